@@ -41,7 +41,7 @@ from nodegraph import Session, Settings, Workflow
 from nodegraph.core.events import Event, Listener
 from nodegraph.diffusion import move_component
 from nodegraph.sampling.merging.curve import MergeMode
-from nodegraph.sampling.merging.meeting import SIZES
+from nodegraph.sampling.merging.step_batching import SIZES
 
 MIB = 2**20
 NEAR = 1e-3

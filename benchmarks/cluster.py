@@ -58,7 +58,7 @@ async def taken_by(team: Crew, at: int) -> float:
 
 async def by_turns(address: str, folder: Path, count: int) -> list[tuple[float, float]]:
     """Seconds of small jobs on a worker beside the server, and on one of the cluster."""
-    from nodegraph.jobs.cluster.helping import joined
+    from nodegraph.jobs.cluster.distributed_run import joined
 
     async with (
         joined(address) as cluster,

@@ -36,7 +36,7 @@ from nodegraph import Latent
 from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
 from nodegraph.families.components import Denoiser
 from nodegraph.sampling.merging.curve import MergeCurve, MergeMode
-from nodegraph.sampling.merging.meeting import SIZES, Meeting, MergeCounts
+from nodegraph.sampling.merging.step_batching import SIZES, MergeCounts, StepBatcher
 from nodegraph.weights.numerics import LibraryNumerics
 
 _LONGER = 5
@@ -110,7 +110,7 @@ class Samplings:
 
     def merged(self) -> list[torch.Tensor]:
         """Beside each other, each in a thread of its own."""
-        meeting = Meeting("benchmark", self._curve, counts=self.counts)
+        meeting = StepBatcher("benchmark", self._curve, counts=self.counts)
         with ExitStack() as stack:
             seats = [stack.enter_context(meeting.seat()) for _ in self._seeds]
             threads = stack.enter_context(ThreadPoolExecutor(len(seats)))

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nodegraph.core.stand_ins import OTHER_NAMES
+from nodegraph.core.node_aliases import OTHER_NAMES
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.registry import BUILT_IN
 from nodegraph.families.scheduler_file import (

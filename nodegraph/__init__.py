@@ -62,9 +62,9 @@ def __getattr__(name: str) -> Any:
     home = _ELSEWHERE.get(name) or _HOOKS.get(name)
     if home is None and (name.startswith("_") or name not in import_module(_API).__all__):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(home or _API), name)
-    globals()[name] = found
-    return found
+    member = getattr(import_module(home or _API), name)
+    globals()[name] = member
+    return member
 
 
 def __dir__() -> list[str]:

@@ -28,7 +28,7 @@ from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import BLOCKED, Image, Lazy, Mask, PortType, Subgraph, port_type
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,

@@ -66,13 +66,15 @@ class Problem:
         return f"{text} {self.hint}" if text.endswith((".", "?", "!")) else f"{text}. {self.hint}"
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, object], *, code: str = "error") -> Problem:
+    def from_dict(cls, document: Mapping[str, object], *, code: str = "error") -> Problem:
         """A problem from its `as_dict`, which a later version, or another program, may have told.
 
         Args:
             code: If it says none.
         """
-        known = {name: str(found[name]) for name in cls.__slots__ if found.get(name) is not None}
+        known = {
+            name: str(document[name]) for name in cls.__slots__ if document.get(name) is not None
+        }
         return cls(**{"code": code, "message": "it failed", **known})
 
     def as_dict(self) -> dict[str, str]:
@@ -121,15 +123,15 @@ class NodegraphError(Exception):
         from traceback import TracebackException
 
         # Compact: what is a cause further down would be left out there if it were a context above.
-        told = TracebackException.from_exception(self, compact=True)
-        return "".join(_outer(told).format()).splitlines()
+        trace = TracebackException.from_exception(self, compact=True)
+        return "".join(_outer(trace).format()).splitlines()
 
     def __reduce__(self) -> tuple[Callable[..., NodegraphError], tuple[object, ...]]:
         # Python would make it anew of its text alone, and another process hang for want of it.
         return _as_it_was, (type(self), self.args, self.__dict__)
 
 
-def _outer(told: TracebackException) -> TracebackException:
+def _outer(trace: TracebackException) -> TracebackException:
     """A traceback without frames of nodegraph's and of IPython's own.
 
     Causes that have no others are left out, and theirs are told in their place.
@@ -142,25 +144,25 @@ def _outer(told: TracebackException) -> TracebackException:
     folders += [library / "asyncio", library / "concurrent", *_notebook_folders()]
     own = tuple(f"{folder}{os.sep}" for folder in folders)
     files = {str(library / name) for name in ("contextlib.py", "threading.py")}
-    told.stack = StackSummary.from_list(
-        [f for f in told.stack if not f.filename.startswith(own) and f.filename not in files]
+    trace.stack = StackSummary.from_list(
+        [f for f in trace.stack if not f.filename.startswith(own) and f.filename not in files]
     )
-    for each in _grouped(told):
+    for each in _grouped(trace):
         _outer(each)
-    cause = told.__cause__
-    if cause is None and not told.__suppress_context__:
-        cause = told.__context__
+    cause = trace.__cause__
+    if cause is None and not trace.__suppress_context__:
+        cause = trace.__context__
     if cause is not None:
         cause = _outer(cause)
         if not cause.stack and not any(each.stack for each in _grouped(cause)):
             cause = cause.__cause__
-    told.__cause__, told.__context__ = cause, None
-    return told
+    trace.__cause__, trace.__context__ = cause, None
+    return trace
 
 
-def _grouped(told: TracebackException) -> Sequence[TracebackException]:
+def _grouped(trace: TracebackException) -> Sequence[TracebackException]:
     """What an exception group holds, which Python has since 3.11."""
-    return getattr(told, "exceptions", None) or ()
+    return getattr(trace, "exceptions", None) or ()
 
 
 def _notebook_folders() -> Iterator[Path]:
@@ -248,7 +250,7 @@ class OutputError(NodegraphError):
     code = "output-failed"
 
 
-def _said(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """An exception's type and text, whatever its class makes of them."""
     name = type(error).__name__
     try:
@@ -280,11 +282,11 @@ class NodeFailed(NodegraphError):
         self.inputs = dict(inputs)
         self.trace = trace
         if isinstance(error, NodegraphError):
-            found = error.problem
-            place = {"node": found.node or node, "node_type": found.node_type or node_type}
-            problem = replace(found, **place)
+            original = error.problem
+            location = {"node": original.node or node, "node_type": original.node_type or node_type}
+            problem = replace(original, **location)
         else:
-            message = _said(error)
+            message = _error_text(error)
             problem = Problem(self.code, message, node, node_type)
         super().__init__(problem.message)
         self.problem = problem

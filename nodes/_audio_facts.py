@@ -18,11 +18,11 @@ def loaded_audio(inputs: HookInputs) -> dict[str, Facts]:
     if path is None:
         return {}
     try:
-        found = audio_facts(path)
+        facts = audio_facts(path)
     except NodegraphError:
         # `check_audio` tells.
         return {}
-    return {"audio": {"rate": found.rate, "channels": found.channels}}
+    return {"audio": {"rate": facts.rate, "channels": facts.channels}}
 
 
 def check_audio(inputs: HookInputs) -> Iterator[Finding]:
@@ -32,21 +32,21 @@ def check_audio(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         # Whom a server serves is told nothing of files that somebody else put there.
-        found = audio_facts(path, names=inputs.environment.readable is None)
-        _check_part(inputs, found)
+        facts = audio_facts(path, names=inputs.environment.readable is None)
+        _check_part(inputs, facts)
     except NodegraphError as error:
         yield finding_of(error.problem.port or "path", error)
 
 
-def _check_part(inputs: HookInputs, found: AudioFacts) -> None:
+def _check_part(inputs: HookInputs, facts: AudioFacts) -> None:
     start, seconds = inputs.literals.get("start"), inputs.literals.get("seconds")
-    if found.samples is None or start is None or seconds is None:
+    if facts.samples is None or start is None or seconds is None:
         return
-    left = found.samples - round(start * found.rate)
+    left = facts.samples - round(start * facts.rate)
     if left <= 0:
-        raise ends_before(start, found.samples / found.rate)
-    kept = min(left, round(seconds * found.rate)) if seconds else left
-    check_length(kept, found.channels, found.rate, port="seconds")
+        raise ends_before(start, facts.samples / facts.rate)
+    kept = min(left, round(seconds * facts.rate)) if seconds else left
+    check_length(kept, facts.channels, facts.rate, port="seconds")
 
 
 def resampled_audio(inputs: HookInputs) -> dict[str, Facts]:

@@ -29,7 +29,7 @@ def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> s
         now=datetime.now(),
         workflow=ctx.workflow,
         size=size,
-        warn=lambda said: ctx.log(said, "warning"),
+        warn=lambda message: ctx.log(message, "warning"),
     )
 
 
@@ -58,7 +58,7 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
     from nodegraph.media.images.provenance import encode_with_workflow
 
     content = encode_with_workflow(
-        picture[0], ctx.workflow, warn=lambda said: ctx.log(said, "warning")
+        picture[0], ctx.workflow, warn=lambda message: ctx.log(message, "warning")
     )
     save_result(ctx, name, ".png", content, kind="image")
 
@@ -101,7 +101,7 @@ def save_pictures(
             workflow=ctx.workflow,
             size=(width, height),
             index=at,
-            warn=lambda said: ctx.log(said, "warning"),
+            warn=lambda message: ctx.log(message, "warning"),
         )
         contents.setdefault(name, []).append(encoded(at))
     folders = ctx.environment

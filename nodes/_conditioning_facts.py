@@ -29,12 +29,12 @@ def check_area(inputs: HookInputs) -> Iterator[Finding]:
         return
     is_share = literals.get("sampled") != "area"
     for port in ("x", "y", "width", "height", *(["feather"] if is_share else ())):
-        given = literals.get(port)
-        if given is not None and given > 1:
+        share = literals.get(port)
+        if share is not None and share > 1:
             yield Finding(
                 port,
                 "a share of the picture is 1 at most",
-                given=f"{given:g}",
+                given=f"{share:g}",
                 expected="0 to 1",
                 hint="Set unit to pixels if these are pixels.",
             )

@@ -23,16 +23,16 @@ from ._memory import encoding
 def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Family and kind of what LoadControlNet gives; nothing where it can't be loaded."""
     try:
-        found = _found(inputs)
+        control_files = _find_control(inputs)
     except NodegraphError:
         # `check_control` tells.
         return {}
-    if found is None:
+    if control_files is None:
         return {}
-    kind = found.kind
+    kind = control_files.kind
     known: Facts = {
-        "family": found.family.name,
-        "kind": found.class_name,
+        "family": control_files.family.name,
+        "kind": control_files.class_name,
         "sees_latents": kind.sees_latents,
         "takes_mask": kind.takes_mask,
         "modes": kind.modes,
@@ -43,7 +43,7 @@ def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
 def check_control(inputs: HookInputs) -> Iterator[Finding]:
     """Find names of no control network, and networks that are damaged or refused."""
     try:
-        _found(inputs)
+        _find_control(inputs)
     except NodegraphError as error:
         yield finding_of(error.problem.port or "control_net", error)
     yield from check_dtype(inputs)
@@ -65,7 +65,7 @@ def control_weights(inputs: HookInputs) -> Estimate:
     literals, environment = inputs.literals, inputs.environment
     if literals.get("control_net") is None:
         return Estimate()
-    found = control_bytes(
+    byte_count = control_bytes(
         literals["control_net"],
         environment.models,
         dtype=computed_dtype(literals.get("dtype") or "auto", environment.device),
@@ -73,10 +73,10 @@ def control_weights(inputs: HookInputs) -> Estimate:
         allow_pickle=environment.allow_pickle,
         storage=literals.get("storage") or "auto",
     )
-    return Estimate(memory=0, weights={"control_net": found})
+    return Estimate(memory=0, weights={"control_net": byte_count})
 
 
-def _found(inputs: HookInputs) -> FoundControl | None:
+def _find_control(inputs: HookInputs) -> FoundControl | None:
     name, environment = inputs.literals.get("control_net"), inputs.environment
     if name is None:
         return None
@@ -100,9 +100,9 @@ def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
             "the control network sees latents, and no VAE is linked",
             expected="the VAE of the model",
         )
-    own, given = _format(str(known["family"])), inputs.fact("vae", "format")
-    if latents and given is not None and own is not None and given != own:
-        yield Finding("vae", "its latents are of another format", str(given), own)
+    own, latent_format = _format(str(known["family"])), inputs.fact("vae", "format")
+    if latents and latent_format is not None and own is not None and latent_format != own:
+        yield Finding("vae", "its latents are of another format", str(latent_format), own)
     has_mask = "mask" not in literals
     if known["takes_mask"] and not has_mask:
         yield Finding("mask", "the control network fills masked pictures, and no mask is linked")
@@ -118,14 +118,14 @@ def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
 
 def _check_family(inputs: HookInputs, own: str) -> Iterator[Finding]:
     for port in ("positive", "negative"):
-        given = inputs.fact(port, "family")
-        if given is not None and given != own and given in FAMILIES:
+        prompt_family = inputs.fact(port, "family")
+        if prompt_family is not None and prompt_family != own and prompt_family in FAMILIES:
             yield Finding(
                 "control_net",
                 f"it is for {FAMILIES[own].title}, and the {port} prompt for "
-                f"{FAMILIES[given].title}",
+                f"{FAMILIES[prompt_family].title}",
                 own,
-                f"a ControlNet for {FAMILIES[given].title}",
+                f"a ControlNet for {FAMILIES[prompt_family].title}",
                 code="wrong-family",
             )
             return

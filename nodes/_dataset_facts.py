@@ -23,11 +23,11 @@ def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
         if kind != "folder":
             return
         recursive = inputs.literals.get("recursive", True)
-        found = find_files(path, inputs.environment, recursive=recursive)
+        folder_files = find_files(path, inputs.environment, recursive=recursive)
     except NodegraphError as error:
         yield finding_of("path", error)
         return
-    if not found.pictures and not found.unusable:
+    if not folder_files.pictures and not folder_files.unusable:
         yield Finding(
             "path",
             "there is no picture in the folder",
@@ -42,14 +42,14 @@ def dataset_state(inputs: HookInputs) -> str:
     from nodegraph.media.datasets.loading import files_that_count
 
     literals = inputs.literals
-    found = files_that_count(
+    paths = files_that_count(
         literals["path"],
         inputs.environment,
         format=literals.get("format", "auto"),
         recursive=literals.get("recursive", True),
         mask_suffix=literals.get("mask_suffix", "_mask"),
     )
-    return "\n".join(file_stamp(path) for path in found)
+    return "\n".join(file_stamp(path) for path in paths)
 
 
 def check_captions(inputs: HookInputs) -> Iterator[Finding]:

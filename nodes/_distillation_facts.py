@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
 
-from ._teaching_facts import check_training
+from ._training_facts import check_training
 
 _MODELS = ("reference", "model", "second", "third")
 

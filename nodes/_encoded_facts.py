@@ -51,8 +51,8 @@ def check_croppable(inputs: HookInputs) -> Iterator[Finding]:
     """
     cell = inputs.fact("vae", "downscale") or 1
     crops = inputs.literals.get("crop") is not False
-    for found in check_encoded_size(inputs):
+    for finding in check_encoded_size(inputs):
         sides = [inputs.fact("image", side) or cell for side in ("width", "height")]
-        if crops and found.code == "wrong-size" and min(sides) >= cell:
+        if crops and finding.code == "wrong-size" and min(sides) >= cell:
             continue
-        yield found
+        yield finding

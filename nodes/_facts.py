@@ -33,13 +33,13 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
     except NodegraphError:
         # `check_model` tells.
         return {}
-    told: dict[str, object] = dict(known)
+    facts: dict[str, object] = dict(known)
     return {
         "model": {**model_port(known), **item_fact(inputs)},
         "text_encoder": {"family": known["family"], **_lacking_fact(inputs)},
         "vae": {
             **_latent_facts(known),
-            **{name: told[name] for name in _VAE_FACTS if name in told},
+            **{name: facts[name] for name in _VAE_FACTS if name in facts},
             **item_fact(inputs),
         },
     }
@@ -68,15 +68,15 @@ def item_fact(inputs: HookInputs) -> Facts:
 
 def model_port(known: ModelFacts) -> Facts:
     """What is known of a denoiser at its port."""
-    told: dict[str, object] = dict(known)
+    facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
-    asked = ("guides_itself", "needs_negative")
+    guidance_facts = ("guides_itself", "needs_negative")
     alike = FAMILIES[known["family"]].led_alike
     return {
         "family": known["family"],
         **({"family_also": alike} if alike else {}),
         **_latent_facts(known),
-        **{name: told[name] for name in (*size, *asked)},
+        **{name: facts[name] for name in (*size, *guidance_facts)},
     }
 
 
@@ -138,14 +138,14 @@ def model_weights(inputs: HookInputs) -> Estimate:
     if name is None:
         return Estimate()
     source = locate_model(name, environment.models, allow_pickle=environment.allow_pickle)
-    found = stored_weights(
+    weights = stored_weights(
         source,
         dtype=computed_dtype(inputs.literals.get("dtype") or "auto", environment.device),
         allow_pickle=environment.allow_pickle,
         device=environment.device,
         storage=inputs.literals.get("storage") or AUTO,
     )
-    return stored(found)
+    return stored(weights)
 
 
 def stored(found: Mapping[str, StoredWeights]) -> Estimate:
@@ -257,5 +257,7 @@ def check_sides(
 
 def finding_of(port: str, error: NodegraphError) -> Finding:
     """An error as a check tells it, at a port."""
-    found = error.problem
-    return Finding(port, found.message, found.given, found.expected, found.hint, found.code)
+    problem = error.problem
+    return Finding(
+        port, problem.message, problem.given, problem.expected, problem.hint, problem.code
+    )

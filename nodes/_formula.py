@@ -122,8 +122,8 @@ def worked_out(expression: str, numbers: Mapping[str, float]) -> float:
     return value
 
 
-def _fault(message: str, given: str) -> InvalidValue:
-    return InvalidValue(message, port="expression", given=given[:80])
+def _fault(message: str, source: str) -> InvalidValue:
+    return InvalidValue(message, port="expression", given=source[:80])
 
 
 def _tree(expression: str) -> ast.Expression:
@@ -158,9 +158,9 @@ def _check(part: ast.AST) -> None:
         is_known = isinstance(part.func, ast.Name) and part.func.id in _FUNCTIONS
         is_known = is_known and not part.keywords
     if not is_known:
-        found = _written(part)
+        source = _written(part)
         raise InvalidValue(
-            f"uses `{found}`, which means nothing here", port="expression", expected=_KNOWN
+            f"uses `{source}`, which means nothing here", port="expression", expected=_KNOWN
         )
 
 
@@ -209,14 +209,14 @@ def _compared(part: ast.Compare, numbers: Mapping[str, float]) -> bool:
     return True
 
 
-def _called(name: str, given: list[Any]) -> Any:
+def _called(name: str, arguments: list[Any]) -> Any:
     function, least, most = _FUNCTIONS[name]
-    if not least <= len(given) <= most:
+    if not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
         raise InvalidValue(
-            f"`{name}` takes {wanted} numbers", port="expression", given=str(len(given))
+            f"`{name}` takes {wanted} numbers", port="expression", given=str(len(arguments))
         )
-    return function(*given)
+    return function(*arguments)
 
 
 def _bounded(value: Any) -> Any:

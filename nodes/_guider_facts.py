@@ -17,7 +17,7 @@ from nodegraph.sampling.guiders.layers import layer_names
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import finding_of
-from ._sampling_facts import has_negative, told
+from ._sampling_facts import check_findings, has_negative
 
 
 def single_side(inputs: HookInputs) -> dict[str, Facts]:
@@ -46,7 +46,7 @@ def check_guided_part(inputs: HookInputs) -> Iterator[Finding]:
     """Find guidance that ends before it begins."""
     start, end = (inputs.literals.get(port) for port in ("start", "end"))
     if start is not None and end is not None:
-        yield from told(check_interval, "start", start, end)
+        yield from check_findings(check_interval, "start", start, end)
 
 
 def distilled_sides(inputs: HookInputs) -> dict[str, Facts]:
@@ -113,7 +113,7 @@ def check_perturbed(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_guided_part(inputs)
     layers = inputs.literals.get("layers")
     if layers is not None:
-        yield from told(layer_names, "layers", layers)
+        yield from check_findings(layer_names, "layers", layers)
 
 
 def check_classified(inputs: HookInputs) -> Iterator[Finding]:
@@ -128,7 +128,7 @@ def check_classified(inputs: HookInputs) -> Iterator[Finding]:
     except NodegraphError:
         # `check_classifier` tells.
         return
-    yield from told(about.places, "label", label, background)
+    yield from check_findings(about.places, "label", label, background)
 
 
 def classifier_facts(inputs: HookInputs) -> dict[str, Facts]:

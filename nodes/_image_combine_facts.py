@@ -8,8 +8,8 @@ _SIZE = ("width", "height")
 
 
 def _known(inputs: HookInputs, port: str, *names: str) -> dict[str, object]:
-    found = {name: inputs.fact(port, name) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    facts = {name: inputs.fact(port, name) for name in names}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def layered(inputs: HookInputs) -> dict[str, Facts]:
@@ -56,8 +56,8 @@ def from_batch(inputs: HookInputs) -> dict[str, Facts]:
     if None in (count, index, length) or every is None:
         return {"image": facts}
     if -count <= index < count:
-        found = len(range(index % count, count, every))
-        facts["batch"] = min(found, length) if length else found
+        available = len(range(index % count, count, every))
+        facts["batch"] = min(available, length) if length else available
     return {"image": facts}
 
 

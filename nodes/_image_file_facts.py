@@ -63,14 +63,14 @@ def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
     path = inputs.literals.get("path")
     if path is not None:
         try:
-            found = find_pictures(path, inputs.environment)
+            paths = find_pictures(path, inputs.environment)
         except NodegraphError as error:
             yield finding_of("path", error)
             return
         start = inputs.literals.get("start") or 0
-        if start >= len(found):
+        if start >= len(paths):
             yield Finding(
-                "start", "there are fewer pictures", str(start), f"less than {len(found)}"
+                "start", "there are fewer pictures", str(start), f"less than {len(paths)}"
             )
 
 
@@ -78,8 +78,8 @@ def pictures_state(inputs: HookInputs) -> str:
     """Changes when one of the pictures does, or another one comes."""
     from nodegraph.media.images.picture_folders import find_pictures
 
-    found = find_pictures(inputs.literals["path"], inputs.environment)
-    return "\n".join(file_stamp(path) for path in found)
+    paths = find_pictures(inputs.literals["path"], inputs.environment)
+    return "\n".join(file_stamp(path) for path in paths)
 
 
 def check_picture_name(inputs: HookInputs) -> Iterator[Finding]:

@@ -23,10 +23,10 @@ def _before(inputs: HookInputs, port: str = "image") -> _Size | None:
     return None if width is None or height is None else (width, height)
 
 
-def _given(inputs: HookInputs, *ports: str) -> list[Any] | None:
+def _known_values(inputs: HookInputs, *ports: str) -> list[Any] | None:
     """Values of inputs; None if one isn't known yet."""
-    found = [inputs.literals.get(port) for port in ports]
-    return None if None in found else found
+    values = [inputs.literals.get(port) for port in ports]
+    return None if None in values else values
 
 
 def _facts(inputs: HookInputs, size: _Size | None) -> dict[str, Facts]:
@@ -59,11 +59,11 @@ def _in_fill(inputs: HookInputs, port: str, facts: dict[str, Facts]) -> dict[str
 def _findings(inputs: HookInputs, size: Callable[[], _Size | None], port: str) -> Iterator[Finding]:
     """What is wrong with a size, or that there isn't enough memory for it."""
     try:
-        found = size()
-        if found is not None:
+        resized = size()
+        if resized is not None:
             pictures = inputs.fact("image", "batch") or 1
-            needed = resizing_bytes(*found, 3 * pictures)
-            check_room(*found, pictures, needed, port=port)
+            needed = resizing_bytes(*resized, 3 * pictures)
+            check_room(*resized, pictures, needed, port=port)
     except InvalidValue as error:
         yield finding_of(error.problem.port or port, error)
 
@@ -77,15 +77,15 @@ def _unless_wrong(size: Callable[[], _Size | None]) -> _Size | None:
 
 
 def _resized_size(inputs: HookInputs) -> _Size | None:
-    before, given = _before(inputs), _given(inputs, "fit", "multiple_of")
+    before, values = _before(inputs), _known_values(inputs, "fit", "multiple_of")
     if "like" in inputs.literals:
         goal = inputs.literals.get("width"), inputs.literals.get("height")
     else:
         goal = inputs.fact("like", "width"), inputs.fact("like", "height")
     width, height = goal
-    if given is None or width is None or height is None:
+    if values is None or width is None or height is None:
         return None
-    fit, multiple = given
+    fit, multiple = values
     if before is None and (0 in goal or fit in ("inside", "outside")):
         return None
     # Where nothing is kept of it, any picture is as good.
@@ -105,8 +105,8 @@ def check_resized(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _scaled_size(inputs: HookInputs) -> _Size | None:
-    before, given = _before(inputs), _given(inputs, "by", "amount", "multiple_of")
-    return None if before is None or given is None else scaled_size(before, *given)
+    before, values = _before(inputs), _known_values(inputs, "by", "amount", "multiple_of")
+    return None if before is None or values is None else scaled_size(before, *values)
 
 
 def scaled(inputs: HookInputs) -> dict[str, Facts]:
@@ -120,10 +120,10 @@ def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _cropped_size(inputs: HookInputs) -> _Size | None:
-    before, given = _before(inputs), _given(inputs, "width", "height", "anchor", "x", "y")
-    if before is None or given is None:
+    before, values = _before(inputs), _known_values(inputs, "width", "height", "anchor", "x", "y")
+    if before is None or values is None:
         return None
-    width, height, anchor, x, y = given
+    width, height, anchor, x, y = values
     left, top, right, bottom = cut_box(before, (width, height), anchor, x, y)
     return right - left, bottom - top
 
@@ -139,10 +139,10 @@ def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _padded_size(inputs: HookInputs) -> _Size | None:
-    before, given = _before(inputs), _given(inputs, "left", "right", "top", "bottom")
-    if before is None or given is None:
+    before, values = _before(inputs), _known_values(inputs, "left", "right", "top", "bottom")
+    if before is None or values is None:
         return None
-    left, right, top, bottom = given
+    left, right, top, bottom = values
     return before[0] + left + right, before[1] + top + bottom
 
 
@@ -160,10 +160,10 @@ def check_padded(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _rotated_size(inputs: HookInputs) -> _Size | None:
-    before, given = _before(inputs), _given(inputs, "angle", "expand")
-    if before is None or given is None:
+    before, values = _before(inputs), _known_values(inputs, "angle", "expand")
+    if before is None or values is None:
         return None
-    return rotated_size(before, given[0], expand=given[1])
+    return rotated_size(before, values[0], expand=values[1])
 
 
 def rotated(inputs: HookInputs) -> dict[str, Facts]:
@@ -205,10 +205,10 @@ def check_warped(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _repeated_size(inputs: HookInputs) -> _Size | None:
-    before, given = _before(inputs), _given(inputs, "columns", "rows")
-    if before is None or given is None:
+    before, values = _before(inputs), _known_values(inputs, "columns", "rows")
+    if before is None or values is None:
         return None
-    return before[0] * given[0], before[1] * given[1]
+    return before[0] * values[0], before[1] * values[1]
 
 
 def repeated(inputs: HookInputs) -> dict[str, Facts]:

@@ -19,7 +19,7 @@ from nodegraph.weights.file_kinds import file_stamp
 from ._facts import finding_of
 
 
-def _found(inputs: HookInputs) -> IPAdapterFile | None:
+def _find_adapter(inputs: HookInputs) -> IPAdapterFile | None:
     name = inputs.literals.get("ip_adapter")
     return None if name is None else read_ip_adapter(name, inputs.environment.models)
 
@@ -27,41 +27,41 @@ def _found(inputs: HookInputs) -> IPAdapterFile | None:
 def ip_adapter_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Family and size of what LoadIPAdapter gives; nothing where it can't be loaded."""
     try:
-        found = _found(inputs)
+        adapter = _find_adapter(inputs)
     except NodegraphError:
         # `check_ip_adapter` tells.
         return {}
-    if found is None:
+    if adapter is None:
         return {}
-    known: Facts = {"bytes": found.bytes}
-    if found.family is not None:
-        known = {**known, "family": found.family}
+    known: Facts = {"bytes": adapter.bytes}
+    if adapter.family is not None:
+        known = {**known, "family": adapter.family}
     return {"ip_adapter": known}
 
 
 def check_ip_adapter(inputs: HookInputs) -> Iterator[Finding]:
     """Find names of no IP-Adapter, and image encoders that it doesn't read."""
     try:
-        found = _found(inputs)
+        adapter = _find_adapter(inputs)
     except NodegraphError as error:
         yield finding_of("ip_adapter", error)
         return
     encoder = inputs.literals.get("image_encoder")
-    if found is None or encoder is None:
+    if adapter is None or encoder is None:
         return
     try:
-        find_eyes(found, encoder, inputs.environment.models)
+        find_eyes(adapter, encoder, inputs.environment.models)
     except NodegraphError as error:
         yield finding_of("image_encoder", error)
 
 
 def ip_adapter_state(inputs: HookInputs) -> str:
     """Changes when a file of it does."""
-    found = _found(inputs)
-    assert found is not None
+    adapter = _find_adapter(inputs)
+    assert adapter is not None
     encoder = inputs.literals.get("image_encoder") or AUTO
-    files, _ = find_eyes(found, encoder, inputs.environment.models)
-    return " ".join(map(file_stamp, [found.path, *files]))
+    files, _ = find_eyes(adapter, encoder, inputs.environment.models)
+    return " ".join(map(file_stamp, [adapter.path, *files]))
 
 
 def pictured_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -71,14 +71,14 @@ def pictured_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_pictured(inputs: HookInputs) -> Iterator[Finding]:
     """Find adapters for other models."""
-    given, own = inputs.fact("model", "family"), inputs.fact("ip_adapter", "family")
-    if given is None or own is None or given == own or given not in FAMILIES:
+    model_family, own = inputs.fact("model", "family"), inputs.fact("ip_adapter", "family")
+    if model_family is None or own is None or model_family == own or model_family not in FAMILIES:
         return
     yield Finding(
         "ip_adapter",
-        f"it is for {FAMILIES[own].title}, and the model is {FAMILIES[given].title}",
+        f"it is for {FAMILIES[own].title}, and the model is {FAMILIES[model_family].title}",
         own,
-        f"an IP-Adapter for {FAMILIES[given].title}",
+        f"an IP-Adapter for {FAMILIES[model_family].title}",
         code="wrong-family",
     )
 
@@ -111,12 +111,12 @@ def redux_state(inputs: HookInputs) -> str:
 
 def check_reduxed(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of other models."""
-    given = inputs.fact("conditioning", "family")
-    if given is not None and given != "flux" and given in FAMILIES:
+    prompt_family = inputs.fact("conditioning", "family")
+    if prompt_family is not None and prompt_family != "flux" and prompt_family in FAMILIES:
         yield Finding(
             "conditioning",
-            f"it is for {FAMILIES[given].title}, and Redux goes with Flux.1",
-            given,
+            f"it is for {FAMILIES[prompt_family].title}, and Redux goes with Flux.1",
+            prompt_family,
             "flux",
             code="wrong-family",
         )
@@ -140,12 +140,12 @@ def eyes_state(inputs: HookInputs) -> str:
 
 def check_revised(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of other models than Stable Diffusion XL."""
-    given = inputs.fact("conditioning", "family")
-    if given is not None and given != "sdxl" and given in FAMILIES:
+    prompt_family = inputs.fact("conditioning", "family")
+    if prompt_family is not None and prompt_family != "sdxl" and prompt_family in FAMILIES:
         yield Finding(
             "conditioning",
             "pictures stand for the pooled prompt of Stable Diffusion XL alone",
-            FAMILIES[given].title,
+            FAMILIES[prompt_family].title,
             hint="ApplyIPAdapter and ReferenceLatents show pictures to other models.",
             code="wrong-family",
         )

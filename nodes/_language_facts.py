@@ -18,7 +18,7 @@ _PORT = "language_model"
 """Of LoadLanguageModel, that the model comes out of."""
 
 
-def _found(inputs: HookInputs) -> LanguageFolder | None:
+def _find_folder(inputs: HookInputs) -> LanguageFolder | None:
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is None:
         return None
@@ -28,7 +28,7 @@ def _found(inputs: HookInputs) -> LanguageFolder | None:
 def check_language_model(inputs: HookInputs) -> Iterator[Finding]:
     """Find names of no model, and folders that are damaged, refused or of something else."""
     try:
-        _found(inputs)
+        _find_folder(inputs)
     except NodegraphError as error:
         yield finding_of("model", error)
     yield from check_dtype(inputs)
@@ -48,8 +48,8 @@ def language_state(inputs: HookInputs) -> str:
 def language_weights(inputs: HookInputs) -> Estimate:
     """What the model takes in memory once a node needs it, about: as much as on disk."""
     try:
-        found = _found(inputs)
+        folder = _find_folder(inputs)
     except NodegraphError:
         # `check_language_model` tells.
         return Estimate()
-    return Estimate(memory=0, weights={} if found is None else {_PORT: language_bytes(found)})
+    return Estimate(memory=0, weights={} if folder is None else {_PORT: language_bytes(folder)})

@@ -65,8 +65,8 @@ def _scaled(inputs: HookInputs) -> tuple[int, int] | None:
 
 def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
     """Find parts that aren't within the latent."""
-    for place, side in (("x", "width"), ("y", "height")):
-        start, length = inputs.literals.get(place), inputs.literals.get(side)
+    for axis, side in (("x", "width"), ("y", "height")):
+        start, length = inputs.literals.get(axis), inputs.literals.get(side)
         whole = inputs.fact("latent", side)
         if start is None or length is None or whole is None:
             continue
@@ -75,7 +75,7 @@ def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
                 side,
                 "the part isn't within the latent",
                 f"{length} pixels from {start}",
-                f"{whole - start} at most" if start < whole else f"{place} below {whole}",
+                f"{whole - start} at most" if start < whole else f"{axis} below {whole}",
                 code="wrong-size",
             )
 
@@ -110,11 +110,11 @@ def check_pasted(inputs: HookInputs) -> Iterator[Finding]:
     known = inputs.fact("destination", "format"), inputs.fact("source", "format")
     if None not in known and known[0] != known[1]:
         yield Finding("source", "the latents are of different models", str(known[1]), str(known[0]))
-    for place, side in (("x", "width"), ("y", "height")):
-        start, whole = inputs.literals.get(place), inputs.fact("destination", side)
+    for axis, side in (("x", "width"), ("y", "height")):
+        start, whole = inputs.literals.get(axis), inputs.fact("destination", side)
         if start is not None and whole is not None and start >= whole:
             yield Finding(
-                place,
+                axis,
                 "the source lies outside of the destination",
                 f"{start} pixels",
                 f"below {whole}",

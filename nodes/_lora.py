@@ -34,17 +34,17 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     except NodegraphError as error:
         yield finding_of("lora", error)
         return
-    given, found = inputs.fact("model", "family"), guess(file.parts)
-    family = FAMILIES.get(given) if given is not None else None
-    if found is None or family is None:
+    model_family, guessed = inputs.fact("model", "family"), guess(file.parts)
+    family = FAMILIES.get(model_family) if model_family is not None else None
+    if guessed is None or family is None:
         return
     classes = [name for part in family.denoisers for name in part.classes]
     # What signs tell of are models of pictures.
     makes_items = family.latent.only_size is not None
-    if makes_items or not is_for(found, family.name, classes):
+    if makes_items or not is_for(guessed, family.name, classes):
         yield Finding(
             "lora",
-            f"it seems to be for {found.title}, and the model is {family.title}",
+            f"it seems to be for {guessed.title}, and the model is {family.title}",
             name,
             f"a LoRA for {family.title}",
             code="wrong-family",
@@ -66,8 +66,8 @@ def lora_weights(inputs: HookInputs) -> Estimate:
     except NodegraphError:
         # `check_lora` tells.
         return Estimate()
-    found = {port: file.bytes(of_encoders=port == "text_encoder") for port in _PORTS}
-    return Estimate(memory=0, weights=found, shares={port: port for port in _PORTS})
+    byte_counts = {port: file.bytes(of_encoders=port == "text_encoder") for port in _PORTS}
+    return Estimate(memory=0, weights=byte_counts, shares={port: port for port in _PORTS})
 
 
 def word_weights(inputs: HookInputs) -> Estimate:
@@ -96,7 +96,7 @@ def located_inversion(name: str, environment: Environment) -> Path:
     return locate_adapter(name, environment.models, title="textual inversion")
 
 
-def told(name: str, part: str, matched: Matched | None) -> Iterator[tuple[str, str]]:
+def lora_messages(name: str, part: str, matched: Matched | None) -> Iterator[tuple[str, str]]:
     """What is said of a LoRA's effect on a part of the model: messages and their levels."""
     if matched is None:
         yield f"{name}: how many layers of the {part} it changes shows when it is loaded", "info"
@@ -108,7 +108,9 @@ def told(name: str, part: str, matched: Matched | None) -> Iterator[tuple[str, s
         yield f"{name}: no place in the {part} for {len(lost)}, such as {lost[0]}", "warning"
 
 
-def told_besides(name: str, file: AdapterFile, *, has_encoder: bool) -> Iterator[tuple[str, str]]:
+def other_lora_messages(
+    name: str, file: AdapterFile, *, has_encoder: bool
+) -> Iterator[tuple[str, str]]:
     """What is said of the rest of a file: messages and their levels."""
     encoded = [stem for stem in file.parts if take_apart(stem).is_of_encoder]
     if encoded and not has_encoder:

@@ -48,11 +48,11 @@ def boxes_made(inputs: HookInputs) -> dict[str, Facts]:
 
 def _made_size(inputs: HookInputs) -> dict[str, int]:
     is_linked = "image" not in inputs.literals
-    found = {
+    sides = {
         side: inputs.fact("image", side) if is_linked else inputs.literals.get(side)
         for side in _SIZE
     }
-    return {side: pixels for side, pixels in found.items() if pixels} if all(found.values()) else {}
+    return {side: pixels for side, pixels in sides.items() if pixels} if all(sides.values()) else {}
 
 
 def check_made(inputs: HookInputs) -> Iterator[Finding]:
@@ -73,14 +73,14 @@ def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
     text = inputs.literals.get("boxes")
     if text is not None:
         unit = inputs.literals.get("unit") or "pixels"
-        yield from _told("boxes", lambda: read_boxes(text, unit=unit))
+        yield from _check_findings("boxes", lambda: read_boxes(text, unit=unit))
 
 
 def check_color(inputs: HookInputs) -> Iterator[Finding]:
     """Find colours that there aren't."""
     color = inputs.literals.get("color")
     if color is not None:
-        yield from _told("color", lambda: color_levels(color))
+        yield from _check_findings("color", lambda: color_levels(color))
 
 
 def check_points(inputs: HookInputs) -> Iterator[Finding]:
@@ -88,12 +88,12 @@ def check_points(inputs: HookInputs) -> Iterator[Finding]:
     for port in ("points", "excluded"):
         text = inputs.literals.get(port)
         if text is not None:
-            yield from _told(port, lambda text=text, port=port: read_points(text, port))
+            yield from _check_findings(port, lambda text=text, port=port: read_points(text, port))
     boxes = inputs.literals.get("boxes") or inputs.literals.get("box") or ""
     if boxes.strip():
         port = "boxes" if "boxes" in inputs.literals else "box"
         unit = inputs.literals.get("unit") or "pixels"
-        yield from _told(port, lambda: read_boxes(boxes, port, unit))
+        yield from _check_findings(port, lambda: read_boxes(boxes, port, unit))
 
 
 def check_some_points(inputs: HookInputs) -> Iterator[Finding]:
@@ -105,11 +105,11 @@ def check_some_points(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_selecting(inputs: HookInputs) -> Iterator[Finding]:
     """Find what scikit-image is missing for, and texts that are no points or boxes."""
-    yield from _told("image", check_segment_installed)
+    yield from _check_findings("image", check_segment_installed)
     yield from check_some_points(inputs)
 
 
-def _told(port: str, read: object) -> Iterator[Finding]:
+def _check_findings(port: str, read: object) -> Iterator[Finding]:
     assert callable(read)
     try:
         read()
@@ -126,13 +126,13 @@ def room_findings(
         bytes_each: That a pixel takes.
     """
     needed = width * height * pictures * bytes_each
-    yield from _told(port, lambda: check_room(width, height, pictures, needed, port=port))
+    yield from _check_findings(port, lambda: check_room(width, height, pictures, needed, port=port))
 
 
 def mask_loaded(inputs: HookInputs) -> dict[str, Facts]:
     """Size of the mask that LoadMask reads."""
-    found = image_outputs(inputs)
-    return {"mask": found["mask"]} if found else {}
+    outputs = image_outputs(inputs)
+    return {"mask": outputs["mask"]} if outputs else {}
 
 
 def mask_resized(inputs: HookInputs) -> dict[str, Facts]:
@@ -168,8 +168,8 @@ def composited(inputs: HookInputs) -> dict[str, Facts]:
 
 def rgba_masked_picture(inputs: HookInputs) -> dict[str, Facts]:
     """The same of pictures with a fourth channel."""
-    found = masked_picture(inputs)
-    return {"image": {**found["image"], "channels": 4}}
+    outputs = masked_picture(inputs)
+    return {"image": {**outputs["image"], "channels": 4}}
 
 
 def padded(inputs: HookInputs) -> dict[str, Facts]:

@@ -39,21 +39,21 @@ def sampling(inputs: HookInputs) -> Estimate:
 def sampling_parts(inputs: HookInputs) -> Estimate:
     """What sampling takes that is put together of parts."""
     steps, sampler = inputs.fact("schedule", "steps"), inputs.fact("sampler", "sampler")
-    asked = None if steps is None else evaluations(sampler or "", steps)
+    model_calls = None if steps is None else evaluations(sampler or "", steps)
     sides = max(inputs.fact("guider", "sides") or 2, 2 if sampler in ASKS_UNGUIDED else 1)
-    return _walking(inputs, _family(inputs), sides, asked)
+    return _walking(inputs, _family(inputs), sides, model_calls)
 
 
 def _family(inputs: HookInputs) -> Family:
     return FAMILIES.get(inputs.fact("model", "family") or "", SD1)
 
 
-def _walking(inputs: HookInputs, family: Family, sides: int, asked: int | None) -> Estimate:
+def _walking(inputs: HookInputs, family: Family, sides: int, model_calls: int | None) -> Estimate:
     """What asking a model takes.
 
     Args:
         sides: Prompts that it is asked for.
-        asked: How often; None if that isn't known yet.
+        model_calls: How often; None if that isn't known yet.
     """
     width, height = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if width is None or height is None:
@@ -65,8 +65,8 @@ def _walking(inputs: HookInputs, family: Family, sides: int, asked: int | None) 
     # What isn't asked for in one batch is asked one after the other.
     at_once = batch * (sides if family.joint else 1)
     least = (cells * step.cell + step.fixed) * _item(inputs, "model")
-    work = None if asked is None else cells * batch * sides * step.use * asked
-    passes = asked if asked is None or family.joint else asked * sides
+    work = None if model_calls is None else cells * batch * sides * step.use * model_calls
+    passes = model_calls if model_calls is None or family.joint else model_calls * sides
     alike = ""
     if family.row_names:
         alike = f"{width} x {height} x {_latent_frames(inputs)}, {batch} of {sides} sides"
@@ -149,8 +149,8 @@ def _coding(inputs: HookInputs, port: str, held: str, use: float, frames: int = 
     # Pictures are worked on one by one.
     tile = (_TILE * (inputs.fact("vae", "downscale") or SD.spatial)) ** 2
     kept = pixels * pictures * frames * _KEPT
-    asked = inputs.literals.get("tile")
-    whole = min(pixels, asked**2) if asked else pixels
+    tile_side = inputs.literals.get("tile")
+    whole = min(pixels, tile_side**2) if tile_side else pixels
     memory, least = (
         int(size * numbers * _item(inputs, "vae") + kept) for size in (whole, min(whole, tile))
     )

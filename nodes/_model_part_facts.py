@@ -37,13 +37,13 @@ def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_dtype(inputs)
 
 
-def _check_experts(given: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_experts(literals: Mapping[str, Any]) -> Iterator[Finding]:
     """Tell of one file that is named as both experts."""
-    if given.get("second") and given["second"] == given.get("model"):
+    if literals.get("second") and literals["second"] == literals.get("model"):
         yield Finding(
             "second",
             "is the same as the first expert",
-            given["second"],
+            literals["second"],
             hint="The two are files of their own, mostly called high noise and low noise.",
             is_warning=True,
         )
@@ -62,7 +62,7 @@ def denoiser_weights(inputs: HookInputs) -> Estimate:
     wanted, environment = _wanted(inputs), inputs.environment
     if wanted is None:
         return Estimate()
-    found = stored_denoiser(
+    weights = stored_denoiser(
         wanted,
         environment.models,
         dtype=computed_dtype(inputs.literals.get("dtype") or AUTO, environment.device),
@@ -70,7 +70,7 @@ def denoiser_weights(inputs: HookInputs) -> Estimate:
         allow_pickle=environment.allow_pickle,
         storage=inputs.literals.get("storage") or AUTO,
     )
-    return stored({} if found is None else {"model": found})
+    return stored({} if weights is None else {"model": weights})
 
 
 def _known(inputs: HookInputs) -> ModelFacts | None:
@@ -83,7 +83,7 @@ def _known(inputs: HookInputs) -> ModelFacts | None:
 def _wanted(inputs: HookInputs) -> WantedDenoiser | None:
     """What is asked for; None as long as a part of that comes from other nodes."""
     names = ("model", "second", "family", "prediction_type", "zero_terminal_snr", "shift")
-    given: dict[str, Any] = {name: inputs.literals.get(name) for name in names}
-    if None in given.values():
+    values: dict[str, Any] = {name: inputs.literals.get(name) for name in names}
+    if None in values.values():
         return None
-    return WantedDenoiser(name=given.pop("model"), **given)
+    return WantedDenoiser(name=values.pop("model"), **values)

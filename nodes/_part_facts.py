@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.laws import LEVELS, TURBO, check_numbers
+from nodegraph.families.sigma_formulas import LEVELS, TURBO, check_numbers
 from nodegraph.families.steps import check_cut_at, kept_steps, laid_and_walked
 from nodegraph.sampling.composed_schedules import listed_schedule
 from nodegraph.sampling.level_text import numbers_of
 from nodegraph.sampling.sampler_options import SamplerOptions, resolved
 
-from ._sampling_facts import told
+from ._sampling_facts import check_findings
 
 _OPTIONS = (
     "eta",
@@ -33,7 +33,7 @@ def check_options(inputs: HookInputs) -> Iterator[Finding]:
     sampler = literals.get("sampler")
     if sampler is not None:
         options = SamplerOptions(**{name: literals.get(name) for name in _OPTIONS})
-        yield from told(resolved, "sampler", sampler, options)
+        yield from check_findings(resolved, "sampler", sampler, options)
 
 
 def named_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -99,7 +99,7 @@ def check_ends(inputs: HookInputs) -> Iterator[Finding]:
     """Find ends of a schedule that are the wrong way round."""
     high, low = (inputs.literals.get(port) for port in ("sigma_max", "sigma_min"))
     if high is not None and low is not None:
-        yield from told(check_numbers, "sigma_min", "karras", {"high": high, "low": low})
+        yield from check_findings(check_numbers, "sigma_min", "karras", {"high": high, "low": low})
 
 
 def listed_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -117,7 +117,7 @@ def check_listed(inputs: HookInputs) -> Iterator[Finding]:
     """Find levels that can't be walked down."""
     text = inputs.literals.get("sigmas")
     if text is not None:
-        yield from told(lambda: listed_schedule(numbers_of(text)), "sigmas")
+        yield from check_findings(lambda: listed_schedule(numbers_of(text)), "sigmas")
 
 
 def cut_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -129,7 +129,7 @@ def check_cut(inputs: HookInputs) -> Iterator[Finding]:
     """Find places where a schedule can't be cut."""
     steps, step = inputs.fact("schedule", "steps"), inputs.literals.get("step")
     if steps is not None and step is not None:
-        yield from told(check_cut_at, "step", steps, step)
+        yield from check_findings(check_cut_at, "step", steps, step)
 
 
 def denoised_cut_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -148,7 +148,7 @@ def check_denoised_cut(inputs: HookInputs) -> Iterator[Finding]:
     """Find shares that leave one part without a step."""
     steps, denoise = inputs.fact("schedule", "steps"), inputs.literals.get("denoise")
     if steps is not None and denoise is not None:
-        yield from told(kept_steps, "denoise", steps, denoise)
+        yield from check_findings(kept_steps, "denoise", steps, denoise)
 
 
 def _cut(inputs: HookInputs, step: int | None) -> dict[str, Facts]:
@@ -164,10 +164,10 @@ def joined_facts(inputs: HookInputs) -> dict[str, Facts]:
     first, second = (inputs.facts.get(port, {}) for port in ("first", "second"))
     if "steps" not in first or "steps" not in second:
         return {}
-    laws = [*first.get("laws", ()), *second.get("laws", ())]
+    schedule_names = [*first.get("laws", ()), *second.get("laws", ())]
     steps = first["steps"] + second["steps"]
     rises = bool(first.get("rises") or second.get("rises"))
-    return {"schedule": {"steps": steps, "laws": laws, "rises": rises}}
+    return {"schedule": {"steps": steps, "laws": schedule_names, "rises": rises}}
 
 
 def flipped_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -25,7 +25,7 @@ def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
     if family is not None and text is not None and syntax is not None and _has_markup(text):
         from nodegraph.models.prompt_checks import check_text
 
-        yield from _told("text", lambda: check_text(text, family, syntax))
+        yield from _check_findings("text", lambda: check_text(text, family, syntax))
 
 
 def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
@@ -36,13 +36,13 @@ def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
     family, literals = _family(inputs), inputs.literals
     if family is None:
         return
-    given = [port for port in READERS if port not in literals or literals[port] is not None]
-    yield from _told("encoder", lambda: check_readers(family, given))
+    encoder_ports = [port for port in READERS if port not in literals or literals[port] is not None]
+    yield from _check_findings("encoder", lambda: check_readers(family, encoder_ports))
     for port in ("text", *READERS):
         text, syntax = literals.get(port), literals.get("syntax")
         if text is not None and syntax is not None:
             check = partial(check_text, text, family, syntax, apart=True)
-            yield from (replace(found, port=port) for found in _told(port, check))
+            yield from (replace(finding, port=port) for finding in _check_findings(port, check))
 
 
 def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
 
     family = _family(inputs)
     if family is not None:
-        yield from _told("encoder", lambda: check_skips(family))
+        yield from _check_findings("encoder", lambda: check_skips(family))
 
 
 def check_references(inputs: HookInputs) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def check_writing(inputs: HookInputs) -> Iterator[Finding]:
     yield from _check_whole(inputs)
     family = _family(inputs)
     if family is not None:
-        yield from _told("encoder", lambda: check_writes(family))
+        yield from _check_findings("encoder", lambda: check_writes(family))
 
 
 def shared_weights(_: HookInputs) -> Estimate:
@@ -88,7 +88,7 @@ def check_sizes(inputs: HookInputs) -> Iterator[Finding]:
 
     name = inputs.fact("conditioning", "family")
     if name is not None:
-        yield from _told("conditioning", lambda: check_told_sizes(name))
+        yield from _check_findings("conditioning", lambda: check_told_sizes(name))
 
 
 def _has_markup(text: str) -> bool:
@@ -110,7 +110,7 @@ def _check_whole(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
-def _told(port: str, check: Callable[[], object]) -> Iterator[Finding]:
+def _check_findings(port: str, check: Callable[[], object]) -> Iterator[Finding]:
     """What a check says, at the port that it names or else this one."""
     try:
         check()

@@ -15,7 +15,7 @@ from nodegraph.sampling.sampling_parts import SamplingParts
 if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser
     from nodegraph.sampling.denoise import Denoising
-    from nodegraph.sampling.schedules import Ladder
+    from nodegraph.sampling.schedules import NoiseLevels
 
 
 class Sampled(NamedTuple):
@@ -38,22 +38,22 @@ PART_PORTS: Mapping[str, str] = {
 """Where a fault of a part is told at a node that is given the parts ready made."""
 
 
-def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts) -> Ladder:
+def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts) -> NoiseLevels:
     """Refuse what can't be sampled before weights load.
 
     Returns:
         The noise levels that will be walked.
     """
-    from nodegraph.sampling.controls.applying import unapplied_told
-    from nodegraph.sampling.foreseeing import foreseen
+    from nodegraph.sampling.controls.applying import unapplied_messages
+    from nodegraph.sampling.preflight import planned_levels
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
     # sizes that weren't known when the workflow was checked
     check_sampling_room(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
-    ladder = foreseen(model, latent, parts)
-    for line in unapplied_told(parts.guider.prompts.values(), ladder):
+    noise_levels = planned_levels(model, latent, parts)
+    for line in unapplied_messages(parts.guider.prompts.values(), noise_levels):
         ctx.log(line, "warning")
-    return ladder
+    return noise_levels
 
 
 @contextmanager
@@ -61,9 +61,9 @@ def live_model(
     ctx: Context, model: DiffusionModel, parts: SamplingParts, latent: Latent
 ) -> Iterator[Denoiser]:
     """A model with the networks by which pictures lead it."""
-    from nodegraph.sampling.controls.applying import controls_in, scaled_told
+    from nodegraph.sampling.controls.applying import controls_in, scaling_messages
 
-    for line in scaled_told(parts.guider.positive, (latent.width, latent.height)):
+    for line in scaling_messages(parts.guider.positive, (latent.width, latent.height)):
         ctx.log(line)
     with ExitStack() as held:
         denoiser: Denoiser = held.enter_context(ctx.weights(model, calls_only=True))
@@ -83,7 +83,7 @@ def untouched(ctx: Context, model: DiffusionModel, latent: Latent, convention: s
         InvalidValue: There is nothing in it.
     """
     if latent.samples is None and convention == "comfyui":
-        from nodegraph.sampling.beginning import zeros_for
+        from nodegraph.sampling.initial_latent import zeros_for
 
         with ctx.weights(model, calls_only=True) as denoiser:
             return zeros_for(denoiser, latent)
@@ -146,15 +146,15 @@ def sampled_parts(
     from nodegraph.sampling.previews import Previews
 
     with _at(ports):
-        ladder = begun(ctx, model, latent, parts)
-    _tell_gap(ctx, latent, float(ladder.sigmas[ladder.first]), added=parts.noise.added)
+        noise_levels = begun(ctx, model, latent, parts)
+    _tell_gap(ctx, latent, float(noise_levels.sigmas[noise_levels.first]), added=parts.noise.added)
     previews = Previews(ctx, model)
     with (
         live_model(ctx, model, parts, latent) as denoiser,
-        _beside(ctx, parts) as beside,
+        _load_extra_models(ctx, parts) as extra_models,
         _at(ports),
     ):
-        denoising = Denoising(denoiser, latent, parts, beside)
+        denoising = Denoising(denoiser, latent, parts, extra_models)
         _restore(denoising, ctx, up_to=denoising.total - 1)
         for info in denoising:
             if info.step < info.total and denoising.is_savable:
@@ -167,7 +167,7 @@ def sampled_parts(
 
 
 @contextmanager
-def _beside(ctx: Context, parts: SamplingParts) -> Iterator[dict[Recipe, Any]]:
+def _load_extra_models(ctx: Context, parts: SamplingParts) -> Iterator[dict[Recipe, Any]]:
     """What a guider wants in memory besides the model, by its recipe."""
     with ExitStack() as stack:
         yield {
@@ -188,13 +188,13 @@ def tell_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> Non
 
 def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
     """Go on from where an earlier attempt at the same sampling got to, if there was one."""
-    found = ctx.restored(up_to=up_to)
-    if found is None:
+    checkpoint = ctx.restored(up_to=up_to)
+    if checkpoint is None:
         return
     try:
-        denoising.restore(found.state)
+        denoising.restore(checkpoint.state)
     except ValueError as error:
-        text = f"{error}: it starts at step 1, not at {found.step + 1}"
+        text = f"{error}: it starts at step 1, not at {checkpoint.step + 1}"
         ctx.log(text, "warning", about="run")
 
 

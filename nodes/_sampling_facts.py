@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.laws import check_churn, check_followed
 from nodegraph.families.names import ALIGNED, check_aligned, check_combination
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sigma_formulas import check_churn, check_followed
 from nodegraph.families.steps import laid_and_walked, last_step, walked_window
 from nodegraph.media.images.room import check_sampling_room
 from nodegraph.sampling.guiders.checks import (
@@ -60,7 +60,7 @@ def check_window(inputs: HookInputs) -> Iterator[Finding]:
     literals = inputs.literals
     steps, start, end = (literals.get(port) for port in ("steps", "start_step", "end_step"))
     if isinstance(steps, int) and isinstance(start, int):
-        yield from told(walked_window, "start_step", steps, start, end)
+        yield from check_findings(walked_window, "start_step", steps, start, end)
 
 
 def check_parts(inputs: HookInputs) -> Iterator[Finding]:
@@ -68,16 +68,19 @@ def check_parts(inputs: HookInputs) -> Iterator[Finding]:
     is_guided = (inputs.fact("guider", "sides") or 1) > 1
     yield from _check_latent(inputs, is_guided=is_guided)
     kind = inputs.fact("model", "noise") or "discrete"
-    sampler, laws = inputs.fact("sampler", "sampler"), inputs.fact("schedule", "laws") or ()
+    sampler, schedule_names = (
+        inputs.fact("sampler", "sampler"),
+        inputs.fact("schedule", "laws") or (),
+    )
     if sampler is not None:
         rises = bool(inputs.fact("schedule", "rises"))
         told_by = inputs.literals.get("convention") or "diffusers"
         check = partial(check_followed, kind=kind, rises=rises, convention=told_by)
-        yield from told(check, "sampler", sampler, laws)
+        yield from check_findings(check, "sampler", sampler, schedule_names)
         check = partial(check_churn, rises=rises)
-        yield from told(check, "sampler", inputs.fact("sampler", "s_churn"))
+        yield from check_findings(check, "sampler", inputs.fact("sampler", "s_churn"))
     yield from _check_guider(inputs, sampler)
-    if ALIGNED in laws:
+    if ALIGNED in schedule_names:
         yield from _check_aligned(inputs, kind)
 
 
@@ -89,9 +92,9 @@ def has_negative(inputs: HookInputs) -> bool:
 def _check_asked(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     """Find samplers that ask a model without guidance which can't be."""
     if inputs.fact("model", "guides_itself"):
-        yield from told(partial(check_guidable, several=False), "sampler", sampler)
+        yield from check_findings(partial(check_guidable, several=False), "sampler", sampler)
     elif inputs.fact("model", "needs_negative") is False and not has_negative(inputs):
-        yield from told(partial(check_negative, several=False), "negative", sampler)
+        yield from check_findings(partial(check_negative, several=False), "negative", sampler)
 
 
 def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
@@ -100,16 +103,16 @@ def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     guides_itself, is_told = inputs.fact("model", "guides_itself"), known.get("embedded")
     family = inputs.fact("model", "family")
     for kind in known.get("added", ()) if family else ():
-        yield from told(check_addable, "guider", kind, family)
+        yield from check_findings(check_addable, "guider", kind, family)
     if is_told and inputs.fact("model", "takes_scale") is False:
-        yield from told(partial(check_told, is_told=False), "guider")
+        yield from check_findings(partial(check_told, is_told=False), "guider")
     elif guides_itself:
         several = bool(known.get("dual") or known.get("projected"))
-        yield from told(partial(check_guidable, several=several), "guider", sampler)
+        yield from check_findings(partial(check_guidable, several=several), "guider", sampler)
     elif inputs.fact("model", "needs_negative") is False and known.get("has_negative") is False:
         check = partial(check_negative, several=bool(known.get("dual")))
-        found = told(check, "guider", sampler)
-        yield from (replace(finding, port="guider") for finding in found)
+        findings = check_findings(check, "guider", sampler)
+        yield from (replace(finding, port="guider") for finding in findings)
 
 
 def _check_named(inputs: HookInputs) -> Iterator[Finding]:
@@ -139,7 +142,7 @@ def _check_only_size(inputs: HookInputs) -> Iterator[Finding]:
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     size = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     if family is not None and None not in size:
-        yield from told(family.latent.check_size, "latent", size, family.title)
+        yield from check_findings(family.latent.check_size, "latent", size, family.title)
 
 
 _FAR = 4
@@ -175,7 +178,7 @@ def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     if family is not None and kind == "discrete":
         check = partial(check_aligned, title=family.title)
-        yield from told(check, "schedule", family.aligned)
+        yield from check_findings(check, "schedule", family.aligned)
 
 
 def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
@@ -190,12 +193,12 @@ def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
 def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Size and batch of an empty latent."""
     names = {"width": "width", "height": "height", "batch_size": "batch"}
-    told = {ours: inputs.literals.get(port) for port, ours in names.items()}
+    facts = {ours: inputs.literals.get(port) for port, ours in names.items()}
     step = inputs.literals.get("multiple_of")
     for side in ("width", "height"):
-        pixels = told[side]
-        told[side] = pixels and step and max(pixels // step, 1) * step
-    return {"latent": {name: value for name, value in told.items() if value}}
+        pixels = facts[side]
+        facts[side] = pixels and step and max(pixels // step, 1) * step
+    return {"latent": {name: value for name, value in facts.items() if value}}
 
 
 def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:
@@ -230,10 +233,10 @@ def _findings(check: Callable[..., Any], inputs: HookInputs, *ports: str) -> Ite
     """What a check says of some inputs, unless one of them is linked and so not yet known."""
     values = [inputs.literals.get(port) for port in ports]
     if None not in values:
-        yield from told(check, ports[0], *values)
+        yield from check_findings(check, ports[0], *values)
 
 
-def told(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
+def check_findings(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding]:
     """What a check says of some values.
 
     Args:
@@ -242,5 +245,7 @@ def told(check: Callable[..., Any], port: str, *values: Any) -> Iterator[Finding
     try:
         check(*values)
     except InvalidValue as error:
-        found = error.problem
-        yield Finding(found.port or port, found.message, found.given, found.expected, found.hint)
+        problem = error.problem
+        yield Finding(
+            problem.port or port, problem.message, problem.given, problem.expected, problem.hint
+        )

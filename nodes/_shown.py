@@ -63,9 +63,9 @@ def _lines(value: Any, depth: int = 0, *, is_whole: bool = False) -> Iterator[st
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value).__name__
         for part in fields(value):
-            found = getattr(value, part.name)
-            if found is not None and part.repr:
-                yield f"  {part.name}: {'; '.join(_lines(found, depth + 1, is_whole=is_whole))}"
+            member = getattr(value, part.name)
+            if member is not None and part.repr:
+                yield f"  {part.name}: {'; '.join(_lines(member, depth + 1, is_whole=is_whole))}"
     else:
         yield _single(value)
 

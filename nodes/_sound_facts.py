@@ -13,13 +13,13 @@ ANY_KIND = "any"
 RATE = 16_000
 
 
-def asked_sound(text: str, kind: str, pitch: str, seconds: float | None) -> AskedSound:
+def requested_sound(text: str, kind: str, pitch: str, seconds: float | None) -> AskedSound:
     """What is asked by inputs, and by a text where they are left open."""
-    told = asked_in_words(text)
+    parsed = asked_in_words(text)
     return AskedSound(
-        told.kind if kind == ANY_KIND else kind,
-        pitch_of(pitch) or told.pitch,
-        told.seconds if seconds is None else seconds,
+        parsed.kind if kind == ANY_KIND else kind,
+        pitch_of(pitch) or parsed.pitch,
+        parsed.seconds if seconds is None else seconds,
     )
 
 
@@ -33,19 +33,19 @@ def decoded_sounds(inputs: HookInputs) -> dict[str, Facts]:
     return {"audios": {"rate": RATE, "channels": 1}}
 
 
-def check_asked_sound(inputs: HookInputs) -> Iterator[Finding]:
+def check_requested_sound(inputs: HookInputs) -> Iterator[Finding]:
     """Find words that name no sound, pitches that are none, and what no sound was taught at."""
-    given = inputs.literals
-    text, pitch, kind = given.get("text"), given.get("pitch"), given.get("kind")
+    literals = inputs.literals
+    text, pitch, kind = literals.get("text"), literals.get("pitch"), literals.get("kind")
     if text is None or pitch is None or kind not in (ANY_KIND, *SOUND_KINDS):
         return
     try:
-        asked = asked_sound(text, kind, pitch, given.get("seconds"))
+        request = requested_sound(text, kind, pitch, literals.get("seconds"))
     except NodegraphError as error:
         yield finding_of(error.problem.port or "text", error)
         return
-    if asked.unusual:
-        yield Finding("pitch", f"{asked.unusual}: it may not come out so", is_warning=True)
+    if request.unusual:
+        yield Finding("pitch", f"{request.unusual}: it may not come out so", is_warning=True)
 
 
 def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:

@@ -23,18 +23,18 @@ from nodegraph.models.speed.freeu import FreeUFactors, check_freeu
 
 from ._facts import finding_of
 
-_ASKED = ("compiled", "fused_projections", "channels_last", "attention")
+_SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention")
 
 
 def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and that it is sped up."""
-    known = {name: inputs.literals.get(name) for name in _ASKED}
-    told = [
+    known = {name: inputs.literals.get(name) for name in _SPEED_PORTS}
+    options = [
         name if value is True else f"attention {value}"
         for name, value in known.items()
         if value not in (None, False, "auto")
     ]
-    return {"model": _told(inputs, told)}
+    return {"model": _with_speed(inputs, options)}
 
 
 def first_block_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -59,7 +59,7 @@ def broadcast_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def freeu_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and that it has FreeU."""
-    return {"model": _told(inputs, ["FreeU"])}
+    return {"model": _with_speed(inputs, ["FreeU"])}
 
 
 def check_freed(inputs: HookInputs) -> Iterator[Finding]:
@@ -71,12 +71,12 @@ def check_freed(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _cached(inputs: HookInputs, title: str) -> dict[str, Facts]:
-    return {"model": {**_told(inputs, [title]), "step_cache": title}}
+    return {"model": {**_with_speed(inputs, [title]), "step_cache": title}}
 
 
-def _told(inputs: HookInputs, told: list[str]) -> Facts:
+def _with_speed(inputs: HookInputs, options: list[str]) -> Facts:
     before = inputs.facts.get("model", {})
-    speed = ", ".join([*filter(None, [before.get("speed")]), *told])
+    speed = ", ".join([*filter(None, [before.get("speed")]), *options])
     return {**before, **({"speed": speed} if speed else {})}
 
 
@@ -87,12 +87,12 @@ def added_weights(_: HookInputs) -> Estimate:
 
 def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
     """Find options that the model or the device can't do."""
-    given = inputs.literals
+    literals = inputs.literals
     speed = SpeedOptions(
-        compiled=given.get("compiled") or False,
-        fused=given.get("fused_projections") or False,
-        channels_last=given.get("channels_last") or False,
-        attention=given.get("attention") or "auto",
+        compiled=literals.get("compiled") or False,
+        fused=literals.get("fused_projections") or False,
+        channels_last=literals.get("channels_last") or False,
+        attention=literals.get("attention") or "auto",
     )
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     try:
@@ -130,17 +130,17 @@ def _findings(inputs: HookInputs, kind: type[StepCaching]) -> Iterator[Finding]:
             hint="One at a time: leave one of the nodes out.",
         )
     names = {item.name for item in fields(kind)}
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         name: value for name, value in inputs.literals.items() if name in names
     }
-    if None in given.values():
+    if None in options.values():
         # One of them is linked, and not known yet.
         return
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     try:
-        if "ratios" in given:
-            given["ratios"] = parse_ratios(given["ratios"])
-        caching = kind(**given)
+        if "ratios" in options:
+            options["ratios"] = parse_ratios(options["ratios"])
+        caching = kind(**options)
         if family is None:
             check_caching(caching)
         else:

@@ -24,19 +24,19 @@ _TEXT_ENCODER = "text_encoder"
 def encoder_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Family of what LoadTextEncoder gives; nothing where it can't be loaded."""
     try:
-        found = _found(inputs)
+        encoders = _find_encoders(inputs)
     except NodegraphError:
         # `check_encoder` tells.
         return {}
-    if found is None:
+    if encoders is None:
         return {}
-    return {_TEXT_ENCODER: {"family": found.family.name}}
+    return {_TEXT_ENCODER: {"family": encoders.family.name}}
 
 
 def check_encoder(inputs: HookInputs) -> Iterator[Finding]:
     """Find files that are missing, damaged, of another family, or there twice."""
     try:
-        _found(inputs)
+        _find_encoders(inputs)
     except NodegraphError as error:
         first = error.problem.port or PORTS[0]
         yield finding_of(first, error)
@@ -57,27 +57,27 @@ def _also_missing(inputs: HookInputs, ports: Sequence[str]) -> Iterator[Finding]
 
 def encoder_state(inputs: HookInputs) -> str:
     """Changes when a file of the text encoder does."""
-    found = _found(inputs)
-    assert found is not None
-    return text_encoder_stamp(found, inputs.environment.device)
+    encoders = _find_encoders(inputs)
+    assert encoders is not None
+    return text_encoder_stamp(encoders, inputs.environment.device)
 
 
 def encoder_weights(inputs: HookInputs) -> Estimate:
     """What the text encoder takes in memory once a node needs it."""
-    found = _found(inputs)
-    if found is None:
+    encoders = _find_encoders(inputs)
+    if encoders is None:
         return Estimate()
-    return Estimate(memory=0, weights={_TEXT_ENCODER: _bytes(inputs, found)})
+    return Estimate(memory=0, weights={_TEXT_ENCODER: _bytes(inputs, encoders)})
 
 
-def _bytes(inputs: HookInputs, found: FoundEncoders) -> int:
+def _bytes(inputs: HookInputs, encoders: FoundEncoders) -> int:
     device = inputs.environment.device
     dtype = computed_dtype(inputs.literals.get("dtype") or "auto", device)
     storage = inputs.literals.get("storage") or AUTO
-    return text_encoder_bytes(found, dtype=dtype, device=device, storage=storage)
+    return text_encoder_bytes(encoders, dtype=dtype, device=device, storage=storage)
 
 
-def _found(inputs: HookInputs) -> FoundEncoders | None:
+def _find_encoders(inputs: HookInputs) -> FoundEncoders | None:
     """The files, as far as it is known yet which."""
     literals, environment = inputs.literals, inputs.environment
     names = {port: literals.get(port) for port in PORTS}

@@ -19,11 +19,11 @@ LARGEST = 4 << 20
 """Bytes of a text file, and letters of a text that is made."""
 MOST_PARTS = 100_000
 """Of a text that is taken apart: a node may run for each."""
-_PLACE = re.compile(r"\{\{|\}\}|\{([a-z])(?::(0?\d{0,2}(?:\.\d{1,2})?[dfg%]?))?\}")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([a-z])(?::(0?\d{0,2}(?:\.\d{1,2})?[dfg%]?))?\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 
-Found = TypeVar("Found")
+PartT = TypeVar("PartT")
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
                 f"can't be written as `{form}`", port=name, given=shown(value)[:60]
             ) from None
 
-    return bounded(_PLACE.sub(written, template))
+    return bounded(_PLACEHOLDER.sub(written, template))
 
 
 def value_text(value: Any, separator: str) -> str:
@@ -95,25 +95,25 @@ def substituted(text: str, matches: Iterable[Any], by: Callable[[Any], str]) -> 
     return bounded("".join([*parts, text[at:]]))
 
 
-def some(parts: Iterable[Found]) -> list[Found]:
+def some(parts: Iterable[PartT]) -> list[PartT]:
     """The parts of a text, if they aren't too many.
 
     Raises:
         InvalidValue: They are more than `MOST_PARTS`.
     """
-    found = list(islice(parts, MOST_PARTS + 1))
-    if len(found) > MOST_PARTS:
+    taken = list(islice(parts, MOST_PARTS + 1))
+    if len(taken) > MOST_PARTS:
         raise InvalidValue(
             "the text has too many parts", port="text", expected=f"{MOST_PARTS:,} at most"
         )
-    return found
+    return taken
 
 
 def check_template(inputs: HookInputs) -> Iterator[Finding]:
     """Find brackets that are no place for a value."""
     template = inputs.literals.get("template")
     if isinstance(template, str):
-        wrong = re.search(r"[{}][^{}\n]{0,20}\}?", _PLACE.sub("", template))
+        wrong = re.search(r"[{}][^{}\n]{0,20}\}?", _PLACEHOLDER.sub("", template))
         if wrong:
             yield Finding(
                 "template",
@@ -139,7 +139,7 @@ def check_pattern(inputs: HookInputs) -> Iterator[Finding]:
 
 def separator_of(text: str) -> str:
     r"""A separator as it was typed, where \n, \t and \\ are a line break, a tab and a backslash."""
-    return re.sub(r"\\[nt\\]", lambda found: _ESCAPES[found.group(0)], text)
+    return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group(0)], text)
 
 
 def bounded(text: str) -> str:

@@ -94,9 +94,9 @@ def check_upscaled(inputs: HookInputs) -> Iterator[Finding]:
 
 def _upscaled(inputs: HookInputs) -> tuple[int, int] | None:
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
-    asked, own = inputs.literals.get("factor"), inputs.fact("model", "scale")
-    factor = asked or own
-    if width is None or height is None or asked is None or factor is None:
+    requested_factor, own = inputs.literals.get("factor"), inputs.fact("model", "scale")
+    factor = requested_factor or own
+    if width is None or height is None or requested_factor is None or factor is None:
         return None
     return max(1, round(width * factor)), max(1, round(height * factor))
 
@@ -108,11 +108,13 @@ def upscaling(inputs: HookInputs) -> Estimate:
     if width is None or height is None or tile is None:
         return Estimate()
     scale = inputs.fact("model", "scale") or 4
-    seen = min(width, tile or width) * min(height, tile or height)
+    tile_pixels = min(width, tile or width) * min(height, tile or height)
     pictures = inputs.fact("image", "batch") or 1
     kept = 2 * 4 * 3 * width * height * scale**2 * pictures
-    work, least = width * height * pictures * _USE, min(seen, SMALL_TILE**2)
-    return Estimate(memory=seen * _HELD + kept, work=work, least=least * _HELD + kept, passes=1)
+    work, least = width * height * pictures * _USE, min(tile_pixels, SMALL_TILE**2)
+    return Estimate(
+        memory=tile_pixels * _HELD + kept, work=work, least=least * _HELD + kept, passes=1
+    )
 
 
 def split_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -16,15 +16,19 @@ from ._facts import finding_of, item_fact
 def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Latent format of what LoadVae gives; nothing where it can't be loaded."""
     try:
-        found = _vae_format(inputs)
+        latent_format = _vae_format(inputs)
     except NodegraphError:
         # `check_vae` tells.
         return {}
-    if found is None:
+    if latent_format is None:
         return {}
-    decoding, encoding = coding_memory(found, {})
+    decoding, encoding = coding_memory(latent_format, {})
     held = {"held_decoding": decoding, "held_encoding": encoding, **item_fact(inputs)}
-    known = {"format": found.name, "downscale": found.spatial, "temporal": found.temporal}
+    known = {
+        "format": latent_format.name,
+        "downscale": latent_format.spatial,
+        "temporal": latent_format.temporal,
+    }
     return {"vae": {**known, **held}}
 
 
@@ -51,7 +55,7 @@ def vae_weights(inputs: HookInputs) -> Estimate:
     name, latents = literals.get("vae"), literals.get("latents")
     if name is None or latents is None:
         return Estimate()
-    found = vae_bytes(
+    byte_count = vae_bytes(
         name,
         environment.models,
         latents=latents,
@@ -59,7 +63,7 @@ def vae_weights(inputs: HookInputs) -> Estimate:
         device=environment.device,
         allow_pickle=environment.allow_pickle,
     )
-    return Estimate(memory=0, weights={} if found is None else {"vae": found})
+    return Estimate(memory=0, weights={} if byte_count is None else {"vae": byte_count})
 
 
 def vae_state(inputs: HookInputs) -> str:

@@ -24,12 +24,12 @@ def loaded_video(inputs: HookInputs) -> dict[str, Facts]:
     if path is None:
         return {}
     try:
-        found = _facts_of(path, _rate(inputs))
+        facts = _facts_of(path, _rate(inputs))
     except NodegraphError:
         # `check_video` tells.
         return {}
-    rate = float(found.rate)
-    return _part(inputs, {"width": found.width, "height": found.height}, found.frames, rate)
+    rate = float(facts.rate)
+    return _part(inputs, {"width": facts.width, "height": facts.height}, facts.frames, rate)
 
 
 def _rate(inputs: HookInputs) -> Fraction | None:
@@ -57,17 +57,17 @@ def check_video(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         # Whom a server serves is told nothing of files that somebody else put there.
-        found = _facts_of(path, _rate(inputs), names=inputs.environment.readable is None)
+        facts = _facts_of(path, _rate(inputs), names=inputs.environment.readable is None)
     except NodegraphError as error:
         yield finding_of("path", error)
         return
     kept = loaded_video(inputs).get("video", {}).get("frames")
     try:
-        if kept == 0 and found.frames is not None:
-            raise no_such_frame(inputs.literals["first"], found.frames)
+        if kept == 0 and facts.frames is not None:
+            raise no_such_frame(inputs.literals["first"], facts.frames)
         if kept is not None:
-            needed = decoding_bytes(found.width, found.height, kept)
-            check_room(found.width, found.height, kept, needed, port="count")
+            needed = decoding_bytes(facts.width, facts.height, kept)
+            check_room(facts.width, facts.height, kept, needed, port="count")
     except NodegraphError as error:
         yield finding_of(error.problem.port or "path", error)
 

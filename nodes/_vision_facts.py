@@ -27,8 +27,8 @@ def vision_outputs(inputs: HookInputs) -> dict[str, Facts]:
     if name is None:
         return {}
     try:
-        found = find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
-        return {_PORT: {"task": TASKS[found.class_name], "labels": labels_of(found.config)}}
+        folder = find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
+        return {_PORT: {"task": TASKS[folder.class_name], "labels": labels_of(folder.config)}}
     except NodegraphError:
         # `check_vision_model` tells.
         return {}
@@ -61,18 +61,18 @@ def vision_weights(inputs: HookInputs) -> Estimate:
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is None:
         return Estimate()
-    found = vision_bytes(name, environment.models, allow_pickle=environment.allow_pickle)
-    return Estimate(memory=0, weights={} if found is None else {_PORT: found})
+    byte_count = vision_bytes(name, environment.models, allow_pickle=environment.allow_pickle)
+    return Estimate(memory=0, weights={} if byte_count is None else {_PORT: byte_count})
 
 
 def _check(inputs: HookInputs, task: Task) -> Iterator[Finding]:
     """Find models that do something else."""
-    found = inputs.fact("model", "task")
-    if found is not None and found != task:
+    model_task = inputs.fact("model", "task")
+    if model_task is not None and model_task != task:
         yield Finding(
             "model",
             "the model does something else",
-            f"a model for {USED_BY[found]}",
+            f"a model for {USED_BY[model_task]}",
             f"a model for {USED_BY[task]}",
         )
 
@@ -81,8 +81,8 @@ def check_anything(inputs: HookInputs) -> Iterator[Finding]:
     """Find models for something else, and texts that are no points or boxes."""
     yield from _check(inputs, "points")
     yield from check_points(inputs)
-    asked = [inputs.literals.get(port, "linked") for port in ("points", "boxes")]
-    if not any(text.strip() for text in asked):
+    texts = [inputs.literals.get(port, "linked") for port in ("points", "boxes")]
+    if not any(text.strip() for text in texts):
         yield Finding("points", "neither a point nor a box is given")
 
 

@@ -56,16 +56,16 @@ def AudioStatistics(ctx: Context, audio: Audio) -> AudioMeasures:
     """
     from nodegraph.media.audio.measuring import audio_figures
 
-    found = audio_figures(audio)
-    ctx.log(found.text)
+    figures = audio_figures(audio)
+    ctx.log(figures.text)
     return AudioMeasures(
-        found.seconds,
-        found.peak,
-        found.loudness,
-        found.pitch or 0.0,
-        found.note,
-        found.brightness,
-        found.text,
+        figures.seconds,
+        figures.peak,
+        figures.loudness,
+        figures.pitch or 0.0,
+        figures.note,
+        figures.brightness,
+        figures.text,
     )
 
 
@@ -96,8 +96,8 @@ def CompareAudio(ctx: Context, audio: Audio, other: Audio) -> AudioDistance:
     """
     from nodegraph.media.audio.comparing import compare_audio
 
-    found = compare_audio(audio, other)
-    ctx.log(found.text)
+    distance = compare_audio(audio, other)
+    ctx.log(distance.text)
     return AudioDistance(
-        found.spectral, found.cepstral, found.cents or 0.0, found.louder, found.text
+        distance.spectral, distance.cepstral, distance.cents or 0.0, distance.louder, distance.text
     )

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from nodegraph import Context, Dataset, Image, MultipleOf, Plot, Range, Seed, TrainedWeights, node
 from nodegraph.training.options import ClassifierSize, TrainingOptions, TrainingPlan
 
-from .teaching import Batch, Rate, Steps
+from .training import Batch, Rate, Steps
 
 
 class TaughtClassifier(NamedTuple):
@@ -25,7 +25,7 @@ class TaughtClassifier(NamedTuple):
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Train classifier",
     lane="gpu",
     numerics=True,
@@ -57,13 +57,13 @@ def TrainClassifier(
         seed: Of all that is drawn.
         options: More of it: TrainingSettings. What is about noise isn't heeded.
     """
-    from nodegraph.training.classifiers import taught_classifier
+    from nodegraph.training.classifiers import train_classifier
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
-    found = taught_classifier(ctx, dataset, plan, size, side)
-    ctx.log(f"{found.right} of {found.judged} pictures that it is judged by are told right")
-    assert found.weights.losses is not None
-    return TaughtClassifier(found.weights, found.accuracy, found.weights.losses)
+    judged = train_classifier(ctx, dataset, plan, size, side)
+    ctx.log(f"{judged.right} of {judged.judged} pictures that it is judged by are told right")
+    assert judged.weights.losses is not None
+    return TaughtClassifier(judged.weights, judged.accuracy, judged.weights.losses)
 
 
 class ToldClasses(NamedTuple):
@@ -78,7 +78,7 @@ class ToldClasses(NamedTuple):
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Classify images",
     lane="gpu",
     numerics=True,

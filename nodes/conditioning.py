@@ -10,12 +10,12 @@ from ._conditioning_facts import check_area, check_concatenated, check_span
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 _FIRST = {"conditioning": {"family": "first.family"}}
-_PLACE = "conditioning/combine"
+_CATEGORY = "conditioning/combine"
 Share = Annotated[float, Range(0, 1, step=0.01)]
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Combine prompts",
     facts=_FIRST,
     tags=("ConditioningCombine", "several prompts", "regional", "and", "merge"),
@@ -43,7 +43,7 @@ def CombineConditioning(
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Concatenate prompts",
     facts=_FIRST,
     validate=check_concatenated,
@@ -64,7 +64,7 @@ def ConcatenateConditioning(first: Conditioning, second: Conditioning) -> Condit
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Average prompts",
     facts=_FIRST,
     tags=("ConditioningAverage", "blend", "interpolate", "mix", "travel", "slerp", "lerp"),
@@ -92,7 +92,7 @@ def AverageConditioning(
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Keep prompt to area",
     facts=_FAMILY,
     validate=check_area,
@@ -138,7 +138,7 @@ def AreaConditioning(
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Keep prompt to mask",
     facts=_FAMILY,
     tags=("ConditioningSetMask", "regional", "couple", "regional prompter", "attention couple"),
@@ -159,7 +159,7 @@ def MaskConditioning(conditioning: Conditioning, mask: Mask) -> Conditioning:
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Keep prompt to steps",
     facts=_FAMILY,
     validate=check_span,
@@ -184,7 +184,7 @@ def SpanConditioning(
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Strength of prompt",
     facts=_FAMILY,
     tags=("ConditioningSetAreaStrength", "weight", "set strength"),
@@ -206,7 +206,7 @@ def StrengthConditioning(
 
 
 @node(
-    category=_PLACE,
+    category=_CATEGORY,
     label="Zero out prompt",
     facts=_FAMILY,
     tags=("ConditioningZeroOut", "empty", "negative", "sdxl", "flux", "sd3"),

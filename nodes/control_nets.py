@@ -82,9 +82,9 @@ def LoadControlNet(
     """
     environment = ctx.environment
     allow = environment.allow_pickle
-    found = find_control(control_net, environment.models, allow_pickle=allow)
-    modes = ", ".join(found.kind.modes)
-    ctx.log(f"{control_net} is {found.title}" + (f": {modes}" if modes else ""))
+    control_files = find_control(control_net, environment.models, allow_pickle=allow)
+    modes = ", ".join(control_files.kind.modes)
+    ctx.log(f"{control_net} is {control_files.title}" + (f": {modes}" if modes else ""))
     recipe = open_control(
         control_net,
         environment.models,

@@ -72,10 +72,10 @@ def LoadDataset(
     from nodegraph.media.datasets.folders import FolderOptions
     from nodegraph.media.datasets.loading import load_dataset
 
-    faults = Faults(on_error, lambda said: ctx.log(said, "warning"))
+    faults = Faults(on_error, lambda message: ctx.log(message, "warning"))
     options = FolderOptions(folders, captions, recursive, mask_suffix, min_side, decode)
-    found = load_dataset(path, ctx.environment, options, faults, format, ctx.progress)
-    return LoadedDataset(found, "\n".join(faults.said))
+    dataset = load_dataset(path, ctx.environment, options, faults, format, ctx.progress)
+    return LoadedDataset(dataset, "\n".join(faults.said))
 
 
 @node(category="dataset", tags=("make", "list", "synthetic", "generated", "training images"))

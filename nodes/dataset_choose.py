@@ -54,8 +54,8 @@ def JoinDatasets(
     """
     from nodegraph.media.datasets.editing import join_datasets
 
-    given = (each for each in (first, second, third, fourth) if each is not None)
-    return join_datasets(list(given), name)
+    datasets = (each for each in (first, second, third, fourth) if each is not None)
+    return join_datasets(list(datasets), name)
 
 
 class SortedDataset(NamedTuple):
@@ -178,12 +178,14 @@ def RemoveDuplicates(
     """
     from nodegraph.media.datasets.duplicates import without_duplicates
 
-    found = partial(
+    deduplicate = partial(
         without_duplicates, dataset, by, distance, within_label=within_label, told=ctx.progress
     )
     if encoder is None or by != "meaning":
-        return Deduplication(*found())
+        return Deduplication(*deduplicate())
     from nodegraph.models.ip_adapters.applying import seen_by
 
     with ctx.weights(encoder, calls_only=True) as eyes:
-        return Deduplication(*found(embed=lambda it: seen_by(eyes, it, reads_patches=False)[0]))
+        return Deduplication(
+            *deduplicate(embed=lambda it: seen_by(eyes, it, reads_patches=False)[0])
+        )

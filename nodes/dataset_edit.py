@@ -35,10 +35,10 @@ def EditCaptions(
     """
     from nodegraph.media.datasets.editing import edit_captions, tags_from_captions
 
-    found = edit_captions(
+    edited = edit_captions(
         dataset, template, find=find, replacement=replacement, is_pattern=is_pattern
     )
-    return tags_from_captions(found) if tags == "from captions" else found
+    return tags_from_captions(edited) if tags == "from captions" else edited
 
 
 @node(category="dataset", tags=("caption", "class", "language model", "blip", "wd14", "tagger"))

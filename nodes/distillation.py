@@ -33,8 +33,8 @@ from nodegraph.training.options import (
 from nodegraph.weights.precision.choices import FLOAT8, FULL, INT4, INT8
 
 from ._distillation_facts import check_compared, check_distilling, stored_outputs
-from ._teaching_facts import taught_outputs, training_memory
-from .teaching import Batch, Rate, Steps, TaughtModel
+from ._training_facts import trained_outputs, training_memory
+from .training import Batch, Rate, Steps, TaughtModel
 
 Sampler = Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)]
 Schedule = Annotated[str, Choices(SCHEDULE_NAMES)]
@@ -48,11 +48,11 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Distill",
     lane="gpu",
     numerics=True,
-    infer=taught_outputs,
+    infer=trained_outputs,
     validate=check_distilling,
     estimate=training_memory,
     tags=("lcm", "consistency", "few steps", "turbo", "lightning", "student", "lora", "distil"),
@@ -110,17 +110,17 @@ def Distill(
         samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
     """
     from nodegraph.training.distilling import DistillationPlan, distilled_lora, prompted
-    from nodegraph.training.lora_training import LoraShape, with_taught_lora
-    from nodegraph.training.running import Classroom
+    from nodegraph.training.lora_training import LoraShape, with_trained_lora
+    from nodegraph.training.running import TrainingSetup
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
-    given = dataset or Dataset(())
-    room = Classroom(ctx, model, text_encoder, vae, given, None, plan, samples)
+    training_dataset = dataset or Dataset(())
+    room = TrainingSetup(ctx, model, text_encoder, vae, training_dataset, None, plan, samples)
     if dataset is None:
         room = prompted(room, _lines(prompts), pictures, cfg)
     how = DistillationPlan(kind, cfg, negative.strip(), teacher_steps, huber)
     weights = distilled_lora(room, LoraShape(rank, 0.0, layers), how)
-    adapted, _ = with_taught_lora(weights, model, None)
+    adapted, _ = with_trained_lora(weights, model, None)
     assert weights.losses is not None
     return TaughtModel(adapted, text_encoder, weights, weights.losses)
 
@@ -174,7 +174,7 @@ class ComparedSamplings(NamedTuple):
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Compare samplings",
     lane="gpu",
     numerics=True,
@@ -244,18 +244,18 @@ def CompareSamplings(
 
     theirs = SamplingWalk(reference_steps, reference_cfg, reference_sampler, reference_schedule)
     walk = SamplingWalk(steps, cfg, sampler, schedule)
-    given = [item for item in (model, second, third) if item is not None]
+    others = [item for item in (model, second, third) if item is not None]
     called = [*_lines(names), *("reference", "model", "second", "third")[len(_lines(names)) :]]
     models = [Compared(called[0], reference, theirs)]
-    models += [Compared(name, item, walk) for name, item in zip(called[1:], given, strict=False)]
-    asked = SamplingQuestions(_lines(prompts), pictures, seed, (width, height))
-    found = compared(ctx, models, text_encoder, vae, asked, classifier)
-    ctx.log(found.text())
+    models += [Compared(name, item, walk) for name, item in zip(called[1:], others, strict=False)]
+    questions = SamplingQuestions(_lines(prompts), pictures, seed, (width, height))
+    comparison = compared(ctx, models, text_encoder, vae, questions, classifier)
+    ctx.log(comparison.text())
     return ComparedSamplings(
-        [made.pictures for made in found.made],
-        found.text(),
-        found.distance_plot(),
-        found.time_plot(),
-        [item.mean for item in found.distances],
-        [item.psnr for item in found.distances],
+        [made.pictures for made in comparison.made],
+        comparison.text(),
+        comparison.distance_plot(),
+        comparison.time_plot(),
+        [item.mean for item in comparison.distances],
+        [item.psnr for item in comparison.distances],
     )

@@ -40,10 +40,10 @@ def ClassifyLatents(
         classifier: Of LoadClassifier: tiny/guidance_classifier knows the things and the background
             colours of the model tiny.
     """
-    from nodegraph.sampling.latent_judging import told_of
+    from nodegraph.sampling.latent_judging import classify_latents
 
     with ctx.weights(classifier, calls_only=True) as judge:
-        return ToldOfLatents(*told_of(judge, latent))
+        return ToldOfLatents(*classify_latents(judge, latent))
 
 
 class CountedLabels(NamedTuple):
@@ -89,10 +89,10 @@ def LabelDistribution(
     """
     from nodegraph.media.plots import distributions as counted
 
-    found = counted.distribution(labels, categories or (), groups or (), level, seed)
-    plot = counted.distribution_plot(found, name, title)
-    card = counted.distribution_card(found, title or name, grouped=bool(groups))
-    return CountedLabels(plot, card, list(found.labels), list(found.shares))
+    distribution = counted.distribution(labels, categories or (), groups or (), level, seed)
+    plot = counted.distribution_plot(distribution, name, title)
+    card = counted.distribution_card(distribution, title or name, grouped=bool(groups))
+    return CountedLabels(plot, card, list(distribution.labels), list(distribution.shares))
 
 
 class ComparedLabels(NamedTuple):
@@ -148,7 +148,7 @@ def CompareDistributions(
     """
     from nodegraph.media.plots import distributions as counted
 
-    found = counted.compared(
+    comparison = counted.compared(
         first,
         second,
         categories or (),
@@ -159,8 +159,8 @@ def CompareDistributions(
     )
     names = (first_name, second_name)
     return ComparedLabels(
-        counted.comparison_plot(found, names, title),
-        counted.difference_plot(found, names, title),
-        counted.comparison_card(found, names, title),
-        found.chance,
+        counted.comparison_plot(comparison, names, title),
+        counted.difference_plot(comparison, names, title),
+        counted.comparison_card(comparison, names, title),
+        comparison.chance,
     )

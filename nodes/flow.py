@@ -109,7 +109,7 @@ def ForEach(
         outputs = [f"{name}.result" for name in nodes]
         if end == len(items):
             return Expand(nodes, {"results": [*before, *outputs]}, loop.definitions)
-        then = lambda found: part(end, (*before, *found.values()))  # noqa: E731
+        then = lambda results: part(end, (*before, *results.values()))  # noqa: E731
         return Expand(nodes, dict(zip(nodes, outputs, strict=True)), loop.definitions, then)
 
     answer: ForEachOutputs = part(0, ())
@@ -145,9 +145,9 @@ def Fold(
         initial: What is accumulated before the first item.
         body: Name of the subgraph.
     """
-    given = [{"item": Value(item)} for item in items]
+    turn_inputs = [{"item": Value(item)} for item in items]
     answer: Folded = _chain(
-        LoopBody(body, inputs), "accumulated", initial, given, "result", "results"
+        LoopBody(body, inputs), "accumulated", initial, turn_inputs, "result", "results"
     )
     return answer
 
@@ -186,7 +186,7 @@ def _chain(
     loop: LoopBody,
     carried: str,
     first: Any,
-    given: Sequence[Mapping[str, Any]],
+    turn_inputs: Sequence[Mapping[str, Any]],
     last: str,
     every: str,
 ) -> Any:
@@ -194,19 +194,19 @@ def _chain(
 
     Args:
         carried: The subgraph's input and output that lead from turn to turn.
-        given: What else each turn is given.
+        turn_inputs: What else each turn is given.
         last, every: The node's outputs for what the last turn gave, and for what all gave.
     """
 
     def part(start: int, before: Value, all_before: tuple[Value, ...]) -> Any:
-        end = min(start + loop.most_at_once, len(given))
+        end = min(start + loop.most_at_once, len(turn_inputs))
         nodes = {}
         link: Any = before
         for at in range(start, end):
-            nodes[str(at)] = loop.turn(at, {**given[at], carried: link})
+            nodes[str(at)] = loop.turn(at, {**turn_inputs[at], carried: link})
             link = {"from": f"{at}.{carried}"}
         outputs = {name: f"{name}.{carried}" for name in nodes}
-        if end == len(given):
+        if end == len(turn_inputs):
             states = [*all_before, *outputs.values()]
             ends: dict[str, Any] = {last: states[-1] if states else before, every: states}
             return Expand(nodes, ends, loop.definitions)
@@ -248,7 +248,7 @@ def While(
     def turn(at: int, state: Value) -> Expand:
         outputs = {"state": f"{at}.state", "continue": f"{at}.continue"}
         nodes = {str(at): loop.turn(at, {"state": state})}
-        return Expand(nodes, outputs, loop.definitions, lambda found: after(at + 1, found))
+        return Expand(nodes, outputs, loop.definitions, lambda results: after(at + 1, results))
 
     def after(count: int, found: Mapping[str, Value]) -> Any:
         go_on = found["continue"]

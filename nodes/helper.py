@@ -120,6 +120,8 @@ def PathParts(path: str) -> PathPieces:
     """
     from pathlib import PurePosixPath
 
-    found = PurePosixPath(path.strip().replace("\\", "/"))
-    folder = str(found.parent)
-    return PathPieces("" if folder == "." else folder, found.name, found.stem, found.suffix)
+    pure_path = PurePosixPath(path.strip().replace("\\", "/"))
+    folder = str(pure_path.parent)
+    return PathPieces(
+        "" if folder == "." else folder, pure_path.name, pure_path.stem, pure_path.suffix
+    )

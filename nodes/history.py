@@ -117,10 +117,12 @@ def CompareSets(
 
         with ctx.weights(encoder, calls_only=True) as eyes:
 
-            def seen(part: Tensor) -> Tensor:
+            def describe_encoded(part: Tensor) -> Tensor:
                 return seen_by(eyes, part, reads_patches=False)[0][0]
 
-            return ComparedSets(*compared_sets(ctx, reference, made, seen, name, neighbours))
+            return ComparedSets(
+                *compared_sets(ctx, reference, made, describe_encoded, name, neighbours)
+            )
     if classifier is None or vae is None:
         raise InvalidValue(
             "there is nothing that sees the pictures",

@@ -146,8 +146,8 @@ def LoadImages(
 
     environment = ctx.environment
     most, names = environment.max_image_pixels, environment.readable is None
-    found = find_pictures(path, environment, order)[start:]
-    files = found[:count] if count else found
+    paths = find_pictures(path, environment, order)[start:]
+    files = paths[:count] if count else paths
     loaded = []
     with at_port("path"):
         if files:
@@ -210,7 +210,7 @@ def SaveImage(
                 format,
                 quality,
                 bits=int(bits),
-                warn=lambda said: ctx.log(said, "warning"),
+                warn=lambda message: ctx.log(message, "warning"),
             )
 
     save_pictures(ctx, name, IMAGE_SUFFIXES[format], image, encoded)

@@ -44,6 +44,6 @@ def DrawBoxes(
     from nodegraph.media.images.mask_sources import in_pixels
 
     extent = image.shape[2], image.shape[1]
-    given = read_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []
-    placed = [in_pixels(box, extent, unit) for box in given]
+    parsed_boxes = read_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []
+    placed = [in_pixels(box, extent, unit) for box in parsed_boxes]
     return draw_boxes(image, placed, labels.splitlines(), parse_color(color), line=line, size=size)

@@ -44,8 +44,8 @@ def ImageDifference(
 
     check_alike(image, other)
     apart, rms = differences(image, other, gain)
-    told = "no difference at all" if isinf(psnr(rms)) else f"PSNR {psnr(rms):.1f} dB"
-    ctx.log(f"root mean square of the difference: {rms:.4g}, {told}")
+    psnr_text = "no difference at all" if isinf(psnr(rms)) else f"PSNR {psnr(rms):.1f} dB"
+    ctx.log(f"root mean square of the difference: {rms:.4g}, {psnr_text}")
     return PictureDifference(apart, rms)
 
 
@@ -77,14 +77,14 @@ def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
     """
     from nodegraph.media.images.editing.measuring import compare
 
-    found = compare(image, other)
-    psnr = min(found.psnr, 100.0)
+    likeness = compare(image, other)
+    psnr = min(likeness.psnr, 100.0)
     text = (
-        f"PSNR {psnr:.2f} dB, SSIM {found.ssim:.4f}, MS-SSIM {found.ms_ssim:.4f}, "
-        f"GMSD {found.gmsd:.4f}, mean difference {found.mae:.4f}"
+        f"PSNR {psnr:.2f} dB, SSIM {likeness.ssim:.4f}, MS-SSIM {likeness.ms_ssim:.4f}, "
+        f"GMSD {likeness.gmsd:.4f}, mean difference {likeness.mae:.4f}"
     )
     ctx.log(text)
-    return ImageLikeness(psnr, found.ssim, found.ms_ssim, found.gmsd, found.mae, text)
+    return ImageLikeness(psnr, likeness.ssim, likeness.ms_ssim, likeness.gmsd, likeness.mae, text)
 
 
 @node(
@@ -220,5 +220,5 @@ def DominantColors(
     from nodegraph.media.images.editing.quantizing import color_names, dominant_colors
     from nodegraph.media.images.editing.statistics import color_strip
 
-    found = dominant_colors(image[:1], count)
-    return FoundColors(color_names(found), color_strip(found, width, height))
+    palette = dominant_colors(image[:1], count)
+    return FoundColors(color_names(palette), color_strip(palette, width, height))

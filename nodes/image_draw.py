@@ -13,7 +13,7 @@ from ._image_facts import check_colors
 from ._image_ports import Anchor
 
 _Side = Annotated[int, Range(1, 16384)]
-_Place = Annotated[int, Range(-16384, 16384)]
+_Coordinate = Annotated[int, Range(-16384, 16384)]
 
 
 @node(
@@ -30,8 +30,8 @@ def DrawText(
     size: Annotated[float, Range(1, 2000, step=1)] = 32.0,
     color: str = "white",
     anchor: Anchor = "bottom",
-    x: _Place = 0,
-    y: _Place = 8,
+    x: _Coordinate = 0,
+    y: _Coordinate = 8,
     outline: str = "black",
     outline_width: Annotated[int, Range(0, 100)] = 2,
     background: str = "",

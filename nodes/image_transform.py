@@ -28,7 +28,7 @@ from ._image_transform_facts import (
 _Method = Literal["lanczos", "bicubic", "bilinear", "area", "nearest"]
 _Turning = Literal["bicubic", "bilinear", "nearest"]
 _Pixels = Annotated[int, Range(0, 16384)]
-_Place = Annotated[int, Range(-16384, 16384)]
+_Coordinate = Annotated[int, Range(-16384, 16384)]
 
 
 @node(
@@ -135,8 +135,8 @@ def CropImage(
     width: _Pixels = 512,
     height: _Pixels = 512,
     anchor: Anchor = "center",
-    x: _Place = 0,
-    y: _Place = 0,
+    x: _Coordinate = 0,
+    y: _Coordinate = 0,
 ) -> Image:
     """Cut a part out of pictures.
 
@@ -228,7 +228,7 @@ def FlipImage(
     facts=SAME,
     tags=("offset", "roll", "wrap", "seamless", "translate", "texture"),
 )
-def ShiftImage(image: Image, x: _Place = 0, y: _Place = 0) -> Image:
+def ShiftImage(image: Image, x: _Coordinate = 0, y: _Coordinate = 0) -> Image:
     """Move pictures; what leaves at one side comes in at the other.
 
     Args:

@@ -89,11 +89,11 @@ def UpscaleImage(
     if ctx.footprint == "small":
         tile, overlap = min(tile or SMALL_TILE, SMALL_TILE), min(overlap, SMALL_TILE // 2)
     with ctx.weights(model, calls_only=True) as upscaler:
-        found = enlarged(upscaler, image, tile=tile, overlap=overlap, done=ctx.progress)
+        upscaled = enlarged(upscaler, image, tile=tile, overlap=overlap, done=ctx.progress)
     width, height = (max(1, round(side * factor)) for side in (image.shape[2], image.shape[1]))
-    if not factor or (found.shape[2], found.shape[1]) == (width, height):
-        return found
-    return resize_image(found, width, height)
+    if not factor or (upscaled.shape[2], upscaled.shape[1]) == (width, height):
+        return upscaled
+    return resize_image(upscaled, width, height)
 
 
 class ImageTiles(NamedTuple):

@@ -50,17 +50,20 @@ def InpaintConditioning(
             sizes are refused.
     """
     from nodegraph.models.vae import cropped, encode_image
-    from nodegraph.sampling.inpainting import fitted_mask, masked_picture, with_hole
+    from nodegraph.sampling.inpainting import fitted_mask, masked_picture, with_masked_latent
 
     mask = fitted_mask(mask, image)
     with ctx.weights(vae, calls_only=True) as autoencoder:
         if crop:
             image, mask = cropped(autoencoder, image), cropped(autoencoder, mask)
-        hole, rest = masked_picture(image, mask)
-        seen = encode_image(autoencoder, rest).samples
+        binary_mask, masked_image = masked_picture(image, mask)
+        masked_latent = encode_image(autoencoder, masked_image).samples
         latent = encode_image(autoencoder, image)
-    assert seen is not None
-    return Inpainted(with_hole(conditioning, seen, hole), replace(latent, noise_mask=mask))
+    assert masked_latent is not None
+    return Inpainted(
+        with_masked_latent(conditioning, masked_latent, binary_mask),
+        replace(latent, noise_mask=mask),
+    )
 
 
 @node(

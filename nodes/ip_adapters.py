@@ -74,14 +74,14 @@ def LoadIPAdapter(
         dtype: Precision of the image encoder in memory, as for LoadModel.
     """
     environment = ctx.environment
-    found = open_ip_adapter(
+    recipe = open_ip_adapter(
         ip_adapter,
         environment.models,
         encoder=image_encoder,
         dtype=computed_dtype(dtype, environment.device),
         device=environment.device,
     )
-    return LoadedIPAdapter(found)
+    return LoadedIPAdapter(recipe)
 
 
 class Pictured(NamedTuple):
@@ -145,16 +145,16 @@ def ApplyIPAdapter(
         with_picture,
     )
 
-    place = adapter_place(model)
-    led = with_ip_adapter(model, ip_adapter, weight)
+    adapter_index = adapter_place(model)
+    adapted = with_ip_adapter(model, ip_adapter, weight)
     where = None if mask is None else picture_mask(mask, len(image))
     with ctx.weights(ip_adapter.encoder) as eyes:
         shown, nothing = seen_by(eyes, image, reads_patches=ip_adapter.reads_patches)
     away: Any = BLOCKED
     negative = negative or standing_in(positive)
     if negative is not None:
-        away = with_picture(negative, place, shown, nothing, where, leads_away=True)
-    return Pictured(led, with_picture(positive, place, shown, nothing, where), away)
+        away = with_picture(negative, adapter_index, shown, nothing, where, leads_away=True)
+    return Pictured(adapted, with_picture(positive, adapter_index, shown, nothing, where), away)
 
 
 class LoadedRedux(NamedTuple):

@@ -95,9 +95,9 @@ def LatentStatistics(ctx: Context, latent: Latent) -> LatentFigures:
 
     samples = filled(latent, "latent")
     deviation, mean = (float(value) for value in (samples.std(), samples.mean()))
-    found = LatentFigures(mean, deviation, float(samples.min()), float(samples.max()))
+    figures = LatentFigures(mean, deviation, float(samples.min()), float(samples.max()))
     ctx.log(
         f"{' x '.join(map(str, samples.shape))}: mean {mean:.4g}, deviation {deviation:.4g}, "
-        f"{found.least:.4g} to {found.largest:.4g}"
+        f"{figures.least:.4g} to {figures.largest:.4g}"
     )
-    return found
+    return figures

@@ -18,7 +18,7 @@ from nodegraph import (
     TextEncoder,
     node,
 )
-from nodegraph.models.looked_into import ScaleOf
+from nodegraph.models.attention_support import ScaleOf
 
 from ._learning_facts import check_looked_into
 from ._mask_facts import SAME_SIZE_RGB
@@ -74,7 +74,7 @@ def PredictOnce(
         latent: With noise in it: of AddNoise, or of a sampling that stopped early.
         cfg: How strongly prompts lead in clean and noise.
     """
-    from nodegraph.sampling.asking_once import predicted
+    from nodegraph.sampling.single_prediction import predicted
 
     with ctx.weights(model, calls_only=True) as denoiser:
         return Prediction(*predicted(denoiser, latent, positive, negative, cfg))
@@ -130,7 +130,7 @@ def AttentionMaps(
         ctx.weights(model, calls_only=True) as denoiser,
         ctx.weights(encoder, calls_only=True) as reader,
     ):
-        found = word_maps(
+        maps = word_maps(
             denoiser,
             reader,
             text,
@@ -140,7 +140,7 @@ def AttentionMaps(
             scale=scale,
             told=lambda done: ctx.progress(done, levels),
         )
-    return WordMasks(*found)
+    return WordMasks(*maps)
 
 
 @node(

@@ -60,9 +60,9 @@ def MakeList(
         item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8: What comes into the list, in
             this order; of a list its items.
     """
-    given = (item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8)
+    values = (item_1, item_2, item_3, item_4, item_5, item_6, item_7, item_8)
     items: list[Any] = []
-    for value in given:
+    for value in values:
         if value is not None:
             items.extend(value if isinstance(value, list) else [value])
     return items
@@ -103,14 +103,14 @@ def NumberList(numbers: Annotated[str, Multiline()] = "1, 2, 3") -> list[float]:
     Args:
         numbers: With commas, semicolons or space between them.
     """
-    found: list[float] = []
+    parsed: list[float] = []
     for part in re.split(r"[\s,;]+", numbers.strip()):
         try:
             if part:
-                found.append(float(part))
+                parsed.append(float(part))
         except ValueError:
             raise InvalidValue("is no number", port="numbers", given=part[:40]) from None
-    return found
+    return parsed
 
 
 @node(category="list", tags=("linspace", "floats", "steps", "sweep", "interpolate"))
@@ -195,10 +195,10 @@ def UniqueItems(items: list[Any]) -> list[Any]:
     """
     from nodegraph.core.digests import digest_value
 
-    found: dict[str, Any] = {}
+    by_digest: dict[str, Any] = {}
     for item in items:
-        found.setdefault(digest_value(item), item)
-    return list(found.values())
+        by_digest.setdefault(digest_value(item), item)
+    return list(by_digest.values())
 
 
 @node(category="list", tags=("duplicate", "times", "copy", "fill"))

@@ -78,7 +78,7 @@ def ImageConditioning(
             are refused.
     """
     from nodegraph.models.vae import cropped
-    from nodegraph.sampling.following import with_picture
+    from nodegraph.sampling.control_image import with_picture
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = cropped(autoencoder, image) if crop else image

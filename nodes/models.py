@@ -35,11 +35,11 @@ from ._lora import (
     check_lora,
     inversion_state,
     located_inversion,
+    lora_messages,
     lora_outputs,
     lora_state,
     lora_weights,
-    told,
-    told_besides,
+    other_lora_messages,
     word_weights,
 )
 from ._vae_facts import check_vae, vae_outputs, vae_state, vae_weights
@@ -191,17 +191,19 @@ def LoadLora(
     with at_port("lora"):
         check_finite(opened.file.path)
     put_on = opened.put_on(model, strength_model, expert)
-    found = [put_on.matched]
+    matches = [put_on.matched]
     encoder: Any = BLOCKED
     if text_encoder is not None:
         encoded = opened.put_on(text_encoder, strength_encoder)
         encoder = encoded.recipe
-        found.append(encoded.matched)
-    opened.check_applies(found)
-    for part, matched in zip(("model", "text encoder"), found, strict=False):
-        for message, level in told(lora, part, matched):
+        matches.append(encoded.matched)
+    opened.check_applies(matches)
+    for part, matched in zip(("model", "text encoder"), matches, strict=False):
+        for message, level in lora_messages(lora, part, matched):
             ctx.log(message, level)
-    for message, level in told_besides(lora, opened.file, has_encoder=text_encoder is not None):
+    for message, level in other_lora_messages(
+        lora, opened.file, has_encoder=text_encoder is not None
+    ):
         ctx.log(message, level)
     return LoadedLora(put_on.recipe, encoder)
 
@@ -237,6 +239,6 @@ def LoadTextualInversion(
     file = read_inversion(located_inversion(embedding, ctx.environment))
     with at_port("embedding"):
         check_finite(file.path)
-    taught = with_inversion(text_encoder, file, token)
-    ctx.log(f"{embedding}: `{escape_prompt(taught.adapters[-1].token)}` in prompts")
-    return taught
+    extended_encoder = with_inversion(text_encoder, file, token)
+    ctx.log(f"{embedding}: `{escape_prompt(extended_encoder.adapters[-1].token)}` in prompts")
+    return extended_encoder

@@ -112,14 +112,14 @@ def DecodeMolecules(
         seed: Of how they are laid.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.media.molecules.sampled import decoded_molecules, laid, once
+    from nodegraph.media.molecules.sampled import decoded_molecules, once, with_conformers
 
     items = all_items(latent, "molecules")
-    found = decoded_molecules(items, refuse=invalid == "refuse")
-    valid = len(found)
-    kept = once(found) if distinct else found
+    decoded = decoded_molecules(items, refuse=invalid == "refuse")
+    valid = len(decoded)
+    kept = once(decoded) if distinct else decoded
     if conformers:
-        kept = laid(kept, conformers, seed)
+        kept = with_conformers(kept, conformers, seed)
     ctx.log(f"{valid} of {len(items)} are valid, {len(kept)} kept")
     return DecodedMolecules(kept, valid, len(items))
 
@@ -152,9 +152,9 @@ def MoleculeStatistics(
     """
     from nodegraph.media.molecules.statistics import histogram, statistics_of
 
-    found = statistics_of(molecules, known or ())
-    plot = histogram(found.values[plotted], plotted)
-    return MoleculeFigures(found.text, found.distinct, found.novel, plot)
+    statistics = statistics_of(molecules, known or ())
+    plot = histogram(statistics.values[plotted], plotted)
+    return MoleculeFigures(statistics.text, statistics.distinct, statistics.novel, plot)
 
 
 class PropertiesOfMolecule(NamedTuple):
@@ -180,9 +180,9 @@ def MoleculeProperties(molecule: Molecule) -> PropertiesOfMolecule:
     """
     from nodegraph.media.molecules.chemistry import properties_of, to_rdkit
 
-    told = properties_of(to_rdkit(molecule))
-    whole = int(told["rings"]), int(told["atoms"])
-    return PropertiesOfMolecule(told["logp"], told["qed"], *whole, told["mass"])
+    properties = properties_of(to_rdkit(molecule))
+    whole = int(properties["rings"]), int(properties["atoms"])
+    return PropertiesOfMolecule(properties["logp"], properties["qed"], *whole, properties["mass"])
 
 
 @node(

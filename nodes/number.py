@@ -60,8 +60,8 @@ def Calculate(
     except ZeroDivisionError:
         raise InvalidValue("can't divide by zero", port="b", given=f"{b:g}") from None
     if isfinite(a) and isfinite(b) and not isfinite(value):
-        given = f"{a:g} {operation} {b:g}"
-        raise InvalidValue("the result gets too large", port="operation", given=given)
+        expression = f"{a:g} {operation} {b:g}"
+        raise InvalidValue("the result gets too large", port="operation", given=expression)
     return value
 
 

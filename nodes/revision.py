@@ -94,5 +94,5 @@ def ReviseConditioning(
     from nodegraph.models.ip_adapters.revision import revised
 
     with ctx.weights(image_encoder, calls_only=True) as eyes:
-        seen, _ = seen_by(eyes, image, reads_patches=False)
-    return revised(conditioning, seen[0], strength, noise=noise, seed=seed, adds=adds)
+        embeddings, _ = seen_by(eyes, image, reads_patches=False)
+    return revised(conditioning, embeddings[0], strength, noise=noise, seed=seed, adds=adds)

@@ -315,9 +315,9 @@ def DenoisingSteps(
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
-        found = []
+        denoised_latents = []
         for info in denoising:
-            found.append(denoising.denoised(info))
+            denoised_latents.append(denoising.denoised(info))
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
         tell_speed(ctx, model, denoising)
-        return found
+        return denoised_latents

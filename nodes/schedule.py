@@ -25,7 +25,7 @@ from nodegraph.sampling.sampling_parts import CONVENTIONS, drops_a_level
 from ._sampling_facts import check_steps, check_walked
 
 if TYPE_CHECKING:
-    from nodegraph.sampling.schedules import Ladder
+    from nodegraph.sampling.schedules import NoiseLevels
     from nodegraph.sampling.table_schedules import Grid
 
 Side = Annotated[int, Range(160, 4096)]
@@ -115,9 +115,12 @@ def PlotSchedule(
 
     dropped = drops_a_level(sampler, convention)
     named = named_schedule(schedule, steps, denoise, denoise_steps, dropped=dropped)
-    ladder = _ladder(model, named, SAMPLERS[sampler].laying(convention))
-    places = range(ladder.first, ladder.rungs + 1)
-    sigmas, timesteps = ladder.sigmas[ladder.first :], ladder.timesteps[ladder.first :]
+    noise_levels = _noise_levels(model, named, SAMPLERS[sampler].laying(convention))
+    places = range(noise_levels.first, noise_levels.rungs + 1)
+    sigmas, timesteps = (
+        noise_levels.sigmas[noise_levels.first :],
+        noise_levels.timesteps[noise_levels.first :],
+    )
     plots = [
         Plot(f"sigma: {schedule}", "step", series=(series_of(sigmas.tolist(), x=places),)),
         Plot(
@@ -146,9 +149,9 @@ def Timesteps(
     """
     from nodegraph.sampling.table_schedules import TABLE
 
-    ladder = _ladder(model, named_schedule(schedule, steps, denoise), TABLE)
-    found = [int(timestep) for timestep in ladder.timesteps[ladder.first :]]
-    return found[::-1] if order == "clean first" else found
+    noise_levels = _noise_levels(model, named_schedule(schedule, steps, denoise), TABLE)
+    timesteps = [int(timestep) for timestep in noise_levels.timesteps[noise_levels.first :]]
+    return timesteps[::-1] if order == "clean first" else timesteps
 
 
 @node(category="schedule", tags=("list", "batch", "batch count", "queue", "variations"))
@@ -166,11 +169,11 @@ def SeedRange(
     return [(start + item) % (Seed.LARGEST + 1) for item in range(count)]
 
 
-def _ladder(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Ladder:
+def _noise_levels(model: DiffusionModel, schedule: Schedule, grid: Grid) -> NoiseLevels:
     """The noise levels of a sampling; of flow models at the size that they were trained on."""
     from nodegraph.families.flow_noise import recipe_noise
     from nodegraph.families.registry import family_named
-    from nodegraph.sampling.schedules import laid
+    from nodegraph.sampling.schedules import levels_for
 
     family = family_named(model.family)
     cells = family.latent.cells(family.size)
@@ -178,4 +181,4 @@ def _ladder(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Ladder:
     noise = recipe_noise(model)
     for law in schedule.laws:
         check_schedule(law, noise.kind)
-    return laid(schedule, noise, grid=grid, tokens=tokens)
+    return levels_for(schedule, noise, grid=grid, tokens=tokens)

@@ -7,7 +7,7 @@ from typing import Annotated
 from nodegraph import Advanced, Latent, Range, node
 from nodegraph.families.steps import MAX_STEPS
 from nodegraph.sampling.composed_schedules import Schedule, listed_schedule
-from nodegraph.sampling.level_lists import (
+from nodegraph.sampling.sigma_lists import (
     LTX_TOKENS,
     flux2_levels,
     logit_normal_levels,
@@ -66,7 +66,7 @@ def LTXSchedule(
         terminal: That level.
     """
     from nodegraph.families.registry import family_named
-    from nodegraph.sampling.foreseeing import tokens_of
+    from nodegraph.sampling.preflight import tokens_of
 
     tokens = LTX_TOKENS[1] if latent is None else tokens_of(family_named("ltx"), latent)
     levels = ltx_levels(

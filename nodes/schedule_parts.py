@@ -13,8 +13,8 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.families.laws import TURBO, TURBO_STEPS
 from nodegraph.families.names import SCHEDULE_NAMES
+from nodegraph.families.sigma_formulas import TURBO, TURBO_STEPS
 from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, kept_steps
 from nodegraph.sampling.composed_schedules import (
     Schedule,
@@ -383,13 +383,15 @@ def ScheduleLevels(
     """
     from nodegraph.families.flow_noise import recipe_noise
     from nodegraph.families.registry import family_named
-    from nodegraph.sampling.foreseeing import tokens_of
+    from nodegraph.sampling.preflight import tokens_of
     from nodegraph.sampling.samplers import SAMPLERS
-    from nodegraph.sampling.schedules import laid
+    from nodegraph.sampling.schedules import levels_for
 
     family = family_named(model.family)
     size = Latent(None, family.size, family.size) if latent is None else latent
     grid = SAMPLERS["euler" if sampler is None else sampler.name].laying(convention)
     tokens = tokens_of(family, size)
-    ladder = laid(schedule, recipe_noise(model), grid=grid, tokens=tokens)
-    return [float(sigma) for sigma in ladder.sigmas[ladder.first : ladder.end + 1]]
+    noise_levels = levels_for(schedule, recipe_noise(model), grid=grid, tokens=tokens)
+    return [
+        float(sigma) for sigma in noise_levels.sigmas[noise_levels.first : noise_levels.end + 1]
+    ]

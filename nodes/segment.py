@@ -126,10 +126,10 @@ def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "sha
     from nodegraph.media.images.mask_sources import in_pixels
     from nodegraph.media.images.selecting import select_by_box
 
-    found = read_boxes(box, "box", unit)
-    if len(found) != 1:
-        raise InvalidValue("one box is selected by", port="box", given=f"{len(found)} boxes")
-    x, y, width, height = in_pixels(found[0], (image.shape[2], image.shape[1]), unit)
+    boxes = read_boxes(box, "box", unit)
+    if len(boxes) != 1:
+        raise InvalidValue("one box is selected by", port="box", given=f"{len(boxes)} boxes")
+    x, y, width, height = in_pixels(boxes[0], (image.shape[2], image.shape[1]), unit)
     return select_by_box(image, (round(x), round(y), round(width), round(height)))
 
 
@@ -196,7 +196,7 @@ def _points(image: Image, text: str, unit: str, port: str = "points") -> list[tu
     from nodegraph.media.images.coordinates import read_points
     from nodegraph.media.images.selecting import pixel_points
 
-    found = read_points(text, port)
-    if not found and port == "points":
+    points = read_points(text, port)
+    if not points and port == "points":
         raise InvalidValue("no point is given", port=port, expected="x and y, such as 0.5, 0.5")
-    return pixel_points(found, (image.shape[2], image.shape[1]), unit, port)
+    return pixel_points(points, (image.shape[2], image.shape[1]), unit, port)

@@ -40,12 +40,12 @@ def ShapeConditioning(
     """
     from nodegraph.families.items.conditioning import item_conditioning
 
-    asked = (
+    categories = (
         None if solid is None else KINDS.index(solid),
         None if color is None else list(COLOURS).index(color),
     )
     tall = None if proportion is None else math.log2(proportion)
-    return item_conditioning("shapes", asked, (tall,))
+    return item_conditioning("shapes", categories, (tall,))
 
 
 @node(
@@ -71,13 +71,13 @@ def DecodeShapes(
     from nodegraph.media.shapes.meshing import largest_piece, mesh_of_distances
 
     cells = zip(*from_tokens(all_items(latent, "shapes")), strict=True)
-    found = [mesh_of_distances(grid, color, smooth=smooth) for grid, color in cells]
-    meshes = [mesh for mesh in found if mesh is not None]
+    candidates = [mesh_of_distances(grid, color, smooth=smooth) for grid, color in cells]
+    meshes = [mesh for mesh in candidates if mesh is not None]
     if not meshes:
         raise InvalidValue(
             "none of the shapes has an inside",
             port="latent",
-            given=f"{len(found)} shapes",
+            given=f"{len(candidates)} shapes",
             hint="Sample with more steps, or with cfg 1 to 2.",
         )
     return [largest_piece(mesh) for mesh in meshes] if largest else meshes

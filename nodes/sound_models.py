@@ -9,10 +9,10 @@ from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 
 from ._sound_facts import (
     ANY_KIND,
-    asked_sound,
-    check_asked_sound,
     check_decoded_sounds,
+    check_requested_sound,
     decoded_sounds,
+    requested_sound,
     sound_family,
 )
 
@@ -20,7 +20,7 @@ from ._sound_facts import (
 @node(
     category="conditioning",
     infer=sound_family,
-    validate=check_asked_sound,
+    validate=check_requested_sound,
     tags=("sounds", "audio", "text to audio", "music", "instrument", "effects", "prompt", "note"),
 )
 def SoundConditioning(
@@ -40,10 +40,10 @@ def SoundConditioning(
     """
     from nodegraph.families.items.sounds import sound_conditioning
 
-    asked = asked_sound(text, kind, pitch, seconds)
-    if asked.unusual:
-        ctx.log(f"{asked.unusual}: it may not come out so", "warning")
-    return sound_conditioning(asked)
+    sound = requested_sound(text, kind, pitch, seconds)
+    if sound.unusual:
+        ctx.log(f"{sound.unusual}: it may not come out so", "warning")
+    return sound_conditioning(sound)
 
 
 @node(

@@ -81,14 +81,15 @@ def GridSweep(
         outputs = {name: f"{name}.image" for name in nodes}
         if end == len(pairs):
             every: dict[str, Any] = {"images": [*before, *outputs.values()]}
-            return Expand(nodes, every, loop.definitions, lambda found: grid(found["images"]))
-        then = lambda found: part(end, (*before, *found.values()))  # noqa: E731
+            return Expand(nodes, every, loop.definitions, lambda results: grid(results["images"]))
+        then = lambda results: part(end, (*before, *results.values()))  # noqa: E731
         return Expand(nodes, outputs, loop.definitions, then)
 
     def grid(images: Value) -> Any:
-        given = {"images": images, **drawn}
+        grid_inputs = {"images": images, **drawn}
         return Expand(
-            {"grid": {"type": "ImageGrid", "inputs": given}}, {"image": "grid", "images": images}
+            {"grid": {"type": "ImageGrid", "inputs": grid_inputs}},
+            {"image": "grid", "images": images},
         )
 
     answer: SweptGrid = part(0, ())

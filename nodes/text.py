@@ -70,7 +70,7 @@ def EncodePrompt(
 
     with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_prompt(
-            text_model, text, warn=lambda said: ctx.log(said, "warning"), syntax=syntax
+            text_model, text, warn=lambda message: ctx.log(message, "warning"), syntax=syntax
         )
 
 
@@ -117,11 +117,11 @@ def EncodePromptApart(
 
     own = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "llama": llama}
     family = family_named(encoder.family)
-    check_readers(family, [name for name, said in own.items() if said is not None])
+    check_readers(family, [name for name, message in own.items() if message is not None])
     texts = [text if own[name] is None else str(own[name]) for name in family.readers]
     with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_prompt_apart(
-            text_model, texts, warn=lambda said: ctx.log(said, "warning"), syntax=syntax
+            text_model, texts, warn=lambda message: ctx.log(message, "warning"), syntax=syntax
         )
 
 
@@ -219,7 +219,9 @@ def EncodeEditPrompt(
     from nodegraph.models.text import encode_edit
 
     with ctx.weights(encoder, calls_only=True) as text_model:
-        return encode_edit(text_model, text, images, warn=lambda said: ctx.log(said, "warning"))
+        return encode_edit(
+            text_model, text, images, warn=lambda message: ctx.log(message, "warning")
+        )
 
 
 @node(

@@ -65,8 +65,8 @@ def LoadTextEncoder(
     environment = ctx.environment
     names = {"file": file, "file_2": file_2, "file_3": file_3, "file_4": file_4}
     allow = environment.allow_pickle
-    found = find_text_encoder(family, names, environment.models, allow_pickle=allow)
-    for line in text_encoder_told(found):
+    encoders = find_text_encoder(family, names, environment.models, allow_pickle=allow)
+    for line in text_encoder_told(encoders):
         ctx.log(line)
     return open_text_encoder(
         family,

@@ -185,8 +185,8 @@ def FindText(
     def search(limit: float) -> list[Any]:
         return some(islice(wanted.finditer(text, timeout=limit), most or None))
 
-    found = in_time(search, "pattern")
-    return [match.group(group) or "" for match in found]
+    matches = in_time(search, "pattern")
+    return [match.group(group) or "" for match in matches]
 
 
 @node(category="text", validate=check_pattern, tags=("if", "condition", "equal", "string", "regex"))
@@ -249,14 +249,18 @@ def PickJson(
         missing: What a part that isn't there is: an error, or an empty text.
     """
     try:
-        found = picked(json.loads(text), path.strip())
+        picked_value = picked(json.loads(text), path.strip())
     except (InvalidValue, ValueError, RecursionError) as error:
         if missing == "empty":
             return ""
         if isinstance(error, InvalidValue):
             raise
         raise InvalidValue(f"is no JSON: {error}", port="text", given=text[:60]) from None
-    return json.dumps(found, ensure_ascii=False) if isinstance(found, dict) else found
+    return (
+        json.dumps(picked_value, ensure_ascii=False)
+        if isinstance(picked_value, dict)
+        else picked_value
+    )
 
 
 @node(

@@ -9,7 +9,7 @@ from nodegraph import Advanced, Context, DiffusionModel, Range, TextEncoder, Tra
 
 from ._beside import save_result
 from ._facts import check_result_name
-from ._teaching_facts import taught_outputs
+from ._training_facts import trained_outputs
 
 
 class AppliedWeights(NamedTuple):
@@ -20,10 +20,10 @@ class AppliedWeights(NamedTuple):
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Apply trained weights",
     lane="io",
-    infer=taught_outputs,
+    infer=trained_outputs,
     tags=("lora", "adapter", "strength"),
 )
 def ApplyWeights(
@@ -46,7 +46,7 @@ def ApplyWeights(
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Save trained weights",
     output="files",
     lane="io",

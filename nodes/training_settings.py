@@ -16,7 +16,7 @@ from nodegraph.training.options import (
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Training settings",
     tags=("optimizer", "min-SNR", "EMA", "scheduler", "gradient", "precision"),
 )
@@ -81,7 +81,7 @@ def TrainingSettings(
 
 
 @node(
-    category="teaching",
+    category="training",
     label="Watch training",
     tags=("sample", "preview", "validation prompt"),
 )

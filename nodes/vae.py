@@ -85,6 +85,6 @@ def VAEDecode(
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = decode_latent(in_tiles(autoencoder, tile, overlap), latent)
-    for said in blank_warnings(image):
-        ctx.log(said, "warning")
+    for message in blank_warnings(image):
+        ctx.log(message, "warning")
     return image

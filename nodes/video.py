@@ -72,7 +72,7 @@ def LoadVideo(
         rate=exact_rate(rate) if rate else None,
         names=environment.readable is None,
         told=lambda _: ctx.check_cancelled(),
-        warn=lambda said: ctx.log(said, "warning"),
+        warn=lambda message: ctx.log(message, "warning"),
     )
 
 

@@ -106,5 +106,5 @@ def FrameRateConditioning(
     from nodegraph.sampling.inpainting import with_tensors
 
     exact = exact_rate(rate)
-    told = torch.tensor([[exact.numerator, exact.denominator]])
-    return with_tensors(conditioning, {RATE: told})
+    rate_tensor = torch.tensor([[exact.numerator, exact.denominator]])
+    return with_tensors(conditioning, {RATE: rate_tensor})

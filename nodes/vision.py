@@ -143,8 +143,8 @@ def _boxes(text: str, size: tuple[int, int], unit: str) -> list[tuple[float, flo
     from nodegraph.media.images.coordinates import read_boxes
     from nodegraph.media.images.mask_sources import in_pixels
 
-    found = read_boxes(text, unit=unit) if text.strip() else []
-    return [in_pixels(box, size, unit) for box in found]
+    boxes = read_boxes(text, unit=unit) if text.strip() else []
+    return [in_pixels(box, size, unit) for box in boxes]
 
 
 class Foreground(NamedTuple):

@@ -43,9 +43,9 @@ def hooks_of(name: str) -> ClassHooks:
     """The hooks of a pipeline class, which is read once one of them is asked."""
 
     def read() -> PipelineClass:
-        found = class_named(name)
-        assert found is not None
-        return found
+        pipeline_class = class_named(name)
+        assert pipeline_class is not None
+        return pipeline_class
 
     def validate(inputs: HookInputs) -> Iterable[Finding]:
         return list(findings(read(), inputs))
@@ -69,12 +69,15 @@ def findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     yield from map(_finding, count_faults(found, inputs.literals))
 
 
-def _class_findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+def _class_findings(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     """A folder of another class does where it has the parts, as its models are the same."""
-    given, parts = inputs.fact(PIPELINE, "pipeline"), inputs.fact(PIPELINE, "parts")
-    is_known = given is not None and parts is not None
-    names = frozenset(parts if is_known else (part.name for part in found.parts))
-    yield from map(_finding, class_faults(found, given if is_known else found.name, names))
+    class_name, parts = inputs.fact(PIPELINE, "pipeline"), inputs.fact(PIPELINE, "parts")
+    is_known = class_name is not None and parts is not None
+    names = frozenset(parts if is_known else (part.name for part in pipeline_class.parts))
+    yield from map(
+        _finding,
+        class_faults(pipeline_class, class_name if is_known else pipeline_class.name, names),
+    )
 
 
 def _finding(fault: InvalidValue) -> Finding:
@@ -84,10 +87,10 @@ def _finding(fault: InvalidValue) -> Finding:
     )
 
 
-def _not_given(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+def _not_given(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     """Of some inputs at least one has to be given, though each may be left out."""
-    ports = {port.name: port for port in found.inputs}
-    for names in found.settings.get("one_of", ()):
+    ports = {port.name: port for port in pipeline_class.inputs}
+    for names in pipeline_class.settings.get("one_of", ()):
         shown = [name for name in names if name in ports]
         if len(names) == 1 or any(ports[name].required for name in shown):
             # One alone may have a default that only the pipeline's folder says; of what is
@@ -102,8 +105,8 @@ def _is_given(inputs: HookInputs, name: str) -> bool:
     return name in inputs.facts or inputs.literals.get(name) is not None
 
 
-def _sizes(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
-    for port in found.inputs:
+def _sizes(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+    for port in pipeline_class.inputs:
         size = inputs.literals.get(port.name)
         if port.multiple_of and isinstance(size, int) and size % port.multiple_of:
             low = max(size // port.multiple_of, 1) * port.multiple_of

@@ -25,12 +25,12 @@ def port_class(name: str) -> Any:
 
     Whoever calls the pipeline makes diffusers' own of it.
     """
-    found = dataclass_named(name)
-    if found is None:
+    record = dataclass_named(name)
+    if record is None:
         return Any  # nothing is known of it: whatever comes is handed over
-    ports = [(port.name, Any, field(default=None)) for port in found.inputs]
-    made = make_dataclass(found.name, ports, frozen=True, namespace={"__module__": _MODULE})
-    made.__doc__ = found.summary
+    ports = [(port.name, Any, field(default=None)) for port in record.inputs]
+    made = make_dataclass(record.name, ports, frozen=True, namespace={"__module__": _MODULE})
+    made.__doc__ = record.summary
     return port_type(color="#c0a16b")(made)
 
 
@@ -40,8 +40,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if type(value).__module__ != _MODULE or not is_dataclass(value):
         return value
-    given = {item.name: getattr(value, item.name) for item in fields(value)}
-    return {name: plain(item) for name, item in given.items() if item is not None}
+    values = {item.name: getattr(value, item.name) for item in fields(value)}
+    return {name: plain(item) for name, item in values.items() if item is not None}
 
 
 def dataclass_node(found: PipelineDataclass, module: str) -> Callable[..., Any]:

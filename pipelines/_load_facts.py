@@ -84,7 +84,7 @@ def weights_of_pipeline(inputs: HookInputs) -> Estimate:
     name, environment = inputs.literals.get(_PORT), inputs.environment
     if name is None:
         return Estimate()
-    found = pipeline_weights(
+    weights = pipeline_weights(
         name,
         environment.models,
         dtype=computed_dtype(inputs.literals.get("dtype") or "auto", environment.device),
@@ -92,8 +92,8 @@ def weights_of_pipeline(inputs: HookInputs) -> Estimate:
         allow_pickle=environment.allow_pickle,
         device=environment.device,
     )
-    whole = sum(part.bytes for part in found.values())
-    in_parts = sum(part.parts for part in found.values())
+    whole = sum(part.bytes for part in weights.values())
+    in_parts = sum(part.parts for part in weights.values())
     return Estimate(memory=0, weights={_PORT: whole}, parts={_PORT: in_parts})
 
 

@@ -35,15 +35,15 @@ def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
     def run(ctx: Context, pipeline: Pipeline, **inputs: Any) -> Any:
         from nodegraph.interop.pipelines.calling import run_pipeline
 
-        given = {
+        arguments = {
             taken[name].name: plain(value)
             for name, value in inputs.items()
             if not _is_usual_form(taken[name], value)
         }
-        gives = run_pipeline(ctx, found, pipeline, given)
+        gives = run_pipeline(ctx, found, pipeline, arguments)
         # What it doesn't give this time, such as a picture where latents were asked for.
-        told = tuple(BLOCKED if value is None else value for value in gives)
-        return told[0] if len(told) == 1 else told
+        outputs = tuple(BLOCKED if value is None else value for value in gives)
+        return outputs[0] if len(outputs) == 1 else outputs
 
     ports = _parameters(found)
     run.__name__ = run.__qualname__ = found.name
@@ -68,8 +68,8 @@ def pipeline_node(found: PipelineClass, module: str) -> Callable[..., Any]:
     )(run)
 
 
-def _parameters(found: PipelineClass) -> list[inspect.Parameter]:
-    names = port_names(found.inputs)
+def _parameters(pipeline_class: PipelineClass) -> list[inspect.Parameter]:
+    names = port_names(pipeline_class.inputs)
     parameter = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
     first = [
         parameter("ctx", annotation=Context),
@@ -81,7 +81,7 @@ def _parameters(found: PipelineClass) -> list[inspect.Parameter]:
             annotation=input_annotation(port, port_class),
             default=inspect.Parameter.empty if port.required else default_of(port),
         )
-        for port in in_order(found.inputs)
+        for port in in_order(pipeline_class.inputs)
     ]
 
 
@@ -93,13 +93,13 @@ def _is_usual_form(port: PipelineInput, value: Any) -> bool:
     return port.name == "output_type" and value == port.default
 
 
-def _returned(found: PipelineClass) -> Any:
-    names = output_names(found.outputs)
-    ports = zip(names, map(output_annotation, found.outputs), strict=True)
-    return NamedTuple(f"{found.name}Result", list(ports))
+def _returned(pipeline_class: PipelineClass) -> Any:
+    names = output_names(pipeline_class.outputs)
+    ports = zip(names, map(output_annotation, pipeline_class.outputs), strict=True)
+    return NamedTuple(f"{pipeline_class.name}Result", list(ports))
 
 
-def _tags(found: PipelineClass) -> tuple[str, ...]:
-    folders = found.module.split(".")[2:-1]
+def _tags(pipeline_class: PipelineClass) -> tuple[str, ...]:
+    folders = pipeline_class.module.split(".")[2:-1]
     family = folders[-1] if folders else ""
     return tuple(dict.fromkeys(filter(None, (family.replace("_", " "), "diffusers", "pipeline"))))

@@ -58,15 +58,15 @@ def input_annotation(port: PipelineInput, dataclasses: Callable[[str], type]) ->
     Args:
         dataclasses: The port type that stands for one of diffusers' dataclasses.
     """
-    found = dataclasses(port.dataclass) if port.kind == "dataclass" else _class(port)
+    annotation = dataclasses(port.dataclass) if port.kind == "dataclass" else _class(port)
     hints = _hints(port)
     if hints:
-        found = Annotated[(found, *hints)]
+        annotation = Annotated[(annotation, *hints)]
     if is_many(port):
-        found = list[found]  # type: ignore[valid-type]
+        annotation = list[annotation]  # type: ignore[valid-type]
     if port.advanced:
-        found = Annotated[found, Advanced()]
-    return found if port.required or default_of(port) is not None else Optional[found]  # noqa: UP045
+        annotation = Annotated[annotation, Advanced()]
+    return annotation if port.required or default_of(port) is not None else Optional[annotation]  # noqa: UP045
 
 
 def default_of(port: PipelineInput) -> Any:
@@ -115,10 +115,10 @@ def _hints(port: PipelineInput) -> list[Hint]:
 
 def output_annotation(port: PipelineOutput) -> Any:
     """The annotation of an output."""
-    found = _CLASSES.get(port.kind, Any)
+    annotation = _CLASSES.get(port.kind, Any)
     if port.many and port.kind != "image":
-        found = list[found]  # type: ignore[valid-type]
-    return found
+        annotation = list[annotation]  # type: ignore[valid-type]
+    return annotation
 
 
 def output_names(ports: tuple[PipelineOutput, ...]) -> list[str]:

@@ -16,11 +16,11 @@ _SEED = "Equal seeds give equal results."
 def port_names(ports: Sequence[PipelineInput]) -> dict[str, str]:
     """What people call inputs, by diffusers' names: for a generator they give a seed."""
     taken = {port.name for port in ports}
-    found = {}
+    names = {}
     for port in ports:
-        said = re.sub(r"(^|_)generator$", r"\1seed", port.name)
-        found[port.name] = said if port.kind == "seed" and said not in taken else port.name
-    return found
+        renamed = re.sub(r"(^|_)generator$", r"\1seed", port.name)
+        names[port.name] = renamed if port.kind == "seed" and renamed not in taken else port.name
+    return names
 
 
 def label_of(name: str) -> str:

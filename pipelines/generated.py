@@ -22,8 +22,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Callable[..., Any]:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if (found := class_named(name)) is not None:
-        made = pipeline_node(found, __name__)
+    if (pipeline_class := class_named(name)) is not None:
+        made = pipeline_node(pipeline_class, __name__)
     elif (part := dataclass_named(name)) is not None:
         made = dataclass_node(part, __name__)
     elif is_all_read() and name in everything()[2]:

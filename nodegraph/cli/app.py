@@ -142,13 +142,13 @@ class CommandGroup(TyperGroup):
         alone = ALONE.get(self.path)
         if alone is not None and not ctx.resilient_parsing and self._names_none(args):
             args = [alone, *args]
-        found: list[str] = super().parse_args(ctx, args)
-        return found
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
 
     def _names_none(self, args: Sequence[str]) -> bool:
         """Whether the arguments name no command, and don't begin by asking for help."""
-        seen = scan(args, common_options())
-        named = seen.positional or self._summaries.keys() & set(seen.doubtful)
+        scanned = scan(args, common_options())
+        named = scanned.positional or self._summaries.keys() & set(scanned.doubtful)
         return not named and args[:1] not in (["-h"], ["--help"])
 
     def list_commands(self, ctx: Context) -> list[str]:
@@ -158,11 +158,15 @@ class CommandGroup(TyperGroup):
         return command(self._full(cmd_name)) if cmd_name in self._summaries else None
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        name, *rest = args
+        name, *remaining = args
         if name in self._summaries:
-            return name, command(self._full(name), self.common.merged(ctx.params), rest), rest
+            return (
+                name,
+                command(self._full(name), self.common.merged(ctx.params), remaining),
+                remaining,
+            )
         if ctx.resilient_parsing:  # the shell asks for completions of what isn't written yet
-            return None, None, rest
+            return None, None, remaining
         ctx.fail(f"there is no command `{self._full(name)}`. {self._hint(name)}".rstrip())
         raise AssertionError("unreachable: `fail` raises")
 

@@ -42,15 +42,15 @@ def _check(source: Path, json: bool) -> int:
     from nodegraph.server.operations.backup import check
 
     with bytes_progress("reading", is_shown=not json) as progress:
-        found = check(source, progress)
+        manifest = check(source, progress)
     if json:
-        about = found.model_dump(exclude={"files"})
-        print_json({**about, "files": len(found.files), "bytes": found.bytes})
+        about = manifest.model_dump(exclude={"files"})
+        print_json({**about, "files": len(manifest.files), "bytes": manifest.bytes})
     else:
         say(
-            f"{shown_path(source)} is whole: {counted(found.jobs, 'job')} and "
-            f"{counted(len(found.files), 'file')} of {shown_size(found.bytes)}, packed "
-            f"{shown_time(found.created)} by nodegraph {found.program} from {found.home}."
+            f"{shown_path(source)} is whole: {counted(manifest.jobs, 'job')} and "
+            f"{counted(len(manifest.files), 'file')} of {shown_size(manifest.bytes)}, packed "
+            f"{shown_time(manifest.created)} by nodegraph {manifest.program} from {manifest.home}."
         )
     return 0
 
@@ -60,18 +60,18 @@ def _restore(common: Common, source: Path, force: bool, json: bool) -> int:
 
     settings = common.settings()
     with bytes_progress("restoring", is_shown=not json) as progress:
-        found = put_back(settings, source, force=force, progress=progress)
+        restored = put_back(settings, source, force=force, progress=progress)
     home = settings.data_folder.absolute()
     warn_of_database(common)
     if json:
-        print_json({"home": str(home), **asdict(found)})
+        print_json({"home": str(home), **asdict(restored)})
         return 0
     say(
-        f"{counted(found.jobs, 'job')} and {counted(found.files, 'file')} of "
-        f"{shown_size(found.bytes)} restored to {home}."
+        f"{counted(restored.jobs, 'job')} and {counted(restored.files, 'file')} of "
+        f"{shown_size(restored.bytes)} restored to {home}."
     )
-    if found.missing:
-        warn(f"they were gone when the backup was made: {named(found.missing)}")
+    if restored.missing:
+        warn(f"they were gone when the backup was made: {named(restored.missing)}")
     return 0
 
 
@@ -111,11 +111,11 @@ def backup(
     target = Path(file).expanduser()
     options = Options(outputs=not without_outputs, models=with_models, tokens=with_tokens)
     with bytes_progress("packing", is_shown=not json) as progress:
-        found = pack(common.settings(), target, options, progress)
+        written = pack(common.settings(), target, options, progress)
     if json:
-        print_json({"file": str(target.absolute()), **asdict(found)})
+        print_json({"file": str(target.absolute()), **asdict(written)})
     else:
-        _print(target, found)
+        _print(target, written)
     warn_of_database(common)
     return 0
 
@@ -129,18 +129,18 @@ def warn_of_database(common: Common) -> None:
         warn(f"the jobs aren't in the home folder but in {queue}: use pg_dump and pg_restore")
 
 
-def _print(target: Path, found: WrittenBackup) -> None:
+def _print(target: Path, written: WrittenBackup) -> None:
     say(
-        f"{counted(found.jobs, 'job')} and {counted(found.files, 'file')} of "
-        f"{shown_size(found.bytes)} packed into {shown_path(target)}, {shown_size(found.size)}."
+        f"{counted(written.jobs, 'job')} and {counted(written.files, 'file')} of "
+        f"{shown_size(written.bytes)} packed into {shown_path(target)}, {shown_size(written.size)}."
     )
-    if found.missing:
-        warn(f"jobs or uploads speak of files that are gone or changed: {named(found.missing)}")
-    if found.left_out:
-        warn(f"left out, as they are links or can't be read: {named(found.left_out)}")
-    for path in found.secret:
+    if written.missing:
+        warn(f"jobs or uploads speak of files that are gone or changed: {named(written.missing)}")
+    if written.left_out:
+        warn(f"left out, as they are links or can't be read: {named(written.left_out)}")
+    for path in written.secret:
         warn(f"{path} has a password in it, so it is in the backup only with --with-tokens")
-    for folder in found.elsewhere:
+    for folder in written.elsewhere:
         warn(f"{folder} lies outside of the home folder, so it isn't in the backup")
 
 

@@ -67,11 +67,13 @@ class Bringer:
 
     def parameters(self, workflow: Workflow, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values of parameters, with uploads in place of paths; raises as `workflow` does."""
-        found = {}
+        converted = {}
         for name, value in values.items():
             port = self._port(workflow, name)
-            found[name] = self._value(value) if port is not None and _takes_file(port) else value
-        return found
+            converted[name] = (
+                self._value(value) if port is not None and _takes_file(port) else value
+            )
+        return converted
 
     def _port(self, workflow: Workflow, name: str) -> InputSpec | None:
         try:
@@ -109,12 +111,12 @@ class Bringer:
             if not _is_about_file(error):
                 raise
             # Nobody would know otherwise which of the files it is.
-            found = error.problem
+            problem = error.problem
             raise InvalidFile(
-                f"{shown_path(path)} can't be uploaded: {found.message}",
-                given=found.given,
-                expected=found.expected,
-                hint=found.hint,
+                f"{shown_path(path)} can't be uploaded: {problem.message}",
+                given=problem.given,
+                expected=problem.expected,
+                hint=problem.hint,
             ) from error
         if not self._quiet:
             tell(f"Uploaded {shown_path(path)}, {shown_size(upload.size)}.")

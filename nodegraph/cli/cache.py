@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nodegraph.store.remote.tier import RemoteInfo
     from nodegraph.store.remote.verify import RemoteReport
     from nodegraph.store.store import Store
-    from nodegraph.store.taught import UnusedTaught
+    from nodegraph.store.trained_files import UnusedTrainedFiles
     from nodegraph.store.verify import Progress, VerifyReport
 
 
@@ -70,16 +70,16 @@ def verify(
                 "there is no remote store",
                 hint="The setting `remote_store` names one, such as s3://bucket/folder.",
             )
-        found = check(store, repair=repair, progress=progress)
+        report = check(store, repair=repair, progress=progress)
         shared = _verified(store, progress, repair=repair) if remote else None
-    is_sound = found.is_sound and (shared is None or shared.is_sound)
+    is_sound = report.is_sound and (shared is None or shared.is_sound)
     if json:
         about = {} if shared is None else {"remote": asdict(shared)}
-        print_json({"sound": is_sound, **asdict(found), **about})
+        print_json({"sound": is_sound, **asdict(report), **about})
     else:
-        _print_verify(found)
+        _print_verify(report)
         _print_remote(url, shared)
-    is_repaired = found.repaired and not found.unreadable
+    is_repaired = report.repaired and not report.unreadable
     return FINE if is_sound or is_repaired else FAILED
 
 
@@ -90,48 +90,52 @@ def _verified(store: Store, progress: Progress | None, *, repair: bool) -> Remot
     return verify_place(store.remote.place, repair=repair, progress=progress)
 
 
-def _print_remote(url: str, found: RemoteReport | None) -> None:
-    if found is None:
+def _print_remote(url: str, report: RemoteReport | None) -> None:
+    if report is None:
         if url:
             say((f"{url} was not read; --remote reads it, too.", "dim"))
         return
-    for name in found.damaged:
-        say(("damaged: ", "red"), f"{found.url}/{name}")
-    if found.missing:
-        say((f"{counted(found.missing, 'file')} gone there; they are computed again", "yellow"))
-    read = f"{counted(found.entries, 'result')} and {counted(found.files, 'file')}"
-    verdict = ("all sound", "green") if found.is_sound else ("damaged; --repair removes it", "red")
-    if found.damaged and found.repaired:
+    for name in report.damaged:
+        say(("damaged: ", "red"), f"{report.url}/{name}")
+    if report.missing:
+        say((f"{counted(report.missing, 'file')} gone there; they are computed again", "yellow"))
+    read = f"{counted(report.entries, 'result')} and {counted(report.files, 'file')}"
+    verdict = ("all sound", "green") if report.is_sound else ("damaged; --repair removes it", "red")
+    if report.damaged and report.repaired:
         verdict = ("what was damaged is removed, and will be computed again", "yellow")
-    say(f"{read} of {shown_size(found.bytes)} read at {found.url}: ", verdict, ".")
+    say(f"{read} of {shown_size(report.bytes)} read at {report.url}: ", verdict, ".")
 
 
-def _print_verify(found: VerifyReport) -> None:
-    for text in found.index:
+def _print_verify(report: VerifyReport) -> None:
+    for text in report.index:
         say(("the index is damaged: ", "red"), text)
     for title, names in (
-        ("damaged", found.damaged),
-        ("missing", found.missing),
-        ("unreadable", found.unreadable),
-        ("unreadable entry", found.entries),
+        ("damaged", report.damaged),
+        ("missing", report.missing),
+        ("unreadable", report.unreadable),
+        ("unreadable entry", report.entries),
     ):
         for name in names:
             say((f"{title}: ", "red"), name)
-    for name in found.unknown:
+    for name in report.unknown:
         say(("of no entry: ", "yellow"), name)
-    if found.count_is_off:
+    if report.count_is_off:
         say(("the count of bytes was wrong", "red"))
-    say(f"{counted(found.files, 'file')} of {shown_size(found.bytes)} read: ", _verdict(found), ".")
+    say(
+        f"{counted(report.files, 'file')} of {shown_size(report.bytes)} read: ",
+        _verdict(report),
+        ".",
+    )
 
 
-def _verdict(found: VerifyReport) -> tuple[str, str]:
-    if found.is_sound:
+def _verdict(report: VerifyReport) -> tuple[str, str]:
+    if report.is_sound:
         return ("all sound", "green")
-    if found.index:
+    if report.index:
         return ("the index can't be repaired; remove the folder to start afresh", "red")
-    if found.repaired and found.unreadable:
+    if report.repaired and report.unreadable:
         return ("what can't be read was left as it is, the rest is repaired", "red")
-    if found.repaired:
+    if report.repaired:
         return ("repaired; what was damaged will be computed again", "yellow")
     return ("damaged; --repair mends it", "red")
 
@@ -169,28 +173,28 @@ def prune(
     age = None if older_than is None else parse_age(older_than, "--older-than")
     with opened(common) as (session, store):
         if all_ or age is not None:
-            found = _pruned(store, age, dry_run=dry_run)
+            removed = _pruned(store, age, dry_run=dry_run)
             if all_ and not dry_run:
                 store.sweep()  # files that no entry leads to, as the index was removed once
         else:
-            found = _trimmed(store, size, dry_run=dry_run)
+            removed = _trimmed(store, size, dry_run=dry_run)
         unused = _unlearned(session, store, dry_run=dry_run) if taught else []
     if json:
-        told = {"taught": len(unused), "taught_bytes": sum(item.bytes for item in unused)}
-        print_json({"dry_run": dry_run, **asdict(found), **told})
+        unused_counts = {"taught": len(unused), "taught_bytes": sum(item.bytes for item in unused)}
+        print_json({"dry_run": dry_run, **asdict(removed), **unused_counts})
     else:
-        _print_prune(found, unused, dry_run=dry_run)
+        _print_prune(removed, unused, dry_run=dry_run)
     return 0
 
 
-def _unlearned(session: Session, store: Store, *, dry_run: bool) -> list[UnusedTaught]:
-    from nodegraph.store.taught import remove_taught, unused_taught
+def _unlearned(session: Session, store: Store, *, dry_run: bool) -> list[UnusedTrainedFiles]:
+    from nodegraph.store.trained_files import remove_taught, unused_taught
 
     store.flush()
-    found = unused_taught(store, session.settings.data_folder / "taught")
+    unused = unused_taught(store, session.settings.data_folder / "taught")
     if not dry_run:
-        remove_taught(found)
-    return found
+        remove_taught(unused)
+    return unused
 
 
 def _pruned(store: Store, age: float | None, *, dry_run: bool) -> Pruned:
@@ -209,18 +213,18 @@ def _trimmed(store: Store, size: int | None, *, dry_run: bool) -> Pruned:
     return Pruned(gone.artifacts, gone.bytes, gone.entries)
 
 
-def _print_prune(found: Pruned, unused: Sequence[UnusedTaught], *, dry_run: bool) -> None:
+def _print_prune(removed: Pruned, unused: Sequence[UnusedTrainedFiles], *, dry_run: bool) -> None:
     would = "Would remove" if dry_run else "Removed"
-    parts = [f"{counted(found.artifacts, 'value')} of {shown_size(found.bytes)}"]
-    if found.entries:
-        parts.append(f"what is known of {counted(found.entries, 'call')}")
-    if found.checkpoints:
-        size = shown_size(found.checkpoint_bytes)
-        parts.append(f"{counted(found.checkpoints, 'checkpoint')} of {size}")
+    parts = [f"{counted(removed.artifacts, 'value')} of {shown_size(removed.bytes)}"]
+    if removed.entries:
+        parts.append(f"what is known of {counted(removed.entries, 'call')}")
+    if removed.checkpoints:
+        size = shown_size(removed.checkpoint_bytes)
+        parts.append(f"{counted(removed.checkpoints, 'checkpoint')} of {size}")
     if unused:
         size = shown_size(sum(item.bytes for item in unused))
         parts.append(f"{counted(len(unused), 'taught model')} of {size}")
-    is_something = any(asdict(found).values()) or bool(unused)
+    is_something = any(asdict(removed).values()) or bool(unused)
     say(f"{would} {', '.join(parts)}." if is_something else f"{would} nothing.")
 
 
@@ -255,20 +259,20 @@ def list_(
     from nodegraph.store.info import list_entries
 
     with opened_store(common) as store:
-        found = list_entries(store, node_type=type or "*", order=_ORDERS[sort], limit=limit)
+        entries = list_entries(store, node_type=type or "*", order=_ORDERS[sort], limit=limit)
     if json:
-        print_json({"entries": [asdict(entry) for entry in found]})
+        print_json({"entries": [asdict(entry) for entry in entries]})
     else:
-        _print_list(found)
+        _print_list(entries)
     return 0
 
 
-def _print_list(found: Sequence[EntryInfo]) -> None:
-    if not found:
+def _print_list(entries: Sequence[EntryInfo]) -> None:
+    if not entries:
         say("No results.")
         return
     heads = [(head, "bold") for head in ("node type", "key", "on disk", "took", "age", "used", "")]
-    print_table([heads, *(_row(entry) for entry in found)])
+    print_table([heads, *(_row(entry) for entry in entries)])
 
 
 def _row(entry: EntryInfo) -> list[StyledText]:
@@ -296,49 +300,49 @@ def info(common: Common, json: JsonOption = False) -> int:
     from nodegraph.store.info import describe
 
     with opened(common) as (session, store):
-        found = describe(store)
+        store_info = describe(store)
         if json:
-            print_json(_document(found, session.settings))
+            print_json(_document(store_info, session.settings))
         else:
-            _print_info(found, session.settings)
+            _print_info(store_info, session.settings)
     return 0
 
 
-def _document(found: StoreInfo, settings: Settings) -> dict[str, Any]:
+def _document(info: StoreInfo, settings: Settings) -> dict[str, Any]:
     return {
-        **asdict(found),
+        **asdict(info),
         "memory_budget": settings.memory_budget,
         "others": [str(folder) for folder in settings.stores],
     }
 
 
-def _print_info(found: StoreInfo, settings: Settings) -> None:
-    say(("Store", "bold"), f"  {shown_path(found.folder)}")
+def _print_info(info: StoreInfo, settings: Settings) -> None:
+    say(("Store", "bold"), f"  {shown_path(info.folder)}")
     say()
-    print_table(list(_tiers(found, settings)), indent=2)
-    if found.types:
-        _print_types(found)
+    print_table(list(_tiers(info, settings)), indent=2)
+    if info.types:
+        _print_types(info)
 
 
-def _tiers(found: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
+def _tiers(info: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
     rows: list[tuple[StyledText, ...]] = [
         ("memory", "", f"up to {shown_size(settings.memory_budget)} in each process"),
         (
             "disk",
-            shown_size(found.artifact_bytes),
-            f"of {shown_size(found.budget)}, {counted(found.artifacts, 'file')}",
+            shown_size(info.artifact_bytes),
+            f"of {shown_size(info.budget)}, {counted(info.artifacts, 'file')}",
         ),
-        ("entries", str(found.entries), _about_entries(found)),
-        ("index", shown_size(found.index_bytes), f"with {counted(found.runs, 'run')}"),
+        ("entries", str(info.entries), _about_entries(info)),
+        ("index", shown_size(info.index_bytes), f"with {counted(info.runs, 'run')}"),
     ]
-    if found.checkpoints:
-        of = f"of {counted(found.checkpoints, 'unfinished call')}"
-        rows.append(("checkpoints", shown_size(found.checkpoint_bytes), of))
-    if found.quarantined:
-        of = f"{counted(found.quarantined, 'damaged file')}, kept for a look"
-        rows.append(("quarantine", shown_size(found.quarantine_bytes), of))
-    if found.remote is not None:
-        rows.append(("remote", shown_size(found.remote.bytes), _about_remote(found.remote)))
+    if info.checkpoints:
+        of = f"of {counted(info.checkpoints, 'unfinished call')}"
+        rows.append(("checkpoints", shown_size(info.checkpoint_bytes), of))
+    if info.quarantined:
+        of = f"{counted(info.quarantined, 'damaged file')}, kept for a look"
+        rows.append(("quarantine", shown_size(info.quarantine_bytes), of))
+    if info.remote is not None:
+        rows.append(("remote", shown_size(info.remote.bytes), _about_remote(info.remote)))
     return rows + [("read only", "", shown_path(folder)) for folder in settings.stores]
 
 
@@ -352,20 +356,20 @@ def _about_remote(remote: RemoteInfo) -> str:
     return "; ".join(words)
 
 
-def _about_entries(found: StoreInfo) -> str:
-    if not found.entries:
+def _about_entries(info: StoreInfo) -> str:
+    if not info.entries:
         return ""
-    since = f", since {shown_time(found.oldest)}" if found.oldest is not None else ""
-    return f"{found.whole} can be loaded and stand for {shown_seconds(found.seconds)}{since}"
+    since = f", since {shown_time(info.oldest)}" if info.oldest is not None else ""
+    return f"{info.whole} can be loaded and stand for {shown_seconds(info.seconds)}{since}"
 
 
-def _print_types(found: StoreInfo) -> None:
+def _print_types(info: StoreInfo) -> None:
     say()
     heads = [(head, "bold") for head in ("node type", "entries", "size", "stand for")]
     rows = [
         (item.node_type, str(item.entries), shown_size(item.bytes), shown_seconds(item.seconds))
-        for item in found.types[:_MOST_TYPES]
+        for item in info.types[:_MOST_TYPES]
     ]
     print_table([heads, *rows])
-    if len(found.types) > _MOST_TYPES:
-        say((f"and {len(found.types) - _MOST_TYPES} more", "dim"))
+    if len(info.types) > _MOST_TYPES:
+        say((f"and {len(info.types) - _MOST_TYPES} more", "dim"))

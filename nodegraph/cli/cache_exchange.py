@@ -31,12 +31,12 @@ def planned_keys(predicted: Mapping[str, PlannedNode]) -> list[Key]:
 
     The key of a call comes after those that lead to it.
     """
-    found: dict[Key, None] = {}
+    keys: dict[Key, None] = {}
     for planned in predicted.values():
         for call in planned.each_call():
             if call.key is not None:
-                found.update(dict.fromkeys((*call.passed, call.key)))
-    return list(found)
+                keys.update(dict.fromkeys((*call.passed, call.key)))
+    return list(keys)
 
 
 def keys_of_run(store: Store, run: str) -> list[Key]:
@@ -67,24 +67,24 @@ def import_(
         opened_store(common) as store,
         bytes_progress("taking in", is_shown=not json) as progress,
     ):
-        found = take_in(store, Path(file).expanduser(), progress=progress)
+        imported = take_in(store, Path(file).expanduser(), progress=progress)
     if json:
-        print_json(asdict(found))
+        print_json(asdict(imported))
     else:
-        _print_import(found)
+        _print_import(imported)
     return 0
 
 
-def _print_import(found: Imported) -> None:
-    known = f", {found.known_entries} known already" if found.known_entries else ""
+def _print_import(imported: Imported) -> None:
+    known = f", {imported.known_entries} known already" if imported.known_entries else ""
     say(
-        f"{counted(found.entries, 'result')} with {counted(found.artifacts, 'value')} of "
-        f"{shown_size(found.bytes)} taken in{known}."
+        f"{counted(imported.entries, 'result')} with {counted(imported.artifacts, 'value')} of "
+        f"{shown_size(imported.bytes)} taken in{known}."
     )
-    if found.damaged:
-        warn(f"{counted(found.damaged, 'value')} left out: damaged in the file")
-    if found.evicted:
-        warn(f"{counted(found.evicted, 'value')} had to go to make room")
+    if imported.damaged:
+        warn(f"{counted(imported.damaged, 'value')} left out: damaged in the file")
+    if imported.evicted:
+        warn(f"{counted(imported.evicted, 'value')} had to go to make room")
 
 
 _ARCHIVE = b"PK"
@@ -124,12 +124,12 @@ def export(
         elif workflows:
             keys = _of_workflows(session, workflows)
         with bytes_progress("packing", is_shown=not json) as progress:
-            found = pack(store, target, keys=keys, progress=progress)
+            exported = pack(store, target, keys=keys, progress=progress)
         size = target.stat().st_size
     if json:
-        print_json({"file": str(target.absolute()), "size": size, **asdict(found)})
+        print_json({"file": str(target.absolute()), "size": size, **asdict(exported)})
     else:
-        _print_export(target, size, found)
+        _print_export(target, size, exported)
     return 0
 
 
@@ -176,21 +176,21 @@ def _of_run(session: Session, store: Store, name: str) -> list[Key]:
 
     if store.claims is None:
         raise store.only_read()
-    found = Runs(store.index, store.claims).get(name)
-    nodes = found.record.get("nodes", {}).values()
-    keys: list[Key] = [*keys_of_run(store, found.id), *(node["key"] for node in nodes)]
-    if "workflow" in found.record:
+    run = Runs(store.index, store.claims).get(name)
+    nodes = run.record.get("nodes", {}).values()
+    keys: list[Key] = [*keys_of_run(store, run.id), *(node["key"] for node in nodes)]
+    if "workflow" in run.record:
         # A node that was called several times has no single key in the record.
-        keys += _planned(session, Workflow.from_dict(found.record["workflow"]))
+        keys += _planned(session, Workflow.from_dict(run.record["workflow"]))
     return [key for key in keys if key]
 
 
-def _print_export(target: Path, size: int, found: Exported) -> None:
+def _print_export(target: Path, size: int, total: Exported) -> None:
     say(
-        f"{counted(found.entries, 'result')} with {counted(found.artifacts, 'value')} packed into "
+        f"{counted(total.entries, 'result')} with {counted(total.artifacts, 'value')} packed into "
         f"{shown_path(target)}, {shown_size(size)}."
     )
-    if found.left_out:
-        warn(f"{counted(found.left_out, 'value')} left out: damaged or gone")
-    if not found.entries:
+    if total.left_out:
+        warn(f"{counted(total.left_out, 'value')} left out: damaged or gone")
+    if not total.entries:
         warn("none of these results is kept here; run the workflow first")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nodegraph.core.catalog import Catalog
+from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.stand_ins import StandIns
 from nodegraph.errors import InvalidValue
 
 
@@ -16,10 +16,10 @@ def find_spec(catalog: Catalog, name: str) -> NodeSpec:
     """
     spec = catalog.spec(name) or _ignoring_case(catalog, name)
     if spec is None:
-        raise InvalidValue(f"there is no node type `{name}`", hint=StandIns(catalog).hint(name))
+        raise InvalidValue(f"there is no node type `{name}`", hint=NodeAliases(catalog).hint(name))
     return spec
 
 
 def _ignoring_case(catalog: Catalog, name: str) -> NodeSpec | None:
-    found = [other for other in catalog.node_types() if other.casefold() == name.casefold()]
-    return catalog.spec(found[0]) if len(found) == 1 else None
+    matches = [other for other in catalog.node_types() if other.casefold() == name.casefold()]
+    return catalog.spec(matches[0]) if len(matches) == 1 else None

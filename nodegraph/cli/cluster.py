@@ -23,12 +23,12 @@ def status(common: Common, server: ServerOption = None, json: JsonOption = False
     tells it, too.
     """
     with connected(server) as client:
-        found = client.system()
+        system = client.system()
     if json:
-        workers = [asdict(worker) for worker in _workers(found)]
-        print_json({"workers": workers, "queue": asdict(found.queue)})
+        workers = [asdict(worker) for worker in _workers(system)]
+        print_json({"workers": workers, "queue": asdict(system.queue)})
     else:
-        _print(found)
+        _print(system)
     return 0
 
 

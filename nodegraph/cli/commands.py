@@ -112,10 +112,10 @@ _MODULES = {
 
 def command_names() -> list[str]:
     """Every command that does something, such as ``run`` and ``cache info``."""
-    found: list[str] = []
+    names: list[str] = []
     for name in COMMANDS:
-        found += [f"{name} {part}" for part in GROUPS[name]] if name in GROUPS else [name]
-    return found
+        names += [f"{name} {part}" for part in GROUPS[name]] if name in GROUPS else [name]
+    return names
 
 
 def summary(name: str) -> str:

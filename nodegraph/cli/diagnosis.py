@@ -97,18 +97,18 @@ class Diagnosis:
 
 def diagnose(session: Session) -> Diagnosis:
     """Look at everything; what fails becomes a problem of the diagnosis."""
-    found = Diagnosis(
+    diagnosis = Diagnosis(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         threads=_threads(),
     )
-    found.memory, found.memory_available = _memory()
-    _look_at_libraries(found)
-    _look_at_devices(found, session.settings)
-    _look_at_folders(found, session.settings)
-    _look_at_packs(found, session)
-    _look_at_models(found, session.settings)
-    return found
+    diagnosis.memory, diagnosis.memory_available = _memory()
+    _look_at_libraries(diagnosis)
+    _look_at_devices(diagnosis, session.settings)
+    _look_at_folders(diagnosis, session.settings)
+    _look_at_packs(diagnosis, session)
+    _look_at_models(diagnosis, session.settings)
+    return diagnosis
 
 
 def _threads() -> int:
@@ -119,20 +119,22 @@ def _threads() -> int:
 
 def _memory() -> tuple[int | None, int | None]:
     """Bytes of memory, and how many of them are free; None where the system doesn't tell."""
-    found = host_memory()
-    return (None, None) if found is None else (found.total, found.free)
+    memory = host_memory()
+    return (None, None) if memory is None else (memory.total, memory.free)
 
 
-def _look_at_libraries(found: Diagnosis) -> None:
+def _look_at_libraries(diagnosis: Diagnosis) -> None:
     try:
-        found.libraries = list(_libraries())
+        diagnosis.libraries = list(_libraries())
     except metadata.PackageNotFoundError:
-        found.warnings.append("nodegraph isn't installed, only importable; versions are unchecked")
-    for library in found.libraries:
+        diagnosis.warnings.append(
+            "nodegraph isn't installed, only importable; versions are unchecked"
+        )
+    for library in diagnosis.libraries:
         if library.version is None:
-            found.problems.append(f"{library.name} is not installed")
+            diagnosis.problems.append(f"{library.name} is not installed")
         elif not library.fits:
-            found.warnings.append(
+            diagnosis.warnings.append(
                 f"{library.name} {library.version} is none of the versions that nodegraph is "
                 f"made for ({library.wanted})"
             )
@@ -155,16 +157,16 @@ def _libraries() -> Iterator[Library]:
             yield Library(requirement.name, version, wanted, fits)
 
 
-def _look_at_devices(found: Diagnosis, settings: Settings) -> None:
+def _look_at_devices(diagnosis: Diagnosis, settings: Settings) -> None:
     try:
-        found.devices = list(_devices())
+        diagnosis.devices = list(_devices())
     except Exception as error:  # noqa: BLE001 - a broken torch may raise anything on import
-        found.problems.append(f"torch can't be used: {type(error).__name__}: {error}")
+        diagnosis.problems.append(f"torch can't be used: {type(error).__name__}: {error}")
         return
     wanted = settings.device
-    names = [device.name for device in found.devices]
+    names = [device.name for device in diagnosis.devices]
     if wanted not in ("auto", *names) and f"{wanted}:0" not in names:
-        found.problems.append(
+        diagnosis.problems.append(
             f"the device `{wanted}` is set, but there is none; there are: {', '.join(names)}"
         )
 
@@ -180,7 +182,7 @@ def _devices() -> Iterator[Device]:
         yield Device("mps", "Apple GPU")
 
 
-def _look_at_folders(found: Diagnosis, settings: Settings) -> None:
+def _look_at_folders(diagnosis: Diagnosis, settings: Settings) -> None:
     environment = settings.environment()
     places = [
         ("data", settings.data_folder, True),
@@ -191,11 +193,11 @@ def _look_at_folders(found: Diagnosis, settings: Settings) -> None:
     ]
     for role, path, is_written in places:
         folder = _folder(role, path)
-        found.folders.append(folder)
+        diagnosis.folders.append(folder)
         if is_written and not folder.writable:
-            found.problems.append(f"the {role} folder {path} can't be written to")
+            diagnosis.problems.append(f"the {role} folder {path} can't be written to")
         elif is_written and folder.free is not None and folder.free < _LITTLE_SPACE:
-            found.warnings.append(f"there is little space left for the {role} folder {path}")
+            diagnosis.warnings.append(f"there is little space left for the {role} folder {path}")
 
 
 def _folder(role: str, path: Path) -> Folder:
@@ -212,20 +214,22 @@ def _folder(role: str, path: Path) -> Folder:
 def _nearest(path: Path) -> Path:
     """The path, or the nearest one above it that exists."""
     absolute = path.absolute()
-    return next((place for place in (absolute, *absolute.parents) if place.exists()), absolute)
+    return next(
+        (candidate for candidate in (absolute, *absolute.parents) if candidate.exists()), absolute
+    )
 
 
-def _look_at_packs(found: Diagnosis, session: Session) -> None:
+def _look_at_packs(diagnosis: Diagnosis, session: Session) -> None:
     try:
         registry = session.registry
     except NodegraphError as error:
-        found.problems.append(str(error))
+        diagnosis.problems.append(str(error))
         return
-    found.node_types = len(registry.node_types())
-    found.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
-    if "built in" not in found.packs:
-        found.problems.append("the built-in nodes can't be loaded")
-    found.warnings += [*registry.problems, *_script_problems(registry)]
+    diagnosis.node_types = len(registry.node_types())
+    diagnosis.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
+    if "built in" not in diagnosis.packs:
+        diagnosis.problems.append("the built-in nodes can't be loaded")
+    diagnosis.warnings += [*registry.problems, *_script_problems(registry)]
 
 
 def _script_problems(registry: Registry) -> Iterator[str]:
@@ -236,7 +240,7 @@ def _script_problems(registry: Registry) -> Iterator[str]:
             yield str(error)
 
 
-def _look_at_models(found: Diagnosis, settings: Settings) -> None:
+def _look_at_models(diagnosis: Diagnosis, settings: Settings) -> None:
     from nodegraph.families.alone import LOAD_DENOISER, LOAD_MODEL, LOAD_PIPELINE
     from nodegraph.families.embedded_models import EMBEDDED
     from nodegraph.models.model_sources import list_models
@@ -246,7 +250,9 @@ def _look_at_models(found: Diagnosis, settings: Settings) -> None:
     # be used either.
     sampled = (LOAD_MODEL, LOAD_DENOISER, LOAD_PIPELINE, None)
     whole = [model for model in models if model.node in sampled]
-    found.models = len(whole)
-    found.usable_models = sum(1 for model in whole if model.problem is None)
+    diagnosis.models = len(whole)
+    diagnosis.usable_models = sum(1 for model in whole if model.problem is None)
     if not any(model.name == EMBEDDED and model.problem is None for model in models):
-        found.warnings.append(f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used")
+        diagnosis.warnings.append(
+            f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used"
+        )

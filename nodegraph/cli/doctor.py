@@ -20,35 +20,38 @@ def doctor(common: Common, json: JsonOption = False) -> int:
     """
     from nodegraph.cli.diagnosis import diagnose
 
-    found = diagnose(common.session())
+    diagnosis = diagnose(common.session())
     if json:
-        print_json(found.as_dict())
+        print_json(diagnosis.as_dict())
     else:
-        _print(found)
-    return FAILED if found.problems else FINE
+        _print(diagnosis)
+    return FAILED if diagnosis.problems else FINE
 
 
-def _print(found: Diagnosis) -> None:
-    say(("nodegraph", "bold"), f" {found.nodegraph}, Python {found.python} at {sys.executable}")
-    memory = f", {shown_size(found.memory)} of memory" if found.memory else ""
-    free = f" ({shown_size(found.memory_available)} free)" if found.memory_available else ""
-    say(f"{found.system}, {counted(found.threads, 'thread')}{memory}{free}")
-    libraries = [(item.name, item.version or "missing") for item in found.libraries]
+def _print(diagnosis: Diagnosis) -> None:
+    say(
+        ("nodegraph", "bold"),
+        f" {diagnosis.nodegraph}, Python {diagnosis.python} at {sys.executable}",
+    )
+    memory = f", {shown_size(diagnosis.memory)} of memory" if diagnosis.memory else ""
+    free = f" ({shown_size(diagnosis.memory_available)} free)" if diagnosis.memory_available else ""
+    say(f"{diagnosis.system}, {counted(diagnosis.threads, 'thread')}{memory}{free}")
+    libraries = [(item.name, item.version or "missing") for item in diagnosis.libraries]
     _print_section("Libraries", libraries)
     devices = [
         (item.name, item.title + (f", {shown_size(item.bytes)}" if item.bytes else ""))
-        for item in found.devices
+        for item in diagnosis.devices
     ]
     _print_section("Devices", devices)
-    _print_section("Folders", [(item.role, item.path, _state(item)) for item in found.folders])
-    _print_section("Packs", list(found.packs.items()))
-    unusable = found.models - found.usable_models
+    _print_section("Folders", [(item.role, item.path, _state(item)) for item in diagnosis.folders])
+    _print_section("Packs", list(diagnosis.packs.items()))
+    unusable = diagnosis.models - diagnosis.usable_models
     say()
     say(
-        f"{counted(found.node_types, 'node type')}, {counted(found.usable_models, 'model')}"
+        f"{counted(diagnosis.node_types, 'node type')}, {counted(diagnosis.usable_models, 'model')}"
         + (f", and {unusable} that can't be used: see `nodegraph models`" if unusable else "")
     )
-    _print_findings(found)
+    _print_findings(diagnosis)
 
 
 def _print_section(title: str, rows: Sequence[Sequence[str]]) -> None:
@@ -67,11 +70,11 @@ def _state(folder: Folder) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _print_findings(found: Diagnosis) -> None:
+def _print_findings(diagnosis: Diagnosis) -> None:
     say()
-    for text in found.warnings:
+    for text in diagnosis.warnings:
         say(("warning: ", "yellow"), text)
-    for text in found.problems:
+    for text in diagnosis.problems:
         say(("problem: ", "red"), text)
-    if not found.problems:
+    if not diagnosis.problems:
         say(("Everything that is needed works.", "green"))

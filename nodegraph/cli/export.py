@@ -55,18 +55,18 @@ def export(
     if python and not comfyui and folder.suffix == ".py" and not folder.is_dir():
         folder, stem = folder.parent, folder.stem
     texts: dict[Path, str] = {}
-    told: list[str] = []
+    messages: list[str] = []
     if python:
         texts[folder / f"{stem}.py"] = _script(common, opened, folder)
     if comfyui:
-        texts |= _for_comfyui(common, opened.workflow, folder / stem, told)
+        texts |= _for_comfyui(common, opened.workflow, folder / stem, messages)
     there = [str(path) for path in texts if path.exists()]
     if there and not force:
         raise OutputError(f"there is {', '.join(there)} already", hint="Say --force to replace it.")
     make_folder(folder)
     for path, text in texts.items():
         write_file(path, text.encode())
-    for message in [*told, *(f"wrote {shown_path(path)}" for path in texts)]:
+    for message in [*messages, *(f"wrote {shown_path(path)}" for path in texts)]:
         say(message)
     return 0
 
@@ -81,19 +81,19 @@ def _script(common: Common, opened: Opened, folder: Path) -> str:
 
 
 def _for_comfyui(
-    common: Common, workflow: Workflow, target: Path, told: list[str]
+    common: Common, workflow: Workflow, target: Path, messages: list[str]
 ) -> dict[Path, str]:
     """The texts of its files; what is to be said of them goes into a list."""
     from nodegraph.interop.comfyui.exporting import documents
     from nodegraph.interop.comfyui.packs import node_table
 
     table = node_table(common.pack_list())
-    found, written = documents(workflow, table.entries.values(), common.session().registry)
-    told += found.told
-    if found.unknown:
-        told.append(
-            f"{counted(len(found.unknown), 'node')} can't run there: ComfyUI shows what it doesn't "
-            "know in red, and keeps it"
+    exported, written = documents(workflow, table.entries.values(), common.session().registry)
+    messages += exported.told
+    if exported.unknown:
+        messages.append(
+            f"{counted(len(exported.unknown), 'node')} can't run there: ComfyUI shows what it "
+            "doesn't know in red, and keeps it"
         )
     return {
         target.with_name(f"{target.name}{ending}"): json_text.dumps(

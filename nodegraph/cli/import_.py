@@ -67,21 +67,21 @@ def import_(
     reports: list[ImportReport] = []
     written: dict[str, str] = {}
     for name in names:
-        found, workflow = _imported(name, session, table)
+        file_report, workflow = _imported(name, session, table)
         if workflow is not None and name in targets:
-            found = _saved(found, workflow, targets[name], is_only=len(names) == 1)
-            if not found.error:
+            file_report = _saved(file_report, workflow, targets[name], is_only=len(names) == 1)
+            if not file_report.error:
                 written[name] = str(targets[name])
-        reports.append(found)
+        reports.append(file_report)
         if not json:
-            print_report(found, shown_path(Path(written[name])) if name in written else "")
+            print_report(file_report, shown_path(Path(written[name])) if name in written else "")
     if report is not None:
         _write_report(Path(report).expanduser(), reports)
     if json:
         print_json(_document(reports, written, table.problems))
     elif report is not None or len(reports) > 1:
         _print_totals(reports)
-    return BAD_INPUT if any(found.error for found in reports) else FINE
+    return BAD_INPUT if any(file_report.error for file_report in reports) else FINE
 
 
 def _named(files: Sequence[str]) -> Iterator[str]:
@@ -124,17 +124,17 @@ def _targets(names: Sequence[str], out: str | None, *, force: bool) -> dict[str,
         raise InvalidValue(
             "--out names one file, and there are several to write", hint="Name a folder."
         )
-    found: dict[str, Path] = {}
+    targets: dict[str, Path] = {}
     for name in names:
         target = Path(out).expanduser() if single and out else _target(name, out)
-        if target in found.values():
+        if target in targets.values():
             raise InvalidValue(f"two files would be written to {target}")
         if target.exists() and not force:
             raise OutputError(
                 f"{target} is there already", hint="Write elsewhere with --out, or give --force."
             )
-        found[name] = target
-    return found
+        targets[name] = target
+    return targets
 
 
 def _target(name: str, out: str | None) -> Path:
@@ -169,13 +169,15 @@ def _imported(
         imported = import_document(document, table)
         inputs = None if name == STDIN else Path(name).absolute().parent
         environment = session.settings.environment(inputs=inputs)
-        found = import_report(name, imported, session.registry, environment, is_there)
+        report = import_report(name, imported, session.registry, environment, is_there)
     except NodegraphError as error:
         return ImportReport(name, error=str(error)), None
-    return found, imported.workflow
+    return report, imported.workflow
 
 
-def _saved(found: ImportReport, workflow: Workflow, target: Path, *, is_only: bool) -> ImportReport:
+def _saved(
+    report: ImportReport, workflow: Workflow, target: Path, *, is_only: bool
+) -> ImportReport:
     """Write a workflow; of several, its report says so where it can't be, and the next goes on.
 
     Raises:
@@ -187,8 +189,8 @@ def _saved(found: ImportReport, workflow: Workflow, target: Path, *, is_only: bo
     except OutputError as error:
         if is_only:
             raise
-        return replace(found, error=str(error))
-    return found
+        return replace(report, error=str(error))
+    return report
 
 
 def _document(
@@ -197,7 +199,7 @@ def _document(
     from nodegraph.interop.comfyui.report import totals
 
     return {
-        "files": [{**found.as_dict(), "written": written.get(found.file)} for found in reports],
+        "files": [{**report.as_dict(), "written": written.get(report.file)} for report in reports],
         "totals": totals(reports).as_dict(),
         "pack_problems": list(problems),
     }
@@ -215,13 +217,13 @@ def _write_report(folder: Path, reports: Sequence[ImportReport]) -> None:
 def _print_totals(reports: Sequence[ImportReport]) -> None:
     from nodegraph.interop.comfyui.report import totals
 
-    found = totals(reports)
+    total = totals(reports)
     say()
     say(
-        f"{counted(found.files, 'file')}: {found.whole} without a placeholder, {found.valid} that "
-        f"only missing files keep from running, {found.complete} complete, "
-        f"{found.unreadable} not imported."
+        f"{counted(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} that "
+        f"only missing files keep from running, {total.complete} complete, "
+        f"{total.unreadable} not imported."
     )
-    for name, count in list(found.types.items())[:20]:
-        pack = found.packs.get(name)
+    for name, count in list(total.types.items())[:20]:
+        pack = total.packs.get(name)
         say(f"  {count:4d}  {name}" + (f", of the pack `{pack}`" if pack else ""))

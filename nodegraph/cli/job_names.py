@@ -54,8 +54,8 @@ def steered(
     done: list[JobSummary] = []
     with connected(server) as client:
         # All names first: a wrong one among them changes none.
-        found = {job.id: job for job in (find_job(client, name) for name in names)}
-        for job in found.values():
+        jobs = {job.id: job for job in (find_job(client, name) for name in names)}
+        for job in jobs.values():
             try:
                 done.append(action(client, job))
             except (Conflict, JobNotFound) as error:
@@ -64,8 +64,8 @@ def steered(
                 if not json:
                     say(done[-1].id, "  ", word or state_part(done[-1]))
     if json:
-        told = {word: len(done)} if word else {"jobs": [asdict(job) for job in done]}
-        print_json({**told, **refusal(problems)} if problems else told)
+        document = {word: len(done)} if word else {"jobs": [asdict(job) for job in done]}
+        print_json({**document, **refusal(problems)} if problems else document)
     else:
         print_problems(problems)
     return BAD_INPUT if problems else FINE
@@ -98,14 +98,16 @@ def matching(
     Raises:
         InvalidValue: One of them can't be read.
     """
-    for given in state or ():
-        if given not in STATES:
+    for state_name in state or ():
+        if state_name not in STATES:
             raise InvalidValue(
-                "there is no such state of jobs", given=given, hint=did_you_mean(given, STATES)
+                "there is no such state of jobs",
+                given=state_name,
+                hint=did_you_mean(state_name, STATES),
             )
     before = None if older_than is None else time() - parse_age(older_than, "--older-than")
-    found = {"state": state or None, "tag": tag, "text": text, "created_before": before}
-    chosen: Any = {name: value for name, value in found.items() if value is not None}
+    filters = {"state": state or None, "tag": tag, "text": text, "created_before": before}
+    chosen: Any = {name: value for name, value in filters.items() if value is not None}
     match: Match = chosen
     return match
 
@@ -151,11 +153,13 @@ def _known(client: Client) -> list[str]:
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
-    found = [each for each in known if _is_part(name, each)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        shown = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    matches = [each for each in known if _is_part(name, each)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        shown = ", ".join(matches[:3]) + (
+            f" and {len(matches) - 3} more" if len(matches) > 3 else ""
+        )
         raise InvalidValue(
             "several jobs have such an id", given=name, hint=f"Say more of it: {shown}."
         )
@@ -177,7 +181,7 @@ def _unknown(name: str, known: Sequence[str]) -> InvalidValue:
 def _near(name: str, known: Sequence[str]) -> str | None:
     """The only id that begins like most of a name."""
     for length in range(len(name) - 1, len("job_") + 3, -1):
-        found = [each for each in known if each.startswith(name[:length])]
-        if found:
-            return found[0] if len(found) == 1 else None
+        matches = [each for each in known if each.startswith(name[:length])]
+        if matches:
+            return matches[0] if len(matches) == 1 else None
     return None

@@ -115,18 +115,18 @@ def move(
             "it isn't said where to", expected="--first, --last, --before JOB or --priority N"
         )
     with connected(server) as client:
-        found: JobSummary = find_job(client, job)
+        summary: JobSummary = find_job(client, job)
         other = None if before is None else find_job(client, before)
         if priority is not None:
-            found = client.prioritise(found, priority)
+            summary = client.prioritise(summary, priority)
         if other is not None:
-            found = client.move(found, before=other)
+            summary = client.move(summary, before=other)
         elif places:
-            found = client.move(found, "first" if first else "last")
+            summary = client.move(summary, "first" if first else "last")
     if json:
-        print_json(asdict(found))
+        print_json(asdict(summary))
     else:
-        say(found.id, "  ", state_part(found), f", priority {found.priority}")
+        say(summary.id, "  ", state_part(summary), f", priority {summary.priority}")
         tell("`nodegraph queue` shows what comes next.")
     return 0
 
@@ -205,6 +205,6 @@ def show(
     What was asked for, how it fared, which files it gave or why it failed.
     """
     with connected(server) as client:
-        found = find_job(client, job)
-    print_json(asdict(found)) if json else print_job(found)
+        details = find_job(client, job)
+    print_json(asdict(details)) if json else print_job(details)
     return 0

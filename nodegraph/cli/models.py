@@ -53,36 +53,36 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
         return _push(common.settings(), push, as_json=json)
     settings = common.settings()
     folders = settings.model_folders
-    found = _found(settings)
+    listed = _list_models(settings)
     if json:
         from nodegraph.families.registry import FAMILIES
 
         families = {family.name: family.title for family in FAMILIES.values()}
-        documents = [_document(model) for model in found]
+        documents = [_document(model) for model in listed]
         print_json({"models": documents, "folders": folders, "families": families})
     else:
-        _print(found, folders)
+        _print(listed, folders)
     return 0
 
 
-def _found(settings: Settings) -> list[FoundModel]:
+def _list_models(settings: Settings) -> list[FoundModel]:
     from nodegraph.models.model_sources import list_models
     from nodegraph.session.remote_models import attached_models
     from nodegraph.weights.attached_models import remote_place
 
     detach = attached_models(settings)
     try:
-        place = remote_place(settings.remote_models_folder)
-        if place is not None:
-            _look_at(place)
+        remote = remote_place(settings.remote_models_folder)
+        if remote is not None:
+            _look_at(remote)
         return list_models(settings.environment().models)
     finally:
         detach()
 
 
-def _look_at(place: ModelPlace) -> None:
+def _look_at(remote: ModelPlace) -> None:
     try:
-        place.look(_MOST_LOOKED_AT)
+        remote.look(_MOST_LOOKED_AT)
     except InvalidFile as error:
         warn(str(error))  # what lies here is listed all the same
 
@@ -97,29 +97,29 @@ def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
             "there is no place to put models to",
             hint="The setting `remote_models` names one, such as s3://bucket/models.",
         )
-    place, documents = open_place(settings.remote_models), []
-    for given in names:
-        path = find_path(given, settings.model_folders)
+    remote, documents = open_place(settings.remote_models), []
+    for model in names:
+        path = find_path(model, settings.model_folders)
         name = _name_there(path, settings.model_folders)
         brought: list[FarFile] = []
         without: list[str] = []
 
-        def told(file: FarFile, is_new: bool, brought: list[FarFile] = brought) -> None:
+        def report_file(file: FarFile, is_new: bool, brought: list[FarFile] = brought) -> None:
             if is_new:
                 brought.append(file)
             if not as_json:
                 say(f"  {file.path}  {shown_size(file.bytes)}{'' if is_new else '  (is there)'}")
 
-        manifest = push_model(name, path, place, told, without.append)
+        manifest = push_model(name, path, remote, report_file, without.append)
         size = sum(file.bytes for file in manifest.files)
         new = sum(file.bytes for file in brought)
         documents.append({"name": name, "bytes": size, "brought": new, "left_out": without})
         if not as_json:
             for file in without:
                 say(f"  {file}  (left out: no safetensors or GGUF, and nothing that those need)")
-            say(f"{name} is at {place.url}: {shown_size(size)}, {shown_size(new)} of it new.")
+            say(f"{name} is at {remote.url}: {shown_size(size)}, {shown_size(new)} of it new.")
     if as_json:
-        print_json({"pushed": documents, "place": place.url})
+        print_json({"pushed": documents, "place": remote.url})
     return 0
 
 
@@ -145,24 +145,24 @@ def _document(model: FoundModel) -> dict[str, Any]:
     }
 
 
-def _print(found: Sequence[FoundModel], folders: Sequence[Path]) -> None:
+def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
     from nodegraph.families.identified import supported
 
-    if found:
+    if models:
         heads: tuple[StyledText, ...] = tuple(
             (head, "bold") for head in ("name", "family", "kind", "size", "where")
         )
-        print_table([heads, *(_row(model) for model in found)])
+        print_table([heads, *(_row(model) for model in models)])
     else:
         say("No models.")
-    for model in found:
+    for model in models:
         if model.problem:
             say()
             say((model.name, "bold"), ": ", (model.problem, "yellow"))
         elif model.part:
             say()
             say((model.name, "bold"), f": {model.part}. {model.node} takes it.")
-    new = sum(not model.is_looked_at for model in found)
+    new = sum(not model.is_looked_at for model in models)
     if new:
         say()
         say(f"Of {counted(new, 'remote model')} only the name is known yet: list them again.")
@@ -178,5 +178,5 @@ def _row(model: FoundModel) -> tuple[StyledText, ...]:
         return model.name, "", model.kind, "", model.place or ""
     other: StyledText = ("unusable", "yellow") if model.problem else "several"
     family: StyledText = model.family or other
-    place = "comes with nodegraph" if model.kind == "embedded" else shown_path(model.path)
-    return model.name, family, model.kind, shown_size(model.bytes), model.place or place
+    location = "comes with nodegraph" if model.kind == "embedded" else shown_path(model.path)
+    return model.name, family, model.kind, shown_size(model.bytes), model.place or location

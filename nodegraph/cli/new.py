@@ -57,11 +57,11 @@ def new(
     contents = {path: workflow, **{path.parent / name: data for name, data in others.items()}}
     _refuse_overwriting(contents, force)
     if path.parent.is_dir():
-        for folder in {place.parent for place in contents} - {path.parent}:
+        for folder in {file_path.parent for file_path in contents} - {path.parent}:
             _make_folder(folder)
-    for place, data in contents.items():
-        write_file(place, data)
-        say(f"Wrote {shown_path(place)}.")
+    for file_path, data in contents.items():
+        write_file(file_path, data)
+        say(f"Wrote {shown_path(file_path)}.")
     pack = next((name for name in others if name.endswith(".py")), None)
     more = f" --pack {shown_path(path.with_name(pack))}" if pack else ""
     say(f"Run it: nodegraph run {shown_path(path)}{more}")
@@ -79,12 +79,12 @@ def _example(common: Common, node: str) -> tuple[str, bytes, dict[str, bytes]]:
 
     registry = common.session().registry
     spec = find_spec(registry, node)
-    found = examples(registry.packs).get(spec.type)
-    if found is None:
+    example = examples(registry.packs).get(spec.type)
+    if example is None:
         raise InvalidValue(f"there is no example of `{spec.type}`")
-    needed = (*found.needs, *found.needs_within)
-    others = {name: (found.inputs / name).read_bytes() for name in needed}
-    return found.file.name, found.text, others
+    needed = (*example.needs, *example.needs_within)
+    others = {name: (example.inputs / name).read_bytes() for name in needed}
+    return example.file.name, example.text, others
 
 
 def _make_folder(folder: Path) -> None:
@@ -113,15 +113,17 @@ def _refuse_overwriting(contents: dict[Path, bytes], force: bool) -> None:
 
 
 def _print_gallery(json: bool) -> None:
-    found = templates()
+    gallery = templates()
     if json:
         print_json(
             {
                 "templates": [
                     {"name": name, "title": item.title, "description": item.description}
-                    for name, item in found.items()
+                    for name, item in gallery.items()
                 ]
             }
         )
         return
-    print_table([((name, "bold"), item.description or item.title) for name, item in found.items()])
+    print_table(
+        [((name, "bold"), item.description or item.title) for name, item in gallery.items()]
+    )

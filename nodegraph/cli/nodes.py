@@ -56,18 +56,18 @@ def _about(spec: NodeSpec) -> list[str]:
 
 
 def _print_ports(title: str, rows: Iterable[tuple[StyledText, ...]]) -> None:
-    found = list(rows)
-    if found:
+    table = list(rows)
+    if table:
         say()
         say((title, "bold"))
-        print_table(found, indent=2)
+        print_table(table, indent=2)
 
 
 def _input_row(port: InputSpec) -> tuple[StyledText, ...]:
-    return port.name, (port.type, "cyan"), _given(port), _details(port)
+    return port.name, (port.type, "cyan"), _default_text(port), _details(port)
 
 
-def _given(port: InputSpec) -> str:
+def _default_text(port: InputSpec) -> str:
     if port.required:
         return "required"
     if port.default is None:
@@ -149,15 +149,15 @@ def nodes(
         else:
             print_card(spec, has_example=spec.type in examples(registry.packs))
         return 0
-    found = _selected(registry, category, search)
+    selected = _selected(registry, category, search)
     if json:
-        specs = (registry.spec(row.type) for row in found)
+        specs = (registry.spec(row.type) for row in selected)
         listed = [_document(spec) for spec in specs if spec is not None]
         print_json({"nodes": listed, "pack_problems": registry.problems})
     else:
         print_warnings(registry.problems)
         is_whole = everything or category is not None or search is not None
-        _print(found, () if is_whole else _made(registry))
+        _print(selected, () if is_whole else _made(registry))
     return 0
 
 

@@ -165,9 +165,9 @@ def _carried(path: Path, texts: Mapping[str, str]) -> Any:
     if texts and (text is None or not _is_own(text)):
         from nodegraph.interop.comfyui.reading import carried_workflow
 
-        found = carried_workflow(texts)
-        if found is not None:
-            return found
+        carried = carried_workflow(texts)
+        if carried is not None:
+            return carried
     if text is None:
         raise InvalidFile(
             f"{path} carries no workflow",
@@ -181,7 +181,7 @@ def _is_own(text: str) -> bool:
     if text.lstrip().removeprefix("{").lstrip().startswith('"format"'):
         return True
     try:
-        found = read_json(text) if '"format"' in text else None
+        document = read_json(text) if '"format"' in text else None
     except InvalidFile:
         return False
-    return isinstance(found, dict) and isinstance(found.get("format"), str)
+    return isinstance(document, dict) and isinstance(document.get("format"), str)

@@ -52,8 +52,10 @@ class Common:
         """
         from nodegraph.session.settings import load_settings
 
-        given = {"home": self.home, "device": self.device, **flags}
-        settings = load_settings({key: value for key, value in given.items() if value is not None})
+        overrides = {"home": self.home, "device": self.device, **flags}
+        settings = load_settings(
+            {key: value for key, value in overrides.items() if value is not None}
+        )
         return replace(settings, models=(*self.models, *settings.models))
 
     def pack_list(self) -> list[Pack]:
@@ -187,10 +189,10 @@ def _common(
 
 def taken(common: Common, given: dict[str, Any]) -> Common:
     """Take the options of every command out of what was given."""
-    found = {name: given.pop(name, None) for name in common_options()}
-    if found["no_color"]:
+    options = {name: given.pop(name, None) for name in common_options()}
+    if options["no_color"]:
         forbid_color()
-    return common.merged(found)
+    return common.merged(options)
 
 
 def common_options() -> dict[str, Parameter]:
@@ -208,12 +210,12 @@ def exposed(function: CommandFunction, common: Common, more: More) -> Callable[.
     """
 
     def command(**given: Any) -> Any:
-        found = taken(common, given)
+        merged = taken(common, given)
         if "more" in own:
             values = {option.name: given.pop(option.name) for option in more.options}
             given["more"] = replace(more, values=values)
         try:
-            return function(found, **given)
+            return function(merged, **given)
         except BrokenPipeError as error:
             raise ReaderGone from error
 

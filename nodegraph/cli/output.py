@@ -102,10 +102,10 @@ def print_table(rows: Sequence[Sequence[StyledText]], *, indent: int = 0) -> Non
         parts: list[StyledText] = [" " * indent]
         for cell, width in zip(row, widths, strict=False):
             parts += [cell, " " * (width - cells(_text(cell)) + 2)]
-        first, *rest = _wrapped(_text(row[-1]), start)
+        first, *continuation = _wrapped(_text(row[-1]), start)
         style = row[-1][1] if isinstance(row[-1], tuple) else ""
         say(*(_without_padding(parts) if not first else parts), (first, style))
-        for line in rest:
+        for line in continuation:
             say(" " * start, (line, style))
 
 

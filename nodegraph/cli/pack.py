@@ -46,23 +46,23 @@ def new(
 
     It installs with `pip install -e .`, and `pytest` and `nodegraph pack test` pass at once.
     """
-    from nodegraph.packs.beginning import pack_files, package_name
+    from nodegraph.packs.pack_template import pack_files, package_name
 
     package = package_name(name)
-    place = Path(folder or package.replace("_", "-"))
+    pack_folder = Path(folder or package.replace("_", "-"))
     files = pack_files(name, _license(license_), author or f"the authors of {package}")
-    _refuse_others(place, list(files))
+    _refuse_others(pack_folder, list(files))
     for inner, text in files.items():
-        path = place / inner
+        path = pack_folder / inner
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode())
-    say(f"Wrote {len(files)} files into {shown_path(place)}.")
+    say(f"Wrote {len(files)} files into {shown_path(pack_folder)}.")
     say("Go on there: pip install -e . && nodegraph pack test")
     return 0
 
 
 def _license(name: str) -> Any:
-    from nodegraph.packs.beginning import License
+    from nodegraph.packs.pack_template import License
 
     known = {each.casefold(): each for each in get_args(License)}
     if name.casefold() not in known:
@@ -71,16 +71,16 @@ def _license(name: str) -> Any:
     return known[name.casefold()]
 
 
-def _refuse_others(place: Path, files: list[str]) -> None:
+def _refuse_others(pack_folder: Path, files: list[str]) -> None:
     """Raise if files would be lost.
 
     Raises:
         InvalidFile: There are files of that name.
     """
-    taken = [name for name in files if (place / name).exists()]
-    if taken or (place.exists() and not place.is_dir()):
-        found = ", ".join(str(place / name) for name in taken) or str(place)
-        raise InvalidFile(f"{found} exists already", hint="Give another name or --folder.")
+    taken = [name for name in files if (pack_folder / name).exists()]
+    if taken or (pack_folder.exists() and not pack_folder.is_dir()):
+        existing = ", ".join(str(pack_folder / name) for name in taken) or str(pack_folder)
+        raise InvalidFile(f"{existing} exists already", hint="Give another name or --folder.")
 
 
 _STATES: dict[str, StyledText] = {
@@ -120,13 +120,13 @@ def test(
 
     settings = common.settings()
     packs = find_packs(which)
-    found = [check_pack(each, node or (), settings=settings, follow=_shown) for each in packs]
-    is_passed = all(each.is_passed for each in found)
+    verdicts = [check_pack(each, node or (), settings=settings, follow=_shown) for each in packs]
+    is_passed = all(each.is_passed for each in verdicts)
     if json:
-        documents = [each.as_dict() for each in found]
+        documents = [each.as_dict() for each in verdicts]
         print_json({"passed": is_passed, "packs": documents})
     else:
-        for each in found:
+        for each in verdicts:
             _print(each)
     return FINE if is_passed else FAILED
 
@@ -149,9 +149,9 @@ def _print(pack: PackVerdicts) -> None:
         say(("problem: ", "red"), problem)
     say()
     head: list[Sequence[StyledText]] = [[("node", "bold"), *((name, "bold") for name in CHECKS)]]
-    print_table([*head, *([found.node_type, *_states(found)] for found in pack.nodes)])
+    print_table([*head, *([node.node_type, *_states(node)] for node in pack.nodes)])
     _print_reasons(pack.nodes)
-    wrong = sum(bool(found.faults) for found in pack.nodes) + len(pack.problems)
+    wrong = sum(bool(node.faults) for node in pack.nodes) + len(pack.problems)
     say()
     say(
         f"{counted(len(pack.nodes), 'node')}: ",
@@ -159,8 +159,8 @@ def _print(pack: PackVerdicts) -> None:
     )
 
 
-def _states(found: NodeVerdicts) -> list[StyledText]:
-    return [_STATES[verdict.state] for verdict in found.verdicts.values()]
+def _states(node: NodeVerdicts) -> list[StyledText]:
+    return [_STATES[verdict.state] for verdict in node.verdicts.values()]
 
 
 def _print_reasons(nodes: Sequence[NodeVerdicts]) -> None:
@@ -179,19 +179,19 @@ def _print_reasons(nodes: Sequence[NodeVerdicts]) -> None:
         say(("Not judged", "bold"))
     for reason, names in left.items():
         more = len(names) - _MOST_NAMES
-        rest = f" and {more} more" if more > 0 else ""
-        say(f"  {reason} ({', '.join(names[:_MOST_NAMES])}{rest})")
+        suffix = f" and {more} more" if more > 0 else ""
+        say(f"  {reason} ({', '.join(names[:_MOST_NAMES])}{suffix})")
 
 
 def _left(nodes: Sequence[NodeVerdicts]) -> dict[str, list[str]]:
     """What isn't judged and why, with the node types of which that is so."""
-    found: dict[str, list[str]] = {}
+    unjudged: dict[str, list[str]] = {}
     for node in nodes:
         checks: dict[str, list[str]] = {}
         for verdict in node.verdicts.values():
             if verdict.state == "not judged":
                 checks.setdefault(verdict.reason, []).append(verdict.check)
         for reason, names in checks.items():
-            told = "all" if len(names) == len(node.verdicts) else ", ".join(names)
-            found.setdefault(f"{told}: {reason}", []).append(node.node_type)
-    return found
+            check_names = "all" if len(names) == len(node.verdicts) else ", ".join(names)
+            unjudged.setdefault(f"{check_names}: {reason}", []).append(node.node_type)
+    return unjudged

@@ -33,12 +33,12 @@ def parameter_options(workflow: Workflow, catalog: Catalog, taken: Set[str]) -> 
     Args:
         taken: Options that `run` has itself; see `option_spellings`.
     """
-    found = option_spellings(workflow, taken)
+    spellings = option_spellings(workflow, taken)
     options = []
     for at, (name, parameter) in enumerate(workflow.parameters.items()):
-        if found[name]:
+        if spellings[name]:
             port = _port(workflow, parameter, catalog)
-            options.append(_option(at, found[name], port, _help(workflow, parameter, port)))
+            options.append(_option(at, spellings[name], port, _help(workflow, parameter, port)))
     return options
 
 
@@ -116,14 +116,14 @@ class Assignments:
 
 def assignments(workflow: Workflow, texts: Sequence[str]) -> Assignments:
     """Read what was given for ``--set``."""
-    found = Assignments()
+    parsed = Assignments()
     for text in texts:
         target, equals, value = text.partition("=")
         if not equals:
             message = f"--set {text} assigns nothing"
-            found.problems.append(Problem("bad-assignment", message, expected="node.input=value"))
+            parsed.problems.append(Problem("bad-assignment", message, expected="node.input=value"))
         elif target in workflow.parameters:
-            found.parameters[target] = value
+            parsed.parameters[target] = value
         else:
-            found.inputs[target] = value
-    return found
+            parsed.inputs[target] = value
+    return parsed

@@ -24,8 +24,8 @@ from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
     OutOption,
+    RunRequest,
     SetOption,
-    Wish,
     WorkflowArgument,
     modes_of,
     opened_for,
@@ -75,9 +75,9 @@ def plan(
         if not json:
             print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
-        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
-        ready, problems = with_values(session.registry, opened.workflow, wish)
-        return show_plan(session, ready, wish.targets, json=json, problems=problems)
+        request = RunRequest(to or None, set_ or (), texts, modes_of(mute, bypass))
+        ready, problems = with_values(session.registry, opened.workflow, request)
+        return show_plan(session, ready, request.targets, json=json, problems=problems)
 
 
 def more_options(common: Common, arguments: Sequence[str]) -> More:
@@ -109,42 +109,42 @@ def show_plan(
     Args:
         problems: What is known to be wrong beside what is wrong with the workflow itself.
     """
-    found = session.plan(workflow, targets=targets, problems=problems)
+    plan = session.plan(workflow, targets=targets, problems=problems)
     print_warnings(session.problems)
     if json:
-        print_json({"valid": not found.problems, **found.as_dict()})
+        print_json({"valid": not plan.problems, **plan.as_dict()})
     else:
-        _print(found)
-    return BAD_INPUT if found.problems else FINE
+        _print(plan)
+    return BAD_INPUT if plan.problems else FINE
 
 
-def _print(found: Plan) -> None:
+def _print(plan: Plan) -> None:
     from nodegraph.engine.planning.plan import HEADS, row, total_lines
 
-    if found.nodes:
+    if plan.nodes:
         rows: list[list[StyledText]] = [[(head, "bold") for head in HEADS]]
-        for node in found.nodes.values():
+        for node in plan.nodes.values():
             *cells, verdict = row(node)
             rows.append([*cells, (verdict, _STYLES[node.status])])
         print_table(rows)
         say()
-        for line in total_lines(found.totals):
+        for line in total_lines(plan.totals):
             say(line)
-        _print_room(found)
-    if found.problems:
+        _print_room(plan)
+    if plan.problems:
         say(("This can't run:", "red"))
-        for title, names in (("models", found.missing.models), ("packs", found.missing.packs)):
+        for title, names in (("models", plan.missing.models), ("packs", plan.missing.packs)):
             if names:
                 say(f"  missing {title}: {', '.join(names)}")
-        print_problems(found.problems)
+        print_problems(plan.problems)
 
 
-def _print_room(found: Plan) -> None:
+def _print_room(plan: Plan) -> None:
     """What has no room as it is, what becomes of it, and what would help."""
-    for node in found.nodes.values():
+    for node in plan.nodes.values():
         if node.status not in ("run", "lazy") or node.fit not in _SHORT:
             continue
-        weights, room = node.weights or 0, found.totals.room.get(node.device, 0)
+        weights, room = node.weights or 0, plan.totals.room.get(node.device, 0)
         need = f"{size(weights)} of weights and {size(node.memory or 0)} of work"
         slower = ""
         if node.transfer_seconds:

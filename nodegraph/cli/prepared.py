@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunRequest:
     """What is to be run, and with which values.
 
     Attributes:
@@ -90,12 +90,12 @@ def workflow_options(
         NodegraphError: The workflow can't be read.
     """
     declared = {**declared_options(function), **common_options()}
-    seen = scan(arguments, declared)
-    name = named_workflow(seen.positional, seen.doubtful)
+    scanned = scan(arguments, declared)
+    name = named_workflow(scanned.positional, scanned.doubtful)
     if name is None:
         return More()
-    lists = {key: seen.values.get(key) for key in ("pack", "models")}
-    single = {key: seen.values.get(key, [None])[-1] for key in ("home", "device")}
+    lists = {key: scanned.values.get(key) for key in ("pack", "models")}
+    single = {key: scanned.values.get(key, [None])[-1] for key in ("home", "device")}
     common = common.merged({**lists, **single})
     try:
         opened = open_workflow(name, common.pack_list)
@@ -125,16 +125,16 @@ def opened_for(name: str, more: More) -> Opened:
         NodegraphError: It can't be read.
     """
     # Standard input can be read only once.
-    found = more.found
-    return found if isinstance(found, Opened) and found.name == name else open_workflow(name)
+    opened = more.found
+    return opened if isinstance(opened, Opened) and opened.name == name else open_workflow(name)
 
 
 def with_values(
-    catalog: Catalog, workflow: Workflow, wish: Wish
+    catalog: Catalog, workflow: Workflow, wish: RunRequest
 ) -> tuple[Workflow, tuple[Problem, ...]]:
     """The workflow with its values set as far as they can be, and what is wrong with them."""
-    given = assignments(workflow, wish.assignments)
-    problems = tuple(given.problems)
+    parsed = assignments(workflow, wish.assignments)
+    problems = tuple(parsed.problems)
     try:
         workflow = workflow.with_modes(wish.modes)
     except InvalidWorkflow as error:
@@ -143,22 +143,22 @@ def with_values(
         workflow = with_texts(
             workflow,
             catalog,
-            parameters={**wish.parameters, **given.parameters},
-            inputs=given.inputs,
+            parameters={**wish.parameters, **parsed.parameters},
+            inputs=parsed.inputs,
         )
     except InvalidWorkflow as error:
         problems += tuple(error.problems)
     return workflow, problems
 
 
-def prepared(session: Session, workflow: Workflow, wish: Wish) -> Workflow:
+def prepared(session: Session, workflow: Workflow, wish: RunRequest) -> Workflow:
     """The workflow with its values set, ready to run.
 
     Raises:
         InvalidWorkflow: Lists all that is wrong with the values and with the workflow.
     """
-    workflow, found = with_values(session.registry, workflow, wish)
-    problems = [*found, *session.check(workflow, targets=wish.targets)]
+    workflow, value_problems = with_values(session.registry, workflow, wish)
+    problems = [*value_problems, *session.check(workflow, targets=wish.targets)]
     if problems:
         raise InvalidWorkflow(problems)
     return workflow

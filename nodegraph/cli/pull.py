@@ -42,10 +42,10 @@ def pull(
     """
     folder = out_folder(common, out)
     with connected(server) as client:
-        found = find_job(client, job)
-        files = pulled(client, found, folder, node or None, overwrite=overwrite)
+        pulled_job = find_job(client, job)
+        files = pulled(client, pulled_job, folder, node or None, overwrite=overwrite)
     if json:
-        print_json({"job": found.id, "files": documents(files)})
+        print_json({"job": pulled_job.id, "files": documents(files)})
         return 0
     print_pulled(files)
     if not files:

@@ -32,8 +32,8 @@ def clear(
     A token's owner cancels their own; one that may administer cancels everybody's, or with
     --client one's. What runs goes on.
     """
-    with connected(server) as asked:
-        number = asked.queue.clear(client=client, tag=tag)
+    with connected(server) as connection:
+        number = connection.queue.clear(client=client, tag=tag)
     if json:
         print_json({"cancelled": number})
     else:
@@ -76,8 +76,8 @@ def show(
     it, too.
     """
     with connected(server) as client:
-        found = client.queue.get(limit)
-    print_json(asdict(found)) if json else _print(found)
+        queue = client.queue.get(limit)
+    print_json(asdict(queue)) if json else _print(queue)
     return 0
 
 

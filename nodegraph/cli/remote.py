@@ -11,7 +11,7 @@ from nodegraph.cli.functions import More, declared_options
 from nodegraph.cli.opening import Opened, open_workflow
 from nodegraph.cli.options import common_options
 from nodegraph.cli.parameters import parameter_options
-from nodegraph.cli.prepared import Wish, named_workflow, with_values
+from nodegraph.cli.prepared import RunRequest, named_workflow, with_values
 from nodegraph.cli.scan import option_names, scan
 from nodegraph.core.links import is_link, parse_target, read_link, read_literal
 from nodegraph.core.overrides import with_texts
@@ -42,19 +42,19 @@ def remote_options(function: Callable[..., Any], arguments: Sequence[str]) -> Mo
         NodegraphError: The workflow can't be read, or the server not be asked.
     """
     declared = {**declared_options(function), **common_options()}
-    seen = scan(arguments, declared)
-    name = named_workflow(seen.positional, seen.doubtful)
+    scanned = scan(arguments, declared)
+    name = named_workflow(scanned.positional, scanned.doubtful)
     if name is None:
         return More()
     try:
-        with connected(seen.values.get("server", [None])[-1]) as client:
-            found = _opened(client, name, is_saved=_SAVED in arguments)
+        with connected(scanned.values.get("server", [None])[-1]) as client:
+            remote = _opened(client, name, is_saved=_SAVED in arguments)
     except NodegraphError:
         if _HELP & set(arguments):
             return More()
         raise
-    workflow = found.opened.workflow
-    return More(parameter_options(workflow, found.types, option_names(declared)), found=found)
+    workflow = remote.opened.workflow
+    return More(parameter_options(workflow, remote.types, option_names(declared)), found=remote)
 
 
 def opened_for(client: Client, name: str, more: More, *, is_saved: bool) -> Remote:
@@ -64,9 +64,9 @@ def opened_for(client: Client, name: str, more: More, *, is_saved: bool) -> Remo
         NodegraphError: It can't be read.
     """
     # Standard input can be read only once.
-    found = more.found
-    is_known = isinstance(found, Remote) and found.opened.name == name
-    return found if is_known else _opened(client, name, is_saved=is_saved)
+    opened = more.found
+    is_known = isinstance(opened, Remote) and opened.opened.name == name
+    return opened if is_known else _opened(client, name, is_saved=is_saved)
 
 
 def _opened(client: Client, name: str, *, is_saved: bool) -> Remote:
@@ -77,15 +77,15 @@ def _opened(client: Client, name: str, *, is_saved: bool) -> Remote:
     return Remote(opened, client.node_types())
 
 
-def typed(remote: Remote, wish: Wish) -> tuple[Workflow, dict[str, Any]]:
+def typed(remote: Remote, wish: RunRequest) -> tuple[Workflow, dict[str, Any]]:
     """The workflow with its inputs and modes set, and the values of its parameters apart.
 
     Raises:
         InvalidWorkflow: Lists all that is wrong with what was given.
     """
-    own = Wish(wish.targets, wish.assignments, {}, wish.modes)
-    workflow, found = with_values(remote.types, remote.opened.workflow, own)
-    problems = list(found)
+    own = RunRequest(wish.targets, wish.assignments, {}, wish.modes)
+    workflow, value_problems = with_values(remote.types, remote.opened.workflow, own)
+    problems = list(value_problems)
     values: dict[str, Any] = {}
     try:
         filled = with_texts(workflow, remote.types, parameters=wish.parameters)

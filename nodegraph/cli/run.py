@@ -19,9 +19,9 @@ from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
     OutOption,
+    RunRequest,
     SetOption,
     ToOption,
-    Wish,
     WorkflowArgument,
     modes_of,
     opened_for,
@@ -45,7 +45,7 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.cli.helping import Helping
+    from nodegraph.cli.distributed_run import Helping
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -134,16 +134,16 @@ def run(
         print_warnings(session.registry.problems)
         texts = given_texts(opened.workflow, more.values)
         modes = modes_of(mute, bypass)
-        wish = Wish(options.targets, set_ or (), texts, modes)
-        ready = prepared(session, opened.workflow, wish)
+        request = RunRequest(options.targets, set_ or (), texts, modes)
+        ready = prepared(session, opened.workflow, request)
         variations = _variations(session, ready, repeat, seeds)
         if dry_run:
-            return _show_plan(session, variations, wish.targets, json=json, events=events)
+            return _show_plan(session, variations, request.targets, json=json, events=events)
         shown = progress_for(sys.stderr, _types(ready), quiet=quiet or events)
         lines = EventLines() if events else None
         with ExitStack() as stack:
             others = _observers(stack, trace, quiet=quiet)
-            helping = _helping(cluster, session, common, wish)
+            helping = _helping(cluster, session, common, request)
             runner = Runner(session, options, Watchers(shown, lines, others), helping)
             runs = runner.run_all(variations, keep_stdout_clean=json or events)
     print_warnings(_of_store(session))
@@ -155,13 +155,15 @@ def run(
     return exit_code(runs, len(variations))
 
 
-def _helping(cluster: str | None, session: Session, common: Common, wish: Wish) -> Helping | None:
+def _helping(
+    cluster: str | None, session: Session, common: Common, request: RunRequest
+) -> Helping | None:
     """What has a cluster compute along, if that is wanted."""
     if cluster is None:
         return None
-    from nodegraph.cli.helping import helping_by
+    from nodegraph.cli.distributed_run import helping_by
 
-    return helping_by(cluster, session, common.packs, wish)
+    return helping_by(cluster, session, common.packs, request)
 
 
 def more_options(common: Common, arguments: Sequence[str]) -> More:
@@ -201,10 +203,10 @@ def _observers(
     stack: ExitStack, trace: str | None, *, quiet: bool
 ) -> list[Callable[[str], Listener]]:
     """Who else watches the runs, until the stack is closed."""
-    found = [stack.enter_context(spans())]
+    factories = [stack.enter_context(spans())]
     if trace is not None:
-        found.append(stack.enter_context(_trace(Path(trace), quiet=quiet)))
-    return [make for make in found if make is not None]
+        factories.append(stack.enter_context(_trace(Path(trace), quiet=quiet)))
+    return [make for make in factories if make is not None]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from nodegraph.observe.lines import Silent
 from nodegraph.observe.listeners import together
 
 if TYPE_CHECKING:
-    from nodegraph.cli.helping import Helping
+    from nodegraph.cli.distributed_run import Helping
     from nodegraph.core.events import Listener
     from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.options import RunOptions

@@ -54,16 +54,18 @@ def compare(
     from nodegraph.observe.compare import compare as difference
 
     with opened_runs(common) as runs:
-        one, other = _found(runs, first, second)
-    found = difference(one.record, other.record)
+        first_run, other = _compared_runs(runs, first, second)
+    comparison = difference(first_run.record, other.record)
     if json:
-        print_json({"first": heading(one), "second": heading(other), **found.as_dict()})
+        print_json({"first": heading(first_run), "second": heading(other), **comparison.as_dict()})
     else:
-        _print_comparison(one, other, found)
+        _print_comparison(first_run, other, comparison)
     return 0
 
 
-def _found(runs: Runs, first: str | None, second: str | None) -> tuple[RunRecord, RunRecord]:
+def _compared_runs(
+    runs: Runs, first: str | None, second: str | None
+) -> tuple[RunRecord, RunRecord]:
     if first is None:
         last = runs.list(2)
         if len(last) < 2:
@@ -74,13 +76,13 @@ def _found(runs: Runs, first: str | None, second: str | None) -> tuple[RunRecord
     return runs.get(first), runs.get(second or "last")
 
 
-def _print_comparison(one: RunRecord, other: RunRecord, found: Comparison) -> None:
+def _print_comparison(first_run: RunRecord, other: RunRecord, comparison: Comparison) -> None:
     heads = [(head, "bold") for head in ("", "id", "started", "status", "took", "title")]
-    rows = [_heading(name, run) for name, run in (("first", one), ("second", other))]
+    rows = [_heading(name, run) for name, run in (("first", first_run), ("second", other))]
     print_table([heads, *rows])
-    _print_changes("Inputs", "No input was changed.", found.inputs)
-    _print_nodes(found.nodes)
-    _print_changes("Environment", "", found.environment)
+    _print_changes("Inputs", "No input was changed.", comparison.inputs)
+    _print_nodes(comparison.nodes)
+    _print_changes("Environment", "", comparison.environment)
 
 
 def _heading(name: str, run: RunRecord) -> list[StyledText]:
@@ -115,13 +117,13 @@ def _value(value: Any) -> str:
 
 
 def _print_nodes(pairs: Sequence[NodePair]) -> None:
-    told = [pair for pair in pairs if not _is_dull(pair)]
+    notable = [pair for pair in pairs if not _is_dull(pair)]
     say()
-    if told:
+    if notable:
         heads = [(head, "bold") for head in ("node", "first", "second", "took", "", "outputs")]
-        print_table([heads, *(_comparison_row(pair) for pair in told)])
-    if len(told) < len(pairs):
-        more = counted(len(pairs) - len(told), "more node" if told else "node")
+        print_table([heads, *(_comparison_row(pair) for pair in notable)])
+    if len(notable) < len(pairs):
+        more = counted(len(pairs) - len(notable), "more node" if notable else "node")
         say((f"{more} came from the cache in both runs, with the same outputs.", "dim"))
 
 
@@ -187,11 +189,11 @@ def list_(
 ) -> int:
     """List earlier runs, the last one first."""
     with opened_runs(common) as runs:
-        found = runs.list(limit)
+        summaries = runs.list(limit)
     if json:
-        print_json({"runs": [heading(run) for run in found]})
+        print_json({"runs": [heading(run) for run in summaries]})
     else:
-        _print_list(found)
+        _print_list(summaries)
     return 0
 
 
@@ -206,12 +208,12 @@ def heading(run: RunSummary) -> dict[str, Any]:
     }
 
 
-def _print_list(found: Sequence[RunSummary]) -> None:
-    if not found:
+def _print_list(summaries: Sequence[RunSummary]) -> None:
+    if not summaries:
         say("No runs.")
         return
     heads = [(head, "bold") for head in ("id", "started", "status", "took", "title")]
-    print_table([heads, *(_list_row(run) for run in found)])
+    print_table([heads, *(_list_row(run) for run in summaries)])
     tell("`nodegraph runs show ID` tells more of one; the start of an id is enough.")
 
 

@@ -47,23 +47,23 @@ def scan(arguments: Sequence[str], declared: Mapping[str, Parameter]) -> Scan:
         declared: The known options and arguments, by the function's parameter.
     """
     valued, flags = _names(declared)
-    found = Scan()
+    scanned = Scan()
     waiting = list(reversed(arguments))
     while waiting:
         item = waiting.pop()
         name, has_value, value = item.partition("=")
         if item == "--":
-            found.positional += reversed(waiting)
-            return found
+            scanned.positional += reversed(waiting)
+            return scanned
         if not item.startswith("-") or item == "-":
-            found.positional.append(item)
+            scanned.positional.append(item)
         elif name in valued:
             if not has_value and waiting:
                 value = waiting.pop()
-            found.values.setdefault(valued[name], []).append(value)
+            scanned.values.setdefault(valued[name], []).append(value)
         elif name not in flags and not has_value and waiting and _is_value(waiting[-1]):
-            found.doubtful.append(waiting.pop())
-    return found
+            scanned.doubtful.append(waiting.pop())
+    return scanned
 
 
 def _is_value(text: str) -> bool:
@@ -126,23 +126,25 @@ def option_spellings(workflow: Workflow, taken: Set[str]) -> dict[str, list[str]
         taken: Options that `run` has itself.
     """
     used = set(taken)
-    found: dict[str, list[str]] = {name: [] for name in workflow.parameters}
+    by_parameter: dict[str, list[str]] = {name: [] for name in workflow.parameters}
     ways: tuple[Callable[[str], Sequence[str]], ...] = (
         lambda name: (name.replace("_", "-"), name),
         lambda name: (_hyphenated(name),),
         lambda name: (f"parameter-{_hyphenated(name)}",),
     )
     for spellings in ways:
-        for name in found:
-            if found[name]:
+        for name in by_parameter:
+            if by_parameter[name]:
                 continue
-            found[name] = [
+            by_parameter[name] = [
                 text
                 for text in dict.fromkeys(spellings(name))
                 if _WRITABLE.fullmatch(text) and not {f"--{text}", f"--no-{text}"} & used
             ]
-            used.update(f"{start}{text}" for text in found[name] for start in ("--", "--no-"))
-    return found
+            used.update(
+                f"{start}{text}" for text in by_parameter[name] for start in ("--", "--no-")
+            )
+    return by_parameter
 
 
 def _hyphenated(name: str) -> str:
@@ -151,7 +153,7 @@ def _hyphenated(name: str) -> str:
 
 def parameter_warnings(workflow: Workflow) -> list[Problem]:
     """Parameters whose options of `run` aren't called as they are, and how they are set."""
-    found = []
+    problems = []
     for name, spellings in option_spellings(workflow, OPTIONS_OF_RUN).items():
         if _hyphenated(name) in spellings:
             continue
@@ -161,5 +163,5 @@ def parameter_warnings(workflow: Workflow) -> list[Problem]:
         else:
             message = f"the parameter `{name}` has a name that no option can have"
             hint = f'Set it by `--set "{name}=…"`, or rename it.'
-        found.append(Problem("parameter-name", message, hint=hint))
-    return found
+        problems.append(Problem("parameter-name", message, hint=hint))
+    return problems

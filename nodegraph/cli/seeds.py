@@ -43,7 +43,7 @@ def parse_seeds(text: str) -> list[int]:
     Raises:
         InvalidValue: It isn't of that form.
     """
-    found: list[int] = []
+    seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
@@ -53,10 +53,10 @@ def parse_seeds(text: str) -> list[int]:
             raise InvalidValue(f"the seed {high} is too large", expected=f"{Seed.LARGEST} at most")
         if high < low:
             raise InvalidValue(f"--seeds {part}: the range ends before it starts")
-        if len(found) + high - low >= _MOST:
+        if len(seeds) + high - low >= _MOST:
             raise InvalidValue("too many seeds", expected=f"{_MOST} at most")
-        found.extend(range(low, high + 1))
-    return found
+        seeds.extend(range(low, high + 1))
+    return seeds
 
 
 def counted_up(workflow: Workflow, catalog: Catalog, times: int) -> list[Variation]:

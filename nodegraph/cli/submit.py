@@ -19,9 +19,9 @@ from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
+    RunRequest,
     SetOption,
     ToOption,
-    Wish,
     WorkflowArgument,
     modes_of,
 )
@@ -102,11 +102,11 @@ def submit(
     with connected(server) as client:
         remote = opened_for(client, workflow, more, is_saved=saved)
         texts = given_texts(remote.opened.workflow, more.values)
-        wish = Wish(to or None, set_ or (), texts, modes_of(mute, bypass))
-        ready, values = typed(remote, wish)
+        request = RunRequest(to or None, set_ or (), texts, modes_of(mute, bypass))
+        ready, values = typed(remote, request)
         folder = common.settings().environment(inputs=remote.opened.folder).inputs
         bringer = Bringer(client, remote.types, folder, quiet=quiet or json)
-        about |= {"targets": wish.targets, "parameters": bringer.parameters(ready, values)}
+        about |= {"targets": request.targets, "parameters": bringer.parameters(ready, values)}
         job = client.submit(bringer.workflow(ready), key=key, **about)
         if not (watch or events or out is not None):
             _tell_of(job, client, json=json, quiet=quiet)
@@ -155,8 +155,8 @@ def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> Non
 def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:
     files = pulled(client, job, folder)
     if json:
-        found: dict[str, Any] = {**asdict(job), "files": documents(files)}
-        print_json(found)
+        document: dict[str, Any] = {**asdict(job), "files": documents(files)}
+        print_json(document)
     elif events:
         for file in files:
             tell(str(file.path))

@@ -54,10 +54,10 @@ def status_of(runs: RunsByVariation, planned: int) -> str:
     Args:
         planned: How many runs there were to be; fewer have run if one failed or all were cancelled.
     """
-    found = {result.status for _, result in runs}
-    if "failed" in found:
+    statuses = {result.status for _, result in runs}
+    if "failed" in statuses:
         return "failed"
-    return "ok" if found == {"ok"} and len(runs) == planned else "cancelled"
+    return "ok" if statuses == {"ok"} and len(runs) == planned else "cancelled"
 
 
 def exit_code(runs: RunsByVariation, planned: int) -> int:
@@ -124,16 +124,16 @@ def print_files(runs: RunsByVariation, *, indent: str = "") -> None:
 
 def _counts(runs: RunsByVariation) -> str:
     reports = [report for _, result in runs for report in result.nodes.values()]
-    found: Counter[str] = Counter(
+    counts: Counter[str] = Counter(
         report.source or report.status if report.status == "cached" else report.status
         for report in reports
     )
-    parts = [(word, found[fared]) for fared, word in _WORDS.items() if found[fared]]
+    parts = [(word, counts[fared]) for fared, word in _WORDS.items() if counts[fared]]
     if not parts:
         return "no node was run"
-    (word, number), *rest = parts
+    (word, number), *remaining = parts
     first = f"{counted(number, 'node')} {word}"
-    return ", ".join([first, *(f"{number} {word}" for word, number in rest)])
+    return ", ".join([first, *(f"{number} {word}" for word, number in remaining)])
 
 
 def _saved(runs: RunsByVariation) -> str:

@@ -13,7 +13,7 @@ from nodegraph.cli.output import warn
 if TYPE_CHECKING:
     from nodegraph.core.events import Listener
 
-_ASKING = (
+_EXPORT_VARIABLES = (
     "OTEL_TRACES_EXPORTER",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -49,7 +49,7 @@ def _are_wanted() -> bool:
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().casefold() == "true":
         return False
     exporters = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
-    return exporters != "none" and any(os.environ.get(name) for name in _ASKING)
+    return exporters != "none" and any(os.environ.get(name) for name in _EXPORT_VARIABLES)
 
 
 def _provider() -> tuple[Any, Callable[[], object]]:
@@ -67,9 +67,9 @@ def _provider() -> tuple[Any, Callable[[], object]]:
 
     from nodegraph.core.version import VERSION
 
-    found = trace.get_tracer_provider()
-    if isinstance(found, TracerProvider):
-        return found, found.force_flush
+    existing = trace.get_tracer_provider()
+    if isinstance(existing, TracerProvider):
+        return existing, existing.force_flush
     named = "OTEL_SERVICE_NAME" in os.environ
     own = {"service.version": VERSION, **({} if named else {"service.name": "nodegraph"})}
     provider = TracerProvider(resource=Resource.create(own))

@@ -59,11 +59,11 @@ def list_(common: Common, json: JsonOption = False) -> int:
     Their secrets aren't kept anywhere, so they can't be shown.
     """
     now = time()
-    found = [token for token in token_file(common).read() if not token.is_expired(now)]
+    tokens = [token for token in token_file(common).read() if not token.is_expired(now)]
     if json:
-        print_json({"tokens": [described(token) for token in found]})
+        print_json({"tokens": [described(token) for token in tokens]})
         return 0
-    if not found:
+    if not tokens:
         say("No tokens.")
         return 0
     heads = [(head, "bold") for head in ("name", "id", "scopes", "created", "ends")]
@@ -75,7 +75,7 @@ def list_(common: Common, json: JsonOption = False) -> int:
             shown_time(token.created),
             "" if token.expires is None else shown_time(token.expires),
         )
-        for token in found
+        for token in tokens
     ]
     print_table([heads, *rows])
     return 0
@@ -151,10 +151,10 @@ def add(
     """
     from nodegraph.server.access.caller import SCOPES
 
-    for given in scope or ():
-        if given not in SCOPES:
+    for scope_name in scope or ():
+        if scope_name not in SCOPES:
             raise InvalidValue(
-                "there is no such scope", given=given, hint=did_you_mean(given, SCOPES)
+                "there is no such scope", given=scope_name, hint=did_you_mean(scope_name, SCOPES)
             )
     scopes = [each for each in SCOPES if each in (scope or ["run"])]
     if source is not None:

@@ -8,7 +8,7 @@ from nodegraph.cli.output import counted, say, tell
 
 if TYPE_CHECKING:
     from nodegraph.interop.comfyui.importing import ImportedWorkflow
-    from nodegraph.interop.comfyui.lacking import LackingModel
+    from nodegraph.interop.comfyui.missing import MissingModel
     from nodegraph.interop.comfyui.report import ImportReport, LackingType
 
 _MOST = 20
@@ -17,13 +17,13 @@ _MOST = 20
 def say_translated(imported: ImportedWorkflow, name: str) -> None:
     """Say that a workflow was translated on the way, and what differs, a line each."""
     lost = len(imported.placeholders)
-    rest = f", {counted(lost, 'node')} of it couldn't be" if lost else ""
-    tell(f"{name} is ComfyUI's and was translated{rest}. `nodegraph import` keeps the result.")
-    told = [_told(*each) for each in imported.differences]
-    for line in told[:_MOST]:
+    lost_text = f", {counted(lost, 'node')} of it couldn't be" if lost else ""
+    tell(f"{name} is ComfyUI's and was translated{lost_text}. `nodegraph import` keeps the result.")
+    lines = [_difference_text(*each) for each in imported.differences]
+    for line in lines[:_MOST]:
         tell(f"  differs: {line}")
-    if len(told) > _MOST:
-        tell(f"  differs: and {len(told) - _MOST} more; `nodegraph import --json` lists all")
+    if len(lines) > _MOST:
+        tell(f"  differs: and {len(lines) - _MOST} more; `nodegraph import --json` lists all")
 
 
 def print_report(report: ImportReport, written: str) -> None:
@@ -39,7 +39,7 @@ def print_report(report: ImportReport, written: str) -> None:
     _print_some(list(report.files), "missing file")
     _print_some(list(report.families), "unknown family of models")
     _print_some([str(problem) for problem in report.problems], "problem")
-    _print_some([_told(*each) for each in report.told], "differs")
+    _print_some([_difference_text(*each) for each in report.told], "differs")
 
 
 def _print_some(lines: list[str], kind: str) -> None:
@@ -56,11 +56,11 @@ def _type(lacking: LackingType) -> str:
     return f"`{lacking.node}` ({lacking.type}{pack}): {lacking.reason}{instead}"
 
 
-def _model(model: LackingModel) -> str:
+def _model(model: MissingModel) -> str:
     folder = f", into the folder `{model.folder}` of models" if model.folder else ""
     url = f", from {model.url}" if model.url else ""
     return f"{model.name}{folder}{url}"
 
 
-def _told(node: str, message: str) -> str:
+def _difference_text(node: str, message: str) -> str:
     return f"`{node}`: {message}" if node else message

@@ -95,8 +95,8 @@ class _Tree:
             return (name, ("  there is no such node", "red"))
         entry = self._nodes[name]
         about = f" {show(entry.label)}" if entry.label else ""
-        seen = "  (a cycle)" if name in self._open else "  (above)" if name in self._shown else ""
-        return ((name, "bold"), f" ({entry.type}){about}", (seen, "dim"))
+        mark = "  (a cycle)" if name in self._open else "  (above)" if name in self._shown else ""
+        return ((name, "bold"), f" ({entry.type}){about}", (mark, "dim"))
 
     def _inputs(self, visit: _Visit) -> tuple[list[TreeLine], list[_Visit]]:
         """The lines of its literals, and what its links lead to; literals come first."""

@@ -78,9 +78,9 @@ def _check(common: Common, session: Session, name: str, targets: Sequence[str] |
         return _Report(name, problems=error.problems)
     # `Session.environment` would look for accelerators, for which it may import torch.
     environment = session.settings.environment(inputs=opened.folder)
-    found = analyse(opened.workflow, session.registry, environment, targets=targets)
-    problems = tuple(found.problems)
-    warnings = (*found.warnings, *parameter_warnings(opened.workflow))
+    analysis = analyse(opened.workflow, session.registry, environment, targets=targets)
+    problems = tuple(analysis.problems)
+    warnings = (*analysis.warnings, *parameter_warnings(opened.workflow))
     return _Report(name, len(opened.workflow.nodes), problems, warnings)
 
 

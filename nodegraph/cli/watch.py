@@ -122,8 +122,10 @@ def watch(
     """
     check_outputs(json=json, events=events)
     with connected(server) as client:
-        found = find_job(client, job).id
-        ended = watched(client, found, types_of(client, found), events=events, quiet=quiet or json)
+        job_id = find_job(client, job).id
+        ended = watched(
+            client, job_id, types_of(client, job_id), events=events, quiet=quiet or json
+        )
     if ended is None:
         return CANCELLED
     show_end(ended, json=json, events=events, quiet=quiet)

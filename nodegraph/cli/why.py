@@ -14,8 +14,8 @@ from nodegraph.cli.parameters import given_texts
 from nodegraph.cli.plan import output_flags
 from nodegraph.cli.prepared import (
     OutOption,
+    RunRequest,
     SetOption,
-    Wish,
     WorkflowArgument,
     opened_for,
     prepared,
@@ -60,16 +60,16 @@ def why(
             print_warnings(session.registry.problems)
         targets = [node] if node is not None else None
         texts = given_texts(opened.workflow, more.values)
-        wish = Wish(targets, set_ or (), texts)
-        ready = prepared(session, opened.workflow, wish)
-        found = session.why(ready, node=node)
+        request = RunRequest(targets, set_ or (), texts)
+        ready = prepared(session, opened.workflow, request)
+        reasons = session.why(ready, node=node)
         print_warnings(session.problems)
     if json:
-        print_json({"nodes": [item.as_dict() for item in found]})
-    elif not found:
+        print_json({"nodes": [item.as_dict() for item in reasons]})
+    elif not reasons:
         say("Nothing would run: every result is there already.")
     else:
-        for item in found:
+        for item in reasons:
             _print(item)
     return FINE
 

@@ -104,6 +104,6 @@ def _parted(text: str) -> tuple[SplitResult | None, int | None]:
         return None, None
 
 
-def _refusal(message: str, given: str | None = None) -> InvalidValue:
-    shown = None if given is None or "@" in given else ascii(given[:200])
+def _refusal(message: str, address: str | None = None) -> InvalidValue:
+    shown = None if address is None or "@" in address else ascii(address[:200])
     return InvalidValue(message, given=shown, expected=f"such as {DEFAULT}")

@@ -67,10 +67,10 @@ class Connection:
     @property
     def headers(self) -> dict[str, str]:
         """Of every request."""
-        found = {"User-Agent": _AGENT}
+        fields = {"User-Agent": _AGENT}
         if self.token is not None:
-            found["Authorization"] = self.token.header
-        return found
+            fields["Authorization"] = self.token.header
+        return fields
 
     def context(self) -> ssl.SSLContext:
         """What certificates are good."""
@@ -145,18 +145,18 @@ class Connection:
 
     def unreachable(self, reason: BaseException | str) -> NotReachable:
         """No connection can be made."""
-        said = _said(reason)
+        text = _reason_text(reason)
         return NotReachable(
-            f"no server answers at {self.address.url}" + (f": {said}" if said else ""),
+            f"no server answers at {self.address.url}" + (f": {text}" if text else ""),
             hint="`nodegraph serve` starts one on this machine; NODEGRAPH_SERVER, or --server on "
             "the command line, names another.",
         )
 
     def lost(self, reason: BaseException | str) -> ConnectionLost:
         """The connection broke."""
-        said = _said(reason)
+        text = _reason_text(reason)
         return ConnectionLost(
-            f"the connection to {self.address.url} was lost" + (f": {said}" if said else "")
+            f"the connection to {self.address.url} was lost" + (f": {text}" if text else "")
         )
 
     def socket_fault(self, error: Exception) -> NodegraphError:
@@ -165,8 +165,8 @@ class Connection:
             code, reason = (1006, "it was cut")
             if error.rcvd is not None:
                 code, reason = error.rcvd.code, error.rcvd.reason[:200]
-            said = f": {reason}" if reason else ""
-            return ConnectionLost(f"the server has closed the connection (code {code}){said}")
+            suffix = f": {reason}" if reason else ""
+            return ConnectionLost(f"the server has closed the connection (code {code}){suffix}")
         if isinstance(error, (OSError, asyncio.TimeoutError)):
             return self.unreachable(error)
         if isinstance(error, InvalidStatus):
@@ -185,7 +185,7 @@ class Connection:
             return self.lost("no answer came in time")
         if isinstance(error, httpx.TransportError):
             return self.lost(error)
-        return UnexpectedAnswer(f"the answer can't be read: {_said(error)}")
+        return UnexpectedAnswer(f"the answer can't be read: {_reason_text(error)}")
 
 
 def connection_to(
@@ -227,12 +227,12 @@ def unpacked(data: bytes) -> Mapping[str, Any]:
         SocketRefused: Whatever this is, it is none of ours.
     """
     try:
-        found = msgpack.unpackb(data, strict_map_key=False)
+        message = msgpack.unpackb(data, strict_map_key=False)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise SocketRefused(0) from error
-    if not isinstance(found, dict):
+    if not isinstance(message, dict):
         raise SocketRefused(0)
-    return found
+    return message
 
 
 def unreadable(path: Path, error: OSError) -> InvalidFile:
@@ -240,7 +240,7 @@ def unreadable(path: Path, error: OSError) -> InvalidFile:
     return InvalidFile(f"can't read {path}: {error.strerror or error}")
 
 
-def _said(reason: BaseException | str) -> str:
+def _reason_text(reason: BaseException | str) -> str:
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return str(reason)

@@ -102,8 +102,8 @@ class PartialFile:
             return True
         if answer.status != 206:
             return False
-        found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-        if found is None or int(found[1]) != self.size:
+        match = _RANGE.fullmatch(answer.headers.get("content-range", ""))
+        if match is None or int(match[1]) != self.size:
             raise not_ours(answer)
         return True
 
@@ -210,17 +210,17 @@ def target_of(
     """
     path = folder / safe_name(file.name)
     others = (path, path.with_name(f"{path.stem}-{file.digest[:8]}{path.suffix}"))
-    for place in others:
-        if taken.get(place) == file.digest:
-            return place, True
-        if place in taken:
+    for candidate in others:
+        if taken.get(candidate) == file.digest:
+            return candidate, True
+        if candidate in taken:
             continue
-        if not place.exists() and not place.is_symlink():
-            return place, False
-        if _is_same(place, file):
-            return place, True
-        if overwrite and place.is_file():
-            return place, False
+        if not candidate.exists() and not candidate.is_symlink():
+            return candidate, False
+        if _is_same(candidate, file):
+            return candidate, True
+        if overwrite and candidate.is_file():
+            return candidate, False
     raise OutputError(
         f"there is something else at {others[0]} and at {others[1]}",
         hint="Pull into another folder.",
@@ -231,13 +231,13 @@ def _is_same(path: Path, file: OutputFile) -> bool:
     try:
         if not path.is_file() or path.stat().st_size != file.size:
             return False
-        found = blake3()
+        hasher = blake3()
         with path.open("rb") as opened:
             while data := opened.read(_STEP):
-                found.update(data)
+                hasher.update(data)
     except OSError:
         return False
-    return found.hexdigest() == file.digest
+    return hasher.hexdigest() == file.digest
 
 
 def safe_name(name: str) -> str:

@@ -54,12 +54,12 @@ class JobFailed(NodegraphError):
     code = "job-failed"
 
     def __init__(self, job: str, problems: Sequence[Problem], message: str = "it failed") -> None:
-        found = tuple(problems) or (Problem(self.code, message, given=job),)
-        super().__init__(found[0].message)
+        all_problems = tuple(problems) or (Problem(self.code, message, given=job),)
+        super().__init__(all_problems[0].message)
         self.job = job
-        self.problem = found[0]
-        self.args = ("\n".join(map(str, found)),)
-        self._problems = found
+        self.problem = all_problems[0]
+        self.args = ("\n".join(map(str, all_problems)),)
+        self._problems = all_problems
 
     @property
     def problems(self) -> Sequence[Problem]:

@@ -57,15 +57,15 @@ def read_node_types(answer: Reply) -> NodeTypes:
     Raises:
         UnexpectedAnswer: It is none.
     """
-    found = mapping(answer)
+    document = mapping(answer)
     try:
-        specs = [_spec(each) for each in found["items"]]
+        specs = [_spec(each) for each in document["items"]]
         return NodeTypes(
             {spec.type: spec for spec in specs},
-            TypeTable(_type(each) for each in found["port_types"]),
-            {str(name): str(version) for name, version in found["packs"].items()},
-            tuple(map(str, found["problems"])),
-            _usage(found["usage"]) if "usage" in found else NO_USAGE,
+            TypeTable(_type(each) for each in document["port_types"]),
+            {str(name): str(version) for name, version in document["packs"].items()},
+            tuple(map(str, document["problems"])),
+            _usage(document["usage"]) if "usage" in document else NO_USAGE,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise not_ours(answer) from error
@@ -83,23 +83,23 @@ def read_node_type(answer: Reply) -> NodeSpec:
         raise not_ours(answer) from error
 
 
-def _spec(found: Mapping[str, Any]) -> NodeSpec:
-    known = _known(NodeSpec, found)
+def _spec(entry: Mapping[str, Any]) -> NodeSpec:
+    known = _known(NodeSpec, entry)
     known["inputs"] = [_known(InputSpec, each) for each in known.get("inputs", ())]
     known["outputs"] = [_known(OutputSpec, each) for each in known.get("outputs", ())]
     spec: NodeSpec = converted(NodeSpec, known)
     return spec
 
 
-def _known(model: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+def _known(model: type[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     # A server of a later version may tell more.
     names = {item.name for item in fields(model)}
-    return {name: value for name, value in found.items() if name in names}
+    return {name: value for name, value in entry.items() if name in names}
 
 
-def _usage(found: Mapping[str, Any]) -> Usage:
-    return Usage(dict(found["types"]), dict(found["links"]))
+def _usage(entry: Mapping[str, Any]) -> Usage:
+    return Usage(dict(entry["types"]), dict(entry["links"]))
 
 
-def _type(found: Mapping[str, Any]) -> TypeInfo:
-    return TypeInfo(found["name"], found["color"], tuple(found["parents"]), found["description"])
+def _type(entry: Mapping[str, Any]) -> TypeInfo:
+    return TypeInfo(entry["name"], entry["color"], tuple(entry["parents"]), entry["description"])

@@ -108,8 +108,8 @@ def problems_in(found: Any) -> tuple[Problem, ...]:
 
 
 def _own(kind: type[NodegraphError], problem: Problem) -> NodegraphError:
-    told = {name: getattr(problem, name) for name in _FIELDS if name not in ("code", "message")}
-    return kind(problem.message, **told)
+    details = {name: getattr(problem, name) for name in _FIELDS if name not in ("code", "message")}
+    return kind(problem.message, **details)
 
 
 def _hint(
@@ -118,11 +118,11 @@ def _hint(
     if kind is Unauthenticated and not had_token:
         return f"Set {VARIABLE} to a token; `nodegraph token add` makes one on the server."
     if kind is Unauthenticated:
-        said = f"{problem.hint} " if problem.hint else ""
-        return f"{said}See that {VARIABLE} holds a token of this server."
+        prefix = f"{problem.hint} " if problem.hint else ""
+        return f"{prefix}See that {VARIABLE} holds a token of this server."
     if request_id:
-        said = f"{problem.hint} " if problem.hint else ""
-        return f"{said}The server's log may say more of request {request_id}."
+        prefix = f"{problem.hint} " if problem.hint else ""
+        return f"{prefix}The server's log may say more of request {request_id}."
     return problem.hint
 
 
@@ -131,10 +131,10 @@ def _document(answer: Reply) -> Mapping[str, Any] | None:
     if kind != MEDIA_TYPE:
         return None
     try:
-        found = json.loads(answer.body)
+        document = json.loads(answer.body)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None
 
 
 def _redirected(answer: Reply) -> NodegraphError:

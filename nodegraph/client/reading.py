@@ -50,7 +50,7 @@ def _document(answer: Reply) -> Any:
         raise not_ours(answer) from error
 
 
-def one(kind: type[T], answer: Reply) -> T:
+def parse_answer(kind: type[T], answer: Reply) -> T:
     """The one thing that an answer tells.
 
     Raises:
@@ -65,23 +65,23 @@ def one(kind: type[T], answer: Reply) -> T:
 
 def page(kind: type[T], answer: Reply) -> Page[T]:
     """The part of a list that an answer tells."""
-    return one(Page[kind], answer)  # type: ignore[valid-type]  # known only here
+    return parse_answer(Page[kind], answer)  # type: ignore[valid-type]  # known only here
 
 
 def mapping(answer: Reply) -> Mapping[str, Any]:
     """The JSON object in an answer."""
-    found = _document(answer)
-    if not isinstance(found, dict):
+    document = _document(answer)
+    if not isinstance(document, dict):
         raise not_ours(answer)
-    return found
+    return document
 
 
 def count(name: str, answer: Reply) -> int:
     """How many there are, as an answer tells under a name."""
-    found = mapping(answer).get(name)
-    if not isinstance(found, int):
+    number = mapping(answer).get(name)
+    if not isinstance(number, int):
         raise not_ours(answer)
-    return found
+    return number
 
 
 def picture(answer: Reply) -> bytes:

@@ -60,11 +60,11 @@ class Reply:
     @property
     def retry_after(self) -> float | None:
         """Seconds after which the server wants to be asked again; None if it doesn't say."""
-        given = self.headers.get("retry-after", "").strip()
-        if given.isascii() and given.isdecimal():
-            return float(given[:9])
+        header = self.headers.get("retry-after", "").strip()
+        if header.isascii() and header.isdecimal():
+            return float(header[:9])
         try:
-            moment = parsedate_to_datetime(given)
+            moment = parsedate_to_datetime(header)
         except (TypeError, ValueError):
             return None
         if moment.tzinfo is None:
@@ -72,7 +72,7 @@ class Reply:
         return max((moment - datetime.now(timezone.utc)).total_seconds(), 0.0)
 
 
-def place(*parts: str | int) -> str:
+def url_path(*parts: str | int) -> str:
     """The path of something by the names that lead to it.
 
     Raises:
@@ -84,13 +84,13 @@ def place(*parts: str | int) -> str:
     return "".join(f"/{quote(str(part), safe='')}" for part in parts)
 
 
-def query(**given: Any) -> Query:
+def query(**parameters: Any) -> Query:
     """The query of what is given, without what is None; lists have an entry for each item."""
-    found: list[tuple[str, str]] = []
-    for name, value in given.items():
+    pairs: list[tuple[str, str]] = []
+    for name, value in parameters.items():
         items: Iterable[Any] = value if isinstance(value, (list, tuple)) else [value]
-        found += [(name, _text(item)) for item in items if item is not None]
-    return tuple(found)
+        pairs += [(name, _text(item)) for item in items if item is not None]
+    return tuple(pairs)
 
 
 def _text(value: Any) -> str:
@@ -116,8 +116,8 @@ def posted(
         body = text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValue(f"this can't be sent as JSON: {error}") from error
-    told = {"Content-Type": JSON, **(headers or {})}
-    return Request(method, path, (), told, body, seconds, is_repeatable)
+    all_headers = {"Content-Type": JSON, **(headers or {})}
+    return Request(method, path, (), all_headers, body, seconds, is_repeatable)
 
 
 def _plain(value: Any) -> Any:

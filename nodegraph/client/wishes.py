@@ -159,7 +159,7 @@ class SettingsChange(TypedDict, total=False):
     retention: RetentionChange
 
 
-def wish(workflow: AnyWorkflow, fields: WishFields | JobFields) -> dict[str, Any]:
+def request_body(workflow: AnyWorkflow, fields: WishFields | JobFields) -> dict[str, Any]:
     """A workflow and what is said of it, as they are sent."""
     if isinstance(workflow, Saved):
         return {"workflow": {"saved": workflow.name, "version": workflow.version}, **fields}

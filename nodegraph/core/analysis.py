@@ -141,8 +141,8 @@ def _idle(flat: Flat, nodes: Mapping[str, GraphNode]) -> Iterable[str]:
     """What only nodes that are kept from running need; the author knows that it won't run."""
     for node in flat.in_file_order:
         if node.name in flat.left_out or node.name in flat.bypassed:
-            for given in node.inputs.values():
-                output = flat.output(given.link) if given.link else None
+            for input_value in node.inputs.values():
+                output = flat.output(input_value.link) if input_value.link else None
                 if isinstance(output, Output) and output.node in nodes:
                     yield output.node
 
@@ -151,8 +151,9 @@ def _needs(flat: Flat) -> dict[str, list[str]]:
     return {
         name: [
             output.node
-            for given in node.inputs.values()
-            if given.link is not None and isinstance(output := flat.output(given.link), Output)
+            for input_value in node.inputs.values()
+            if input_value.link is not None
+            and isinstance(output := flat.output(input_value.link), Output)
         ]
         for name, node in flat.nodes.items()
     }
@@ -184,17 +185,17 @@ def all_needed(flat: Flat, targets: Iterable[str]) -> set[str]:
 
 def _once(nodes: Iterable[FlatNode], flat: Flat) -> Iterable[Problem]:
     """The problems of nodes; a fault of a subgraph's node is told at its first use only."""
-    told = set()
+    reported = set()
     for node in nodes:
         if node.name in flat.left_out:
             continue
         for problem in node.problems:
-            place = _place_in_subgraph(node, problem)
-            if place is not None:
-                fault = (place, problem.code, problem.port, problem.message, problem.given)
-                if fault in told:
+            location = _place_in_subgraph(node, problem)
+            if location is not None:
+                fault = (location, problem.code, problem.port, problem.message, problem.given)
+                if fault in reported:
                     continue
-                told.add(fault)
+                reported.add(fault)
             yield problem
 
 
@@ -228,9 +229,9 @@ class _Pass:
         """The nodes that nothing is wrong with."""
         ready = {}
         for name in order:
-            found = self._node(self._flat.nodes[name])
-            if found is not None:
-                ready[name] = found
+            graph_node = self._node(self._flat.nodes[name])
+            if graph_node is not None:
+                ready[name] = graph_node
         ordered = set(order)
         for name, node in self._flat.nodes.items():
             # Members of cycles: their inputs are checked too, but their facts can't be known.

@@ -29,7 +29,7 @@ from nodegraph.core.plots import Plot
 from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.spec import OF_PACK, BodySpec
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
 from nodegraph.core.values import (
     Audio,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TYPE = "Subgraph"
 """The port type of inputs that name a subgraph."""
-_GIVEN = "{given}"
+_STAND_IN = "{given}"
 """Type and name of the stand-in; no node of a file can have this name and that type."""
 
 
@@ -95,8 +95,8 @@ class Bodies:
 
     def hint(self, name: str) -> str:
         """What to write instead of the name of a subgraph that there isn't."""
-        found = did_you_mean(name, self._workflow.subgraphs)
-        return found or "This workflow has no subgraphs."
+        suggestion = did_you_mean(name, self._workflow.subgraphs)
+        return suggestion or "This workflow has no subgraphs."
 
     def extended(self, node: FlatNode, spec: NodeSpec, name: str) -> NodeSpec:
         """A node's type as it is where it runs a subgraph.
@@ -109,7 +109,7 @@ class Bodies:
         outputs = self._outputs_of(name, node)
         node.body = name
         node.problems += self._faults_at(name, node)
-        given = {
+        output_types = {
             own: outputs[port]
             for port, several in body.outputs.items()
             if port in outputs
@@ -118,7 +118,7 @@ class Bodies:
         specs = self._specs_of(self._reach(name))
         return replace(
             self.specs.with_body(spec, name),
-            outputs=tuple(_filled(port, given.get(port.name)) for port in spec.outputs),
+            outputs=tuple(_filled(port, output_types.get(port.name)) for port in spec.outputs),
             # Whoever runs a sink is one, and whoever runs what differs by device does too.
             output=spec.output or any(item.output for item in specs),
             numerics=spec.numerics or any(item.numerics for item in specs),
@@ -140,8 +140,8 @@ class Bodies:
         """What is wrong inside a subgraph, in the words of one of the nodes that run it."""
         first, problems = self._faults.get(name, ("", ()))
         for problem in problems:
-            place = problem.node or ""
-            yield replace(problem, node=node.name + place.removeprefix(first))
+            node_name = problem.node or ""
+            yield replace(problem, node=node.name + node_name.removeprefix(first))
 
     def _inspected(self, name: str, spec: NodeSpec, node: FlatNode) -> _Types:
         if self._level > DEEPEST:
@@ -155,16 +155,19 @@ class Bodies:
             self._faults[name] = node.name, (too_deep,)
             return {}
         ports = tuple(OutputSpec(name=port.name, type=port.type) for port in spec.inputs)
-        inputs = {port.name: {"from": f"{_GIVEN}.{port.name}"} for port in spec.inputs}
-        nodes = {_GIVEN: NodeEntry(type=_GIVEN), node.name: NodeEntry(type=name, inputs=inputs)}
-        catalog = CatalogWith(self._catalog, {_GIVEN: NodeSpec(type=_GIVEN, outputs=ports)})
-        found = self._inspect(replace(self._workflow, nodes=nodes), catalog, self)
-        self._faults[name] = node.name, found.problems
+        inputs = {port.name: {"from": f"{_STAND_IN}.{port.name}"} for port in spec.inputs}
+        nodes = {
+            _STAND_IN: NodeEntry(type=_STAND_IN),
+            node.name: NodeEntry(type=name, inputs=inputs),
+        }
+        catalog = CatalogWith(self._catalog, {_STAND_IN: NodeSpec(type=_STAND_IN, outputs=ports)})
+        analysis = self._inspect(replace(self._workflow, nodes=nodes), catalog, self)
+        self._faults[name] = node.name, analysis.problems
         outputs = {}
         for port in spec.outputs:
-            output = found.flat.output(Link(node.name, port.name))
+            output = analysis.flat.output(Link(node.name, port.name))
             if isinstance(output, Output) and output.port is not None:
-                outputs[port.name] = found.type_of(output)
+                outputs[port.name] = analysis.type_of(output)
         return outputs
 
     def findings(self, port: str, body: BodySpec, spec: NodeSpec, name: str) -> Iterator[Finding]:
@@ -201,8 +204,8 @@ class Bodies:
             there = inner.inputs_by_name.get(carried)
             if not own or there is None or carried not in outputs or not body.outputs.get(carried):
                 continue
-            found = fit(outputs[carried], there.expr, self._catalog.types)
-            if found is None or found.map_depth:
+            fitted = fit(outputs[carried], there.expr, self._catalog.types)
+            if fitted is None or fitted.map_depth:
                 yield Finding(
                     port,
                     f"the subgraph `{name}` is to be given its output `{carried}` again, "
@@ -232,7 +235,7 @@ class Bodies:
         return self._values[name]
 
     def _specs_of(self, reached: _Reached) -> list[NodeSpec]:
-        return [found for kind in reached.types if (found := self._catalog.spec(kind))]
+        return [spec for kind in reached.types if (spec := self._catalog.spec(kind))]
 
     def _code(self, types: tuple[str, ...]) -> str:
         """Digest of the code behind node types, so that a result is kept for that code only."""
@@ -320,11 +323,11 @@ def _plain(block: Any) -> dict[str, Any]:
 
 
 def _plain_entry(entry: NodeEntry) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": entry.type, "inputs": dict(sorted(entry.inputs.items()))}
+    plain: dict[str, Any] = {"type": entry.type, "inputs": dict(sorted(entry.inputs.items()))}
     if entry.version is not None:
-        found["version"] = entry.version
+        plain["version"] = entry.version
     if entry.always:
-        found["always"] = True
+        plain["always"] = True
     if entry.mode is not None:
-        found["mode"] = entry.mode
-    return found
+        plain["mode"] = entry.mode
+    return plain

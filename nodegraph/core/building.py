@@ -53,10 +53,10 @@ def graph_of(analysis: Analysis) -> CheckedGraph:
 
 def _stand_ins(flat: Flat, nodes: Collection[str]) -> dict[str, str]:
     """What stands for outputs of nodes that don't run, as others do in their place."""
-    found = {}
+    stand_ins = {}
     for name in (*flat.blocks, *flat.bypassed):
         for port in flat.outputs_of(name):
             output = flat.output(Link(name, port))
             if isinstance(output, Output) and output.port is not None and output.node in nodes:
-                found[f"{name}.{port}"] = f"{output.node}.{output.port.name}"
-    return found
+                stand_ins[f"{name}.{port}"] = f"{output.node}.{output.port.name}"
+    return stand_ins

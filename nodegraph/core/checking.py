@@ -15,9 +15,9 @@ from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
 from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
-from nodegraph.core.mends import Mends, OpenInput
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import nearest, port_elsewhere, port_hint
+from nodegraph.core.suggestions import LinkSuggestions, OpenInput
 from nodegraph.core.types import Fit, TypeExpr, fit, list_of
 from nodegraph.errors import Problem
 
@@ -58,16 +58,16 @@ class InputChecker:
         self.flat = flat
         self.facts = facts
         self.bodies = bodies
-        self.mends = Mends(flat, catalog)
+        self.mends = LinkSuggestions(flat, catalog)
         self._types = catalog.types
         self._depths: dict[str, int] = {}
         self._fits: dict[tuple[TypeExpr, TypeExpr, int], Fit | None] = {}
 
     def check(self, node: FlatNode, spec: NodeSpec) -> Inputs:
         """A node's inputs against its spec."""
-        found = _NodeCheck(self, node, spec).run()
-        self._depths[node.name] = found.map_depth
-        return found
+        inputs = _NodeCheck(self, node, spec).run()
+        self._depths[node.name] = inputs.map_depth
+        return inputs
 
     def type_of(self, node: str, port: OutputSpec) -> TypeExpr:
         """What an output gives: a list for each level that its node is mapped over."""
@@ -94,34 +94,36 @@ class _NodeCheck:
     def run(self) -> Inputs:
         meant = self._unknown_inputs()
         for port in self._spec.inputs:
-            given = self._node.inputs.get(port.name)
-            if given is None:
+            input_value = self._node.inputs.get(port.name)
+            if input_value is None:
                 self._absent(port, is_told=port.name in meant)
-            elif given.is_broken:
+            elif input_value.is_broken:
                 self._found.is_complete = False
-            elif given.link is not None:
-                self._linked(port, given, given.link)
+            elif input_value.link is not None:
+                self._linked(port, input_value, input_value.link)
             else:
-                self._literal(port, given)
+                self._literal(port, input_value)
         return self._found
 
-    def _report(self, finding: Finding, place: InputPlace | None) -> None:
+    def _report(self, finding: Finding, location: InputPlace | None) -> None:
         """Tell of a fault at an input of this node, or at a block's where the value was written."""
         self._found.is_complete = False
-        node, kind = (place.node, place.node_type) if place else (self._node.name, self._node.type)
-        if place:
-            finding = replace(finding, port=place.port)
+        node, kind = (
+            (location.node, location.node_type) if location else (self._node.name, self._node.type)
+        )
+        if location:
+            finding = replace(finding, port=location.port)
         self._found.problems.append(finding_problem(finding, node, kind))
 
     def _unknown_inputs(self) -> set[str]:
         """Tell of inputs that the type doesn't have; returns those that were probably meant."""
-        known, given = self._spec.inputs_by_name, self._node.inputs
+        known, inputs = self._spec.inputs_by_name, self._node.inputs
         meant: set[str] = set()
         if not self._is_body_known():
             return meant
-        for name in dict.fromkeys((*given, *self._node.unread)):
+        for name in dict.fromkeys((*inputs, *self._node.unread)):
             if name not in known:
-                free = [port for port in known if port not in given]
+                free = [port for port in known if port not in inputs]
                 meant.add(port_elsewhere(name, free) or nearest(name, free) or "")
                 hint = port_hint(name, known) or "This type has no inputs."
                 self._report(
@@ -134,11 +136,11 @@ class _NodeCheck:
         port = self._spec.body
         if port is None or port.body is None or not port.body.passes_on:
             return True
-        given = self._node.inputs.get(port.name)
+        body_input = self._node.inputs.get(port.name)
         return (
-            given is not None
-            and isinstance(given.literal, str)
-            and given.literal in self._checker.bodies
+            body_input is not None
+            and isinstance(body_input.literal, str)
+            and body_input.literal in self._checker.bodies
         )
 
     def _absent(self, port: InputSpec, *, is_told: bool) -> None:
@@ -150,22 +152,22 @@ class _NodeCheck:
         elif is_told:
             self._found.is_complete = False
         else:
-            place = self._node.missing.get(port.name)
-            hint = self._link_hint(port, place, "Link it:") if port.json_schema is None else None
-            hint = self._parameter_hint(port, place) or hint
+            location = self._node.missing.get(port.name)
+            hint = self._link_hint(port, location, "Link it:") if port.json_schema is None else None
+            hint = self._parameter_hint(port, location) or hint
             wanted = port.type if port.json_schema is None else describe(port.json_schema)
             message, code = "is missing", "missing-input"
             if is_unread:
                 message, code = "couldn't be read of the imported file", "values-not-read"
-                hint = hint or self._unread_hint(port, place)
+                hint = hint or self._unread_hint(port, location)
             finding = Finding(port.name, message, expected=wanted, hint=hint, code=code)
-            self._report(finding, place)
+            self._report(finding, location)
 
-    def _parameter_hint(self, port: InputSpec, place: InputPlace | None) -> str:
+    def _parameter_hint(self, port: InputSpec, location: InputPlace | None) -> str:
         """How an input is given that a parameter names; empty if none does."""
         blocks = self._checker.flat.blocks
-        node = blocks[place.node].node if place and place.node in blocks else self._node
-        name = node.parameters.get(place.port if place else port.name)
+        node = blocks[location.node].node if location and location.node in blocks else self._node
+        name = node.parameters.get(location.port if location else port.name)
         return f'Give it: parameters={{"{name}": …}}.' if name else ""
 
     def _unread_hint(self, port: InputSpec, at: InputPlace | None) -> str:
@@ -185,33 +187,35 @@ class _NodeCheck:
             f"leads to `{inner}.{name}`."
         )
 
-    def _link_hint(self, port: InputSpec, place: InputPlace | None, verb: str) -> str:
-        return self._source_hint(port.name, port.expr, place, verb)
+    def _link_hint(self, port: InputSpec, location: InputPlace | None, verb: str) -> str:
+        return self._source_hint(port.name, port.expr, location, verb)
 
-    def _source_hint(self, port: str, target: TypeExpr, place: InputPlace | None, verb: str) -> str:
+    def _source_hint(
+        self, port: str, target: TypeExpr, location: InputPlace | None, verb: str
+    ) -> str:
         """Which output to link to an input: one of the workflow, or of which node types."""
-        mends = self._checker.mends
-        at = place.node if place else self._node.name
-        sources = mends.sources_for(self._node.name, at, target)
+        suggestions = self._checker.mends
+        at = location.node if location else self._node.name
+        sources = suggestions.sources_for(self._node.name, at, target)
         if sources:
             return f"{verb} {sources}."
-        types = mends.givers(OpenInput(target, f"{self._spec.type}.{port}", self._family()))
+        types = suggestions.givers(OpenInput(target, f"{self._spec.type}.{port}", self._family()))
         return f"Add a node that gives {target}" + (f", such as {types}." if types else ".")
 
     def _family(self) -> str | None:
         """The model family of what is linked to the node; None if none is known."""
-        for given in self._node.inputs.values():
-            output = self._checker.flat.output(given.link) if given.link else None
+        for input_value in self._node.inputs.values():
+            output = self._checker.flat.output(input_value.link) if input_value.link else None
             if isinstance(output, Output) and output.port is not None:
                 facts = self._checker.facts.get(output.node, {}).get(output.port.name, {})
                 if family := facts.get("family"):
                     return str(family)
         return None
 
-    def _literal(self, port: InputSpec, given: InputValue) -> None:
-        findings, place = self._literal_findings(port, given)
+    def _literal(self, port: InputSpec, input_value: InputValue) -> None:
+        findings, location = self._literal_findings(port, input_value)
         if not findings:
-            value = convert_literal(given.literal, port)
+            value = convert_literal(input_value.literal, port)
             if SUBGRAPH in port.expr.named():
                 findings = list(self._body_findings(port, value))
                 value = self._subgraphs(value)
@@ -219,8 +223,8 @@ class _NodeCheck:
         for finding in findings:
             hint = finding.hint
             if finding.code == "link-needed":
-                hint = self._meant_link(given) or self._link_hint(port, place, "Write")
-            self._report(replace(finding, hint=hint), place)
+                hint = self._meant_link(input_value) or self._link_hint(port, location, "Write")
+            self._report(replace(finding, hint=hint), location)
 
     def _body_findings(self, port: InputSpec, value: Any) -> Iterator[Finding]:
         """Names of no subgraph, and subgraphs that the node can't run."""
@@ -245,29 +249,29 @@ class _NodeCheck:
         return self._checker.bodies.value(value) if is_name else value
 
     def _literal_findings(
-        self, port: InputSpec, given: InputValue
+        self, port: InputSpec, input_value: InputValue
     ) -> tuple[list[Finding], InputPlace | None]:
         """Faults of a literal at the first input that it passes and that refuses it."""
-        for crossing in given.crossed:
+        for crossing in input_value.crossed:
             schema = literal_schema(crossing.expr) if crossing.expr else None
             if schema is not None:
                 outer = replace(port, json_schema=schema)
-                if findings := check_literal(given.literal, outer):
+                if findings := check_literal(input_value.literal, outer):
                     return findings, crossing.place
-        return check_literal(given.literal, port), given.place
+        return check_literal(input_value.literal, port), input_value.place
 
-    def _meant_link(self, given: InputValue) -> str | None:
+    def _meant_link(self, input_value: InputValue) -> str | None:
         """A literal that looks like a link which was written without ``from``."""
-        text = given.literal
+        text = input_value.literal
         scope = self._node.name.rpartition("/")[0]
         if not isinstance(text, str) or not text:
             return None
         name = text.partition(".")[0]
-        full = f"{scope}/{name}" if scope and given.place is None else name
+        full = f"{scope}/{name}" if scope and input_value.place is None else name
         is_node = full in self._checker.flat.nodes or full in self._checker.flat.blocks
         return f'Write {{"from": "{text}"}}.' if is_node else None
 
-    def _linked(self, port: InputSpec, given: InputValue, link: Link) -> None:
+    def _linked(self, port: InputSpec, input_value: InputValue, link: Link) -> None:
         output = self._checker.flat.output(link)
         if port.body is not None:
             names = self._checker.bodies.names()
@@ -278,36 +282,36 @@ class _NodeCheck:
                 expected="one of " + ", ".join(names) if names else None,
                 code="name-needed",
             )
-            self._report(finding, given.place)
+            self._report(finding, input_value.place)
         elif isinstance(output, Finding):
-            self._broken_link(port, given, link, output)
+            self._broken_link(port, input_value, link, output)
         elif output is None or output.port is None:
             self._found.is_complete = False
         else:
-            self._fit(port, given, link, output.node, output.port)
+            self._fit(port, input_value, link, output.node, output.port)
 
     def _broken_link(
-        self, port: InputSpec, given: InputValue, link: Link, finding: Finding
+        self, port: InputSpec, input_value: InputValue, link: Link, finding: Finding
     ) -> None:
         if finding.code == "ambiguous-output":
             fitting = self._checker.mends.port_of(link, port.expr)
             finding = replace(finding, hint=f"Write {fitting}." if fitting else None)
-        asker = given.place.node if given.place else self._node.name
+        asker = input_value.place.node if input_value.place else self._node.name
         finding = self._checker.flat.hinted(finding, link, asker)
-        self._report(replace(finding, port=port.name), given.place)
+        self._report(replace(finding, port=port.name), input_value.place)
 
     def _fit(
-        self, port: InputSpec, given: InputValue, link: Link, node: str, output: OutputSpec
+        self, port: InputSpec, input_value: InputValue, link: Link, node: str, output: OutputSpec
     ) -> None:
-        for crossing in given.crossed:
+        for crossing in input_value.crossed:
             if crossing.expr and self._checker.fit(node, output, crossing.expr) is None:
                 self._mismatch(port.name, crossing.expr, link, node, output, crossing.place)
                 return
         fitted = self._checker.fit(node, output, port.expr)
         if fitted is None:
             # A block's input that declares a type is not to blame for what it leads to.
-            place = None if any(item.expr for item in given.crossed) else given.place
-            self._mismatch(port.name, port.expr, link, node, output, place)
+            location = None if any(item.expr for item in input_value.crossed) else input_value.place
+            self._mismatch(port.name, port.expr, link, node, output, location)
         elif fitted.map_depth > DEEPEST:
             self._report(_too_deep(port.name, fitted.map_depth), None)
         else:
@@ -321,7 +325,7 @@ class _NodeCheck:
         link: Link,
         node: str,
         output: OutputSpec,
-        place: InputPlace | None,
+        location: InputPlace | None,
     ) -> None:
         name = link.node.rpartition("/")[2]
         finding = Finding(
@@ -330,10 +334,10 @@ class _NodeCheck:
             given=str(self._checker.type_of(node, output)),
             expected=str(target),
             hint=self._checker.mends.wrong_type(link, output.expr, target)
-            or self._source_hint(port, target, place, "Link it:"),
+            or self._source_hint(port, target, location, "Link it:"),
             code="wrong-type",
         )
-        self._report(finding, place)
+        self._report(finding, location)
 
 
 def _too_deep(port: str, levels: int) -> Finding:

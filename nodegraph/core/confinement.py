@@ -98,12 +98,12 @@ def is_readable(name: str, environment: Environment) -> bool:
     if environment.readable is None:
         return True
     try:
-        found = (environment.inputs / Path(name).expanduser()).resolve()
-        if any(found == file.resolve() for file in environment.granted):
+        resolved = (environment.inputs / Path(name).expanduser()).resolve()
+        if any(resolved == file.resolve() for file in environment.granted):
             return True
         roots = [root.resolve() for root in environment.readable]
-        return any(found.is_relative_to(root) for root in roots) and not _is_brought(
-            found, environment.uploads
+        return any(resolved.is_relative_to(root) for root in roots) and not _is_brought(
+            resolved, environment.uploads
         )
     except (OSError, RuntimeError, ValueError):
         return False  # a loop of links, nobody's home, a zero byte

@@ -26,8 +26,8 @@ def check_requirements(workflow: Workflow, catalog: Catalog) -> list[Problem]:
     if not workflow.requires or not isinstance(catalog, KnowsPacks):
         return []
     installed = catalog.pack_versions()
-    found = [_requirement(pack, wanted, installed) for pack, wanted in workflow.requires.items()]
-    return [problem for problem in found if problem is not None]
+    problems = [_requirement(pack, wanted, installed) for pack, wanted in workflow.requires.items()]
+    return [problem for problem in problems if problem is not None]
 
 
 def _requirement(pack: str, wanted: str, installed: Mapping[str, str]) -> Problem | None:
@@ -69,11 +69,11 @@ def _requirement(pack: str, wanted: str, installed: Mapping[str, str]) -> Proble
 
 def check_parameters(workflow: Workflow, catalog: Catalog) -> list[Problem]:
     """Parameters that lead to no input."""
-    found = [
+    problems = [
         _parameter(name, parameter.input, workflow, catalog)
         for name, parameter in workflow.parameters.items()
     ]
-    return [problem for problem in found if problem is not None]
+    return [problem for problem in problems if problem is not None]
 
 
 def _parameter(name: str, target: str, workflow: Workflow, catalog: Catalog) -> Problem | None:

@@ -104,7 +104,7 @@ def canonical(value: Any, digesters: Mapping[type, Callable[[Any], str]]) -> Any
     if kind is tuple:
         return _tagged(_TUPLE, _items(value, digesters))
     if kind in digesters:
-        return _tagged(_OTHER, [_told(kind, digesters), digesters[kind](value)])
+        return _tagged(_OTHER, [_class_name(kind, digesters), digesters[kind](value)])
     if is_plain_mapping(value):
         parts = [part for pair in value.items() for part in pair]
         return _tagged(_MAPPING, [MAPPINGS[kind], _items(parts, digesters)])
@@ -124,7 +124,7 @@ def _structured(
     value: Any, kind: type, digesters: Mapping[type, Callable[[Any], str]]
 ) -> msgpack.ExtType:
     if isinstance(value, Enum):
-        return _tagged(_ENUM, [_told(kind, digesters), canonical(value.value, digesters)])
+        return _tagged(_ENUM, [_class_name(kind, digesters), canonical(value.value, digesters)])
     # Whoever has a fraction has imported them; a check has no use for them.
     if kind is getattr(sys.modules.get("fractions"), "Fraction", None):
         return _tagged(_FRACTION, [value.numerator, value.denominator])
@@ -132,11 +132,11 @@ def _structured(
         return _tagged(_PATH, [PATHS[kind], str(value)])
     if is_named_tuple(kind):
         items = _items(value, digesters)
-        return _tagged(_NAMED_TUPLE, [_told(kind, digesters), kind._fields, items])  # type: ignore[attr-defined]
+        return _tagged(_NAMED_TUPLE, [_class_name(kind, digesters), kind._fields, items])  # type: ignore[attr-defined]
     if is_dataclass(kind) and not isinstance(value, _CONTAINERS):
         names = _whole(value, content_fields(kind))
         parts = [[name, canonical(getattr(value, name), digesters)] for name in names]
-        return _tagged(_RECORD, [_told(kind, digesters), parts])
+        return _tagged(_RECORD, [_class_name(kind, digesters), parts])
     return _of_library(value, kind)
 
 
@@ -211,7 +211,7 @@ def _big(value: Any) -> msgpack.ExtType:
     return msgpack.ExtType(_BIG, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
 
 
-def _told(kind: type, digesters: Mapping[type, Callable[[Any], str]]) -> str:
+def _class_name(kind: type, digesters: Mapping[type, Callable[[Any], str]]) -> str:
     return digesters.told(kind) if isinstance(digesters, Digesters) else type_name(kind)
 
 

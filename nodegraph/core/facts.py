@@ -10,7 +10,7 @@ from nodegraph.core.catalog import Catalog
 from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Facts, Finding, HookInputs
 from nodegraph.core.pack_faults import pack_problems
-from nodegraph.core.patience import asking
+from nodegraph.core.patience import calling_hook
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import Problem
 
@@ -25,22 +25,22 @@ def output_facts(
     node: str, spec: NodeSpec, inputs: HookInputs, catalog: Catalog
 ) -> tuple[OutputFacts, list[Problem]]:
     """Facts of a node's outputs: those that its spec declares, then those its infer hook adds."""
-    found = {port: _declared(wanted, inputs) for port, wanted in spec.facts.items()}
+    by_port = {port: _declared(wanted, inputs) for port, wanted in spec.facts.items()}
     inferred, problems = _inferred(node, spec, inputs, catalog)
     for port, facts in inferred.items():
-        found[port] = found.get(port, {}) | facts
-    return {port: found[port] for port in spec.outputs_by_name if found.get(port)}, problems
+        by_port[port] = by_port.get(port, {}) | facts
+    return {port: by_port[port] for port in spec.outputs_by_name if by_port.get(port)}, problems
 
 
 def _declared(wanted: Mapping[str, str], inputs: HookInputs) -> dict[str, Any]:
     """Facts that are copies of a literal (``width``) or of an input's fact (``latent.width``)."""
-    found = {}
+    facts = {}
     for fact, source in wanted.items():
         port, dot, name = source.partition(".")
         value = inputs.fact(port, name) if dot else inputs.literals.get(port)
         if value is not None:
-            found[fact] = value
-    return found
+            facts[fact] = value
+    return facts
 
 
 def _inferred(
@@ -50,9 +50,9 @@ def _inferred(
         return {}, []
     try:
         hook = catalog.hook(spec.type, "infer")
-        with asking(node, spec.type, "infer"):
-            found = hook(inputs) if hook else {}
-        return {port: dict(facts) for port, facts in (found or {}).items()}, []
+        with calling_hook(node, spec.type, "infer"):
+            inferred = hook(inputs) if hook else {}
+        return {port: dict(facts) for port, facts in (inferred or {}).items()}, []
     except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
         return {}, pack_problems(error, "infer", node, spec)
 
@@ -65,7 +65,7 @@ def hook_findings(
         return [], []
     try:
         hook = catalog.hook(spec.type, "validate")
-        with asking(node, spec.type, "validate"):
+        with calling_hook(node, spec.type, "validate"):
             findings = list(hook(inputs) or ()) if hook else []
         problems, warnings = (
             [
@@ -133,7 +133,9 @@ def _unlike(
     fact: str,
     what: str,
 ) -> Iterator[Problem]:
-    known = {port: found for port in links if (found := inputs.fact(port, fact)) is not None}
+    known = {
+        port: fact_value for port in links if (fact_value := inputs.fact(port, fact)) is not None
+    }
     if len(set(known.values())) < 2:
         return
     usual, _ = Counter(known.values()).most_common(1)[0]

@@ -157,13 +157,13 @@ def _read_ahead(file: FileIO) -> Iterator[memoryview]:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    place, other = bytearray(_PORTION), bytearray(_PORTION)
+    buffer, other = bytearray(_PORTION), bytearray(_PORTION)
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(file.readinto, place)
+        coming = reader.submit(file.readinto, buffer)
         while count := coming.result():
             coming = reader.submit(file.readinto, other)
-            yield memoryview(place)[:count]
-            place, other = other, place
+            yield memoryview(buffer)[:count]
+            buffer, other = other, buffer
 
 
 def _open(path: str, flags: int) -> int:

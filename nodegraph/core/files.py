@@ -58,10 +58,10 @@ def make_folder(path: Path) -> None:
 def close_to_others(path: Path) -> None:
     """Let nobody but the owner use a file or folder, if that is who asks."""
     with suppress(FileNotFoundError):
-        found = path.stat()
-        if os.name == "posix" and found.st_uid == os.geteuid() and found.st_mode & 0o077:
+        status = path.stat()
+        if os.name == "posix" and status.st_uid == os.geteuid() and status.st_mode & 0o077:
             with suppress(PermissionError):  # some file systems know no such rights
-                path.chmod(found.st_mode & 0o700)
+                path.chmod(status.st_mode & 0o700)
 
 
 def private_folder(path: Path) -> None:

@@ -194,21 +194,21 @@ class Flat:
         passed: dict[Link, None] = {}
         while True:
             if passed and link in self._inner:
-                found = self._inner[link]
+                resolved = self._inner[link]
                 break
             if link in passed:
-                found = _circle([*passed], link)
+                resolved = _circle([*passed], link)
                 break
             step = self._step(link)
             if not isinstance(step, Link):
                 # What is wrong further in is told there.
                 is_told = isinstance(step, Finding) and step.code not in OUTERMOST
-                found = None if passed and is_told else step
+                resolved = None if passed and is_told else step
                 break
             passed[link] = None
             link = step
-        self._inner.update(dict.fromkeys([*passed][1:], found))
-        return found
+        self._inner.update(dict.fromkeys([*passed][1:], resolved))
+        return resolved
 
     def _step(self, link: Link) -> Link | Output | Finding | None:
         """What a link names, or the link that stands for it."""
@@ -239,7 +239,8 @@ class Flat:
         linked = {
             port.name: port.expr
             for port in node.spec.inputs
-            if (given := node.inputs.get(port.name)) and (given.link or given.is_broken)
+            if (input_value := node.inputs.get(port.name))
+            and (input_value.link or input_value.is_broken)
         }
         passing = passing_input(wanted, linked, self._types)
         if passing is not None:

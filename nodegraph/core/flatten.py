@@ -24,11 +24,11 @@ from nodegraph.core.flat import (
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import NodeMigration, migrate_inputs
+from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.pack_faults import pack_problems
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
-from nodegraph.core.patience import asking
+from nodegraph.core.patience import calling_hook
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import declared_type, expandable
 from nodegraph.core.suggest import port_hint
 from nodegraph.core.workflow import Workflow
@@ -64,24 +64,24 @@ class _LeaveOut:
     def _settle(self, node: FlatNode, port: str) -> None:
         """Note who gives an input, or that nobody does."""
         while node.name not in self._flat.left_out:
-            given = node.inputs.get(port)
-            if given is None or given.link is None:
+            input_value = node.inputs.get(port)
+            if input_value is None or input_value.link is None:
                 return
-            found = self._flat.output(given.link)
-            if isinstance(found, Output) and found.node not in self._flat.left_out:
-                self._users[found.node].append((node, port))
+            source = self._flat.output(input_value.link)
+            if isinstance(source, Output) and source.node not in self._flat.left_out:
+                self._users[source.node].append((node, port))
                 return
-            is_missing = isinstance(found, Finding) and found.code == NO_STAND_IN
-            if not is_missing and not isinstance(found, Output):
+            is_missing = isinstance(source, Finding) and source.code == NO_STAND_IN
+            if not is_missing and not isinstance(source, Output):
                 return
-            if given.otherwise is not None:
-                node.inputs[port] = given.otherwise
+            if input_value.otherwise is not None:
+                node.inputs[port] = input_value.otherwise
                 continue
             spec = node.spec.inputs_by_name.get(port) if node.spec else None
             if spec is None or not spec.required:
                 del node.inputs[port]
-            elif isinstance(found, Output):
-                self._flat.leave_out(node.name, self._flat.left_out[found.node])
+            elif isinstance(source, Output):
+                self._flat.leave_out(node.name, self._flat.left_out[source.node])
                 self._waiting.append(node.name)
             return
 
@@ -89,14 +89,14 @@ class _LeaveOut:
 def _check_bypassed(flat: Flat) -> None:
     """Tell of links of bypassed nodes that lead nowhere; nobody else looks at them."""
     for node in flat.bypassed.values():
-        for port, given in node.inputs.items():
-            found = flat.output(given.link) if given.link else None
-            if given.link and isinstance(found, Finding) and found.code not in OUTERMOST:
-                finding = replace(flat.hinted(found, given.link, node.name), port=port)
+        for port, input_value in node.inputs.items():
+            source = flat.output(input_value.link) if input_value.link else None
+            if input_value.link and isinstance(source, Finding) and source.code not in OUTERMOST:
+                finding = replace(flat.hinted(source, input_value.link, node.name), port=port)
                 node.problems.append(finding_problem(finding, node.name, node.type))
 
 
-_TOLD = 3
+_MOST_FAULTS = 3
 """Faults of a pack that stand in a hint."""
 _LEAVE_OUT = "Put another node in its place, or bypass it."
 
@@ -143,7 +143,7 @@ class _Flattener:
         for name, parameter in workflow.parameters.items():
             node, _, port = parameter.input.partition(".")
             self._parameters.setdefault(node, {})[port] = name
-        self._stand_ins = StandIns(catalog)
+        self._stand_ins = NodeAliases(catalog)
 
     def flatten(self) -> Flat:
         self._scope("", self._workflow.nodes, {}, "")
@@ -191,9 +191,9 @@ class _Flattener:
         port = node.spec.body if node.spec else None
         if node.spec is None or port is None:
             return
-        given = (fed.inputs.get(port.name) if fed else None) or node.inputs.get(port.name)
-        if given is not None and isinstance(given.literal, str):
-            node.spec = self._bodies.extended(node, node.spec, given.literal)
+        body_input = (fed.inputs.get(port.name) if fed else None) or node.inputs.get(port.name)
+        if body_input is not None and isinstance(body_input.literal, str):
+            node.spec = self._bodies.extended(node, node.spec, body_input.literal)
 
     def _take(self, node: FlatNode, fed: _Fed) -> None:
         """Give an inner node what its block's inputs bring."""
@@ -242,7 +242,7 @@ class _Flattener:
     ) -> Mapping[str, Any]:
         try:
             migrations = self._catalog.migrations(entry.type)
-            with asking(node.name, spec.type, "migration"):
+            with calling_hook(node.name, spec.type, "migration"):
                 inputs, unread = _migrated(entry, version, spec, migrations)
         except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
             node.problems += pack_problems(error, "migration", node.name, spec)
@@ -258,8 +258,8 @@ class _Flattener:
     def _type_hint(self, entry: NodeEntry) -> str:
         key = (entry.type, entry.pack)
         if key not in self._hints:
-            found = [f"It is of the pack `{entry.pack}`."] if entry.pack else []
-            self._hints[key] = " ".join([*found, self._stand_in_hint(entry)]).strip()
+            sentences = [f"It is of the pack `{entry.pack}`."] if entry.pack else []
+            self._hints[key] = " ".join([*sentences, self._stand_in_hint(entry)]).strip()
         return self._hints[key]
 
     def _stand_in_hint(self, entry: NodeEntry) -> str:
@@ -273,29 +273,29 @@ class _Flattener:
         catalog = self._catalog
         faults = catalog.faults(pack) if colon and isinstance(catalog, KnowsFaults) else ()
         if faults:
-            return f"Not all of it could be read: {'; '.join(faults[:_TOLD])}"
+            return f"Not all of it could be read: {'; '.join(faults[:_MOST_FAULTS])}"
         if not is_missing:
             return self._stand_ins.hint(node_type, self._workflow.subgraphs)
-        found = [] if entry.pack else [f"No pack `{pack}` is loaded."]
-        return " ".join([*found, self._in_place_of(self._stand_ins.of(node_type))]).strip()
+        sentences = [] if entry.pack else [f"No pack `{pack}` is loaded."]
+        return " ".join([*sentences, self._in_place_of(self._stand_ins.of(node_type))]).strip()
 
     @staticmethod
     def _in_place_of(names: Sequence[str]) -> str:
-        told = " or ".join(f"`{name}`" for name in names)
-        return f"What may stand for it: {told}." if names else ""
+        alternatives = " or ".join(f"`{name}`" for name in names)
+        return f"What may stand for it: {alternatives}." if names else ""
 
     def _read(
         self, node: FlatNode, prefix: str, inputs: Mapping[str, Any]
     ) -> dict[str, InputValue]:
-        found: dict[str, InputValue] = {}
+        input_values: dict[str, InputValue] = {}
         for port, written in inputs.items():
             if not is_link(written):
-                found[port] = InputValue(literal=read_literal(written))
+                input_values[port] = InputValue(literal=read_literal(written))
                 continue
             try:
                 link = read_link(written)
                 _refuse_inner(link)
-                found[port] = InputValue(Link(prefix + link.node, link.port))
+                input_values[port] = InputValue(Link(prefix + link.node, link.port))
             except ValueError as error:
                 _report(
                     node,
@@ -304,8 +304,8 @@ class _Flattener:
                     port=port,
                     expected='{"from": "node.port"}, or {"value": …} for a literal',
                 )
-                found[port] = InputValue(is_broken=True)
-        return found
+                input_values[port] = InputValue(is_broken=True)
+        return input_values
 
     def _block(self, block: FlatNode, definition: Subgraph) -> None:
         """Take in a block's nodes, with what its inputs were given."""
@@ -315,29 +315,29 @@ class _Flattener:
                 _report(block, "unknown-input", "has no such input", port=name, hint=hint)
         fed: dict[str, _Fed] = {}
         for name, port in definition.inputs.items():
-            place = InputPlace(block.name, block.type, name)
+            location = InputPlace(block.name, block.type, name)
             default = InputValue(literal=read_literal(port.default)) if port.has_default else None
-            given = block.inputs.get(name)
-            if given is not None:
-                crossing = Crossing(place, declared_type(port, self._catalog.types))
-                given = replace(
-                    given,
-                    place=given.place or place,
-                    crossed=(*given.crossed, crossing),
-                    otherwise=given.otherwise or (default if given.link else None),
+            input_value = block.inputs.get(name)
+            if input_value is not None:
+                crossing = Crossing(location, declared_type(port, self._catalog.types))
+                input_value = replace(
+                    input_value,
+                    place=input_value.place or location,
+                    crossed=(*input_value.crossed, crossing),
+                    otherwise=input_value.otherwise or (default if input_value.link else None),
                 )
             else:
-                given = None if name in block.unread else default
+                input_value = None if name in block.unread else default
             for target in port.to:
-                inner = self._feed(fed, target, given, block.missing.get(name, place))
-                if given is None and name in block.unread and inner is not None:
+                inner = self._feed(fed, target, input_value, block.missing.get(name, location))
+                if input_value is None and name in block.unread and inner is not None:
                     inner[0].unread.add(inner[1])
         self._blocks[block.name] = Block(block, definition)
         self._scope(f"{block.name}/", definition.nodes, fed, block.type)
 
     @staticmethod
     def _feed(
-        fed: dict[str, _Fed], target: str, given: InputValue | None, place: InputPlace
+        fed: dict[str, _Fed], target: str, input_value: InputValue | None, location: InputPlace
     ) -> tuple[_Fed, str] | None:
         """Note what an inner input is given, and where; None if the target is none."""
         try:
@@ -345,10 +345,10 @@ class _Flattener:
         except ValueError:
             return None  # told of at the definition
         into = fed.setdefault(node, _Fed())
-        if given is None:
-            into.missing[port] = place
+        if input_value is None:
+            into.missing[port] = location
         else:
-            into.inputs[port] = given
+            into.inputs[port] = input_value
         return into, port
 
 

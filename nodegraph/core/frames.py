@@ -14,39 +14,39 @@ def release_frames(error: BaseException) -> None:
 
     The lines of its traceback stay. Of a load that failed, the variables may be half a model.
     """
-    for one in _chain(error):
-        traceback.clear_frames(one.__traceback__)
+    for exception in _chain(error):
+        traceback.clear_frames(exception.__traceback__)
 
 
-def retold(error: Exception) -> Exception:
+def frameless_copy(error: Exception) -> Exception:
     """An error of the same kind and words, with the same causes, that holds no frames.
 
     For each thread that is told of it: one that they share would gather the frames of all.
     """
-    found: Exception | None = None
-    for one in reversed(list(_causes(error))):
-        told = _copied(one)
-        told.__cause__ = found
-        found = told
-    assert found is not None
-    return found
+    copied_error: Exception | None = None
+    for original in reversed(list(_causes(error))):
+        duplicate = _copied(original)
+        duplicate.__cause__ = copied_error
+        copied_error = duplicate
+    assert copied_error is not None
+    return copied_error
 
 
 def _copied(error: BaseException) -> Exception:
     try:
-        found = copy.copy(error)
+        duplicate = copy.copy(error)
     except Exception:  # noqa: BLE001 - the constructor of its class takes something else
-        found = error
-    if found is error or not isinstance(found, Exception):
+        duplicate = error
+    if duplicate is error or not isinstance(duplicate, Exception):
         return NodegraphError(str(error) or type(error).__name__)
-    found.args = error.args  # its constructor may have made others of these
-    return found
+    duplicate.args = error.args  # its constructor may have made others of these
+    return duplicate
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         yield error
         error = error.__cause__
 
@@ -54,10 +54,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error, what caused it, and what was being handled when it was raised."""
     pending: list[BaseException | None] = [error]
-    seen: set[int] = set()
+    visited: set[int] = set()
     while pending:
-        one = pending.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            pending += one.__cause__, one.__context__
-            yield one
+        exception = pending.pop()
+        if exception is not None and id(exception) not in visited:
+            visited.add(id(exception))
+            pending += exception.__cause__, exception.__context__
+            yield exception

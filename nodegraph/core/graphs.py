@@ -68,8 +68,8 @@ class _Known:
         wrong, _ = hook_findings(name, spec, known, catalog)
         if wrong:
             return False
-        found, problems = output_facts(name, spec, known, catalog)
-        return not problems and found == node.facts
+        new_facts, problems = output_facts(name, spec, known, catalog)
+        return not problems and new_facts == node.facts
 
 
 class Graphs:
@@ -97,12 +97,12 @@ class Graphs:
         """
         key = _key(digest, targets)
         with self._lock:
-            found = self._known.get(key)
-            if found is not None:
+            entry = self._known.get(key)
+            if entry is not None:
                 self._known.move_to_end(key)
-        if found is None or not found.is_still_so(catalog, environment):
+        if entry is None or not entry.is_still_so(catalog, environment):
             return None
-        return found.graph
+        return entry.graph
 
     def built(
         self,
@@ -122,18 +122,18 @@ class Graphs:
         if graph is not None:
             return graph
         with NoCollecting():
-            found = analyse(workflow, catalog, environment, targets=targets)
-            graph = graph_of(found)
-        if _is_lasting(workflow, found.nodes):
-            self._remember(_key(digest, targets), workflow, found, graph)
+            analysis = analyse(workflow, catalog, environment, targets=targets)
+            graph = graph_of(analysis)
+        if _is_lasting(workflow, analysis.nodes):
+            self._remember(_key(digest, targets), workflow, analysis, graph)
         return graph
 
     def _remember(
-        self, key: _Key, workflow: Workflow, found: Analysis, graph: CheckedGraph
+        self, key: _Key, workflow: Workflow, analysis: Analysis, graph: CheckedGraph
     ) -> None:
-        specs = {node.spec.type: node.spec for node in found.nodes.values()}
-        looking = [node for node in found.nodes.values() if _looks_outside(node.spec)]
-        known = _Known(workflow, graph, found.nodes, tuple(specs.values()), looking)
+        specs = {node.spec.type: node.spec for node in analysis.nodes.values()}
+        looking = [node for node in analysis.nodes.values() if _looks_outside(node.spec)]
+        known = _Known(workflow, graph, analysis.nodes, tuple(specs.values()), looking)
         with self._lock:
             before = self._known.pop(key, None)
             self._nodes += len(known.nodes) - (0 if before is None else len(before.nodes))

@@ -19,10 +19,10 @@ class Range:
     step: float | None = None
 
     def schema(self) -> dict[str, Any]:
-        given = {"minimum": self.minimum, "maximum": self.maximum}
+        bounds = {"minimum": self.minimum, "maximum": self.maximum}
         # JSON has no infinity: without a bound there is none.
         none = (None, float("inf"), float("-inf"))
-        return {key: value for key, value in given.items() if value not in none}
+        return {key: value for key, value in bounds.items() if value not in none}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,10 @@ class Choices:
         object.__setattr__(self, "entry_points", entry_points)
 
     def schema(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"synonyms": dict(self.synonyms)} if self.synonyms else {}
+        extras: dict[str, Any] = {"synonyms": dict(self.synonyms)} if self.synonyms else {}
         if self.entry_points:
-            told["entryPoints"] = self.entry_points
-        return {"enum": list(self.values), **told}
+            extras["entryPoints"] = self.entry_points
+        return {"enum": list(self.values), **extras}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ class HostMemory(NamedTuple):
 @lru_cache(maxsize=1)
 def total_memory() -> int | None:
     """Bytes that there are in all, as `host_memory` tells; a limit counts as it was at first."""
-    found = host_memory()
-    return None if found is None else found.total
+    memory = host_memory()
+    return None if memory is None else memory.total
 
 
 def host_memory(root: Path = Path("/")) -> HostMemory | None:
@@ -36,18 +36,20 @@ def host_memory(root: Path = Path("/")) -> HostMemory | None:
     Args:
         root: Folder below which the system's files lie.
     """
-    found = _machine_memory(root)
-    if found is None:
+    memory = _machine_memory(root)
+    if memory is None:
         return None
     for limit in _limits(root):
-        found = HostMemory(min(found.free, limit.free), min(found.total, limit.total))
-    return found
+        memory = HostMemory(min(memory.free, limit.free), min(memory.total, limit.total))
+    return memory
 
 
 def _machine_memory(root: Path) -> HostMemory | None:
     try:
         lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
-        sizes = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
+        sizes = {
+            name: int(amount.split()[0]) for name, _, amount in (x.partition(":") for x in lines)
+        }
         return HostMemory(sizes["MemAvailable"] * 1024, sizes["MemTotal"] * 1024)
     except (OSError, ValueError, KeyError, IndexError):
         return _machine_memory_elsewhere()
@@ -83,9 +85,9 @@ def _limits(root: Path) -> Iterator[HostMemory]:
     for mount, inside, names in _hierarchies(root):
         folder = mount / inside
         while True:
-            found = _group_memory(folder, names)
-            if found is not None:
-                yield found
+            limit = _group_memory(folder, names)
+            if limit is not None:
+                yield limit
             if folder == mount:
                 break
             folder = folder.parent

@@ -184,10 +184,10 @@ def _input(port: InputSpec) -> dict[str, Any]:
 
 
 def _object(properties: dict[str, Any], *, required: list[str] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "object", "properties": properties}
-    return {**found, "required": required} if required else found
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    return {**schema, "required": required} if required else schema
 
 
 def _map(values: dict[str, Any], description: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "object", "additionalProperties": values}
-    return {**found, "description": description} if description else found
+    schema: dict[str, Any] = {"type": "object", "additionalProperties": values}
+    return {**schema, "description": description} if description else schema

@@ -45,14 +45,14 @@ def read_json(text: str, *, name: str = "") -> Any:
     faults: list[_NotStrict] = []
     try:
         with NoCollecting():
-            found = json.loads(
+            value = json.loads(
                 text,
                 object_pairs_hook=partial(_object, faults),
                 parse_float=partial(_finite, faults),
                 parse_constant=partial(_constant, faults),
             )
         if faults:
-            raise _refusal(where, *next(_faults(found, ()), ((), faults[0])))
+            raise _refusal(where, *next(_faults(value, ()), ((), faults[0])))
     except json.JSONDecodeError as error:
         raise InvalidFile(
             f"{where}line {error.lineno}, column {error.colno}: this is no JSON: {error.msg}",
@@ -63,17 +63,17 @@ def read_json(text: str, *, name: str = "") -> Any:
         raise InvalidFile(f"{where}a number is too long to be read") from error
     except RecursionError as error:
         raise InvalidFile(f"{where}the JSON is nested too deeply") from error
-    return found
+    return value
 
 
 def _object(faults: list[_NotStrict], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         double, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         # The last one would win silently, and a node or an input be lost.
         faults.append(_NotStrict(f"the key `{double}` occurs twice in one object", is_number=False))
-        found[double] = faults[-1]
-    return found
+        mapping[double] = faults[-1]
+    return mapping
 
 
 def _finite(faults: list[_NotStrict], text: str) -> Any:
@@ -104,12 +104,12 @@ def _faults(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
 def _refusal(where: str, path: tuple[str, ...], fault: _NotStrict) -> InvalidFile:
     if not fault.is_number:
         return InvalidFile(f"{where}{fault.message}")
-    node, port, inside = _place(path)
+    node, port, inside = _node_and_input(path)
     message = f"{where}{inside}{fault.message}"
     return InvalidFile(message, node=node, port=port, hint="Write a finite number.")
 
 
-def _place(path: tuple[str, ...]) -> tuple[str | None, str | None, str]:
+def _node_and_input(path: tuple[str, ...]) -> tuple[str | None, str | None, str]:
     """Node and input that keys of a workflow lead to, if they do; else the keys as text."""
     for at, key in enumerate(path[:-3]):
         if key == "nodes" and path[at + 2] == "inputs":
@@ -139,11 +139,11 @@ def write_json(value: Any, *, expanded: Iterable[tuple[str, ...]] = ()) -> str:
     try:
         text = _layout(value, (), frozenset(expanded), 0) + "\n"
     except (TypeError, ValueError, RecursionError) as error:
-        node, port, inside = _place(next(_unwritable(value, ()), ()))
+        node, port, inside = _node_and_input(next(_unwritable(value, ()), ()))
         message = f"{inside}the workflow can't be written as JSON: {error}"
         raise InvalidValue(message, node=node, port=port) from error
     # Half a surrogate pair is no character and has no UTF-8; escaped, it survives.
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _unwritable(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -40,8 +40,8 @@ def base_key(
         profile: Numerics profile, for nodes that declare that they depend on it.
     """
     # By name: in which order a file gives a node's inputs, its function can't see.
-    given = digest_value({port: literals[port] for port in sorted(literals)}, digesters)
-    return _joined("base", (spec.type, str(spec.version), code, profile, given))
+    literals_digest = digest_value({port: literals[port] for port in sorted(literals)}, digesters)
+    return _joined("base", (spec.type, str(spec.version), code, profile, literals_digest))
 
 
 def call_key(base: Digest, inputs: Mapping[str, Digest], fingerprint: str = "") -> Key:

@@ -228,9 +228,9 @@ class Value:
     @classmethod
     def own(cls, value: Any, port_type: TypeExpr | None = None) -> Value:
         """One of a value that nobody else holds."""
-        found = cls(value)
-        found.port_type, found.is_own = port_type, True
-        return found
+        owned = cls(value)
+        owned.port_type, owned.is_own = port_type, True
+        return owned
 
     @property
     def value(self) -> Any:
@@ -344,8 +344,8 @@ def live(value: Any) -> Value:
 
 def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
     """The inputs of a node that are given live values."""
-    found = ((port, _live_in(written)) for port, written in _special(inputs))
-    return [(port, value) for port, value in found if value is not None]
+    candidates = ((port, _live_in(written)) for port, written in _special(inputs))
+    return [(port, value) for port, value in candidates if value is not None]
 
 
 def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
@@ -362,16 +362,16 @@ def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
 
 def as_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs of a node that a script gave otherwise than a file would, as `write_literal`."""
-    found: dict[str, Any] = {}
-    for port, given in _special(inputs):
-        value = _live_in(given)
+    written: dict[str, Any] = {}
+    for port, raw in _special(inputs):
+        value = _live_in(raw)
         if value is not None:
-            found[port] = value
+            written[port] = value
         else:
             # Of what holds itself, which is told where it is checked.
             with suppress(RecursionError):
-                found[port] = plain_value(given)
-    return found
+                written[port] = plain_value(raw)
+    return written
 
 
 def _special(inputs: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -443,7 +443,7 @@ def _words(value: Any, kind: str) -> str:
         return f"Image {value.width}×{value.height}"
     if isinstance(value, dict):
         return f"dictionary of {len(value)}"
-    if isinstance(value, _FORMS) or of in _SAID:
+    if isinstance(value, _FORMS) or of in _SUMMARIZED:
         text = summarize(value)
         return text if not kind or text.startswith(kind) else f"{kind} {text}"
     # What others hold may say where files lie on this machine; the digest tells them apart.
@@ -452,7 +452,7 @@ def _words(value: Any, kind: str) -> str:
 
 _PICTURES = {4: "Image", 3: "Mask"}
 """What tensors are taken for of which nothing is known, by their dimensions."""
-_SAID = frozenset({"bool", "bytes", "NoneType", "ndarray"})
+_SUMMARIZED = frozenset({"bool", "bytes", "NoneType", "ndarray"})
 """Classes whose values are told besides those of `_FORMS`."""
 _SIZED: Mapping[str, Callable[[Any], str]] = {
     "Latent": lambda value: f"{value.width}×{value.height}{_batch(value.batch_size)}",

@@ -132,7 +132,7 @@ def literal_schema(expr: TypeExpr) -> dict[str, Any] | None:
         item = literal_schema(expr.item)
         return None if item is None else {"type": "array", "items": item}
     if expr.kind == "union":
-        members = [found for member in expr.members if (found := literal_schema(member))]
+        members = [schema for member in expr.members if (schema := literal_schema(member))]
         return {"anyOf": members} if members else None
     if expr.name == "Any":
         return {}
@@ -190,8 +190,8 @@ def _faults(value: Any, schema: Schema) -> list[_Fault]:
     if "enum" in schema:
         return _choice_faults(value, schema["enum"], schema.get("synonyms", {}))
     if "anyOf" in schema:
-        found = _union_faults(value, schema["anyOf"])
-        return found or _number_faults(value, schema)
+        faults = _union_faults(value, schema["anyOf"])
+        return faults or _number_faults(value, schema)
     kind = schema.get("type")
     if kind is not None and not _IS[kind](value):
         return [_wrong_type(value, schema)]
@@ -218,15 +218,15 @@ def _bound_faults(value: Any, schema: Schema) -> list[_Fault]:
     if isinstance(value, (list, tuple)):
         items = schema.get("items", {})
         for index, item in enumerate(value if _is_bound(items) else ()):
-            if found := _bound_faults(item, items):
-                return [found[0]._replace(message=f"item {index}: {found[0].message}")]
+            if faults := _bound_faults(item, items):
+                return [faults[0]._replace(message=f"item {index}: {faults[0].message}")]
         return []
     if not isinstance(value, (str, int, float)) or isinstance(value, Enum):
         return []
     if "enum" in schema:
         return _choice_faults(value, schema["enum"], schema.get("synonyms", {}))
-    found = _union_faults(value, schema["anyOf"]) if "anyOf" in schema else []
-    beyond = [fault for fault in found if fault.code in ("out-of-range", "not-a-choice")]
+    faults = _union_faults(value, schema["anyOf"]) if "anyOf" in schema else []
+    beyond = [fault for fault in faults if fault.code in ("out-of-range", "not-a-choice")]
     if beyond or isinstance(value, str):
         return beyond
     return _range_faults(value, schema) if _is_number(value) else []
@@ -309,11 +309,11 @@ def _choice_faults(value: Any, choices: list[Any], synonyms: Mapping[str, str]) 
 
 def _synonym_hint(value: str, synonyms: Mapping[str, str]) -> str:
     """What to write for another name, or for the other name that the value begins with."""
-    given = _folded(value)
+    folded = _folded(value)
     for name in sorted(synonyms, key=len, reverse=True):
-        if given == _folded(name):
+        if folded == _folded(name):
             return f"Here it is `{synonyms[name]}`."
-        if given.startswith(f"{_folded(name)}_"):
+        if folded.startswith(f"{_folded(name)}_"):
             return f"`{name}` is `{synonyms[name]}` here."
     return ""
 
@@ -328,11 +328,11 @@ def _same(value: Any, choice: Any) -> bool:
 
 
 def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
-    found = [_faults(value, option) for option in options]
-    if any(not faults for faults in found):
+    faults_by_option = [_faults(value, option) for option in options]
+    if any(not faults for faults in faults_by_option):
         return []
     # The option of the value's own type says what is wrong; else all options are listed.
-    for faults in found:
+    for faults in faults_by_option:
         if all(fault.code != "wrong-literal" for fault in faults):
             return faults
     expected = " or ".join(describe(option) for option in options)
@@ -343,15 +343,15 @@ def _part_faults(value: Any) -> list[_Fault]:
     """Of a value that may be any: what no workflow can hold, however deep it lies."""
     if faults := _size_faults(value):
         return faults
-    left, seen = [value], set[int]()
+    left, visited = [value], set[int]()
     while left:
         part = left.pop()
         if isinstance(part, (dict, list, tuple)):
-            if id(part) in seen:
+            if id(part) in visited:
                 continue
-            seen.add(id(part))
-            if isinstance(part, dict) and (found := _key_faults(part)):
-                return found
+            visited.add(id(part))
+            if isinstance(part, dict) and (inner_faults := _key_faults(part)):
+                return inner_faults
             left.extend(part.values() if isinstance(part, dict) else part)
         elif not isinstance(part, _PLAIN):
             return [
@@ -363,8 +363,8 @@ def _part_faults(value: Any) -> list[_Fault]:
                     "Let a node give it, and link its output.",
                 )
             ]
-        elif found := _text_faults(part) or _length_faults(part) or _finite_faults(part):
-            return found
+        elif inner_faults := _text_faults(part) or _length_faults(part) or _finite_faults(part):
+            return inner_faults
     return []
 
 
@@ -400,16 +400,16 @@ def _key_faults(mapping: Mapping[Any, Any]) -> list[_Fault]:
             return [
                 _Fault("wrong-literal", "holds a key that is no text", repr(name), "text", hint)
             ]
-        if found := _text_faults(name):
-            return found
+        if faults := _text_faults(name):
+            return faults
     return []
 
 
 def _length_faults(value: Any) -> list[_Fault]:
     if not isinstance(value, int) or value.bit_length() <= _MOST_BITS:
         return []
-    given = f"a number of {value.bit_length():,} bits"
-    return [_Fault("out-of-range", "is too long", given, "at most 4,200 digits")]
+    length = f"a number of {value.bit_length():,} bits"
+    return [_Fault("out-of-range", "is too long", length, "at most 4,200 digits")]
 
 
 def _finite_faults(value: Any) -> list[_Fault]:
@@ -437,14 +437,14 @@ def _text_faults(value: Any) -> list[_Fault]:
 
 def _range_faults(value: float, schema: Schema) -> list[_Fault]:
     low, high = schema.get("minimum"), schema.get("maximum")
-    said = ""
+    message = ""
     if isinstance(value, float) and math.isnan(value) and (low, high) != (None, None):
-        said = "is no number"
+        message = "is no number"
     elif low is not None and value < low:
-        said = "is too small"
+        message = "is too small"
     elif high is not None and value > high:
-        said = "is too large"
-    return [_Fault("out-of-range", said, show(value), describe(schema))] if said else []
+        message = "is too large"
+    return [_Fault("out-of-range", message, show(value), describe(schema))] if message else []
 
 
 def _number_faults(value: Any, schema: Schema) -> list[_Fault]:

@@ -43,17 +43,17 @@ def marks_of(value: Any) -> Marks | None:
     """Marks of a value; None if it holds nothing that copies of it share with it."""
     if type(value) in LEAVES:
         return None
-    found = Marks([], [])
+    marks = Marks([], [])
     try:
-        _mark(value, found)
+        _mark(value, marks)
     except RecursionError:  # an object that holds itself
-        found.is_whole = False
-    return found if found.samples or not found.is_whole else None
+        marks.is_whole = False
+    return marks if marks.samples or not marks.is_whole else None
 
 
-def _mark(value: Any, found: Marks) -> None:
+def _mark(value: Any, marks: Marks) -> None:
     if is_tensor(value):
-        _mark_tensor(value, found)
+        _mark_tensor(value, marks)
         return
     inner: Any = ()
     if isinstance(value, Mapping):
@@ -63,10 +63,10 @@ def _mark(value: Any, found: Marks) -> None:
     elif is_dataclass(value) and not isinstance(value, type):
         inner = [getattr(value, item.name, None) for item in fields(value)]
     elif not isinstance(value, (*_PLAIN_OBJECTS, type(None))) and not _is_ones_own(value):
-        found.is_whole = False
+        marks.is_whole = False
     if not LEAVES.issuperset(map(type, inner)):
         for item in inner:
-            _mark(item, found)
+            _mark(item, marks)
 
 
 def _is_ones_own(value: Any) -> bool:
@@ -79,14 +79,14 @@ def _is_ones_own(value: Any) -> bool:
     )
 
 
-def _mark_tensor(tensor: Any, found: Marks) -> None:
+def _mark_tensor(tensor: Any, marks: Marks) -> None:
     try:
-        found.versions.append(tensor._version)
+        marks.versions.append(tensor._version)
     except RuntimeError:  # one made in inference mode, whose changes aren't counted
-        found.versions.append(-1)
-    found.samples.append(_sample(tensor))
-    if found.samples[-1] is None or tensor.nbytes > SMALL:
-        found.is_whole = False
+        marks.versions.append(-1)
+    marks.samples.append(_sample(tensor))
+    if marks.samples[-1] is None or tensor.nbytes > SMALL:
+        marks.is_whole = False
 
 
 def _sample(tensor: Any) -> int | None:

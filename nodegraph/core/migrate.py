@@ -29,31 +29,31 @@ def migrate_format(
     Raises:
         InvalidFile: It has no format, an unknown one, or one of a newer nodegraph.
     """
-    while (found := document.get("format")) != FORMAT:
-        step = migrations.get(found) if isinstance(found, str) else None
+    while (file_format := document.get("format")) != FORMAT:
+        step = migrations.get(file_format) if isinstance(file_format, str) else None
         if step is None:
-            raise _refused(document, found)
+            raise _refused(document, file_format)
         document = step(document)
     return document
 
 
-def _refused(document: dict[str, Any], found: Any) -> InvalidFile:
-    if found is None:
+def _refused(document: dict[str, Any], file_format: Any) -> InvalidFile:
+    if file_format is None:
         ours = isinstance(document.get("nodes"), dict)
         return InvalidFile(
             "this is no nodegraph workflow: the key `format` is missing",
             expected=f'"format": "{FORMAT}"',
             hint="Add that line." if ours else "If another tool wrote the file, import it instead.",
         )
-    number = _NUMBERED.fullmatch(found) if isinstance(found, str) else None
+    number = _NUMBERED.fullmatch(file_format) if isinstance(file_format, str) else None
     if number and int(number[1]) > int(FORMAT.rpartition("/")[2]):
         return InvalidFile(
-            f"the workflow was written by a newer nodegraph, in the format {found}",
+            f"the workflow was written by a newer nodegraph, in the format {file_format}",
             expected=f"{FORMAT} or older",
             hint="Update nodegraph, or save the workflow in the older format.",
         )
     return InvalidFile(
-        "the workflow's format is unknown", given=in_words(found), expected=f'"{FORMAT}"'
+        "the workflow's format is unknown", given=in_words(file_format), expected=f'"{FORMAT}"'
     )
 
 
@@ -64,9 +64,9 @@ def migrate_inputs(
 
     A version without a migration takes the inputs of the one before it.
     """
-    found = dict(inputs)
+    migrated = dict(inputs)
     for version in range(start, end):
         step = migrations.get(version)
         if step is not None:
-            found = dict(step(found))
-    return found
+            migrated = dict(step(migrated))
+    return migrated

@@ -192,13 +192,13 @@ def definition_of(function: Callable[..., Any]) -> NodeDefinition:
     Raises:
         PackError: It isn't decorated.
     """
-    found = getattr(function, NODE_ATTRIBUTE, None)
-    if not isinstance(found, NodeDefinition):
+    definition = getattr(function, NODE_ATTRIBUTE, None)
+    if not isinstance(definition, NodeDefinition):
         raise PackError(
             f"{getattr(function, '__name__', function)!r} is no node type",
             hint="Decorate the function with @node.",
         )
-    return found
+    return definition
 
 
 def _define(
@@ -227,12 +227,12 @@ def _define(
     _check_facts(name, inputs, outputs, options.get("facts") or {})
     _check_help(function, name, about)
     hooks = _hooks(options)
-    given = {key: options[key] for key in _SPEC_OPTIONS if key in options}
-    if given.get("output") == "files":
-        given |= {"output": True, "output_files": True}
+    spec_options = {key: options[key] for key in _SPEC_OPTIONS if key in options}
+    if spec_options.get("output") == "files":
+        spec_options |= {"output": True, "output_files": True}
     label = options.get("label") or _label(name)
-    given = checked(f"node {name}", NodeSpec, {**given, "label": label})
-    facts = {port: dict(found) for port, found in (options.get("facts") or {}).items()}
+    spec_options = checked(f"node {name}", NodeSpec, {**spec_options, "label": label})
+    facts = {port: dict(port_facts) for port, port_facts in (options.get("facts") or {}).items()}
     spec = NodeSpec(
         type=name,
         summary=summary,
@@ -247,7 +247,7 @@ def _define(
         },
         module=function.__module__,
         qualname=function.__qualname__,
-        **given,
+        **spec_options,
     )
     return NodeDefinition(
         spec,
@@ -324,12 +324,12 @@ def _check_facts(
 def _check_help(function: Callable[..., Any], name: str, about: Mapping[str, str]) -> None:
     """Warn of help for what is no parameter: nobody would see it."""
     parameters = inspect.signature(function).parameters
-    for given in about:
-        if given not in parameters:
-            hint = did_you_mean(given, parameters)
+    for documented in about:
+        if documented not in parameters:
+            hint = did_you_mean(documented, parameters)
             warnings.warn_explicit(
-                f"node {name}: `Args:` of its docstring have `{given}`, which is no parameter. "
-                f"{hint}".rstrip(),
+                f"node {name}: `Args:` of its docstring have `{documented}`, which is no "
+                f"parameter. {hint}".rstrip(),
                 UserWarning,
                 function.__code__.co_filename,
                 function.__code__.co_firstlineno,
@@ -377,9 +377,9 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
 def _faulty(function: Callable[..., Any], scope: dict[str, Any]) -> str:
     """Which of a function's parameters has the annotation that can't be evaluated, for messages."""
     for parameter, annotation in function.__annotations__.items():
-        one = SimpleNamespace(__annotations__={parameter: annotation})
+        probe = SimpleNamespace(__annotations__={parameter: annotation})
         try:
-            get_type_hints(one, function.__globals__, scope)
+            get_type_hints(probe, function.__globals__, scope)
         except Exception:  # noqa: BLE001 - whatever it raised, it is this one
             is_output = parameter == "return"
             return ", the return type" if is_output else f", parameter `{parameter}`"
@@ -438,17 +438,17 @@ def _input(
 ) -> InputSpec:
     has_default = parameter.default is not parameter.empty
     default = parameter.default if has_default else None
-    place = f"node {node_name}, input `{parameter.name}`"
+    owner = f"node {node_name}, input `{parameter.name}`"
     return InputSpec(
         name=parameter.name,
         type=str(annotation.expr),
         required=not has_default and not annotation.nullable,
         nullable=annotation.nullable,
         lazy=annotation.lazy,
-        default=as_json(place, "its default", default),
-        json_schema=as_json(place, "what it takes", annotation.json_schema),
+        default=as_json(owner, "its default", default),
+        json_schema=as_json(owner, "what it takes", annotation.json_schema),
         help=about,
-        **checked(place, InputSpec, widget(annotation.hints)),
+        **checked(owner, InputSpec, widget(annotation.hints)),
     )
 
 
@@ -518,12 +518,12 @@ def _outputs_of_tuple(node_name: str, annotation: Any) -> dict[str, Any] | None:
     items = get_args(annotation)
     if Ellipsis in items or not items:
         return None
-    found: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
     for item in items:
         name = _output_name(str(_read(node_name, "return", item).expr))
-        known = [other for other in found if re.fullmatch(rf"{name}(_\d+)?", other)]
-        found[f"{name}_{len(known) + 1}" if known else name] = item
-    return found
+        known = [other for other in outputs if re.fullmatch(rf"{name}(_\d+)?", other)]
+        outputs[f"{name}_{len(known) + 1}" if known else name] = item
+    return outputs
 
 
 def _is_tuple_of_one(annotation: Any) -> bool:
@@ -565,10 +565,10 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, str, dict[str, str]]:
             kept.append(line)
         if is_title:
             continue
-        found = _ARGUMENT.match(line) if inside else None
-        if found and len(line) - len(line.lstrip()) == 4:
-            current = [part.strip() for part in found[1].split(",")]
-            about.update(dict.fromkeys(current, found[2].strip()))
+        match = _ARGUMENT.match(line) if inside else None
+        if match and len(line) - len(line.lstrip()) == 4:
+            current = [part.strip() for part in match[1].split(",")]
+            about.update(dict.fromkeys(current, match[2].strip()))
         elif inside and line.strip():
             for key in current:
                 about[key] = f"{about[key]} {line.strip()}".strip()

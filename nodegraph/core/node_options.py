@@ -13,11 +13,11 @@ from nodegraph.core.spec import LaneName
 from nodegraph.errors import PackError
 
 
-def as_json(place: str, what: str, value: Any) -> Any:
+def as_json(owner: str, what: str, value: Any) -> Any:
     """A default, or a schema, as JSON has it.
 
     Args:
-        place, what: Whose it is, for the message.
+        owner, what: Whose it is, for the message.
     Raises:
         PackError: JSON has nothing for it.
     """
@@ -35,13 +35,13 @@ def as_json(place: str, what: str, value: Any) -> Any:
         return to_jsonable_python(value)
     except ValueError:
         raise PackError(
-            f"{place}: {what} is nothing that a workflow can write",
+            f"{owner}: {what} is nothing that a workflow can write",
             given=f"of type {type(value).__name__}",
             hint="Change the default or the annotation.",
         ) from None
 
 
-def checked(place: str, kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(owner: str, kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a spec, which a pack gives: what is wrong would else show far from there.
 
     Args:
@@ -49,14 +49,14 @@ def checked(place: str, kind: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PackError: A field is of another type.
     """
-    found = {}
-    for name, value in given.items():
+    checked_fields = {}
+    for name, value in options.items():
         says, read = _FIELDS.get(kind.__dataclass_fields__[name].type, ("", lambda value: value))
         try:
-            found[name] = read(value)
+            checked_fields[name] = read(value)
         except (TypeError, ValueError):
-            raise PackError(f"{place}: `{name}` must be {says}", given=in_words(value)) from None
-    return found
+            raise PackError(f"{owner}: `{name}` must be {says}", given=in_words(value)) from None
+    return checked_fields
 
 
 def _one_of(*kinds: type) -> Callable[[Any], Any]:

@@ -55,11 +55,13 @@ def with_texts(
     Raises:
         InvalidWorkflow: Names that lead nowhere, texts that don't fit; all of them.
     """
-    given = parameters or {}
-    problems = [found for name in given if (found := workflow.parameter_problem(name))]
+    parameter_texts = parameters or {}
+    problems = [
+        problem for name in parameter_texts if (problem := workflow.parameter_problem(name))
+    ]
     texts = {
         workflow.parameters[name].input: text
-        for name, text in given.items()
+        for name, text in parameter_texts.items()
         if name in workflow.parameters
     }
     texts.update(inputs or {})

@@ -41,8 +41,8 @@ def leave_out(function: Callable[..., Any], fault: PackError) -> None:
 
 def faults_in(module: ModuleType) -> Sequence[PackError]:
     """What is wrong with the functions that were left out of a module; see `lenient`."""
-    found: Sequence[PackError] = vars(module).get(_FAULTS, ())
-    return found
+    faults: Sequence[PackError] = vars(module).get(_FAULTS, ())
+    return faults
 
 
 def pack_problems(error: Exception, hook: str, node: str, spec: NodeSpec) -> list[Problem]:
@@ -52,7 +52,7 @@ def pack_problems(error: Exception, hook: str, node: str, spec: NodeSpec) -> lis
         hook: Which function: ``infer``, ``validate``, ``migration``.
     """
     if isinstance(error, NodegraphError):
-        return [replace(found, node=node, node_type=spec.type) for found in error.problems]
+        return [replace(problem, node=node, node_type=spec.type) for problem in error.problems]
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     pack = f"the pack `{spec.pack}`" if spec.pack else f"`{spec.module}`"
     return [

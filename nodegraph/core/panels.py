@@ -27,11 +27,9 @@ class Panel:
 
     def __post_init__(self) -> None:
         script_name(self.name)
-        for what, given in (("label", self.label), ("help", self.help)):
-            if not isinstance(given, str):
-                raise PackError(
-                    f"panel `{self.name}`: `{what}` must be text", given=in_words(given)
-                )
+        for what, text in (("label", self.label), ("help", self.help)):
+            if not isinstance(text, str):
+                raise PackError(f"panel `{self.name}`: `{what}` must be text", given=in_words(text))
 
 
 def script_name(name: object) -> str:

@@ -21,9 +21,9 @@ from nodegraph.errors import InvalidWorkflow, Problem
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Place = tuple[str, ...]
+KeyPath = tuple[str, ...]
 """Of a value in the file: ``("nodes", "sample", "inputs")``."""
-Reader = Callable[[Any, Place, list[Problem]], Any]
+Reader = Callable[[Any, KeyPath, list[Problem]], Any]
 """Gives what a value says; what is wrong with it goes into the list."""
 
 
@@ -45,44 +45,44 @@ class WorkflowPart:
             InvalidWorkflow: It has another form; lists all that is wrong.
         """
         problems: list[Problem] = []
-        found: Self | None = read_part(cls, document, (), problems)
-        if found is None:
+        part: Self | None = read_part(cls, document, (), problems)
+        if part is None:
             raise InvalidWorkflow(problems)
-        return found
+        return part
 
     def to_dict(self) -> dict[str, Any]:
         """What the file says: known keys in a fixed order, then unknown ones by name.
 
         It is the caller's own.
         """
-        found = {
-            name: told["write"](value)
-            for name, told in _keys(type(self)).items()
-            if (value := getattr(self, name)) or told["always"]
+        document = {
+            name: metadata["write"](value)
+            for name, metadata in _keys(type(self)).items()
+            if (value := getattr(self, name)) or metadata["always"]
         }
-        return found | {name: own(self.extra[name]) for name in sorted(self.extra)}
+        return document | {name: own(self.extra[name]) for name in sorted(self.extra)}
 
 
 def read_part(
-    kind: type[WorkflowPart], document: Any, place: Place, problems: list[Problem]
+    kind: type[WorkflowPart], document: Any, path: KeyPath, problems: list[Problem]
 ) -> Any:
     """A part, as a `Reader` reads; None if anything is wrong so far."""
     if not isinstance(document, dict):
-        problems.append(malformed(place, "must be an object", document))
+        problems.append(malformed(path, "must be an object", document))
         return None
     keys = _keys(kind)
-    given: dict[str, Any] = {}
-    for name, told in keys.items():
+    arguments: dict[str, Any] = {}
+    for name, metadata in keys.items():
         if name in document:
-            given[name] = told["read"](document[name], (*place, name), problems)
-        elif told["is_required"]:
-            problems.append(malformed((*place, name), "is missing"))
+            arguments[name] = metadata["read"](document[name], (*path, name), problems)
+        elif metadata["is_required"]:
+            problems.append(malformed((*path, name), "is missing"))
     extra = {name: value for name, value in document.items() if name not in keys}
-    problems += [malformed(place, _no_name(name), name) for name in extra if not is_name(name)]
-    return None if problems else kind(**given, extra=extra)
+    problems += [malformed(path, _no_name(name), name) for name in extra if not is_name(name)]
+    return None if problems else kind(**arguments, extra=extra)
 
 
-def _told(kind: Any) -> dict[str, dict[str, Any]]:
+def _field_metadata(kind: Any) -> dict[str, dict[str, Any]]:
     return {
         item.name: {
             **item.metadata,
@@ -93,7 +93,7 @@ def _told(kind: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-_keys: Callable[[Any], dict[str, dict[str, Any]]] = lru_cache(_told)
+_keys: Callable[[Any], dict[str, dict[str, Any]]] = lru_cache(_field_metadata)
 """What the fields of a part say of the keys that they are."""
 
 
@@ -157,31 +157,31 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def text(value: Any, place: Place, problems: list[Problem]) -> Any:
+def text(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     """Reads a text."""
     if not isinstance(value, str):
-        problems.append(malformed(place, "must be text", value))
+        problems.append(malformed(path, "must be text", value))
         return value
     # A member of an enumeration that is text, too, shows as its name.
     return value if type(value) is str else str.__str__(value)
 
 
-def truth(value: Any, place: Place, problems: list[Problem]) -> Any:
+def truth(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     """Reads true or false."""
     if not isinstance(value, bool):
-        problems.append(malformed(place, "must be true or false", value))
+        problems.append(malformed(path, "must be true or false", value))
     return value
 
 
-def texts(value: Any, place: Place, problems: list[Problem]) -> Any:
+def texts(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     """Reads a list of texts."""
     if not isinstance(value, list):
-        problems.append(malformed(place, "must be a list", value))
+        problems.append(malformed(path, "must be a list", value))
         return value
-    return [text(item, (*place, str(at)), problems) for at, item in enumerate(value)]
+    return [text(item, (*path, str(at)), problems) for at, item in enumerate(value)]
 
 
-def anything(value: Any, place: Place, problems: list[Problem]) -> Any:
+def anything(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     """Reads any value."""
     return value
 
@@ -194,19 +194,19 @@ def named(read: Reader, may_be_name: Callable[[Any], bool] = _is_text) -> Reader
         may_be_name: Of what stands as a key.
     """
 
-    def found(value: Any, place: Place, problems: list[Problem]) -> Any:
+    def read_named(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
         if not isinstance(value, dict):
-            problems.append(malformed(place, "must be an object", value))
+            problems.append(malformed(path, "must be an object", value))
             return value
-        given = {}
+        values = {}
         for name, item in value.items():
             if not may_be_name(name):
                 problems.append(bad_name(name))
             at = name if isinstance(name, str) else in_words(name)
-            given[name] = read(item, (*place, at), problems)
-        return given
+            values[name] = read(item, (*path, at), problems)
+        return values
 
-    return found
+    return read_named
 
 
 def parts_by_name(
@@ -223,14 +223,14 @@ def parts_by_name(
         always: See `key`.
     """
 
-    def read(value: Any, place: Place, problems: list[Problem]) -> Any:
+    def read(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
         if short is not None and isinstance(value, str):
             value = {short: value}
-        return read_part(kind, value, place, problems)
+        return read_part(kind, value, path, problems)
 
     def written(part: WorkflowPart) -> Any:
-        found = part.to_dict()
-        return found[short] if short is not None and found.keys() == {short} else found
+        document = part.to_dict()
+        return document[short] if short is not None and document.keys() == {short} else document
 
     def write(parts: Mapping[str, WorkflowPart]) -> dict[str, Any]:
         return {name: written(part) for name, part in parts.items()}
@@ -238,17 +238,17 @@ def parts_by_name(
     return key(named(read, may_be_name), write, always=always)
 
 
-def malformed(place: Place, says: str, *given: Any) -> Problem:
+def malformed(path: KeyPath, says: str, *given: Any) -> Problem:
     """What is wrong with what stands in a place of the file.
 
     Args:
         given: What stands there; nothing where nothing does.
     """
-    node = place[1] if len(place) > 1 and place[0] == "nodes" else None
-    rest = ".".join(place[2:] if node else place)
+    node = path[1] if len(path) > 1 and path[0] == "nodes" else None
+    key = ".".join(path[2:] if node else path)
     return Problem(
         "malformed",
-        f"`{rest}` {says}" if rest else f"it {says}",
+        f"`{key}` {says}" if key else f"it {says}",
         node=node,
         given=in_words(*given) if given else None,
     )
@@ -286,20 +286,20 @@ def is_node_name(name: Any) -> bool:
     return bool(name) and is_name(name) and "." not in name and "/" not in name
 
 
-def _version(value: Any, place: Place, problems: list[Problem]) -> Any:
+def _version(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        problems.append(malformed(place, "must be a whole number", value))
+        problems.append(malformed(path, "must be a whole number", value))
     elif value is not None and value < 1:
-        problems.append(malformed(place, "must be at least 1", value))
+        problems.append(malformed(path, "must be at least 1", value))
     return value
 
 
-def _mode(value: Any, place: Place, problems: list[Problem]) -> Any:
+def _mode(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     if value is not None and not (isinstance(value, str) and value in MODES):
-        node = place[1] if place[0] == "nodes" else None
-        found = bad_mode(value, node)
-        inside = f"`{'.'.join(place)}` " if node is None else ""
-        problems.append(replace(found, message=inside + found.message))
+        node = path[1] if path[0] == "nodes" else None
+        problem = bad_mode(value, node)
+        inside = f"`{'.'.join(path)}` " if node is None else ""
+        problems.append(replace(problem, message=inside + problem.message))
     return value
 
 
@@ -339,8 +339,8 @@ class NodeEntry(WorkflowPart):
 
     def __post_init__(self) -> None:
         self.inputs = own(self.inputs)
-        if found := as_written(self.inputs):
-            self.inputs |= found
+        if written := as_written(self.inputs):
+            self.inputs |= written
 
 
 @dataclass(kw_only=True)

@@ -110,8 +110,8 @@ class Patience:
     def stuck(self) -> str | None:
         """What has taken too long so far, in words; None if nothing does."""
         with self._lock:
-            told = [work for work in self._works.values() if work.is_told]
-        return told[-1].told(monotonic() - told[-1].began) if told else None
+            overdue = [work for work in self._works.values() if work.is_told]
+        return overdue[-1].told(monotonic() - overdue[-1].began) if overdue else None
 
     def _watch(self) -> None:
         while True:
@@ -148,6 +148,6 @@ PATIENCE = Patience()
 """Of this process."""
 
 
-def asking(node: str, node_type: str, hook: str) -> AbstractContextManager[None]:
+def calling_hook(node: str, node_type: str, hook: str) -> AbstractContextManager[None]:
     """Inside, a function of a pack is asked about a node, other than the node's own."""
     return PATIENCE.doing(f"node `{node}` ({node_type}): its {hook} function")

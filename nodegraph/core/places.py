@@ -53,10 +53,10 @@ class Places:
     def told(self, text: str) -> str:
         """A text without the paths, and without what the database says."""
         if self._database is not None:
-            text = self._database.sub(lambda found: found[1] or "", text)
+            text = self._database.sub(lambda match: match[1] or "", text)
         if self._upload is not None:
-            text = self._upload.sub(lambda found: reference(found[1]), text)
-        return self._folder.sub(lambda found: self._names[found[1]], text)
+            text = self._upload.sub(lambda match: reference(match[1]), text)
+        return self._folder.sub(lambda match: self._names[match[1]], text)
 
     def plain(self, value: Any) -> Any:
         """The same of all texts in a value of JSON."""

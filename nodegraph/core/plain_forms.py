@@ -13,20 +13,20 @@ from typing import Any
 def moment_form(value: Any) -> list[Any] | None:
     """A value of `datetime` or a `ZoneInfo` as a list; None of anything else."""
     # Whoever has one has imported them; a check of a workflow has no use for them.
-    found = sys.modules.get("datetime")
-    if found is None:
+    datetime_module = sys.modules.get("datetime")
+    if datetime_module is None:
         return None
     kind = type(value)
-    if kind is found.datetime:
+    if kind is datetime_module.datetime:
         day = [value.year, value.month, value.day]
         return _with_zone(["datetime", *day, *_clock(value)], value.tzinfo)
-    if kind is found.date:
+    if kind is datetime_module.date:
         return ["date", value.year, value.month, value.day]
-    if kind is found.time:
+    if kind is datetime_module.time:
         return _with_zone(["time", *_clock(value)], value.tzinfo)
-    if kind is found.timedelta:
+    if kind is datetime_module.timedelta:
         return ["span", value.days, value.seconds, value.microseconds]
-    if kind is found.timezone:
+    if kind is datetime_module.timezone:
         offset, *name = value.__getinitargs__()
         return ["offset", offset.days, offset.seconds, offset.microseconds, *name]
     if kind is getattr(sys.modules.get("zoneinfo"), "ZoneInfo", None) and value.key:
@@ -41,8 +41,8 @@ def _clock(value: Any) -> list[int]:
 def _with_zone(form: list[Any], zone: Any) -> list[Any] | None:
     if zone is None:
         return [*form, None]
-    told = moment_form(zone)
-    return None if told is None else [*form, told]
+    zone_form = moment_form(zone)
+    return None if zone_form is None else [*form, zone_form]
 
 
 def moment_of(form: list[Any]) -> Any:

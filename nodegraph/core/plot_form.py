@@ -55,7 +55,7 @@ def _series_form(series: Series, most: int, digits: int | None) -> dict[str, Any
     for name in ("x", "y", "low", "high"):
         values: Sequence[float | str] | None = getattr(series, name)
         if values is not None:
-            form[name] = [_plain(values[place], digits) for place in at]
+            form[name] = [_plain(values[index], digits) for index in at]
     if len(at) < len(series.y):
         form["points"] = len(series.y)
     return form

@@ -108,7 +108,7 @@ def _put(record: object, name: str, value: object) -> None:
 
 def _places(x: Iterable[float | str]) -> tuple[float, ...] | tuple[str, ...]:
     places = tuple(x)
-    if any(isinstance(place, str) for place in places):
+    if any(isinstance(position, str) for position in places):
         return tuple(map(str, places))
     return tuple(map(_number, places))
 
@@ -126,5 +126,5 @@ def _check(series: Series) -> None:
                 given=str(len(values)),
                 expected=str(count),
             )
-    if any(not isinstance(place, str) and not isfinite(place) for place in series.x):
+    if any(not isinstance(position, str) and not isfinite(position) for position in series.x):
         raise InvalidValue("a series stands at places that are finite", port="x")

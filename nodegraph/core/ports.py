@@ -150,8 +150,8 @@ class Blocked:
 
     def __new__(cls) -> Blocked:
         """The only one, also where it is copied or unpickled."""
-        found: Blocked = globals().get("BLOCKED") or object.__new__(cls)
-        return found
+        instance: Blocked = globals().get("BLOCKED") or object.__new__(cls)
+        return instance
 
     def __reduce__(self) -> str:
         return "BLOCKED"

@@ -28,12 +28,12 @@ def parse_size(text: str, option: str) -> int:
     Raises:
         InvalidValue: It is none.
     """
-    found = _parsed(text, _BYTES)
-    if found is None:
+    size = _parsed(text, _BYTES)
+    if size is None:
         raise InvalidValue(
             f"{option} is no size", given=text, expected="a size such as 500MB, 2GB or 1.5GiB"
         )
-    return int(found)
+    return int(size)
 
 
 def parse_age(text: str, option: str) -> float:
@@ -44,12 +44,12 @@ def parse_age(text: str, option: str) -> float:
     Raises:
         InvalidValue: It is none.
     """
-    found = _parsed(text, _SECONDS)
-    if found is None:
+    seconds = _parsed(text, _SECONDS)
+    if seconds is None:
         raise InvalidValue(
             f"{option} is no age", given=text, expected="an age such as 90m, 12h, 30d or 2w"
         )
-    return found
+    return seconds
 
 
 def split_names(value: Any) -> Any:
@@ -66,5 +66,5 @@ def _parsed(text: str, units: dict[str, int]) -> float | None:
     if written is None:
         return None
     unit = units.get(written[2].casefold())
-    found = math.inf if unit is None else float(written[1]) * unit
-    return found if math.isfinite(found) else None
+    amount = math.inf if unit is None else float(written[1]) * unit
+    return amount if math.isfinite(amount) else None

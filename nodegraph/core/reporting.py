@@ -19,6 +19,6 @@ def report(step: int, total: int) -> None:
     Raises:
         Cancelled: Its run was cancelled.
     """
-    told = REPORT.get()
-    if told is not None:
-        told(step, total)
+    callback = REPORT.get()
+    if callback is not None:
+        callback(step, total)

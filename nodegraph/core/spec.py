@@ -186,46 +186,48 @@ class NodeSpec:
         return {port.name: port for port in self.outputs}
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> NodeSpec:
-        """A spec of what `said` tells of it.
+    def from_dict(cls, document: Mapping[str, Any]) -> NodeSpec:
+        """A spec of what `to_document` tells of it.
 
         Raises:
             TypeError, ValueError: It isn't that of one.
         """
         parts = {
-            "inputs": tuple(map(_input, found.get("inputs", ()))),
-            "outputs": tuple(OutputSpec(**port) for port in found.get("outputs", ())),
-            "hooks": {name: HookRef(**hook) for name, hook in found.get("hooks", {}).items()},
+            "inputs": tuple(map(_input, document.get("inputs", ()))),
+            "outputs": tuple(OutputSpec(**port) for port in document.get("outputs", ())),
+            "hooks": {name: HookRef(**hook) for name, hook in document.get("hooks", {}).items()},
         }
-        return record(cls, {**found, **parts}, "continues", "tags")
+        return record(cls, {**document, **parts}, "continues", "tags")
 
 
-def _input(found: Mapping[str, Any]) -> InputSpec:
-    body = found.get("body")
+def _input(document: Mapping[str, Any]) -> InputSpec:
+    body = document.get("body")
     if body is None:
-        return InputSpec(**found)
+        return InputSpec(**document)
     outputs = {name: tuple(own) for name, own in body.get("outputs", {}).items()}
-    return InputSpec(**{**found, "body": BodySpec(**{**body, "outputs": outputs})})
+    return InputSpec(**{**document, "body": BodySpec(**{**body, "outputs": outputs})})
 
 
-def record(kind: type[R], found: Mapping[str, Any], *several: str) -> R:
-    """A dataclass of what `said` tells of it.
+def record(kind: type[R], document: Mapping[str, Any], *several: str) -> R:
+    """A dataclass of what `to_document` tells of it.
 
     Args:
         several: Fields that are tuples, which JSON has as lists.
     """
-    return kind(**{**found, **{name: tuple(found[name]) for name in several if name in found}})
+    return kind(
+        **{**document, **{name: tuple(document[name]) for name in several if name in document}}
+    )
 
 
-def said(told: Any) -> dict[str, Any]:
+def to_document(instance: Any) -> dict[str, Any]:
     """What a dataclass says beyond its defaults, as JSON has it."""
-    found = {}
-    kind: type = type(told)
+    document = {}
+    kind: type = type(instance)
     for name, default, make in _defaults(kind):
-        value = getattr(told, name)
+        value = getattr(instance, name)
         if value != (default if make is None else make()):
-            found[name] = _plain(value)
-    return found
+            document[name] = _plain(value)
+    return document
 
 
 @cache
@@ -249,4 +251,4 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return said(value) if is_dataclass(value) else value
+    return to_document(value) if is_dataclass(value) else value

@@ -323,8 +323,8 @@ def filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
 
     It stays as it is where that would be too many lists, as loops within loops give them.
     """
-    found = _filled_in(expr, inner)
-    return expr if str(found).count("list[") > MOST_LISTS else found
+    filled = _filled_in(expr, inner)
+    return expr if str(filled).count("list[") > MOST_LISTS else filled
 
 
 def _filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
@@ -354,7 +354,7 @@ def _input(
     specs: dict[str, NodeSpec | None],
     types: TypeTable,
 ) -> InputSpec:
-    fed = [found for target in port.to if (found := _fed(target, block, specs))]
+    fed = [fed_input for target in port.to if (fed_input := _fed(target, block, specs))]
     inner, _ = fed[0] if fed else (InputSpec(name=name, type="Any"), True)
     expr = declared_type(port, types)
     is_given = port.has_default or all(not needed for _, needed in fed)

@@ -78,17 +78,17 @@ def _shortened(text: str, longest: int) -> str:
 
 def size_in_bytes(value: Any) -> int:
     """About how much memory a value takes; tensors and arrays exactly."""
-    total, seen, left = 0, set[int](), [value]
+    total, visited, left = 0, set[int](), [value]
     while left:  # one may hold others a thousand deep, such as a chain
-        total += _own_size(left.pop(), seen, left)
+        total += _own_size(left.pop(), visited, left)
     return total
 
 
-def _own_size(value: Any, seen: set[int], left: list[Any]) -> int:
+def _own_size(value: Any, visited: set[int], left: list[Any]) -> int:
     """Of a value without those that it holds, which are added to `left`."""
     if type(value) in LEAVES:
         return _SMALL + (len(value) if isinstance(value, (str, bytes)) else sys.getsizeof(value))
-    if id(value) in seen:
+    if id(value) in visited:
         return 0
     if is_tensor(value):
         return int(value.numel() * value.element_size())
@@ -102,7 +102,7 @@ def _own_size(value: Any, seen: set[int], left: list[Any]) -> int:
         left.extend(getattr(value, item.name) for item in fields(value))
     else:
         return _plain_size(value)
-    seen.add(id(value))
+    visited.add(id(value))
     return _SMALL
 
 

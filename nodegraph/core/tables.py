@@ -26,14 +26,14 @@ def rich_table(
     from rich.table import Table
     from rich.text import Text
 
-    found, lines = list(rows), list(below)
+    entries, lines = list(rows), list(below)
     table = Table()
     for head in heads:
         table.add_column(head)
-    for row in found[:_MOST]:
+    for row in entries[:_MOST]:
         table.add_row(*(Text(cleaned(cell)) for cell in row))
-    if len(found) > _MOST:
-        table.add_row(Text(f"… and {len(found) - _MOST} more"))
+    if len(entries) > _MOST:
+        table.add_row(Text(f"… and {len(entries) - _MOST} more"))
     if len(lines) > _MOST:
         lines[_MOST:] = [f"… and {len(lines) - _MOST} more"]
     return Group(Text(cleaned(title)), table, *(Text(cleaned(line)) for line in lines))
@@ -42,13 +42,13 @@ def rich_table(
 def workflow_table(nodes: Mapping[str, NodeEntry], title: str) -> Group:
     """The nodes of a workflow with their inputs."""
     rows = [
-        (name, entry.type, ", ".join(_given(*each) for each in entry.inputs.items()))
+        (name, entry.type, ", ".join(_input_text(*each) for each in entry.inputs.items()))
         for name, entry in nodes.items()
     ]
     return rich_table(title or "workflow", ("node", "type", "inputs"), rows)
 
 
-def _given(port: str, written: Any) -> str:
+def _input_text(port: str, written: Any) -> str:
     if is_link(written):
         return f"{port}: {written['from']}"
     return f"{port}={show(read_literal(written))}"

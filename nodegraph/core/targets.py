@@ -9,8 +9,8 @@ from nodegraph.core.flat import Flat, Output
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
-from nodegraph.core.mends import TypeMends
 from nodegraph.core.suggest import did_you_mean, port_hint
+from nodegraph.core.suggestions import NodeTypeSuggestions
 from nodegraph.core.types import TypeExpr
 from nodegraph.errors import Problem
 
@@ -34,11 +34,11 @@ def find_targets(
     names: dict[str, None] = {}
     problems = []
     for target in targets:
-        found = _target(flat, target)
-        if isinstance(found, Problem):
-            problems.append(found)
+        resolved = _target(flat, target)
+        if isinstance(resolved, Problem):
+            problems.append(resolved)
         else:
-            names.update(dict.fromkeys(found))
+            names.update(dict.fromkeys(resolved))
     return tuple(names), problems
 
 
@@ -58,7 +58,7 @@ def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
             given=", ".join(out[:_SHOWN]) + (", …" if len(out) > _SHOWN else ""),
             hint=f"Take the `mode` of `{cause}` away.",
         )
-    sinks = TypeMends(catalog).sinks(*_last_output(flat))
+    sinks = NodeTypeSuggestions(catalog).sinks(*_last_output(flat))
     return Problem(
         "no-output",
         "no node of the workflow writes a result, so there is nothing to run",
@@ -145,8 +145,8 @@ def _left_out(text: str, cause: str, *, is_itself: bool) -> Problem:
 def _past(flat: Flat, text: str, link: Link) -> list[str] | Problem:
     """What stands for the outputs of a bypassed node."""
     ports = [link.port] if link.port else flat.outputs_of(link.node)
-    found = [flat.output(Link(link.node, port)) for port in ports]
-    names = [item.node for item in found if isinstance(item, Output)]
+    outputs = [flat.output(Link(link.node, port)) for port in ports]
+    names = [item.node for item in outputs if isinstance(item, Output)]
     there = [name for name in names if name not in flat.left_out]
     if there:
         return list(dict.fromkeys(there))
@@ -161,7 +161,7 @@ def _past(flat: Flat, text: str, link: Link) -> list[str] | Problem:
 
 def _block(flat: Flat, name: str) -> list[str]:
     outputs = [flat.output(Link(name, port)) for port in flat.outputs_of(name)]
-    found = [
+    sources = [
         output.node
         for output in outputs
         if isinstance(output, Output) and output.node not in flat.left_out
@@ -171,7 +171,7 @@ def _block(flat: Flat, name: str) -> list[str]:
         for inner, node in flat.nodes.items()
         if inner.startswith(f"{name}/") and node.spec and node.spec.output
     ]
-    return found + sinks
+    return sources + sinks
 
 
 def needed_by(nodes: Mapping[str, GraphNode], targets: Iterable[str]) -> set[str]:

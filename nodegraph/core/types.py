@@ -168,8 +168,8 @@ def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
     flat: dict[TypeExpr, None] = {}
     for member in members:
         flat.update(dict.fromkeys(member.members if member.kind == "union" else (member,)))
-    found = tuple(flat)
-    return found[0] if len(found) == 1 else TypeExpr("union", members=found)
+    flattened = tuple(flat)
+    return flattened[0] if len(flattened) == 1 else TypeExpr("union", members=flattened)
 
 
 MOST_LISTS = 16
@@ -189,19 +189,19 @@ def parse_type(text: str) -> TypeExpr:
         raise ValueError(f"a port type with too many lists: {text[:60]!r}…")
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
         raise ValueError(f"not a port type: {text!r}")
-    expr, rest = _parse_union(tokens)
-    if rest:
+    expr, remaining = _parse_union(tokens)
+    if remaining:
         raise ValueError(f"not a port type: {text!r}")
     return expr
 
 
 def _parse_union(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
-    member, rest = _parse_atom(tokens)
+    member, remaining = _parse_atom(tokens)
     members = [member]
-    while rest and rest[0] == "|":
-        member, rest = _parse_atom(rest[1:])
+    while remaining and remaining[0] == "|":
+        member, remaining = _parse_atom(remaining[1:])
         members.append(member)
-    return union_of(members), rest
+    return union_of(members), remaining
 
 
 def _parse_atom(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
@@ -209,10 +209,10 @@ def _parse_atom(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
         raise ValueError("a port type ends too early")
     if tokens[0] != "list[":
         return named(tokens[0]), tokens[1:]
-    item, rest = _parse_union(tokens[1:])
-    if not rest or rest[0] != "]":
+    item, remaining = _parse_union(tokens[1:])
+    if not remaining or remaining[0] != "]":
         raise ValueError("a list type lacks its closing bracket")
-    return list_of(item), rest[1:]
+    return list_of(item), remaining[1:]
 
 
 @dataclass(frozen=True, slots=True)

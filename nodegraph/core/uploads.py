@@ -29,8 +29,8 @@ def reference(digest: Digest, name: str = "") -> str:
 
 def digest_of(text: str) -> Digest | None:
     """The digest in a reference; None if the text is none."""
-    found = _REFERENCE.fullmatch(text)
-    return None if found is None else found[1]
+    match = _REFERENCE.fullmatch(text)
+    return None if match is None else match[1]
 
 
 def with_references(
@@ -51,8 +51,8 @@ def with_references(
             return [copied(item) for item in value]
         if not (isinstance(value, str) and value.startswith(prefix)):
             return value
-        found = _FILE.fullmatch(value[len(prefix) :])
-        return value if found is None else reference(found[1], name_of(found[1]))
+        match = _FILE.fullmatch(value[len(prefix) :])
+        return value if match is None else reference(match[1], name_of(match[1]))
 
     return copied(document)
 
@@ -98,7 +98,7 @@ def paths_in(text: str, parameters: Mapping[str, Any], folder: Path) -> frozense
     # As it stands in the JSON: most workflows name none, and needn't be read for that.
     written = json.dumps(prefix)[1:-1]
     documents = [parameters, json.loads(text) if written in text else None]
-    return frozenset(Path(found) for document in documents for found in _texts(document, prefix))
+    return frozenset(Path(path) for document in documents for path in _texts(document, prefix))
 
 
 def _texts(value: Any, prefix: str) -> Iterator[str]:

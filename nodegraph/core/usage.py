@@ -43,8 +43,8 @@ class Usage:
         Raises:
             OSError: It can't be read.
         """
-        found: Any = json.loads(path.read_bytes())
-        return cls(found["types"], found["links"])
+        counts: Any = json.loads(path.read_bytes())
+        return cls(counts["types"], counts["links"])
 
     def link(self, source: str, target: str, family: str | None = None) -> int:
         """How many workflows link an output to an input.
@@ -66,11 +66,11 @@ class Usage:
     @cached_property
     def _into(self) -> Mapping[str, Counter[str]]:
         """By input, then by family."""
-        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        by_input: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for targets in self.links.values():
             for target, counts in targets.items():
-                found[target].update(counts)
-        return found
+                by_input[target].update(counts)
+        return by_input
 
     def rank(self, source: str, target: str, family: str | None = None) -> tuple[int, int]:
         """A link's place among others into an input, the best one largest: in its family, then in

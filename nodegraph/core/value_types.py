@@ -11,7 +11,7 @@ from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, Subgraph
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.types import TypeExpr
 from nodegraph.core.values import (
     Audio,

@@ -15,7 +15,7 @@ def cleaned(text: str) -> str:
 
     Halves of surrogate pairs, which none can print, are escaped, too.
     """
-    return _CONTROL.sub(lambda found: _escaped(ord(found[0])), text)
+    return _CONTROL.sub(lambda match: _escaped(ord(match[0])), text)
 
 
 def _escaped(number: int) -> str:
@@ -70,9 +70,9 @@ def shown_seconds(seconds: float) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {remainder} s"
 
 
 def counted(number: int, noun: str) -> str:

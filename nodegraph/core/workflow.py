@@ -232,18 +232,18 @@ class Workflow(WorkflowPart):
         known = {parameter.input: name for name, parameter in parameters.items()}
         ports = Counter(port for _, port, _ in values)
         for node, port, value in values:
-            left = {name: given for name, given in nodes[node].inputs.items() if name != port}
+            left = {name: written for name, written in nodes[node].inputs.items() if name != port}
             nodes[node] = replace(nodes[node], inputs=left)
             target = f"{node}.{port}"
             name = known.get(target) or _free_name(
                 port if ports[port] == 1 else f"{node}_{port}", f"{node}_{port}", parameters
             )
             parameter = parameters.get(name) or Parameter(input=target)
-            told = parameter.help or f"Was given in memory: {value.text}."
-            parameters[name] = replace(parameter, help=told, required=True)
-        found = self._with_nodes(nodes)
-        found.parameters = parameters
-        return found
+            help_text = parameter.help or f"Was given in memory: {value.text}."
+            parameters[name] = replace(parameter, help=help_text, required=True)
+        copied = self._with_nodes(nodes)
+        copied.parameters = parameters
+        return copied
 
     def with_modes(self, modes: Mapping[str, str | None]) -> Self:
         """A copy in which nodes are muted (``mute``), bypassed (``bypass``), or run (None).
@@ -324,9 +324,9 @@ def _free_name(name: str, longer: str, taken: Container[str]) -> str:
 
 
 def _raise_all(problems: Iterable[Problem | None]) -> None:
-    found = [problem for problem in problems if problem is not None]
-    if found:
-        raise InvalidWorkflow(found)
+    actual = [problem for problem in problems if problem is not None]
+    if actual:
+        raise InvalidWorkflow(actual)
 
 
 def _sorted(value: Any, levels: int = 8) -> Any:

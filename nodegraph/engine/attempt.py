@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import lent_copy
-from nodegraph.core.frames import retold
+from nodegraph.core.frames import frameless_copy
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked
 from nodegraph.core.nesting import NESTING
@@ -21,10 +21,10 @@ from nodegraph.core.ports import Lazy
 from nodegraph.core.reporting import REPORT
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import TypeExpr
+from nodegraph.engine.external_reads import after
 from nodegraph.engine.lanes import BESIDE_ANY
 from nodegraph.engine.mutation import Handing
 from nodegraph.engine.node_context import Load, NodeContext
-from nodegraph.engine.outside import after
 from nodegraph.engine.product import as_pictures
 from nodegraph.engine.result import WrittenFile
 from nodegraph.engine.scheduling import Scheduling
@@ -53,20 +53,22 @@ def arguments(
     """
     ports = spec.inputs_by_name
     linked = {port: input_value(value, ports[port]) for port, value in linked.items()}
-    given = {port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()}
-    given.update(linked)
+    keywords = {
+        port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()
+    }
+    keywords.update(linked)
     for port, enum in definition.enums.items():
-        given[port] = members(enum, given.get(port))
+        keywords[port] = members(enum, keywords.get(port))
     for name in definition.lazy:
-        asked = lazy.get(name)
+        lazy_input = lazy.get(name)
         choices = definition.enums.get(name)
-        if asked:
-            given[name] = _members(_checked(asked, ports[name]), choices)
+        if lazy_input:
+            keywords[name] = _members(_checked(lazy_input, ports[name]), choices)
         else:
-            given[name] = _ready(given[name])
+            keywords[name] = _ready(keywords[name])
     if definition.context is not None:
-        given[definition.context] = context
-    return given
+        keywords[definition.context] = context
+    return keywords
 
 
 def input_value(value: Any, port: InputSpec) -> Any:
@@ -270,9 +272,9 @@ class Attempt:
         except Exception as error:
             if not self._is_lack_of_memory(error):
                 raise
-            told = retold(weights.explain(error, self._device))
+            explained = frameless_copy(weights.explain(error, self._device))
         # Outside the handler, and without frames: who keeps this error keeps none of that memory.
-        raise told
+        raise explained
 
     def _tell_retry(self, lack: _Lack, measure: str, freed: int) -> None:
         self._run.events.emit(
@@ -295,11 +297,11 @@ class Attempt:
         if weights is not None and spec.lane == "gpu":
             measuring = weights.measuring(self._device)
         with measuring as peak, self._run.alone:
-            given = self.arguments({}, footprint)
+            keywords = self.arguments({}, footprint)
             reporting, nesting = REPORT.set(self._report), NESTING.set(self._run.nesting)
             try:
                 with self.watching():
-                    result = self._definition.function(**given)
+                    result = self._definition.function(**keywords)
             finally:
                 REPORT.reset(reporting)
                 NESTING.reset(nesting)

@@ -85,12 +85,12 @@ class Cache:
 
     def get(self, key: Key) -> Entry | None:
         """The entry of a key, from whatever tier; its values are loaded when they are used."""
-        found = self.memory.get(key)
-        if found is None and self._stores:
-            found = self._from_stores(key)
-            if found is not None:
-                self.memory.put(key, found)
-        return found
+        entry = self.memory.get(key)
+        if entry is None and self._stores:
+            entry = self._from_stores(key)
+            if entry is not None:
+                self.memory.put(key, entry)
+        return entry
 
     def is_worth_asking(self, expected: float) -> bool:
         """Whether `find_far` may know more than `get`, in less time than computing takes.
@@ -102,11 +102,11 @@ class Cache:
 
     def find_far(self, key: Key) -> Entry | None:
         """As `get`, but other machines are asked, too. Takes its time: not for the event loop."""
-        found = self.get(key)
-        if found is not None and place_of(found) != "digest":
-            return found
+        entry = self.get(key)
+        if entry is not None and place_of(entry) != "digest":
+            return entry
         if self.store is None or not self.store.bring(key):
-            return found
+            return entry
         return self.get(key)
 
     def keep(self, key: Key, entry: Entry) -> None:
@@ -128,10 +128,10 @@ class Cache:
 
     def spoiled(self, products: Iterable[Product]) -> None:
         """Let go of values that somebody has changed; from any thread."""
-        found = list(products)
-        for product in found:
+        changed_products = list(products)
+        for product in changed_products:
             product.spoil()
-        if found:
+        if changed_products:
             # Others may hold the same objects, alone or in lists and records.
             self.memory.clear()
 
@@ -140,10 +140,10 @@ class Cache:
 
         What was computed from them meanwhile goes, too.
         """
-        found = list(products)
-        for product in leaves(found):
+        changed_products = list(products)
+        for product in leaves(changed_products):
             self.changed.append(product.digest)
-        self.spoiled(found)
+        self.spoiled(changed_products)
 
     def loaded(self, products: Iterable[Product]) -> None:
         """Count what came into memory from a store."""
@@ -157,11 +157,11 @@ class Cache:
             stored = store.entry(key)
             if stored is None:
                 continue
-            found = self._entry(store, key, stored)
-            if len(self._stores) == 1 or place_of(found) != "digest":
-                return found
+            entry = self._entry(store, key, stored)
+            if len(self._stores) == 1 or place_of(entry) != "digest":
+                return entry
             # Another store may have the values as well.
-            best = best or found
+            best = best or entry
         return best
 
     def _entry(self, store: Storing, key: Key, stored: StoredEntry) -> Entry:
@@ -287,6 +287,6 @@ class _Again:
         entry = self._cache.get(self._key)
         if not isinstance(entry, CallOutputs):
             return None
-        found = next(leaf for at, leaf in enumerate(leaves(entry.products)) if at == self._at)
+        product = next(leaf for at, leaf in enumerate(leaves(entry.products)) if at == self._at)
         # One that would itself ask here is no answer.
-        return found if found.is_loaded or not isinstance(found.loader, _Again) else None
+        return product if product.is_loaded or not isinstance(product.loader, _Again) else None

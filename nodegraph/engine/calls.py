@@ -14,6 +14,7 @@ from nodegraph.core.keys import Key, call_key
 from nodegraph.engine.cache import is_in_memory
 from nodegraph.engine.claiming import Elsewhere, Waiting
 from nodegraph.engine.expansion import expand
+from nodegraph.engine.external_reads import ExternalReads, looked_up
 from nodegraph.engine.failure import node_failure
 from nodegraph.engine.fetching import FarLooks, Fetching
 from nodegraph.engine.invoke import Invoker
@@ -21,7 +22,6 @@ from nodegraph.engine.keeping import Keeping, weights_of
 from nodegraph.engine.lanes import BESIDE_ANY, Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
 from nodegraph.engine.memory_cache import CallOutputs
-from nodegraph.engine.outside import Readings, looked_up
 from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked
 from nodegraph.engine.result import CacheSource
 from nodegraph.engine.scheduling import Returned, Scheduling
@@ -79,7 +79,7 @@ class Calls:
                 return
         assert state.base is not None
         if call.key:  # it is begun anew
-            call.readings = Readings()
+            call.readings = ExternalReads()
             call.warnings.clear()
         call.key = call_key(state.base, digests, call.fingerprint)
         if state.lazy_ports:
@@ -117,8 +117,8 @@ class Calls:
         """
         passed: list[Key] = []
         inputs = self._shared.environment.inputs
-        key, found = looked_up(call.key, self._shared.cache.get, inputs, passed)
-        entry = usable(found, call.state)
+        key, cached = looked_up(call.key, self._shared.cache.get, inputs, passed)
+        entry = usable(cached, call.state)
         if entry is None:
             return False
         call.answer_key, call.was_open = key, bool(passed)
@@ -370,8 +370,8 @@ class Calls:
         spec = call.state.node.spec
         if spec.deterministic and not spec.output and call.is_sound:
             self._keeping.note_readings(call, seconds)
-            found = CallOutputs(products, seconds, call.kept_warnings)
-            self._shared.cache.keep(call.result_key, found)
+            outputs = CallOutputs(products, seconds, call.kept_warnings)
+            self._shared.cache.keep(call.result_key, outputs)
             if not call.is_stored:
                 self._keeping.store(call, products, seconds)
 

@@ -83,8 +83,8 @@ class MemoryCheckpoints:
 
     def load(self, key: Key) -> Checkpoint | None:
         with self._lock:
-            found = self._kept.get(key)
-        return found[0] if found else None
+            kept = self._kept.get(key)
+        return kept[0] if kept else None
 
     def remove(self, key: Key) -> None:
         with self._lock:
@@ -167,8 +167,12 @@ class Saver:
                 change = self._writing[1]
         if change is not None:
             return change.checkpoint
-        found = self._checkpoints.load(key)
-        return None if found is None else Checkpoint(found.step, found.total, found.state)
+        checkpoint = self._checkpoints.load(key)
+        return (
+            None
+            if checkpoint is None
+            else Checkpoint(checkpoint.step, checkpoint.total, checkpoint.state)
+        )
 
     def _change(self, key: Key, change: _Change) -> None:
         with self._lock:
@@ -195,9 +199,9 @@ class Saver:
             return self._writing
 
     def _carry_out(self, key: Key, change: _Change) -> None:
-        found = change.checkpoint
-        if found is not None:
-            self._checkpoints.save(key, found.step, found.total, found.state)
+        checkpoint = change.checkpoint
+        if checkpoint is not None:
+            self._checkpoints.save(key, checkpoint.step, checkpoint.total, checkpoint.state)
             return
         if self._settle is not None:
             self._settle()
@@ -261,22 +265,22 @@ class CallCheckpoints:
 
     def load(self) -> Checkpoint | None:
         """What an earlier attempt saved."""
-        found = self._load(self._key)
-        if found is None and self._footprint == "small":
-            found = self._load(self._full_key)
-        return found
+        checkpoint = self._load(self._key)
+        if checkpoint is None and self._footprint == "small":
+            checkpoint = self._load(self._full_key)
+        return checkpoint
 
     def _load(self, key: Key) -> Checkpoint | None:
         try:
-            found = self._saver.load(key)
+            checkpoint = self._saver.load(key)
         except Exception as error:  # noqa: BLE001 - what can't be read is as good as not there
             _LOG.warning("the checkpoint %s can't be read: %s", key, error)
             self.trouble = f"an earlier checkpoint can't be read: {error}"
             self._there.add(key)
             return None
-        if found is not None:
+        if checkpoint is not None:
             self._there.add(key)
-        return found
+        return checkpoint
 
     def save(self, step: int, total: int, state: Mapping[str, Any], *, keep: bool = False) -> None:
         """Save the work as it is after a step; see `Context.checkpoint`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from nodegraph.engine.outside import looked_up
+from nodegraph.engine.external_reads import looked_up
 from nodegraph.engine.scheduling import Calling, Scheduling
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, usable
@@ -39,8 +39,8 @@ def claim(shared: Shared, call: Call) -> None:
     if not claims.try_claim(call.key):
         raise Elsewhere
     call.is_claimed = True
-    _, found = looked_up(call.key, shared.cache.get, shared.environment.inputs)
-    if usable(found, call.state) is not None:
+    _, entry = looked_up(call.key, shared.cache.get, shared.environment.inputs)
+    if usable(entry, call.state) is not None:
         raise Elsewhere
 
 

@@ -165,11 +165,11 @@ def holds_strangers(entry: Entry) -> bool:
 
 
 def _holds_strangers(value: Any) -> bool:
-    waiting, seen = [value], 0
+    waiting, count = [value], 0
     while waiting:
         part = waiting.pop()
-        seen += 1
-        if seen > _MOST or _is_stranger(type(part)):
+        count += 1
+        if count > _MOST or _is_stranger(type(part)):
             return True
         waiting.extend(_parts(part))
     return False
@@ -188,10 +188,10 @@ def _parts(value: Any) -> Iterator[Any]:
 def _is_stranger(kind: type) -> bool:
     if "<locals>" in kind.__qualname__:
         return False
-    found: Any = sys.modules.get(kind.__module__)
-    if found is None:
+    resolved: Any = sys.modules.get(kind.__module__)
+    if resolved is None:
         return True
     for name in kind.__qualname__.split("."):
-        found = getattr(found, name, None)
+        resolved = getattr(resolved, name, None)
     # Some classes tell of another place than their own: those were never imported anew.
-    return isinstance(found, type) and found is not kind
+    return isinstance(resolved, type) and resolved is not kind

@@ -172,18 +172,18 @@ class _Expansion:
         if state.has_outputs:
             return False
         is_blocked = False
-        seen = {state.node.name}
+        visited = {state.node.name}
         waiting = [state]
         while waiting:
-            found = waiting.pop()
-            if found.status in ("failed", "cancelled"):
+            current = waiting.pop()
+            if current.status in ("failed", "cancelled"):
                 return True
-            is_blocked |= found.is_blocked or any(
-                product.is_blocked for product in found.products or ()
+            is_blocked |= current.is_blocked or any(
+                product.is_blocked for product in current.products or ()
             )
-            if found.status == "skipped" and not found.is_blocked:
-                new = [name for name in found.sources if name not in seen]
-                seen.update(new)
+            if current.status == "skipped" and not current.is_blocked:
+                new = [name for name in current.sources if name not in visited]
+                visited.update(new)
                 waiting += [self._run.states[name] for name in new]
         return not is_blocked
 
@@ -206,14 +206,14 @@ class _Expansion:
 
     def _go_on(self, step: _Step, then: Callable[[Mapping[str, Value]], Any]) -> None:
         """Ask the node for its next answer; not in this thread, as it is the node's code."""
-        found = {port: self._carried(ends, port) for port, ends in step.fragment.ends.items()}
+        values = {port: self._carried(ends, port) for port, ends in step.fragment.ends.items()}
         loop = asyncio.get_running_loop()
-        answer = loop.run_in_executor(None, self._ask, then, found)
+        answer = loop.run_in_executor(None, self._ask, then, values)
         answer.add_done_callback(partial(self._answered, step))
 
-    def _ask(self, then: Callable[[Mapping[str, Value]], Any], found: Mapping[str, Value]) -> Any:
+    def _ask(self, then: Callable[[Mapping[str, Value]], Any], values: Mapping[str, Value]) -> Any:
         start = monotonic()
-        result = then(found)
+        result = then(values)
         if not isinstance(result, Expand):
             result = self._products(result)
         self._seconds += monotonic() - start
@@ -304,8 +304,8 @@ class _Expansion:
                 given=", ".join(ends) or "none",
                 expected=", ".join(declared) or "none",
             )
-        for name, found in ends.items():
-            self._check_type(found, declared[name].expr, name)
+        for name, end in ends.items():
+            self._check_type(end, declared[name].expr, name)
 
     def _check_type(self, ends: Ends, expr: TypeExpr, port: str) -> None:
         if isinstance(ends, list) and expr.is_list:
@@ -314,10 +314,10 @@ class _Expansion:
             return
         if isinstance(ends, Value) and not isinstance(ends, Carried):
             return  # looked at itself when it is taken
-        given = list_of(named(ANY)) if isinstance(ends, list) else ends.expr
-        found = fit(given, expr, self._run.shared.registry.types)
-        if found is None or found.map_depth:
-            text = f"{given} from `{ends.text}`" if isinstance(ends, InnerOutput) else str(given)
+        actual = list_of(named(ANY)) if isinstance(ends, list) else ends.expr
+        fitted = fit(actual, expr, self._run.shared.registry.types)
+        if fitted is None or fitted.map_depth:
+            text = f"{actual} from `{ends.text}`" if isinstance(ends, InnerOutput) else str(actual)
             raise InvalidValue(
                 f"the expansion's output `{port}` has another type than the node declares",
                 given=text,
@@ -347,8 +347,8 @@ class _Expansion:
 def _leaves(ends: Iterable[Ends]) -> Iterable[InnerOutput]:
     waiting = list(ends)
     while waiting:
-        found = waiting.pop()
-        if isinstance(found, InnerOutput):
-            yield found
-        elif isinstance(found, list):
-            waiting += found
+        end = waiting.pop()
+        if isinstance(end, InnerOutput):
+            yield end
+        elif isinstance(end, list):
+            waiting += end

@@ -19,7 +19,7 @@ def node_failure(call: Call, error: BaseException) -> NodeFailed:
         return error
     spec = call.state.node.spec
     inputs = {port: summarize(value) for port, value in call.state.node.literals.items()}
-    inputs |= {port: _told(product) for port, product in call.inputs.items()}
+    inputs |= {port: _summary_of(product) for port, product in call.inputs.items()}
     failed = NodeFailed(
         error,
         node=call.name,
@@ -31,7 +31,7 @@ def node_failure(call: Call, error: BaseException) -> NodeFailed:
     return failed
 
 
-def _told(product: Product) -> str:
+def _summary_of(product: Product) -> str:
     # As it came, where a link's conversion is what failed; and nothing is loaded for a message.
     while product.base is not None:
         product = product.base

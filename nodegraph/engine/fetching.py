@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from nodegraph.engine.outside import looked_up
+from nodegraph.engine.external_reads import looked_up
 from nodegraph.engine.scheduling import Calling, Scheduling
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.store.entries import Gone
@@ -38,8 +38,8 @@ class FarLooks:
 
     def _is_known(self, call: Call) -> bool:
         shared = self._run.shared
-        _, found = looked_up(call.key, shared.cache.find_far, shared.environment.inputs)
-        return usable(found, call.state) is not None
+        _, entry = looked_up(call.key, shared.cache.find_far, shared.environment.inputs)
+        return usable(entry, call.state) is not None
 
     def _looked(self, call: Call, is_known: Any, error: BaseException | None) -> None:
         with self._run.no_hanging():

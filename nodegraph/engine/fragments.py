@@ -104,10 +104,10 @@ def build_fragment(
     nodes: dict[str, Any] = {}
     for name, item in expansion.nodes.items():
         inputs = dict(item.get("inputs", {}))
-        for port, given in inputs.items():
-            if is_live(given):
-                stand_in = names.setdefault(id(given), f"__value_{step}_{len(names)}__")
-                value = given if isinstance(given, Value) else Value(opened(given))
+        for port, port_value in inputs.items():
+            if is_live(port_value):
+                stand_in = names.setdefault(id(port_value), f"__value_{step}_{len(names)}__")
+                value = port_value if isinstance(port_value, Value) else Value(opened(port_value))
                 expr = value.expr if isinstance(value, Carried) else named(ANY)
                 # What a step gave may lie on disk: nothing is read to tell more of it.
                 inputs[port] = stand_ins.link(stand_in, value, expr, {})
@@ -122,9 +122,11 @@ def build_fragment(
     analysis = analyse(Workflow.from_dict(document), catalog, environment, targets=())
     if analysis.problems:
         raise InvalidWorkflow(analysis.problems)
-    ends = {port: _ends(analysis, port, given) for port, given in expansion.outputs.items()}
+    ends = {
+        port: _ends(analysis, port, port_value) for port, port_value in expansion.outputs.items()
+    }
     targets = dict.fromkeys(
-        end.source.node for given in ends.values() for end in _leaves(given) if end.source
+        end.source.node for port_value in ends.values() for end in _leaves(port_value) if end.source
     )
     targets.update(
         dict.fromkeys(
@@ -190,29 +192,29 @@ def _moved(
         if isinstance(value, Carried) and value.source is not None
     }
 
-    def source(given: LinkSource) -> LinkSource:
-        found = carried.get(given.node)
-        if found is not None:
-            return LinkSource(found.node, found.port, given.fit)
-        return replace(given, node=prefix + given.node)
+    def source(link: LinkSource) -> LinkSource:
+        origin = carried.get(link.node)
+        if origin is not None:
+            return LinkSource(origin.node, origin.port, link.fit)
+        return replace(link, node=prefix + link.node)
 
-    def end(given: Ends) -> Ends:
-        if isinstance(given, list):
-            return [end(item) for item in given]
-        if isinstance(given, Value) or given.source is None:
-            return given
-        return replace(given, source=source(given.source))
+    def end(output_end: Ends) -> Ends:
+        if isinstance(output_end, list):
+            return [end(item) for item in output_end]
+        if isinstance(output_end, Value) or output_end.source is None:
+            return output_end
+        return replace(output_end, source=source(output_end.source))
 
     needed = needed_by(nodes, targets)
     moved = {
         prefix + name: replace(
             item,
             name=prefix + name,
-            links={port: source(given) for port, given in item.links.items()},
+            links={port: source(original) for port, original in item.links.items()},
         )
         for name, item in nodes.items()
         if name in needed and name not in carried
     }
     graph = CheckedGraph(moved, tuple(prefix + name for name in targets))
     live = {prefix + name: value for name, value in values.items() if prefix + name in moved}
-    return Fragment(graph, live, {port: end(given) for port, given in ends.items()})
+    return Fragment(graph, live, {port: end(original) for port, original in ends.items()})

@@ -55,8 +55,8 @@ class Invoker:
         hook = self._shared.registry.hook(spec.type, "fingerprint")
         if hook is None:
             return ""
-        given = _given(call)
-        return str(hook(HookInputs(given, {}, self._shared.environment)))
+        input_values = _input_values(call)
+        return str(hook(HookInputs(input_values, {}, self._shared.environment)))
 
     def _is_unchanged(self, call: Call) -> bool:
         """Whether the outside world is as it was when the call began: it may have waited since."""
@@ -94,14 +94,14 @@ class Invoker:
     def _prefetch(self, state: NodeState, inputs: Iterable[Product]) -> None:
         weights = self._shared.weights
         # A recipe is small; one that lies in the store is read in the thread that loads.
-        found = [product for product in inputs if product.size <= _RECIPE]
-        if weights is None or not any(map(_may_be_recipe, found)):
+        candidates = [product for product in inputs if product.size <= _RECIPE]
+        if weights is None or not any(map(_may_be_recipe, candidates)):
             return
         self._shared.lanes["io"].submit(
             self._run,
             asyncio.get_running_loop(),
             (0.0, 0.0),
-            partial(_prefetch, weights, found, self._shared.device_of(state.node.spec)),
+            partial(_prefetch, weights, candidates, self._shared.device_of(state.node.spec)),
             lambda _, error: None,
             share=self._run.share,
         )
@@ -109,7 +109,7 @@ class Invoker:
     def _check_paths(self, call: Call) -> None:
         environment = self._shared.environment
         if environment.readable is not None:
-            check_paths(call.name, call.state.node.spec, _given(call), environment)
+            check_paths(call.name, call.state.node.spec, _input_values(call), environment)
 
     def invoke(self, call: Call) -> Returned:
         """Run a plain function; in a lane's thread."""
@@ -142,9 +142,9 @@ class Invoker:
         attempt.started()
         result: Any = None
         try:
-            given = attempt.arguments(lazy, "full")
+            keywords = attempt.arguments(lazy, "full")
             with attempt.watching():
-                result = await definition.function(**given)
+                result = await definition.function(**keywords)
             finish = partial(self._answer, definition, call, result, attempt)
             return await loop.run_in_executor(None, finish)
         finally:
@@ -190,7 +190,7 @@ def is_sound(shared: Shared, call: Call) -> bool:
     )
 
 
-def _given(call: Call) -> dict[str, Any]:
+def _input_values(call: Call) -> dict[str, Any]:
     """Values of a call's inputs, as far as they are there."""
     linked = {port: product.value for port, product in call.inputs.items()}
     return {**call.state.node.literals, **linked}

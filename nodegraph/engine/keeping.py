@@ -11,11 +11,11 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache, unsaved
+from nodegraph.engine.external_reads import after
 from nodegraph.engine.key_parts import key_parts
 from nodegraph.engine.lanes import current_place
 from nodegraph.engine.memory_cache import AskedPort
 from nodegraph.engine.node_context import Load
-from nodegraph.engine.outside import after
 from nodegraph.engine.product import Product
 from nodegraph.engine.shared import Shared
 from nodegraph.engine.states import Call, NodeState
@@ -102,9 +102,9 @@ class Keeping:
 
     def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
         """Note what a call took, besides loading weights."""
-        costs, place = self._shared.costs, current_place()
+        costs, lane_place = self._shared.costs, current_place()
         # Beside others it takes longer than alone, and their memory is measured as its own.
-        if costs is not None and not (place is not None and place.had_company):
+        if costs is not None and not (lane_place is not None and lane_place.had_company):
             spec = call.state.node.spec
             nodes = {source: self._states[source].node for source in call.state.sources}
             work = work_of(call.state.node, nodes, self._shared).by(weights_of(call))

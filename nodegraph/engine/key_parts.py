@@ -58,10 +58,10 @@ def short(text: str) -> str:
     """A text; of a long one the beginning, and a digest that tells it from others."""
     # JSON can hold half a surrogate pair, which has no UTF-8.
     data = text.encode("utf-8", "backslashreplace")
-    found = data.decode()
-    if len(found) <= LONGEST:
-        return found
-    return f"{found[: LONGEST - 20]}… #{digest_bytes(data)[:12]}"
+    decoded = data.decode()
+    if len(decoded) <= LONGEST:
+        return decoded
+    return f"{decoded[: LONGEST - 20]}… #{digest_bytes(data)[:12]}"
 
 
 def _other(value: Any) -> str:

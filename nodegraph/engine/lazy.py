@@ -15,10 +15,10 @@ from typing import Any
 from nodegraph.core.confinement import check_paths, links_to_check
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.ports import Lazy
+from nodegraph.engine.external_reads import after, looked_up
 from nodegraph.engine.invoke import Invoker
 from nodegraph.engine.keeping import Keeping
 from nodegraph.engine.memory_cache import CallOutputs
-from nodegraph.engine.outside import after, looked_up
 from nodegraph.engine.product import Product
 from nodegraph.engine.scheduling import Scheduling
 from nodegraph.engine.states import Call, NodeState, usable
@@ -72,11 +72,11 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
         if entry is None:
             return False
         if isinstance(entry, CallOutputs):
-            found = usable(entry, call.state)
-            if found is not None:
+            cached = usable(entry, call.state)
+            if cached is not None:
                 call.answer_key = key
-                run.calls.answer_with(call, found)
-            return found is not None
+                run.calls.answer_with(call, cached)
+            return cached is not None
         product = await _allowed(run, call, entry.port)
         key = lazy_key(key, entry.port, product.digest)
 

@@ -34,11 +34,11 @@ from nodegraph.core.links import (
     plain_value,
     write_literal,
 )
-from nodegraph.core.mends import TypeMends
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import Specs
+from nodegraph.core.suggestions import NodeTypeSuggestions
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, union_of
 from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
@@ -74,18 +74,18 @@ def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
     """
     members = expr.members if expr.kind == "union" else (expr,)
     for member in members:
-        found = _as_member(value, member, types)
-        if found is not None:
-            return found
+        accepted = _as_member(value, member, types)
+        if accepted is not None:
+            return accepted
     if isinstance(value, (list, tuple)):
         return _as_list(value, expr, types)
     for member in members:
-        found = taken(value, member.item, types) if member.is_list else None
-        if found is not None and found.expr == named(ANY):
+        accepted = taken(value, member.item, types) if member.is_list else None
+        if accepted is not None and accepted.expr == named(ANY):
             # By its type alone it could be such a list already.
-            return Taken([found.value], list_of(found.expr))
-        if found is not None:
-            return found
+            return Taken([accepted.value], list_of(accepted.expr))
+        if accepted is not None:
+            return accepted
     return None
 
 
@@ -121,15 +121,15 @@ def _as_declared(value: Any, own: str, member: TypeExpr, types: TypeTable) -> Ta
 
 def _as_list(value: Sequence[Any], item: TypeExpr, types: TypeTable) -> Taken | None:
     items = [taken(each, item, types) for each in value]
-    found = [each for each in items if each is not None]
-    if len(found) < len(items) or not found:
+    accepted = [each for each in items if each is not None]
+    if len(accepted) < len(items) or not accepted:
         return None
-    kinds = {each.expr for each in found}
+    kinds = {each.expr for each in accepted}
     if kinds == {named("Image"), named("Mask")}:
         # Each by the conversion of a link, as one list can't have two.
-        found = [each if each.expr == named("Image") else _as_image(each) for each in found]
+        accepted = [each if each.expr == named("Image") else _as_image(each) for each in accepted]
         kinds = {named("Image")}
-    return Taken([each.value for each in found], list_of(union_of(sorted(kinds, key=str))))
+    return Taken([each.value for each in accepted], list_of(union_of(sorted(kinds, key=str))))
 
 
 def _as_image(mask: Taken) -> Taken:
@@ -191,7 +191,7 @@ def unfit(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
         hint = advice(value, "Image" if kinds[0] == "Image" else "Mask", "Write")
     own = type_of_value(value)
     if not hint and own:
-        hint = TypeMends(catalog).putting_between(named(own), expr)
+        hint = NodeTypeSuggestions(catalog).putting_between(named(own), expr)
     if not hint and isinstance(value, Handle):
         hint = "Link it in a graph that it was added to."
     return Finding(
@@ -225,28 +225,28 @@ def written_for(value: Any, port: InputSpec) -> Any:
     return write_literal(value)
 
 
-def fitted(given: Value, port: InputSpec, catalog: Catalog) -> Fitted:
+def fitted(live: Value, port: InputSpec, catalog: Catalog) -> Fitted:
     """A live value as an input takes it, by the input's type."""
     kinds = {*port.expr.named()}
     if port.json_schema and kinds.isdisjoint(_PICTURES):
-        plain = _listed(given.value, takes_tensors=ANY not in kinds)
+        plain = _listed(live.value, takes_tensors=ANY not in kinds)
         if not is_live(plain):
             return Fitted(write_literal(plain))
     try:
-        found = taken(given.value, port.expr, catalog.types)
+        accepted = taken(live.value, port.expr, catalog.types)
     except InvalidValue as error:
-        return Fitted(given, 0, _unreadable(port, given, error.problem))
-    how = None if found is None else fit(found.expr, port.expr, catalog.types)
-    if found is None or how is None:
-        return Fitted(given, 0, unfit(port.name, port.expr, given.value, catalog))
-    return Fitted(Value.own(found.value, found.expr), how.map_depth)
+        return Fitted(live, 0, _unreadable(port, live, error.problem))
+    how = None if accepted is None else fit(accepted.expr, port.expr, catalog.types)
+    if accepted is None or how is None:
+        return Fitted(live, 0, unfit(port.name, port.expr, live.value, catalog))
+    return Fitted(Value.own(accepted.value, accepted.expr), how.map_depth)
 
 
-def _unreadable(port: InputSpec, given: Value, problem: Problem) -> Finding:
+def _unreadable(port: InputSpec, live: Value, problem: Problem) -> Finding:
     return Finding(
         port.name,
         f"is given what can't be read: {problem.message}",
-        summarize(given.value),
+        summarize(live.value),
         described(port.expr),
         problem.hint,
         "unreadable-picture",
@@ -286,24 +286,24 @@ class SharedValues:
             self._live[id(value)] = value, live(value)
         return self._live[id(value)][1]
 
-    def fitted(self, given: Value, port: InputSpec, catalog: Catalog) -> Fitted:
+    def fitted(self, live: Value, port: InputSpec, catalog: Catalog) -> Fitted:
         """As `fitted` of the module."""
-        key = id(given), port.name, port.type, bool(port.json_schema)
+        key = id(live), port.name, port.type, bool(port.json_schema)
         if key not in self._fitted:
-            self._fitted[key] = given, fitted(given, port, catalog)
+            self._fitted[key] = live, fitted(live, port, catalog)
         return self._fitted[key][1]
 
     def product(self, value: Value, digesters: Digesters) -> Product:
         """A value as a product. One whose content has no digest is another each time."""
         if id(value) in self._products:
             return self._products[id(value)][1]
-        found = _product(value.value, value.port_type or named(ANY), digesters)
+        new_product = _product(value.value, value.port_type or named(ANY), digesters)
         if all(
             isinstance(each.loader, _FromValue) and each.loader.has_content
-            for each in leaves((found,))
+            for each in leaves((new_product,))
         ):
-            self._products[id(value)] = value, found
-        return found
+            self._products[id(value)] = value, new_product
+        return new_product
 
 
 @dataclass(frozen=True)
@@ -344,13 +344,13 @@ class LiveWorkflow:
 
     def analysed(self, environment: Environment, targets: Sequence[str] | None = None) -> Analysis:
         """It, checked; see `nodegraph.core.analysis.analyse`."""
-        found = analyse(self._linked, self._catalog, environment, targets=targets)
+        analysis = analyse(self._linked, self._catalog, environment, targets=targets)
         problems = self.problems
         if targets is not None:
-            needed = all_needed(found.flat, found.targets)
+            needed = all_needed(analysis.flat, analysis.targets)
             problems = tuple(each for each in problems if each.node in needed)
-        warnings = tuple(each for each in found.warnings if each.node not in self._values)
-        return replace(found, problems=(*problems, *found.problems), warnings=warnings)
+        warnings = tuple(each for each in analysis.warnings if each.node not in self._values)
+        return replace(analysis, problems=(*problems, *analysis.problems), warnings=warnings)
 
     def graph(self, environment: Environment, targets: Sequence[str] | None = None) -> CheckedGraph:
         """The graph of what the targets need.
@@ -406,17 +406,17 @@ class _Parting:
             self._shared,
         )
 
-    def _written(self, node: str, port: str, given: Value) -> Any:
+    def _written(self, node: str, port: str, live: Value) -> Any:
         """What an input is given: a literal, or a `Value` of the type that it was taken as."""
         entry = self._workflow.nodes[node]
         spec = self._specs.of(entry)
         known = None if spec is None else spec.inputs_by_name.get(port)
         if known is None:
-            return given  # which is told where the inputs are checked
-        found = self._shared.fitted(given, known, self._registry)
-        if found.finding is not None:
-            self._problems.append(finding_problem(found.finding, node, entry.type))
-        return found.written
+            return live  # which is told where the inputs are checked
+        fitting = self._shared.fitted(live, known, self._registry)
+        if fitting.finding is not None:
+            self._problems.append(finding_problem(fitting.finding, node, entry.type))
+        return fitting.written
 
     def _name(self, node: str, port: str) -> str:
         """A name for the node that stands for a value."""

@@ -111,8 +111,8 @@ class MemoryCache:
         Noted from the first time on that it is asked.
         """
         with self._lock:
-            found, self._changed = self._changed, {}
-        return list(found or ())
+            changed_keys, self._changed = self._changed, {}
+        return list(changed_keys or ())
 
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, as far as there is room."""

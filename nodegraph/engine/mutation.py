@@ -71,8 +71,8 @@ class Handing:
             self._refuse(port, product, value)
         if lent:
             self._lent[port] = lent
-        self.given[port] = given = lent_copy(value)
-        return given
+        self.given[port] = handed = lent_copy(value)
+        return handed
 
     def _refuse(self, port: str, product: Product, value: Any) -> None:
         self._cache.found_changed([product])
@@ -136,19 +136,19 @@ class Handing:
         known = self._known.get(id(value))
         if known is None:
             return None
-        product, given = known
+        product, handed = known
         if product.items is None:
             # A container is the function's own, which it may have changed.
-            return product if product.is_loaded and product.value is given else None
-        found = map(self.product_of, given)
-        is_same = len(given) == len(product.items) and all(map(is_, found, product.items))
+            return product if product.is_loaded and product.value is handed else None
+        products = map(self.product_of, handed)
+        is_same = len(handed) == len(product.items) and all(map(is_, products, product.items))
         return product if is_same else None
 
-    def _know(self, product: Product, given: Any) -> None:
+    def _know(self, product: Product, handed: Any) -> None:
         assert self._known is not None
-        self._known[id(given)] = (product, given)
+        self._known[id(handed)] = (product, handed)
         if product.items is not None:
-            for item, value in zip(product.items, given, strict=False):
+            for item, value in zip(product.items, handed, strict=False):
                 self._know(item, value)
 
     def sources(self, digesters: Digesters) -> tuple[SharedValue, ...]:

@@ -19,8 +19,8 @@ from nodegraph.core.summary import summarize
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
+from nodegraph.engine.external_reads import ExternalReads
 from nodegraph.engine.lanes import current_place
-from nodegraph.engine.outside import Readings
 from nodegraph.engine.result import WrittenFile
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import CallWarning
@@ -148,7 +148,7 @@ class NodeContext:
         footprint: Footprint = "full",
         work: int | None = None,
         pace: PreviewPace | None = None,
-        readings: Readings | None = None,
+        readings: ExternalReads | None = None,
         seated: Callable[[], AbstractContextManager[Any]] | None = None,
         call: Call | None = None,
     ) -> None:
@@ -165,7 +165,7 @@ class NodeContext:
         self._loads = loads if loads is not None else []
         self._checkpoints = checkpoints
         self._pace = pace or PreviewPace()
-        self._readings = readings or Readings()
+        self._readings = readings or ExternalReads()
         self._seated = seated
         self._call = call
         if checkpoints is not None:
@@ -224,26 +224,26 @@ class NodeContext:
         state = offer.state()
         if self._call is not None and self._call.warnings:
             # Who goes on from here doesn't come by what was said on the way here.
-            said = [list(warning) for warning in self._call.warnings]
-            state = {**state, _WARNINGS: said}
+            earlier_warnings = [list(warning) for warning in self._call.warnings]
+            state = {**state, _WARNINGS: earlier_warnings}
         self._checkpoints.save(offer.step, offer.total, state, keep=offer.keep)
         self._tell_trouble(self._checkpoints)
 
     def restored(self, *, up_to: int | None = None) -> Checkpoint | None:
         if self._checkpoints is None:
             return None
-        found = self._checkpoints.load()
+        checkpoint = self._checkpoints.load()
         self._tell_trouble(self._checkpoints)
-        if found is None or (up_to is not None and found.step > up_to):
+        if checkpoint is None or (up_to is not None and checkpoint.step > up_to):
             return None
-        self._events.emit("node.restored", self.node, step=found.step, total=found.total)
-        if _WARNINGS not in found.state:
-            return found
-        for message, level, _ in found.state[_WARNINGS]:
+        self._events.emit("node.restored", self.node, step=checkpoint.step, total=checkpoint.total)
+        if _WARNINGS not in checkpoint.state:
+            return checkpoint
+        for message, level, _ in checkpoint.state[_WARNINGS]:
             if self._call is not None and self._call.warn_again(CallWarning(message, level)):
                 self._tell(message, level)
-        state = {name: item for name, item in found.state.items() if name != _WARNINGS}
-        return Checkpoint(found.step, found.total, state)
+        state = {name: item for name, item in checkpoint.state.items() if name != _WARNINGS}
+        return Checkpoint(checkpoint.step, checkpoint.total, state)
 
     def _tell_trouble(self, checkpoints: CallCheckpoints) -> None:
         if checkpoints.trouble:
@@ -314,8 +314,8 @@ def _count(steps: int) -> int:
 
 def _stepping_out() -> AbstractContextManager[object]:
     """Gives this thread's place in a lane to others, inside the `with`."""
-    place = current_place()
-    return nullcontext() if place is None else place.step_out()
+    lane_place = current_place()
+    return nullcontext() if lane_place is None else lane_place.step_out()
 
 
 if TYPE_CHECKING:

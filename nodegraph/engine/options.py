@@ -143,7 +143,7 @@ AS_USUAL = RunOptions()
 """How a workflow is run of which nothing is said."""
 
 
-def check_keywords(given: Mapping[str, Any], known: type) -> None:
+def check_keywords(keywords: Mapping[str, Any], known: type) -> None:
     """Check what a caller gave as keywords.
 
     Args:
@@ -152,7 +152,7 @@ def check_keywords(given: Mapping[str, Any], known: type) -> None:
         TypeError: There is none of that name; names the nearest.
     """
     names = known.__annotations__
-    for name in given:
+    for name in keywords:
         if name not in names:
             hint = did_you_mean(name, names, listed=len(names))
             raise TypeError(f"a run has no option `{name}`. {hint}")

@@ -211,9 +211,9 @@ class Product:
             items = tuple(item.converted(each) for item in self.items)
         # Conversions make views and plain numbers, so the size stays about the same.
         digest = converted_digest(self.digest, conversions)
-        found = Product(UNLOADED, digest, self.size, items)
-        found.base, found._conversions = self, conversions
-        return found
+        converted_product = Product(UNLOADED, digest, self.size, items)
+        converted_product.base, converted_product._conversions = self, conversions
+        return converted_product
 
     def without_blocked(self) -> Product:
         """A list without its blocked items, and without those of the lists in it."""
@@ -281,12 +281,12 @@ class Lent:
 
 def lent_by(products: Iterable[Product]) -> list[Lent]:
     """What is in memory of some products, as far as those share it who are handed their values."""
-    found = []
+    lent = []
     for origin in origins(products):
         value, marks = origin._value, origin.marks
         if value is not UNLOADED and marks is not None:
-            found.append(Lent(origin.digest, value, marks))
-    return found
+            lent.append(Lent(origin.digest, value, marks))
+    return lent
 
 
 def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest) -> Product:
@@ -319,9 +319,9 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
         digest = digest_value(value, digesters)
     except (Undigestable, RecursionError):  # the latter for objects that hold themselves
         digest = unnamed
-    found = Product(value, digest, size_in_bytes(value))
-    found.marks = marks_of(value)
-    return found
+    product = Product(value, digest, size_in_bytes(value))
+    product.marks = marks_of(value)
+    return product
 
 
 _PICTURES = ("Image", "Mask")
@@ -348,9 +348,9 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     from nodegraph.media.images.returned import advice, taken_as  # of use only here
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
-    found = taken_as(value, kind)
-    if found is not None:
-        return found
+    picture = taken_as(value, kind)
+    if picture is not None:
+        return picture
     raise WrongOutput(message, hint=advice(value, kind) or None)
 
 
@@ -375,8 +375,8 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
         InvalidValue: It takes pictures, and this is none for certain.
     """
     if expr.is_list and isinstance(value, (list, tuple)) and expr.item.name in _PICTURES:
-        found = [as_pictures(item, expr.item, port) for item in value]
-        return value if all(map(operator.is_, found, value)) else found
+        pictures = [as_pictures(item, expr.item, port) for item in value]
+        return value if all(map(operator.is_, pictures, value)) else pictures
     if expr.name not in _PICTURES or is_of_type(value, expr):
         return value
     from nodegraph.media.images.returned import advice, taken_as

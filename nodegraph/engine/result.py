@@ -327,19 +327,19 @@ class RunResult(Mapping[str, Any]):
 
     @property
     def _names(self) -> str:
-        found = ", ".join(f"`{name}`" for name in self._known[:_MOST_NAMES])
-        return f"Name one of {found}." if found else "No node has an output."
+        names = ", ".join(f"`{name}`" for name in self._known[:_MOST_NAMES])
+        return f"Name one of {names}." if names else "No node has an output."
 
     def _ports_of(self, node: str) -> list[str]:
         # A run may have very many nodes, and each be asked for: the report knows its own ports.
         report = self.nodes.get(node)
-        told = [f"{node}.{port}" for port in report.outputs] if report is not None else []
-        found = [name for name in told if name in self.outputs or name in self.passed]
+        declared = [f"{node}.{port}" for port in report.outputs] if report is not None else []
+        available = [name for name in declared if name in self.outputs or name in self.passed]
         if not self._uses:
             for name in self.stand_ins:
                 self._uses.setdefault(name.rpartition(".")[0], []).append(name)
-        if found or node in self._uses:
-            return [*found, *self._uses.get(node, ())]
+        if available or node in self._uses:
+            return [*available, *self._uses.get(node, ())]
         known = (*self.outputs, *self.passed)
         return list(dict.fromkeys(name for name in known if name.rpartition(".")[0] == node))
 
@@ -374,8 +374,8 @@ class RunResult(Mapping[str, Any]):
 
     def _own(self) -> dict[str, Any]:
         """Its parts, free of the run that they come from."""
-        found = {part.name: getattr(self, part.name) for part in fields(self) if part.init}
-        return found | {"outputs": dict(self.outputs), "nodes": dict(self.nodes), "passed": {}}
+        parts = {part.name: getattr(self, part.name) for part in fields(self) if part.init}
+        return parts | {"outputs": dict(self.outputs), "nodes": dict(self.nodes), "passed": {}}
 
     def __bool__(self) -> bool:
         """It is there, also of a run that has only written files."""

@@ -360,9 +360,9 @@ class Run:
             # Kept, as each call of a long list asks once.
             assert state.calls is not None
             calls = self._calls(state, {port: self.linked(state, port) for port in ports})
-            found = {item.place: item for item in calls.leaves()}
-            is_same = found.keys() == {item.place for item in state.calls.leaves()}
-            state.relinked = (sources, found if is_same else {})
+            calls_by_place = {item.place: item for item in calls.leaves()}
+            is_same = calls_by_place.keys() == {item.place for item in state.calls.leaves()}
+            state.relinked = (sources, calls_by_place if is_same else {})
         again = state.relinked[1].get(call.place)
         if again is None:
             raise RuntimeError("a list that it goes through has another length than before")
@@ -375,11 +375,11 @@ class Run:
         return self._placed_calls(state, spread(inputs, depths), ())
 
     def _placed_calls(
-        self, state: NodeState, spreaded: Nested[dict[str, Product]], place: tuple[int, ...]
+        self, state: NodeState, spreaded: Nested[dict[str, Product]], indices: tuple[int, ...]
     ) -> Nested[Call]:
         if spreaded.branches is not None:
             branches = [
-                self._placed_calls(state, branch, (*place, at))
+                self._placed_calls(state, branch, (*indices, at))
                 for at, branch in enumerate(spreaded.branches)
             ]
             return Nested(branches=tuple(branches))
@@ -391,8 +391,8 @@ class Run:
             else product
             for port, product in spreaded.leaf.items()
         }
-        name = state.node.name + "".join(f"[{at}]" for at in place)
-        return Nested(Call(state, name, inputs, place))
+        name = state.node.name + "".join(f"[{at}]" for at in indices)
+        return Nested(Call(state, name, inputs, indices))
 
     # The end of a node
 

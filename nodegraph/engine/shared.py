@@ -74,29 +74,29 @@ class Shared:
 
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""
-        found = self.identity(node.spec)
+        identity = self.identity(node.spec)
         known = node.memo.get("base")
-        if known is not None and known[0] == found:
+        if known is not None and known[0] == identity:
             base: Digest = known[1]
             return base
-        base = self._base(node, found)
-        node.memo["base"] = (found, base)
+        base = self._base(node, identity)
+        node.memo["base"] = (identity, base)
         return base
 
-    def _base(self, node: GraphNode, found: Identity) -> Digest:
+    def _base(self, node: GraphNode, identity: Identity) -> Digest:
         """The same, remembered for graphs that are built again with most of them unchanged."""
-        given = _packed(node.literals)
-        key = (node.spec.type, node.spec.version, found.code, found.profile, given)
-        base = self._bases.get(key) if given is not None else None
+        packed = _packed(node.literals)
+        key = (node.spec.type, node.spec.version, identity.code, identity.profile, packed)
+        base = self._bases.get(key) if packed is not None else None
         if base is None:
             base = base_key(
                 node.spec,
                 node.literals,
-                code=found.code,
-                profile=found.profile,
+                code=identity.code,
+                profile=identity.profile,
                 digesters=self.registry.digesters,
             )
-            if given is not None:
+            if packed is not None:
                 if len(self._bases) >= _MOST_BASES:
                     self._bases.clear()
                 self._bases[key] = base

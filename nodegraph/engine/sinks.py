@@ -20,22 +20,22 @@ _ANOTHERS_INPUT = re.compile(r"%[^%]+\.[^%]+%")
 """What stands in a name for an input of another node, such as ``%sample.seed%``."""
 
 
-def names_others(given: Iterable[object]) -> bool:
+def names_others(values: Iterable[object]) -> bool:
     """Whether a sink was given a name that says what other nodes are given.
 
     No key of its call knows these, and files under another name aren't those that were asked for.
     """
-    return any(isinstance(value, str) and _ANOTHERS_INPUT.search(value) for value in given)
+    return any(isinstance(value, str) and _ANOTHERS_INPUT.search(value) for value in values)
 
 
 def written_before(
     written: Written, key: Key, environment: Environment, node: str
 ) -> list[WrittenFile] | None:
     """The files that an equal call of a sink wrote, if none has changed since."""
-    found = lying_there(written, key, environment, node)
-    if found is None:
+    files = lying_there(written, key, environment, node)
+    if files is None:
         return None
-    return [WrittenFile(file.path, node, file.kind, existed=True) for file in found]
+    return [WrittenFile(file.path, node, file.kind, existed=True) for file in files]
 
 
 def lying_there(

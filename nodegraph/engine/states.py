@@ -11,10 +11,10 @@ from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.core.words import to_well_formed
 from nodegraph.engine.cache import place_of
+from nodegraph.engine.external_reads import ExternalReads, after
 from nodegraph.engine.mapping import Nested
 from nodegraph.engine.memory_cache import CallOutputs, Entry
 from nodegraph.engine.mutation import Handing
-from nodegraph.engine.outside import Readings, after
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
@@ -239,7 +239,7 @@ class Call:
     is_stored: bool = False
     is_exact: bool = True
     is_sound: bool = True
-    readings: Readings = field(default_factory=Readings)
+    readings: ExternalReads = field(default_factory=ExternalReads)
     was_open: bool = False
     answer_key: Key = ""
     has_ended: bool = False
@@ -278,11 +278,11 @@ class Call:
     @property
     def kept_warnings(self) -> tuple[CallWarning, ...]:
         """What is said again wherever the result is used."""
-        found = tuple(self.warnings) if self.warnings else ()
-        if len(found) <= MOST_WARNINGS:
-            return found
-        more = f"{len(found) - MOST_WARNINGS + 1} more warnings, told when it was computed"
-        return (*found[: MOST_WARNINGS - 1], CallWarning(more))
+        warnings = tuple(self.warnings) if self.warnings else ()
+        if len(warnings) <= MOST_WARNINGS:
+            return warnings
+        more = f"{len(warnings) - MOST_WARNINGS + 1} more warnings, told when it was computed"
+        return (*warnings[: MOST_WARNINGS - 1], CallWarning(more))
 
     @property
     def result_key(self) -> Key:

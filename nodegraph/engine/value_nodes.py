@@ -90,7 +90,9 @@ def value_facts(value: Any) -> Facts:
         each = [value_facts(item) for item in value]
         first = each[0] if each else {}
         return {
-            name: told for name, told in first.items() if all(one.get(name) == told for one in each)
+            name: fact
+            for name, fact in first.items()
+            if all(other.get(name) == fact for other in each)
         }
     if is_tensor(value) and value.ndim in (3, 4):
         shape = tuple(value.shape)
@@ -108,4 +110,4 @@ def value_facts(value: Any) -> Facts:
         facts = {"family": value.family}
     else:
         facts = {}
-    return {name: told for name, told in facts.items() if told is not None}
+    return {name: fact for name, fact in facts.items() if fact is not None}

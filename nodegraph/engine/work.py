@@ -10,7 +10,7 @@ from typing import Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Estimate, Facts, HookInputs
-from nodegraph.core.patience import asking
+from nodegraph.core.patience import calling_hook
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.values import Recipe
 from nodegraph.engine.shared import Shared
@@ -104,19 +104,19 @@ def estimate_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared)
         return _NO_ESTIMATE
     known: Estimate | None = node.memo.get("estimate")
     if known is None:
-        known = node.memo["estimate"] = _asked(node, nodes, shared)
+        known = node.memo["estimate"] = _hook_estimate(node, nodes, shared)
     return known
 
 
-def _asked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Estimate:
-    given = HookInputs(node.literals, _linked_facts(node, nodes), shared.environment)
+def _hook_estimate(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Estimate:
+    hook_inputs = HookInputs(node.literals, _linked_facts(node, nodes), shared.environment)
     try:
         hook = shared.registry.hook(node.spec.type, "estimate")
-        with asking(node.name, node.spec.type, "estimate"):
-            found: Any = hook(given) if hook is not None else None
+        with calling_hook(node.name, node.spec.type, "estimate"):
+            estimate: Any = hook(hook_inputs) if hook is not None else None
     except Exception:  # noqa: BLE001 - the pack's code may raise anything; nothing depends on it
         return _NO_ESTIMATE
-    return found if isinstance(found, Estimate) else _NO_ESTIMATE
+    return estimate if isinstance(estimate, Estimate) else _NO_ESTIMATE
 
 
 def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Work:
@@ -127,8 +127,12 @@ def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> 
         for fact, value in _telling(linked).items():
             if facts.setdefault(fact, value) != value:
                 facts[f"{port}.{fact}"] = value
-    given = node.literals
-    literals = {port: given[port] for port in _deciding(node.spec) if given.get(port) is not None}
+    node_literals = node.literals
+    literals = {
+        port: node_literals[port]
+        for port in _deciding(node.spec)
+        if node_literals.get(port) is not None
+    }
     amount = estimate_of(node, nodes, shared).work
     if not facts and not literals:
         # Of most nodes that aren't about pictures, each time they run.
@@ -167,21 +171,21 @@ def _is_amount(name: str, value: Any, literals: Mapping[str, Any]) -> bool:
     return name in literals and isinstance(value, int) and not isinstance(value, bool)
 
 
-def _text(found: Mapping[str, Any]) -> str:
-    if not found:
+def _text(facts: Mapping[str, Any]) -> str:
+    if not facts:
         return ""
-    return " ".join([f"{name}={found[name]}" for name in sorted(found)])[:_LONGEST]
+    return " ".join([f"{name}={facts[name]}" for name in sorted(facts)])[:_LONGEST]
 
 
 def _linked_facts(node: GraphNode, nodes: Mapping[str, GraphNode]) -> dict[str, Facts]:
     """What is known of a node's linked inputs before anything runs."""
-    found = {}
+    by_port = {}
     for port, source in node.links.items():
         upstream = nodes.get(source.node)
         facts = None if upstream is None else upstream.facts.get(source.port)
         if facts:
-            found[port] = facts
-    return found
+            by_port[port] = facts
+    return by_port
 
 
 def _deciding(spec: NodeSpec) -> tuple[str, ...]:

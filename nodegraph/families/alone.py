@@ -89,8 +89,8 @@ def denoiser_of(family: str, shapes: Shapes) -> PartAlone | None:
     if known is None:
         return None
     shapes = KnownShapes.of(shapes)
-    laid = try_family(known, lambda each: _laid(_of_denoiser(each), shapes), None)
-    return None if laid is None else PartAlone(known, *laid, LOAD_DENOISER)
+    identified = try_family(known, lambda each: _matching_layout(_of_denoiser(each), shapes), None)
+    return None if identified is None else PartAlone(known, *identified, LOAD_DENOISER)
 
 
 def parts_in(shapes: Shapes) -> list[PartAlone]:
@@ -101,7 +101,7 @@ def parts_in(shapes: Shapes) -> list[PartAlone]:
         (LOAD_ENCODER, _of_encoders),
         (LOAD_VAE, _of_vae),
     )
-    return next((found for kind in kinds if (found := _in_families(*kind, shapes))), [])
+    return next((parts for kind in kinds if (parts := _in_families(*kind, shapes))), [])
 
 
 def controls_in(shapes: Shapes) -> list[PartAlone]:
@@ -114,14 +114,18 @@ def _in_families(
 ) -> list[PartAlone]:
     shapes = KnownShapes.of(shapes)
     for families in (BUILT_IN, FAMILIES):
-        found = [
-            PartAlone(family, *laid, node)
+        parts = [
+            PartAlone(family, *identified, node)
             for family in families.values()
-            if (laid := try_family(family, lambda each: _laid(layouts(each), shapes), None))
+            if (
+                identified := try_family(
+                    family, lambda each: _matching_layout(layouts(each), shapes), None
+                )
+            )
             is not None
         ]
-        if found:
-            return found
+        if parts:
+            return parts
     return []
 
 
@@ -141,7 +145,7 @@ def _of_vae(family: Family) -> Iterable[FileLayout]:
     return family.latent.files
 
 
-def _laid(
+def _matching_layout(
     layouts: Iterable[FileLayout], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[FileLayout, str] | None:
     """The first layout that matches, and the prefix that it does behind."""

@@ -15,7 +15,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.first_picture import FILM, FILM_AND_MASK, FIRST_FRAME, SIGHT
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
@@ -36,18 +36,18 @@ _TOKENS = TokenMemory(16, 256)
 
 Warn = Callable[[str], None]
 
-HOLE, HOLE_MASK = "hole", "hole_mask"
+MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
 """Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
 what `Family.hole_mask` makes of the mask."""
 
-BESIDE = "beside"
+CONTROL_IMAGE = "beside"
 """Tensor of a prompt for models that follow a picture: its latent, (1, channels, height, width)."""
 
-NUMBERED = "numbered"
+INDEXED_REFERENCES = "numbered"
 """Tensor of a prompt whose pictures to look at are told apart by numbers in place of where they
 lie; (1,)."""
 
-STILL = "still"
+ZERO_TIMESTEP_REFERENCE = "still"
 """Tensor of a prompt whose pictures to look at are told to be without noise; (1,)."""
 
 GUIDANCE = "guidance"
@@ -71,19 +71,21 @@ ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size"
 top and left; (1, 2), the score (1, 1)."""
 
 SHARED = (
-    *(HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM, SIGHT, RATE),
-    *(ORIGINAL_SIZE, CROP, TARGET_SIZE, NUMBERED, STILL),
+    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM, SIGHT, RATE),
+    *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
 )
 """Tensors that go for prompts without such where the first positive prompt brings them."""
 
-OVER_CELLS = (HOLE, HOLE_MASK, BESIDE, FIRST_FRAME, FILM_AND_MASK)
+OVER_CELLS = (MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM_AND_MASK)
 """Tensors of a fitted prompt that lie over the latent, cell by cell."""
 
-TOLD = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
+CONDITION_TENSORS = (*SHARED, LATE_CFG, GUIDANCE_SCALE, TIME_IDS, SCORE)
 """Tensors of a prompt that aren't made of its text."""
 
 
-def heeding_hole(tensors: Mapping[str, Tensor], asked: Asked, *, fills: bool) -> dict[str, Tensor]:
+def with_masked_image(
+    tensors: Mapping[str, Tensor], request: SamplingRequest, *, fills: bool
+) -> dict[str, Tensor]:
     """A prompt's tensors, without a masked picture for models that fill none; for those that do,
     with the latent's own where the prompt brings none.
 
@@ -91,19 +93,25 @@ def heeding_hole(tensors: Mapping[str, Tensor], asked: Asked, *, fills: bool) ->
         InvalidValue: On the port of the side: the model fills such, and there is none.
     """
     if not fills:
-        return {name: item for name, item in tensors.items() if name not in (HOLE, HOLE_MASK)}
-    if HOLE not in tensors and not asked.hole:
+        return {
+            name: item for name, item in tensors.items() if name not in (MASKED_IMAGE, INPAINT_MASK)
+        }
+    if MASKED_IMAGE not in tensors and not request.hole:
         raise InvalidValue(
             "the model fills masked pictures, and the conditioning brings none",
-            port=asked.side,
+            port=request.side,
             hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
             "picture's latent with a noise mask.",
         )
-    return {**asked.hole, **tensors}
+    return {**request.hole, **tensors}
 
 
-def heeding_beside(
-    tensors: Mapping[str, Tensor], entry: ConditioningEntry, asked: Asked, *, follows: bool
+def with_control_image(
+    tensors: Mapping[str, Tensor],
+    entry: ConditioningEntry,
+    request: SamplingRequest,
+    *,
+    follows: bool,
 ) -> dict[str, Tensor]:
     """A prompt's tensors, with its picture to follow for models that follow one.
 
@@ -113,22 +121,22 @@ def heeding_beside(
     """
     if not follows:
         return dict(tensors)
-    picture = entry.tensors.get(BESIDE)
+    picture = entry.tensors.get(CONTROL_IMAGE)
     if picture is None:
         raise InvalidValue(
             "the model follows a picture, and the conditioning brings none",
-            port=asked.side,
+            port=request.side,
             hint="Put an ImageConditioning between the prompts and the sampler.",
         )
-    if picture.shape[-2:] != tuple(asked.shape[-2:]):
+    if picture.shape[-2:] != tuple(request.shape[-2:]):
         raise InvalidValue(
             "the picture to follow is of another size than the latent",
-            port=asked.side,
+            port=request.side,
             given=f"{tuple(picture.shape[-2:])} in latent cells",
-            expected=str(tuple(asked.shape[-2:])),
+            expected=str(tuple(request.shape[-2:])),
             hint="Sample the latent that ImageConditioning gives.",
         )
-    return {**tensors, BESIDE: picture}
+    return {**tensors, CONTROL_IMAGE: picture}
 
 
 def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
@@ -303,7 +311,7 @@ class Family(ABC):
         return self.held.of(config)
 
     def tokens(self, shape: Sequence[int]) -> int:
-        """Tokens of a latent, that schedules are shifted by; shape as in `Asked`."""
+        """Tokens of a latent, that schedules are shifted by; shape as in `SamplingRequest`."""
         return int(shape[-2] // 2) * int(shape[-1] // 2)
 
     # Prompts.
@@ -337,11 +345,13 @@ class Family(ABC):
         """What stands in for a negative prompt that isn't given; None where nothing does."""
         return self.encode(model, "") if self.needs_negative else None
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
         """The tensors of a prompt for one item, each with a first dimension of 1.
 
         A family that looks at pictures hands on the entry's by `patches.reference_tensors`, and one
-        that follows a picture by `heeding_beside`; with others they are refused.
+        that follows a picture by `with_control_image`; with others they are refused.
 
         Raises:
             InvalidValue: They don't fit the model.
@@ -351,12 +361,12 @@ class Family(ABC):
         if embeddings.ndim != 3 or (wanted is not None and embeddings.shape[-1] != wanted):
             raise InvalidValue(
                 "the prompt's embeddings don't fit the model",
-                port=asked.side,
+                port=request.side,
                 given=f"shape {tuple(embeddings.shape)}",
                 expected=f"shape (1, tokens, {wanted})",
                 hint="Encode the prompt with the text encoder of the same LoadModel.",
             )
-        return {name: item for name, item in entry.tensors.items() if name != BESIDE}
+        return {name: item for name, item in entry.tensors.items() if name != CONTROL_IMAGE}
 
     def matched(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """What two prompts say of their tokens, brought to one length: by zeros at the end.
@@ -388,7 +398,7 @@ class Family(ABC):
         shapes = [{name: item.shape[1:] for name, item in prompt.items()} for prompt in prompts]
         if self.joint and all(shape == shapes[0] for shape in shapes):
             return [list(range(len(prompts)))]
-        return [[place] for place in range(len(prompts))]
+        return [[index] for index in range(len(prompts))]
 
     def join(self, prompts: Sequence[Mapping[str, Tensor]], batch: int) -> Batch:
         """The prompts of one group, each for all items of a batch, one prompt after the other."""

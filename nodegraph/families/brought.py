@@ -102,8 +102,8 @@ class BroughtFamilies:
 
     def _loaded(self, point: EntryPoint) -> list[object]:
         try:
-            found = point.load()
-            return [*found] if isinstance(found, (list, tuple)) else [found]
+            loaded = point.load()
+            return [*loaded] if isinstance(loaded, (list, tuple)) else [loaded]
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit

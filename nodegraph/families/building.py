@@ -71,12 +71,12 @@ class _WithoutWeights(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = dict(kwargs or {})
+        options = dict(kwargs or {})
         if func in _DRAWING:
-            return args[0] if args else given["tensor"]
-        if func in _DRAWN and given.get("device") is None:
-            given["device"] = "meta"
-        return func(*args, **given)
+            return args[0] if args else options["tensor"]
+        if func in _DRAWN and options.get("device") is None:
+            options["device"] = "meta"
+        return func(*args, **options)
 
 
 def build_module(
@@ -102,23 +102,23 @@ def build_module(
     """
     config_file = next(path for path in files if path.name == layout.CONFIG)
     weights = [path for path in files if path.suffix != ".json"]
-    place = config_file.parent
-    with reading(place):
+    folder = config_file.parent
+    with reading(folder):
         config = layout.read_config(config_file)
-        kind = _class(place, config, classes, module)
+        kind = _class(folder, config, classes, module)
         if issubclass(kind, diffusers.ModelMixin):
             wide = kind._keep_in_fp32_modules or ()
             tensors = read_tensors(weights, dtype, wide=wide, as_stored=as_stored)
-            return diffusers_module(kind, config, tensors, place)
+            return diffusers_module(kind, config, tensors, folder)
         tensors = read_tensors(weights, dtype, as_stored=as_stored)
-        return transformers_module(kind, kind.config_class.from_pretrained(place), tensors, place)
+        return transformers_module(kind, kind.config_class.from_pretrained(folder), tensors, folder)
 
 
 def diffusers_module(
     kind: Any,
     config: Mapping[str, Any],
     tensors: dict[str, Tensor],
-    place: Path,
+    path: Path,
     *,
     strict: bool = False,
 ) -> nn.Module:
@@ -133,13 +133,13 @@ def diffusers_module(
         model: nn.Module = kind.from_config(config)
     # Files of old name attention layers in another way.
     model._fix_state_dict_keys_on_load(tensors)  # type: ignore[operator]
-    check_fits(place, model, tensors, strict=strict)
+    check_fits(path, model, tensors, strict=strict)
     model.load_state_dict(tensors, strict=False, assign=True)
     return model
 
 
 def transformers_module(
-    kind: Any, config: Any, tensors: dict[str, Tensor], place: Path, *, strict: bool = False
+    kind: Any, config: Any, tensors: dict[str, Tensor], path: Path, *, strict: bool = False
 ) -> nn.Module:
     """A module of transformers with these weights.
 
@@ -151,7 +151,7 @@ def transformers_module(
     kinds = [item.dtype for item in tensors.values() if item.is_floating_point()]
     if not kinds:
         raise InvalidFile(
-            f"the weights in {place} are whole numbers, and what they stand for isn't known here.",
+            f"the weights in {path} are whole numbers, and what they stand for isn't known here.",
             expected="float32, float16 or bfloat16",
         )
     model, report = in_thread(kind).from_pretrained(
@@ -164,14 +164,14 @@ def transformers_module(
         ignore_mismatched_sizes=True,
     )
     refuse_misfits(
-        place,
+        path,
         missing=report["missing_keys"],
-        wrong={name: (given, wanted) for name, given, wanted in report["mismatched_keys"]},
+        wrong={name: (actual, wanted) for name, actual, wanted in report["mismatched_keys"]},
         unexpected=report["unexpected_keys"] if strict else (),
     )
     model.__class__ = kind
-    found: nn.Module = model
-    return found
+    filled: nn.Module = model
+    return filled
 
 
 def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
@@ -191,14 +191,14 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
             else:
                 shutil.copyfile(file, Path(alone) / file.name)
         named = Path(alone) / "tokenizer_config.json"
-        given = json.loads(named.read_text("utf-8")) if named.is_file() else {}
-        kind = _tokenizer_class(str(given.get("tokenizer_class")), classes)
+        settings = json.loads(named.read_text("utf-8")) if named.is_file() else {}
+        kind = _tokenizer_class(str(settings.get("tokenizer_class")), classes)
         try:
-            found = kind.from_pretrained(alone, local_files_only=True)
-            if hasattr(found, "encode"):
+            tokenizer = kind.from_pretrained(alone, local_files_only=True)
+            if hasattr(tokenizer, "encode"):
                 # Words that it lacks for its own marks show once it is used.
-                found.encode(_ANY_TEXT)
-            return found
+                tokenizer.encode(_ANY_TEXT)
+            return tokenizer
         except Exception as error:
             # The library under it raises bare exceptions.
             raise ValueError(f"its tokenizer files are damaged: {_first_line(error)}") from error
@@ -213,19 +213,19 @@ def sentencepiece_tokenizer(file: Path) -> Any:
     with reading(file):
         (model,) = read_tensors([file], "float32", prefix=TENSOR).values()
         pieces = read_pieces(model.numpy().tobytes())
-        found = transformers.GemmaTokenizer(
+        tokenizer = transformers.GemmaTokenizer(
             vocab={piece.text: number for number, piece in enumerate(pieces)},
             merges=merges_of(pieces),
             add_bos_token=True,
         )
         whole = [piece for piece in pieces if piece.is_whole]
-        found.add_tokens(
+        tokenizer.add_tokens(
             [
                 tokenizers.AddedToken(piece.text, normalized=False, special=piece.is_control)
                 for piece in whole
             ]
         )
-    return found
+    return tokenizer
 
 
 def clip_tokenizer(merges: Path, padding: str) -> Any:
@@ -237,7 +237,7 @@ def clip_tokenizer(merges: Path, padding: str) -> Any:
 
 
 @contextmanager
-def reading(place: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Build from files one at a time, silence the libraries, and name the place in errors."""
     with quiet():
         try:
@@ -248,12 +248,12 @@ def reading(place: Path) -> Iterator[None]:
             if "allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
             raise InvalidFile(
-                f"can't load {place}: {_said(error)}",
+                f"can't load {path}: {_error_text(error)}",
                 hint="The files are damaged or don't belong together: copy the model again.",
             ) from error
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return fault_of(error) if isinstance(error, KeyError) else _first_line(error)
 
 
@@ -288,27 +288,27 @@ def library_class(name: str, module: str = "") -> Any:
 
 def _class_of(module: str, name: str) -> Any:
     try:
-        found = getattr(import_module(module), name)
+        model_class = getattr(import_module(module), name)
     except Exception as error:
         raise InvalidValue(
             f"the class {name} of {module} can't be imported: {type(error).__name__}: {error}"
         ) from error
-    if not issubclass(found, (diffusers.ModelMixin, transformers.PreTrainedModel)):
+    if not issubclass(model_class, (diffusers.ModelMixin, transformers.PreTrainedModel)):
         raise InvalidValue(
             f"the class {name} of {module} is no model that is loaded from a configuration",
             expected="a `diffusers.ModelMixin` with `ConfigMixin`, or a "
             "`transformers.PreTrainedModel`",
         )
-    return found
+    return model_class
 
 
-def _class(place: Path, config: Mapping[str, Any], classes: Sequence[str], module: str) -> Any:
+def _class(path: Path, config: Mapping[str, Any], classes: Sequence[str], module: str) -> Any:
     """The class that a configuration names, if it may be that."""
     architectures = config.get("architectures") or [None]
     named = config.get("_class_name") or architectures[0]
     if named is not None and config.get("_class_name") and named not in classes:
         raise InvalidFile(
-            f"{place} holds a {named}, which this kind of model doesn't have.",
+            f"{path} holds a {named}, which this kind of model doesn't have.",
             expected=" or ".join(classes),
         )
     return library_class(named if named in classes else classes[0], module)

@@ -111,11 +111,11 @@ def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
     Raises:
         KeyError: No layout of the part matches, or a tensor that every such part has is missing.
     """
-    found = part_of(shapes, prefix)
-    layout = next((item for item in part.files if item.matches(found)), None)
+    part_shapes = part_of(shapes, prefix)
+    layout = next((item for item in part.files if item.matches(part_shapes)), None)
     if layout is None:
         raise KeyError(f"{prefix or 'it'} holds no {' or '.join(part.classes)} known here")
-    config = layout.config(found)
+    config = layout.config(part_shapes)
 
     def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         plain = {name.removeprefix(prefix): item for name, item in tensors.items()}

@@ -36,8 +36,8 @@ class ChromaFamily(Flux):
         tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         length = tokens["attention_mask"].sum(1, keepdim=True)
-        seen = (torch.arange(_TOKENS)[None] <= length).to(torch.float32)
-        return encoded({"embeddings": states, "mask": seen})
+        mask = (torch.arange(_TOKENS)[None] <= length).to(torch.float32)
+        return encoded({"embeddings": states, "mask": mask})
 
     def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
         mask: Tensor = batch["mask"]

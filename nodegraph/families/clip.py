@@ -76,10 +76,10 @@ class Clip:
     def _empty(self) -> Encoded:
         """The window without tokens, which most prompts need: computed once for each encoder."""
         known = _EMPTY.setdefault(self.model, {})
-        place = str(self.model.device), f"{self.layer} {self.normalised}", self.length
-        if place not in known:
-            known[place] = self._computed(())
-        hidden, pooled = known[place]
+        key = str(self.model.device), f"{self.layer} {self.normalised}", self.length
+        if key not in known:
+            known[key] = self._computed(())
+        hidden, pooled = known[key]
         # Copies, as somebody may write into a result.
         return hidden.clone(), pooled.clone()
 
@@ -97,11 +97,11 @@ class Clip:
             mask = torch.tensor([[1] * len(whole) + [0] * len(padding)], device=ids.device)
         is_last = self.layer == 1 and self.normalised
         check_layer(self.model, self.layer)
-        found = self.model(ids, attention_mask=mask, output_hidden_states=not is_last)
+        output = self.model(ids, attention_mask=mask, output_hidden_states=not is_last)
         # Of an encoder with a projection the first output is the projected one.
-        pooled = getattr(found, "text_embeds", None)
-        pooled = found.pooler_output if pooled is None else pooled
-        hidden = found.last_hidden_state if is_last else found.hidden_states[-self.layer]
+        pooled = getattr(output, "text_embeds", None)
+        pooled = output.pooler_output if pooled is None else pooled
+        hidden = output.last_hidden_state if is_last else output.hidden_states[-self.layer]
         if self.normalised and not is_last:
             # Where only some layers are on the device at a time, the norm may lie elsewhere by now.
             hidden = self._norm(hidden.to(self._norm.weight.device))
@@ -252,7 +252,7 @@ def _pieces(text: str, words: Iterable[str]) -> list[str]:
 
 def prompt_words(clip: Clip, text: str) -> list[tuple[str, tuple[int, ...]]]:
     """A prompt's words in their order, each with the places of its tokens in the embeddings."""
-    found: list[tuple[str, tuple[int, ...]]] = []
+    words: list[tuple[str, tuple[int, ...]]] = []
     for number, window in enumerate(_windows(clip, text)):
         word, places = "", []
         names = clip.tokenizer.convert_ids_to_tokens([token for token, _ in window])
@@ -260,9 +260,9 @@ def prompt_words(clip: Clip, text: str) -> list[tuple[str, tuple[int, ...]]]:
             word += name.removesuffix(_WORD_END)
             places.append(number * clip.length + 1 + at)
             if name.endswith(_WORD_END) or at == len(names) - 1:
-                found.append((word, tuple(places)))
+                words.append((word, tuple(places)))
                 word, places = "", []
-    return found
+    return words
 
 
 def _too_long(windows: Sequence[Window], length: int) -> str:

@@ -24,10 +24,10 @@ from nodegraph.families.curves import (
     kl_optimal_levels,
     linear_quadratic_levels,
 )
-from nodegraph.families.ends import chosen_ends
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.families.scheduler_file import CHOSEN, ENTRIES
+from nodegraph.families.sigma_range import chosen_ends
 
 FloatArray = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.families.base import GUIDANCE, TOLD, Family
+from nodegraph.families.base import CONDITION_TENSORS, GUIDANCE, Family
 from nodegraph.families.ip_adapter_pictures import (
     mask_name,
     mask_names,
@@ -20,7 +20,7 @@ from nodegraph.families.ip_adapter_pictures import (
 )
 from nodegraph.families.registry import family_named
 
-_SEEN = ("mask", "plain_mask", "glyph_mask")
+_MASKS = ("mask", "plain_mask", "glyph_mask")
 """Tensors of a prompt that say which tokens are looked at."""
 _LENGTHENED = ("embeddings", "mask")
 """Tensors of a prompt that grow where another is put after it; (1, tokens, …)."""
@@ -71,13 +71,13 @@ def concatenated(first: Conditioning, second: Conditioning) -> Conditioning:
             hint="CombineConditioning lets both lead, AverageConditioning blends them.",
         )
 
-    def joined(one: ConditioningEntry, other: ConditioningEntry) -> dict[str, Tensor]:
+    def joined(first_entry: ConditioningEntry, other: ConditioningEntry) -> dict[str, Tensor]:
         both = {
-            name: torch.cat([one.tensors[name], other.tensors[name]], 1)
+            name: torch.cat([first_entry.tensors[name], other.tensors[name]], 1)
             for name in _LENGTHENED
-            if name in one.tensors and name in other.tensors
+            if name in first_entry.tensors and name in other.tensors
         }
-        return {**one.tensors, **both}
+        return {**first_entry.tensors, **both}
 
     return _paired(first, second, joined)
 
@@ -97,16 +97,16 @@ def averaged(
     """
     family = _family_of(first, second)
 
-    def blended(one: ConditioningEntry, other: ConditioningEntry) -> dict[str, Tensor]:
-        found = {**other.tensors, **one.tensors}
-        masks = {*mask_names(one.tensors), *mask_names(other.tensors)}
-        for name in one.tensors.keys() & other.tensors.keys() - set(TOLD) - masks:
-            pair = one.tensors[name], other.tensors[name]
+    def blended(entry: ConditioningEntry, other: ConditioningEntry) -> dict[str, Tensor]:
+        blended_tensors = {**other.tensors, **entry.tensors}
+        masks = {*mask_names(entry.tensors), *mask_names(other.tensors)}
+        for name in entry.tensors.keys() & other.tensors.keys() - set(CONDITION_TENSORS) - masks:
+            pair = entry.tensors[name], other.tensors[name]
             if pair[0].shape != pair[1].shape:
                 pair = _matched(family, *pair)
-            found[name] = _between(name, *pair, share, method)
-        own = {name: item for name, item in found.items() if name not in masks}
-        return own | _either_mask(family, one.tensors, other.tensors, share)
+            blended_tensors[name] = _between(name, *pair, share, method)
+        own = {name: item for name, item in blended_tensors.items() if name not in masks}
+        return own | _either_mask(family, entry.tensors, other.tensors, share)
 
     return _paired(first, second, blended)
 
@@ -191,7 +191,7 @@ def zeroed(conditioning: Conditioning) -> Conditioning:
     """Prompts of zeros in place of what their text was encoded to; what else they tell stays."""
 
     def silent(entry: ConditioningEntry) -> ConditioningEntry:
-        kept = {*TOLD, *_SEEN, *shown_names(entry.tensors)}
+        kept = {*CONDITION_TENSORS, *_MASKS, *shown_names(entry.tensors)}
         tensors = {
             name: torch.zeros_like(item) if name not in kept and item.is_floating_point() else item
             for name, item in entry.tensors.items()
@@ -216,15 +216,15 @@ def _product(before: Tensor | None, mask: Tensor) -> Tensor:
     return before * mask
 
 
-def _matched(family: Family | None, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def _matched(family: Family | None, tensor: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Of one length. Raises InvalidValue if that doesn't make them alike."""
-    pair = (one, other) if family is None else family.matched(one, other)
+    pair = (tensor, other) if family is None else family.matched(tensor, other)
     if pair[0].shape != pair[1].shape:
         raise InvalidValue(
             "the two prompts can't be blended: they are of different shapes",
             port="second",
             given=f"shape {tuple(other.shape)}",
-            expected=f"shape {tuple(one.shape)}",
+            expected=f"shape {tuple(tensor.shape)}",
         )
     return pair
 
@@ -249,27 +249,27 @@ def _either_mask(
     return blended
 
 
-def _between(name: str, one: Tensor, other: Tensor, share: float, method: Method) -> Tensor:
-    if name in _SEEN:
-        return torch.maximum(one, other)  # what one of the two looks at is looked at
-    if not one.is_floating_point():
-        return one
+def _between(name: str, tensor: Tensor, other: Tensor, share: float, method: Method) -> Tensor:
+    if name in _MASKS:
+        return torch.maximum(tensor, other)  # what one of the two looks at is looked at
+    if not tensor.is_floating_point():
+        return tensor
     if share in (0.0, 1.0):
-        return other if share else one
+        return other if share else tensor
     if method == "spherical":
-        return _along_the_arc(one, other, share)
-    return torch.lerp(one, other, share)
+        return _along_the_arc(tensor, other, share)
+    return torch.lerp(tensor, other, share)
 
 
-def _along_the_arc(one: Tensor, other: Tensor, share: float) -> Tensor:
+def _along_the_arc(tensor: Tensor, other: Tensor, share: float) -> Tensor:
     """Vectors between those of two tensors, along the last axis: lengths change evenly as well.
 
     Where two point the same way or oppositely, or one has no length, it is linear.
 
     Source: Shoemake 1985, https://doi.org/10.1145/325334.325242.
     """
-    lengths = one.norm(dim=-1, keepdim=True), other.norm(dim=-1, keepdim=True)
-    units = one / lengths[0].clamp(min=1e-12), other / lengths[1].clamp(min=1e-12)
+    lengths = tensor.norm(dim=-1, keepdim=True), other.norm(dim=-1, keepdim=True)
+    units = tensor / lengths[0].clamp(min=1e-12), other / lengths[1].clamp(min=1e-12)
     cosine = (units[0] * units[1]).sum(-1, keepdim=True).clamp(-1, 1)
     angle = torch.acos(cosine)
     sine = torch.sin(angle)
@@ -277,7 +277,7 @@ def _along_the_arc(one: Tensor, other: Tensor, share: float) -> Tensor:
     safe = torch.where(bends, sine, 1.0)
     shares = torch.sin((1 - share) * angle) / safe, torch.sin(share * angle) / safe
     arc = (units[0] * shares[0] + units[1] * shares[1]) * torch.lerp(*lengths, share)
-    return torch.where(bends, arc, torch.lerp(one, other, share))
+    return torch.where(bends, arc, torch.lerp(tensor, other, share))
 
 
 def _paired(
@@ -290,7 +290,8 @@ def _paired(
     How it applies is told by the one of several entries, else by the first.
     """
     entries = tuple(
-        replace(place, tensors=tensors(one, other)) for one, other, place in _pairs(first, second)
+        replace(target, tensors=tensors(entry, other))
+        for entry, other, target in _pairs(first, second)
     )
     unconditional = first.unconditional or second.unconditional
     return Conditioning(entries, first.family or second.family, unconditional)
@@ -301,11 +302,11 @@ def _pairs(
 ) -> Iterator[tuple[ConditioningEntry, ConditioningEntry, ConditioningEntry]]:
     ones, others = first.entries, second.entries
     if len(others) == 1:
-        yield from ((one, others[0], one) for one in ones)
+        yield from ((entry, others[0], entry) for entry in ones)
     elif len(ones) == 1:
         yield from ((ones[0], other, other) for other in others)
     elif [_when(item) for item in ones] == [_when(item) for item in others]:
-        yield from ((one, other, one) for one, other in zip(ones, others, strict=True))
+        yield from ((entry, other, entry) for entry, other in zip(ones, others, strict=True))
     else:
         raise InvalidValue(
             "prompts of several parts can be put together only if their parts apply alike",

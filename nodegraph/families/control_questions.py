@@ -41,14 +41,14 @@ class ControlQuestion:
     faint: bool = False
 
 
-def added(one: Residuals, other: Residuals) -> Residuals:
+def added(residuals: Residuals, other: Residuals) -> Residuals:
     """The sum of two answers for the same model."""
     common = {
         name: [left + right for left, right in zip(tensors, other[name], strict=True)]
-        for name, tensors in one.items()
+        for name, tensors in residuals.items()
         if name in other
     }
-    return {**one, **other, **common}
+    return {**residuals, **other, **common}
 
 
 def spread(residuals: Sequence[Tensor], blocks: int) -> list[Tensor]:
@@ -63,11 +63,11 @@ DOWN, MID, FEATURES = "down", "mid", "features"
 
 def unet_options(residuals: Residuals) -> dict[str, Any]:
     """The inputs of a UNet by which it is given residuals."""
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if DOWN in residuals:
-        found["down_block_additional_residuals"] = list(residuals[DOWN])
-        found["mid_block_additional_residual"] = residuals[MID][0]
+        options["down_block_additional_residuals"] = list(residuals[DOWN])
+        options["mid_block_additional_residual"] = residuals[MID][0]
     if FEATURES in residuals:
         # It takes them from the list.
-        found["down_intrablock_additional_residuals"] = list(residuals[FEATURES])
-    return found
+        options["down_intrablock_additional_residuals"] = list(residuals[FEATURES])
+    return options

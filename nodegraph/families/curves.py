@@ -97,10 +97,10 @@ def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
     half = steps // 2
     if half == 0:
         return np.ones(1)
-    rest = steps - half
+    quadratic_steps = steps - half
     over = half - THRESHOLD * steps
-    square = over / (half * rest**2)
-    slope = THRESHOLD / half - 2 * over / rest**2
+    square = over / (half * quadratic_steps**2)
+    slope = THRESHOLD / half - 2 * over / quadratic_steps**2
     gone = [index * THRESHOLD / half for index in range(half)]
     gone += [square * index**2 + slope * index + square * half**2 for index in range(half, steps)]
     return 1.0 - np.array(gone)

@@ -159,33 +159,35 @@ def find_weights(folder: Path, component: str, *, allow_pickle: bool = False) ->
         InvalidFile: There are none, or a shard is missing.
         UnsafeFile: There are only pickle files, and `allow_pickle` is False.
     """
-    place = folder / component
+    component_folder = folder / component
     # A variant's name, such as fp16, stands at another place in the index's file name.
     for single, index in (
         ("{}.safetensors", "{}.safetensors.index.json"),
         ("{}.*.safetensors", "{}.safetensors.index.*.json"),
     ):
-        files = [path for path in _matching(place, single) if not _SHARD.search(path.name)]
+        files = [
+            path for path in _matching(component_folder, single) if not _SHARD.search(path.name)
+        ]
         if files:
             return ComponentFiles((min(files, key=_fp16_first),))
-        indices = sorted(_matching(place, index), key=_fp16_first)
+        indices = sorted(_matching(component_folder, index), key=_fp16_first)
         if indices:
             return ComponentFiles(_shards(indices[0]), indices[0])
-    return _pickle_weights(place, allow_pickle)
+    return _pickle_weights(component_folder, allow_pickle)
 
 
-def _matching(place: Path, pattern: str) -> list[Path]:
-    return [path for stem in _STEMS for path in place.glob(pattern.format(stem))]
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    return [path for stem in _STEMS for path in folder.glob(pattern.format(stem))]
 
 
-def _pickle_weights(place: Path, allow_pickle: bool) -> ComponentFiles:
-    found = [place / name for name in _PICKLES if (place / name).is_file()]
-    if not found:
-        stem = _STEMS[place.name.startswith("text_encoder")]
-        raise InvalidFile(f"{place} has no weights: {stem}.safetensors is missing")
+def _pickle_weights(folder: Path, allow_pickle: bool) -> ComponentFiles:
+    pickles = [folder / name for name in _PICKLES if (folder / name).is_file()]
+    if not pickles:
+        stem = _STEMS[folder.name.startswith("text_encoder")]
+        raise InvalidFile(f"{folder} has no weights: {stem}.safetensors is missing")
     if not allow_pickle:
-        raise unsafe(found[0])
-    return ComponentFiles((found[0],), is_pickle=True)
+        raise unsafe(pickles[0])
+    return ComponentFiles((pickles[0],), is_pickle=True)
 
 
 def unsafe(path: Path) -> UnsafeFile:

@@ -28,6 +28,6 @@ def control_folder() -> Path:
 def embedded_colours() -> tuple[Factors, Colour]:
     """The linear map from its latents' channels to colours in -1..1: factors and bias."""
     record = embedded_folder().parent / "companions" / "preview_decoder" / "train.json"
-    found = json.loads(record.read_text(encoding="utf-8"))["latent_rgb"]
-    red, green, blue = found["bias"]
-    return tuple((r, g, b) for r, g, b in found["factors"]), (red, green, blue)
+    colours = json.loads(record.read_text(encoding="utf-8"))["latent_rgb"]
+    red, green, blue = colours["bias"]
+    return tuple((r, g, b) for r, g, b in colours["factors"]), (red, green, blue)

@@ -18,7 +18,7 @@ def padded(
     tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn | None = None, **how: Any
 ) -> dict[str, Tensor]:
     """Tokens of prompts and their mask, padded and cut to a length; int64, (prompts, length)."""
-    found = tokenizer(
+    tokens = tokenizer(
         texts,
         padding="max_length",
         max_length=length,
@@ -26,9 +26,9 @@ def padded(
         return_tensors="pt",
         **how,
     )
-    if warn is not None and bool(found["attention_mask"][:, -1].all()):
+    if warn is not None and bool(tokens["attention_mask"][:, -1].all()):
         _warn_of_cut(tokenizer, texts, length, warn)
-    return {"input_ids": found["input_ids"], "attention_mask": found["attention_mask"]}
+    return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
 
 def fitting(tokenizer: Any, text: str, fewest: int, most: int) -> int:
@@ -76,14 +76,14 @@ def layer_states(model: Any, tokens: dict[str, Tensor], layers: Sequence[int]) -
 @contextmanager
 def _last_as_it_is(base: Any) -> Iterator[list[Tensor]]:
     """What the last layer gives inside the `with`, before the norm; empty of unusual models."""
-    found: list[Tensor] = []
+    states: list[Tensor] = []
     norm = getattr(getattr(base, "language_model", base), "norm", None)
     if norm is None:
-        yield found
+        yield states
         return
-    hook = norm.register_forward_pre_hook(lambda _, given: found.append(given[0]))
+    hook = norm.register_forward_pre_hook(lambda _, arguments: states.append(arguments[0]))
     try:
-        yield found
+        yield states
     finally:
         hook.remove()
 
@@ -96,8 +96,8 @@ def attentive_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:
     """
     placed = {name: item.to(model.device) for name, item in tokens.items()}
     logging.getLogger("transformers.integrations.sdpa_attention").addFilter(_is_news)
-    found = model.base_model(**placed, output_hidden_states=True, output_attentions=True)
-    return torch.stack(found.hidden_states[1:], 1).to("cpu", torch.float32)
+    output = model.base_model(**placed, output_hidden_states=True, output_attentions=True)
+    return torch.stack(output.hidden_states[1:], 1).to("cpu", torch.float32)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -113,9 +113,9 @@ def clip_states(model: Any, tokens: dict[str, Tensor], layer: int = 2) -> tuple[
         layer: That they are of, counted from the last, 1.
     """
     check_layer(model, layer)
-    found = model(tokens["input_ids"].to(model.device), output_hidden_states=True)
-    hidden: Tensor = found.hidden_states[-layer]
-    return hidden.to("cpu", torch.float32), found[0].to("cpu", torch.float32)
+    output = model(tokens["input_ids"].to(model.device), output_hidden_states=True)
+    hidden: Tensor = output.hidden_states[-layer]
+    return hidden.to("cpu", torch.float32), output[0].to("cpu", torch.float32)
 
 
 def check_layer(model: Any, layer: int) -> None:
@@ -136,8 +136,8 @@ def check_layer(model: Any, layer: int) -> None:
 
 def clip_pooled(model: Any, tokens: dict[str, Tensor]) -> Tensor:
     """The pooled prompt of a CLIP encoder; float32 on the CPU, (1, width)."""
-    found: Tensor = model(tokens["input_ids"].to(model.device)).pooler_output
-    return found.to("cpu", torch.float32)
+    pooled: Tensor = model(tokens["input_ids"].to(model.device)).pooler_output
+    return pooled.to("cpu", torch.float32)
 
 
 def _warn_of_cut(tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn) -> None:

@@ -14,7 +14,7 @@ from nodegraph.weights.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nodegraph.families.model_step import Asked
+    from nodegraph.families.model_step import SamplingRequest
 
 FIRST_FRAME = "first_frame"
 """Latent of the picture, (1, channels, 1, height, width): the video's first frame as it is."""
@@ -28,38 +28,38 @@ SIGHT = "sight"
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
 
-def check_fits(tensors: Mapping[str, Tensor], asked: Asked) -> None:
+def check_fits(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
     """Refuse a picture or film of another size than the video.
 
     Raises:
         InvalidValue: On the port of the side.
     """
     for name, first_axis in ((FIRST_FRAME, 3), (FILM, 2)):
-        found = tensors.get(name)
-        if found is not None and found.shape[first_axis:] != tuple(asked.shape[first_axis:]):
+        tensor = tensors.get(name)
+        if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
             raise InvalidValue(
                 "the first picture was encoded for a video of another size or length",
-                port=asked.side,
-                given=f"{tuple(found.shape[first_axis:])} in latent cells",
-                expected=str(tuple(asked.shape[first_axis:])),
+                port=request.side,
+                given=f"{tuple(tensor.shape[first_axis:])} in latent cells",
+                expected=str(tuple(request.shape[first_axis:])),
                 hint="Sample the latent that ImageToVideoConditioning gives.",
             )
 
 
-def no_picture(asked: Asked) -> InvalidValue:
+def no_picture(request: SamplingRequest) -> InvalidValue:
     """The refusal of a prompt alone."""
     return InvalidValue(
         "the model makes videos of a first picture, and the conditioning brings none",
-        port=asked.side,
+        port=request.side,
         hint=_HINT,
     )
 
 
-def no_use_for_picture(asked: Asked) -> InvalidValue:
+def no_use_for_picture(request: SamplingRequest) -> InvalidValue:
     """The refusal of a picture."""
     return InvalidValue(
         "the model makes videos of prompts alone, and the conditioning brings a picture",
-        port=asked.side,
+        port=request.side,
         hint="Load the image-to-video model of the kind.",
     )
 
@@ -72,10 +72,10 @@ def begun(x: Tensor, first: Tensor | None) -> Tensor:
 def to_denoise(x: Tensor, first: Tensor | None) -> Tensor:
     """1 for each cell of a video, and 0 in the first frame if that is a picture's; float32,
     (frames, height, width)."""
-    found = torch.ones(x.shape[2:], device=x.device)
+    mask = torch.ones(x.shape[2:], device=x.device)
     if first is not None:
-        found[0] = 0
-    return found
+        mask[0] = 0
+    return mask
 
 
 def film_and_mask(film: Tensor, temporal: int) -> Tensor:

@@ -14,33 +14,33 @@ _NAMED = 3
 
 
 def check_fits(
-    place: Path, module: nn.Module, tensors: Mapping[str, Tensor], *, strict: bool = False
+    path: Path, module: nn.Module, tensors: Mapping[str, Tensor], *, strict: bool = False
 ) -> None:
     """Refuse weights of which some would be made up, or some weren't for this module.
 
     Args:
-        place: Where they were read.
+        path: Where they were read.
         module: Its weights' shapes count, wherever they are.
         strict: Whether to refuse those that it has no use for; many folders hold such.
     Raises:
         InvalidFile: Names what doesn't fit.
     """
     wanted = {name: tuple(item.shape) for name, item in module.state_dict().items()}
-    found = {name: tuple(item.shape) for name, item in tensors.items()}
+    shapes = {name: tuple(item.shape) for name, item in tensors.items()}
     refuse_misfits(
-        place,
-        missing=[name for name in wanted if name not in found],
+        path,
+        missing=[name for name in wanted if name not in shapes],
         wrong={
-            name: (found[name], shape)
+            name: (shapes[name], shape)
             for name, shape in wanted.items()
-            if found.get(name, shape) != shape
+            if shapes.get(name, shape) != shape
         },
-        unexpected=[name for name in found if name not in wanted] if strict else [],
+        unexpected=[name for name in shapes if name not in wanted] if strict else [],
     )
 
 
 def refuse_misfits(
-    place: Path,
+    path: Path,
     *,
     missing: Collection[str],
     wrong: Mapping[str, tuple[Sequence[int], Sequence[int]]],
@@ -49,28 +49,28 @@ def refuse_misfits(
     """Refuse weights that don't fit, if any don't.
 
     Args:
-        place: Where they were read.
+        path: Where they were read.
         wrong: By name: the shape that they have, and the one that is wanted.
     Raises:
         InvalidFile: Names them.
     """
     shapes = [
-        f"{name}, which has shape {list(given)} instead of {list(wanted)}"
-        for name, (given, wanted) in wrong.items()
+        f"{name}, which has shape {list(actual)} instead of {list(wanted)}"
+        for name, (actual, wanted) in wrong.items()
     ]
     faults = [
-        *_told("lack {}, such as {}", missing),
-        *_told("hold {} of another shape: {}", shapes),
-        *_told("hold {} beside what belongs there: {}", unexpected),
+        *_listed_names("lack {}, such as {}", missing),
+        *_listed_names("hold {} of another shape: {}", shapes),
+        *_listed_names("hold {} beside what belongs there: {}", unexpected),
     ]
     if faults:
         raise InvalidFile(
-            f"the weights in {place} {'; they '.join(faults)}.",
+            f"the weights in {path} {'; they '.join(faults)}.",
             hint="The files are damaged or don't belong together: copy the model again.",
         )
 
 
-def _told(text: str, names: Collection[str]) -> list[str]:
+def _listed_names(text: str, names: Collection[str]) -> list[str]:
     if not names:
         return []
     more = ["…"] if len(names) > _NAMED else []

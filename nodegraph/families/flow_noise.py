@@ -126,12 +126,12 @@ class FlowNoise:
             mu = self.mu(tokens, steps)
             factor = math.exp(mu) if self.time_shift == "exponential" else mu
             levels = factor / (factor + (1 / levels - 1))
-        rest = 1 - levels
-        if self.terminal is None or rest[-1] == 0:
+        complements = 1 - levels
+        if self.terminal is None or complements[-1] == 0:
             # of pure noise alone, which a single step begins at, there is nothing to stretch
             return levels
         # Source: Lightricks' LTX-Video repository, ltx_video/schedulers/rf.py
-        stretched: Levels = 1 - rest / (rest[-1] / (1 - self.terminal))
+        stretched: Levels = 1 - complements / (complements[-1] / (1 - self.terminal))
         return stretched
 
     def table(self, tokens: int, steps: int) -> NDArray[np.float64]:
@@ -201,8 +201,8 @@ def model_noise(config: Mapping[str, Any], family: Family) -> ModelNoise:
     """
     refuse_unsupported(config, kinds=(family.noise,))
     if family.noise == "flow":
-        found = FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
-        return replace(found, common=common_flow(config, family.name, found.shift))
+        noise = FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
+        return replace(noise, common=common_flow(config, family.name, noise.shift))
     return replace(NoiseSchedule.from_config(config), aligned=family.aligned)
 
 

@@ -10,23 +10,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
-    BESIDE,
+    CONTROL_IMAGE,
     CONTROLS,
-    HOLE,
-    HOLE_MASK,
-    NUMBERED,
+    INDEXED_REFERENCES,
+    INPAINT_MASK,
+    MASKED_IMAGE,
     Config,
     Family,
     Part,
     Warn,
     encoded,
-    heeding_beside,
-    heeding_hole,
+    with_control_image,
+    with_masked_image,
 )
 from nodegraph.families.control_questions import BLOCKS, SINGLES, spread
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import (
     lengthened,
     packed,
@@ -71,10 +71,10 @@ class Flux(Family):
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         config = configs.get("transformer", {})
         taken = config.get("in_channels", 64)
-        given = config.get("out_channels") or taken
-        if taken in (given, 2 * given, FILL_CHANNELS):
+        out_channels = config.get("out_channels") or taken
+        if taken in (out_channels, 2 * out_channels, FILL_CHANNELS):
             return None
-        return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
+        return f"a {self.title} whose transformer takes {taken} channels instead of {out_channels}"
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels") or config["in_channels"]) // 4
@@ -99,17 +99,19 @@ class Flux(Family):
         states = t5_states(model.modules["text_encoder_2"], second)
         return encoded({"embeddings": states, "pooled": clip_pooled(clip, first)})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
         if model.config.get("guidance_embeds"):
-            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+            fitted.setdefault("guidance", torch.tensor([GUIDANCE]))
         else:
-            found.pop("guidance", None)
-        found |= reference_tensors(entry.references, asked.side)
+            fitted.pop("guidance", None)
+        fitted |= reference_tensors(entry.references, request.side)
         fills = model.config["in_channels"] == FILL_CHANNELS
-        found = heeding_hole(found, asked, fills=fills)
+        fitted = with_masked_image(fitted, request, fills=fills)
         follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
-        return heeding_beside(found, entry, asked, follows=follows)
+        return with_control_image(fitted, entry, request, follows=follows)
 
     def hole_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""
@@ -129,10 +131,10 @@ class Flux(Family):
             mode = torch.tensor(question.modes[0], device=x.device)
             options["controlnet_mode"] = mode.view(-1, 1).expand(len(x), 1)
         if network.config.guidance_embeds:
-            given = batch.get("guidance")
+            guidance = batch.get("guidance")
             # A model that was distilled otherwise takes no scale, and the network still wants one.
             usual = torch.tensor([GUIDANCE], device=x.device, dtype=x.dtype).expand(len(x))
-            options["guidance"] = usual if given is None else given
+            options["guidance"] = usual if guidance is None else guidance
         doubles, singles = network(
             hidden_states=packed(x),
             controlnet_cond=hint if sees_pixels else packed(hint),
@@ -146,31 +148,33 @@ class Flux(Family):
             **options,
         )
         own, single = model.module.transformer_blocks, model.module.single_transformer_blocks
-        found = {}
+        residuals = {}
         if doubles:
             # What XLabs trained is begun anew after its last block.
-            found[BLOCKS] = (
+            residuals[BLOCKS] = (
                 [doubles[at % len(doubles)] for at in range(len(own))]
                 if sees_pixels
                 else spread(doubles, len(own))
             )
         if singles:
-            found[SINGLES] = spread(singles, len(single))
-        return found
+            residuals[SINGLES] = spread(singles, len(single))
+        return residuals
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
         tokens, grid = packed(x), [places(height // 2, width // 2, x.device)]
         own = tokens.shape[1]
-        if HOLE in batch:
-            tokens = torch.cat([tokens, packed(batch[HOLE]), packed(batch[HOLE_MASK])], 2)
-        if BESIDE in batch:
-            tokens = torch.cat([tokens, packed(batch[BESIDE])], 2)
+        if MASKED_IMAGE in batch:
+            tokens = torch.cat(
+                [tokens, packed(batch[MASKED_IMAGE]), packed(batch[INPAINT_MASK])], 2
+            )
+        if CONTROL_IMAGE in batch:
+            tokens = torch.cat([tokens, packed(batch[CONTROL_IMAGE])], 2)
         looked_at = referenced(batch)
         sizes = [(item.shape[-2] // 2, item.shape[-1] // 2) for item in looked_at]
-        firsts = reference_places(sizes, numbered=NUMBERED in batch)
-        for seen, size, first in zip(looked_at, sizes, firsts, strict=True):
-            tokens = torch.cat([tokens, packed(seen)], 1)
+        firsts = reference_places(sizes, numbered=INDEXED_REFERENCES in batch)
+        for picture, size, first in zip(looked_at, sizes, firsts, strict=True):
+            tokens = torch.cat([tokens, packed(picture)], 1)
             grid.append(places(*size, x.device, first))
         output: Tensor = model.module(
             hidden_states=tokens,
@@ -184,23 +188,23 @@ class Flux(Family):
         )[0][:, :own]
         return unpacked(output, height, width)
 
-    def led(self, batch: Batch, beside: int) -> Mapping[str, Any]:
+    def led(self, batch: Batch, extra_tokens: int) -> Mapping[str, Any]:
         """What control networks add, as inputs of the model.
 
         Args:
-            beside: Tokens of pictures that it looks at, to which nothing is added.
+            extra_tokens: Tokens of pictures that it looks at, to which nothing is added.
         """
-        given = batch.get(CONTROLS)
-        if given is None:
+        residuals = batch.get(CONTROLS)
+        if residuals is None:
             return {}
         places = {
             "blocks": "controlnet_block_samples",
             "singles": "controlnet_single_block_samples",
         }
         return {
-            place: lengthened(given[name], beside)
-            for name, place in places.items()
-            if name in given
+            option: lengthened(residuals[name], extra_tokens)
+            for name, option in places.items()
+            if name in residuals
         }
 
     def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:

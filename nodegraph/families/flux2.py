@@ -14,7 +14,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import flux2_mu
 from nodegraph.families.flux2_latents import FLUX2 as FLUX2_LATENTS
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_names, referenced
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
 
-_TOLD = "time_guidance_embed.guidance_embedder.linear_1.weight"
+_GUIDANCE_WEIGHT = "time_guidance_embed.guidance_embedder.linear_1.weight"
 """Of models that are told the guidance: dev, but none of Klein."""
 
 
@@ -55,7 +55,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "axes_dims_rope": (head // 4,) * 4,
         "rope_theta": 2000,
         "eps": 1e-6,
-        "guidance_embeds": _TOLD in shapes,
+        "guidance_embeds": _GUIDANCE_WEIGHT in shapes,
     }
 
 
@@ -70,7 +70,7 @@ def _layout(name: str, title: str, *, told: bool) -> FileLayout:
         ),
         config=_config,
         scheduler=DYNAMIC_FLOW,
-        fits=lambda shapes: (_TOLD in shapes) == told,
+        fits=lambda shapes: (_GUIDANCE_WEIGHT in shapes) == told,
     )
 
 
@@ -115,15 +115,15 @@ class Flux2(Family):
 
     def chat(self, tokenizer: Any, text: str) -> str:
         """A prompt as the language model is asked."""
-        said = {"system": SYSTEM, "user": text.replace(_MARK, "")}
+        contents = {"system": SYSTEM, "user": text.replace(_MARK, "")}
         messages = [
             {"role": role, "content": [{"type": "text", "text": content}]}
-            for role, content in said.items()
+            for role, content in contents.items()
         ]
-        found: str = tokenizer.apply_chat_template(
+        prompt: str = tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=False
         )
-        return found
+        return prompt
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         from nodegraph.families.encoders import layer_states, padded
@@ -135,31 +135,33 @@ class Flux2(Family):
         states = layer_states(model.modules["text_encoder"], tokens, self.layers)
         return encoded({"embeddings": torch.cat(states, -1)})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
         if model.config["guidance_embeds"]:
-            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+            fitted.setdefault("guidance", torch.tensor([GUIDANCE]))
         else:
-            found.pop("guidance", None)
+            fitted.pop("guidance", None)
         channels = self.channels(model.config)
         for reference in entry.references:
             if reference.ndim != 4 or reference.shape[1] != channels:
                 raise InvalidValue(
                     "a picture to look at is of another latent format",
-                    port=asked.side,
+                    port=request.side,
                     given=f"a latent of shape {tuple(reference.shape)}",
                     expected=f"(1, {channels}, height / 16, width / 16)",
                     hint="Encode it with the VAE of the same LoadModel.",
                 )
-        return found | dict(zip(reference_names(), entry.references, strict=False))
+        return fitted | dict(zip(reference_names(), entry.references, strict=False))
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        seen = referenced(batch)
-        places = torch.cat([_places(item, _APART * at) for at, item in enumerate([x, *seen])])
+        references = referenced(batch)
+        places = torch.cat([_places(item, _APART * at) for at, item in enumerate([x, *references])])
         own = x.shape[-2] * x.shape[-1]
         length = batch["embeddings"].shape[1]
         output: Tensor = model.module(
-            hidden_states=torch.cat([_tokens(item) for item in [x, *seen]], 1),
+            hidden_states=torch.cat([_tokens(item) for item in [x, *references]], 1),
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             guidance=batch.get("guidance"),
             encoder_hidden_states=batch["embeddings"],
@@ -177,13 +179,13 @@ class Flux2Klein(Flux2):
     layers: tuple[int, ...] = (9, 18, 27)
 
     def chat(self, tokenizer: Any, text: str) -> str:
-        found: str = tokenizer.apply_chat_template(
+        prompt: str = tokenizer.apply_chat_template(
             [{"role": "user", "content": text}],
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=False,
         )
-        return found
+        return prompt
 
     def guides_itself(self, config: Config, settings: Config) -> bool:
         return bool(settings.get("is_distilled"))

@@ -39,8 +39,8 @@ _COUNT = "bn.num_batches_tracked"
 
 def _config(vae: Shapes) -> dict[str, Any]:
     named = {_name(name): item for name, item in vae.items()}
-    found = vae_config(named, (1.0, 0.0))
-    kept = {name: item for name, item in found.items() if not name.endswith("_factor")}
+    config = vae_config(named, (1.0, 0.0))
+    kept = {name: item for name, item in config.items() if not name.endswith("_factor")}
     check_scale(2 ** len(kept["block_out_channels"]), 2 * 8)
     return {
         **kept,

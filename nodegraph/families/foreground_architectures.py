@@ -112,8 +112,10 @@ def u2net_shape(shapes: Shapes) -> U2NetShape | None:
 
 
 def _stage(shapes: Shapes, name: str) -> tuple[int, int, int]:
-    given, first = (shapes[f"stage{name}.rebnconv{which}.conv_s1.weight"] for which in ("in", "1"))
-    return given[1], first[0], given[0]
+    entry_shape, first = (
+        shapes[f"stage{name}.rebnconv{which}.conv_s1.weight"] for which in ("in", "1")
+    )
+    return entry_shape[1], first[0], entry_shape[0]
 
 
 def foreground_class(shapes: Shapes) -> str | None:

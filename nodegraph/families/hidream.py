@@ -15,7 +15,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -128,9 +128,11 @@ class HiDream(Family):
             }
         )
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        _check_tokens(model, self.tokens(asked.shape), asked)
-        return super().fit(model, entry, asked)
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        _check_tokens(model, self.tokens(request.shape), request)
+        return super().fit(model, entry, request)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(
@@ -144,17 +146,17 @@ class HiDream(Family):
         return -output
 
 
-def _check_tokens(model: Denoiser, tokens: int, asked: Asked) -> None:
+def _check_tokens(model: Denoiser, tokens: int, request: SamplingRequest) -> None:
     """Refuse pictures that are larger than any that the transformer was made for."""
     config = model.config
     height, width = config["max_resolution"]
     most = height * width // config["patch_size"] ** 2
     if tokens > most:
-        side = (asked.width * asked.height * most / tokens) ** 0.5
+        side = (request.width * request.height * most / tokens) ** 0.5
         raise InvalidValue(
             "the picture is larger than the model takes",
             port="latent",
-            given=f"{asked.width} x {asked.height}",
+            given=f"{request.width} x {request.height}",
             expected=f"as many pixels as {side:.0f} x {side:.0f} at most",
             hint="Sample a smaller one, and upscale it.",
         )

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
-from nodegraph.families.deep_latents import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.dc_ae_latents import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -142,23 +142,25 @@ class HunyuanImage(Family):
         chat, length = _BEFORE + text + _AFTER, _TOKENS + _BEFORE_TOKENS
         tokens = padded(model.tokenizers["tokenizer"], chat, length, warn)
         (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
-        glyphs, seen = _glyphs(model, text, warn)
+        glyphs, glyph_mask = _glyphs(model, text, warn)
         return encoded(
             {
                 "embeddings": states[:, _BEFORE_TOKENS:],
                 "mask": tokens["attention_mask"][:, _BEFORE_TOKENS:],
                 "glyphs": glyphs,
-                "glyph_mask": seen,
+                "glyph_mask": glyph_mask,
             }
         )
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
         if model.config["guidance_embeds"]:
-            found.setdefault("guidance", torch.tensor([GUIDANCE]))
+            fitted.setdefault("guidance", torch.tensor([GUIDANCE]))
         else:
-            found.pop("guidance", None)
-        return found
+            fitted.pop("guidance", None)
+        return fitted
 
     def guides_itself(self, config: Config, settings: Config) -> bool:
         return bool(config.get("guidance_embeds"))

@@ -49,11 +49,11 @@ def supported() -> str:
 
 def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:
     """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
-    found = f"a {class_name}"
+    description = f"a {class_name}"
     for family in families_of_pipeline(class_name):
-        failed: str | None = f"{found} whose family `{family.name}` failed to look at it"
+        failed: str | None = f"{description} whose family `{family.name}` failed to look at it"
         mismatch = try_family(family, lambda each: each.mismatch(configs), failed)
         if mismatch is None:
             return Identified(family.title, family)
-        found = mismatch
-    return Identified(found)
+        description = mismatch
+    return Identified(description)

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def picture_name(place: int) -> str:
+def picture_name(index: int) -> str:
     """The tensor of a prompt that says what the pictures for a model's IP-Adapter show.
 
     Shape (1, pictures, width), or (1, pictures, patches, width), as the adapter reads it.
 
     Args:
-        place: Of the adapter among those of the model.
+        index: Of the adapter among those of the model.
     """
-    return f"pictures {place}"
+    return f"pictures {index}"
 
 
-def mask_name(place: int) -> str:
+def mask_name(index: int) -> str:
     """The tensor that says where those pictures lead: 0 or 1, (1, pictures, height, width)."""
-    return f"pictures {place} mask"
+    return f"pictures {index} mask"
 
 
 MASK_MULTIPLE = 64
@@ -73,8 +73,8 @@ def check_pictures(tensors: Mapping[str, Tensor], wanted: int, side: str) -> Non
     Raises:
         InvalidValue: On the port of the side.
     """
-    given = sum(picture_name(place) in tensors for place in range(wanted))
-    if given < wanted:
+    count = sum(picture_name(index) in tensors for index in range(wanted))
+    if count < wanted:
         raise InvalidValue(
             "the model is led by pictures, and this prompt doesn't say what they show",
             port=side,
@@ -92,14 +92,14 @@ def check_pictures(tensors: Mapping[str, Tensor], wanted: int, side: str) -> Non
 def picture_options(batch: Mapping[str, Any]) -> dict[str, Any]:
     """What a UNet with IP-Adapters is told beside the prompt."""
     names = takewhile(batch.__contains__, map(picture_name, count()))
-    found = [batch[name] for name in names]
-    return {"image_embeds": found} if found else {}
+    embeddings = [batch[name] for name in names]
+    return {"image_embeds": embeddings} if embeddings else {}
 
 
 def picture_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
     """Where the pictures of each of its IP-Adapters lead, row by row; None is everywhere."""
-    places = takewhile(lambda place: picture_name(place) in batch, count())
-    return [batch.get(mask_name(place)) for place in places]
+    places = takewhile(lambda index: picture_name(index) in batch, count())
+    return [batch.get(mask_name(index)) for index in places]
 
 
 def any_mask(masks: list[Tensor | None]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Warn
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, count_of
@@ -56,7 +56,7 @@ def item_layout(
 
     def config(shapes: Shapes) -> dict[str, Any]:
         (numbers,) = shapes["number_mean"]
-        told = shapes["number_embedding.0.weight"][1] if numbers else 0
+        embedding_width = shapes["number_embedding.0.weight"][1] if numbers else 0
         kinds = count_of(shapes, r"class_embeddings\.(\d+)\.")
         return {
             "tokens": tokens,
@@ -67,7 +67,7 @@ def item_layout(
             "condition_width": shapes["time_embedding.0.weight"][0],
             "classes": [shapes[f"class_embeddings.{at}.weight"][0] - 1 for at in range(kinds)],
             "numbers": numbers,
-            "octaves": (told // numbers - 2) // 2 if numbers else 0,
+            "octaves": (embedding_width // numbers - 2) // 2 if numbers else 0,
             "gives_clean": gives_clean,
         }
 
@@ -160,24 +160,26 @@ class ItemFamily(Family):
             hint=f"Put a {self.asked_by} in place of it.",
         )
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
         """Classes, numbers and others, if they are such as the model was trained with."""
         wanted: dict[str, tuple[int, ...]] = {
             CLASSES: (len(model.config["classes"]),),
             NUMBERS: (int(model.config["numbers"]),),
             **self.others,
         }
-        given = {name: entry.tensors[name] for name in wanted if name in entry.tensors}
-        shapes = {name: tuple(item.shape[1:]) for name, item in given.items()}
+        tensors = {name: entry.tensors[name] for name in wanted if name in entry.tensors}
+        shapes = {name: tuple(item.shape[1:]) for name, item in tensors.items()}
         if shapes != wanted:
             raise InvalidValue(
                 f"this conditioning isn't for {self.title}",
-                port=asked.side,
-                given=_told(shapes) or None,
-                expected=_told(wanted),
+                port=request.side,
+                given=_shapes_text(shapes) or None,
+                expected=_shapes_text(wanted),
                 hint=f"Link a {self.asked_by}.",
             )
-        return given
+        return tensors
 
     @property
     def row_names(self) -> tuple[str, ...]:
@@ -197,7 +199,7 @@ class ItemFamily(Family):
         return output[:, None]
 
 
-def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+def _shapes_text(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Such as "1 classes, picture of 16 x 32"."""
     return ", ".join(
         f"{shape[0]} {name}" if len(shape) == 1 else f"{name} of {' x '.join(map(str, shape))}"

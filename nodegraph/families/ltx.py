@@ -17,7 +17,7 @@ from nodegraph.families.base import RATE, Config, Family, Part, Warn, encoded
 from nodegraph.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
@@ -169,21 +169,23 @@ class LTXVideo(Family):
         states = t5_states(model.modules["text_encoder"], tokens)
         return encoded({"embeddings": states, "mask": tokens["attention_mask"].bool()})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
-        check_fits(found, asked)
-        return found
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
+        check_fits(fitted, request)
+        return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         frames, height, width = x.shape[2:]
         first, temporal, spatial = batch.get(FIRST_FRAME), self.latent.temporal, self.latent.spatial
-        seen = begun(x, first).flatten(2).transpose(1, 2).contiguous().to(model.dtype)
+        tokens = begun(x, first).flatten(2).transpose(1, 2).contiguous().to(model.dtype)
         timestep = moment.timestep.expand(len(x))
         if first is not None:
             timestep = timestep.unsqueeze(-1) * to_denoise(x, first).flatten()
         rate = batch[RATE][0].float() if RATE in batch else (USUAL_RATE, 1)
         output: Tensor = model.module(
-            hidden_states=seen,
+            hidden_states=tokens,
             encoder_hidden_states=batch["embeddings"],
             timestep=timestep,
             encoder_attention_mask=batch["mask"],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.norms import guided_by_norm
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.memory import TokenMemory
@@ -100,21 +100,23 @@ class Lumina2(Family):
         return int(shape[1])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        states, seen = _states(model, INSTRUCTION + text, warn)
+        states, mask = _states(model, INSTRUCTION + text, warn)
         plain, plain_seen = _states(model, text)
         return encoded(
             {
                 "embeddings": states,
-                "mask": seen,
+                "mask": mask,
                 "plain_embeddings": plain,
                 "plain_mask": plain_seen,
             }
         )
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        prefix = "plain_" if asked.side == "negative" else ""
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        prefix = "plain_" if request.side == "negative" else ""
         taken = {name: entry.tensors[prefix + name] for name in ("embeddings", "mask")}
-        return super().fit(model, replace(entry, tensors=taken), asked)
+        return super().fit(model, replace(entry, tensors=taken), request)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(

@@ -20,7 +20,7 @@ Side = str
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SamplingRequest:
     """What is to be sampled: all that families fit prompts to.
 
     Attributes:
@@ -53,7 +53,7 @@ class Moment:
         step: Steps that are done.
         rung, rungs: The same counted from the top of the whole schedule, and its steps in all.
         reached: Part of the sampling that is done after the step.
-        least: See `nodegraph.sampling.schedules.Ladder`.
+        least: See `nodegraph.sampling.schedules.NoiseLevels`.
     """
 
     timestep: Tensor

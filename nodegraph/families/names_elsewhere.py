@@ -112,8 +112,8 @@ def comfyui_sampler(name: str, ours: Collection[str]) -> str | None:
     Args:
         ours: Our own samplers.
     """
-    found = _COMFYUI_SAME.get(name) or ELSEWHERE["ComfyUI"].get(name, name)
-    return found if found in ours else None
+    sampler = _COMFYUI_SAME.get(name) or ELSEWHERE["ComfyUI"].get(name, name)
+    return sampler if sampler in ours else None
 
 
 _SCHEDULE_ENDINGS = {"_karras": "karras", "_exponential": "exponential", "_k": "karras"}
@@ -130,13 +130,13 @@ def name_here(name: str, ours: Collection[str]) -> str | None:
     plain = _plain(name)
     if plain in NOT_HERE:
         return f"It isn't here, as it {NOT_HERE[plain]}."
-    found = _known(plain, ours)
-    if found:
-        return f"Here it is `{found}`."
+    match = _known(plain, ours)
+    if match:
+        return f"Here it is `{match}`."
     for ending, schedule in _SCHEDULE_ENDINGS.items():
-        found = _known(plain.removesuffix(ending), ours) if plain.endswith(ending) else None
-        if found:
-            return f"Here it is `{found}` with schedule `{schedule}`."
+        match = _known(plain.removesuffix(ending), ours) if plain.endswith(ending) else None
+        if match:
+            return f"Here it is `{match}` with schedule `{schedule}`."
     return None
 
 

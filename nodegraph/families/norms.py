@@ -17,6 +17,6 @@ def guided_by_norm(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
     deviation; as diffusers' pipelines of Lumina 2 and Qwen-Image have it.
     """
     both = away + cfg * (towards - away)
-    wanted, found = (torch.norm(item, dim=-1, keepdim=True) for item in (towards, both))
-    guided: Tensor = both * (wanted / found)
+    wanted, actual = (torch.norm(item, dim=-1, keepdim=True) for item in (towards, both))
+    guided: Tensor = both * (wanted / actual)
     return guided

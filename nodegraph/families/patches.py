@@ -36,11 +36,11 @@ def places(
     Args:
         first: Of the first token.
     """
-    found = torch.zeros(height, width, 3, device=device)
-    found[..., 0] = first[0]
-    found[..., 1] += first[1] + torch.arange(height, device=device)[:, None]
-    found[..., 2] += first[2] + torch.arange(width, device=device)[None, :]
-    return found.reshape(height * width, 3)
+    positions = torch.zeros(height, width, 3, device=device)
+    positions[..., 0] = first[0]
+    positions[..., 1] += first[1] + torch.arange(height, device=device)[:, None]
+    positions[..., 2] += first[2] + torch.arange(width, device=device)[None, :]
+    return positions.reshape(height * width, 3)
 
 
 def reference_places(
@@ -56,13 +56,13 @@ def reference_places(
     """
     if numbered:
         return [(at, 0, 0) for at in range(1, len(sizes) + 1)]
-    found: list[tuple[int, int, int]] = []
+    positions: list[tuple[int, int, int]] = []
     high = wide = 0
     for height, width in sizes:
         row, column = (0, wide) if high + height > wide + width else (high, 0)
-        found.append((1, row, column))
+        positions.append((1, row, column))
         high, wide = max(high, row + height), max(wide, column + width)
-    return found
+    return positions
 
 
 def reference_tensors(references: Sequence[Tensor], side: Lead) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ def referenced(batch: Batch) -> list[Tensor]:
 
 def reference_names() -> Iterator[str]:
     """What the tensors of a prompt are called that are latents of pictures to look at, in order."""
-    return (f"reference {place}" for place in count(1))
+    return (f"reference {number}" for number in count(1))
 
 
 def lengthened(residuals: Sequence[Tensor], tokens: int) -> list[Tensor]:

@@ -12,10 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import CONTROLS, STILL, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    CONTROLS,
+    ZERO_TIMESTEP_REFERENCE,
+    Config,
+    Family,
+    Part,
+    Warn,
+    encoded,
+)
 from nodegraph.families.control_questions import BLOCKS, spread
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.norms import guided_by_norm
 from nodegraph.families.patches import (
     lengthened,
@@ -42,7 +50,7 @@ if TYPE_CHECKING:
     from nodegraph.families.control_questions import ControlQuestion, Residuals
 
 _PATCH = 2
-_STILL = "__index_timestep_zero__"
+_ZERO_TIMESTEP = "__index_timestep_zero__"
 """An empty tensor by which ComfyUI marks models to which references are pictures without noise, as
 Edit Plus of November 2025 has it."""
 
@@ -61,7 +69,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "guidance_embeds": False,
         # 16, 56 and 56 of 128
         "axes_dims_rope": (head // 8, 7 * head // 16, 7 * head // 16),
-        "zero_cond_t": _STILL in shapes,
+        "zero_cond_t": _ZERO_TIMESTEP in shapes,
     }
 
 
@@ -80,11 +88,11 @@ QWEN_IMAGE_FILE = denoiser_layout(
     },
     # Layered, and control models
     without=("time_text_embed.addition_t_embedding.", "controlnet_"),
-    unused=(_STILL,),
+    unused=(_ZERO_TIMESTEP,),
 )
 
 
-_SEEN, _TOKENS = 1024, 512
+_MAX_LENGTH, _TOKENS = 1024, 512
 """Tokens of a prompt that the encoder is shown, and that the model is led by."""
 
 _TEMPLATE = (
@@ -114,7 +122,7 @@ class QwenImage(Family):
         tokenizer = model.tokenizers["tokenizer"]
         tokens = tokenizer(
             _TEMPLATE.format(text),
-            max_length=_SEEN + _TEMPLATE_TOKENS,
+            max_length=_MAX_LENGTH + _TEMPLATE_TOKENS,
             truncation=True,
             return_tensors="pt",
         )
@@ -126,16 +134,18 @@ class QwenImage(Family):
             )
         return encoded({"embeddings": states[:, :_TOKENS]})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
         # Those that don't edit are the same network, and LoRAs teach them to look.
-        found = super().fit(model, entry, asked)
-        return found | reference_tensors(entry.references, asked.side)
+        fitted = super().fit(model, entry, request)
+        return fitted | reference_tensors(entry.references, request.side)
 
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         height, width = x.shape[-2:]
-        found = question.network(
+        residuals = question.network(
             hidden_states=packed(x),
             controlnet_cond=packed(question.repeat(question.hints[0])),
             conditioning_scale=question.strengths[0],
@@ -145,20 +155,22 @@ class QwenImage(Family):
             img_shapes=[[(1, height // 2, width // 2)]] * len(x),
             return_dict=False,
         )
-        return {BLOCKS: spread(found, len(model.module.transformer_blocks))}
+        return {BLOCKS: spread(residuals, len(model.module.transformer_blocks))}
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
         pictures = [x, *referenced(batch)]
         grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
-        with _told_still(model.module, still=STILL in batch and len(pictures) > 1):
+        with _told_still(
+            model.module, still=ZERO_TIMESTEP_REFERENCE in batch and len(pictures) > 1
+        ):
             output: Tensor = model.module(
                 hidden_states=torch.cat([packed(item) for item in pictures], 1),
                 timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
                 encoder_hidden_states=batch["embeddings"],
                 encoder_hidden_states_mask=None,
                 img_shapes=[grids] * len(x),
-                controlnet_block_samples=_led(batch, sum(map(_tokens, pictures[1:]))),
+                controlnet_block_samples=_control_residuals(batch, sum(map(_tokens, pictures[1:]))),
                 return_dict=False,
             )[0]
         own = height // 2 * (width // 2)
@@ -193,11 +205,11 @@ def _tokens(latent: Tensor) -> int:
     return int(latent.shape[-2] // 2) * int(latent.shape[-1] // 2)
 
 
-def _led(batch: Batch, beside: int) -> list[Tensor] | None:
+def _control_residuals(batch: Batch, extra_tokens: int) -> list[Tensor] | None:
     """What control networks add; nothing to so many tokens of pictures that it looks at."""
     if CONTROLS not in batch:
         return None
-    return lengthened(batch[CONTROLS]["blocks"], beside)
+    return lengthened(batch[CONTROLS]["blocks"], extra_tokens)
 
 
 def last_states(model: TextModel, tokens: Any) -> Tensor:

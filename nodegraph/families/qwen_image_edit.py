@@ -66,14 +66,14 @@ class QwenImageEdit(QwenImage):
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
     ) -> ConditioningEntry:
         self._check(text, images)
-        looks = "".join(self.look.format(place) for place in range(1, len(images) + 1))
-        said = _TEMPLATE.format(looks + text)
-        seen: dict[str, Tensor] = {}
+        looks = "".join(self.look.format(number) for number in range(1, len(images) + 1))
+        prompt = _TEMPLATE.format(looks + text)
+        pixels: dict[str, Tensor] = {}
         if images:
-            seen, counts = looked_at(model.tokenizers["processor"], images, self.area)
-            said = spread(said, counts)
-        tokens = model.tokenizers["tokenizer"](said, return_tensors="pt")
-        states = last_states(model, {**tokens, **seen})
+            pixels, counts = looked_at(model.tokenizers["processor"], images, self.area)
+            prompt = spread(prompt, counts)
+        tokens = model.tokenizers["tokenizer"](prompt, return_tensors="pt")
+        states = last_states(model, {**tokens, **pixels})
         return encoded({"embeddings": states[:, _TEMPLATE_TOKENS:]})
 
     def _check(self, text: str, images: Sequence[Tensor]) -> None:
@@ -123,19 +123,19 @@ def looked_at(
     for image in images:
         drawn = to_pil(image).convert("RGB")
         brought.append(drawn.resize(seen_size(*drawn.size, area), resample=_LANCZOS))
-    found = dict(processor(images=brought, return_tensors="pt"))
-    counts = found["image_grid_thw"].prod(1) // processor.merge_size**2
-    return found, [int(item) for item in counts]
+    features = dict(processor(images=brought, return_tensors="pt"))
+    counts = features["image_grid_thw"].prod(1) // processor.merge_size**2
+    return features, [int(item) for item in counts]
 
 
 _LANCZOS = 1
 """`PIL.Image.Resampling.LANCZOS`, without importing it here."""
 
 
-def spread(said: str, counts: Sequence[int]) -> str:
+def spread(prompt: str, counts: Sequence[int]) -> str:
     """A prompt with a mark for each token of its pictures."""
-    first, *rest = said.split(_PICTURE)
-    parts = (_PICTURE * count + part for count, part in zip(counts, rest, strict=True))
+    first, *tails = prompt.split(_PICTURE)
+    parts = (_PICTURE * count + part for count, part in zip(counts, tails, strict=True))
     return first + "".join(parts)
 
 

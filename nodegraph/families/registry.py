@@ -88,21 +88,21 @@ class _Families(Mapping[str, Family]):
         # Looking through all that is installed takes a while.
         from nodegraph.families.brought import BroughtFamilies
 
-        found = BroughtFamilies()
+        families = BroughtFamilies()
         try:
-            self._under_way.found = found
+            self._under_way.found = families
             # Threads that look at once wait for each other's imports. With a lock around them, one
             # that imports such a package and asks meanwhile would wait for ever.
-            found.find(GROUP)
+            families.find(GROUP)
         finally:
             self._under_way.found = None
         with self._lock:
-            is_first = self._found is None and found.is_whole
+            is_first = self._found is None and families.is_whole
             if is_first:
-                self._found = found
+                self._found = families
         if is_first:
-            found.tell()
-        return self._found or found
+            families.tell()
+        return self._found or families
 
 
 _FAMILIES = _Families()
@@ -115,8 +115,8 @@ def family_release(family: Family) -> tuple[tuple[str, str], ...]:
     So what an older version, or one before an edit, gave isn't taken for what this one gives.
     Nothing of families that come along: their code is part of the nodes' keys.
     """
-    found = _FAMILIES.release(family)
-    return (("release", found),) if found else ()
+    release = _FAMILIES.release(family)
+    return (("release", release),) if release else ()
 
 
 def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
-from nodegraph.families.deep_latents import SANA as SANA_LATENTS
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.dc_ae_latents import SANA as SANA_LATENTS
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -147,10 +147,12 @@ class Sana(Family):
         tensors = {"embeddings": states[:, kept], "mask": mask[:, kept]}
         return encoded({**tensors, "plain_embeddings": plain, "plain_mask": seen})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        prefix = "plain_" if asked.side == "negative" else ""
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        prefix = "plain_" if request.side == "negative" else ""
         taken = {name: entry.tensors[prefix + name] for name in ("embeddings", "mask")}
-        return super().fit(model, replace(entry, tensors=taken), asked)
+        return super().fit(model, replace(entry, tensors=taken), request)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(

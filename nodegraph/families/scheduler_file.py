@@ -155,8 +155,8 @@ def scheduler_config(recipe: DiffusionModel) -> dict[str, Any]:
             f"the recipe of {recipe.source} says nothing of the model's noise schedule",
             hint="Make recipes with `open_model`.",
         )
-    found: dict[str, Any] = json.loads(written)
-    return found
+    config: dict[str, Any] = json.loads(written)
+    return config
 
 
 def scheduler_option(config: Mapping[str, Any]) -> tuple[str, str]:
@@ -193,7 +193,7 @@ def checkpoint_scheduler(header: Header, family: Family) -> dict[str, Any]:
     return unet.scheduler_config(header.metadata, header.shapes, says_prediction=says)
 
 
-_BESIDE = (".yaml", ".yml")
+_YAML_SUFFIXES = (".yaml", ".yml")
 _TARGET = re.compile(r"^\s*target:\s*\S+\.(?:Latent|Improved)\w*Diffusion\s*$", re.MULTILINE)
 _PARAMETERIZATION = re.compile(r"^\s*parameterization:\s*[\"']?(\w+)", re.MULTILINE)
 _SCALING = re.compile(r"denoiser_scaling\.(V|Eps)\w*Scaling")
@@ -205,8 +205,8 @@ _MOST_CONFIG = 1_000_000
 def config_beside(checkpoint: Path) -> Path | None:
     """The original configuration of a checkpoint, which A1111 and others read where it has the
     checkpoint's name; None where there is none."""
-    places = (checkpoint.with_suffix(suffix) for suffix in _BESIDE)
-    return next((place for place in places if place.is_file()), None)
+    places = (checkpoint.with_suffix(suffix) for suffix in _YAML_SUFFIXES)
+    return next((path for path in places if path.is_file()), None)
 
 
 def with_config_beside(header: Header, checkpoint: Path) -> Header:
@@ -228,12 +228,12 @@ def with_config_beside(header: Header, checkpoint: Path) -> Header:
             text = file.read(_MOST_CONFIG).decode("utf-8", "replace")
     except OSError as error:
         raise InvalidFile(f"can't read {config}: {error.strerror or error}") from error
-    found = _PARAMETERIZATION.search(text) or _SCALING.search(text)
-    if found is None and _TARGET.search(text) is None:
+    match = _PARAMETERIZATION.search(text) or _SCALING.search(text)
+    if match is None and _TARGET.search(text) is None:
         return header  # it is about something else
     # some say "v_prediction", as diffusers does
-    said = "v" if found is not None and found[1].lower().startswith("v") else "epsilon"
-    return replace(header, metadata={**header.metadata, unet.DECLARED_PREDICTION: said})
+    prediction = "v" if match is not None and match[1].lower().startswith("v") else "epsilon"
+    return replace(header, metadata={**header.metadata, unet.DECLARED_PREDICTION: prediction})
 
 
 def overridden(
@@ -249,24 +249,24 @@ def overridden(
     Raises:
         InvalidValue: There is no such prediction type, or it doesn't go together.
     """
-    for port, given, values in (
+    for port, choice, values in (
         ("prediction_type", prediction_type, ("auto", *PREDICTION_TYPES)),
         ("zero_terminal_snr", zero_terminal_snr, ("auto", "on", "off")),
     ):
-        if given not in values:
+        if choice not in values:
             raise InvalidValue(
-                f"there is no {port} `{given}`",
+                f"there is no {port} `{choice}`",
                 port=port,
-                given=given,
+                given=choice,
                 expected=", ".join(values),
-                hint=did_you_mean(given, values),
+                hint=did_you_mean(choice, values),
             )
-    found = dict(config)
+    overrides = dict(config)
     if noise_kind(config) == "flow":
         _refuse_of_flow(prediction_type, zero_terminal_snr)
     if prediction_type != "auto":
-        found["prediction_type"] = prediction_type
-    if found.get("prediction_type", "epsilon") is None:
+        overrides["prediction_type"] = prediction_type
+    if overrides.get("prediction_type", "epsilon") is None:
         raise InvalidValue(
             "the file doesn't say what its model predicts, and models of its kind differ",
             port="prediction_type",
@@ -276,8 +276,8 @@ def overridden(
             "512 x 512 the noise (epsilon).",
         )
     if zero_terminal_snr == "on":
-        found |= unet.ZERO_TERMINAL_SNR
-        if found.get("prediction_type", "epsilon") == "epsilon":
+        overrides |= unet.ZERO_TERMINAL_SNR
+        if overrides.get("prediction_type", "epsilon") == "epsilon":
             raise InvalidValue(
                 "a model that predicts the noise can't be sampled with zero terminal SNR: where "
                 "there is nothing but noise, that says nothing of the picture",
@@ -287,8 +287,8 @@ def overridden(
                 hint="Models of this kind predict v: set prediction_type to v_prediction.",
             )
     elif zero_terminal_snr == "off":
-        found["rescale_betas_zero_snr"] = False
-    return found
+        overrides["rescale_betas_zero_snr"] = False
+    return overrides
 
 
 def with_shift(config: Mapping[str, Any], shift: float, entries: int = 1000) -> dict[str, Any]:
@@ -310,13 +310,13 @@ def with_shift(config: Mapping[str, Any], shift: float, entries: int = 1000) -> 
             expected="0",
         )
     name = "shift" if config.get("_class_name") in FLOW_MATCHING_CLASSES else "flow_shift"
-    said = {name: shift, "use_dynamic_shifting": False, CHOSEN: True, ENTRIES: entries}
-    return {**config, **said}
+    shifted = {name: shift, "use_dynamic_shifting": False, CHOSEN: True, ENTRIES: entries}
+    return {**config, **shifted}
 
 
 def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
-    given = {"prediction_type": prediction_type, "zero_terminal_snr": zero_terminal_snr}
-    for port, value in given.items():
+    options = {"prediction_type": prediction_type, "zero_terminal_snr": zero_terminal_snr}
+    for port, value in options.items():
         if value != "auto":
             raise InvalidValue(
                 "the model was trained by flow matching, which leaves nothing to choose here",
@@ -328,7 +328,7 @@ def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
 
 def refuse_unsupported(
     config: Mapping[str, Any],
-    place: str = "the model's scheduler file",
+    origin: str = "the model's scheduler file",
     kinds: Collection[str] = ("discrete",),
 ) -> None:
     """Refuse what would be sampled wrongly.
@@ -338,43 +338,43 @@ def refuse_unsupported(
     Raises:
         InvalidFile: Names the key.
     """
-    for key, (values, default) in _supported(config, place, kinds).items():
-        found = config.get(key, default)
-        if not any(found is value or found == value for value in values):
+    for key, (values, default) in _supported(config, origin, kinds).items():
+        setting = config.get(key, default)
+        if not any(setting is value or setting == value for value in values):
             names = [str(value) for value in values]
             raise InvalidFile(
-                f"{place} sets {key} to something that isn't supported",
+                f"{origin} sets {key} to something that isn't supported",
                 port="model",
-                given=str(found),
+                given=str(setting),
                 expected=", ".join(names),
-                hint=did_you_mean(str(found), names),
+                hint=did_you_mean(str(setting), names),
             )
-    _check_numbers(config, place)
+    _check_numbers(config, origin)
 
 
-def _check_numbers(config: Mapping[str, Any], place: str) -> None:
+def _check_numbers(config: Mapping[str, Any], origin: str) -> None:
     """Refuse numbers that would give no noise levels."""
     heeds_size = config.get("use_dynamic_shifting", False)
     numbers = _FLOW_NUMBERS if noise_kind(config) == "flow" else _NUMBERS
     trained = config.get("trained_betas")
     if trained is not None and not _are_variances(trained):
         raise InvalidFile(
-            f"{place} sets trained_betas to something that gives no noise levels",
+            f"{origin} sets trained_betas to something that gives no noise levels",
             port="model",
             given=str(trained)[:_SHOWN],
             expected="two or more numbers, the first above 0, all from 0 to below 1",
             hint="Take the scheduler folder of the model that this one was made from.",
         )
     for key, (least, most, default) in numbers.items():
-        found = config.get(key, default)
-        if found is None and (key == "shift_terminal" or (not heeds_size and key in _BY_SIZE)):
+        number = config.get(key, default)
+        if number is None and (key == "shift_terminal" or (not heeds_size and key in _BY_SIZE)):
             continue
-        is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
-        if not (is_number and least < found < most):
+        is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+        if not (is_number and least < number < most):
             raise InvalidFile(
-                f"{place} sets {key} to something that gives no noise levels",
+                f"{origin} sets {key} to something that gives no noise levels",
                 port="model",
-                given=str(found),
+                given=str(number),
                 expected=f"a number between {least:g} and {most:g}",
                 hint="Take the scheduler folder of the model that this one was made from.",
             )
@@ -388,12 +388,12 @@ def _are_variances(value: object) -> bool:
 
 
 def _supported(
-    config: Mapping[str, Any], place: str, kinds: Collection[str]
+    config: Mapping[str, Any], origin: str, kinds: Collection[str]
 ) -> Mapping[str, tuple[tuple[Any, ...], Any]]:
     """What a file may say, by what it describes."""
     kind = noise_kind(config)
     if kind not in kinds and "discrete" not in kinds:
-        raise _wrong_class(place, config.get("_class_name"), kinds)
+        raise _wrong_class(origin, config.get("_class_name"), kinds)
     if kind not in kinds or kind == "discrete":
         return _SUPPORTED
     solver = config.get("_class_name") in FLOW_SOLVER_CLASSES
@@ -405,10 +405,10 @@ def _check_class(path: Path, name: object, kinds: Collection[str]) -> None:
         raise _wrong_class(str(path), name, kinds)
 
 
-def _wrong_class(place: str, name: object, kinds: Collection[str]) -> InvalidFile:
+def _wrong_class(origin: str, name: object, kinds: Collection[str]) -> InvalidFile:
     known = sorted(set().union(*(_CLASSES[kind] for kind in kinds)))
     return InvalidFile(
-        f"{place} names a noise schedule that this kind of model isn't sampled with",
+        f"{origin} names a noise schedule that this kind of model isn't sampled with",
         port="model",
         given=str(name),
         expected=", ".join(known),

@@ -18,7 +18,7 @@ from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encode
 from nodegraph.families.control_questions import BLOCKS
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -70,8 +70,10 @@ def _config(shapes: Shapes) -> dict[str, Any]:
 
 def _fits(shapes: Shapes) -> bool:
     """Whether it takes a latent alone; those that fill masked pictures take more."""
-    taken, given = shapes.get("pos_embed.proj.weight", ()), shapes.get("proj_out.weight", ())
-    return len(taken) == 4 and len(given) == 2 and given[0] == taken[1] * taken[2] * taken[3]
+    taken, projection = shapes.get("pos_embed.proj.weight", ()), shapes.get("proj_out.weight", ())
+    return (
+        len(taken) == 4 and len(projection) == 2 and projection[0] == taken[1] * taken[2] * taken[3]
+    )
 
 
 _NAMED = denoiser_layout(
@@ -91,14 +93,14 @@ _NAMED = denoiser_layout(
 def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
     """As the names say; the text's last modulation, which is that of an output, has scale and shift
     the other way round here."""
-    given = dict(tensors)
+    converted = dict(tensors)
     for name in tensors:
         match = re.fullmatch(_LAST, name)
         if match and int(match[1]) == config["num_layers"] - 1:
-            given[name] = swapped(given[name])
-    if _PLACES in given:
-        given[_PLACES_HERE] = given.pop(_PLACES)
-    return _NAMED.convert(given, config)
+            converted[name] = swapped(converted[name])
+    if _PLACES in converted:
+        converted[_PLACES_HERE] = converted.pop(_PLACES)
+    return _NAMED.convert(converted, config)
 
 
 SD3_FILE = replace(_NAMED, convert=_convert)
@@ -112,10 +114,10 @@ class StableDiffusion3(Family):
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         config = configs.get("transformer", {})
-        taken, given = config.get("in_channels", 16), config.get("out_channels", 16)
-        if taken == given:
+        taken, out_channels = config.get("in_channels", 16), config.get("out_channels", 16)
+        if taken == out_channels:
             return None
-        return f"a {self.title} whose transformer takes {taken} channels instead of {given}"
+        return f"a {self.title} whose transformer takes {taken} channels instead of {out_channels}"
 
     def context_width(self, config: Config) -> int | None:
         return int(config["joint_attention_dim"])
@@ -145,7 +147,9 @@ class StableDiffusion3(Family):
         embeddings = torch.cat([_widened(both, third.shape[-1]), third], -2)
         return encoded({"embeddings": embeddings, "pooled": pooled})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
         """Zeros stand for what T5 says where a model comes without it."""
         width = self.context_width(model.config)
         tokens, own = entry.embeddings.shape[1:]
@@ -153,7 +157,7 @@ class StableDiffusion3(Family):
             both = _widened(entry.embeddings, width)
             whole = torch.cat([both, torch.zeros(1, _T5_TOKENS, width)], -2)
             entry = replace(entry, tensors={**entry.tensors, "embeddings": whole})
-        return super().fit(model, entry, asked)
+        return super().fit(model, entry, request)
 
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
@@ -163,9 +167,9 @@ class StableDiffusion3(Family):
         # Those that fill are told no pooled prompt either; only their pipeline says so.
         untold = config.force_zeros_for_pooled_projection or config.extra_conditioning_channels
         # Those without a table of places read that of the model.
-        seen = x if network.pos_embed is not None else model.module.pos_embed(x)
-        found = network(
-            hidden_states=seen,
+        hidden = x if network.pos_embed is not None else model.module.pos_embed(x)
+        residuals = network(
+            hidden_states=hidden,
             timestep=moment.timestep.expand(len(x)),
             encoder_hidden_states=(
                 None if config.joint_attention_dim is None else batch["embeddings"]
@@ -176,8 +180,8 @@ class StableDiffusion3(Family):
             return_dict=False,
         )[0]
         blocks = len(model.module.transformer_blocks)
-        share = blocks / len(found)
-        return {BLOCKS: [found[int(block / share)] for block in range(blocks)]}
+        share = blocks / len(residuals)
+        return {BLOCKS: [residuals[int(block / share)] for block in range(blocks)]}
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         output: Tensor = model.module(

@@ -21,7 +21,7 @@ from nodegraph.families.base import (
     encoded,
 )
 from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
-from nodegraph.families.model_step import Asked
+from nodegraph.families.model_step import SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.unet import UNetFamily
 from nodegraph.weights.lazy import torch
@@ -95,24 +95,26 @@ class StableDiffusionXL(UNetFamily):
 
     def unconditional(self, model: TextModel) -> ConditioningEntry | None:
         """Zeros for most models; a negative prompt that is given, empty or not, is encoded."""
-        found = self.encode(model, "")
+        encoded_prompt = self.encode(model, "")
         if not model.settings["force_zeros_for_empty_prompt"]:
-            return found
-        zeros = {name: torch.zeros_like(item) for name, item in found.tensors.items()}
-        return replace(found, tensors=zeros)
+            return encoded_prompt
+        zeros = {name: torch.zeros_like(item) for name, item in encoded_prompt.tensors.items()}
+        return replace(encoded_prompt, tensors=zeros)
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
-        size = torch.tensor([[float(asked.height), float(asked.width)]])
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
+        size = torch.tensor([[float(request.height), float(request.width)]])
         nothing = torch.zeros(1, 2)
         original, crop, target = (
-            found.pop(name, nothing) for name in (ORIGINAL_SIZE, CROP, TARGET_SIZE)
+            fitted.pop(name, nothing) for name in (ORIGINAL_SIZE, CROP, TARGET_SIZE)
         )
         sizes = [torch.where(item == 0, size, item) for item in (original, target)]
-        score = found.pop(SCORE, torch.tensor([[_SCORES[asked.side]]]))
-        told = [sizes[0], crop, score if self.is_refiner else sizes[1]]
-        found.setdefault(TIME_IDS, torch.cat(told, 1))
-        return found
+        score = fitted.pop(SCORE, torch.tensor([[_SCORES[request.side]]]))
+        time_ids = [sizes[0], crop, score if self.is_refiner else sizes[1]]
+        fitted.setdefault(TIME_IDS, torch.cat(time_ids, 1))
+        return fitted
 
 
 def _is_refiner(unet: Shapes) -> bool:

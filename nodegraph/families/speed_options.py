@@ -224,8 +224,8 @@ def caching_of(recipe: Recipe) -> StepCaching | None:
         item.name: _value(recipe.option(f"{_CACHE}.{item.name}"), getattr(plain, item.name))
         for item in fields(kind)
     }
-    found: StepCaching = kind(**values)
-    return found
+    caching: StepCaching = kind(**values)
+    return caching
 
 
 def speed_text(recipe: Recipe) -> str:
@@ -233,12 +233,12 @@ def speed_text(recipe: Recipe) -> str:
 
     What is said in JSON isn't among them: it tells how a model is sampled, not how it computes.
     """
-    found = [
+    phrases = [
         name.removeprefix(SPEED) if value == _ON else f"{name.removeprefix(SPEED)} {value}"
         for name, value in recipe.options
         if name.startswith(SPEED) and value and not value.startswith("{")
     ]
-    return ", ".join(found)
+    return ", ".join(phrases)
 
 
 def _text(value: object) -> str:

@@ -42,11 +42,11 @@ class StableDiffusion(UNetFamily):
     is_second: bool = False
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
-        found = super().mismatch(configs)
+        problem = super().mismatch(configs)
         width = configs.get("unet", {}).get("cross_attention_dim")
-        if found is None and (width == _SD2_WIDTH) != self.is_second:
+        if problem is None and (width == _SD2_WIDTH) != self.is_second:
             return "a Stable Diffusion of another version"
-        return found
+        return problem
 
     def leads(self, class_name: str, config: Config) -> bool:
         if class_name == "T2IAdapter" and self.is_second:

@@ -68,16 +68,16 @@ def laid_and_walked(steps: int, denoise: float, counted: str = "share") -> tuple
             given=f"{denoise:g}",
             expected="above 0, to 1",
         )
-    laid = steps if denoise > WHOLLY_DENOISED else int(steps / denoise)
-    if laid > MAX_STEPS:
+    schedule_steps = steps if denoise > WHOLLY_DENOISED else int(steps / denoise)
+    if schedule_steps > MAX_STEPS:
         raise InvalidValue(
-            f"{steps} steps over {denoise:g} of a schedule are {laid} steps of the whole",
+            f"{steps} steps over {denoise:g} of a schedule are {schedule_steps} steps of the whole",
             port="denoise",
             given=f"{denoise:g}",
             expected=f"at most {MAX_STEPS} steps of the whole",
             hint="Raise denoise, or take fewer steps.",
         )
-    return laid, steps
+    return schedule_steps, steps
 
 
 def last_step(steps: int, denoise: float, end_step: int | None, counted: str = "share") -> int:

@@ -51,7 +51,7 @@ def spans(length: int) -> list[TileSpan]:
 
 
 def tiled(
-    given: Tensor,
+    tensor: Tensor,
     work: Callable[[Tensor], Tensor],
     *,
     cells: int,
@@ -62,7 +62,7 @@ def tiled(
     """The result of `work` on a whole picture or latent, put together from its tiles.
 
     Args:
-        given: Shape (1, channels, height, width), or with frames before the height.
+        tensor: Shape (1, channels, height, width), or with frames before the height.
         work: Takes a part of it to a result whose sides are `out / cells` times as long.
         cells, out: Steps per latent cell, along a side, of what is given and of the result.
         tiles: How large they are; as `spans` has it if not said.
@@ -70,7 +70,7 @@ def tiled(
     Returns:
         float32 on the CPU.
     """
-    height, width = (side // cells for side in given.shape[-2:])
+    height, width = (side // cells for side in tensor.shape[-2:])
     total: Tensor | None = None
     weights = torch.zeros(1, 1, height * out, width * out)
     cut = spans if tiles is None else tiles.spans
@@ -78,16 +78,16 @@ def tiled(
     across, down = cut(width), cut(height)
     for row, rows in enumerate(down):
         for column, columns in enumerate(across):
-            part = given[(..., _steps(rows, cells), _steps(columns, cells))]
+            part = tensor[(..., _steps(rows, cells), _steps(columns, cells))]
             made = work(part).to("cpu", torch.float32)
             if total is None:
                 total = torch.zeros(*made.shape[:-2], *weights.shape[-2:])
             weight = _fading(rows, height, out, overlap)[:, None] * _fading(
                 columns, width, out, overlap
             )
-            place = (..., _steps(rows, out), _steps(columns, out))
-            total[place] += made * weight
-            weights[place] += weight
+            region = (..., _steps(rows, out), _steps(columns, out))
+            total[region] += made * weight
+            weights[region] += weight
             done(row * len(across) + column + 1, len(down) * len(across))
     assert total is not None
     return total / weights

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
-    BESIDE,
+    CONTROL_IMAGE,
     CONTROLS,
-    HOLE,
-    HOLE_MASK,
+    INPAINT_MASK,
+    MASKED_IMAGE,
     Config,
     Family,
-    heeding_beside,
-    heeding_hole,
+    with_control_image,
+    with_masked_image,
 )
 from nodegraph.families.control_questions import (
     DOWN,
@@ -33,7 +33,7 @@ from nodegraph.families.ip_adapter_pictures import (
     picture_options,
     pictures_wanted,
 )
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, unet_memory
 
@@ -50,20 +50,20 @@ def unet_residuals(
     x: Tensor,
     moment: Moment,
     batch: Batch,
-    told: Mapping[str, Tensor],
+    added: Mapping[str, Tensor],
 ) -> Residuals:
     """What a control network adds inside a UNet.
 
     Args:
         x, moment, batch: As of `Family.predict`.
-        told: What the UNet is told beside the prompt.
+        added: What the UNet is told beside the prompt.
     """
     kind = type(question.network).__name__
     if kind == "T2IAdapter":
         return _features(question)
     options: dict[str, Any] = {
         "encoder_hidden_states": batch["embeddings"],
-        "added_cond_kwargs": dict(told) or None,
+        "added_cond_kwargs": dict(added) or None,
         "guess_mode": question.faint,
         "return_dict": False,
     }
@@ -95,8 +95,8 @@ def _together(question: ControlQuestion, x: Tensor) -> dict[str, Any]:
 def _features(question: ControlQuestion) -> Residuals:
     """It looks at the picture alone, so that once is enough."""
     if FEATURES not in question.kept:
-        found = question.network(question.hints[0])
-        question.kept[FEATURES] = [item * question.strengths[0] for item in found]
+        features = question.network(question.hints[0])
+        question.kept[FEATURES] = [item * question.strengths[0] for item in features]
     return {FEATURES: [question.repeat(item) for item in question.kept[FEATURES]]}
 
 
@@ -132,12 +132,12 @@ class UNetFamily(Family):
         return config.get("time_cond_proj_dim") is not None
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
-        taken, given = (
+        taken, out_channels = (
             configs.get("unet", {}).get(name, 4) for name in ("in_channels", "out_channels")
         )
         # Any latent will do, as a folder says how many channels its own has. A UNet that takes
         # more than it gives wants something else beside it.
-        return None if taken in taken_channels(given) else more_channels(taken, given)
+        return None if taken in taken_channels(out_channels) else more_channels(taken, out_channels)
 
     def recognises(self, shapes: Shapes) -> bool:
         first = shapes.get("model.diffusion_model.input_blocks.0.0.weight", ())
@@ -145,16 +145,18 @@ class UNetFamily(Family):
         fits = len(first) == 4 and first[1] in taken_channels(last[0])
         return fits and super().recognises(shapes)
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
-        check_pictures(found, pictures_wanted(model.module), asked.side)
-        masks = masks_over(found, asked.width, asked.height)
-        found = heeding_hole({**found, **masks}, asked, fills=_fills(model.config))
-        found = heeding_beside(found, entry, asked, follows=_follows(model.config))
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
+        check_pictures(fitted, pictures_wanted(model.module), request.side)
+        masks = masks_over(fitted, request.width, request.height)
+        fitted = with_masked_image({**fitted, **masks}, request, fills=_fills(model.config))
+        fitted = with_control_image(fitted, entry, request, follows=_follows(model.config))
         if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
-            found["guidance"] = scale_embedding(asked.cfg - 1, width)
-        return found
+            fitted["guidance"] = scale_embedding(request.cfg - 1, width)
+        return fitted
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
         """All in one that are told alike beside their text, unless bringing them to one length
@@ -180,24 +182,33 @@ class UNetFamily(Family):
     @property
     def row_names(self) -> tuple[str, ...]:
         """All but the pictures of adapters, whose masks are made for a batch."""
-        return ("embeddings", *_ADDED.values(), "guidance", HOLE_MASK, HOLE, BESIDE)
+        return (
+            "embeddings",
+            *_ADDED.values(),
+            "guidance",
+            INPAINT_MASK,
+            MASKED_IMAGE,
+            CONTROL_IMAGE,
+        )
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
         added |= picture_options(batch)
         masks = picture_masks(batch)
-        led = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
-        beside = (name for name in (HOLE_MASK, HOLE, BESIDE) if name in batch)
-        seen = torch.cat([x, *(batch[name] for name in beside)], 1)
+        residuals = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
+        extra_inputs = (
+            name for name in (INPAINT_MASK, MASKED_IMAGE, CONTROL_IMAGE) if name in batch
+        )
+        model_input = torch.cat([x, *(batch[name] for name in extra_inputs)], 1)
         output: Tensor = model.module(
-            seen,
+            model_input,
             moment.timestep,
             encoder_hidden_states=batch["embeddings"],
             timestep_cond=batch.get("guidance"),
             added_cond_kwargs=added or None,
             cross_attention_kwargs={"ip_adapter_masks": masks} if any_mask(masks) else None,
             return_dict=False,
-            **led,
+            **residuals,
         )[0]
         return output
 
@@ -214,8 +225,8 @@ class UNetFamily(Family):
     def controlled(
         self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
-        told = {name: batch[key] for name, key in _ADDED.items() if key in batch}
-        return unet_residuals(question, x, moment, batch, told)
+        added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
+        return unet_residuals(question, x, moment, batch, added)
 
 
 def _filling(channels: int) -> int:
@@ -258,9 +269,9 @@ def _lengthened(prompt: Mapping[str, Tensor], tokens: int) -> Mapping[str, Tenso
     return {**prompt, "embeddings": prompt["embeddings"].repeat(1, times, 1)}
 
 
-def more_channels(taken: int, given: int) -> str:
+def more_channels(taken: int, expected: int) -> str:
     """In words, a UNet that takes more channels than it gives."""
-    return f"a model whose UNet takes {taken} channels instead of {given}"
+    return f"a model whose UNet takes {taken} channels instead of {expected}"
 
 
 def scale_embedding(scale: float, width: int) -> Tensor:

@@ -18,7 +18,7 @@ from nodegraph.families.identified import identify_folder
 from nodegraph.families.registry import families_of_pipeline
 from nodegraph.weights.packed_tokenizers import byte_characters, read_packed, read_pairs
 
-PLACE = "tokenizers"
+TOKENIZER_FOLDER = "tokenizers"
 """Folder under a models folder that holds others, each in a folder of its name."""
 
 _EMBEDDED = Path(__file__).parent / "embedded"
@@ -91,7 +91,7 @@ VOCABULARIES = {
     "gemma2": Vocabulary("Gemma 2", source="Gemma 2, or of Lumina 2 or Sana"),
     "llama3": Vocabulary("Llama 3", source="Llama 3.1"),
 }
-"""By the name that parts of families know them by, and folders under `PLACE`."""
+"""By the name that parts of families know them by, and folders under `TOKENIZER_FOLDER`."""
 
 
 def find_tokenizer(part: Part, words: int, folders: Sequence[Path]) -> list[Path]:
@@ -107,9 +107,9 @@ def find_tokenizer(part: Part, words: int, folders: Sequence[Path]) -> list[Path
         return list(known.files)
     if not part.vocabulary:
         return []
-    for place in _places(part, folders):
-        if not (known and known.exactly) or _size(place) == words:
-            return layout.tokenizer_files(place)
+    for folder in _places(part, folders):
+        if not (known and known.exactly) or _size(folder) == words:
+            return layout.tokenizer_files(folder)
     return []
 
 
@@ -127,7 +127,7 @@ def missing_tokenizer(part: Part, source: str, *, port: str | None = None) -> In
         f"{source} holds no tokenizer, as all single-file models, and none of {known.title} was "
         "found.",
         port=port,
-        expected=f"its {needed} in {PLACE}/{part.vocabulary} under a models folder",
+        expected=f"its {needed} in {TOKENIZER_FOLDER}/{part.vocabulary} under a models folder",
         hint=f"Copy {needed} from the `{part.role}` folder of {known.source}.",
     )
 
@@ -144,7 +144,7 @@ def clip_words(merges: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 
 def _places(part: Part, folders: Sequence[Path]) -> Iterator[Path]:
-    named = (folder / PLACE / part.vocabulary for folder in folders)
+    named = (folder / TOKENIZER_FOLDER / part.vocabulary for folder in folders)
     yield from (place for place in named if layout.has_tokenizer(place))
     for folder in folders:
         for model in _models(folder):
@@ -162,9 +162,9 @@ def _models(folder: Path) -> Iterator[Path]:
 def _tokenizers(model: Path, part: Part) -> list[Part]:
     """Those of a model that are the same; with another padding one isn't."""
     family = _family(model)
-    found = () if family is None else family.tokenizers
+    parts = () if family is None else family.tokenizers
     return [
-        item for item in found if (item.vocabulary, item.padding) == (part.vocabulary, part.padding)
+        item for item in parts if (item.vocabulary, item.padding) == (part.vocabulary, part.padding)
     ]
 
 

@@ -25,7 +25,7 @@ from nodegraph.families.first_picture import (
     no_use_for_picture,
     to_denoise,
 )
-from nodegraph.families.model_step import Asked, Batch, Moment
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.wan_latents import WAN as WAN_LATENTS
 from nodegraph.families.wan_latents import WAN22 as WAN22_LATENTS
@@ -81,28 +81,30 @@ class WanFamily(Family):
         states[:, length:] = 0
         return encoded({"embeddings": states})
 
-    def fit(self, model: Denoiser, entry: ConditioningEntry, asked: Asked) -> dict[str, Tensor]:
-        found = super().fit(model, entry, asked)
-        found.pop(LATE_CFG, None)
-        check_fits(found, asked)
-        film, config = found.pop(FILM, None), model.config
+    def fit(
+        self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
+    ) -> dict[str, Tensor]:
+        fitted = super().fit(model, entry, request)
+        fitted.pop(LATE_CFG, None)
+        check_fits(fitted, request)
+        film, config = fitted.pop(FILM, None), model.config
         takes_film = config["in_channels"] != config["out_channels"]
         if takes_film and film is None:
-            raise no_picture(asked)
+            raise no_picture(request)
         if film is not None and not takes_film:
-            raise no_use_for_picture(asked)
+            raise no_use_for_picture(request)
         if film is not None:
-            found[FILM_AND_MASK] = film_and_mask(film, self.latent.temporal)
+            fitted[FILM_AND_MASK] = film_and_mask(film, self.latent.temporal)
         if config.get("image_dim") is None:
-            found.pop(SIGHT, None)
-        elif SIGHT not in found:
+            fitted.pop(SIGHT, None)
+        elif SIGHT not in fitted:
             raise InvalidValue(
                 "the model needs to see the first picture, too",
-                port=asked.side,
+                port=request.side,
                 hint="Link the text encoder to the ImageToVideoConditioning: it has the part "
                 "that sees pictures.",
             )
-        return found
+        return fitted
 
     def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
         late = entry.tensors.get(LATE_CFG)
@@ -110,11 +112,11 @@ class WanFamily(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         expert, first = self.expert(model, moment), batch.get(FIRST_FRAME)
-        seen = begun(x, first).to(model.dtype)
+        hidden = begun(x, first).to(model.dtype)
         if FILM_AND_MASK in batch:
-            seen = torch.cat([seen, batch[FILM_AND_MASK]], 1)
+            hidden = torch.cat([hidden, batch[FILM_AND_MASK]], 1)
         output: Tensor = expert(
-            hidden_states=seen,
+            hidden_states=hidden,
             timestep=_timesteps(model, x, first, moment.timestep),
             encoder_hidden_states=batch["embeddings"],
             encoder_hidden_states_image=batch.get(SIGHT),

@@ -87,18 +87,18 @@ class ZImage(Family):
         from nodegraph.families.encoders import hidden_states, padded
 
         tokenizer = model.tokenizers["tokenizer"]
-        said = tokenizer.apply_chat_template(
+        chat = tokenizer.apply_chat_template(
             [{"role": "user", "content": text}],
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=True,
         )
-        tokens = padded(tokenizer, said, _TOKENS, warn)
-        seen = tokens["attention_mask"].bool()
+        tokens = padded(tokenizer, chat, _TOKENS, warn)
+        mask = tokens["attention_mask"].bool()
         states = hidden_states(
-            model.modules["text_encoder"], {**tokens, "attention_mask": seen}, layer=-2
+            model.modules["text_encoder"], {**tokens, "attention_mask": mask}, layer=-2
         )
-        return encoded({"embeddings": states[seen][None]})
+        return encoded({"embeddings": states[mask][None]})
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
         return [list(range(len(prompts)))]

@@ -100,12 +100,12 @@ def _plain(
 ) -> Tensor:
     # Not by `sdpa_kernel`, which would choose for other threads, too. So masks come as they are.
     if attn_mask is not None and attn_mask.dtype == torch.bool:
-        seen = torch.zeros_like(attn_mask, dtype=query.dtype)
-        attn_mask = seen.masked_fill(~attn_mask, -math.inf)
-    found: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
+        bias = torch.zeros_like(attn_mask, dtype=query.dtype)
+        attn_mask = bias.masked_fill(~attn_mask, -math.inf)
+    attended: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
         query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
     )[0]
-    return found
+    return attended
 
 
 def _sliced(

@@ -52,12 +52,12 @@ class AboutClassifier:
         """
         if not label and not background:
             raise InvalidValue("nothing is wished for", port="label", expected="a name")
-        return _place("label", label, self.labels), _place(
+        return _class_index("label", label, self.labels), _class_index(
             "background", background, self.backgrounds
         )
 
 
-def _place(port: str, name: str, known: Sequence[str]) -> int | None:
+def _class_index(port: str, name: str, known: Sequence[str]) -> int | None:
     if not name:
         return None
     if name not in known:

@@ -111,8 +111,8 @@ class _Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         weight = _widened(self.weight, input.dtype)
-        found: Tensor = self._conv_forward(input, weight, self.bias)
-        return found
+        output: Tensor = self._conv_forward(input, weight, self.bias)
+        return output
 
 
 class _Embedding(nn.Embedding):

@@ -91,17 +91,17 @@ def open_denoiser(
         return replace(
             recipe, options=tuple(sorted({**dict(recipe.options), **dict([schedule])}.items()))
         )
-    found = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
-    family = found[0].part.family
+    experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
+    family = experts[0].part.family
     files = tuple(
         RecipeFile(part.role, str(path), FILE_DIGESTS.digest(path))
-        for part, expert in zip(family.denoisers, found, strict=False)
+        for part, expert in zip(family.denoisers, experts, strict=False)
         for path in sorted(expert.files)
     )
-    settings = published_settings(family, found[0].part.layout, found[0].config)
-    options = [scheduler_option(_schedule(wanted, found[0])), *settings, *family_release(family)]
-    options += storage_option(storage, _kinds(found))
-    precision = stored_precision(dtype, found[0].weights, device)
+    settings = published_settings(family, experts[0].part.layout, experts[0].config)
+    options = [scheduler_option(_schedule(wanted, experts[0])), *settings, *family_release(family)]
+    options += storage_option(storage, _kinds(experts))
+    precision = stored_precision(dtype, experts[0].weights, device)
     return DiffusionModel(family.name, files, precision, tuple(sorted(options)))
 
 
@@ -128,8 +128,8 @@ def denoiser_bytes(
     wanted: WantedDenoiser, folders: Sequence[Path], **how: Unpack[HowStored]
 ) -> int | None:
     """Bytes that a denoiser takes in memory; see `stored_denoiser`."""
-    found = stored_denoiser(wanted, folders, **how)
-    return None if found is None else found.bytes
+    stored = stored_denoiser(wanted, folders, **how)
+    return None if stored is None else stored.bytes
 
 
 def stored_denoiser(
@@ -148,15 +148,15 @@ def stored_denoiser(
         return stored_weights(
             source, dtype=dtype, device=device, allow_pickle=allow_pickle, storage=storage
         ).get("model")
-    found = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
-    precision = stored_precision(dtype, found[0].weights, device)
-    kept = dict(storage_option(storage, _kinds(found))).get(STORAGE, "")
-    tensors = [tensor for expert in found for tensor in expert.tensors]
+    experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
+    precision = stored_precision(dtype, experts[0].weights, device)
+    kept = dict(storage_option(storage, _kinds(experts))).get(STORAGE, "")
+    tensors = [tensor for expert in experts for tensor in expert.tensors]
     return StoredWeights(tensors, precision, kept)
 
 
-def _kinds(found: Sequence[FoundDenoiser]) -> set[str]:
-    return {kind for expert in found for _, _, kind in expert.tensors}
+def _kinds(experts: Sequence[FoundDenoiser]) -> set[str]:
+    return {kind for expert in experts for _, _, kind in expert.tensors}
 
 
 def denoiser_told(
@@ -166,8 +166,8 @@ def denoiser_told(
     `open_denoiser`."""
     if is_whole(find_path(wanted.name, folders)):
         return storage_told(wanted.name, folders, allow_pickle=allow_pickle)
-    found = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
-    return scales_told([path for expert in found for path in expert.weights])
+    experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
+    return scales_told([path for expert in experts for path in expert.weights])
 
 
 def denoiser_stamp(
@@ -180,10 +180,10 @@ def denoiser_stamp(
     """Text that changes when `open_denoiser` would give something else for the same names."""
     if is_whole(find_path(wanted.name, folders)):
         return model_stamp(wanted.name, folders, allow_pickle=allow_pickle, device=device)
-    found = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
-    releases = [family_release(expert.part.family) for expert in found]
-    files = [path for expert in found for path in expert.files]
-    config = None if found[0].path.is_dir() else config_beside(found[0].path)
+    experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
+    releases = [family_release(expert.part.family) for expert in experts]
+    files = [path for expert in experts for path in expert.files]
+    config = None if experts[0].path.is_dir() else config_beside(experts[0].path)
     return files_stamp([*files, config] if config else files, device, releases)
 
 
@@ -198,11 +198,15 @@ def _refuse_of_whole(wanted: WantedDenoiser) -> None:
             )
 
 
-def _schedule(wanted: WantedDenoiser, found: FoundDenoiser) -> dict[str, Any]:
+def _schedule(wanted: WantedDenoiser, denoiser: FoundDenoiser) -> dict[str, Any]:
     """The published noise schedule, with what its original configuration says, and what somebody
     knows better."""
-    family, laid = found.part.family, found.part.layout
-    header = found.header if found.path.is_dir() else with_config_beside(found.header, found.path)
-    schedule = published_schedule(header, family, laid, found.config)
-    told = overridden(schedule, wanted.prediction_type, wanted.zero_terminal_snr)
-    return with_shift(told, wanted.shift)
+    family, layout = denoiser.part.family, denoiser.part.layout
+    header = (
+        denoiser.header
+        if denoiser.path.is_dir()
+        else with_config_beside(denoiser.header, denoiser.path)
+    )
+    schedule = published_schedule(header, family, layout, denoiser.config)
+    overridden_schedule = overridden(schedule, wanted.prediction_type, wanted.zero_terminal_snr)
+    return with_shift(overridden_schedule, wanted.shift)

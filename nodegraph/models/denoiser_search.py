@@ -184,23 +184,25 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
 def _chosen(path: Path, shapes: Shapes, family: str, class_name: str) -> PartAlone:
     """What a file holds, of the family that is asked for and has the class that it names, if it
     names one."""
-    found = denoisers_of_class(path, class_name, shapes) if class_name else denoisers_in(shapes)
-    if not found:
-        told = identify_tensors(shapes)
+    candidates = (
+        denoisers_of_class(path, class_name, shapes) if class_name else denoisers_in(shapes)
+    )
+    if not candidates:
+        identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {told.instead_of('a diffusion model that is known here')}.",
+            f"{path} is {identified.instead_of('a diffusion model that is known here')}.",
             expected="the denoiser of a supported family",
-            hint=f"{told.node} takes it." if told.node else None,
+            hint=f"{identified.node} takes it." if identified.node else None,
         )
     if family == AUTO:
-        return found[0]
-    names = [part.family.name for part in found]
+        return candidates[0]
+    names = [part.family.name for part in candidates]
     if family not in names:
         # A family of a package may look like one that comes along.
         other = denoiser_of(family, shapes)
         if other is not None and (not class_name or has_class(other.family, class_name)):
             return other
-        what = f"is {found[0].layout.title}"
+        what = f"is {candidates[0].layout.title}"
         if other is not None:
             what = f"looks like {other.layout.title}, but its {layout.CONFIG} names {class_name}"
         raise InvalidValue(
@@ -209,4 +211,4 @@ def _chosen(path: Path, shapes: Shapes, family: str, class_name: str) -> PartAlo
             given=family,
             expected=" or ".join([AUTO, *names]),
         )
-    return found[names.index(family)]
+    return candidates[names.index(family)]

@@ -99,13 +99,13 @@ def model_facts(
         schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
         denoiser, vae = model_configs(source)
         family = family_named(source.family)
-        found = family_facts(family, denoiser, schedule, model_settings(source, family))
-        found["latent_channels"] = family.latent.latent_channels(vae)
-        found["held_decoding"], found["held_encoding"] = coding_memory(family.latent, vae)
-        return found
+        facts = family_facts(family, denoiser, schedule, model_settings(source, family))
+        facts["latent_channels"] = family.latent.latent_channels(vae)
+        facts["held_decoding"], facts["held_encoding"] = coding_memory(family.latent, vae)
+        return facts
     except DAMAGED as error:
-        told = f"the configuration of {source.path} is damaged: {fault_of(error)}."
-        raise InvalidFile(told, hint="Copy the model again.") from error
+        message = f"the configuration of {source.path} is damaged: {fault_of(error)}."
+        raise InvalidFile(message, hint="Copy the model again.") from error
 
 
 class StoredWeights(NamedTuple):

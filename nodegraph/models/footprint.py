@@ -36,8 +36,12 @@ def lean(
     if not isinstance(component, Component):
         yield Lean(component)
         return
-    with _offloaded(component, device, 0 if footprint == "small" else room) as found:
-        yield replace(found, component=_small(found.component)) if footprint == "small" else found
+    with _offloaded(component, device, 0 if footprint == "small" else room) as offloaded:
+        yield (
+            replace(offloaded, component=_small(offloaded.component))
+            if footprint == "small"
+            else offloaded
+        )
 
 
 @contextmanager
@@ -51,8 +55,8 @@ def small_footprint(component: Any, device: str) -> Iterator[Any]:
     Args:
         component, device: As for `lean`.
     """
-    with lean(component, device, "small") as found:
-        yield found.component
+    with lean(component, device, "small") as offloaded:
+        yield offloaded.component
 
 
 @contextmanager
@@ -99,9 +103,9 @@ def _bytes(module: torch.nn.Module) -> int:
 
 def _is_on(component: Component, device: str) -> bool:
     lies = next(component.module.parameters()).device
-    return _place(torch.device(device)) == _place(lies)
+    return _device_key(torch.device(device)) == _device_key(lies)
 
 
-def _place(device: torch.device) -> tuple[str, int]:
+def _device_key(device: torch.device) -> tuple[str, int]:
     """Where it is; a device without a number is the first of its kind."""
     return device.type, device.index or 0

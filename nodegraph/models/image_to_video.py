@@ -40,8 +40,8 @@ def encoded_picture(
     check_frames(autoencoder, frames, port="frames")
     if family.first_picture == "frame":
         return {FIRST_FRAME: _encoded(autoencoder, image)}
-    rest = torch.full((frames - 1, *image.shape[1:]), _GREY)
-    return {FILM: _encoded(autoencoder, torch.cat([image, rest]))}
+    padding = torch.full((frames - 1, *image.shape[1:]), _GREY)
+    return {FILM: _encoded(autoencoder, torch.cat([image, padding]))}
 
 
 @torch.no_grad()
@@ -63,8 +63,8 @@ def seen_picture(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
     eye = text_model.modules["image_encoder"]
     prepare = text_model.tokenizers["image_processor"]
     pixels = prepare(images=to_pil(image), return_tensors="pt")["pixel_values"]
-    found = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
-    return {SIGHT: found.hidden_states[-2].to("cpu", torch.float32)}
+    output = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
+    return {SIGHT: output.hidden_states[-2].to("cpu", torch.float32)}
 
 
 def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class KnownModels:
 
     def list(self, folders: Sequence[Path]) -> list[FoundModel]:
         """As `list_models`; headers are read of files that are new, or were written since."""
-        seen: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
+        described: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
 
         def describe(name: str, path: Path, kind: ModelKind) -> FoundModel:
             # Looked at before it is read: what changes meanwhile is read again the next time.
@@ -35,12 +35,12 @@ class KnownModels:
             known = self._known.get((name, path))
             if known is None or known[0] != mark:
                 known = mark, describe_model(name, path, kind)
-            seen[name, path] = known
+            described[name, path] = known
             return known[1]
 
-        found = list_models(folders, describe)
-        self._known = seen
-        return found
+        models = list_models(folders, describe)
+        self._known = described
+        return models
 
     def get(self, name: str, folders: Sequence[Path]) -> FoundModel | None:
         """The model of that name, of a remote one with what its outline tells; None if there is
@@ -49,9 +49,9 @@ class KnownModels:
         Raises:
             InvalidFile: It is remote, and can't be had.
         """
-        found = self._named(name, folders)
-        if found is None or found.is_looked_at:
-            return found
+        model = self._named(name, folders)
+        if model is None or model.is_looked_at:
+            return model
         find_remote(name, folders)
         return self._named(name, folders)
 

@@ -43,12 +43,12 @@ def known_words(model: FoundModel, folders: Sequence[Path]) -> tuple[str, ...]:
     for part in () if family is None else family.tokenizers:
         try:
             files = _tokenizer(model, part, folders)
-            found = _words(tuple(files), tuple(file_stamp(file) for file in files))
+            words = _words(tuple(files), tuple(file_stamp(file) for file in files))
         except (NodegraphError, OSError, ValueError, TypeError, AttributeError, LookupError):
             # A tokenizer that is damaged is told where the model is loaded.
             continue
-        if found:
-            return found
+        if words:
+            return words
     return ()
 
 
@@ -66,12 +66,12 @@ def _words(files: tuple[Path, ...], stamps: tuple[str, ...]) -> tuple[str, ...]:
     Args:
         stamps: Of the files: what was read of them holds as long as these are the same.
     """
-    found: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for token in _tokens(files):
         word = _word(token)
         if word is not None:
-            found.setdefault(word.casefold(), word)
-    return tuple(islice(found.values(), MOST_WORDS))
+            spellings.setdefault(word.casefold(), word)
+    return tuple(islice(spellings.values(), MOST_WORDS))
 
 
 def _tokens(files: Iterable[Path]) -> Iterator[str]:
@@ -149,5 +149,5 @@ def _of_bytes(letters: str) -> str:
 @lru_cache(maxsize=1)
 def _bytes() -> Mapping[str, int]:
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    rest = [byte for byte in range(256) if byte not in plain]
-    return dict(zip(byte_characters(), [*plain, *rest], strict=True))
+    remaining = [byte for byte in range(256) if byte not in plain]
+    return dict(zip(byte_characters(), [*plain, *remaining], strict=True))

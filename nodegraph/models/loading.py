@@ -65,7 +65,7 @@ from nodegraph.models.upscaling.loading import load_upscaler
 from nodegraph.weights.file_kinds import SAFETENSORS, ending
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
 from nodegraph.weights.precision.choices import StoredTensor, bytes_in_memory, storage_of
-from nodegraph.weights.precision.settling import settle
+from nodegraph.weights.precision.unpacking import settle
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
@@ -83,10 +83,10 @@ def load_component(recipe: Recipe, device: str) -> Component:
         DiffusionModel: _denoiser,
         TextEncoder: _text_model,
         Vae: _autoencoder,
-        ImageEncoder: lambda given: Component(_modules(given), given.family),
-        ControlNet: lambda given: ControlNetwork(_modules(given), given.family),
+        ImageEncoder: lambda recipe_part: Component(_modules(recipe_part), recipe_part.family),
+        ControlNet: lambda recipe_part: ControlNetwork(_modules(recipe_part), recipe_part.family),
         LatentClassifier: load_classifier,
-        PreviewDecoder: lambda given: load_preview_decoder(given, device),
+        PreviewDecoder: lambda recipe_part: load_preview_decoder(recipe_part, device),
         UpscaleModel: load_upscaler,
         VisionNetwork: _vision_network,
     }
@@ -192,45 +192,45 @@ def _module(recipe: Recipe, part: Part) -> nn.Module:
 
 def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Module:
     """A part in files without configuration: its layout is told by their headers anew."""
-    place = files[0]
-    with reading(place):
+    path = files[0]
+    with reading(path):
         shapes = joined_shapes(files)
         prefix = part_prefix(recipe, part, shapes)
-        found = checkpoint_part(part, shapes, prefix)
-        kind = library_class(found.class_name, part.module)
+        checkpoint = checkpoint_part(part, shapes, prefix)
+        kind = library_class(checkpoint.class_name, part.module)
         own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
-        wide = _wide(kind, found, own)
+        wide = _wide(kind, checkpoint, own)
         as_stored = bool(storage_of(recipe))
-        given = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
-        tensors = found.convert(given)
+        tensors_read = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
+        tensors = checkpoint.convert(tensors_read)
         if issubclass(kind, ModelMixin):
-            return diffusers_module(kind, found.config, tensors, place, strict=True)
-        config = kind.config_class(**found.config)
-        return transformers_module(kind, config, tensors, place, strict=True)
+            return diffusers_module(kind, checkpoint.config, tensors, path, strict=True)
+        config = kind.config_class(**checkpoint.config)
+        return transformers_module(kind, config, tensors, path, strict=True)
 
 
 def _joined_tensors(
     files: Sequence[Path], dtype: str, prefix: str, wide: Sequence[str], *, as_stored: bool
 ) -> dict[str, Tensor]:
     """Those whose names begin so, by names as of `joined_headers`; `wide` are names, too."""
-    found: dict[str, Tensor] = {}
+    joined: dict[str, Tensor] = {}
     for path, before, _ in joined_headers(files):
         plain = [name.removeprefix(before) for name in wide if name.startswith(before)]
         own = "" if before else prefix
         read = read_tensors([path], dtype, prefix=own, wide=plain, as_stored=as_stored)
-        found |= {f"{before}{name}": tensor for name, tensor in read.items()}
-    return found
+        joined |= {f"{before}{name}": tensor for name, tensor in read.items()}
+    return joined
 
 
-def _wide(kind: Any, found: CheckpointPart, shapes: Shapes) -> list[str]:
+def _wide(kind: Any, checkpoint: CheckpointPart, shapes: Shapes) -> list[str]:
     """The tensors of a file that their class of diffusers wants in float32 whatever the rest is,
     as far as they only change their names."""
     layers = set(getattr(kind, "_keep_in_fp32_modules", None) or ())
     if not layers:
         return []
-    given = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    names = {id(tensor): name for name, tensor in given.items()}
-    made = found.convert(given)
+    placeholders = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    names = {id(tensor): name for name, tensor in placeholders.items()}
+    made = checkpoint.convert(placeholders)
     wanted = [item for name, item in made.items() if layers.intersection(name.split("."))]
     return [names[id(item)] for item in wanted if id(item) in names]
 

@@ -45,7 +45,7 @@ def port_files(
 
         return ports_within(source, family, folders)
 
-    def found(parts: Sequence[Part]) -> list[PartFiles]:
+    def files_of(parts: Sequence[Part]) -> list[PartFiles]:
         return [
             _weighty(source.path, part.role, allow_pickle=allow_pickle)
             for part in parts
@@ -56,8 +56,8 @@ def port_files(
         PartFiles(part.role, layout.tokenizer_files(source.path / part.role))
         for part in family.tokenizers
     ]
-    vae = found([Part(family.vae, ())])
-    return found(family.denoisers), [*found(family.encoders), *tokenizers], vae
+    vae = files_of([Part(family.vae, ())])
+    return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
 
 
 def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
@@ -75,8 +75,8 @@ def scheduler_files(source: ModelSource) -> list[Path]:
     """The files beside its weights that say what noise a model was trained on."""
     if source.is_folder:
         return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
-    beside = config_beside(source.path)
-    return [] if beside is None else [beside]
+    config_path = config_beside(source.path)
+    return [] if config_path is None else [config_path]
 
 
 def model_settings(source: ModelSource, family: Family) -> Options:
@@ -105,16 +105,16 @@ def encoder_settings(family: Family, source: ModelSource | None = None) -> Optio
     return _settings(_heeded(index, family.encoder_settings))
 
 
-def published_settings(family: Family, laid: FileLayout, config: Config) -> Options:
+def published_settings(family: Family, layout: FileLayout, config: Config) -> Options:
     """What a denoiser heeds that comes without an index: what was published.
 
     Args:
-        laid: How the denoiser lies in its file.
+        layout: How the denoiser lies in its file.
         config: Its configuration.
     """
     if not family.settings and not family.further:
         return ()
-    return _settings({**family.settings, **laid.settings(config)})
+    return _settings({**family.settings, **layout.settings(config)})
 
 
 def _heeded(index: Config, settings: Config) -> Config:
@@ -123,12 +123,12 @@ def _heeded(index: Config, settings: Config) -> Config:
 
 def settings_of(options: Options) -> Config:
     """What a recipe's options say that its part heeds of an index."""
-    found: Config = json.loads(dict(options).get(SETTINGS, "{}"))
-    return found
+    settings: Config = json.loads(dict(options).get(SETTINGS, "{}"))
+    return settings
 
 
-def _settings(found: Config) -> Options:
-    return ((SETTINGS, json.dumps(found, sort_keys=True)),) if found else ()
+def _settings(settings: Config) -> Options:
+    return ((SETTINGS, json.dumps(settings, sort_keys=True)),) if settings else ()
 
 
 def further_files(source: ModelSource, index: Config) -> list[Path]:
@@ -175,7 +175,7 @@ def model_schedule(source: ModelSource) -> dict[str, Any]:
 
 
 def published_schedule(
-    header: Header, family: Family, laid: FileLayout, config: Config
+    header: Header, family: Family, layout: FileLayout, config: Config
 ) -> dict[str, Any]:
     """The noise that a denoiser without a scheduler file was trained on: what was published with
     models of its kind, and what the file declares of itself; arguments as of `published_settings`.
@@ -183,10 +183,10 @@ def published_schedule(
     Raises:
         InvalidFile: That isn't known.
     """
-    said = laid.scheduler(config)
-    if not said and family.noise == "flow":
-        raise InvalidFile(f"the noise schedule of {laid.title} isn't known here")
-    return {**(said or checkpoint_scheduler(header, family)), **family.scheduler}
+    schedule = layout.scheduler(config)
+    if not schedule and family.noise == "flow":
+        raise InvalidFile(f"the noise schedule of {layout.title} isn't known here")
+    return {**(schedule or checkpoint_scheduler(header, family)), **family.scheduler}
 
 
 def model_configs(source: ModelSource) -> tuple[Config, Config]:

@@ -161,38 +161,38 @@ def list_models(folders: Sequence[Path], describe: Describe | None = None) -> li
     Args:
         describe: In place of `describe_model`, which reads headers.
     """
-    found: dict[str, FoundModel] = {}
+    models: dict[str, FoundModel] = {}
     describe = describe or describe_model
     for name, path in _embedded():
-        found[name] = describe(name, path, "embedded")
+        models[name] = describe(name, path, "embedded")
     for folder in folders:
-        place = remote_place(folder)
-        if place is not None:
-            for model in _remote_models(place, describe):
-                found.setdefault(model.name, model)
+        remote = remote_place(folder)
+        if remote is not None:
+            for model in _remote_models(remote, describe):
+                models.setdefault(model.name, model)
             continue
         for path in model_files(folder):
             name = path.relative_to(folder).as_posix()
-            if name not in found:
-                found[name] = describe(name, path, _kind(path))
-    return [found[name] for name in sorted(found)]
+            if name not in models:
+                models[name] = describe(name, path, _kind(path))
+    return [models[name] for name in sorted(models)]
 
 
-def _remote_models(place: ModelPlace, describe: Describe) -> Iterator[FoundModel]:
-    for listed in place.listed():
+def _remote_models(remote: ModelPlace, describe: Describe) -> Iterator[FoundModel]:
+    for listed in remote.listed():
         if listed.outline is None:
-            yield _by_name(listed, place)
+            yield _by_name(listed, remote)
             continue
         # An outline is a folder of models with one in it.
         for path in model_files(listed.outline):
             name = path.relative_to(listed.outline).as_posix()
-            yield replace(describe(name, path, _kind(path)), place=place.url)
+            yield replace(describe(name, path, _kind(path)), place=remote.url)
 
 
-def _by_name(listed: ListedModel, place: ModelPlace) -> FoundModel:
+def _by_name(listed: ListedModel, remote: ModelPlace) -> FoundModel:
     kind: ModelKind = "checkpoint" if ending(Path(listed.name)) in HEADED else "diffusers"
-    path, problem = place.root / listed.name, listed.problem
-    return FoundModel(listed.name, path, kind, None, 0, problem, place=place.url)
+    path, problem = remote.root / listed.name, listed.problem
+    return FoundModel(listed.name, path, kind, None, 0, problem, place=remote.url)
 
 
 def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> ModelSource:
@@ -245,9 +245,9 @@ def find_path(name: str, folders: Sequence[Path]) -> Path:
     if name.strip():
         places = [folder / name for folder in folders] + [Path(name).expanduser()]
         places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
-        for place in places:
-            longer = (place.with_name(place.name + suffix) for suffix in LEFT_OUT)
-            for path in (place, *longer):
+        for candidate in places:
+            longer = (candidate.with_name(candidate.name + suffix) for suffix in LEFT_OUT)
+            for path in (candidate, *longer):
                 if _exists(path):
                     return path
         remote = find_remote(name, folders)
@@ -268,14 +268,14 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
         path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
     ]
-    places = [place for folder in folders if (place := remote_place(folder)) is not None]
-    known += [model.name for place in places for model in place.listed()]
+    places = [remote for folder in folders if (remote := remote_place(folder)) is not None]
+    known += [model.name for remote in places for model in remote.listed()]
     if ending(Path(name)) not in HEADED:
         # Compared as names are mostly given: endings that all have would make all look alike.
         known = [without_ending(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
-    beside = (control_folder(), *_item_folders())
-    known += [f"{EMBEDDED}/{folder.name}" for folder in beside if _exists(folder)]
+    embedded = (control_folder(), *_item_folders())
+    known += [f"{EMBEDDED}/{folder.name}" for folder in embedded if _exists(folder)]
     searched = ", ".join(shown_folders(folders)) or "no models folder"
     return ModelNotFound(
         f"there is no model `{name}`; searched {searched}.",
@@ -290,22 +290,22 @@ def model_files(folder: Path) -> Iterator[Path]:
 
     Names that are no UTF-8 are left out: neither a workflow nor an answer of the server holds them.
     """
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
+    visited = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in visited:
             # A link back to where we have been.
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         if layout.INDEX in files:
             folders.clear()
-            yield Path(place)
+            yield Path(root)
             continue
         folders[:] = sorted(filter(_is_shown, folders))
         for name in sorted(filter(_is_shown, files)):
             if ending(Path(name)) in {*HEADED, *PICKLES}:
-                yield Path(place) / name
+                yield Path(root) / name
 
 
 def _is_shown(name: str) -> bool:
@@ -333,8 +333,10 @@ def describe_model(name: str, path: Path, kind: ModelKind) -> FoundModel:
         refusal = to_well_formed(f"It is {identified.refusal}")
         problem = None if identified.node else refusal
         what, node = identified.title if identified.node else None, identified.node
-        said = _trigger_words(path) if node == LOAD_LORA else None
-        return FoundModel(name, path, kind, None, size, problem, what, node, trigger_words=said)
+        trigger_words = _trigger_words(path) if node == LOAD_LORA else None
+        return FoundModel(
+            name, path, kind, None, size, problem, what, node, trigger_words=trigger_words
+        )
     # Text encoders and VAEs are mostly shared; of denoisers the likeliest is told.
     families = {part.family.name for part in parts}
     is_denoiser = identified.node == LOAD_DENOISER
@@ -348,8 +350,8 @@ def _trigger_words(path: Path) -> str | None:
 
     Source: the Stability AI Model Metadata Standard, https://github.com/Stability-AI/ModelSpec.
     """
-    said = to_well_formed(header_of(path).metadata.get("modelspec.trigger_phrase", ""))
-    return " ".join(said.split())[:_LONGEST_WORDS] or None
+    phrase = to_well_formed(header_of(path).metadata.get("modelspec.trigger_phrase", ""))
+    return " ".join(phrase.split())[:_LONGEST_WORDS] or None
 
 
 def all_below(path: Path) -> list[Path]:
@@ -360,7 +362,7 @@ def all_below(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return [
-        Path(place) / name for place, folders, files in os.walk(path) for name in (*folders, *files)
+        Path(root) / name for root, folders, files in os.walk(path) for name in (*folders, *files)
     ]
 
 
@@ -408,12 +410,12 @@ def _control_in(path: Path) -> Identified | None:
     """The control network that a folder of its own holds; None where it is something else."""
     config = layout.read_config(path / layout.CONFIG)
     class_name = str(config.get("_class_name"))
-    led = (
+    families = (
         family
         for family in FAMILIES.values()
         if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
     )
-    title = next((f"a {class_name} for {family.title}" for family in led), None)
+    title = next((f"a {class_name} for {family.title}" for family in families), None)
     return None if title is None else Identified(title, node=LOAD_CONTROL)
 
 

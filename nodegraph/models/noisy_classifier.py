@@ -164,8 +164,8 @@ def log_chance_gradient(
         latents = noisy.detach().float().clone().requires_grad_()
         times = torch.full((len(noisy),), timestep, device=noisy.device)
         chance = latents.new_zeros(())
-        for logits, place in zip(network(latents, times), (label, background), strict=True):
-            if place is not None:
-                chance = chance + functional.log_softmax(logits, 1)[:, place].sum()
+        for logits, class_index in zip(network(latents, times), (label, background), strict=True):
+            if class_index is not None:
+                chance = chance + functional.log_softmax(logits, 1)[:, class_index].sum()
         (gradient,) = torch.autograd.grad(chance, latents)
     return gradient

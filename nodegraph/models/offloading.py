@@ -195,8 +195,8 @@ def _has_small_blocks(twin: Twin) -> bool:
         if isinstance(child, (nn.ModuleList, nn.Sequential))
         for block in child
     ]
-    rest = twin.bytes - sum(blocks)
-    return bool(blocks) and rest + 2 * max(blocks) <= _SMALL * twin.bytes
+    remaining = twin.bytes - sum(blocks)
+    return bool(blocks) and remaining + 2 * max(blocks) <= _SMALL * twin.bytes
 
 
 def _groups(module: nn.Module) -> list[Any]:
@@ -227,8 +227,8 @@ def _size(tensor: Tensor) -> int:
 def _dtype(module: nn.Module) -> torch.dtype:
     """What a module computes in: not what the first of its weights is in, where some are kept in
     float32 among others that aren't."""
-    said = getattr(module, "dtype", None)
-    if isinstance(said, torch.dtype):
-        return said
+    dtype = getattr(module, "dtype", None)
+    if isinstance(dtype, torch.dtype):
+        return dtype
     kinds = (tensor.dtype for tensor in module.parameters() if tensor.is_floating_point())
     return next(kinds, torch.float32)

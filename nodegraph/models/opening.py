@@ -211,8 +211,8 @@ def vae_precision(precision: str, latents: LatentFormat, *, may_upcast: bool) ->
 def _vae_precision(
     source: ModelSource, family: Family, dtype: str, parts: Sequence[PartFiles], device: str
 ) -> str:
-    found = port_precision(dtype, parts, device)
-    if found != "float16" or not family.latent.overflows:
-        return found
+    precision = port_precision(dtype, parts, device)
+    if precision != "float16" or not family.latent.overflows:
+        return precision
     may_upcast = bool(model_configs(source)[1].get("force_upcast", True))
-    return vae_precision(found, family.latent, may_upcast=may_upcast)
+    return vae_precision(precision, family.latent, may_upcast=may_upcast)

@@ -84,18 +84,18 @@ def _weights(recipe: Recipe) -> Path:
     users = recipe.paths(OF_USER)
     if users:
         return Path(users[0])
-    place = _place(recipe)
-    return layout.find_weights(place.parent, place.name).files[0]
+    folder = _decoder_folder(recipe)
+    return layout.find_weights(folder.parent, folder.name).files[0]
 
 
-def _place(recipe: Recipe) -> Path:
+def _decoder_folder(recipe: Recipe) -> Path:
     """Folder of a model's decoder: a companion of the embedded one, beside the UNet of others."""
     source = Path(recipe.source)
-    beside = source.parent / "companions" if source == embedded_folder() else source
-    place = beside / layout.PREVIEW_DECODER
-    if not place.is_dir():
+    parent = source.parent / "companions" if source == embedded_folder() else source
+    folder = parent / layout.PREVIEW_DECODER
+    if not folder.is_dir():
         raise ModelNotFound(f"{source} brings no decoder for previews")
-    return place
+    return folder
 
 
 def _config(file: Path) -> dict[str, Any]:
@@ -114,14 +114,16 @@ def _tensors(file: Path, dtype: str) -> dict[str, Tensor]:
     """Those of the decoder, as diffusers names them."""
     shapes = read_header(file).shapes
     before = half_prefix(shapes)
-    found = read_tensors([file], dtype, prefix=_prefix(shapes))
-    return convert_tiny({f"{before}{name}": item for name, item in found.items()}, {})
+    tensors = read_tensors([file], dtype, prefix=_prefix(shapes))
+    return convert_tiny({f"{before}{name}": item for name, item in tensors.items()}, {})
 
 
 def _prefix(names: Iterable[str]) -> str:
     """Before the names of the decoder's tensors where both halves lie in one file."""
-    given = list(names)
-    return next((item for item in DECODERS if any(name.startswith(item) for name in given)), "")
+    tensor_names = list(names)
+    return next(
+        (item for item in DECODERS if any(name.startswith(item) for name in tensor_names)), ""
+    )
 
 
 def _check(config: Any, recipe: Recipe, file: Path) -> None:

@@ -38,8 +38,8 @@ class PreviewDecoder(Recipe):
     def of(cls, model: DiffusionModel) -> PreviewDecoder:
         """The decoder that a model brings, if it brings one."""
         file = Path(model.files[0].path)
-        place = file.parent.parent if file.name == layout.CONFIG else file
-        return cls(model.family, (RecipeFile(_OF_MODEL, str(place), model.digest),), model.dtype)
+        path = file.parent.parent if file.name == layout.CONFIG else file
+        return cls(model.family, (RecipeFile(_OF_MODEL, str(path), model.digest),), model.dtype)
 
     @classmethod
     def in_file(cls, path: Path, model: DiffusionModel) -> PreviewDecoder:
@@ -81,8 +81,8 @@ def has_config(path: Path) -> bool:
 
 def _is_named(path: Path, latents: LatentFormat) -> bool:
     name = (path.parent.name if has_config(path) else path.stem).lower()
-    rest = name.removeprefix(latents.tiny)
-    return ending(path) == SAFETENSORS and rest != name and not rest[:1].isalnum()
+    suffix = name.removeprefix(latents.tiny)
+    return ending(path) == SAFETENSORS and suffix != name and not suffix[:1].isalnum()
 
 
 def _reads(path: Path, latents: LatentFormat) -> bool:

@@ -26,11 +26,11 @@ def check_text(text: str, family: Family, syntax: str, *, apart: bool = False) -
         InvalidValue: So it is.
     """
     weighs = family.weighs_words
-    said, reading = read_as(text, syntax, family)
+    prompt, reading = read_as(text, syntax, family)
     if apart:
-        parts = joint_parts([said], weighs_words=weighs, syntax=reading)
+        parts = joint_parts([prompt], weighs_words=weighs, syntax=reading)
     else:
-        parts = prompt_parts(said, weighs_words=weighs, syntax=reading)
+        parts = prompt_parts(prompt, weighs_words=weighs, syntax=reading)
     if weighs:
         for part in parts:
             for own in texts_of(part.text):
@@ -75,11 +75,11 @@ def unread_tags(
             yield f"{weight} behind {word} is read as words: a weight is ({word}{weight})."
 
 
-def check_readers(family: Family, given: Collection[str]) -> None:
+def check_readers(family: Family, encoders: Collection[str]) -> None:
     """Refuse texts for encoders that a family hasn't got.
 
     Args:
-        given: Names of those encoders.
+        encoders: Names of those encoders.
     Raises:
         InvalidValue: There is one, on its port; or the family's encoders read one text.
     """
@@ -89,7 +89,7 @@ def check_readers(family: Family, given: Collection[str]) -> None:
             port="encoder",
             hint="Put an EncodePrompt in place of it.",
         )
-    for name in given:
+    for name in encoders:
         if name not in family.readers:
             raise InvalidValue(
                 f"{family.title} has no such text encoder",

@@ -69,17 +69,17 @@ def prompt_parts(prompt: str, *, weighs_words: bool, syntax: Syntax = "auto") ->
     reader = PromptReader(prompt, weighs_words)
     if weighs_words and not (reader.tells_steps or reader.ands):
         return [PromptPart(prompt)]
-    found: list[PromptPart] = []
+    parts: list[PromptPart] = []
     for pieces, strength in reader.beside():
         if strength > 0:
-            for part in _spread(pieces, MOST_PROMPTS - len(found)):
+            for part in _spread(pieces, MOST_PROMPTS - len(parts)):
                 text = part.text.strip() if reader.ands else part.text
-                found.append(part._replace(text=text, strength=strength))
-    if not found:
+                parts.append(part._replace(text=text, strength=strength))
+    if not parts:
         raise InvalidValue(
             "no prompt beside an AND has a weight above 0", port="text", given=prompt[:40]
         )
-    return found
+    return parts
 
 
 def joint_parts(
@@ -158,17 +158,17 @@ def _spread(pieces: Sequence[Piece], most: int) -> Iterator[PromptPart]:
         InvalidValue: They are too many.
     """
     waiting = [_Span()]
-    given = 0
+    count = 0
     while waiting:
         span = waiting.pop()
-        found = _said(pieces, span)
-        if isinstance(found, str):
+        content = _content_in(pieces, span)
+        if isinstance(content, str):
             steps = None if span.steps == StepSpan() else span.steps
-            yield PromptPart(found, start=span.start, end=span.end, steps=steps)
-            given += 1
+            yield PromptPart(content, start=span.start, end=span.end, steps=steps)
+            count += 1
             continue
-        waiting += reversed(span.split(found))
-        if given + len(waiting) > most:
+        waiting += reversed(span.split(content))
+        if count + len(waiting) > most:
             raise InvalidValue(
                 "the prompt comes to too many texts, each of which would be encoded",
                 port="text",
@@ -177,7 +177,7 @@ def _spread(pieces: Sequence[Piece], most: int) -> Iterator[PromptPart]:
             )
 
 
-def _said(pieces: Sequence[Piece], span: _Span) -> str | WordChange | WordCycle:
+def _content_in(pieces: Sequence[Piece], span: _Span) -> str | WordChange | WordCycle:
     """What a prompt says in a part of a sampling; the first piece that changes in it, if any."""
     texts: list[str] = []
     for piece in pieces:
@@ -185,8 +185,8 @@ def _said(pieces: Sequence[Piece], span: _Span) -> str | WordChange | WordCycle:
             texts.append(piece)
             continue
         words = span.words(piece)
-        found = piece if words is None else _said(words, span)
-        if not isinstance(found, str):
-            return found
-        texts.append(found)
+        content = piece if words is None else _content_in(words, span)
+        if not isinstance(content, str):
+            return content
+        texts.append(content)
     return "".join(texts)

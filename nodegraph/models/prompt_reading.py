@@ -76,7 +76,7 @@ class PromptReader:
     @cached_property
     def _signs(self) -> dict[int, list[int]]:
         """Places of colons, bars and ANDs, by that of the bracket right around them; -1: none."""
-        found: dict[int, list[int]] = {}
+        signs: dict[int, list[int]] = {}
         around = [-1]
         for at, token in enumerate(self.tokens):
             if at in self._pairs:
@@ -84,18 +84,18 @@ class PromptReader:
             elif at in self._closing:
                 around.pop()
             elif token in (":", "|", AND):
-                found.setdefault(around[-1], []).append(at)
-        return found
+                signs.setdefault(around[-1], []).append(at)
+        return signs
 
     @cached_property
     def _parting(self) -> dict[int, list[int]]:
         """By place of a square bracket that tells steps: of what parts its content."""
-        found = {
-            place: self._parts_of(place, [at for at in signs if self.tokens[at] != AND])
-            for place, signs in self._signs.items()
-            if place >= 0 and self.tokens[place] == "["
+        separators = {
+            opening: self._parts_of(opening, [at for at in signs if self.tokens[at] != AND])
+            for opening, signs in self._signs.items()
+            if opening >= 0 and self.tokens[opening] == "["
         }
-        return {place: parts for place, parts in found.items() if parts}
+        return {opening: parts for opening, parts in separators.items() if parts}
 
     @property
     def tells_steps(self) -> bool:
@@ -120,10 +120,10 @@ class PromptReader:
 
     def _weight(self, first: int, end: int) -> tuple[int, float]:
         """Where a prompt ends before its weight, and that."""
-        found = _NUMBER.fullmatch(self.tokens[end - 1]) if end - 2 >= first else None
-        if found is None or self.tokens[end - 2] != ":":
+        match = _NUMBER.fullmatch(self.tokens[end - 1]) if end - 2 >= first else None
+        if match is None or self.tokens[end - 2] != ":":
             return end, 1.0
-        weight = float(found[1])
+        weight = float(match[1])
         if weight < 0:
             raise self._wrong(
                 "a prompt beside an AND has a weight below 0",
@@ -132,62 +132,62 @@ class PromptReader:
             )
         return end - 2, weight
 
-    def _parts_of(self, place: int, signs: list[int]) -> list[int]:
+    def _parts_of(self, opening: int, signs: list[int]) -> list[int]:
         bars = [at for at in signs if self.tokens[at] == "|"]
-        if bars or not signs or self._time(place, signs) is None:
+        if bars or not signs or self._time(opening, signs) is None:
             return bars
         if len(signs) > 2:
             raise self._wrong(
                 "too many colons in a bracket that ends with a time",
-                place,
+                opening,
                 expected="[from:to:0.5], [to:0.5] or [from::0.5]",
                 hint=r"Write \: for a plain colon.",
             )
         return signs
 
-    def _time(self, place: int, signs: list[int]) -> str | None:
+    def _time(self, opening: int, signs: list[int]) -> str | None:
         """What stands after the last sign in a bracket, if it is a number."""
-        last = "".join(self.tokens[signs[-1] + 1 : self._pairs[place]])
-        found = _NUMBER.fullmatch(last)
-        return None if found is None else found[1]
+        last = "".join(self.tokens[signs[-1] + 1 : self._pairs[opening]])
+        match = _NUMBER.fullmatch(last)
+        return None if match is None else match[1]
 
     def _pieces(self, first: int, end: int, depth: int = 0) -> list[Piece]:
         """What stands between two places."""
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         at = first
         while at < end:
             if at not in self._parting:
-                found.append(self._markup(at))
+                pieces.append(self._markup(at))
                 at += 1
                 continue
             if depth == DEEPEST:
                 raise self._wrong("brackets stand in each other too deeply", at)
-            found.append(self._changing(at, depth + 1))
+            pieces.append(self._changing(at, depth + 1))
             at = self._pairs[at] + 1
-        return found
+        return pieces
 
-    def _changing(self, place: int, depth: int) -> Piece:
-        signs, end = self._parting[place], self._pairs[place]
-        bounds = pairwise([place, *signs, end])
+    def _changing(self, opening: int, depth: int) -> Piece:
+        signs, end = self._parting[opening], self._pairs[opening]
+        bounds = pairwise([opening, *signs, end])
         between = [self._pieces(before + 1, after, depth) for before, after in bounds]
         if self.tokens[signs[0]] == "|":
             return WordCycle(between)
-        when, is_step = self._read_time(place, signs)
+        when, is_step = self._read_time(opening, signs)
         before, after = between[:-1] if len(signs) == 2 else ([], between[0])
         return WordChange(before, after, when, is_step)
 
-    def _read_time(self, place: int, signs: list[int]) -> tuple[float, bool]:
+    def _read_time(self, opening: int, signs: list[int]) -> tuple[float, bool]:
         """A share, or a number of steps, and which of the two it is."""
-        told = self._time(place, signs)
-        assert told is not None
-        if told.isdecimal() and int(told) >= 1:
-            if int(told) <= MAX_STEPS:
-                return int(told), True
-        elif 0 <= float(told) <= 1:
-            return float(told), False
+        number = self._time(opening, signs)
+        assert number is not None
+        if number.isdecimal() and int(number) >= 1:
+            if int(number) <= MAX_STEPS:
+                return int(number), True
+        elif 0 <= float(number) <= 1:
+            return float(number), False
         raise self._wrong(
             "a time in the prompt is none",
-            place,
+            opening,
             expected=f"a share of the steps, 0.0 to 1.0, or a number of them, 1 to {MAX_STEPS}",
         )
 

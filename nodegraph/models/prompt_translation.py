@@ -96,7 +96,7 @@ def _weighted(text: str, weight: float, depth: int) -> Iterator[tuple[str, float
         if len(item) < 2 or item[0] != "(" or item[-1] != ")":
             yield item, weight
             continue
-        words, own = _told(item[1:-1])
+        words, own = _split_weight(item[1:-1])
         yield from _weighted(words, weight * EMPHASIS if own is None else own, depth + 1)
 
 
@@ -119,7 +119,7 @@ def _items(text: str) -> Iterator[str]:
         yield text[begin:]
 
 
-def _told(content: str) -> tuple[str, float | None]:
+def _split_weight(content: str) -> tuple[str, float | None]:
     """What stands in a bracket, and the weight that it ends with."""
     words, colon, number = content.rpartition(":")
     if not colon or not words:

@@ -12,11 +12,11 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.base import (
     CROP,
-    NUMBERED,
+    INDEXED_REFERENCES,
     ORIGINAL_SIZE,
     SCORE,
-    STILL,
     TARGET_SIZE,
+    ZERO_TIMESTEP_REFERENCE,
 )
 from nodegraph.families.components import TextModel
 from nodegraph.families.registry import family_named
@@ -51,9 +51,9 @@ def encode_prompt(
     family = family_named(text_model.family)
     _tell_unread(text_model, [text], warn, syntax)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
-    said, reading = read_as(text, syntax, family)
-    parts = prompt_parts(said, weighs_words=family.weighs_words, syntax=reading)
-    return _parts_encoded(text_model, parts, lambda said: family.encode(text_model, said, warn))
+    prompt, reading = read_as(text, syntax, family)
+    parts = prompt_parts(prompt, weighs_words=family.weighs_words, syntax=reading)
+    return _parts_encoded(text_model, parts, lambda prompt: family.encode(text_model, prompt, warn))
 
 
 def encode_prompt_apart(
@@ -76,10 +76,10 @@ def encode_prompt_apart(
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
     read = [read_as(text, syntax, family) for text in texts]
     joint = joint_parts(
-        [said for said, _ in read], weighs_words=family.weighs_words, syntax=read[0][1]
+        [prompt for prompt, _ in read], weighs_words=family.weighs_words, syntax=read[0][1]
     )
     return _parts_encoded(
-        text_model, joint, lambda said: family.encode_apart(text_model, texts_of(said), warn)
+        text_model, joint, lambda prompt: family.encode_apart(text_model, texts_of(prompt), warn)
     )
 
 
@@ -163,15 +163,15 @@ def with_references(
     Raises:
         InvalidValue: The latent is empty, or of another format than the model's.
     """
-    seen = () if latent is None else _pictures(conditioning, latent)
-    told = {NUMBERED: numbered, STILL: still}
-    made = {name: torch.ones(1) for name, is_so in told.items() if is_so}
-    dropped = {NUMBERED} if numbered is False else set[str]()
+    pictures = () if latent is None else _pictures(conditioning, latent)
+    flags = {INDEXED_REFERENCES: numbered, ZERO_TIMESTEP_REFERENCE: still}
+    made = {name: torch.ones(1) for name, is_so in flags.items() if is_so}
+    dropped = {INDEXED_REFERENCES} if numbered is False else set[str]()
 
     def shown(entry: ConditioningEntry) -> ConditioningEntry:
         kept = {name: item for name, item in entry.tensors.items() if name not in dropped}
         tensors = {**kept, **made}
-        return replace(entry, tensors=tensors, references=(*entry.references, *seen))
+        return replace(entry, tensors=tensors, references=(*entry.references, *pictures))
 
     return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
 

@@ -91,16 +91,16 @@ def open_text_encoder(
     if dtype not in DTYPES:
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
     check_storage(storage)
-    found = find_text_encoder(family, names, folders, allow_pickle=allow_pickle)
+    encoders = find_text_encoder(family, names, folders, allow_pickle=allow_pickle)
     files = tuple(
         RecipeFile(part.role, str(path), FILE_DIGESTS.digest(path))
-        for part in found.parts
+        for part in encoders.parts
         for path in sorted(part.files)
     )
-    options = [*encoder_settings(found.family), *port_storage(storage, found.encoders)]
-    precision = _precision(found, dtype, device)
-    options += family_release(found.family)
-    return TextEncoder(found.family.name, files, precision, tuple(sorted(options)))
+    options = [*encoder_settings(encoders.family), *port_storage(storage, encoders.encoders)]
+    precision = _precision(encoders, dtype, device)
+    options += family_release(encoders.family)
+    return TextEncoder(encoders.family.name, files, precision, tuple(sorted(options)))
 
 
 def find_text_encoder(
@@ -114,10 +114,10 @@ def find_text_encoder(
             continue
         with at_port(port):
             path = find_path(name, folders)
-            given = encoders_in(known, port, path, allow_pickle)
-        if not given:
+            by_role = encoders_in(known, port, path, allow_pickle)
+        if not by_role:
             raise no_encoder(known, port, path, allow_pickle)
-        for role, item in given.items():
+        for role, item in by_role.items():
             if role in found:
                 raise twice(known, role, found[role], item)
             found[role] = item
@@ -131,45 +131,46 @@ def find_text_encoder(
     return FoundEncoders(known, tuple(encoders), tuple(tokenizers))
 
 
-def _precision(found: FoundEncoders, dtype: str, device: str) -> str:
+def _precision(encoders: FoundEncoders, dtype: str, device: str) -> str:
     """One for all of them: what the largest is stored in, as that is what counts."""
 
     def size(part: PartFiles) -> int:
         return sum(whole_size(path, path.stat().st_size) for path in part.weights)
 
-    return port_precision(dtype, sorted(found.encoders, key=size, reverse=True), device)
+    return port_precision(dtype, sorted(encoders.encoders, key=size, reverse=True), device)
 
 
 def text_encoder_bytes(
-    found: FoundEncoders, *, dtype: str = "auto", device: str = "cpu", storage: str = AUTO
+    encoders: FoundEncoders, *, dtype: str = "auto", device: str = "cpu", storage: str = AUTO
 ) -> int:
     """What text encoders take in memory, from the files' headers alone.
 
     Args:
         dtype, device, storage: As for `open_model`.
     """
-    parts = {part.role: part for part in found.family.encoders}
-    kept = dict(port_storage(storage, found.encoders)).get(STORAGE, "")
-    precision = _precision(found, dtype, device)
+    parts = {part.role: part for part in encoders.family.encoders}
+    kept = dict(port_storage(storage, encoders.encoders)).get(STORAGE, "")
+    precision = _precision(encoders, dtype, device)
     return sum(
-        bytes_in_memory(_own(parts[given.role], given), precision, kept) for given in found.encoders
+        bytes_in_memory(_own(parts[encoder.role], encoder), precision, kept)
+        for encoder in encoders.encoders
     )
 
 
-def text_encoder_told(found: FoundEncoders) -> list[str]:
+def text_encoder_told(encoders: FoundEncoders) -> list[str]:
     """What is to be told of how files store weights."""
-    return scales_told([path for part in found.encoders for path in part.weights])
+    return scales_told([path for part in encoders.encoders for path in part.weights])
 
 
-def text_encoder_stamp(found: FoundEncoders, device: str) -> str:
+def text_encoder_stamp(encoders: FoundEncoders, device: str) -> str:
     """Text that changes when `open_text_encoder` would give something else for the same names."""
-    files = {path for part in found.parts for path in part.files}
-    return files_stamp(files, device, [family_release(found.family)])
+    files = {path for part in encoders.parts for path in part.files}
+    return files_stamp(files, device, [family_release(encoders.family)])
 
 
-def _own(part: Part, given: PartFiles) -> Iterator[StoredTensor]:
-    alone = not any(path.name == layout.CONFIG for path in given.files)
-    for path in given.weights:
+def _own(part: Part, files: PartFiles) -> Iterator[StoredTensor]:
+    alone = not any(path.name == layout.CONFIG for path in files.files)
+    for path in files.weights:
         header = header_of(path)
         prefix = prefix_alone(part, header.shapes) if alone else ""
         for name, shape in header.shapes.items():
@@ -198,20 +199,20 @@ def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
         yield family.encoders[min(at, last)], tokenizer
 
 
-def _tokenizer_of(given: GivenEncoder, tokenizer: Part, folders: Sequence[Path]) -> list[Path]:
-    if given.path.is_dir():
-        sibling = given.path.with_name(
-            given.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
+def _tokenizer_of(encoder: GivenEncoder, tokenizer: Part, folders: Sequence[Path]) -> list[Path]:
+    if encoder.path.is_dir():
+        sibling = encoder.path.with_name(
+            encoder.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
         )
-        for place in (given.path, sibling):
-            if layout.has_tokenizer(place):
-                return layout.tokenizer_files(place)
-    elif _brings(given.path, tokenizer):
-        return [given.path]
-    found = find_tokenizer(tokenizer, given.words, [*folders, given.path.parent])
-    if not found:
-        raise missing_tokenizer(tokenizer, str(given.path), port=given.port)
-    return found
+        for folder in (encoder.path, sibling):
+            if layout.has_tokenizer(folder):
+                return layout.tokenizer_files(folder)
+    elif _brings(encoder.path, tokenizer):
+        return [encoder.path]
+    files = find_tokenizer(tokenizer, encoder.words, [*folders, encoder.path.parent])
+    if not files:
+        raise missing_tokenizer(tokenizer, str(encoder.path), port=encoder.port)
+    return files
 
 
 def _brings(path: Path, tokenizer: Part) -> bool:
@@ -223,14 +224,14 @@ PACKABLE = ("gemma2",)
 """Vocabularies that files may bring; others come along."""
 
 
-def _check_whole(family: Family, found: Mapping[str, GivenEncoder]) -> None:
-    missing = [part for part in family.encoders if not part.optional and part.role not in found]
+def _check_whole(family: Family, encoders: Mapping[str, GivenEncoder]) -> None:
+    missing = [part for part in family.encoders if not part.optional and part.role not in encoders]
     if missing:
         names = " and ".join(encoder_title(part) for part in missing)
         raise InvalidFile(
             f"{family.title} has text encoders that no file holds: {names}.",
-            port=f"file_{len(found) + 1}" if found else "file",
-            given=", ".join(sorted({str(item.path) for item in found.values()})) or "no file",
+            port=f"file_{len(encoders) + 1}" if encoders else "file",
+            given=", ".join(sorted({str(item.path) for item in encoders.values()})) or "no file",
             expected=expected_encoders(family),
             hint=f"Name a file of {names}, too.",
         )

@@ -69,30 +69,34 @@ def encoders_in(
 def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, GivenEncoder]:
     """The text encoders of a whole model: of this family by their folders' names, and else as
     they are told apart."""
-    places = {place.parent.name: place.parent for place in sorted(path.glob(f"*/{layout.CONFIG}"))}
+    places = {
+        folder.parent.name: folder.parent for folder in sorted(path.glob(f"*/{layout.CONFIG}"))
+    }
     class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
     if class_name in family.pipelines:
         own = {part.role: places[part.role] for part in family.encoders if part.role in places}
-        return {role: _of_folder(port, place, role, allow_pickle) for role, place in own.items()}
-    found: dict[str, GivenEncoder] = {}
-    for place in (places[name] for name in places if name.startswith(TEXT_ENCODER)):
-        for role, given in _in_folder(family, port, place, allow_pickle).items():
-            if role in found:
-                raise twice(family, role, found[role], given)
-            found[role] = given
-    return found
+        return {role: _of_folder(port, folder, role, allow_pickle) for role, folder in own.items()}
+    encoders: dict[str, GivenEncoder] = {}
+    for folder in (places[name] for name in places if name.startswith(TEXT_ENCODER)):
+        for role, encoder in _in_folder(family, port, folder, allow_pickle).items():
+            if role in encoders:
+                raise twice(family, role, encoders[role], encoder)
+            encoders[role] = encoder
+    return encoders
 
 
 def _in_file(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, GivenEncoder]:
     shapes = file_shapes(path, allow_pickle)
     if ending(path) == GGUF:
         check_gguf_installed(header_of(path).dtypes.values())
-    found = {}
+    encoders = {}
     for part in family.encoders:
         words = _words_in(part, shapes, path)
         if words is not None:
-            found[part.role] = GivenEncoder(port, path, PartFiles(part.role, [path], [path]), words)
-    return found
+            encoders[part.role] = GivenEncoder(
+                port, path, PartFiles(part.role, [path], [path]), words
+            )
+    return encoders
 
 
 def _words_in(part: Part, shapes: Shapes, path: Path) -> int | None:
@@ -174,8 +178,8 @@ def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
 def _class_in(folder: Path) -> str:
     """What a folder says that it holds."""
     whole = (folder / layout.INDEX).is_file()
-    said = layout.read_config(folder / (layout.INDEX if whole else layout.CONFIG))
-    return str((said.get("architectures") or [said.get("_class_name") or "folder"])[0])
+    config = layout.read_config(folder / (layout.INDEX if whole else layout.CONFIG))
+    return str((config.get("architectures") or [config.get("_class_name") or "folder"])[0])
 
 
 _NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."

@@ -22,9 +22,9 @@ def locate(name: str, folders: Sequence[Path], *, where: str) -> Path:
     try:
         return find_path(name, folders)
     except ModelNotFound as error:
-        found = error.problem
-        hint = f"{found.hint} {where}" if found.hint else where
-        raise ModelNotFound(found.message, given=found.given, hint=hint) from error
+        problem = error.problem
+        hint = f"{problem.hint} {where}" if problem.hint else where
+        raise ModelNotFound(problem.message, given=problem.given, hint=hint) from error
 
 
 def read_configuration(folder: Path, *, expected: str, where: str) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ def locate_upscaler(name: str, folders: Sequence[Path], *, allow_pickle: bool = 
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is a folder, or a model of another kind.
     """
-    path = shipped_file() if name == SHIPPED else _found(name, folders)
+    path = shipped_file() if name == SHIPPED else _upscaler_path(name, folders)
     if ending(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
     if path.is_dir() or ending(path) not in {SAFETENSORS, *PICKLES}:
@@ -50,7 +50,7 @@ def shipped_file() -> Path:
     return embedded_folder().parent / "companions" / "upscaler" / "upscaler.safetensors"
 
 
-def _found(name: str, folders: Sequence[Path]) -> Path:
+def _upscaler_path(name: str, folders: Sequence[Path]) -> Path:
     try:
         return find_path(name, folders)
     except ModelNotFound as error:
@@ -70,12 +70,12 @@ def _check_kind(path: Path) -> None:
     shapes = read_header(path).shapes
     if is_upscaler(shapes):
         return
-    told = identify_tensors(shapes)
-    if told.family is not None or told.parts or told.node:
+    identified = identify_tensors(shapes)
+    if identified.family is not None or identified.parts or identified.node:
         raise InvalidFile(
-            f"{path} is {told.instead_of('an upscale model')}.",
+            f"{path} is {identified.instead_of('an upscale model')}.",
             expected="a network that makes pictures larger",
-            hint=f"{told.node or 'LoadModel'} takes it.",
+            hint=f"{identified.node or 'LoadModel'} takes it.",
         )
 
 

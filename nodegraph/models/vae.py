@@ -57,21 +57,21 @@ def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
     return replace(autoencoder, tiled=True, tiles=size)
 
 
-def cropped(autoencoder: Autoencoder, given: Tensor) -> Tensor:
+def cropped(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
     """The middle of pictures, or of masks, that fills whole cells of an autoencoder.
 
     Of an odd number of pixels that are too many, the one more goes on the right or at the bottom.
     Sides below one cell are left as they are.
 
     Args:
-        given: Shape (batch, height, width) or (batch, height, width, channels).
+        pixels: Shape (batch, height, width) or (batch, height, width, channels).
     """
     cell = downscale(autoencoder)
     for axis in (1, 2):
-        surplus = given.shape[axis] % cell
-        if surplus < given.shape[axis]:
-            given = given.narrow(axis, surplus // 2, given.shape[axis] - surplus)
-    return given
+        surplus = pixels.shape[axis] % cell
+        if surplus < pixels.shape[axis]:
+            pixels = pixels.narrow(axis, surplus // 2, pixels.shape[axis] - surplus)
+    return pixels
 
 
 @torch.no_grad()
@@ -230,10 +230,10 @@ def _decoded(autoencoder: Autoencoder, latent: Tensor) -> Tensor:
         return tiled(latent, decode, cells=1, out=downscale(autoencoder), tiles=autoencoder.tiles)
 
 
-def _is_one_tile(autoencoder: Autoencoder, given: Tensor, cells: int) -> bool:
+def _is_one_tile(autoencoder: Autoencoder, pixels: Tensor, cells: int) -> bool:
     """Whether what is given is no larger than a tile that was asked for."""
     tiles = autoencoder.tiles
-    return tiles is not None and max(given.shape[-2:]) // cells <= tiles.side
+    return tiles is not None and max(pixels.shape[-2:]) // cells <= tiles.side
 
 
 def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
@@ -242,13 +242,13 @@ def check_frames(autoencoder: Autoencoder, frames: int, *, port: str) -> None:
     Raises:
         InvalidValue: Says the nearest ones that it can.
     """
-    found = latent_format(autoencoder)
-    if not found.temporal:
+    latents = latent_format(autoencoder)
+    if not latents.temporal:
         raise _no_videos(autoencoder)
-    nearest = found.nearest_frames(frames)
+    nearest = latents.nearest_frames(frames)
     if frames not in nearest:
         raise InvalidValue(
-            f"the VAE takes videos of {found.temporal}k + 1 frames",
+            f"the VAE takes videos of {latents.temporal}k + 1 frames",
             port=port,
             given=f"{frames} frames",
             expected=" or ".join(map(str, nearest)),
@@ -336,14 +336,14 @@ def _check_latent(autoencoder: Autoencoder, latent: Latent) -> Tensor:
             expected=f"one of format {autoencoder.family}",
             hint="Use the VAE of the model that sampled the latent.",
         )
-    found = latent_format(autoencoder)
-    channels = found.latent_channels(autoencoder.config)
-    axes = 5 if found.temporal else 4
+    latents = latent_format(autoencoder)
+    channels = latents.latent_channels(autoencoder.config)
+    axes = 5 if latents.temporal else 4
     if samples.ndim != axes or samples.shape[1] != channels or 0 in samples.shape:
         raise InvalidValue(
             "the latent doesn't fit the VAE",
             given=f"shape {tuple(samples.shape)}",
-            expected=f"(batch, {channels}, {'frames, ' if found.temporal else ''}"
+            expected=f"(batch, {channels}, {'frames, ' if latents.temporal else ''}"
             f"height / {downscale(autoencoder)}, width / {downscale(autoencoder)})",
         )
     return samples

@@ -84,10 +84,10 @@ def open_vae(
         vae_format(name, folders, latents=latents, allow_pickle=allow_pickle)
         options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
-    found = _found(path, allow_pickle=allow_pickle)
-    chosen = _chosen(name, found, latents)
-    precision = _precision(found, chosen, dtype, device)
-    files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in found.files)
+    vae = _find_vae(path, allow_pickle=allow_pickle)
+    chosen = _chosen(name, vae, latents)
+    precision = _precision(vae, chosen, dtype, device)
+    files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in vae.files)
     return Vae(chosen.name, tuple(files), precision, format_release(chosen))
 
 
@@ -107,20 +107,20 @@ def vae_bytes(
         source = locate_model(name, folders, allow_pickle=allow_pickle)
         known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
         return known.get("vae")
-    found = _found(path, allow_pickle=allow_pickle)
-    if any(ending(file) in PICKLES for file in found.files):
+    vae = _find_vae(path, allow_pickle=allow_pickle)
+    if any(ending(file) in PICKLES for file in vae.files):
         return None
-    chosen = _chosen(name, found, latents)
-    shapes = joined_shapes(found.weights)
-    laid = None if path.is_dir() else _laid(chosen, shapes)
-    prefix = (laid.prefix(shapes) if laid else None) or ""
+    chosen = _chosen(name, vae, latents)
+    shapes = joined_shapes(vae.weights)
+    layout = None if path.is_dir() else _layout_of(chosen, shapes)
+    prefix = (layout.prefix(shapes) if layout else None) or ""
     own = (prod(shape) for name, shape in shapes.items() if name.startswith(prefix))
-    return ITEM_BYTES[_precision(found, chosen, dtype, device)] * sum(own)
+    return ITEM_BYTES[_precision(vae, chosen, dtype, device)] * sum(own)
 
 
-def _precision(found: FoundVae, chosen: LatentFormat, dtype: str, device: str) -> str:
-    stored = stored_precision(dtype, found.weights, device)
-    return vae_precision(stored, chosen, may_upcast=found.may_upcast)
+def _precision(vae: FoundVae, chosen: LatentFormat, dtype: str, device: str) -> str:
+    stored = stored_precision(dtype, vae.weights, device)
+    return vae_precision(stored, chosen, may_upcast=vae.may_upcast)
 
 
 def vae_format(
@@ -132,7 +132,7 @@ def vae_format(
         source = locate_model(name, folders, allow_pickle=allow_pickle)
         own = family_named(source.family).latent
         return _chosen(name, FoundVae((), (own,)), latents)
-    return _chosen(name, _found(path, allow_pickle=allow_pickle), latents)
+    return _chosen(name, _find_vae(path, allow_pickle=allow_pickle), latents)
 
 
 def vae_stamp(
@@ -146,8 +146,8 @@ def vae_stamp(
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
         return model_stamp(name, folders, allow_pickle=allow_pickle, device=device)
-    found = _found(path, allow_pickle=allow_pickle)
-    return files_stamp(found.files, device, map(format_release, found.latents))
+    vae = _find_vae(path, allow_pickle=allow_pickle)
+    return files_stamp(vae.files, device, map(format_release, vae.latents))
 
 
 def _is_whole(path: Path, *, allow_pickle: bool) -> bool:
@@ -157,50 +157,50 @@ def _is_whole(path: Path, *, allow_pickle: bool) -> bool:
     return identify_tensors(header_of(path).shapes).family is not None
 
 
-def _found(path: Path, *, allow_pickle: bool) -> FoundVae:
+def _find_vae(path: Path, *, allow_pickle: bool) -> FoundVae:
     if path.is_dir():
         return _in_folder(path, allow_pickle=allow_pickle)
     files = _halves(path)
     shapes = joined_shapes(files)
     families = _by_format()
-    laid = {
-        name: try_family(family, lambda each: _laid(each.latent, shapes), None)
+    layouts = {
+        name: try_family(family, lambda each: _layout_of(each.latent, shapes), None)
         for name, family in families.items()
     }
-    fitting = tuple(families[name].latent for name, item in laid.items() if item is not None)
+    fitting = tuple(families[name].latent for name, item in layouts.items() if item is not None)
     if not fitting:
-        told = identify_tensors(shapes)
+        identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {told.instead_of('a VAE that is known here')}.",
+            f"{path} is {identified.instead_of('a VAE that is known here')}.",
             expected="the VAE of a supported model or a tiny one of it, alone or in a whole model",
-            hint=f"{told.node} takes it." if told.node else None,
+            hint=f"{identified.node} takes it." if identified.node else None,
         )
-    _check_whole(path, laid[fitting[0].name], shapes)
-    may_upcast = all(item is None or item.class_name != TINY for item in laid.values())
+    _check_whole(path, layouts[fitting[0].name], shapes)
+    may_upcast = all(item is None or item.class_name != TINY for item in layouts.values())
     return FoundVae(files, fitting, may_upcast)
 
 
-def _check_whole(path: Path, laid: FileLayout | None, shapes: Shapes) -> None:
+def _check_whole(path: Path, layout: FileLayout | None, shapes: Shapes) -> None:
     """Tell of tensors that are missing, as far as sizes are read from them."""
-    assert laid is not None
-    own = part_of(shapes, laid.prefix(shapes) or "")
+    assert layout is not None
+    own = part_of(shapes, layout.prefix(shapes) or "")
     try:
-        laid.config(own)
+        layout.config(own)
     except DAMAGED as error:
         halves = [half for half in HALVES if any(name.startswith(f"{half}.") for name in own)]
         if len(halves) == 1:
             raise InvalidFile(
-                f"{path} holds the {halves[0]} of {laid.title} alone.",
+                f"{path} holds the {halves[0]} of {layout.title} alone.",
                 expected=f"{' and '.join(HALVES)} in one file",
                 hint="Take the whole file.",
             ) from error
         raise InvalidFile(
-            f"{path} is {laid.title}, but it is damaged: {fault_of(error)}.",
+            f"{path} is {layout.title}, but it is damaged: {fault_of(error)}.",
             hint="Copy the file again.",
         ) from error
 
 
-def _laid(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
+def _layout_of(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
     """How a file's autoencoder of a format lies in it; None where there is none."""
     return next((item for item in latents.files if item.prefix(shapes) is not None), None)
 
@@ -220,16 +220,16 @@ def _halves(path: Path) -> tuple[Path, ...]:
     if half is None:
         return (path,)
     other = ({*HALVES} - {half}).pop()
-    beside = path.with_name(path.name.replace(half, other))
-    if half not in path.name or not beside.is_file():
+    partner = path.with_name(path.name.replace(half, other))
+    if half not in path.name or not partner.is_file():
         raise InvalidFile(
             f"{path} holds the {half} of a tiny VAE alone.",
-            expected=f"{beside.name} beside it"
+            expected=f"{partner.name} beside it"
             if half in path.name
             else f"names with {half} and {other} in them",
             hint="Decoders alone are used for previews.",
         )
-    return (path, beside)
+    return (path, partner)
 
 
 def _in_folder(path: Path, *, allow_pickle: bool) -> FoundVae:
@@ -267,20 +267,20 @@ def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
 
 def _by_format() -> dict[str, Family]:
     """A family of each latent format, by its name."""
-    found: dict[str, Family] = {}
+    families: dict[str, Family] = {}
     for family in FAMILIES.values():
-        found.setdefault(family.latent.name, family)
-    return found
+        families.setdefault(family.latent.name, family)
+    return families
 
 
-def _chosen(name: str, found: FoundVae, latents: str) -> LatentFormat:
-    names = [item.name for item in found.latents]
+def _chosen(name: str, vae: FoundVae, latents: str) -> LatentFormat:
+    names = [item.name for item in vae.latents]
     if latents != AUTO:
         format_named(latents)
         if latents in names:
             return format_named(latents)
     elif len(names) == 1:
-        return found.latents[0]
+        return vae.latents[0]
     raise InvalidValue(
         f"{name} doesn't say which latents it reads"
         if latents == AUTO

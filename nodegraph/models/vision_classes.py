@@ -61,8 +61,8 @@ _SAME = {
 def architecture(config: Mapping[str, Any]) -> str:
     """The class that a configuration names; empty if it names none."""
     named = config.get("architectures")
-    given = str(named[0]) if isinstance(named, list) and named else ""
-    return _SAME.get(given, given)
+    class_name = str(named[0]) if isinstance(named, list) and named else ""
+    return _SAME.get(class_name, class_name)
 
 
 def vision_class_beside(path: Path) -> str | None:

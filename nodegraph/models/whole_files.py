@@ -53,7 +53,7 @@ def _tokenizers(
     folders: Sequence[Path],
 ) -> list[PartFiles]:
     """The words for a single file's encoders, which carries none; nothing where none are found."""
-    found = []
+    tokenizers = []
     for encoder, tokenizer in zip(family.encoders, family.tokenizers, strict=False):
         if encoder not in encoders:
             continue
@@ -61,11 +61,11 @@ def _tokenizers(
             config = part_within(family, encoder, shapes).config
             words = int((config.get("text_config") or config)["vocab_size"])
         except DAMAGED as error:
-            told = f"the text encoder in {source.path} is damaged: {fault_of(error)}."
-            raise InvalidFile(told, hint="Copy the file again.") from error
+            message = f"the text encoder in {source.path} is damaged: {fault_of(error)}."
+            raise InvalidFile(message, hint="Copy the file again.") from error
         files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
-        found.append(PartFiles(tokenizer.role, files))
-    return found
+        tokenizers.append(PartFiles(tokenizer.role, files))
+    return tokenizers
 
 
 def denoiser_within(source: ModelSource) -> CheckpointPart:
@@ -78,8 +78,8 @@ def denoiser_within(source: ModelSource) -> CheckpointPart:
     try:
         return part_within(family, family.denoisers[0], header_of(source.path).shapes)
     except DAMAGED as error:
-        told = f"the denoiser in {source.path} is damaged: {fault_of(error)}."
-        raise InvalidFile(told, hint="Copy the file again.") from error
+        message = f"the denoiser in {source.path} is damaged: {fault_of(error)}."
+        raise InvalidFile(message, hint="Copy the file again.") from error
 
 
 def configs_within(source: ModelSource) -> tuple[Config, Config]:

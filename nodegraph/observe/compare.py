@@ -109,8 +109,8 @@ def compare(first: Record, second: Record) -> Comparison:
 
 def _pairs(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[NodePair]:
     for name in {**first, **second}:
-        one, other = first.get(name), second.get(name)
-        yield NodePair(name, (other or one or {}).get("type", ""), one, other)
+        first_entry, other = first.get(name), second.get(name)
+        yield NodePair(name, (other or first_entry or {}).get("type", ""), first_entry, other)
 
 
 def _workflow_changes(
@@ -140,7 +140,7 @@ def _settings(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """All that a node's entry sets: ``.port`` for inputs, `` (key)`` for the rest."""
     for key, value in entry.items():
         if key == "inputs":
-            yield from ((f".{port}", given) for port, given in value.items())
+            yield from ((f".{port}", input_value) for port, input_value in value.items())
         elif key not in _SHOWN_ONLY:
             yield f" ({key})", value
 

@@ -15,16 +15,16 @@ def together(listeners: Iterable[Listener | None]) -> Listener | None:
 
     One that raises is told no more; the others are. None if there is nobody to tell.
     """
-    told = [listener for listener in listeners if listener is not None]
-    if len(told) < 2:
-        return told[0] if told else None
+    active = [listener for listener in listeners if listener is not None]
+    if len(active) < 2:
+        return active[0] if active else None
 
     def tell(event: Event) -> None:
-        for listener in tuple(told):
+        for listener in tuple(active):
             try:
                 listener(event)
             except Exception:  # noqa: BLE001 - it is the watcher's code, whatever it raises
                 _LOG.exception("a listener failed at %s and is told no more", event.kind)
-                told.remove(listener)
+                active.remove(listener)
 
     return tell

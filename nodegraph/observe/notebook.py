@@ -161,8 +161,8 @@ class NotebookBars(Silent):
 
     @property
     def _words(self) -> str:
-        said = "\n".join(escape(cleaned(text)) for text in self._said)
-        return f"<pre>{said}</pre>" if said else ""
+        joined = "\n".join(escape(cleaned(text)) for text in self._said)
+        return f"<pre>{joined}</pre>" if joined else ""
 
 
 class _Page:

@@ -161,10 +161,10 @@ def _machine() -> dict[str, str]:
 
 @lru_cache
 def _libraries() -> tuple[tuple[str, str], ...]:
-    found = []
+    versions = []
     for name in _LIBRARIES:
         try:
-            found.append((name, version(name)))
+            versions.append((name, version(name)))
         except PackageNotFoundError:
             continue
-    return tuple(found)
+    return tuple(versions)

@@ -159,13 +159,13 @@ class LanePlaces:
         free = self._free.setdefault(lane, [])
         if free:
             return heappop(free)
-        place = self._count.get(lane, 0)
-        self._count[lane] = place + 1
-        return place
+        slot = self._count.get(lane, 0)
+        self._count[lane] = slot + 1
+        return slot
 
-    def leave(self, lane: str, place: int) -> None:
+    def leave(self, lane: str, slot: int) -> None:
         """A place is free again."""
-        heappush(self._free[lane], place)
+        heappush(self._free[lane], slot)
 
 
 @dataclass(frozen=True)
@@ -243,10 +243,10 @@ class _RunTrace:
         if start is None or end.seconds - start.seconds < _SHORTEST_WAIT:
             return
         name = f"{call}: {_WAITING[start.kind]}"
-        told = {"cat": "waiting", "id": f"{self._process}:{call}"}
+        identity = {"cat": "waiting", "id": f"{self._process}:{call}"}
         data = _plain(start.data)
-        self._write("b", name, _RUN_TRACK, self._time(start), args=data, **told)
-        self._write("e", name, _RUN_TRACK, self._time(end), **told)
+        self._write("b", name, _RUN_TRACK, self._time(start), args=data, **identity)
+        self._write("e", name, _RUN_TRACK, self._time(end), **identity)
 
     def _note(self, call: str) -> None:
         self._calls.setdefault(node_of(call), set()).add(call)
@@ -257,39 +257,39 @@ class _RunTrace:
         if call in self._open:  # it is tried once more
             self._close(call, event, retried=True)
         lane = str(event.data.get("lane") or _OTHER_LANE)
-        place = self._places.take(lane)
-        track = self._track(lane, place)
+        slot = self._places.take(lane)
+        track = self._track(lane, slot)
         start = self._time(event)
         self._note(call)
-        self._open[call] = _OpenCall(lane, place, track, start, str(event.data.get("type", "")))
+        self._open[call] = _OpenCall(lane, slot, track, start, str(event.data.get("type", "")))
 
     def _call_ended(self, event: Event) -> None:
-        told = {key: value for key, value in _plain(event.data).items() if key != "lane"}
-        self._close(event.node or "", event, **told)
+        details = {key: value for key, value in _plain(event.data).items() if key != "lane"}
+        self._close(event.node or "", event, **details)
 
-    def _close(self, call: str, event: Event, **told: Any) -> None:
-        found = self._open.pop(call, None)
-        if found is None:
+    def _close(self, call: str, event: Event, **details: Any) -> None:
+        open_call = self._open.pop(call, None)
+        if open_call is None:
             return
-        self._places.leave(found.lane, found.place)
+        self._places.leave(open_call.lane, open_call.place)
         end = self._time(event)
         self._write(
             "X",
             call,
-            found.track,
-            found.start,
-            dur=max(end - found.start, 0.0),
-            cat=found.type or "call",
-            args={"type": found.type, **told},
+            open_call.track,
+            open_call.start,
+            dur=max(end - open_call.start, 0.0),
+            cat=open_call.type or "call",
+            args={"type": open_call.type, **details},
         )
 
     def _call_instant(self, event: Event) -> None:
         call = event.node or ""
-        found = self._open.get(call)
+        open_call = self._open.get(call)
         self._write(
             "i",
             _described(event),
-            found.track if found else _RUN_TRACK,
+            open_call.track if open_call else _RUN_TRACK,
             self._time(event),
             s="t",
             args={"call": call, **_plain(event.data)},
@@ -315,11 +315,11 @@ class _RunTrace:
     def _node_ended(self, event: Event) -> None:
         self._close_node(event.node or "", event)
 
-    def _close_node(self, node: str, event: Event, **told: Any) -> None:
+    def _close_node(self, node: str, event: Event, **details: Any) -> None:
         """End what is still open of a node that has ended."""
         for call in self._calls.pop(node, ()):
             self._waited(call, event)
-            self._close(call, event, **told)
+            self._close(call, event, **details)
 
     def _memory(self, event: Event) -> None:
         numbers = {key: value for key, value in event.data.items() if _is_number(value)}
@@ -330,16 +330,16 @@ class _RunTrace:
 
     # Writing
 
-    def _track(self, lane: str, place: int) -> int:
-        track = self._tracks.get((lane, place))
+    def _track(self, lane: str, slot: int) -> int:
+        track = self._tracks.get((lane, slot))
         if track is None:
             if lane not in self._lanes:
                 self._lanes.append(lane)
-            track = self._tracks[lane, place] = _FIRST_LANE_TRACK + len(self._tracks)
-            name = f"{lane} {place + 1}" if place else lane
+            track = self._tracks[lane, slot] = _FIRST_LANE_TRACK + len(self._tracks)
+            name = f"{lane} {slot + 1}" if slot else lane
             self._metadata("thread_name", track, name=name)
             # Places that a lane takes later stand below its first one all the same.
-            order = _FIRST_LANE_TRACK + 1000 * self._lanes.index(lane) + place
+            order = _FIRST_LANE_TRACK + 1000 * self._lanes.index(lane) + slot
             self._metadata("thread_sort_index", track, sort_index=order)
         return track
 

@@ -51,16 +51,16 @@ class ClassDigests:
 
     def _looked_up(self, kind: type) -> str:
         if is_of_library(kind):
-            found: Digest | None = None
+            digest: Digest | None = None
         else:
             try:
-                found = self._of_pack(kind)
+                digest = self._of_pack(kind)
             except PackError as error:
                 raise Undigestable(f"{kind.__qualname__} has no content digest: {error}") from error
-            if found is None:
+            if digest is None:
                 # What makes its values is no function that was read, and counts without it too.
                 return self._read(kind) if self._is_blind else type_name(kind)
-        self._told[kind] = known = _joined(kind, found)
+        self._told[kind] = known = _joined(kind, digest)
         return known
 
     def are_met(self, kinds: Iterable[type], *, is_all: bool) -> None:
@@ -84,16 +84,16 @@ class ClassDigests:
     def _read(self, kind: type) -> str:
         met = Met()
         try:
-            found = code_digest(kind, met)
+            digest = code_digest(kind, met)
         # Sets and mappings may change while they are read, if nodes run.
         except (Unreadable, RuntimeError) as error:
             raise Undigestable(
                 f"{kind.__qualname__} has no content digest: it reaches {error}"
             ) from error
-        found = as_before(found)
-        self._codes[kind] = found, met
+        digest = as_before(digest)
+        self._codes[kind] = digest, met
         self._read_once.add(kind)
-        self._told[kind] = known = _joined(kind, found)
+        self._told[kind] = known = _joined(kind, digest)
         return known
 
     def look_anew(self) -> None:

@@ -54,7 +54,7 @@ class CodeDigests:
         self._roots = {"nodegraph": Path(__file__).parents[1], **roots}
         for package, root in roots.items():
             if package.startswith(f"{LOOSE}."):
-                self._roots[_beside(package)] = root.parent
+                self._roots[_folder_marker(package)] = root.parent
         self._reaches = [
             (package, f"{root}{os.sep}") for package, root in self._roots.items() if root.is_dir()
         ]
@@ -86,19 +86,19 @@ class CodeDigests:
 
     def parts(self, module: str) -> dict[str, Digest]:
         """What enters the digest, by name, sorted: modules, a pack's data files, variables."""
-        found: dict[str, Digest] = {}
+        digests: dict[str, Digest] = {}
         owners: dict[int, Snapshot] = {}
         for name, path in self._closure(module):
             source = self._source(path)
-            found[name] = source.digest if self._is_as_loaded(name, path) else _THIS_PROCESS
+            digests[name] = source.digest if self._is_as_loaded(name, path) else _THIS_PROCESS
             for variable in source.variables:
-                found[f"${variable}"] = self._variable(variable)
+                digests[f"${variable}"] = self._variable(variable)
             snapshot = self._owner_of(path)
             if snapshot is not None:
                 owners[id(snapshot)] = snapshot
         for snapshot in owners.values():
-            found |= _data(snapshot)
-        return dict(sorted(found.items()))
+            digests |= _data(snapshot)
+        return dict(sorted(digests.items()))
 
     def _variable(self, name: str) -> Digest:
         value = self._variables.setdefault(name, os.environ.get(name))
@@ -122,16 +122,16 @@ class CodeDigests:
 
     def packages(self, module: str) -> set[str]:
         """Packages that the module and those behind it import from, or would if they could."""
-        found: set[str] = set()
+        package_names: set[str] = set()
         for name, path in self._closure(module):
             imports = (f"{each.module}.{each.name}" for each in self._source(path).imports)
             for text in (name, *imports):
                 depth = 2 if text.startswith(f"{LOOSE}.") else 1
-                found.add(".".join(text.split(".")[:depth]))
+                package_names.add(".".join(text.split(".")[:depth]))
             snapshot = self._owner_of(path)
             if snapshot is not None:
-                found.add(snapshot.package)
-        return found
+                package_names.add(snapshot.package)
+        return package_names
 
     def changed_variables(self) -> set[str]:
         """Those that have other values than when they entered a digest."""
@@ -160,20 +160,20 @@ class CodeDigests:
         return known
 
     def _walk(self, module: str) -> Iterator[tuple[str, Path]]:
-        seen: set[str] = set()
+        visited: set[str] = set()
         waiting = [module]
         while waiting:
             name = waiting.pop()
             path = self._locate(name)
-            if name in seen or path is None:
+            if name in visited or path is None:
                 continue
-            seen.add(name)
+            visited.add(name)
             yield name, path
             waiting.extend(self._brought_in(path))
-            yield from self._on_the_way(name, seen, waiting)
+            yield from self._on_the_way(name, visited, waiting)
 
     def _on_the_way(
-        self, name: str, seen: set[str], waiting: list[str]
+        self, name: str, visited: set[str], waiting: list[str]
     ) -> Iterator[tuple[str, Path]]:
         """The packages that are executed before a module is.
 
@@ -182,35 +182,37 @@ class CodeDigests:
         while "." in name:
             name = name.rpartition(".")[0]
             path = self._locate(name)
-            if name in seen or path is None or name.split(".")[0] == "nodegraph":
+            if name in visited or path is None or name.split(".")[0] == "nodegraph":
                 continue
-            seen.add(name)
+            visited.add(name)
             yield name, path
             source = self._source(path)
-            for found in source.imports:
-                if found.bound in source.used:
-                    waiting.extend(self._imported(found, path))
+            for statement in source.imports:
+                if statement.bound in source.used:
+                    waiting.extend(self._imported(statement, path))
 
     def _brought_in(self, path: Path) -> tuple[str, ...]:
         """The modules that all imports in a file bring in; most files are behind many modules."""
         known = self._brought.get(path)
         if known is None:
-            brought = (self._imported(found, path) for found in self._source(path).imports)
+            brought = (self._imported(statement, path) for statement in self._source(path).imports)
             known = self._brought[path] = tuple(name for names in brought for name in names)
         return known
 
-    def _imported(self, found: Import, path: Path) -> Iterator[str]:
+    def _imported(self, statement: Import, path: Path) -> Iterator[str]:
         """The modules that an import in a file brings in."""
-        if found.module == EVERYTHING:
+        if statement.module == EVERYTHING:
             yield from self._everything(path)
             return
-        targets = list(self._targets(found))
+        targets = list(self._targets(statement))
         yield from targets
-        top = found.module.partition(".")[0]
+        top = statement.module.partition(".")[0]
         is_elsewhere = top in sys.stdlib_module_names or _is_contract(top)
         if top and not targets and not is_elsewhere and self._owner_of(path) is not None:
-            for place in self._beside(path):
-                yield from self._targets(Import(f"{place}.{found.module}", found.name, found.bound))
+            for package in self._beside(path):
+                yield from self._targets(
+                    Import(f"{package}.{statement.module}", statement.name, statement.bound)
+                )
 
     def _beside(self, path: Path) -> Iterator[str]:
         """Packages in whose folders a pack's module may find others, by way of `sys.path`."""
@@ -221,8 +223,8 @@ class CodeDigests:
                 inner = path.parent.relative_to(root).parts
                 yield from (".".join((package, *inner[:depth])) for depth in range(len(inner) + 1))
                 yield from (f"{package}.{name}" for name in _folders(root))
-            if _beside(package) in self._roots and path.is_relative_to(root.parent):
-                yield _beside(package)
+            if _folder_marker(package) in self._roots and path.is_relative_to(root.parent):
+                yield _folder_marker(package)
 
     def _everything(self, path: Path) -> Iterator[str]:
         """All modules of the pack that a file belongs to."""
@@ -236,30 +238,34 @@ class CodeDigests:
                     inner = file.relative_to(root).with_suffix("").parts
                     yield ".".join((package, *(part for part in inner if part != "__init__")))
 
-    def _targets(self, found: Import, seen: frozenset[Import] = frozenset()) -> Iterator[str]:
+    def _targets(
+        self, statement: Import, visited: frozenset[Import] = frozenset()
+    ) -> Iterator[str]:
         """The modules that an import brings in; contract modules aside."""
-        path = self._locate(found.module)
-        if found.name and (path is None or path.name == _PACKAGE):
-            inner = f"{found.module}.{found.name}"
+        path = self._locate(statement.module)
+        if statement.name and (path is None or path.name == _PACKAGE):
+            inner = f"{statement.module}.{statement.name}"
             if not _is_contract(inner) and self._locate(inner) is not None:
                 yield inner  # ``from package import module``
                 return
-        if _is_contract(found.module) or path is None:
+        if _is_contract(statement.module) or path is None:
             return
-        if found.name in ("", "*") or path.name != _PACKAGE or found in seen:
-            yield found.module
+        if statement.name in ("", "*") or path.name != _PACKAGE or statement in visited:
+            yield statement.module
         else:
-            yield from self._reexported(found, path, seen | {found})
+            yield from self._reexported(statement, path, visited | {statement})
 
-    def _reexported(self, found: Import, path: Path, seen: frozenset[Import]) -> Iterator[str]:
+    def _reexported(
+        self, statement: Import, path: Path, visited: frozenset[Import]
+    ) -> Iterator[str]:
         """Follow a name through a package's ``__init__`` to where it comes from."""
         source = self._source(path)
-        origins = [item for item in source.imports if item.bound == found.name]
+        origins = [item for item in source.imports if item.bound == statement.name]
         # Made or changed there, or brought in by a star: then the file itself counts.
-        if not origins or found.name in source.made:
-            yield found.module
+        if not origins or statement.name in source.made:
+            yield statement.module
         for origin in origins:
-            yield from self._targets(origin, seen)
+            yield from self._targets(origin, visited)
 
     def _owner_of(self, path: Path) -> Snapshot | None:
         if path not in self._owners:
@@ -312,10 +318,10 @@ class CodeDigests:
 
     def _package_of(self, path: Path) -> str:
         """Dotted name of the package that relative imports in a file start from."""
-        place = str(path)
+        path_text = str(path)
         for package, reach in self._reaches:
-            if place.startswith(reach):
-                return ".".join((package, *Path(place[len(reach) :]).parent.parts))
+            if path_text.startswith(reach):
+                return ".".join((package, *Path(path_text[len(reach) :]).parent.parts))
         return ""
 
 
@@ -345,14 +351,14 @@ def _data(snapshot: Snapshot) -> dict[str, Digest]:
     return {f"{len(data)} files of {name}": digest_bytes(text)}
 
 
-def _beside(package: str) -> str:
+def _folder_marker(package: str) -> str:
     """Stands for the folder that a package lies in."""
     return f"@{package}"
 
 
 def _folders(root: Path) -> list[str]:
-    with os.scandir(root) as found:
-        return sorted(item.name for item in found if item.is_dir() and item.name.isidentifier())
+    with os.scandir(root) as entries:
+        return sorted(item.name for item in entries if item.is_dir() and item.name.isidentifier())
 
 
 def _file(root: Path, inner: str) -> Path | None:

@@ -101,7 +101,7 @@ class Met:
         if _VARIABLE.fullmatch(text):
             self.texts.add(text)
         elif "$" in text or "%" in text:
-            self.texts.update(name for found in _EXPANDED.findall(text) for name in found if name)
+            self.texts.update(name for groups in _EXPANDED.findall(text) for name in groups if name)
 
 
 class _Reader:
@@ -219,13 +219,13 @@ class _Reader:
         for name in names:
             if name not in scope:
                 continue
-            found = scope[name]
+            value = scope[name]
             self._tell("uses", name)
-            self._met.found(scope, name, found)
-            if isinstance(found, ModuleType):
-                self._attributes(found, names, f"`{name}`")
+            self._met.found(scope, name, value)
+            if isinstance(value, ModuleType):
+                self._attributes(value, names, f"`{name}`")
             else:
-                self.read(found, f"`{name}`, which {where} uses")
+                self.read(value, f"`{name}`, which {where} uses")
         for level, name in modules:
             module = imported(name, level, scope)
             if module is not None:
@@ -376,15 +376,15 @@ class _Reader:
             # Its class stands there by its place in memory.
             self._parts("decorated", where, value.cls_var_name, value.shim, value.info)
             return
-        said = f"{where}, of type {type_name(kind)}"
+        description = f"{where}, of type {type_name(kind)}"
         reduced = copyreg.dispatch_table.get(kind)
         try:
             made = value.__reduce_ex__(4) if reduced is None else reduced(value)
         except Exception as error:
-            raise Unreadable(said) from error
+            raise Unreadable(description) from error
         is_named = isinstance(made, str) and reduced is not None
         if is_named and getattr(sys.modules.get(kind.__module__), str(made), None) is not value:
-            raise Unreadable(said)  # such as what numpy has made of a function of one's own
+            raise Unreadable(description)  # such as what numpy has made of a function of one's own
         if isinstance(made, str):
             self._tell("named", kind.__module__, made)
             return

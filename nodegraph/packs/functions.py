@@ -20,9 +20,9 @@ Those of the process, as a function is the same in its next session.
 _MOST_SAME = 10_000
 
 
-def as_before(found: Digest) -> Digest:
+def as_before(digest: Digest) -> Digest:
     """The digest that code had before it ran, if running has changed it to this one."""
-    return _SAME.get(found, found)
+    return _SAME.get(digest, digest)
 
 
 def settle_code(after: Digest, before: Digest) -> None:
@@ -66,10 +66,10 @@ class FunctionDigests:
             from nodegraph.packs.code_reader import Met
 
             met = Met()
-            found = self._read(name, function, met)
-            self._met(met.classes, found is not None)
-            self.may_give_graph |= met.gives_graph or found is None
-            self._now[name] = function, as_before(found or uuid4().hex), met
+            code_digest = self._read(name, function, met)
+            self._met(met.classes, code_digest is not None)
+            self.may_give_graph |= met.gives_graph or code_digest is None
+            self._now[name] = function, as_before(code_digest or uuid4().hex), met
         return self._now[name][1]
 
     def may_add(self, name: str) -> Collection[str]:

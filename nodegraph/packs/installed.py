@@ -120,7 +120,7 @@ def _are_there(packs: list[Pack]) -> bool:
 def _stamp() -> str:
     """Changes when a distribution comes or goes where Python looks for them, and when the entry
     points of one are written anew in place, as by hand."""
-    parts = [sys.version, *(f"{place} {_changed(place)}" for place in sys.path)]
+    parts = [sys.version, *(f"{folder} {_changed(folder)}" for folder in sys.path)]
     return digest_bytes("\n".join(parts).encode("utf-8", "surrogateescape"))
 
 
@@ -139,21 +139,21 @@ def _changed(folder: str) -> str:
     return " ".join(sorted(lines))
 
 
-def _mtime(place: str) -> int:
+def _mtime(path: str) -> int:
     try:
-        return Path(place).stat().st_mtime_ns
+        return Path(path).stat().st_mtime_ns
     except OSError:
         return 0
 
 
 def _read(file: Path, stamp: str) -> list[Pack] | None:
     try:
-        found: Any = json.loads(file.read_bytes())
-        if found["stamp"] != stamp:
+        document: Any = json.loads(file.read_bytes())
+        if document["stamp"] != stamp:
             return None
         packs = [
             Pack(name, package, Path(root), version, distribution)
-            for name, package, root, version, distribution in found["packs"]
+            for name, package, root, version, distribution in document["packs"]
         ]
     except (OSError, ValueError, TypeError, KeyError):
         return None  # missing, or written by another version: it is made anew

@@ -23,8 +23,8 @@ def imported(name: str, level: int, scope: Mapping[str, Any]) -> ModuleType | No
         if top in sys.stdlib_module_names or is_library(full, sys.modules.get(full)):
             return None
         if full not in sys.modules:
-            found = importlib.util.find_spec(top)
-            if found is None or found.origin is None or _is_foreign(found.origin):
+            spec = importlib.util.find_spec(top)
+            if spec is None or spec.origin is None or _is_foreign(spec.origin):
                 return None
         return importlib.import_module(full)
     except Exception:  # noqa: BLE001 - it says so when it runs, if it gets there
@@ -53,7 +53,7 @@ def _is_foreign(file: str) -> bool:
     import sysconfig
 
     places = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
-    return any(path.is_relative_to(place) for place in places)
+    return any(path.is_relative_to(folder) for folder in places)
 
 
 def is_of_library(value: Any) -> bool:
@@ -62,11 +62,11 @@ def is_of_library(value: Any) -> bool:
     module: Any = sys.modules.get(name)
     if module is None or not is_library(name, module):
         return False
-    found = module
+    resolved = module
     for part in getattr(value, "__qualname__", "").split("."):
-        found = getattr(found, part, None)
+        resolved = getattr(resolved, part, None)
     # Of a method that a module offers as a function, such as those of `random`.
-    return found is value or bool(getattr(module, value.__name__, None) == value)
+    return resolved is value or bool(getattr(module, value.__name__, None) == value)
 
 
 def library_name(value: Any) -> tuple[str, ...]:

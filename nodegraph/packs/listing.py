@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nodegraph.core.spec import NodeSpec, said
+from nodegraph.core.spec import NodeSpec, to_document
 
 _WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -43,15 +43,15 @@ def is_in_category(row: ListedType, category: str) -> bool:
 
 def search_types(rows: Sequence[ListedType], search: str) -> list[ListedType]:
     """Node types of which a list shows each word of a search, in the order of `rows`."""
-    found = [row for row in rows if _has_words(row, search.casefold().split())]
+    matches = [row for row in rows if _has_words(row, search.casefold().split())]
     # Other tools name their nodes as one word of several: StringConcatenate.
     apart = _WORD_END.sub(" ", search).casefold().split()
-    return found or [row for row in rows if _has_words(row, apart)]
+    return matches or [row for row in rows if _has_words(row, apart)]
 
 
 def _has_words(row: ListedType, words: Sequence[str]) -> bool:
     places = [row.type, row.label, row.category, row.summary, *row.tags]
-    return all(any(word in place.casefold() for place in places) for word in words)
+    return all(any(word in text.casefold() for text in places) for word in words)
 
 
 def listed_type(spec: NodeSpec) -> ListedType:
@@ -72,7 +72,7 @@ def written(specs: Sequence[NodeSpec]) -> tuple[tuple[ListedType, ...], bytes]:
     """Specs as lines, and where each of them lies there."""
     rows, lines, start = [], [], 0
     for spec in specs:
-        lines.append(json.dumps(said(spec)).encode() + b"\n")
+        lines.append(json.dumps(to_document(spec)).encode() + b"\n")
         end = start + len(lines[-1])
         rows.append(replace(listed_type(spec), start=start, end=end))
         start = end
@@ -95,8 +95,8 @@ class SpecLines(Mapping[str, NodeSpec]):
         known = self._read.get(node_type)
         if known is None:
             row = self._rows[node_type]
-            found = NodeSpec.from_dict(json.loads(self._lines[row.start : row.end]))
-            known = self._read.setdefault(node_type, found)
+            spec = NodeSpec.from_dict(json.loads(self._lines[row.start : row.end]))
+            known = self._read.setdefault(node_type, spec)
         return known
 
     def __iter__(self) -> Iterator[str]:

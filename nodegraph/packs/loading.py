@@ -119,7 +119,7 @@ def forget(snapshots: Collection[Snapshot]) -> None:
 
 def _taken_out(snapshot: Snapshot) -> dict[str, ModuleType]:
     """The modules of a package that are imported; they are no longer."""
-    names = {name for name, found in _from_snapshots() if found is snapshot}
+    names = {name for name, origin in _from_snapshots() if origin is snapshot}
     names.update(name for name in sys.modules.copy() if _loose_package(name) == snapshot.package)
     return {name: sys.modules.pop(name) for name in names if name in sys.modules}
 
@@ -131,11 +131,11 @@ def _loose_package(module: str) -> str:
 
 def loaded(snapshots: Collection[Snapshot]) -> dict[Snapshot, list[str]]:
     """Names of the modules that came from each of some snapshots."""
-    found: dict[Snapshot, list[str]] = {snapshot: [] for snapshot in snapshots}
-    for name, snapshot in _from_snapshots() if found else ():
-        if snapshot in found:
-            found[snapshot].append(name)
-    return found
+    modules: dict[Snapshot, list[str]] = {snapshot: [] for snapshot in snapshots}
+    for name, snapshot in _from_snapshots() if modules else ():
+        if snapshot in modules:
+            modules[snapshot].append(name)
+    return modules
 
 
 def _from_snapshots() -> list[tuple[str, Snapshot]]:
@@ -144,8 +144,8 @@ def _from_snapshots() -> list[tuple[str, Snapshot]]:
     # and whether one has others is told by what it is.
     ours = {id(reference()) for reference in _EXECUTED.copy()}
     names = {name for name, module in sys.modules.copy().items() if id(module) in ours}
-    found = [(name, _loaded_from(sys.modules.get(name))) for name in names.union(_NAMES)]
-    return [(name, snapshot) for name, snapshot in found if snapshot is not None]
+    candidates = [(name, _loaded_from(sys.modules.get(name))) for name in names.union(_NAMES)]
+    return [(name, snapshot) for name, snapshot in candidates if snapshot is not None]
 
 
 def is_outdated(name: str, packages: Collection[str], variables: Collection[str]) -> bool:
@@ -173,20 +173,20 @@ def is_foreign(snapshot: Snapshot) -> bool:
 
 def owner(path: str | Path) -> Snapshot | None:
     """The snapshot that a source file belongs to."""
-    place = str(Path(path))
-    if place.startswith(_OURS):
+    path_text = str(Path(path))
+    if path_text.startswith(_OURS):
         return None
-    owners = [snapshot for snapshot in _ACTIVE.copy().values() if _owns(snapshot, place)]
+    owners = [snapshot for snapshot in _ACTIVE.copy().values() if _owns(snapshot, path_text)]
 
     def nearness(snapshot: Snapshot) -> tuple[int, bool]:
-        return len(snapshot.reach), str(snapshot.code) == place
+        return len(snapshot.reach), str(snapshot.code) == path_text
 
     return max(owners, key=nearness, default=None)
 
 
-def _owns(snapshot: Snapshot, place: str) -> bool:
+def _owns(snapshot: Snapshot, path: str) -> bool:
     reach = snapshot.reach
-    return place.startswith(reach) and _FOREIGN.isdisjoint(Path(place[len(reach) :]).parts)
+    return path.startswith(reach) and _FOREIGN.isdisjoint(Path(path[len(reach) :]).parts)
 
 
 def _loaded_from(module: ModuleType | None) -> Snapshot | None:
@@ -268,8 +268,8 @@ def _imported(
     spec = (globals or {}).get("__spec__")
     if not is_own or not globals or spec is None or _is_unfinished(spec):
         return builtins.__import__(*arguments)
-    place = resolve_name("." * level + name, globals["__package__"])
-    return _known(snapshot, place, fromlist or ()) or _imported_alone(snapshot, arguments)
+    full_name = resolve_name("." * level + name, globals["__package__"])
+    return _known(snapshot, full_name, fromlist or ()) or _imported_alone(snapshot, arguments)
 
 
 def _known(snapshot: Snapshot, name: str, wanted: Sequence[str]) -> ModuleType | None:
@@ -320,9 +320,9 @@ class _Finder:
         if fullname.startswith(f"{LOOSE}.") and fullname in _ACTIVE:
             return _loose_spec(fullname, _ACTIVE[fullname])
         for finder in sys.meta_path:
-            found = None if finder is self else finder.find_spec(fullname, path, target)
-            if found is not None:
-                return _exact(found)
+            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if spec is not None:
+                return _exact(spec)
         return None
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import digest_bytes, sealed, unsealed
 from nodegraph.core.files import write_file
-from nodegraph.core.spec import NodeSpec, record, said
+from nodegraph.core.spec import NodeSpec, record, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
-from nodegraph.packs.hanging import Hanging
+from nodegraph.packs.import_timeouts import ImportTimeouts
 from nodegraph.packs.installed import points_stamp
 from nodegraph.packs.listing import ListedType, SpecLines, written
 from nodegraph.packs.loading import is_foreign
@@ -87,7 +87,7 @@ class Manifest:
 
     def _head(self) -> bytes:
         try:
-            return json.dumps(said(replace(self, stored=None))).encode()
+            return json.dumps(to_document(replace(self, stored=None))).encode()
         except TypeError as error:
             raise PackError(f"what a pack declares can't be kept: {error}") from error
 
@@ -99,10 +99,10 @@ class Manifest:
             ValueError: It isn't one, or damaged.
         """
         head, _, lines = unsealed(data).partition(b"\n")
-        found = cls(**{name: _read(name, value) for name, value in json.loads(head).items()})
-        if not found.listed:
-            return found
-        return replace(found, stored=SpecLines(found.listed, lines))
+        manifest = cls(**{name: _read(name, value) for name, value in json.loads(head).items()})
+        if not manifest.listed:
+            return manifest
+        return replace(manifest, stored=SpecLines(manifest.listed, lines))
 
 
 def _read(name: str, value: Any) -> Any:
@@ -128,7 +128,7 @@ class ManifestCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.hanging = Hanging(folder)
+        self.hanging = ImportTimeouts(folder)
         self._folder = folder
         self._seen: dict[Path, tuple[Stamp, Manifest]] = {}
         self._own = _READ_HERE if folder is not None else {}
@@ -161,23 +161,23 @@ class ManifestCache:
         if left_out is not None:
             return left_out
         with self.hanging.importing(pack, snapshot.listing.text()):
-            found = self._read(pack)
-        return self._kept(pack, found, kept)
+            new_manifest = self._read(pack)
+        return self._kept(pack, new_manifest, kept)
 
     def _read(self, pack: Pack) -> Manifest:
         from nodegraph.packs.reading import code_elsewhere, read_pack  # see `sources`
 
         snapshot, made_of = pack.snapshot(), pack.made_of()
-        found = read_pack(pack, snapshot)
-        also = code_elsewhere(pack, snapshot, found.specs, self.sources)
+        declarations = read_pack(pack, snapshot)
+        also = code_elsewhere(pack, snapshot, declarations.specs, self.sources)
         return Manifest(
             stamp=snapshot.listing.text(also),
             digest=_digest(snapshot, also),
             also=also,
             data=dict(snapshot.data),
             made_of=made_of,
-            points=self._points(_point_groups(found.specs)),
-            **found._asdict(),
+            points=self._points(_point_groups(declarations.specs)),
+            **declarations._asdict(),
         )
 
     def is_worth(self, manifest: Manifest, pack: Pack) -> bool:
@@ -216,8 +216,8 @@ class ManifestCache:
     def _path(self, pack: Pack) -> Path | None:
         if self._folder is None:
             return None
-        place = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
-        return self._folder / f"{pack.package}-{_reader_version()}-{place}.json"
+        root_digest = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
+        return self._folder / f"{pack.package}-{_reader_version()}-{root_digest}.json"
 
     def last(self, pack: Pack) -> Manifest | None:
         """What a pack declared when it was last read, by whatever process; imports nothing."""
@@ -225,17 +225,17 @@ class ManifestCache:
         if path is None:
             return None
         stamp = stamp_of(path)
-        seen = self._seen.get(path)
-        if seen is not None and seen[0] == stamp:
-            return seen[1]
+        remembered = self._seen.get(path)
+        if remembered is not None and remembered[0] == stamp:
+            return remembered[1]
         try:
-            found = Manifest.from_file(path.read_bytes())
+            manifest = Manifest.from_file(path.read_bytes())
         except (OSError, ValueError):
             return None  # missing, or written by another version: it is made anew
         # The stamp is older than what was read, and tells of any later change.
         if stamp is not None and stamp.is_settled:
-            self._seen[path] = stamp, found
-        return found
+            self._seen[path] = stamp, manifest
+        return manifest
 
     def _write(self, pack: Pack, manifest: Manifest) -> None:
         path = self._path(pack)

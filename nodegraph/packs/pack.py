@@ -54,12 +54,12 @@ def stamp_of_packages(names: tuple[str, ...]) -> str:
 
 def _stamp(name: str) -> str:
     try:
-        found = find_spec(name.partition(".")[0])
+        spec = find_spec(name.partition(".")[0])
     except (ImportError, ValueError):
-        found = None
-    if found is None or found.origin is None:
+        spec = None
+    if spec is None or spec.origin is None:
         return f"{name} absent"
-    return f"{name} {found.origin} {tuple(stamp_of(found.origin) or ())}"
+    return f"{name} {spec.origin} {tuple(stamp_of(spec.origin) or ())}"
 
 
 GROUP = "nodegraph.nodes"
@@ -186,25 +186,27 @@ def installed_packs() -> list[Pack]:
 
 
 def _installed(point: EntryPoint, distribution: str, version: str) -> Pack:
-    root = _place(point.value) or Path(point.value)  # leads nowhere, which the registry reports
+    root = _package_path(point.value) or Path(
+        point.value
+    )  # leads nowhere, which the registry reports
     is_built_in = distribution == OWN_DISTRIBUTION and point.name == BUILT_IN
     return Pack("" if is_built_in else point.name, point.value, root, version, distribution)
 
 
-def _place(package: str) -> Path | None:
+def _package_path(package: str) -> Path | None:
     """The folder or file of a package or module; imports nothing, not even what it lies in."""
     top, *inner = package.split(".")
     try:
-        found = find_spec(top)
+        spec = find_spec(top)
     except (ImportError, ValueError):
         return None  # no name of a module
-    if found is None or found.origin is None:
+    if spec is None or spec.origin is None:
         return None
-    if not found.submodule_search_locations:
-        return None if inner else Path(found.origin)
-    place = Path(found.origin).parent.joinpath(*inner)
-    file = place.with_suffix(".py")
-    return place if place.is_dir() or not file.is_file() else file
+    if not spec.submodule_search_locations:
+        return None if inner else Path(spec.origin)
+    path = Path(spec.origin).parent.joinpath(*inner)
+    file = path.with_suffix(".py")
+    return path if path.is_dir() or not file.is_file() else file
 
 
 def pack_at(path: Path) -> Pack:
@@ -228,7 +230,7 @@ def pack_at(path: Path) -> Pack:
 
 def packs_in(folders: Sequence[Path]) -> list[Pack]:
     """The packs in some folders: each sub-folder with Python files, and each file."""
-    found = []
+    packs = []
     for folder in folders:
         if not folder.is_dir():
             continue
@@ -236,5 +238,5 @@ def packs_in(folders: Sequence[Path]) -> list[Pack]:
             is_file = path.suffix == ".py" and path.is_file()
             is_folder = path.is_dir() and any(path.glob("*.py"))
             if (is_file or is_folder) and not path.name.startswith((".", "_")):
-                found.append(pack_at(path))
-    return found
+                packs.append(pack_at(path))
+    return packs

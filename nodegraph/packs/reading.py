@@ -39,7 +39,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
     Args:
         snapshot: Its files as they are to be read.
     """
-    found: dict[str, NodeDefinition] = {}
+    definitions: dict[str, NodeDefinition] = {}
     twice: set[str] = set()
     panels: dict[str, Panel] = {}
     problems = []
@@ -57,31 +57,33 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
             problems.append(f"pack `{pack.name or pack.package}`: {fault}")
         for definition in (*_definitions_in(module), *made):
             node_type = _qualified(pack, definition.spec.type)
-            if found.get(node_type) is definition:
+            if definitions.get(node_type) is definition:
                 continue  # the same function under a second name
-            if node_type in found:
+            if node_type in definitions:
                 twice.add(node_type)
-                problems.append(_told_twice(pack, found[node_type], definition))
-            found[node_type] = definition
-    if has_mappings or not (found or panels or problems):
+                problems.append(_told_twice(pack, definitions[node_type], definition))
+            definitions[node_type] = definition
+    if has_mappings or not (definitions or panels or problems):
         problems.append(_nothing_taken(pack, has_mappings))
     # Which of them a workflow means can't be told.
     for node_type in twice:
-        del found[node_type]
+        del definitions[node_type]
     specs = tuple(
         replace(definition.spec, type=node_type, pack=pack.name)
-        for node_type, definition in found.items()
+        for node_type, definition in definitions.items()
     )
-    return Declarations(specs, _types(found), tuple(panels.values()), tuple(problems))
+    return Declarations(specs, _types(definitions), tuple(panels.values()), tuple(problems))
 
 
 def _nothing_taken(pack: Pack, has_mappings: bool) -> str:
-    said = f"pack `{pack.name or pack.package}`"
+    message = f"pack `{pack.name or pack.package}`"
     if has_mappings:
-        said += f": its {_MAPPINGS} are nodes of ComfyUI, which nodegraph doesn't run"
-        return str(PackError(said, hint="Write each as a function with `@node`: docs/nodes.md."))
+        message += f": its {_MAPPINGS} are nodes of ComfyUI, which nodegraph doesn't run"
+        return str(PackError(message, hint="Write each as a function with `@node`: docs/nodes.md."))
     return str(
-        PackError(f"{said} declares no nodes", hint="Put `@node` before a function: docs/nodes.md.")
+        PackError(
+            f"{message} declares no nodes", hint="Put `@node` before a function: docs/nodes.md."
+        )
     )
 
 
@@ -115,8 +117,8 @@ def code_elsewhere(
     return tuple(sorted(str(path) for path in files if str(path) not in inside))
 
 
-def _types(found: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
-    infos = [port.info for definition in found.values() for port in definition.ports]
+def _types(definitions: dict[str, NodeDefinition]) -> tuple[TypeInfo, ...]:
+    infos = [port.info for definition in definitions.values() for port in definition.ports]
     return tuple(dict.fromkeys(infos))
 
 
@@ -134,17 +136,17 @@ def _panels_in(module: ModuleType) -> Iterator[Panel]:
 
 def definition_in(module: ModuleType, spec: NodeSpec) -> NodeDefinition | None:
     """The node type of a module that has this spec; None if it declares none of its name."""
-    found = _definition(getattr(module, spec.qualname, None), module)
+    definition = _definition(getattr(module, spec.qualname, None), module)
     own = spec.type.rpartition(":")[2]
-    if found is not None and found.spec.type == own:
-        return found
+    if definition is not None and definition.spec.type == own:
+        return definition
     return next((each for each in _definitions_in(module) if each.spec.type == own), None)
 
 
 def _definition(value: object, module: ModuleType) -> NodeDefinition | None:
-    found = getattr(value, NODE_ATTRIBUTE, None)
-    is_own = isinstance(found, NodeDefinition) and found.spec.module == module.__name__
-    return found if is_own else None
+    definition = getattr(value, NODE_ATTRIBUTE, None)
+    is_own = isinstance(definition, NodeDefinition) and definition.spec.module == module.__name__
+    return definition if is_own else None
 
 
 def _made_in(module: ModuleType) -> tuple[list[NodeDefinition], list[str]]:
@@ -152,7 +154,7 @@ def _made_in(module: ModuleType) -> tuple[list[NodeDefinition], list[str]]:
 
     It has a function `__getattr__` that makes them, and `__dir__` that names them: see PEP 562.
     """
-    found: list[NodeDefinition] = []
+    definitions: list[NodeDefinition] = []
     faults: list[str] = []
     tell = vars(module).get("__dir__")
     for name in [] if tell is None else tell():
@@ -165,8 +167,8 @@ def _made_in(module: ModuleType) -> tuple[list[NodeDefinition], list[str]]:
             faults.append(str(error) if is_told else f"{name}: {type(error).__name__}: {error}")
             continue
         if definition is not None:
-            found.append(definition)
-    return found, faults
+            definitions.append(definition)
+    return definitions, faults
 
 
 def _qualified(pack: Pack, name: str) -> str:

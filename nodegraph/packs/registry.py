@@ -84,7 +84,9 @@ class Registry:
         # as one pack may import another's modules.
         self._snapshots = {pack: pack.snapshot() for pack in packs}
         # Of the packs of which an edit counts at once: all, and by node type.
-        self._followed = [found for pack, found in self._snapshots.items() if pack.is_followed]
+        self._followed = [
+            snapshot for pack, snapshot in self._snapshots.items() if pack.is_followed
+        ]
         self._followed_by: dict[str, Snapshot] = {}
         self._roots = roots = dict(pack.code_root() for pack in reversed(self._snapshots))
         with importing(self._followed):
@@ -128,8 +130,8 @@ class Registry:
                     hint="Reinstall or remove the pack.",
                 )
             manifest = self._manifests.manifest(pack)
-            found = manifest.by_type()
-            taken = [node_type for node_type in found if node_type in self._packs]
+            specs = manifest.by_type()
+            taken = [node_type for node_type in specs if node_type in self._packs]
             if taken:
                 raise PackError(
                     f"pack `{pack.name or pack.package}` at {pack.root}: node type `{taken[0]}` "
@@ -145,14 +147,14 @@ class Registry:
             return
         self.problems.extend(manifest.problems)
         self._faults[pack.name] = list(manifest.problems)
-        self._packs.update(dict.fromkeys(found, pack))
+        self._packs.update(dict.fromkeys(specs, pack))
         self._panels[pack] = manifest.panels
         if pack.is_followed:
-            self._followed_by.update(dict.fromkeys(found, self._snapshots[pack]))
-        if isinstance(found, SpecLines):
-            self._stored[pack.name] = found
+            self._followed_by.update(dict.fromkeys(specs, self._snapshots[pack]))
+        if isinstance(specs, SpecLines):
+            self._stored[pack.name] = specs
         else:
-            self._specs.update(found)
+            self._specs.update(specs)
 
     def faults(self, pack: str) -> Sequence[str]:
         """What of a pack was left out, and why."""
@@ -177,9 +179,9 @@ class Registry:
     # Catalog
 
     def spec(self, node_type: str) -> NodeSpec | None:
-        found = self._specs.get(node_type)
-        if found is not None:
-            return found
+        known_spec = self._specs.get(node_type)
+        if known_spec is not None:
+            return known_spec
         pack = node_type.partition(":")[0] if ":" in node_type else ""  # of the built-in pack
         self._read_waiting(pack)
         if node_type in self._stored.get(pack, ()):
@@ -188,10 +190,10 @@ class Registry:
 
     def _known(self, node_type: str) -> NodeSpec:
         """The spec of a node type that there is, or KeyError."""
-        found = self.spec(node_type)
-        if found is None:
+        spec = self.spec(node_type)
+        if spec is None:
             raise KeyError(node_type)
-        return found
+        return spec
 
     def node_types(self) -> list[str]:
         for pack in list(self._waiting):
@@ -224,7 +226,7 @@ class Registry:
     @cached_property
     def other_names(self) -> OtherNames:
         """What other programs' node types are here, which the built-in pack tells."""
-        from nodegraph.core.stand_ins import OTHER_NAMES  # see `usage_of`
+        from nodegraph.core.node_aliases import OTHER_NAMES  # see `usage_of`
 
         own = next((pack for pack in self.packs if not pack.name), None)
         if own is None:
@@ -239,10 +241,10 @@ class Registry:
             return None
         if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
             return self.definition(node_type).hooks.get(name)
-        found: Any = self._module(node_type, ref.module)
+        resolved: Any = self._module(node_type, ref.module)
         for part in ref.name.split("."):
-            found = getattr(found, part)
-        hook: Callable[..., Any] = found
+            resolved = getattr(resolved, part)
+        hook: Callable[..., Any] = resolved
         return hook
 
     def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
@@ -309,8 +311,8 @@ class Registry:
         if known is not None:
             return known
         pack = self._packs[node_type]
-        said = f"pack `{pack.name or pack.package}`: importing {name}"
-        with PATIENCE.importing(said, pack.root), importing(self._followed):
+        activity = f"pack `{pack.name or pack.package}`: importing {name}"
+        with PATIENCE.importing(activity, pack.root), importing(self._followed):
             self._forget_outdated()
             module = pack.import_module(name, self._snapshots[pack])
         if not pack.is_followed and not self._is_code_current():
@@ -335,11 +337,11 @@ class Registry:
     # Edits of packs
 
     def _owner(self, path: Path) -> Snapshot | None:
-        found = owner(path)
-        if found is None:
+        snapshot = owner(path)
+        if snapshot is None:
             return None
-        mine = (each for each in self._snapshots.values() if each.package == found.package)
-        return next(mine, found) if not is_foreign(found) else None
+        mine = (each for each in self._snapshots.values() if each.package == snapshot.package)
+        return next(mine, snapshot) if not is_foreign(snapshot) else None
 
     def is_current(self) -> bool:
         """Whether all packs are still as they were when they were read; cheap."""
@@ -360,8 +362,12 @@ class Registry:
 
         A registry of the packs as they are now does that.
         """
-        followed = {pack: found for pack, found in self._snapshots.items() if pack.is_followed}
-        changed = {id(found) for pack, found in followed.items() if pack.snapshot() is not found}
+        followed = {
+            pack: snapshot for pack, snapshot in self._snapshots.items() if pack.is_followed
+        }
+        changed = {
+            id(snapshot) for pack, snapshot in followed.items() if pack.snapshot() is not snapshot
+        }
         variables = self._code.changed_variables()
         modules: dict[Pack, set[str]] = {pack: set() for pack in followed}
         for node_type, pack in self._packs.items():
@@ -418,7 +424,11 @@ class Registry:
             return self._functions.is_as_digested(node_type)
         if not all(map(is_active, self._followed)):
             files = self._code.files(self._known(node_type).module)
-            owners = {id(found): found for found in map(self._owner, files) if found is not None}
+            owners = {
+                id(snapshot): snapshot
+                for snapshot in map(self._owner, files)
+                if snapshot is not None
+            }
             if not all(map(is_active, [used, *owners.values()])):
                 return False
         return used.has_data_as_digested()
@@ -445,23 +455,23 @@ class Registry:
         codes = self._codes_of(node_type)
         if len(codes) == 1:
             return codes[node_type]
-        told = " ".join(f"{name} {codes[name]}" for name in [node_type, *sorted(codes)])
-        return digest_bytes(told.encode())
+        text = " ".join(f"{name} {codes[name]}" for name in [node_type, *sorted(codes)])
+        return digest_bytes(text.encode())
 
     def _codes_of(self, node_type: str) -> dict[str, Digest]:
         """Code digests of a node type and of those that stand by name in the code behind it."""
-        found = {node_type: self._own_code(node_type)}
+        digests = {node_type: self._own_code(node_type)}
         waiting = [node_type]
         while waiting:
             for text in self._may_add(waiting.pop()):
-                if text in found or self.spec(text) is None:
+                if text in digests or self.spec(text) is None:
                     continue
                 try:
-                    found[text] = self._own_code(text)
+                    digests[text] = self._own_code(text)
                 except PackError:
                     continue  # it can't be added to a run
                 waiting.append(text)
-        return found
+        return digests
 
     def _may_add(self, node_type: str) -> Collection[str]:
         """Texts that may name node types that one adds to a run."""
@@ -472,10 +482,10 @@ class Registry:
     def _own_code(self, node_type: str) -> Digest:
         if node_type in self._packs:
             return self._code.digest(self._known(node_type).module)
-        found = self._functions.digest(node_type, self._definitions[node_type].function)
+        digest = self._functions.digest(node_type, self._definitions[node_type].function)
         from nodegraph.packs.code import API_VERSION
 
-        return digest_bytes(f"{API_VERSION} {found}".encode())
+        return digest_bytes(f"{API_VERSION} {digest}".encode())
 
     def look_at_others(self, *, is_growing: bool) -> None:
         """Look at the functions added by hand that a run may come to as it goes on.

@@ -56,39 +56,39 @@ class _Scan:
 
     def _step(self) -> str | None:
         if self.text[self.at] == "/" and not self._after_value:
-            found = _REGEX.match(self.text, self.at)
-            if found is not None:
-                self.at, self._after_value = found.end(), True
+            regex = _REGEX.match(self.text, self.at)
+            if regex is not None:
+                self.at, self._after_value = regex.end(), True
                 return None
         token = _TOKEN.match(self.text, self.at)
         assert token is not None
-        kind, said = token.lastgroup, token.group()
+        kind, text = token.lastgroup, token.group()
         if kind == "unended":
-            return "a comment doesn't end" if said == "/*" else "a text doesn't end on its line"
+            return "a comment doesn't end" if text == "/*" else "a text doesn't end on its line"
         if kind == "template":
             return self._template(self.at)
-        if kind == "mark" and said in "()[]{}":
-            return self._bracket(said)
+        if kind == "mark" and text in "()[]{}":
+            return self._bracket(text)
         self.at = token.end()
         if kind != "space":
-            self._after_value = kind == "string" or (kind == "word" and said not in _BEFORE_REGEX)
+            self._after_value = kind == "string" or (kind == "word" and text not in _BEFORE_REGEX)
         return None
 
-    def _bracket(self, said: str) -> str | None:
-        if said in _OPEN:
-            self._open.append((said, self.at))
+    def _bracket(self, bracket: str) -> str | None:
+        if bracket in _OPEN:
+            self._open.append((bracket, self.at))
             self.at, self._after_value = self.at + 1, False
             return None
         if not self._open:
-            return f"`{said}` ends nothing"
+            return f"`{bracket}` ends nothing"
         last, begin = self._open.pop()
-        if last == "`" and said == "}":
+        if last == "`" and bracket == "}":
             return self._template(begin)
-        if _OPEN.get(last) != said:
+        if _OPEN.get(last) != bracket:
             line = self.text.count("\n", 0, begin) + 1
-            return f"`{said}` where `{last}` of line {line} is still open"
+            return f"`{bracket}` where `{last}` of line {line} is still open"
         # After a block a slash would begin an expression, but after a call it divides.
-        self.at, self._after_value = self.at + 1, said != "}"
+        self.at, self._after_value = self.at + 1, bracket != "}"
         return None
 
     def _template(self, begin: int) -> str | None:

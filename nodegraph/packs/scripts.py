@@ -53,25 +53,25 @@ class PackScript:
         if self.file is None:
             hint = f"Make the pack a folder, with {self.kind}/{self.name}.js in it."
             raise InvalidFile(f"{what} lies in no folder, as the pack is a single file", hint=hint)
-        place = f"{self.kind}/{self.file.name}"
+        path = f"{self.kind}/{self.file.name}"
         try:
             data = self.file.read_bytes()
         except FileNotFoundError:
-            hint = f"Write {place} in the pack's folder."
-            raise InvalidFile(f"{what} has no file {place}", hint=hint) from None
+            hint = f"Write {path} in the pack's folder."
+            raise InvalidFile(f"{what} has no file {path}", hint=hint) from None
         except OSError as error:
-            raise InvalidFile(f"{what}: {place} can't be read: {error.strerror}") from error
+            raise InvalidFile(f"{what}: {path} can't be read: {error.strerror}") from error
         if len(data) > LARGEST:
-            given, most = f"{len(data)} bytes", f"at most {LARGEST}"
-            raise InvalidFile(f"{what}: {place} is too large", given=given, expected=most)
+            size, most = f"{len(data)} bytes", f"at most {LARGEST}"
+            raise InvalidFile(f"{what}: {path} is too large", given=size, expected=most)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise InvalidFile(f"{what}: {place} isn't UTF-8") from None
+            raise InvalidFile(f"{what}: {path} isn't UTF-8") from None
         if not _DEFAULT.search(text):
             hint = "It is called with what it edits, and puts its elements into `widget.root`."
             wanted = "`export default function (widget) { … }`"
-            raise InvalidFile(f"{what}: {place} exports no default", expected=wanted, hint=hint)
+            raise InvalidFile(f"{what}: {path} exports no default", expected=wanted, hint=hint)
         return text
 
     def check(self) -> None:
@@ -81,15 +81,15 @@ class PackScript:
             InvalidFile: It can't, or doesn't.
         """
         text = self.text()
-        place = f"pack `{self.pack}`: {self.kind}/{self.name}.js"
+        location = f"pack `{self.pack}`: {self.kind}/{self.name}.js"
         fault = token_fault(text)
         if fault is not None:
-            raise InvalidFile(f"{place}, {fault}")
-        found = _IMPORT.search(text)
-        if found is not None:
-            line = text.count("\n", 0, found.end()) + 1
+            raise InvalidFile(f"{location}, {fault}")
+        match = _IMPORT.search(text)
+        if match is not None:
+            line = text.count("\n", 0, match.end()) + 1
             hint = "A script stands alone in its frame: put all that it needs into the one file."
-            raise InvalidFile(f"{place}, line {line}: it imports another module", hint=hint)
+            raise InvalidFile(f"{location}, line {line}: it imports another module", hint=hint)
 
 
 def scripts_of(
@@ -106,5 +106,5 @@ def scripts_of(
     for widget in dict.fromkeys(each.removeprefix(OF_PACK) for each in named):
         yield PackScript(name, "widgets", widget, file("widgets", widget))
     for panel in panels:
-        place = file("panels", panel.name)
-        yield PackScript(name, "panels", panel.name, place, panel.label, panel.help)
+        path = file("panels", panel.name)
+        yield PackScript(name, "panels", panel.name, path, panel.label, panel.help)

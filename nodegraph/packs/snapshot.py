@@ -114,29 +114,31 @@ def _of_file(root: Path) -> Listing:
         return Listing({}, {str(root): None})
     files: dict[str, Stamp] = {str(root): stamp}
     watched: dict[str, Stamp | None] = {}
-    for place in sorted(_beside(root)):
-        if place.is_dir():
-            below = _of_folder(str(place))
-            files |= {path: found for path, found in below.files.items() if path[-3:] != ".py"}
+    for entry in sorted(_named_files(root)):
+        if entry.is_dir():
+            below = _of_folder(str(entry))
+            files |= {
+                path: file_stamp for path, file_stamp in below.files.items() if path[-3:] != ".py"
+            }
             watched |= below.watched
-        elif place.suffix != ".py":
-            found = watched[str(place)] = stamp_of(place)
-            if found is not None and found.size <= LARGEST:
-                files[str(place)] = found
+        elif entry.suffix != ".py":
+            file_stamp = watched[str(entry)] = stamp_of(entry)
+            if file_stamp is not None and file_stamp.size <= LARGEST:
+                files[str(entry)] = file_stamp
     return Listing(files, watched)
 
 
-def _beside(root: Path) -> Iterator[Path]:
+def _named_files(root: Path) -> Iterator[Path]:
     try:
         text = root.read_bytes()
     except OSError:
         return
-    for name in {found.decode() for found in _NAMES.findall(text) if found.isascii()}:
+    for name in {raw.decode() for raw in _NAMES.findall(text) if raw.isascii()}:
         parts = name.split("/")
         if not any(part in ("", ".", "..") or part != part.strip() for part in parts):
-            place = root.parent / name
-            if "." in parts[-1] or place.is_dir():
-                yield place
+            path = root.parent / name
+            if "." in parts[-1] or path.is_dir():
+                yield path
 
 
 @dataclass(eq=False)
@@ -175,13 +177,13 @@ class Snapshot:
         Raises:
             OSError: It can't be read.
         """
-        place = str(path)
+        file = str(path)
         with self._lock:
-            known = self._texts.get(place)
+            known = self._texts.get(file)
             if known is None:
-                if place not in self._stamps:
-                    self._stamps[place] = stamp_of(place)
-                known = self._texts[place] = Path(place).read_bytes()
+                if file not in self._stamps:
+                    self._stamps[file] = stamp_of(file)
+                known = self._texts[file] = Path(file).read_bytes()
             return known
 
     @property

@@ -85,10 +85,10 @@ class SourceFiles:
         known = self._remembered((str(path), package), self._path)
         if known is not None and known[1].digest == digest:
             return known[1]
-        found = read()
-        self._known[str(path), package] = _ANY, found
+        module_text = read()
+        self._known[str(path), package] = _ANY, module_text
         self._has_news = True
-        return found
+        return module_text
 
     def source(self, path: Path, package: str, read: Callable[[], ModuleText]) -> ModuleText:
         """What a file says.
@@ -105,11 +105,11 @@ class SourceFiles:
         if known is not None and known[0] == stamp:
             return known[1]
         # The stamp is older than what is read: a change in between makes it worthless, not wrong.
-        found = read()
+        module_text = read()
         if stamp is not None and stamp.is_settled:
-            self._known[key] = stamp, found
+            self._known[key] = stamp, module_text
             self._has_news = True
-        return found
+        return module_text
 
     def _remembered(self, key: _Key, file: Path) -> _Known | None:
         known = self._known.get(key)

@@ -30,9 +30,9 @@ class OutOfMemory(NodegraphError):
 
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, or what caused it, says that memory ran out."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         if isinstance(error, (MemoryError, OutOfMemory)) or _says_so(error):
             return True
         error = error.__cause__
@@ -49,14 +49,16 @@ def explained(error: BaseException, device: str, held: int) -> OutOfMemory:
     if isinstance(error, OutOfMemory):
         return error
     needed = missing_bytes(error)
-    asked = f"{size_text(needed)} more were needed" if needed else "more was needed than there is"
-    found = OutOfMemory(
-        f"out of memory on {device}: {asked}; {division(device, held)}",
+    shortfall = (
+        f"{size_text(needed)} more were needed" if needed else "more was needed than there is"
+    )
+    explanation = OutOfMemory(
+        f"out of memory on {device}: {shortfall}; {division(device, held)}",
         hint="Make smaller pictures or fewer at once, load the model with a smaller dtype, or "
         "close other programs on that device.",
     )
-    found.__cause__ = error
-    return found
+    explanation.__cause__ = error
+    return explanation
 
 
 def division(device: str, held: int) -> str:
@@ -97,8 +99,8 @@ def _says_so(error: BaseException) -> bool:
 def missing_bytes(error: BaseException | None) -> int:
     """Bytes that could not be had, if an error tells; else 0."""
     while error is not None:
-        found = _AMOUNT.search(str(error))
-        if found:
-            return int(float(found[1]) * _FACTORS[found[2][0].lower()])
+        match = _AMOUNT.search(str(error))
+        if match:
+            return int(float(match[1]) * _FACTORS[match[2][0].lower()])
         error = error.__cause__
     return 0

@@ -220,10 +220,10 @@ class ResidencyManager:
         work: int | None,
     ) -> Iterator[tuple[Lean, int | None]]:
         """A component whose weights come to a device in part only, and the room for them."""
-        place = HOST if lies_apart(device) else device
-        if place != device:
+        location = HOST if lies_apart(device) else device
+        if location != device:
             self._components.vacate(recipe, device)
-        with self._components.using(recipe, place, may_be_compact=calls_only) as component:
+        with self._components.using(recipe, location, may_be_compact=calls_only) as component:
             room = self._room_beside(device, work)
             with lean(component, room=room) as made, self._counted(recipe, device, made.bytes):
                 yield made, room

@@ -44,8 +44,8 @@ def tensor_bytes(device: str) -> int | None:
 
 def free_bytes(device: str) -> int | None:
     """Bytes that may be taken on a device; None where it can't be told."""
-    found = memory_of(device)
-    return None if found is None else found.free
+    memory = memory_of(device)
+    return None if memory is None else memory.free
 
 
 def empty_reserves(device: str) -> None:

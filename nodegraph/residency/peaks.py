@@ -79,16 +79,16 @@ def measuring(device: str) -> Iterator[MemoryPeak]:
     On the CPU it is what the whole process takes, where the system tells (Linux); on CUDA what
     torch allocates.
     """
-    found = MemoryPeak()
+    peak = MemoryPeak()
     gauge = _gauge(device_name(device))
     if gauge is None:
-        yield found
+        yield peak
         return
     span = gauge.start()
     try:
-        yield found
+        yield peak
     finally:
-        found.bytes = gauge.stop(span)
+        peak.bytes = gauge.stop(span)
 
 
 def _gauge(device: str) -> _Gauge | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import Any
 
-from nodegraph.core.frames import release_frames, retold
+from nodegraph.core.frames import frameless_copy, release_frames
 from nodegraph.core.reporting import report
 from nodegraph.core.values import Recipe
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
@@ -253,7 +253,7 @@ class SharedComponents:
             self._unpin(entry)
             raise
         if entry.error is not None:
-            raise retold(entry.error)
+            raise frameless_copy(entry.error)
         return entry.state is PlacementState.THERE
 
     def _wait_while(self, is_so: Callable[[], bool]) -> None:
@@ -271,9 +271,9 @@ class SharedComponents:
     ) -> _Filling:
         source = None
         if self._is_promoted(recipe, location):
-            found = self._shelves.find(recipe, HOST)
-            if found is not None and found.is_idle:
-                source = found
+            host_copy = self._shelves.find(recipe, HOST)
+            if host_copy is not None and host_copy.is_idle:
+                source = host_copy
                 self._shelves.take(source)
         is_compact = self._is_compact(recipe, location, need)
         expected = need.bytes(is_compact=is_compact)
@@ -323,7 +323,7 @@ class SharedComponents:
                 # What evicts nothing tells nothing of a use that may, and one run that is cancelled
                 # nothing of another's: they try it themselves.
                 is_told = filling.may_evict and not isinstance(error, Cancelled)
-                entry.error = _told(error, entry) if is_told else None
+                entry.error = _error_for_waiter(error, entry) if is_told else None
                 self._give_up(filling)
             raise
         with self._changed:
@@ -438,8 +438,8 @@ class SharedComponents:
             return entry.state is PlacementState.THERE
 
 
-def _told(error: BaseException, entry: Placement) -> Exception:
+def _error_for_waiter(error: BaseException, entry: Placement) -> Exception:
     """What those are told who wait for a load that failed."""
     if isinstance(error, Exception):
-        return retold(error)
+        return frameless_copy(error)
     return NodegraphError(f"loading {entry.recipe.source} was interrupted")

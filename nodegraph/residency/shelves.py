@@ -76,7 +76,7 @@ class Shelves:
         *,
         has_host_tier: bool,
     ) -> None:
-        self._budgets = {device_name(place): size for place, size in budgets.items()}
+        self._budgets = {device_name(device): size for device, size in budgets.items()}
         self._default_budget = default_budget
         if "host" in budgets:
             self._budgets[HOST] = min(budgets["host"], budgets.get(HOST, budgets["host"]))
@@ -106,8 +106,8 @@ class Shelves:
 
     def there(self) -> list[Placement]:
         """What is in memory, least recently used first."""
-        found = [item for item in self._entries.values() if item.state is PlacementState.THERE]
-        return sorted([*found, *self._in_parts], key=_last_used)
+        placed = [item for item in self._entries.values() if item.state is PlacementState.THERE]
+        return sorted([*placed, *self._in_parts], key=_last_used)
 
     def held(self, location: str) -> int:
         """Bytes that are at a place."""
@@ -197,8 +197,8 @@ class Shelves:
 
     def vacate(self, recipe: Recipe, location: str) -> list[Leaving]:
         """Evict a recipe's component and the weights below it, if they aren't in use."""
-        found = [self.find(item, location) for item in (recipe, recipe.base)]
-        idle = [entry for entry in found if entry is not None and entry.is_idle]
+        candidates = [self.find(item, location) for item in (recipe, recipe.base)]
+        idle = [entry for entry in candidates if entry is not None and entry.is_idle]
         return [gone for entry in dict.fromkeys(idle) for gone in self._evict(entry)]
 
     def clear(self, location: str, keep: Iterable[Recipe] = ()) -> list[Leaving]:

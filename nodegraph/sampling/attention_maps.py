@@ -22,10 +22,10 @@ from nodegraph.families.clip import Clip, prompt_words
 from nodegraph.families.components import Denoiser, TextModel
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.registry import family_named
-from nodegraph.models.looked_into import ScaleOf, check_looked_into
+from nodegraph.models.attention_support import ScaleOf, check_looked_into
 from nodegraph.models.text import encode_prompt
-from nodegraph.sampling.asking_once import OneQuestion
 from nodegraph.sampling.noise_drawing import add_noise
+from nodegraph.sampling.single_prediction import SinglePrediction
 
 _HALVINGS = 8
 
@@ -117,8 +117,8 @@ def word_maps(
     if not words:
         raise InvalidValue("the prompt has no words to look for", port="text", given=repr(text))
     plain = replace(model, attention="auto", one_by_one=False, caching=None)
-    found = torch.stack(list(_recorded(plain, prompt, latent, levels, seed, told))).mean(0)
-    maps = [_sized(found[:, list(places)].sum(1), latent) for _, places in words]
+    attention = torch.stack(list(_recorded(plain, prompt, latent, levels, seed, told))).mean(0)
+    maps = [_sized(attention[:, list(places)].sum(1), latent) for _, places in words]
     return WordMaps([word for word, _ in words], _scaled(maps, scale))
 
 
@@ -135,7 +135,7 @@ def _recorded(
     latent: Latent,
     levels: int,
     seed: int,
-    told: Callable[[int], None],
+    on_level: Callable[[int], None],
 ) -> Iterator[Tensor]:
     """At each level the mean over layers and heads, (batch, tokens, height, width) in cells."""
     schedule = model_noise(model.scheduler_config, family_named(model.family))
@@ -143,13 +143,13 @@ def _recorded(
     for level in range(levels):
         timestep = int((level + 0.5) / levels * schedule.timesteps)
         noisy = add_noise(latent, schedule, seed=seed, timestep=timestep)
-        question = OneQuestion(model, noisy)
+        question = SinglePrediction(model, noisy)
         with _Recorder(tokens, *question.shape[-2:]) as recorder:
             question.answers(prompt, None, alone=True)
         if recorder.total is None:
             raise InvalidValue("the model has no layer that looks at words", port="model")
         yield (recorder.total / recorder.layers).cpu().clone()
-        told(level + 1)
+        on_level(level + 1)
 
 
 def _sized(cells: Tensor, latent: Latent) -> Tensor:

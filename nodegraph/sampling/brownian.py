@@ -55,24 +55,26 @@ class BrownianTree:
         entropy = np.random.SeedSequence(seed, pool_size=_POOL)
         self._increment = self._drawn(entropy) * math.sqrt(high - low)
 
-    def unit(self, one: float, other: float) -> Tensor:
+    def unit(self, from_time: float, to_time: float) -> Tensor:
         """The way between two times, in the direction of time, brought to unit variance.
 
         Args:
-            one, other: In any order; what lies beyond the ends is not known, and left out.
+            from_time, to_time: In any order; what lies beyond the ends is not known, and left out.
         Returns:
             float32 on the CPU; zeros where no time passes.
         """
-        start, end = sorted((self._within(one), self._within(other)))
+        start, end = sorted((self._within(from_time), self._within(to_time)))
         if start == end:
             return torch.zeros(self._shape)
-        found, *rest = self._parts(self._whole, self._increment, start, end)
-        for part in rest:
-            found = found + part
-        sign = 1 if one < other else -1
+        increment, *remaining = self._parts(self._whole, self._increment, start, end)
+        for part in remaining:
+            increment = increment + part
+        sign = 1 if from_time < to_time else -1
         # As wide as was asked for, in float32, as the level's differences are.
-        length = torch.tensor(other, dtype=torch.float32) - torch.tensor(one, dtype=torch.float32)
-        return found * sign / length.abs().sqrt()
+        length = torch.tensor(to_time, dtype=torch.float32) - torch.tensor(
+            from_time, dtype=torch.float32
+        )
+        return increment * sign / length.abs().sqrt()
 
     def _within(self, time: float) -> float:
         return min(max(_rounded(time), self._whole.start), self._whole.end)

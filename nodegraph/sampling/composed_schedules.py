@@ -1,8 +1,8 @@
 """Schedules as values: which stretches of which noise levels a sampling walks. Imports no torch.
 
 A schedule is a description: what its levels are is known once a model, a sampler and a size are
-(`nodegraph.sampling.schedules.laid`). So it can be cut, joined and turned round by arithmetic on
-steps alone, and parts that are joined again are the very schedule that was cut.
+(`nodegraph.sampling.schedules.levels_for`). So it can be cut, joined and turned round by arithmetic
+on steps alone, and parts that are joined again are the very schedule that was cut.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 
 from nodegraph.core.ports import port_type
 from nodegraph.errors import InvalidValue
-from nodegraph.families.laws import LEVELS, check_law, check_levels, check_numbers
 from nodegraph.families.names import check_schedule
+from nodegraph.families.sigma_formulas import LEVELS, check_law, check_levels, check_numbers
 from nodegraph.families.steps import check_cut_at, laid_and_walked, steps_walked
 
 
@@ -24,7 +24,7 @@ class Stretch:
     """Some consecutive steps of a law.
 
     Attributes:
-        law: How levels are laid: a schedule's name, or another of `nodegraph.families.laws`.
+        law: How levels are laid: a schedule's name, or another of `families.sigma_formulas`.
         steps: Of the whole law.
         first, last: The steps that are walked: from level `first` to level `last`, of 0 to `steps`.
         begin: Where a sampling of the whole law begins, above 0 where part of a picture is kept:
@@ -89,11 +89,11 @@ def _dumped(schedule: Schedule) -> bytes:
 
 
 def _loaded(data: bytes) -> Schedule:
-    def read(found: dict[str, object]) -> Stretch:
-        pairs: Iterable[tuple[str, float]] = found["numbers"]  # type: ignore[assignment]
-        levels: Iterable[float] = found["levels"]  # type: ignore[assignment]
+    def read(saved: dict[str, object]) -> Stretch:
+        pairs: Iterable[tuple[str, float]] = saved["numbers"]  # type: ignore[assignment]
+        levels: Iterable[float] = saved["levels"]  # type: ignore[assignment]
         numbers = tuple((name, number) for name, number in pairs)
-        return Stretch(**{**found, "numbers": numbers, "levels": tuple(levels)})  # type: ignore[arg-type]
+        return Stretch(**{**saved, "numbers": numbers, "levels": tuple(levels)})  # type: ignore[arg-type]
 
     return Schedule(tuple(read(item) for item in json.loads(data)))
 
@@ -140,14 +140,14 @@ class Schedule:
                 given=f"{start} to {end}",
                 expected=f"0 to {self.steps}, the first below the second",
             )
-        found: list[Stretch] = []
+        stretches: list[Stretch] = []
         gone = 0
         for stretch in self.stretches:
             low, high = max(start - gone, 0), min(end - gone, stretch.length)
             if low < high:
-                found.append(stretch.part(low, high))
+                stretches.append(stretch.part(low, high))
             gone += stretch.length
-        return Schedule(tuple(found))
+        return Schedule(tuple(stretches))
 
     def split(self, step: int) -> tuple[Schedule, Schedule]:
         """The steps before a step and those from there on.
@@ -234,9 +234,9 @@ def named_schedule(
         InvalidValue: There is no such schedule, a number is out of range, or no step is left.
     """
     check_schedule(name, "discrete")
-    laid, walked = laid_and_walked(steps, denoise, counted)
-    first = laid - walked
-    return Schedule((Stretch(name, laid, first, laid, begin=first, dropped=dropped),))
+    total_steps, walked = laid_and_walked(steps, denoise, counted)
+    first = total_steps - walked
+    return Schedule((Stretch(name, total_steps, first, total_steps, begin=first, dropped=dropped),))
 
 
 def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None]) -> Schedule:
@@ -249,9 +249,9 @@ def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None])
     """
     check_law(law)
     steps_walked(steps, 1.0)
-    given = {name: float(number) for name, number in numbers.items() if number is not None}
-    check_numbers(law, given)
-    return Schedule((Stretch(law, steps, 0, steps, numbers=tuple(sorted(given.items()))),))
+    chosen_numbers = {name: float(number) for name, number in numbers.items() if number is not None}
+    check_numbers(law, chosen_numbers)
+    return Schedule((Stretch(law, steps, 0, steps, numbers=tuple(sorted(chosen_numbers.items()))),))
 
 
 def listed_schedule(levels: Iterable[float]) -> Schedule:
@@ -263,7 +263,7 @@ def listed_schedule(levels: Iterable[float]) -> Schedule:
     Raises:
         InvalidValue: They don't fall, aren't numbers, or are too few; on port ``sigmas``.
     """
-    found = tuple(float(level) for level in levels)
-    check_levels(found)
-    steps = len(found) - 1
-    return Schedule((Stretch(LEVELS, steps, 0, steps, levels=found),))
+    sigmas = tuple(float(level) for level in levels)
+    check_levels(sigmas)
+    steps = len(sigmas) - 1
+    return Schedule((Stretch(LEVELS, steps, 0, steps, levels=sigmas),))

@@ -14,16 +14,21 @@ from nodegraph.errors import NumericalError
 from nodegraph.families.components import Denoiser
 from nodegraph.families.first_picture import begun
 from nodegraph.families.flow_noise import model_noise
-from nodegraph.families.laws import check_churn, check_followed
 from nodegraph.families.model_step import Moment
 from nodegraph.families.names import ASKS_UNGUIDED
 from nodegraph.families.registry import family_named
-from nodegraph.sampling.beginning import Beginning, check_beginning, leftover_of, original_of
+from nodegraph.families.sigma_formulas import check_churn, check_followed
 from nodegraph.sampling.guidance import Guidance
-from nodegraph.sampling.inpainting import own_hole
-from nodegraph.sampling.keeping import KeptPart
+from nodegraph.sampling.initial_latent import (
+    InitialLatent,
+    check_beginning,
+    leftover_of,
+    original_of,
+)
+from nodegraph.sampling.inpainting import own_mask_tensors
 from nodegraph.sampling.masks import mask_of_step
 from nodegraph.sampling.noise_drawing import drawn_noise
+from nodegraph.sampling.noise_mask import KeptPart
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_checks import (
@@ -34,7 +39,7 @@ from nodegraph.sampling.sampling_checks import (
     mask_in_cells,
 )
 from nodegraph.sampling.sampling_parts import SamplingParts, usual_parts
-from nodegraph.sampling.schedules import laid
+from nodegraph.sampling.schedules import levels_for
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
@@ -99,7 +104,7 @@ class Denoising:
       highest, which leaves of it hardly more than its overall tone.
     - With a noise mask, the kept part is set back after each step to the original with the noise
       of that level; in the result it is the original. By ComfyUI's convention it is kept as
-      `nodegraph.sampling.keeping` has it.
+      `nodegraph.sampling.noise_mask` has it.
 
     A part of a schedule is walked as a part of the whole: prompts apply where they would in it. The
     noise that is left after it comes along, so that the next part goes on to the same bits where
@@ -119,7 +124,7 @@ class Denoising:
         model: Denoiser,
         latent: Latent,
         parts: SamplingParts,
-        beside: Mapping[Recipe, Any] | None = None,
+        extra_models: Mapping[Recipe, Any] | None = None,
     ) -> None:
         self._family = family_named(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
@@ -129,7 +134,7 @@ class Denoising:
         noise = model_noise(model.scheduler_config, self._family)
         grid = SAMPLERS[sampler.name].laying(parts.convention)
         tokens = self._family.tokens(shape)
-        self._ladder = ladder = laid(schedule, noise, grid=grid, tokens=tokens)
+        self._ladder = noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
         # Told once: diffusers looks through all modules of a model to tell either.
         self._device = model.device
         self._dtype = torch.float32 if self._family.wide else model.dtype
@@ -143,16 +148,16 @@ class Denoising:
             width=latent.width,
             height=latent.height,
             shape=shape,
-            hole=own_hole(self._family, latent, self._original),
-            beside=beside,
+            hole=own_mask_tensors(self._family, latent, self._original),
+            beside=extra_models,
         )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
-        self._guidance.check(map(ladder.point, range(ladder.first, ladder.end)))
+        self._guidance.check(map(noise_levels.point, range(noise_levels.first, noise_levels.end)))
         self._drawn = drawn = drawn_noise(parts.noise, latent, shape)
         self._sampler: Sampler = make_sampler(
             sampler.name,
-            ladder,
+            noise_levels,
             noise,
             drawn.generators,
             sampler.options,
@@ -162,8 +167,8 @@ class Denoising:
             self._sampler.follow_motion(drawn.motion, shape)
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
-        self._mask = mask_in_cells(latent, shape, smooth=ladder.gone is not None)
-        self._finite = torch.ones(ladder.steps, dtype=torch.bool, device=self._device)
+        self._mask = mask_in_cells(latent, shape, smooth=noise_levels.gone is not None)
+        self._finite = torch.ones(noise_levels.steps, dtype=torch.bool, device=self._device)
         self._looked_at = 0
         self._begin()
 
@@ -289,17 +294,17 @@ class Denoising:
 
     @torch.inference_mode()
     def _begin(self) -> None:
-        begin = Beginning(self._latent, self._noise, self._added, self._drawn.goes_on)
+        begin = InitialLatent(self._latent, self._noise, self._added, self._drawn.goes_on)
         begin.start(self._sampler, self._placed)
 
     @torch.inference_mode()
     def _walk(self) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
-        sampler, rung = self._sampler, self._sampler.rung
-        while sampler.rung == rung:
+        sampler, step_index = self._sampler, self._sampler.rung
+        while sampler.rung == step_index:
             sampler.feed(self._answer())
         if self._mask is not None and self._ladder.gone is None:
-            mask = self._placed(self._changed(rung))
+            mask = self._placed(self._changed(step_index))
             sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
 
     def _answer(self) -> Tensor:
@@ -314,8 +319,8 @@ class Denoising:
         mask = self._placed(self._changed(sampler.rung))
         keeping = KeptPart(mask, self._placed(self._original), self._noise)
         shown = keeping.shown(sampler)
-        space, rung = sampler.asked_at
-        output = self._guidance(space.model_input(shown, rung), self._moment())
+        space, step_index = sampler.asked_at
+        output = self._guidance(space.model_input(shown, step_index), self._moment())
         unguided = self._guidance.unguided
         if self._asks_unguided and unguided is not None:
             sampler.unguided = keeping.unguided(sampler, unguided, shown)
@@ -336,8 +341,8 @@ class Denoising:
             least=self._ladder.least,
         )
 
-    def _noised(self, rung: int) -> Tensor:
-        return self._sampler.noised(self._placed(self._original), self._noise, rung)
+    def _noised(self, step_index: int) -> Tensor:
+        return self._sampler.noised(self._placed(self._original), self._noise, step_index)
 
     def _with_kept(self, samples: Tensor) -> Tensor:
         """Samples with the kept part of the original where there is a mask."""
@@ -346,12 +351,14 @@ class Denoising:
         mask = self._changed().to(samples.device, samples.dtype)
         return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
 
-    def _changed(self, rung: int | None = None) -> Tensor:
+    def _changed(self, step_index: int | None = None) -> Tensor:
         """What the step from a rung changes where there is a mask; the last step, if none."""
-        ladder = self._ladder
-        begun = max(ladder.first, self._sampler.rung - 1) if rung is None else rung
+        noise_levels = self._ladder
+        begun = (
+            max(noise_levels.first, self._sampler.rung - 1) if step_index is None else step_index
+        )
         assert self._mask is not None
-        return mask_of_step(self._mask, self._latent.gradual, ladder.left(begun))
+        return mask_of_step(self._mask, self._latent.gradual, noise_levels.left(begun))
 
     def _as_latent(self, samples: Tensor, left: Leftover | None = None) -> Latent:
         samples = begun(samples.to("cpu", torch.float32, copy=True), self._first_frame)

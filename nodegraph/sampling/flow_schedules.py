@@ -21,9 +21,9 @@ from nodegraph.families.curves import (
     linear_quadratic_levels,
     polyexponential_levels,
 )
-from nodegraph.families.ends import chosen_ends
 from nodegraph.families.flow_noise import SPREADS, FlowNoise, Levels
 from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
+from nodegraph.families.sigma_range import chosen_ends
 
 KARRAS_RHO = 7.0
 BELOW_ONE = 1e-6
@@ -59,12 +59,12 @@ def flow_levels(
     if custom.startswith("common"):
         levels = noise.common.levels(schedule, steps, numbers)
         if levels is not None:
-            return asked_levels(levels, noise, custom)
+            return with_timesteps(levels, noise, custom)
     law = FLOW_SCHEDULES.get(schedule) or FURTHER_FLOW_SCHEDULES[schedule]
-    return asked_levels(law(noise, steps, tokens, custom, **numbers), noise, custom)
+    return with_timesteps(law(noise, steps, tokens, custom, **numbers), noise, custom)
 
 
-def asked_levels(
+def with_timesteps(
     levels: Levels, noise: FlowNoise, custom: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
     """Falling levels closed by a 0, and the timesteps at which a model is asked at them.
@@ -91,10 +91,10 @@ def _normal(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     """As the family's pipeline lays them."""
     if noise.curve != "normal" and custom in ("trained", "finite"):
         return FLOW_SCHEDULES[noise.curve](noise, steps, tokens, custom)
-    return _laid(noise, steps, tokens, custom)
+    return _scheduled_levels(noise, steps, tokens, custom)
 
 
-def _laid(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
+def _scheduled_levels(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     spread = SPREADS[noise.spread]
     if spread is not None:
         base = spread(steps)
@@ -162,7 +162,7 @@ def _laplace(
 ) -> Levels:
     """Quantiles of Laplace's distribution over the log of the noise over the picture, which is
     what sigma is of table models: sigma / (1 - sigma) here."""
-    greatest = float(_laid(noise, steps, tokens, custom)[0])
+    greatest = float(_scheduled_levels(noise, steps, tokens, custom)[0])
     ends = chosen_ends((greatest, 1 / noise.timesteps), 1.0, high, low)
     first, last = (end / (1 - end) if end < 1 else math.inf for end in ends)
     over = laplace_levels(first, last, steps, mu, scale)
@@ -177,7 +177,7 @@ def _ends(
     high: float | None = None,
     low: float | None = None,
 ) -> tuple[float, float]:
-    levels = _laid(noise, steps, tokens, custom)
+    levels = _scheduled_levels(noise, steps, tokens, custom)
     return chosen_ends((float(levels[0]), float(levels[-1])), 1.0, high, low)
 
 
@@ -241,4 +241,4 @@ FURTHER_FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
     "polyexponential": _polyexponential,
     "laplace": _laplace,
 }
-"""Besides: the laws of `nodegraph.families.laws`."""
+"""Besides: the laws of `nodegraph.families.sigma_formulas`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_FOUND = (
+_GITS_TABLE = (
     (100,),
     (100, 29),
     (100, 49, 18),
@@ -30,7 +30,7 @@ _FOUND = (
 """By number of steps: hundredths of the training range at which they begin, as they were found
 along the ways of Stable Diffusion 1.5 at the usual coefficient, 1.2; one step is the whole way."""
 
-MOST_FOUND = len(_FOUND)
+MOST_FOUND = len(_GITS_TABLE)
 """Steps; of more, those of the longest lie along the same curve."""
 
 
@@ -46,5 +46,5 @@ def gits_timesteps(steps: int, timesteps: int) -> NDArray[np.float64]:
     Returns:
         min(steps, `MOST_FOUND`) + 1 timesteps, between whole ones.
     """
-    found = _FOUND[min(steps, MOST_FOUND) - 1]
-    return np.array([*found, 0], dtype=np.float64) * ((timesteps - 1) / 100)
+    percentages = _GITS_TABLE[min(steps, MOST_FOUND) - 1]
+    return np.array([*percentages, 0], dtype=np.float64) * ((timesteps - 1) / 100)

@@ -16,12 +16,12 @@ from nodegraph.families.first_picture import FIRST_FRAME
 from nodegraph.families.ip_adapter_pictures import mask_names
 from nodegraph.families.model_step import Guider, Moment, Side
 from nodegraph.families.names import ASKS_UNGUIDED
-from nodegraph.sampling.asking import Asking, answered
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_told
 from nodegraph.sampling.guiders.classifier_free import Rescaling
 from nodegraph.sampling.guiders.outputs import clean_arithmetic
 from nodegraph.sampling.guiders.shortening import Shortening
+from nodegraph.sampling.model_calls import ModelEvaluator, answered
 from nodegraph.sampling.prompt_fitting import PromptFitting
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from nodegraph.sampling.step_prompts import entries_of, mean_of, with_same_windows
@@ -62,10 +62,12 @@ class ComposedGuider:
         further = [side for term in self._adding(moment) for side in term.sides(moment)]
         return tuple(dict.fromkeys([*own, *further]))
 
-    def askings(self, moment: Moment) -> Mapping[Side, Asking]:
+    def askings(self, moment: Moment) -> Mapping[Side, ModelEvaluator]:
         """Who answers for some sides in place of the model itself."""
         return {
-            side: asking for term in self._adding(moment) for side, asking in term.askings.items()
+            side: evaluator
+            for term in self._adding(moment)
+            for side, evaluator in term.askings.items()
         }
 
     def combine(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
@@ -135,17 +137,17 @@ class Guidance:
         hole: Mapping[str, Tensor] | None = None,
         beside: Mapping[Recipe, Any] | None = None,
     ) -> None:
-        self._asking = Asking(model, (width, height), shape)
+        self._asking = ModelEvaluator(model, (width, height), shape)
         self._family = self._asking.family
         self._asks_unguided = sampler in ASKS_UNGUIDED
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
-        given: dict[Side, Conditioning | None] = {"positive": choice.positive}
+        conditionings: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
-            given |= {"negative": choice.negative, **choice.method.prompts}
-        for place, added in enumerate(choice.added):
-            given |= {"negative": choice.negative} if added.several else {}
-            given |= added.prompts(place)
+            conditionings |= {"negative": choice.negative, **choice.method.prompts}
+        for index, added in enumerate(choice.added):
+            conditionings |= {"negative": choice.negative} if added.several else {}
+            conditionings |= added.prompts(index)
         fitting = PromptFitting(
             self._asking.model,
             self._family,
@@ -158,9 +160,9 @@ class Guidance:
             self._asking.controls,
             choice.embedded,
             hole or {},
-            _any_masked(given.values(), choice.empty),
+            _any_masked(conditionings.values(), choice.empty),
         )
-        self._sides = {side: fitting.prompts(side, item) for side, item in given.items()}
+        self._sides = {side: fitting.prompts(side, item) for side, item in conditionings.items()}
         with_same_windows(self._sides)
         self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
         self._guider = self._composed(model, choice, fitting, beside or {}, is_guided=is_guided)
@@ -190,12 +192,12 @@ class Guidance:
         model: Denoiser,
         choice: GuiderChoice,
         fitting: PromptFitting,
-        beside: Mapping[Recipe, Any],
+        extra_models: Mapping[Recipe, Any],
         *,
         is_guided: bool,
     ) -> ComposedGuider:
         family = self._family
-        given = GuidedModel(
+        guided_model = GuidedModel(
             model,
             self._asking,
             family,
@@ -205,10 +207,10 @@ class Guidance:
             fitting,
             choice.positive,
             self._sides,
-            beside,
+            extra_models,
         )
-        guider = choice.method.begin(given) if is_guided else None
-        added = [item.begin(given, place) for place, item in enumerate(choice.added)]
+        guider = choice.method.begin(guided_model) if is_guided else None
+        added = [item.begin(guided_model, index) for index, item in enumerate(choice.added)]
         return ComposedGuider(
             guider,
             added,
@@ -216,7 +218,7 @@ class Guidance:
             choice.start,
             choice.end,
             self._shortening(model, choice),
-            self._resting(given, choice),
+            self._resting(guided_model, choice),
         )
 
     def _rescaling(self, model: Denoiser, choice: GuiderChoice) -> Rescaling | None:
@@ -231,11 +233,11 @@ class Guidance:
             return None
         return Shortening(clean_arithmetic(model.scheduler_config, self._family), choice.norm)
 
-    def _resting(self, given: GuidedModel, choice: GuiderChoice) -> Callable[[Moment], bool]:
+    def _resting(self, guided_model: GuidedModel, choice: GuiderChoice) -> Callable[[Moment], bool]:
         """Whether the scale has come to where the negative side makes no difference."""
         if choice.changing is None or not choice.method.is_usual or self._asks_unguided:
             return lambda moment: False
-        return lambda moment: given.scale(moment) == 1
+        return lambda moment: guided_model.scale(moment) == 1
 
     def __call__(self, x: Tensor, moment: Moment) -> Tensor:
         """The model's output for x, guided.
@@ -254,17 +256,22 @@ class Guidance:
             self._sides["positive"].at(moment.progress, moment.step, moment.begun)[0].tensors
         )
         elsewhere = self._guider.askings(moment)
-        asked = {
+        prompts_by_side = {
             side: self._sides[side].at(moment.progress, moment.step, moment.begun)
             for side in self._guider.sides(moment)
         }
-        flat = [prompt for side, item in asked.items() if side not in elsewhere for prompt in item]
+        flat = [
+            prompt
+            for side, item in prompts_by_side.items()
+            if side not in elsewhere
+            for prompt in item
+        ]
         answers = iter(self._asking.outputs(x, moment, flat) if flat else ())
         return {
             side: answered(elsewhere[side], self._sides[side], x, moment)
             if side in elsewhere
             else mean_of([next(answers) for _ in prompts], prompts)
-            for side, prompts in asked.items()
+            for side, prompts in prompts_by_side.items()
         }
 
     @property

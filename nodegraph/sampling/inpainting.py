@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import HOLE, HOLE_MASK, Family
+from nodegraph.families.base import INPAINT_MASK, MASKED_IMAGE, Family
 from nodegraph.families.registry import family_named
 
 _GREY = 0.5
@@ -37,8 +37,8 @@ def masked_picture(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
             expected=f"shape {(1, *image.shape[1:3])}",
             hint="ResizeMask brings it to the size of the picture, linked to its `image`.",
         )
-    hole = (mask >= 0.5).to(torch.float32)
-    return hole[:, None], torch.where(hole[..., None] == 1, _GREY, image)
+    binary_mask = (mask >= 0.5).to(torch.float32)
+    return binary_mask[:, None], torch.where(binary_mask[..., None] == 1, _GREY, image)
 
 
 def fitted_mask(mask: Tensor, image: Tensor) -> Tensor:
@@ -100,18 +100,22 @@ def grown_by_square(mask: Tensor, side: int) -> Tensor:
     return functional.max_pool2d(padded, side, stride=1)[:, 0]
 
 
-def with_hole(conditioning: Conditioning, rest: Tensor, mask: Tensor) -> Conditioning:
+def with_masked_latent(
+    conditioning: Conditioning, kept_latent: Tensor, mask: Tensor
+) -> Conditioning:
     """Prompts that bring a masked picture.
 
     Args:
-        rest: Latent of what the picture keeps, shape (1, channels, height, width) in cells.
+        kept_latent: Latent of what the picture keeps, shape (1, channels, height, width) in cells.
         mask: As `masked_picture` gave it.
     """
     family = family_named(conditioning.family or "")
-    return with_tensors(conditioning, {HOLE: rest, HOLE_MASK: family.hole_mask(mask)})
+    return with_tensors(
+        conditioning, {MASKED_IMAGE: kept_latent, INPAINT_MASK: family.hole_mask(mask)}
+    )
 
 
-def own_hole(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
+def own_mask_tensors(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
     """What a latent's noise mask says of its picture, for models that fill masked ones; else empty.
 
     Unlike `InpaintConditioning` it doesn't cover what is masked: what lies there the model sees.
@@ -123,7 +127,7 @@ def own_hole(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tenso
         return {}
     mask = (latent.noise_mask[:, None] >= 0.5).to(torch.float32)
     mask = functional.interpolate(mask, size=(latent.height, latent.width))
-    return {HOLE: picture, HOLE_MASK: family.hole_mask(mask)}
+    return {MASKED_IMAGE: picture, INPAINT_MASK: family.hole_mask(mask)}
 
 
 def with_tensors(conditioning: Conditioning, tensors: Mapping[str, Tensor]) -> Conditioning:

@@ -26,22 +26,22 @@ class LatentAnswers(NamedTuple):
 
 
 @torch.no_grad()
-def told_of(judge: Classifying, latents: Sequence[Latent]) -> LatentAnswers:
+def classify_latents(judge: Classifying, latents: Sequence[Latent]) -> LatentAnswers:
     """What latents show.
 
     Raises:
         InvalidValue: A latent is empty, still noisy, or of another model.
     """
-    found = LatentAnswers([], [], [])
+    answers = LatentAnswers([], [], [])
     network = judge.network
     for samples in (_samples(judge, latent) for latent in latents):
         times = torch.zeros(len(samples), device=judge.device)
         things, colours = network(samples.to(judge.device, judge.dtype), times)
         best = things.softmax(1).max(1)
-        found.labels.extend(network.labels[at] for at in best.indices.tolist())
-        found.backgrounds.extend(network.backgrounds[at] for at in colours.argmax(1).tolist())
-        found.shares.extend(best.values.tolist())
-    return found
+        answers.labels.extend(network.labels[at] for at in best.indices.tolist())
+        answers.backgrounds.extend(network.backgrounds[at] for at in colours.argmax(1).tolist())
+        answers.shares.extend(best.values.tolist())
+    return answers
 
 
 def _samples(judge: Classifying, latent: Latent) -> Tensor:

@@ -14,12 +14,12 @@ def numbers_of(text: str) -> list[float]:
         InvalidValue: One isn't a number; on port ``sigmas``.
     """
     bare = text.strip().removeprefix("[").removesuffix("]").strip(" \t\r\n,;")
-    found = []
+    numbers = []
     for word in re.split(r"[\s,;]+", bare) if bare else ():
         try:
-            found.append(float(word))
+            numbers.append(float(word))
         except ValueError:
             raise InvalidValue(
                 "the list holds something that is no number", port="sigmas", given=word[:40]
             ) from None
-    return found
+    return numbers

@@ -75,7 +75,7 @@ def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> D
         generators = tuple(item_generators(noise.seed, indices))
         first = draw_from(generators, shape[1:])
     if noise.given is not None:
-        first = _given(noise.given, shape)
+        first = _checked_noise(noise.given, shape)
     if noise.share:
         if at_once:
             other = _drawn_at_once(noise.other_seed, latent, shape)
@@ -102,25 +102,25 @@ def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:
             expected=f"below {MOST_DRAWN}",
             hint="Set draw to per item, which gives each item a seed of its own.",
         )
-    one = (1, *shape[1:])
+    item_shape = (1, *shape[1:])
     drawn = {}
-    for place in range(max(places) + 1):
-        item = torch.randn(one, generator=generator)
-        if place in places:
-            drawn[place] = item
-    return torch.cat([drawn[place] for place in places])
+    for index in range(max(places) + 1):
+        item = torch.randn(item_shape, generator=generator)
+        if index in places:
+            drawn[index] = item
+    return torch.cat([drawn[index] for index in places])
 
 
-def _given(given: Tensor, shape: Sequence[int]) -> Tensor:
-    if tuple(given.shape) not in (tuple(shape), (1, *shape[1:])):
+def _checked_noise(noise: Tensor, shape: Sequence[int]) -> Tensor:
+    if tuple(noise.shape) not in (tuple(shape), (1, *shape[1:])):
         raise InvalidValue(
             "the noise doesn't fit the latent",
             port="noise",
-            given=f"shape {tuple(given.shape)}",
+            given=f"shape {tuple(noise.shape)}",
             expected=f"shape {tuple(shape)}",
             hint="Make it of a latent of the same size and model.",
         )
-    return given.to(torch.float32).expand(tuple(shape))
+    return noise.to(torch.float32).expand(tuple(shape))
 
 
 def add_noise(

@@ -41,7 +41,9 @@ def by_classifier(judge: Classifying, autoencoder: Autoencoder, side: int) -> De
     return described
 
 
-def features_of(images: Sequence[Tensor], describe: Describe, told: Callable[[], None]) -> Vectors:
+def features_of(
+    images: Sequence[Tensor], describe: Describe, on_batch: Callable[[], None]
+) -> Vectors:
     """Of all pictures of some batches, in their order.
 
     Raises:
@@ -53,12 +55,12 @@ def features_of(images: Sequence[Tensor], describe: Describe, told: Callable[[],
             coloured = image[..., :3].expand(*image.shape[:3], 3)
             for start in range(0, len(coloured), _AT_ONCE):
                 yield describe(coloured[start : start + _AT_ONCE]).float().cpu().numpy()
-                told()
+                on_batch()
 
-    found = list(parts())
-    if not found:
+    features = list(parts())
+    if not features:
         raise InvalidValue("there are no pictures to compare")
-    return np.concatenate(found)
+    return np.concatenate(features)
 
 
 def squares(pictures: Tensor, side: int) -> Tensor:
@@ -84,20 +86,22 @@ def compared_sets(
     Raises:
         InvalidValue: There are too few pictures.
     """
-    one, two = (features_of(each, describe, ctx.check_cancelled) for each in (reference, made))
-    found = set_measures(one, two, neighbours)
-    shares = ", ".join(f"{each} {getattr(found, each):.0%}" for each in _SHARES)
-    report = (
-        f"{name or 'Made'}: {len(two)} pictures beside {len(one)}: Fréchet distance "
-        f"{found.frechet:.2f}, {shares}"
+    real, generated = (
+        features_of(each, describe, ctx.check_cancelled) for each in (reference, made)
     )
-    return *found, measures_plot(found, name, len(two)), report
+    measures = set_measures(real, generated, neighbours)
+    shares = ", ".join(f"{each} {getattr(measures, each):.0%}" for each in _SHARES)
+    report = (
+        f"{name or 'Made'}: {len(generated)} pictures beside {len(real)}: Fréchet distance "
+        f"{measures.frechet:.2f}, {shares}"
+    )
+    return *measures, measures_plot(measures, name, len(generated)), report
 
 
-def measures_plot(found: SetMeasures, name: str, count: int) -> Plot:
+def measures_plot(measures: SetMeasures, name: str, count: int) -> Plot:
     """Shares as bars; the distance, which is none, in the note."""
-    shares = tuple(getattr(found, each) for each in _SHARES)
+    shares = tuple(getattr(measures, each) for each in _SHARES)
     series = Series(name, _SHARES, shares, "bars")
     # The font of drawn plots has no accents.
-    note = f"{name or 'Made'}: {count} pictures, Frechet distance {found.frechet:.2f}."
+    note = f"{name or 'Made'}: {count} pictures, Frechet distance {measures.frechet:.2f}."
     return Plot("Sets of pictures beside the reference", "", "share", (series,), notes=(note,))

@@ -81,9 +81,9 @@ class Previews:
             except ModelNotFound:
                 pass
             except (NodegraphError, RuntimeError, MemoryError, TypeError, ValueError) as error:
-                said = str(error).strip().splitlines() or [type(error).__name__]
+                error_lines = str(error).strip().splitlines() or [type(error).__name__]
                 whose = self._decoder.file or "the model's own decoder"
-                text = f"previews do without {whose}: {said[0]}"
+                text = f"previews do without {whose}: {error_lines[0]}"
                 self._ctx.log(text, "warning", about="run")
             self._decoder = self._users(latents) if self._decoder.file is None else None
         return None

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import BESIDE, GUIDANCE, SHARED, Family
+from nodegraph.families.base import CONTROL_IMAGE, GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.ip_adapter_pictures import MASK_MULTIPLE, mask_names
-from nodegraph.families.model_step import Asked, Lead, Side
+from nodegraph.families.model_step import Lead, SamplingRequest, Side
 from nodegraph.families.patches import referenced
 from nodegraph.sampling.areas import Window
-from nodegraph.sampling.controls.leading import Leading
+from nodegraph.sampling.controls.control_residuals import ActiveControls
 from nodegraph.sampling.step_prompts import (
     Prompt,
     Prompts,
@@ -39,7 +39,7 @@ class PromptFitting:
         empty: The empty prompt, if a conditioning brings it.
         controls: The pictures that lead beside prompts.
         embedded: The scale that the model is told.
-        hole: The latent's own masked picture, see `Asked`.
+        hole: The latent's own masked picture, see `SamplingRequest`.
         masked: Whether pictures lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -52,7 +52,7 @@ class PromptFitting:
     cfg: float
     first: ConditioningEntry
     empty: ConditioningEntry | None
-    controls: Leading
+    controls: ActiveControls
     embedded: float | None = None
     hole: Mapping[str, Tensor] = field(default_factory=dict)
     masked: bool = False
@@ -66,7 +66,7 @@ class PromptFitting:
         entries = () if conditioning is None else entries_of(side, conditioning)
         return Prompts(
             side,
-            [self._prompt(side, entry, str(place)) for place, entry in enumerate(entries)],
+            [self._prompt(side, entry, str(index)) for index, entry in enumerate(entries)],
             None if self.empty is None else self._prompt(side, self.empty, "empty"),
         )
 
@@ -74,8 +74,10 @@ class PromptFitting:
         weight = weight_of(entry, self.shape, self.width, self.height)
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         entry = self._with_guidance(self._with_picture(entry))
-        asked = Asked(lead, self.width, self.height, self.shape, self._told(entry), self.hole)
-        tensors = self.family.fit(self.model, entry, asked)
+        request = SamplingRequest(
+            lead, self.width, self.height, self.shape, self._told(entry), self.hole
+        )
+        tensors = self.family.fit(self.model, entry, request)
         if entry.references and not referenced(tensors):
             raise InvalidValue(
                 f"{self.family.title} looks at no pictures",
@@ -83,7 +85,7 @@ class PromptFitting:
                 given=f"{len(entry.references)} to look at",
                 hint="Leave ReferenceLatents out, or load a model that edits.",
             )
-        if BESIDE in entry.tensors and BESIDE not in tensors:
+        if CONTROL_IMAGE in entry.tensors and CONTROL_IMAGE not in tensors:
             raise InvalidValue(
                 f"this {self.family.title} follows no picture",
                 port=side,
@@ -110,9 +112,9 @@ class PromptFitting:
     def _with_picture(self, entry: ConditioningEntry) -> ConditioningEntry:
         """What the first positive prompt brings of pictures goes for those that bring none."""
         first = self.first
-        seen = {name: first.tensors[name] for name in SHARED if name in first.tensors}
+        shared_tensors = {name: first.tensors[name] for name in SHARED if name in first.tensors}
         references = entry.references or first.references
-        return replace(entry, tensors={**seen, **entry.tensors}, references=references)
+        return replace(entry, tensors={**shared_tensors, **entry.tensors}, references=references)
 
     def _with_guidance(self, entry: ConditioningEntry) -> ConditioningEntry:
         """With the scale that the model is told: the guider's, else its own, if it takes one."""

@@ -79,16 +79,16 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """By option: least and greatest value; some samplers have a lower greatest order."""
 
 _NOISY = {"eta": 1.0, "s_noise": 1.0}
-_CHURNED = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
+_CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
 SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
     {
-        "euler": _CHURNED,
+        "euler": _CHURN,
         "euler_ancestral": _NOISY,
-        "heun": _CHURNED,
-        "heunpp2": _CHURNED,
+        "heun": _CHURN,
+        "heunpp2": _CHURN,
         "restart": {"repeats": 1, "s_tmin": 0.1, "s_tmax": 2.0, "s_noise": 1.0},
-        "dpm_2": _CHURNED,
+        "dpm_2": _CHURN,
         "dpm_2_ancestral": _NOISY,
         "dpmpp_2s_ancestral": _NOISY,
         "dpmpp_sde": _NOISY,
@@ -139,15 +139,15 @@ def resolved(
             option's name.
     """
     heeded = SAMPLER_OPTIONS.get(sampler, {})
-    given = {field.name: getattr(options, field.name) for field in fields(options)}
-    given = {name: value for name, value in given.items() if value is not None}
-    for name, value in given.items():
+    chosen = {field.name: getattr(options, field.name) for field in fields(options)}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    for name, value in chosen.items():
         if name not in heeded:
             raise _unheeded(sampler, name, value, tuple(heeded))
         _check_range(sampler, name, value)
     own = COMFYUI_OPTIONS.get(sampler, {}) if convention == "comfyui" else {}
-    numbers: dict[str, Any] = {**heeded, **own, **given}
-    if "s_noise_end" in heeded and "s_noise_end" not in given:
+    numbers: dict[str, Any] = {**heeded, **own, **chosen}
+    if "s_noise_end" in heeded and "s_noise_end" not in chosen:
         numbers["s_noise_end"] = numbers["s_noise"]
     if numbers.get("s_tmin", 0) > numbers.get("s_tmax", math.inf):
         raise InvalidValue(

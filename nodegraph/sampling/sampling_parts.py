@@ -108,10 +108,10 @@ class GuiderChoice:
     @property
     def prompts(self) -> dict[str, Conditioning | None]:
         """By side."""
-        found = {"positive": self.positive, "negative": self.negative, **self.method.prompts}
-        for place, item in enumerate(self.added):
-            found |= item.prompts(place)
-        return found
+        by_side = {"positive": self.positive, "negative": self.negative, **self.method.prompts}
+        for index, item in enumerate(self.added):
+            by_side |= item.prompts(index)
+        return by_side
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -126,8 +126,8 @@ class GuiderChoice:
     @property
     def empty(self) -> ConditioningEntry | None:
         """The empty prompt, if one of the prompts brings it."""
-        found = (item.unconditional for item in self.prompts.values() if item is not None)
-        return next(filter(None, found), None)
+        entries = (item.unconditional for item in self.prompts.values() if item is not None)
+        return next(filter(None, entries), None)
 
     @property
     def is_guided(self) -> bool:

@@ -22,30 +22,30 @@ from nodegraph.families.comfyui_levels import (
     table_levels,
     table_shares,
 )
-from nodegraph.families.ends import check_known
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.laws import FLOW_LAWS, LEVELS
 from nodegraph.families.names import SPACINGS, check_schedule
 from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.sigma_formulas import FLOW_LAWS, LEVELS
+from nodegraph.families.sigma_range import check_known
 from nodegraph.sampling.composed_schedules import Schedule, Stretch, named_schedule
-from nodegraph.sampling.flow_schedules import asked_levels, flow_levels
+from nodegraph.sampling.flow_schedules import flow_levels, with_timesteps
 from nodegraph.sampling.table_schedules import (
     FURTHER_SCHEDULES,
     SCHEDULES,
     TABLE,
     Grid,
-    asked_at,
+    on_model_grid,
 )
 
 LEAST_LEVEL = 1e-4
 """What a table model's levels rise from in place of 0, where a slope would have no end."""
 
-_TOLD = 8
+_MOST_SHOWN = 8
 """Levels that a message names at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class NoiseLevels:
     """The noise levels of one sampling, mostly the highest first.
 
     Attributes:
@@ -95,33 +95,33 @@ class Ladder:
         """Steps that are walked."""
         return self.end - self.first
 
-    def walked(self, rung: int) -> int:
+    def walked(self, step_index: int) -> int:
         """Steps of the whole sampling that lie behind a rung."""
-        return rung - (self.first if self.whole is None else self.whole[0])
+        return step_index - (self.first if self.whole is None else self.whole[0])
 
-    def progress(self, rung: int) -> float:
+    def progress(self, step_index: int) -> float:
         """Part of the whole sampling that lies behind a rung, from 0 on."""
         if self.gone is not None:
-            return self.gone[rung]
+            return self.gone[step_index]
         begin, end = self.whole or (self.first, self.rungs)
-        return (rung - begin) / (end - begin)
+        return (step_index - begin) / (end - begin)
 
-    def reached(self, rung: int) -> float:
+    def reached(self, step_index: int) -> float:
         """Part of the whole sampling by which it is told whether the step from a rung still lies in
         a part: where it ends; by ComfyUI's convention where it begins."""
-        return self.progress(rung + 1 if self.gone is None else rung)
+        return self.progress(step_index + 1 if self.gone is None else step_index)
 
-    def left(self, rung: int) -> float:
+    def left(self, step_index: int) -> float:
         """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
         begin, _ = self.whole or (self.first, self.rungs)
         highest = float(self.timesteps[begin:].max())
-        return float(self.timesteps[rung]) / highest if highest else 1.0
+        return float(self.timesteps[step_index]) / highest if highest else 1.0
 
-    def point(self, rung: int) -> tuple[float, int, float]:
+    def point(self, step_index: int) -> tuple[float, int, float]:
         """`progress` and `walked` of a rung, and the part up to which those that begin there have
         begun."""
-        progress = self.progress(rung)
-        return progress, self.walked(rung), max(progress, self.least)
+        progress = self.progress(step_index)
+        return progress, self.walked(step_index), max(progress, self.least)
 
 
 def sigmas_for(
@@ -132,7 +132,7 @@ def sigmas_for(
     *,
     grid: Grid = TABLE,
     tokens: int = 0,
-) -> Ladder:
+) -> NoiseLevels:
     """The noise levels and timesteps of a sampling by the name of a schedule.
 
     Args:
@@ -148,20 +148,22 @@ def sigmas_for(
             follow the schedule.
     """
     check_schedule(schedule, noise.kind)
-    return laid(named_schedule(schedule, steps, denoise), noise, grid=grid, tokens=tokens)
+    return levels_for(named_schedule(schedule, steps, denoise), noise, grid=grid, tokens=tokens)
 
 
-def laid(schedule: Schedule, noise: ModelNoise, *, grid: Grid = TABLE, tokens: int = 0) -> Ladder:
+def levels_for(
+    schedule: Schedule, noise: ModelNoise, *, grid: Grid = TABLE, tokens: int = 0
+) -> NoiseLevels:
     """The noise levels and timesteps of a sampling by a schedule.
 
     Arguments besides it, and errors, are those of `sigmas_for`.
     """
-    ladders = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.stretches]
-    if len(ladders) == 1 and not schedule.rises:
-        found = _stretched(schedule.stretches[0], ladders[0])
+    stretch_levels = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.stretches]
+    if len(stretch_levels) == 1 and not schedule.rises:
+        noise_levels = _stretched(schedule.stretches[0], stretch_levels[0])
     else:
-        found = _joined(schedule, ladders, noise)
-    return _commonly(found, noise) if grid.common else found
+        noise_levels = _joined(schedule, stretch_levels, noise)
+    return _commonly(noise_levels, noise) if grid.common else noise_levels
 
 
 _NEARLY_FULL = 1 - 1e-5
@@ -170,9 +172,9 @@ _NEARLY_ONE = 1 - 1e-6
 """Most of the sampling that lies behind a rung where there is noise."""
 
 
-def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
+def _commonly(noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:
     """The same with what ComfyUI tells by noise levels."""
-    levels, timesteps = ladder.sigmas.numpy().astype(np.float64), ladder.timesteps
+    levels, timesteps = noise_levels.sigmas.numpy().astype(np.float64), noise_levels.timesteps
     if isinstance(noise, FlowNoise):
         full, least = False, 0.0
         gone = 1 - noise.common.times(levels)
@@ -180,23 +182,27 @@ def _commonly(ladder: Ladder, noise: ModelNoise) -> Ladder:
     else:
         shares, least = table_shares(noise, levels)
         timesteps = torch.from_numpy(nearest_timesteps(noise, levels[: len(timesteps)]))
-        full = levels[ladder.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
+        full = levels[noise_levels.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
     behind = np.where(levels > 0, np.clip(shares, 0, _NEARLY_ONE), 1.0)
     spacing = "leading" if full else "linspace"
-    common = replace(ladder, timesteps=timesteps, gone=tuple(behind.tolist()), spacing=spacing)
+    common = replace(
+        noise_levels, timesteps=timesteps, gone=tuple(behind.tolist()), spacing=spacing
+    )
     return replace(common, full=bool(full), least=least)
 
 
-def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Ladder:
+def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> NoiseLevels:
     """All levels of a stretch's law."""
     if stretch.dropped:
         longer = replace(stretch, steps=stretch.steps + 1, dropped=False)
-        found = _of_law(longer, noise, grid, tokens)
-        kept = torch.cat([found.sigmas[:-2], found.sigmas[-1:]])
-        return replace(found, sigmas=kept, timesteps=found.timesteps[:-1], stride=None)
+        noise_levels = _of_law(longer, noise, grid, tokens)
+        kept = torch.cat([noise_levels.sigmas[:-2], noise_levels.sigmas[-1:]])
+        return replace(
+            noise_levels, sigmas=kept, timesteps=noise_levels.timesteps[:-1], stride=None
+        )
     if stretch.start is not None:
-        found = _of_law(replace(stretch, start=None), noise, grid, tokens)
-        return _started(stretch, found, noise)
+        noise_levels = _of_law(replace(stretch, start=None), noise, grid, tokens)
+        return _started(stretch, noise_levels, noise)
     if stretch.factor != 1 and grid.reads_table:
         raise InvalidValue(
             "a sampler that reads the model's table can't follow levels that were scaled",
@@ -204,11 +210,11 @@ def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Lad
             hint="Choose euler, or leave ScaleSchedule out.",
         )
     if isinstance(noise, FlowNoise):
-        return _flow_ladder(stretch, noise, tokens, grid.flow)
-    return _table_ladder(stretch, noise, grid)
+        return _flow_levels(stretch, noise, tokens, grid.flow)
+    return _table_levels(stretch, noise, grid)
 
 
-def _started(stretch: Stretch, ladder: Ladder, noise: ModelNoise) -> Ladder:
+def _started(stretch: Stretch, noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:
     """With another level where the stretch begins; the model is asked there as near as it can be.
 
     Raises:
@@ -218,58 +224,58 @@ def _started(stretch: Stretch, ladder: Ladder, noise: ModelNoise) -> Ladder:
     assert start is not None
     if isinstance(noise, FlowNoise):
         check_known(start, 1.0, "schedule")
-    if start <= float(ladder.sigmas[at + 1]):
+    if start <= float(noise_levels.sigmas[at + 1]):
         raise InvalidValue(
             "the first level that was set isn't above the next one",
             port="schedule",
-            given=_told_levels(torch.tensor([start, float(ladder.sigmas[at + 1])])),
+            given=_levels_text(torch.tensor([start, float(noise_levels.sigmas[at + 1])])),
             hint="Set a higher one.",
         )
-    sigmas, timesteps = ladder.sigmas.clone(), ladder.timesteps.clone()
+    sigmas, timesteps = noise_levels.sigmas.clone(), noise_levels.timesteps.clone()
     sigmas[at] = start
-    asked = torch.from_numpy(np.atleast_1d(noise.sigma_to_timestep(np.array([start]))))
+    start_timestep = torch.from_numpy(np.atleast_1d(noise.sigma_to_timestep(np.array([start]))))
     whole = not timesteps.is_floating_point()
-    timesteps[at] = (asked.round() if whole else asked).to(timesteps.dtype)[0]
-    return replace(ladder, sigmas=sigmas, timesteps=timesteps, stride=None)
+    timesteps[at] = (start_timestep.round() if whole else start_timestep).to(timesteps.dtype)[0]
+    return replace(noise_levels, sigmas=sigmas, timesteps=timesteps, stride=None)
 
 
-def _flow_ladder(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -> Ladder:
+def _flow_levels(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -> NoiseLevels:
     steps, numbers = stretch.steps, dict(stretch.numbers)
     if stretch.law == LEVELS:
-        levels, asked = asked_levels(_given_levels(stretch, 1.0), noise, custom)
+        levels, timesteps = with_timesteps(_listed_levels(stretch, 1.0), noise, custom)
     elif stretch.law in FLOW_LAWS:
-        levels, asked = flow_levels(stretch.law, noise, steps, tokens, custom, numbers)
+        levels, timesteps = flow_levels(stretch.law, noise, steps, tokens, custom, numbers)
     else:
         raise _unfit(stretch.law, FLOW_LAWS)
     if stretch.factor != 1:
         scaled = levels[:-1].astype(np.float64) * stretch.factor
-        levels, asked = asked_levels(scaled, noise, custom)
+        levels, timesteps = with_timesteps(scaled, noise, custom)
     check_known(float(levels[0]), 1.0, "schedule")
-    _check_falling(stretch, asked, levels, noise.timesteps, noise.timesteps)
-    return Ladder(torch.from_numpy(levels), torch.from_numpy(asked), 0, noise.spread)
+    _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps)
+    return NoiseLevels(torch.from_numpy(levels), torch.from_numpy(timesteps), 0, noise.spread)
 
 
-def _table_ladder(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> Ladder:
+def _table_levels(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> NoiseLevels:
     law, steps = stretch.law, stretch.steps
     # too many steps show as levels that don't fall, and are told below
     with np.errstate(divide="ignore", invalid="ignore"):
         if law == LEVELS:
-            given = _given_levels(stretch, float(noise.sigmas[-1]))
-            timesteps, sigmas = asked_at(noise, given, grid)
+            listed_sigmas = _listed_levels(stretch, float(noise.sigmas[-1]))
+            timesteps, sigmas = on_model_grid(noise, listed_sigmas, grid)
         elif grid.common and (common := table_levels(law, noise, steps)) is not None:
-            timesteps, sigmas = asked_at(noise, common, grid)
+            timesteps, sigmas = on_model_grid(noise, common, grid)
         else:
             lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
             timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
             if grid.common:
-                timesteps, sigmas = asked_at(noise, sigmas, grid)
+                timesteps, sigmas = on_model_grid(noise, sigmas, grid)
         if stretch.factor != 1:
-            timesteps, sigmas = asked_at(noise, sigmas * stretch.factor, grid)
+            timesteps, sigmas = on_model_grid(noise, sigmas * stretch.factor, grid)
     check_known(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
     levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
     _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps - 1)
     even = law in SPACINGS or (law == "normal" and not grid.distilled)
-    return Ladder(
+    return NoiseLevels(
         sigmas=torch.from_numpy(levels),
         timesteps=torch.from_numpy(timesteps.astype(np.int64 if grid.whole else np.float32)),
         first=0,
@@ -278,7 +284,7 @@ def _table_ladder(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> Ladder:
     )
 
 
-def _given_levels(stretch: Stretch, greatest: float) -> NDArray[np.float64]:
+def _listed_levels(stretch: Stretch, greatest: float) -> NDArray[np.float64]:
     """Levels that were named one by one, without a closing 0.
 
     Args:
@@ -288,19 +294,21 @@ def _given_levels(stretch: Stretch, greatest: float) -> NDArray[np.float64]:
     return np.array([level for level in stretch.levels if level > 0])
 
 
-def _stretched(stretch: Stretch, ladder: Ladder) -> Ladder:
+def _stretched(stretch: Stretch, noise_levels: NoiseLevels) -> NoiseLevels:
     """A part of a law's levels."""
     whole = stretch.begin, stretch.steps
     if not stretch.closed:
-        last = None if stretch.last == ladder.rungs else stretch.last
-        return replace(ladder, first=stretch.first, last=last, whole=whole)
-    sigmas = torch.cat([ladder.sigmas[: stretch.last], torch.zeros(1)])
-    timesteps = ladder.timesteps[: stretch.last]
-    closed = replace(ladder, sigmas=sigmas, timesteps=timesteps, stride=None)
+        last = None if stretch.last == noise_levels.rungs else stretch.last
+        return replace(noise_levels, first=stretch.first, last=last, whole=whole)
+    sigmas = torch.cat([noise_levels.sigmas[: stretch.last], torch.zeros(1)])
+    timesteps = noise_levels.timesteps[: stretch.last]
+    closed = replace(noise_levels, sigmas=sigmas, timesteps=timesteps, stride=None)
     return replace(closed, first=stretch.first, whole=whole)
 
 
-def _joined(schedule: Schedule, ladders: Sequence[Ladder], noise: ModelNoise) -> Ladder:
+def _joined(
+    schedule: Schedule, stretch_levels: Sequence[NoiseLevels], noise: ModelNoise
+) -> NoiseLevels:
     """Parts of laws one after the other: each gives the levels that its steps begin at."""
     if len({stretch.rises for stretch in schedule.stretches}) > 1:
         raise InvalidValue(
@@ -308,25 +316,27 @@ def _joined(schedule: Schedule, ladders: Sequence[Ladder], noise: ModelNoise) ->
         )
     least = 0.0 if isinstance(noise, FlowNoise) else LEAST_LEVEL
     stretches, (*_, final) = schedule.stretches, schedule.stretches
-    parts = [_ordered(*pair, least=least) for pair in zip(stretches, ladders, strict=True)]
+    parts = [_ordered(*pair, least=least) for pair in zip(stretches, stretch_levels, strict=True)]
     lengths = [*(stretch.length for stretch in stretches[:-1]), None]
     sigmas = [item[:length] for (item, _), length in zip(parts, lengths, strict=True)]
     timesteps = [item[:length] for (_, item), length in zip(parts, lengths, strict=True)]
     if final.closed:
         sigmas[-1] = torch.cat([sigmas[-1][: final.length], torch.zeros(1)])
         timesteps[-1] = timesteps[-1][: final.length]
-    levels, asked = torch.cat(sigmas), torch.cat(timesteps)
+    levels, joined_timesteps = torch.cat(sigmas), torch.cat(timesteps)
     falls = levels.diff()
     if not ((falls > 0) if schedule.rises else (falls < 0)).all():
         raise InvalidValue(
             "where schedules are joined, noise levels have to go on in the same direction",
             port="schedule",
-            given=_told_levels(levels),
+            given=_levels_text(levels),
             hint="Join them in the other order, or cut them where they meet.",
         )
     _check_open(stretches, [levels for levels, _ in parts])
-    last = None if len(asked) == schedule.steps else schedule.steps
-    return Ladder(levels, asked, 0, ladders[-1].spacing, None, last, (0, schedule.steps))
+    last = None if len(joined_timesteps) == schedule.steps else schedule.steps
+    return NoiseLevels(
+        levels, joined_timesteps, 0, stretch_levels[-1].spacing, None, last, (0, schedule.steps)
+    )
 
 
 def _check_open(stretches: Sequence[Stretch], parts: Sequence[Tensor]) -> None:
@@ -340,13 +350,13 @@ def _check_open(stretches: Sequence[Stretch], parts: Sequence[Tensor]) -> None:
             raise InvalidValue(
                 "a schedule that leads to no noise at all can't be joined with one that follows",
                 port="schedule",
-                given=_told_levels(levels),
+                given=_levels_text(levels),
                 hint="Take the first part that SplitSchedule gives, or join them in the other "
                 "order.",
             )
 
 
-def _ordered(stretch: Stretch, ladder: Ladder, *, least: float) -> tuple[Tensor, Tensor]:
+def _ordered(stretch: Stretch, noise_levels: NoiseLevels, *, least: float) -> tuple[Tensor, Tensor]:
     """Levels from where a stretch begins, and their timesteps, in the order of its steps.
 
     A falling one goes on to the end of its law, a rising one to where it ends.
@@ -355,10 +365,10 @@ def _ordered(stretch: Stretch, ladder: Ladder, *, least: float) -> tuple[Tensor,
         least: What a rising one begins with in place of no noise at all.
     """
     if not stretch.rises:
-        return ladder.sigmas[stretch.first :], ladder.timesteps[stretch.first :]
-    closing = torch.cat([ladder.timesteps, ladder.timesteps.new_zeros(1)])
+        return noise_levels.sigmas[stretch.first :], noise_levels.timesteps[stretch.first :]
+    closing = torch.cat([noise_levels.timesteps, noise_levels.timesteps.new_zeros(1)])
     window = slice(stretch.first, stretch.last + 1)
-    sigmas = ladder.sigmas.clamp(min=least)[window].flip(0)
+    sigmas = noise_levels.sigmas.clamp(min=least)[window].flip(0)
     return sigmas, closing[window].flip(0)[:-1]
 
 
@@ -372,10 +382,12 @@ def _unfit(law: str, able: Sequence[str]) -> InvalidValue:
     )
 
 
-def _told_levels(levels: Tensor) -> str:
+def _levels_text(levels: Tensor) -> str:
     """Some levels as text."""
-    told = [f"{level:.4g}" for level in levels.tolist()]
-    return ", ".join(told if len(told) <= _TOLD else [*told[: _TOLD - 1], "…", told[-1]])
+    numbers = [f"{level:.4g}" for level in levels.tolist()]
+    return ", ".join(
+        numbers if len(numbers) <= _MOST_SHOWN else [*numbers[: _MOST_SHOWN - 1], "…", numbers[-1]]
+    )
 
 
 def _check_falling(

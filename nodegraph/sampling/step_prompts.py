@@ -28,7 +28,7 @@ class Prompt:
         start, end: Part of the sampling it applies to, 0 to 1.
         name: Tells it from the others of a sampling.
         steps: Steps it applies at, besides; None: any.
-        controls: Places of the pictures that lead beside it; see `controls.leading.Leading`.
+        controls: Places of the pictures that lead beside it; see `controls.leading.ActiveControls`.
         window: What the model is shown of the latent, if that isn't all of it.
     """
 

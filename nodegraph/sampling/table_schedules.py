@@ -22,11 +22,11 @@ from nodegraph.families.curves import (
     polyexponential_levels,
     vp_levels,
 )
-from nodegraph.families.ends import chosen_ends
-from nodegraph.families.laws import TURBO, TURBO_STEPS
 from nodegraph.families.names import ALIGNED, GITS, SPACINGS, check_aligned
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
+from nodegraph.families.sigma_formulas import TURBO, TURBO_STEPS
+from nodegraph.families.sigma_range import chosen_ends
 from nodegraph.sampling.gits import MOST_FOUND, gits_timesteps
 
 KARRAS_RHO = 7.0
@@ -135,7 +135,7 @@ def _karras(
 ) -> TableLevels:
     """Evenly spaced in sigma ** (1 / rho)."""
     sigmas = karras_levels(*_ends(noise, steps, grid, high, low), steps, rho)
-    return asked_at(noise, sigmas, grid)
+    return on_model_grid(noise, sigmas, grid)
 
 
 def _exponential(
@@ -164,7 +164,7 @@ def _polyexponential(
 ) -> TableLevels:
     """Polynomial in log sigma."""
     ends = _ends(noise, steps, grid, high, low)
-    return asked_at(noise, polyexponential_levels(*ends, steps, rho), grid)
+    return on_model_grid(noise, polyexponential_levels(*ends, steps, rho), grid)
 
 
 def _laplace(
@@ -179,7 +179,7 @@ def _laplace(
 ) -> TableLevels:
     """Quantiles of Laplace's distribution over log sigma."""
     ends = _ends(noise, steps, grid, high, low)
-    return asked_at(noise, laplace_levels(*ends, steps, mu, scale), grid)
+    return on_model_grid(noise, laplace_levels(*ends, steps, mu, scale), grid)
 
 
 def _vp(
@@ -200,7 +200,7 @@ def _vp(
         greatest = float(noise.sigmas[-1])
         beta_range = 2 * (math.log1p(greatest**2) - beta_min)
     sigmas = vp_levels(steps, beta_range, beta_min, least)
-    return asked_at(noise, sigmas, grid)
+    return on_model_grid(noise, sigmas, grid)
 
 
 def _sd_turbo(noise: NoiseSchedule, steps: int, grid: Grid, *, skipped: float = 0) -> TableLevels:
@@ -289,15 +289,15 @@ def _beta(
 
 def _kl_optimal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
     """Arc tangents evenly spaced between the ends; see `kl_optimal_levels`."""
-    return asked_at(noise, kl_optimal_levels(*_ends(noise, steps, grid), steps), grid)
+    return on_model_grid(noise, kl_optimal_levels(*_ends(noise, steps, grid), steps), grid)
 
 
 def _linear_quadratic(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
     """Parts of the greatest level, as ComfyUI's of that name; see `linear_quadratic_levels`."""
-    return asked_at(noise, linear_quadratic_levels(steps) * float(noise.sigmas[-1]), grid)
+    return on_model_grid(noise, linear_quadratic_levels(steps) * float(noise.sigmas[-1]), grid)
 
 
-def asked_at(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> TableLevels:
+def on_model_grid(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> TableLevels:
     """TableLevels with their timesteps, the nearest whole ones if need be."""
     timesteps = noise.sigma_to_timestep(sigmas)
     return timesteps.round() if grid.whole else timesteps, sigmas
@@ -332,10 +332,10 @@ def _gits(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
 
     Up to twenty steps were found; more lie between those twenty, evenly over log sigma.
     """
-    found = gits_timesteps(steps, noise.timesteps)
+    timesteps = gits_timesteps(steps, noise.timesteps)
     if steps > MOST_FOUND:
-        return _along(noise, found, steps, grid)
-    return _between(noise, noise.timestep_to_sigma(found[:-1]), grid)
+        return _along(noise, timesteps, steps, grid)
+    return _between(noise, noise.timestep_to_sigma(timesteps[:-1]), grid)
 
 
 def _along(
@@ -349,7 +349,7 @@ def _between(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> T
     """Levels that need not be of whole timesteps: where the table is read, the nearest that are."""
     if grid.reads_table:
         return _levels(noise, noise.sigma_to_timestep(sigmas).round())
-    return asked_at(noise, sigmas, grid)
+    return on_model_grid(noise, sigmas, grid)
 
 
 def _levels(noise: NoiseSchedule, timesteps: NDArray[np.float64]) -> TableLevels:
@@ -378,4 +378,4 @@ FURTHER_SCHEDULES: Mapping[str, Callable[..., TableLevels]] = {
     "vp": _vp,
     TURBO: _sd_turbo,
 }
-"""Besides: the laws of `nodegraph.families.laws`."""
+"""Besides: the laws of `nodegraph.families.sigma_formulas`."""

@@ -76,7 +76,9 @@ class WildcardFiles:
         return did_you_mean(name, filter(can_name, others))
 
     def _others(self, folder: Path) -> list[str]:
-        found = folder.rglob("*.txt") if folder.is_dir() else ()
+        candidates = folder.rglob("*.txt") if folder.is_dir() else ()
         return [
-            path.relative_to(folder).with_suffix("").as_posix() for path in found if path.is_file()
+            path.relative_to(folder).with_suffix("").as_posix()
+            for path in candidates
+            if path.is_file()
         ]

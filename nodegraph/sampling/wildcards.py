@@ -213,10 +213,10 @@ class _Parser:
             between = ", " if counted[3] is None else counted[3]
             options[0] = _without(options[0], counted.end())
         weights = []
-        for place, option in enumerate(options):
+        for index, option in enumerate(options):
             weighted = _WEIGHT.match(_begin(option))
             weights.append(float(weighted[1]) if weighted else 1.0)
-            options[place] = _without(option, weighted.end()) if weighted else option
+            options[index] = _without(option, weighted.end()) if weighted else option
         is_of_lines = len(options) == 1 and isinstance(_only(options[0]), Wildcard)
         if low > high:
             self._fail(f"the fewest, {low}, are more than the most, {high}", at)
@@ -270,12 +270,12 @@ def _without(option: Sequence[Drawn], count: int) -> list[Drawn]:
 
 def _stripped(option: Sequence[Drawn]) -> list[Drawn]:
     """An option without space around it."""
-    found = list(option)
-    if found and isinstance(found[0], str):
-        found[0] = found[0].lstrip()
-    if found and isinstance(found[-1], str):
-        found[-1] = found[-1].rstrip()
-    return found
+    pieces = list(option)
+    if pieces and isinstance(pieces[0], str):
+        pieces[0] = pieces[0].lstrip()
+    if pieces and isinstance(pieces[-1], str):
+        pieces[-1] = pieces[-1].rstrip()
+    return pieces
 
 
 def _only(option: Sequence[Drawn]) -> Drawn | None:
@@ -303,8 +303,8 @@ def _drawn(
             if len(options) < count:
                 raise _too_few(count, len(options))
             places = _some(weights, count, chance)
-            found = [_drawn(options[at], chance, lines, within) for at in places]
-            texts.append(piece.between.join(found))
+            drawn_texts = [_drawn(options[at], chance, lines, within) for at in places]
+            texts.append(piece.between.join(drawn_texts))
     return _bounded("".join(texts))
 
 
@@ -313,12 +313,12 @@ def _choices_of(line: str, name: str) -> list[Drawn]:
     try:
         return parse_choices(line)
     except InvalidValue as error:
-        told = error.problem
+        problem = error.problem
         raise InvalidValue(
-            f"in a line of the wildcard `{name}`, {told.message}",
-            port=told.port,
-            given=told.given,
-            hint=told.hint,
+            f"in a line of the wildcard `{name}`, {problem.message}",
+            port=problem.port,
+            given=problem.given,
+            hint=problem.hint,
         ) from None
 
 
@@ -339,28 +339,28 @@ def _options(
     only = _only(piece.options[0]) if len(piece.options) == 1 and piece.high > 1 else None
     if isinstance(only, Wildcard):
         _deeper(only.name, within)
-        found: list[Sequence[Drawn]] = [_choices_of(line, only.name) for line in lines(only.name)]
-        return found, [1.0] * len(found)
+        options: list[Sequence[Drawn]] = [_choices_of(line, only.name) for line in lines(only.name)]
+        return options, [1.0] * len(options)
     return list(piece.options), list(piece.weights)
 
 
 def _some(weights: Sequence[float], count: int, chance: Callable[[], float]) -> list[int]:
     """So many places by weight, none twice, in the order in which they are drawn."""
     left = dict(enumerate(weights))
-    found: list[int] = []
+    indices: list[int] = []
     for _ in range(count):
-        found.append(_one(left, chance() * sum(left.values())))
-        del left[found[-1]]
-    return found
+        indices.append(_weighted_index(left, chance() * sum(left.values())))
+        del left[indices[-1]]
+    return indices
 
 
-def _one(weights: Mapping[int, float], at: float) -> int:
+def _weighted_index(weights: Mapping[int, float], at: float) -> int:
     """The place that a number below the sum of all weights falls on."""
-    possible = [(place, weight) for place, weight in weights.items() if weight > 0]
-    for place, weight in possible:
+    possible = [(index, weight) for index, weight in weights.items() if weight > 0]
+    for index, weight in possible:
         at -= weight
         if at < 0:
-            return place
+            return index
     return possible[-1][0]  # what rounding left
 
 
@@ -377,8 +377,8 @@ def _every(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) -> It
         )
     first, *others = pieces
     for begin in _every_of(first, lines, within):
-        for rest in _every(others, lines, within):
-            yield _bounded(begin + rest)
+        for suffix in _every(others, lines, within):
+            yield _bounded(begin + suffix)
 
 
 def _every_of(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[str]:

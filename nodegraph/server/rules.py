@@ -112,13 +112,13 @@ def cluster_kinds(
             "worker" if len(devices) == 1 else device.partition(":")[0]: ClusterKind(device=device)
             for device in devices
         }
-    found = []
+    kinds = []
     spared = _spared([kind.device for kind in named.values()])
     for (name, kind), is_spared in zip(named.items(), spared, strict=True):
         spec = replace(common, name=name, device=kind.device, needs=_needs(kind))
         spec = replace(spec, without_gpu=is_spared)
-        found.append(_numbered(WorkerKind(spec, 0, 0), kind, server, nodes))
-    return found
+        kinds.append(_numbered(WorkerKind(spec, 0, 0), kind, server, nodes))
+    return kinds
 
 
 def _needs(kind: ClusterKind) -> Needs:
@@ -127,14 +127,14 @@ def _needs(kind: ClusterKind) -> Needs:
 
 
 def _numbered(
-    found: WorkerKind, kind: ClusterKind, server: ServerSettings, nodes: Sequence[Node]
+    worker_kind: WorkerKind, kind: ClusterKind, server: ServerSettings, nodes: Sequence[Node]
 ) -> WorkerKind:
     if server.workers is not None:
-        return replace(found, least=server.workers, most=server.workers)
+        return replace(worker_kind, least=server.workers, most=server.workers)
     most = kind.max_workers or server.cluster_max_workers
-    most = most or max(1, places(nodes, found.spec.needs))
+    most = most or max(1, places(nodes, worker_kind.spec.needs))
     least = server.cluster_min_workers if kind.min_workers is None else kind.min_workers
-    return replace(found, least=min(least, most), most=most)
+    return replace(worker_kind, least=min(least, most), most=most)
 
 
 def _common(

@@ -198,7 +198,7 @@ def check_devices(server: ServerSettings) -> None:
             raise _missing(name, "auto, cpu, cuda, cuda:N or mps", _KINDS)
     if server.cluster is not None or all(map(_is_plain, server.devices)):
         return
-    there = _asked()
+    there = _torch_devices()
     for name in server.devices:
         if there and name != "auto" and (f"{name}:0" if name == "cuda" else name) not in there:
             raise _missing(name, ", ".join(["auto", *there]), there)
@@ -221,7 +221,7 @@ def _is_plain(name: str) -> bool:
     return kind == "cuda" and int(number or 0) < visible_cards()
 
 
-def _asked() -> Sequence[str]:
+def _torch_devices() -> Sequence[str]:
     """The devices that torch finds; none where it can't be asked.
 
     Another process asks, as loading torch would make this one large and slow to start.
@@ -229,12 +229,12 @@ def _asked() -> Sequence[str]:
     safely = ["-P"] if sys.version_info >= (3, 11) else []
     command = [sys.executable, *safely, "-c", _ASK]
     try:
-        told = subprocess.run(  # noqa: S603 - nothing in it comes from elsewhere
+        completed = subprocess.run(  # noqa: S603 - nothing in it comes from elsewhere
             command, check=False, capture_output=True, text=True, timeout=_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()  # the worker that is to compute there will tell
-    return told.stdout.split() if told.returncode == 0 else ()
+    return completed.stdout.split() if completed.returncode == 0 else ()
 
 
 _BACKLOG = 2_048
@@ -278,32 +278,32 @@ def listening_socket(host: str, port: int) -> socket.socket:
     Raises:
         CannotListen: The port is taken, or there is no such address here.
     """
-    place = f"port {port} of {host}"
+    endpoint = f"port {port} of {host}"
     try:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
         raise CannotListen(f"there is no address {host}: {error.strerror}") from error
-    found = socket.socket(family, kind, number)
+    listener = socket.socket(family, kind, number)
     try:
         if sys.platform != "win32":  # there it would share a port that is taken
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(address)
-        found.listen(_BACKLOG)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
     except OSError as error:
-        found.close()
-        raise CannotListen(_reason(place, error), hint=_hint(error, port)) from error
-    found.setblocking(False)
-    return found
+        listener.close()
+        raise CannotListen(_reason(endpoint, error), hint=_hint(error, port)) from error
+    listener.setblocking(False)
+    return listener
 
 
-def _reason(place: str, error: OSError) -> str:
+def _reason(endpoint: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{place} is taken by another program"
+        return f"{endpoint} is taken by another program"
     if error.errno == errno.EACCES:
-        return f"{place} is for privileged programs only"
-    return f"can't listen at {place}: {error.strerror or error}"
+        return f"{endpoint} is for privileged programs only"
+    return f"can't listen at {endpoint}: {error.strerror or error}"
 
 
 def _hint(error: OSError, port: int) -> str | None:

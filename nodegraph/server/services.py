@@ -23,8 +23,8 @@ from nodegraph.jobs.cluster.scaling import Pace, Scaler
 from nodegraph.jobs.queue import JobQueue, ReadyCounts
 from nodegraph.jobs.queue.places import tables_beside
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.helping import JobHelp
-from nodegraph.jobs.supervisor.looks import QueueLooks
+from nodegraph.jobs.supervisor.distributed_run import JobHelp
+from nodegraph.jobs.supervisor.queue_reads import QueueReads
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
@@ -73,7 +73,7 @@ from nodegraph.store.remote.address import open_place
 from nodegraph.weights.attached_models import remote_place
 
 if TYPE_CHECKING:
-    from nodegraph.jobs.cluster.helping import Joined
+    from nodegraph.jobs.cluster.distributed_run import Joined
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,7 +129,7 @@ class Services:
     access: Access = field(init=False)
     node_types: KnownTypes = field(init=False)
     queue: JobQueue = field(init=False)
-    looks: QueueLooks = field(init=False)
+    looks: QueueReads = field(init=False)
     hub: EventHub = field(init=False)
     live: RelayedLive = field(init=False)
     supervisor: Supervisor = field(init=False)
@@ -211,9 +211,9 @@ class Services:
             opened.callback(self._file_threads.shutdown)
             self.queue = await self.off_loop(self._open_queue)
             opened.push_async_callback(self.off_loop, self.queue.close)
-            self.looks = QueueLooks(self.queue)
+            self.looks = QueueReads(self.queue)
             opened.callback(self.looks.close)
-            self._long_changes = QueueLooks(self.queue, threads=2, patience=_LONG_PATIENCE)
+            self._long_changes = QueueReads(self.queue, threads=2, patience=_LONG_PATIENCE)
             opened.callback(self._long_changes.close)
             await self._open_stores(opened)
             await self._open_workers(opened)
@@ -342,11 +342,11 @@ class Services:
 
     def _remote_look(self, opened: AsyncExitStack) -> RemoteLook | None:
         opened.callback(attached_models(self.settings))
-        place = remote_place(self.settings.remote_models_folder)
-        if place is None:
+        model_store = remote_place(self.settings.remote_models_folder)
+        if model_store is None:
             return None
         tell, is_wanted = lambda: self.hub.tell("models.changed"), lambda: self.hub.is_heard
-        return RemoteLook(place, self.off_loop, tell, is_wanted)
+        return RemoteLook(model_store, self.off_loop, tell, is_wanted)
 
     def listed_models(self) -> list[FoundModel]:
         """The models that jobs may name, remote ones as far as they are known."""
@@ -358,7 +358,7 @@ class Services:
         """The cluster that workers run on, if they do."""
         if self.server.cluster is None or not self.has_workers:
             return None
-        from nodegraph.jobs.cluster.helping import joined
+        from nodegraph.jobs.cluster.distributed_run import joined
 
         return await opened.enter_async_context(joined(self.server.cluster))
 

@@ -157,13 +157,13 @@ QueueAddress = Annotated[
 
 def _upload_types(value: object) -> object:
     """A list of types, each of which there is."""
-    found = _listed(value)
-    for name in found if isinstance(found, (list, tuple)) else ():
+    names = _listed(value)
+    for name in names if isinstance(names, (list, tuple)) else ():
         if isinstance(name, str) and name not in _UPLOAD_TYPES:
             hint = did_you_mean(name, _UPLOAD_TYPES)
             known = ", ".join(_UPLOAD_TYPES)
             raise ValueError(f"`{name}` is no type of uploads: {known}. {hint}".rstrip())
-    return found
+    return names
 
 
 class UploadLimits(_Part):
@@ -312,14 +312,14 @@ def load_server_settings(
         InvalidFile: The file or a variable has a wrong name or value; all are listed.
     """
     file = config_file(settings.home)
-    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    explicit = {name: value for name, value in (flags or {}).items() if value is not None}
     variables = [name for name in os.environ if name.startswith(SERVER_PREFIX)]
     try:
         return read_settings(
-            ServerSettings, given, file, variables, SERVER_PREFIX, table=SERVER_TABLE
+            ServerSettings, explicit, file, variables, SERVER_PREFIX, table=SERVER_TABLE
         )
     except ValidationError as error:
-        known = [".".join(place) for place in setting_places(ServerSettings)]
+        known = [".".join(keys) for keys in setting_places(ServerSettings)]
         where = (
             f"They are the server's, of [{SERVER_TABLE}] in {file} and {SERVER_PREFIX}* variables."
         )

@@ -32,25 +32,23 @@ def visible_cards(
     if kind == "cuda":
         return _visible(variables.get("CUDA_VISIBLE_DEVICES"), _nvidia_cards(root))
     if kind == "hip":
-        found = _visible(variables.get("ROCR_VISIBLE_DEVICES"), _amd_cards(root))
+        card_count = _visible(variables.get("ROCR_VISIBLE_DEVICES"), _amd_cards(root))
         names = variables.get("HIP_VISIBLE_DEVICES", variables.get("CUDA_VISIBLE_DEVICES"))
-        return _visible(names, found)
+        return _visible(names, card_count)
     return 0
 
 
 def _torch_version() -> Path | None:
-    found = find_spec("torch")  # it looks for it and doesn't import it
-    return (
-        None if found is None or found.origin is None else Path(found.origin).parent / "version.py"
-    )
+    spec = find_spec("torch")  # it looks for it and doesn't import it
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent / "version.py"
 
 
 def _built_for(version: Path | None) -> str | None:
     try:
-        found = None if version is None else _BUILT_FOR.search(version.read_text(encoding="utf-8"))
+        match = None if version is None else _BUILT_FOR.search(version.read_text(encoding="utf-8"))
     except OSError:
         return None
-    return None if found is None else found[1]
+    return None if match is None else match[1]
 
 
 def _nvidia_cards(root: Path) -> int:
@@ -83,11 +81,11 @@ def _visible(names: str | None, count: int) -> int:
     """
     if names is None:
         return count
-    found: list[str | int] = []
+    identifiers: list[str | int] = []
     for name in (part.strip() for part in names.split(",")):
         number = int(name) if name.isdigit() else None
         is_known = name.startswith(("GPU-", "MIG-")) if number is None else number < count
         if not is_known:
             break
-        found.append(name if number is None else number)
-    return min(len(found), count) if len(set(found)) == len(found) else 0
+        identifiers.append(name if number is None else number)
+    return min(len(identifiers), count) if len(set(identifiers)) == len(identifiers) else 0

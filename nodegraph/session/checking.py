@@ -108,7 +108,7 @@ class Checker:
             graph = graphs.built(digest, whole, self.registry, self.environment, targets=targets)
         if packed is None:
             write_json(document)  # what the editor or a later version keeps in it is in no graph
-        return CheckedWorkflow(graph, document, _told(document, packed, uploads))
+        return CheckedWorkflow(graph, document, _embedded_document(document, packed, uploads))
 
     def _live(self, workflow: Workflow, shared: SharedValues | None = None) -> LiveWorkflow | None:
         """A workflow whose inputs are given live values, made ready; None for others."""
@@ -128,9 +128,11 @@ def _packed(document: Mapping[str, Any]) -> bytes | None:
     return packed
 
 
-def _told(document: dict[str, Any], packed: bytes | None, uploads: Path | None) -> dict[str, Any]:
+def _embedded_document(
+    document: dict[str, Any], packed: bytes | None, uploads: Path | None
+) -> dict[str, Any]:
     """A workflow as pictures carry it, without the places of files that a client brought."""
     if uploads is None or (packed is not None and not may_name(packed, uploads)):
         return document
-    found: dict[str, Any] = with_references(document, uploads)
-    return found
+    referenced: dict[str, Any] = with_references(document, uploads)
+    return referenced

@@ -55,8 +55,8 @@ class NodeExample:
     @cached_property
     def picture(self) -> Path | None:
         """A small WebP picture of what it makes; None if there is none."""
-        found = self.file.with_suffix(".webp")
-        return found if found.is_file() else None
+        path = self.file.with_suffix(".webp")
+        return path if path.is_file() else None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -92,8 +92,8 @@ class NodeExample:
         Raises:
             OSError: The workflow or a folder can't be read.
         """
-        found = (path for name in self.folders for path in (self.inputs / name).rglob("*"))
-        files = (path.relative_to(self.inputs) for path in found if path.is_file())
+        paths = (path for name in self.folders for path in (self.inputs / name).rglob("*"))
+        files = (path.relative_to(self.inputs) for path in paths if path.is_file())
         return tuple(sorted(path.as_posix() for path in files))
 
     def _is_in(self, folder: str, value: str) -> bool:

@@ -30,7 +30,7 @@ def used_recipes(graph: CheckedGraph, made: RunResult) -> list[Recipe]:
         made: What the nodes that make them gave.
     """
     makers = set(recipe_nodes(graph))
-    given = {
+    live_values = {
         f"{name}.{port}": graph.values[name].value
         for name in graph.values
         for port in _recipe_ports(graph.nodes[name])
@@ -38,7 +38,7 @@ def used_recipes(graph: CheckedGraph, made: RunResult) -> list[Recipe]:
     wanted = [name for node in graph.nodes.values() for name in _taken_by(node, graph, makers)]
     if not wanted:
         wanted = [f"{name}.{port}" for name in makers for port in _recipe_ports(graph.nodes[name])]
-    outputs = {**made.outputs, **given}
+    outputs = {**made.outputs, **live_values}
     values = [outputs[name] for name in dict.fromkeys(wanted) if name in outputs]
     return list(dict.fromkeys(value for value in values if isinstance(value, Recipe)))
 

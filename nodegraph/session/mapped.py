@@ -17,7 +17,7 @@ from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.observe.lines import Silent
 from nodegraph.session.ongoing import Ongoing, stop_told
-from nodegraph.session.scripts import Said, WorkflowLike, checked, watched
+from nodegraph.session.scripts import ScriptOptions, WorkflowLike, checked, watched
 from nodegraph.session.session import Session
 from nodegraph.session.standing import STANDING
 
@@ -90,7 +90,7 @@ class MappedRuns(Sequence[RunResult]):
         """A sheet of what the runs gave, with the values that it was made of; waits for them."""
         from nodegraph.session.results.page import sheet_html
 
-        captions = [_told(combination) for combination in self.combinations]
+        captions = [_combination_text(combination) for combination in self.combinations]
         return sheet_html([self._ended(each) for each in self._futures], captions)
 
     def _ended(self, future: Future[RunResult]) -> RunResult | NodegraphError:
@@ -101,7 +101,7 @@ class MappedRuns(Sequence[RunResult]):
             return error
 
 
-def _told(combination: Combination) -> str:
+def _combination_text(combination: Combination) -> str:
     return ", ".join(f"{name}={summarize(value)}" for name, value in combination.items())
 
 
@@ -131,12 +131,12 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
             or one of the combinations is wrong.
         TypeError: There is no such option.
     """
-    said = Said.of(options)
-    script = said.script(workflow)
+    script_options = ScriptOptions.of(options)
+    script = script_options.script(workflow)
     combinations = combined(over, product=product)
     with ExitStack() as stack:
-        shown = stack.enter_context(script.display(said.progress))
-        ways = _ways(said.options, combinations, shown)
+        shown = stack.enter_context(script.display(script_options.progress))
+        ways = _ways(script_options.options, combinations, shown)
         futures: list[Future[RunResult]] = [Future() for _ in combinations]
         begun: Future[None] = Future()
 
@@ -151,7 +151,7 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
             begun.result()
         closing = stack.pop_all()
         ongoing.future.add_done_callback(lambda _: closing.close())
-    return MappedRuns(combinations, futures, ongoing, said.check)
+    return MappedRuns(combinations, futures, ongoing, script_options.check)
 
 
 async def _settled(runs: Sequence[Any], futures: Sequence[Future[RunResult]]) -> None:
@@ -194,62 +194,66 @@ def combined(values: Mapping[str, Any], *, product: bool) -> list[Combination]:
             given=type(values).__name__,
             expected='a list of values for each, as in {"seed": [1, 2, 3]}',
         )
-    lists = {name: _items(name, given) for name, given in values.items() if _is_list(given)}
-    fixed = {name: given for name, given in values.items() if name not in lists}
+    lists = {
+        name: _items(name, argument) for name, argument in values.items() if _is_list(argument)
+    }
+    fixed = {name: argument for name, argument in values.items() if name not in lists}
     if not lists:
         raise InvalidValue(
             "there is nothing to go through",
             given=", ".join(values) or "no values",
             expected='a list of values, as in {"seed": [1, 2, 3]}',
         )
-    lengths = {len(given) for given in lists.values()}
+    lengths = {len(argument) for argument in lists.values()}
     if not product and len(lengths) > 1:
-        told = ", ".join(f"{name}: {len(given)}" for name, given in lists.items())
+        lengths_text = ", ".join(f"{name}: {len(argument)}" for name, argument in lists.items())
         raise InvalidValue(
             "the lists differ in length",
-            given=told,
+            given=lengths_text,
             expected="as many values of each",
             hint="With `product=True` every combination runs.",
         )
     rows = itertools.product(*lists.values()) if product else zip(*lists.values(), strict=True)
     each = [{**fixed, **dict(zip(lists, row, strict=True))} for row in rows]
-    return [{name: plain_number(value) for name, value in found.items()} for found in each]
+    return [
+        {name: plain_number(value) for name, value in combination.items()} for combination in each
+    ]
 
 
-def _is_list(given: Any) -> bool:
-    if _is_array(given):
-        return bool(given.ndim)
-    return isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+def _is_list(value: Any) -> bool:
+    if _is_array(value):
+        return bool(value.ndim)
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
 
 
-def _is_array(given: Any) -> bool:
+def _is_array(value: Any) -> bool:
     """Of numpy, torch, pandas or another library."""
-    return hasattr(given, "ndim") and hasattr(given, "tolist")
+    return hasattr(value, "ndim") and hasattr(value, "tolist")
 
 
-def _items(name: str, given: Any) -> list[Any]:
-    if not _is_array(given):
-        return list(given)
-    if given.ndim != 1:
+def _items(name: str, values: Any) -> list[Any]:
+    if not _is_array(values):
+        return list(values)
+    if values.ndim != 1:
         raise InvalidValue(
             f"the array for `{name}` has more dimensions than a list",
-            given=f"shape {tuple(given.shape)}",
+            given=f"shape {tuple(values.shape)}",
             expected="an array of one dimension",
             hint="Write `list(array)` for one after the other, or "
             f"`parameters={{{name!r}: array}}` for the same one in all runs.",
         )
-    found: list[Any] = given.tolist()
-    return found
+    listed: list[Any] = values.tolist()
+    return listed
 
 
 def _ways(
     options: RunOptions, combinations: Sequence[Combination], shown: Silent
 ) -> list[RunOptions]:
     """How each is run, all of them told to one display."""
-    told = watched(options, shown)
-    together = _Together(told.listener) if told.listener is not None else None
+    display_options = watched(options, shown)
+    together = _Together(display_options.listener) if display_options.listener is not None else None
     return [
-        told.but(
+        display_options.but(
             parameters={**(options.parameters or {}), **combination},
             listener=None if together is None else together.of(at),
         )

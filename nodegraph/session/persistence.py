@@ -69,13 +69,13 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     Raises:
         NodegraphError: The store can't be opened.
     """
-    place, fault = _place(settings.remote_store)
+    remote, fault = _open_remote(settings.remote_store)
     store = open_store(
         settings.store_folder,
         budget=settings.disk_cache,
         keep_cheap=settings.keep_cheap,
         serializers=serializers,
-        place=place,
+        place=remote,
     )
     others, problems = _opened(settings.stores, serializers)
     problems += fault
@@ -107,7 +107,7 @@ def _shared(store: Store) -> Claims | LeasedClaims | None:
     return LeasedClaims(store.claims, store.remote)
 
 
-def _place(url: str) -> tuple[ObjectPlace | None, list[str]]:
+def _open_remote(url: str) -> tuple[ObjectPlace | None, list[str]]:
     """What is shared with other machines, and why it can't be, if so."""
     if not url:
         return None, []

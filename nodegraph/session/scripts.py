@@ -22,9 +22,9 @@ from nodegraph.observe.notebook import NotebookBars, notebook_display, notebook_
 from nodegraph.session.ongoing import Ongoing
 from nodegraph.session.results.html import value_html
 from nodegraph.session.session import Session
+from nodegraph.session.session_options import SessionOptions
 from nodegraph.session.settings import Settings
 from nodegraph.session.standing import STANDING
-from nodegraph.session.wishes import SessionWish
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -101,11 +101,11 @@ async def run_async(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -
         Cancelled: `nodegraph.close` was called meanwhile.
         TypeError: There is no such option.
     """
-    said = Said.of(options)
-    script = said.script(workflow)
-    with script.display(said.progress) as shown:
-        result = await script.begin(watched(said.options, shown)).wait_async()
-    return checked(result, said.check)
+    script_options = ScriptOptions.of(options)
+    script = script_options.script(workflow)
+    with script.display(script_options.progress) as shown:
+        result = await script.begin(watched(script_options.options, shown)).wait_async()
+    return checked(result, script_options.check)
 
 
 def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
@@ -121,15 +121,15 @@ def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
         Cancelled: `nodegraph.close` was called meanwhile.
         TypeError: There is no such option.
     """
-    said = Said.of(options)
-    script = said.script(workflow)
-    with script.display(said.progress) as shown:
-        result = script.begin(watched(said.options, shown)).wait()
-    return checked(result, said.check)
+    script_options = ScriptOptions.of(options)
+    script = script_options.script(workflow)
+    with script.display(script_options.progress) as shown:
+        result = script.begin(watched(script_options.options, shown)).wait()
+    return checked(result, script_options.check)
 
 
 @dataclass(frozen=True)
-class Said:
+class ScriptOptions:
     """What a call said, parted: how it is run, with which session, and what is done beside."""
 
     options: RunOptions
@@ -145,7 +145,7 @@ class Said:
         check_truth("progress", self.progress)
 
     @classmethod
-    def of(cls, keywords: Mapping[str, Any]) -> Said:
+    def of(cls, keywords: Mapping[str, Any]) -> ScriptOptions:
         """Part keywords.
 
         Raises:
@@ -167,7 +167,7 @@ class Script:
     """A workflow that a script runs by the standing session."""
 
     workflow: Workflow
-    wish: SessionWish
+    wish: SessionOptions
 
     @classmethod
     def of(
@@ -183,9 +183,9 @@ class Script:
         Raises:
             InvalidFile, InvalidWorkflow: It can't be read, or the settings can't.
         """
-        document, beside = _opened(workflow)
-        folder = beside if inputs is None else inputs
-        return cls(document, SessionWish.of(settings, packs, nodes, folder))
+        document, workflow_folder = _opened(workflow)
+        folder = workflow_folder if inputs is None else inputs
+        return cls(document, SessionOptions.of(settings, packs, nodes, folder))
 
     def begin(self, options: RunOptions) -> Ongoing[RunResult]:
         """Begin to run it."""

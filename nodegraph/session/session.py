@@ -73,8 +73,8 @@ class Session:
     ) -> None:
         check_kinds(settings, packs, nodes)
         self.settings = settings or load_settings()
-        found = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
-        self._types = NodeTypes(self.settings, found, nodes)
+        opened_packs = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
+        self._types = NodeTypes(self.settings, opened_packs, nodes)
         self._inputs = folder_of(inputs)
         self._use_cache = use_cache
         self.problems: list[str] = []
@@ -148,12 +148,12 @@ class Session:
         from nodegraph.session.persistence import open_persistence
 
         try:
-            found = open_persistence(self.settings, lambda: self.registry.serializers)
+            opened = open_persistence(self.settings, lambda: self.registry.serializers)
         except NodegraphError as error:
             self.problems.append(f"results aren't kept on disk: {error}")
             return None
-        self.problems.extend(found.problems)
-        return found
+        self.problems.extend(opened.problems)
+        return opened
 
     @property
     def store(self) -> Store | None:
@@ -517,12 +517,12 @@ class Session:
         import asyncio  # validating needs no event loop
 
         runs = self.begin_many(workflows, options)
-        found = await asyncio.gather(*runs, return_exceptions=True)
+        outcomes = await asyncio.gather(*runs, return_exceptions=True)
         # Raised once all have ended, so that none is cut off by another.
-        for each in found:
+        for each in outcomes:
             if isinstance(each, BaseException):
                 raise each
-        return [each for each in found if not isinstance(each, BaseException)]
+        return [each for each in outcomes if not isinstance(each, BaseException)]
 
     def load_ahead(self, workflow: WorkflowOrDict, **keywords: Unpack[RunKeywords]) -> list[str]:
         """Have in memory what a run of a workflow will compute with, so that its first picture

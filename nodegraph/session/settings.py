@@ -237,10 +237,10 @@ class Settings:
         )
 
 
-def _is_plain(given: Mapping[str, Any]) -> bool:
+def _is_plain(values: Mapping[str, Any]) -> bool:
     """Whether there is nothing to be checked, which costs the import of what checks."""
     known = {item.name: item for item in fields(Settings)}
-    return all(name in known and _is_as_said(known[name], given[name]) for name in given)
+    return all(name in known and _is_as_said(known[name], values[name]) for name in values)
 
 
 def _is_as_said(setting: Field[Any], value: Any) -> bool:
@@ -305,11 +305,11 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
     Raises:
         InvalidFile: The config file or a variable has a wrong name or value; all are listed.
     """
-    given = dict(flags or {})
-    home = given.get("home") or os.environ.get(HOME)
+    explicit = dict(flags or {})
+    home = explicit.get("home") or os.environ.get(HOME)
     if home:
-        given["home"] = _at_home(Path(home))
-    file = config_file(given.get("home"))
+        explicit["home"] = _at_home(Path(home))
+    file = config_file(explicit.get("home"))
     variables = {
         name
         for name in os.environ
@@ -317,30 +317,30 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         and name not in _NO_SETTINGS
         and not name.startswith(SERVER_PREFIX)
     }
-    if not (file.is_file() or variables) and _is_plain(given):
-        return Settings(**given)
+    if not (file.is_file() or variables) and _is_plain(explicit):
+        return Settings(**explicit)
     from pydantic import ValidationError
 
     from nodegraph.session.settings_kinds import faults, model_of
 
     model = model_of(Settings)
     # Where home isn't known the variable is empty, and says nothing.
-    given.setdefault("home", None)
+    explicit.setdefault("home", None)
     try:
         if file.is_file() or variables:
             from nodegraph.session.settings_sources import read_settings
 
             others = (SERVER_TABLE,)
-            found = read_settings(model, given, file, variables, PREFIX, others=others)
+            validated = read_settings(model, explicit, file, variables, PREFIX, others=others)
         else:
-            found = model.model_validate(given)
+            validated = model.model_validate(explicit)
     except ValidationError as error:
         lines = [
             *faults(error, model.model_fields),
             f"Settings come from {file} and {PREFIX}* variables.",
         ]
         raise InvalidFile("\n".join(lines)) from None
-    return Settings(**vars(found))
+    return Settings(**vars(validated))
 
 
 def check_kinds(settings: object, packs: object, nodes: object) -> None:
@@ -360,9 +360,9 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
     if callable(nodes):
         name = getattr(nodes, "__name__", repr(nodes))
         raise InvalidValue("nodes come as a list", given=name, expected=f"[{name}]")
-    for what, given in (("packs", packs), ("nodes", nodes)):
-        if not isinstance(given, Iterable):
-            raise InvalidValue(f"{what} come as a list", given=repr(given))
+    for what, argument in (("packs", packs), ("nodes", nodes)):
+        if not isinstance(argument, Iterable):
+            raise InvalidValue(f"{what} come as a list", given=repr(argument))
     for pack in packs if isinstance(packs, Collection) else ():  # a generator gives once
         if not _names_pack(pack):
             raise InvalidValue(
@@ -372,12 +372,12 @@ def check_kinds(settings: object, packs: object, nodes: object) -> None:
             )
 
 
-def _names_pack(given: object) -> bool:
-    if isinstance(given, (str, Path)):
+def _names_pack(candidate: object) -> bool:
+    if isinstance(candidate, (str, Path)):
         return True
     from nodegraph.packs.pack import Pack  # few who have settings have packs
 
-    return isinstance(given, Pack)
+    return isinstance(candidate, Pack)
 
 
 def folder_of(inputs: str | Path | None) -> Path | None:

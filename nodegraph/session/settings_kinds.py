@@ -62,7 +62,7 @@ Margin = Annotated[float, NUMBER, Field(lt=1)]
 def model_of(settings: type) -> type[BaseModel]:
     """What checks settings that are a dataclass, whose annotations are names of the kinds above."""
     kinds = get_type_hints(settings, localns=globals(), include_extras=True)
-    found: dict[str, Any] = {
+    definitions: dict[str, Any] = {
         item.name: (
             kinds[item.name],
             Field(default_factory=item.default_factory)
@@ -72,11 +72,11 @@ def model_of(settings: type) -> type[BaseModel]:
         for item in fields(settings)
     }
     return create_model(
-        settings.__name__, __config__=ConfigDict(frozen=True, extra="forbid"), **found
+        settings.__name__, __config__=ConfigDict(frozen=True, extra="forbid"), **definitions
     )
 
 
-def checked(settings: type, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of settings that a program has given, read as those from outside.
 
     Raises:
@@ -84,7 +84,7 @@ def checked(settings: type, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     model = model_of(settings)
     try:
-        return vars(model.model_validate(dict(given)))
+        return vars(model.model_validate(dict(values)))
     except ValidationError as error:
         raise InvalidValue("\n".join(faults(error, model.model_fields))) from None
 

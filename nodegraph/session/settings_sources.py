@@ -85,11 +85,11 @@ def read_settings(
             return (init_settings, env_settings, _File(settings_cls, table, others))
 
     try:
-        found = Here(**flags)
+        loaded = Here(**flags)
     except (OSError, UnicodeDecodeError, TOMLDecodeError) as error:
         raise InvalidFile(f"can't read the settings in {file}: {error}") from error
     return model.model_construct(
-        found.model_fields_set, **{name: getattr(found, name) for name in model.model_fields}
+        loaded.model_fields_set, **{name: getattr(loaded, name) for name in model.model_fields}
     )
 
 
@@ -111,10 +111,10 @@ class _File(TomlConfigSettingsSource):
         super().__init__(settings)
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        found = super()._read_file(file_path)
+        document = super()._read_file(file_path)
         if self._table is None:
-            return {name: value for name, value in found.items() if name not in self._others}
-        part = found.get(self._table, {})
+            return {name: value for name, value in document.items() if name not in self._others}
+        part = document.get(self._table, {})
         if not isinstance(part, dict):
             message = f"`{self._table}` in {file_path} is no table"
             raise InvalidFile(message, hint=f"Write [{self._table}].")

@@ -19,8 +19,8 @@ from nodegraph.core.nesting import NESTING
 from nodegraph.errors import InvalidValue
 from nodegraph.session.ongoing import Ongoing
 from nodegraph.session.session import Session
+from nodegraph.session.session_options import SessionOptions
 from nodegraph.session.standing_session import StandingSession
-from nodegraph.session.wishes import SessionWish
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,7 @@ class StandingSessions:
         self._sessions: list[StandingSession] = []
 
     def begin(
-        self, wish: SessionWish, work: Callable[[Session], Awaitable[Result]]
+        self, options: SessionOptions, work: Callable[[Session], Awaitable[Result]]
     ) -> Ongoing[Result]:
         """Begin some work with a session that is as wished.
 
@@ -64,9 +64,9 @@ class StandingSessions:
             while len(self._sessions) < depth + 2:
                 self._sessions.append(StandingSession(len(self._sessions) + 1))
             first, second = self._sessions[depth : depth + 2]
-            return (first if first.serves_at_once(wish) else second).begin(wish, work)
+            return (first if first.serves_at_once(options) else second).begin(options, work)
 
-    def ask(self, wish: SessionWish, question: Callable[[Session], Result]) -> Result:
+    def ask(self, options: SessionOptions, question: Callable[[Session], Result]) -> Result:
         """What a session that is as wished answers, without a run.
 
         Raises:
@@ -76,7 +76,7 @@ class StandingSessions:
         async def answered(session: Session) -> Result:
             return question(session)
 
-        return self.begin(wish, answered).wait()
+        return self.begin(options, answered).wait()
 
     def _depth(self) -> int:
         here = [each.depth for each in self._sessions if each.is_here]

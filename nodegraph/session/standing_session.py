@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from nodegraph.core.nesting import NESTING
 from nodegraph.session.ongoing import Ongoing
 from nodegraph.session.session import Session
-from nodegraph.session.wishes import SessionWish
+from nodegraph.session.session_options import SessionOptions
 
 Result = TypeVar("Result")
 
@@ -38,10 +38,10 @@ class StandingSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
         self._session: Session | None = None
-        self._wish: SessionWish | None = None
+        self._wish: SessionOptions | None = None
         self._users = 0
         self._changed: asyncio.Condition | None = None
-        self._ongoing: dict[Ongoing[Any], SessionWish] = {}
+        self._ongoing: dict[Ongoing[Any], SessionOptions] = {}
 
     @property
     def futures(self) -> list[Future[Any]]:
@@ -53,25 +53,25 @@ class StandingSession:
         """Whether this thread is that of its event loop."""
         return threading.current_thread() is self._thread
 
-    def serves_at_once(self, wish: SessionWish) -> bool:
+    def serves_at_once(self, options: SessionOptions) -> bool:
         """Whether nothing goes on that such a wish would have to wait for."""
-        return all(other == wish for other in list(self._ongoing.values()))
+        return all(other == options for other in list(self._ongoing.values()))
 
     def begin(
-        self, wish: SessionWish, work: Callable[[Session], Awaitable[Result]]
+        self, options: SessionOptions, work: Callable[[Session], Awaitable[Result]]
     ) -> Ongoing[Result]:
         """Begin some work with a session that is as wished."""
 
         async def served() -> Result:
             NESTING.set(NESTING.get().at(self.depth))
-            async with self._turn(wish) as session:
+            async with self._turn(options) as session:
                 return await work(session)
 
         with self._lock:
             loop = self._running_loop()
-            found = Ongoing(served(), loop, self._note_end)
-            self._ongoing[found] = wish
-        return found
+            ongoing = Ongoing(served(), loop, self._note_end)
+            self._ongoing[ongoing] = options
+        return ongoing
 
     def _note_end(self, ended: Ongoing[Any]) -> None:
         with self._lock:
@@ -87,11 +87,11 @@ class StandingSession:
         return self._loop
 
     @asynccontextmanager
-    async def _turn(self, wish: SessionWish) -> AsyncIterator[Session]:
+    async def _turn(self, options: SessionOptions) -> AsyncIterator[Session]:
         assert self._changed is not None
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._users or self._wish == wish)
-            session = self._settled(wish)
+            await self._changed.wait_for(lambda: not self._users or self._wish == options)
+            session = self._settled(options)
             self._users += 1
         try:
             yield session
@@ -100,19 +100,19 @@ class StandingSession:
                 self._users -= 1
                 self._changed.notify_all()
 
-    def _settled(self, wish: SessionWish) -> Session:
+    def _settled(self, options: SessionOptions) -> Session:
         """The session as wished; nobody uses it, or all wish for the same."""
-        if self._wish == wish and self._session is not None:
+        if self._wish == options and self._session is not None:
             return self._session
-        if self._session is not None and (self._wish is None or not wish.is_met_by(self._wish)):
+        if self._session is not None and (self._wish is None or not options.is_met_by(self._wish)):
             self._close_session()
         if self._session is None:
             self._session = Session(
-                wish.settings, packs=wish.packs, nodes=wish.nodes, inputs=wish.inputs
+                options.settings, packs=options.packs, nodes=options.nodes, inputs=options.inputs
             )
         else:
-            self._session.take(nodes=wish.nodes, inputs=wish.inputs)
-        self._wish = wish
+            self._session.take(nodes=options.nodes, inputs=options.inputs)
+        self._wish = options
         return self._session
 
     def _close_session(self) -> None:

@@ -11,7 +11,7 @@ from nodegraph.core.events import Event
 from nodegraph.engine.result import RunResult
 from nodegraph.observe.listeners import together
 from nodegraph.session.ongoing import Ongoing
-from nodegraph.session.scripts import Said, Script, WorkflowLike, checked
+from nodegraph.session.scripts import Script, ScriptOptions, WorkflowLike, checked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -25,33 +25,33 @@ class Stream:
     The run begins with the loop. Leaving the loop early ends the run at its next step.
     """
 
-    def __init__(self, script: Script, said: Said) -> None:
+    def __init__(self, script: Script, script_options: ScriptOptions) -> None:
         self._script = script
-        self._said = said
+        self._said = script_options
 
-    def _begin(self, told: Callable[[Event | None], None]) -> Ongoing[RunResult]:
+    def _begin(self, listener: Callable[[Event | None], None]) -> Ongoing[RunResult]:
         options = self._said.options
-        running = self._script.begin(options.but(listener=together([options.listener, told])))
-        running.future.add_done_callback(lambda _: told(None))
+        running = self._script.begin(options.but(listener=together([options.listener, listener])))
+        running.future.add_done_callback(lambda _: listener(None))
         return running
 
     def __iter__(self) -> Iterator[Event | RunResult]:
-        told: SimpleQueue[Event | None] = SimpleQueue()
-        running = self._begin(told.put)
+        events: SimpleQueue[Event | None] = SimpleQueue()
+        running = self._begin(events.put)
         try:
-            while (event := told.get()) is not None:
+            while (event := events.get()) is not None:
                 yield event
             yield checked(running.wait(), self._said.check)
         finally:
             running.stop()
 
     async def __aiter__(self) -> AsyncIterator[Event | RunResult]:
-        told: asyncio.Queue[Event | None] = asyncio.Queue()
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def tell(event: Event | None) -> None:
             try:
-                loop.call_soon_threadsafe(told.put_nowait, event)
+                loop.call_soon_threadsafe(events.put_nowait, event)
             except RuntimeError:
                 if not loop.is_closed():
                     raise
@@ -59,7 +59,7 @@ class Stream:
 
         running = self._begin(tell)
         try:
-            while (event := await told.get()) is not None:
+            while (event := await events.get()) is not None:
                 yield event
             yield checked(await running.wait_async(), self._said.check)
         finally:
@@ -78,5 +78,5 @@ def stream(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> Stream:
     Raises:
         InvalidFile, InvalidWorkflow, InvalidValue, TypeError: See `run_async`.
     """
-    said = Said.of(options)
-    return Stream(said.script(workflow), said)
+    script_options = ScriptOptions.of(options)
+    return Stream(script_options.script(workflow), script_options)

@@ -18,8 +18,8 @@ PACKAGE = "nodegraph.gallery"
 
 def templates() -> dict[str, Workflow]:
     """The gallery's workflows by name, sorted."""
-    found = sorted(item.name for item in files(PACKAGE).iterdir() if item.name.endswith(".json"))
-    return {name.removesuffix(".json"): _load(name) for name in found}
+    names = sorted(item.name for item in files(PACKAGE).iterdir() if item.name.endswith(".json"))
+    return {name.removesuffix(".json"): _load(name) for name in names}
 
 
 def template(name: str) -> tuple[bytes, dict[str, bytes]]:
@@ -40,8 +40,8 @@ def template(name: str) -> tuple[bytes, dict[str, bytes]]:
 
 def template_picture(name: str) -> bytes | None:
     """A small WebP picture of what a workflow of the gallery makes; None if there is none."""
-    found = files(PACKAGE) / f"{name}.webp"
-    return found.read_bytes() if found.is_file() else None
+    picture = files(PACKAGE) / f"{name}.webp"
+    return picture.read_bytes() if picture.is_file() else None
 
 
 def _load(name: str) -> Workflow:

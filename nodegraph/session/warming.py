@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.session.scripts import Said, WorkflowLike
+from nodegraph.session.scripts import ScriptOptions, WorkflowLike
 from nodegraph.session.session import Session
 from nodegraph.session.standing import STANDING
 
@@ -34,12 +34,12 @@ def warm(model_or_workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> 
         InvalidFile, InvalidWorkflow, InvalidValue: There is no such model or workflow.
         NodegraphError: A model's files are damaged, or have no room.
     """
-    said = Said.of(options)
+    script_options = ScriptOptions.of(options)
     model = _as_model(model_or_workflow)
-    script = said.script(model_or_workflow if model is None else model)
+    script = script_options.script(model_or_workflow if model is None else model)
     # A workflow that only loads has nothing that it ends in.
-    targets = said.options.targets if model is None else list(model.nodes)
-    parameters = said.options.parameters
+    targets = script_options.options.targets if model is None else list(model.nodes)
+    parameters = script_options.options.parameters
 
     async def work(session: Session) -> list[str]:
         return await session.load_ahead_async(
@@ -49,10 +49,14 @@ def warm(model_or_workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> 
     return STANDING.begin(script.wish, work).wait()
 
 
-def _as_model(given: WorkflowLike) -> Workflow | None:
+def _as_model(source: WorkflowLike) -> Workflow | None:
     """Of a model's name the workflow that loads it; None if a workflow was given."""
-    if not isinstance(given, str) or Path(given).suffix.lower() == ".json" or Path(given).is_file():
+    if (
+        not isinstance(source, str)
+        or Path(source).suffix.lower() == ".json"
+        or Path(source).is_file()
+    ):
         return None
     from nodegraph.families.alone import LOAD_MODEL
 
-    return Workflow(nodes={"load": NodeEntry(type=LOAD_MODEL, inputs={"model": given})})
+    return Workflow(nodes={"load": NodeEntry(type=LOAD_MODEL, inputs={"model": source})})

@@ -139,8 +139,8 @@ def _estimate_bytes(recipe: Recipe) -> int:
     if isinstance(recipe, PipelineComponent):
         size: int = _parts().part_bytes(recipe)
         return size
-    found: int = _loading().estimate_bytes(recipe)
-    return found
+    estimate: int = _loading().estimate_bytes(recipe)
+    return estimate
 
 
 def _at_hand(recipe: Recipe) -> bool:
@@ -156,7 +156,7 @@ def _moved(component: Any, device: str) -> Any:
 
 
 def _derived(component: Any, recipe: Recipe) -> Any:
-    from nodegraph.models.speed.deriving import derive
+    from nodegraph.models.speed.derived_components import derive
 
     return derive(component, recipe)
 

@@ -147,18 +147,18 @@ class _Export:
         with self._member(ENTRIES) as file:
             for row in self._rows(keys):
                 try:
-                    found = CallResult(()) if row[1] is None else unpack_result(row[1])
+                    call_result = CallResult(()) if row[1] is None else unpack_result(row[1])
                 except ValueError:
                     self._done.left_out += 1
                     continue
-                if found.warnings:
+                if call_result.warnings:
                     self._version = VERSION
                 packed = None
                 if row[1] is not None:
-                    packed = pack_outputs(found.outputs, None, found.warnings)
+                    packed = pack_outputs(call_result.outputs, None, call_result.warnings)
                 file.write(msgpack.packb((row[0], packed, *row[2:])))
                 self._done.entries += 1
-                wanted.update((leaf.digest, None) for leaf in leaves(found.outputs))
+                wanted.update((leaf.digest, None) for leaf in leaves(call_result.outputs))
         artifacts = self._copied([*self._artifacts(wanted)])
         with self._member(ARTIFACTS) as file:
             for each in artifacts:

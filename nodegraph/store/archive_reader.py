@@ -115,7 +115,7 @@ class ArchiveReader:
         return artifacts
 
     def _rows(self, member: str, count: Any) -> Iterator[Any]:
-        found = 0
+        row_count = 0
         with self._zip.open(member) as file:
             rows = msgpack.Unpacker(
                 file,
@@ -125,10 +125,10 @@ class ArchiveReader:
                 max_ext_len=0,
             )
             for row in rows:
-                found += 1
+                row_count += 1
                 yield row
-        if found != count:
-            raise self._refused(f"its {member} isn't whole", f"{found} rows")
+        if row_count != count:
+            raise self._refused(f"its {member} isn't whole", f"{row_count} rows")
 
     def _columns(self, row: Any, kinds: Sequence[type | tuple[type, ...]]) -> list[Any]:
         if not isinstance(row, list) or len(row) != len(kinds):
@@ -156,9 +156,9 @@ class ArchiveReader:
                 yield self._entry(self._columns(row, _ENTRY))
 
     def _entry(self, row: list[Any]) -> tuple[Any, ...]:
-        key, outputs, asked, node_type, seconds, created, run, parts = row
+        key, outputs, requested, node_type, seconds, created, run, parts = row
         self._hex(key)
-        if (outputs is None) == (asked is None):
+        if (outputs is None) == (requested is None):
             raise self._refused("it has an entry without a result", key.hex())
         if outputs is not None:
             outputs = self._checked_outputs(outputs)
@@ -166,18 +166,20 @@ class ArchiveReader:
             parts = None
         now = time.time()
         created = created if 0 <= created <= now else now
-        return (key, outputs, asked, node_type, _seconds(seconds), created, run, parts)
+        return (key, outputs, requested, node_type, _seconds(seconds), created, run, parts)
 
     def _checked_outputs(self, packed: bytes) -> bytes:
         try:
-            found = unpack_result(packed)
-            makes_sense = all(map(_is_output, found.outputs)) and _are_short(found.warnings)
+            call_result = unpack_result(packed)
+            makes_sense = all(map(_is_output, call_result.outputs)) and _are_short(
+                call_result.warnings
+            )
         except (ValueError, TypeError, AttributeError, RecursionError):
             makes_sense = False
         if not makes_sense:
             raise self._refused("it has an entry whose outputs make no sense")
         # Packed anew, so that nothing else is in it.
-        return pack_outputs(found.outputs, self._files, found.warnings)
+        return pack_outputs(call_result.outputs, self._files, call_result.warnings)
 
     def chunks(self, artifact: ArchivedArtifact) -> Iterator[bytes]:
         """The bytes of a file, no more than were told.

@@ -108,8 +108,8 @@ class Backlog:
 
     def value(self, digest: Digest) -> Unsaved | None:
         """A value that waits."""
-        found = self._values.get(digest)
-        return None if found is None else found[0]
+        waiting = self._values.get(digest)
+        return None if waiting is None else waiting[0]
 
     def take(self) -> tuple[list[Put], list[Use]] | None:
         """For the writer: the next entries and the uses noted; None once it is closed and empty."""

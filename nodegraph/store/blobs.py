@@ -167,8 +167,8 @@ class Blobs:
             Damaged: It holds something else than its name says.
             OSError: It can't be read.
         """
-        place = self._place(digest, suffix)
-        with open(place, "rb", buffering=0) as file:  # noqa: PTH123 - quicker than a Path
+        path = self._place(digest, suffix)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - quicker than a Path
             status = os.fstat(file.fileno())
             data = bytearray(status.st_size)
             hasher = blake3(max_threads=blake3.AUTO)
@@ -181,7 +181,7 @@ class Blobs:
                 hasher.update(view[filled : filled + count])
                 filled += count
             if hasher.hexdigest() != digest:
-                raise Damaged(Path(place), _stamp(status))
+                raise Damaged(Path(path), _stamp(status))
         return data
 
     def check(self, digest: Digest, suffix: str) -> bool:
@@ -281,8 +281,8 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return list(found)
+        with os.scandir(folder) as entries:
+            return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
 

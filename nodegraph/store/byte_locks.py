@@ -19,9 +19,9 @@ if sys.platform == "win32":
 
     PLACES = 1 << 30  # the C library counts in 32 bits
 
-    def lock_place(descriptor: int, place: int) -> bool:
+    def lock_place(descriptor: int, offset: int) -> bool:
         """Lock a byte; False if another has it."""
-        os.lseek(descriptor, place, os.SEEK_SET)
+        os.lseek(descriptor, offset, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError as error:
@@ -30,9 +30,9 @@ if sys.platform == "win32":
             return False
         return True
 
-    def unlock_place(descriptor: int, place: int) -> None:
+    def unlock_place(descriptor: int, offset: int) -> None:
         """Give a byte back."""
-        os.lseek(descriptor, place, os.SEEK_SET)
+        os.lseek(descriptor, offset, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
 else:
@@ -43,37 +43,37 @@ else:
     """Bytes that may be locked are 0 to this one; the file need not be that long."""
     _FLAGS = fcntl.LOCK_EX | fcntl.LOCK_NB
 
-    def lock_place(descriptor: int, place: int) -> bool:
+    def lock_place(descriptor: int, offset: int) -> bool:
         """Lock a byte; False if another has it."""
         try:
-            fcntl.lockf(descriptor, _FLAGS, 1, place)
+            fcntl.lockf(descriptor, _FLAGS, 1, offset)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
             raise
         return True
 
-    def unlock_place(descriptor: int, place: int) -> None:
+    def unlock_place(descriptor: int, offset: int) -> None:
         """Give a byte back."""
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, place)
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
 
 
 if sys.platform in ("linux", "darwin"):
     # How `struct flock` lies in memory, and where in it the kind of lock is.
     _LAYOUT, _KIND = ("qqihh", 3) if sys.platform == "darwin" else ("hhqqi0q", 0)
 
-    def is_locked_elsewhere(descriptor: int, place: int) -> bool:
+    def is_locked_elsewhere(descriptor: int, offset: int) -> bool:
         """Whether another has a byte; asking takes nothing that others could miss."""
-        fields = [place, 1, 0]  # start, length, process
+        fields = [offset, 1, 0]  # start, length, process
         fields[_KIND:_KIND] = [fcntl.F_WRLCK, os.SEEK_SET]
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(_LAYOUT, *fields))
         return bool(struct.unpack(_LAYOUT, answer)[_KIND] != fcntl.F_UNLCK)
 
 else:
 
-    def is_locked_elsewhere(descriptor: int, place: int) -> bool:
+    def is_locked_elsewhere(descriptor: int, offset: int) -> bool:
         """Whether another has a byte; a claim of theirs may fail while this asks."""
-        if not lock_place(descriptor, place):
+        if not lock_place(descriptor, offset):
             return True
-        unlock_place(descriptor, place)
+        unlock_place(descriptor, offset)
         return False

@@ -193,9 +193,9 @@ class Checkpoints:
             How many were deleted.
         """
         count = 0
-        found = list(self.blobs)
+        blobs = list(self.blobs)
         known = {row.file for row in self.rows()}
-        for blob in found:
+        for blob in blobs:
             if blob.digest in known:
                 continue
             # Once more with the lock: one may have been placed just now.

@@ -174,7 +174,7 @@ class Claims:
                 raise ValueError("these claims are closed")
             if name in file.held:
                 return False
-            if file.can_lock and not lock_place(file.descriptor, _place(name)):
+            if file.can_lock and not lock_place(file.descriptor, _lock_offset(name)):
                 return False
             file.held[name] = self
         return True
@@ -189,7 +189,7 @@ class Claims:
     def _free(self, name: str) -> None:
         del self._file.held[name]
         if self._file.can_lock:
-            unlock_place(self._file.descriptor, _place(name))
+            unlock_place(self._file.descriptor, _lock_offset(name))
 
     def is_held(self, name: str) -> bool:
         """Whether anybody holds a name: this object, another one or another process."""
@@ -199,7 +199,7 @@ class Claims:
                 return True
             if not self._is_open:
                 raise ValueError("these claims are closed")
-            return file.can_ask and is_locked_elsewhere(file.descriptor, _place(name))
+            return file.can_ask and is_locked_elsewhere(file.descriptor, _lock_offset(name))
 
     def close(self) -> None:
         """Give back all that this object holds."""
@@ -217,5 +217,5 @@ class Claims:
                     del _FILES[self._number]
 
 
-def _place(name: str) -> int:
+def _lock_offset(name: str) -> int:
     return int(name[:16], 16) % PLACES

@@ -112,8 +112,8 @@ class Costs:
         if known is None:
             with self._lock:
                 known = self._loaded()
-        found = known.get((node_type, shape, device))
-        return known.get((node_type, _ALL, device)) if found is None else found
+        cost = known.get((node_type, shape, device))
+        return known.get((node_type, _ALL, device)) if cost is None else cost
 
     def seen(self, node_type: str, device: str) -> list[Cost]:
         """What calls of a node type took whose amount of work is known, a cost for each shape."""
@@ -244,7 +244,7 @@ def _nothing(shape: str, kind: str = "", amount: float | None = None) -> Cost:
     return Cost(0.0, None, 0, bool(shape), kind, amount)
 
 
-def _higher(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+def _higher(first: int | None, other: int | None) -> int | None:
+    if first is None or other is None:
+        return other if first is None else first
+    return max(first, other)

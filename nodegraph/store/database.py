@@ -184,13 +184,13 @@ class Database:
         # Also where there is nothing to do: it fails now, not later, if nothing can be written.
         self._patiently(connection, "BEGIN IMMEDIATE")
         try:
-            found = _number(connection, "user_version")
-            if not found and not _is_empty(connection):
+            current = _number(connection, "user_version")
+            if not current and not _is_empty(connection):
                 raise self._foreign()
-            for script in self._format.migrations[found:]:
+            for script in self._format.migrations[current:]:
                 for statement in _statements(script):
                     connection.execute(statement)
-            if found < self._format.version:
+            if current < self._format.version:
                 connection.execute(f"PRAGMA application_id = {self._format.application}")
                 connection.execute(f"PRAGMA user_version = {self._format.version}")
             self._check(connection)
@@ -213,18 +213,18 @@ class Database:
             sleep(0.005)
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        found, version = _number(connection, "user_version"), self._format.version
+        current, version = _number(connection, "user_version"), self._format.version
         if _number(connection, "application_id") != self._format.application:
             raise self._foreign()
-        missing = self._format.migrations[found:]
+        missing = self._format.migrations[current:]
         # A step that is only a note changes nothing for those who read.
-        if found > version or any(any(_statements(script)) for script in missing):
+        if current > version or any(any(_statements(script)) for script in missing):
             raise InvalidFile(
                 f"{self._format.name} {self.path} is of another version",
-                given=str(found),
+                given=str(current),
                 expected=str(version),
                 hint=f"Use the newer nodegraph, or another folder for {self._format.whole}."
-                if found > version
+                if current > version
                 else "Open it once where it may be written, to bring it up to date.",
             )
 

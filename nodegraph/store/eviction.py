@@ -175,16 +175,16 @@ class Eviction:
         return gone
 
     def _victims(self, connection: sqlite3.Connection, used_since: float) -> list[_Row]:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT digest, file, suffix, bytes, score, used FROM artifacts ORDER BY score"
         )
         victims = []
-        for digest, file, suffix, size, score, used in found:
+        for digest, file, suffix, size, score, used in rows:
             if used < used_since and digest.hex() not in self._pinned:
                 victims.append(_Row(digest, Blob(file.hex(), suffix, size), score, used))
                 if len(victims) == _AT_ONCE:
                     break
-        found.close()
+        rows.close()
         return victims
 
     def _oldest_run(self) -> float:

@@ -73,7 +73,7 @@ def _unpacked(parts: bytes | None) -> Mapping[str, Any] | None:
     if parts is None:
         return None
     try:
-        found = unpack(parts)
+        unpacked = unpack(parts)
     except ValueError:
         return None  # damaged: nothing can be said about it
-    return found if isinstance(found, Mapping) else None
+    return unpacked if isinstance(unpacked, Mapping) else None

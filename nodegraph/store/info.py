@@ -162,8 +162,8 @@ def list_entries(
         with store.index.reading() as connection:
             rows = connection.execute(_BY_TIME[order], (node_type, moment, limit)).fetchall()
         return [_entry(row, sizes) for row in rows]
-    found = (_entry(row, sizes) for row in _entries(store.index, node_type, moment))
-    return heapq.nlargest(limit, found, key=attrgetter(_LARGEST[order]))
+    entries = (_entry(row, sizes) for row in _entries(store.index, node_type, moment))
+    return heapq.nlargest(limit, entries, key=attrgetter(_LARGEST[order]))
 
 
 class _ArtifactSizes:
@@ -219,11 +219,11 @@ def _outputs(packed: bytes | None) -> Sequence[Stored] | None:
 def _types(index: Index) -> tuple[list[TypeUse], int]:
     """What is kept of each type, and how many entries are whole."""
     sizes = _ArtifactSizes(index)
-    found: dict[str, _Sum] = {}
-    seen: set[str] = set()
+    sums: dict[str, _Sum] = {}
+    counted: set[str] = set()
     whole = 0
     for _, _, packed, node_type, seconds, *_ in _entries(index, "*", float("inf")):
-        total = found.setdefault(node_type, _Sum())
+        total = sums.setdefault(node_type, _Sum())
         total.entries += 1
         outputs = _outputs(packed)
         is_whole = outputs is not None
@@ -231,16 +231,16 @@ def _types(index: Index) -> tuple[list[TypeUse], int]:
             size = sizes.of(leaf)
             is_whole = is_whole and size is not None
             if leaf.inline is None:
-                if leaf.digest in seen:
+                if leaf.digest in counted:
                     continue
-                seen.add(leaf.digest)
+                counted.add(leaf.digest)
             total.bytes += size or 0
         if is_whole:
             whole += 1
             total.seconds += seconds
     types = [
         TypeUse(node_type, total.entries, total.bytes, total.seconds)
-        for node_type, total in found.items()
+        for node_type, total in sums.items()
     ]
     return sorted(types, key=lambda each: (-each.bytes, each.node_type)), whole
 

@@ -32,12 +32,12 @@ def is_loaded_name(name: str) -> bool:
 def class_named(name: str) -> Any:
     """The class of a name, if it is loaded and is kept by its parts; else None."""
     module, _, path = name.partition(_MARK)
-    found: Any = sys.modules.get(module)
+    member: Any = sys.modules.get(module)
     for part in path.split("."):
-        found = getattr(found, "__dict__", {}).get(part)
-    if not isinstance(found, type) or (found.__module__, found.__qualname__) != (module, path):
+        member = getattr(member, "__dict__", {}).get(part)
+    if not isinstance(member, type) or (member.__module__, member.__qualname__) != (module, path):
         return None
-    return found if _is_its_parts(found) else None
+    return member if _is_its_parts(member) else None
 
 
 def is_plain_key(value: Any) -> bool:
@@ -58,11 +58,11 @@ def is_plain_key(value: Any) -> bool:
 
 def _is_plain(kind: type, name: str) -> bool:
     """Whether a class's way to be hashed or compared is Python's own, or a dataclass's."""
-    owner, found = next((base, vars(base)[name]) for base in kind.__mro__ if name in vars(base))
+    owner, method = next((base, vars(base)[name]) for base in kind.__mro__ if name in vars(base))
     if owner.__module__ in ("builtins", "enum"):
         return True
     # No more tells what `dataclass` made from what was written, than that it comes of no file.
-    made = getattr(getattr(found, "__wrapped__", found), "__code__", None)
+    made = getattr(getattr(method, "__wrapped__", method), "__code__", None)
     return is_dataclass(owner) and (made is None or made.co_filename == "<string>")
 
 
@@ -101,10 +101,10 @@ def _is_found_by_value(kind: type[Enum]) -> bool:
 
 def _is_set(kind: type, name: str) -> bool:
     """Whether code is run where a field is set, as of a property."""
-    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-    return hasattr(type(found), "__set__") and not isinstance(found, MemberDescriptorType)
+    attribute = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    return hasattr(type(attribute), "__set__") and not isinstance(attribute, MemberDescriptorType)
 
 
 def _slots(kind: type) -> tuple[str, ...]:
-    found = kind.__dict__.get("__slots__", ())
-    return (found,) if isinstance(found, str) else tuple(found)
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)

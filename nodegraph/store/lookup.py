@@ -95,18 +95,18 @@ class Lookup:
             return None
         if row is None:
             return None
-        packed, asked, node_type, seconds, created, run, parts, used = row
+        packed, requested, node_type, seconds, created, run, parts, used = row
         now = time()
         if now - used > _FRESH:
             self._used("entries", key, now)
         try:
-            found = CallResult(()) if packed is None else unpack_result(packed)
+            call_result = CallResult(()) if packed is None else unpack_result(packed)
         except ValueError as error:
             self._failed(InvalidFile(f"{error}, so it is computed again"))
             return None
-        outputs = None if packed is None else found.outputs
+        outputs = None if packed is None else call_result.outputs
         about = (node_type, seconds, created, run, parts)
-        return Entry(outputs, asked, *about, found.warnings)
+        return Entry(outputs, requested, *about, call_result.warnings)
 
     def _waiting(self, put: Put) -> Entry:
         entry = put.entry
@@ -192,10 +192,10 @@ class Lookup:
             self._far.make_room()
 
     def _read_here(self, output: Stored) -> Any:
-        digest, found = output.digest, self._file(output)
-        if found is None:
+        digest, location = output.digest, self._file(output)
+        if location is None:
             raise Gone("it isn't stored")
-        file, suffix = found
+        file, suffix = location
         start = perf_counter()
         try:
             data = self._blobs.read(file, suffix)

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 import msgpack
 
-from nodegraph.core import dataset_values, plots, spatial_values, taught_values, values
+from nodegraph.core import dataset_values, plots, spatial_values, values
+from nodegraph.core import trained_values as taught_values
 from nodegraph.core.digests import (
     LEAVES,
     MAPPINGS,
@@ -96,7 +97,7 @@ _PATH_MAKERS: Mapping[str, Callable[[str], PurePath]] = {
 }
 
 
-class Beside(Protocol):
+class TensorSink(Protocol):
     """Takes what lies beside the plain values, and says in these how to find it again."""
 
     def add(self, tensor: Any) -> list[Any]:
@@ -106,13 +107,13 @@ class Beside(Protocol):
         """Take an array of numpy."""
 
 
-class FoundBeside(Protocol):
-    """Finds what lies beside, by what `Beside` said."""
+class TensorSource(Protocol):
+    """Finds what lies beside, by what `TensorSink` said."""
 
-    def tensor(self, found: list[Any]) -> Any:
+    def tensor(self, reference: list[Any]) -> Any:
         """A tensor."""
 
-    def array(self, found: list[Any]) -> Any:
+    def array(self, reference: list[Any]) -> Any:
         """An array of numpy."""
 
 
@@ -132,15 +133,15 @@ class NotLoaded(Undecodable):
     """A value of a class whose module isn't loaded here, or has no such class any more."""
 
 
-def pack(value: Any, serializers: Serializers, beside: Beside) -> bytes:
+def pack(value: Any, serializers: Serializers, tensors: TensorSink) -> bytes:
     """A value as msgpack.
 
     Args:
-        beside: Takes its tensors and arrays.
+        tensors: Takes its tensors and arrays.
     Raises:
         Unstorable: It holds something that can't be stored.
     """
-    form = _Form(serializers, beside)
+    form = _Form(serializers, tensors)
     try:
         return form.packed(form.of(value))
     except RecursionError as error:
@@ -152,9 +153,9 @@ def pack(value: Any, serializers: Serializers, beside: Beside) -> bytes:
 class _Form:
     """Brings values into a form that msgpack writes."""
 
-    def __init__(self, serializers: Serializers, beside: Beside) -> None:
+    def __init__(self, serializers: Serializers, tensors: TensorSink) -> None:
         self._serializers = serializers
-        self._beside = beside
+        self._beside = tensors
         self._depth = 0
 
     def packed(self, form: Any) -> bytes:
@@ -269,18 +270,18 @@ def _dumped(value: Any, serializer: Serializer) -> bytes:
 def unpack(
     data: bytes | bytearray | memoryview,
     serializers: Serializers,
-    beside: FoundBeside | None = None,
+    tensors: TensorSource | None = None,
     relocated: Relocated = lambda path: None,
 ) -> Any:
     """The value that was packed.
 
     Args:
-        beside: Finds its tensors and arrays; None if it has none.
+        tensors: Finds its tensors and arrays; None if it has none.
         relocated: Finds files that it names and that aren't there any more.
     Raises:
         Undecodable: Of a class that isn't known, or changed since.
     """
-    reader = _Reader(serializers, beside, relocated)
+    reader = _Reader(serializers, tensors, relocated)
     try:
         return reader.value(data)
     except Undecodable:
@@ -294,10 +295,10 @@ class _Reader:
     """Brings msgpack's forms back into values."""
 
     def __init__(
-        self, serializers: Serializers, beside: FoundBeside | None, relocated: Relocated
+        self, serializers: Serializers, tensors: TensorSource | None, relocated: Relocated
     ) -> None:
         self._serializers = serializers
-        self._beside = beside
+        self._beside = tensors
         self._relocated = relocated
         self._depth = 0
 
@@ -353,10 +354,10 @@ class _Reader:
                 if serializer.name == name:
                     return kind, serializer
         if is_loaded_name(name):
-            found = class_named(name)
-            if found is None:
+            loaded_class = class_named(name)
+            if loaded_class is None:
                 raise NotLoaded(f"{name} isn't known here")
-            return found, Serializer(name)
+            return loaded_class, Serializer(name)
         raise Undecodable(f"{name} isn't known here")
 
 
@@ -386,13 +387,13 @@ def _record(kind: Any, content: Mapping[str, Any], relocated: Relocated) -> Any:
     record = object.__new__(kind)
     for name, item in content.items():
         object.__setattr__(record, name, item)
-    place = _path_field(record)
-    if place is not None and not Path(getattr(record, place)).exists():
-        found = relocated(getattr(record, place))
-        if found is None:
+    path_field = _path_field(record)
+    if path_field is not None and not Path(getattr(record, path_field)).exists():
+        moved = relocated(getattr(record, path_field))
+        if moved is None:
             # Equal files may lie elsewhere: the node that makes them knows where by now.
-            raise Undecodable(f"{getattr(record, place)} isn't there any more")
-        object.__setattr__(record, place, found)
+            raise Undecodable(f"{getattr(record, path_field)} isn't there any more")
+        object.__setattr__(record, path_field, moved)
     return record
 
 
@@ -404,5 +405,5 @@ def _path_field(record: Any) -> str | None:
 
 
 def _names(kind: Any) -> set[str]:
-    found: Iterable[Any] = fields(kind)
-    return {item.name for item in found}
+    declared: Iterable[Any] = fields(kind)
+    return {item.name for item in declared}

@@ -188,8 +188,8 @@ class Preparing:
         """Asked once the value's bytes were read, so it counts for those who used it, too."""
         if output.is_intact is None:
             return True
-        found = prepared.intact[id(output.value)] = output.is_intact()
-        if found:
+        is_intact = prepared.intact[id(output.value)] = output.is_intact()
+        if is_intact:
             return True
         self._failed(
             NodegraphError(

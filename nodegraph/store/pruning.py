@@ -110,8 +110,8 @@ def _counted(store: Store, moment: float) -> Pruned:
     )
     with index.reading() as connection:
         rows = connection.execute("SELECT file, bytes FROM artifacts WHERE used < ?", (moment,))
-        found = _whole_files(connection, rows, 1 << 62)
-    return Pruned(found.artifacts, found.bytes, entries, checkpoints, checkpoint_bytes)
+        pruned = _whole_files(connection, rows, 1 << 62)
+    return Pruned(pruned.artifacts, pruned.bytes, entries, checkpoints, checkpoint_bytes)
 
 
 def _remove_artifacts(store: Store, moment: float) -> tuple[int, int]:

@@ -31,7 +31,7 @@ _FINISH = "UPDATE runs SET status = ?, seconds = ?, record = ? WHERE id = ?"
 _LATEST = """
 SELECT id, title, started, seconds, status, owner FROM runs ORDER BY number DESC LIMIT ?
 """
-_ONE = "SELECT id, title, started, seconds, status, owner FROM runs WHERE id = ?"
+_SELECT_RUN = "SELECT id, title, started, seconds, status, owner FROM runs WHERE id = ?"
 _BEYOND = "SELECT number, seconds, owner FROM runs ORDER BY number DESC LIMIT -1 OFFSET ?"
 
 
@@ -154,7 +154,7 @@ class Runs:
         with self._index.reading() as connection:
             rows = connection.execute("SELECT id FROM runs ORDER BY number DESC")
             run = _meant(name, [known for (known,) in rows])
-            row = connection.execute(_ONE, (run,)).fetchone()
+            row = connection.execute(_SELECT_RUN, (run,)).fetchone()
         summary = self._summary(row)
         with self._index.reading() as connection:
             # Only now: it may have ended in the meantime.
@@ -173,7 +173,7 @@ class Runs:
         if seconds is None and not self._claims.is_held(owner):
             # A run is noted as ended before it lets go of its claim, so look again.
             with self._index.reading() as connection:
-                again = connection.execute(_ONE, (run,)).fetchone() or row
+                again = connection.execute(_SELECT_RUN, (run,)).fetchone() or row
             seconds, status = again[3], KILLED if again[3] is None else again[4]
         return RunSummary(run, title, started, seconds, status)
 
@@ -227,15 +227,17 @@ def _meant(name: str, ids: Sequence[str]) -> str:
         return ids[_how_far_back(name, len(ids))]
     if name in ids:
         return name
-    found = [run for run in ids if name and (run.startswith(name) or run.endswith(f"-{name}"))]
-    if not found:
+    matches = [run for run in ids if name and (run.startswith(name) or run.endswith(f"-{name}"))]
+    if not matches:
         raise InvalidValue(
             f"there is no run {name!r}", expected="last, last~1, or an id", hint=_near(name, ids)
         )
-    if len(found) > 1:
-        shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    if len(matches) > 1:
+        shown = ", ".join(matches[:8]) + (
+            f" and {len(matches) - 8} more" if len(matches) > 8 else ""
+        )
         raise InvalidValue(f"{name!r} may mean several runs", given=name, expected=shown)
-    return found[0]
+    return matches[0]
 
 
 def _how_far_back(name: str, count: int) -> int:

@@ -56,8 +56,8 @@ def repack_outputs(data: bytes, files: Files | None = None) -> bytes:
     Raises:
         ValueError: See `unpack_outputs`.
     """
-    found = unpack_result(data)
-    return pack_outputs(found.outputs, files, found.warnings)
+    call_result = unpack_result(data)
+    return pack_outputs(call_result.outputs, files, call_result.warnings)
 
 
 def pack_warnings(warnings: Sequence[CallWarning]) -> list[list[str]]:
@@ -72,12 +72,12 @@ def unpack_warnings(forms: Any) -> tuple[CallWarning, ...]:
         ValueError: They are none.
     """
     try:
-        found = tuple([CallWarning(*form) for form in forms])
+        warnings = tuple([CallWarning(*form) for form in forms])
     except TypeError as error:
         raise ValueError(f"no warnings: {error}") from error
-    if not all(isinstance(text, str) for warning in found for text in warning):
+    if not all(isinstance(text, str) for warning in warnings for text in warning):
         raise ValueError("no warnings: something else than text")
-    return found
+    return warnings
 
 
 def _packed(output: Stored, files: Files) -> list[Any]:

@@ -60,9 +60,9 @@ class Relocation:
         """Where the file of a path lies that was moved; None if there is none."""
         for before, after in self._moves:
             if Path(path).is_relative_to(before):
-                found = after / Path(path).relative_to(before)
-                if found.exists():
-                    return str(found)
+                moved = after / Path(path).relative_to(before)
+                if moved.exists():
+                    return str(moved)
         return None
 
 
@@ -202,12 +202,12 @@ class Store:
         claims.try_claim(self.owner)
         return claims
 
-    def _remote_tier(self, place: ObjectPlace) -> RemoteTier:
+    def _remote_tier(self, storage: ObjectPlace) -> RemoteTier:
         from nodegraph.store.remote.tier import RemoteTier  # what most stores have no use for
 
         try:
             return RemoteTier(
-                place,
+                storage,
                 self.index,
                 self.blobs,
                 self.budget,

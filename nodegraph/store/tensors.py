@@ -186,11 +186,11 @@ class TensorReader:
             return memoryview(self._data)[self._start + start : self._start + end]
         return base64.b64decode(self._header[_METADATA][_SKELETON])
 
-    def tensor(self, found: list[Any]) -> Tensor:
+    def tensor(self, reference: list[Any]) -> Tensor:
         """The tensor of which `TensorWriter.add` gave this."""
         import torch
 
-        number, name, shape, device, *kind = found
+        number, name, shape, device, *kind = reference
         dtype = getattr(torch, name, None)
         if not isinstance(dtype, torch.dtype):
             raise Undecodable(f"this torch has no {name}")
@@ -208,11 +208,11 @@ class TensorReader:
             tensor = _moved(tensor, device)
         return _of_kind(tensor, kind[0]) if kind else tensor
 
-    def array(self, found: list[Any]) -> Any:
+    def array(self, reference: list[Any]) -> Any:
         """The array of which `TensorWriter.add_array` gave this."""
         import numpy as np
 
-        number, form, shape = found
+        number, form, shape = reference
         dtype = dtype_of(form)
         start, end = self._header[str(number)]["data_offsets"]
         if start == end:

@@ -235,7 +235,7 @@ class _Checking:
                 )
 
 
-def _is_readable(outputs: bytes | None, asked: str | None, parts: bytes | None) -> bool:
+def _is_readable(outputs: bytes | None, requested: str | None, parts: bytes | None) -> bool:
     try:
         if outputs is not None:
             unpack_outputs(outputs)
@@ -243,4 +243,4 @@ def _is_readable(outputs: bytes | None, asked: str | None, parts: bytes | None) 
             unpack(parts)
     except (ValueError, TypeError, AttributeError):
         return False
-    return outputs is not None or asked is not None
+    return outputs is not None or requested is not None

@@ -130,7 +130,7 @@ class Written:
         if row is None:
             return None
         rows, warnings = _parted(row[0])
-        before = [LeftFile(Path(path), *rest) for path, *rest in rows]
+        before = [LeftFile(Path(path), *details) for path, *details in rows]
         files = []
         for file in before:
             now = file.now()
@@ -165,10 +165,10 @@ class Written:
 
 def _parted(packed: bytes) -> tuple[list[Any], tuple[CallWarning, ...]]:
     """A row's files, and what was said of them."""
-    found = unpack(packed)
-    if not isinstance(found, dict):
-        return found, ()
-    return found["files"], unpack_warnings(found["warnings"])
+    unpacked = unpack(packed)
+    if not isinstance(unpacked, dict):
+        return unpacked, ()
+    return unpacked["files"], unpack_warnings(unpacked["warnings"])
 
 
 def _lasting(stamp: FileStamp) -> tuple[int, int]:

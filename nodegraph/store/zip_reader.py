@@ -72,9 +72,9 @@ class ZipReader:
         except UNREADABLE as error:
             raise InvalidFile(f"{self._what} {self._path} is damaged: {error}") from error
 
-    def refused(self, reason: str, given: str | None = None) -> InvalidFile:
+    def refused(self, reason: str, detail: str | None = None) -> InvalidFile:
         """What to raise about an archive that isn't damaged, but not as it should be."""
-        shown = None if given is None else ascii(given[:200])
+        shown = None if detail is None else ascii(detail[:200])
         return InvalidFile(f"{self._what} {self._path} is refused: {reason}", given=shown)
 
     def _checked(self, kinds: Collection[int]) -> Mapping[str, int]:

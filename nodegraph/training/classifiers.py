@@ -17,13 +17,13 @@ from torch.nn import functional
 
 from nodegraph.core.context import Context
 from nodegraph.core.dataset_values import Dataset
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.errors import InvalidValue
 from nodegraph.families.building import build_module
 from nodegraph.media.datasets.reading import picture_of
 from nodegraph.training.drawing import BatchOrder
 from nodegraph.training.examples import Reading
-from nodegraph.training.files import CONFIG, TRANSFORMERS_WEIGHTS, keep_taught
+from nodegraph.training.files import CONFIG, TRANSFORMERS_WEIGHTS, write_trained
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import ClassifierSize, TrainingPlan
 from nodegraph.training.running import trained
@@ -74,7 +74,7 @@ class ClassAnswer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClassifyingLesson:
+class ClassificationTask:
     """A classifier that learns to tell labels: by cross-entropy."""
 
     network: Any
@@ -85,8 +85,8 @@ class ClassifyingLesson:
 
     @property
     def device(self) -> torch.device:
-        found: torch.device = self.network.device
-        return found
+        network_device: torch.device = self.network.device
+        return network_device
 
     def after_step(self) -> None:
         """Nothing is kept from step to step."""
@@ -102,7 +102,7 @@ class ClassifyingLesson:
         return (each * weights).mean()
 
 
-def taught_classifier(
+def train_classifier(
     ctx: Context, dataset: Dataset, plan: TrainingPlan, size: ClassifierSize, side: int
 ) -> Judged:
     """A classifier of a dataset's labels that was taught from nothing.
@@ -118,10 +118,10 @@ def taught_classifier(
     reading = Reading(dataset, BatchOrder(dataset, plan.batch, plan.seed), plan.options.variations)
     network = new_classifier(labels, size, plan.seed).to(ctx.device)
     with torch.enable_grad():
-        lesson = ClassifyingLesson(network, learning_weights(network), reading, labels, side)
-        learned = trained(ctx, lesson, plan)
+        task = ClassificationTask(network, learning_weights(network), reading, labels, side)
+        learned = trained(ctx, task, plan)
     with torch.no_grad():
-        for name, item in lesson.parameters.items():
+        for name, item in task.parameters.items():
             item.copy_(learned.weights[name])
     settings = (*plan.told(), ("size", size), ("side", str(side)))
     configs = {
@@ -129,11 +129,11 @@ def taught_classifier(
         _PREPARATION: _preparation(side),
     }
     tensors = module_tensors(network, learned.weights, "float32")
-    files = keep_taught(
+    files = write_trained(
         ctx.environment, "classifier", tensors, name=TRANSFORMERS_WEIGHTS, configs=configs
     )
     weights = TrainedWeights("classifier", "convnext", files, labels, settings, learned.losses)
-    return Judged(weights, *_told_right(network, dataset, labels, side))
+    return Judged(weights, *_count_correct(network, dataset, labels, side))
 
 
 def checked_labels(dataset: Dataset) -> tuple[str, ...]:
@@ -144,8 +144,8 @@ def checked_labels(dataset: Dataset) -> tuple[str, ...]:
     """
     learned = [item for item in dataset.examples if item.split == "train"]
     bare = [
-        item.name or f"example {place + 1}"
-        for place, item in enumerate(dataset.examples)
+        item.name or f"example {index + 1}"
+        for index, item in enumerate(dataset.examples)
         if item.split == "train" and not item.label
     ]
     if bare:
@@ -177,7 +177,7 @@ def new_classifier(labels: Sequence[str], size: ClassifierSize, seed: int) -> An
         depths=depths,
         num_labels=len(labels),
         id2label=names,
-        label2id={label: place for place, label in names.items()},
+        label2id={label: index for index, label in names.items()},
     )
     state = torch.get_rng_state()
     try:
@@ -216,7 +216,7 @@ def _preparation(side: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _told_right(
+def _count_correct(
     network: Any, dataset: Dataset, labels: Sequence[str], side: int
 ) -> tuple[int, int]:
     """How many pictures it tells right, and of how many."""
@@ -226,9 +226,12 @@ def _told_right(
     for begin in range(0, len(judged), _AT_ONCE):
         places = judged[begin : begin + _AT_ONCE]
         pictures = prepared([picture_of(dataset, at) for at in places], side)
-        found = network(pictures.to(network.device)).logits.argmax(1).tolist()
+        predictions = network(pictures.to(network.device)).logits.argmax(1).tolist()
         wanted = [dataset.examples[at].label for at in places]
-        right += sum(labels[one] == other for one, other in zip(found, wanted, strict=True))
+        right += sum(
+            labels[prediction] == label
+            for prediction, label in zip(predictions, wanted, strict=True)
+        )
     return right, len(judged)
 
 
@@ -249,11 +252,11 @@ def classified(weights: TrainedWeights, images: Tensor, device: str) -> list[Cla
     files = [Path(file.path) for file in weights.files if not file.path.endswith(_PREPARATION)]
     network: nn.Module = build_module((_CLASS,), files, "float32").eval().to(device)
     side = int(dict(weights.settings)["side"])
-    labels, found = weights.words, []
+    labels, answers = weights.words, []
     for image in images:
         picture = image[..., :3].expand(*image.shape[:2], 3).movedim(-1, 0)
         shares = network(prepared([picture], side).to(device)).logits.softmax(1)[0].tolist()
         best = max(range(len(labels)), key=shares.__getitem__)
-        told = dict(zip(labels, shares, strict=True))
-        found.append(ClassAnswer(labels[best], shares[best], told))
-    return found
+        shares_by_label = dict(zip(labels, shares, strict=True))
+        answers.append(ClassAnswer(labels[best], shares[best], shares_by_label))
+    return answers

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.core.plots import Plot, Series
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
@@ -131,10 +131,10 @@ class SamplingComparison:
         head = ["model", "steps", "cfg", "latent distance", "PSNR", "SSIM"]
         head += ["told alike"] * judged + ["seconds a picture", "weights"]
         rows = [head, ["---"] * len(head)]
-        for place, made in enumerate(self.made):
-            found = self.distances[place - 1] if place else None
+        for index, made in enumerate(self.made):
+            distances = self.distances[index - 1] if index else None
             row = [made.name, str(made.walk.steps), f"{made.walk.cfg:g}"]
-            row += _told(found, judged=judged)
+            row += _distance_cells(distances, judged=judged)
             row += [f"{made.seconds:.3g}", f"{made.weights / 1e6:.1f} MB {made.storage}".strip()]
             rows.append(row)
         lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -150,14 +150,14 @@ class SamplingComparison:
 
     def distance_plot(self) -> Plot:
         """The latents' distances, from the least to the largest of the pictures."""
-        found = self.distances
+        distances = self.distances
         series = Series(
             "latent distance",
             tuple(item.name for item in self.made[1:]),
-            tuple(item.mean for item in found),
+            tuple(item.mean for item in distances),
             "bars",
-            low=tuple(min(item.latent) for item in found),
-            high=tuple(max(item.latent) for item in found),
+            low=tuple(min(item.latent) for item in distances),
+            high=tuple(max(item.latent) for item in distances),
         )
         label = "RMS of the difference / RMS"
         notes = ("Mean over the pictures; whiskers from the least to the largest.",)
@@ -171,15 +171,15 @@ class SamplingComparison:
         return Plot("Time", "", "seconds a picture", (Series("sampling", names, seconds, "bars"),))
 
 
-def _told(found: Distances | None, *, judged: bool) -> list[str]:
-    if found is None:
+def _distance_cells(distances: Distances | None, *, judged: bool) -> list[str]:
+    if distances is None:
         return ["", "", ""] + [""] * judged
-    told = [f"{found.mean:.4f}", f"{found.psnr:.2f} dB", f"{found.ssim:.4f}"]
-    if found.agreement is None:
-        return told
+    cells = [f"{distances.mean:.4f}", f"{distances.psnr:.2f} dB", f"{distances.ssim:.4f}"]
+    if distances.agreement is None:
+        return cells
     # Of a few pictures a share would promise more than is known.
-    count = len(found.latent)
-    return [*told, f"{round(found.agreement * count)} of {count}"]
+    count = len(distances.latent)
+    return [*cells, f"{round(distances.agreement * count)} of {count}"]
 
 
 def compared(
@@ -187,7 +187,7 @@ def compared(
     models: Sequence[Compared],
     text_encoder: TextEncoder,
     vae: Vae,
-    asked: SamplingQuestions,
+    questions: SamplingQuestions,
     classifier: TrainedWeights | None = None,
 ) -> SamplingComparison:
     """What models make of equal prompts and seeds; the others are held against the first.
@@ -200,19 +200,23 @@ def compared(
     """
     from nodegraph.models.text import encode_prompt
 
-    _check(models, asked)
+    _check(models, questions)
     with ctx.weights(text_encoder, calls_only=True) as text_model:
-        said = {text: encode_prompt(text_model, text) for text in dict.fromkeys(asked.prompts)}
-    total = sum(item.walk.steps for item in models) * len(asked.each())
+        conditionings = {
+            text: encode_prompt(text_model, text) for text in dict.fromkeys(questions.prompts)
+        }
+    total = sum(item.walk.steps for item in models) * len(questions.each())
     progress = _Progress(ctx, total)
-    walked = [_walked(ctx, item, said, asked, progress) for item in models]
+    walked = [_walked(ctx, item, conditionings, questions, progress) for item in models]
     made = []
     with ctx.weights(vae, calls_only=True) as autoencoder:
         for item, (latents, seconds) in zip(models, walked, strict=True):
             pictures = torch.cat([decode_latent(autoencoder, latent) for latent in latents])
             samples = [latent.samples for latent in latents if latent.samples is not None]
-            told = () if classifier is None else classified(classifier, pictures, ctx.device)
-            labels = tuple(answer.label for answer in told)
+            class_answers = (
+                () if classifier is None else classified(classifier, pictures, ctx.device)
+            )
+            labels = tuple(answer.label for answer in class_answers)
             size, storage = estimate_bytes(item.model), storage_of(item.model)
             made.append(
                 Made(item.name, item.walk, storage, samples, pictures, seconds, size, labels)
@@ -221,8 +225,8 @@ def compared(
     return SamplingComparison(tuple(made), tuple(_apart(first, other) for other in others))
 
 
-def _check(models: Sequence[Compared], asked: SamplingQuestions) -> None:
-    if not asked.prompts:
+def _check(models: Sequence[Compared], questions: SamplingQuestions) -> None:
+    if not questions.prompts:
         raise InvalidValue("there is nothing to ask for", port="prompts", given="no prompts")
     families = {item.model.family for item in models}
     if len(families) > 1:
@@ -248,19 +252,19 @@ class _Progress:
 def _walked(
     ctx: Context,
     item: Compared,
-    said: Mapping[str, Conditioning],
-    asked: SamplingQuestions,
+    conditionings: Mapping[str, Conditioning],
+    questions: SamplingQuestions,
     progress: _Progress,
 ) -> tuple[list[Latent], float]:
     """Latents, and the seconds that each took."""
-    found = []
+    latents = []
     with ctx.weights(item.model, calls_only=True) as denoiser:
-        size = _size(denoiser, asked)
+        size = _size(denoiser, questions)
         began = perf_counter()
-        for text, seed in asked.each():
+        for text, seed in questions.each():
             walk = item.walk
             parts = usual_parts(
-                said[text],
+                conditionings[text],
                 None,
                 seed=seed,
                 steps=walk.steps,
@@ -271,26 +275,31 @@ def _walked(
             denoising = Denoising(denoiser, size, parts)
             for _ in denoising:
                 progress.step()
-            found.append(denoising.result())
-    return found, (perf_counter() - began) / len(found)
+            latents.append(denoising.result())
+    return latents, (perf_counter() - began) / len(latents)
 
 
-def _size(denoiser: Denoiser, asked: SamplingQuestions) -> Latent:
+def _size(denoiser: Denoiser, questions: SamplingQuestions) -> Latent:
     usual = family_named(denoiser.family).trained_size(denoiser.config)
-    width, height = (given or own for given, own in zip(asked.size, usual, strict=True))
+    width, height = (
+        side or trained_side for side, trained_side in zip(questions.size, usual, strict=True)
+    )
     return Latent(None, width, height)
 
 
 def _apart(first: Made, other: Made) -> Distances:
     latent = tuple(
-        float((one - two).square().mean().sqrt() / two.square().mean().sqrt().clamp(min=1e-12))
-        for one, two in zip(other.latents, first.latents, strict=True)
+        float(
+            (actual - expected).square().mean().sqrt()
+            / expected.square().mean().sqrt().clamp(min=1e-12)
+        )
+        for actual, expected in zip(other.latents, first.latents, strict=True)
     )
     alike = [
-        compare(one[None], two[None])
-        for one, two in zip(other.pictures, first.pictures, strict=True)
+        compare(actual[None], expected[None])
+        for actual, expected in zip(other.pictures, first.pictures, strict=True)
     ]
-    same = [one == two for one, two in zip(other.labels, first.labels, strict=True)]
+    same = [actual == expected for actual, expected in zip(other.labels, first.labels, strict=True)]
     return Distances(
         latent,
         sum(min(item.psnr, _HIGHEST_PSNR) for item in alike) / len(alike),

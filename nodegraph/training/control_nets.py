@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.core.preprocessor import Preprocessor
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import ControlNet
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROLS
@@ -20,20 +20,20 @@ from nodegraph.families.control_questions import DOWN, MID
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import family_named
 from nodegraph.families.unet import UNetFamily
-from nodegraph.training.denoising import DenoisingLesson, Taught, own_denoiser
+from nodegraph.training.denoising import DenoisingTask, EncodedDataset, own_denoiser
 from nodegraph.training.examples import LatentKey
-from nodegraph.training.running import Classroom, saving_memory, trained
+from nodegraph.training.running import TrainingSetup, saving_memory, trained
 from nodegraph.training.whole_models import kept_module, learning_weights
 
-_TOLD = {"text_embeds": "pooled", "time_ids": "time_ids"}
+_ADDED_COND_KEYS = {"text_embeds": "pooled", "time_ids": "time_ids"}
 
 
-def taught_control(room: Classroom, preprocessor: Preprocessor) -> TrainedWeights:
+def train_control_net(room: TrainingSetup, preprocessor: Preprocessor) -> TrainedWeights:
     """A control network that was taught, from pictures and what a preprocessor makes of them.
 
     Raises:
-        InvalidValue: The family's models are no UNets; see `Classroom.teach`.
-        NumericalError, OutputError: See there and `keep_taught`.
+        InvalidValue: The family's models are no UNets; see `TrainingSetup.teach`.
+        NumericalError, OutputError: See there and `write_trained`.
     """
     family = family_named(room.model.family)
     if not isinstance(family, UNetFamily):
@@ -43,19 +43,19 @@ def taught_control(room: Classroom, preprocessor: Preprocessor) -> TrainedWeight
             expected="a Stable Diffusion 1.x, 2.x or XL",
         )
     room.check()
-    taught = room.taught()
-    said, _ = room.prompts(taught)
-    hints = hints_of(taught[0], preprocessor)
+    datasets = room.taught()
+    prompts, _ = room.prompts(datasets)
+    hints = hints_of(datasets[0], preprocessor)
     with room.ctx.weights(room.lesson_model) as shared, torch.enable_grad():
         network = new_control(shared.module)
         if room.saves_memory:
             saving_memory(network)
         model = own_denoiser(shared, room.own_modules(shared))
-        led = LedBy(network, taught[0], hints)
-        lesson = DenoisingLesson(
-            model, learning_weights(network), taught, said, room.plan, beside=led
+        control_inputs = ControlInputs(network, datasets[0], hints)
+        task = DenoisingTask(
+            model, learning_weights(network), datasets, prompts, room.plan, beside=control_inputs
         )
-        learned = trained(room.ctx, lesson, room.plan)
+        learned = trained(room.ctx, task, room.plan)
     return kept_module(room, "controlnet", "controlnet", network, learned, room.model.dtype)
 
 
@@ -69,43 +69,45 @@ def new_control(unet: Any) -> Any:
     state = torch.get_rng_state()
     try:
         torch.manual_seed(0)
-        found: nn.Module = ControlNetModel.from_unet(unet)
+        control_net: nn.Module = ControlNetModel.from_unet(unet)
     finally:
         torch.set_rng_state(state)
-    return found.float().requires_grad_(True)
+    return control_net.float().requires_grad_(True)
 
 
-def hints_of(taught: Taught, preprocessor: Preprocessor) -> dict[LatentKey, Tensor]:
+def hints_of(dataset: EncodedDataset, preprocessor: Preprocessor) -> dict[LatentKey, Tensor]:
     """What leads to each reading; float32 in 0..1, (3, height, width) of its picture."""
-    found = {}
-    for key in taught.latents:
-        picture = taught.reading.picture(key)
+    hints = {}
+    for key in dataset.latents:
+        picture = dataset.reading.picture(key)
         hint = preprocessor.apply(picture.movedim(0, -1)[None])
         hint = hint.expand(*hint.shape[:3], 3).movedim(-1, 1)
         size = picture.shape[1:]
         if hint.shape[2:] != size:
             hint = nn.functional.interpolate(hint, size=size, mode="bilinear")
-        found[key] = hint[0].float().clamp(0, 1)
-    return found
+        hints[key] = hint[0].float().clamp(0, 1)
+    return hints
 
 
-class LedBy:
+class ControlInputs:
     """What a control network adds inside a UNet for the examples of a batch."""
 
-    def __init__(self, network: Any, taught: Taught, hints: Mapping[LatentKey, Tensor]) -> None:
-        self._network, self._taught, self._hints = network, taught, hints
+    def __init__(
+        self, network: Any, dataset: EncodedDataset, hints: Mapping[LatentKey, Tensor]
+    ) -> None:
+        self._network, self._taught, self._hints = network, dataset, hints
 
     def __call__(
         self, noisy: Tensor, moment: Moment, batch: Mapping[str, Any], keys: list[LatentKey]
     ) -> dict[str, Any]:
-        told = {name: batch[key] for name, key in _TOLD.items() if key in batch}
+        added_cond = {name: batch[key] for name, key in _ADDED_COND_KEYS.items() if key in batch}
         hints = torch.stack([self._hints[key] for key in keys]).to(noisy.device, noisy.dtype)
         down, mid = self._network(
             noisy,
             moment.timestep,
             encoder_hidden_states=batch["embeddings"],
             controlnet_cond=hints,
-            added_cond_kwargs=told or None,
+            added_cond_kwargs=added_cond or None,
             return_dict=False,
         )
         return {CONTROLS: {DOWN: down, MID: [mid]}}

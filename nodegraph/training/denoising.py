@@ -14,7 +14,7 @@ from torch.nn import functional
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
-from nodegraph.families.model_step import Asked, Lead, Moment
+from nodegraph.families.model_step import Lead, Moment, SamplingRequest
 from nodegraph.families.registry import family_named
 from nodegraph.training.drawing import generator_of
 from nodegraph.training.examples import LatentKey, Prompts, Reading
@@ -26,7 +26,7 @@ _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Taught:
+class EncodedDataset:
     """A dataset as it is learned from.
 
     Attributes:
@@ -41,7 +41,7 @@ class Taught:
     masks: Mapping[LatentKey, Tensor] = field(default_factory=dict)
 
 
-Beside = Callable[[Tensor, Moment, Mapping[str, Any], list[LatentKey]], Mapping[str, Any]]
+ExtraInputs = Callable[[Tensor, Moment, Mapping[str, Any], list[LatentKey]], Mapping[str, Any]]
 """What a network beside the denoiser adds to a batch: of what it sees, when, with which prompts,
 and which examples these are."""
 
@@ -51,7 +51,7 @@ Measure = Callable[[Tensor, Tensor, "Tensor | None"], Tensor]
 
 
 @dataclass(frozen=True)
-class LessonItem:
+class TrainingItem:
     """An example of a batch.
 
     Attributes:
@@ -67,7 +67,7 @@ class LessonItem:
     key: LatentKey
 
 
-class DenoisingLesson:
+class DenoisingTask:
     """A denoiser that learns to take noise from examples.
 
     The examples of a batch, kept ones behind, are asked for in one batch if they are of one size
@@ -88,13 +88,13 @@ class DenoisingLesson:
         self,
         model: Denoiser,
         parameters: Parameters,
-        taught: Sequence[Taught],
+        datasets: Sequence[EncodedDataset],
         prompts: Prompts | Callable[[str], Any],
         plan: TrainingPlan,
         *,
-        beside: Beside | None = None,
+        beside: ExtraInputs | None = None,
     ) -> None:
-        self._model, self.parameters, self._taught, self._plan = model, parameters, taught, plan
+        self._model, self.parameters, self._taught, self._plan = model, parameters, datasets, plan
         self._family = family_named(model.family)
         self._entry = prompts if callable(prompts) else prompts.__getitem__
         noise = model_noise(model.scheduler_config, self._family)
@@ -120,29 +120,29 @@ class DenoisingLesson:
         total: Tensor | None = None
         for group in _alike(items):
             answer, question = self._answer(group, generator)
-            for part, taught in enumerate(self._taught):
+            for part, dataset in enumerate(self._taught):
                 places = [at for at, item in enumerate(group) if item.part == part]
                 if places:
-                    share = taught.share * len(places) / counts[part]
-                    found = _part_loss(answer, question, group, places, self._measure)
+                    share = dataset.share * len(places) / counts[part]
+                    part_loss = _part_loss(answer, question, group, places, self._measure)
                     # By 1 nothing is multiplied, so that it is the very loss of a plain loop.
-                    found = found if share == 1 else share * found
-                    total = found if total is None else total + found
+                    part_loss = part_loss if share == 1 else share * part_loss
+                    total = part_loss if total is None else total + part_loss
         assert total is not None
         return total
 
-    def _items(self, number: int) -> list[LessonItem]:
+    def _items(self, number: int) -> list[TrainingItem]:
         return [
-            self._item(taught, key, part)
-            for part, taught in enumerate(self._taught)
-            for key in taught.reading.batch(number)
+            self._item(dataset, key, part)
+            for part, dataset in enumerate(self._taught)
+            for key in dataset.reading.batch(number)
         ]
 
-    def _item(self, taught: Taught, key: LatentKey, part: int) -> LessonItem:
-        latent = taught.latents[key]
-        example = taught.reading.dataset.examples[key.example]
-        prompt = self._fitted(self._entry(taught.reading.caption(key)), latent)
-        return LessonItem(latent, prompt, example.weight, taught.masks.get(key), part, key)
+    def _item(self, dataset: EncodedDataset, key: LatentKey, part: int) -> TrainingItem:
+        latent = dataset.latents[key]
+        example = dataset.reading.dataset.examples[key.example]
+        prompt = self._fitted(self._entry(dataset.reading.caption(key)), latent)
+        return TrainingItem(latent, prompt, example.weight, dataset.masks.get(key), part, key)
 
     def _fitted(
         self, entry: ConditioningEntry, latent: Tensor, side: Lead = "positive"
@@ -151,15 +151,15 @@ class DenoisingLesson:
         spatial, model = self._family.latent.spatial, self._model
         height, width = (side * spatial for side in latent.shape[-2:])
         scale = self._plan.options.embedded_guidance
-        asked = Asked(side, width, height, (1, *latent.shape), scale)
-        tensors = self._family.fit(model, entry, asked)
+        request = SamplingRequest(side, width, height, (1, *latent.shape), scale)
+        tensors = self._family.fit(model, entry, request)
         return {
             name: item.to(model.device, model.dtype if item.is_floating_point() else item.dtype)
             for name, item in tensors.items()
         }
 
     def _answer(
-        self, group: Sequence[LessonItem], generator: torch.Generator
+        self, group: Sequence[TrainingItem], generator: torch.Generator
     ) -> tuple[Tensor, NoisyQuestion]:
         latents = torch.stack([item.latent for item in group]).to(self.device)
         question = self._objective.ask(latents, generator)
@@ -182,27 +182,27 @@ class DenoisingLesson:
 
     def _computing(self) -> AbstractContextManager[Any]:
         """Mixed precision, where it was asked for or weights are kept in half of it."""
-        asked = _HALF.get(self._plan.options.precision)
-        if asked is None and self._plan.options.precision == "auto":
-            asked = self._model.dtype if self._model.dtype in _HALF.values() else None
-        if asked is None:
+        autocast_dtype = _HALF.get(self._plan.options.precision)
+        if autocast_dtype is None and self._plan.options.precision == "auto":
+            autocast_dtype = self._model.dtype if self._model.dtype in _HALF.values() else None
+        if autocast_dtype is None:
             return nullcontext()
-        return torch.autocast(self.device.type, asked)
+        return torch.autocast(self.device.type, autocast_dtype)
 
 
-def _alike(items: Sequence[LessonItem]) -> list[list[LessonItem]]:
+def _alike(items: Sequence[TrainingItem]) -> list[list[TrainingItem]]:
     """Items that are asked for in one batch: of one size, with prompts of one shape."""
-    found: dict[Any, list[LessonItem]] = {}
+    groups: dict[Any, list[TrainingItem]] = {}
     for item in items:
         shapes = tuple((name, tuple(each.shape)) for name, each in item.prompt.items())
-        found.setdefault((item.latent.shape, shapes), []).append(item)
-    return list(found.values())
+        groups.setdefault((item.latent.shape, shapes), []).append(item)
+    return list(groups.values())
 
 
 def _part_loss(
     answer: Tensor,
     question: NoisyQuestion,
-    group: Sequence[LessonItem],
+    group: Sequence[TrainingItem],
     places: Sequence[int],
     measure: Measure,
 ) -> Tensor:
@@ -211,17 +211,17 @@ def _part_loss(
     if len(places) < len(group):
         answer, target = answer[places[0] : places[-1] + 1], target[places[0] : places[-1] + 1]
         weights = None if weights is None else weights[places[0] : places[-1] + 1]
-    several = [group[place] for place in places]
+    several = [group[index] for index in places]
     own = [item.weight for item in several]
     if any(weight != 1 for weight in own):
-        given = torch.tensor(own, device=answer.device)
-        weights = given if weights is None else weights * given
+        item_weights = torch.tensor(own, device=answer.device)
+        weights = item_weights if weights is None else weights * item_weights
     if any(item.mask is not None for item in several):
         answer, target = _masked(answer, target, several)
     return measure(answer, target, weights)
 
 
-def _masked(answer: Tensor, target: Tensor, items: Sequence[LessonItem]) -> tuple[Tensor, Tensor]:
+def _masked(answer: Tensor, target: Tensor, items: Sequence[TrainingItem]) -> tuple[Tensor, Tensor]:
     """Both as far as they count, to the mean over what counts."""
     shape = (1, *answer.shape[2:])
     masks = torch.stack([torch.ones(shape) if item.mask is None else item.mask for item in items])

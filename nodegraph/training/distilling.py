@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.dataset_values import Dataset
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import ConditioningEntry
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
@@ -30,18 +30,18 @@ from nodegraph.families.model_step import Lead
 from nodegraph.families.registry import family_named
 from nodegraph.sampling.samplers.lcm import SIGMA_DATA
 from nodegraph.training.denoising import (
-    DenoisingLesson,
-    LessonItem,
+    DenoisingTask,
+    EncodedDataset,
     Measure,
-    Taught,
+    TrainingItem,
 )
 from nodegraph.training.drawing import generator_of
-from nodegraph.training.lora_training import LoraShape, taught_lora
+from nodegraph.training.lora_training import LoraShape, train_lora
 from nodegraph.training.objectives import NoisyQuestion, drawn_noise_of, flow_levels
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import DistillationKind, TrainingPlan
 from nodegraph.training.painting import Painting, painted
-from nodegraph.training.running import Classroom
+from nodegraph.training.running import TrainingSetup
 from nodegraph.training.teachable import check_teachable
 
 
@@ -70,9 +70,9 @@ class TrajectoryPlaces:
             levels = flow_levels(noise).flip(0).to(device)
             return cls(1.0 - levels, levels, levels * noise.timesteps, "flow", None)
         table = noise.alphas_cumprod.to(device)
-        told = torch.arange(noise.timesteps, device=device)
+        timesteps = torch.arange(noise.timesteps, device=device)
         kind, scaling = noise.prediction_type, noise.timestep_scaling
-        return cls(table**0.5, (1 - table) ** 0.5, told, kind, scaling)
+        return cls(table**0.5, (1 - table) ** 0.5, timesteps, kind, scaling)
 
     @property
     def count(self) -> int:
@@ -83,31 +83,31 @@ class TrajectoryPlaces:
         """What lies at places; all shaped (examples, channels, …)."""
         return _wide(self.signal[places], clean) * clean + _wide(self.noise[places], noise) * noise
 
-    def parted(self, answer: Tensor, seen: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def parted(self, answer: Tensor, noisy: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Picture and noise that an answer sees in what was seen; float32."""
-        answer, seen = answer.float(), seen.float()
-        signal, noise = (_wide(item[places], seen) for item in (self.signal, self.noise))
+        answer, noisy = answer.float(), noisy.float()
+        signal, noise = (_wide(item[places], noisy) for item in (self.signal, self.noise))
         if self.kind == "flow":
-            return seen - noise * answer, seen + signal * answer
+            return noisy - noise * answer, noisy + signal * answer
         if self.kind == "v_prediction":
-            return signal * seen - noise * answer, signal * answer + noise * seen
+            return signal * noisy - noise * answer, signal * answer + noise * noisy
         if self.kind == "sample":
-            return answer, (seen - signal * answer) / noise
-        return (seen - noise * answer) / signal, answer
+            return answer, (noisy - signal * answer) / noise
+        return (noisy - noise * answer) / signal, answer
 
-    def ended(self, answer: Tensor, seen: Tensor, places: Tensor) -> Tensor:
+    def ended(self, answer: Tensor, noisy: Tensor, places: Tensor) -> Tensor:
         """Where an answer says that the trajectory through what was seen ends; float32.
 
         At place 0 of a table it is what was seen, whatever the answer: as the sampler `lcm` has it.
         Source: Song et al. 2023, arXiv:2303.01469, appendix C.
         """
-        clean, _ = self.parted(answer, seen, places)
+        clean, _ = self.parted(answer, noisy, places)
         if self.scaling is None:
             return clean
         scaled = places.float() * self.scaling
         keep = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
         take = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
-        return _wide(take, clean) * clean + _wide(keep, seen) * seen.float()
+        return _wide(take, clean) * clean + _wide(keep, noisy) * noisy.float()
 
 
 def _wide(numbers: Tensor, like: Tensor) -> Tensor:
@@ -154,12 +154,12 @@ class DistillationPlan:
         )
 
 
-class DistillationLesson(DenoisingLesson):
+class DistillationTask(DenoisingTask):
     """A student that learns where its teacher's trajectories end.
 
     Args:
         teacher: The denoiser without what learns.
-        model, parameters, taught, prompts, plan: As of `DenoisingLesson`.
+        model, parameters, taught, prompts, plan: As of `DenoisingTask`.
         how: What it learns by.
         away: What the teacher is led away from; None: it isn't guided.
     """
@@ -169,14 +169,14 @@ class DistillationLesson(DenoisingLesson):
         teacher: Denoiser,
         model: Denoiser,
         parameters: Parameters,
-        taught: Sequence[Taught],
+        datasets: Sequence[EncodedDataset],
         prompts: Mapping[str, ConditioningEntry],
         plan: TrainingPlan,
         *,
         how: DistillationPlan,
         away: ConditioningEntry | None,
     ) -> None:
-        super().__init__(model, parameters, taught, prompts, plan)
+        super().__init__(model, parameters, datasets, prompts, plan)
         self._teacher, self._how, self._away = teacher, how, away
         noise = model_noise(model.scheduler_config, self._family)
         self._places = TrajectoryPlaces.of(noise, model.device)
@@ -196,7 +196,7 @@ class DistillationLesson(DenoisingLesson):
         return measure
 
     def _answer(
-        self, group: Sequence[LessonItem], generator: torch.Generator
+        self, group: Sequence[TrainingItem], generator: torch.Generator
     ) -> tuple[Tensor, NoisyQuestion]:
         latents = torch.stack([item.latent for item in group]).to(self.device)
         noise = drawn_noise_of(latents, generator, self._plan.options.noise_offset)
@@ -209,8 +209,8 @@ class DistillationLesson(DenoisingLesson):
                 reached = self._walked(group, noisy, places, following)
                 target = self._said(group, reached, following)
         with self._computing():
-            said = self._said(group, noisy, places)
-        return said, NoisyQuestion(noisy, self._places.told[places], target)
+            answer = self._said(group, noisy, places)
+        return answer, NoisyQuestion(noisy, self._places.told[places], target)
 
     def _drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Where examples are, and where a step of the teacher leads to."""
@@ -225,42 +225,46 @@ class DistillationLesson(DenoisingLesson):
         places = torch.where(is_late, total - 1, places).to(device)
         return places, torch.zeros_like(places)
 
-    def _followed(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+    def _followed(self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor) -> Tensor:
         """Where the teacher's trajectory ends."""
         links = self._how.steps
         clean = noisy
         for left in range(links, 0, -1):
             here, to = places * left // links, places * (left - 1) // links
-            clean, rest = self._places.parted(self._guided(group, noisy, here), noisy, here)
-            noisy = self._places.mixed(clean, rest, to)
+            clean, predicted_noise = self._places.parted(
+                self._guided(group, noisy, here), noisy, here
+            )
+            noisy = self._places.mixed(clean, predicted_noise, to)
         return clean
 
     def _walked(
-        self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor, following: Tensor
+        self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor, following: Tensor
     ) -> Tensor:
         """Where a step of the teacher leads to: of DDIM, of flows Euler's."""
-        clean, rest = self._places.parted(self._guided(group, noisy, places), noisy, places)
-        return self._places.mixed(clean, rest, following)
+        clean, predicted_noise = self._places.parted(
+            self._guided(group, noisy, places), noisy, places
+        )
+        return self._places.mixed(clean, predicted_noise, following)
 
-    def _said(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+    def _said(self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor) -> Tensor:
         """Where the student says that the trajectory ends."""
         prompts = [item.prompt for item in group]
         answer = self._asked(self._model, noisy, places, prompts)
         return self._places.ended(answer, noisy, places)
 
-    def _guided(self, group: Sequence[LessonItem], noisy: Tensor, places: Tensor) -> Tensor:
+    def _guided(self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor) -> Tensor:
         """The teacher's answer, with guidance."""
-        said = [item.prompt for item in group]
+        prompts = [item.prompt for item in group]
         if self._away is None:
-            return self._asked(self._teacher, noisy, places, said)
+            return self._asked(self._teacher, noisy, places, prompts)
         side: Lead = "negative"
         away = [self._fitted(self._away, item.latent, side) for item in group]
-        if _shapes(said[0]) == _shapes(away[0]):
+        if _shapes(prompts[0]) == _shapes(away[0]):
             twice = torch.cat([noisy, noisy]), torch.cat([places, places])
-            both = self._asked(self._teacher, *twice, [*said, *away])
+            both = self._asked(self._teacher, *twice, [*prompts, *away])
             towards, unled = both.float().chunk(2)
         else:
-            towards = self._asked(self._teacher, noisy, places, said).float()
+            towards = self._asked(self._teacher, noisy, places, prompts).float()
             unled = self._asked(self._teacher, noisy, places, away).float()
         return self._family.guided(towards, unled, self._how.cfg)
 
@@ -280,9 +284,9 @@ def _shapes(prompt: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(item.shape) for name, item in prompt.items()}
 
 
-def huber_loss(given: Tensor, target: Tensor, weights: Tensor | None, bend: float) -> Tensor:
+def huber_loss(prediction: Tensor, target: Tensor, weights: Tensor | None, bend: float) -> Tensor:
     """Mean pseudo-Huber distance, sqrt(d² + bend²) - bend; float32, 0-dimensional."""
-    off = given.float() - target.float()
+    off = prediction.float() - target.float()
     each = (off.square() + bend**2).sqrt() - bend
     if weights is None:
         return each.mean()
@@ -290,8 +294,8 @@ def huber_loss(given: Tensor, target: Tensor, weights: Tensor | None, bend: floa
 
 
 def prompted(
-    room: Classroom, texts: Sequence[str], count: int, cfg: float, *, steps: int = 25
-) -> Classroom:
+    room: TrainingSetup, texts: Sequence[str], count: int, cfg: float, *, steps: int = 25
+) -> TrainingSetup:
     """A classroom whose dataset the model paints itself before it learns.
 
     Args:
@@ -318,35 +322,35 @@ def prompted(
     return replace(room, dataset=Dataset(painted(room, wanted, steps=steps, cfg=cfg)))
 
 
-def distilled_lora(room: Classroom, shape: LoraShape, how: DistillationPlan) -> TrainedWeights:
+def distilled_lora(room: TrainingSetup, shape: LoraShape, how: DistillationPlan) -> TrainedWeights:
     """A few-step student as a LoRA.
 
     Raises:
-        InvalidValue: Options don't go with distilling, and see `Classroom.teach`.
-        NumericalError, OutputError: See there, and `keep_taught`.
+        InvalidValue: Options don't go with distilling, and see `TrainingSetup.teach`.
+        NumericalError, OutputError: See there, and `write_trained`.
     """
     _check_options(room.plan)
     room.check()
     away = _away(room, how)
 
-    def maker(teacher: Denoiser) -> Callable[..., DistillationLesson]:
-        def lesson(
+    def maker(teacher: Denoiser) -> Callable[..., DistillationTask]:
+        def make_task(
             model: Denoiser,
             parameters: Parameters,
-            taught: Sequence[Taught],
-            said: Mapping[str, ConditioningEntry],
+            datasets: Sequence[EncodedDataset],
+            prompts: Mapping[str, ConditioningEntry],
             plan: TrainingPlan,
-        ) -> DistillationLesson:
-            return DistillationLesson(
-                teacher, model, parameters, taught, said, plan, how=how, away=away
+        ) -> DistillationTask:
+            return DistillationTask(
+                teacher, model, parameters, datasets, prompts, plan, how=how, away=away
             )
 
-        return lesson
+        return make_task
 
-    return taught_lora(room, shape, lesson_by=maker, sampler=SAMPLER, settings=how.told())
+    return train_lora(room, shape, lesson_by=maker, sampler=SAMPLER, settings=how.told())
 
 
-def _away(room: Classroom, how: DistillationPlan) -> ConditioningEntry | None:
+def _away(room: TrainingSetup, how: DistillationPlan) -> ConditioningEntry | None:
     """What the teacher is led away from, if it is guided."""
     from nodegraph.models.text import encode_prompt
 

@@ -46,16 +46,16 @@ class BatchOrder:
 
     def batch(self, number: int) -> tuple[int, list[Visit]]:
         """The epoch of a batch, and what is read in it; both are counted from 0."""
-        epoch, place = divmod(number, self.batches)
+        epoch, batch_index = divmod(number, self.batches)
         if self._known[0] != epoch:
             self._known = epoch, self._epoch(epoch)
-        return epoch, self._known[1][place]
+        return epoch, self._known[1][batch_index]
 
     def _epoch(self, epoch: int) -> list[list[Visit]]:
         by_size: dict[tuple[int, int], list[Visit]] = {}
         for visit in epoch_visits(self._dataset, seed=self._seed, epoch=epoch):
-            place, _ = visit
-            by_size.setdefault(size_of(self._dataset, place), []).append(visit)
+            example_index, _ = visit
+            by_size.setdefault(size_of(self._dataset, example_index), []).append(visit)
         batches = []
         for visits in by_size.values():
             # As often round as it takes: there may be fewer than a batch.

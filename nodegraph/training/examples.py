@@ -54,13 +54,13 @@ class Reading:
         return [self._key(visit, epoch) for visit in visits]
 
     def _key(self, visit: Visit, epoch: int) -> LatentKey:
-        place, repeat = visit
+        example_index, repeat = visit
         if self.dataset.augmentation == PLAIN:
-            return LatentKey(place, 0, 0)
+            return LatentKey(example_index, 0, 0)
         # Repeats are readings, too.
-        times = self.dataset.examples[place].repeats
+        times = self.dataset.examples[example_index].repeats
         epoch, repeat = divmod((epoch * times + repeat) % self.variations, times)
-        return LatentKey(place, epoch, repeat)
+        return LatentKey(example_index, epoch, repeat)
 
     def keys(self, batches: Iterable[int]) -> list[LatentKey]:
         """All that is read in some batches, each once, in a fixed order."""
@@ -94,7 +94,7 @@ def encoded_latents(
         InvalidValue: A picture's size doesn't fit.
     """
     cell = downscale(autoencoder)
-    found = {}
+    latents = {}
     for key in keys:
         breathe()
         picture = reading.picture(key)
@@ -110,21 +110,21 @@ def encoded_latents(
             )
         latent = encode_image(autoencoder, picture.movedim(0, -1)[None])
         assert latent.samples is not None
-        found[key] = latent.samples[0]
-    return found
+        latents[key] = latent.samples[0]
+    return latents
 
 
 def encoded_prompts(
     text_model: TextModel, texts: Iterable[str], breathe: Callable[[], object] = lambda: None
 ) -> dict[str, ConditioningEntry]:
     """Captions as the denoiser takes them."""
-    family, found = family_named(text_model.family), {}
+    family, prompts = family_named(text_model.family), {}
     with torch.no_grad():
         for text in texts:
             breathe()
             with text_model.turn:
-                found[text] = family.encode(text_model, plain_prompt(family, text))
-    return found
+                prompts[text] = family.encode(text_model, plain_prompt(family, text))
+    return prompts
 
 
 def plain_prompt(family: Family, text: str) -> str:

@@ -22,12 +22,12 @@ TRANSFORMERS_WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 
 
-def taught_folder(environment: Environment) -> Path:
+def trained_folder(environment: Environment) -> Path:
     """Where files of what was taught lie."""
     return environment.taught or environment.temporary / "taught"
 
 
-def keep_taught(
+def write_trained(
     environment: Environment,
     role: str,
     tensors: Mapping[str, Tensor],
@@ -49,7 +49,7 @@ def keep_taught(
     Raises:
         OutputError: It can't be written.
     """
-    folder = taught_folder(environment)
+    folder = trained_folder(environment)
     # One entry: the order of several differs from time to time, and the digest with it.
     noted = {"format": "pt"} if about is None else {"nodegraph": json.dumps(about, sort_keys=True)}
     try:
@@ -60,20 +60,20 @@ def keep_taught(
             (made / file).write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
         files = [made / file for file in (name, *(configs or ()))]
         digests = [FILE_DIGESTS.digest(path) for path in files]
-        place = folder / digests[0]
-        _move(made, place)
+        target = folder / digests[0]
+        _move(made, target)
     except OSError as error:
         raise OutputError(f"can't write what was taught to {folder}: {error}") from error
     return tuple(
-        RecipeFile(role, str(place / path.name), digest)
+        RecipeFile(role, str(target / path.name), digest)
         for path, digest in zip(files, digests, strict=True)
     )
 
 
-def _move(made: Path, place: Path) -> None:
+def _move(made: Path, target: Path) -> None:
     """A finished folder to its place; what is there is the same, or is damaged and replaced."""
-    place.mkdir(exist_ok=True)
+    target.mkdir(exist_ok=True)
     for path in made.iterdir():
         # Somebody may read what is there: each file is replaced as a whole.
-        path.replace(place / path.name)
+        path.replace(target / path.name)
     made.rmdir()

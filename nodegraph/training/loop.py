@@ -25,7 +25,7 @@ from nodegraph.training.options import TrainingPlan
 _WEIGHT, _MOMENT, _AVERAGE, _LOSSES, _SCALER = "weight.", "moment.", "average.", "losses", "scaler."
 
 
-class Lesson(Protocol):
+class TrainingTask(Protocol):
     """What is taught, and by what."""
 
     @property
@@ -79,15 +79,15 @@ class Training:
     """
 
     def __init__(
-        self, lesson: Lesson, plan: TrainingPlan, breathe: Callable[[], object] = lambda: None
+        self, task: TrainingTask, plan: TrainingPlan, breathe: Callable[[], object] = lambda: None
     ) -> None:
-        self._lesson, self._plan, self._breathe = lesson, plan, breathe
-        self._parameters = lesson.parameters
+        self._lesson, self._plan, self._breathe = task, plan, breathe
+        self._parameters = task.parameters
         self._optimizer = made_optimizer(self._parameters.values(), plan)
         self._factors = rate_factors(plan)
         average = plan.options.average
         self._average = AveragedWeights(self._parameters, average) if average else None
-        is_half = plan.options.precision == "float16" and lesson.device.type == "cuda"
+        is_half = plan.options.precision == "float16" and task.device.type == "cuda"
         self._scaler = torch.amp.GradScaler("cuda") if is_half else None
         self.losses: list[float] = []
 
@@ -130,13 +130,13 @@ class Training:
         loss = 0.0
         for part in range(count):
             self._breathe()
-            found = self._lesson.loss(self.step * count + part)
-            found = found if count == 1 else found / count
-            loss += float(found.detach())
+            batch_loss = self._lesson.loss(self.step * count + part)
+            batch_loss = batch_loss if count == 1 else batch_loss / count
+            loss += float(batch_loss.detach())
             if not math.isfinite(loss):
                 raise self._not_finite(loss)
             self._breathe()
-            scaled = found if self._scaler is None else self._scaler.scale(found)
+            scaled = batch_loss if self._scaler is None else self._scaler.scale(batch_loss)
             torch.autograd.backward(scaled)
         return loss
 
@@ -160,11 +160,12 @@ class Training:
 
     def weights(self) -> dict[str, Tensor]:
         """What was taught, as it is now: the averages, if there are some; float32 on the CPU."""
-        found: Mapping[str, Tensor] = (
+        tensors: Mapping[str, Tensor] = (
             self._parameters if self._average is None else self._average.weights
         )
         return {
-            name: item.detach().to("cpu", torch.float32, copy=True) for name, item in found.items()
+            name: item.detach().to("cpu", torch.float32, copy=True)
+            for name, item in tensors.items()
         }
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -173,17 +174,17 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """All that decides how it goes on: tensors on the CPU and numbers, by name."""
-        found: dict[str, Any] = {_LOSSES: list(self.losses)}
+        tensors: dict[str, Any] = {_LOSSES: list(self.losses)}
         for name, item in self._parameters.items():
-            found[_WEIGHT + name] = item.detach().to("cpu", copy=True)
+            tensors[_WEIGHT + name] = item.detach().to("cpu", copy=True)
         for name, moment in optimizer_tensors(self._optimizer).items():
-            found[_MOMENT + name] = moment
+            tensors[_MOMENT + name] = moment
         if self._average is not None:
             for name, average in self._average.weights.items():
-                found[_AVERAGE + name] = average.to("cpu", copy=True)
+                tensors[_AVERAGE + name] = average.to("cpu", copy=True)
         if self._scaler is not None:
-            found |= {_SCALER + name: item for name, item in self._scaler.state_dict().items()}
-        return found
+            tensors |= {_SCALER + name: item for name, item in self._scaler.state_dict().items()}
+        return tensors
 
     @property
     def state_bytes(self) -> int:

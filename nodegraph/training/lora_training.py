@@ -14,18 +14,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.training.denoising import DenoisingLesson, own_denoiser
+from nodegraph.training.denoising import DenoisingTask, own_denoiser
 from nodegraph.training.drawing import generator_of
-from nodegraph.training.files import keep_taught
-from nodegraph.training.loop import Lesson
+from nodegraph.training.files import write_trained
+from nodegraph.training.loop import TrainingTask
 from nodegraph.training.options import TaughtLayers
-from nodegraph.training.running import Classroom, LessonMaker, Prepared
+from nodegraph.training.running import LessonMaker, Prepared, TrainingSetup
 
 _NAME = "default"
 """Of the adapter, as peft calls it."""
@@ -44,7 +44,7 @@ def lora_targets(module: nn.Module, layers: TaughtLayers) -> list[str]:
         layers: ``attention`` takes the projections of attention; the next the layers between, too;
             ``all`` every linear layer and convolution inside the blocks.
     """
-    found = []
+    paths = []
     for path, layer in module.named_modules():
         if not isinstance(layer, (nn.Linear, nn.Conv2d)) or not _BLOCK.search(path):
             continue
@@ -56,8 +56,8 @@ def lora_targets(module: nn.Module, layers: TaughtLayers) -> list[str]:
         if layers == "all" or (
             is_linear and (is_attention or (is_between and layers != "attention"))
         ):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def with_lora(
@@ -132,12 +132,12 @@ def lora_file(weights: Mapping[str, Tensor], role: str, scale: float) -> dict[st
         role: Of the module, such as ``unet``.
         scale: alpha / rank.
     """
-    found = {}
+    tensors = {}
     for path, tensor in weights.items():
         name = path.replace(f".{_NAME}.weight", ".weight")
         scaled = tensor * scale if path.endswith(_UP) and scale != 1 else tensor
-        found[f"{role}.{name}"] = scaled.contiguous()
-    return found
+        tensors[f"{role}.{name}"] = scaled.contiguous()
+    return tensors
 
 
 class LoraShape(NamedTuple):
@@ -159,12 +159,12 @@ class LoraShape(NamedTuple):
         return (self.alpha or self.rank) / self.rank
 
 
-def taught_lora(
-    room: Classroom,
+def train_lora(
+    room: TrainingSetup,
     shape: LoraShape,
     words: tuple[str, ...] = (),
     *,
-    lesson_by: Callable[[Denoiser], LessonMaker] = lambda shared: DenoisingLesson,
+    lesson_by: Callable[[Denoiser], LessonMaker] = lambda shared: DenoisingTask,
     sampler: str = "",
     settings: tuple[tuple[str, str], ...] = (),
 ) -> TrainedWeights:
@@ -173,10 +173,10 @@ def taught_lora(
     Args:
         words: What prompts say to ask for it.
         lesson_by: What it learns by, made of the denoiser without it.
-        sampler: Of the pictures to look at meanwhile; see `Classroom.teach`.
+        sampler: Of the pictures to look at meanwhile; see `TrainingSetup.teach`.
         settings: More of them than the plan's and the LoRA's, to be told with it.
     Raises:
-        InvalidValue, NumericalError, OutputError: See `Classroom.teach` and `keep_taught`.
+        InvalidValue, NumericalError, OutputError: See `TrainingSetup.teach` and `write_trained`.
     """
     role = room.model.files[0].role
     teacher: Denoiser | None = None
@@ -194,11 +194,11 @@ def taught_lora(
         )
         return own_denoiser(shared, {**shared.modules, role: twin}), lora_parameters(twin)
 
-    def lesson(*given: Any) -> Lesson:
+    def make_task(*arguments: Any) -> TrainingTask:
         assert teacher is not None
-        return lesson_by(teacher)(*given)
+        return lesson_by(teacher)(*arguments)
 
-    learned = room.teach(prepare, lesson, sampler)
+    learned = room.teach(prepare, make_task, sampler)
     settings = (
         *room.plan.told(),
         *settings,
@@ -207,11 +207,11 @@ def taught_lora(
     )
     tensors = lora_file(learned.weights, role, shape.scale)
     about = {"family": room.model.family, "words": words, **dict(settings)}
-    files = keep_taught(room.ctx.environment, role, tensors, about)
+    files = write_trained(room.ctx.environment, role, tensors, about)
     return TrainedWeights("lora", room.model.family, files, words, settings, learned.losses)
 
 
-def with_taught_lora(
+def with_trained_lora(
     weights: TrainedWeights,
     model: DiffusionModel,
     text_encoder: TextEncoder | None,
@@ -226,11 +226,11 @@ def with_taught_lora(
     """
     opened = OpenedAdapter(Path(weights.files[0].path), fused=fused)
     adapted = opened.put_on(model, strength)
-    found = [adapted.matched]
+    matches = [adapted.matched]
     encoder = text_encoder
     if text_encoder is not None:
         encoded = opened.put_on(text_encoder, strength)
         encoder = encoded.recipe
-        found.append(encoded.matched)
-    opened.check_applies(found)
+        matches.append(encoded.matched)
+    opened.check_applies(matches)
     return adapted.recipe, encoder

@@ -178,13 +178,13 @@ def _logit_normal(count: int, generator: torch.Generator) -> Tensor:
     return drawn.clamp(max=1 - 1e-7)
 
 
-def mean_loss(given: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+def mean_loss(prediction: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
     """Mean squared error, of weighed examples in the order that diffusers' scripts compute it in.
 
     Returns:
         float32, 0-dimensional.
     """
     if weights is None:
-        return functional.mse_loss(given.float(), target.float(), reduction="mean")
-    each = functional.mse_loss(given.float(), target.float(), reduction="none")
+        return functional.mse_loss(prediction.float(), target.float(), reduction="mean")
+    each = functional.mse_loss(prediction.float(), target.float(), reduction="none")
     return (each.mean(dim=list(range(1, each.ndim))) * weights).mean()

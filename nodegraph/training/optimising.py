@@ -58,8 +58,8 @@ def rate_factors(plan: TrainingPlan) -> Callable[[int], float]:
     scheduler = get_scheduler(
         name, nothing, num_warmup_steps=options.warmup, num_training_steps=plan.steps
     )
-    found: Callable[[int], float] = scheduler.lr_lambdas[0]
-    return found
+    factor_of: Callable[[int], float] = scheduler.lr_lambdas[0]
+    return factor_of
 
 
 class AveragedWeights:
@@ -83,19 +83,19 @@ class AveragedWeights:
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """An optimiser's state as tensors on the CPU, copied, by number of the weight and name."""
-    found = {}
+    tensors = {}
     for number, of_weight in optimizer.state_dict()["state"].items():
         for name, value in of_weight.items():
             tensor = value if isinstance(value, Tensor) else torch.tensor(value)
-            found[f"{number}.{name}"] = tensor.detach().to("cpu", copy=True)
-    return found
+            tensors[f"{number}.{name}"] = tensor.detach().to("cpu", copy=True)
+    return tensors
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Bring back what `optimizer_tensors` gave."""
     state: dict[int, dict[str, Any]] = {}
-    for place, tensor in tensors.items():
-        number, _, name = place.partition(".")
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = tensor.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -136,9 +136,9 @@ class TrainingSamples:
     height: int = field(default=0, metadata=NOT_CONTENT)
 
 
-def _check(given: Any) -> None:
-    for item in fields(given):
-        value, bounds = getattr(given, item.name), _RANGES.get(item.name)
+def _check(options: Any) -> None:
+    for item in fields(options):
+        value, bounds = getattr(options, item.name), _RANGES.get(item.name)
         if bounds is not None and not bounds[0] <= value <= bounds[1]:
             raise InvalidValue(
                 f"{item.name} is out of range",

@@ -9,7 +9,7 @@ from nodegraph.core.dataset_values import Example
 from nodegraph.core.values import Latent
 from nodegraph.families.registry import family_named
 from nodegraph.sampling.sampling_parts import usual_parts
-from nodegraph.training.running import Classroom
+from nodegraph.training.running import TrainingSetup
 
 
 class Painting(NamedTuple):
@@ -27,7 +27,7 @@ class Painting(NamedTuple):
 
 
 def painted(
-    room: Classroom,
+    room: TrainingSetup,
     wanted: Sequence[Painting],
     size: tuple[int, int] | None = None,
     *,
@@ -48,14 +48,16 @@ def painted(
 
     ctx, family = room.ctx, family_named(room.model.family)
     with ctx.weights(room.text_encoder, calls_only=True) as text_model:
-        said = {text: encode_prompt(text_model, text) for text in {item.prompt for item in wanted}}
+        conditionings = {
+            text: encode_prompt(text_model, text) for text in {item.prompt for item in wanted}
+        }
     is_flow = family.noise == "flow"
     made = []
     with ctx.weights(room.lesson_model, calls_only=True) as model:
         width, height = size or family.trained_size(model.config)
         for item in wanted:
             parts = usual_parts(
-                said[item.prompt],
+                conditionings[item.prompt],
                 None,
                 seed=item.seed,
                 steps=steps,

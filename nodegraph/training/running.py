@@ -26,10 +26,10 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.registry import family_named
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.sampling.sampling_parts import usual_parts
-from nodegraph.training.denoising import DenoisingLesson, Taught, cell_mask
+from nodegraph.training.denoising import DenoisingTask, EncodedDataset, cell_mask
 from nodegraph.training.drawing import BatchOrder
 from nodegraph.training.examples import Reading, encoded_latents, encoded_prompts
-from nodegraph.training.loop import Lesson, Training
+from nodegraph.training.loop import Training, TrainingTask
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import TrainingPlan, TrainingSamples
 from nodegraph.training.teachable import check_dataset, check_teachable, without_speed
@@ -68,13 +68,14 @@ _SHARE = 0.05
 Prepared = tuple[Denoiser, Parameters]
 """A denoiser of one's own, and what of it learns."""
 LessonMaker = Callable[
-    [Denoiser, Parameters, Sequence[Taught], Mapping[str, ConditioningEntry], TrainingPlan], Lesson
+    [Denoiser, Parameters, Sequence[EncodedDataset], Mapping[str, ConditioningEntry], TrainingPlan],
+    TrainingTask,
 ]
 """Makes a lesson of a denoiser, what of it learns, examples, and prompts by their text."""
 
 
 @dataclass(frozen=True)
-class Classroom:
+class TrainingSetup:
     """A model to be taught, and what it is taught with.
 
     Attributes:
@@ -103,14 +104,14 @@ class Classroom:
         if self.kept is not None:
             check_dataset(self.kept, port="kept")
 
-    def taught(self) -> list[Taught]:
+    def taught(self) -> list[EncodedDataset]:
         """What is learned and what is kept, encoded by the VAE."""
-        plan, found = self.plan, []
-        given = [(self.dataset, 1.0)]
+        plan, encoded = self.plan, []
+        weighted_datasets = [(self.dataset, 1.0)]
         if self.kept is not None:
-            given.append((self.kept, plan.options.kept_weight))
+            weighted_datasets.append((self.kept, plan.options.kept_weight))
         with self.ctx.weights(self.vae, calls_only=True) as autoencoder:
-            for dataset, share in given:
+            for dataset, share in weighted_datasets:
                 order = BatchOrder(dataset, plan.batch, plan.seed)
                 reading = Reading(dataset, order, plan.options.variations)
                 keys = reading.keys(range(plan.steps * plan.options.accumulate))
@@ -122,16 +123,16 @@ class Classroom:
                     for key, mask in masks.items()
                     if mask is not None
                 }
-                found.append(Taught(reading, latents, share, counted))
-        return found
+                encoded.append(EncodedDataset(reading, latents, share, counted))
+        return encoded
 
-    def captions(self, taught: Sequence[Taught]) -> list[str]:
+    def captions(self, datasets: Sequence[EncodedDataset]) -> list[str]:
         """All that is said in the training, each once."""
-        said = {item.reading.caption(key) for item in taught for key in item.latents}
-        return sorted(said)
+        texts = {item.reading.caption(key) for item in datasets for key in item.latents}
+        return sorted(texts)
 
     def prompts(
-        self, taught: Sequence[Taught]
+        self, datasets: Sequence[EncodedDataset]
     ) -> tuple[dict[str, ConditioningEntry], dict[str, Conditioning]]:
         """What is said, and what pictures to look at are asked for, encoded."""
         from nodegraph.models.text import encode_prompt
@@ -139,9 +140,9 @@ class Classroom:
         shown = () if self.samples is None else self.samples.prompts
         with self.ctx.weights(self.text_encoder, calls_only=True) as text_model:
             breathe = self.ctx.check_cancelled
-            said = encoded_prompts(text_model, self.captions(taught), breathe)
-            asked = {text: encode_prompt(text_model, text) for text in shown}
-        return said, asked
+            encoded_captions = encoded_prompts(text_model, self.captions(datasets), breathe)
+            sample_prompts = {text: encode_prompt(text_model, text) for text in shown}
+        return encoded_captions, sample_prompts
 
     @property
     def lesson_model(self) -> DiffusionModel:
@@ -165,9 +166,9 @@ class Classroom:
     def teach(
         self,
         prepare: Callable[[Denoiser], Prepared],
-        lesson_of: LessonMaker = DenoisingLesson,
+        lesson_of: LessonMaker = DenoisingTask,
         sampler: str = "",
-    ) -> Learned:
+    ) -> TrainingOutcome:
         """Teach the model.
 
         Args:
@@ -179,20 +180,22 @@ class Classroom:
             NumericalError: The loss is NaN or infinite.
         """
         self.check()
-        taught = self.taught()
-        said, asked = self.prompts(taught)
+        datasets = self.taught()
+        caption_prompts, sample_prompts = self.prompts(datasets)
         with self.ctx.weights(self.lesson_model) as shared, torch.enable_grad():
             model, parameters = prepare(shared)
             if self.saves_memory:
                 for module in model.modules.values():
                     saving_memory(module)
-            lesson = lesson_of(model, parameters, taught, said, self.plan)
-            shower = Shower(self.ctx, self.samples, model, self.vae, asked, sampler)
-            return trained(self.ctx, lesson, self.plan, shower.show)
+            task = lesson_of(model, parameters, datasets, caption_prompts, self.plan)
+            previews = TrainingPreviews(
+                self.ctx, self.samples, model, self.vae, sample_prompts, sampler
+            )
+            return trained(self.ctx, task, self.plan, previews.show)
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainingOutcome:
     """What a training ended with.
 
     Attributes:
@@ -206,33 +209,33 @@ class Learned:
 
 def trained(
     ctx: Context,
-    lesson: Lesson,
+    task: TrainingTask,
     plan: TrainingPlan,
     show: Callable[[Training], object] = lambda training: None,
-) -> Learned:
+) -> TrainingOutcome:
     """A training to its end, taken up where an earlier attempt at it got to.
 
     Args:
         show: Called after each step.
     """
-    training = Training(lesson, plan, ctx.check_cancelled)
+    training = Training(task, plan, ctx.check_cancelled)
     _restore(ctx, training)
     saving = Saving(ctx, training)
     for done in training:
         saving.offer()
         ctx.progress(done.step, done.total, preview=lambda: loss_plot(training.losses))
         show(training)
-    return Learned(training.weights(), loss_plot(training.losses))
+    return TrainingOutcome(training.weights(), loss_plot(training.losses))
 
 
 def _restore(ctx: Context, training: Training) -> None:
-    found = ctx.restored(up_to=training.total)
-    if found is None:
+    checkpoint = ctx.restored(up_to=training.total)
+    if checkpoint is None:
         return
     try:
-        training.restore(found.state)
+        training.restore(checkpoint.state)
     except (ValueError, KeyError) as error:
-        text = f"{error}: it starts at step 1, not at {found.step + 1}"
+        text = f"{error}: it starts at step 1, not at {checkpoint.step + 1}"
         ctx.log(text, "warning", about="run")
 
 
@@ -255,7 +258,7 @@ class Saving:
         return self._training.state()
 
 
-class Shower:
+class TrainingPreviews:
     """Makes pictures to look at while a model learns.
 
     Args:

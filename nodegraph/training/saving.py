@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.families.registry import family_named
 from nodegraph.media.images.output_files import SavedFile
 from nodegraph.media.images.output_names import check_name
-from nodegraph.training.lora_training import with_taught_lora
-from nodegraph.training.whole_models import with_taught_model
-from nodegraph.training.words import with_taught_word
+from nodegraph.training.lora_training import with_trained_lora
+from nodegraph.training.whole_models import with_trained_model
+from nodegraph.training.words import with_trained_word
 
 _HINTS = {
     "classifier": "Link it to ClassifyImages.",
@@ -50,10 +50,10 @@ def applied(
             expected=f"weights for {family_named(model.family).title}",
         )
     if weights.kind == "model":
-        return with_taught_model(weights, model), text_encoder
+        return with_trained_model(weights, model), text_encoder
     if weights.kind == "embedding":
-        return model, with_taught_word(weights, text_encoder)
-    adapted, encoder = with_taught_lora(weights, model, text_encoder, strength=strength)
+        return model, with_trained_word(weights, text_encoder)
+    adapted, encoder = with_trained_lora(weights, model, text_encoder, strength=strength)
     assert encoder is not None
     return adapted, encoder
 
@@ -113,24 +113,24 @@ def kohya_names(content: bytes) -> bytes | None:
     modules = dict(_KOHYA_MODULES)
     if any(name.startswith("text_encoder_2.") for name in tensors):
         modules["text_encoder."] = "lora_te1_"
-    found = {}
+    renamed = {}
     for name, tensor in tensors.items():
         stem, end = name.rsplit(".lora_", 1)
         prefix = next(prefix for prefix in modules if stem.startswith(prefix))
         flat = modules[prefix] + stem.removeprefix(prefix).replace(".", "_")
         is_down = end == "A.weight"
-        found[f"{flat}.lora_{'down' if is_down else 'up'}.weight"] = tensor
+        renamed[f"{flat}.lora_{'down' if is_down else 'up'}.weight"] = tensor
         if is_down:
-            found[f"{flat}.alpha"] = torch.tensor(float(tensor.shape[0]))
-    named: bytes = save(found, metadata=_metadata(content))
+            renamed[f"{flat}.alpha"] = torch.tensor(float(tensor.shape[0]))
+    named: bytes = save(renamed, metadata=_metadata(content))
     return named
 
 
 def _metadata(content: bytes) -> dict[str, str]:
     """Texts of a safetensors file."""
     size = int.from_bytes(content[:8], "little")
-    found: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    return found
+    metadata: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    return metadata
 
 
 def _copied(weights: TrainedWeights, folder: Path) -> None:

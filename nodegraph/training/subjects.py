@@ -13,7 +13,7 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.errors import InvalidValue
 from nodegraph.training.drawing import generator_of
 from nodegraph.training.painting import Painting, painted
-from nodegraph.training.running import Classroom
+from nodegraph.training.running import TrainingSetup
 
 
 def all_called(dataset: Dataset, prompt: str) -> Dataset:
@@ -30,7 +30,7 @@ def all_called(dataset: Dataset, prompt: str) -> Dataset:
 
 
 def class_pictures(
-    room: Classroom, prompt: str, count: int, *, steps: int = 25, cfg: float = 5.0
+    room: TrainingSetup, prompt: str, count: int, *, steps: int = 25, cfg: float = 5.0
 ) -> Dataset:
     """Pictures of a subject's class, as the model paints them before it learns.
 

@@ -66,16 +66,16 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
             hint="Give it pictures, or another split.",
         )
     silent = [
-        item.name or f"example {place + 1}"
-        for place, item in enumerate(dataset.examples)
+        item.name or f"example {index + 1}"
+        for index, item in enumerate(dataset.examples)
         if item.split == "train" and not (item.caption or item.tags or item.label)
     ]
     if silent:
-        told = ", ".join(silent[:3]) + (", …" if len(silent) > 3 else "")
+        names = ", ".join(silent[:3]) + (", …" if len(silent) > 3 else "")
         raise InvalidValue(
             "there are pictures without captions",
             port=port,
-            given=f"{len(silent)} of {len(learned)}: {told}",
+            given=f"{len(silent)} of {len(learned)}: {names}",
             hint="Say what they show, one caption for all will do; or take them out.",
         )
 

@@ -11,22 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nodegraph.core.taught_values import TaughtKind, TrainedWeights
+from nodegraph.core.trained_values import TaughtKind, TrainedWeights
 from nodegraph.core.values import DiffusionModel
 from nodegraph.families.components import Denoiser
 from nodegraph.training.denoising import own_denoiser
-from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, keep_taught
+from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, write_trained
 from nodegraph.training.optimising import Parameters
-from nodegraph.training.running import Classroom, Learned, Prepared
+from nodegraph.training.running import Prepared, TrainingOutcome, TrainingSetup
 from nodegraph.training.teachable import check_plain
 from nodegraph.weights.weight_files import PRECISIONS
 
 
-def taught_model(room: Classroom) -> TrainedWeights:
+def train_whole_model(room: TrainingSetup) -> TrainedWeights:
     """A whole denoiser that was taught: all of its weights learn.
 
     Raises:
-        InvalidValue, NumericalError, OutputError: See `Classroom.teach` and `keep_taught`.
+        InvalidValue, NumericalError, OutputError: See `TrainingSetup.teach` and `write_trained`.
     """
     check_plain(room.model)
     own: dict[str, nn.Module] = {}
@@ -54,7 +54,12 @@ def learning_weights(module: nn.Module) -> Parameters:
 
 
 def kept_module(
-    room: Classroom, kind: TaughtKind, role: str, module: Any, learned: Learned, dtype: str
+    room: TrainingSetup,
+    kind: TaughtKind,
+    role: str,
+    module: Any,
+    learned: TrainingOutcome,
+    dtype: str,
 ) -> TrainedWeights:
     """A network that was taught, written with its configuration.
 
@@ -65,7 +70,7 @@ def kept_module(
     tensors = module_tensors(module, learned.weights, dtype)
     config: Mapping[str, Any] = json.loads(module.to_json_string())
     settings = (*room.plan.told(), ("pictures", str(len(room.dataset.examples))))
-    files = keep_taught(
+    files = write_trained(
         room.ctx.environment, role, tensors, name=DIFFUSERS_WEIGHTS, configs={CONFIG: config}
     )
     return TrainedWeights(kind, room.model.family, files, (), settings, learned.losses)
@@ -76,13 +81,16 @@ def module_tensors(
 ) -> dict[str, Tensor]:
     """All tensors of a network, those that were taught as they were learned."""
     precision = PRECISIONS[dtype]
-    found = {**{name: item.detach().cpu() for name, item in module.state_dict().items()}, **weights}
+    tensors = {
+        **{name: item.detach().cpu() for name, item in module.state_dict().items()},
+        **weights,
+    }
     return {
         name: (item.to(precision) if item.is_floating_point() else item).contiguous()
-        for name, item in found.items()
+        for name, item in tensors.items()
     }
 
 
-def with_taught_model(weights: TrainedWeights, model: DiffusionModel) -> DiffusionModel:
+def with_trained_model(weights: TrainedWeights, model: DiffusionModel) -> DiffusionModel:
     """The recipe of a model whose weights are those that were taught."""
     return replace(model, files=weights.files, adapters=())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.core.dataset_values import Dataset
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import ConditioningEntry, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.clip import learning
@@ -24,10 +24,10 @@ from nodegraph.families.unet import UNetFamily
 from nodegraph.models.adapters.inversion_files import read_inversion
 from nodegraph.models.adapters.inversions import with_learnt_word
 from nodegraph.models.adapters.recipes import with_inversion
-from nodegraph.training.denoising import DenoisingLesson, own_denoiser
+from nodegraph.training.denoising import DenoisingTask, own_denoiser
 from nodegraph.training.examples import plain_prompt
-from nodegraph.training.files import keep_taught
-from nodegraph.training.running import Classroom, trained
+from nodegraph.training.files import write_trained
+from nodegraph.training.running import TrainingSetup, trained
 
 _NAMED = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
 
@@ -60,14 +60,15 @@ def check_word(word: str, template: str) -> None:
 
 def captioned(dataset: Dataset, word: str, template: str) -> Dataset:
     """Examples whose captions have the word: of others the template is said."""
-    said = template.replace("{}", word)
+    caption = template.replace("{}", word)
     return dataset.with_examples(
-        item if word in item.caption else replace(item, caption=said) for item in dataset.examples
+        item if word in item.caption else replace(item, caption=caption)
+        for item in dataset.examples
     )
 
 
-def taught_word(
-    room: Classroom,
+def train_word(
+    room: TrainingSetup,
     word: str,
     *,
     begin: str = "",
@@ -81,7 +82,7 @@ def taught_word(
         vectors: Tokens that it stands for.
     Raises:
         InvalidValue: The model's encoders learn no words, or it is none.
-        NumericalError, OutputError: See `Classroom.teach` and `keep_taught`.
+        NumericalError, OutputError: See `TrainingSetup.teach` and `write_trained`.
     """
     check_word(word, template)
     family = family_named(room.model.family)
@@ -94,7 +95,7 @@ def taught_word(
         )
     room = replace(room, dataset=captioned(room.dataset, word, template))
     room.check()
-    taught, ctx = room.taught(), room.ctx
+    datasets, ctx = room.taught(), room.ctx
     with (
         ctx.weights(room.text_encoder) as text_model,
         ctx.weights(room.lesson_model) as shared,
@@ -103,16 +104,16 @@ def taught_word(
         rows = first_rows(text_model, begin, vectors, room.plan.seed)
         learner, learnt = with_learnt_word(text_model, word, rows)
         model = own_denoiser(shared, room.own_modules(shared))
-        lesson = DenoisingLesson(model, learnt, taught, said_by(learner), room.plan)
-        learned = trained(ctx, lesson, room.plan)
+        task = DenoisingTask(model, learnt, datasets, prompt_encoder(learner), room.plan)
+        learned = trained(ctx, task, room.plan)
     settings = (*room.plan.told(), ("vectors", str(vectors)), ("begin", begin))
-    files = keep_taught(
+    files = write_trained(
         ctx.environment, "embedding", named_rows(learned.weights, word), dict(settings)
     )
     return TrainedWeights("embedding", room.model.family, files, (word,), settings, learned.losses)
 
 
-def said_by(learner: TextModel) -> Callable[[str], ConditioningEntry]:
+def prompt_encoder(learner: TextModel) -> Callable[[str], ConditioningEntry]:
     """Encodes captions so that it can be derived."""
     family = family_named(learner.family)
 
@@ -130,7 +131,7 @@ def first_rows(text_model: TextModel, begin: str, vectors: int, seed: int) -> di
     Raises:
         InvalidValue: The word to begin with has no tokens.
     """
-    found = {}
+    rows = {}
     for role, module in text_model.modules.items():
         tokenizer = text_model.tokenizers[role.replace("text_encoder", "tokenizer")]
         embeddings: nn.Embedding = module.get_input_embeddings()
@@ -142,8 +143,8 @@ def first_rows(text_model: TextModel, begin: str, vectors: int, seed: int) -> di
             raise InvalidValue("this is no word to begin with", port="begin", given=begin)
         taken = [tokens[min(at, len(tokens) - 1)] for at in range(vectors)]
         ids = torch.tensor(taken, device=embeddings.weight.device)
-        found[role] = embeddings(ids).detach().clone()
-    return found
+        rows[role] = embeddings(ids).detach().clone()
+    return rows
 
 
 def _drawn(embeddings: Any, count: int, seed: int) -> list[int]:
@@ -162,7 +163,7 @@ def named_rows(rows: Mapping[str, Tensor], word: str) -> dict[str, Tensor]:
     return {_NAMED[role]: item.contiguous() for role, item in rows.items()}
 
 
-def with_taught_word(weights: TrainedWeights, text_encoder: TextEncoder) -> TextEncoder:
+def with_trained_word(weights: TrainedWeights, text_encoder: TextEncoder) -> TextEncoder:
     """A text encoder that knows a word that was taught.
 
     Raises:

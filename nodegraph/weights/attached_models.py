@@ -92,9 +92,9 @@ def find_remote(name: str, folders: Sequence[Path]) -> Path | None:
     """Where the outline of a model lies that is at a place which the folders name."""
     for remote in _ATTACHED:
         if remote.root in folders:
-            found = remote.find(name)
-            if found is not None:
-                return found
+            model = remote.find(name)
+            if model is not None:
+                return model
     return None
 
 
@@ -133,7 +133,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     for remote in _ATTACHED:
         if remote.size(path) is not None:
-            with remote.whole(path) as found:
-                yield found or path
+            with remote.whole(path) as fetched:
+                yield fetched or path
             return
     yield path

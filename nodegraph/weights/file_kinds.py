@@ -34,8 +34,8 @@ def ending(path: PurePath) -> str:
     """The ending of a file's name: in lower case, as some systems write it in capitals, and the
     long form of those that have a short one.
     """
-    found = path.suffix.lower()
-    return _ALIASES.get(found, found)
+    suffix = path.suffix.lower()
+    return _ALIASES.get(suffix, suffix)
 
 
 def file_stamp(path: Path) -> str:

@@ -70,30 +70,32 @@ class _Parser:
                 expected="version 2 or 3, little-endian",
             )
         tensors, entries = self._number("Q"), self._number("Q")
-        told = dict(self._entry() for _ in range(entries))
-        if int(told.get("split.count") or 0) > 1:
+        metadata = dict(self._entry() for _ in range(entries))
+        if int(metadata.get("split.count") or 0) > 1:
             raise InvalidFile(
                 f"{self._path} is one of several parts of a GGUF file.",
                 hint="Join them with llama.cpp's gguf-split.",
             )
-        return self._described(told, [self._tensor() for _ in range(tensors)])
+        return self._described(metadata, [self._tensor() for _ in range(tensors)])
 
     def _described(
-        self, told: dict[str, Any], tensors: list[tuple[str, tuple[int, ...], str, int]]
+        self, metadata: dict[str, Any], tensors: list[tuple[str, tuple[int, ...], str, int]]
     ) -> Header:
-        alignment = int(told.get(_ALIGNMENT) or 32)
+        alignment = int(metadata.get(_ALIGNMENT) or 32)
         if alignment < 0:
             raise _damaged(self._path, f"its tensors lie at multiples of {alignment}")
         begin = -(-self._file.tell() // alignment) * alignment
-        found = Header({}, {}, {key: str(item) for key, item in told.items() if _is_short(item)})
+        header = Header(
+            {}, {}, {key: str(item) for key, item in metadata.items() if _is_short(item)}
+        )
         for name, shape, kind, offset in tensors:
             end = begin + offset + _stored_bytes(self._path, name, shape, kind)
             if end > self._size:
                 raise _damaged(self._path, f"it is cut short before the end of {name}")
-            found.shapes[name] = _original(shape, told.get(f"{_ORIGINAL_SHAPE}{name}"))
-            found.dtypes[name] = kind
-            found.offsets[name] = (begin + offset, end)
-        return found
+            header.shapes[name] = _original(shape, metadata.get(f"{_ORIGINAL_SHAPE}{name}"))
+            header.dtypes[name] = kind
+            header.offsets[name] = (begin + offset, end)
+        return header
 
     def _entry(self) -> tuple[str, Any]:
         return self._text(), self._value(self._number("I"))
@@ -136,8 +138,8 @@ class _Parser:
         return self._bytes(self._number("Q")).decode("utf-8")
 
     def _number(self, sign: str) -> Any:
-        (found,) = struct.unpack(f"<{sign}", self._bytes(struct.calcsize(f"<{sign}")))
-        return found
+        (number,) = struct.unpack(f"<{sign}", self._bytes(struct.calcsize(f"<{sign}")))
+        return number
 
     def _bytes(self, count: int) -> bytes:
         if self._file.tell() + count > self._most:
@@ -149,11 +151,11 @@ def _is_short(entry: Any) -> bool:
     return not isinstance(entry, list) and len(str(entry)) <= 2**10
 
 
-def _original(shape: tuple[int, ...], told: Any) -> tuple[int, ...]:
-    if not isinstance(told, list) or not all(isinstance(item, int) for item in told):
+def _original(shape: tuple[int, ...], dimensions: Any) -> tuple[int, ...]:
+    if not isinstance(dimensions, list) or not all(isinstance(item, int) for item in dimensions):
         return shape
-    is_same = min(told, default=1) > 0 and prod(told) == prod(shape)
-    return tuple(told) if is_same else shape
+    is_same = min(dimensions, default=1) > 0 and prod(dimensions) == prod(shape)
+    return tuple(dimensions) if is_same else shape
 
 
 def _stored_bytes(path: Path, name: str, shape: tuple[int, ...], kind: str) -> int:

@@ -20,8 +20,8 @@ else:
             self._name = name
 
         def __getattr__(self, name: str) -> Any:
-            found = getattr(import_module(self._name), name)
-            setattr(self, name, found)
-            return found
+            attribute = getattr(import_module(self._name), name)
+            setattr(self, name, attribute)
+            return attribute
 
     torch = _Later("torch")

@@ -56,11 +56,11 @@ def _width(config: Config) -> int:
 
 def _cells(config: Config, patch: int) -> int:
     """Cells that share a token, in one frame."""
-    said = config.get("patch_size")
-    if isinstance(said, (list, tuple)) and len(said) == 3:
-        return int(said[1]) * int(said[2])
+    patch_size = config.get("patch_size")
+    if isinstance(patch_size, (list, tuple)) and len(patch_size) == 3:
+        return int(patch_size[1]) * int(patch_size[2])
     # Some are handed patches, and say 1.
-    return max(patch, said if isinstance(said, int) else 1) ** 2
+    return max(patch, patch_size if isinstance(patch_size, int) else 1) ** 2
 
 
 _LAYER, _SKIPPED, _PLAIN = 26, 3, 8
@@ -91,16 +91,16 @@ def in_parts(sizes: Mapping[str, int]) -> int:
     Args:
         sizes: Bytes by the tensors' names.
     """
-    blocks, layers, rest = Counter[str](), Counter[str](), 0
+    blocks, layers, other_bytes = Counter[str](), Counter[str](), 0
     for name, size in sizes.items():
         places = name.split(".")
-        at = next((at for at, place in enumerate(places) if place.isdigit()), None)
+        at = next((at for at, component in enumerate(places) if component.isdigit()), None)
         layers[name.rpartition(".")[0]] += size
         if at is None:
-            rest += size
+            other_bytes += size
         else:
             blocks[".".join(places[: at + 1])] += size
-    by_blocks = rest + sum(size for _, size in blocks.most_common(2))
+    by_blocks = other_bytes + sum(size for _, size in blocks.most_common(2))
     by_layers = sum(size for _, size in layers.most_common(2))
     return by_blocks if 2 * by_blocks <= sum(sizes.values()) else by_layers
 

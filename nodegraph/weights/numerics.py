@@ -40,10 +40,10 @@ def _cpu_flags() -> frozenset[str]:
     if sys.platform == "darwin":
         return frozenset({"asimdhp"} if platform.machine() == "arm64" else ())
     try:
-        said = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return frozenset()
-    return frozenset(said.split())
+    return frozenset(text.split())
 
 
 def compute_threads() -> int:
@@ -72,7 +72,7 @@ def _cores() -> int:
 def _cores_of(places: frozenset[int]) -> int:
     topology = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
-        return len({Path(topology.format(place)).read_text() for place in places})
+        return len({Path(topology.format(cpu)).read_text() for cpu in places})
     except OSError:
         return len(places)
 
@@ -116,18 +116,18 @@ def _libraries() -> tuple[str, ...]:
 @lru_cache
 def _cpu() -> str:
     """The processor's name and what it can do, as far as the system tells without a library."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     try:
         with Path("/proc/cpuinfo").open() as lines:
             for line in lines:
                 name, _, value = line.partition(":")
                 if not name.strip():
                     break  # the others are alike
-                found[name.strip()] = value.strip()
+                fields[name.strip()] = value.strip()
     except OSError:
         return _plain(platform.processor() or platform.machine())
-    can = {*found.get("flags", "").split(), *found.get("Features", "").split()}
-    name = found.get("model name") or found.get("CPU part") or platform.machine()
+    can = {*fields.get("flags", "").split(), *fields.get("Features", "").split()}
+    name = fields.get("model name") or fields.get("CPU part") or platform.machine()
     return _plain(" ".join([name, *(kernel for kernel in _KERNELS if kernel in can)]))
 
 
@@ -161,7 +161,7 @@ def _settings() -> Iterator[str]:
     if torch is None or not hasattr(torch, "backends"):  # or is just being loaded
         return
     cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
-    found = {
+    settings = {
         "default dtype float32": torch.get_default_dtype() == torch.float32,
         "deterministic algorithms off": not torch.are_deterministic_algorithms_enabled(),
         "float32 matmul precision highest": torch.get_float32_matmul_precision() == "highest",
@@ -177,6 +177,6 @@ def _settings() -> Iterator[str]:
         "plain attention on": cuda.math_sdp_enabled(),
         "cudnn attention on": cuda.cudnn_sdp_enabled(),
     }
-    for what, is_default in found.items():
+    for what, is_default in settings.items():
         if not is_default:
             yield f"not {what}"

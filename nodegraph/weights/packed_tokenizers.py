@@ -64,8 +64,8 @@ def byte_words(pairs: Sequence[tuple[str, str]]) -> dict[str, int]:
 def byte_characters() -> list[str]:
     """The printable stand-ins that byte-level vocabularies have for bytes, in GPT-2's order."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    rest = [byte for byte in range(256) if byte not in plain]
-    return [chr(byte) for byte in plain] + [chr(256 + number) for number in range(len(rest))]
+    remaining = [byte for byte in range(256) if byte not in plain]
+    return [chr(byte) for byte in plain] + [chr(256 + number) for number in range(len(remaining))]
 
 
 def _tekken(words: Sequence[str]) -> dict[str, Any]:
@@ -124,8 +124,8 @@ def _pairs_of(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     numbers = {word: number for number, word in enumerate(words)}
     for word in words:
         cuts = ((word[:at], word[at:]) for at in range(1, len(word)))
-        found = [pair for pair in cuts if pair[0] in numbers and pair[1] in numbers]
-        yield from sorted(found, key=lambda pair: (numbers[pair[0]], numbers[pair[1]]))
+        pairs = [pair for pair in cuts if pair[0] in numbers and pair[1] in numbers]
+        yield from sorted(pairs, key=lambda pair: (numbers[pair[0]], numbers[pair[1]]))
 
 
 def _json(content: Any) -> str:

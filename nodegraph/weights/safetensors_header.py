@@ -189,11 +189,11 @@ def check_form(
     Raises:
         InvalidFile: It has such weights.
     """
-    found = None if file is None else _unread_settings(file, begin, header, prefix)
-    if found is None:
-        found = unread_form(header.shapes, header.dtypes, header.scales, header.metadata, prefix)
-    if found is not None:
-        tensor, mark = found
+    problem = None if file is None else _unread_settings(file, begin, header, prefix)
+    if problem is None:
+        problem = unread_form(header.shapes, header.dtypes, header.scales, header.metadata, prefix)
+    if problem is not None:
+        tensor, mark = problem
         raise InvalidFile(
             f"{path} holds weights in a form that can't be read here, such as {tensor}.",
             given=mark,

@@ -44,25 +44,25 @@ def read_pieces(model: bytes) -> list[Piece]:
         ValueError: It is no such model.
     """
     try:
-        found = [_piece(bytes(item)) for field, item in _fields(model) if field == _PIECES]
+        pieces = [_piece(bytes(item)) for field, item in _fields(model) if field == _PIECES]
     except (IndexError, TypeError, UnicodeDecodeError, struct.error) as error:
         raise ValueError(f"it is no SentencePiece model: {error}") from error
-    if not found:
+    if not pieces:
         raise ValueError("it is no SentencePiece model: it has no words")
-    return found
+    return pieces
 
 
 def merges_of(pieces: list[Piece]) -> list[tuple[str, str]]:
     """The pairs that words are made of, those that are joined first before others."""
     known = {piece.text: piece.score for piece in pieces if not piece.is_control}
-    found = [
+    merges = [
         (score, len(left), len(right), left, right)
         for word, score in known.items()
         for left, right in ((word[:at], word[at:]) for at in range(1, len(word)))
         if left in known and right in known
     ]
-    found.sort(key=lambda item: item[:3], reverse=True)
-    return [(left, right) for *_, left, right in found]
+    merges.sort(key=lambda item: item[:3], reverse=True)
+    return [(left, right) for *_, left, right in merges]
 
 
 def _piece(message: bytes) -> Piece:

@@ -45,9 +45,9 @@ class TensorBytes:
         Raises:
             EOFError: The file ends within it.
         """
-        found = torch.empty(shape, dtype=dtype)
-        self._fill(found.reshape(-1).view(torch.uint8), start)
-        return found
+        tensor = torch.empty(shape, dtype=dtype)
+        self._fill(tensor.reshape(-1).view(torch.uint8), start)
+        return tensor
 
     def converted(
         self, start: int, shape: tuple[int, ...], stored: torch.dtype, dtype: torch.dtype
@@ -57,16 +57,16 @@ class TensorBytes:
         Raises:
             EOFError: The file ends within it.
         """
-        found, between = torch.empty(shape, dtype=dtype), self._between
+        tensor, between = torch.empty(shape, dtype=dtype), self._between
         wide = between.wide if (stored, dtype) in _BY_FLOAT32 else None
-        for portion in _pieces(found.view(-1), _PORTION):
+        for portion in _pieces(tensor.view(-1), _PORTION):
             content = between.read[: len(portion) * stored.itemsize]
             self._fill(content, start)
             start += len(content)
             numbers = _pieces(content.view(stored), _ALONE)
             for into, out in zip(_pieces(portion, _ALONE), numbers, strict=True):
                 into.copy_(out if wide is None else wide[: len(out)].copy_(out))
-        return found
+        return tensor
 
     @property
     def _between(self) -> _Between:
@@ -75,16 +75,16 @@ class TensorBytes:
             self._own.between = _Between(
                 torch.empty(_PORTION * 8, dtype=torch.uint8), torch.empty(_ALONE)
             )
-        found: _Between = self._own.between
-        return found
+        buffer: _Between = self._own.between
+        return buffer
 
     def _fill(self, content: Tensor, start: int) -> None:
-        rest = memoryview(content.numpy())  # type: ignore[arg-type]
-        while len(rest):
-            count = self._read_at(rest, start)
+        unfilled = memoryview(content.numpy())  # type: ignore[arg-type]
+        while len(unfilled):
+            count = self._read_at(unfilled, start)
             if not count:
                 raise EOFError
-            rest, start = rest[count:], start + count
+            unfilled, start = unfilled[count:], start + count
 
     def _read_at(self, content: memoryview, start: int) -> int:
         if hasattr(os, "preadv"):

@@ -37,11 +37,11 @@ class ThreadDtype(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = dict(kwargs or {})
-        is_open = given.get("dtype") is None and given.get("out") is None
-        if is_open and (func in _FLOATING or (func in _AS_GIVEN and _is_of_floats(args, given))):
-            given["dtype"] = self._dtype
-        return func(*args, **given)
+        options = dict(kwargs or {})
+        is_open = options.get("dtype") is None and options.get("out") is None
+        if is_open and (func in _FLOATING or (func in _AS_GIVEN and _is_of_floats(args, options))):
+            options["dtype"] = self._dtype
+        return func(*args, **options)
 
 
 def _is_of_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

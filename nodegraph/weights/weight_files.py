@@ -18,9 +18,9 @@ from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import whole_file
 from nodegraph.weights.file_kinds import GGUF, HEADED, ending
 from nodegraph.weights.gguf_header import read_gguf_header
-from nodegraph.weights.precision.carried import CarriedTensor
 from nodegraph.weights.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
 from nodegraph.weights.precision.gguf_types import BLOCKS, check_gguf_installed
+from nodegraph.weights.precision.quantized_tensor import QuantizedTensor
 from nodegraph.weights.safetensors_header import (
     Header,
     check_form,
@@ -121,14 +121,14 @@ def read_tensors(
         return torch.float32 if is_wide else PRECISIONS[dtype]
 
     kept = frozenset(wide)
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for path in files:
         if ending(path) in HEADED:
             with whole_file(path) as whole:
-                found |= _safetensors(whole, precision, prefix, as_stored=as_stored)
+                tensors |= _safetensors(whole, precision, prefix, as_stored=as_stored)
         else:
-            found |= _pickled(path, precision, prefix)
-    return found
+            tensors |= _pickled(path, precision, prefix)
+    return tensors
 
 
 def _safetensors(
@@ -185,7 +185,7 @@ class _Reader:
         if factor is not None:
             parts["scale"] = self._factor(factor, name, shape)
         packed = Packed(Narrow(), parts, shape)
-        return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+        return QuantizedTensor(packed, dtype) if is_carried else packed.wide(dtype)
 
     def _blocks(self, name: str, kind: str, shape: tuple[int, ...]) -> Tensor:
         """A tensor of a GGUF file whose numbers lie in blocks."""
@@ -199,7 +199,7 @@ class _Reader:
         packed = Packed(GgufBlocks(kind), {"stored": stored}, shape)
         # What has blocks across rows can't be taken apart by them.
         is_carried = self._as_stored and is_by_row and len(shape) > 1
-        return CarriedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+        return QuantizedTensor(packed, dtype) if is_carried else packed.wide(dtype)
 
     def _factor(self, name: str, weight: str, shape: tuple[int, ...]) -> Tensor:
         """What a weight is multiplied by, so that it can be: float32, one or for each row."""
@@ -211,8 +211,8 @@ class _Reader:
                 f"{shape[0]} rows.",
                 expected="one factor, or one for each row",
             )
-        found = self._read(name, self._stored_type(name, kind), own).float()
-        return found.reshape(()) if count == 1 else found.reshape(-1, *[1] * (len(shape) - 1))
+        factor = self._read(name, self._stored_type(name, kind), own).float()
+        return factor.reshape(()) if count == 1 else factor.reshape(-1, *[1] * (len(shape) - 1))
 
     def _read(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodegraph.client.shapes.telling import told, told_fields
+from nodegraph.client.shapes.telling import shape_from, told_fields
 from tests.messages import raises
 
 
@@ -31,7 +31,7 @@ class Bare:
 
 
 def test_fields_and_properties_are_told_by_their_names() -> None:
-    assert told(Told, Kept("a", b"abc"), href="/a") == Told("a", 3, "/a")
+    assert shape_from(Told, Kept("a", b"abc"), href="/a") == Told("a", 3, "/a")
 
 
 def test_what_is_given_counts_before_what_the_object_says() -> None:
@@ -40,6 +40,6 @@ def test_what_is_given_counts_before_what_the_object_says() -> None:
 
 
 def test_what_neither_says_has_to_have_a_default() -> None:
-    assert told(Told, Bare("a"), size=1) == Told("a", 1)
+    assert shape_from(Told, Bare("a"), size=1) == Told("a", 1)
     with raises(TypeError):
-        told(Told, Bare("a"))
+        shape_from(Told, Bare("a"))

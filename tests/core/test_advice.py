@@ -12,8 +12,8 @@ import pytest
 
 from nodegraph import Graph, Session, Settings
 from nodegraph.core.catalog import CatalogWith, types_at_hand
+from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 
@@ -187,7 +187,7 @@ class _Counting(CatalogWith):
 
 def test_what_names_are_compared_with_is_made_once(session: Session) -> None:
     catalog = _Counting(session.registry, {})
-    stand_ins = StandIns(catalog)
+    stand_ins = NodeAliases(catalog)
     stand_ins.hint("Xyzzy")
     first, catalog.asked = catalog.asked, 0
     for name in ("Plugh", "WAS_Frotz_2_Advanced", "LoadFrotzModel0"):

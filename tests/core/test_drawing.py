@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nodegraph import node, port_type
 from nodegraph.cli.show import flowchart
 from nodegraph.core.drawing.boxes import Arrow, Box, Drawing, Port, drawings
-from nodegraph.core.drawing.layout import place
+from nodegraph.core.drawing.layout import compute_layout
 from nodegraph.core.drawing.svg import svg
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.workflow import Workflow
@@ -123,7 +123,7 @@ def test_boxes_never_overlap_and_links_go_right(edges: list[tuple[int, int]]) ->
     boxes = {f"n{at}": Box(f"n{at}", "", "", outputs=(Port("o"),)) for at in range(12)}
     arrows = [Arrow(f"n{a}", "o", f"n{b}", "i") for a, b in edges]
     sizes = {name: (100.0 + 10 * at, 40.0 + 20 * at) for at, name in enumerate(boxes)}
-    placed = place(Drawing("", boxes, arrows), sizes)
+    placed = compute_layout(Drawing("", boxes, arrows), sizes)
     for one, other in combinations(boxes, 2):
         (x0, y0), (x1, y1) = placed.boxes[one], placed.boxes[other]
         apart = (
@@ -143,7 +143,7 @@ def test_boxes_never_overlap_and_links_go_right(edges: list[tuple[int, int]]) ->
 def test_a_long_link_passes_between_the_boxes() -> None:
     boxes = {name: Box(name, "", "") for name in "abc"}
     arrows = [Arrow("a", "", "b", ""), Arrow("b", "", "c", ""), Arrow("a", "", "c", "")]
-    placed = place(Drawing("", boxes, arrows), dict.fromkeys(boxes, (100.0, 60.0)))
+    placed = compute_layout(Drawing("", boxes, arrows), dict.fromkeys(boxes, (100.0, 60.0)))
     passage = placed.passages["a", "c"]
     top = placed.boxes["b"][1]
     assert all(not top <= y <= top + 60 for _, y in passage)

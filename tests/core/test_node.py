@@ -28,7 +28,7 @@ from nodegraph.api import (
     port_type,
 )
 from nodegraph.core.node import definition_of
-from nodegraph.core.spec import NodeSpec, said
+from nodegraph.core.spec import NodeSpec, to_document
 from nodegraph.errors import PackError
 from tests.messages import raises
 
@@ -226,7 +226,7 @@ def test_defaults_are_plain_values() -> None:
     mode, sizes = spec_of(Work).inputs
     assert (mode.default, sizes.default) == ("fast", [1, 2])
     assert definition_of(Work).enums == {"mode": Mode}
-    assert NodeSpec.from_dict(json.loads(json.dumps(said(spec_of(Work))))) == spec_of(Work)
+    assert NodeSpec.from_dict(json.loads(json.dumps(to_document(spec_of(Work))))) == spec_of(Work)
 
 
 def test_a_default_of_any_kind_is_written_as_json_has_it() -> None:
@@ -248,7 +248,7 @@ def test_a_default_of_any_kind_is_written_as_json_has_it() -> None:
     assert [port.default for port in spec_of(Work).inputs] == [
         {"width": 1}, [1], ["fast"], {"1": "x"},
     ]  # fmt: skip
-    assert NodeSpec.from_dict(json.loads(json.dumps(said(spec_of(Work))))) == spec_of(Work)
+    assert NodeSpec.from_dict(json.loads(json.dumps(to_document(spec_of(Work))))) == spec_of(Work)
 
 
 def test_a_default_that_json_cannot_hold_is_told() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.core.catalog import usage_of
-from nodegraph.core.mends import OpenInput, TypeMends
+from nodegraph.core.suggestions import NodeTypeSuggestions, OpenInput
 from nodegraph.core.types import named
 from nodegraph.core.usage import Usage
 from nodegraph.packs.pack import installed_packs
@@ -78,12 +78,12 @@ def test_what_is_counted_are_ports_that_there_are(registry: Registry) -> None:
 def test_the_first_advice_is_what_people_link(
     registry: Registry, port: str, carries: str, family: str | None, first: str
 ) -> None:
-    givers = TypeMends(registry).givers(OpenInput(named(carries), port, family))
+    givers = NodeTypeSuggestions(registry).givers(OpenInput(named(carries), port, family))
     assert givers.split(" or ")[0] == first
 
 
 def test_nothing_is_put_between_that_only_happens_to_take_the_one(registry: Registry) -> None:
-    mends = TypeMends(registry)
+    mends = NodeTypeSuggestions(registry)
     assert mends.converter(named("TextEncoder"), named("Latent")) is None
     assert mends.converter(named("TextEncoder"), named("Conditioning")) == "EncodePrompt"
     assert mends.converter(named("Latent"), named("Image")) == "VAEDecode"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nodegraph.api import DiffusionModel, HookInputs, Latent, RecipeFile
-from nodegraph.core.spec import InputSpec, NodeSpec, said
+from nodegraph.core.spec import InputSpec, NodeSpec, to_document
 from nodegraph.core.values import Recipe
 from tests.core.support import ENVIRONMENT
 from tests.messages import raises
@@ -34,7 +34,7 @@ def test_an_unknown_fact_is_none() -> None:
 def test_a_spec_survives_json_and_refuses_what_it_does_not_know() -> None:
     spec = NodeSpec(type="A", inputs=(InputSpec(name="a", type="list[int]", json_schema={}),))
     assert spec.inputs_by_name["a"].expr.is_list
-    assert NodeSpec.from_dict(json.loads(json.dumps(said(spec)))) == spec
+    assert NodeSpec.from_dict(json.loads(json.dumps(to_document(spec)))) == spec
     with raises(TypeError):
         NodeSpec.from_dict({"type": "A", "colour": "red"})
 

@@ -20,7 +20,7 @@ from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.sampling.schedules import Ladder, laid
+from nodegraph.sampling.schedules import NoiseLevels, levels_for
 from tests.diffusion.stand_in import SHAPE, model, run
 
 TABLE_CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -71,9 +71,9 @@ def levels(name: str, steps: int, *, flow: bool) -> list[float]:
     return [*found, 0.0]
 
 
-def ladder(name: str, sampler: str, steps: int, noise: ModelNoise, **how: Any) -> Ladder:
+def ladder(name: str, sampler: str, steps: int, noise: ModelNoise, **how: Any) -> NoiseLevels:
     grid = SAMPLERS[sampler].laying("comfyui")
-    return laid(named_schedule(name, steps, **how), noise, grid=grid)
+    return levels_for(named_schedule(name, steps, **how), noise, grid=grid)
 
 
 @pytest.mark.parametrize("noise", [TABLE, FLOW], ids=["table", "flow"])

@@ -24,7 +24,7 @@ from nodegraph.families.noise import NoiseSchedule
 from nodegraph.sampling.brownian import BrownianTree
 from nodegraph.sampling.guiders.changing import ChangingScale
 from nodegraph.sampling.samplers import make_sampler
-from nodegraph.sampling.schedules import Ladder
+from nodegraph.sampling.schedules import NoiseLevels
 from nodegraph.sampling.step_prompts import Prompt
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
@@ -387,7 +387,7 @@ def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, l
         assert [made.draws(rung) for rung in range(steps)] == [*noisy, False], steps
 
 
-def moment_at(laid_out: Ladder, rung: int) -> Moment:
+def moment_at(laid_out: NoiseLevels, rung: int) -> Moment:
     """Where a sampling is at a rung, for guiders."""
     shares = {"progress": laid_out.progress(rung), "reached": laid_out.reached(rung)}
     return Moment(torch.tensor(0), torch.tensor(0), 1000, **shares, least=laid_out.least)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
-from nodegraph.families.laws import FLOW_LAWS, LAW_NUMBERS, LAWS, check_followed
 from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.families.quantiles import beta_quantiles
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sigma_formulas import FLOW_LAWS, LAW_NUMBERS, SCHEDULES, check_followed
 from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
@@ -26,7 +26,7 @@ from nodegraph.sampling.composed_schedules import (
     numbered_schedule,
 )
 from nodegraph.sampling.level_text import numbers_of
-from nodegraph.sampling.schedules import laid, sigmas_for
+from nodegraph.sampling.schedules import levels_for, sigmas_for
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
 from tests.messages import raises
 
@@ -89,7 +89,7 @@ def test_stored_and_read_again_it_is_equal(schedule: Schedule) -> None:
 @pytest.mark.parametrize("grid", [TABLE, CONTINUOUS, MULTISTEP])
 def test_parts_walk_the_levels_of_the_whole(name: str, grid: Grid) -> None:
     whole = sigmas_for(name, NOISE, 7, grid=grid)
-    high, low = (laid(part, NOISE, grid=grid) for part in named_schedule(name, 7).split(3))
+    high, low = (levels_for(part, NOISE, grid=grid) for part in named_schedule(name, 7).split(3))
     for part in (high, low):
         assert torch.equal(part.sigmas, whole.sigmas)
         assert torch.equal(part.timesteps, whole.timesteps)
@@ -99,7 +99,7 @@ def test_parts_walk_the_levels_of_the_whole(name: str, grid: Grid) -> None:
 
 def test_a_closed_part_ends_without_noise() -> None:
     whole = sigmas_for("karras", NOISE, 7, grid=CONTINUOUS)
-    ladder = laid(named_schedule("karras", 7).part(2, 5).closed(), NOISE, grid=CONTINUOUS)
+    ladder = levels_for(named_schedule("karras", 7).part(2, 5).closed(), NOISE, grid=CONTINUOUS)
     assert torch.equal(ladder.sigmas, torch.cat([whole.sigmas[:5], torch.zeros(1)]))
     assert (ladder.first, ladder.end, ladder.rungs) == (2, 5, 5)
 
@@ -107,8 +107,8 @@ def test_a_closed_part_ends_without_noise() -> None:
 @pytest.mark.parametrize("noise", [NOISE, FLOW])
 def test_levels_that_are_named_are_walked(noise: ModelNoise) -> None:
     levels = [0.9, 0.5, 0.25, 0.125]
-    left = laid(listed_schedule(levels), noise, grid=CONTINUOUS)
-    gone = laid(listed_schedule([*levels, 0]), noise, grid=CONTINUOUS)
+    left = levels_for(listed_schedule(levels), noise, grid=CONTINUOUS)
+    gone = levels_for(listed_schedule([*levels, 0]), noise, grid=CONTINUOUS)
     assert left.sigmas.tolist()[:-1] == gone.sigmas.tolist()[:-1]
     torch.testing.assert_close(gone.sigmas, torch.tensor([*levels, 0.0]))
     assert (left.steps, left.end, left.rungs) == (3, 3, 4)
@@ -121,7 +121,7 @@ def test_levels_that_are_named_are_asked_where_diffusers_asks() -> None:
     levels = [14.0, 6.5, 2.7, 0.9, 0.2]
     reference = EulerDiscreteScheduler.from_config(SD1)
     reference.set_timesteps(sigmas=[*levels, 0.0])
-    ladder = laid(listed_schedule([*levels, 0]), NOISE, grid=CONTINUOUS)
+    ladder = levels_for(listed_schedule([*levels, 0]), NOISE, grid=CONTINUOUS)
     assert torch.equal(ladder.sigmas, reference.sigmas)
     torch.testing.assert_close(ladder.timesteps, reference.timesteps.float(), rtol=1e-6, atol=0)
 
@@ -129,7 +129,7 @@ def test_levels_that_are_named_are_asked_where_diffusers_asks() -> None:
 @pytest.mark.parametrize("noise", [NOISE, FLOW])
 def test_one_that_is_turned_round_rises(noise: ModelNoise) -> None:
     schedule = named_schedule("normal", 6)
-    down, up = (laid(item, noise, grid=CONTINUOUS) for item in (schedule, schedule.flipped()))
+    down, up = (levels_for(item, noise, grid=CONTINUOUS) for item in (schedule, schedule.flipped()))
     assert torch.equal(up.sigmas[1:], down.sigmas.flip(0)[1:])
     assert up.sigmas[0] == (0 if noise is FLOW else pytest.approx(1e-4))
     assert (up.sigmas.diff() > 0).all()
@@ -140,7 +140,7 @@ def test_one_that_is_turned_round_rises(noise: ModelNoise) -> None:
 def test_schedules_are_joined_where_they_fall_on() -> None:
     high, _ = named_schedule("karras", 8).split(4)
     low = listed_schedule([1.0, 0.5, 0.1, 0])
-    ladder = laid(high.then(low), NOISE, grid=CONTINUOUS)
+    ladder = levels_for(high.then(low), NOISE, grid=CONTINUOUS)
     expected = [
         *sigmas_for("karras", NOISE, 8, grid=CONTINUOUS).sigmas[:4].tolist(),
         1,
@@ -151,9 +151,9 @@ def test_schedules_are_joined_where_they_fall_on() -> None:
     torch.testing.assert_close(ladder.sigmas, torch.tensor(expected))
     assert ladder.steps == 7
     with raises(InvalidValue, port="schedule"):
-        laid(low.then(high), NOISE, grid=CONTINUOUS)
+        levels_for(low.then(high), NOISE, grid=CONTINUOUS)
     with raises(InvalidValue, port="schedule"):
-        laid(high.then(low.flipped()), NOISE, grid=CONTINUOUS)
+        levels_for(high.then(low.flipped()), NOISE, grid=CONTINUOUS)
 
 
 def test_nothing_follows_where_the_noise_is_gone() -> None:
@@ -161,20 +161,20 @@ def test_nothing_follows_where_the_noise_is_gone() -> None:
     closed = listed_schedule([10.0, 5.0, 4.0]).part(0, 1).closed()
     for first in (whole, closed):
         with raises(InvalidValue, port="schedule"):
-            laid(first.then(rest), NOISE, grid=CONTINUOUS)
-    joined = laid(whole.part(0, 1).then(rest), NOISE, grid=CONTINUOUS)
+            levels_for(first.then(rest), NOISE, grid=CONTINUOUS)
+    joined = levels_for(whole.part(0, 1).then(rest), NOISE, grid=CONTINUOUS)
     assert joined.sigmas.tolist() == [10.0, 3.0, 1.0, 0.0]
 
 
 def test_scaled_levels_are_asked_at_their_own_timesteps() -> None:
     schedule = named_schedule("karras", 6)
     usual, scaled = (
-        laid(item, NOISE, grid=CONTINUOUS) for item in (schedule, schedule.scaled(0.5))
+        levels_for(item, NOISE, grid=CONTINUOUS) for item in (schedule, schedule.scaled(0.5))
     )
     torch.testing.assert_close(scaled.sigmas, usual.sigmas / 2)
     assert (scaled.timesteps < usual.timesteps)[:-1].all()
     with raises(InvalidValue, port="schedule"):
-        laid(named_schedule("normal", 6).scaled(0.5), NOISE, grid=TABLE)
+        levels_for(named_schedule("normal", 6).scaled(0.5), NOISE, grid=TABLE)
 
 
 K_DIFFUSION = {
@@ -191,7 +191,7 @@ K_DIFFUSION = {
 def test_laws_with_numbers_have_k_diffusion_s_levels(law: str, numbers: dict[str, float]) -> None:
     schedule = numbered_schedule(law, 9, {**numbers, "high": 10.0, "low": 0.1})
     expected = torch.from_numpy(K_DIFFUSION[law](np.linspace(0, 1, 9))).float()
-    torch.testing.assert_close(laid(schedule, NOISE, grid=CONTINUOUS).sigmas[:-1], expected)
+    torch.testing.assert_close(levels_for(schedule, NOISE, grid=CONTINUOUS).sigmas[:-1], expected)
 
 
 @pytest.mark.parametrize("grid", [CONTINUOUS, MULTISTEP])
@@ -200,19 +200,19 @@ def test_laws_without_numbers_are_the_schedules_of_their_names(
     noise: ModelNoise, grid: Grid
 ) -> None:
     for law in ("karras", "exponential", "beta"):
-        found = laid(numbered_schedule(law, 9, {}), noise, grid=grid)
+        found = levels_for(numbered_schedule(law, 9, {}), noise, grid=grid)
         expected = sigmas_for(law, noise, 9, grid=grid)
         assert torch.equal(found.sigmas, expected.sigmas)
         assert torch.equal(found.timesteps, expected.timesteps)
     poly, even = (
-        laid(numbered_schedule(law, 9, {}), noise, grid=grid)
+        levels_for(numbered_schedule(law, 9, {}), noise, grid=grid)
         for law in ("polyexponential", "exponential")
     )
     torch.testing.assert_close(poly.sigmas, even.sigmas)
 
 
 def test_vp_runs_from_the_model_s_greatest_level() -> None:
-    sigmas = laid(numbered_schedule("vp", 9, {}), NOISE, grid=CONTINUOUS).sigmas
+    sigmas = levels_for(numbered_schedule("vp", 9, {}), NOISE, grid=CONTINUOUS).sigmas
     assert sigmas[0] == pytest.approx(14.6146, rel=1e-4)
     # of evenly spaced times, as of evenly spaced timesteps: nearly the model's own levels
     own = sigmas_for("linspace", NOISE, 9, grid=CONTINUOUS).sigmas
@@ -220,7 +220,9 @@ def test_vp_runs_from_the_model_s_greatest_level() -> None:
 
 
 def test_laplace_is_dense_around_its_middle() -> None:
-    levels = laid(numbered_schedule("laplace", 21, {"mu": 1.0}), NOISE, grid=CONTINUOUS).sigmas
+    levels = levels_for(
+        numbered_schedule("laplace", 21, {"mu": 1.0}), NOISE, grid=CONTINUOUS
+    ).sigmas
     logs = levels[:-1].log()
     assert logs[10] == pytest.approx(1.0, abs=1e-4)
     assert -logs.diff()[9:11].mean() < -logs.diff()[[1, -2]].mean() / 3
@@ -228,18 +230,18 @@ def test_laplace_is_dense_around_its_middle() -> None:
 
 @pytest.mark.parametrize("steps", [4, 21])
 def test_laplace_of_a_flow_is_dense_around_as_much_noise_as_picture(steps: int) -> None:
-    levels = laid(numbered_schedule("laplace", steps, {}), FLOW, grid=CONTINUOUS).sigmas[:-1]
+    levels = levels_for(numbered_schedule("laplace", steps, {}), FLOW, grid=CONTINUOUS).sigmas[:-1]
     over = (levels / (1 - levels)).log()
     torch.testing.assert_close(over, -over.flip(0), rtol=1e-3, atol=1e-3)
     assert over[0] == pytest.approx(5.76, abs=0.01)
 
 
 def test_turbo_takes_the_first_of_ten_timesteps() -> None:
-    ladder = laid(numbered_schedule("sd_turbo", 4, {}), NOISE, grid=TABLE)
+    ladder = levels_for(numbered_schedule("sd_turbo", 4, {}), NOISE, grid=TABLE)
     assert ladder.timesteps.tolist() == [999, 899, 799, 699]
     assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[ladder.timesteps])  # type: ignore[union-attr]
     with raises(InvalidValue, port="steps", given="11"):
-        laid(numbered_schedule("sd_turbo", 11, {}), NOISE, grid=TABLE)
+        levels_for(numbered_schedule("sd_turbo", 11, {}), NOISE, grid=TABLE)
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(0.6, 0.6), (0.3, 0.9), (1.0, 0.5), (0.05, 1.0)])
@@ -289,7 +291,7 @@ def test_levels_that_a_model_does_not_know_are_refused(
     noise: ModelNoise, schedule: Schedule, port: str
 ) -> None:
     with pytest.raises(InvalidValue) as caught:
-        laid(schedule, noise, grid=CONTINUOUS)
+        levels_for(schedule, noise, grid=CONTINUOUS)
     problem = caught.value.problem
     assert problem.port in (port, "sigma_min")
     assert problem.given
@@ -311,11 +313,11 @@ def test_levels_are_read_from_text() -> None:
 
 
 def test_laws_fit_the_samplers_that_names_fit() -> None:
-    for law in LAWS:
+    for law in SCHEDULES:
         check_followed("euler", [law], "discrete")
     for law in FLOW_LAWS:
         check_followed("euler", [law], "flow")
-    for law in set(LAWS) - set(FLOW_LAWS):
+    for law in set(SCHEDULES) - set(FLOW_LAWS):
         with pytest.raises(InvalidValue):
             check_followed("euler", [law], "flow")
     check_followed("ddim", ["normal", "sd_turbo"], "discrete")
@@ -330,7 +332,7 @@ def test_only_euler_walks_up(sampler: str) -> None:
 
 
 def test_every_law_with_numbers_is_one() -> None:
-    assert set(LAW_NUMBERS) <= set(LAWS)
+    assert set(LAW_NUMBERS) <= set(SCHEDULES)
     with raises(InvalidValue, port="schedule", given="laplac"):
         numbered_schedule("laplac", 5, {})
 

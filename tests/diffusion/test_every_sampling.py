@@ -31,7 +31,7 @@ from nodegraph.families.names import (
 )
 from nodegraph.families.noise import NoiseSchedule, draw_batch, item_generators
 from nodegraph.families.registry import FAMILIES
-from nodegraph.sampling.beginning import Beginning
+from nodegraph.sampling.initial_latent import InitialLatent
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_parts import CONVENTIONS
 from nodegraph.sampling.schedules import sigmas_for
@@ -135,7 +135,7 @@ def started(case: Case) -> Sampler:
     ladder = sigmas_for(case.schedule, case.noise, case.steps, grid=grid)
     first, generators = drawn()
     made = make_sampler(case.sampler, ladder, case.noise, generators, convention=case.convention)
-    Beginning(Latent(None, 16, 16), first, added=True).start(made, lambda tensor: tensor)
+    InitialLatent(Latent(None, 16, 16), first, added=True).start(made, lambda tensor: tensor)
     return made
 
 

@@ -28,7 +28,7 @@ from nodegraph.families.noise import draw_noise
 from nodegraph.families.registry import family_named
 from nodegraph.sampling.flow_schedules import FLOW_SCHEDULES
 from nodegraph.sampling.noise_drawing import add_noise
-from nodegraph.sampling.schedules import Ladder, sigmas_for
+from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
 from nodegraph.sampling.table_schedules import CONTINUOUS, CORRECTED, DISTILLED, MULTISTEP, Grid
 from tests.messages import raises
 
@@ -95,7 +95,7 @@ def test_given_levels_are_shifted_as_by_diffusers(
                 assert torch.equal(ladder.timesteps, reference.timesteps)
 
 
-def assert_levels(ladder: Ladder, reference: Any, case: object) -> None:
+def assert_levels(ladder: NoiseLevels, reference: Any, case: object) -> None:
     assert torch.equal(ladder.sigmas, reference.sigmas), case
     assert torch.equal(ladder.timesteps, reference.timesteps), case
 

@@ -18,7 +18,7 @@ from nodegraph.families.names import SAMPLER_NAMES, allowed_schedules
 from nodegraph.families.noise import NoiseSchedule, draw_from
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS, SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.sampling.schedules import Ladder, sigmas_for
+from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
 
 MODES = ((-1.0, 0.4), (1.2, 0.3))
 """Means and deviations of the mixture's two equal parts."""
@@ -74,7 +74,7 @@ def error(name: str, steps: int, *, right: int = 0, **options: Any) -> float:
         options[drawing] = 0  # without noise it solves the same equation
     sigmas = torch.cat([torch.linspace(FIRST, LAST, steps + 1), torch.zeros(1)])
     # asked at sigma itself, whatever whole timesteps the sampler would take
-    ladder = Ladder(sigmas, sigmas[:-1] * 1000, 0, "own")
+    ladder = NoiseLevels(sigmas, sigmas[:-1] * 1000, 0, "own")
     told = SamplerOptions(**options)
     sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator()], told)
     sampler.start(START)
@@ -226,7 +226,7 @@ def test_er_sde_follows_a_prediction_that_is_a_line_over_the_noise() -> None:
 def made(name: str, sigmas: Sequence[float], **options: Any) -> Sampler:
     """Over given levels, at its start."""
     levels = torch.tensor([*sigmas, 0.0])
-    ladder = Ladder(levels, levels[:-1] * 1000, 0, "own")
+    ladder = NoiseLevels(levels, levels[:-1] * 1000, 0, "own")
     generators = [torch.Generator().manual_seed(5)]
     sampler = make_sampler(name, ladder, FlowNoise(), generators, SamplerOptions(**options))
     sampler.start(START)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nodegraph.families.laws import FLOW_LAWS, FURTHER_LAWS, WHOLE_LAWS
 from nodegraph.families.names import (
     FLOW_SCHEDULE_NAMES,
     SAMPLER_NAMES,
@@ -13,6 +12,7 @@ from nodegraph.families.names import (
     WHOLE_SCHEDULES,
     allowed_schedules,
 )
+from nodegraph.families.sigma_formulas import FLOW_LAWS, FURTHER_LAWS, WHOLE_LAWS
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"

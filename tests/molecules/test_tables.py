@@ -8,7 +8,7 @@ from rdkit import Chem
 from torch import Tensor
 
 from nodegraph.media.molecules.chemistry import smiles_of
-from nodegraph.media.molecules.sampled import decoded_molecules, laid, once
+from nodegraph.media.molecules.sampled import decoded_molecules, once, with_conformers
 from nodegraph.media.molecules.tables import item_tables, molecule_of_rows, rows_of, table_items
 
 SMALL = ["C", "CCO", "c1ccccc1", "C#N", "O=C1CCCN1", "Cc1ncc[nH]1", "FC(F)F", "OC1CC2CCC1C2"]
@@ -59,6 +59,6 @@ def test_the_same_molecule_is_kept_once() -> None:
 
 def test_what_cannot_be_laid_in_space_is_left_out() -> None:
     found = decoded_molecules(items_of("CCO", "C1=C2CC(C1)C2"))
-    placed = laid(found, 2, seed=0)
+    placed = with_conformers(found, 2, seed=0)
     assert {smiles_of(each) for each in placed} <= {smiles_of(each) for each in found}
     assert placed[0].coordinates.shape == (2, 9, 3)

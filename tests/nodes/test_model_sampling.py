@@ -15,7 +15,7 @@ from nodegraph.families.flow_noise import FlowNoise, model_noise, recipe_noise
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.registry import family_named
 from nodegraph.families.scheduler_file import scheduler_option
-from nodegraph.models.speed.deriving import derive
+from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.chosen_noise import with_flow_shift, with_prediction, with_shift_by_size
 from nodegraph.sampling.schedules import sigmas_for
 from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS

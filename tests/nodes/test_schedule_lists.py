@@ -14,7 +14,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.comfyui_levels import CommonFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
-from nodegraph.sampling.schedules import laid
+from nodegraph.sampling.schedules import levels_for
 from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS, TABLE
 from tests.diffusion.test_comfyui_numbers import TABLE as TABLE_NOISE
 from tests.messages import raises
@@ -23,7 +23,7 @@ FLOW = FlowNoise(shift=1.0, common=CommonFlow(3.0))
 
 
 def levels(schedule: Schedule, noise: ModelNoise = FLOW) -> list[float]:
-    found = laid(schedule, noise, grid=CONTINUOUS)
+    found = levels_for(schedule, noise, grid=CONTINUOUS)
     return found.sigmas[found.first : found.end + 1].tolist()
 
 
@@ -62,8 +62,8 @@ def test_logit_normal(mu: float, std: float) -> None:
 def test_a_first_level_may_lie_above_the_model_s() -> None:
     started = named_schedule("karras", 5).started(136.0)
     for grid in (CONTINUOUS, COMMON):
-        found = laid(started, TABLE_NOISE, grid=grid)
-        whole = laid(named_schedule("karras", 5), TABLE_NOISE, grid=grid)
+        found = levels_for(started, TABLE_NOISE, grid=grid)
+        whole = levels_for(named_schedule("karras", 5), TABLE_NOISE, grid=grid)
         assert found.sigmas.tolist() == [136.0, *whole.sigmas.tolist()[1:]]
         assert found.timesteps[0] == 999
     assert levels(started.scaled(0.5), TABLE_NOISE)[0] == 68.0
@@ -77,7 +77,7 @@ def test_a_first_level_that_cannot_be_is_told() -> None:
     with raises(InvalidValue, port="sigma", given="0"):
         schedule.started(0.0)
     with raises(InvalidValue, port="schedule", given="1, 4.797"):
-        laid(schedule.started(1.0), TABLE_NOISE, grid=CONTINUOUS)
+        levels_for(schedule.started(1.0), TABLE_NOISE, grid=CONTINUOUS)
     with raises(InvalidValue, port="schedule", given="2"):
         levels(schedule.started(2.0), FLOW)
     with raises(InvalidValue, port="schedule"):
@@ -87,7 +87,7 @@ def test_a_first_level_that_cannot_be_is_told() -> None:
 def test_turbo_s_timesteps_may_begin_later() -> None:
     from nodegraph_nodes.schedule_parts import SDTurboSchedule
 
-    found = laid(SDTurboSchedule(3, 0.5), TABLE_NOISE, grid=TABLE)
+    found = levels_for(SDTurboSchedule(3, 0.5), TABLE_NOISE, grid=TABLE)
     assert found.timesteps.tolist() == [499, 399, 299]
     with raises(InvalidValue, port="steps", given="6"):
-        laid(SDTurboSchedule(6, 0.5), TABLE_NOISE, grid=TABLE)
+        levels_for(SDTurboSchedule(6, 0.5), TABLE_NOISE, grid=TABLE)

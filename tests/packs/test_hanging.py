@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.core.patience import PATIENCE
-from nodegraph.packs import hanging
+from nodegraph.packs import import_timeouts as hanging
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry
@@ -41,7 +41,7 @@ def write_note(folder: Path, pack: Pack, process: int, most: float | None = None
     note = hanging._note(pack.stamp(), text, is_given_up=False)
     born = hanging._born(process)
     note = replace(note, process=process, born=born, most=most)
-    hanging.Hanging(folder)._write(pack, note)
+    hanging.ImportTimeouts(folder)._write(pack, note)
 
 
 def read(folder: Path, pack: Pack) -> Registry:

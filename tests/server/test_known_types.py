@@ -17,7 +17,7 @@ from nodegraph.core.context import Environment
 from nodegraph.core.graphs import Graphs
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import NoAnswerYet
-from nodegraph.packs import hanging
+from nodegraph.packs import import_timeouts as hanging
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows import known_types
@@ -280,7 +280,7 @@ def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(
         path.write_text("while True: pass")
         pack = pack_at(path)
         note = hanging._note(pack.stamp(), text, is_given_up=False)
-        notes = hanging.Hanging(specs_folder(Settings(home=home)))
+        notes = hanging.ImportTimeouts(specs_folder(Settings(home=home)))
         most = 60.0 if is_given_up else None
         notes._write(pack, replace(note, most=most, process=other, born=hanging._born(other)))
         told = await known.current()

@@ -10,7 +10,7 @@ import pytest
 
 from nodegraph.core.host_memory import HostMemory
 from nodegraph.jobs.supervisor.messages import Ready, StockNews
-from nodegraph.jobs.supervisor.stock import rooms_of
+from nodegraph.jobs.supervisor.worker_memory import rooms_of
 from nodegraph.jobs.worker.answers import Answers
 from nodegraph.session import session as sessions
 from nodegraph.session import weights

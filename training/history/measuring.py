@@ -80,7 +80,7 @@ def _figures(result: Any, name: str, seconds: float) -> dict[str, float]:
 
 
 def told_of_training(name: str) -> dict[str, float]:
-    """What a file of weights says of how it came about; of `tiny`, docs/training.md."""
+    """What a file of weights says of how it came about; of `tiny`, docs/embedded-model.md."""
     if name == "diffusion":
         return {"minutes": 450.0, "learned": 1_576_000.0, "parameters": 6_780_000.0}
     path = EMBEDDED / f"{name}.safetensors"

@@ -137,7 +137,7 @@ function reaches(from: string, to: string, types: NodeTypes): boolean {
 
 /**
  * A node type that needs the one type and gives the other: the one that is used most, then the one
- * with the fewest further needs; of such, settings. The rules are those of nodegraph/core/mends.py.
+ * with the fewest further needs; of such, settings. The rules are those of nodegraph/core/suggestions.py.
  */
 export function converterBetween(types: NodeTypes, from: string, to: string): NodeSpec | null {
   return adviceOn(types, `${from}\n${to}`, () => findConverter(types, from, to));

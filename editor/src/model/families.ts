@@ -32,7 +32,7 @@ const KNOWN: ReadonlyMap<string, Family> = new Map([
   ["molecule", "media"],
   ["plot", "media"],
   ["dataset", "data"],
-  ["teaching", "data"],
+  ["training", "data"],
   ["flow", "logic"],
   ["list", "logic"],
   ["number", "logic"],

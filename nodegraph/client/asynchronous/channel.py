@@ -102,13 +102,13 @@ class AsyncChannel:
         cursor: Query = ()
         left = most
         while True:
-            found = page(kind, await self.send(Request("GET", path, (*query, *cursor))))
-            for item in found.items[:left]:
+            part = page(kind, await self.send(Request("GET", path, (*query, *cursor))))
+            for item in part.items[:left]:
                 yield item
-            left = None if left is None else left - len(found.items[:left])
-            if found.next is None or left == 0:
+            left = None if left is None else left - len(part.items[:left])
+            if part.next is None or left == 0:
                 return
-            cursor = (("cursor", found.next),)
+            cursor = (("cursor", part.next),)
 
 
 class AsyncAsks:

@@ -11,8 +11,8 @@ from nodegraph.client.asynchronous.channel import AsyncAsks
 from nodegraph.client.downloads import PartialFile, Progress, Pulled, files_of, target_of
 from nodegraph.client.errors import ConnectionLost, NotReachable, ServerError, WrongDigest
 from nodegraph.client.problems import error_of
-from nodegraph.client.reading import one, picture
-from nodegraph.client.requests import Reply, Request, place, query
+from nodegraph.client.reading import parse_answer, picture
+from nodegraph.client.requests import Reply, Request, query, url_path
 from nodegraph.client.retries import Trouble
 from nodegraph.client.shapes import (
     Artifact,
@@ -65,8 +65,8 @@ class AsyncAsksForFiles(AsyncAsks):
             OutputError: It can't be written.
         """
         if not isinstance(job, Job):
-            request = Request("GET", "/jobs" + place(id_of(job)))
-            job = one(Job, await self._channel.send(request))
+            request = Request("GET", "/jobs" + url_path(id_of(job)))
+            job = parse_answer(Job, await self._channel.send(request))
         files = files_of(job, nodes)
         total, before = sum(file.size for file in files), 0
         taken: dict[Path, str] = {}
@@ -87,9 +87,9 @@ class AsyncAsksForFiles(AsyncAsks):
         await self._downloaded(file, Path(path))
 
     async def _downloaded(
-        self, file: AnyFile, target: Path, told: Callable[[int], None] | None = None
+        self, file: AnyFile, target: Path, on_progress: Callable[[int], None] | None = None
     ) -> None:
-        part = PartialFile(file, target, told)
+        part = PartialFile(file, target, on_progress)
         try:
             if not (part.is_whole and part.was_begun):
                 await self._filled(file, part)
@@ -151,7 +151,7 @@ class AsyncAsksForFiles(AsyncAsks):
             ServerError: It is damaged, or claims more than there is room for.
         """
         request = Request("GET", f"{_path_of(file)}/texts")
-        return one(CarriedTexts, await self._channel.send(request)).texts
+        return parse_answer(CarriedTexts, await self._channel.send(request)).texts
 
     def artifacts(self, **which: Unpack[ArtifactFilter]) -> AsyncGenerator[Artifact, None]:
         """Files that jobs gave, the newest first; asked for as they are needed.
@@ -160,8 +160,8 @@ class AsyncAsksForFiles(AsyncAsks):
             which: See `ArtifactFilter`; all files if not given.
         """
         job = which.get("job")
-        given = {**which, "job": None if job is None else id_of(job)}
-        return self._channel.items(Artifact, _ARTIFACTS, query(**given))
+        parameters = {**which, "job": None if job is None else id_of(job)}
+        return self._channel.items(Artifact, _ARTIFACTS, query(**parameters))
 
     async def delete_artifact(
         self, file: OutputFile, *, job: JobSummary | str | None = None
@@ -173,8 +173,8 @@ class AsyncAsksForFiles(AsyncAsks):
         Raises:
             Conflict: One of them hasn't ended.
         """
-        asked = query(job=None if job is None else id_of(job))
-        await self._channel.send(Request("DELETE", _path_of(file), asked, done_before=404))
+        parameters = query(job=None if job is None else id_of(job))
+        await self._channel.send(Request("DELETE", _path_of(file), parameters, done_before=404))
 
     async def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
         """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
@@ -189,7 +189,7 @@ class AsyncAsksForFiles(AsyncAsks):
         headers = {"Content-Type": "application/octet-stream"}
         # Named by its content there, so that bringing it twice is bringing it once.
         request = Request("POST", _UPLOADS, query(name=name[-_LONGEST_NAME:]), headers, body)
-        return one(Upload, await self._channel.send(request))
+        return parse_answer(Upload, await self._channel.send(request))
 
     async def upload_output(self, file: OutputFile) -> Upload:
         """Have what a job gave as an upload, for inputs of workflows; nothing is transferred.
@@ -197,8 +197,8 @@ class AsyncAsksForFiles(AsyncAsks):
         Raises:
             NotFound: There is no such file.
         """
-        place_of = f"{_UPLOADS}/artifacts{place(file.digest)}"
-        return one(Upload, await self._channel.send(Request("POST", place_of)))
+        place_of = f"{_UPLOADS}/artifacts{url_path(file.digest)}"
+        return parse_answer(Upload, await self._channel.send(Request("POST", place_of)))
 
     def uploads(self) -> AsyncGenerator[Upload, None]:
         """What was brought, the newest first; asked for as it is needed."""
@@ -215,7 +215,7 @@ class AsyncAsksForFiles(AsyncAsks):
 
 def _path_of(file: AnyFile) -> str:
     """Where the server has a file."""
-    return (_UPLOADS if isinstance(file, Upload) else _ARTIFACTS) + place(file.digest)
+    return (_UPLOADS if isinstance(file, Upload) else _ARTIFACTS) + url_path(file.digest)
 
 
 def _share(progress: Progress | None, before: int, total: int) -> Callable[[int], None] | None:

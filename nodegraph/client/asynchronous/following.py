@@ -22,8 +22,8 @@ from nodegraph.client.errors import (
     UnexpectedAnswer,
 )
 from nodegraph.client.problems import error_in
-from nodegraph.client.reading import converted, one
-from nodegraph.client.requests import Request, place, query
+from nodegraph.client.reading import converted, parse_answer
+from nodegraph.client.requests import Request, query, url_path
 from nodegraph.client.retries import NEVER, Deadline, Trouble
 from nodegraph.client.shapes import Event, EventPage, Job
 from nodegraph.errors import NodegraphError
@@ -115,8 +115,8 @@ class AsyncFollowing:
                 raise _nonsense(welcome)
             self._has_doubts = self._is_answering = False
             self._meet()
-            said = welcome.get("silence")
-            silence = said if isinstance(said, (int, float)) else _SILENCE
+            announced = welcome.get("silence")
+            silence = announced if isinstance(announced, (int, float)) else _SILENCE
             await socket.say(self._subscription())
             while not self._is_done:
                 for event in await self._take(socket, await self._next(socket, silence)):
@@ -124,19 +124,19 @@ class AsyncFollowing:
                 await self._look()
 
     def _subscription(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "subscribe", "id": 1}
+        message: dict[str, Any] = {"type": "subscribe", "id": 1}
         if self._jobs is not None:
-            found["jobs"] = sorted(self._left)
+            message["jobs"] = sorted(self._left)
         if self._last is not None:
-            found["after"] = self._last
-        return {**found, "live": self._live, "previews": self._previews}
+            message["after"] = self._last
+        return {**message, "live": self._live, "previews": self._previews}
 
     async def _next(self, socket: AsyncSocket, seconds: float) -> Mapping[str, Any]:
-        found = await socket.hear(self._deadline.bound(seconds))
-        if found is None:
+        message = await socket.hear(self._deadline.bound(seconds))
+        if message is None:
             self._deadline.bound(seconds)
             raise ConnectionLost("nothing was heard of the server for too long")
-        return found
+        return message
 
     async def _take(self, socket: AsyncSocket, message: Mapping[str, Any]) -> Sequence[Event]:
         """The events that a message tells, which may tell something else."""
@@ -164,11 +164,11 @@ class AsyncFollowing:
     async def _polled(self) -> AsyncGenerator[Event, None]:
         wait = _FIRST_POLL
         while not self._is_done:
-            found = await self._page()
-            for event in found:
+            events = await self._page()
+            for event in events:
                 yield event
             await self._look()
-            if found:
+            if events:
                 wait = _FIRST_POLL
             if not self._is_done:
                 await pause(self._deadline.bound(wait))
@@ -189,26 +189,26 @@ class AsyncFollowing:
         pages = [await self._events(self._last, job) for job in jobs]
         # Beyond the shortest of them, others may have more to tell.
         last = min(page.last for page in pages)
-        found = [each for page in pages for each in page.items if (each.seq or 0) <= last]
-        found.sort(key=lambda event: event.seq or 0)
+        events = [each for page in pages for each in page.items if (each.seq or 0) <= last]
+        events.sort(key=lambda event: event.seq or 0)
         self._meet()
         self._trouble.is_over()
         if last < self._last:
             self._start_over(last)
-        return self._new(found, last)
+        return self._new(events, last)
 
     async def _events(self, after: int, job: str | None = None, limit: int = 1_000) -> EventPage:
-        path = "/events" if job is None else f"/jobs{place(job)}/events"
+        path = "/events" if job is None else f"/jobs{url_path(job)}/events"
         request = Request("GET", path, query(after=after, limit=limit))
-        return one(EventPage, await self._channel.send(request, NEVER))
+        return parse_answer(EventPage, await self._channel.send(request, NEVER))
 
     # Either way.
 
-    def _new(self, found: Sequence[Event], last: int) -> Sequence[Event]:
+    def _new(self, events: Sequence[Event], last: int) -> Sequence[Event]:
         """Those of some events that weren't told yet."""
         known = self._last or 0
         new: list[Event] = []
-        for event in found:
+        for event in events:
             if event.seq is None:
                 new.append(event)
             elif event.seq > known:
@@ -237,8 +237,8 @@ class AsyncFollowing:
     async def _asked_if_over(self, job: str, seq: int | None) -> bool:
         try:
             if seq is None:
-                request = Request("GET", f"/jobs{place(job)}")
-                if not one(Job, await self._channel.send(request, NEVER)).is_over:
+                request = Request("GET", f"/jobs{url_path(job)}")
+                if not parse_answer(Job, await self._channel.send(request, NEVER)).is_over:
                     return False
             known = (self._last or 0) if seq is None else seq
             return not (await self._events(known, job, limit=1)).items
@@ -281,8 +281,8 @@ class AsyncFollowing:
 
 def _events_in(message: Mapping[str, Any]) -> tuple[list[Event], int]:
     try:
-        found = [converted(Event, each) for each in message["events"]]
-        return found, int(message["last"])
+        events = [converted(Event, each) for each in message["events"]]
+        return events, int(message["last"])
     except (KeyError, TypeError, ValueError) as error:
         raise _nonsense(message) from error
 

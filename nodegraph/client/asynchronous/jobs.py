@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.client.asynchronous.channel import AsyncAsks
 from nodegraph.client.asynchronous.following import AsyncFollowing
-from nodegraph.client.reading import count, mapping, one
-from nodegraph.client.requests import PLAN_SECONDS, Request, place, posted, query
+from nodegraph.client.reading import count, mapping, parse_answer
+from nodegraph.client.requests import PLAN_SECONDS, Request, posted, query, url_path
 from nodegraph.client.retries import NEVER, Deadline
 from nodegraph.client.shapes import Event, Job, JobSummary
 from nodegraph.client.shapes.jobs import id_of
@@ -22,7 +22,7 @@ from nodegraph.client.wishes import (
     Match,
     SomeJobs,
     ids_of,
-    wish,
+    request_body,
 )
 from nodegraph.errors import InvalidValue
 
@@ -53,11 +53,11 @@ class AsyncAsksForJobs(AsyncAsks):
         request = posted(
             "POST",
             _JOBS,
-            wish(workflow, job),
+            request_body(workflow, job),
             headers={"Idempotency-Key": key or secrets.token_hex(16)},
             seconds=PLAN_SECONDS if job.get("plan") else 0.0,
         )
-        return one(JobSummary, await self._channel.send(request))
+        return parse_answer(JobSummary, await self._channel.send(request))
 
     async def get(self, job: JobSummary | str) -> Job:
         """A job with all that is kept of it.
@@ -65,7 +65,9 @@ class AsyncAsksForJobs(AsyncAsks):
         Raises:
             JobNotFound: There is none of that id.
         """
-        return one(Job, await self._channel.send(Request("GET", _JOBS + place(id_of(job)))))
+        return parse_answer(
+            Job, await self._channel.send(Request("GET", _JOBS + url_path(id_of(job))))
+        )
 
     async def workflow(
         self, job: JobSummary | str, *, is_filled: bool = False
@@ -75,7 +77,7 @@ class AsyncAsksForJobs(AsyncAsks):
         Args:
             is_filled: Whether the values of its parameters are to be in it.
         """
-        path = _JOBS + place(id_of(job), "workflow")
+        path = _JOBS + url_path(id_of(job), "workflow")
         request = Request("GET", path, query(parameters=is_filled or None))
         return mapping(await self._channel.send(request))
 
@@ -102,8 +104,8 @@ class AsyncAsksForJobs(AsyncAsks):
 
         async def is_over(name: str, seq: int | None) -> bool:
             nonlocal found
-            request = Request("GET", _JOBS + place(name))
-            found = one(Job, await self._channel.send(request, NEVER))
+            request = Request("GET", _JOBS + url_path(name))
+            found = parse_answer(Job, await self._channel.send(request, NEVER))
             return found.is_over
 
         if not found.is_over:
@@ -155,13 +157,13 @@ class AsyncAsksForJobs(AsyncAsks):
 
     async def _steered(self, job: JobSummary | str, action: str) -> JobSummary:
         # A second time it may mean something else.
-        request = Request("POST", _JOBS + place(id_of(job), action), is_repeatable=False)
-        return one(JobSummary, await self._channel.send(request))
+        request = Request("POST", _JOBS + url_path(id_of(job), action), is_repeatable=False)
+        return parse_answer(JobSummary, await self._channel.send(request))
 
     async def prioritise(self, job: JobSummary | str, priority: int) -> JobSummary:
         """Give a job that waits another priority, -100 to 100; the highest goes first."""
-        request = posted("PATCH", _JOBS + place(id_of(job)), {"priority": priority})
-        return one(JobSummary, await self._channel.send(request))
+        request = posted("PATCH", _JOBS + url_path(id_of(job)), {"priority": priority})
+        return parse_answer(JobSummary, await self._channel.send(request))
 
     async def move(
         self,
@@ -183,12 +185,12 @@ class AsyncAsksForJobs(AsyncAsks):
                 "a job is moved to an end, or before another one", expected="one of them"
             )
         where = {"to": to} if before is None else {"before": id_of(before)}
-        request = posted("POST", _JOBS + place(id_of(job), "move"), where, is_repeatable=False)
-        return one(JobSummary, await self._channel.send(request))
+        request = posted("POST", _JOBS + url_path(id_of(job), "move"), where, is_repeatable=False)
+        return parse_answer(JobSummary, await self._channel.send(request))
 
     async def delete(self, job: JobSummary | str) -> None:
         """Forget a job that has ended. Its files stay on the server."""
-        await self._channel.send(Request("DELETE", _JOBS + place(id_of(job)), done_before=404))
+        await self._channel.send(Request("DELETE", _JOBS + url_path(id_of(job)), done_before=404))
 
     async def delete_all(self, **which: Unpack[Match]) -> int:
         """Forget all jobs that have ended, or those of them that are meant.

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from nodegraph.client.asynchronous.channel import AsyncAsks
-from nodegraph.client.reading import mapping, one, page, picture
-from nodegraph.client.requests import JSON, Request, place, posted, query
+from nodegraph.client.reading import mapping, page, parse_answer, picture
+from nodegraph.client.requests import JSON, Request, posted, query, url_path
 from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
 from nodegraph.client.wishes import AsDocument, document_of
 
@@ -40,13 +40,13 @@ class AsyncWorkflows(AsyncAsks):
             headers["If-Match"] = f'"{changes}"'
         request = posted(
             "PUT",
-            _WORKFLOWS + place(name),
+            _WORKFLOWS + url_path(name),
             document_of(workflow),
             headers=headers,
             # With a condition, the second one would be refused because of the first.
             is_repeatable=not headers,
         )
-        return one(SavedVersion, await self._channel.send(request))
+        return parse_answer(SavedVersion, await self._channel.send(request))
 
     async def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
         """What the file of a workflow says; the newest version's if none is given.
@@ -54,7 +54,7 @@ class AsyncWorkflows(AsyncAsks):
         Raises:
             NotFound: There is none of that name, or version.
         """
-        way = place(name) if version is None else place(name, "versions", version)
+        way = url_path(name) if version is None else url_path(name, "versions", version)
         return mapping(await self._channel.send(Request("GET", _WORKFLOWS + way)))
 
     def list(self, text: str = "") -> AsyncGenerator[SavedItem, None]:
@@ -67,12 +67,12 @@ class AsyncWorkflows(AsyncAsks):
 
     async def versions(self, name: str) -> tuple[SavedVersion, ...]:
         """The versions of a workflow that are kept, the newest first."""
-        request = Request("GET", _WORKFLOWS + place(name, "versions"))
+        request = Request("GET", _WORKFLOWS + url_path(name, "versions"))
         return page(SavedVersion, await self._channel.send(request)).items
 
     async def delete(self, name: str) -> None:
         """Delete a workflow with all its versions."""
-        await self._channel.send(Request("DELETE", _WORKFLOWS + place(name), done_before=404))
+        await self._channel.send(Request("DELETE", _WORKFLOWS + url_path(name), done_before=404))
 
 
 class AsyncTemplates(AsyncAsks):
@@ -88,7 +88,7 @@ class AsyncTemplates(AsyncAsks):
         Raises:
             NotFound: There is none of that name.
         """
-        return mapping(await self._channel.send(Request("GET", _TEMPLATES + place(name))))
+        return mapping(await self._channel.send(Request("GET", _TEMPLATES + url_path(name))))
 
     async def picture(self, name: str) -> bytes:
         """A picture of what one makes, as a WebP file.
@@ -96,7 +96,7 @@ class AsyncTemplates(AsyncAsks):
         Raises:
             NotFound: There is none.
         """
-        request = Request("GET", _TEMPLATES + place(name, "picture"))
+        request = Request("GET", _TEMPLATES + url_path(name, "picture"))
         return picture(await self._channel.send(request))
 
     async def file(self, name: str, file: str) -> bytes:
@@ -105,7 +105,7 @@ class AsyncTemplates(AsyncAsks):
         Raises:
             NotFound: It needs no such file.
         """
-        request = Request("GET", _TEMPLATES + place(name, "files", file))
+        request = Request("GET", _TEMPLATES + url_path(name, "files", file))
         return (await self._channel.send(request)).body
 
 
@@ -118,8 +118,8 @@ class AsyncApps(AsyncAsks):
 
     async def get(self, name: str) -> App:
         """What an app takes and gives."""
-        request = Request("GET", _APPS + place(name), headers={"Accept": JSON})
-        return one(App, await self._channel.send(request))
+        request = Request("GET", _APPS + url_path(name), headers={"Accept": JSON})
+        return parse_answer(App, await self._channel.send(request))
 
     async def run(
         self,
@@ -145,6 +145,6 @@ class AsyncApps(AsyncAsks):
             "Prefer": f"wait={wait}",
         }
         request = posted(
-            "POST", _APPS + place(name), dict(values or {}), headers=headers, seconds=float(wait)
+            "POST", _APPS + url_path(name), dict(values or {}), headers=headers, seconds=float(wait)
         )
-        return one(AppRun, await self._channel.send(request))
+        return parse_answer(AppRun, await self._channel.send(request))

@@ -11,8 +11,8 @@ from nodegraph.client.blocking.channel import Asks
 from nodegraph.client.downloads import PartialFile, Progress, Pulled, files_of, target_of
 from nodegraph.client.errors import ConnectionLost, NotReachable, ServerError, WrongDigest
 from nodegraph.client.problems import error_of
-from nodegraph.client.reading import one, picture
-from nodegraph.client.requests import Reply, Request, place, query
+from nodegraph.client.reading import parse_answer, picture
+from nodegraph.client.requests import Reply, Request, query, url_path
 from nodegraph.client.retries import Trouble
 from nodegraph.client.shapes import (
     Artifact,
@@ -66,8 +66,8 @@ class AsksForFiles(Asks):
             OutputError: It can't be written.
         """
         if not isinstance(job, Job):
-            request = Request("GET", "/jobs" + place(id_of(job)))
-            job = one(Job, self._channel.send(request))
+            request = Request("GET", "/jobs" + url_path(id_of(job)))
+            job = parse_answer(Job, self._channel.send(request))
         files = files_of(job, nodes)
         total, before = sum(file.size for file in files), 0
         taken: dict[Path, str] = {}
@@ -88,9 +88,9 @@ class AsksForFiles(Asks):
         self._downloaded(file, Path(path))
 
     def _downloaded(
-        self, file: AnyFile, target: Path, told: Callable[[int], None] | None = None
+        self, file: AnyFile, target: Path, on_progress: Callable[[int], None] | None = None
     ) -> None:
-        part = PartialFile(file, target, told)
+        part = PartialFile(file, target, on_progress)
         try:
             if not (part.is_whole and part.was_begun):
                 self._filled(file, part)
@@ -152,7 +152,7 @@ class AsksForFiles(Asks):
             ServerError: It is damaged, or claims more than there is room for.
         """
         request = Request("GET", f"{_path_of(file)}/texts")
-        return one(CarriedTexts, self._channel.send(request)).texts
+        return parse_answer(CarriedTexts, self._channel.send(request)).texts
 
     def artifacts(self, **which: Unpack[ArtifactFilter]) -> Generator[Artifact, None, None]:
         """Files that jobs gave, the newest first; asked for as they are needed.
@@ -161,8 +161,8 @@ class AsksForFiles(Asks):
             which: See `ArtifactFilter`; all files if not given.
         """
         job = which.get("job")
-        given = {**which, "job": None if job is None else id_of(job)}
-        return self._channel.items(Artifact, _ARTIFACTS, query(**given))
+        parameters = {**which, "job": None if job is None else id_of(job)}
+        return self._channel.items(Artifact, _ARTIFACTS, query(**parameters))
 
     def delete_artifact(self, file: OutputFile, *, job: JobSummary | str | None = None) -> None:
         """Have jobs no longer list a file; it is deleted if no other job lists it.
@@ -172,8 +172,8 @@ class AsksForFiles(Asks):
         Raises:
             Conflict: One of them hasn't ended.
         """
-        asked = query(job=None if job is None else id_of(job))
-        self._channel.send(Request("DELETE", _path_of(file), asked, done_before=404))
+        parameters = query(job=None if job is None else id_of(job))
+        self._channel.send(Request("DELETE", _path_of(file), parameters, done_before=404))
 
     def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
         """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
@@ -188,7 +188,7 @@ class AsksForFiles(Asks):
         headers = {"Content-Type": "application/octet-stream"}
         # Named by its content there, so that bringing it twice is bringing it once.
         request = Request("POST", _UPLOADS, query(name=name[-_LONGEST_NAME:]), headers, body)
-        return one(Upload, self._channel.send(request))
+        return parse_answer(Upload, self._channel.send(request))
 
     def upload_output(self, file: OutputFile) -> Upload:
         """Have what a job gave as an upload, for inputs of workflows; nothing is transferred.
@@ -196,8 +196,8 @@ class AsksForFiles(Asks):
         Raises:
             NotFound: There is no such file.
         """
-        place_of = f"{_UPLOADS}/artifacts{place(file.digest)}"
-        return one(Upload, self._channel.send(Request("POST", place_of)))
+        place_of = f"{_UPLOADS}/artifacts{url_path(file.digest)}"
+        return parse_answer(Upload, self._channel.send(Request("POST", place_of)))
 
     def uploads(self) -> Generator[Upload, None, None]:
         """What was brought, the newest first; asked for as it is needed."""
@@ -214,7 +214,7 @@ class AsksForFiles(Asks):
 
 def _path_of(file: AnyFile) -> str:
     """Where the server has a file."""
-    return (_UPLOADS if isinstance(file, Upload) else _ARTIFACTS) + place(file.digest)
+    return (_UPLOADS if isinstance(file, Upload) else _ARTIFACTS) + url_path(file.digest)
 
 
 def _share(progress: Progress | None, before: int, total: int) -> Callable[[int], None] | None:

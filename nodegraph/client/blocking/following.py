@@ -22,8 +22,8 @@ from nodegraph.client.errors import (
     UnexpectedAnswer,
 )
 from nodegraph.client.problems import error_in
-from nodegraph.client.reading import converted, one
-from nodegraph.client.requests import Request, place, query
+from nodegraph.client.reading import converted, parse_answer
+from nodegraph.client.requests import Request, query, url_path
 from nodegraph.client.retries import NEVER, Deadline, Trouble
 from nodegraph.client.shapes import Event, EventPage, Job
 from nodegraph.client.wire import Socket, opened_socket, pause
@@ -116,8 +116,8 @@ class Following:
                 raise _nonsense(welcome)
             self._has_doubts = self._is_answering = False
             self._meet()
-            said = welcome.get("silence")
-            silence = said if isinstance(said, (int, float)) else _SILENCE
+            announced = welcome.get("silence")
+            silence = announced if isinstance(announced, (int, float)) else _SILENCE
             socket.say(self._subscription())
             while not self._is_done:
                 for event in self._take(socket, self._next(socket, silence)):
@@ -125,19 +125,19 @@ class Following:
                 self._look()
 
     def _subscription(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "subscribe", "id": 1}
+        message: dict[str, Any] = {"type": "subscribe", "id": 1}
         if self._jobs is not None:
-            found["jobs"] = sorted(self._left)
+            message["jobs"] = sorted(self._left)
         if self._last is not None:
-            found["after"] = self._last
-        return {**found, "live": self._live, "previews": self._previews}
+            message["after"] = self._last
+        return {**message, "live": self._live, "previews": self._previews}
 
     def _next(self, socket: Socket, seconds: float) -> Mapping[str, Any]:
-        found = socket.hear(self._deadline.bound(seconds))
-        if found is None:
+        message = socket.hear(self._deadline.bound(seconds))
+        if message is None:
             self._deadline.bound(seconds)
             raise ConnectionLost("nothing was heard of the server for too long")
-        return found
+        return message
 
     def _take(self, socket: Socket, message: Mapping[str, Any]) -> Sequence[Event]:
         """The events that a message tells, which may tell something else."""
@@ -165,11 +165,11 @@ class Following:
     def _polled(self) -> Generator[Event, None, None]:
         wait = _FIRST_POLL
         while not self._is_done:
-            found = self._page()
-            for event in found:
+            events = self._page()
+            for event in events:
                 yield event
             self._look()
-            if found:
+            if events:
                 wait = _FIRST_POLL
             if not self._is_done:
                 pause(self._deadline.bound(wait))
@@ -190,26 +190,26 @@ class Following:
         pages = [self._events(self._last, job) for job in jobs]
         # Beyond the shortest of them, others may have more to tell.
         last = min(page.last for page in pages)
-        found = [each for page in pages for each in page.items if (each.seq or 0) <= last]
-        found.sort(key=lambda event: event.seq or 0)
+        events = [each for page in pages for each in page.items if (each.seq or 0) <= last]
+        events.sort(key=lambda event: event.seq or 0)
         self._meet()
         self._trouble.is_over()
         if last < self._last:
             self._start_over(last)
-        return self._new(found, last)
+        return self._new(events, last)
 
     def _events(self, after: int, job: str | None = None, limit: int = 1_000) -> EventPage:
-        path = "/events" if job is None else f"/jobs{place(job)}/events"
+        path = "/events" if job is None else f"/jobs{url_path(job)}/events"
         request = Request("GET", path, query(after=after, limit=limit))
-        return one(EventPage, self._channel.send(request, NEVER))
+        return parse_answer(EventPage, self._channel.send(request, NEVER))
 
     # Either way.
 
-    def _new(self, found: Sequence[Event], last: int) -> Sequence[Event]:
+    def _new(self, events: Sequence[Event], last: int) -> Sequence[Event]:
         """Those of some events that weren't told yet."""
         known = self._last or 0
         new: list[Event] = []
-        for event in found:
+        for event in events:
             if event.seq is None:
                 new.append(event)
             elif event.seq > known:
@@ -238,8 +238,8 @@ class Following:
     def _asked_if_over(self, job: str, seq: int | None) -> bool:
         try:
             if seq is None:
-                request = Request("GET", f"/jobs{place(job)}")
-                if not one(Job, self._channel.send(request, NEVER)).is_over:
+                request = Request("GET", f"/jobs{url_path(job)}")
+                if not parse_answer(Job, self._channel.send(request, NEVER)).is_over:
                     return False
             known = (self._last or 0) if seq is None else seq
             return not (self._events(known, job, limit=1)).items
@@ -282,8 +282,8 @@ class Following:
 
 def _events_in(message: Mapping[str, Any]) -> tuple[list[Event], int]:
     try:
-        found = [converted(Event, each) for each in message["events"]]
-        return found, int(message["last"])
+        events = [converted(Event, each) for each in message["events"]]
+        return events, int(message["last"])
     except (KeyError, TypeError, ValueError) as error:
         raise _nonsense(message) from error
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.client.blocking.channel import Asks
 from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
-from nodegraph.client.reading import count, mapping, one, page, picture
-from nodegraph.client.requests import PLAN_SECONDS, Request, place, posted, query
+from nodegraph.client.reading import count, mapping, page, parse_answer, picture
+from nodegraph.client.requests import PLAN_SECONDS, Request, posted, query, url_path
 from nodegraph.client.shapes import (
     Checked,
     Model,
@@ -27,7 +27,7 @@ from nodegraph.client.wishes import (
     WishFields,
     document_of,
 )
-from nodegraph.client.wishes import wish as wished
+from nodegraph.client.wishes import request_body as wished
 from nodegraph.core.spec import NodeSpec
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ _QUEUE, _SETTINGS = "/queue", "/settings"
 class AsksForServer(Asks):
     """What can be asked of the server without a job."""
 
-    def validate(self, workflow: AnyWorkflow, **wish: Unpack[WishFields]) -> Checked:
+    def validate(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Checked:
         """Everything that is wrong with a workflow."""
-        request = posted("POST", "/validate", wished(workflow, wish), seconds=PLAN_SECONDS)
-        return one(Checked, self._channel.send(request))
+        request = posted("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
+        return parse_answer(Checked, self._channel.send(request))
 
-    def plan(self, workflow: AnyWorkflow, **wish: Unpack[WishFields]) -> Plan:
+    def plan(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Plan:
         """What a run would do, node by node, and what it is expected to take."""
-        request = posted("POST", "/plan", wished(workflow, wish), seconds=PLAN_SECONDS)
-        return one(Plan, self._channel.send(request))
+        request = posted("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
+        return parse_answer(Plan, self._channel.send(request))
 
     def import_comfyui(self, document: Mapping[str, Any]) -> Translated:
         """A workflow of ComfyUI as one of nodegraph, and what couldn't be translated.
@@ -58,7 +58,7 @@ class AsksForServer(Asks):
             ServerError: It is none, or damaged.
         """
         request = posted("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
-        return one(Translated, self._channel.send(request))
+        return parse_answer(Translated, self._channel.send(request))
 
     def script(self, workflow: Mapping[str, Any] | AsDocument) -> str:
         """The Python script that builds a workflow, as `nodegraph export --python` writes it."""
@@ -77,7 +77,7 @@ class AsksForServer(Asks):
         Raises:
             NotFound: There is none of that name.
         """
-        request = Request("GET", f"/node-types{place(name)}")
+        request = Request("GET", f"/node-types{url_path(name)}")
         return read_node_type(self._channel.send(request))
 
     def models(self) -> tuple[Model, ...]:
@@ -109,7 +109,7 @@ class AsksForServer(Asks):
 
     def system(self) -> System:
         """The server itself: versions, processes, memory, the queue."""
-        return one(System, self._channel.send(Request("GET", "/system")))
+        return parse_answer(System, self._channel.send(Request("GET", "/system")))
 
     def refresh(self) -> Refreshed:
         """Have the server look at its node packs anew; workers take up what has changed.
@@ -117,7 +117,7 @@ class AsksForServer(Asks):
         Takes a token that may administer.
         """
         request = Request("POST", "/system/refresh", seconds=PLAN_SECONDS)
-        return one(Refreshed, self._channel.send(request))
+        return parse_answer(Refreshed, self._channel.send(request))
 
 
 class Queue(Asks):
@@ -130,18 +130,18 @@ class Queue(Asks):
             upcoming: How many of the next jobs are told.
         """
         request = Request("GET", _QUEUE, query(limit=upcoming))
-        return one(QueueState, self._channel.send(request))
+        return parse_answer(QueueState, self._channel.send(request))
 
     def pause(self) -> QueueState:
         """Begin no more jobs, also after a restart; what runs goes on.
 
         Takes a token that may administer, as `resume` does.
         """
-        return one(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/pause")))
+        return parse_answer(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/pause")))
 
     def resume(self) -> QueueState:
         """Begin jobs again."""
-        return one(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/resume")))
+        return parse_answer(QueueState, self._channel.send(Request("POST", f"{_QUEUE}/resume")))
 
     def clear(self, *, client: str | None = None, tag: str | None = None) -> int:
         """Cancel one's jobs that wait, or everybody's with a token that may administer.
@@ -152,9 +152,9 @@ class Queue(Asks):
         Returns:
             How many those were.
         """
-        asked = query(client=client, tag=tag)
+        parameters = query(client=client, tag=tag)
         # Sent once more, it would cancel what was submitted since.
-        request = Request("POST", f"{_QUEUE}/clear", asked, is_repeatable=False)
+        request = Request("POST", f"{_QUEUE}/clear", parameters, is_repeatable=False)
         return count("cancelled", self._channel.send(request))
 
 

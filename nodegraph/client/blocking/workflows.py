@@ -8,8 +8,8 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from nodegraph.client.blocking.channel import Asks
-from nodegraph.client.reading import mapping, one, page, picture
-from nodegraph.client.requests import JSON, Request, place, posted, query
+from nodegraph.client.reading import mapping, page, parse_answer, picture
+from nodegraph.client.requests import JSON, Request, posted, query, url_path
 from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
 from nodegraph.client.wishes import AsDocument, document_of
 
@@ -41,13 +41,13 @@ class Workflows(Asks):
             headers["If-Match"] = f'"{changes}"'
         request = posted(
             "PUT",
-            _WORKFLOWS + place(name),
+            _WORKFLOWS + url_path(name),
             document_of(workflow),
             headers=headers,
             # With a condition, the second one would be refused because of the first.
             is_repeatable=not headers,
         )
-        return one(SavedVersion, self._channel.send(request))
+        return parse_answer(SavedVersion, self._channel.send(request))
 
     def get(self, name: str, version: int | None = None) -> Mapping[str, Any]:
         """What the file of a workflow says; the newest version's if none is given.
@@ -55,7 +55,7 @@ class Workflows(Asks):
         Raises:
             NotFound: There is none of that name, or version.
         """
-        way = place(name) if version is None else place(name, "versions", version)
+        way = url_path(name) if version is None else url_path(name, "versions", version)
         return mapping(self._channel.send(Request("GET", _WORKFLOWS + way)))
 
     def list(self, text: str = "") -> Generator[SavedItem, None, None]:
@@ -68,12 +68,12 @@ class Workflows(Asks):
 
     def versions(self, name: str) -> tuple[SavedVersion, ...]:
         """The versions of a workflow that are kept, the newest first."""
-        request = Request("GET", _WORKFLOWS + place(name, "versions"))
+        request = Request("GET", _WORKFLOWS + url_path(name, "versions"))
         return page(SavedVersion, self._channel.send(request)).items
 
     def delete(self, name: str) -> None:
         """Delete a workflow with all its versions."""
-        self._channel.send(Request("DELETE", _WORKFLOWS + place(name), done_before=404))
+        self._channel.send(Request("DELETE", _WORKFLOWS + url_path(name), done_before=404))
 
 
 class Templates(Asks):
@@ -89,7 +89,7 @@ class Templates(Asks):
         Raises:
             NotFound: There is none of that name.
         """
-        return mapping(self._channel.send(Request("GET", _TEMPLATES + place(name))))
+        return mapping(self._channel.send(Request("GET", _TEMPLATES + url_path(name))))
 
     def picture(self, name: str) -> bytes:
         """A picture of what one makes, as a WebP file.
@@ -97,7 +97,7 @@ class Templates(Asks):
         Raises:
             NotFound: There is none.
         """
-        request = Request("GET", _TEMPLATES + place(name, "picture"))
+        request = Request("GET", _TEMPLATES + url_path(name, "picture"))
         return picture(self._channel.send(request))
 
     def file(self, name: str, file: str) -> bytes:
@@ -106,7 +106,7 @@ class Templates(Asks):
         Raises:
             NotFound: It needs no such file.
         """
-        request = Request("GET", _TEMPLATES + place(name, "files", file))
+        request = Request("GET", _TEMPLATES + url_path(name, "files", file))
         return (self._channel.send(request)).body
 
 
@@ -119,8 +119,8 @@ class Apps(Asks):
 
     def get(self, name: str) -> App:
         """What an app takes and gives."""
-        request = Request("GET", _APPS + place(name), headers={"Accept": JSON})
-        return one(App, self._channel.send(request))
+        request = Request("GET", _APPS + url_path(name), headers={"Accept": JSON})
+        return parse_answer(App, self._channel.send(request))
 
     def run(
         self,
@@ -146,6 +146,6 @@ class Apps(Asks):
             "Prefer": f"wait={wait}",
         }
         request = posted(
-            "POST", _APPS + place(name), dict(values or {}), headers=headers, seconds=float(wait)
+            "POST", _APPS + url_path(name), dict(values or {}), headers=headers, seconds=float(wait)
         )
-        return one(AppRun, self._channel.send(request))
+        return parse_answer(AppRun, self._channel.send(request))

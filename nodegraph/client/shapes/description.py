@@ -37,10 +37,10 @@ def _describe(
     schema["description"] = _parted(shape)[0]
     if is_open is not None:
         schema["additionalProperties"] = is_open
-    told = _attributes(shape)
+    descriptions = _attributes(shape)
     for name, field in schema["properties"].items():
-        if name in told:
-            field["description"] = told[name]
+        if name in descriptions:
+            field["description"] = descriptions[name]
         if is_whole:
             field.pop("default", None)
     if is_whole:
@@ -53,13 +53,13 @@ class _Problem:
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        found = handler(core)
-        schema = handler.resolve_ref_schema(found)
+        reference = handler(core)
+        schema = handler.resolve_ref_schema(reference)
         schema["title"] = "Finding"
         _describe(schema, Problem, is_open=None, is_whole=False)
         for name, example in _EXAMPLES.items():
             schema["properties"][name]["examples"] = [example]
-        return found
+        return reference
 
 
 _EXAMPLES = {
@@ -81,12 +81,12 @@ def _parted(shape: type[Any]) -> tuple[str, str]:
 
 def _attributes(shape: type[Any]) -> dict[str, str]:
     """What the docstrings of a shape, and of those that it extends, say of its fields."""
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for each in reversed(shape.__mro__):
         for names, text in _ENTRY.findall(_parted(each)[1]):
             plain = " ".join(text.replace("``", "`").split())
-            told |= dict.fromkeys(names.split(", "), plain)
-    return told
+            descriptions |= dict.fromkeys(names.split(", "), plain)
+    return descriptions
 
 
 def example(*values: Any) -> Any:

@@ -224,10 +224,10 @@ class Job(JobSummary):
         """What nodes said of their results, also before one failed."""
         if self.outputs is not None:
             return self.outputs.warnings
-        said = (self.error or {}).get("warnings")
+        entries = (self.error or {}).get("warnings")
         return tuple(
             NodeWarning(each.get("node"), str(each.get("message", "")))
-            for each in (said if isinstance(said, list) else ())
+            for each in (entries if isinstance(entries, list) else ())
             if isinstance(each, Mapping)
         )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def told(shape: type[T], source: Any, **more: Any) -> T:
+def shape_from(shape: type[T], source: Any, **more: Any) -> T:
     """What a shape tells of an object.
 
     Args:

@@ -121,10 +121,10 @@ class _Drawer:
         block = self._subgraphs[name]
         inner = self.drawing(f"subgraph {name}", block.nodes)
         boxes, arrows = dict(inner.boxes), list(inner.arrows)
-        for port, given in block.inputs.items():
+        for port, subgraph_input in block.inputs.items():
             box = f"input {port}"
-            boxes[box] = Box(box, port, given.type or "input", outputs=(Port(port),))
-            for node, target in _targets(given.to, boxes):
+            boxes[box] = Box(box, port, subgraph_input.type or "input", outputs=(Port(port),))
+            for node, target in _targets(subgraph_input.to, boxes):
                 arrows.append(Arrow(box, port, node, target))
                 boxes[node] = _with_input(boxes[node], target)
         specs = {node: self._find_spec(entry) for node, entry in block.nodes.items()}

@@ -42,7 +42,7 @@ class Placed:
     height: float = 0.0
 
 
-def place(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Placed:
+def compute_layout(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Placed:
     """Find a place for each box.
 
     Args:
@@ -117,8 +117,12 @@ def _order(graph: DiGraph[Any], layers: list[list[Vertex]]) -> None:
         forwards = sweep % 2 == 0
         neighbours = graph.predecessors if forwards else graph.successors
         for at in range(1, len(layers)) if forwards else range(len(layers) - 2, -1, -1):
-            beside = layers[at - 1 if forwards else at + 1]
-            _sort(layers[at], {vertex: place for place, vertex in enumerate(beside)}, neighbours)
+            adjacent_layer = layers[at - 1 if forwards else at + 1]
+            _sort(
+                layers[at],
+                {vertex: position for position, vertex in enumerate(adjacent_layer)},
+                neighbours,
+            )
         crossings = _crossings(graph, layers)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings
@@ -126,11 +130,11 @@ def _order(graph: DiGraph[Any], layers: list[list[Vertex]]) -> None:
 
 
 def _sort(
-    layer: list[Vertex], beside: Mapping[Vertex, int], neighbours: Callable[[Vertex], object]
+    layer: list[Vertex], positions: Mapping[Vertex, int], neighbours: Callable[[Vertex], object]
 ) -> None:
     now = {vertex: float(at) for at, vertex in enumerate(layer)}
     for vertex in layer:
-        places = [beside[other] for other in neighbours(vertex) if other in beside]  # type: ignore[attr-defined]
+        places = [positions[other] for other in neighbours(vertex) if other in positions]  # type: ignore[attr-defined]
         if places:
             now[vertex] = sum(places) / len(places)
     layer.sort(key=now.__getitem__)
@@ -139,11 +143,11 @@ def _sort(
 def _crossings(graph: DiGraph[Any], layers: Sequence[Sequence[Vertex]]) -> int:
     total = 0
     for left, right in pairwise(layers):
-        place = {vertex: at for at, vertex in enumerate(right)}
+        positions = {vertex: at for at, vertex in enumerate(right)}
         ends = [
             end
             for vertex in left
-            for end in sorted(place[other] for other in graph.successors(vertex))
+            for end in sorted(positions[other] for other in graph.successors(vertex))
         ]
         total += _inversions(ends)
     return total
@@ -152,11 +156,11 @@ def _crossings(graph: DiGraph[Any], layers: Sequence[Sequence[Vertex]]) -> int:
 def _inversions(values: Sequence[int]) -> int:
     from bisect import bisect_right, insort
 
-    seen: list[int] = []
+    earlier: list[int] = []
     total = 0
     for value in values:
-        total += len(seen) - bisect_right(seen, value)
-        insort(seen, value)
+        total += len(earlier) - bisect_right(earlier, value)
+        insort(earlier, value)
     return total
 
 

@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 
 from nodegraph.core.drawing.boxes import Arrow, Box, Drawing
-from nodegraph.core.drawing.layout import Placed, place
+from nodegraph.core.drawing.layout import Placed, compute_layout
 from nodegraph.core.words import cells, cleaned
 
 _MARGIN = 28.0
@@ -39,7 +39,7 @@ def svg(drawings: Sequence[Drawing]) -> str:
     width = top = 0.0
     for drawing in drawings:
         sizes = {name: _size(box) for name, box in drawing.boxes.items()}
-        placed = place(drawing, sizes)
+        placed = compute_layout(drawing, sizes)
         panels.append(_panel(drawing, placed, sizes, top))
         width = max(width, placed.width, _LETTER * 1.5 * cells(drawing.title))
         top += _TITLE + placed.height + _MARGIN

@@ -20,7 +20,7 @@ from typing import Any
 from nodegraph.core.context import Merging
 from nodegraph.engine.lanes.fairness import FairQueue, Priority, Share, Waiter
 from nodegraph.engine.lanes.mailbox import Done, Mailbox, Mailboxes
-from nodegraph.engine.lanes.worker_threads import Told, WorkerThreads
+from nodegraph.engine.lanes.worker_threads import Callback, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
 
 __all__ = [
@@ -166,7 +166,7 @@ class LanePlace:
         """How long it had its place."""
         return self._lane._clock() - self._since if self._since else 0.0
 
-    def _run(self) -> Told:
+    def _run(self) -> Callback:
         result: Any = None
         error: BaseException | None = None
         _this_thread.place = self
@@ -273,8 +273,8 @@ class Lane:
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                place = LanePlace(self, mailbox, work, done, beside)
-                self._queue.push(place, owner, priority, share, expected)
+                lane_place = LanePlace(self, mailbox, work, done, beside)
+                self._queue.push(lane_place, owner, priority, share, expected)
         if is_closed:
             done(None, Cancelled(_CLOSED))
         elif mailbox.is_emptying:
@@ -334,15 +334,15 @@ class Lane:
         merging = self._merging
         if merging is None or self._taken >= merging.most:
             return False
-        labels = {place.beside for place in self._inside} - {BESIDE_ANY}
+        labels = {lane_place.beside for lane_place in self._inside} - {BESIDE_ANY}
         label = labels.pop() if len(labels) == 1 else ""
         upcoming = self._queue.peek() if label and merging.admits(label) else None
         return upcoming is not None and upcoming.item.beside in (label, BESIDE_ANY)
 
-    def _enter(self, place: LanePlace) -> None:
+    def _enter(self, lane_place: LanePlace) -> None:
         if self._merging is not None:
             self._pass_time()
-            self._inside.add(place)
+            self._inside.add(lane_place)
             for each in self._inside if self._taken else ():
                 each.had_company = True
         self._taken += 1
@@ -360,28 +360,28 @@ class Lane:
         self._looked = now
         return self._shared_time
 
-    def _leave(self, place: LanePlace) -> None:
+    def _leave(self, lane_place: LanePlace) -> None:
         """A thread ends its work, or steps out."""
-        seconds = place.take_seconds()
-        entry = place._entry
+        seconds = lane_place.take_seconds()
+        entry = lane_place._entry
         assert entry is not None
         with self._lock:
             if self._merging is not None:
                 self._pass_time()
-                self._inside.discard(place)
+                self._inside.discard(lane_place)
             self._taken -= 1
             self._queue.charge(entry, seconds)
 
-    def _let_back(self, place: LanePlace) -> None:
+    def _let_back(self, lane_place: LanePlace) -> None:
         """A thread that stepped out waits for a place again."""
-        entry = place._entry
+        entry = lane_place._entry
         assert entry is not None
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                self._queue.push(place, entry.owner, (), entry.share, comes_back=True)
+                self._queue.push(lane_place, entry.owner, (), entry.share, comes_back=True)
         if is_closed:
-            place.close()
+            lane_place.close()
         self._start_ready()
 
     def close(self) -> None:

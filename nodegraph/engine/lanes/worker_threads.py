@@ -15,8 +15,8 @@ from contextvars import Context
 from enum import Enum
 from threading import Lock, Thread
 
-Told = Callable[[], object]
-ThreadTask = Callable[[], Told]
+Callback = Callable[[], object]
+ThreadTask = Callable[[], Callback]
 """What it returns is called once its thread is free for other work."""
 
 
@@ -178,13 +178,13 @@ class _Worker:
         try:
             while True:
                 work = self._threads.take(was_woken=was_woken)
-                told = None if work is None else Context().run(work)
+                callback = None if work is None else Context().run(work)
                 # Nothing of it may outlive it in an idle thread.
                 del work
                 then = self._threads.rest(self)
-                if told is not None:
-                    told()
-                del told
+                if callback is not None:
+                    callback()
+                del callback
                 if then is _Next.END:
                     return
                 was_woken = then is _Next.SLEEP

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.flat import is_value_name
+from nodegraph.engine.external_reads import shown
 from nodegraph.engine.key_parts import Parts
-from nodegraph.engine.outside import shown
 
 DifferenceKind = Literal["input", "link", "code", "version", "profile", "outside"]
 _SHOWN = 5
@@ -88,31 +88,31 @@ def differences(
         unknown: Linked inputs whose digest isn't known now; nothing is said of them.
         modules: Finds the modules behind a code digest, to name those that changed.
     """
-    found = [*_literals(old, new, unknown), *_links(old, new)]
+    changes = [*_literals(old, new, unknown), *_links(old, new)]
     if old.get("version") != new.get("version"):
-        found.append(
+        changes.append(
             Difference("version", old=str(old.get("version")), new=str(new.get("version")))
         )
     elif old.get("code") != new.get("code"):
         changed = _changed_modules(old.get("code", ""), new.get("code", ""), modules)
-        found.append(Difference("code", modules=changed))
+        changes.append(Difference("code", modules=changed))
     if old.get("profile") != new.get("profile"):
-        found.append(Difference("profile", old=str(old["profile"]), new=str(new["profile"])))
+        changes.append(Difference("profile", old=str(old["profile"]), new=str(new["profile"])))
     if old.get("fingerprint") != new.get("fingerprint"):
-        found.append(_outside(str(old.get("fingerprint", "")), str(new.get("fingerprint", ""))))
-    return [*found, *_readings(_of(old, "readings"), _of(new, "readings"))]
+        changes.append(_outside(str(old.get("fingerprint", "")), str(new.get("fingerprint", ""))))
+    return [*changes, *_readings(_of(old, "readings"), _of(new, "readings"))]
 
 
 def _readings(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Difference]:
-    for name, found in new.items():
-        if old.get(name) != found:
+    for name, digest in new.items():
+        if old.get(name) != digest:
             yield Difference("outside", shown(name))
 
 
 def _literals(old: Parts, new: Parts, unknown: frozenset[str]) -> list[Difference]:
     before, now = _of(old, "literals"), _of(new, "literals")
     links_before, links_now = _of(old, "links"), _of(new, "links")
-    found = []
+    changes = []
     for port in dict.fromkeys((*now, *before)):
         if before.get(port) == now.get(port):
             continue
@@ -121,8 +121,8 @@ def _literals(old: Parts, new: Parts, unknown: frozenset[str]) -> list[Differenc
             becomes = now[port]
         else:
             becomes = "linked" if port in unknown else _linked(links_now.get(port))
-        found.append(Difference("input", port, str(was), str(becomes)))
-    return found
+        changes.append(Difference("input", port, str(was), str(becomes)))
+    return changes
 
 
 def _linked(link: Any) -> str:
@@ -133,22 +133,22 @@ def _linked(link: Any) -> str:
 
 def _links(old: Parts, new: Parts) -> list[Difference]:
     before, now = _of(old, "links"), _of(new, "links")
-    found = []
+    changes = []
     for port, (digest, source) in now.items():
         was = before.get(port)
         if was is None and port in _of(old, "literals"):
             continue  # told among the literals
         if was is None:
-            found.append(Difference("input", port, _NOTHING, _linked((digest, source))))
+            changes.append(Difference("input", port, _NOTHING, _linked((digest, source))))
         elif was[0] != digest:
             moved = was[1] if _node_of(was[1]) != _node_of(source) else ""
-            found.append(Difference("link", port, moved, "", source))
-    return found
+            changes.append(Difference("link", port, moved, "", source))
+    return changes
 
 
 def _of(parts: Parts, name: str) -> Mapping[str, Any]:
-    found = parts.get(name)
-    return found if isinstance(found, Mapping) else {}
+    part = parts.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def _outside(old: str, new: str) -> Difference:

@@ -35,7 +35,7 @@ that lie near each other don't make one up out of noise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Timing:
     """What an amount of work took.
 
     Attributes:
@@ -61,7 +61,7 @@ class Line:
         return self.base + self.each * amount
 
 
-def fitted(seen: Sequence[Seen]) -> Line | None:
+def fitted(timings: Sequence[Timing]) -> Line | None:
     """The line that lies nearest to what was seen; None if nothing was.
 
     Distances are shares of the time seen, added up and not squared, so that a few calls that were
@@ -69,20 +69,20 @@ def fitted(seen: Sequence[Seen]) -> Line | None:
     either no base or nothing but a base.
     """
     points = sorted(
-        [point for point in seen if point.amount > 0 and point.seconds > 0],
+        [point for point in timings if point.amount > 0 and point.seconds > 0],
         key=lambda point: -point.count,
     )[:_MOST]
     return min(_candidates(points), key=lambda line: _distance(line, points), default=None)
 
 
-def _candidates(points: Sequence[Seen]) -> Iterator[Line]:
+def _candidates(points: Sequence[Timing]) -> Iterator[Line]:
     for point in points:
         yield Line(0.0, point.seconds / point.amount)
-    for one, other in combinations(points, 2):
-        if one.amount == other.amount:
+    for first, other in combinations(points, 2):
+        if first.amount == other.amount:
             continue
-        each = (other.seconds - one.seconds) / (other.amount - one.amount)
-        base = one.seconds - each * one.amount
+        each = (other.seconds - first.seconds) / (other.amount - first.amount)
+        base = first.seconds - each * first.amount
         if each >= 0 and base >= 0:
             yield Line(base, each)
     if len(points) > 1:
@@ -90,7 +90,7 @@ def _candidates(points: Sequence[Seen]) -> Iterator[Line]:
             yield Line(point.seconds, 0.0)
 
 
-def _distance(line: Line, points: Sequence[Seen]) -> float:
+def _distance(line: Line, points: Sequence[Timing]) -> float:
     distance = 0.0
     for point in points:
         off = abs(line.at(point.amount) - point.seconds)
@@ -159,10 +159,10 @@ class Expectations:
         """Seconds of what never ran here, by how fast the machine multiplies."""
         speed = self._cost(MACHINE, Work("", "", None), device)
         size = sum(
-            found or 0
+            weight_size or 0
             for port, source in node.links.items()
             if node.spec.inputs_by_name[port].type in RECIPES
-            for _, _, found, _ in self.weights(source.node, source.port)
+            for _, _, weight_size, _ in self.weights(source.node, source.port)
         )
         if own.work is None or speed is None or not size:
             return None
@@ -203,9 +203,9 @@ class Expectations:
         which = node_type, kind, device
         if which not in self._lines:
             assert self._shared.costs is not None
-            seen = self._shared.costs.seen(node_type, device)
-            of_kind = [cost for cost in seen if not kind or cost.kind == kind]
-            points = [Seen(cost.amount or 0, cost.seconds, cost.count) for cost in of_kind]
+            costs = self._shared.costs.seen(node_type, device)
+            of_kind = [cost for cost in costs if not kind or cost.kind == kind]
+            points = [Timing(cost.amount or 0, cost.seconds, cost.count) for cost in of_kind]
             self._lines[which] = fitted(points)
         return self._lines[which]
 
@@ -230,21 +230,21 @@ class Expectations:
         Yields:
             Type, and the node and output that give it, each once.
         """
-        found: dict[tuple[str, str, str], None] = {}
-        seen, waiting = {(name, port)}, [(name, port)]
+        recipes: dict[tuple[str, str, str], None] = {}
+        visited, waiting = {(name, port)}, [(name, port)]
         while waiting:
             name, port = waiting.pop()
             node = self._nodes[name]
             carried = self.estimate(node).carries.get(port, ())
             for input_name, source in node.links.items():
                 kind = node.spec.inputs_by_name[input_name].type
-                place = source.node, source.port
+                output = source.node, source.port
                 if kind in RECIPES and input_name in carried:
-                    found[kind, source.node, source.port] = None
-                elif kind in CARRIERS and place not in seen:
-                    seen.add(place)
-                    waiting.append(place)
-        yield from found
+                    recipes[kind, source.node, source.port] = None
+                elif kind in CARRIERS and output not in visited:
+                    visited.add(output)
+                    waiting.append(output)
+        yield from recipes
 
     def estimate(self, node: GraphNode) -> Estimate:
         """What the node's own estimate hook says; nothing if it has none, or fails."""

@@ -57,19 +57,19 @@ class Loads:
         self._nodes = nodes
         self._expectations = expectations
         self._is_resident = is_resident
-        seen: set[tuple[str, str]] = set()
-        for name, found in predicted.items():
+        counted: set[tuple[str, str]] = set()
+        for name, planned in predicted.items():
             # Who hands a recipe on with something put on it loads nothing.
-            hands_on = any(output.type in RECIPES for output in found.node.spec.outputs)
-            if found.demand is Demand.YES and may_run(found) and not hands_on:
-                self._add(name, found.node, shared.device_of(found.node.spec), seen)
+            hands_on = any(output.type in RECIPES for output in planned.node.spec.outputs)
+            if planned.demand is Demand.YES and may_run(planned) and not hands_on:
+                self._add(name, planned.node, shared.device_of(planned.node.spec), counted)
 
-    def _add(self, name: str, node: GraphNode, device: str, seen: set[tuple[str, str]]) -> None:
+    def _add(self, name: str, node: GraphNode, device: str, counted: set[tuple[str, str]]) -> None:
         own = self.behind[name] = list(dict.fromkeys(self._behind(node)))
         for which, recipe, kind, size, _ in own:
-            if (which, device) in seen:
+            if (which, device) in counted:
                 continue
-            seen.add((which, device))
+            counted.add((which, device))
             if size is None:
                 self.unknown.append(name)
                 continue
@@ -88,8 +88,8 @@ class Loads:
             if kind in RECIPES and port not in handed_on:
                 yield from self._brought(kind, source.node, source.port)
             elif kind in CARRIERS and not hands_on:
-                for place in self._expectations.carried(source.node, source.port):
-                    yield from self._brought(*place)
+                for recipe_output in self._expectations.carried(source.node, source.port):
+                    yield from self._brought(*recipe_output)
 
     def _brought(self, kind: str, node: str, port: str) -> Iterator[WeightsBehind]:
         for name, output, size, parts in self._expectations.weights(node, port):
@@ -108,7 +108,7 @@ class Loads:
         if not isinstance(value, Product) or value.size > _SMALL or not value.is_there:
             return None
         try:
-            found = value.value
+            recipe = value.value
         except Exception:  # noqa: BLE001 - the store may have lost it just now; then it isn't known
             return None
-        return found if isinstance(found, Recipe) else None
+        return recipe if isinstance(recipe, Recipe) else None

@@ -22,9 +22,9 @@ def past_in(indexes: Sequence[Index], runs: Runs | None = None) -> Past:
         indexes: Of the stores, those that are asked first before the others.
         runs: Records of runs.
     """
-    found = _Stores(indexes)
+    stores = _Stores(indexes)
     earlier = _earlier(runs) if runs is not None else ()
-    return Past(found, earlier, found.modules, known_types(indexes))
+    return Past(stores, earlier, stores.modules, known_types(indexes))
 
 
 def known_types(indexes: Sequence[Index]) -> Callable[[str], bool]:
@@ -47,18 +47,18 @@ class _Stores:
 
     def of(self, key: Key) -> Earlier | None:
         """The result of a key."""
-        found = (history.of(key) for history in self._histories)
-        return next((earlier for earlier in found if earlier is not None), None)
+        results = (history.of(key) for history in self._histories)
+        return next((earlier for earlier in results if earlier is not None), None)
 
     def latest(self, node_type: str, limit: int) -> list[Earlier]:
         """The latest results of a node type, the last one first."""
-        found = [item for history in self._histories for item in history.latest(node_type, limit)]
-        return sorted(found, key=lambda item: -item.created)[:limit]
+        results = [item for history in self._histories for item in history.latest(node_type, limit)]
+        return sorted(results, key=lambda item: -item.created)[:limit]
 
     def modules(self, digest: Digest) -> Mapping[str, Digest] | None:
         """The modules behind a code digest."""
-        found = (codes.modules(digest) for codes in self._codes)
-        return next((modules for modules in found if modules is not None), None)
+        by_store = (codes.modules(digest) for codes in self._codes)
+        return next((modules for modules in by_store if modules is not None), None)
 
 
 def _earlier(runs: Runs) -> Iterator[EarlierRun]:

@@ -211,10 +211,10 @@ def plan(
     predicted = predict(graph, shared, sink_state=state, needs_targets=needs_targets)
     expectations = Expectations(graph.nodes, shared)
     nodes: dict[str, NodePlan] = {}
-    for name, found in predicted.items():
+    for name, planned in predicted.items():
         if name in graph.values:
             continue
-        made = _node_plan(found, predicted, expectations, shared)
+        made = _node_plan(planned, predicted, expectations, shared)
         nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
     loads = Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
     for name, behind in loads.behind.items():
@@ -270,23 +270,23 @@ def sink_state(shared: Shared) -> SinkState | None:
         node = call.node
         if node.always or not node.spec.output_files or call.key is None:
             return None
-        found = lying_there(written, call.key, shared.environment, call.name)
-        return None if found is None else tuple(file.digest for file in found)
+        files = lying_there(written, call.key, shared.environment, call.name)
+        return None if files is None else tuple(file.digest for file in files)
 
     return files_of
 
 
 def _node_plan(
-    found: PlannedNode,
+    planned: PlannedNode,
     predicted: Mapping[str, PlannedNode],
     expectations: Expectations,
     shared: Shared,
 ) -> NodePlan:
-    node = found.node
-    calls = list(found.each_call())
+    node = planned.node
+    calls = list(planned.each_call())
     hits = [call for call in calls if call.verdict == "hit"]
-    status, certain = _status(found, calls, len(hits))
-    running = None if found.calls is None else len(calls) - len(hits)
+    status, certain = _status(planned, calls, len(hits))
+    running = None if planned.calls is None else len(calls) - len(hits)
     seconds = memory = None
     basis: Basis = ""
     if status in ("run", "lazy"):
@@ -298,16 +298,16 @@ def _node_plan(
         elif running == 0:
             seconds = 0.0
         if memory is None:
-            memory = _known_size(found)
+            memory = _known_size(planned)
     return NodePlan(
         node.name,
         node.spec.type,
         status,
-        _reason(found, calls, status),
+        _reason(planned, calls, status),
         certain,
         shared.device_of(node.spec),
-        _place(hits) if status == "hit" else None,
-        None if found.calls is None else len(calls),
+        _slowest_tier(hits) if status == "hit" else None,
+        None if planned.calls is None else len(calls),
         len(hits),
         seconds,
         0.0,
@@ -341,27 +341,27 @@ def _weights(calls: Sequence[PlannedCall]) -> Mapping[str, Digest]:
     }
 
 
-def _status(found: PlannedNode, calls: Sequence[PlannedCall], hits: int) -> tuple[Status, bool]:
-    is_asked = found.demand is Demand.YES
-    if found.demand is Demand.NO or found.is_skipped:
+def _status(planned: PlannedNode, calls: Sequence[PlannedCall], hits: int) -> tuple[Status, bool]:
+    is_asked = planned.demand is Demand.YES
+    if planned.demand is Demand.NO or planned.is_skipped:
         return "skip", True
     if calls and hits == len(calls):
         return "hit", is_asked
     if not is_asked:
         return "lazy", False
     # A node that is mapped over an empty list ends at once, and counts as run.
-    is_sure = not calls if found.calls is not None else False
+    is_sure = not calls if planned.calls is not None else False
     return "run", is_sure or any(call.verdict == "run" for call in calls)
 
 
-def _reason(found: PlannedNode, calls: Sequence[PlannedCall], status: Status) -> Reason:
-    if found.is_skipped:
+def _reason(planned: PlannedNode, calls: Sequence[PlannedCall], status: Status) -> Reason:
+    if planned.is_skipped:
         return "blocked"
     if status == "skip":
         return "unasked"
-    if found.fault:
+    if planned.fault:
         return "fault"
-    if found.calls is None:
+    if planned.calls is None:
         return "upstream"
     wanted = [call for call in calls if (call.verdict == "hit") == (status == "hit")] or calls
     # What runs for sure tells more than what waits.
@@ -370,16 +370,16 @@ def _reason(found: PlannedNode, calls: Sequence[PlannedCall], status: Status) ->
     return order[0] if order else "new"
 
 
-def _place(hits: Sequence[PlannedCall]) -> FoundIn | None:
+def _slowest_tier(hits: Sequence[PlannedCall]) -> FoundIn | None:
     """The least handy of the places where the results are."""
-    places = [place for call in hits if (place := call.place) is not None]
+    places = [location for call in hits if (location := call.place) is not None]
     return max(places, key=_PLACES.index, default=None)
 
 
-def _known_size(found: PlannedNode) -> int | None:
+def _known_size(planned: PlannedNode) -> int | None:
     sizes = [
         leaf.size
-        for call in found.each_call()
+        for call in planned.each_call()
         for value in call.outputs
         for leaf in known_leaves(value)
     ]
@@ -543,8 +543,8 @@ def plan_html(plan: Plan) -> str:
     """The plan as a table, with what is told of the whole and what is wrong below it."""
     heads = "".join(f"<th>{head}</th>" for head in HEADS)
     rows = "".join(f"<tr>{_cells(node)}</tr>" for node in plan.nodes.values())
-    told = "<br>".join(escape(cleaned(line)) for line in _below(plan))
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{told}</p>"
+    notes = "<br>".join(escape(cleaned(line)) for line in _below(plan))
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{notes}</p>"
 
 
 def _cells(node: NodePlan) -> str:

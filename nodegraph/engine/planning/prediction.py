@@ -18,9 +18,9 @@ from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
 from nodegraph.engine.cache import place_of
+from nodegraph.engine.external_reads import looked_up
 from nodegraph.engine.mapping import Nested, spread
 from nodegraph.engine.memory_cache import AskedPort, CallOutputs
-from nodegraph.engine.outside import looked_up
 from nodegraph.engine.planning.foreseen import (
     UNKNOWN,
     Foreseen,
@@ -137,11 +137,11 @@ class PlannedNode:
         return iter(() if self.calls is None else self.calls.leaves())
 
 
-def may_run(found: PlannedNode) -> bool:
+def may_run(planned: PlannedNode) -> bool:
     """Whether a node runs, or may run."""
-    if not found.demand or found.is_skipped:
+    if not planned.demand or planned.is_skipped:
         return False
-    return found.calls is None or any(call.verdict != "hit" for call in found.each_call())
+    return planned.calls is None or any(call.verdict != "hit" for call in planned.each_call())
 
 
 SinkState = Callable[[PlannedCall], tuple[Digest, ...] | None]
@@ -211,26 +211,26 @@ class _Forwards:
     def planned(self, node: GraphNode) -> PlannedNode:
         """What a node would do if it were asked for."""
         lazy = node.lazy_links
-        found = PlannedNode(node, lazy)
+        planned_node = PlannedNode(node, lazy)
         inputs = {port: self._linked(node, port) for port in node.links if port not in lazy}
         if any(self._is_blocked(node, port, value) for port, value in inputs.items()):
-            return self._skipped(found)
+            return self._skipped(planned_node)
         try:
             base = self._shared.base_of(node)
         except Exception as error:  # noqa: BLE001 - literals' digests may be pack code's work
-            found.fault = f"{type(error).__name__}: {error}"
-            found.outputs = tuple(UNKNOWN for _ in node.spec.outputs)
-            return found
-        found.calls = self._calls(node, inputs)
-        if found.calls is None:
-            found.outputs = tuple(UNKNOWN for _ in node.spec.outputs)
-            return found
-        for call in found.calls.leaves():
+            planned_node.fault = f"{type(error).__name__}: {error}"
+            planned_node.outputs = tuple(UNKNOWN for _ in node.spec.outputs)
+            return planned_node
+        planned_node.calls = self._calls(node, inputs)
+        if planned_node.calls is None:
+            planned_node.outputs = tuple(UNKNOWN for _ in node.spec.outputs)
+            return planned_node
+        for call in planned_node.calls.leaves():
             self._foresee(call, base, lazy)
             if not node.map_depth and call.reason == "blocked":
-                return self._skipped(found)
-        found.outputs = _gathered(found.calls, len(node.spec.outputs))
-        return found
+                return self._skipped(planned_node)
+        planned_node.outputs = _gathered(planned_node.calls, len(node.spec.outputs))
+        return planned_node
 
     def _linked(self, node: GraphNode, port: str) -> Foreseen:
         """A linked input as it gets in; see `Run.linked`."""
@@ -245,10 +245,10 @@ class _Forwards:
     def _is_blocked(self, node: GraphNode, port: str, value: Foreseen) -> bool:
         return value.is_blocked or self._nodes[node.links[port].node].is_skipped
 
-    def _skipped(self, found: PlannedNode) -> PlannedNode:
-        found.is_skipped = True
-        found.outputs = tuple(blocked() for _ in found.node.spec.outputs)
-        return found
+    def _skipped(self, planned: PlannedNode) -> PlannedNode:
+        planned.is_skipped = True
+        planned.outputs = tuple(blocked() for _ in planned.node.spec.outputs)
+        return planned
 
     def _calls(self, node: GraphNode, inputs: dict[str, Foreseen]) -> Nested[PlannedCall] | None:
         if not node.map_depth:
@@ -355,11 +355,13 @@ class _Forwards:
                 for port, value in call.inputs.items()
                 if isinstance(value, Product)
             }
-            given = {**call.node.literals, **linked}
-            check_paths(call.node.name, spec, given, self._shared.environment)
+            input_values = {**call.node.literals, **linked}
+            check_paths(call.node.name, spec, input_values, self._shared.environment)
             hook = self._shared.registry.hook(spec.type, "fingerprint")
             return (
-                "" if hook is None else str(hook(HookInputs(given, {}, self._shared.environment)))
+                ""
+                if hook is None
+                else str(hook(HookInputs(input_values, {}, self._shared.environment)))
             )
         except Exception:  # noqa: BLE001 - the pack's code may raise anything, and the run tells it
             return None

@@ -59,7 +59,7 @@ class Stock:
                 would take some of its memory.
         """
 
-        def found(device: str) -> DeviceRoom | None:
+        def find_room(device: str) -> DeviceRoom | None:
             there = self.rooms.get(device.partition(":")[0])
             here = own(device) if device == "cpu" else None
             if here is None or there is None:
@@ -67,7 +67,7 @@ class Stock:
             # What the other process has taken meanwhile for idle weights isn't free here.
             return replace(there, free=max(here.free, there.free))
 
-        return found
+        return find_room
 
     def seen_from(self, shared: Shared) -> Shared:
         """What runs share, with a cache that also knows what the other process holds."""
@@ -82,10 +82,10 @@ def packed(entry: Entry) -> Any:
 
 
 def _packed(product: Product) -> list[Any]:
-    told: list[Any] = [product.digest, product.size]
+    packed: list[Any] = [product.digest, product.size]
     if product.items is not None:
-        told.append([_packed(item) for item in product.items])
-    return told
+        packed.append([_packed(item) for item in product.items])
+    return packed
 
 
 class _With(Cache):
@@ -97,18 +97,18 @@ class _With(Cache):
         self._results = results
 
     def get(self, key: Key) -> Entry | None:
-        found = self._cache.get(key)
-        if key not in self._results or (found is not None and place_of(found) != "digest"):
-            return found
-        told = self._results[key]
-        if isinstance(told, str):
-            return AskedPort(told)
-        seconds, outputs = told
+        entry = self._cache.get(key)
+        if key not in self._results or (entry is not None and place_of(entry) != "digest"):
+            return entry
+        stored = self._results[key]
+        if isinstance(stored, str):
+            return AskedPort(stored)
+        seconds, outputs = stored
         return CallOutputs(tuple(_product(output) for output in outputs), seconds)
 
 
-def _product(told: Sequence[Any]) -> Product:
-    digest, size, *items = told
+def _product(packed: Sequence[Any]) -> Product:
+    digest, size, *items = packed
     if items:
         return Product(UNLOADED, digest, size, tuple(_product(item) for item in items[0]))
     return Product(UNLOADED, digest, size, None, _ELSEWHERE)

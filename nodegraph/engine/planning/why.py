@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.keys import Key
+from nodegraph.engine.external_reads import fingerprint
 from nodegraph.engine.key_parts import Parts, key_parts
-from nodegraph.engine.outside import fingerprint
 from nodegraph.engine.planning.differences import Difference, differences
 from nodegraph.engine.planning.plan import NodePlan, Plan
 from nodegraph.engine.planning.prediction import PlannedCall, may_run
@@ -154,14 +154,14 @@ def why(
 
 def _with_causes(plan: Plan, nodes: Sequence[str]) -> set[str]:
     """Nodes and all before them that they wait for."""
-    found = set(nodes)
+    reached = set(nodes)
     waiting = list(nodes)
     while waiting:
         for name in plan.nodes[waiting.pop()].needs:
-            if name not in found:
-                found.add(name)
+            if name not in reached:
+                reached.add(name)
                 waiting.append(name)
-    return found
+    return reached
 
 
 @dataclass
@@ -197,10 +197,10 @@ class _Explained:
         if planned.calls == 0:
             return NodeWhy(planned, ("a list that it goes through is empty: nothing to do",))
         call = self._telling_call(name)
-        reasons, found, origin = self._own_reasons(planned, call)
+        reasons, changes, origin = self._own_reasons(planned, call)
         if planned.status == "lazy":
             reasons.insert(0, "whether it is asked for is known only in the run")
-        return NodeWhy(planned, tuple(reasons), tuple(found), origin, waits)
+        return NodeWhy(planned, tuple(reasons), tuple(changes), origin, waits)
 
     # What is there
 
@@ -219,10 +219,10 @@ class _Explained:
         return NodeWhy(planned, (), (), origin)
 
     def _origin_in_runs(self, key: Key) -> Origin | None:
-        found = self._known.by_key.get(key) if key else None
-        if found is None:
+        earlier = self._known.by_key.get(key) if key else None
+        if earlier is None:
             return None
-        run, item = found
+        run, item = earlier
         return Origin(run.id, run.started, float(item.get("seconds") or 0.0), key)
 
     def _skipped(self, planned: NodePlan) -> str:
@@ -255,8 +255,8 @@ class _Explained:
             return [self._sink(node, call), *waiting], [], None
         if planned.reason == "state":
             waiting.append("what it reads outside can't be told before its inputs are there")
-        found, origin, words = self._compared(planned, node, call)
-        return [*words, *map(str, found), *waiting], found, origin
+        changes, origin, words = self._compared(planned, node, call)
+        return [*words, *map(str, changes), *waiting], changes, origin
 
     def _sink(self, node: GraphNode, call: PlannedCall | None) -> str:
         if not node.spec.output_files or self._shared.written is None:
@@ -284,12 +284,12 @@ class _Explained:
         return [f"its result is no longer kept, only its digest{needed}"], [], origin
 
     def _waiting(self, node: GraphNode, call: PlannedCall | None) -> list[str]:
-        found = []
+        reasons = []
         for port, source in node.links.items():
             value = None if call is None else call.inputs.get(port)
             if not isinstance(value, Product) and may_run(self._plan.predicted[source.node]):
-                found.append(f"input {port}: `{source.node}` runs first")
-        return found
+                reasons.append(f"input {port}: `{source.node}` runs first")
+        return reasons
 
     def _compared(
         self, planned: NodePlan, node: GraphNode, call: PlannedCall | None
@@ -308,15 +308,15 @@ class _Explained:
         read = nearest.parts.get("readings", {})
         inputs = self._shared.environment.inputs
         now = {**now, "readings": {name: fingerprint(name, inputs) for name in read}}
-        found = differences(nearest.parts, now, unknown, self._modules(node))
+        changes = differences(nearest.parts, now, unknown, self._modules(node))
         words = []
-        if not found and key is not None:
+        if not changes and key is not None:
             words.append("what differs from earlier can't be told")
-        return found, _origin(nearest), words
+        return changes, _origin(nearest), words
 
     def _record(self, node: GraphNode) -> tuple[EarlierRun, Mapping[str, Any]] | None:
-        found = self._known.by_name.get(node.name)
-        return found if found is not None and found[1].get("type") == node.spec.type else None
+        record = self._known.by_name.get(node.name)
+        return record if record is not None and record[1].get("type") == node.spec.type else None
 
     def _nearest(
         self,

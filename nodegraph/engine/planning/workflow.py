@@ -50,12 +50,12 @@ def plan_workflow(
     """
     live = LiveWorkflow.of(workflow, shared.registry)
     if live is None:
-        found = analyse(workflow, shared.registry, shared.environment, targets=targets)
+        analysis = analyse(workflow, shared.registry, shared.environment, targets=targets)
     else:
-        found = live.analysed(shared.environment, targets)
-    wrong = [*problems, *found.problems]
-    targets = _complete(found, wrong) if wrong else found.targets
-    graph = _needed(found, targets) if targets or not wrong else _sound_part(found)
+        analysis = live.analysed(shared.environment, targets)
+    wrong = [*problems, *analysis.problems]
+    targets = _complete(analysis, wrong) if wrong else analysis.targets
+    graph = _needed(analysis, targets) if targets or not wrong else _sound_part(analysis)
     if live is not None:
         graph = live.with_values(graph)
         targets = tuple(name for name in targets if name not in graph.values)
@@ -67,10 +67,10 @@ def plan_workflow(
         is_known=is_known,
         targets=targets,
         problems=wrong,
-        missing=_missing(workflow, shared, found.problems),
+        missing=_missing(workflow, shared, analysis.problems),
         room_of=room_of,
     )
-    return PlannedWorkflow(replace(made, warnings=found.warnings), graph)
+    return PlannedWorkflow(replace(made, warnings=analysis.warnings), graph)
 
 
 def why_workflow(
@@ -89,42 +89,42 @@ def why_workflow(
     made = partial(
         plan_workflow, workflow, shared, needs_targets=needs_targets, is_known=past.is_known
     )
-    found = made()
-    names = _meant(found, node)
+    planned = made()
+    names = _meant(planned, node)
     if node is not None and not names:
         # No sink needs it: what if it was asked for?
-        found = made(targets=[node])
-        names = _meant(found, node)
-    return why(found.plan, found.graph, shared, past, nodes=names if node is not None else None)
+        planned = made(targets=[node])
+        names = _meant(planned, node)
+    return why(planned.plan, planned.graph, shared, past, nodes=names if node is not None else None)
 
 
-def _meant(found: PlannedWorkflow, node: str | None) -> list[str]:
-    return [name for name in found.plan.nodes if name == node or name.startswith(f"{node}/")]
+def _meant(planned: PlannedWorkflow, node: str | None) -> list[str]:
+    return [name for name in planned.plan.nodes if name == node or name.startswith(f"{node}/")]
 
 
-def _needed(found: Analysis, targets: tuple[str, ...]) -> CheckedGraph:
-    needed = needed_by(found.nodes, targets)
+def _needed(analysis: Analysis, targets: tuple[str, ...]) -> CheckedGraph:
+    needed = needed_by(analysis.nodes, targets)
     return CheckedGraph(
-        {name: node for name, node in found.nodes.items() if name in needed}, targets
+        {name: node for name, node in analysis.nodes.items() if name in needed}, targets
     )
 
 
-def _complete(found: Analysis, problems: Sequence[Problem]) -> tuple[str, ...]:
+def _complete(analysis: Analysis, problems: Sequence[Problem]) -> tuple[str, ...]:
     """The targets that can be computed whatever is wrong elsewhere."""
     if any(problem.node is None for problem in problems):
         return ()
-    sound = _sound_part(found).nodes
-    return tuple(name for name in found.targets if name in sound)
+    sound = _sound_part(analysis).nodes
+    return tuple(name for name in analysis.targets if name in sound)
 
 
-def _sound_part(found: Analysis) -> CheckedGraph:
+def _sound_part(analysis: Analysis) -> CheckedGraph:
     """The nodes that nothing is wrong with, nor with anything before them."""
-    faulty = {problem.node for problem in found.problems}
+    faulty = {problem.node for problem in analysis.problems}
     # Of a fault of a subgraph's node only the first use is named among the problems.
-    faulty |= {node.name for node in found.flat.in_file_order if node.problems}
+    faulty |= {node.name for node in analysis.flat.in_file_order if node.problems}
     sound = {}
     used = set()
-    for name, node in found.nodes.items():
+    for name, node in analysis.nodes.items():
         sources = {source.node for source in node.links.values()}
         if name not in faulty and all(source in sound for source in sources):
             sound[name] = node

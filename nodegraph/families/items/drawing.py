@@ -28,9 +28,9 @@ def drawn_molecules(items: Tensor) -> Tensor | None:
     if find_spec("rdkit") is None:
         return None
     pictures = torch.ones(len(items), 3, _SIDE, _SIDE)
-    for place, item in enumerate(items):
+    for index, item in enumerate(items):
         for molecule in decoded_molecules(item[None]):
-            pictures[place] = draw_molecule(molecule, _SIDE, _SIDE)[0].movedim(-1, 0) * 2 - 1
+            pictures[index] = draw_molecule(molecule, _SIDE, _SIDE)[0].movedim(-1, 0) * 2 - 1
     return pictures
 
 

@@ -19,8 +19,8 @@ def all_items(latents: Iterable[Latent], name: str) -> Tensor:
     import torch
 
     features, tokens = family_named(name).latent.only_size or (0, 0)
-    found = [items_of(latent, name) for latent in latents]
-    return torch.cat([torch.zeros(0, tokens, features), *found])
+    groups = [items_of(latent, name) for latent in latents]
+    return torch.cat([torch.zeros(0, tokens, features), *groups])
 
 
 def items_of(latent: Latent, name: str) -> Tensor:

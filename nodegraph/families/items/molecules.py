@@ -40,13 +40,13 @@ class MoleculeTransformer(ItemTransformer):
         both = bonds + bonds.transpose(1, 2)
         return torch.cat([x[..., : len(ELEMENTS)], both.flatten(2)], 2)
 
-    def logits(self, given: Tensor) -> tuple[Tensor, Tensor]:
+    def logits(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """Unnormalised log likelihoods of kinds, (batch, 9, 5), and orders, (batch, 9, 9, 4)."""
-        kinds, bonds = given.float().tensor_split((len(ELEMENTS),), -1)
+        kinds, bonds = prediction.float().tensor_split((len(ELEMENTS),), -1)
         sides = bonds.reshape(*bonds.shape[:-1], MOST_ATOMS, ORDERS)
         return kinds, sides + sides.transpose(1, 2)
 
-    def finished(self, given: Tensor) -> Tensor:
+    def finished(self, prediction: Tensor) -> Tensor:
         """The clean items that are expected."""
-        kinds, orders = self.logits(given)
+        kinds, orders = self.logits(prediction)
         return items_of_shares(kinds.softmax(-1), orders.softmax(-1))

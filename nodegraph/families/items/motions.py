@@ -69,12 +69,12 @@ def check_latents(name: str, channels: int, cell: int) -> None:
     """
     wanted = FORMAT, CHANNELS, SIDE // CELLS
     if (name, channels, cell) != wanted:
-        told = "format {}, {} channels, cells of {} pixels"
+        template = "format {}, {} channels, cells of {} pixels"
         raise InvalidValue(
             "this VAE makes other latents than those that frames are of",
             port="vae",
-            given=told.format(name, channels, cell),
-            expected=told.format(*wanted),
+            given=template.format(name, channels, cell),
+            expected=template.format(*wanted),
             hint="Link the vae of a LoadModel of tiny.",
         )
 

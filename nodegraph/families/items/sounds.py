@@ -44,10 +44,10 @@ def sounds_of(items: Tensor, *, rounds: int = 32, seed: int = 0) -> list[Audio]:
     return made
 
 
-def sound_conditioning(asked: AskedSound) -> Conditioning:
+def sound_conditioning(request: AskedSound) -> Conditioning:
     """The conditioning of the model of sounds."""
-    kind = None if asked.kind is None else list(SOUND_KINDS).index(asked.kind)
-    octaves = None if asked.pitch is None else math.log2(asked.pitch)
+    kind = None if request.kind is None else list(SOUND_KINDS).index(request.kind)
+    octaves = None if request.pitch is None else math.log2(request.pitch)
     from nodegraph.families.items.conditioning import item_conditioning
 
-    return item_conditioning("sounds", (kind,), (octaves, asked.seconds))
+    return item_conditioning("sounds", (kind,), (octaves, request.seconds))

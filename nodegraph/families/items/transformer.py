@@ -58,24 +58,28 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         gives_clean: bool = False,
     ) -> None:
         super().__init__()
-        told = condition_width
+        embedding_width = condition_width
         self.gives_clean = gives_clean
-        self.time_embedding = _perceptron(_TIME_FEATURES, told)
-        self.class_embeddings = nn.ModuleList([nn.Embedding(count + 1, told) for count in classes])
-        self.number_embedding = _perceptron(numbers * (2 + 2 * octaves), told) if numbers else None
+        self.time_embedding = _perceptron(_TIME_FEATURES, embedding_width)
+        self.class_embeddings = nn.ModuleList(
+            [nn.Embedding(count + 1, embedding_width) for count in classes]
+        )
+        self.number_embedding = (
+            _perceptron(numbers * (2 + 2 * octaves), embedding_width) if numbers else None
+        )
         self.register_buffer(
             "frequencies", math.pi * 2.0 ** torch.arange(octaves), persistent=False
         )
         self.register_buffer("number_mean", torch.zeros(numbers))
         self.register_buffer("number_spread", torch.ones(numbers))
-        read, given = self.widths(features)
+        read, output_width = self.widths(features)
         self.token_embedding = nn.Linear(read, width)
         self.position_embedding = nn.Parameter(torch.randn(tokens, width) * 0.3)
-        self.shared_embedding = nn.Linear(told, 6 * width)
+        self.shared_embedding = nn.Linear(embedding_width, 6 * width)
         self.blocks = nn.ModuleList([TransformerBlock(width, heads) for _ in range(layers)])
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.last_embedding = nn.Linear(told, 2 * width)
-        self.output_embedding = nn.Linear(width, given)
+        self.last_embedding = nn.Linear(embedding_width, 2 * width)
+        self.output_embedding = nn.Linear(width, output_width)
         for layer in (self.shared_embedding, self.output_embedding):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.output_embedding.bias)
@@ -94,27 +98,27 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         Returns:
             Shaped as x.
         """
-        given = self.finished(self.answer(x, t, classes, numbers, *others))
+        prediction = self.finished(self.answer(x, t, classes, numbers, *others))
         if not self.gives_clean:
-            return given
-        return (x - given.to(x.dtype)) / t.clamp_min(_LEAST_TIME).view(-1, 1, 1)
+            return prediction
+        return (x - prediction.to(x.dtype)) / t.clamp_min(_LEAST_TIME).view(-1, 1, 1)
 
     def answer(
         self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, *others: Tensor
     ) -> Tensor:
         """The last layer's output, of what `forward` takes."""
-        told = nn.functional.silu(self.told(t, classes, numbers))
+        condition = nn.functional.silu(self.told(t, classes, numbers))
         hidden = self.token_embedding(self.read(x)) + self.position_embedding
-        return self.behind(hidden, told)
+        return self.behind(hidden, condition)
 
-    def behind(self, hidden: Tensor, told: Tensor) -> Tensor:
+    def behind(self, hidden: Tensor, condition: Tensor) -> Tensor:
         """What all blocks and the last layer make of tokens, (batch, tokens, width)."""
-        shared = self.shared_embedding(told)
+        shared = self.shared_embedding(condition)
         for block in self.blocks:
             hidden = block(hidden, shared)
-        shift, scale = self.last_embedding(told).chunk(2, -1)
-        given: Tensor = self.output_embedding(_modulated(self.norm(hidden), shift, scale))
-        return given
+        shift, scale = self.last_embedding(condition).chunk(2, -1)
+        prediction: Tensor = self.output_embedding(_modulated(self.norm(hidden), shift, scale))
+        return prediction
 
     @staticmethod
     def widths(features: int) -> tuple[int, int]:
@@ -125,28 +129,32 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """What the first layer reads of items: all as it is here."""
         return x
 
-    def finished(self, given: Tensor) -> Tensor:
+    def finished(self, prediction: Tensor) -> Tensor:
         """What is made of the last layer's output: as it is here."""
-        return given
+        return prediction
 
     def told(self, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
         """Time, classes and numbers as one vector, (batch, condition_width)."""
-        told: Tensor = self.time_embedding(_waves(t).to(self.token_embedding.weight.dtype))
-        for place, count in enumerate(self.config["classes"]):
+        condition: Tensor = self.time_embedding(_waves(t).to(self.token_embedding.weight.dtype))
+        for index, count in enumerate(self.config["classes"]):
             # the last row stands for a class that isn't asked for
-            asked = classes[:, place]
-            told = told + self.class_embeddings[place](torch.where(asked < 0, count, asked))
+            labels = classes[:, index]
+            condition = condition + self.class_embeddings[index](
+                torch.where(labels < 0, count, labels)
+            )
         if self.number_embedding is not None:
-            told = told + self.number_embedding(self._numbers(numbers).to(told.dtype))
-        return told
+            condition = condition + self.number_embedding(
+                self._numbers(numbers).to(condition.dtype)
+            )
+        return condition
 
     def _numbers(self, numbers: Tensor) -> Tensor:
-        given = ~numbers.isnan()
-        values = torch.where(given, (numbers - self.number_mean) / self.number_spread, 0.0)
+        is_known = ~numbers.isnan()
+        values = torch.where(is_known, (numbers - self.number_mean) / self.number_spread, 0.0)
         angles = values[..., None] * self.frequencies
-        waves = torch.cat([angles.sin(), angles.cos()], -1) * given[..., None]
-        told: Tensor = torch.cat([values, given.to(values.dtype), waves.flatten(1)], 1)
-        return told
+        waves = torch.cat([angles.sin(), angles.cos()], -1) * is_known[..., None]
+        features: Tensor = torch.cat([values, is_known.to(values.dtype), waves.flatten(1)], 1)
+        return features
 
 
 class TransformerBlock(nn.Module):

@@ -17,7 +17,6 @@ from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.subgraphs import DEEPEST, LARGEST
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.fates import Fate
 from nodegraph.interop.comfyui.foreign import (
     BLOCK,
     ForeignBlock,
@@ -26,12 +25,13 @@ from nodegraph.interop.comfyui.foreign import (
     Source,
     Spot,
 )
-from nodegraph.interop.comfyui.made import MadeGraph
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder
+from nodegraph.interop.comfyui.import_walk import GraphPlace, Walk, control_of
 from nodegraph.interop.comfyui.naming import Names, block_name, snake
+from nodegraph.interop.comfyui.outcomes import TranslationOutcome
 from nodegraph.interop.comfyui.returning import native_facts
 from nodegraph.interop.comfyui.tags import Tag, can_be_tagged, plain, tag_of, tagged
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal
-from nodegraph.interop.comfyui.walking import GraphPlace, Walk, control_of
 
 _MARGIN = 40.0
 _TITLE = 60.0
@@ -50,7 +50,7 @@ class Definition:
     subgraph: Subgraph
     layout: Mapping[str, Any]
     outputs: tuple[str | Signal | None, ...]
-    fates: Sequence[Fate] = ()
+    fates: Sequence[TranslationOutcome] = ()
 
 
 @dataclass
@@ -95,14 +95,14 @@ class NativeBlocks:
 
     def used_by(self, nodes: Iterable[NodeEntry]) -> dict[str, Definition]:
         """The definitions that nodes need, and those within them, the outer ones first."""
-        found: dict[str, Definition] = {}
+        used: dict[str, Definition] = {}
         waiting = deque(node.type for node in nodes)
         while waiting:
             definition = self.definitions.get(name := waiting.popleft())
-            if definition is not None and name not in found:
-                found[name] = definition
+            if definition is not None and name not in used:
+                used[name] = definition
                 waiting += [node.type for node in definition.subgraph.nodes.values()]
-        return found
+        return used
 
     def use(
         self, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
@@ -155,37 +155,37 @@ class NativeBlocks:
 
     def _settled(self, block: ForeignBlock, inputs: Mapping[str, Signal]) -> Definition | None:
         """A definition like one that is there already is that one."""
-        found = self._made(block, inputs)
-        if found is None:
+        candidate = self._made(block, inputs)
+        if candidate is None:
             return None
         for other in self._known[block.id].values():
-            if other is not None and _is_same(other, found):
+            if other is not None and _is_same(other, candidate):
                 return other
-        found.name = self._names.free(block_name(block.name), between=" ")
-        self.definitions[found.name] = found
-        return found
+        candidate.name = self._names.free(block_name(block.name), between=" ")
+        self.definitions[candidate.name] = candidate
+        return candidate
 
     def _made(self, block: ForeignBlock, inputs: Mapping[str, Signal]) -> Definition | None:
         ports = _ports(block)
-        given = {ports[name]: signal for name, signal in inputs.items() if name in ports}
+        input_signals = {ports[name]: signal for name, signal in inputs.items() if name in ports}
         known: set[str] = set()
         while True:
             attempt = _Attempt(
-                {name: signal.given for name, signal in given.items() if not signal.is_link}
+                {name: signal.given for name, signal in input_signals.items() if not signal.is_link}
             )
             around = GraphPlace(
                 [
-                    _inside(ports[port.name], given.get(ports[port.name]), known)
+                    _inside(ports[port.name], input_signals.get(ports[port.name]), known)
                     for port in block.inputs
                 ],
                 {
-                    (inner, name): _exposed(port, given[port], known)
+                    (inner, name): _exposed(port, input_signals[port], known)
                     for inner, name in block.exposed
-                    if (port := ports[exposed_name(inner, name)]) in given
+                    if (port := ports[exposed_name(inner, name)]) in input_signals
                 },
                 ask_block=attempt.ask,
             )
-            made = MadeGraph()
+            made = GraphBuilder()
             walk = Walk(block.graph, self._table, self, made, around)
             walk.run(*(source for _, source in block.outputs))
             if attempt.is_in_vain:
@@ -194,7 +194,7 @@ class NativeBlocks:
                 break
             known |= attempt.known
         made.canvas.ends.update(block.ends)
-        return _definition_of(block, walk, given)
+        return _definition_of(block, walk, input_signals)
 
     def _instance(
         self,
@@ -211,13 +211,13 @@ class NativeBlocks:
             if tag_of(signal.given).control
         }
         shown = drawn | dict(inputs)
-        given = {ports[name]: signal for name, signal in shown.items() if name in ports}
+        input_signals = {ports[name]: signal for name, signal in shown.items() if name in ports}
         taken = definition.subgraph.inputs
         noted = native_facts(node)
         made = walk.into.add(
             node.title or block.name,
             definition.name,
-            {name: signal.given for name, signal in given.items() if name in taken},
+            {name: signal.given for name, signal in input_signals.items() if name in taken},
             noted.name,
         )
         made.rest, made.corrections = noted.rest, noted.corrections
@@ -226,7 +226,7 @@ class NativeBlocks:
         made.origin = {"id": walk.id(node), "type": node.type}
         walk.put(node, made.name)
         walk.note(node, made.name)
-        return [_given(output, made.name, given) for output in definition.outputs]
+        return [_output_signal(output, made.name, input_signals) for output in definition.outputs]
 
     def _in_place(
         self, block: ForeignBlock, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
@@ -276,25 +276,25 @@ def exposed_name(node: str, name: str) -> str:
 def _ports(block: ForeignBlock) -> dict[str, str]:
     """Native names of a block's inputs, by ComfyUI's."""
     names = Names()
-    found: dict[str, str] = {}
+    native_names: dict[str, str] = {}
     for port in block.inputs:
-        found[port.name] = names.free(snake(port.label or port.name, "input"))
+        native_names[port.name] = names.free(snake(port.label or port.name, "input"))
     for inner, name in block.exposed:
-        found[exposed_name(inner, name)] = names.free(snake(name, "input"))
-    return found
+        native_names[exposed_name(inner, name)] = names.free(snake(name, "input"))
+    return native_names
 
 
 def _exposed_values(block: ForeignBlock) -> dict[str, Signal]:
     """What widgets of inner nodes hold that a block's uses show, by how uses call them."""
-    found: dict[str, Signal] = {}
+    signals: dict[str, Signal] = {}
     for inner, name in block.exposed:
         node = block.graph.nodes.get(inner)
         value = node.inputs.get(name) if node else None
         if node is not None and value is not None and not isinstance(value, Source):
             control = control_of(node, name)
             tag = Tag(control=control)
-            found[exposed_name(inner, name)] = Signal(tagged(value, tag) if control else value)
-    return found
+            signals[exposed_name(inner, name)] = Signal(tagged(value, tag) if control else value)
+    return signals
 
 
 def _key(inputs: Mapping[str, Signal]) -> str:
@@ -323,13 +323,13 @@ def _exposed(port: str, signal: Signal, known: set[str]) -> Signal:
 
 
 def _definition_of(
-    block: ForeignBlock, walk: Walk, given: Mapping[str, Signal]
+    block: ForeignBlock, walk: Walk, input_signals: Mapping[str, Signal]
 ) -> Definition | None:
     """The sub-graph that a walk made; None if more than values leaves it."""
     ends = [walk.signal(source) for _, source in block.outputs if source]
     walk.into.needed = {end.given.node for end in ends if end and isinstance(end.given, MadeOutput)}
     nodes = walk.into.in_order()
-    targets: dict[str, list[str]] = {name: [] for name in given}
+    targets: dict[str, list[str]] = {name: [] for name in input_signals}
     for node in nodes.values():
         for inner_port, name in node.from_block().items():
             targets[name].append(f"{node.name}.{inner_port}")
@@ -348,7 +348,7 @@ def _definition_of(
         outputs[name] = f"{inner.node}.{inner.port}" if inner.port else inner.node
         stands.append(name)
     subgraph = Subgraph(
-        inputs={name: _input(to, given[name]) for name, to in targets.items() if to},
+        inputs={name: _input(to, input_signals[name]) for name, to in targets.items() if to},
         outputs=outputs,
         nodes=walk.into.entries(),
     )
@@ -361,8 +361,8 @@ def _input(to: list[str], signal: Signal) -> SubgraphInput:
     return SubgraphInput(to=to, extra={"default": plain(signal.given)})
 
 
-def _given(
-    output: str | Signal | None, instance: str, given: Mapping[str, Signal]
+def _output_signal(
+    output: str | Signal | None, instance: str, input_signals: Mapping[str, Signal]
 ) -> Signal | None:
     """What a use's output gives."""
     if isinstance(output, str):
@@ -371,19 +371,19 @@ def _given(
         return None
     value = output.given
     name = value.port if isinstance(value, MadeOutput) else tag_of(value).block_input
-    return given.get(name, output) if name else output
+    return input_signals.get(name, output) if name else output
 
 
-def _is_same(one: Definition, other: Definition) -> bool:
+def _is_same(definition: Definition, other: Definition) -> bool:
     """Whether two differ in nothing but what their inputs are given."""
     return (
-        _without_defaults(one.subgraph) == _without_defaults(other.subgraph)
-        and one.outputs == other.outputs
+        _without_defaults(definition.subgraph) == _without_defaults(other.subgraph)
+        and definition.outputs == other.outputs
     )
 
 
 def _without_defaults(subgraph: Subgraph) -> dict[str, Any]:
-    found = subgraph.to_dict()
-    for port in found.get("inputs", {}).values():
+    document = subgraph.to_dict()
+    for port in document.get("inputs", {}).values():
         port.pop("default", None)
-    return found
+    return document

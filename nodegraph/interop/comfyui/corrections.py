@@ -39,10 +39,10 @@ def corrected(
         native = native_facts(node).name
         if native not in was or native not in read:
             continue
-        found = _differences(native, was, read, catalog)
-        if found:
-            corrections[native] = found
-            noted = {**node.kept["nodegraph"], "corrections": found}
+        differences = _differences(native, was, read, catalog)
+        if differences:
+            corrections[native] = differences
+            noted = {**node.kept["nodegraph"], "corrections": differences}
             nodes[name] = replace(node, kept={**node.kept, "nodegraph": noted})
     again = restored(read, corrections)
     lost = {name for name in was if name not in again or again[name].type != was[name].type}
@@ -51,39 +51,39 @@ def corrected(
 
 def _behind(name: str, nodes: Mapping[str, NodeEntry], only: Collection[str]) -> dict[str, Any]:
     """Nodes of some names that a node needs, by way of such alone."""
-    found: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
     waiting = [name]
     while waiting:
         for value in nodes[waiting.pop()].inputs.values():
             source = read_link(value).node if value is not None and is_link(value) else ""
-            if source in only and source not in found and source in nodes:
-                found[source] = nodes[source].to_dict()
+            if source in only and source not in sources and source in nodes:
+                sources[source] = nodes[source].to_dict()
                 waiting.append(source)
-    return found
+    return sources
 
 
 def _differences(
     name: str, was: Mapping[str, NodeEntry], read: Mapping[str, NodeEntry], catalog: Catalog
 ) -> dict[str, Any]:
     old, new = was[name], read[name]
-    found: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
     if old.type != new.type:
-        found["type"] = {"read": new.type, "was": old.type}
+        differences["type"] = {"read": new.type, "was": old.type}
     inputs: dict[str, Any] = {}
     for port in {**old.inputs, **new.inputs}:
         if _meant(old, port, was, catalog) != _meant(new, port, read, catalog):
             sides = {"read": new.inputs.get(port), "was": old.inputs.get(port)}
             inputs[port] = {side: value for side, value in sides.items() if value is not None}
     if inputs:
-        found["inputs"] = inputs
+        differences["inputs"] = inputs
         # A guider, for example, is another node there, which is made again where it is used.
-        beside = {
+        extra_nodes = {
             "read": _behind(name, read, read.keys() - was.keys()),
             "was": _behind(name, was, was.keys() - read.keys()),
         }
-        if beside["read"] or beside["was"]:
-            found["beside"] = beside
-    return found
+        if extra_nodes["read"] or extra_nodes["was"]:
+            differences["beside"] = extra_nodes
+    return differences
 
 
 def _meant(entry: NodeEntry, port: str, nodes: Mapping[str, NodeEntry], catalog: Catalog) -> Any:
@@ -110,38 +110,38 @@ def restored(
     Args:
         corrections: As noted, by node; anything that is none is passed over.
     """
-    found = dict(nodes)
+    restored_nodes = dict(nodes)
     for name, noted in corrections.items():
         if not isinstance(noted, dict):
             continue
-        beside = noted.get("beside")
-        sides = beside if isinstance(beside, dict) else {}
+        extra_nodes = noted.get("beside")
+        sides = extra_nodes if isinstance(extra_nodes, dict) else {}
         if not _is_as_read(sides.get("read"), nodes):
             continue
         entry = _restored(nodes[name], noted)
         if entry is nodes[name]:
             continue
-        found[name] = entry
+        restored_nodes[name] = entry
         for other, written in _entries(sides.get("was")).items():
-            found.setdefault(other, written)
-    return found
+            restored_nodes.setdefault(other, written)
+    return restored_nodes
 
 
 def without_idle(nodes: Mapping[str, NodeEntry], implied: Collection[str]) -> dict[str, NodeEntry]:
     """Nodes without those that were there for others only, and that nothing needs any more."""
-    found = dict(nodes)
+    remaining = dict(nodes)
     idle = set(implied)
     while idle:
         links = {
             read_link(value).node
-            for entry in found.values()
+            for entry in remaining.values()
             for value in entry.inputs.values()
             if is_link(value)
         }
-        idle = {name for name in implied if name in found and name not in links}
+        idle = {name for name in implied if name in remaining and name not in links}
         for name in idle:
-            del found[name]
-    return found
+            del remaining[name]
+    return remaining
 
 
 def _is_as_read(noted: Any, nodes: Mapping[str, NodeEntry]) -> bool:
@@ -153,13 +153,13 @@ def _is_as_read(noted: Any, nodes: Mapping[str, NodeEntry]) -> bool:
 
 
 def _entries(noted: Any) -> dict[str, NodeEntry]:
-    found: dict[str, NodeEntry] = {}
+    entries: dict[str, NodeEntry] = {}
     for name, written in (noted if isinstance(noted, dict) else {}).items():
         try:
-            found[name] = NodeEntry.read(written)
+            entries[name] = NodeEntry.read(written)
         except InvalidWorkflow:
             continue  # somebody's edit; what links to it is told where it is checked
-    return found
+    return entries
 
 
 def _restored(entry: NodeEntry, noted: Mapping[str, Any]) -> NodeEntry:
@@ -169,7 +169,7 @@ def _restored(entry: NodeEntry, noted: Mapping[str, Any]) -> NodeEntry:
         for port, sides in (ports if isinstance(ports, dict) else {}).items()
         if isinstance(sides, dict)
     }
-    apt = {port for port, one in changes.items() if entry.inputs.get(port) == one.get("read")}
+    apt = {port for port, values in changes.items() if entry.inputs.get(port) == values.get("read")}
     of_type, node_type = noted.get("type"), entry.type
     if isinstance(of_type, dict):
         if of_type.get("read") != node_type or len(apt) < len(changes):

@@ -231,10 +231,10 @@ class _Renames:
         for their, our in self.outputs.items():
             node.give(our, MadeOutput(name, their))
 
-    def _renamed(self, node: Passage, their: str, given: str, *, ours: bool) -> Signal:
+    def _renamed(self, node: Passage, their: str, native_name: str, *, ours: bool) -> Signal:
         """What an input is given, by the other program's name for it."""
-        choice, value = self.choices.get(their), node.inputs[given]
+        choice, value = self.choices.get(their), node.inputs[native_name]
         if choice is None:
             return value
-        known = node.literal(given)
+        known = node.literal(native_name)
         return Signal(choice.ours(known) if ours else choice.theirs(known), value.carried)

@@ -13,7 +13,7 @@ from nodegraph.core.subgraphs import expandable, node_spec
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.corrections import corrected
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.fates import Fate
+from nodegraph.interop.comfyui.export_walk import ExportWalk, InPlaceOnly, points
 from nodegraph.interop.comfyui.foreign import (
     ForeignBlock,
     ForeignPort,
@@ -22,8 +22,8 @@ from nodegraph.interop.comfyui.foreign import (
 )
 from nodegraph.interop.comfyui.importing import by_type, translate
 from nodegraph.interop.comfyui.inlining import inlined
-from nodegraph.interop.comfyui.leaving import GraphLeaving, InPlaceOnly, points
 from nodegraph.interop.comfyui.originals import changed_original
+from nodegraph.interop.comfyui.outcomes import TranslationOutcome
 from nodegraph.interop.comfyui.reading import read_workflow
 from nodegraph.interop.comfyui.reading.dynamic_prompts import as_the_page_reads
 from nodegraph.interop.comfyui.signatures import Signature
@@ -165,9 +165,9 @@ def documents(
     lacking = tuple(_lacking(api, signatures))
     drawn = replace(drawn, told=(*drawn.told, *lacking))
 
-    def retranslate(document: Any) -> tuple[Workflow, tuple[Fate, ...]]:
-        found = translate(read_workflow(document, signatures), entries)
-        return found.workflow, found.fates
+    def retranslate(document: Any) -> tuple[Workflow, tuple[TranslationOutcome, ...]]:
+        imported = translate(read_workflow(document, signatures), entries)
+        return imported.workflow, imported.fates
 
     original = changed_original(workflow, retranslate)
     if original is None:
@@ -214,7 +214,9 @@ class _Leaving:
         self._workflow = workflow
         self._native = native
         self._catalog = catalog
-        self.signatures = {name: found.signature for name, found in by_type(table).items()}
+        self.signatures = {
+            name: table_entry.signature for name, table_entry in by_type(table).items()
+        }
         self._by_native: dict[str, list[TableEntry]] = {}
         for entry in table:
             if entry.backward is not None:
@@ -231,10 +233,12 @@ class _Leaving:
             if name in self._blocks
         }
         graph = self._graph(workflow.nodes, workflow.ui).graph()
-        said = {
+        metadata = {
             "title": workflow.title,
             "description": workflow.description,
-            "parameters": {name: given.to_dict() for name, given in workflow.parameters.items()},
+            "parameters": {
+                name: parameter.to_dict() for name, parameter in workflow.parameters.items()
+            },
             "requires": workflow.requires,
             "subgraphs": {
                 name: block.to_dict()
@@ -242,7 +246,7 @@ class _Leaving:
                 if name not in self._blocks
             },
         }
-        kept = {"extra": {"nodegraph": {key: value for key, value in said.items() if value}}}
+        kept = {"extra": {"nodegraph": {key: value for key, value in metadata.items() if value}}}
         foreign = ForeignWorkflow(graph, "0.4", workflow.title, blocks, kept=kept)
         return ExportedWorkflow(foreign, tuple(self._told), tuple(self._unknown))
 
@@ -252,8 +256,8 @@ class _Leaving:
         ui: Mapping[str, Any],
         block: Subgraph | None = None,
         prefix: str = "",
-    ) -> GraphLeaving:
-        walk = GraphLeaving(self, nodes, ui, block, prefix)
+    ) -> ExportWalk:
+        walk = ExportWalk(self, nodes, ui, block, prefix)
         walk.run()
         return walk
 
@@ -278,8 +282,8 @@ class _Leaving:
         return self._workflow.subgraphs[node_type].outputs if is_block else None
 
     def candidates(self, node_type: str, was: str) -> list[TableEntry]:
-        found = self._by_native.get(node_type, [])
-        return sorted(found, key=lambda entry: entry.type != was)
+        entries = self._by_native.get(node_type, [])
+        return sorted(entries, key=lambda entry: entry.type != was)
 
     def stays_native(self, node: str) -> bool:
         return node in self._native
@@ -294,11 +298,11 @@ class _Leaving:
 def _used(workflow: Workflow) -> set[str]:
     """Sub-graphs that nodes are of. Others are only named, by loops, and ComfyUI has no use."""
     can_be = set(expandable(workflow))
-    found: set[str] = set()
+    used: set[str] = set()
     waiting = [node.type for node in workflow.nodes.values()]
     while waiting:
         name = waiting.pop()
-        if name in can_be - found:
-            found.add(name)
+        if name in can_be - used:
+            used.add(name)
             waiting += [node.type for node in workflow.subgraphs[name].nodes.values()]
-    return found
+    return used

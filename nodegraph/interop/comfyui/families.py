@@ -80,9 +80,9 @@ def encoder_family(kind: str, files: Sequence[str]) -> str:
 
 def model_family(file: str) -> str:
     """The family of a diffusion model, where its file alone doesn't tell: else ``auto``."""
-    found = _first(_MODELS, file)
+    family = _first(_MODELS, file)
     # Others are told by what the file holds.
-    return found if found.startswith("qwen-image-edit") else "auto"
+    return family if family.startswith("qwen-image-edit") else "auto"
 
 
 def family_of_name(file: str) -> str:
@@ -97,4 +97,4 @@ def latent_format(file: str) -> str:
 
 def _first(patterns: Sequence[tuple[str, str]], file: str) -> str:
     named = file.lower()
-    return next((found for pattern, found in patterns if re.search(pattern, named)), "")
+    return next((family for pattern, family in patterns if re.search(pattern, named)), "")

@@ -26,9 +26,9 @@ def said_in_names(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def called(word: str, nodes: Mapping[str, ForeignNode]) -> str:
     """Id of the node that ComfyUI takes a word for; empty if it finds none."""
     for is_meant in (lambda node: _type_said(node) == word, lambda node: node.title == word):
-        found = next((name for name, node in nodes.items() if is_meant(node)), "")
-        if found:
-            return found
+        node_id = next((name for name, node in nodes.items() if is_meant(node)), "")
+        if node_id:
+            return node_id
     return ""
 
 
@@ -45,14 +45,14 @@ def reworded(name: str, put: Callable[[str, str], str]) -> str:
         put: Gives the word for a node and an input; empty for one that stays.
     """
 
-    def other(found: re.Match[str]) -> str:
-        word = put(found[1], found[2])
-        return f"%{word}%" if word else found[0]
+    def other(match: re.Match[str]) -> str:
+        word = put(match[1], match[2])
+        return f"%{word}%" if word else match[0]
 
     return _WORD.sub(other, name)
 
 
 def _type_said(node: ForeignNode) -> str:
     properties = node.kept.get("properties")
-    said = properties.get("Node name for S&R") if isinstance(properties, dict) else None
-    return said if isinstance(said, str) else node.type
+    node_type = properties.get("Node name for S&R") if isinstance(properties, dict) else None
+    return node_type if isinstance(node_type, str) else node.type

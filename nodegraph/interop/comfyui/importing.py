@@ -11,16 +11,16 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.blocks import Definition, NativeBlocks
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.fates import Fate
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignWorkflow
-from nodegraph.interop.comfyui.made import MadeGraph
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder
+from nodegraph.interop.comfyui.import_walk import TO_GIVE, Walk
 from nodegraph.interop.comfyui.originals import packed
+from nodegraph.interop.comfyui.outcomes import TranslationOutcome
 from nodegraph.interop.comfyui.packs import NodeTable
 from nodegraph.interop.comfyui.reading import drawing_of, read_workflow
 from nodegraph.interop.comfyui.returning import returned
 from nodegraph.interop.comfyui.surroundings import lost_widgets
 from nodegraph.interop.comfyui.unread import Maker, Ports, TrialTranslation, unread_ports
-from nodegraph.interop.comfyui.walking import TO_GIVE, Walk
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,20 @@ class ImportedWorkflow:
 
     workflow: Workflow
     format: str
-    fates: tuple[Fate, ...] = ()
+    fates: tuple[TranslationOutcome, ...] = ()
     told: tuple[str, ...] = ()
 
     @property
-    def placeholders(self) -> tuple[Fate, ...]:
+    def placeholders(self) -> tuple[TranslationOutcome, ...]:
         """Nodes that couldn't be translated."""
         return tuple(fate for fate in self.fates if fate.is_placeholder)
 
     @property
     def differences(self) -> tuple[tuple[str, str], ...]:
         """What is otherwise here than in ComfyUI: the native node, or nothing, and what."""
-        told = [("", message) for message in self.told]
-        told += [(fate.name, message) for fate in self.fates for message in fate.told]
-        return tuple(dict.fromkeys(told))
+        messages = [("", message) for message in self.told]
+        messages += [(fate.name, message) for fate in self.fates for message in fate.told]
+        return tuple(dict.fromkeys(messages))
 
 
 def translate(
@@ -75,16 +75,18 @@ def translate(
     read, unread = unread_ports(foreign, entries, base, tried)
     workflow = _marked(read.imported.workflow, unread)
     dependent = {name for names in unread.values() for name in names}
-    fates = tuple(_told(fate, foreign, entries, dependent) for fate in read.imported.fates)
+    fates = tuple(
+        _without_idle_messages(fate, foreign, entries, dependent) for fate in read.imported.fates
+    )
     return replace(read.imported, workflow=workflow, fates=fates)
 
 
-def _told(
-    fate: Fate,
+def _without_idle_messages(
+    fate: TranslationOutcome,
     foreign: ForeignWorkflow,
     entries: Mapping[str, TableEntry],
     dependent: Collection[str],
-) -> Fate:
+) -> TranslationOutcome:
     """What became of a node, where nothing depends on the values that weren't read of it.
 
     Args:
@@ -109,7 +111,7 @@ class _Translated(TrialTranslation):
 
 
 def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> _Translated:
-    made = MadeGraph()
+    made = GraphBuilder()
     blocks = NativeBlocks(foreign.blocks, entries, _natives(entries))
     walk = Walk(foreign.graph, entries, blocks, made)
     walk.run()
@@ -128,7 +130,7 @@ def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> 
     return _Translated(imported.workflow, _makers(made, foreign.graph), imported)
 
 
-def _makers(made: MadeGraph, graph: ForeignGraph) -> dict[str, Maker]:
+def _makers(made: GraphBuilder, graph: ForeignGraph) -> dict[str, Maker]:
     """Which node, and the how manyth that it was made into, each native node is."""
     ids = list(graph.nodes)
     counts: Counter[tuple[str | int, ...]] = Counter()
@@ -187,19 +189,19 @@ def import_document(document: object, table: NodeTable, *, name: str = "") -> Im
         InvalidWorkflow: See `translate`.
     """
     foreign = read_workflow(document, table.signatures, name=name)
-    found = translate(foreign, table.entries)
+    imported = translate(foreign, table.entries)
     original = packed(drawing_of(document))
-    comfyui = {**found.workflow.ui["comfyui"], "original": original}
-    ui = {**found.workflow.ui, "comfyui": comfyui}
-    return replace(found, workflow=replace(found.workflow, ui=ui))
+    comfyui = {**imported.workflow.ui["comfyui"], "original": original}
+    ui = {**imported.workflow.ui, "comfyui": comfyui}
+    return replace(imported, workflow=replace(imported.workflow, ui=ui))
 
 
 def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:
     """Entries by ComfyUI's type; of two for one type, the first."""
-    found: dict[str, TableEntry] = {}
+    entries: dict[str, TableEntry] = {}
     for entry in table:
-        found.setdefault(entry.type, entry)
-    return found
+        entries.setdefault(entry.type, entry)
+    return entries
 
 
 def _natives(table: Mapping[str, TableEntry]) -> set[str]:
@@ -208,12 +210,12 @@ def _natives(table: Mapping[str, TableEntry]) -> set[str]:
 
 
 def _ui(
-    made: MadeGraph, blocks: Mapping[str, Definition], foreign: ForeignWorkflow
+    made: GraphBuilder, blocks: Mapping[str, Definition], foreign: ForeignWorkflow
 ) -> dict[str, Any]:
-    found = made.layout()
+    layout = made.layout()
     layouts = {name: each.layout for name, each in blocks.items() if each.layout}
     if layouts:
-        found["subgraphs"] = layouts
+        layout["subgraphs"] = layouts
     kept = {"format": foreign.format} | ({"kept": dict(foreign.kept)} if foreign.kept else {})
-    found["comfyui"] = kept | found.get("comfyui", {})
-    return found
+    layout["comfyui"] = kept | layout.get("comfyui", {})
+    return layout

@@ -134,11 +134,11 @@ derfuu_comfyui_moddednodes: DF_Float, DF_Image_scale_to_side, DF_Integer, DF_Tex
 
 
 def _owners() -> dict[str, str]:
-    found: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for line in _TYPES.replace("\n  ", " ").strip().splitlines():
         pack, _, names = line.partition(": ")
-        found |= dict.fromkeys(names.split(", "), pack)
-    return found
+        owners |= dict.fromkeys(names.split(", "), pack)
+    return owners
 
 
 _OWNERS: Mapping[str, str] = _owners()

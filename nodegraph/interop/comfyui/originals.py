@@ -19,17 +19,17 @@ from typing import Any
 from nodegraph.core.links import is_link
 from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.fates import Fate
+from nodegraph.interop.comfyui.outcomes import TranslationOutcome
 from nodegraph.interop.comfyui.reading.widgets import is_control
 from nodegraph.sampling.comfyui_prompts import escaped_prompt
 
 _LARGEST = 64 * 2**20
 _MOST_TRIALS = 400
 
-Retranslate = Callable[[Any], tuple[Workflow, tuple[Fate, ...]]]
+Retranslate = Callable[[Any], tuple[Workflow, tuple[TranslationOutcome, ...]]]
 """Reads and translates a document."""
 
-_Place = tuple[Any, Any]
+_ItemPath = tuple[Any, Any]
 """A container in a document and a key of it."""
 
 
@@ -61,26 +61,26 @@ def changed_original(workflow: Workflow, translate: Retranslate) -> Any:
     document = original_of(workflow)
     if document is None:
         return None
-    found = _with_values(document, workflow, translate)
-    if found is None:
+    changed = _with_values(document, workflow, translate)
+    if changed is None:
         return None
-    again, fates = translate(found)
-    _move(found, workflow, again, fates)
-    return found
+    again, fates = translate(changed)
+    _move(changed, workflow, again, fates)
+    return changed
 
 
 def _with_values(document: Any, wanted: Workflow, translate: Retranslate) -> Any:
     """The document with values changed until it is translated into what is wanted."""
-    found, trials = document, 0
+    candidate, trials = document, 0
     while True:
-        again, fates = translate(found)
+        again, fates = translate(candidate)
         differences = _differences(again, wanted)
         if differences is None:
             return None
         if not differences:
-            return found
+            return candidate
         better = None
-        for change in _candidates(found, differences, wanted, fates):
+        for change in _candidates(candidate, differences, wanted, fates):
             trials += 1
             if trials > _MOST_TRIALS:
                 return None
@@ -90,7 +90,7 @@ def _with_values(document: Any, wanted: Workflow, translate: Retranslate) -> Any
                 break
         if better is None:
             return None
-        found = better
+        candidate = better
 
 
 _Differences = Mapping[tuple[str, str], tuple[Any, Any]]
@@ -100,7 +100,7 @@ def _differences(again: Workflow, wanted: Workflow) -> _Differences | None:
     """Literals that differ, by node and input; None if more than literals does."""
     if again.subgraphs.keys() != wanted.subgraphs.keys():
         return None
-    found: dict[tuple[str, str], tuple[Any, Any]] = {}
+    differences: dict[tuple[str, str], tuple[Any, Any]] = {}
     graphs = [("", again.nodes, wanted.nodes)]
     for name, block in again.subgraphs.items():
         other = wanted.subgraphs[name]
@@ -114,17 +114,17 @@ def _differences(again: Workflow, wanted: Workflow) -> _Differences | None:
             differing = _of_node(entry, theirs[name])
             if differing is None:
                 return None
-            found |= {(prefix + name, port): values for port, values in differing.items()}
-    return found
+            differences |= {(prefix + name, port): values for port, values in differing.items()}
+    return differences
 
 
-def _are_alike(name: str, one: Subgraph, other: Subgraph, wanted: Workflow) -> bool:
+def _are_alike(name: str, subgraph: Subgraph, other: Subgraph, wanted: Workflow) -> bool:
     """Whether inputs are the same, but for defaults that nobody relies on."""
-    if one.inputs.keys() != other.inputs.keys():
+    if subgraph.inputs.keys() != other.inputs.keys():
         return False
     graphs = [wanted.nodes, *(block.nodes for block in wanted.subgraphs.values())]
     uses = [node for nodes in graphs for node in nodes.values() if node.type == name]
-    for port, taken in one.inputs.items():
+    for port, taken in subgraph.inputs.items():
         if all(port in use.inputs for use in uses):
             first, second = (
                 {**each.to_dict(), "default": None} for each in (taken, other.inputs[port])
@@ -136,24 +136,24 @@ def _are_alike(name: str, one: Subgraph, other: Subgraph, wanted: Workflow) -> b
     return True
 
 
-def _of_node(one: NodeEntry, other: NodeEntry) -> dict[str, tuple[Any, Any]] | None:
-    stripped = (replace(each, inputs={}, unread=[], unread_as={}) for each in (one, other))
+def _of_node(entry: NodeEntry, other: NodeEntry) -> dict[str, tuple[Any, Any]] | None:
+    stripped = (replace(each, inputs={}, unread=[], unread_as={}) for each in (entry, other))
     if next(stripped) != next(stripped):
         return None
-    found = {}
-    for port in {**one.inputs, **other.inputs}:
-        values = one.inputs.get(port), other.inputs.get(port)
+    differences = {}
+    for port in {**entry.inputs, **other.inputs}:
+        values = entry.inputs.get(port), other.inputs.get(port)
         if values[0] != values[1] or type(values[0]) is not type(values[1]):
             if any(value is not None and is_link(value) for value in values):
                 return None
             if values[1] is None and port in other.unread:
                 continue  # the document has one of its own for it, as it had before
-            if values[1] is None or (values[0] is None and port not in one.unread):
+            if values[1] is None or (values[0] is None and port not in entry.unread):
                 return None
-            found[port] = values
+            differences[port] = values
     # What a value that couldn't be read was followed by may be known once that can be.
     order = list(other.unread_as)
-    return dict(sorted(found.items(), key=lambda each: _at(each[0], order)))
+    return dict(sorted(differences.items(), key=lambda each: _at(each[0], order)))
 
 
 def _at(port: str, order: Sequence[str]) -> int:
@@ -161,10 +161,13 @@ def _at(port: str, order: Sequence[str]) -> int:
 
 
 def _candidates(
-    document: Any, differences: _Differences, wanted: Workflow, fates: tuple[Fate, ...]
+    document: Any,
+    differences: _Differences,
+    wanted: Workflow,
+    fates: tuple[TranslationOutcome, ...],
 ) -> Iterator[Any]:
     """Documents with one value changed that may be the one behind a difference."""
-    by_name: dict[str, list[Fate]] = {}
+    by_name: dict[str, list[TranslationOutcome]] = {}
     for fate in fates:
         by_name.setdefault(fate.name, []).append(fate)
     entries = list(_entries(document))
@@ -229,7 +232,7 @@ def _entries(document: Any) -> Iterator[tuple[Any, Any]]:
         yield from document.items()
 
 
-def _places(entry: Any, value: Any) -> Iterator[_Place]:
+def _places(entry: Any, value: Any) -> Iterator[_ItemPath]:
     """Where in a node's entry a value of a widget stands."""
     for part in ("widgets_values", "inputs", "widgets_values_named"):
         held = entry.get(part) if isinstance(entry, dict) else None
@@ -239,12 +242,14 @@ def _places(entry: Any, value: Any) -> Iterator[_Place]:
             yield from ((held, at) for at, each in enumerate(held) if _is(each, value))
 
 
-def _is(one: Any, other: Any) -> bool:
-    is_truth = isinstance(one, bool) or isinstance(other, bool)
-    return bool(one == other) and (type(one) is type(other) or not is_truth)
+def _is(value: Any, other: Any) -> bool:
+    is_truth = isinstance(value, bool) or isinstance(other, bool)
+    return bool(value == other) and (type(value) is type(other) or not is_truth)
 
 
-def _move(document: Any, workflow: Workflow, again: Workflow, fates: tuple[Fate, ...]) -> None:
+def _move(
+    document: Any, workflow: Workflow, again: Workflow, fates: tuple[TranslationOutcome, ...]
+) -> None:
     """Let nodes stand where they were moved to."""
     ids = {fate.name: fate.id for fate in fates}
     now, then = _positions(workflow.ui), _positions(again.ui)
@@ -260,5 +265,5 @@ def _move(document: Any, workflow: Workflow, again: Workflow, fates: tuple[Fate,
 
 
 def _positions(ui: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = ui.get("positions")
-    return found if isinstance(found, dict) else {}
+    positions = ui.get("positions")
+    return positions if isinstance(positions, dict) else {}

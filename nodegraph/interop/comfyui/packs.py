@@ -50,9 +50,9 @@ def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
         entries.setdefault(entry.type, entry)
     owners: dict[str, str] = {}
     problems: list[str] = []
-    for owner, found in [*_installed(), *_loose(packs)]:
+    for owner, source in [*_installed(), *_loose(packs)]:
         try:
-            brought = found() if callable(found) else found
+            brought = source() if callable(source) else source
             for entry in _checked(brought):
                 if entry.type in entries:
                     taken = owners.get(entry.type, "nodegraph itself")

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from nodegraph.core.parts import PLACEHOLDER, Mode
 from nodegraph.interop.comfyui.foreign import ForeignNode
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
 from nodegraph.interop.comfyui.known_packs import pack_of
-from nodegraph.interop.comfyui.made import MadeGraph, MadeNode
 from nodegraph.interop.comfyui.naming import Names, snake
 from nodegraph.interop.comfyui.translating import Signal
 
@@ -29,9 +29,9 @@ def pass_through(
 
 
 def _first(kind: str, inputs: Sequence[tuple[str, Signal | None]]) -> Signal | None:
-    linked = [(given, signal) for given, signal in inputs if signal is not None]
-    same = [signal for given, signal in linked if given == kind]
-    likely = [signal for given, signal in linked if kind in _ANY or given in _ANY]
+    linked = [(input_type, signal) for input_type, signal in inputs if signal is not None]
+    same = [signal for input_type, signal in linked if input_type == kind]
+    likely = [signal for input_type, signal in linked if kind in _ANY or input_type in _ANY]
     return next(iter([*same, *likely]), None)
 
 
@@ -40,7 +40,7 @@ _MOST_OUTPUTS = 256
 
 
 def add_placeholder(
-    node: ForeignNode, inputs: Mapping[str, Signal], into: MadeGraph, mode: Mode | None
+    node: ForeignNode, inputs: Mapping[str, Signal], into: GraphBuilder, mode: Mode | None
 ) -> MadeNode:
     """Make a node that keeps another with its inputs, by name."""
     names = Names()
@@ -74,8 +74,8 @@ def output_ports(outputs: Sequence[tuple[str, str]], used: Collection[int]) -> d
     names = Names()
     usual = [slot for slot in used if slot < _MOST_OUTPUTS]
     count = max([len(outputs), *(slot + 1 for slot in usual)])
-    found: dict[int, str] = {}
+    port_names: dict[int, str] = {}
     for slot in sorted({*range(count), *used}):
         known, kind = outputs[slot] if slot < len(outputs) else ("", "")
-        found[slot] = names.free(snake(known or kind, f"output_{slot + 1}"))
-    return found
+        port_names[slot] = names.free(snake(known or kind, f"output_{slot + 1}"))
+    return port_names

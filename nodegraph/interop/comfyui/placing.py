@@ -56,7 +56,7 @@ class Canvas:
             self._place(first, others)
         self._beside.clear()
         looks = {name: self._looks[name] for name in names if name in self._looks}
-        found: dict[str, Any] = {
+        ui_layout: dict[str, Any] = {
             "positions": {name: _point(look.spot) for name, look in looks.items()},
             "sizes": {
                 name: [round(look.spot.width)]
@@ -69,7 +69,7 @@ class Canvas:
             "notes": [_box(frame, "text", at) for at, frame in enumerate(self._notes)],
             "ends": {end: _point(_bounded(spot)) for end, spot in self.ends.items()},
         }
-        return {key: value for key, value in found.items() if value}
+        return {key: value for key, value in ui_layout.items() if value}
 
     def bottom(self) -> tuple[float, float]:
         """Left and lower edge of all there is."""
@@ -111,12 +111,12 @@ def _cells(spot: Spot) -> Iterable[tuple[int, int]]:
     return [(column, row) for column in columns for row in rows]
 
 
-def _overlap(one: Spot, other: Spot) -> bool:
+def _overlap(spot: Spot, other: Spot) -> bool:
     return (
-        one.x < other.x + other.width
-        and other.x < one.x + one.width
-        and one.y < other.y + other.height
-        and other.y < one.y + one.height
+        spot.x < other.x + other.width
+        and other.x < spot.x + spot.width
+        and spot.y < other.y + other.height
+        and other.y < spot.y + spot.height
     )
 
 
@@ -138,7 +138,7 @@ def _point(spot: Spot) -> list[int]:
 
 def _box(frame: Frame, key: str, at: int) -> dict[str, Any]:
     spot = _sized(_bounded(frame.place))
-    found: dict[str, Any] = {"id": str(at + 1), key: frame.text}
+    box: dict[str, Any] = {"id": str(at + 1), key: frame.text}
     if frame.color:
-        found["color"] = frame.color
-    return found | {"box": [*_point(spot), round(spot.width), round(spot.height)]}
+        box["color"] = frame.color
+    return box | {"box": [*_point(spot), round(spot.width), round(spot.height)]}

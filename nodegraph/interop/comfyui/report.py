@@ -10,19 +10,19 @@ from typing import Any
 from nodegraph.core.analysis import analyse
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.context import Environment
-from nodegraph.core.stand_ins import StandIns
+from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.errors import Problem
-from nodegraph.interop.comfyui.fates import CORE_PACK, Fate
 from nodegraph.interop.comfyui.importing import ImportedWorkflow
 from nodegraph.interop.comfyui.known_packs import pack_of
-from nodegraph.interop.comfyui.lacking import (
+from nodegraph.interop.comfyui.missing import (
     IsThere,
-    LackingModel,
+    MissingModel,
     is_of_what_lacks,
     lacking_files,
     lacking_models,
     unknown_families,
 )
+from nodegraph.interop.comfyui.outcomes import CORE_PACK, TranslationOutcome
 
 _UNKNOWN_TYPE = "unknown-node-type"
 
@@ -64,7 +64,7 @@ class ImportReport:
     format: str = ""
     nodes: int = 0
     types: tuple[LackingType, ...] = ()
-    models: tuple[LackingModel, ...] = ()
+    models: tuple[MissingModel, ...] = ()
     files: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
     told: tuple[tuple[str, str], ...] = ()
@@ -124,18 +124,18 @@ def import_report(
         environment: Handed to the packs' own checks.
         is_there: Asked for files of weights that nodes say they need.
     """
-    stand_ins = StandIns(catalog)
+    stand_ins = NodeAliases(catalog)
     types = tuple(_lacking(fate, stand_ins) for fate in imported.placeholders)
-    found = analyse(imported.workflow, catalog, environment).problems
-    problems = tuple(problem for problem in found if not _is_told_elsewhere(problem))
+    all_problems = analyse(imported.workflow, catalog, environment).problems
+    problems = tuple(problem for problem in all_problems if not _is_told_elsewhere(problem))
     return ImportReport(
         file,
         imported.format,
         len(imported.fates),
         types,
-        lacking_models(imported, found, is_there),
-        lacking_files(found),
-        unknown_families(found),
+        lacking_models(imported, all_problems, is_there),
+        lacking_files(all_problems),
+        unknown_families(all_problems),
         imported.differences,
         problems,
     )
@@ -146,7 +146,7 @@ def _is_told_elsewhere(problem: Problem) -> bool:
     return problem.code == _UNKNOWN_TYPE or is_of_what_lacks(problem)
 
 
-def _lacking(fate: Fate, stand_ins: StandIns) -> LackingType:
+def _lacking(fate: TranslationOutcome, stand_ins: NodeAliases) -> LackingType:
     pack = "" if fate.pack == CORE_PACK else fate.pack or pack_of(fate.type)
     return LackingType(fate.name, fate.type, pack, stand_ins.of(fate.type), fate.missing)
 
@@ -214,34 +214,34 @@ def totals(reports: Sequence[ImportReport]) -> ImportTotals:
 
 
 def _counted(sets: Any) -> dict[str, int]:
-    counts = Counter(name for found in sets for name in found)
+    counts = Counter(name for names in sets for name in names)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def as_markdown(reports: Sequence[ImportReport]) -> str:
     """Tables of files, of node types that lack and of models that do."""
-    found = totals(reports)
+    sums = totals(reports)
     lines = [
         "# Import of ComfyUI's files",
         "",
-        f"{found.files} files: {found.whole} import without a placeholder, {found.valid} of them "
-        f"run once their files are there, {found.complete} have them all; "
-        f"{found.unreadable} can't be read.",
+        f"{sums.files} files: {sums.whole} import without a placeholder, {sums.valid} of them "
+        f"run once their files are there, {sums.complete} have them all; "
+        f"{sums.unreadable} can't be read.",
         "",
         "| file | nodes | placeholders | valid | unknown families | models that lack | differs |",
         "|---|---|---|---|---|---|---|",
         *(_row(report) for report in reports),
     ]
-    if found.types:
+    if sums.types:
         lines += ["", "## Node types that lack", "", "| | pack | files |", "|---|---|---|"]
         lines += [
-            f"| {_cell(name)} | {_cell(found.packs.get(name, ''))} | {count} |"
-            for name, count in found.types.items()
+            f"| {_cell(name)} | {_cell(sums.packs.get(name, ''))} | {count} |"
+            for name, count in sums.types.items()
         ]
     for title, counts in (
-        ("Models that lack", found.models),
-        ("Families that aren't known", found.families),
-        ("Other problems", found.problems),
+        ("Models that lack", sums.models),
+        ("Families that aren't known", sums.families),
+        ("Other problems", sums.problems),
     ):
         if counts:
             lines += ["", f"## {title}", "", "| | files |", "|---|---|"]
@@ -256,8 +256,8 @@ def _row(report: ImportReport) -> str:
     models = ", ".join(model.name for model in report.models)
     valid = "yes" if report.is_valid else "no"
     families = ", ".join(report.families)
-    told = str(len(report.told) or "")
-    cells = (report.file, str(report.nodes), types, valid, families, models, told)
+    message_count = str(len(report.told) or "")
+    cells = (report.file, str(report.nodes), types, valid, families, models, message_count)
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 

@@ -42,30 +42,30 @@ class NativeFacts:
 
 def native_facts(node: ForeignNode) -> NativeFacts:
     """What was noted of a node, as far as it can be made out: files are edited by hand, too."""
-    noted = next((found for found in _places(node.kept) if isinstance(found, dict)), {})
+    noted = next((note for note in _places(node.kept) if isinstance(note, dict)), {})
     name, outputs = noted.get("name"), noted.get("outputs")
     version = noted.get("version")
-    rest: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
     for key in ("label", "note"):
         if isinstance(noted.get(key), str):
-            rest[key] = noted[key]
+            attributes[key] = noted[key]
     if noted.get("always") is True:
-        rest["always"] = True
+        attributes["always"] = True
     unread = noted.get("unread")
     if isinstance(unread, list) and all(isinstance(port, str) for port in unread):
-        rest["unread"] = unread
+        attributes["unread"] = unread
     unread_as = noted.get("unread_as")
     if isinstance(unread_as, dict) and all(isinstance(name, str) for name in unread_as.values()):
-        rest["unread_as"] = unread_as
+        attributes["unread_as"] = unread_as
     if isinstance(version, int) and not isinstance(version, bool) and version >= 1:
-        rest["version"] = version
+        attributes["version"] = version
     is_name = isinstance(name, str) and name and not set("./") & set(name)
     ports = outputs if isinstance(outputs, list) else []
     drawing = noted.get("drawing")
     return NativeFacts(
         name if isinstance(name, str) and is_name else "",
         tuple(port for port in ports if isinstance(port, str)),
-        rest,
+        attributes,
         noted.get("corrections"),
         noted.get("implied") is True,
         drawing if isinstance(drawing, dict) else {},
@@ -74,8 +74,8 @@ def native_facts(node: ForeignNode) -> NativeFacts:
 
 def _places(kept: Mapping[str, Any]) -> list[Any]:
     properties, meta = kept.get("properties"), kept.get("_meta")
-    found = [each.get(_NOTED) for each in (properties, meta) if isinstance(each, dict)]
-    return [*found, kept.get(_NOTED)]
+    notes = [each.get(_NOTED) for each in (properties, meta) if isinstance(each, dict)]
+    return [*notes, kept.get(_NOTED)]
 
 
 def native_entry(node: ForeignNode) -> TableEntry | None:

@@ -130,8 +130,8 @@ def parse_signature(line: str) -> Signature:
 
 def _parts(text: str) -> list[str]:
     """Parts between commas, but for those within quotes, brackets and braces."""
-    found = re.findall(r'(?:"(?:\\.|[^"\\])*"|\[[^\]]*\]|\{[^}]*\}|[^,"\[{])+', text)
-    return [part.strip() for part in found if part.strip()]
+    matches = re.findall(r'(?:"(?:\\.|[^"\\])*"|\[[^\]]*\]|\{[^}]*\}|[^,"\[{])+', text)
+    return [part.strip() for part in matches if part.strip()]
 
 
 def _input(text: str) -> TakenInput:

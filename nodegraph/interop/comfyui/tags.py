@@ -53,15 +53,17 @@ def tagged(value: Any, tag: Tag) -> Any:
     """An equal value that has a tag, of those that can have one."""
     if not can_be_tagged(value):
         return value
-    found = _KINDS[type(value)](value)
-    found.tag = tag
-    return found
+    tagged_value = _KINDS[type(value)](value)
+    tagged_value.tag = tag
+    return tagged_value
 
 
 def tag_of(value: Any) -> Tag:
     """A value's tag; an empty one if it has none."""
-    found = getattr(value, "tag", None) if isinstance(value, (_Text, _Whole, _Fraction)) else None
-    return found if isinstance(found, Tag) else Tag()
+    value_tag = (
+        getattr(value, "tag", None) if isinstance(value, (_Text, _Whole, _Fraction)) else None
+    )
+    return value_tag if isinstance(value_tag, Tag) else Tag()
 
 
 def plain(value: Any) -> Any:

@@ -18,13 +18,13 @@ from nodegraph.core.parts import PLACEHOLDER, NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.passages import Arrival
+from nodegraph.interop.comfyui.import_context import ImportContext
 from nodegraph.interop.comfyui.signatures import TakenInput
 from nodegraph.interop.comfyui.surroundings import AlikeNodes, alike
 from nodegraph.interop.comfyui.tags import plain
 
 
-def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator[str]:
+def unheeded(node: ForeignNode, entry: TableEntry, arrival: ImportContext) -> Iterator[str]:
     """Tell of a node's values that differ from the defaults and that nothing here stands for."""
     for name in entry.unused:
         value = node.inputs.get(name)
@@ -45,7 +45,7 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: Arrival) -> Iterator
             )
 
 
-def _is_handed_on(word: str, arrival: Arrival) -> bool:
+def _is_handed_on(word: str, arrival: ImportContext) -> bool:
     """Whether something made of a node has a word of it, whole or a part, or people are told."""
     values = [value for made in arrival.nodes() for value in made.inputs.values()]
     values += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]

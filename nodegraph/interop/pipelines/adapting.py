@@ -36,28 +36,28 @@ def with_adapter(
         InvalidValue: The pipeline has no part that an adapter could be for.
     """
     changed: dict[Recipe, Recipe] = {}
-    told = []
+    adapted_parts = []
     for name, recipe in _adaptable(pipeline):
         strength = strength_encoder if _reads_text(name, recipe) else strength_model
         put_on = opened.put_on(recipe, strength)
         changed[recipe] = put_on.recipe
-        told.append(AdaptedPart(name, put_on.matched))
-    if not told:
+        adapted_parts.append(AdaptedPart(name, put_on.matched))
+    if not adapted_parts:
         raise InvalidValue(
             f"a {pipeline.class_name} has no part that an adapter could be for", port="pipeline"
         )
-    opened.check_applies([item.matched for item in told])
+    opened.check_applies([item.matched for item in adapted_parts])
     parts = {name: changed.get(recipe, recipe) for name, recipe in pipeline.parts.items()}
-    return replace(pipeline, parts=parts), told
+    return replace(pipeline, parts=parts), adapted_parts
 
 
 def _adaptable(pipeline: Pipeline) -> Iterator[tuple[str, Recipe]]:
-    seen = set()
+    visited = set()
     for name, recipe in pipeline.parts.items():
         is_native = isinstance(recipe, (DiffusionModel, TextEncoder))
         is_own = isinstance(recipe, PipelineComponent) and takes_storage(name)
-        if recipe not in seen and (is_native or is_own):
-            seen.add(recipe)
+        if recipe not in visited and (is_native or is_own):
+            visited.add(recipe)
             yield name, recipe
 
 

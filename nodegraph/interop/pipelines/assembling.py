@@ -24,7 +24,7 @@ from nodegraph.interop.pipelines.schedulers import CLASS
 from nodegraph.interop.pipelines.values import Pipeline
 
 
-def class_of(found: PipelineClass) -> Any:
+def class_of(pipeline_class: PipelineClass) -> Any:
     """The class itself.
 
     Raises:
@@ -33,21 +33,23 @@ def class_of(found: PipelineClass) -> Any:
     try:
         with quiet():
             # Of what else could be installed.
-            kind = getattr(import_module(found.module), found.name)
+            kind = getattr(import_module(pipeline_class.module), pipeline_class.name)
     except ImportError as error:
-        raise InvalidValue(f"{found.name} can't be imported: {error}") from error
+        raise InvalidValue(f"{pipeline_class.name} can't be imported: {error}") from error
     except AttributeError as error:
-        raise InvalidValue(f"{found.name} isn't in {found.module} any more") from error
+        raise InvalidValue(
+            f"{pipeline_class.name} isn't in {pipeline_class.module} any more"
+        ) from error
     return kind
 
 
 @contextmanager
-def assembled(ctx: Context, found: PipelineClass, pipeline: Pipeline) -> Iterator[Any]:
+def assembled(ctx: Context, pipeline_class: PipelineClass, pipeline: Pipeline) -> Iterator[Any]:
     """A pipeline's object whose parts lie on the context's device, inside the `with`.
 
     Parts share the weights with all who use them, and their structure with none.
     """
-    kind = class_of(found)
+    kind = class_of(pipeline_class)
     wanted = signature(kind.__init__).parameters
     recipes = {name: recipe for name, recipe in pipeline.parts.items() if name in wanted}
     with ExitStack() as held:
@@ -67,7 +69,7 @@ def _turn(recipe: Recipe) -> int:
     """What works most comes first: where there is no room for all whole, the others come in
     parts."""
     kinds = (DiffusionModel, Vae)
-    return next((place for place, kind in enumerate(kinds) if isinstance(recipe, kind)), len(kinds))
+    return next((rank for rank, kind in enumerate(kinds) if isinstance(recipe, kind)), len(kinds))
 
 
 def _own(live: Any, name: str) -> Any:
@@ -96,18 +98,18 @@ def _denoises(name: str) -> bool:
 def _arguments(
     wanted: Mapping[str, Parameter], parts: Mapping[str, Any], pipeline: Pipeline
 ) -> dict[str, Any]:
-    given: dict[str, Any] = dict(parts)
+    arguments: dict[str, Any] = dict(parts)
     for name, parameter in wanted.items():
-        if name in given or name == "self":
+        if name in arguments or name == "self":
             continue
         if name in pipeline.schedulers:
-            given[name] = scheduler_of(pipeline.schedulers[name])
+            arguments[name] = scheduler_of(pipeline.schedulers[name])
         elif name in pipeline.config:
-            given[name] = pipeline.config[name]
+            arguments[name] = pipeline.config[name]
         elif parameter.default is Parameter.empty and parameter.kind is not Parameter.VAR_KEYWORD:
             # What is missing without being optional was refused before anything was loaded.
-            given[name] = None
-    return given
+            arguments[name] = None
+    return arguments
 
 
 def scheduler_of(config: Mapping[str, Any]) -> Any:

@@ -26,7 +26,7 @@ from nodegraph.models.loading import estimate_bytes, move_component
 from nodegraph.models.opening import unchanged
 from nodegraph.weights.file_kinds import SAFETENSORS, ending
 from nodegraph.weights.precision.choices import storage_of
-from nodegraph.weights.precision.settling import settle
+from nodegraph.weights.precision.unpacking import settle
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
 
@@ -80,11 +80,11 @@ def part_class(recipe: PipelineComponent) -> Any:
     places = [_own_package(own)] if own else [_LIBRARIES[library]]
     names = (recipe.family, recipe.family.replace(*_RENAMED))
     # Where a library has moved a class to another of its packages, it is mostly at the top.
-    for place in (*places, *_LIBRARIES.values()):
+    for package in (*places, *_LIBRARIES.values()):
         for name in names:
-            found = getattr(place, name, None)
-            if found is not None:
-                return found
+            component = getattr(package, name, None)
+            if component is not None:
+                return component
     raise InvalidFile(
         f"{recipe.source} is a {recipe.family} of {library}, which the installed one doesn't know."
     )
@@ -106,23 +106,23 @@ def _own_package(name: str) -> Any:
 
 
 def _made(recipe: PipelineComponent) -> Any:
-    kind, place = part_class(recipe), Path(recipe.files[0].path).parent
+    kind, folder = part_class(recipe), Path(recipe.files[0].path).parent
     as_stored = bool(storage_of(recipe))
     bases: tuple[type, ...] = getattr(kind, "__mro__", ())
     if diffusers.ModelMixin in bases:
-        with reading(place):
+        with reading(folder):
             wide = kind._keep_in_fp32_modules or ()
-            config = layout.read_config(place / layout.CONFIG)
+            config = layout.read_config(folder / layout.CONFIG)
             weights = _weights(recipe)
             tensors = read_tensors(weights, recipe.dtype, wide=wide, as_stored=as_stored)
-            return diffusers_module(kind, config, tensors, place)
+            return diffusers_module(kind, config, tensors, folder)
     if transformers.PreTrainedModel in bases:
-        with reading(place):
-            settings = kind.config_class.from_pretrained(place)
+        with reading(folder):
+            settings = kind.config_class.from_pretrained(folder)
             tensors = read_tensors(_weights(recipe), recipe.dtype, as_stored=as_stored)
-            module = transformers_module(kind, settings, tensors, place)
+            module = transformers_module(kind, settings, tensors, folder)
             if any(Path(file.path).name == GENERATION for file in recipe.files):
-                setattr(module, _GENERATION, transformers.GenerationConfig.from_pretrained(place))
+                setattr(module, _GENERATION, transformers.GenerationConfig.from_pretrained(folder))
             return module
     return _from_copies(kind, recipe)
 

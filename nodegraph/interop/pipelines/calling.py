@@ -18,7 +18,7 @@ from nodegraph.interop.pipelines.assembling import assembled
 from nodegraph.interop.pipelines.checks import OUTPUT_TYPE, PIPELINE, check_call
 from nodegraph.interop.pipelines.classes import PipelineClass
 from nodegraph.interop.pipelines.following import Following, previews_of
-from nodegraph.interop.pipelines.giving import given, rates_given
+from nodegraph.interop.pipelines.giving import call_arguments, rates_given
 from nodegraph.interop.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
 from nodegraph.interop.pipelines.taking import Rates, rate_unknown, taken
 from nodegraph.interop.pipelines.values import Pipeline
@@ -40,17 +40,17 @@ def own_random_state(seed: int, device: str) -> Iterator[None]:
             np.random.set_state(numbers)
 
 
-_SEEN = frozenset({"image", "video", "audio"})
+_MEDIA_KINDS = frozenset({"image", "video", "audio"})
 
 
 def run_pipeline(
-    ctx: Context, found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+    ctx: Context, pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """Call a pipeline, and tell its steps on the way.
 
     Args:
-        found: The class to make of the pipeline's parts; the folder's own, or one that does with
-            the same parts.
+        pipeline_class: The class to make of the pipeline's parts; the folder's own, or one that
+            does with the same parts.
         inputs: By port, as the values of links are; None for the pipeline's own default.
             ``output_type`` asks for another answer, such as ``latent``.
     Returns:
@@ -61,30 +61,36 @@ def run_pipeline(
             fails with parts that are of another class's folder.
         Cancelled: The run was, at the latest when a module was to be called.
     """
-    check_call(found, pipeline, inputs)
-    seed = next((inputs[name] for name in _seeds(found) if inputs.get(name) is not None), 0)
+    check_call(pipeline_class, pipeline, inputs)
+    seed = next(
+        (inputs[name] for name in _seeds(pipeline_class) if inputs.get(name) is not None), 0
+    )
     with (
         _without_warnings(),
-        _made_of_others(found, pipeline),
-        assembled(ctx, found, pipeline) as made,
+        _made_of_others(pipeline_class, pipeline),
+        assembled(ctx, pipeline_class, pipeline) as made,
         own_random_state(seed, ctx.device),
     ):
         takes = signature(type(made).__call__).parameters
-        sound = _audio_rate(found, pipeline, inputs, made)
-        following = Following(ctx, _steps(takes, found, inputs), previews_of(ctx, pipeline))
+        sound = _audio_rate(pipeline_class, pipeline, inputs, made)
+        following = Following(
+            ctx, _steps(takes, pipeline_class, inputs), previews_of(ctx, pipeline)
+        )
         following.follow(made)
-        asked = _asked(found, inputs)
+        output_type = _output_type(pipeline_class, inputs)
         call = {
-            **({} if asked is None else {OUTPUT_TYPE: asked}),
-            **following.callbacks(found.settings.get("callbacks", ())),
-            **given(found, inputs, ctx.device),
-            **rates_given(found, inputs),
+            **({} if output_type is None else {OUTPUT_TYPE: output_type}),
+            **following.callbacks(pipeline_class.settings.get("callbacks", ())),
+            **call_arguments(pipeline_class, inputs, ctx.device),
+            **rates_given(pipeline_class, inputs),
         }
         try:
             answer = made(**call)
         except ValueError as error:
-            raise InvalidValue(f"{found.name} refused it: {error}") from error
-        return taken(found, answer, Rates(frame_rate(found, inputs), sound), asked)
+            raise InvalidValue(f"{pipeline_class.name} refused it: {error}") from error
+        return taken(
+            pipeline_class, answer, Rates(frame_rate(pipeline_class, inputs), sound), output_type
+        )
 
 
 @contextmanager
@@ -96,50 +102,50 @@ def _without_warnings() -> Iterator[None]:
 
 
 @contextmanager
-def _made_of_others(found: PipelineClass, pipeline: Pipeline) -> Iterator[None]:
+def _made_of_others(pipeline_class: PipelineClass, pipeline: Pipeline) -> Iterator[None]:
     """Parts of another class's folder may bear the right names and be of the wrong kind."""
     try:
         yield
     except (AttributeError, TypeError, RuntimeError) as error:
-        if pipeline.class_name == found.name:
+        if pipeline.class_name == pipeline_class.name:
             raise
         # Told apart by its cause: whether memory ran out.
         raise InvalidValue(
-            f"{found.name} fails with the parts of a {pipeline.class_name}: "
+            f"{pipeline_class.name} fails with the parts of a {pipeline.class_name}: "
             f"{type(error).__name__}: {error}",
             port=PIPELINE,
             given=pipeline.class_name,
-            hint=f"It may need others: load the folder of a {found.name}, or see which scheduler "
-            "it works with.",
+            hint=f"It may need others: load the folder of a {pipeline_class.name}, or see which "
+            "scheduler it works with.",
         ) from error
 
 
-def _seeds(found: PipelineClass) -> list[str]:
-    return [item.name for item in found.inputs if item.kind == "seed"]
+def _seeds(pipeline_class: PipelineClass) -> list[str]:
+    return [item.name for item in pipeline_class.inputs if item.kind == "seed"]
 
 
 def _steps(
-    takes: Mapping[str, Parameter], found: PipelineClass, inputs: Mapping[str, Any]
+    takes: Mapping[str, Parameter], pipeline_class: PipelineClass, inputs: Mapping[str, Any]
 ) -> int | None:
     """Steps of the call, by what counts them; None where nothing does."""
-    for name in found.settings.get("steps", ()):
-        asked = inputs.get(name)
-        if asked is None and name in takes:
-            asked = takes[name].default
-        if isinstance(asked, int):
-            return asked
+    for name in pipeline_class.settings.get("steps", ()):
+        count = inputs.get(name)
+        if count is None and name in takes:
+            count = takes[name].default
+        if isinstance(count, int):
+            return count
     return None
 
 
 def _audio_rate(
-    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any], made: Any
+    pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any], made: Any
 ) -> int | None:
     """Samples a second of the sound that comes, before it is made: as told, else as a part says.
 
     Raises:
         InvalidValue: There comes some, and nothing says it.
     """
-    if not any(output.kind == "audio" for output in found.outputs):
+    if not any(output.kind == "audio" for output in pipeline_class.outputs):
         return None
     rate = inputs.get(AUDIO_RATE) or audio_rate(pipeline) or live_audio_rate(made)
     if rate is None:
@@ -147,14 +153,14 @@ def _audio_rate(
     return int(rate)
 
 
-def _asked(found: PipelineClass, inputs: Mapping[str, Any]) -> str | None:
+def _output_type(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> str | None:
     """The form to ask for: numbers, so that nothing is rounded to 8 bits; None for the class's
     own."""
-    default = found.settings.get(OUTPUT_TYPE)
+    default = pipeline_class.settings.get(OUTPUT_TYPE)
     if default is None or inputs.get(OUTPUT_TYPE) is not None:
         return inputs.get(OUTPUT_TYPE)
-    if not any(output.kind in _SEEN for output in found.outputs):
+    if not any(output.kind in _MEDIA_KINDS for output in pipeline_class.outputs):
         return None
     # What makes pictures of PIL makes them of arrays.
-    knows = default == "pil" or "np" in found.settings.get("output_types", ())
+    knows = default == "pil" or "np" in pipeline_class.settings.get("output_types", ())
     return "np" if knows else None

@@ -38,9 +38,9 @@ _ONE_BY_ONE = ("video", "audio")
 _COUNTS = ("num_videos_per_prompt", "num_waveforms_per_prompt", "batch_size")
 
 
-def missing_packages(found: PipelineClass) -> list[str]:
+def missing_packages(pipeline_class: PipelineClass) -> list[str]:
     """What a class needs and isn't installed, as named to install it."""
-    return [_INSTALLED_AS.get(name, name) for name in found.needs if not _is_there(name)]
+    return [_INSTALLED_AS.get(name, name) for name in pipeline_class.needs if not _is_there(name)]
 
 
 def _is_there(name: str) -> bool:
@@ -50,49 +50,57 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def missing_parts(found: PipelineClass, names: frozenset[str]) -> list[str]:
+def missing_parts(pipeline_class: PipelineClass, names: frozenset[str]) -> list[str]:
     """Parts that a class can't do without, and a pipeline hasn't.
 
     Args:
         names: Of the parts that the pipeline has.
     """
-    return [part.name for part in found.parts if not part.optional and part.name not in names]
+    return [
+        part.name for part in pipeline_class.parts if not part.optional and part.name not in names
+    ]
 
 
-def check_call(found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]) -> None:
+def check_call(
+    pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> None:
     """Refuse a call that would fail once all is loaded.
 
     Raises:
         InvalidValue: The first fault that was found.
     """
-    for fault in call_faults(found, pipeline, inputs):
+    for fault in call_faults(pipeline_class, pipeline, inputs):
         raise fault
 
 
 def call_faults(
-    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+    pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
 ) -> Iterator[InvalidValue]:
     """What is wrong with a call; see `check_call`."""
-    yield from class_faults(found, pipeline.class_name, pipeline.names)
-    yield from _missing_inputs(found, inputs)
+    yield from class_faults(pipeline_class, pipeline.class_name, pipeline.names)
+    yield from _missing_inputs(pipeline_class, inputs)
     rate = audio_rate(pipeline)
-    for item in found.inputs:
+    for item in pipeline_class.inputs:
         value = inputs.get(item.name)
         if isinstance(value, Audio):
-            yield from _audio_faults(item, value, rate, found)
+            yield from _audio_faults(item, value, rate, pipeline_class)
         elif value is not None and item.kind in ("image", "video"):
-            yield from _picture_faults(found, item, value)
-    asked = inputs.get(OUTPUT_TYPE)
-    if asked == _LATENT and not any(output.word == asked for output in found.outputs):
+            yield from _picture_faults(pipeline_class, item, value)
+    output_type = inputs.get(OUTPUT_TYPE)
+    if output_type == _LATENT and not any(
+        output.word == output_type for output in pipeline_class.outputs
+    ):
         # Packed ones would pass for grey pictures.
         yield InvalidValue(
-            f"{found.name} has no output for latents here", port=OUTPUT_TYPE, given=asked
+            f"{pipeline_class.name} has no output for latents here",
+            port=OUTPUT_TYPE,
+            given=output_type,
         )
-    yield from count_faults(found, inputs)
-    yield from _adapter_faults(found, pipeline, inputs)
-    gives_audio = any(output.kind == "audio" for output in found.outputs)
+    yield from count_faults(pipeline_class, inputs)
+    yield from _adapter_faults(pipeline_class, pipeline, inputs)
+    gives_audio = any(output.kind == "audio" for output in pipeline_class.outputs)
     is_told = inputs.get(AUDIO_RATE) is not None
-    if gives_audio and rate is None and not is_told and not may_say_audio_rate(found):
+    if gives_audio and rate is None and not is_told and not may_say_audio_rate(pipeline_class):
         yield InvalidValue(
             f"no part of this {pipeline.class_name} says how many samples a second its sound has",
             port=AUDIO_RATE,
@@ -101,7 +109,7 @@ def call_faults(
 
 
 def class_faults(
-    found: PipelineClass, class_name: str, names: frozenset[str]
+    pipeline_class: PipelineClass, class_name: str, names: frozenset[str]
 ) -> Iterator[InvalidValue]:
     """What keeps a class from being made of a pipeline's parts.
 
@@ -109,31 +117,34 @@ def class_faults(
         class_name: Of the pipeline's folder.
         names: Of its parts.
     """
-    packages = missing_packages(found)
+    packages = missing_packages(pipeline_class)
     if packages:
         yield InvalidValue(
-            f"{found.name} needs {' and '.join(packages)}, which isn't installed",
+            f"{pipeline_class.name} needs {' and '.join(packages)}, which isn't installed",
             hint=f"Run `pip install {' '.join(packages)}`.",
         )
-    if first := found.settings.get("first"):
+    if first := pipeline_class.settings.get("first"):
         yield InvalidValue(
-            f"{found.name} works only after its method `{first}` was called, which no node does",
+            f"{pipeline_class.name} works only after its method `{first}` was called, which no "
+            "node does",
             hint="Call it in a node of your own.",
         )
-    missing = missing_parts(found, names)
+    missing = missing_parts(pipeline_class, names)
     if missing:
         yield InvalidValue(
-            f"a {class_name} has no {', no '.join(missing)} for a {found.name}",
+            f"a {class_name} has no {', no '.join(missing)} for a {pipeline_class.name}",
             port=PIPELINE,
             given=class_name,
-            expected=f"a pipeline with {', '.join(part.name for part in found.parts)}",
-            hint=f"Load the folder of a {found.name}.",
+            expected=f"a pipeline with {', '.join(part.name for part in pipeline_class.parts)}",
+            hint=f"Load the folder of a {pipeline_class.name}.",
         )
 
 
-def _missing_inputs(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
-    known = {item.name: item for item in found.inputs}
-    for item in found.inputs:
+def _missing_inputs(
+    pipeline_class: PipelineClass, inputs: Mapping[str, Any]
+) -> Iterator[InvalidValue]:
+    known = {item.name: item for item in pipeline_class.inputs}
+    for item in pipeline_class.inputs:
         if inputs.get(item.name) is not None:
             continue
         stands = next((name for name in _stand_ins(item.name) if name in known), None)
@@ -142,7 +153,7 @@ def _missing_inputs(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator
         if stands is not None and (inputs.get(stands) is not None or not _is_due(item)):
             continue
         also = f", or `{stands}` in its place" if stands else ""
-        yield InvalidValue(f"{found.name} needs `{item.name}`{also}", port=item.name)
+        yield InvalidValue(f"{pipeline_class.name} needs `{item.name}`{also}", port=item.name)
 
 
 def _stand_ins(name: str) -> tuple[str, ...]:
@@ -154,14 +165,16 @@ def _is_due(item: PipelineInput) -> bool:
     return item.name == "prompt" and item.default is None
 
 
-def count_faults(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[InvalidValue]:
+def count_faults(
+    pipeline_class: PipelineClass, inputs: Mapping[str, Any]
+) -> Iterator[InvalidValue]:
     """Calls for several videos or sounds where the class's output is one."""
-    single = [item for item in found.outputs if item.kind in _ONE_BY_ONE and not item.many]
+    single = [item for item in pipeline_class.outputs if item.kind in _ONE_BY_ONE and not item.many]
     for name in _COUNTS:
         count = inputs.get(name)
         if single and isinstance(count, int) and count > 1:
             yield InvalidValue(
-                f"{found.name} gives one {single[0].kind} at a time here",
+                f"{pipeline_class.name} gives one {single[0].kind} at a time here",
                 port=name,
                 given=str(count),
                 expected="1",
@@ -170,14 +183,14 @@ def count_faults(found: PipelineClass, inputs: Mapping[str, Any]) -> Iterator[In
 
 
 def _adapter_faults(
-    found: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+    pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
 ) -> Iterator[InvalidValue]:
     """Pictures for an IP-Adapter where the network was saved without one."""
-    given = [name for name, value in inputs.items() if _ADAPTER in name and value is not None]
-    if given and not any(config.get(_PROJECTS) == _SEES for config in _configs(pipeline)):
+    ports = [name for name, value in inputs.items() if _ADAPTER in name and value is not None]
+    if ports and not any(config.get(_PROJECTS) == _SEES for config in _configs(pipeline)):
         yield InvalidValue(
-            f"the networks of this {found.name} have no IP-Adapter that could see it",
-            port=given[0],
+            f"the networks of this {pipeline_class.name} have no IP-Adapter that could see it",
+            port=ports[0],
             expected="a folder that was saved with an IP-Adapter in it",
         )
 
@@ -190,11 +203,11 @@ def _configs(pipeline: Pipeline) -> Iterator[Mapping[str, Any]]:
 
 
 def _audio_faults(
-    item: PipelineInput, value: Audio, rate: int | None, found: PipelineClass
+    item: PipelineInput, value: Audio, rate: int | None, pipeline_class: PipelineClass
 ) -> Iterator[InvalidValue]:
     if rate is not None and value.rate != rate:
         yield InvalidValue(
-            f"the sound has another rate than {found.name} hears",
+            f"the sound has another rate than {pipeline_class.name} hears",
             port=item.name,
             given=f"{value.rate} Hz",
             expected=f"{rate} Hz",
@@ -203,16 +216,16 @@ def _audio_faults(
 
 
 def _picture_faults(
-    found: PipelineClass, item: PipelineInput, value: Any
+    pipeline_class: PipelineClass, item: PipelineInput, value: Any
 ) -> Iterator[InvalidValue]:
     frames = value.frames if isinstance(value, Video) else value
     if isinstance(frames, (list, tuple)) or getattr(frames, "ndim", 0) != 4:
         return
     channels = frames.shape[-1]
-    if channels not in (1, 3) and _WITH_ALPHA not in f"{item.help} {found.help}":
+    if channels not in (1, 3) and _WITH_ALPHA not in f"{item.help} {pipeline_class.help}":
         # As a tensor it would be taken for latents, as a picture fail in the autoencoder.
         yield InvalidValue(
-            f"{found.name} takes pictures of three colours",
+            f"{pipeline_class.name} takes pictures of three colours",
             port=item.name,
             given=f"{channels} channels",
             expected="3 channels",

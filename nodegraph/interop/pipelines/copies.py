@@ -42,9 +42,9 @@ def _comes_in_parts(module: nn.Module) -> bool:
     registries = (getattr(layer, _REGISTRY, None) for layer in module.modules())
     if any(item is not None and item.get_hook(_IN_PARTS) is not None for item in registries):
         return True
-    said = getattr(module, "device", None)
+    device = getattr(module, "device", None)
     lies = {tensor.device.type for tensor in module.parameters() if tensor.numel()}
-    return isinstance(said, torch.device) and bool(lies) and said.type not in lies
+    return isinstance(device, torch.device) and bool(lies) and device.type not in lies
 
 
 def _alike(tensor: Tensor) -> Tensor:
@@ -92,9 +92,9 @@ def with_own_precision(module: Any, dtype: torch.dtype) -> None:
 
 
 def _widening(method: Any, dtype: torch.dtype) -> Any:
-    def call(given: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(given, Tensor) and given.is_floating_point():
-            given = given.to(dtype)
-        return method(given, *args, **kwargs)
+    def call(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            tensor = tensor.to(dtype)
+        return method(tensor, *args, **kwargs)
 
     return call

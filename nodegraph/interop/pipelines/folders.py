@@ -247,8 +247,8 @@ def _check_class(part: FolderPart) -> None:
 def _is_own(library: str) -> bool:
     """Whether it is a package of diffusers' pipelines, such as ``stable_diffusion``."""
     spec = find_spec("diffusers")
-    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
     name = library.removeprefix("diffusers.pipelines.").replace(".", "/")
     return library.isidentifier() and any(
-        (place / "pipelines" / name).is_dir() for place in folders
+        (folder / "pipelines" / name).is_dir() for folder in folders
     )

@@ -20,7 +20,9 @@ _PIL, _ARRAY = "PIL", "ndarray"
 """Forms of inputs."""
 
 
-def given(found: PipelineClass, inputs: Mapping[str, Any], device: str) -> dict[str, Any]:
+def call_arguments(
+    pipeline_class: PipelineClass, inputs: Mapping[str, Any], device: str
+) -> dict[str, Any]:
     """The arguments of a pipeline's call.
 
     Args:
@@ -29,15 +31,15 @@ def given(found: PipelineClass, inputs: Mapping[str, Any], device: str) -> dict[
         device: Where tensors go.
     """
     return {
-        item.name: _converted(found, item, inputs[item.name], device)
-        for item in found.inputs
+        item.name: _converted(pipeline_class, item, inputs[item.name], device)
+        for item in pipeline_class.inputs
         if inputs.get(item.name) is not None and item.name != AUDIO_RATE
     }
 
 
-def _converted(found: PipelineClass, item: PipelineInput, value: Any, device: str) -> Any:
+def _converted(pipeline_class: PipelineClass, item: PipelineInput, value: Any, device: str) -> Any:
     if item.kind == "seed":
-        return _seeded(found, item, value)
+        return _seeded(pipeline_class, item, value)
     if item.kind in ("image", "mask", "video"):
         return _pictures(item, value)
     if item.kind == "audio":
@@ -45,23 +47,23 @@ def _converted(found: PipelineClass, item: PipelineInput, value: Any, device: st
     if item.kind == "tensor":
         return _numbers(item, value, device)
     if item.kind == "dataclass":
-        return _record(found, item, value)
+        return _record(pipeline_class, item, value)
     if item.as_tuple and isinstance(value, list):
         # Sizes are joined with others by `+`.
         return tuple(value)
     return value
 
 
-def _seeded(found: PipelineClass, item: PipelineInput, seed: int) -> Any:
-    kind = found.settings.get("generators", {}).get(item.name)
+def _seeded(pipeline_class: PipelineClass, item: PipelineInput, seed: int) -> Any:
+    kind = pipeline_class.settings.get("generators", {}).get(item.name)
     if kind == "numpy":
         return np.random.RandomState(seed % 2**32)
     return torch.Generator("cpu").manual_seed(seed) if kind == "torch" else seed
 
 
-def rates_given(found: PipelineClass, inputs: Mapping[str, Any]) -> dict[str, int]:
+def rates_given(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> dict[str, int]:
     """Arguments that tell the rate of what an input brings to be heard."""
-    rates: Mapping[str, str] = found.settings.get("rates", {})
+    rates: Mapping[str, str] = pipeline_class.settings.get("rates", {})
     return {
         name: inputs[audio].rate
         for name, audio in rates.items()
@@ -78,7 +80,7 @@ def _numbers(item: PipelineInput, value: Any, device: str) -> Any:
 def _pictures(item: PipelineInput, value: Any) -> Any:
     """Pictures as PIL has them where that is taken, and in 0..1 else."""
     if isinstance(value, (list, tuple)) and item.kind == "video" and item.many:
-        return [_pictures(replace(item, many=False), one) for one in value]
+        return [_pictures(replace(item, many=False), video) for video in value]
     frames = _joined(value)
     if item.forms and not any(_PIL in form for form in item.forms):
         return in_axes(frames, item.axes or "bchw")
@@ -102,13 +104,13 @@ def in_axes(frames: Tensor, axes: str) -> Tensor:
 
 def _joined(value: Any) -> Tensor:
     if isinstance(value, (list, tuple)):
-        return torch.cat([_batch(one) for one in value])
+        return torch.cat([_batch(item) for item in value])
     return _batch(value)
 
 
 def _batch(value: Any) -> Tensor:
-    found: Tensor = value.frames if isinstance(value, Video) else value
-    return found
+    frames: Tensor = value.frames if isinstance(value, Video) else value
+    return frames
 
 
 def pil_pictures(pictures: Tensor) -> list[Image.Image]:
@@ -156,17 +158,21 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def _record(found: PipelineClass, item: PipelineInput, value: Any) -> Any:
+def _record(pipeline_class: PipelineClass, item: PipelineInput, value: Any) -> Any:
     """A dataclass of diffusers from its fields by name, or several."""
     if isinstance(value, (list, tuple)):
-        return [_record(found, item, one) for one in value]
-    kind: Any = getattr(sys.modules.get(found.module), item.dataclass, None)
+        return [_record(pipeline_class, item, element) for element in value]
+    kind: Any = getattr(sys.modules.get(pipeline_class.module), item.dataclass, None)
     known = getattr(kind, "__dataclass_fields__", None)
     if known is None or isinstance(value, kind):
         return value
-    told = value if isinstance(value, Mapping) else vars(value)
+    members = value if isinstance(value, Mapping) else vars(value)
     return kind(
-        **{name: _field(one) for name, one in told.items() if name in known and one is not None}
+        **{
+            name: _field(element)
+            for name, element in members.items()
+            if name in known and element is not None
+        }
     )
 
 

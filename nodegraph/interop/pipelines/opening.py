@@ -87,15 +87,15 @@ def open_pipeline(
 
 
 def _schedulers(folder: PipelineFolder, scheduler: str) -> dict[str, dict[str, object]]:
-    found = {
+    configs = {
         part.name: layout.read_config(part.folder / layout.SCHEDULER_FILE)
         for part in folder.parts.values()
         if part.kind == "scheduler"
     }
-    for name, config in found.items():
+    for name, config in configs.items():
         config.setdefault("_class_name", folder.parts[name].class_name)
-    if MAIN_SCHEDULER in found:
-        found[MAIN_SCHEDULER] = swapped(found[MAIN_SCHEDULER], scheduler)
+    if MAIN_SCHEDULER in configs:
+        configs[MAIN_SCHEDULER] = swapped(configs[MAIN_SCHEDULER], scheduler)
     elif scheduler != OWN:
         raise InvalidValue(
             f"a {folder.class_name} has no scheduler that another could replace",
@@ -103,7 +103,7 @@ def _schedulers(folder: PipelineFolder, scheduler: str) -> dict[str, dict[str, o
             given=scheduler,
             expected=OWN,
         )
-    return found
+    return configs
 
 
 def _native(
@@ -119,7 +119,7 @@ def _native(
 ) -> dict[str, Recipe]:
     """Recipes of the parts that a native family knows; none where the folder is of none."""
     try:
-        found = open_model(
+        model_recipes = open_model(
             name,
             folders,
             dtype=dtype,
@@ -131,7 +131,9 @@ def _native(
     except NodegraphError:
         # Such as a scheduler that only diffusers has: the folder was found whole.
         return {}
-    recipes: Mapping[str, Recipe] = {file.role: recipe for recipe in found for file in recipe.files}
+    recipes: Mapping[str, Recipe] = {
+        file.role: recipe for recipe in model_recipes for file in recipe.files
+    }
     return {part: recipes[part] for part in folder.parts if part in recipes}
 
 
@@ -144,9 +146,9 @@ def takes_storage(name: str) -> bool:
 def part_files(part: FolderPart, *, allow_pickle: bool) -> PartFiles:
     """The files of a part: its configuration and weights, or all there are of what has none."""
     if part.kind == "model":
-        found = weighty_folder(part.folder, part.name, allow_pickle=allow_pickle)
+        model_files = weighty_folder(part.folder, part.name, allow_pickle=allow_pickle)
         further = [path for path in [part.folder / GENERATION] if path.is_file()]
-        return replace(found, files=[*found.files, *further])
+        return replace(model_files, files=[*model_files.files, *further])
     return PartFiles(part.name, [path for path in sorted(part.folder.iterdir()) if path.is_file()])
 
 
@@ -210,12 +212,12 @@ def pipeline_weights(
         known = _native_parts(family_named(source.family))
     except NodegraphError:
         native, known = {}, frozenset()
-    found = dict(native)
+    weights = dict(native)
     for part, files in _weighty(folder, allow_pickle=allow_pickle):
         if part.name not in known:
             kept = port_storage(storage, [files]) if takes_storage(part.name) else ()
-            found[part.name] = _stored(files, port_precision(dtype, [files], device), kept)
-    return found
+            weights[part.name] = _stored(files, port_precision(dtype, [files], device), kept)
+    return weights
 
 
 def _native_parts(family: Family) -> frozenset[str]:

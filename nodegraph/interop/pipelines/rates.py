@@ -42,13 +42,13 @@ _USUAL = 10
 """What diffusers' ``export_to_video`` takes where nothing is said."""
 
 
-def asking_audio_rate(found: PipelineClass) -> PipelineClass:
+def asking_audio_rate(pipeline_class: PipelineClass) -> PipelineClass:
     """A class with an input for the rate of its sound, `AUDIO_RATE`, where nothing in its source
     says that; any other as it is."""
-    gives = any(output.kind == "audio" for output in found.outputs)
-    if not gives or may_say_audio_rate(found):
-        return found
-    asked = PipelineInput(
+    gives = any(output.kind == "audio" for output in pipeline_class.outputs)
+    if not gives or may_say_audio_rate(pipeline_class):
+        return pipeline_class
+    rate_input = PipelineInput(
         AUDIO_RATE,
         "integer",
         advanced=True,
@@ -56,7 +56,7 @@ def asking_audio_rate(found: PipelineClass) -> PipelineClass:
         maximum=384_000,
         help="Samples a second of the sound, where no part of the pipeline says it.",
     )
-    return replace(found, inputs=(*found.inputs, asked))
+    return replace(pipeline_class, inputs=(*pipeline_class.inputs, rate_input))
 
 
 def audio_rate(pipeline: Pipeline) -> int | None:
@@ -65,15 +65,15 @@ def audio_rate(pipeline: Pipeline) -> int | None:
     Returns:
         None if no part says it.
     """
-    said = list(_said(pipeline))
+    rates = list(_stated_rates(pipeline))
     for wanted in (*_MAKES, ""):
-        for part, rate in said:
+        for part, rate in rates:
             if wanted in part:
                 return rate
     return None
 
 
-def _said(pipeline: Pipeline) -> Iterator[tuple[str, int]]:
+def _stated_rates(pipeline: Pipeline) -> Iterator[tuple[str, int]]:
     yield from _rates("", pipeline.config)
     for name, recipe in pipeline.parts.items():
         if name.endswith(_HEARS):
@@ -89,36 +89,36 @@ def _said(pipeline: Pipeline) -> Iterator[tuple[str, int]]:
 
 def _rates(part: str, config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for name in _NAMES:
-        found = config.get(name)
-        if isinstance(found, (int, float)) and found >= 1:
-            yield part, int(found)
+        rate = config.get(name)
+        if isinstance(rate, (int, float)) and rate >= 1:
+            yield part, int(rate)
 
 
 def live_audio_rate(made: Any) -> int | None:
     """The same of a pipeline's object, which may say it itself."""
     for name in _NAMES:
-        found = getattr(made, name, None)
-        if isinstance(found, (int, float)):
-            return int(found)
+        rate = getattr(made, name, None)
+        if isinstance(rate, (int, float)):
+            return int(rate)
     mel = getattr(made, "mel", None)
     return int(mel.get_sample_rate()) if mel is not None else None
 
 
-def may_say_audio_rate(found: PipelineClass) -> bool:
+def may_say_audio_rate(pipeline_class: PipelineClass) -> bool:
     """Whether a pipeline's object may say the rate of its sound itself, by its source."""
-    has_mel = any(part.name == "mel" for part in found.parts)
-    return has_mel or bool(_ATTRIBUTE.search(_source(found.module)))
+    has_mel = any(part.name == "mel" for part in pipeline_class.parts)
+    return has_mel or bool(_ATTRIBUTE.search(_source(pipeline_class.module)))
 
 
-def frame_rate(found: PipelineClass, inputs: Mapping[str, Any]) -> Fraction:
+def frame_rate(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> Fraction:
     """Frames a second of the videos that a pipeline makes: as an input says, else as its example
     does."""
-    defaults = {item.name: item.default for item in found.inputs}
+    defaults = {item.name: item.default for item in pipeline_class.inputs}
     for name in _FRAMES:
-        said = inputs.get(name, defaults.get(name))
-        if isinstance(said, (int, float)) and not isinstance(said, bool) and said > 0:
-            return Fraction(said).limit_denominator(1001)
-    return Fraction(_example_rate(found.module))
+        rate = inputs.get(name, defaults.get(name))
+        if isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0:
+            return Fraction(rate).limit_denominator(1001)
+    return Fraction(_example_rate(pipeline_class.module))
 
 
 def _example_rate(module: str) -> int:

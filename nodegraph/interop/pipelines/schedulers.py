@@ -142,8 +142,8 @@ def scheduler_classes() -> Mapping[str, SchedulerClass]:
     """The schedulers of the installed diffusers, by name, from their source."""
     trees = [_parsed(path) for path in sorted(_diffusers().glob("schedulers/scheduling_*.py"))]
     groups = {group: names for tree in trees for group, names in _enums(tree)}
-    found = (item for tree in trees for item in _classes(tree, groups))
-    return {item.name: item for item in found}
+    classes = (item for tree in trees for item in _classes(tree, groups))
+    return {item.name: item for item in classes}
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -119,6 +119,6 @@ def _all(
     with collector_paused():
         package = SourcePackage(folder or diffusers_folder())
         reader = PipelineReader(package)
-        found = {item.name: item for item in reader.every()}
+        pipelines = {item.name: item for item in reader.every()}
     faults = {**package.broken, **reader.faults}
-    return dict(sorted(found.items())), dict(sorted(reader.records.items())), faults
+    return dict(sorted(pipelines.items())), dict(sorted(reader.records.items())), faults

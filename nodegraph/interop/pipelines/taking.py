@@ -31,26 +31,30 @@ class Rates:
 
 
 def taken(
-    found: PipelineClass, answer: Any, rates: Rates, asked: str | None = None
+    pipeline_class: PipelineClass, answer: Any, rates: Rates, output_type: str | None = None
 ) -> tuple[Any, ...]:
     """The values of a pipeline's outputs, in their order; blocked where this call gave none.
 
     Args:
-        asked: The `output_type` of the call: what some outputs take the place of others for.
+        output_type: The `output_type` of the call: what some outputs take the place of others for.
     Raises:
         InvalidValue: The answer isn't what the class says.
     """
-    instead = {output.field for output in found.outputs if output.word and output.word == asked}
+    instead = {
+        output.field
+        for output in pipeline_class.outputs
+        if output.word and output.word == output_type
+    }
 
-    def value(place: int, output: PipelineOutput) -> Any:
-        if output.word not in ("", asked) or (not output.word and output.name in instead):
+    def value(index: int, output: PipelineOutput) -> Any:
+        if output.word not in ("", output_type) or (not output.word and output.name in instead):
             return BLOCKED
-        return _value(found, output, _field(output, place, answer), rates)
+        return _value(pipeline_class, output, _field(output, index, answer), rates)
 
-    return tuple(value(place, output) for place, output in enumerate(found.outputs))
+    return tuple(value(index, output) for index, output in enumerate(pipeline_class.outputs))
 
 
-def _field(output: PipelineOutput, place: int, answer: Any) -> Any:
+def _field(output: PipelineOutput, index: int, answer: Any) -> Any:
     name = output.field or output.name
     if isinstance(answer, Mapping):
         # Outputs leave out what is None.
@@ -58,21 +62,21 @@ def _field(output: PipelineOutput, place: int, answer: Any) -> Any:
     if name and hasattr(answer, name):
         return getattr(answer, name)
     if isinstance(answer, tuple):
-        return answer[place] if place < len(answer) else None
-    return answer if place == 0 else None
+        return answer[index] if index < len(answer) else None
+    return answer if index == 0 else None
 
 
-def _value(found: PipelineClass, output: PipelineOutput, value: Any, rates: Rates) -> Any:
+def _value(pipeline_class: PipelineClass, output: PipelineOutput, value: Any, rates: Rates) -> Any:
     if value is None:
         return BLOCKED
     if output.kind == "image":
         return pictures_of(value)
     if output.kind == "video":
-        return _one(found, output, videos_of(value, rates.frames))
+        return _single_or_list(pipeline_class, output, videos_of(value, rates.frames))
     if output.kind == "audio":
-        return _one(found, output, sounds_of(value, rates.audio))
+        return _single_or_list(pipeline_class, output, sounds_of(value, rates.audio))
     if output.kind == "mesh":
-        return _one(found, output, meshes_of(value))
+        return _single_or_list(pipeline_class, output, meshes_of(value))
     if output.kind == "flag" and output.many:
         return [bool(item) for item in value]
     if output.kind == "text" and output.many:
@@ -80,12 +84,14 @@ def _value(found: PipelineClass, output: PipelineOutput, value: Any, rates: Rate
     return to_host(value)
 
 
-def _one(found: PipelineClass, output: PipelineOutput, several: Sequence[Any]) -> Any:
+def _single_or_list(
+    pipeline_class: PipelineClass, output: PipelineOutput, several: Sequence[Any]
+) -> Any:
     if output.many:
         return list(several)
     if len(several) != 1:
         raise InvalidValue(
-            f"{found.name} made {len(several)} at once, and `{output.name}` gives one",
+            f"{pipeline_class.name} made {len(several)} at once, and `{output.name}` gives one",
             hint="Ask for one at a time: a list of prompts or seeds runs the node for each.",
         )
     return several[0]
@@ -101,16 +107,16 @@ def pictures_of(value: Any) -> Tensor:
     Raises:
         InvalidValue: They are no pictures.
     """
-    found = _still(_stacked(value))
-    return _in_range(found.flatten(0, -4))
+    pictures = _channels_last(_stacked(value))
+    return _in_range(pictures.flatten(0, -4))
 
 
 def videos_of(value: Any, rate: Fraction) -> list[Video]:
     """Videos as they travel on links; arguments as of `pictures_of`, with frames before the rest,
     and videos before these or not."""
-    found = _film(_stacked(value))
-    found = found[None] if found.ndim == 4 else found
-    return [Video(_in_range(film), rate) for film in found.flatten(0, -5)]
+    films = _film(_stacked(value))
+    films = films[None] if films.ndim == 4 else films
+    return [Video(_in_range(film), rate) for film in films.flatten(0, -5)]
 
 
 def sounds_of(value: Any, rate: int | None) -> list[Audio]:
@@ -123,11 +129,11 @@ def sounds_of(value: Any, rate: int | None) -> list[Audio]:
     """
     if rate is None:
         raise rate_unknown()
-    found = _stacked(value).float()
-    if found.ndim < 3:
+    waveforms = _stacked(value).float()
+    if waveforms.ndim < 3:
         # One channel, of one or several.
-        found = found.reshape(-1, 1, found.shape[-1])
-    return [Audio(item.contiguous(), rate) for item in found]
+        waveforms = waveforms.reshape(-1, 1, waveforms.shape[-1])
+    return [Audio(item.contiguous(), rate) for item in waveforms]
 
 
 def meshes_of(value: Any) -> list[Mesh]:
@@ -174,7 +180,7 @@ def _stacked(value: Any) -> Tensor:
     return value.detach().cpu()
 
 
-def _still(value: Tensor) -> Tensor:
+def _channels_last(value: Tensor) -> Tensor:
     """Shape (…, height, width, channels)."""
     if not value.is_floating_point():
         raise _no_pictures(value)
@@ -209,12 +215,12 @@ def _no_pictures(value: Tensor) -> InvalidValue:
 
 def _in_range(pictures: Tensor) -> Tensor:
     """In 0..1 and of three colours at least."""
-    found = pictures.float()
-    if found.numel() and float(found.amin()) < -_ROUNDING:
+    scaled = pictures.float()
+    if scaled.numel() and float(scaled.amin()) < -_ROUNDING:
         # Directions of surfaces, and tensors that weren't brought back from what networks work in.
-        found = (found + 1) / 2
-    found = found.clamp(0, 1)
-    return (found.expand(*found.shape[:-1], 3) if found.shape[-1] == 1 else found).contiguous()
+        scaled = (scaled + 1) / 2
+    scaled = scaled.clamp(0, 1)
+    return (scaled.expand(*scaled.shape[:-1], 3) if scaled.shape[-1] == 1 else scaled).contiguous()
 
 
 _ROUNDING = 1e-3

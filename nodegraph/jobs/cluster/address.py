@@ -46,13 +46,13 @@ def listens(address: str) -> bool:
 
 def _local_cluster() -> str | None:
     """Address of the cluster that runs on this machine, as Ray leaves it for others."""
-    given = os.environ.get("RAY_ADDRESS")
-    if given:
-        return given
+    configured = os.environ.get("RAY_ADDRESS")
+    if configured:
+        return configured
     above = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
     try:
-        found = (above / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+        address = (above / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
     except OSError:
         return None
     # What a cluster left that was killed is no cluster.
-    return found if listens(found) else None
+    return address if listens(address) else None

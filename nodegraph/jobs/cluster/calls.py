@@ -27,15 +27,15 @@ def apart(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.F
 def _answer(answer: Future[T], call: Callable[P, T], *args: P.args, **options: P.kwargs) -> None:
     answer.set_running_or_notify_cancel()
     try:
-        found = call(*args, **options)
+        result = call(*args, **options)
     except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
         answer.set_exception(error)
     else:
-        answer.set_result(found)
+        answer.set_result(result)
 
 
 async def unless_lost(
-    asked: asyncio.Future[T], head: ClusterHead, seconds: float | None = None
+    answer: asyncio.Future[T], head: ClusterHead, seconds: float | None = None
 ) -> T:
     """What was asked of a cluster.
 
@@ -44,11 +44,11 @@ async def unless_lost(
     Raises:
         HeadGone: The head is gone: nobody will answer.
     """
-    either: set[asyncio.Future[Any]] = {asked, head.lost}
+    either: set[asyncio.Future[Any]] = {answer, head.lost}
     await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    if asked.done():
-        return asked.result()
-    asked.cancel()
+    if answer.done():
+        return answer.result()
+    answer.cancel()
     if head.is_lost:
         raise HeadGone("the head of its cluster is gone")
     head.lose()
@@ -79,8 +79,8 @@ class OneByOne:
         self._calls.put(partial(_answer, answer, call, *args, **options))
         if self._thread.ident is None:
             self._thread.start()
-        self._last = asked = asyncio.wrap_future(answer)
-        return asyncio.shield(asked)
+        self._last = pending = asyncio.wrap_future(answer)
+        return asyncio.shield(pending)
 
     def close(self) -> None:
         """Make no more calls after those that were asked for."""

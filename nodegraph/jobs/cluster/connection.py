@@ -49,8 +49,8 @@ class RayActor:
         return await unless_lost(answer, self._head)
 
     def _begin(self, method: str, *arguments: Any) -> Future[Any]:
-        found: Future[Any] = getattr(self._handle, method).remote(*arguments).future()
-        return found
+        answer: Future[Any] = getattr(self._handle, method).remote(*arguments).future()
+        return answer
 
     def kill(self) -> None:
         if not self._head.is_lost:
@@ -72,8 +72,8 @@ def has_token() -> bool:
     """Whether there is a token where Ray looks for one."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return True
-    given = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return (Path(given) if given else Path.home() / ".ray" / "auth_token").is_file()
+    token_path = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return (Path(token_path) if token_path else Path.home() / ".ray" / "auth_token").is_file()
 
 
 def wants_token(address: str) -> bool:
@@ -82,7 +82,7 @@ def wants_token(address: str) -> bool:
         return True
     try:
         # In another process: Ray reads once, as it is imported, how it is to show itself.
-        asked = subprocess.run(  # noqa: S603 - this very Python, by its own path
+        probe = subprocess.run(  # noqa: S603 - this very Python, by its own path
             [sys.executable, "-c", _ASK, address],
             env={**os.environ, MODE: "disabled"},
             check=False,
@@ -91,7 +91,7 @@ def wants_token(address: str) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return b"AuthenticationError" in asked.stderr
+    return b"AuthenticationError" in probe.stderr
 
 
 _AT_ONCE = 8
@@ -199,13 +199,13 @@ class Cluster:
             raise _not_joined(self.address, error) from error
         return [
             Node(
-                str(found["NodeName"]),
-                str(found["NodeManagerAddress"]),
-                bool(found["Alive"]),
-                dict(found["Resources"]),
-                dict(found.get("Labels") or {}),
+                str(node["NodeName"]),
+                str(node["NodeManagerAddress"]),
+                bool(node["Alive"]),
+                dict(node["Resources"]),
+                dict(node.get("Labels") or {}),
             )
-            for found in known
+            for node in known
         ]
 
     async def actor(self, needs: Needs) -> RayActor:
@@ -263,8 +263,8 @@ class Cluster:
             "max_concurrency": _AT_ONCE,
             "scheduling_strategy": "SPREAD",
         }
-        given = {key: value for key, value in options.items() if value is not None}
-        return self._ray.remote(WorkerHost).options(**given).remote()
+        actor_options = {key: value for key, value in options.items() if value is not None}
+        return self._ray.remote(WorkerHost).options(**actor_options).remote()
 
     async def close(self) -> None:
         """Leave it; its actors of this server end."""
@@ -294,9 +294,9 @@ async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:
     Raises:
         ClusterFault: It can't be joined.
     """
-    found = await asyncio.to_thread(sought, address)
-    if found is not None:
-        return await _joined_to(address, found, changes), False
+    existing = await asyncio.to_thread(sought, address)
+    if existing is not None:
+        return await _joined_to(address, existing, changes), False
     async with started.turn():
         other = await asyncio.to_thread(started.other)
         if other is not None:
@@ -314,24 +314,24 @@ async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:
         return head, True
 
 
-async def _joined_to(address: str, found: str, changes: OneByOne) -> ClusterHead:
+async def _joined_to(address: str, existing: str, changes: OneByOne) -> ClusterHead:
     """The head of a cluster that is there.
 
     Raises:
         ClusterFault: It can't be joined.
     """
-    place = place_of(found)
-    if place is None:
-        await changes.apart(_connect, address, found)
+    head_address = place_of(existing)
+    if head_address is None:
+        await changes.apart(_connect, address, existing)
         head = ClusterHead(*_joined_at())
         await head.answers()
         return head
     # It is watched before Ray joins it, so that no end of it is missed.
-    head = ClusterHead(*place)
+    head = ClusterHead(*head_address)
     try:
         if not await head.answers():
             raise HeadGone(f"nobody answers at {head}")
-        await unless_lost(changes.apart(_connect, address, found), head, _JOINING_SECONDS)
+        await unless_lost(changes.apart(_connect, address, existing), head, _JOINING_SECONDS)
     except HeadGone as error:
         head.leave()
         raise _not_joined(address, error) from error
@@ -341,7 +341,7 @@ async def _joined_to(address: str, found: str, changes: OneByOne) -> ClusterHead
     return head
 
 
-def _connect(address: str, found: str | None) -> None:
+def _connect(address: str, existing: str | None) -> None:
     """Join the cluster that was found, or start one.
 
     Raises:
@@ -351,11 +351,11 @@ def _connect(address: str, found: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault(_HEAD_PATIENCE, str(365 * 24 * 3600))
-    if found is None or is_loopback(found):
+    if existing is None or is_loopback(existing):
         os.environ.setdefault(_LOOPBACK, "0")
-    if found is not None and found.startswith(CLIENT):
+    if existing is not None and existing.startswith(CLIENT):
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    if found is not None and MODE not in os.environ and has_token() and wants_token(found):
+    if existing is not None and MODE not in os.environ and has_token() and wants_token(existing):
         os.environ[MODE] = "token"
     import ray
 
@@ -370,12 +370,12 @@ def _connect(address: str, found: str | None) -> None:
         "configure_logging": False,
     }
     try:
-        if found is None:
+        if existing is None:
             ray.init(include_dashboard=False, object_store_memory=_STORE, **common)
-        elif found.startswith(CLIENT):
-            ray.init(found, log_to_driver=False, configure_logging=False)
+        elif existing.startswith(CLIENT):
+            ray.init(existing, log_to_driver=False, configure_logging=False)
         else:
-            ray.init(found, **common)
+            ray.init(existing, **common)
     except (
         ConnectionError,
         ValueError,
@@ -383,7 +383,7 @@ def _connect(address: str, found: str | None) -> None:
         OSError,
         ray.exceptions.RayError,  # that there is no token where there is to be one
     ) as error:
-        raise _not_joined(found or address, error) from error
+        raise _not_joined(existing or address, error) from error
 
 
 def _disconnect(is_lost: bool) -> None:
@@ -448,6 +448,6 @@ def _joined_at() -> tuple[str, int]:
     """Where the head is of the cluster that was joined."""
     import ray
 
-    found = place_of(ray.get_runtime_context().gcs_address)
-    assert found is not None
-    return found
+    head_address = place_of(ray.get_runtime_context().gcs_address)
+    assert head_address is not None
+    return head_address

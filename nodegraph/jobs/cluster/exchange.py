@@ -122,7 +122,7 @@ class _Caller(asyncio.Protocol):
         self._said += data
         if len(self._said) < SECRET_BYTES:
             return
-        secret, rest = self._said[:SECRET_BYTES], self._said[SECRET_BYTES:]
+        secret, remaining = self._said[:SECRET_BYTES], self._said[SECRET_BYTES:]
         self._called = self._exchange.called(secret)
         if self._called is None:
             self._line.abort()
@@ -130,8 +130,8 @@ class _Caller(asyncio.Protocol):
         if self._done is not None:
             self._done()
         self._called.connected(self._line)
-        if rest:
-            self._called.heard(rest)
+        if remaining:
+            self._called.heard(remaining)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._done is not None:

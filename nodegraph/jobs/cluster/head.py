@@ -82,17 +82,21 @@ class ClusterHead:
         """
         # Not `asyncio.wait_for`: before Python 3.12 it ignores that it is cancelled where the
         # answer has just come, and whoever joins a cluster would go on with it for ever.
-        asking = asyncio.ensure_future(self._ask())
+        connecting = asyncio.ensure_future(self._ask())
         try:
-            await asyncio.wait({asking}, timeout=seconds)
+            await asyncio.wait({connecting}, timeout=seconds)
         except asyncio.CancelledError:
-            if not asking.cancel() and not asking.cancelled() and not asking.exception():
-                asking.result().close()
+            if (
+                not connecting.cancel()
+                and not connecting.cancelled()
+                and not connecting.exception()
+            ):
+                connecting.result().close()
             raise
-        if not asking.done():
-            asking.cancel()
+        if not connecting.done():
+            connecting.cancel()
             raise asyncio.TimeoutError
-        return asking.result()
+        return connecting.result()
 
     async def _ask(self) -> asyncio.Transport:
         """Connect to one of its addresses.
@@ -104,15 +108,15 @@ class ClusterHead:
         faults: list[OSError] = []
         kind = socket.SOCK_STREAM
         loop = asyncio.get_running_loop()
-        for *_, place in await loop.getaddrinfo(self._host, self._port, type=kind):
+        for *_, sockaddr in await loop.getaddrinfo(self._host, self._port, type=kind):
             try:
-                found, _ = await loop.create_connection(
-                    lambda: _Line(self.lose), str(place[0]), self._port
+                transport, _ = await loop.create_connection(
+                    lambda: _Line(self.lose), str(sockaddr[0]), self._port
                 )
             except OSError as error:
                 faults.append(error)
             else:
-                return found
+                return transport
         raise next((each for each in faults if isinstance(each, _REFUSALS)), faults[0])
 
     def lose(self) -> None:

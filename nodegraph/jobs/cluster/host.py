@@ -19,7 +19,7 @@ from nodegraph.session.settings import NODE_CACHE
 
 Signal = Literal["terminate", "traces", "kill"]
 Address = tuple[str, int]
-Said = tuple[bytes, bytes, "dict[str, Any] | None"]
+ProcessOutput = tuple[bytes, bytes, "dict[str, Any] | None"]
 """What a process said, what it wrote, and the fields of its `Exit` once nothing more will come."""
 
 _CHUNK = 1 << 16
@@ -61,13 +61,13 @@ class WorkerHost:
         Raises:
             OSError: It can't be started.
         """
-        found = _dialled(*line) if line else None
+        connection = _dialled(*line) if line else None
         recorder = Recorder.create()
         packs = [path for path in map(unpacked, parcels) if path is not None]
         own = {"packs": packs, "settings": _with_own_cache(launch["settings"])}
         whole = Launch(**{**launch, **own}, parent=os.getpid(), recorder=recorder.path)
         # A thread of its own: the process is to live as long as this thread, not as a call.
-        arguments = (whole.command(), _variables(environment), found, recorder)
+        arguments = (whole.command(), _variables(environment), connection, recorder)
         threading.Thread(target=self._live, args=arguments, name="worker", daemon=True).start()
         with self._changed:
             self._changed.wait_for(lambda: self._process or self._fault)
@@ -78,7 +78,7 @@ class WorkerHost:
             "pid": self._process.pid,
             "host": socket.gethostname(),
             "version": VERSION,
-            "is_direct": found is not None,
+            "is_direct": connection is not None,
         }
 
     def _live(
@@ -127,14 +127,14 @@ class WorkerHost:
 
     def _readers(self, process: subprocess.Popen[bytes]) -> list[threading.Thread]:
         pipes = [(process.stdout, self._out), (process.stderr, self._err)]
-        found = [
+        threads = [
             threading.Thread(target=self._read_on, args=(pipe, heap), daemon=True)
             for pipe, heap in pipes
             if pipe is not None
         ]
-        for thread in found:
+        for thread in threads:
             thread.start()
-        return found
+        return threads
 
     def _read_on(self, pipe: IO[bytes], heap: bytearray) -> None:
         with pipe:
@@ -145,15 +145,15 @@ class WorkerHost:
                     heap += data
                     self._changed.notify_all()
 
-    def read(self) -> Said:
+    def read(self) -> ProcessOutput:
         """What came since the last call; waits until there is something."""
         with self._changed:
             self._changed.wait_for(lambda: self._out or self._err or self._exit)
-            found = bytes(self._out), bytes(self._err), self._exit
+            output = bytes(self._out), bytes(self._err), self._exit
             self._out.clear()
             self._err.clear()
             self._changed.notify_all()
-            return found
+            return output
 
     def write(self, data: bytes) -> None:
         """Say something to the process; it is lost if that has died."""
@@ -199,12 +199,12 @@ def _dialled(addresses: Sequence[Address], secret: bytes) -> socket.socket | Non
     """A connection to whoever waits for this worker; None if there is no way to there."""
     for address in addresses:
         try:
-            found = socket.create_connection(address, timeout=_DIAL_SECONDS)
+            connection = socket.create_connection(address, timeout=_DIAL_SECONDS)
         except OSError:
             continue
-        found.settimeout(None)
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        found.sendall(secret)
-        return found
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.sendall(secret)
+        return connection
     return None

@@ -49,9 +49,11 @@ def places(nodes: Sequence[Node], needs: Needs) -> int:
 
 
 def _places(node: Node, needs: Needs) -> int:
-    asked = {"GPU": needs.gpus, "CPU": needs.cpus, "memory": float(needs.memory)}
+    demands = {"GPU": needs.gpus, "CPU": needs.cpus, "memory": float(needs.memory)}
     room = [
-        _count(node, name) / much for name, much in (asked | dict(needs.resources)).items() if much
+        _count(node, name) / much
+        for name, much in (demands | dict(needs.resources)).items()
+        if much
     ]
     fits = all(node.labels.get(name) == value for name, value in needs.labels.items())
     most = int(min(room, default=1.0)) if fits else 0

@@ -37,15 +37,15 @@ class Parcel:
     is_listed: bool
 
 
-def parcels(given: Sequence[str], folders: Iterable[Path]) -> list[Parcel]:
+def parcels(paths: Sequence[str], folders: Iterable[Path]) -> list[Parcel]:
     """The packs that a worker is given by their paths, and those that lie in its folders.
 
     Raises:
         PackError: One is too large to be sent.
     """
     listed = [pack.root for pack in packs_in(list(folders))]
-    found = [_parcel(Path(path), is_listed=False) for path in given]
-    return [*found, *[_parcel(path, is_listed=True) for path in listed]]
+    unlisted = [_parcel(Path(path), is_listed=False) for path in paths]
+    return [*unlisted, *[_parcel(path, is_listed=True) for path in listed]]
 
 
 def _parcel(path: Path, *, is_listed: bool) -> Parcel:
@@ -93,10 +93,10 @@ def unpacked(parcel: Parcel, folder: Path | None = None) -> str | None:
     if here.exists() and (parcel.is_listed or _is_same(here, parcel)):
         return None if parcel.is_listed else parcel.path
     above = (folder or _own_folder()) / parcel.digest
-    place = above / here.name
-    if not place.exists():
+    target = above / here.name
+    if not target.exists():
         _put(parcel, above)
-    return str(place)
+    return str(target)
 
 
 def _is_same(path: Path, parcel: Parcel) -> bool:

@@ -11,8 +11,8 @@ from nodegraph.core.version import VERSION
 from nodegraph.jobs.cluster.host import Signal
 from nodegraph.jobs.cluster.words import exit_of
 from nodegraph.jobs.supervisor.frames import encode
-from nodegraph.jobs.supervisor.hearing import Hearing
 from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.message_reader import MessageReader
 from nodegraph.jobs.supervisor.starting import Ears, Exit
 
 _LEFT = 1.0
@@ -53,7 +53,7 @@ class ActorProcess:
     ) -> None:
         self._actor = actor
         self._ears = ears
-        self._hearing = Hearing(ears)
+        self._hearing = MessageReader(ears)
         self._gone = gone
         self._loop = asyncio.get_running_loop()
         self._pid: int | None = None

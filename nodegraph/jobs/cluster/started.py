@@ -32,16 +32,16 @@ _LOOK_EVERY = 0.1
 
 def note(address: str) -> None:
     """Leave word of the cluster that this process has started."""
-    told = {"address": address, **_mine()}
+    record = {"address": address, **_mine()}
     with suppress(OutputError, OSError):  # then others start their own
         path = _path("json")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_file(path, json.dumps(told).encode(), private=True, durable=False)
+        write_file(path, json.dumps(record).encode(), private=True, durable=False)
 
 
 def forget() -> None:
     """Have nobody join what this process has started, as it ends."""
-    if _told().get("process") == _mine()["process"]:
+    if _read_record().get("process") == _mine()["process"]:
         with suppress(OSError):
             _path("json").unlink()
 
@@ -51,12 +51,12 @@ def other() -> str | None:
 
     Nor if it has other programs than this one: its workers would be of that version.
     """
-    told = _told()
-    if any(told.get(name) != value for name, value in _mine().items() if name != "process"):
+    record = _read_record()
+    if any(record.get(name) != value for name, value in _mine().items() if name != "process"):
         return None
-    if told["process"] == _mine()["process"] or not _is_alive(told["process"]):
+    if record["process"] == _mine()["process"] or not _is_alive(record["process"]):
         return None
-    address = str(told.get("address"))
+    address = str(record.get("address"))
     return address if listens(address) else None
 
 
@@ -84,12 +84,12 @@ def _path(kind: str) -> Path:
     return Path.home() / ".ray" / f"nodegraph-{node() or 'here'}.{kind}"
 
 
-def _told() -> dict[str, Any]:
+def _read_record() -> dict[str, Any]:
     try:
-        told = json.loads(_path("json").read_bytes())
+        record = json.loads(_path("json").read_bytes())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _mine() -> dict[str, Any]:

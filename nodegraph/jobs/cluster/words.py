@@ -58,8 +58,8 @@ def reason_of(error: BaseException) -> str:
     if detail:
         return f"{text.partition('<')[0]}{detail[1]}"
     before, _, trace = text.partition("Traceback (most recent call last):")
-    said = f"{before} {_last_line(trace)}" if trace else re.split(r"\n\s*\n", text)[0]
-    return " ".join(said.split())
+    reason = f"{before} {_last_line(trace)}" if trace else re.split(r"\n\s*\n", text)[0]
+    return " ".join(reason.split())
 
 
 def _last_line(text: str) -> str:

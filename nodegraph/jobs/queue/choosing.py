@@ -27,7 +27,7 @@ WHERE {_READY} {{more}}AND client = ? AND priority = ? ORDER BY position, number
 """  # noqa: S608 - nothing of it comes from outside
 _ANY_BY_NEED = f"SELECT 1 FROM jobs WHERE {_READY} AND gpu = ? LIMIT 1"  # noqa: S608
 _PASSED = "UPDATE jobs SET passed = passed + 1 WHERE number = ?"
-_ASKED = """
+_REQUEST_AND_DEATHS = """
 SELECT content, deaths FROM requests JOIN jobs ON requests.job = jobs.number WHERE number = ?
 """
 _CLIENTS, _JOBS = 8, 8
@@ -122,33 +122,33 @@ class ChosenJob(NamedTuple):
     turn: ClientShare
 
 
-def is_any_for(connection: Connection, wish: WorkerWish) -> bool:
+def is_any_for(connection: Connection, criteria: WorkerWish) -> bool:
     """Whether any job waits that a worker may be given; cheap, and none if it says so."""
-    return not wish.without_gpu or connection.execute(_ANY_BY_NEED, (0,)).fetchone() is not None
+    return not criteria.without_gpu or connection.execute(_ANY_BY_NEED, (0,)).fetchone() is not None
 
 
 def choose(
-    connection: Connection, shares: Iterable[ClientShare], wish: WorkerWish
+    connection: Connection, shares: Iterable[ClientShare], criteria: WorkerWish
 ) -> ChosenJob | None:
     """The job for a worker, of one class of priority; None if none suits it.
 
     Args:
         shares: The clients that may have a job now, those first whose turn it is.
     """
-    suits = partial(_suits, connection, wish)
+    suits = partial(_suits, connection, criteria)
     usual = wanted = None
     heads: list[int] = []
     # Who may be given nothing else looks at all of them.
-    looks_at_all = wish.without_gpu or wish.without
+    looks_at_all = criteria.without_gpu or criteria.without
     for share in shares if looks_at_all else islice(shares, _CLIENTS):
-        line = _line(connection, share, wish)
+        line = _line(connection, share, criteria)
         if not line:
-            if usual is None and (rest := _whole_line(connection, share, wish, 1)):
-                usual = share, rest
+            if usual is None and (whole_line := _whole_line(connection, share, criteria, 1)):
+                usual = share, whole_line
             continue
         if wanted is None:
             wanted = share, line
-            if not wish.models or line[0].models is None:
+            if not criteria.models or line[0].models is None:
                 break
         at = _suiting(line, suits)
         if at is not None and _may_go_first(share, wanted[0], line[at]):
@@ -158,10 +158,10 @@ def choose(
         if line[0].passed >= MOST_PASSED:
             break
         heads.append(line[0].number)
-    if wish.company is not None:
+    if criteria.company is not None:
         return None
-    found = wanted or (None if wish.without_gpu else usual)
-    return None if found is None else ChosenJob(found[0], found[1][0], found[0])
+    chosen = wanted or (None if criteria.without_gpu else usual)
+    return None if chosen is None else ChosenJob(chosen[0], chosen[1][0], chosen[0])
 
 
 def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> bool:
@@ -169,16 +169,16 @@ def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> boo
     return share.start - first.start < MOST_PASSED * job.cost
 
 
-def _suits(connection: Connection, wish: WorkerWish, job: JobInLine) -> bool:
+def _suits(connection: Connection, criteria: WorkerWish, job: JobInLine) -> bool:
     """Whether a worker has all models of a job, and the company that it may be."""
-    if not job.suits(wish.models) or wish.company is None:
-        return job.suits(wish.models)
-    if job.id in wish.company.jobs:
+    if not job.suits(criteria.models) or criteria.company is None:
+        return job.suits(criteria.models)
+    if job.id in criteria.company.jobs:
         return False
-    content, deaths = connection.execute(_ASKED, (job.number,)).fetchone()
+    content, deaths = connection.execute(_REQUEST_AND_DEATHS, (job.number,)).fetchone()
     sampling = json.loads(content).get("sampling", "")
     # One that a worker has died of is run by itself, so that it isn't another's fault.
-    return not deaths and wish.company.fits(sampling, json.loads(job.models or "[]"))
+    return not deaths and criteria.company.fits(sampling, json.loads(job.models or "[]"))
 
 
 def _suiting(line: list[JobInLine], suits: Callable[[JobInLine], bool]) -> int | None:
@@ -192,26 +192,26 @@ def _suiting(line: list[JobInLine], suits: Callable[[JobInLine], bool]) -> int |
     return None
 
 
-def _line(connection: Connection, share: ClientShare, wish: WorkerWish) -> list[JobInLine]:
+def _line(connection: Connection, share: ClientShare, criteria: WorkerWish) -> list[JobInLine]:
     """The first jobs of a client, of the kind that a worker is to be given."""
-    count = _JOBS if wish.models else 1
-    if not (wish.without_gpu or wish.gpu_first):
-        return _whole_line(connection, share, wish, count)
-    gpu = int(wish.gpu_first and not wish.without_gpu)
-    return _whole_line(connection, share, wish, count, ["gpu = ?"], [gpu])
+    count = _JOBS if criteria.models else 1
+    if not (criteria.without_gpu or criteria.gpu_first):
+        return _whole_line(connection, share, criteria, count)
+    gpu = int(criteria.gpu_first and not criteria.without_gpu)
+    return _whole_line(connection, share, criteria, count, ["gpu = ?"], [gpu])
 
 
 def _whole_line(
     connection: Connection,
     share: ClientShare,
-    wish: WorkerWish,
+    criteria: WorkerWish,
     count: int,
     which: Sequence[str] = (),
     values: Sequence[Any] = (),
 ) -> list[JobInLine]:
-    if wish.without:
-        which = [*which, f"id NOT IN ({', '.join('?' * len(wish.without))})"]
-        values = [*values, *wish.without]
+    if criteria.without:
+        which = [*which, f"id NOT IN ({', '.join('?' * len(criteria.without))})"]
+        values = [*values, *criteria.without]
     more = "".join(f"AND {each} " for each in which)
-    asked = (*values, share.client, share.priority, count)
-    return [JobInLine(*row) for row in connection.execute(_LINE.format(more=more), asked)]
+    parameters = (*values, share.client, share.priority, count)
+    return [JobInLine(*row) for row in connection.execute(_LINE.format(more=more), parameters)]

@@ -100,8 +100,8 @@ class QueueUnreachable(OutputError):
 
     code = "queue-unreachable"
 
-    def __init__(self, place: str, reason: str) -> None:
+    def __init__(self, location: str, reason: str) -> None:
         super().__init__(
-            f"can't reach the job queue {place}: {reason}",
+            f"can't reach the job queue {location}: {reason}",
             hint="See that the database runs and can be reached; it is tried again by itself.",
         )

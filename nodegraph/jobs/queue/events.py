@@ -134,10 +134,10 @@ def after(
     values: dict[str, Any] = {"after": seq, "limit": limit}
     query = _OF_ALL
     if job is not None:
-        found = summary(connection, job)
+        job_summary = summary(connection, job)
         query = _OF_JOB
-        values["job"] = found.number
-        if client not in (None, found.client):
+        values["job"] = job_summary.number
+        if client not in (None, job_summary.client):
             return EventPage((), last, True)
     elif client is not None:
         query = _OF_CLIENT

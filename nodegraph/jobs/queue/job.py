@@ -50,7 +50,7 @@ _SUMMED = len(_COLUMNS) + len(_FAULT)
 """Values of which a summary is made."""
 _TOGETHER = 1_000
 """Jobs that are read by one statement."""
-_ONE = f"SELECT {_SUMMARY} FROM jobs WHERE id = ?"  # noqa: S608 - names of columns
+_BY_ID = f"SELECT {_SUMMARY} FROM jobs WHERE id = ?"  # noqa: S608 - names of columns
 _WHOLE = f"""
 SELECT {_SUMMARY.replace("number", "jobs.number")}, key, workflows.digest, requests.content,
     outputs, error, gpu, models
@@ -141,12 +141,12 @@ class Job(JobSummary):
 
 def _fields(row: Sequence[Any]) -> dict[str, Any]:
     """The attributes of a summary."""
-    found = dict(zip(_COLUMNS, row, strict=False))
-    found["held"] = bool(found["held"])
-    found["tags"] = () if found["tags"] is None else tuple(json.loads(found["tags"]))
+    attributes = dict(zip(_COLUMNS, row, strict=False))
+    attributes["held"] = bool(attributes["held"])
+    attributes["tags"] = () if attributes["tags"] is None else tuple(json.loads(attributes["tags"]))
     code, message, node = row[len(_COLUMNS) : _SUMMED]
-    found["fault"] = None if code is None else Fault(str(code), str(message or ""), node)
-    return found
+    attributes["fault"] = None if code is None else Fault(str(code), str(message or ""), node)
+    return attributes
 
 
 def summary(connection: Connection, id: str) -> JobSummary:
@@ -155,7 +155,7 @@ def summary(connection: Connection, id: str) -> JobSummary:
     Raises:
         JobNotFound: There is none.
     """
-    row = connection.execute(_ONE, (id,)).fetchone()
+    row = connection.execute(_BY_ID, (id,)).fetchone()
     if row is None:
         raise not_found(id)
     return JobSummary(**_fields(row))
@@ -203,8 +203,8 @@ def read_kept(text: str) -> Any:
 
     Earlier versions kept halves of surrogate pairs in it, escaped.
     """
-    found = json.loads(text)
-    return to_well_formed(found) if "\\ud" in text else found
+    value = json.loads(text)
+    return to_well_formed(value) if "\\ud" in text else value
 
 
 def not_found(id: str) -> JobNotFound:

@@ -113,10 +113,10 @@ def page(
         raise InvalidValue(
             "a page can't have so many jobs", given=str(limit), expected=f"1 to {LARGEST_PAGE}"
         )
-    found = _numbers(connection, which, order, limit + 1, _read(cursor, which, order))
-    jobs = summaries(connection, found[:limit])
-    more = len(found) > limit
-    return JobPage(tuple(jobs), _cursor(found[limit - 1], which, order) if more else None)
+    numbers = _numbers(connection, which, order, limit + 1, _read(cursor, which, order))
+    jobs = summaries(connection, numbers[:limit])
+    more = len(numbers) > limit
+    return JobPage(tuple(jobs), _cursor(numbers[limit - 1], which, order) if more else None)
 
 
 def _numbers(
@@ -128,15 +128,15 @@ def _numbers(
     if beyond is not None:
         text += f" AND number {sign} ?"
         values.append(beyond)
-    one = f"""
+    per_state = f"""
     SELECT * FROM (
         SELECT number FROM jobs WHERE state = ? AND {text} ORDER BY number {direction} LIMIT ?
     ) AS of_state
     """  # noqa: S608
     states = list(dict.fromkeys(which.states)) or STATES
-    query = " UNION ALL ".join([one] * len(states)) + f" ORDER BY number {direction} LIMIT ?"
-    given = [value for state in states for value in (state, *values, limit)]
-    return [number for (number,) in connection.execute(query, (*given, limit))]
+    query = " UNION ALL ".join([per_state] * len(states)) + f" ORDER BY number {direction} LIMIT ?"
+    parameters = [value for state in states for value in (state, *values, limit)]
+    return [number for (number,) in connection.execute(query, (*parameters, limit))]
 
 
 def condition(which: Filter) -> tuple[str, list[Any]]:
@@ -188,9 +188,9 @@ def counts(connection: Connection, client: str | None = None) -> Counts:
     which = "TRUE" if client is None else "client = :client"
     query = f"{_TALLIES} WHERE {which} GROUP BY state"
     rows = connection.execute(query, {"client": client})
-    found = {state: int(count) for state, count in rows}
-    held = found.get("held", 0)
-    return Counts(**found | {"queued": found.get("queued", 0) + held})
+    tallies = {state: int(count) for state, count in rows}
+    held = tallies.get("held", 0)
+    return Counts(**tallies | {"queued": tallies.get("queued", 0) + held})
 
 
 def waiting(connection: Connection) -> ReadyCounts:

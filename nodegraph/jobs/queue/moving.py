@@ -69,8 +69,8 @@ def follow_folder(connection: Connection, folder: str) -> None:
 def _move_all(connection: Connection, before: str, after: str) -> None:
     if before == after:
         return
-    for place in _PLACES:
-        _move(connection, *place, before, after)
+    for column in _PLACES:
+        _move(connection, *column, before, after)
     for seq, body in connection.execute(_WROTE).fetchall():
         event = unpack(body)
         moved = _moved(event, before, after)
@@ -110,6 +110,6 @@ def _moved(value: Any, before: str, after: str) -> Any:
 
 
 def _moved_path(text: str, before: str, after: str) -> str:
-    rest = text.removeprefix(before)
-    is_below = rest != text and rest[:1] in ("/", "\\")
-    return f"{after}{rest}" if is_below else text
+    remainder = text.removeprefix(before)
+    is_below = remainder != text and remainder[:1] in ("/", "\\")
+    return f"{after}{remainder}" if is_below else text

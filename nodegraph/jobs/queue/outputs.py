@@ -15,7 +15,7 @@ from nodegraph.jobs.queue.job import read_kept, summary
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.store.packing import unpack
 
-_GIVEN = """
+_OUTPUTS_AFTER = """
 SELECT seq, jobs.id, jobs.client, events.at, kind, body, jobs.outputs
 FROM events JOIN jobs ON jobs.number = events.job
 WHERE seq > ? AND (kind = 'node.wrote' OR (kind = 'job.finished' AND jobs.state = 'finished'))
@@ -58,19 +58,19 @@ class GivenPage:
 def given_after(connection: Connection, seq: int, limit: int) -> GivenPage:
     """What jobs that are still there gave after an event; all of one moment."""
     last = newest(connection)
-    rows = connection.execute(_GIVEN, (seq, limit)).fetchall()
-    given = tuple(
+    rows = connection.execute(_OUTPUTS_AFTER, (seq, limit)).fetchall()
+    entries = tuple(
         GivenOutputs(number, job, client, at, _outputs(kind, body, outputs))
         for number, job, client, at, kind, body, outputs in rows
     )
-    is_complete = len(given) < limit
-    return GivenPage(given, last if is_complete else given[-1].seq, is_complete)
+    is_complete = len(entries) < limit
+    return GivenPage(entries, last if is_complete else entries[-1].seq, is_complete)
 
 
 def _outputs(kind: str, body: bytes, outputs: str) -> Mapping[str, Any]:
     if kind == "job.finished":
-        found: Mapping[str, Any] = read_kept(outputs)
-        return found
+        content: Mapping[str, Any] = read_kept(outputs)
+        return content
     event = to_well_formed(unpack(body))
     data = event["data"]
     if "digest" not in data:  # it is told at the job's end
@@ -93,8 +93,8 @@ def forget_file(connection: Connection, id: str, digest: str) -> None:
         files = [file for file in outputs["files"] if not _is_of(file, digest)]
         text = json.dumps({**outputs, "files": files})
         connection.execute("UPDATE jobs SET outputs = ? WHERE id = ?", (text, id))
-    told = connection.execute(_WROTE, (job.number,)).fetchall()
-    gone = [(seq,) for seq, body in told if _is_of(unpack(body)["data"], digest)]
+    written_events = connection.execute(_WROTE, (job.number,)).fetchall()
+    gone = [(seq,) for seq, body in written_events if _is_of(unpack(body)["data"], digest)]
     connection.executemany("DELETE FROM events WHERE seq = ?", gone)
 
 

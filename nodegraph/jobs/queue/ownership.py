@@ -35,13 +35,13 @@ class Ownership:
     """
 
     def __init__(self, path: Path) -> None:
-        place = path.with_name(f"{path.name}-lock")
+        lock_path = path.with_name(f"{path.name}-lock")
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._claims = Claims(place)
+            lock_path.parent.mkdir(parents=True, exist_ok=True)
+            self._claims = Claims(lock_path)
         except OSError as error:
             raise OutputError(
-                f"can't make {place} to lock the job queue: {error.strerror or error}"
+                f"can't make {lock_path} to lock the job queue: {error.strerror or error}"
             ) from error
         if not self._claims.try_claim(_NAME):
             self._claims.close()

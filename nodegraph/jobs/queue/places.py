@@ -18,17 +18,17 @@ QueuePlace = Path | PostgresAddress
 
 
 @contextmanager
-def changing(place: QueuePlace, server: str, patience: float) -> Iterator[QueueEngine]:
+def changing(location: QueuePlace, server: str, patience: float) -> Iterator[QueueEngine]:
     """What keeps a queue, to change it; closed at the end of the `with`.
 
     Args:
         server: Who changes it.
         patience: Seconds to wait for another's transaction.
     """
-    if isinstance(place, Path):
-        ownership = Ownership(place)
+    if isinstance(location, Path):
+        ownership = Ownership(location)
         try:
-            file = QueueFile(place, patience=patience)
+            file = QueueFile(location, patience=patience)
             try:
                 yield file
             finally:
@@ -36,16 +36,18 @@ def changing(place: QueuePlace, server: str, patience: float) -> Iterator[QueueE
         finally:
             ownership.close()
     else:
-        database = _database(place, server, patience)
+        database = _database(location, server, patience)
         try:
             yield database
         finally:
             database.close()
 
 
-def looking(place: QueuePlace) -> QueueEngine:
+def looking(location: QueuePlace) -> QueueEngine:
     """What keeps a queue, to look at it."""
-    return QueueFile(place, read_only=True) if isinstance(place, Path) else _database(place)
+    return (
+        QueueFile(location, read_only=True) if isinstance(location, Path) else _database(location)
+    )
 
 
 def tables_beside(

@@ -37,8 +37,8 @@ def move(connection: Connection, id: str, to: QueueEnd, now: float) -> None:
         JobNotFound, WrongState: It doesn't wait.
     """
     group = _group(connection, id)
-    place = _back(connection, group, id) if to == "back" else _front(connection, group, id)
-    _put(connection, id, place)
+    position = _back(connection, group, id) if to == "back" else _front(connection, group, id)
+    _put(connection, id, position)
     tell(connection, id, "job.moved", now, to=to)
 
 
@@ -48,8 +48,8 @@ def put_last(connection: Connection, id: str) -> None:
     Raises:
         JobNotFound, WrongState: It doesn't wait.
     """
-    place = _back(connection, _group(connection, id), id)
-    change(connection, "move", id, {"position": place})
+    position = _back(connection, _group(connection, id), id)
+    change(connection, "move", id, {"position": position})
 
 
 def move_before(connection: Connection, id: str, other: str, now: float) -> None:
@@ -75,18 +75,18 @@ def move_before(connection: Connection, id: str, other: str, now: float) -> None
             expected=f"priority {group[1]}",
             hint="Give them the same priority first.",
         )
-    place = _before(connection, group, id, other)
-    if place is None:
+    position = _before(connection, group, id, other)
+    if position is None:
         _spread(connection, group)
-        place = _before(connection, group, id, other)
-        assert place is not None
-    _put(connection, id, place)
+        position = _before(connection, group, id, other)
+        assert position is not None
+    _put(connection, id, position)
     tell(connection, id, "job.moved", now, before=other)
 
 
-def _put(connection: Connection, id: str, place: int) -> None:
+def _put(connection: Connection, id: str, position: int) -> None:
     """Put a job where somebody wants it: there it stays, whatever suits a worker better."""
-    change(connection, "move", id, {"position": place, "passed": MOST_PASSED})
+    change(connection, "move", id, {"position": position, "passed": MOST_PASSED})
 
 
 def _group(connection: Connection, id: str) -> tuple[str, int]:
@@ -103,11 +103,11 @@ def _front(connection: Connection, group: tuple[str, int], id: str) -> int:
 
 
 def _back(connection: Connection, group: tuple[str, int], id: str) -> int:
-    place = _behind_all(connection, group, id)
-    if place >= place_of(_next_number(connection)):
+    position = _behind_all(connection, group, id)
+    if position >= place_of(_next_number(connection)):
         _spread(connection, group)
-        place = _behind_all(connection, group, id)
-    return place
+        position = _behind_all(connection, group, id)
+    return position
 
 
 def _behind_all(connection: Connection, group: tuple[str, int], id: str) -> int:
@@ -123,8 +123,8 @@ def _before(connection: Connection, group: tuple[str, int], id: str, other: str)
     (low,) = connection.execute(_NEXT_BELOW, (*group, id, other, theirs)).fetchone()
     if low is None:
         return int(theirs) - _ROOM
-    place = (int(low) + int(theirs)) // 2
-    return place if low < place < theirs else None
+    position = (int(low) + int(theirs)) // 2
+    return position if low < position < theirs else None
 
 
 def _spread(connection: Connection, group: tuple[str, int]) -> None:

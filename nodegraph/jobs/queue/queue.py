@@ -70,7 +70,7 @@ class JobQueue(QueueView):
 
     def __init__(
         self,
-        place: QueuePlace,
+        location: QueuePlace,
         *,
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
@@ -87,8 +87,8 @@ class JobQueue(QueueView):
         self._listeners: list[Callable[[], None]] = []
         self._listening = RLock()  # a listener may end itself
         with ExitStack() as opened:
-            database = opened.enter_context(changing(place, self._server, patience))
-            super().__init__(place, database, limits, default_limits)
+            database = opened.enter_context(changing(location, self._server, patience))
+            super().__init__(location, database, limits, default_limits)
             self._writer = QueueWriter(database, self._committed, synced=synced)
             opened.callback(self._writer.close)
             self._put(lambda connection: database.opened(connection, self._server)).result()
@@ -279,53 +279,55 @@ class JobQueue(QueueView):
     # JobNotFound, WrongState and StaleAttempt say that the job isn't theirs any more.
 
     def claim(
-        self, worker: str, wish: WorkerWish = ANY_JOB, best: Callable[[Job], str] | None = None
+        self, worker: str, criteria: WorkerWish = ANY_JOB, best: Callable[[Job], str] | None = None
     ) -> Future[Job | None]:
         """The next job, for a worker to run; None if none may be run.
 
         Args:
-            wish: What the worker is for.
+            criteria: What the worker is for.
             best: Tells who else is to run the job that was found; called from another thread.
         """
 
         def claim(connection: Connection) -> Job | None:
             self._database.claiming(connection, self._server)
             return working.claim(
-                connection, worker, self._server, self._limits_of, self._clock(), wish, best
+                connection, worker, self._server, self._limits_of, self._clock(), criteria, best
             )
 
         return self._put(claim, synced=False)
 
-    def append_events(self, id: str, attempt: int, told: Iterable[RunEvent]) -> Future[None]:
+    def append_events(self, id: str, attempt: int, run_events: Iterable[RunEvent]) -> Future[None]:
         """Keep events of a run, but for progress, previews and the run's end.
 
         Raises:
             JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
         """
-        kept = tuple(told)
+        kept = tuple(run_events)
         return self._put(
             lambda connection: events.append(connection, id, attempt, kept, self._clock()),
             synced=False,
         )
 
     def finish(
-        self, id: str, attempt: int, outputs: Mapping[str, Any], told: Sequence[RunEvent] = ()
+        self, id: str, attempt: int, outputs: Mapping[str, Any], run_events: Sequence[RunEvent] = ()
     ) -> Future[None]:
         """A worker has done its job.
 
         Args:
-            told: The run's last events, to be kept along.
+            run_events: The run's last events, to be kept along.
         Raises:
             InvalidValue: JSON can't hold the outputs; raised at once.
             JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
         """
         text = json_text(to_well_formed(outputs), "outputs")
         return self._put(
-            lambda connection: working.finish(connection, id, attempt, text, told, self._clock())
+            lambda connection: working.finish(
+                connection, id, attempt, text, run_events, self._clock()
+            )
         )
 
     def fail(
-        self, id: str, attempt: int, error: Mapping[str, Any], told: Sequence[RunEvent] = ()
+        self, id: str, attempt: int, error: Mapping[str, Any], run_events: Sequence[RunEvent] = ()
     ) -> Future[None]:
         """A worker could not do its job.
 
@@ -337,20 +339,24 @@ class JobQueue(QueueView):
         """
         json_text(error, "error")
         return self._put(
-            lambda connection: working.fail(connection, id, attempt, error, told, self._clock())
+            lambda connection: working.fail(
+                connection, id, attempt, error, run_events, self._clock()
+            )
         )
 
-    def stopped(self, id: str, attempt: int, told: Sequence[RunEvent] = ()) -> Future[None]:
+    def stopped(self, id: str, attempt: int, run_events: Sequence[RunEvent] = ()) -> Future[None]:
         """A worker has stopped its job, as it was asked to by `cancel`.
 
         Raises:
             JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
         """
         return self._put(
-            lambda connection: working.stop(connection, id, attempt, told, self._clock())
+            lambda connection: working.stop(connection, id, attempt, run_events, self._clock())
         )
 
-    def release(self, id: str, attempt: int, told: Sequence[RunEvent] = ()) -> Future[JobSummary]:
+    def release(
+        self, id: str, attempt: int, run_events: Sequence[RunEvent] = ()
+    ) -> Future[JobSummary]:
         """A worker gives its job back, to be gone on with later: it shuts down, or was asked to.
 
         The job is held then if it was to be paused, and cancelled if it was to be cancelled.
@@ -359,7 +365,7 @@ class JobQueue(QueueView):
             JobNotFound, WrongState, StaleAttempt: It isn't the worker's.
         """
         return self._put(
-            lambda connection: working.release(connection, id, attempt, told, self._clock())
+            lambda connection: working.release(connection, id, attempt, run_events, self._clock())
         )
 
     @property

@@ -33,12 +33,12 @@ class QueueView:
 
     def __init__(
         self,
-        place: QueuePlace,
+        location: QueuePlace,
         database: QueueEngine,
         limits: Mapping[str, Limits] | None,
         default_limits: Limits | None,
     ) -> None:
-        self.place = place
+        self.place = location
         self.workflow = lru_cache(maxsize=_WORKFLOWS)(self._workflow_of)
         self._database = database
         self._limits = dict(limits or {})
@@ -177,12 +177,12 @@ class QueueReader(QueueView):
 
     def __init__(
         self,
-        place: QueuePlace,
+        location: QueuePlace,
         *,
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
     ) -> None:
-        super().__init__(place, looking(place), limits, default_limits)
+        super().__init__(location, looking(location), limits, default_limits)
 
     def close(self) -> None:
         """Look at it no more."""

@@ -28,7 +28,7 @@ Action = Literal[
 
 STATES: tuple[State, ...] = get_args(State)
 ENDED: tuple[State, ...] = ("finished", "failed", "cancelled")
-_ASKED: Mapping[Interruption, str] = {"cancel": "cancelled", "pause": "paused"}
+_PARTICIPLES: Mapping[Interruption, str] = {"cancel": "cancelled", "pause": "paused"}
 _WAITING: tuple[State, ...] = ("queued",)
 _RUNNING: tuple[State, ...] = ("running",)
 _ENDED = "It has ended already."
@@ -75,4 +75,4 @@ def described(state: State, *, held: bool, wanted: Interruption | None) -> str:
     """A state in words, such as "running, to be cancelled"."""
     if held:
         return f"{state}, paused"
-    return state if wanted is None else f"{state}, to be {_ASKED[wanted]}"
+    return state if wanted is None else f"{state}, to be {_PARTICIPLES[wanted]}"

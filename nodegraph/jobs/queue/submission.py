@@ -127,7 +127,7 @@ def _request(submission: Submission) -> dict[str, Any]:
 def _request_digest(submission: Submission, workflow: Digest, tags: list[str]) -> Digest:
     # Not the plan, nor the time it foresees: they depend on what else has run meanwhile. What it
     # needs is told by the workflow.
-    asked = _request(replace(submission, sampling="")) | {
+    request = _request(replace(submission, sampling="")) | {
         "plan": None,
         "workflow": workflow,
         "name": submission.name,
@@ -135,7 +135,7 @@ def _request_digest(submission: Submission, workflow: Digest, tags: list[str]) -
         "priority": submission.priority,
         "held": submission.held,
     }
-    return digest_bytes(json.dumps(asked, sort_keys=True).encode())
+    return digest_bytes(json.dumps(request, sort_keys=True).encode())
 
 
 def _cost(seconds: float | None) -> float:

@@ -57,20 +57,20 @@ def submit(
         KeyReused: A key came with another request before.
     """
     client = wanted[0].submission.client
-    found = []
+    submitted = []
     added = 0
     for each in wanted:
         known = _known(connection, each)
         if known is None:
             added += 1
-            found.append(Submitted(_insert(connection, each, now), True))
+            submitted.append(Submitted(_insert(connection, each, now), True))
         else:
-            found.append(Submitted(summary(connection, known), False))
+            submitted.append(Submitted(summary(connection, known), False))
     if added:
         # Counted last, as those under known keys take no place; a refusal takes all back.
         check_room(connection, client, limits.waiting, most_waiting, added)
         _check_size(connection, client, limits.bytes)
-    return found
+    return submitted
 
 
 def _known(connection: Connection, wanted: PreparedSubmission) -> str | None:
@@ -129,13 +129,19 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
         fault=None,
     )
     about = (job.number, job.id, job.client, job.name, int(job.held), job.priority)
-    place, (workflow, size) = place_of(job.number), _workflow(connection, wanted)
+    position, (workflow, size) = place_of(job.number), _workflow(connection, wanted)
     size += len(wanted.request)
     tags = json_text(job.tags, "tags") if job.tags else None
-    asked = (workflow, tags, submission.key, wanted.request_digest, size if size > _SMALL else 0)
+    request_columns = (
+        workflow,
+        tags,
+        submission.key,
+        wanted.request_digest,
+        size if size > _SMALL else 0,
+    )
     models = json_text(list(submission.models), "models") if submission.models else None
     needs = int(submission.gpu), models
-    connection.execute(_INSERT, (*about, place, wanted.cost, now, *asked, *needs))
+    connection.execute(_INSERT, (*about, position, wanted.cost, now, *request_columns, *needs))
     connection.execute("INSERT INTO requests VALUES (?, ?)", (job.number, wanted.request))
     if tags:
         rows = [(tag, job.number) for tag in job.tags]

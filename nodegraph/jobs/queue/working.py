@@ -68,7 +68,7 @@ def claim(
     server: str,
     limits: Callable[[str], Limits],
     now: float,
-    wish: WorkerWish = ANY_JOB,
+    criteria: WorkerWish = ANY_JOB,
     best: Callable[[Job], str] | None = None,
 ) -> Job | None:
     """The next job, for a worker to run; None if none may be run.
@@ -76,7 +76,7 @@ def claim(
     Args:
         best: Tells who is to run the job that was found; else the worker itself.
     """
-    if setting(connection, "paused") or not is_any_for(connection, wish):
+    if setting(connection, "paused") or not is_any_for(connection, criteria):
         return None
 
     def may_have_more(share: ClientShare) -> bool:
@@ -89,14 +89,14 @@ def claim(
         first = next(allowed, None)
         if first is None:
             continue
-        if wish.company is not None and priority < wish.company.priority:
+        if criteria.company is not None and priority < criteria.company.priority:
             return None
-        found = choose(connection, chain([first], allowed), wish)
-        if found is None:
-            if wish.company is not None:
+        chosen = choose(connection, chain([first], allowed), criteria)
+        if chosen is None:
+            if criteria.company is not None:
                 return None  # what is less urgent goes on beside nothing while this waits
             continue
-        share, job, turn = found
+        share, job, turn = chosen
         weight = limits(share.client).weight
         tag, clock = charged(share.tag, share.clock, job.cost, weight)
         # Whoever is passed over keeps what is due to it.
@@ -198,12 +198,12 @@ def died(
 
 def _former_deaths(connection: Connection, number: int, count: int) -> list[dict[str, Any]]:
     """The last deaths of a job's workers before this one, oldest first, with their attempts."""
-    found: list[dict[str, Any]] = []
+    deaths: list[dict[str, Any]] = []
     for attempt, body in connection.execute(_DEATHS, (number,)):
         death = unpack(body)["data"].get("death")
-        if death is not None and len(found) < count:
-            found.append({"attempt": attempt, **death, "log": death["log"][-_FORMER_LINES:]})
-    return found[::-1]
+        if death is not None and len(deaths) < count:
+            deaths.append({"attempt": attempt, **death, "log": death["log"][-_FORMER_LINES:]})
+    return deaths[::-1]
 
 
 def _parked(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

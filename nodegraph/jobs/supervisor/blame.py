@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from nodegraph.jobs.queue.working import Death
-from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.messages import RunJob
 from nodegraph.jobs.supervisor.starting import Exit
-from nodegraph.jobs.supervisor.vitals import Vitals
+from nodegraph.jobs.supervisor.worker_health import WorkerHealth
+from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Blame:
     innocent: Sequence[RunJob] = field(default_factory=list)
 
 
-def blame_of(held: Held, vitals: Vitals, exit: Exit | None, death: Death) -> Blame:
+def blame_of(held: WorkerJobs, vitals: WorkerHealth, exit: Exit | None, death: Death) -> Blame:
     """Who answers for a death: whom the worker was ended for, else all that it had begun.
 
     Several that ran beside each other can't be told apart then; each is tried again by itself.
@@ -46,9 +46,9 @@ def blame_of(held: Held, vitals: Vitals, exit: Exit | None, death: Death) -> Bla
             innocent.append(run)
             continue
         node = None if exit is None or exit.begun is None else exit.begun.get(run.job)
-        told = replace(death, node=node, beside=len(running) - 1)
+        own_death = replace(death, node=node, beside=len(running) - 1)
         is_overdue = run.job in vitals.jobs and vitals.jobs[run.job].is_overdue
-        (overdue if is_overdue else answering).append((run, told))
+        (overdue if is_overdue else answering).append((run, own_death))
     return Blame(answering, overdue, [*innocent, *held.ahead])
 
 

@@ -104,9 +104,9 @@ def when_done(future: Future[T], act: Callable[[Future[T]], None]) -> None:
     """
     loop = asyncio.get_running_loop()
 
-    def told(done: Future[T]) -> None:
+    def on_done(done: Future[T]) -> None:
         # A loop that was closed meanwhile has nobody left who could be told.
         if not loop.is_closed():
             loop.call_soon_threadsafe(act, done)
 
-    future.add_done_callback(told)
+    future.add_done_callback(on_done)

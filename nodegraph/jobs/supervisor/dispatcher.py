@@ -11,11 +11,10 @@ from typing import Any
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, Interruption, Job, JobEvent, JobQueue
+from nodegraph.jobs.supervisor.claiming import JobClaiming
 from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health
+from nodegraph.jobs.supervisor.distributed_run import JobHelp
 from nodegraph.jobs.supervisor.errors import FilesAway, ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.held import Assigned, Given, Workers
-from nodegraph.jobs.supervisor.helping import JobHelp
-from nodegraph.jobs.supervisor.intake import JobIntake
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
 from nodegraph.jobs.supervisor.placement import best_first
@@ -28,6 +27,7 @@ from nodegraph.jobs.supervisor.report import (
     told_end,
 )
 from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.worker_jobs import Assigned, JobPayload, Workers
 
 _EVERY = 30.0
 """Seconds between two looks."""
@@ -75,11 +75,11 @@ class Recovery:
 
     async def _recovered(self) -> bool:
         try:
-            found = await asyncio.wrap_future(self._queue.recover())
+            jobs = await asyncio.wrap_future(self._queue.recover())
         except DATABASE_FAULTS as error:
             _LOG.error("jobs that ran before the start can't be put back yet: %s", error)
             return False
-        for job in found:
+        for job in jobs:
             _LOG.warning("%s ran when the server ended; it is %s now", job.id, job.state)
         return True
 
@@ -107,7 +107,7 @@ class Recovery:
 
 
 _LOG = logging.getLogger(__name__)
-_WISHES: dict[str, Interruption | None] = {
+_INTERRUPTIONS: dict[str, Interruption | None] = {
     "job.cancelling": "cancel",
     "job.pausing": "pause",
     "job.unheld": None,
@@ -144,7 +144,7 @@ class Dispatcher:
         queue: Whose jobs are run.
         tail: Of that queue: what is submitted and wished.
         live: Is handed progress and previews.
-        found_here: See `JobIntake`.
+        found_here: See `JobClaiming`.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Dispatcher:
         queue: JobQueue,
         tail: EventTail,
         live: Callable[[LiveEvent], None],
-        found_here: Callable[[str, Mapping[str, Any]], Given] | None = None,
+        found_here: Callable[[str, Mapping[str, Any]], JobPayload] | None = None,
     ) -> None:
         self._queue = queue
         self._tail = tail
@@ -165,7 +165,7 @@ class Dispatcher:
         self._is_stopping = False
         self._next_try = 0.0
         self._settled = asyncio.Event()
-        self._claims = JobIntake(queue, self._health, self._claimed, self._answered, found_here)
+        self._claims = JobClaiming(queue, self._health, self._claimed, self._answered, found_here)
         self._help = JobHelp()
         self._recovery = Recovery(queue, self._is_known, self._give_back)
         self._end: Callable[[], None] | None = None
@@ -290,14 +290,14 @@ class Dispatcher:
     def _free(self) -> Sequence[str]:
         return () if self._is_stopping else self._workers.free
 
-    def _claimed(self, worker: str, job: Job, given: Callable[[], Given]) -> None:
+    def _claimed(self, worker: str, job: Job, read_payload: Callable[[], JobPayload]) -> None:
         """A job was claimed for a worker, which may be gone by now."""
         report = AttemptReport(self._queue, job.id, job.attempt, self._health, self._written)
         self._reports.add(report)
         self._assigned[job.id] = Assigned(job, report)
         self._help.began(job)
         try:
-            self._hand_over(worker, job, given())
+            self._hand_over(worker, job, read_payload())
             self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
         except ProtocolFault as error:
             self._close(job.id, failed(error.problem.as_dict()))
@@ -311,7 +311,7 @@ class Dispatcher:
             self._claims.rest()
             self._close(job.id, RELEASED)
 
-    def _hand_over(self, worker: str, job: Job, given: Given) -> None:
+    def _hand_over(self, worker: str, job: Job, payload: JobPayload) -> None:
         free = self._free()
         # One that would only run it beside others may be far from its end, or of less urgency.
         others = [
@@ -324,7 +324,7 @@ class Dispatcher:
                 continue
             # Where the first death fails a job, none must be another's.
             may_share = self._queue.most_deaths > 1
-            run = self._assigned[job.id].as_message(given, may_share=may_share)
+            run = self._assigned[job.id].as_message(payload, may_share=may_share)
             if self._is_last_chance(job) and not self._workers.renewed(each):
                 self._for_new[each] = run
                 return
@@ -364,8 +364,8 @@ class Dispatcher:
         if self._health.fault is not None:
             self._try_again()
         for event in events:
-            if event.kind in _WISHES:
-                self._wish(event.job, event.attempt, _WISHES[event.kind])
+            if event.kind in _INTERRUPTIONS:
+                self._wish(event.job, event.attempt, _INTERRUPTIONS[event.kind])
         self._claims.happened(events)
 
     def _try_again(self) -> None:
@@ -378,26 +378,26 @@ class Dispatcher:
             report.hurry()
         self._claims.hurry()
 
-    def _wish(self, job: str, attempt: int, wish: Interruption | None) -> None:
+    def _wish(self, job: str, attempt: int, interruption: Interruption | None) -> None:
         assigned = self._assigned.get(job)
         if assigned is None or assigned.job.attempt != attempt:
             if self._claims.count:
                 # Events may be read before it is told that a claim of the job was committed.
-                self._early[job, attempt] = wish
-        elif assigned.wish != wish:
-            assigned.wish = wish
-            self._ask(assigned, wish)
+                self._early[job, attempt] = interruption
+        elif assigned.wish != interruption:
+            assigned.wish = interruption
+            self._ask(assigned, interruption)
 
-    def _ask(self, assigned: Assigned, wish: Interruption | None) -> None:
-        if wish is None:
+    def _ask(self, assigned: Assigned, interruption: Interruption | None) -> None:
+        if interruption is None:
             return  # what is given back on the way to here is claimed again
         job = assigned.job
-        self._help.over(job.id, f"the job is {_REASONS[wish]}")
+        self._help.over(job.id, f"the job is {_REASONS[interruption]}")
         if any(run.job == job.id for run in self._for_new.values()):
             self._close(job.id, RELEASED)
             return
-        ask = self._workers.cancel if wish == "cancel" else self._workers.release
-        if not ask(job.id, job.attempt, _REASONS[wish]):
+        ask = self._workers.cancel if interruption == "cancel" else self._workers.release
+        if not ask(job.id, job.attempt, _REASONS[interruption]):
             _LOG.error("no worker has %s any more; it is given back", job.id)
             self._close(job.id, RELEASED)
 

@@ -37,8 +37,8 @@ class QuestionFailed(NodegraphError):
     code = "question-failed"
 
     def __init__(self, error: dict[str, object]) -> None:
-        found = error.get("problems")
-        listed = found if isinstance(found, list) else []
+        problems = error.get("problems")
+        listed = problems if isinstance(problems, list) else []
         self._problems = tuple(
             Problem.from_dict(_texts(item), code=self.code) for item in listed or [error]
         )
@@ -57,7 +57,7 @@ class FilesAway(NodegraphError):
     code = "files-away"
 
 
-def _texts(told: object) -> dict[str, str]:
+def _texts(problem: object) -> dict[str, str]:
     """What is text in what should be a problem."""
-    fields = told if isinstance(told, dict) else {}
+    fields = problem if isinstance(problem, dict) else {}
     return {name: value for name, value in fields.items() if isinstance(value, str)}

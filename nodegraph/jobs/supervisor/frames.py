@@ -50,7 +50,7 @@ class Decoder:
         """
         buffer = self._buffer
         buffer += data
-        found = []
+        messages = []
         start = 0
         while len(buffer) - start >= _LENGTH:
             size = int.from_bytes(buffer[start : start + _LENGTH], "big")
@@ -59,11 +59,11 @@ class Decoder:
             end = start + _LENGTH + size
             if len(buffer) < end:
                 break
-            found.append(_decoded(bytes(buffer[start + _LENGTH : end])))
+            messages.append(_decoded(bytes(buffer[start + _LENGTH : end])))
             start = end
         if start:
             del buffer[:start]
-        return found
+        return messages
 
 
 class FrameReader:

@@ -48,29 +48,29 @@ def read_message(message: Mapping[str, Any], kinds: Mapping[str, type[M]]) -> M:
         ProtocolFault: It is none of them, or a field is missing, unknown or of a wrong type.
     """
     kind = message.get("kind")
-    found = kinds.get(kind) if isinstance(kind, str) else None
-    if found is None:
+    message_type = kinds.get(kind) if isinstance(kind, str) else None
+    if message_type is None:
         raise ProtocolFault(
             "a message of an unknown kind", given=repr(kind), expected=" or ".join(kinds)
         )
-    fields = found.fields
+    fields = message_type.fields
     if len(message) != len(fields) + 1:
-        raise _wrong(found, f"fields {', '.join(map(str, message))}", ", ".join(fields))
+        raise _wrong(message_type, f"fields {', '.join(map(str, message))}", ", ".join(fields))
     values: dict[str, Any] = {}
     for name, types in fields.items():
         if name not in message:
-            raise _wrong(found, f"no `{name}`", ", ".join(fields))
+            raise _wrong(message_type, f"no `{name}`", ", ".join(fields))
         value = message[name]
         if not isinstance(value, types) or (type(value) is bool and int in types):
             expected = " or ".join(each.__name__ for each in types)
-            raise _wrong(found, f"`{name}` of type {type(value).__name__}", expected)
+            raise _wrong(message_type, f"`{name}` of type {type(value).__name__}", expected)
         values[name] = value
-    for name, choices in found.choices.items():
+    for name, choices in message_type.choices.items():
         if values[name] not in choices:
-            raise _wrong(found, f"`{name}` {values[name]!r}", " or ".join(choices))
+            raise _wrong(message_type, f"`{name}` {values[name]!r}", " or ".join(choices))
     if "events" in fields:
-        values["events"] = _events(found, values["events"])
-    return found(**values)
+        values["events"] = _events(message_type, values["events"])
+    return message_type(**values)
 
 
 def rows(events: Iterable[Event]) -> list[tuple[Any, ...]]:
@@ -79,7 +79,7 @@ def rows(events: Iterable[Event]) -> list[tuple[Any, ...]]:
 
 
 def _events(message: type[Message], rows: list[Any]) -> tuple[Event, ...]:
-    found = []
+    events = []
     for row in rows:
         if not isinstance(row, list) or len(row) != _ROW:
             raise _wrong(message, "an event of another form", "number, kind, node, seconds, data")
@@ -94,11 +94,11 @@ def _events(message: type[Message], rows: list[Any]) -> tuple[Event, ...]:
             raise _wrong(
                 message, "an event with a wrong value", "number, kind, node, seconds, data"
             )
-        found.append(Event(number, cast(EventKind, kind), node, seconds, data))
-    return tuple(found)
+        events.append(Event(number, cast(EventKind, kind), node, seconds, data))
+    return tuple(events)
 
 
-def _wrong(message: type[Message], given: str, expected: str) -> ProtocolFault:
+def _wrong(message: type[Message], actual: str, expected: str) -> ProtocolFault:
     return ProtocolFault(
-        f"a message `{message.kind}` isn't as agreed", given=given, expected=expected
+        f"a message `{message.kind}` isn't as agreed", given=actual, expected=expected
     )

@@ -68,17 +68,17 @@ def best_first(places: Sequence[WorkerPlace], job: Job) -> list[str]:
     that hold most of the job's models; then those where the job's plan says that it has room; then
     those that help nobody; then those that hold fewest other models, which might have to go.
     """
-    able = [place for place in places if not (job.gpu and place.without_gpu)]
+    able = [candidate for candidate in places if not (job.gpu and candidate.without_gpu)]
     need = _memory(job)
 
-    def order(place: WorkerPlace) -> tuple[bool, bool, int, bool, bool, int]:
-        is_short = place.room is not None and need > place.room
-        held = len(place.models.intersection(job.models))
-        is_wasted = not job.gpu and not place.without_gpu
-        others = len(place.models) - held
-        return is_wasted, place.is_busy, -held, is_short, place.is_helping, others
+    def order(candidate: WorkerPlace) -> tuple[bool, bool, int, bool, bool, int]:
+        is_short = candidate.room is not None and need > candidate.room
+        held = len(candidate.models.intersection(job.models))
+        is_wasted = not job.gpu and not candidate.without_gpu
+        others = len(candidate.models) - held
+        return is_wasted, candidate.is_busy, -held, is_short, candidate.is_helping, others
 
-    return [place.worker for place in sorted(able, key=order)]
+    return [candidate.worker for candidate in sorted(able, key=order)]
 
 
 def _memory(job: Job) -> int:

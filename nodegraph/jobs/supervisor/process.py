@@ -10,9 +10,9 @@ from typing import Any, cast
 
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.frames import encode
-from nodegraph.jobs.supervisor.hearing import Hearing
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.message_reader import MessageReader
 from nodegraph.jobs.supervisor.messages import Ready
 from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.supervisor.rules import WorkerSpec
@@ -25,7 +25,7 @@ _LEFT = 1.0
 """Seconds to read what a dead process left in its pipes; one of its children may hold them open."""
 _FLOOD = 1 << 20
 """Bytes of output at once after which reading it rests, so that others get their turn."""
-_REST = 0.05
+_READ_PAUSE = 0.05
 _TRACES = 0.3
 """Seconds for a process to write what its threads do, before it is killed."""
 _WITHHELD = ("NODEGRAPH_SERVER_QUEUE",)
@@ -43,7 +43,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def __init__(self, ears: Ears, recorder: Recorder) -> None:
         self._ears = ears
         self._recorder = recorder
-        self._hearing = Hearing(ears)
+        self._hearing = MessageReader(ears)
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[None] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
@@ -67,7 +67,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _rest_from(self, size: int) -> None:
         """Read a flood of output in portions."""
         if not self._written:
-            self._loop.call_later(_REST, self._rested)
+            self._loop.call_later(_READ_PAUSE, self._rested)
         before, self._written = self._written, self._written + size
         if before < _FLOOD <= self._written:
             self._pipe(_ERR).pause_reading()
@@ -112,9 +112,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             await asyncio.wait_for(asyncio.shield(self._drained), _LEFT)
         code = self._transport.get_returncode()
         self._transport.close()
-        found = Exit(code, self._recorder.begun)
+        process_exit = Exit(code, self._recorder.begun)
         self._recorder.close()
-        return found
+        return process_exit
 
     def terminate(self) -> None:
         with suppress(ProcessLookupError):

@@ -53,8 +53,8 @@ class Questions:
         if len(self._waiting) >= _MOST_WAITING:
             raise NoAnswerYet("too many questions wait for the planner", given=str(_MOST_WAITING))
         future = asyncio.get_running_loop().create_future()
-        asked = _Question(Ask(next(self._ids), question, arguments), future)
-        self._waiting.append(asked)
+        pending = _Question(Ask(next(self._ids), question, arguments), future)
+        self._waiting.append(pending)
         self._next()
         try:
             return await asyncio.wait_for(future, timeout)
@@ -118,8 +118,8 @@ class Questions:
         self._held_up = by
         if by is None:
             return
-        asked = [self._asked] if self._asked is not None else []
-        for question in (*asked, *self._waiting):
+        current = [self._asked] if self._asked is not None else []
+        for question in (*current, *self._waiting):
             if not question.future.done():
                 question.future.set_exception(_busy(by))
         self._waiting.clear()

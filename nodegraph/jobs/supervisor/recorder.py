@@ -70,23 +70,23 @@ class Recorder:
         """The worker begins a job, of which no node has begun."""
         with self._lock:
             taken = self._places.values()
-            place = next(at for at in range(0, _SIZE, _SLOT) if at not in taken)
-            self._places[job] = place
-        self._write(place + _JOB, _NODE, "")
-        self._write(place, _JOB, job)
+            offset = next(at for at in range(0, _SIZE, _SLOT) if at not in taken)
+            self._places[job] = offset
+        self._write(offset + _JOB, _NODE, "")
+        self._write(offset, _JOB, job)
 
     def note(self, job: str, node: str) -> None:
         """A node of a job begins."""
-        place = self._places.get(job)
-        if place is not None:
-            self._write(place + _JOB, _NODE, node)
+        offset = self._places.get(job)
+        if offset is not None:
+            self._write(offset + _JOB, _NODE, node)
 
     def end(self, job: str) -> None:
         """The worker hasn't a job any more."""
         with self._lock:
-            place = self._places.pop(job, None)
-        if place is not None:
-            self._write(place, _JOB, "")
+            offset = self._places.pop(job, None)
+        if offset is not None:
+            self._write(offset, _JOB, "")
 
     def _write(self, start: int, size: int, text: str) -> None:
         written = text.encode("utf-8", "replace")[: size - _LENGTH]
@@ -100,8 +100,8 @@ class Recorder:
     def begun(self) -> dict[str, str | None]:
         """The jobs that the worker has begun and not ended, each with its node that began last."""
         slots = range(0, _SIZE, _SLOT)
-        found = {self._read(place): self._read(place + _JOB) or None for place in slots}
-        return {job: node for job, node in found.items() if job}
+        nodes_by_job = {self._read(offset): self._read(offset + _JOB) or None for offset in slots}
+        return {job: node for job, node in nodes_by_job.items() if job}
 
     def _read(self, start: int) -> str:
         after = start + _LENGTH

@@ -153,8 +153,8 @@ class AttemptReport:
         about = (self._queue, self.job, self.attempt)
         written: Future[Any]
         if end is not None and (end.takes_events or not events):
-            told = (*end.told, events) if end.takes_events else end.told
-            written = put(end.write, *about, *told)
+            arguments = (*end.told, events) if end.takes_events else end.told
+            written = put(end.write, *about, *arguments)
             is_end = True
         elif events:
             written = put(JobQueue.append_events, *about, events)

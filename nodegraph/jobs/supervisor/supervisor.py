@@ -11,9 +11,8 @@ from time import monotonic
 from typing import Any
 
 from nodegraph.jobs.queue import WorkerWish
+from nodegraph.jobs.supervisor.distributed_run import Helpers
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
-from nodegraph.jobs.supervisor.helping import Helpers
-from nodegraph.jobs.supervisor.life import Life
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.placement import WorkerPlace
@@ -22,8 +21,9 @@ from nodegraph.jobs.supervisor.questions import Questions
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.status import WorkerStatus
-from nodegraph.jobs.supervisor.stock import NOTHING, Stocked, rooms_of
 from nodegraph.jobs.supervisor.worker import Worker
+from nodegraph.jobs.supervisor.worker_memory import NOTHING, WorkerMemory, rooms_of
+from nodegraph.jobs.supervisor.worker_process import WorkerLife
 
 
 class Supervisor:
@@ -73,7 +73,7 @@ class Supervisor:
             self._questions.close("there is no planner")
         self._watching: asyncio.Task[None] | None = None
         # The planner's process, and what it knows of.
-        self._told: tuple[Life, Stocked | None] | None = None
+        self._told: tuple[WorkerLife, WorkerMemory | None] | None = None
 
     def _made(self, spec: WorkerSpec) -> Worker:
         starter = self._local if spec.role == "planner" else self._starter
@@ -88,11 +88,11 @@ class Supervisor:
 
     def retire(self, worker: str) -> bool:
         """End a worker that has no job, and start it no more; False if somebody waits for it."""
-        found = self._workers[worker]
-        if found.life.held.count or worker in self._awaited:
+        entry = self._workers[worker]
+        if entry.life.held.count or worker in self._awaited:
             return False
         self._retired.add(worker)
-        found.retire()
+        entry.retire()
         return True
 
     async def start(self) -> None:
@@ -155,13 +155,13 @@ class Supervisor:
 
     def wish(self, worker: str) -> WorkerWish:
         """What jobs a worker is to be given."""
-        found = self._workers[worker]
-        company = found.life.held.company if found.life.places_beside else None
-        if company is not None:
-            return WorkerWish(models=company.models, company=company)
-        is_spared = found.spec.without_gpu
+        entry = self._workers[worker]
+        constraints = entry.life.held.company if entry.life.places_beside else None
+        if constraints is not None:
+            return WorkerWish(models=constraints.models, company=constraints)
+        is_spared = entry.spec.without_gpu
         helps = any(each.spec.without_gpu and _is_there(each) for each in self._workers.values())
-        return WorkerWish(is_spared, helps and not is_spared, found.life.models.held)
+        return WorkerWish(is_spared, helps and not is_spared, entry.life.models.held)
 
     def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
         """What some workers are for, and hold now."""
@@ -202,11 +202,11 @@ class Supervisor:
 
     def renewed(self, worker: str) -> bool:
         """Whether a worker has had no job yet; else it is started anew, once it has none."""
-        found = self._workers[worker]
-        if found.life.is_new:
+        entry = self._workers[worker]
+        if entry.life.is_new:
             return True
         self._awaited.add(worker)
-        found.renew()
+        entry.renew()
         return False
 
     def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
@@ -245,12 +245,12 @@ class Supervisor:
             self._told = planner, stock
         planner.send(ask)
 
-    def _next_stock(self) -> Stocked | None:
+    def _next_stock(self) -> WorkerMemory | None:
         """What that worker holds which would take the next job; None if there is none."""
         there = [(each.spec.without_gpu, each.life.held.count) for each in self._there()]
         return self._living()[there.index(min(there))].stock if there else None
 
-    def _living(self) -> list[Life]:
+    def _living(self) -> list[WorkerLife]:
         """Of the workers that run jobs, or would."""
         return [worker.life for worker in self._there()]
 

@@ -11,13 +11,13 @@ from dataclasses import asdict
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor.delays import Backoff
-from nodegraph.jobs.supervisor.held import Held
-from nodegraph.jobs.supervisor.life import Asker, Life
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
+from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
+from nodegraph.jobs.supervisor.worker_process import Asker, WorkerLife
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Worker:
         clock: Callable[[], float],
     ) -> None:
         self.spec = spec
-        self.life = Life(spec, rules, on, asker, starter)
+        self.life = WorkerLife(spec, rules, on, asker, starter)
         self._rules = rules
         self._on = on
         self._asker = asker
@@ -125,11 +125,11 @@ class Worker:
             self._done += self.life.done
             self._merged += self.life.merging.merged
             self._is_renewed = False
-            self.life = Life(self.spec, self._rules, self._on, self._asker, self._starter)
+            self.life = WorkerLife(self.spec, self._rules, self._on, self._asker, self._starter)
 
     def _told_of(self, death: Death) -> None:
         blame, jobs = self.life.blame, [run.job for run in self.life.held.running]
-        self.life.held = Held(self._rules)
+        self.life.held = WorkerJobs(self._rules)
         self._fault = death.reason
         about = {"fields": {"worker": self.spec.name, "job": ", ".join(jobs) or None}}
         _LOG.warning("%s died: %s", self.spec.name, death.reason, extra=about)

@@ -41,13 +41,13 @@ def _document(arguments: Mapping[str, Any]) -> Any:
     texts = arguments.get("texts")
     if texts is None:
         return arguments.get("document")
-    found = carried_workflow(texts)
-    if found is None:
+    document = carried_workflow(texts)
+    if document is None:
         raise InvalidFile(
             "there is no workflow of ComfyUI in it",
             hint="A file of it holds either `nodes` and `links`, or nodes with a `class_type`.",
         )
-    return found
+    return document
 
 
 def _report(session: Session, imported: ImportedWorkflow) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def _report(session: Session, imported: ImportedWorkflow) -> dict[str, Any]:
         except NodegraphError:
             return False  # the place of remote ones may not answer
 
-    found = import_report("", imported, session.registry, session.environment, is_there)
-    return found.as_dict()
+    report = import_report("", imported, session.registry, session.environment, is_there)
+    return report.as_dict()
 
 
 class Answers:
@@ -93,10 +93,10 @@ class Answers:
         """Close the session."""
         self._session.close()
 
-    def stocked(self, told: StockNews) -> None:
+    def stocked(self, news: StockNews) -> None:
         """Plans are for a worker that holds this in memory."""
-        self._stock.update(told.results, told.gone, told.weights, is_all=told.is_all)
-        self._stock.rooms = {kind: DeviceRoom(**room) for kind, room in told.rooms.items()}
+        self._stock.update(news.results, news.gone, news.weights, is_all=news.is_all)
+        self._stock.rooms = {kind: DeviceRoom(**room) for kind, room in news.rooms.items()}
 
     def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """The answer, of plain values.
@@ -104,11 +104,11 @@ class Answers:
         Raises:
             NodegraphError: Why there is none.
         """
-        found = self._known.get(question)
-        if found is None:
+        handler = self._known.get(question)
+        if handler is None:
             hint = did_you_mean(question, self._known)
             raise InvalidValue("there is no such question", given=question, hint=hint)
-        return found(arguments)
+        return handler(arguments)
 
     def _check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that is wrong with a workflow: ``valid``, and ``problems``.
@@ -118,13 +118,13 @@ class Answers:
         workflow, problems = _with_parameters(arguments)
         targets, granted = arguments.get("targets"), self._granted(arguments)
         problems += self._session.check(workflow, targets=targets, granted=granted)
-        told = [self._places.plain(problem.as_dict()) for problem in problems]
-        return {"valid": not problems, "problems": told}
+        plain_problems = [self._places.plain(problem.as_dict()) for problem in problems]
+        return {"valid": not problems, "problems": plain_problems}
 
     def _import(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `translating.translated`, which is imported here as few ask for it."""
-        found = translated(self._session, arguments)
-        return {**found, "report": self._places.plain(found["report"])}
+        translation = translated(self._session, arguments)
+        return {**translation, "report": self._places.plain(translation["report"])}
 
     def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As `Plan.as_dict`, and whether it is ``valid``; arguments as for `_check`."""
@@ -139,9 +139,9 @@ class Answers:
             granted=self._granted(arguments),
             stock=self._stock,
         )
-        found = plan.as_dict()
-        told = {name: self._places.plain(found[name]) for name in ("problems", "warnings")}
-        return {"valid": not plan.problems, **found, **told}
+        fields = plan.as_dict()
+        plain_fields = {name: self._places.plain(fields[name]) for name in ("problems", "warnings")}
+        return {"valid": not plan.problems, **fields, **plain_fields}
 
     def _script(self, arguments: Mapping[str, Any]) -> str:
         """The Python script that builds `workflow`."""
@@ -152,10 +152,10 @@ class Answers:
 
     def _granted(self, arguments: Mapping[str, Any]) -> Collection[Path]:
         """Uploads that whoever asks may read: a server has put their paths into the workflow."""
-        given, uploads = arguments.get("workflow"), self._session.settings.uploads
+        workflow, uploads = arguments.get("workflow"), self._session.settings.uploads
         if uploads is None:
             return ()
-        text = given if isinstance(given, str) else json.dumps(given)
+        text = workflow if isinstance(workflow, str) else json.dumps(workflow)
         return paths_in(text, arguments.get("parameters") or {}, uploads)
 
     def _node_types(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,8 +173,10 @@ def _with_parameters(arguments: Mapping[str, Any]) -> tuple[Workflow, list[Probl
     Raises:
         InvalidFile, InvalidWorkflow: It can't be read.
     """
-    given = arguments.get("workflow")
-    workflow = Workflow.from_json(given) if isinstance(given, str) else Workflow.from_dict(given)
+    document = arguments.get("workflow")
+    workflow = (
+        Workflow.from_json(document) if isinstance(document, str) else Workflow.from_dict(document)
+    )
     try:
         return workflow.with_parameters(arguments.get("parameters") or {}), []
     except InvalidWorkflow as error:

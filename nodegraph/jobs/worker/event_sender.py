@@ -186,8 +186,8 @@ class JobEvents:
             self._sender.outbox.send(RunEvents(self._job, self._attempt, events))
         except ProtocolFault as fault:
             if len(events) == 1:
-                told = _told_instead(events[0], fault)
-                self._sender.outbox.send(RunEvents(self._job, self._attempt, [told]))
+                replacement = _told_instead(events[0], fault)
+                self._sender.outbox.send(RunEvents(self._job, self._attempt, [replacement]))
                 return
             half = len(events) // 2
             self.send(events[:half])

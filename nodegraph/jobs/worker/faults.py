@@ -11,25 +11,25 @@ from nodegraph.errors import NodeFailed, NodegraphError, Problem
 _LOG = logging.getLogger(__name__)
 
 
-def told(problems: Iterable[Problem]) -> dict[str, Any]:
+def error_from_problems(problems: Iterable[Problem]) -> dict[str, Any]:
     """Problems as one error: the first one, and all of them in ``problems``."""
     listed = [problem.as_dict() for problem in problems]
     return {**listed[0], "problems": listed}
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """What an exception tells, as `told` does."""
+    """What an exception tells, as `error_from_problems` does."""
     if isinstance(error, NodegraphError):
-        return told(error.problems)
+        return error_from_problems(error.problems)
     _LOG.error("a fault that nobody foresaw", exc_info=error)
     message = f"{type(error).__name__}: {error}"
     hint = "This is a fault of nodegraph or of a pack's hook; the log says where."
-    return told([Problem("internal", message, hint=hint)])
+    return error_from_problems([Problem("internal", message, hint=hint)])
 
 
 def error_of_nodes(errors: Sequence[NodeFailed]) -> dict[str, Any]:
     """What failed nodes tell; of the first one also its inputs, and where in its pack it failed."""
     first = errors[0]
     more = {"inputs": first.inputs, "trace": first.trace}
-    found = told(problem for error in errors for problem in error.problems)
-    return {**found, **{name: value for name, value in more.items() if value}}
+    combined = error_from_problems(problem for error in errors for problem in error.problems)
+    return {**combined, **{name: value for name, value in more.items() if value}}

@@ -23,13 +23,13 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import NodeReport, RunResult, WrittenFile
 from nodegraph.errors import InvalidFile, Problem
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
-from nodegraph.jobs.worker.faults import error_of, error_of_nodes, told
+from nodegraph.jobs.worker.faults import error_from_problems, error_of, error_of_nodes
 from nodegraph.session.session import Session
 from nodegraph.session.settings import places_of
 
 _LOG = logging.getLogger(__name__)
 _MOST_WORKFLOWS = 16
-_SAID = ("deadline", "check_mutation")
+_RUN_OPTIONS = ("deadline", "check_mutation")
 """What the options of a job say of its run; the rest is for the supervisor."""
 _SAYING = frozenset({"node.failed", "node.retried", "log"})
 """Kinds of events that pass on what a node says, in words of its own."""
@@ -61,11 +61,11 @@ def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
 
     A file that is gone already is left out.
     """
-    found = [_entry(file, files) for file in result.files]
+    entries = [_entry(file, files) for file in result.files]
     reports = result.nodes
     statuses = [report.status for report in reports.values()]
     return {
-        "files": [file for file in found if file is not None],
+        "files": [file for file in entries if file is not None],
         "outputs": {
             output: reports[node].outputs[port]
             for output in result.outputs
@@ -80,22 +80,22 @@ def outputs_of(result: RunResult, files: JobFiles) -> dict[str, Any]:
 
 
 def _warnings(reports: Mapping[str, NodeReport]) -> list[dict[str, Any]]:
-    said: list[dict[str, Any]] = [
+    warnings: list[dict[str, Any]] = [
         {"node": name, "message": message}
         for name, report in reports.items()
         for message in report.warnings
     ]
-    more = len(said) - MOST_WARNINGS
+    more = len(warnings) - MOST_WARNINGS
     if more > 0:
-        said[MOST_WARNINGS:] = [{"node": None, "message": counted(more, "more warning")}]
-    return said
+        warnings[MOST_WARNINGS:] = [{"node": None, "message": counted(more, "more warning")}]
+    return warnings
 
 
 def _entry(file: WrittenFile, files: JobFiles) -> dict[str, Any] | None:
-    found = files.described(file.path)
-    if found is None:
+    description = files.described(file.path)
+    if description is None:
         return None
-    return {"node": file.node, "kind": file.kind, "existed": file.existed, **found}
+    return {"node": file.node, "kind": file.kind, "existed": file.existed, **description}
 
 
 class Assignment:
@@ -161,7 +161,11 @@ class Jobs:
     async def _result(self, assignment: Assignment, listener: Listener) -> RunResult:
         order = assignment.order
         uploads = self._session.settings.uploads
-        said = {name: order.options[name] for name in _SAID if order.options.get(name) is not None}
+        run_options = {
+            name: order.options[name]
+            for name in _RUN_OPTIONS
+            if order.options.get(name) is not None
+        }
         options = RunOptions(
             parameters=order.parameters,
             targets=order.targets,
@@ -170,18 +174,18 @@ class Jobs:
             values=False,
             share=Share(order.client, _urgency(order.priority)),
             granted=paths_in(order.workflow, order.parameters, uploads) if uploads else (),
-            **said,
+            **run_options,
         )
         return await self._session.run_async(self._workflow(order.workflow), options)
 
     def _workflow(self, text: str) -> Workflow:
         """Read a workflow; the same one often comes again, with other parameters."""
         known = self._workflows.pop(text, None)
-        found = Workflow.from_json(text) if known is None else known
-        self._workflows[text] = found
+        workflow = Workflow.from_json(text) if known is None else known
+        self._workflows[text] = workflow
         if len(self._workflows) > _MOST_WORKFLOWS:
             self._workflows.popitem(last=False)
-        return found
+        return workflow
 
     async def _ended(self, assignment: Assignment, result: RunResult, files: JobFiles) -> Ended:
         order = assignment.order
@@ -189,23 +193,25 @@ class Jobs:
             return _end(order, "finished", outputs=await self._outputs(result, files))
         if result.status == "failed":
             error = error_of_nodes(result.errors)
-            if said := _warnings(result.nodes):
-                error["warnings"] = said
+            if warnings := _warnings(result.nodes):
+                error["warnings"] = warnings
             return _end(order, "failed", error=error)
         if assignment.ending is None:
-            return _end(order, "failed", error=told([Problem("deadline", result.reason)]))
+            return _end(
+                order, "failed", error=error_from_problems([Problem("deadline", result.reason)])
+            )
         if assignment.ending == "released":
             await asyncio.to_thread(self._keep)
         return _end(order, assignment.ending)
 
     async def _outputs(self, result: RunResult, files: JobFiles) -> dict[str, Any]:
         # Their digests take reading them.
-        found = (
+        outputs = (
             await asyncio.to_thread(outputs_of, result, files)
             if result.files
             else outputs_of(result, files)
         )
-        return {**found, "warnings": self._places.plain(found["warnings"])}
+        return {**outputs, "warnings": self._places.plain(outputs["warnings"])}
 
     def _keep(self) -> None:
         """See to it that what a job has computed is there for its next attempt, here or elsewhere.
@@ -258,32 +264,34 @@ class JobFiles:
         Args:
             most: Bytes.
         """
-        place = path.absolute()
-        if not is_well_formed(str(place)):
-            _LOG.warning("%s was written and isn't listed: its name is no UTF-8", ascii(str(place)))
+        absolute_path = path.absolute()
+        if not is_well_formed(str(absolute_path)):
+            _LOG.warning(
+                "%s was written and isn't listed: its name is no UTF-8", ascii(str(absolute_path))
+            )
             return None
         try:
-            status = place.stat()
+            status = absolute_path.stat()
             if most is not None and status.st_size > most:
                 return None
             stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-            known = self._known.get(str(place))
+            known = self._known.get(str(absolute_path))
             if known is not None and known[0] == stamp:
                 return known[1]
-            found = _described(place, status)
+            description = _described(absolute_path, status)
         except OSError as error:
-            _LOG.warning("%s was written and is gone: %s", place, error)
+            _LOG.warning("%s was written and is gone: %s", absolute_path, error)
             return None
-        self._known[str(place)] = stamp, found
-        return found
+        self._known[str(absolute_path)] = stamp, description
+        return description
 
     def telling(self, listener: Listener) -> Listener:
         """A listener that is told more of each file that is written."""
 
         def tell(event: Event) -> None:
             if event.kind == "node.wrote" and "path" in event.data:
-                found = self.described(Path(event.data["path"]), most=_AT_ONCE)
-                event = replace(event, data={**event.data, **(found or {})})
+                description = self.described(Path(event.data["path"]), most=_AT_ONCE)
+                event = replace(event, data={**event.data, **(description or {})})
             listener(event)
 
         return tell
@@ -292,15 +300,15 @@ class JobFiles:
 def _described(path: Path, status: os.stat_result) -> dict[str, Any]:
     guessed = mimetypes.guess_type(path.name)[0] or _UNKNOWN
     media_type = _MEDIA_TYPES.get(path.suffix.lower(), guessed)
-    found = {
+    description = {
         "path": str(path),
         "media_type": media_type,
         "size": status.st_size,
         "digest": hash_file(path),
     }
     if media_type.startswith("video/"):
-        return {**found, **_frame_pixels(path)}
-    return {**found, **(_pixels(path) if media_type.startswith("image/") else {})}
+        return {**description, **_frame_pixels(path)}
+    return {**description, **(_pixels(path) if media_type.startswith("image/") else {})}
 
 
 def _frame_pixels(path: Path) -> dict[str, int]:

@@ -28,7 +28,7 @@ from nodegraph.jobs.supervisor.messages import (
 )
 from nodegraph.jobs.supervisor.rules import MOST_JOBS
 from nodegraph.jobs.worker.event_sender import EventSender, JobEvents
-from nodegraph.jobs.worker.faults import told
+from nodegraph.jobs.worker.faults import error_from_problems
 from nodegraph.jobs.worker.job import Assignment, Jobs
 from nodegraph.jobs.worker.pipes import Outbox, hand_on
 from nodegraph.jobs.worker.upkeep import StoreUpkeep
@@ -264,5 +264,7 @@ class JobRunner:
             self._outbox.send(ended)
         except ProtocolFault as fault:
             _LOG.error("what %s gave can't be told: %s", ended.job, fault)
-            error = told([Problem("output-failed", f"what the job gave can't be told: {fault}")])
+            error = error_from_problems(
+                [Problem("output-failed", f"what the job gave can't be told: {fault}")]
+            )
             self._outbox.send(Ended(ended.job, ended.attempt, "failed", error=error))

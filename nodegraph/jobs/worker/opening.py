@@ -19,8 +19,8 @@ from nodegraph.core.collecting import NoCollecting
 from nodegraph.core.patience import PATIENCE
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.worker.answers import Answers
+from nodegraph.jobs.worker.distributed_run import HelpingRunner
 from nodegraph.jobs.worker.event_sender import EventSender
-from nodegraph.jobs.worker.helping import HelpingRunner
 from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.pipes import Outbox
 from nodegraph.jobs.worker.role import Planner, Role

@@ -93,10 +93,10 @@ class Orders:
     """
 
     def __init__(
-        self, descriptor: int, told: Callable[[Message], object], over: Callable[[], object]
+        self, descriptor: int, on_message: Callable[[Message], object], over: Callable[[], object]
     ) -> None:
         self._reader = FrameReader(descriptor)
-        self._told = told
+        self._told = on_message
         self._over = over
         # It waits for the server, and must not keep the process from ending meanwhile.
         self._thread = Thread(target=self._work, name="nodegraph-orders", daemon=True)

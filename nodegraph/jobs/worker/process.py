@@ -151,8 +151,8 @@ class Process:
         role, device = self._launch.role, session.environment.device
         # The planner is told of the workers'.
         room = session.room() if role == "worker" else None
-        told = None if room is None else asdict(room)
-        return Ready(os.getpid(), role, device, _versions(), told)
+        room_fields = None if room is None else asdict(room)
+        return Ready(os.getpid(), role, device, _versions(), room_fields)
 
     def _told(self, message: Message) -> None:
         assert self._role is not None
@@ -185,7 +185,7 @@ class Process:
 
 
 def _versions() -> dict[str, str]:
-    found = {"nodegraph": VERSION, "python": platform.python_version()}
+    versions = {"nodegraph": VERSION, "python": platform.python_version()}
     with suppress(metadata.PackageNotFoundError):
-        found["torch"] = metadata.version("torch")
-    return found
+        versions["torch"] = metadata.version("torch")
+    return versions

@@ -10,7 +10,7 @@ from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import Answer, Ask, StockNews
 from nodegraph.jobs.worker.answers import Answers
-from nodegraph.jobs.worker.faults import error_of, told
+from nodegraph.jobs.worker.faults import error_from_problems, error_of
 from nodegraph.jobs.worker.pipes import Outbox, hand_on
 from nodegraph.session.settings import places_of
 
@@ -67,7 +67,7 @@ class Planner:
                 self._outbox.send(answer)
             except ProtocolFault as fault:
                 problem = Problem(fault.code, f"the answer can't be told: {fault}")
-                self._outbox.send(Answer(ask.id, error=told([problem])))
+                self._outbox.send(Answer(ask.id, error=error_from_problems([problem])))
 
     def _answer(self, ask: Ask) -> Answer:
         try:

@@ -80,19 +80,19 @@ def audio_texts(path: Path) -> dict[str, str]:
         InvalidFile: It is missing or holds no audio.
     """
     with opened_audio(path) as file:
-        found = {**file.container.metadata, **file.stream.metadata}
-    texts = {name.lower(): text for name, text in found.items()}
+        metadata = {**file.container.metadata, **file.stream.metadata}
+    texts = {name.lower(): text for name, text in metadata.items()}
     return {**texts, **_texts_in(texts.get(COMMENT, ""))}
 
 
 def _texts_in(comment: str) -> dict[str, str]:
     try:
-        found = json.loads(comment)
+        document = json.loads(comment)
     except ValueError:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         return {}
-    return {name: text for name, text in found.items() if isinstance(text, str)}
+    return {name: text for name, text in document.items() if isinstance(text, str)}
 
 
 class OpenAudio:
@@ -183,7 +183,7 @@ def _container(file: Any, path: Path) -> InputContainer:
     import av
 
     try:
-        found: InputContainer = av.open(
+        container: InputContainer = av.open(
             file, metadata_errors="replace", container_options=dict(_OPTIONS)
         )
     except (av.FFmpegError, ValueError, OSError) as error:
@@ -191,4 +191,4 @@ def _container(file: Any, path: Path) -> InputContainer:
             f"{path} is no audio that can be read: it looks like {looks_like(path)}.",
             expected=READABLE,
         ) from error
-    return found
+    return container

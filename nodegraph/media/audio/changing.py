@@ -181,7 +181,7 @@ def _weights(old: int, new: int) -> tuple[Tensor, int]:
     phases = new // math.gcd(old, new)
     band = min(1.0, new / old)
     reach = math.ceil(_TAPS / band)
-    found = torch.empty(phases, 2 * reach + 1)
+    filters = torch.empty(phases, 2 * reach + 1)
     taps = torch.arange(-reach, reach + 1, dtype=torch.float64)
     window_of = torch.tensor(_SHARPNESS, dtype=torch.float64)
     for at in range(0, phases, _PIECE // 8):
@@ -191,5 +191,5 @@ def _weights(old: int, new: int) -> tuple[Tensor, int]:
         kaiser = torch.special.i0(window_of * window) / torch.special.i0(window_of)
         weights = torch.sinc(away * band * _ROLLOFF) * kaiser
         # Of each phase they sum to 1, so that what is constant stays so exactly.
-        found[at : at + _PIECE // 8] = (weights / weights.sum(-1, keepdim=True)).float()
-    return found, reach
+        filters[at : at + _PIECE // 8] = (weights / weights.sum(-1, keepdim=True)).float()
+    return filters, reach

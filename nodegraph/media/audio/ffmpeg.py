@@ -26,16 +26,16 @@ def samples_of(frame: Any) -> NDArray[np.float32]:
     """float32, shape (channels, samples), of a decoded frame of whatever form."""
     import numpy as np
 
-    found: Any = frame.to_ndarray()
+    raw: Any = frame.to_ndarray()
     channels = frame.layout.nb_channels
     if not frame.format.is_planar:
-        found = found.reshape(-1, channels).T
-    samples: NDArray[np.float32] = found.astype(np.float32)
-    if found.dtype == np.uint8:
+        raw = raw.reshape(-1, channels).T
+    samples: NDArray[np.float32] = raw.astype(np.float32)
+    if raw.dtype == np.uint8:
         samples -= 128
         samples /= 128
-    elif found.dtype.kind == "i":
-        samples /= -float(np.iinfo(found.dtype).min)
+    elif raw.dtype.kind == "i":
+        samples /= -float(np.iinfo(raw.dtype).min)
     return samples
 
 

@@ -173,7 +173,9 @@ def pitch(audio: Audio) -> float | None:
     frames = frames[power > _FAINT * power.max()]
     if longest <= shortest + 1 or not len(frames):
         return None
-    periods = [found for row in _differences(frames, longest) if (found := _period(row, shortest))]
+    periods = [
+        period for row in _differences(frames, longest) if (period := _period(row, shortest))
+    ]
     return float(audio.rate / torch.tensor(periods).median()) if periods else None
 
 

@@ -43,10 +43,10 @@ def pitch_of(text: str) -> float | None:
     Raises:
         InvalidValue: It is neither.
     """
-    asked = text.strip()
-    if not asked:
+    stripped = text.strip()
+    if not stripped:
         return None
-    note, hertz = _NOTE.fullmatch(asked), _HERTZ.fullmatch(asked)
+    note, hertz = _NOTE.fullmatch(stripped), _HERTZ.fullmatch(stripped)
     if note:
         letter, shift, octave = note.groups()
         number = _STEPS[letter.lower()] + _SHIFTS[shift.lower()] + 12 * (int(octave) + 1)
@@ -147,8 +147,8 @@ def asked_in_words(text: str) -> AskedSound:
     words = text.lower()
     length = _SECONDS.search(words)
     seconds = float(length[1]) / (1000 if length[2] else 1) if length else None
-    found = PITCH_WORDS.search(_SECONDS.sub(" ", text))
-    pitch = pitch_of(found[0]) if found else None
+    match = PITCH_WORDS.search(_SECONDS.sub(" ", text))
+    pitch = pitch_of(match[0]) if match else None
     kind = _kind_in(words)
     if text.strip() and kind is None and pitch is None and seconds is None:
         raise InvalidValue(

@@ -72,9 +72,9 @@ def coloured(loud: Tensor) -> Tensor:
     import torch
 
     colours = torch.tensor(_COLOURS)
-    place = loud.clamp(0, 1) * (len(colours) - 1)
-    lower = place.floor().long().clamp(max=len(colours) - 2)
-    share = (place - lower)[..., None]
+    position = loud.clamp(0, 1) * (len(colours) - 1)
+    lower = position.floor().long().clamp(max=len(colours) - 2)
+    share = (position - lower)[..., None]
     return colours[lower] * (1 - share) + colours[lower + 1] * share
 
 

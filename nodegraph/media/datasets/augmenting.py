@@ -56,8 +56,8 @@ def drawn_changes(settings: Augmentation, epoch: int, index: int, repeat: int = 
 
     def draw(name: str) -> float:
         """0 up to 1. A text as seed goes through SHA-512, alike in every version of Python."""
-        place = f"{settings.seed} {epoch} {index} {repeat} {name}"
-        return random.Random(place).random()  # noqa: S311 - nothing secret
+        seed_text = f"{settings.seed} {epoch} {index} {repeat} {name}"
+        return random.Random(seed_text).random()  # noqa: S311 - nothing secret
 
     def around(middle: float, most: float, name: str) -> float:
         return middle + most * (2 * draw(name) - 1) if most else middle

@@ -45,8 +45,8 @@ def balance_of(dataset: Dataset, by: CountBy) -> Balance:
     lines = [_heading(dataset, by, counts)]
     for value in ordered:
         parts = ", ".join(f"{name} {in_split[value, name]}" for name in splits)
-        told = f" ({parts})" if len(splits) > 1 and by != "split" else ""
-        lines.append(f"{value or 'none'}: {counts[value]}{told}")
+        split_counts = f" ({parts})" if len(splits) > 1 and by != "split" else ""
+        lines.append(f"{value or 'none'}: {counts[value]}{split_counts}")
     shown = ordered[:_MOST_BARS]
     series = tuple(
         Series(

@@ -20,15 +20,15 @@ def bucket_sizes(resolution: int, multiple: int, max_aspect: float) -> list[Size
         max_aspect: The longer side in shorter ones, at most.
     Source: NovelAI 2022, "NovelAI Improvements on Stable Diffusion", aspect ratio bucketing.
     """
-    area, found = resolution * resolution, set()
+    area, sizes = resolution * resolution, set()
     side = multiple
     while side * side <= area:
         other = area // side // multiple * multiple
         if other <= max_aspect * side:
-            found |= {(side, other), (other, side)}
+            sizes |= {(side, other), (other, side)}
         side += multiple
     square = max(multiple, resolution // multiple * multiple)
-    return sorted(found | {(square, square)}, key=lambda size: (size[0] / size[1], size))
+    return sorted(sizes | {(square, square)}, key=lambda size: (size[0] / size[1], size))
 
 
 def bucket_of(size: Size, buckets: list[Size]) -> Size:

@@ -92,21 +92,21 @@ def taken(
         examples.sort(key=lambda example: (place_of_content(example, seed), example.name))
     elif order == "by name":
         examples.sort(key=lambda example: example.name)
-    seen: Counter[str] = Counter()
-    found = []
+    group_counts: Counter[str] = Counter()
+    chosen = []
     for example in examples:
         group = example.label if per_label else ""
-        if start <= seen[group] and (not count or seen[group] < start + count):
-            found.append(example)
-        seen[group] += 1
-    if not found:
+        if start <= group_counts[group] and (not count or group_counts[group] < start + count):
+            chosen.append(example)
+        group_counts[group] += 1
+    if not chosen:
         raise InvalidValue(
             "there are fewer examples",
             port="start",
             given=str(start),
             expected=f"0 to {len(examples) - 1}",
         )
-    return dataset.with_examples(tuple(found))
+    return dataset.with_examples(tuple(chosen))
 
 
 def repeated(

@@ -50,19 +50,19 @@ def coco_files(dataset: Dataset, segments: SegmentForm = "rle") -> Iterator[tupl
         suffix, content = picture_file(example)
         yield f"{_PICTURES}/{stem}{suffix}", content
         width, height = example.size
-        said = {**said_of(example), "split": example.split}
-        said.pop("objects", None)
+        metadata = {**said_of(example), "split": example.split}
+        metadata.pop("objects", None)
         images.append(
             {
                 "id": number,
                 "file_name": f"{_PICTURES}/{stem}{suffix}",
                 "width": width,
                 "height": height,
-                "nodegraph": said,
+                "nodegraph": metadata,
             }
         )
-        for found in _annotations(example, categories, segments):
-            annotations.append({"id": len(annotations) + 1, "image_id": number, **found})
+        for annotation in _annotations(example, categories, segments):
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **annotation})
     whole = {
         "info": {"description": dataset.name},
         "images": images,
@@ -121,7 +121,7 @@ def read_coco(
     path: Path,
     environment: Environment,
     faults: Faults,
-    told: Callable[[int, int], object] = lambda done, total: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
     """The dataset of a COCO file; its pictures lie beside it, or in a folder ``images`` there.
 
@@ -140,12 +140,14 @@ def read_coco(
     for at, entry in enumerate(images):
         name = str(entry.get("file_name", f"image {at + 1}"))
         with faults.of(name, path.parent):
-            found = by_image.get(entry.get("id"), [])
+            image_annotations = by_image.get(entry.get("id"), [])
             try:
-                examples.append(_example(path.parent, name, entry, found, names, environment))
+                examples.append(
+                    _example(path.parent, name, entry, image_annotations, names, environment)
+                )
             except (ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
                 raise InvalidFile(f"what is said of it can't be read: {error}") from error
-        told(at + 1, len(images))
+        on_progress(at + 1, len(images))
     faults.check(len(examples), path.name)
     return Dataset(tuple(examples), path.parent.name)
 
@@ -183,7 +185,7 @@ def _example(
     file = _picture(folder, name, environment)
     most, names_files = environment.max_image_pixels, environment.readable is None
     kept = example_file(file, max_pixels=most, names=names_files)
-    said = row_of({"file_name": name, **(entry.get("nodegraph") or {})})
+    row = row_of({"file_name": name, **(entry.get("nodegraph") or {})})
     things = [each for each in annotations if "bbox" in each]
     boxes = tuple(labeled_box(_category(each, names), each["bbox"]) for each in things)
     labels = {box.label for box in boxes}
@@ -191,14 +193,14 @@ def _example(
     return Example(
         kept,
         Path(name).stem,
-        said.caption or (captions[0] if captions else ""),
-        said.tags,
-        said.label or (labels.pop() if len(labels) == 1 else ""),
-        said.split or "train",
+        row.caption or (captions[0] if captions else ""),
+        row.tags,
+        row.label or (labels.pop() if len(labels) == 1 else ""),
+        row.split or "train",
         _mask(things, kept.width, kept.height),
         boxes,
-        repeats=said.repeats,
-        weight=said.weight,
+        repeats=row.repeats,
+        weight=row.weight,
     )
 
 

@@ -108,8 +108,8 @@ def _structure(picture: Tensor) -> Tensor:
     small = luma(resize_image(picture, _SIDE + 1, _SIDE, method="area"))[0, ..., 0]
     # A flat ground rises nowhere: what scaling leaves in the last bits is no rise.
     rises = (small[:, 1:] - small[:, :-1]) > 1 / 512
-    found: Tensor = rises.float().flatten() / _SIDE
-    return found
+    bits: Tensor = rises.float().flatten() / _SIDE
+    return bits
 
 
 def _pixels(picture: Tensor) -> Tensor:
@@ -146,11 +146,11 @@ def _walked(
         chosen = torch.tensor(rivals)
         # |a - b|² = |a|² + |b|² - 2ab: one product of a matrix, not a difference for each pair.
         away = squared[chosen] + squared[at] - 2 * rows[chosen] @ rows[at]
-        lowest, place = away.clamp(min=0).min(0)
-        found = float(lowest) if is_squared else float(lowest) ** 0.5
-        nearest.append(found)
-        is_same = found <= distance + 1e-6
-        original.append(rivals[int(place)] if is_same else None)
+        lowest, index = away.clamp(min=0).min(0)
+        lowest_distance = float(lowest) if is_squared else float(lowest) ** 0.5
+        nearest.append(lowest_distance)
+        is_same = lowest_distance <= distance + 1e-6
+        original.append(rivals[int(index)] if is_same else None)
         if not is_same:
             kept.append(at)
     return nearest, original

@@ -190,8 +190,8 @@ def split_dataset(
         places = _ranked(dataset, places)
     ends: list[tuple[float, Split]] = [(test, "test"), (test + validation, "validation")]
 
-    def split(place: float) -> Split:
-        return next((name for end, name in ends if place < end), "train")
+    def split(position: float) -> Split:
+        return next((name for end, name in ends if position < end), "train")
 
     pairs = zip(dataset.examples, places, strict=True)
     return dataset.with_examples(tuple(replace(each, split=split(at)) for each, at in pairs))
@@ -199,15 +199,15 @@ def split_dataset(
 
 def _ranked(dataset: Dataset, places: Sequence[float]) -> list[float]:
     """Places spread evenly within each class, in the order that they have; equal ones stay so."""
-    found = list(places)
+    spread = list(places)
     for label in {example.label for example in dataset.examples}:
         members = [at for at, each in enumerate(dataset.examples) if each.label == label]
         ordered = sorted({places[at] for at in members})
         # The middle of its own part of 0..1: a share of a half of five takes two or three.
-        ranks = {place: (rank + 0.5) / len(ordered) for rank, place in enumerate(ordered)}
+        ranks = {position: (rank + 0.5) / len(ordered) for rank, position in enumerate(ordered)}
         for at in members:
-            found[at] = ranks[places[at]]
-    return found
+            spread[at] = ranks[places[at]]
+    return spread
 
 
 def join_datasets(datasets: Sequence[Dataset], name: str = "") -> Dataset:

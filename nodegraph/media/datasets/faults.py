@@ -33,10 +33,10 @@ class Faults:
 
     def add(self, name: str, why: str) -> None:
         """Note one."""
-        said = why if name in why else f"{name}: {why}"
-        self.said.append(said)
+        message = why if name in why else f"{name}: {why}"
+        self.said.append(message)
         if self._tell is not None and self._on_error == "skip":
-            self._tell(f"left out: {said}")
+            self._tell(f"left out: {message}")
 
     @contextmanager
     def of(self, name: str, folder: Path | None = None) -> Iterator[None]:
@@ -49,11 +49,11 @@ class Faults:
             yield
         except NodegraphError as error:
             problem = error.problem
-            given = f" ({problem.given})" if problem.given else ""
-            said = problem.message
+            details = f" ({problem.given})" if problem.given else ""
+            message = problem.message
             if folder is not None:
-                said = said.replace(f"{folder}{os.sep}", "")
-            self.add(name, f"{said}{given}")
+                message = message.replace(f"{folder}{os.sep}", "")
+            self.add(name, f"{message}{details}")
 
     def check(self, left: int, source: str) -> None:
         """Raise if it was to be refused, or if nothing is left.
@@ -73,5 +73,5 @@ class Faults:
                 hint='Mend or remove them, or set `on_error` to "skip".',
             )
         if not left:
-            found = f" Left out: {shown}{more}" if self.said else ""
-            raise InvalidFile(f"there is nothing to learn from in {source}.{found}")
+            left_out = f" Left out: {shown}{more}" if self.said else ""
+            raise InvalidFile(f"there is nothing to learn from in {source}.{left_out}")

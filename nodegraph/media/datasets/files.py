@@ -29,7 +29,7 @@ def safe_name(text: str, default: str = "_") -> str:
 def file_stems(examples: Sequence[Example]) -> list[str]:
     """A name for each example that none of the others has, without folders and suffix."""
     taken: set[str] = set()
-    found = []
+    stems = []
     for number, example in enumerate(examples, 1):
         stem = safe_name(example.name.rsplit("/", 1)[-1], f"{number:05}")
         free, more = stem, 2
@@ -37,8 +37,8 @@ def file_stems(examples: Sequence[Example]) -> list[str]:
         while free.lower() in taken:
             free, more = f"{stem}_{more}", more + 1
         taken.add(free.lower())
-        found.append(free)
-    return found
+        stems.append(free)
+    return stems
 
 
 def as_learned_from(dataset: Dataset) -> Dataset:
@@ -56,13 +56,13 @@ def as_learned_from(dataset: Dataset) -> Dataset:
         check_room(*max(sizes), len(sizes), needed, port="dataset")
     examples = []
     for at, example in enumerate(dataset.examples):
-        found = read_example(plain, at)
+        prepared = read_example(plain, at)
         examples.append(
             replace(
                 example,
-                picture=found.picture.movedim(0, -1).contiguous(),
-                mask=found.mask,
-                boxes=found.boxes,
+                picture=prepared.picture.movedim(0, -1).contiguous(),
+                mask=prepared.mask,
+                boxes=prepared.boxes,
                 bucket=None,
             )
         )

@@ -64,10 +64,12 @@ def find_files(
     base = base_folder(pattern, environment)
     is_folder = (environment.inputs / Path(pattern).expanduser()).is_dir()
     whole = str(Path(pattern) / "**" / "*") if recursive and is_folder else pattern
-    found = sorted(path for path in matching_paths(whole, environment) if _may_be_picture(path))
-    unusable = tuple((path, why) for path in found if (why := _fault(path, environment)))
+    candidates = sorted(
+        path for path in matching_paths(whole, environment) if _may_be_picture(path)
+    )
+    unusable = tuple((path, why) for path in candidates if (why := _fault(path, environment)))
     left_out = {path for path, _ in unusable}
-    kept = [path for path in found if path not in left_out]
+    kept = [path for path in candidates if path not in left_out]
     masks = _masks(kept, mask_suffix)
     are_masks = set(masks.values())
     pictures = tuple(path for path in kept if path not in are_masks)
@@ -114,12 +116,12 @@ def _masks(paths: list[Path], suffix: str) -> dict[Path, Path]:
     if not suffix:
         return {}
     by_stem = {path.with_suffix(""): path for path in reversed(paths)}
-    found = {}
+    masks = {}
     for path in paths:
         owner = path.stem.removesuffix(suffix)
         if owner != path.stem and (picture := by_stem.get(path.with_name(owner))):
-            found[picture] = path
-    return found
+            masks[picture] = path
+    return masks
 
 
 def _caption(picture: Path, environment: Environment) -> Path | None:

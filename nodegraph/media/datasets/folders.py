@@ -52,14 +52,14 @@ def read_folder(
     environment: Environment,
     options: FolderOptions,
     faults: Faults,
-    told: Callable[[int, int], object] = lambda done, total: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
     """The dataset of a folder.
 
     Args:
         pattern: A folder, or a path with ``*``, ``?`` or ``**``; relative ones start from the
             inputs folder.
-        told: Told how many pictures of how many were looked at.
+        on_progress: Told how many pictures of how many were looked at.
     Raises:
         InvalidFile: There is no such folder, nothing in it can be used, or something can't and is
             to be refused.
@@ -82,7 +82,7 @@ def read_folder(
                 raise InvalidFile(f"it bears the name of {other.name}, but for the suffix")
             named[example.name] = path
             examples.append(example)
-        told(at + 1, len(files.pictures))
+        on_progress(at + 1, len(files.pictures))
     faults.check(len(examples), pattern)
     return Dataset(tuple(examples), files.base.name)
 
@@ -146,12 +146,12 @@ def _example(
         from nodegraph.media.images.images import read_image
 
         read_image(path, max_pixels=most, names=names)
-    place = path.relative_to(files.base)
-    split, label, repeats = _said_by_folders(place.parts[:-1], options.folders)
+    relative_path = path.relative_to(files.base)
+    split, label, repeats = _said_by_folders(relative_path.parts[:-1], options.folders)
     row = row or TableRow("")
     return Example(
         kept,
-        place.with_suffix("").as_posix(),
+        relative_path.with_suffix("").as_posix(),
         _caption(path, files, row, options.captions),
         row.tags,
         label if row.label is None else row.label,
@@ -169,8 +169,8 @@ def _said_by_folders(parts: tuple[str, ...], meaning: FolderMeaning) -> tuple[Sp
     if not parts or meaning == "nothing":
         return split, "", 1
     if meaning == "repeats":
-        found = _REPEATED.fullmatch(parts[-1])
-        return (split, found[2], int(found[1])) if found else (split, parts[-1], 1)
+        match = _REPEATED.fullmatch(parts[-1])
+        return (split, match[2], int(match[1])) if match else (split, parts[-1], 1)
     if meaning == "splits and labels" and (named := split_named(parts[0])):
         split, parts = named, parts[1:]
     return split, parts[-1] if parts else "", 1
@@ -182,10 +182,10 @@ def _caption(path: Path, files: FolderFiles, row: TableRow, source: CaptionSourc
     if source == "file names":
         return re.sub(r"[\s_-]+", " ", path.stem).strip()
     text = files.captions.get(path)
-    said = row.caption if row.caption or text is None else " ".join(read_text(text).split())
-    if source == "required" and not said:
+    caption = row.caption if row.caption or text is None else " ".join(read_text(text).split())
+    if source == "required" and not caption:
         raise InvalidFile(f"it has no caption: neither a table nor a {path.stem}.txt has one")
-    return said or ""
+    return caption or ""
 
 
 def _mask(

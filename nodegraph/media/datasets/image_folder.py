@@ -30,16 +30,16 @@ def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
         folder = f"{safe_name(example.label)}/" if example.label else ""
         suffix, content = picture_file(example)
         yield f"{example.split}/{folder}{stem}{suffix}", content
-        said = {"file_name": f"{folder}{stem}{suffix}", **columns, **said_of(example)}
+        metadata_row = {"file_name": f"{folder}{stem}{suffix}", **columns, **said_of(example)}
         if columns.get("tags") == "":
             # In one line: of an empty list others can't tell what would be in it.
-            said["tags"] = ", ".join(example.tags)
+            metadata_row["tags"] = ", ".join(example.tags)
         mask = mask_file(example)
         if mask is not None:
-            place = f"{MASKS}/{stem}.png"
-            said["mask"] = f"../{place}"
-            yield place, mask
-        lines.setdefault(example.split, []).append(json.dumps(said, ensure_ascii=False))
+            mask_path = f"{MASKS}/{stem}.png"
+            metadata_row["mask"] = f"../{mask_path}"
+            yield mask_path, mask
+        lines.setdefault(example.split, []).append(json.dumps(metadata_row, ensure_ascii=False))
     for split, rows in lines.items():
         yield (
             f"{split}/metadata.jsonl",
@@ -50,21 +50,21 @@ def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
 def _columns(dataset: Dataset) -> dict[str, Any]:
     """What stands in each row unless more is known: Hugging Face wants all tables alike."""
     examples = dataset.examples
-    found: dict[str, Any] = {"text": ""}
+    columns: dict[str, Any] = {"text": ""}
     if any(each.label for each in examples):
-        found["label"] = ""
+        columns["label"] = ""
     tags = [tag for each in examples for tag in each.tags]
     if tags:
-        found["tags"] = [] if any("," in tag for tag in tags) else ""
+        columns["tags"] = [] if any("," in tag for tag in tags) else ""
     if any(each.boxes for each in examples):
-        found["objects"] = {"bbox": [], "categories": []}
+        columns["objects"] = {"bbox": [], "categories": []}
     if any(each.mask is not None for each in examples):
-        found["mask"] = ""
+        columns["mask"] = ""
     if any(each.repeats != 1 for each in examples):
-        found["repeats"] = 1
+        columns["repeats"] = 1
     if any(each.weight != 1 for each in examples):
-        found["weight"] = 1.0
-    return found
+        columns["weight"] = 1.0
+    return columns
 
 
 def said_of(example: Example) -> dict[str, Any]:
@@ -72,18 +72,18 @@ def said_of(example: Example) -> dict[str, Any]:
 
     Captions always stand there: others take a table in which one is missing for damaged.
     """
-    found: dict[str, Any] = {"text": example.caption}
+    row: dict[str, Any] = {"text": example.caption}
     if example.label:
-        found["label"] = example.label
+        row["label"] = example.label
     if example.tags:
-        found["tags"] = list(example.tags)
+        row["tags"] = list(example.tags)
     if example.boxes:
-        found["objects"] = {
+        row["objects"] = {
             "bbox": [box_numbers(box) for box in example.boxes],
             "categories": [box.label for box in example.boxes],
         }
     if example.repeats != 1:
-        found["repeats"] = example.repeats
+        row["repeats"] = example.repeats
     if example.weight != 1:
-        found["weight"] = example.weight
-    return found
+        row["weight"] = example.weight
+    return row

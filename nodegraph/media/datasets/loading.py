@@ -30,7 +30,7 @@ def load_dataset(
     options: FolderOptions,
     faults: Faults,
     format: SourceFormat = "auto",
-    told: Callable[[int, int], object] = lambda done, total: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
     """The dataset that a path stands for.
 
@@ -38,7 +38,7 @@ def load_dataset(
         pattern: A folder of pictures, of shards or with an ``annotations.json``; a JSON file; a tar
             file; or a pattern of pictures or tar files.
         options: Of folders of pictures.
-        told: Told how much of how much was looked at.
+        on_progress: Told how much of how much was looked at.
     Raises:
         InvalidFile: There is no such thing, nothing in it can be used, or something can't and is to
             be refused.
@@ -46,11 +46,11 @@ def load_dataset(
     with at_port("path"):
         kind, files = found_files(pattern, environment, format)
         if kind == "coco":
-            return read_coco(files[0], environment, faults, told)
+            return read_coco(files[0], environment, faults, on_progress)
         if kind == "webdataset":
             most = environment.max_image_pixels
-            return read_shards(files, faults, told, max_pixels=most)
-        return read_folder(pattern, environment, options, faults, told)
+            return read_shards(files, faults, on_progress, max_pixels=most)
+        return read_folder(pattern, environment, options, faults, on_progress)
 
 
 def found_files(
@@ -86,8 +86,8 @@ def found_files(
 
 
 def _shards(pattern: str, path: Path, environment: Environment) -> Iterator[Path]:
-    found = [path] if path.is_file() else sorted(matching_paths(pattern, environment))
-    for each in found:
+    paths = [path] if path.is_file() else sorted(matching_paths(pattern, environment))
+    for each in paths:
         if each.name.endswith(_SHARD) and each.is_file() and is_readable(str(each), environment):
             yield each
 

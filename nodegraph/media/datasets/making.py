@@ -39,7 +39,7 @@ def dataset_of_pictures(
     pictures = [picture for image in images for picture in _colored(image)]
     if not pictures:
         raise InvalidValue("there are no pictures to make a dataset of", port="images")
-    said = _for_each(captions, len(pictures), "captions")
+    texts = _for_each(captions, len(pictures), "captions")
     classes = _for_each(labels, len(pictures), "labels")
     parts = list(chain.from_iterable(masks))
     if parts and len(parts) != len(pictures):
@@ -63,7 +63,7 @@ def dataset_of_pictures(
             Example(
                 picture,
                 f"{at + 1:0{digits}}",
-                said[at],
+                texts[at],
                 label=classes[at],
                 mask=mask,
                 boxes=() if box is None else (box,),
@@ -98,11 +98,11 @@ def _for_each(texts: Sequence[str], count: int, port: str) -> Sequence[str]:
     raise _uneven(port, len(texts), count)
 
 
-def _uneven(port: str, given: int, pictures: int) -> InvalidValue:
+def _uneven(port: str, count: int, pictures: int) -> InvalidValue:
     return InvalidValue(
         f"there aren't as many {port} as pictures",
         port=port,
-        given=str(given),
+        given=str(count),
         expected=f"{pictures}, or 1 for all" if port != "masks" else str(pictures),
     )
 
@@ -142,11 +142,15 @@ def parts_of(
         check_room(*max(sizes), count, needed, port="dataset")
     images, masks, captions = [], [], []
     for at in range(count):
-        found = read_example(dataset, at, epoch=max(0, epoch))
-        images.append(found.picture.movedim(0, -1)[None].contiguous())
-        mask = found.picture.new_ones(found.picture.shape[1:]) if found.mask is None else found.mask
+        prepared = read_example(dataset, at, epoch=max(0, epoch))
+        images.append(prepared.picture.movedim(0, -1)[None].contiguous())
+        mask = (
+            prepared.picture.new_ones(prepared.picture.shape[1:])
+            if prepared.mask is None
+            else prepared.mask
+        )
         masks.append(mask[None])
-        captions.append(found.caption)
+        captions.append(prepared.caption)
         told(at + 1, count)
     labels = [example.label for example in dataset.examples]
     return images, masks, captions, labels, [example.name for example in dataset.examples]

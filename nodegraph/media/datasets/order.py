@@ -31,8 +31,8 @@ def epoch_visits(
         InvalidValue: The split has no examples.
     """
     visits = [
-        Visit(place, repeat)
-        for place, example in enumerate(dataset.examples)
+        Visit(index, repeat)
+        for index, example in enumerate(dataset.examples)
         if example.split == split
         for repeat in range(example.repeats)
     ]

@@ -121,14 +121,14 @@ def _numbered(stem: Path) -> Iterator[Path]:
 
 def _digest_of(folder: Path) -> str | None:
     try:
-        found = json.loads((folder / CARD).read_text("utf-8"))
+        card = json.loads((folder / CARD).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return found.get("digest") if isinstance(found, dict) else None
+    return card.get("digest") if isinstance(card, dict) else None
 
 
 def _written(
-    stem: Path, files: Iterator[tuple[str, bytes]], card: str, told: Callable[[int], object]
+    stem: Path, files: Iterator[tuple[str, bytes]], card: str, on_progress: Callable[[int], object]
 ) -> Path:
     # Under another name until all is there: nobody takes a part for the whole.
     part = Path(mkdtemp(prefix=".dataset-", dir=stem.parent))
@@ -137,7 +137,7 @@ def _written(
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            told(number)
+            on_progress(number)
         (part / CARD).write_text(card, "utf-8")
         part.chmod(0o755)
         for number in range(1, _MOST):

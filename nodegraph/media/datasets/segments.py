@@ -40,7 +40,7 @@ def polygons(mask: Bits) -> list[list[float]]:
     Holes are outlines of their own: what lies in an odd number of outlines is in.
     """
     steps = _edges(mask)
-    found = []
+    outlines = []
     while steps:
         start = next(iter(steps))
         corners, at, heading = [start], start, (0, 0)
@@ -50,8 +50,8 @@ def polygons(mask: Bits) -> list[list[float]]:
             if at == start:
                 break
             corners.append(at)
-        found.append(_without_straights(corners))
-    return found
+        outlines.append(_without_straights(corners))
+    return outlines
 
 
 def _edges(mask: Bits) -> dict[Corner, list[Corner]]:
@@ -105,12 +105,12 @@ def mask_of(segmentation: Any, width: int, height: int) -> Bits:
         counts = segmentation.get("counts")
         counts = _unpacked(counts) if isinstance(counts, str) else counts
         return _filled_runs(counts, width, height)
-    found = np.zeros((height, width), bool)
+    mask = np.zeros((height, width), bool)
     if not isinstance(segmentation, Sequence) or isinstance(segmentation, str):
         raise InvalidValue("a segmentation is neither polygons nor run lengths")
     for outline in segmentation:
-        found ^= _filled_outline(outline, width, height)
-    return found
+        mask ^= _filled_outline(outline, width, height)
+    return mask
 
 
 def _filled_runs(counts: Any, width: int, height: int) -> Bits:
@@ -150,7 +150,7 @@ def _filled_outline(outline: Any, width: int, height: int) -> Bits:
         raise InvalidValue(f"a polygon can't be read: {error}") from error
     if len(corners) < 3 or not np.isfinite(corners).all():
         raise InvalidValue("a polygon has fewer than three corners, or no finite ones")
-    found = np.zeros((height, width + 1), bool)
+    crossings = np.zeros((height, width + 1), bool)
     x, y = corners.T
     next_x, next_y = np.roll(x, -1), np.roll(y, -1)
     first = max(0, int(np.floor(y.min())))
@@ -160,5 +160,5 @@ def _filled_outline(outline: Any, width: int, height: int) -> Bits:
         share = (middle - y[crossed]) / (next_y[crossed] - y[crossed])
         places = x[crossed] + share * (next_x[crossed] - x[crossed])
         starts = np.clip(np.ceil(places - 0.5), 0, width).astype(int)
-        np.logical_xor.at(found[row], starts, True)
-    return np.logical_xor.accumulate(found, axis=1)[:, :width]
+        np.logical_xor.at(crossings[row], starts, True)
+    return np.logical_xor.accumulate(crossings, axis=1)[:, :width]

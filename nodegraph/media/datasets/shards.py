@@ -64,8 +64,8 @@ def _parts(example: Example, labels: Mapping[str, int]) -> Iterator[tuple[str, b
         yield "txt", example.caption.encode("utf-8", "replace")
     if example.label:
         yield "cls", str(labels[example.label]).encode()
-    said = {**said_of(example), "split": example.split, "name": example.name}
-    yield "json", json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
+    row = {**said_of(example), "split": example.split, "name": example.name}
+    yield "json", json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
     mask = mask_file(example)
     if mask is not None:
         yield _MASK, mask
@@ -81,7 +81,7 @@ class _Members(NamedTuple):
 def read_shards(
     paths: list[Path],
     faults: Faults,
-    told: Callable[[int, int], object] = lambda done, total: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
     *,
     max_pixels: int = MAX_IMAGE_PIXELS,
 ) -> Dataset:
@@ -106,14 +106,14 @@ def read_shards(
                 held += 16 * width * height
                 check_room(width, height, len(examples) + 1, held, port="path")
                 examples.append(example)
-        told(at + 1, len(paths))
+        on_progress(at + 1, len(paths))
     faults.check(len(examples), paths[0].name if len(paths) == 1 else paths[0].parent.name)
     return Dataset(tuple(examples), paths[0].stem if len(paths) == 1 else paths[0].parent.name)
 
 
 def _samples(path: Path, faults: Faults) -> Iterator[_Members]:
     """Members that follow each other and are called alike up to the first dot."""
-    found: _Members | None = None
+    members: _Members | None = None
     try:
         with tarfile.open(path, "r:*") as shard:
             for number, entry in enumerate(shard):
@@ -127,19 +127,19 @@ def _samples(path: Path, faults: Faults) -> Iterator[_Members]:
                     faults.add(f"{path.name}: {entry.name}", "it is too large")
                     continue
                 key = f"{folder}/{stem}".lstrip("/.")
-                if found is None or found.key != key:
-                    if found is not None:
-                        yield found
-                    found = _Members(key, {})
+                if members is None or members.key != key:
+                    if members is not None:
+                        yield members
+                    members = _Members(key, {})
                 opened = shard.extractfile(entry)
                 if opened is not None:
-                    found.parts[suffix.lower()] = opened.read()
+                    members.parts[suffix.lower()] = opened.read()
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         # For files that are none, tarfile has a line for each kind of compression.
-        said = str(error).partition(":\n")[0]
-        raise InvalidFile(f"{path} is no tar file, or is damaged: {said}") from error
-    if found is not None:
-        yield found
+        message = str(error).partition(":\n")[0]
+        raise InvalidFile(f"{path} is no tar file, or is damaged: {message}") from error
+    if members is not None:
+        yield members
 
 
 def _example(members: _Members, max_pixels: int) -> Example:
@@ -147,39 +147,39 @@ def _example(members: _Members, max_pixels: int) -> Example:
     suffix = next((each for each in parts if f".{each}" in MEDIA_TYPES), None)
     if suffix is None:
         raise InvalidFile("there is no picture", given=", ".join(sorted(parts)))
-    said = _said(parts, members.key)
+    row = _sample_row(parts, members.key)
     picture = _decoded(parts[suffix], suffix, max_pixels)
     mask = None
     if _MASK in parts:
         mask = _decoded(parts[_MASK], "png", max_pixels)[..., :3].mean(-1)
     if mask is not None and mask.shape != picture.shape[:2]:
         raise InvalidFile("its mask is of another size")
-    caption = said.caption
+    caption = row.caption
     if caption is None and "txt" in parts:
         caption = parts["txt"].decode("utf-8", "replace").strip()
-    label = said.label
+    label = row.label
     if label is None and "cls" in parts:
         label = parts["cls"].decode("utf-8", "replace").strip()
     return Example(
         picture,
-        said.file,
+        row.file,
         caption or "",
-        said.tags,
+        row.tags,
         label or "",
-        said.split or "train",
+        row.split or "train",
         mask,
-        said.boxes,
-        repeats=said.repeats,
-        weight=said.weight,
+        row.boxes,
+        repeats=row.repeats,
+        weight=row.weight,
     )
 
 
-def _said(parts: Mapping[str, bytes], key: str) -> TableRow:
+def _sample_row(parts: Mapping[str, bytes], key: str) -> TableRow:
     try:
-        found: Any = json.loads(parts["json"]) if "json" in parts else {}
-        if not isinstance(found, dict):
+        document: Any = json.loads(parts["json"]) if "json" in parts else {}
+        if not isinstance(document, dict):
             raise ValueError("it is no JSON object")
-        return row_of({**found, "file_name": str(found.get("name") or key)})
+        return row_of({**document, "file_name": str(document.get("name") or key)})
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidFile(f"what is said of it can't be read: {error}") from error
 
@@ -196,8 +196,8 @@ def _decoded(data: bytes, suffix: str, max_pixels: int) -> Tensor:
         try:
             colors, hidden = read_image(path, max_pixels=max_pixels)
         except InvalidFile as error:
-            said = error.problem.message.replace(str(path), "its picture")
-            raise InvalidFile(said, given=error.problem.given) from error
+            message = error.problem.message.replace(str(path), "its picture")
+            raise InvalidFile(message, given=error.problem.given) from error
     if hidden.any():
         colors = torch.cat([colors, 1 - hidden[..., None]], -1)
     return colors[0]

@@ -37,39 +37,39 @@ def described(dataset: Dataset) -> Iterator[str]:
         "masks": sum(each.mask is not None for each in examples),
         "boxes": sum(bool(each.boxes) for each in examples),
     }
-    told = ", ".join(f"{count} {name}" for name, count in has.items() if count)
-    yield f"  with {told or 'pictures alone'}"
+    contents = ", ".join(f"{count} {name}" for name, count in has.items() if count)
+    yield f"  with {contents or 'pictures alone'}"
     goals = [each.bucket or dataset.size for each in examples]
     if sizes := _counts(f"{goal[0]} x {goal[1]}" for goal in goals if goal):
         yield f"  learned from at {sizes} ({dataset.fit})"
     if changes := _changes(dataset.augmentation):
         yield f"  changed at random: {changes}"
     for example in examples[:_MOST]:
-        said = example.caption or ", ".join(example.tags) or example.label
-        yield f"  {example.name}: {said[:_LONGEST]}"
+        caption = example.caption or ", ".join(example.tags) or example.label
+        yield f"  {example.name}: {caption[:_LONGEST]}"
     if len(examples) > _MOST:
         yield "  …"
 
 
 def _counts(values: Iterable[str]) -> str:
     counts = Counter(value for value in values if value)
-    told = [f"{value} {count}" for value, count in counts.most_common(_MOST)]
+    texts = [f"{value} {count}" for value, count in counts.most_common(_MOST)]
     more = [f"{len(counts) - _MOST} more"] if len(counts) > _MOST else []
-    return ", ".join([*told, *more])
+    return ", ".join([*texts, *more])
 
 
 def _changes(settings: Augmentation) -> str:
     usual = Augmentation()
     names = [name for name in Augmentation.__slots__ if name != "seed"]
-    told = (
+    changes = (
         f"{name} {getattr(settings, name):g}"
         for name in names
         if getattr(settings, name) != getattr(usual, name)
     )
-    return ", ".join(told)
+    return ", ".join(changes)
 
 
-Told = Literal["caption", "label", "tags", "name", "split", "nothing"]
+CaptionKind = Literal["caption", "label", "tags", "name", "split", "nothing"]
 _BOX = (1.0, 0.2, 0.1, 1.0)
 _HIDDEN = 0.65
 """How much of what a mask leaves out is shown darker."""
@@ -81,7 +81,7 @@ def dataset_sheet(
     *,
     columns: int = 0,
     size: int = 128,
-    told: Told = "caption",
+    told: CaptionKind = "caption",
     parts: bool = True,
     epoch: int | None = None,
 ) -> Tensor:
@@ -104,14 +104,14 @@ def dataset_sheet(
     if not shown:
         raise InvalidValue("the dataset has no examples to show", port="dataset")
     pictures = [_shown(dataset, at, size, epoch, parts) for at in shown]
-    captions = [_said(dataset, at, told) for at in shown]
+    captions = [_caption_of(dataset, at, told) for at in shown]
     return contact_sheet(pictures, columns=columns, captions=captions)
 
 
-def _said(dataset: Dataset, at: int, told: Told) -> str:
+def _caption_of(dataset: Dataset, at: int, kind: CaptionKind) -> str:
     example = dataset.examples[at]
     texts = {"tags": ", ".join(example.tags), "nothing": ""}
-    return texts[told] if told in texts else str(getattr(example, told))
+    return texts[kind] if kind in texts else str(getattr(example, kind))
 
 
 def _shown(dataset: Dataset, at: int, size: int, epoch: int | None, parts: bool) -> Tensor:
@@ -134,9 +134,9 @@ def _read(
     example = dataset.examples[at]
     if epoch is None:
         return kept_picture(example), kept_mask(example), example.boxes
-    found = read_example(dataset, at, epoch=epoch)
-    mask = None if found.mask is None else found.mask[None]
-    return found.picture.movedim(0, -1)[None], mask, found.boxes
+    prepared = read_example(dataset, at, epoch=epoch)
+    mask = None if prepared.mask is None else prepared.mask[None]
+    return prepared.picture.movedim(0, -1)[None], mask, prepared.boxes
 
 
 def _with_boxes(image: Tensor, boxes: tuple[LabeledBox, ...], factor: float) -> Tensor:

@@ -106,11 +106,11 @@ def _of_json(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                found = json.loads(line)
+                record = json.loads(line)
             except (ValueError, RecursionError) as error:
                 yield number, f"it is no JSON: {error}"
                 continue
-            yield number, found if isinstance(found, dict) else "it is no JSON object"
+            yield number, record if isinstance(record, dict) else "it is no JSON object"
 
 
 def _of_csv(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
@@ -129,27 +129,29 @@ def row_of(line: Mapping[str, Any]) -> TableRow:
     Raises:
         ValueError, TypeError: One of them can't be.
     """
-    found = {
+    fields = {
         meaning: next((line[name] for name in names if line.get(name) is not None), None)
         for meaning, names in _NAMES.items()
     }
-    if not isinstance(found["file"], str) or not found["file"]:
+    if not isinstance(fields["file"], str) or not fields["file"]:
         raise ValueError(f"it names no file; a column is called {_NAMES['file'][0]}")
-    split = split_named(str(found["split"])) if found["split"] is not None else None
-    if found["split"] is not None and split is None:
-        raise ValueError(f"no split is called {found['split']!r}, but {', '.join(get_args(Split))}")
-    repeats = 1 if found["repeats"] is None else int(found["repeats"])
-    weight = 1.0 if found["weight"] is None else float(found["weight"])
+    split = split_named(str(fields["split"])) if fields["split"] is not None else None
+    if fields["split"] is not None and split is None:
+        raise ValueError(
+            f"no split is called {fields['split']!r}, but {', '.join(get_args(Split))}"
+        )
+    repeats = 1 if fields["repeats"] is None else int(fields["repeats"])
+    weight = 1.0 if fields["weight"] is None else float(fields["weight"])
     if not 0 <= repeats <= _MOST_REPEATS or not (math.isfinite(weight) and weight >= 0):
         raise ValueError(f"repeats of {repeats} or a weight of {weight} can't be")
     return TableRow(
-        found["file"],
-        _text(found["caption"]),
-        _text(found["label"]),
-        tags_of(found["tags"]),
+        fields["file"],
+        _text(fields["caption"]),
+        _text(fields["label"]),
+        tags_of(fields["tags"]),
         split,
-        _text(found["mask"]),
-        boxes_of(found["objects"]),
+        _text(fields["mask"]),
+        boxes_of(fields["objects"]),
         repeats,
         weight,
     )
@@ -182,20 +184,20 @@ def boxes_of(value: Any) -> tuple[LabeledBox, ...]:
     places = value.get("bbox") or []
     names = value.get("categories") or value.get("category") or []
     return tuple(
-        labeled_box(str(names[at]) if at < len(names) else "", place)
-        for at, place in enumerate(places)
+        labeled_box(str(names[at]) if at < len(names) else "", numbers)
+        for at, numbers in enumerate(places)
     )
 
 
-def labeled_box(label: str, place: Sequence[Any]) -> LabeledBox:
+def labeled_box(label: str, numbers: Sequence[Any]) -> LabeledBox:
     """A box of four numbers.
 
     Raises:
         ValueError, TypeError: They aren't.
     """
-    if isinstance(place, str) or len(place) != 4:
-        raise ValueError(f"{place} is no box of left, top, width and height")
-    x, y, width, height = (float(number) for number in place)
+    if isinstance(numbers, str) or len(numbers) != 4:
+        raise ValueError(f"{numbers} is no box of left, top, width and height")
+    x, y, width, height = (float(number) for number in numbers)
     if not all(map(math.isfinite, (x, y, width, height))) or width < 0 or height < 0:
-        raise ValueError(f"{list(place)} is no box of left, top, width and height")
+        raise ValueError(f"{list(numbers)} is no box of left, top, width and height")
     return LabeledBox(label, x, y, width, height)

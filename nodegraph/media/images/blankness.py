@@ -15,12 +15,12 @@ def blank_warnings(images: Tensor) -> Iterator[str]:
     Args:
         images: In 0..1, shape (batch, height, width, channels).
     """
-    for place, picture in enumerate(images.flatten(1, 2)):
+    for index, picture in enumerate(images.flatten(1, 2)):
         darkest, brightest = picture.amin(0), picture.amax(0)
         if (brightest - darkest).max() >= _SHADE:
             continue
         colour = _NAMES.get(round(float(picture.mean()), 2), "of one colour")
-        which = "the picture" if len(images) == 1 else f"picture {place + 1} of {len(images)}"
+        which = "the picture" if len(images) == 1 else f"picture {index + 1} of {len(images)}"
         yield (
             f"{which} is {colour} all over. If it ought to show something: lower cfg, take the "
             "model's own VAE, or load model and VAE with dtype float32, as some overflow in float16"

@@ -60,15 +60,15 @@ def parse_colors(text: str, port: str = "colors", *, least: int = 2) -> list[Col
     Raises:
         InvalidValue: One of them is none, or there are too few.
     """
-    found = [parse_color(part, port) for part in _SEPARATORS.split(text.strip()) if part]
-    if len(found) < least:
+    colors = [parse_color(part, port) for part in _SEPARATORS.split(text.strip()) if part]
+    if len(colors) < least:
         raise InvalidValue(
             "there are too few colours",
             port=port,
             given=repr(text[:80]),
             expected=f"{least} or more, such as black #ff8800 white",
         )
-    return found
+    return colors
 
 
 def paint(color: Color, channels: int) -> Tensor:

@@ -27,8 +27,8 @@ def read_boxes(
     Raises:
         InvalidValue: There are none, or something else is in there, such as pixels for shares.
     """
-    found = _numbers(text, 4, port, "[[x, y, width, height], …], or four numbers a line")
-    for box in found:
+    boxes = _numbers(text, 4, port, "[[x, y, width, height], …], or four numbers a line")
+    for box in boxes:
         if box[2] <= 0 or box[3] <= 0:
             raise InvalidValue(
                 "a box is without extent",
@@ -44,7 +44,7 @@ def read_boxes(
                 expected="shares of the picture's sides, 0 to 1",
                 hint="If they are pixels, set unit to pixels.",
             )
-    return [(box[0], box[1], box[2], box[3]) for box in found]
+    return [(box[0], box[1], box[2], box[3]) for box in boxes]
 
 
 def read_points(text: str, port: str = "points") -> list[tuple[float, float]]:
@@ -55,8 +55,8 @@ def read_points(text: str, port: str = "points") -> list[tuple[float, float]]:
     """
     if not text.strip():
         return []
-    found = _numbers(text, 2, port, "[[x, y], …], or two numbers a line")
-    return [(point[0], point[1]) for point in found]
+    points = _numbers(text, 2, port, "[[x, y], …], or two numbers a line")
+    return [(point[0], point[1]) for point in points]
 
 
 def _numbers(text: str, each: int, port: str, expected: str) -> list[tuple[float, ...]]:

@@ -14,9 +14,9 @@ map inferno."""
 def heat_colours(values: Tensor) -> Tensor:
     """Colours of numbers in 0..1: any shape to (*shape, 3), in 0..1."""
     stops = torch.tensor(_STOPS, dtype=torch.float32, device=values.device) / 255
-    place = values.clamp(0, 1) * (len(stops) - 1)
-    low = place.floor().long().clamp(max=len(stops) - 2)
-    share = (place - low)[..., None]
+    position = values.clamp(0, 1) * (len(stops) - 1)
+    low = position.floor().long().clamp(max=len(stops) - 2)
+    share = (position - low)[..., None]
     return stops[low] * (1 - share) + stops[low + 1] * share
 
 

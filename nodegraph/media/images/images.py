@@ -120,8 +120,8 @@ def read_frames(
                 check_pixels(opened, path, max_pixels)
                 opened.load()
                 # What has but one is as deep as LoadImage reads it.
-                one = picture_pixels(opened, path) if total == 1 else frame_pixels(opened)
-                colors, alpha = one
+                pixels = picture_pixels(opened, path) if total == 1 else frame_pixels(opened)
+                colors, alpha = pixels
                 pictures.append((torch.from_numpy(colors), torch.from_numpy(1 - alpha)))
                 seconds += float(opened.info.get("duration", 0)) / 1000
         except DAMAGED as error:
@@ -145,8 +145,8 @@ def _wanted(total: int, start: int, count: int, every: int) -> list[int]:
             given=str(start),
             expected=f"{-total} to {total - 1}",
         )
-    found = list(range(start % total, total, every))
-    return found[:count] if count else found
+    indices = list(range(start % total, total, every))
+    return indices[:count] if count else indices
 
 
 class NoSuchFrame(InvalidValue):
@@ -198,12 +198,12 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def _tagged(opened: Image.Image) -> dict[str, str]:
     """Texts that stand in EXIF as ``prompt:{…}``, in one of its tags or another."""
-    found = {}
+    texts = {}
     for value in opened.getexif().values():
         name, colon, text = value.partition(":") if isinstance(value, str) else ("", "", "")
         if colon and name.lower() in _TAGGED:
-            found[name.lower()] = text.rstrip("\0")
-    return found
+            texts[name.lower()] = text.rstrip("\0")
+    return texts
 
 
 def _comment(opened: Image.Image) -> bytes | str:
@@ -346,7 +346,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def _free_space(path: Path) -> str:
-    existing = next((place for place in path.absolute().parents if place.is_dir()), None)
+    existing = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
     if existing is None:
         return "free space unknown"
     return f"{shutil.disk_usage(existing).free:,} bytes free"
@@ -360,8 +360,8 @@ def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int)
             texts.add_text(name, text)
         return {"format": "PNG", "pnginfo": texts, "compress_level": 6}
     if format == "tiff":
-        given = {_DESCRIPTION: json.dumps(metadata)} if metadata else {}
-        return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": given}
+        tags = {_DESCRIPTION: json.dumps(metadata)} if metadata else {}
+        return {"format": "TIFF", "compression": "tiff_adobe_deflate", "tiffinfo": tags}
     options: dict[str, Any] = {"format": format.upper(), "quality": quality}
     if metadata:
         exif = Image.Exif()

@@ -18,9 +18,9 @@ def missing_file(path: Path, *, names: bool = True) -> InvalidFile:
     """
     has_siblings = names and path.parent.is_dir()
     siblings = [item.name for item in path.parent.iterdir()] if has_siblings else []
-    place = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
+    folder_note = "" if path.parent.is_dir() else f" There is no folder {path.parent}."
     return InvalidFile(
-        f"there is no file {path}.{place}", hint=did_you_mean(path.name, siblings) or None
+        f"there is no file {path}.{folder_note}", hint=did_you_mean(path.name, siblings) or None
     )
 
 

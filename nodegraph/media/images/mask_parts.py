@@ -49,14 +49,14 @@ def _roots(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> N
     roots = np.arange(count)
     while True:
         lower = np.minimum(roots[first], roots[second])
-        found = roots.copy()
-        np.minimum.at(found, roots[first], lower)
-        np.minimum.at(found, roots[second], lower)
-        while not np.array_equal(found, found[found]):
-            found = found[found]
-        if np.array_equal(found, roots):
+        new_roots = roots.copy()
+        np.minimum.at(new_roots, roots[first], lower)
+        np.minimum.at(new_roots, roots[second], lower)
+        while not np.array_equal(new_roots, new_roots[new_roots]):
+            new_roots = new_roots[new_roots]
+        if np.array_equal(new_roots, roots):
             return roots
-        roots = found
+        roots = new_roots
 
 
 def fill_holes(mask: Tensor, most: int = 0) -> Tensor:

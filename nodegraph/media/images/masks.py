@@ -75,18 +75,18 @@ def together(first: Tensor, second: Tensor, port: str) -> tuple[Tensor, Tensor]:
 
 
 def combine_masks(
-    first: Tensor, second: Tensor, how: Combination, place: tuple[int, int] | None = None
+    first: Tensor, second: Tensor, how: Combination, corner: tuple[int, int] | None = None
 ) -> Tensor:
     """Two masks as one; the second is scaled to the first's size.
 
     Soft masks are combined as fuzzy sets: union is the larger value, intersect the smaller one.
 
     Args:
-        place: Where the second one's upper left corner comes, which keeps its size then. Beside it
+        corner: Where the second one's upper left corner comes, which keeps its size then. Beside it
             the first one stays as it is.
     """
-    if place is not None:
-        return _combined_at(first, second, how, *place)
+    if corner is not None:
+        return _combined_at(first, second, how, *corner)
     second = resize_mask(second, first.shape[2], first.shape[1])
     return _COMBINATIONS[how](*together(first, second, "second"))
 
@@ -175,9 +175,9 @@ def composite(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
 def blended(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
     """The same of pictures and masks that are alike in size and number."""
     colors = as_rgb(base) if overlay.shape[3] > 1 or base.shape[3] == 4 else base
-    given = as_rgb(overlay) if colors.shape[3] == 3 else overlay
+    layer = as_rgb(overlay) if colors.shape[3] == 3 else overlay
     share = mask[..., None]
-    mixed = colors * (1 - share) + given * share
+    mixed = colors * (1 - share) + layer * share
     # What the mask leaves out keeps its bits, whatever the overlay holds there.
     result = torch.where(share > 0, mixed, colors)
     return torch.cat((result, base[..., 3:]), -1) if base.shape[3] == 4 else result

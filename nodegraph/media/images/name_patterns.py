@@ -20,7 +20,7 @@ from nodegraph.media.images.output_names import check_name
 
 _INPUT = r"[^\W\d]\w*"
 _NODE = r"[^%/\\.\s](?:[^%/\\.]*[^%/\\.\s])?"
-_PLACE = re.compile(rf"%(date:[^%/\\]+|{_INPUT}|{_NODE}\.{_INPUT})%")
+_PLACEHOLDER = re.compile(rf"%(date:[^%/\\]+|{_INPUT}|{_NODE}\.{_INPUT})%")
 """What else stands between percent signs is plain text: ``50% sampled. 30%``."""
 _MOMENTS = {
     "date": "%Y-%m-%d", "time": "%H-%M-%S", "year": "%Y", "month": "%m", "day": "%d",
@@ -45,8 +45,8 @@ def check_pattern(name: str) -> None:
     Raises:
         InvalidValue: Tells which part is wrong.
     """
-    for found in _PLACE.finditer(name):
-        word = found[1]
+    for match in _PLACEHOLDER.finditer(name):
+        word = match[1]
         if word in _MOMENTS or word in _SIZES or word.startswith("date:") or "." in word:
             continue
         known = [*_MOMENTS, *_SIZES]
@@ -54,10 +54,10 @@ def check_pattern(name: str) -> None:
             f"nothing is called %{word}%",
             port="name",
             given=repr(name),
-            expected=", ".join(f"%{one}%" for one in known) + ", or %node.input%",
+            expected=", ".join(f"%{known_word}%" for known_word in known) + ", or %node.input%",
             hint=did_you_mean(word, known) or None,
         )
-    check_name(_PLACE.sub("x", name))
+    check_name(_PLACEHOLDER.sub("x", name))
 
 
 def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
@@ -68,8 +68,8 @@ def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
     """
     if not nodes:
         return  # they aren't known
-    for found in _PLACE.finditer(name):
-        word = found[1]
+    for match in _PLACEHOLDER.finditer(name):
+        word = match[1]
         node, dot, port = word.rpartition(".")
         if not dot or word.startswith("date:"):
             continue
@@ -85,10 +85,10 @@ def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
 
 
 def _doubt(
-    word: str, message: str, given: str, known: Iterable[str], after: str, before: str = ""
+    word: str, message: str, name: str, known: Iterable[str], after: str, before: str = ""
 ) -> Finding:
     """A name that there isn't: refused if it is another's, misspelt."""
-    near = _misspelt(given, known)
+    near = _misspelt(name, known)
     if near is None:
         return _unfilled(word, message)
     hint = f"Did you mean `%{before}{near}{after}%`?"
@@ -126,31 +126,31 @@ def filled_name(
             the input.
     """
 
-    def value(found: re.Match[str]) -> str:
-        word = found[1]
+    def value(match: re.Match[str]) -> str:
+        word = match[1]
         if word in _MOMENTS:
             return now.strftime(_MOMENTS[word])
         if word.startswith("date:"):
             return _safe(_moment(word[5:], now))
         if word in _SIZES:
             return str({"width": size[0], "height": size[1], "index": index}[word])
-        given = _input(workflow, word)
-        if given is None:
+        input_value = _input(workflow, word)
+        if input_value is None:
             _refuse_misspelt(workflow, word)
             if warn is not None:
                 warn(f"%{word}% is no input with a value of its own, so the name says the words.")
             return _safe(word)
-        return _safe(str(given))
+        return _safe(str(input_value))
 
-    return _PLACE.sub(value, name)
+    return _PLACEHOLDER.sub(value, name)
 
 
 def _moment(form: str, now: datetime) -> str:
     """A moment in a form such as ``yyyy-MM-dd`` or ``d.M.yy``: a letter alone has no zero before
     it, as in ComfyUI."""
 
-    def part(found: re.Match[str]) -> str:
-        token = found[0]
+    def part(match: re.Match[str]) -> str:
+        token = match[0]
         if token[0] == "y":
             return str(now.year)[-len(token) :]
         return str(getattr(now, _PARTS[token[0]])).zfill(len(token))
@@ -162,8 +162,8 @@ def _input(workflow: Mapping[str, Any], word: str) -> object:
     """The value of an input that is given as ``node.input``; None if it has none."""
     name, _, port = word.rpartition(".")
     node = workflow.get("nodes", {}).get(name, {})
-    given = node.get("inputs", {}).get(port)
-    return given if isinstance(given, (str, int, float, bool)) else None
+    value = node.get("inputs", {}).get(port)
+    return value if isinstance(value, (str, int, float, bool)) else None
 
 
 def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
@@ -184,8 +184,8 @@ def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
 def _misspelt(name: str, known: Iterable[str]) -> str | None:
     """The name that another one is but for a letter or so; None if it is no such one."""
     folded = {each.casefold(): each for each in known}
-    found = get_close_matches(name.casefold(), folded, n=1, cutoff=_MISSPELT)
-    return folded[found[0]] if found else None
+    matches = get_close_matches(name.casefold(), folded, n=1, cutoff=_MISSPELT)
+    return folded[matches[0]] if matches else None
 
 
 def _safe(text: str) -> str:

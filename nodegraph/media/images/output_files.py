@@ -131,7 +131,7 @@ def _write_new(stem: Path, suffix: str, numbers: Numbers, content: bytes) -> Pat
     if descriptor is not None:
         try:
             with numbers.adding(stem.name, suffix, content) as adding:
-                return _place(stem, suffix, adding, partial(_link_open, descriptor))
+                return _claim_path(stem, suffix, adding, partial(_link_open, descriptor))
         except OSError as error:
             _LOG.debug("a file without a name can't be given one at %s: %s", stem, error)
         finally:
@@ -140,14 +140,14 @@ def _write_new(stem: Path, suffix: str, numbers: Numbers, content: bytes) -> Pat
     with numbers.adding(stem.name, suffix, content) as adding:
         _write(temporary, content)
         try:
-            return _place(stem, suffix, adding, partial(_claim, temporary))
+            return _claim_path(stem, suffix, adding, partial(_claim, temporary))
         except OSError as error:
             raise OutputError(f"can't write {stem}: {error.strerror or error}") from error
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def _place(stem: Path, suffix: str, adding: Adding, claim: Callable[[Path], bool]) -> Path:
+def _claim_path(stem: Path, suffix: str, adding: Adding, claim: Callable[[Path], bool]) -> Path:
     """Try one number after the other until one is free."""
     while True:
         path = stem.with_name(file_name(stem.name, adding.number, suffix))

@@ -32,8 +32,8 @@ def check_name(name: str) -> None:
         fault = "it names no file"
     elif parts[0] == "/" or ".." in parts:
         fault = "it leads out of the output folder"
-    elif found := _UNSAFE.search(name):
-        fault = f"{found[0]!a} can't be part of a file name everywhere"
+    elif unsafe := _UNSAFE.search(name):
+        fault = f"{unsafe[0]!a} can't be part of a file name everywhere"
     elif hidden := next((letter for letter in name if _is_hidden(letter)), None):
         fault = f"{hidden!a} shows nothing, and may have other letters be read in another order"
     elif any(part.startswith(".") or part != part.strip() for part in parts):

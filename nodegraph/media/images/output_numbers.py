@@ -103,13 +103,13 @@ class Numbers:
         digest = digest_bytes(content)
         rows = self._connection.execute(_LIKE, (*name, digest, *name)).fetchall()
         unknown = [number for number, known in rows if known is None]
-        found = [number for number, known in rows if known is not None]
+        numbers = [number for number, known in rows if known is not None]
         for number in unknown:
             # Somebody else put it there: it is read once, and known from then on.
             path = self._folder / file_name(stem, number, suffix)
             if self._note(stem, suffix, number, path) == digest:
-                found.append(number)
-        return sorted(found, reverse=True)
+                numbers.append(number)
+        return sorted(numbers, reverse=True)
 
     def _note(self, stem: str, suffix: str, number: int, path: Path) -> Digest | None:
         try:
@@ -180,8 +180,8 @@ class Numbers:
     def _listed(self) -> Iterator[tuple[tuple[str, str, int], os.DirEntry[str]]]:
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if found := _NUMBERED.fullmatch(entry.name):
-                    stem, number, suffix = found[1], int(found[2]), found[3] or ""
+                if match := _NUMBERED.fullmatch(entry.name):
+                    stem, number, suffix = match[1], int(match[2]), match[3] or ""
                     if entry.name == file_name(stem, number, suffix) and number < 1 << 62:
                         yield (stem, suffix, number), entry
 
@@ -203,8 +203,8 @@ def file_name(stem: str, number: int, suffix: str) -> str:
 
 
 def _stamp(folder: Path) -> str:
-    found = folder.stat()
-    return f"{found.st_dev} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
+    status = folder.stat()
+    return f"{status.st_dev} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _size(entry: os.DirEntry[str]) -> int | None:

@@ -161,8 +161,8 @@ def _opened(path: Path, start: bytes, formats: Iterable[str]) -> Image.Image:
             # A text says that this Pillow can't read such files.
             is_its_own = opened is not None and (accepts is None or accepts(start))
             if is_its_own and not isinstance(is_its_own, str):
-                found: Image.Image = opened(str(path), str(path))
-                return found
+                picture: Image.Image = opened(str(path), str(path))
+                return picture
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue
     raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
@@ -181,11 +181,11 @@ def png_notes(path: Path) -> PngImagePlugin.PngStream:
         chunks = PngImagePlugin.PngStream(file)
         while True:
             try:
-                kind, place, length = chunks.read()
+                kind, offset, length = chunks.read()
             except (struct.error, SyntaxError):
                 return chunks
             if kind in _NOTES:
-                chunks.crc(kind, chunks.call(kind, place, length))
+                chunks.crc(kind, chunks.call(kind, offset, length))
             elif kind == b"IEND":
                 return chunks
             else:

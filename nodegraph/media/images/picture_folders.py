@@ -53,7 +53,7 @@ def find_pictures(
     Raises:
         InvalidFile: There is no such folder, it holds too many files, or no picture.
     """
-    found = [
+    paths = [
         path
         for path in matching_paths(pattern, environment)
         if path.suffix.lower() in MEDIA_TYPES
@@ -61,14 +61,14 @@ def find_pictures(
         and path.is_file()
         and is_readable(str(path), environment)
     ]
-    if not found:
+    if not paths:
         raise InvalidFile(
             f"there is no picture that {pattern} stands for.",
             expected="a folder, or a pattern such as photos/*.png",
         )
     if order == "name":
-        return sorted(found, key=lambda path: _natural(str(path)))
-    by_time = sorted(found, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+        return sorted(paths, key=lambda path: _natural(str(path)))
+    by_time = sorted(paths, key=lambda path: (path.stat().st_mtime_ns, str(path)))
     return by_time if order == "oldest first" else by_time[::-1]
 
 
@@ -103,7 +103,7 @@ def matching_paths(pattern: str, environment: Environment) -> Iterator[Path]:
         whole = environment.inputs / Path(pattern).expanduser()
     except RuntimeError as error:
         raise InvalidFile(f"{pattern} can't be read: {error}") from None
-    folder, rest = whole, "*"
+    folder, glob_pattern = whole, "*"
     if not whole.is_dir():
         parts = whole.parts
         first = next((at for at, part in enumerate(parts) if re.search(r"[*?\[]", part)), None)
@@ -111,13 +111,13 @@ def matching_paths(pattern: str, environment: Environment) -> Iterator[Path]:
             if whole.is_file():
                 return iter((whole,))
             raise InvalidFile(f"there is no folder {whole}.")
-        folder, rest = Path(*parts[:first]), str(Path(*parts[first:]))
+        folder, glob_pattern = Path(*parts[:first]), str(Path(*parts[first:]))
         if ".." in parts[first:]:
             raise InvalidFile(f"{pattern} leads back out of what it stands for.")
     if not is_readable(str(folder), environment):
         # Nor is it looked through.
         raise InvalidFile(f"{pattern} may not be read here.")
-    looked = list(islice(folder.glob(rest), _MOST + 1))
+    looked = list(islice(folder.glob(glob_pattern), _MOST + 1))
     if len(looked) > _MOST:
         raise InvalidFile(f"{pattern} stands for more than {_MOST:,} files.")
     return iter(looked)

@@ -146,13 +146,13 @@ def _leaves_colors(profile: bytes, *, is_gray: bool) -> bool:
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3)
     probe = Image.fromarray(levels[None] if is_gray else grid)
-    given = np.asarray(probe.convert("RGB"), dtype=np.int16)
+    original = np.asarray(probe.convert("RGB"), dtype=np.int16)
     probe.info["icc_profile"] = profile
     try:
-        found = np.asarray(_converted(probe), dtype=np.int16)
+        converted = np.asarray(_converted(probe), dtype=np.int16)
     except (*DAMAGED, ImportError):
         return True
-    return bool(np.abs(found - given).max() <= _SAME)
+    return bool(np.abs(converted - original).max() <= _SAME)
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
@@ -165,12 +165,12 @@ def in_srgb(image: Image.Image) -> Image.Image:
         return image
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     try:
-        found = _converted(image.convert("RGB") if alpha is not None else image)
+        converted = _converted(image.convert("RGB") if alpha is not None else image)
     except (*DAMAGED, ImportError):
         return image
     if alpha is not None:
-        found.putalpha(alpha)
-    return found
+        converted.putalpha(alpha)
+    return converted
 
 
 def _converted(image: Image.Image) -> Image.Image:
@@ -182,8 +182,8 @@ def _converted(image: Image.Image) -> Image.Image:
         ImageCms.ImageCmsProfile(BytesIO(content)) if content else ImageCms.createProfile("LAB")
     )
     try:
-        found = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
     except ImageCms.PyCMSError as error:
         raise ValueError(str(error)) from error
-    assert found is not None
-    return found
+    assert converted is not None
+    return converted

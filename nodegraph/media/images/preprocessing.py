@@ -255,11 +255,13 @@ def preprocess(image: Tensor, preprocessor: Preprocessor, shorter_side: int = 0)
         NumericalError: There is NaN or infinity in what it gave.
     """
     height, width = image.shape[1:3]
-    given = as_rgb(image).contiguous()
+    prepared = as_rgb(image).contiguous()
     if shorter_side and shorter_side != min(height, width):
         scale = shorter_side / min(height, width)
-        given = resize_image(given, max(1, round(width * scale)), max(1, round(height * scale)))
-    made = preprocessor.apply(given)
+        prepared = resize_image(
+            prepared, max(1, round(width * scale)), max(1, round(height * scale))
+        )
+    made = preprocessor.apply(prepared)
     right = isinstance(made, Tensor) and made.ndim == 4 and made.shape[3] in (1, 3)
     if not right or len(made) != len(image):
         raise InvalidValue(

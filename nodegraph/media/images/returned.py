@@ -71,10 +71,10 @@ def _picture(value: Any, kind: PictureType) -> Tensor | None:
     colors, alpha = frame_pixels(value)
     if kind == "Mask":
         return torch.from_numpy(colors)[None, ..., 0]
-    found = torch.from_numpy(colors)
+    pixels = torch.from_numpy(colors)
     if value.has_transparency_data:
-        found = torch.cat((found, torch.from_numpy(alpha)[..., None]), dim=-1)
-    return found[None]
+        pixels = torch.cat((pixels, torch.from_numpy(alpha)[..., None]), dim=-1)
+    return pixels[None]
 
 
 def _array(value: Any, kind: PictureType) -> Tensor | None:
@@ -96,8 +96,8 @@ def _array(value: Any, kind: PictureType) -> Tensor | None:
     if not is_certain:
         return None
     levels = value.astype(np.float32) if is_flags else value.astype(np.float32) / np.float32(255)
-    found = torch.from_numpy(np.ascontiguousarray(levels))
-    return found if len(shape) == (3 if kind == "Mask" else 4) else found[None]
+    pixels = torch.from_numpy(np.ascontiguousarray(levels))
+    return pixels if len(shape) == (3 if kind == "Mask" else 4) else pixels[None]
 
 
 def advice(value: Any, kind: PictureType, verb: str = "Return") -> str:

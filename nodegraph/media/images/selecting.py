@@ -50,7 +50,7 @@ def pixel_points(
     Raises:
         InvalidValue: One lies outside.
     """
-    found = []
+    pixels = []
     for x, y in points:
         scale = size if unit == "shares" else (1, 1)
         column, row = int(x * scale[0]), int(y * scale[1])
@@ -61,8 +61,8 @@ def pixel_points(
             raise InvalidValue(
                 "a point lies outside the picture", port=port, given=f"{x}, {y}", expected=expected
             )
-        found.append((column, row))
-    return found
+        pixels.append((column, row))
+    return pixels
 
 
 def similar_colors(
@@ -83,8 +83,8 @@ def similar_colors(
     for at, picture in enumerate(colors):
         for x, y in points:
             near = (picture - picture[y, x]).abs().amax(-1) <= tolerance + 1e-6
-            found = part_at(near, [(x, y)]) if connected else near
-            result[at] = torch.maximum(result[at], found.float())
+            selected = part_at(near, [(x, y)]) if connected else near
+            result[at] = torch.maximum(result[at], selected.float())
     return result
 
 
@@ -160,18 +160,18 @@ def _grabbed(picture: Tensor, inside: NDArray[np.bool_]) -> Tensor:
 def _main_colors(colors: NDArray[Any]) -> NDArray[Any]:
     """A few colours that some are near to: k-means, from the most unlike ones."""
     sample = colors[:: max(1, len(colors) // _SAMPLE)]
-    found = sample[:1]
+    centers = sample[:1]
     for _ in range(_CLUSTERS - 1):
-        found = np.vstack((found, sample[_distance_to_any(sample, found).argmax()]))
+        centers = np.vstack((centers, sample[_distance_to_any(sample, centers).argmax()]))
     for _ in range(10):
-        nearest = np.linalg.norm(sample[:, None] - found, axis=-1).argmin(1)
-        found = np.stack(
+        nearest = np.linalg.norm(sample[:, None] - centers, axis=-1).argmin(1)
+        centers = np.stack(
             [
-                sample[nearest == at].mean(0) if (nearest == at).any() else found[at]
-                for at in range(len(found))
+                sample[nearest == at].mean(0) if (nearest == at).any() else centers[at]
+                for at in range(len(centers))
             ]
         )
-    return found
+    return centers
 
 
 def _distance_to_any(colors: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
@@ -191,15 +191,15 @@ def _walked(picture: Tensor, seeds: NDArray[np.int32]) -> Tensor:
     small = resize_image(picture[None], *size, method="area")[0].numpy()
     labels = _shrunk(seeds, size)
     if not (labels == 0).any():
-        found = labels == 1
+        is_foreground = labels == 1
     else:
-        found = (
+        is_foreground = (
             random_walker(
                 small, labels, beta=_BETA, mode="cg_j", tol=1e-5, prob_tol=1.0, channel_axis=-1
             )
             == 1
         )
-    mask = torch.from_numpy(np.ascontiguousarray(found, dtype=np.float32))[None]
+    mask = torch.from_numpy(np.ascontiguousarray(is_foreground, dtype=np.float32))[None]
     return (resize_mask(mask, width, height)[0] >= 0.5).float()
 
 
@@ -227,14 +227,14 @@ def label_superpixels(picture: Tensor, method: PartMethod, parts: int) -> NDArra
     pixels = picture.clamp(0, 1).numpy()
     area = pixels.shape[0] * pixels.shape[1]
     if method == "slic":
-        found = segmentation.slic(pixels, parts, compactness=10, start_label=0, channel_axis=-1)
+        labels = segmentation.slic(pixels, parts, compactness=10, start_label=0, channel_axis=-1)
     elif method == "felzenszwalb":
         least = max(1, area // (4 * parts))
-        found = segmentation.felzenszwalb(pixels, scale=100, sigma=0.8, min_size=least)
+        labels = segmentation.felzenszwalb(pixels, scale=100, sigma=0.8, min_size=least)
     else:
         slopes = filters.sobel(color.rgb2gray(pixels))
-        found = segmentation.watershed(slopes, parts, compactness=1e-3) - 1
-    return np.asarray(found, dtype=np.int64)
+        labels = segmentation.watershed(slopes, parts, compactness=1e-3) - 1
+    return np.asarray(labels, dtype=np.int64)
 
 
 def superpixels(image: Tensor, method: PartMethod, parts: int) -> tuple[Tensor, Tensor]:
@@ -260,12 +260,12 @@ def superpixels(image: Tensor, method: PartMethod, parts: int) -> tuple[Tensor, 
 def select_superpixels(image: Tensor, points: Points, method: PartMethod, parts: int) -> Tensor:
     """The parts of alike pixels that some points lie in; 0 or 1, (batch, height, width)."""
     check_finite(image)
-    found = []
+    masks = []
     for picture in as_rgb(image):
         labels = label_superpixels(picture, method, parts)
         wanted = [labels[y, x] for x, y in points]
-        found.append(torch.from_numpy(np.isin(labels, wanted)).float())
-    return torch.stack(found)
+        masks.append(torch.from_numpy(np.isin(labels, wanted)).float())
+    return torch.stack(masks)
 
 
 def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Tensor:
@@ -281,12 +281,12 @@ def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Te
         1 on what stands there, (batch, height, width).
     """
     check_finite(image)
-    found = []
+    masks = []
     for picture in as_rgb(image):
         border = torch.cat((picture[0], picture[-1], picture[:, 0], picture[:, -1]))
         colors = torch.from_numpy(_main_colors(border.numpy())).float()
         apart = torch.stack([(picture - color).abs().amax(-1) for color in colors]).amin(0)
         around = torch.nn.functional.pad((apart <= tolerance)[None], (1, 1, 1, 1), value=True)[0]
         # A frame connects all that touches the border.
-        found.append(~part_at(around, [(0, 0)])[1:-1, 1:-1])
-    return feather_mask(torch.stack(found).float(), softness, "linear", "inward")
+        masks.append(~part_at(around, [(0, 0)])[1:-1, 1:-1])
+    return feather_mask(torch.stack(masks).float(), softness, "linear", "inward")

@@ -65,16 +65,20 @@ def set_measures(reference: Vectors, made: Vectors, neighbours: int = 3) -> SetM
 
 def _distances(first: Vectors, second: Vectors) -> _Matrix:
     """Squared, (first, second)."""
-    one, two = first.astype(np.float64), second.astype(np.float64)
-    squares = (one**2).sum(1)[:, None] + (two**2).sum(1)[None, :] - 2 * one @ two.T
-    found: _Matrix = np.maximum(squares, 0.0)
-    return found
+    first_vectors, second_vectors = first.astype(np.float64), second.astype(np.float64)
+    squares = (
+        (first_vectors**2).sum(1)[:, None]
+        + (second_vectors**2).sum(1)[None, :]
+        - 2 * first_vectors @ second_vectors.T
+    )
+    distances: _Matrix = np.maximum(squares, 0.0)
+    return distances
 
 
 def _radii(vectors: Vectors, neighbours: int) -> _Matrix:
     """Squared distance of each to its neighbour of this number, itself not counted."""
-    found: _Matrix = np.partition(_distances(vectors, vectors), neighbours, axis=1)[:, neighbours]
-    return found
+    radii: _Matrix = np.partition(_distances(vectors, vectors), neighbours, axis=1)[:, neighbours]
+    return radii
 
 
 def frechet_distance(first: Vectors, second: Vectors) -> float:
@@ -88,9 +92,9 @@ def frechet_distance(first: Vectors, second: Vectors) -> float:
     """
     if min(len(first), len(second)) < 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"needs two sets of vectors, got {first.shape} and {second.shape}")
-    one, two = first.astype(np.float64), second.astype(np.float64)
-    shift = one.mean(axis=0) - two.mean(axis=0)
-    spread, other = np.cov(one, rowvar=False), np.cov(two, rowvar=False)
+    first_vectors, second_vectors = first.astype(np.float64), second.astype(np.float64)
+    shift = first_vectors.mean(axis=0) - second_vectors.mean(axis=0)
+    spread, other = np.cov(first_vectors, rowvar=False), np.cov(second_vectors, rowvar=False)
     spread, other = np.atleast_2d(spread), np.atleast_2d(other)
     root = _root(spread)
     # The product of two covariances is not symmetric; this one is, and has the same eigenvalues.

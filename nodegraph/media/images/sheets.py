@@ -38,8 +38,8 @@ class AxisLabels:
 
     def in_lines(self) -> AxisLabels:
         """The same, each without line breaks."""
-        [over, beside] = _lines((self.column_title, self.row_title))
-        return AxisLabels(_lines(self.columns), _lines(self.rows), over, beside)
+        [over, row_title] = _lines((self.column_title, self.row_title))
+        return AxisLabels(_lines(self.columns), _lines(self.rows), over, row_title)
 
     def check(self, pictures: int) -> None:
         """Refuse pictures that would stand where there is no label.
@@ -105,10 +105,10 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for index, picture in enumerate(pictures):
         left, top = plan.place(index)
-        place = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
+        corner = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
         # Transparent pictures show the paper.
         mask = picture if picture.mode == "RGBA" else None
-        sheet.paste(picture.convert("RGB"), place, mask)
+        sheet.paste(picture.convert("RGB"), corner, mask)
         if index < len(captions) and captions[index]:
             write(draw, captions[index], (left, top + cell[1]), cell[0])
     for column, text in enumerate(labels.columns[: plan.columns]):
@@ -239,7 +239,7 @@ def _line_height(cell: int) -> int:
 def _write(
     draw: ImageDraw,
     text: str,
-    place: tuple[int, int],
+    corner: tuple[int, int],
     width: int,
     *,
     line: int,
@@ -253,5 +253,5 @@ def _write(
         while text and draw.textlength(f"{text}…", font=font) > width:
             text = text[:-1]
         text = f"{text}…"
-    left = place[0] + (width - draw.textlength(text, font=font)) / 2
-    draw.text((left, place[1] + line / 2), text, fill=ink, font=font, anchor="lm")
+    left = corner[0] + (width - draw.textlength(text, font=font)) / 2
+    draw.text((left, corner[1] + line / 2), text, fill=ink, font=font, anchor="lm")

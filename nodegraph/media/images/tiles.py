@@ -127,10 +127,10 @@ def _faded(parts: Sequence[Tensor], starts: Sequence[int], axis: int) -> Tensor:
         share = (torch.arange(shared) + 0.5) / max(shared, 1)
         share = share.view([-1 if at == axis else 1 for at in range(4)])
         before, after = whole.narrow(axis, start, shared), part.narrow(axis, 0, shared)
-        rest = part.narrow(axis, shared, part.shape[axis] - shared)
+        tail = part.narrow(axis, shared, part.shape[axis] - shared)
         # lerp of equals is what they are, to the last bit
         both = torch.lerp(before, after, share.expand_as(before))
-        whole = torch.cat([whole.narrow(axis, 0, start), both, rest], axis)
+        whole = torch.cat([whole.narrow(axis, 0, start), both, tail], axis)
     return whole
 
 
@@ -148,7 +148,7 @@ def _check_tiles(tiles: Sequence[Tensor], tiling: Tiling) -> float:
     factor = width / tiling.tile_width
     places = (*tiling.left, *tiling.top, tiling.width, tiling.height)
     fits = height == tiling.tile_height * factor and all(
-        float(place * factor).is_integer() for place in places
+        float(position * factor).is_integer() for position in places
     )
     if len(shapes) > 1 or not fits:
         raise InvalidValue(

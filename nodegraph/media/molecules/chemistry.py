@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def properties_of(found: Any, *, qed: bool = True) -> dict[str, float]:
+def properties_of(molecule: Any, *, qed: bool = True) -> dict[str, float]:
     """Numbers by name, of a sanitized molecule of RDKit's.
 
     Args:
@@ -28,11 +28,11 @@ def properties_of(found: Any, *, qed: bool = True) -> dict[str, float]:
         from rdkit.Chem import QED, rdMolDescriptors
 
         return {
-            "logp": float(rdMolDescriptors.CalcCrippenDescriptors(found)[0]),
-            "qed": float(QED.qed(found)) if qed else float("nan"),  # type: ignore[no-untyped-call]
-            "rings": float(found.GetRingInfo().NumRings()),
-            "atoms": float(found.GetNumHeavyAtoms()),
-            "mass": float(rdMolDescriptors._CalcMolWt(found)),
+            "logp": float(rdMolDescriptors.CalcCrippenDescriptors(molecule)[0]),
+            "qed": float(QED.qed(molecule)) if qed else float("nan"),  # type: ignore[no-untyped-call]
+            "rings": float(molecule.GetRingInfo().NumRings()),
+            "atoms": float(molecule.GetNumHeavyAtoms()),
+            "mass": float(rdMolDescriptors._CalcMolWt(molecule)),
         }
 
 
@@ -150,20 +150,20 @@ def to_rdkit(molecule: Molecule) -> Any:
 def _atoms(molecule: Molecule) -> Iterator[Any]:
     from rdkit import Chem
 
-    told = {
+    columns = {
         name: getattr(molecule, name).tolist()
         for name in ("charges", "hydrogens", "isotopes")
         if getattr(molecule, name) is not None
     }
     for at, element in enumerate(molecule.elements.tolist()):
         atom = Chem.Atom(element)
-        if "charges" in told:
-            atom.SetFormalCharge(told["charges"][at])
-        if "isotopes" in told:
-            atom.SetIsotope(told["isotopes"][at])
-        if "hydrogens" in told:
+        if "charges" in columns:
+            atom.SetFormalCharge(columns["charges"][at])
+        if "isotopes" in columns:
+            atom.SetIsotope(columns["isotopes"][at])
+        if "hydrogens" in columns:
             atom.SetNoImplicit(True)
-            atom.SetNumExplicitHs(told["hydrogens"][at])
+            atom.SetNumExplicitHs(columns["hydrogens"][at])
         if molecule.sites is not None:
             atom.SetMonomerInfo(_residue(molecule.sites, at))
         yield atom
@@ -221,7 +221,7 @@ def _bond_kinds() -> dict[int, Any]:
     return {1: kinds.SINGLE, 2: kinds.DOUBLE, 3: kinds.TRIPLE, 4: kinds.QUADRUPLE}
 
 
-def from_rdkit(found: Any) -> Molecule:
+def from_rdkit(molecule: Any) -> Molecule:
     """A molecule of RDKit's, which must be sanitized.
 
     Raises:
@@ -233,7 +233,7 @@ def from_rdkit(found: Any) -> Molecule:
     with quiet_chemistry():
         from rdkit import Chem
 
-        plain = Chem.Mol(found)
+        plain = Chem.Mol(molecule)
         try:
             Chem.Kekulize(plain, clearAromaticFlags=True)
         except ValueError as error:
@@ -268,8 +268,8 @@ def _whole(values: Iterator[int]) -> Tensor:
 
 
 def _unless_zero(values: Iterator[int]) -> Tensor | None:
-    found = _whole(values)
-    return found if found.any() else None
+    tensor = _whole(values)
+    return tensor if tensor.any() else None
 
 
 def _chirality(atom: Any) -> int:
@@ -289,19 +289,19 @@ def _stereo(bonds: list[Any]) -> Tensor | None:
     for bond in bonds:
         side, ends = sides.get(bond.GetStereo(), 0), list(bond.GetStereoAtoms())
         rows += [side, *ends] if side and len(ends) == 2 else [0, 0, 0]
-    found = _unless_zero(iter(rows))
-    return None if found is None else found.reshape(-1, 3)
+    flat = _unless_zero(iter(rows))
+    return None if flat is None else flat.reshape(-1, 3)
 
 
 def _sites(atoms: list[Any]) -> AtomSites | None:
-    told = [atom.GetPDBResidueInfo() for atom in atoms]
-    if any(each is None for each in told):
+    residues = [atom.GetPDBResidueInfo() for atom in atoms]
+    if any(each is None for each in residues):
         return None
     return AtomSites(
-        tuple(each.GetName().strip() for each in told),
-        tuple(each.GetResidueName().strip() for each in told),
-        tuple(each.GetResidueNumber() for each in told),
-        tuple(each.GetChainId().strip() for each in told),
+        tuple(each.GetName().strip() for each in residues),
+        tuple(each.GetResidueName().strip() for each in residues),
+        tuple(each.GetResidueNumber() for each in residues),
+        tuple(each.GetChainId().strip() for each in residues),
     )
 
 
@@ -325,21 +325,21 @@ def check_smiles(smiles: str) -> Any:
         from rdkit import Chem
 
         text, _, name = smiles.strip().partition(" ")
-        found = None
+        molecule = None
         if text and len(text) <= _LONGEST_SMILES:
-            found = Chem.MolFromSmiles(text, sanitize=False)
-        if found is None:
+            molecule = Chem.MolFromSmiles(text, sanitize=False)
+        if molecule is None:
             raise InvalidValue("this is no SMILES text", port="smiles", given=text[:80])
         try:
-            Chem.SanitizeMol(found)
-            Chem.AssignStereochemistry(found, cleanIt=True, force=True)
+            Chem.SanitizeMol(molecule)
+            Chem.AssignStereochemistry(molecule, cleanIt=True, force=True)
         except (ValueError, RuntimeError) as error:
             raise InvalidValue(
                 f"there is no such molecule: {error}", port="smiles", given=text[:80]
             ) from error
         if name.strip():
-            found.SetProp("_Name", name.strip())
-        return found
+            molecule.SetProp("_Name", name.strip())
+        return molecule
 
 
 def smiles_of(molecule: Molecule) -> str:

@@ -48,6 +48,6 @@ def encode_molecule(
             rdDepictor.Compute2DCoords(made)
         block = Chem.MolToMolBlock(made, confId=-1)
         # The second line would tell the time.
-        first, _, rest = block.split("\n", 2)
+        first, _, remaining = block.split("\n", 2)
         mark = "  nodegraph"
-        return f"{first}\n{mark}\n{rest}{sdf_fields(texts)}$$$$\n".encode()
+        return f"{first}\n{mark}\n{remaining}{sdf_fields(texts)}$$$$\n".encode()

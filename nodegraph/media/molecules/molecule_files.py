@@ -48,15 +48,15 @@ def read_molecule_file(path: Path, *, names: bool = True) -> tuple[str, Molecule
         InvalidFile: It is missing, too large, or of no form that is read.
     """
     data = read_whole(path, LARGEST, names=names)
-    found = molecule_format(data[:4096])
-    if found is None and path.suffix.lower() in _SMILES_SUFFIXES:
-        found = "smi"
-    if found is None or b"\0" in data:
+    file_format = molecule_format(data[:4096])
+    if file_format is None and path.suffix.lower() in _SMILES_SUFFIXES:
+        file_format = "smi"
+    if file_format is None or b"\0" in data:
         raise InvalidFile(
             f"{path} holds no molecule that is read: it looks like {looks_like(path)}.",
             expected=READABLE,
         )
-    return data.decode("utf-8", "replace"), found
+    return data.decode("utf-8", "replace"), file_format
 
 
 def molecule_texts(path: Path) -> dict[str, str]:
@@ -65,11 +65,11 @@ def molecule_texts(path: Path) -> dict[str, str]:
     Raises:
         InvalidFile: It is missing, or of no form that is read.
     """
-    text, found = read_molecule_file(path)
-    if found == "sdf":
+    text, file_format = read_molecule_file(path)
+    if file_format == "sdf":
         return dict(_sdf_texts(text))
     texts: dict[str, str] = {}
-    for name, piece in _pdb_pieces(text) if found == "pdb" else ():
+    for name, piece in _pdb_pieces(text) if file_format == "pdb" else ():
         texts[name] = texts.get(name, "") + piece
     return texts
 
@@ -94,8 +94,8 @@ def pdb_remarks(texts: Mapping[str, str]) -> str:
 
 
 def _sdf_texts(text: str) -> Iterator[tuple[str, str]]:
-    for found in re.finditer(r"^> *<([^>\n]*)>.*\n(.*)$", sdf_records(text)[0], re.MULTILINE):
-        yield found[1], found[2].rstrip("\r")
+    for match in re.finditer(r"^> *<([^>\n]*)>.*\n(.*)$", sdf_records(text)[0], re.MULTILINE):
+        yield match[1], match[2].rstrip("\r")
 
 
 def _pdb_pieces(text: str) -> Iterator[tuple[str, str]]:

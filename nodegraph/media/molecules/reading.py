@@ -37,8 +37,8 @@ def read_molecule(path: Path, *, number: int = 0, names: bool = True) -> Molecul
 def parsed_molecule(path: Path, *, number: int = 0, names: bool = True) -> Any:
     """What `read_molecule` gives, as RDKit has it."""
     check_molecules_installed()
-    text, found = read_molecule_file(path, names=names)
-    records = _records(text, found)
+    text, file_format = read_molecule_file(path, names=names)
+    records = _records(text, file_format)
     if number >= len(records):
         raise InvalidValue(
             "there aren't so many molecules in this file",
@@ -47,10 +47,10 @@ def parsed_molecule(path: Path, *, number: int = 0, names: bool = True) -> Any:
             expected=f"0 to {len(records) - 1}" if records else "a file that holds some",
         )
     try:
-        if found == "smi":
+        if file_format == "smi":
             return check_smiles(records[number])
         with quiet_chemistry():
-            return _parsed(records[number], found)
+            return _parsed(records[number], file_format)
     except (InvalidValue, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from error
 
@@ -60,18 +60,18 @@ def _unreadable(path: Path, error: Exception) -> InvalidFile:
     return InvalidFile(f"{path} holds no molecule that can be read: {reason}")
 
 
-def _records(text: str, found: MoleculeFormat) -> list[str]:
-    if found == "pdb":
+def _records(text: str, file_format: MoleculeFormat) -> list[str]:
+    if file_format == "pdb":
         return [text]
-    if found == "smi":
+    if file_format == "smi":
         return [line.strip() for line in text.splitlines() if line.strip()]
     return [record for record in sdf_records(text) if "M  END" in record]
 
 
-def _parsed(text: str, found: MoleculeFormat) -> Any:
+def _parsed(text: str, file_format: MoleculeFormat) -> Any:
     from rdkit import Chem
 
-    if found == "pdb":
+    if file_format == "pdb":
         parsed = Chem.MolFromPDBBlock(text, sanitize=False, removeHs=False)
     else:
         parsed = Chem.MolFromMolBlock(text, sanitize=False, removeHs=False, strictParsing=False)

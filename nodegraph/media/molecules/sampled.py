@@ -32,35 +32,35 @@ def decoded_molecules(items: Tensor, *, refuse: bool = False) -> list[Molecule]:
         InvalidValue: So it is.
     """
     kinds, orders = item_tables(items)
-    found = []
-    for place, rows in enumerate(zip(kinds.tolist(), orders.tolist(), strict=True)):
+    decoded = []
+    for index, rows in enumerate(zip(kinds.tolist(), orders.tolist(), strict=True)):
         made = molecule_of_rows(*rows)
         if made is not None:
-            found.append(from_rdkit(made))
+            decoded.append(from_rdkit(made))
         elif refuse:
             raise InvalidValue(
-                f"item {place} is no molecule: an atom has too many bonds, or it is in pieces",
+                f"item {index} is no molecule: an atom has too many bonds, or it is in pieces",
                 port="latent",
                 hint="Leave such out, put a ValenceGuidance before the sampler, or take more "
                 "steps.",
             )
-    return found
+    return decoded
 
 
 def once(molecules: Iterable[Molecule]) -> list[Molecule]:
     """Each once: the first of those that are the same."""
-    found: dict[str, Molecule] = {}
+    by_smiles: dict[str, Molecule] = {}
     for molecule in molecules:
-        found.setdefault(smiles_of(molecule), molecule)
-    return list(found.values())
+        by_smiles.setdefault(smiles_of(molecule), molecule)
+    return list(by_smiles.values())
 
 
-def laid(molecules: Iterable[Molecule], conformers: int, seed: int) -> list[Molecule]:
+def with_conformers(molecules: Iterable[Molecule], conformers: int, seed: int) -> list[Molecule]:
     """Molecules in space, with all their hydrogens; those that can't be laid are left out."""
-    return list(_laid(molecules, conformers, seed))
+    return list(_embed_each(molecules, conformers, seed))
 
 
-def _laid(molecules: Iterable[Molecule], conformers: int, seed: int) -> Iterator[Molecule]:
+def _embed_each(molecules: Iterable[Molecule], conformers: int, seed: int) -> Iterator[Molecule]:
     for molecule in molecules:
         try:
             yield embedded(molecule, conformers, seed)
@@ -94,17 +94,17 @@ def chosen(molecules: Sequence[Molecule], wanted: MoleculeChoice) -> list[Molecu
     return [each for each in molecules if _is_wanted(to_rdkit(each), wanted, having, lacking)]
 
 
-def _is_wanted(found: Any, wanted: MoleculeChoice, having: Any, lacking: Any) -> bool:
+def _is_wanted(molecule: Any, wanted: MoleculeChoice, having: Any, lacking: Any) -> bool:
     with quiet_chemistry():
-        if having is not None and not found.HasSubstructMatch(having):
+        if having is not None and not molecule.HasSubstructMatch(having):
             return False
-        if lacking is not None and found.HasSubstructMatch(lacking):
+        if lacking is not None and molecule.HasSubstructMatch(lacking):
             return False
     if not (wanted.low or wanted.high):
         return True
-    told = properties_of(found)
-    is_enough = all(told[name] >= least for name, least in wanted.low)
-    return is_enough and all(told[name] <= most for name, most in wanted.high)
+    properties = properties_of(molecule)
+    is_enough = all(properties[name] >= least for name, least in wanted.low)
+    return is_enough and all(properties[name] <= most for name, most in wanted.high)
 
 
 def _pattern(smarts: str, port: str) -> Any | None:
@@ -113,12 +113,12 @@ def _pattern(smarts: str, port: str) -> Any | None:
     with quiet_chemistry():
         from rdkit import Chem
 
-        found = Chem.MolFromSmarts(smarts.strip())
-    if found is None:
+        pattern = Chem.MolFromSmarts(smarts.strip())
+    if pattern is None:
         raise InvalidValue(
             "this is no SMARTS pattern",
             port=port,
             given=smarts[:80],
             expected="such as c1ccccc1 for a ring of benzene, or [OH]",
         )
-    return found
+    return pattern

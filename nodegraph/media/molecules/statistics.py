@@ -67,8 +67,8 @@ def statistics_of(molecules: Sequence[Molecule], known: Sequence[Molecule] = ())
         )
     names = {smiles_of(each) for each in molecules}
     fresh = names - {smiles_of(each) for each in known}
-    told = [properties_of(to_rdkit(each)) for each in molecules]
-    values = {name: [each[name] for each in told] for name in PROPERTY_TITLES}
+    properties = [properties_of(to_rdkit(each)) for each in molecules]
+    values = {name: [each[name] for each in properties] for name in PROPERTY_TITLES}
     return Statistics(len(molecules), len(names) / len(molecules), len(fresh) / len(names), values)
 
 

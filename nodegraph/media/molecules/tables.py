@@ -31,7 +31,7 @@ _SPREAD = 2.0
 """A class is told as 1 or 0 less its share, times this: about unit variance."""
 
 
-def rows_of(found: Any) -> tuple[list[int], list[list[int]]]:
+def rows_of(molecule: Any) -> tuple[list[int], list[list[int]]]:
     """Kinds, 0..4, and bond orders, 0..3, of a sanitized molecule of RDKit's, as a table.
 
     Returns:
@@ -40,28 +40,30 @@ def rows_of(found: Any) -> tuple[list[int], list[list[int]]]:
     with quiet_chemistry():
         from rdkit import Chem
 
-        plain = Chem.Mol(found)
+        plain = Chem.Mol(molecule)
         Chem.Kekulize(plain, clearAromaticFlags=True)
-        place = {atom: row for row, atom in enumerate(_breadth_first(found))}
+        row_of_atom = {atom: row for row, atom in enumerate(_breadth_first(molecule))}
         kinds = [0] * MOST_ATOMS
         orders = [[0] * MOST_ATOMS for _ in range(MOST_ATOMS)]
-        for atom, row in place.items():
+        for atom, row in row_of_atom.items():
             kinds[row] = ELEMENTS.index(plain.GetAtomWithIdx(atom).GetAtomicNum())
         for bond in plain.GetBonds():
-            first, second = place[bond.GetBeginAtomIdx()], place[bond.GetEndAtomIdx()]
+            first, second = row_of_atom[bond.GetBeginAtomIdx()], row_of_atom[bond.GetEndAtomIdx()]
             orders[first][second] = orders[second][first] = int(bond.GetBondTypeAsDouble())
         return kinds, orders
 
 
-def _breadth_first(found: Any) -> list[int]:
+def _breadth_first(molecule: Any) -> list[int]:
     from rdkit import Chem
 
-    rank = list(Chem.CanonicalRankAtoms(found))
-    seen = [rank.index(min(rank))]
-    for at in seen:
-        beside = (atom.GetIdx() for atom in found.GetAtomWithIdx(at).GetNeighbors())
-        seen += [atom for atom in sorted(beside, key=rank.__getitem__) if atom not in seen]
-    return seen
+    rank = list(Chem.CanonicalRankAtoms(molecule))
+    visited = [rank.index(min(rank))]
+    for at in visited:
+        neighbours = (atom.GetIdx() for atom in molecule.GetAtomWithIdx(at).GetNeighbors())
+        visited += [
+            atom for atom in sorted(neighbours, key=rank.__getitem__) if atom not in visited
+        ]
+    return visited
 
 
 def table_items(kinds: Tensor, orders: Tensor) -> Tensor:
@@ -131,14 +133,14 @@ def molecule_of_rows(kinds: Sequence[int], orders: Sequence[Sequence[int]]) -> A
         bonds = {1: types.SINGLE, 2: types.DOUBLE, 3: types.TRIPLE}
         made = Chem.RWMol()
         there = [row for row, kind in enumerate(kinds) if kind]
-        place = {row: made.AddAtom(Chem.Atom(ELEMENTS[kinds[row]])) for row in there}
+        atom_of_row = {row: made.AddAtom(Chem.Atom(ELEMENTS[kinds[row]])) for row in there}
         for row in range(len(kinds)):
             for before in range(row):
                 order = orders[row][before]
                 if order and not (kinds[row] and kinds[before]):
                     return None
                 if order:
-                    made.AddBond(place[row], place[before], bonds[order])
+                    made.AddBond(atom_of_row[row], atom_of_row[before], bonds[order])
         failed = Chem.SanitizeMol(made, catchErrors=True)
         if failed != Chem.SanitizeFlags.SANITIZE_NONE or len(Chem.GetMolFrags(made)) != 1:
             return None

@@ -112,16 +112,16 @@ def categories(plot: Plot) -> dict[str, float]:
 
 def places(series: Series, known: dict[str, float]) -> list[float]:
     """Where the values of a series stand, as numbers."""
-    return [known[place] if isinstance(place, str) else place for place in series.x]
+    return [known[position] if isinstance(position, str) else position for position in series.x]
 
 
 def bar_width(plot: Plot) -> float:
     """How far bars are from each other along x; 0 where there are none."""
     bars = [each for each in plot.series if each.kind == "bars"]
     known = categories(plot)
-    stands = {place for each in bars for place in places(each, known)}
-    found = sorted(place for place in stands if abs(place) <= _LARGEST)
-    gaps = [after - before for before, after in pairwise(found)]
+    stands = {position for each in bars for position in places(each, known)}
+    positions = sorted(position for position in stands if abs(position) <= _LARGEST)
+    gaps = [after - before for before, after in pairwise(positions)]
     return min(gaps, default=1.0) if bars else 0.0
 
 
@@ -130,25 +130,25 @@ def x_axis(plot: Plot) -> Axis:
     known = categories(plot)
     if known:
         return Axis(-0.5, len(known) - 0.5, names=tuple(known))
-    found = [place for each in plot.series for place in places(each, known)]
+    positions = [position for each in plot.series for position in places(each, known)]
     room = bar_width(plot) / 2 if plot.x_scale == "linear" else 0.0
-    low, high = _ends(found, plot.x_scale)
+    low, high = _ends(positions, plot.x_scale)
     return Axis(low - room, high + room, plot.x_scale)
 
 
 def y_axis(plot: Plot) -> Axis:
     """The axis of its values, with round ends; from 0 where there are bars, or 0 is near."""
-    found = [
+    values_shown = [
         value
         for each in plot.series
         for values in (each.y, each.low or (), each.high or ())
         for value in values
     ]
     if plot.y_scale == "log":
-        return Axis(*_ends(found, "log"), "log")
+        return Axis(*_ends(values_shown, "log"), "log")
     if any(each.kind == "bars" for each in plot.series):
-        found.append(0.0)
-    low, high = _ends(found, "linear")
+        values_shown.append(0.0)
+    low, high = _ends(values_shown, "linear")
     if 0 < low <= high / 2:
         low = 0.0
     elif 0 > high >= low / 2:
@@ -160,9 +160,9 @@ def y_axis(plot: Plot) -> Axis:
 def _ends(values: Iterable[float], scale: AxisScale) -> tuple[float, float]:
     """The least and the greatest value that can be shown, apart from each other."""
     least = _DEEPEST if scale == "log" else -_LARGEST
-    found = [value for value in values if least <= value <= _LARGEST]
-    low, high = min(found, default=0.0), max(found, default=1.0)
-    if not found and scale == "log":
+    visible = [value for value in values if least <= value <= _LARGEST]
+    low, high = min(visible, default=0.0), max(visible, default=1.0)
+    if not visible and scale == "log":
         low = 0.1
     size = max(abs(low), abs(high))
     if high / 2 - low / 2 > max(size * 1e-9, _DEEPEST):

@@ -73,10 +73,13 @@ def difference(first: int, of: int, second: int, of_second: int, level: float = 
     Source: Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
     method 10: made of both Wilson intervals.
     """
-    one, two = first / of, second / of_second
+    first_share, second_share = first / of, second / of_second
     (low1, high1), (low2, high2) = wilson(first, of, level), wilson(second, of_second, level)
-    down, up = math.hypot(two - low2, high1 - one), math.hypot(high2 - two, one - low1)
-    return two - one - down, two - one + up
+    down, up = (
+        math.hypot(second_share - low2, high1 - first_share),
+        math.hypot(high2 - second_share, first_share - low1),
+    )
+    return second_share - first_share - down, second_share - first_share + up
 
 
 def distribution(
@@ -113,9 +116,9 @@ def distribution(
 def _names(labels: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
     if not labels:
         raise InvalidValue("there are no labels to count", port="labels")
-    found = Counter(labels)
+    counts = Counter(labels)
     names = tuple(dict.fromkeys(categories))
-    strange = [name for name in found if name not in names] if names else []
+    strange = [name for name in counts if name not in names] if names else []
     if strange:
         raise InvalidValue(
             "some labels are no category",
@@ -123,7 +126,7 @@ def _names(labels: Sequence[str], categories: Sequence[str]) -> tuple[str, ...]:
             given=", ".join(strange[:5]),
             expected="all labels there are",
         )
-    return names or tuple(sorted(found, key=lambda name: (-found[name], name)))
+    return names or tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
 
 Counts = npt.NDArray[np.int64]
@@ -142,12 +145,12 @@ def grouped(
         raise InvalidValue(
             "each label has one group", port=port, given=str(len(groups)), expected=str(len(labels))
         )
-    found = {group: np.zeros(len(names), np.int64) for group in groups}
-    if len(found) < 2:
-        raise InvalidValue("groups are two at least", port=port, given=str(len(found)))
+    counts = {group: np.zeros(len(names), np.int64) for group in groups}
+    if len(counts) < 2:
+        raise InvalidValue("groups are two at least", port=port, given=str(len(counts)))
     for label, group in zip(labels, groups, strict=True):
-        found[group][names.index(label)] += 1
-    return found
+        counts[group][names.index(label)] += 1
+    return counts
 
 
 def _drawn(rng: np.random.Generator, groups: int) -> Counts:
@@ -179,13 +182,13 @@ def _differences_by_groups(
     """Of the second shares less the first, when groups are drawn anew: the same ones of both where
     both have the same."""
     rng = np.random.default_rng(seed)
-    one, two = np.stack(list(first.values())), np.stack(list(second.values()))
-    drawn = _drawn(rng, len(one))
+    first_counts, second_counts = np.stack(list(first.values())), np.stack(list(second.values()))
+    drawn = _drawn(rng, len(first_counts))
     if first.keys() == second.keys():
-        again, two = drawn, np.stack([second[group] for group in first])
+        again, second_counts = drawn, np.stack([second[group] for group in first])
     else:
-        again = _drawn(rng, len(two))
-    return _ends(_drawn_shares(two, again) - _drawn_shares(one, drawn), level)
+        again = _drawn(rng, len(second_counts))
+    return _ends(_drawn_shares(second_counts, again) - _drawn_shares(first_counts, drawn), level)
 
 
 def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> float:
@@ -196,10 +199,12 @@ def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> f
     Args:
         first, second: Counts of the same labels, in the same order.
     """
-    one, two = np.asarray(first), np.asarray(second)
-    both = one + two
+    first_counts, second_counts = np.asarray(first), np.asarray(second)
+    both = first_counts + second_counts
     rng = np.random.default_rng(seed)
-    return _chance(one, both, rng.multivariate_hypergeometric(both, one.sum(), size=_ROUNDS))
+    return _chance(
+        first_counts, both, rng.multivariate_hypergeometric(both, first_counts.sum(), size=_ROUNDS)
+    )
 
 
 def homogeneity_of_groups(
@@ -213,9 +218,9 @@ def homogeneity_of_groups(
     Args:
         first, second: Counts of the same labels, in the same order, by group.
     """
-    one, two = (np.stack(list(each.values())).sum(0) for each in (first, second))
+    first_counts, second_counts = (np.stack(list(each.values())).sum(0) for each in (first, second))
     rng = np.random.default_rng(seed)
-    drawn = np.zeros((_ROUNDS, len(one)), np.int64)
+    drawn = np.zeros((_ROUNDS, len(first_counts)), np.int64)
     if shared := [group for group in first if group in second]:
         ours, theirs = (np.stack([each[group] for group in shared]) for each in (first, second))
         changed = rng.integers(2, size=(_ROUNDS, len(shared)))
@@ -226,28 +231,28 @@ def homogeneity_of_groups(
         dealt = np.repeat([1, 0], [len(alone), len(others)])
         places = rng.permuted(np.tile(dealt, (_ROUNDS, 1)), axis=1)
         drawn += places @ np.stack([*alone, *others])
-    return _chance(one, one + two, drawn)
+    return _chance(first_counts, first_counts + second_counts, drawn)
 
 
-def _chance(one: Counts, both: Counts, drawn: Counts) -> float:
+def _chance(sample: Counts, both: Counts, drawn: Counts) -> float:
     """The share of permutations that are as far from homogeneous as a sample, or further.
 
     Args:
-        one: Counts of the sample; `both`: of all.
+        sample: Counts of the sample; `both`: of all.
         drawn: Of its permutations, (rounds, labels).
     """
-    found = _chi_squared(one[None], both)[0]
+    observed = _chi_squared(sample[None], both)[0]
     # What is equal counts as further: sums of floats differ in their last bits.
-    further = (_chi_squared(drawn, both) >= found - 1e-9 * max(1.0, found)).sum()
+    further = (_chi_squared(drawn, both) >= observed - 1e-9 * max(1.0, observed)).sum()
     return float((further + 1) / (len(drawn) + 1))
 
 
 def _chi_squared(counts: Counts, both: Counts) -> npt.NDArray[np.float64]:
     """Of samples, (n, labels), of all, (labels,); the other sample is the rest."""
-    seen = both > 0
+    is_present = both > 0
     sizes, total = counts.sum(1, keepdims=True), both.sum()
-    expected = both[seen] * sizes / total
-    apart = (counts[:, seen] - expected) ** 2
+    expected = both[is_present] * sizes / total
+    apart = (counts[:, is_present] - expected) ** 2
     sums: npt.NDArray[np.float64] = (apart / expected).sum(1) * (total / (total - sizes[:, 0]))
     return sums
 
@@ -302,88 +307,94 @@ def compared(
             grouped(first, names, first_groups, "first_groups"),
             grouped(second, names, second_groups, "second_groups"),
         )
-        one = distribution(first, names, first_groups, level, seed)
-        two = distribution(second, names, second_groups, level, seed)
+        first_dist = distribution(first, names, first_groups, level, seed)
+        second_dist = distribution(second, names, second_groups, level, seed)
         intervals = _differences_by_groups(*tables, level, seed)
-        found = _comparison(one, two, intervals, homogeneity_of_groups(*tables, seed))
-        return replace(found, groups=(len(tables[0]), len(tables[1])))
-    one, two = (distribution(labels, names, level=level) for labels in (first, second))
-    pairs = zip(one.counts, two.counts, strict=True)
-    intervals = [difference(a, one.total, b, two.total, level) for a, b in pairs]
-    return _comparison(one, two, intervals, homogeneity(one.counts, two.counts, seed))
+        comparison = _comparison(
+            first_dist, second_dist, intervals, homogeneity_of_groups(*tables, seed)
+        )
+        return replace(comparison, groups=(len(tables[0]), len(tables[1])))
+    first_dist, second_dist = (
+        distribution(labels, names, level=level) for labels in (first, second)
+    )
+    pairs = zip(first_dist.counts, second_dist.counts, strict=True)
+    intervals = [difference(a, first_dist.total, b, second_dist.total, level) for a, b in pairs]
+    return _comparison(
+        first_dist, second_dist, intervals, homogeneity(first_dist.counts, second_dist.counts, seed)
+    )
 
 
 def _comparison(
-    one: Distribution, two: Distribution, intervals: Sequence[Interval], chance: float
+    first: Distribution, second: Distribution, intervals: Sequence[Interval], chance: float
 ) -> ComparedDistributions:
-    differences = tuple(b - a for a, b in zip(one.shares, two.shares, strict=True))
+    differences = tuple(b - a for a, b in zip(first.shares, second.shares, strict=True))
     distance = sum(abs(each) for each in differences) / 2
-    return ComparedDistributions(one, two, differences, tuple(intervals), chance, distance)
+    return ComparedDistributions(first, second, differences, tuple(intervals), chance, distance)
 
 
-def distribution_plot(found: Distribution, name: str = "", title: str = "") -> Plot:
+def distribution_plot(dist: Distribution, name: str = "", title: str = "") -> Plot:
     """Bars with whiskers."""
-    note = f"{found.total} pictures; whiskers are {found.level:.0%} intervals."
-    return Plot(title, "", "share of pictures", (_bars(found, name),), notes=(note,))
+    note = f"{dist.total} pictures; whiskers are {dist.level:.0%} intervals."
+    return Plot(title, "", "share of pictures", (_bars(dist, name),), notes=(note,))
 
 
-def comparison_plot(found: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
+def comparison_plot(pair: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
     """Bars of both, side by side."""
-    both = (found.first, found.second)
+    both = (pair.first, pair.second)
     note = (
-        f"{found.first.total} and {found.second.total} pictures; whiskers are "
-        f"{found.first.level:.0%} intervals; p = {found.chance:.4f}."
+        f"{pair.first.total} and {pair.second.total} pictures; whiskers are "
+        f"{pair.first.level:.0%} intervals; p = {pair.chance:.4f}."
     )
     series = tuple(_bars(each, name) for each, name in zip(both, names, strict=True))
     return Plot(title, "", "share of pictures", series, notes=(note,))
 
 
-def difference_plot(found: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
+def difference_plot(pair: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
     """Points of the differences, with whiskers: where one keeps clear of 0, shares differ."""
-    low, high = zip(*found.intervals, strict=True)
-    series = Series("", found.first.labels, found.differences, "points", low, high)
-    note = f"{names[1]} less {names[0]}; whiskers are {found.first.level:.0%} intervals."
+    low, high = zip(*pair.intervals, strict=True)
+    series = Series("", pair.first.labels, pair.differences, "points", low, high)
+    note = f"{names[1]} less {names[0]}; whiskers are {pair.first.level:.0%} intervals."
     return Plot(title, "", "difference of shares", (series,), notes=(note,))
 
 
-def _bars(found: Distribution, name: str) -> Series:
-    low, high = zip(*found.intervals, strict=True)
-    return Series(name, found.labels, found.shares, "bars", low, high)
+def _bars(dist: Distribution, name: str) -> Series:
+    low, high = zip(*dist.intervals, strict=True)
+    return Series(name, dist.labels, dist.shares, "bars", low, high)
 
 
-def distribution_card(found: Distribution, about: str = "", *, grouped: bool = False) -> str:
+def distribution_card(dist: Distribution, about: str = "", *, grouped: bool = False) -> str:
     """The figures as text, and what they can't show."""
     kind = "other prompts of this kind might give (bootstrap)" if grouped else "chance (Wilson)"
-    lines = [f"{about or 'Labels'}: {found.total} pictures, {found.level:.0%} intervals of {kind}"]
-    rows = zip(found.labels, found.counts, found.shares, found.intervals, strict=True)
+    lines = [f"{about or 'Labels'}: {dist.total} pictures, {dist.level:.0%} intervals of {kind}"]
+    rows = zip(dist.labels, dist.counts, dist.shares, dist.intervals, strict=True)
     lines += [
-        f"{name}: {count} of {found.total}, {share:.1%} ({low:.1%} to {high:.1%})"
+        f"{name}: {count} of {dist.total}, {share:.1%} ({low:.1%} to {high:.1%})"
         for name, count, share, (low, high) in rows
     ]
-    return "\n".join([*lines, "", _several(len(found.labels), found.level), _CARD])
+    return "\n".join([*lines, "", _several(len(dist.labels), dist.level), _CARD])
 
 
-def comparison_card(found: ComparedDistributions, names: tuple[str, str], about: str = "") -> str:
+def comparison_card(pair: ComparedDistributions, names: tuple[str, str], about: str = "") -> str:
     """The same of two distributions."""
-    one, two = names
+    first_name, second_name = names
     lines = [
-        f"{about or 'Labels'}: {one}, {found.first.total} pictures; {two}, "
-        f"{found.second.total} pictures",
-        f"Distance of the distributions: {found.distance:.1%} of the pictures would have to change "
+        f"{about or 'Labels'}: {first_name}, {pair.first.total} pictures; {second_name}, "
+        f"{pair.second.total} pictures",
+        f"Distance of the distributions: {pair.distance:.1%} of the pictures would have to change "
         "their labels.",
-        f"As far apart by chance alone, were there no difference: p = {found.chance:.4f} "
-        f"(permutation test{_of_groups(found)})",
+        f"As far apart by chance alone, were there no difference: p = {pair.chance:.4f} "
+        f"(permutation test{_of_groups(pair)})",
     ]
     rows: Mapping[str, tuple[float, Interval]] = dict(
-        zip(found.first.labels, zip(found.differences, found.intervals, strict=True), strict=True)
+        zip(pair.first.labels, zip(pair.differences, pair.intervals, strict=True), strict=True)
     )
-    shares = zip(rows.items(), found.first.shares, found.second.shares, strict=True)
+    shares = zip(rows.items(), pair.first.shares, pair.second.shares, strict=True)
     lines += [
         f"{name}: {a:.1%} → {b:.1%}, {change:+.1%} ({low:+.1%} to {high:+.1%})"
         for (name, (change, (low, high))), a, b in shares
     ]
-    apart = [_INDEPENDENT] if found.groups is None else []
-    return "\n".join([*lines, "", _several(len(rows), found.first.level), *apart, _CARD])
+    apart = [_INDEPENDENT] if pair.groups is None else []
+    return "\n".join([*lines, "", _several(len(rows), pair.first.level), *apart, _CARD])
 
 
 _INDEPENDENT = (
@@ -393,11 +404,11 @@ _INDEPENDENT = (
 )
 
 
-def _of_groups(found: ComparedDistributions) -> str:
-    if found.groups is None:
+def _of_groups(pair: ComparedDistributions) -> str:
+    if pair.groups is None:
         return ""
-    one, two = found.groups
-    return f" of whole groups, {one} and {two}; intervals draw groups anew (bootstrap)"
+    first, second = pair.groups
+    return f" of whole groups, {first} and {second}; intervals draw groups anew (bootstrap)"
 
 
 def _several(count: int, level: float) -> str:

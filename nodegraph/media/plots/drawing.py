@@ -191,8 +191,8 @@ class _Panel:
         longest = max((self._length(tick.label) for tick in x.ticks(5)), default=size)
         most = int(room / (longest + 1.5 * size))
         ticks = x.ticks(len(x.names) if self.name_rows else max(2, min(8, most)))
-        for place, tick in enumerate(ticks):
-            at, row = self.left + tick.share * room, place % rows
+        for index, tick in enumerate(ticks):
+            at, row = self.left + tick.share * room, index % rows
             below = self.bottom + (1 / 4 + 1.1 * row) * size
             sheet.line([(at, self.bottom), (at, below)], INK if row == 0 else FAINT, 1)
             label = self._fitting(tick.label, rows * room / max(1, len(ticks)))
@@ -218,7 +218,7 @@ class _Panel:
             stands = places(series, known)
             drawn = DrawnSeries(self.sheet, frame, series, [stands[each] for each in kept], kept)
             if series.kind == "bars":
-                one = 0.8 * gap / len(bars)
-                drawn.bars(self._color(at), one, (bars.index(at) - len(bars) / 2 + 0.5) * one)
+                width = 0.8 * gap / len(bars)
+                drawn.bars(self._color(at), width, (bars.index(at) - len(bars) / 2 + 0.5) * width)
             else:
                 drawn.line(self._color(at), is_line=series.kind == "line")

@@ -77,8 +77,8 @@ def joined_plots(plots: Sequence[Plot], title: str = "", names: Sequence[str] = 
     twice = {name for name, count in Counter(called).items() if count > 1}
     titles = [plot.title for plot in plots]
     if not names:
-        tells = len(set(titles)) == len(titles) and all(titles)
-        names = titles if tells else [str(at + 1) for at in range(len(plots))]
+        are_distinct = len(set(titles)) == len(titles) and all(titles)
+        names = titles if are_distinct else [str(at + 1) for at in range(len(plots))]
     series = [
         replace(each, name=f"{name} {each.name}".strip()) if each.name in twice else each
         for name, plot in zip(names, plots, strict=True)

@@ -28,9 +28,9 @@ class PlotFrame:
     x: Axis
     y: Axis
 
-    def point(self, place: float, value: float) -> Point | None:
+    def point(self, position: float, value: float) -> Point | None:
         """Where a value lies in the picture; None if it can't be shown."""
-        across, up = self.x.share(place), self.y.share(value)
+        across, up = self.x.share(position), self.y.share(value)
         if across is None or up is None:
             return None
         # What is far beyond an end is let go on there: the picture ends soon after.
@@ -58,8 +58,8 @@ class DrawnSeries:
 
     def _points(self, values: Sequence[float], shift: float = 0.0) -> list[Point | None]:
         return [
-            self.frame.point(place + shift, values[at])
-            for place, at in zip(self.stands, self.kept, strict=True)
+            self.frame.point(position + shift, values[at])
+            for position, at in zip(self.stands, self.kept, strict=True)
         ]
 
     def line(self, color: str, *, is_line: bool) -> None:
@@ -86,8 +86,8 @@ class DrawnSeries:
             shift: From where they stand, of several beside each other.
         """
         ground = 0.0 if self.frame.y.scale == "linear" else self.frame.y.low
-        for place, at in zip(self.stands, self.kept, strict=True):
-            low, high = place + shift - width / 2, place + shift + width / 2
+        for position, at in zip(self.stands, self.kept, strict=True):
+            low, high = position + shift - width / 2, position + shift + width / 2
             corners = (
                 self.frame.point(across, up)
                 for across, up in ((low, ground), (high, self.series.y[at]))

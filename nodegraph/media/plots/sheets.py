@@ -125,8 +125,8 @@ class SvgSheet(Sheet):
 
     def text(self, at: Point, text: str, size: float, side: Side = "start") -> None:
         x, y = at
-        place = f'x="{x:.2f}" y="{y:.2f}" text-anchor={quoteattr(side)} font-size="{size:g}"'
-        self._parts.append(f'<text {place} fill="{INK}">{escape(_printable(text))}</text>')
+        attributes = f'x="{x:.2f}" y="{y:.2f}" text-anchor={quoteattr(side)} font-size="{size:g}"'
+        self._parts.append(f'<text {attributes} fill="{INK}">{escape(_printable(text))}</text>')
 
 
 def _listed(points: Sequence[Point]) -> str:

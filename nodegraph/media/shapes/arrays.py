@@ -40,8 +40,8 @@ def texture_colors(texture: Numbers, uv: Numbers) -> Numbers:
     inside: Any = uv - (np.ceil(uv) - 1).clip(min=0) - np.floor(uv).clip(max=0)
     column = (inside[:, 0] * width).astype(np.int64).clip(0, width - 1)
     row = ((1 - inside[:, 1]) * height).astype(np.int64).clip(0, height - 1)
-    found: Numbers = texture[row, column]
-    return found
+    colors: Numbers = texture[row, column]
+    return colors
 
 
 def srgb_to_linear(colors: Numbers) -> Numbers:
@@ -51,8 +51,8 @@ def srgb_to_linear(colors: Numbers) -> Numbers:
     """
     import numpy as np
 
-    found: Numbers = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
-    return found.astype(np.float32)
+    light: Numbers = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    return light.astype(np.float32)
 
 
 def linear_to_srgb(light: Numbers) -> Numbers:
@@ -64,5 +64,5 @@ def linear_to_srgb(light: Numbers) -> Numbers:
 
     # In float64, that 1 stays 1.
     steep = 1.055 * light.astype(np.float64) ** (1 / 2.4) - 0.055
-    found: Numbers = np.where(light <= 0.0031308, light * 12.92, steep)
-    return found.astype(np.float32)
+    colors: Numbers = np.where(light <= 0.0031308, light * 12.92, steep)
+    return colors.astype(np.float32)

@@ -155,8 +155,8 @@ def _drawn(scene: _Scene, size: int, angle: float, elevation: float) -> Numbers:
     fine = picture.reshape(side, side, 3)
     blocks = [fine[down::_FINER, across::_FINER] for down, across in _WITHIN]
     together: Any = sum(blocks[1:], start=blocks[0]) / len(blocks)
-    found: Numbers = together.clip(0, 1)
-    return found
+    averaged: Numbers = together.clip(0, 1)
+    return averaged
 
 
 def _turn(angle: float, elevation: float) -> Numbers:
@@ -165,8 +165,8 @@ def _turn(angle: float, elevation: float) -> Numbers:
     yaw = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
     cos, sin = math.cos(above), math.sin(above)
     pitch = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    found: Numbers = (pitch @ yaw).astype(np.float32)
-    return found
+    rotation: Numbers = (pitch @ yaw).astype(np.float32)
+    return rotation
 
 
 class _Nearest:
@@ -199,9 +199,9 @@ def _draw_points(scene: _Scene, places: Numbers, picture: Numbers, side: int) ->
         row = np.rint(places[:, 1] + (at // width - middle)).astype(np.int64)
         is_in = (column >= 0) & (column < side) & (row >= 0) & (row < side)
         nearest.add((row * side + column)[is_in], places[is_in, 2], numbers[is_in])
-    pixels, found = nearest.found()
-    shades = (0.7 + 0.6 * places[found, 2] / side)[:, None]
-    picture[pixels] = scene.colors[found] * shades
+    pixels, point_numbers = nearest.found()
+    shades = (0.7 + 0.6 * places[point_numbers, 2] / side)[:, None]
+    picture[pixels] = scene.colors[point_numbers] * shades
 
 
 def _draw_faces(
@@ -212,17 +212,19 @@ def _draw_faces(
     nearest = _Nearest(side)
     for numbers in _chunks(places, scene.faces, side):
         _cover(nearest, places[scene.faces[numbers]], numbers, side)
-    pixels, found = nearest.found()
-    corners = scene.faces[found]
+    pixels, face_numbers = nearest.found()
+    corners = scene.faces[face_numbers]
     parts = _parts(places[corners], pixels % side, pixels // side)
-    picture[pixels] = _paint(scene, corners, parts) * _shades(turned[scene.faces])[found, None]
+    picture[pixels] = (
+        _paint(scene, corners, parts) * _shades(turned[scene.faces])[face_numbers, None]
+    )
 
 
 def _paint(scene: _Scene, corners: Whole, parts: Numbers) -> Numbers:
     """Colours within triangles, by the parts that their corners have; shape (pixels, 3)."""
     if scene.texture is None or scene.uv is None:
-        found: Numbers = np.einsum("fk,fkc->fc", parts, scene.colors[corners])
-        return found
+        colors: Numbers = np.einsum("fk,fkc->fc", parts, scene.colors[corners])
+        return colors
     places = np.einsum("fk,fkc->fc", parts, scene.uv[corners])
     return texture_colors(scene.texture, places)
 
@@ -232,8 +234,8 @@ def _shades(corners: Numbers) -> Numbers:
     lengths = np.sqrt(np.einsum("fc,fc->f", normals, normals))
     light = np.array(_LIGHT, np.float32) / math.hypot(*_LIGHT)
     facing = np.abs(normals @ light) / np.maximum(lengths, 1e-20)
-    found: Numbers = (_AMBIENT + (1 - _AMBIENT) * facing).astype(np.float32)
-    return found
+    shades: Numbers = (_AMBIENT + (1 - _AMBIENT) * facing).astype(np.float32)
+    return shades
 
 
 def _chunks(places: Numbers, faces: Whole, side: int) -> Iterator[Whole]:
@@ -291,18 +293,18 @@ def _spans(corners: Numbers, row: Whole) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _height(corners: Numbers, column: Whole, row: Whole) -> Numbers:
-    found: Numbers = np.einsum("fk,fk->f", corners[:, :, 2], _parts(corners, column, row))
-    return found
+    height: Numbers = np.einsum("fk,fk->f", corners[:, :, 2], _parts(corners, column, row))
+    return height
 
 
 def _least(corners: Numbers) -> Numbers:
-    found: Numbers = np.minimum(np.minimum(corners[:, 0], corners[:, 1]), corners[:, 2])
-    return found
+    least: Numbers = np.minimum(np.minimum(corners[:, 0], corners[:, 1]), corners[:, 2])
+    return least
 
 
 def _most(corners: Numbers) -> Numbers:
-    found: Numbers = np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2])
-    return found
+    greatest: Numbers = np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2])
+    return greatest
 
 
 def _parts(corners: Numbers, column: Whole, row: Whole) -> Numbers:

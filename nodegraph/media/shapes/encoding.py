@@ -137,8 +137,8 @@ def texels(texture: Tensor, uv: Tensor) -> Tensor:
 
 
 def _array(values: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = values.detach().cpu().float().contiguous().numpy()
-    return found
+    array: NDArray[np.float32] = values.detach().cpu().float().contiguous().numpy()
+    return array
 
 
 def _levels(colors: Tensor) -> NDArray[np.uint8]:
@@ -192,8 +192,8 @@ def _obj(
     if levels is not None:
         colors = (levels / 255).tolist()
         places = [
-            f"{place} {r:.4f} {g:.4f} {b:.4f}"
-            for place, (r, g, b) in zip(places, colors, strict=True)
+            f"{line} {r:.4f} {g:.4f} {b:.4f}"
+            for line, (r, g, b) in zip(places, colors, strict=True)
         ]
     corners = [f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()]
     return "\n".join([*lines, *places, *corners, ""]).encode()
@@ -215,8 +215,8 @@ class _Buffer:
 
     def table(self, values: NDArray[Any], kind: int, form: str, **more: Any) -> int:
         """The number of a new table."""
-        told = {"bufferView": self.add(values.tobytes()), "componentType": kind, "type": form}
-        self.tables.append({**told, "count": len(values), **more})
+        accessor = {"bufferView": self.add(values.tobytes()), "componentType": kind, "type": form}
+        self.tables.append({**accessor, "count": len(values), **more})
         return len(self.tables) - 1
 
 
@@ -240,7 +240,7 @@ def _glb(mesh: Mesh, texts: Mapping[str, str]) -> bytes:
     elif mesh.colors is not None:
         colors = buffer.table(_light(mesh.colors), _SHORT, "VEC4", normalized=True)
         attributes["COLOR_0"] = colors
-    told = {
+    document = {
         "asset": {"version": "2.0", "generator": "nodegraph", "extras": dict(texts)},
         "scene": 0,
         "scenes": [{"nodes": [0]}],
@@ -252,7 +252,7 @@ def _glb(mesh: Mesh, texts: Mapping[str, str]) -> bytes:
         "buffers": [{"byteLength": len(buffer.data)}],
         **more,
     }
-    return glb_bytes(told, bytes(buffer.data))
+    return glb_bytes(document, bytes(buffer.data))
 
 
 def _png(texture: Tensor) -> bytes:

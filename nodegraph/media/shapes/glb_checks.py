@@ -23,7 +23,7 @@ _DEEPEST = 1_000
 _NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
 
-def check_glb(found: dict[str, Any], name: str) -> None:
+def check_glb(document: dict[str, Any], name: str) -> None:
     """Refuse what takes more than its size shows, and what lies in other files.
 
     A few bytes of JSON can claim tables of any size, meshes that are used a million times, and
@@ -33,24 +33,24 @@ def check_glb(found: dict[str, Any], name: str) -> None:
         InvalidFile: It claims such a thing, or isn't of the form that the standard says.
     """
     try:
-        _check_tables(found, name)
-        _check_nodes(found, name)
+        _check_tables(document, name)
+        _check_nodes(document, name)
     except (TypeError, KeyError, IndexError, AttributeError, ValueError) as error:
         raise InvalidFile(f"{name} is damaged: its JSON is no glTF ({error!r}).") from error
 
 
-def _check_tables(found: dict[str, Any], name: str) -> None:
-    accessors: Sequence[Any] = found.get("accessors", ())
+def _check_tables(document: dict[str, Any], name: str) -> None:
+    accessors: Sequence[Any] = document.get("accessors", ())
     sizes = [accessor["count"] * _NUMBERS[accessor["type"]] for accessor in accessors]
     if any(size < 0 for size in sizes) or sum(sizes) > MOST_NUMBERS:
         raise InvalidFile(f"{name} is refused: it claims {sum(sizes):,} numbers.")
-    for part in (*found.get("buffers", ()), *found.get("images", ())):
+    for part in (*document.get("buffers", ()), *document.get("images", ())):
         if "uri" in part:
             raise InvalidFile(
                 f"{name} is refused: parts of it lie in other files.",
                 hint="Save it as one GLB, with textures inside.",
             )
-    needed = found.get("extensionsRequired", ())
+    needed = document.get("extensionsRequired", ())
     if needed:
         raise InvalidFile(
             f"{name} needs extensions of glTF that aren't read here.",
@@ -59,8 +59,8 @@ def _check_tables(found: dict[str, Any], name: str) -> None:
         )
 
 
-def _check_nodes(found: dict[str, Any], name: str) -> None:
-    nodes: Sequence[Any] = found.get("nodes", ())
+def _check_nodes(document: dict[str, Any], name: str) -> None:
+    nodes: Sequence[Any] = document.get("nodes", ())
     if len(nodes) > _MOST_NODES:
         raise InvalidFile(f"{name} is refused: it has {len(nodes):,} nodes.")
     above: dict[int, int] = {}
@@ -75,13 +75,13 @@ def _check_nodes(found: dict[str, Any], name: str) -> None:
             at, steps = above[at], steps + 1
             if steps > _DEEPEST:
                 raise InvalidFile(f"{name} is refused: its nodes lie within themselves.")
-    meshes, accessors = found.get("meshes", ()), found.get("accessors", ())
+    meshes, accessors = document.get("meshes", ()), document.get("accessors", ())
     drawn = sum(_corners(meshes[node["mesh"]], accessors) for node in nodes if "mesh" in node)
     if 3 * drawn > MOST_NUMBERS:
         raise InvalidFile(f"{name} is refused: it shows its meshes too often.")
 
 
-def check_pictures(found: dict[str, Any], binary: bytes, name: str) -> None:
+def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
     """Refuse pictures within a GLB that are of other formats, or too large.
 
     Args:
@@ -91,8 +91,8 @@ def check_pictures(found: dict[str, Any], binary: bytes, name: str) -> None:
     """
     left = MOST_TEXELS
     try:
-        for picture in found.get("images", ()):
-            view = found["bufferViews"][picture["bufferView"]]
+        for picture in document.get("images", ()):
+            view = document["bufferViews"][picture["bufferView"]]
             begin = view.get("byteOffset", 0)
             left -= _decoded(binary[begin : begin + view["byteLength"]], left)
     except (*DAMAGED, AttributeError) as error:

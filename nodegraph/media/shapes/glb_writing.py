@@ -8,24 +8,24 @@ from typing import Any
 from nodegraph.media.shapes.shape_files import BINARY_CHUNK, GLB, JSON_CHUNK
 
 
-def glb_bytes(told: dict[str, Any], binary: bytes) -> bytes:
+def glb_bytes(document: dict[str, Any], binary: bytes) -> bytes:
     """A GLB file of its JSON and of what its tables and pictures lie in."""
-    text = json.dumps(told, separators=(",", ":")).encode()
+    text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     chunks = _chunk(JSON_CHUNK, text) + _chunk(BINARY_CHUNK, binary)
     return GLB + _uint(2) + _uint(12 + len(chunks)) + chunks
 
 
-def name_materials(told: dict[str, Any]) -> bool:
+def name_materials(document: dict[str, Any]) -> bool:
     """Give parts that have colours but no material a plain one; whether there were any.
 
     Without, trimesh rounds colours to 8 bits. They are amounts of light, of which that leaves few
     dark ones.
     """
-    parts = [part for mesh in told.get("meshes", ()) for part in mesh["primitives"]]
+    parts = [part for mesh in document.get("meshes", ()) for part in mesh["primitives"]]
     bare = [part for part in parts if "COLOR_0" in part["attributes"] and "material" not in part]
     if bare:
-        materials = told.setdefault("materials", [])
+        materials = document.setdefault("materials", [])
         materials.append({})
         for part in bare:
             part["material"] = len(materials) - 1

@@ -56,13 +56,13 @@ def read_mesh(path: Path, *, names: bool = True) -> Mesh:
     """
     import torch
 
-    found = shape_arrays(path, names=names)
-    if found is None:
+    arrays = shape_arrays(path, names=names)
+    if arrays is None:
         raise InvalidFile(
             f"there are no triangles in {path}",
             hint="If it holds points, put a LoadPointCloud in its place.",
         )
-    places = (found.points, found.faces, found.colors, found.uv, found.texture)
+    places = (arrays.points, arrays.faces, arrays.colors, arrays.uv, arrays.texture)
     vertices, faces, *looks = (None if each is None else torch.from_numpy(each) for each in places)
     assert vertices is not None
     assert faces is not None
@@ -99,9 +99,9 @@ def read_point_cloud(path: Path, *, names: bool = True) -> PointCloud:
     """
     import torch
 
-    found = point_arrays(path, names=names)
-    colors = None if found.colors is None else torch.from_numpy(found.colors)
-    return PointCloud(torch.from_numpy(found.points), colors)
+    arrays = point_arrays(path, names=names)
+    colors = None if arrays.colors is None else torch.from_numpy(arrays.colors)
+    return PointCloud(torch.from_numpy(arrays.points), colors)
 
 
 def point_arrays(path: Path, *, names: bool = True) -> ShapeArrays:
@@ -121,19 +121,19 @@ def _parts(path: Path, names: bool) -> list[_Part]:
     import trimesh
 
     file, kind = open_shape(path, names=names)
-    told: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     binary = b""
     with file:
         if kind == "glb":
-            told = glb_json(file, str(path))
+            document = glb_json(file, str(path))
             binary = file.read()[8:]
-            check_glb(told, str(path))
-            check_pictures(told, binary, str(path))
+            check_glb(document, str(path))
+            check_pictures(document, binary, str(path))
             file.seek(0)
         data = file.read()
     try:
-        if name_materials(told):
-            data = glb_bytes(told, binary)
+        if name_materials(document):
+            data = glb_bytes(document, binary)
         if kind == "obj":
             data = whole_lines(data)
         _check_counts(data, kind)
@@ -153,13 +153,13 @@ def _placed(scene: Any, node: str, is_linear: bool) -> _Part:
     """A part of a scene, where it lies there."""
     import numpy as np
 
-    place, name = scene.graph[node]
+    transform, name = scene.graph[node]
     shape = scene.geometry[name]
     vertices = shape.vertices
     faces: Any = getattr(shape, "faces", ())
-    if not np.array_equal(place, np.eye(4)):
-        vertices = vertices @ place[:3, :3].T + place[:3, 3]
-        if len(faces) and np.linalg.det(place[:3, :3]) < 0:
+    if not np.array_equal(transform, np.eye(4)):
+        vertices = vertices @ transform[:3, :3].T + transform[:3, 3]
+        if len(faces) and np.linalg.det(transform[:3, :3]) < 0:
             # Mirrored: the order of the corners would be that seen from inside.
             faces = faces[:, ::-1]
     return _Part(shape, vertices, faces, is_linear)
@@ -179,10 +179,10 @@ def _finite(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
     import numpy as np
 
     with np.errstate(over="ignore"):
-        found = np.ascontiguousarray(values, np.float32)
-    if found.ndim != 2 or found.shape[1] != 3 or not np.isfinite(found).all():
+        points = np.ascontiguousarray(values, np.float32)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise InvalidFile(f"{path} is damaged: some of its points are nowhere.")
-    return found
+    return points
 
 
 def _painted(mesh: ShapeArrays, shape: Any) -> ShapeArrays | None:
@@ -211,14 +211,14 @@ def _colors_of(parts: list[_Part]) -> NDArray[np.float32] | None:
     """Colours of all vertices; None if no part has any."""
     import numpy as np
 
-    found: list[NDArray[np.float32]] = []
+    colors: list[NDArray[np.float32]] = []
     is_colored = False
     for part in parts:
         own = _own_colors(part)
         is_colored |= own is not None
         plain = np.full((len(part.vertices), 3), 0.8, np.float32)
-        found.append(plain if own is None else own)
-    return np.concatenate(found) if is_colored else None
+        colors.append(plain if own is None else own)
+    return np.concatenate(colors) if is_colored else None
 
 
 def _own_colors(part: _Part) -> NDArray[np.float32] | None:

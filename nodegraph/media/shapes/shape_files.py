@@ -56,8 +56,8 @@ def shape_format(start: bytes) -> ShapeFormat | None:
     lines = [line.strip() for line in whole_lines(start).splitlines()]
     if len(start) >= _HEAD:
         lines = lines[:-1]  # it may be cut
-    told = [line for line in lines if line and not line.startswith(b"#")]
-    begins_so = bool(told) and all(_OBJ_LINE.fullmatch(line) for line in told)
+    content_lines = [line for line in lines if line and not line.startswith(b"#")]
+    begins_so = bool(content_lines) and all(_OBJ_LINE.fullmatch(line) for line in content_lines)
     # A comment alone may fill the beginning.
     is_ours = start.startswith(b"# " + MARK.encode())
     return "obj" if begins_so or is_ours else None
@@ -88,18 +88,18 @@ def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat
     """
     with opening(path, names=names):
         file = path.open("rb")
-        found = shape_format(file.read(_HEAD))
+        file_format = shape_format(file.read(_HEAD))
         size = file.seek(0, 2)
         file.seek(0)
-    if found is None or size > LARGEST:
+    if file_format is None or size > LARGEST:
         file.close()
-        fault = "is too large" if found else f"is none that is read: {looks_like(path)}"
+        fault = "is too large" if file_format else f"is none that is read: {looks_like(path)}"
         raise InvalidFile(
             f"the shape {path} {fault}.",
-            given=f"{size} bytes" if found else None,
+            given=f"{size} bytes" if file_format else None,
             expected=READABLE,
         )
-    return file, found
+    return file, file_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +139,10 @@ def shape_counts(path: Path) -> ShapeCounts:
     return ShapeCounts()
 
 
-def _glb_counts(found: Mapping[str, Any]) -> ShapeCounts:
+def _glb_counts(document: Mapping[str, Any]) -> ShapeCounts:
     parts = triangles = points = 0
     try:
-        accessors, meshes = found.get("accessors", ()), found.get("meshes", ())
+        accessors, meshes = document.get("accessors", ()), document.get("meshes", ())
         sizes = []
         for mesh in meshes:
             primitives = mesh["primitives"]
@@ -152,7 +152,7 @@ def _glb_counts(found: Mapping[str, Any]) -> ShapeCounts:
                 for each, count in zip(primitives, corners, strict=True)
             ]
             sizes.append((len(primitives), sum(indexed) // 3, sum(corners)))
-        for node in found.get("nodes", ()):
+        for node in document.get("nodes", ()):
             if "mesh" in node:
                 more = sizes[node["mesh"]]
                 parts, triangles, points = (
@@ -167,8 +167,8 @@ def _glb_counts(found: Mapping[str, Any]) -> ShapeCounts:
 
 def _elements(head: bytes, name: bytes) -> int:
     """How many of an element a PLY's head claims."""
-    found = re.search(rb"^element[ \t]+" + name + rb"[ \t]+(\d{1,18})\s*$", head, re.MULTILINE)
-    return 0 if found is None else int(found[1])
+    match = re.search(rb"^element[ \t]+" + name + rb"[ \t]+(\d{1,18})\s*$", head, re.MULTILINE)
+    return 0 if match is None else int(match[1])
 
 
 def shape_texts(path: Path) -> dict[str, str]:
@@ -182,8 +182,8 @@ def shape_texts(path: Path) -> dict[str, str]:
         if kind == "glb":
             asset = glb_json(file, str(path)).get("asset")
             extras = asset.get("extras") if isinstance(asset, dict) else None
-            found = extras if isinstance(extras, dict) else {}
-            return {name: text for name, text in found.items() if isinstance(text, str)}
+            texts = extras if isinstance(extras, dict) else {}
+            return {name: text for name, text in texts.items() if isinstance(text, str)}
         return dict(_commented(file, b"comment " if kind == "ply" else b"# "))
 
 
@@ -216,9 +216,9 @@ def glb_json(file: BinaryIO, name: str) -> dict[str, Any]:
     if head[16:20] != JSON_CHUNK or size > _LARGEST_JSON:
         raise InvalidFile(f"{name} is damaged, or no GLB of version 2.")
     try:
-        found = json.loads(file.read(size))
+        document = json.loads(file.read(size))
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"{name} is damaged or cut short: its JSON is none.") from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise InvalidFile(f"{name} is damaged: its JSON is no object.")
-    return found
+    return document

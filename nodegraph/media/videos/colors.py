@@ -78,10 +78,10 @@ class CodedPicture:
     def rgb(self) -> NDArray[np.float32]:
         """float32 in 0..1, shape (height, width, 3), upright."""
         if self.matrix is None:
-            found = self.planes[0].astype(np.float32) / np.float32(2**self.bits - 1)
+            pixels = self.planes[0].astype(np.float32) / np.float32(2**self.bits - 1)
         else:
-            found = _rgb_of(self.planes, *_to_rgb(self.matrix, self.is_full, self.bits))
-        return np.ascontiguousarray(self.orientation.applied(found))
+            pixels = _rgb_of(self.planes, *_to_rgb(self.matrix, self.is_full, self.bits))
+        return np.ascontiguousarray(self.orientation.applied(pixels))
 
 
 def coded_picture(frame: VideoFrame) -> CodedPicture:
@@ -116,8 +116,8 @@ def _is_planar(form: str) -> bool:
 def _plane(plane: VideoPlane, bits: int) -> NDArray[Any]:
     kind = np.dtype("<u2" if bits > 8 else "u1")
     lines = np.frombuffer(memoryview(plane), kind).reshape(-1, plane.line_size // kind.itemsize)
-    found: NDArray[Any] = lines[: plane.height, : plane.width].copy()
-    return found
+    samples: NDArray[Any] = lines[: plane.height, : plane.width].copy()
+    return samples
 
 
 def _rgb_of(
@@ -125,12 +125,10 @@ def _rgb_of(
 ) -> NDArray[np.float32]:
     height, width = planes[0].shape
     luma, blue, red = (_widened(plane.astype(np.float32), height, width) for plane in planes)
-    found = np.empty((height, width, 3), np.float32)
+    rgb = np.empty((height, width, 3), np.float32)
     for at in range(3):
-        np.add(
-            luma * by[0, at], blue * by[1, at] + (red * by[2, at] + plus[at]), out=found[..., at]
-        )
-    return found.clip(0, 1, out=found)
+        np.add(luma * by[0, at], blue * by[1, at] + (red * by[2, at] + plus[at]), out=rgb[..., at])
+    return rgb.clip(0, 1, out=rgb)
 
 
 def _widened(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

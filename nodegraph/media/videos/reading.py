@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nodegraph.media.videos.colors import CodedPicture
 
 
-Told = Callable[[int], None]
+OnProgress = Callable[[int], None]
 """Told how many frames are done, after each."""
 
 
@@ -36,7 +36,7 @@ def read_video(
     every: int = 1,
     rate: Fraction | None = None,
     names: bool = True,
-    told: Told | None = None,
+    told: OnProgress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Video:
     """A video, or a part of it, with the part of the audio that belongs to it.
@@ -85,7 +85,12 @@ def read_video(
 
 
 def _pictures(
-    file: OpenVideo, rate: Fraction, first: int, count: int, every: int, told: Told | None
+    file: OpenVideo,
+    rate: Fraction,
+    first: int,
+    count: int,
+    every: int,
+    on_progress: OnProgress | None,
 ) -> tuple[list[CodedPicture], bool]:
     """The pictures, and whether the video ends with them."""
     from nodegraph.media.videos.colors import coded_picture
@@ -94,15 +99,15 @@ def _pictures(
     index, is_end = -1, True
     for index, frame in enumerate(file.frames_at(rate)):
         if index < first or (index - first) % every:
-            if told is not None:
-                told(len(pictures))
+            if on_progress is not None:
+                on_progress(len(pictures))
             continue
         number = len(pictures) + 1
         needed = decoding_bytes(frame.width, frame.height, number)
         check_room(frame.width, frame.height, number, needed, port="count")
         pictures.append(coded_picture(frame))
-        if told is not None:
-            told(number)
+        if on_progress is not None:
+            on_progress(number)
         if number == count:
             is_end = False
             break

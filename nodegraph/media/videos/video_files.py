@@ -88,8 +88,8 @@ class Orientation(NamedTuple):
 
     def applied(self, picture: NDArray[Any]) -> NDArray[Any]:
         """The picture as it is shown; a view."""
-        found = picture.swapaxes(0, 1) if self.is_transposed else picture
-        return found[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
+        turned = picture.swapaxes(0, 1) if self.is_transposed else picture
+        return turned[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
@@ -270,10 +270,10 @@ class OpenVideo:
 
     def first_frame(self) -> VideoFrame:
         """Raises: InvalidFile: There is none."""
-        found = next(islice(self.frames(), 1), None)
-        if found is None:
+        frame = next(islice(self.frames(), 1), None)
+        if frame is None:
             raise damaged(self.name, "there is no picture in it")
-        return found
+        return frame
 
     def count(self, path: Path, rate: Fraction) -> int | None:
         """How many frames `frames_at` gives, without decoding them; None if that takes long."""
@@ -354,14 +354,14 @@ class OpenVideo:
         from av.stream import Disposition
 
         # The cover picture of a song is a stream, too.
-        found = [
+        streams = [
             each
             for each in self.container.streams.video
             if each.codec_context is not None and not each.disposition & Disposition.attached_pic
         ]
-        if not found:
+        if not streams:
             raise InvalidFile(f"{self.name} is no video: there are no moving pictures in it.")
-        [stream, *_] = found
+        [stream, *_] = streams
         codec = stream.codec_context
         if codec.codec.name not in _VIDEO_CODECS.split(","):
             raise InvalidFile(

@@ -310,8 +310,8 @@ def run(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
     """What a layer gives with another weight and no bias; of its stride, padding and groups."""
     if isinstance(layer, nn.Linear):
         return functional.linear(x, weight)
-    found: Tensor = layer._conv_forward(x, weight, None)
-    return found
+    output: Tensor = layer._conv_forward(x, weight, None)
+    return output
 
 
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -346,6 +346,6 @@ def _of_channels(values: Tensor, layer: Any) -> Tensor:
 def _along(values: Tensor, dimensions: int, *places: int) -> Tensor:
     """A tensor whose dimensions are at these places among others of size 1."""
     sizes = [1] * dimensions
-    for place, size in zip(places, values.shape, strict=True):
-        sizes[place] = size
+    for axis, size in zip(places, values.shape, strict=True):
+        sizes[axis] = size
     return values.reshape(sizes)

@@ -51,8 +51,8 @@ class AdapterFile:
     @property
     def title(self) -> str | None:
         """What kind of model it seems to be for, in words; None if that can't be told."""
-        found = guess(self.parts)
-        return None if found is None else found.title
+        guessed = guess(self.parts)
+        return None if guessed is None else guessed.title
 
     def bytes(self, *, of_encoders: bool) -> int:
         """What its tensors for text encoders, or for the denoiser, take in float32."""
@@ -77,12 +77,12 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
     """
     places = [folder / name for folder in folders] + [Path(name).expanduser()]
     places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
-    beside = embedded_folder().parent / "companions"
+    companions = embedded_folder().parent / "companions"
     if name.startswith(_COMPANIONS):
-        places.insert(0, beside / name.removeprefix(_COMPANIONS))
-    for place in places if name.strip() else ():
-        longer = [place.with_name(place.name + end) for end in LEFT_OUT if end != GGUF]
-        for path in (place, *longer, *(place / file for file in _IN_FOLDER)):
+        places.insert(0, companions / name.removeprefix(_COMPANIONS))
+    for candidate in places if name.strip() else ():
+        longer = [candidate.with_name(candidate.name + end) for end in LEFT_OUT if end != GGUF]
+        for path in (candidate, *longer, *(candidate / file for file in _IN_FOLDER)):
             if _is_file(path):
                 return path
     remote = find_remote(name, folders)
@@ -90,7 +90,7 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
         if _is_file(path):
             return path
     known = [path for folder in folders for path in _known(folder)]
-    known += [_COMPANIONS + path for path in _known(beside)]
+    known += [_COMPANIONS + path for path in _known(companions)]
     searched = ", ".join(shown_folders(folders)) or "no models folder"
     raise ModelNotFound(
         f"there is no {title} `{name}`; searched {searched}.",
@@ -110,8 +110,8 @@ def _is_file(path: Path) -> bool:
 def _known(folder: Path) -> list[str]:
     """Names of what may be adapters under a folder."""
     inside = sorted(folder.rglob("*")) if folder.is_dir() else []
-    found = [path for path in inside if ending(path) == SAFETENSORS]
-    places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in found]
+    files = [path for path in inside if ending(path) == SAFETENSORS]
+    places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in files]
     return [place.relative_to(folder).as_posix() for place in places]
 
 
@@ -160,23 +160,23 @@ def _refuse_unread_kinds(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> N
         InvalidFile: It is one.
     """
     for kind, pattern in _UNREAD.items():
-        found = next(filter(pattern.search, shapes), None)
-        if found is None:
+        name = next(filter(pattern.search, shapes), None)
+        if name is None:
             continue
-        is_boft = found.endswith(".oft_blocks") and len(shapes[found]) == _OF_BUTTERFLIES
+        is_boft = name.endswith(".oft_blocks") and len(shapes[name]) == _OF_BUTTERFLIES
         raise InvalidFile(
             f"{path} is an adapter of a kind that isn't read here.",
-            given=f"{'BOFT' if is_boft else kind}, with tensors such as {found}",
+            given=f"{'BOFT' if is_boft else kind}, with tensors such as {name}",
             expected="a LoRA, LoHa, LoKr or DoRA",
             hint="Merge it with its model in the tool that made it, and open the whole model.",
         )
 
 
-def _taken_by(found: Identified) -> str:
+def _taken_by(identified: Identified) -> str:
     """Which node takes what is no adapter."""
-    if found.family is None and found.node is None:
+    if identified.family is None and identified.node is None:
         return f"If it is a whole model, open it with {LOAD_MODEL}."
-    return f"It is {found.title}: open it with {found.node or LOAD_MODEL}."
+    return f"It is {identified.title}: open it with {identified.node or LOAD_MODEL}."
 
 
 def nothing_applies(file: AdapterFile, matched: Matched) -> InvalidFile:

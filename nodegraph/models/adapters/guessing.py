@@ -32,10 +32,10 @@ def guess(parts: Mapping[str, LayerParts]) -> Guess | None:
     """What the changes in a file seem to be for; None if nothing tells."""
     stems = map(take_apart, parts)
     flat = [stem.flat for stem in stems if not stem.is_of_encoder]
-    shown = (found for sign, found in _SIGNS if any(map(sign.search, flat)))
-    found = next(shown, None)
-    if found is not _UNET:
-        return found
+    shown = (guessed for sign, guessed in _SIGNS if any(map(sign.search, flat)))
+    guessed = next(shown, None)
+    if guessed is not _UNET:
+        return guessed
     if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in parts):
         return _BY_CONTEXT[2048]
     width = context_width(parts)
@@ -120,7 +120,7 @@ _SIGNS = tuple(
 """The first that some layer of a file shows decides."""
 
 
-def is_for(found: Guess, family: str, classes: Collection[str]) -> bool:
+def is_for(guessed: Guess, family: str, classes: Collection[str]) -> bool:
     """Whether a file may be for a model, as far as it can be told.
 
     Args:
@@ -131,6 +131,6 @@ def is_for(found: Guess, family: str, classes: Collection[str]) -> bool:
     if not known.intersection(classes):
         # Packages may bring others.
         return True
-    if not found.classes.intersection(classes):
+    if not guessed.classes.intersection(classes):
         return False
-    return family not in _UNET.families or family in found.families
+    return family not in _UNET.families or family in guessed.families

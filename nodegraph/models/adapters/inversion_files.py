@@ -76,20 +76,20 @@ def places(file: InversionFile, widths: Mapping[str, int]) -> dict[str, str]:
     Raises:
         InvalidFile: None is for any of them.
     """
-    found: dict[str, str] = {}
+    tensors_by_role: dict[str, str] = {}
     for tensor, width in file.widths.items():
         for role in _NAMED.get(tensor, ENCODERS):
-            if widths.get(role) == width and role not in found:
-                found[role] = tensor
+            if widths.get(role) == width and role not in tensors_by_role:
+                tensors_by_role[role] = tensor
                 break
-    if not found:
+    if not tensors_by_role:
         raise InvalidFile(
             f"nothing in {file.path} is for this text encoder.",
             given=f"embeddings {' and '.join(map(str, file.widths.values()))} wide",
             expected=f"{' or '.join(map(str, widths.values())) or 'an encoder of the CLIP kind'}",
             hint="Use it with the kind of model that it was made for.",
         )
-    return found
+    return tensors_by_role
 
 
 def embedding_widths(recipe: TextEncoder) -> dict[str, int] | None:
@@ -104,7 +104,11 @@ def embedding_widths(recipe: TextEncoder) -> dict[str, int] | None:
     return (
         None
         if layers is None
-        else {role: width for role, found in layers.items() if (width := _width(found)) is not None}
+        else {
+            role: width
+            for role, layer_shapes in layers.items()
+            if (width := _width(layer_shapes)) is not None
+        }
     )
 
 

@@ -64,8 +64,8 @@ def with_learnt_word(
         modules[role] = _with_rows(modules[role], begun, len(known))
         _find_end(modules[role], known.eos_token_id)
         layer: Any = modules[role].get_input_embeddings()
-        place = layer.weight.device
-        learnt[role] = nn.Parameter(begun.to(place, torch.float32, copy=True))
+        device = layer.weight.device
+        learnt[role] = nn.Parameter(begun.to(device, torch.float32, copy=True))
         # Rows of other words stay as they are: they were learnt before.
         before = layer.more[: len(layer.more) - len(begun)]
         layer.__class__ = _LearningEmbedding
@@ -144,10 +144,10 @@ class _LongerEmbedding(nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         is_added = input >= self.first
-        found = functional.embedding(input.masked_fill(is_added, 0), self.weight)
+        embedded = functional.embedding(input.masked_fill(is_added, 0), self.weight)
         added = functional.embedding((input - self.first).clamp(min=0), self.more)
         # What is being learnt may be in a wider type.
-        return torch.where(is_added[..., None], added.to(found.dtype), found)
+        return torch.where(is_added[..., None], added.to(embedded.dtype), embedded)
 
 
 class _LearningEmbedding(_LongerEmbedding):

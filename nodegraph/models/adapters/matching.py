@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
-from nodegraph.models.adapters.originals import Place, originals
+from nodegraph.models.adapters.originals import OriginalLocation, originals
 from nodegraph.models.adapters.parts import LayerParts, Shape
 from nodegraph.models.adapters.stems import DENOISERS, ENCODERS, Stem, take_apart
 from nodegraph.models.adapters.widening import fits_width
@@ -41,7 +41,7 @@ class MatchedChange:
 
     stem: str
     module: str
-    place: Place
+    place: OriginalLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +72,22 @@ class Matched:
 class _Names:
     """All names by which a module's layers may go, with dots and with underscores."""
 
-    dotted: dict[str, tuple[Place, ...]] = field(default_factory=dict)
-    flat: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    dotted: dict[str, tuple[OriginalLocation, ...]] = field(default_factory=dict)
+    flat: dict[str, tuple[OriginalLocation, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, layers: ModuleLayers) -> _Names:
         names = cls()
         for path, shape in layers.shapes.items():
-            names._add(path, (Place(path, shape[0]),))
+            names._add(path, (OriginalLocation(path, shape[0]),))
             # transformers has dropped and taken up this level more than once.
-            names._add(f"text_model.{path}", (Place(path, shape[0]),))
-            names._add(path.removeprefix("text_model."), (Place(path, shape[0]),))
+            names._add(f"text_model.{path}", (OriginalLocation(path, shape[0]),))
+            names._add(path.removeprefix("text_model."), (OriginalLocation(path, shape[0]),))
         for name, places in originals(layers.kind, layers.shapes).items():
             names._add(name, places)
         return names
 
-    def _add(self, name: str, places: tuple[Place, ...]) -> None:
+    def _add(self, name: str, places: tuple[OriginalLocation, ...]) -> None:
         self.dotted.setdefault(name, places)
         self.flat.setdefault(name.replace(".", "_"), places)
 
@@ -109,10 +109,10 @@ def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) 
         stem = take_apart(name)
         wanted = ("transformer",) if says_second and stem.is_plain else stem.modules
         there = [module for module in wanted if module in modules]
-        found = list(_found(name, stem, there, names))
-        fitting = [change for change in found if _fits(part, change, modules)]
+        candidates = list(_matched_changes(name, stem, there, names))
+        fitting = [change for change in candidates if _fits(part, change, modules)]
         changes += fitting
-        outcome = "applied" if fitting else "misfits" if found else "unknown"
+        outcome = "applied" if fitting else "misfits" if candidates else "unknown"
         if not there and _is_elsewhere(wanted, modules):
             outcome = "elsewhere"
         outcomes.setdefault(outcome, []).append(name)
@@ -125,13 +125,13 @@ def _is_elsewhere(wanted: tuple[str, ...], modules: Mapping[str, ModuleLayers]) 
     return not any(set(wanted) & set(kind) and modules.keys() & set(kind) for kind in kinds)
 
 
-def _found(
+def _matched_changes(
     name: str, stem: Stem, modules: list[str], known: Mapping[str, _Names]
 ) -> Iterator[MatchedChange]:
     for module in modules:
         names = known[module].flat if stem.is_flat else known[module].dotted
         places = names.get(stem.layer, ())
-        yield from (MatchedChange(name, module, place) for place in places)
+        yield from (MatchedChange(name, module, position) for position in places)
         if places and module in ENCODERS:
             # Encoders of one kind have the same names: it is for the first.
             return

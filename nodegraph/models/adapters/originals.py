@@ -47,26 +47,26 @@ _MIDDLE_BLOCK = re.compile(r"mid_block\.(\w+\.\d+)\.(.+)")
 def unet_originals(layers: Collection[str]) -> dict[str, str]:
     """The original name of each layer of a UNet that had one."""
     places = {"down": _sampler_layers(layers, "down", 1), "up": _sampler_layers(layers, "up", 0)}
-    found = {path: _PLAIN[path] for path in layers if path in _PLAIN}
+    original_names = {path: _PLAIN[path] for path in layers if path in _PLAIN}
     for path in layers:
         match = _BLOCK.fullmatch(path)
         if match is not None:
-            side, level, part, index, rest = match.groups()
-            place = places[side].get((int(level), part, int(index)))
-            if place is not None:
-                found[path] = f"{place}.{_renamed(part, rest)}"
+            side, level, part, index, suffix = match.groups()
+            original = places[side].get((int(level), part, int(index)))
+            if original is not None:
+                original_names[path] = f"{original}.{_renamed(part, suffix)}"
             continue
         match = _MIDDLE_BLOCK.fullmatch(path)
         if match is not None and match[1] in _MIDDLE:
             part = match[1].partition(".")[0]
-            found[path] = f"middle_block.{_MIDDLE[match[1]]}.{_renamed(part, match[2])}"
-    return found
+            original_names[path] = f"middle_block.{_MIDDLE[match[1]]}.{_renamed(part, match[2])}"
+    return original_names
 
 
-def _renamed(part: str, rest: str) -> str:
+def _renamed(part: str, suffix: str) -> str:
     if part == "resnets":
-        return _IN_RESNET.get(rest, rest)
-    return "op" if part == "downsamplers" else rest
+        return _IN_RESNET.get(suffix, suffix)
+    return "op" if part == "downsamplers" else suffix
 
 
 def _sampler_layers(
@@ -84,19 +84,19 @@ def _sampler_layers(
     }
     row = "input_blocks" if side == "down" else "output_blocks"
     found = {}
-    place = first
+    block_index = first
     for level in sorted({level for level, _, _ in parts}):
         has_attention = (level, "attentions", 0) in parts
         count = sum((level, "resnets", index) in parts for index in range(len(parts)))
         for index in range(count):
-            found[level, "resnets", index] = f"{row}.{place}.0"
-            found[level, "attentions", index] = f"{row}.{place}.1"
-            place += 1
+            found[level, "resnets", index] = f"{row}.{block_index}.0"
+            found[level, "attentions", index] = f"{row}.{block_index}.1"
+            block_index += 1
         # What halves the size is a block of its own; what doubles it is in the last one.
         if (level, "downsamplers", 0) in parts:
-            found[level, "downsamplers", 0] = f"{row}.{place}.0"
-            place += 1
-        found[level, "upsamplers", 0] = f"{row}.{place - 1}.{2 if has_attention else 1}"
+            found[level, "downsamplers", 0] = f"{row}.{block_index}.0"
+            block_index += 1
+        found[level, "upsamplers", 0] = f"{row}.{block_index - 1}.{2 if has_attention else 1}"
     return found
 
 
@@ -105,7 +105,7 @@ Spans = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OriginalLocation:
     """A layer of a module, and which rows of an original one it holds.
 
     Attributes:
@@ -128,7 +128,7 @@ class _Renaming:
     original: str
 
 
-def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[Place, ...]]:
+def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[OriginalLocation, ...]]:
     """The original layers of a module, by name, and where their rows are here.
 
     Args:
@@ -138,29 +138,29 @@ def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[Place, 
     """
     if kind == "UNet2DConditionModel":
         names = unet_originals(layers)
-        return {name: (Place(path, layers[path][0]),) for path, name in names.items()}
-    found: dict[str, list[tuple[int, str]]] = {}
+        return {name: (OriginalLocation(path, layers[path][0]),) for path, name in names.items()}
+    originals_by_name: dict[str, list[tuple[int, str]]] = {}
     for path in layers:
         for renaming in _table(kind):
             match = renaming.pattern.fullmatch(path)
             if match is not None:
                 name = renaming.original.format(*match.groups())
-                found.setdefault(name, []).append((renaming.order, path))
+                originals_by_name.setdefault(name, []).append((renaming.order, path))
     return {
         name: tuple(_places([path for _, path in sorted(parts)], kind, layers))
-        for name, parts in found.items()
+        for name, parts in originals_by_name.items()
     }
 
 
-def _places(paths: list[str], kind: str, layers: Mapping[str, Shape]) -> Iterator[Place]:
+def _places(paths: list[str], kind: str, layers: Mapping[str, Shape]) -> Iterator[OriginalLocation]:
     total = sum(layers[path][0] for path in paths)
     begin = 0
     for path in paths:
         end = begin + layers[path][0]
         if _is_swapped(kind, path, layers[path]):
-            yield Place(path, total, ((end // 2, end), (0, end // 2)))
+            yield OriginalLocation(path, total, ((end // 2, end), (0, end // 2)))
         else:
-            yield Place(path, total, None if len(paths) == 1 else ((begin, end),))
+            yield OriginalLocation(path, total, None if len(paths) == 1 else ((begin, end),))
         begin = end
 
 
@@ -182,8 +182,8 @@ def _table(kind: str) -> tuple[_Renaming, ...]:
 
 def _renamings(here: str, name: str) -> Iterator[_Renaming]:
     """The patterns of a line of a table, as that says it."""
-    before, brace, rest = here.partition("{")
-    joined, _, after = rest.partition("}")
+    before, brace, remaining = here.partition("{")
+    joined, _, after = remaining.partition("}")
     for order, part in enumerate(joined.split(",") if brace else ("",)):
         pattern = re.escape(f"{before}{part}{after}")
         for sign, meaning in _SIGNS.items():

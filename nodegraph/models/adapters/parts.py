@@ -112,17 +112,17 @@ def layer_parts(shapes: Mapping[str, Shape]) -> tuple[dict[str, LayerParts], lis
     Returns:
         The changes, and the names of tensors that are no part of one.
     """
-    found: dict[str, dict[str, str]] = {}
+    parts_by_stem: dict[str, dict[str, str]] = {}
     others = []
     for name in shapes:
         stem, part = _split(name)
         if part is None:
             others.append(name)
         else:
-            found.setdefault(stem, {})[part] = name
+            parts_by_stem.setdefault(stem, {})[part] = name
     changes = {
         stem: LayerParts(parts, {part: shapes[name] for part, name in parts.items()})
-        for stem, parts in found.items()
+        for stem, parts in parts_by_stem.items()
     }
     for stem in [stem for stem, change in changes.items() if change.kind is None]:
         others += changes.pop(stem).tensors.values()

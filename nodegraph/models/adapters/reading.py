@@ -82,13 +82,13 @@ class AdapterTensors:
             None where there are none.
         """
         if "magnitude" in parts.tensors:
-            found = self._tensors[parts.tensors["magnitude"]].flatten()
-            return _rows_of(found, spans), True
+            magnitudes = self._tensors[parts.tensors["magnitude"]].flatten()
+            return _rows_of(magnitudes, spans), True
         if "dora_scale" not in parts.tensors:
             return None
-        found = self._tensors[parts.tensors["dora_scale"]]
-        of_rows = parts.size is not None and found.shape[0] == parts.size[0]
-        return (_rows_of(found.flatten(), spans) if of_rows else found.flatten()), of_rows
+        magnitudes = self._tensors[parts.tensors["dora_scale"]]
+        of_rows = parts.size is not None and magnitudes.shape[0] == parts.size[0]
+        return (_rows_of(magnitudes.flatten(), spans) if of_rows else magnitudes.flatten()), of_rows
 
     def _scale(self, stem: str, there: Mapping[str, Tensor], kind: str) -> float:
         rank = _rank(there, kind)
@@ -137,13 +137,13 @@ def _peft_settings(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """What peft was told to make the adapter by, by module; nothing where it isn't said well."""
     try:
         flat = json.loads(metadata.get(_METADATA, "{}"))
-        found: dict[str, dict[str, Any]] = {}
+        settings_by_module: dict[str, dict[str, Any]] = {}
         for name, value in flat.items():
             module, _, setting = name.partition(".")
-            found.setdefault(module, {})[setting] = value
+            settings_by_module.setdefault(module, {})[setting] = value
     except (ValueError, AttributeError):
         return {}
-    return found
+    return settings_by_module
 
 
 def _rank(there: Mapping[str, Tensor], kind: str) -> int | None:

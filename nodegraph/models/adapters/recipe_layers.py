@@ -31,7 +31,7 @@ def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    found = {}
+    layers = {}
     for part in recipe_parts(recipe):
         paths = [Path(path) for path in recipe.paths(part.role)]
         config = [path for path in paths if path.name == layout.CONFIG]
@@ -42,19 +42,19 @@ def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
             shapes = {
                 name: shape for path in weights for name, shape in read_header(path).shapes.items()
             }
-            found[part.role] = ModuleLayers(_kind(config[0]), _layers(shapes))
+            layers[part.role] = ModuleLayers(_kind(config[0]), _layers(shapes))
             continue
         alone = [*weights, *map(Path, recipe.paths(CHECKPOINT))]
         if alone and isinstance(recipe, Vae):
             return None
         if alone:
-            found[part.role] = _without_config(recipe, part, alone[0])
-    return found
+            layers[part.role] = _without_config(recipe, part, alone[0])
+    return layers
 
 
 def _kind(config: Path) -> str:
-    given = layout.read_config(config)
-    return str(given.get("_class_name") or next(iter(given.get("architectures") or ()), ""))
+    settings = layout.read_config(config)
+    return str(settings.get("_class_name") or next(iter(settings.get("architectures") or ()), ""))
 
 
 def _layers(shapes: Mapping[str, Shape]) -> dict[str, Shape]:

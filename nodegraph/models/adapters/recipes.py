@@ -74,7 +74,9 @@ class OpenedAdapter:
         modules = _experts(recipe, expert)
         layers = recipe_layers(recipe)
         if layers is not None and modules:
-            layers = {role: found for role, found in layers.items() if role in modules}
+            layers = {
+                role: module_layers for role, module_layers in layers.items() if role in modules
+            }
         matched = None if layers is None else match(self.file.parts, layers)
         if not strength or (matched is not None and not matched.applied):
             return Adapted(recipe, matched)
@@ -83,14 +85,14 @@ class OpenedAdapter:
         check_fused(adapted)
         return Adapted(adapted, matched)
 
-    def check_applies(self, found: Sequence[Matched | None]) -> None:
+    def check_applies(self, matches: Sequence[Matched | None]) -> None:
         """Refuse a file of which nothing is for any of some recipes.
 
         Raises:
             InvalidFile: So it is.
         """
-        matched = [item for item in found if item is not None]
-        if len(matched) == len(found) and not any(item.applied for item in matched):
+        matched = [item for item in matches if item is not None]
+        if len(matched) == len(matches) and not any(item.applied for item in matched):
             with at_port("lora"):
                 raise nothing_applies(self.file, max(matched, key=lambda item: item.total))
 

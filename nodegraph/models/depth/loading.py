@@ -56,15 +56,15 @@ def load_depth(recipe: VisionNetwork) -> Component:
     Raises:
         InvalidFile: It is damaged, or of no known kind.
     """
-    paths, place = [Path(file.path) for file in recipe.files], Path(recipe.source)
+    paths, path = [Path(file.path) for file in recipe.files], Path(recipe.source)
     tensors = {plain_name(name): item for name, item in read_tensors(paths, recipe.dtype).items()}
     shape = depth_shape({name: tuple(item.shape) for name, item in tensors.items()})
     if shape is None:
-        raise InvalidFile(f"{place} holds no Depth Anything.")
+        raise InvalidFile(f"{path} holds no Depth Anything.")
     config = _config(shape, is_metric=bool(recipe.option(METRIC)))
     kind = transformers.DepthAnythingForDepthEstimation
-    with reading(place):
-        network = transformers_module(kind, config, as_transformers(tensors), place)
+    with reading(path):
+        network = transformers_module(kind, config, as_transformers(tensors), path)
     return Component({recipe.files[0].role: network}, recipe.family)
 
 

@@ -42,11 +42,11 @@ def deformable_convolution(
         columns = _numbers(right, -1) + (tap % side - padding) + right
         # To where the outer edges of the first and last pixel are -1 and 1.
         places = torch.stack(((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), dim=-1)
-        found = functional.grid_sample(
+        sampled = functional.grid_sample(
             wide, places, mode="bilinear", padding_mode="zeros", align_corners=False
         )
-        found = found.to(picture.dtype) * strengths[:, tap, None]
-        part = functional.conv2d(found, weight[:, :, tap // side, tap % side, None, None])
+        sampled = sampled.to(picture.dtype) * strengths[:, tap, None]
+        part = functional.conv2d(sampled, weight[:, :, tap // side, tap % side, None, None])
         made = part if made is None else made + part
     assert made is not None
     return made
@@ -140,8 +140,8 @@ class _Pyramid(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:
         mean = self.global_avg_pool(planes).expand(-1, -1, *planes.shape[-2:])
-        found = [self.aspp1(planes), *(branch(planes) for branch in self.aspp_deforms), mean]
-        return functional.relu(self.bn1(self.conv1(torch.cat(found, 1))))
+        features = [self.aspp1(planes), *(branch(planes) for branch in self.aspp_deforms), mean]
+        return functional.relu(self.bn1(self.conv1(torch.cat(features, 1))))
 
 
 class _Block(nn.Module):
@@ -189,20 +189,22 @@ class _Decoder(nn.Module):
         super().__init__()
         self._colors_last = colors_last
         # By the numbers in names: 4 is the coarsest.
-        given = dict(zip((4, 3, 2, 1), channels, strict=True))
-        after = {4: given[3], 3: given[2], 2: given[1], 1: given[1] // 2}
-        seen = {5: given[4] // 8, 4: given[4] // 8} | {at: given[at] // 8 for at in (3, 2, 1)}
+        widths = dict(zip((4, 3, 2, 1), channels, strict=True))
+        after = {4: widths[3], 3: widths[2], 2: widths[1], 1: widths[1] // 2}
+        picture_widths = {5: widths[4] // 8, 4: widths[4] // 8} | {
+            at: widths[at] // 8 for at in (3, 2, 1)
+        }
         for at, grid in GRIDS.items():
-            setattr(self, f"ipt_blk{at}", _Look(3 * grid * grid, shape.seen, seen[at]))
+            setattr(self, f"ipt_blk{at}", _Look(3 * grid * grid, shape.seen, picture_widths[at]))
         for at in (4, 3, 2, 1):
-            block = _Block(given[at] + seen[at + 1], after[at], shape)
+            block = _Block(widths[at] + picture_widths[at + 1], after[at], shape)
             setattr(self, f"decoder_block{at}", block)
         for at in (4, 3, 2):
             setattr(self, f"lateral_block{at}", _Lateral(after[at]))
             edges = (nn.Conv2d(after[at], _EDGES, 3, padding=1), nn.BatchNorm2d(_EDGES), nn.ReLU())
             setattr(self, f"gdt_convs_{at}", nn.Sequential(*edges))
             setattr(self, f"gdt_convs_attn_{at}", nn.Sequential(nn.Conv2d(_EDGES, 1, 1)))
-        self.conv_out1 = nn.Sequential(nn.Conv2d(after[1] + seen[1], 1, 1))
+        self.conv_out1 = nn.Sequential(nn.Conv2d(after[1] + picture_widths[1], 1, 1))
 
     def forward(self, picture: Tensor, features: list[Tensor]) -> Tensor:
         planes = features[3]

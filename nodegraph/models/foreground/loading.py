@@ -57,17 +57,17 @@ def as_transformers(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Ten
     Args:
         tensors: Whose names begin with `prefix`, which is dropped.
     """
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for name, item in tensors.items():
         if not name.endswith(_COMPUTED):
-            found |= dict(_renamed(name.removeprefix(prefix), item))
-    return found
+            renamed |= dict(_renamed(name.removeprefix(prefix), item))
+    return renamed
 
 
 def _renamed(name: str, item: Tensor) -> Iterator[tuple[str, Tensor]]:
     for pattern, other in _RENAMED:
         name = pattern.sub(other, name)
-    name = _FINAL.sub(lambda found: f"hidden_states_norms.stage{int(found[1]) + 1}.", name)
+    name = _FINAL.sub(lambda match: f"hidden_states_norms.stage{int(match[1]) + 1}.", name)
     if _JOINED not in name:
         yield name, item
         return
@@ -108,14 +108,14 @@ def load_foreground(recipe: VisionNetwork) -> Component:
     files = weight_paths(recipe)
     tensors = {plain_name(name): item for name, item in read_tensors(files, recipe.dtype).items()}
     shapes = {name: tuple(item.shape) for name, item in tensors.items()}
-    place, [role] = Path(recipe.source), {file.role for file in recipe.files}
+    path, [role] = Path(recipe.source), {file.role for file in recipe.files}
     birefnet, u2net = birefnet_shape(shapes), u2net_shape(shapes)
     if birefnet is not None:
-        network: nn.Module = _birefnet(birefnet, tensors, place)
+        network: nn.Module = _birefnet(birefnet, tensors, path)
     elif u2net is not None:
-        network = _filled(U2Net(u2net), tensors, place)
+        network = _filled(U2Net(u2net), tensors, path)
     else:
-        raise InvalidFile(f"{place} holds no network that masks the foreground.")
+        raise InvalidFile(f"{path} holds no network that masks the foreground.")
     return SeeingNetwork({role: network}, recipe.family)
 
 
@@ -138,7 +138,7 @@ def foreground_bytes(recipe: VisionNetwork) -> int:
     return each * sum(prod(shape) for path in paths for shape in header_of(path).shapes.values())
 
 
-def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], place: Path) -> nn.Module:
+def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
     config = transformers.SwinConfig(
         patch_size=_PATCH,
         embed_dim=shape.width,
@@ -151,13 +151,13 @@ def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], place: Path) 
         out_features=[f"stage{stage}" for stage in (1, 2, 3, 4)],
     )
     backbone = {name: item for name, item in tensors.items() if name.startswith(_BACKBONE)}
-    with reading(place):
+    with reading(path):
         eyes = transformers_module(
-            transformers.SwinBackbone, config, as_transformers(backbone, _BACKBONE), place
+            transformers.SwinBackbone, config, as_transformers(backbone, _BACKBONE), path
         )
-    rest = {name: item for name, item in tensors.items() if name not in backbone}
+    remaining = {name: item for name, item in tensors.items() if name not in backbone}
     network = BiRefNet(shape, eyes, colors_last=has_colors_last(tensors))
-    return _filled(network, rest, place, besides=_BACKBONE)
+    return _filled(network, remaining, path, besides=_BACKBONE)
 
 
 def has_colors_last(tensors: Mapping[str, Tensor]) -> bool:
@@ -184,7 +184,7 @@ def _likeness(channels: Tensor, apart: int) -> float:
 
 
 def _filled(
-    network: nn.Module, tensors: Mapping[str, Tensor], place: Path, *, besides: str = "\0"
+    network: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, besides: str = "\0"
 ) -> nn.Module:
     """A network with its weights.
 
@@ -196,12 +196,12 @@ def _filled(
         for name, item in network.state_dict().items()
         if not name.startswith(besides) and not name.endswith(_COUNTED)
     }
-    given = {name: tensors[name] for name in wanted if name in tensors}
+    own_tensors = {name: tensors[name] for name in wanted if name in tensors}
     wrong = {
         name: (tuple(item.shape), wanted[name])
-        for name, item in given.items()
+        for name, item in own_tensors.items()
         if tuple(item.shape) != wanted[name]
     }
-    refuse_misfits(place, missing=wanted.keys() - given.keys(), wrong=wrong, unexpected=())
-    network.load_state_dict(given, strict=False, assign=True)
+    refuse_misfits(path, missing=wanted.keys() - own_tensors.keys(), wrong=wrong, unexpected=())
+    network.load_state_dict(own_tensors, strict=False, assign=True)
     return network

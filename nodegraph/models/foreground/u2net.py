@@ -51,11 +51,11 @@ class _Stage(nn.Module):
         self, channels: tuple[int, int, int], depth: int, dilations: Sequence[int] = ()
     ) -> None:
         super().__init__()
-        given, within, made = channels
+        in_channels, within, made = channels
         self._depth, self._halves = depth, not dilations
         down = dilations or (*[1] * (depth - 1), 2)
         up = dilations or [1] * depth
-        self.rebnconvin = _Layer(given, made)
+        self.rebnconvin = _Layer(in_channels, made)
         for at in range(1, depth + 1):
             source = made if at == 1 else within
             setattr(self, f"rebnconv{at}", _Layer(source, within, down[at - 1]))
@@ -64,16 +64,16 @@ class _Stage(nn.Module):
             setattr(self, f"rebnconv{at}d", _Layer(2 * within, target, up[at - 1]))
 
     def forward(self, planes: Tensor) -> Tensor:
-        given = self.rebnconvin(planes)
-        found = [self._layer("1")(given)]
+        entry = self.rebnconvin(planes)
+        features = [self._layer("1")(entry)]
         for at in range(2, self._depth + 1):
             halves = self._halves and at < self._depth
-            found.append(self._layer(f"{at}")(_halved(found[-1]) if halves else found[-1]))
-        made = found.pop()
+            features.append(self._layer(f"{at}")(_halved(features[-1]) if halves else features[-1]))
+        made = features.pop()
         for at in range(self._depth - 1, 0, -1):
-            beside = found.pop()
-            made = self._layer(f"{at}d")(torch.cat((_resized(made, beside), beside), 1))
-        joined: Tensor = made + given
+            skip = features.pop()
+            made = self._layer(f"{at}d")(torch.cat((_resized(made, skip), skip), 1))
+        joined: Tensor = made + entry
         return joined
 
     def _layer(self, name: str) -> nn.Module:
@@ -109,13 +109,13 @@ class U2Net(nn.Module):
             (batch, 1, height, width), 0..1.
         """
         planes = self.conv_in(picture) if self._has_stem else picture
-        found = [self.get_submodule("stage1")(planes)]
+        features = [self.get_submodule("stage1")(planes)]
         for at in range(2, 7):
-            found.append(self.get_submodule(f"stage{at}")(_halved(found[-1])))
-        made = [found.pop()]
+            features.append(self.get_submodule(f"stage{at}")(_halved(features[-1])))
+        made = [features.pop()]
         for at in range(5, 0, -1):
-            beside = found.pop()
-            joined = torch.cat((_resized(made[-1], beside), beside), 1)
+            skip = features.pop()
+            joined = torch.cat((_resized(made[-1], skip), skip), 1)
             made.append(self.get_submodule(f"stage{at}d")(joined))
         made.reverse()
         sides = [

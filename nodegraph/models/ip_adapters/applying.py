@@ -54,8 +54,8 @@ def with_pictures(unet: Any, adapters: Sequence[Adapter]) -> nn.Module:
         projection = MultiIPAdapterImageProjection(projections).eval().requires_grad_(False)
         twin.encoder_hid_proj = projection.to(twin.device, twin.dtype)
         twin.register_to_config(encoder_hid_dim_type="ip_image_proj")
-    found: nn.Module = twin
-    return found
+    copied: nn.Module = twin
+    return copied
 
 
 def _parts(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -124,8 +124,8 @@ def seen_by(eyes: Component, image: Tensor, *, reads_patches: bool) -> tuple[Ten
 
 
 def _patches(module: Any, pixels: Tensor) -> Tensor:
-    found: Tensor = module(pixels, output_hidden_states=True).hidden_states[-2]
-    return found
+    features: Tensor = module(pixels, output_hidden_states=True).hidden_states[-2]
+    return features
 
 
 def picture_mask(mask: Tensor, pictures: int) -> Tensor:
@@ -148,7 +148,7 @@ def picture_mask(mask: Tensor, pictures: int) -> Tensor:
 
 def with_picture(
     conditioning: Conditioning,
-    place: int,
+    index: int,
     shown: Tensor,
     nothing: Tensor,
     mask: Tensor | None,
@@ -158,22 +158,22 @@ def with_picture(
     """Prompts that say what an IP-Adapter's pictures show; the empty one, that there are none.
 
     Args:
-        place: Of the adapter on the model.
+        index: Of the adapter on the model.
         shown, nothing: As `seen_by` gave them.
         mask: As `picture_mask` gave it.
         leads_away: Whether they are what is to be stayed away from: nothing is shown then.
     """
 
-    def told(entry: ConditioningEntry, seen: Tensor) -> ConditioningEntry:
-        more = {picture_name(place): seen}
+    def with_tokens(entry: ConditioningEntry, tokens: Tensor) -> ConditioningEntry:
+        more = {picture_name(index): tokens}
         if mask is not None:
-            more[mask_name(place)] = mask
+            more[mask_name(index)] = mask
         return replace(entry, tensors={**entry.tensors, **more})
 
-    seen = nothing if leads_away else shown
+    features = nothing if leads_away else shown
     empty = conditioning.unconditional
     return replace(
         conditioning,
-        entries=tuple(told(entry, seen) for entry in conditioning.entries),
-        unconditional=None if empty is None else told(empty, nothing),
+        entries=tuple(with_tokens(entry, features) for entry in conditioning.entries),
+        unconditional=None if empty is None else with_tokens(empty, nothing),
     )

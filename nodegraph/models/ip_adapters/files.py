@@ -31,7 +31,7 @@ AUTO = ""
 _PROJECTION, _LAYERS = "image_proj.", "ip_adapter."
 _FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 """By the width of what their UNets read."""
-_BESIDE = "image_encoder"
+_ENCODER_FOLDER = "image_encoder"
 
 
 @port_type(name="IPAdapter", color="#e0a05c")
@@ -140,15 +140,15 @@ def open_ip_adapter(
     Raises:
         NodegraphError: See `read_ip_adapter` and `find_eyes`.
     """
-    found = read_ip_adapter(name, folders)
-    files, weights = find_eyes(found, encoder, folders)
+    adapter = read_ip_adapter(name, folders)
+    files, weights = find_eyes(adapter, encoder, folders)
     recipe = ImageEncoder(
         "clip-vision",
-        tuple(RecipeFile(_BESIDE, str(path), FILE_DIGESTS.digest(path)) for path in files),
+        tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
         stored_precision(dtype, weights, device),
     )
-    digest = FILE_DIGESTS.digest(found.path)
-    return IPAdapterChoice(str(found.path), digest, recipe, found.reads_patches)
+    digest = FILE_DIGESTS.digest(adapter.path)
+    return IPAdapterChoice(str(adapter.path), digest, recipe, adapter.reads_patches)
 
 
 def find_eyes(
@@ -160,7 +160,7 @@ def find_eyes(
     Raises:
         InvalidFile: They aren't there, are none, or say something else than the adapter reads.
     """
-    path = _beside(adapter.path) if name == AUTO else find_path(name, folders)
+    path = _encoder_folder(adapter.path) if name == AUTO else find_path(name, folders)
     files, weights, config = _eyes_at(path)
     width = config.get("hidden_size" if adapter.reads_patches else "projection_dim")
     _check_width(adapter, path, width)
@@ -181,7 +181,7 @@ def open_eyes(
     files, weights, _ = _eyes_at(find_path(name, folders))
     return ImageEncoder(
         "clip-vision",
-        tuple(RecipeFile(_BESIDE, str(path), FILE_DIGESTS.digest(path)) for path in files),
+        tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
         stored_precision(dtype, weights, device),
     )
 
@@ -208,13 +208,13 @@ def _eyes_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
     return [path], [path], CLIP_VISION_PROJECTED.config(shapes)
 
 
-def _beside(path: Path) -> Path:
+def _encoder_folder(path: Path) -> Path:
     for folder in (path.parent, path.parent.parent):
-        if (folder / _BESIDE).is_dir():
-            return folder / _BESIDE
+        if (folder / _ENCODER_FOLDER).is_dir():
+            return folder / _ENCODER_FOLDER
     raise InvalidFile(
-        f"there is no folder {_BESIDE} beside {path}, which would hold the eyes that tell it what "
-        "a picture shows.",
+        f"there is no folder {_ENCODER_FOLDER} beside {path}, which would hold the eyes that tell "
+        "it what a picture shows.",
         hint="Name CLIP's vision model as the image encoder: ViT-H for most, ViT-bigG for those of "
         "SDXL without vit-h in their names.",
     )

@@ -26,12 +26,12 @@ def redux_words(redux: Component, image: Tensor) -> Tensor:
     eyes, embedder = redux.modules["image_encoder"], redux.modules["image_embedder"]
     size = eyes.config.image_size
     processor = SiglipImageProcessor(size={"height": size, "width": size})
-    found = []
+    embeddings = []
     for item in image:
         pixels = processor(to_pil(item[..., :3]).convert("RGB"), return_tensors="pt").pixel_values
-        seen = eyes(pixels.to(redux.device, redux.dtype)).last_hidden_state
-        found.append(embedder(seen).image_embeds)
-    return torch.cat(found, 1).to("cpu", torch.float32)
+        features = eyes(pixels.to(redux.device, redux.dtype)).last_hidden_state
+        embeddings.append(embedder(features).image_embeds)
+    return torch.cat(embeddings, 1).to("cpu", torch.float32)
 
 
 def with_words(conditioning: Conditioning, words: Tensor, strength: float) -> Conditioning:

@@ -57,26 +57,26 @@ def find_redux(name: str, encoder: str, folders: Sequence[Path]) -> dict[str, li
     """
     eyes, embedder = REDUX_PARTS
     path = find_path(name, folders)
-    found = {embedder.role: _part(path, embedder)}
+    redux_files = {embedder.role: _part(path, embedder)}
     if encoder != AUTO:
-        return {eyes.role: _part(find_path(encoder, folders), eyes), **found}
+        return {eyes.role: _part(find_path(encoder, folders), eyes), **redux_files}
     if not path.is_dir():
         raise InvalidFile(
             f"{path} comes without eyes.",
             hint="Name SigLIP's vision model (sigclip_vision_patch14_384) as the image encoder.",
         )
-    return {eyes.role: _part(path, eyes), **found}
+    return {eyes.role: _part(path, eyes), **redux_files}
 
 
 def _part(path: Path, part: Part) -> list[Path]:
     if path.is_dir():
-        place = path / part.role if (path / part.role).is_dir() else path
-        config = place / layout.CONFIG
+        folder = path / part.role if (path / part.role).is_dir() else path
+        config = folder / layout.CONFIG
         read = layout.read_config(config) if config.is_file() else {}
         named = [read.get("_class_name"), *(read.get("architectures") or ())]
         if not set(part.classes) & set(named):
             raise InvalidFile(f"{path} holds no {part.files[0].title}.")
-        return [config, *layout.find_weights(place.parent, place.name).files]
+        return [config, *layout.find_weights(folder.parent, folder.name).files]
     shapes = read_header(path).shapes if ending(path) == SAFETENSORS else {}
     if part.files[0].prefix(shapes) is None:
         raise InvalidFile(

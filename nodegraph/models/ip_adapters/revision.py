@@ -23,7 +23,7 @@ has it of unCLIP."""
 
 def revised(
     conditioning: Conditioning,
-    seen: Tensor,
+    embeddings: Tensor,
     strength: float,
     *,
     noise: float = 0.0,
@@ -35,7 +35,7 @@ def revised(
     It works as CLIP was trained to say the same of a picture and of its words.
 
     Args:
-        seen: What the eyes of the prompt's second encoder say, float32, (pictures, width).
+        embeddings: What the eyes of the prompt's second encoder say, float32, (pictures, width).
         strength: Of each.
         noise: Share of noise that is put on that, 0 to 1.
         seed: Of the noise.
@@ -44,7 +44,7 @@ def revised(
         InvalidValue: The prompt is of other models, or the eyes are of another encoder.
     """
     check_revisable(conditioning.family)
-    total = strength * _noised(seen, noise, seed).sum(0, keepdim=True)
+    total = strength * _noised(embeddings, noise, seed).sum(0, keepdim=True)
 
     def shown(entry: ConditioningEntry) -> ConditioningEntry:
         pooled = entry.tensors[_POOLED]
@@ -55,8 +55,8 @@ def revised(
                 given=f"{total.shape[1]} numbers",
                 expected=f"{pooled.shape[1]}: CLIP ViT-bigG's",
             )
-        found = pooled + total if adds else total
-        return replace(entry, tensors={**entry.tensors, _POOLED: found})
+        pooled_sum = pooled + total if adds else total
+        return replace(entry, tensors={**entry.tensors, _POOLED: pooled_sum})
 
     return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
 
@@ -76,11 +76,11 @@ def check_revisable(family: str | None) -> None:
         )
 
 
-def _noised(seen: Tensor, noise: float, seed: int) -> Tensor:
+def _noised(embeddings: Tensor, noise: float, seed: int) -> Tensor:
     if not noise:
-        return seen
+        return embeddings
     level = round(noise * (_NOISE.timesteps - 1))
     kept, added = _NOISE.scales(timestep=level)
     generator = torch.Generator("cpu").manual_seed(seed)
-    drawn: Tensor = kept * seen + added * torch.randn(seen.shape, generator=generator)
+    drawn: Tensor = kept * embeddings + added * torch.randn(embeddings.shape, generator=generator)
     return drawn

@@ -98,12 +98,12 @@ def check_writes(family: Family) -> tuple[str, str]:
     Raises:
         InvalidValue: On port ``encoder``.
     """
-    found = writing_roles(family)
-    if found is None:
+    roles = writing_roles(family)
+    if roles is None:
         raise InvalidValue(
             f"the text encoder of {family.title} is no language model: it can't write",
             port="encoder",
             given=family.title,
             expected="Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage",
         )
-    return found
+    return roles

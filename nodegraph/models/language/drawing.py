@@ -70,7 +70,7 @@ class WordDrawing:
 def written_words(
     writer: Any,
     tokenizer: Any,
-    given: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor],
     *,
     ends: Collection[int],
     most: int,
@@ -81,7 +81,7 @@ def written_words(
 
     Args:
         writer: Of transformers, with its head.
-        given: What it is given, such as ``input_ids``, (1, tokens).
+        inputs: What it is given, such as ``input_ids``, (1, tokens).
         ends: Words by which it ends, besides the tokenizer's own.
         most: Tokens that it writes, at most.
         drawing: How words are drawn; None: always the likeliest.
@@ -90,13 +90,13 @@ def written_words(
         InvalidValue: It is given too much, or nothing.
         NumericalError: It gives NaN.
     """
-    _check_length(writer, given)
-    length = given["input_ids"].shape[1]
+    _check_length(writer, inputs)
+    length = inputs["input_ids"].shape[1]
     chosen = [_Watched(told, length), *(drawing.steps(length) if drawing else ())]
     own = tokenizer.eos_token_id
     stops = [*ends, *([] if own is None else [own])]
     tokens = writer.generate(
-        **{name: item.to(writer.device) for name, item in given.items()},
+        **{name: item.to(writer.device) for name, item in inputs.items()},
         # The likeliest word each time, as chances are what words are drawn by already.
         generation_config=GenerationConfig(
             max_new_tokens=most,
@@ -110,9 +110,9 @@ def written_words(
     return str(tokenizer.decode(tokens[0, length:], skip_special_tokens=True))
 
 
-def _check_length(writer: Any, given: Mapping[str, Tensor]) -> None:
+def _check_length(writer: Any, inputs: Mapping[str, Tensor]) -> None:
     config = getattr(writer.config, "text_config", writer.config)
-    length = given["input_ids"].shape[1]
+    length = inputs["input_ids"].shape[1]
     most = int(getattr(config, "max_position_embeddings", None) or length + 1)
     if not 0 < length < most:
         raise InvalidValue(
@@ -126,8 +126,8 @@ def _check_length(writer: Any, given: Mapping[str, Tensor]) -> None:
 class _Watched:
     """Tells of each token, and whether there is one."""
 
-    def __init__(self, told: Callable[[int], None], length: int) -> None:
-        self._told, self._length = told, length
+    def __init__(self, on_token: Callable[[int], None], length: int) -> None:
+        self._told, self._length = on_token, length
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         self._told(input_ids.shape[1] - self._length)

@@ -70,8 +70,8 @@ def _read_head(recipe: TextEncoder, role: str, shape: tuple[int, ...]) -> Tensor
     for path in map(Path, recipe.paths(role) or recipe.paths(CHECKPOINT)):
         if ending(path) not in HEADED:
             continue
-        for name, given in header_of(path).shapes.items():
-            if name.endswith(_HEADS) and tuple(given) == shape:
+        for name, head_shape in header_of(path).shapes.items():
+            if name.endswith(_HEADS) and tuple(head_shape) == shape:
                 return read_tensors([path], recipe.dtype, prefix=name)[name]
     return None
 
@@ -155,14 +155,14 @@ def write_text(
     encoder, words = check_writes(family_named(text_model.family))
     module, tokenizer = text_model.modules[encoder], text_model.tokenizers[words]
     with text_model.turn, torch.no_grad():
-        given = _asked(module, tokenizer, question)
+        inputs = _model_inputs(module, tokenizer, question)
         known = tokenizer.get_vocab()
         marks = CHATS[kind_of(type(module).__name__) or ""].stops
         try:
-            found = written_words(
+            text = written_words(
                 with_head(module, recipe, encoder),
                 tokenizer,
-                given,
+                inputs,
                 ends=[known[mark] for mark in marks if mark in known],
                 most=most,
                 drawing=drawing,
@@ -170,7 +170,7 @@ def write_text(
             )
         finally:
             _forget(module)
-    return answer_of(found) if question.is_chat else found
+    return answer_of(text) if question.is_chat else text
 
 
 def answer_of(written: str) -> str:
@@ -178,23 +178,23 @@ def answer_of(written: str) -> str:
     return written.rpartition(_THOUGHT)[2].strip()
 
 
-def _asked(module: Any, tokenizer: Any, question: Question) -> dict[str, Tensor]:
+def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, Tensor]:
     """All that the model is given."""
-    text, seen = question.text, dict[str, Tensor]()
+    text, pixels = question.text, dict[str, Tensor]()
     counts: list[int] = []
     if question.images:
-        seen, counts = _seen(module, question)
+        pixels, counts = _picture_inputs(module, question)
         text = LOOK * len(counts) + text
     if question.is_chat:
         chat = CHATS[kind_of(type(module).__name__) or ""]
         text = chat.said(text, question.system, thinks=question.thinks)
     if counts:
         text = spread(text, counts)
-    found = tokenizer(text, return_tensors="pt", add_special_tokens=not question.is_chat)
-    return {"input_ids": found["input_ids"], "attention_mask": found["attention_mask"], **seen}
+    tokens = tokenizer(text, return_tensors="pt", add_special_tokens=not question.is_chat)
+    return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"], **pixels}
 
 
-def _seen(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]]:
+def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]]:
     if not hasattr(getattr(module, "model", module), "visual"):
         raise InvalidValue(
             "this text encoder sees no pictures",

@@ -135,14 +135,14 @@ class FileCache:
         try:
             self._make_room(part, file)
             began = part.stat().st_size
-            found = self._fetched(part, file)
-            if found != (file.sha256, file.digest) and began:
+            digests = self._fetched(part, file)
+            if digests != (file.sha256, file.digest) and began:
                 # What an earlier attempt had left may be at fault.
                 os.truncate(part, 0)
-                found = self._fetched(part, file)
-            if found != (file.sha256, file.digest):
+                digests = self._fetched(part, file)
+            if digests != (file.sha256, file.digest):
                 part.unlink()
-                raise _damaged(file, found)
+                raise _damaged(file, digests)
             part.replace(path)
         except OSError as error:
             raise OutputError(
@@ -235,12 +235,12 @@ def _chunks_of(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _damaged(file: FarFile, found: tuple[str, str]) -> InvalidFile:
-    is_other = found[0] != file.sha256
+def _damaged(file: FarFile, digests: tuple[str, str]) -> InvalidFile:
+    is_other = digests[0] != file.sha256
     return InvalidFile(
         f"the remote model file {file.path} is damaged: its bytes aren't those that its manifest "
         "tells of.",
-        given=f"SHA-256 {found[0]}" if is_other else f"blake3 {found[1]}",
+        given=f"SHA-256 {digests[0]}" if is_other else f"blake3 {digests[1]}",
         expected=f"SHA-256 {file.sha256}" if is_other else f"blake3 {file.digest}",
         hint=f"Remove {file.object} there, and put the model there again: nodegraph models --push",
     )

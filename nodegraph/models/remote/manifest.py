@@ -102,13 +102,13 @@ def unpacked(data: bytes, name: str | None, url: str) -> ModelManifest:
 
 
 def _file(name: str, entry: dict[str, Any]) -> FarFile:
-    found = FarFile(**entry)
-    is_inside = found.path == name or found.path.startswith(f"{name}/")
-    if not (is_inside and is_plain(found.path)):
-        raise ValueError(f"{found.path!r} is no path within it")
-    for digest in (found.sha256, found.digest, found.head_digest):
+    far_file = FarFile(**entry)
+    is_inside = far_file.path == name or far_file.path.startswith(f"{name}/")
+    if not (is_inside and is_plain(far_file.path)):
+        raise ValueError(f"{far_file.path!r} is no path within it")
+    for digest in (far_file.sha256, far_file.digest, far_file.head_digest):
         if len(digest) != 64 or int(digest, 16) < 0:
             raise ValueError(f"{digest!r} is no digest")
-    if not 0 <= found.head <= found.bytes:
-        raise ValueError(f"{found.path} claims a header of {found.head} bytes")
-    return found
+    if not 0 <= far_file.head <= far_file.bytes:
+        raise ValueError(f"{far_file.path} claims a header of {far_file.head} bytes")
+    return far_file

@@ -73,7 +73,7 @@ class RemoteModels:
     def _readings(self, name: str) -> list[str]:
         """What a name may stand for, as in folders of models."""
         places = [name, *(f"{kind}/{name}" for kind in self._kinds)]
-        return [f"{place}{suffix}" for place in places for suffix in ("", *LEFT_OUT)]
+        return [f"{path}{suffix}" for path in places for suffix in ("", *LEFT_OUT)]
 
     def get(self, stamp: FileStamp) -> Digest | None:
         file = self._file(Path(stamp.path))
@@ -96,16 +96,16 @@ class RemoteModels:
         if file is None or file.is_small:
             yield None
             return
-        with self._files.using(file) as found:
-            yield found
+        with self._files.using(file) as path_here:
+            yield path_here
 
     def _file(self, path: Path) -> FarFile | None:
         """What an outline's file stands for."""
         for root in (self.root, self._real):
             if path.is_relative_to(root):
-                folder, *rest = path.relative_to(root).parts or ("",)
-                if rest and (root / folder / MANIFEST).is_file():
-                    return _by_path(root / folder, self.url).get("/".join(rest))
+                folder, *inner = path.relative_to(root).parts or ("",)
+                if inner and (root / folder / MANIFEST).is_file():
+                    return _by_path(root / folder, self.url).get("/".join(inner))
         return None
 
     def _chunks(self, file: FarFile, start: int) -> Iterator[bytes]:

@@ -92,8 +92,8 @@ class Outlines:
 
     def _asked_names(self) -> Iterator[tuple[str, int]]:
         try:
-            for found, size in self._answered(lambda: list(self.place.list(MANIFESTS))):
-                name = found.removeprefix(f"{MANIFESTS}/").removesuffix(".json")
+            for object_name, size in self._answered(lambda: list(self.place.list(MANIFESTS))):
+                name = object_name.removeprefix(f"{MANIFESTS}/").removesuffix(".json")
                 if is_plain(name):
                     yield name, size
         except Unreachable as error:
@@ -157,8 +157,8 @@ class Outlines:
         folder = self._folder(data)
         return folder if len(data) == size and (folder / MANIFEST).is_file() else None
 
-    def _is_fresh(self, asked: float) -> bool:
-        return self._clock() - asked <= _FRESH
+    def _is_fresh(self, fetched_at: float) -> bool:
+        return self._clock() - fetched_at <= _FRESH
 
     def _answered(self, ask: Callable[[], _Answer]) -> _Answer:
         """What the place says; one that didn't answer isn't asked again for a while.
@@ -184,8 +184,8 @@ class Outlines:
             OutputError: It can't be written here.
         """
         with self._laying:
-            asked, folder = self._laid.get(model, (0.0, None))
-            if folder is None or not self._is_fresh(asked):
+            fetched_at, folder = self._laid.get(model, (0.0, None))
+            if folder is None or not self._is_fresh(fetched_at):
                 folder = self._lay(model)
                 self._laid[model] = self._clock(), folder
             return folder
@@ -224,10 +224,10 @@ class Outlines:
 
     def _head(self, file: FarFile) -> bytes:
         try:
-            found = self._answered(lambda: b"".join(self.place.chunks(file.object, file.head)))
+            head = self._answered(lambda: b"".join(self.place.chunks(file.object, file.head)))
         except (Unreachable, FileNotFoundError) as error:
             raise self.away(f"{file.path} can't be read", error) from error
-        digest = blake3(found).hexdigest()
+        digest = blake3(head).hexdigest()
         if digest != file.head_digest:
             raise InvalidFile(
                 f"the beginning of the remote model file {file.path} at {self.url} is damaged.",
@@ -236,7 +236,7 @@ class Outlines:
                 hint=f"Remove {file.object} there, and put the model there again: "
                 "nodegraph models --push",
             )
-        return found
+        return head
 
     def away(self, what: str, error: Exception) -> InvalidFile:
         """What to raise where something can't be had."""

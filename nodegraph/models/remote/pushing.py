@@ -20,7 +20,7 @@ from nodegraph.weights.safetensors_header import read_header
 _STEP = 8 << 20
 _LARGEST_SMALL = 64 << 20
 """Bytes of a file that comes whole with the outline: a large vocabulary's has 33 MB."""
-Told = Callable[[FarFile, bool], None]
+PushCallback = Callable[[FarFile, bool], None]
 """Is told of each file that is there now, and whether it had to be brought."""
 LeftOut = Callable[[str], None]
 """Is told of each file that isn't put there."""
@@ -29,8 +29,8 @@ LeftOut = Callable[[str], None]
 def push_model(
     name: str,
     path: Path,
-    place: ObjectPlace,
-    told: Told = lambda file, is_new: None,
+    store: ObjectPlace,
+    on_file: PushCallback = lambda file, is_new: None,
     left_out: LeftOut = lambda name: None,
 ) -> ModelManifest:
     """Put a file or folder there. What is there already isn't brought again, so a push that was
@@ -60,18 +60,18 @@ def push_model(
                 left_out(place_in_model)
                 continue
             file = _described(place_in_model, each)
-            is_new = place.size(file.object) != file.bytes
+            is_new = store.size(file.object) != file.bytes
             if is_new:
-                place.upload(file.object, each)
+                store.upload(file.object, each)
             files.append(file)
-            told(file, is_new)
+            on_file(file, is_new)
         if not files:
             raise InvalidFile(f"{path} holds no files that can be put there")
         manifest = ModelManifest(name, tuple(files))
-        place.write(manifest_name(name), manifest.packed())
+        store.write(manifest_name(name), manifest.packed())
     except Unreachable as error:
         raise InvalidFile(
-            f"{name} can't be put to the remote models at {place.url}: {error}",
+            f"{name} can't be put to the remote models at {store.url}: {error}",
             hint="Try again: what is there already isn't brought again.",
         ) from error
     except OSError as error:

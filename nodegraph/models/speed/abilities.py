@@ -200,11 +200,11 @@ def check_fused(recipe: Recipe) -> None:
     Raises:
         InvalidValue: So it is.
     """
-    beside = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
-    if beside and speed_of(recipe).fused:
+    unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
+    if unfused and speed_of(recipe).fused:
         raise InvalidValue(
             "projections can't be fused under a LoRA that isn't fused with the weights",
             port="model",
-            given=beside[0].source,
+            given=unfused[0].source,
             hint="Turn `fused` on in LoadLora, or leave `fused_projections` off in SpeedUp.",
         )

@@ -72,9 +72,9 @@ def check_freeu(family: str | None, freeu: FreeUFactors) -> None:
     """
     for name in ("b1", "b2", "s1", "s2"):
         if not 0 <= getattr(freeu, name) <= MOST:
-            given = str(getattr(freeu, name))
+            strength = str(getattr(freeu, name))
             raise InvalidValue(
-                f"{name} is out of range", port=name, given=given, expected=f"0 to {MOST:g}"
+                f"{name} is out of range", port=name, given=strength, expected=f"0 to {MOST:g}"
             )
     if freeu.version not in VERSIONS:
         raise InvalidValue(

@@ -55,8 +55,8 @@ def as_tensors(value: Any) -> dict[str, Tensor]:
     """
     tensors: list[Tensor] = []
     outline = json.dumps(_outlined(value, tensors)).encode()
-    found = {str(place): item.to("cpu", copy=True) for place, item in enumerate(tensors)}
-    return found | {_OUTLINE: torch.frombuffer(bytearray(outline), dtype=torch.uint8).clone()}
+    named = {str(index): item.to("cpu", copy=True) for index, item in enumerate(tensors)}
+    return named | {_OUTLINE: torch.frombuffer(bytearray(outline), dtype=torch.uint8).clone()}
 
 
 def from_tensors(state: Mapping[str, Tensor], device: torch.device) -> Any:
@@ -225,9 +225,9 @@ class _CachedModule:
 
     def put(self, kept: Kept, moment: Moment) -> None:
         """Let the hooks go on from what was kept; where nothing was, they begin."""
-        given = iter(kept)
+        states = iter(kept)
         for manager in self._managers:
-            state, values = _begun(manager), next(given, None)
+            state, values = _begun(manager), next(states, None)
             if values is not None:
                 vars(state).update(values)
             manager._state_cache = {_NAME: state}
@@ -236,7 +236,7 @@ class _CachedModule:
                 state.step_index = moment.rung
         for hook in self._broadcasts:
             hook.state.reset()
-            vars(hook.state).update(next(given, None) or {})
+            vars(hook.state).update(next(states, None) or {})
             hook.current_timestep_callback = lambda: 1000 * moment.at / moment.training_timesteps
         if isinstance(self._caching, Magnitude):
             self._set_ratios(self._caching, moment.rungs)

@@ -47,10 +47,10 @@ def enlarged(
     made = []
     for number, picture in enumerate(image.movedim(-1, 1)):
 
-        def told(step: int, total: int, before: int = number) -> None:
+        def report(step: int, total: int, before: int = number) -> None:
             done(before * total + step, batch * total)
 
-        made.append(_enlarged(upscaler, picture[None], tiles, told))
+        made.append(_enlarged(upscaler, picture[None], tiles, report))
     result = torch.cat(made).movedim(1, -1).contiguous()
     if not torch.isfinite(result).all():
         raise NumericalError("the upscale model gave NaN or infinity", port="model")
@@ -94,16 +94,16 @@ def _tiles(
 ) -> Tensor:
     def work(part: Tensor) -> Tensor:
         placed = part.contiguous().to(upscaler.device, upscaler.dtype)
-        found: Tensor = upscaler.module(placed)
-        return found.to("cpu", torch.float32).clamp(0, 1)
+        upscaled: Tensor = upscaler.module(placed)
+        return upscaled.to("cpu", torch.float32).clamp(0, 1)
 
     return tiled(colours, work, cells=1, out=upscaler.scale, tiles=tiles, done=done)
 
 
 def _with_rest(made: Tensor, picture: Tensor, scale: int) -> Tensor:
     """With the channels that the model doesn't see."""
-    rest = picture[:, made.shape[1] :]
-    if not rest.shape[1]:
+    remaining = picture[:, made.shape[1] :]
+    if not remaining.shape[1]:
         return made
-    larger = functional.interpolate(rest, scale_factor=scale, mode="bicubic").clamp(0, 1)
+    larger = functional.interpolate(remaining, scale_factor=scale, mode="bicubic").clamp(0, 1)
     return torch.cat([made, larger], 1)

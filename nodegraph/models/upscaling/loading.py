@@ -96,8 +96,8 @@ class PaddedNetwork(nn.Module):
         if self._square:
             sides = [max(sides)] * 2
         made = self.network(_grown(picture, sides[0], sides[1]))
-        found: Tensor = made[0] if isinstance(made, (tuple, list)) else made
-        return found[..., : height * self._scale, : width * self._scale]
+        output: Tensor = made[0] if isinstance(made, (tuple, list)) else made
+        return output[..., : height * self._scale, : width * self._scale]
 
 
 def _grown(picture: Tensor, height: int, width: int) -> Tensor:
@@ -137,23 +137,29 @@ def load_upscaler(recipe: UpscaleModel) -> Upscaler:
 def _by_spandrel(recipe: UpscaleModel, tensors: dict[str, Tensor]) -> Upscaler:
     spandrel = _spandrel(recipe)
     try:
-        found = spandrel.ModelLoader("cpu").load_from_state_dict(tensors)
+        descriptor = spandrel.ModelLoader("cpu").load_from_state_dict(tensors)
     except (RuntimeError, KeyError, ValueError) as error:
         raise InvalidFile(
             f"{recipe.path} is no upscale model that spandrel knows: {_first_line(error)}"
         ) from error
-    purpose = getattr(found, "purpose", "")
-    if purpose not in _PURPOSES or found.input_channels not in (1, 3):
+    purpose = getattr(descriptor, "purpose", "")
+    if purpose not in _PURPOSES or descriptor.input_channels not in (1, 3):
         raise InvalidFile(
             f"{recipe.path} is for something else than to enlarge pictures",
-            given=f"{found.architecture.name}, {purpose}",
+            given=f"{descriptor.architecture.name}, {purpose}",
             expected="super-resolution, or restoration of whole pictures",
         )
-    sizes = found.size_requirements
+    sizes = descriptor.size_requirements
     network = PaddedNetwork(
-        found.model.float(), found.scale, sizes.minimum, sizes.multiple_of, square=sizes.square
+        descriptor.model.float(),
+        descriptor.scale,
+        sizes.minimum,
+        sizes.multiple_of,
+        square=sizes.square,
     )
-    return Upscaler({"upscaler": network}, recipe.family, found.input_channels, found.scale)
+    return Upscaler(
+        {"upscaler": network}, recipe.family, descriptor.input_channels, descriptor.scale
+    )
 
 
 def _spandrel(recipe: UpscaleModel) -> Any:

@@ -40,22 +40,22 @@ def answer(
     with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
         module = component.module
         with tool.turn:
-            said, is_chat = _said(tool.value, question)
-            given = tool.value(said, return_tensors="pt", add_special_tokens=not is_chat)
+            prompt, is_chat = _prompt_of(tool.value, question)
+            inputs = tool.value(prompt, return_tensors="pt", add_special_tokens=not is_chat)
             names = ("input_ids", "attention_mask")
-            found = written_words(
+            text = written_words(
                 module,
                 tool.value,
-                {name: given[name] for name in names if name in given},
+                {name: inputs[name] for name in names if name in inputs},
                 ends=_ends(module),
                 most=most,
                 drawing=drawing,
                 told=told,
             )
-    return answer_of(found) if question.is_chat else found
+    return answer_of(text) if question.is_chat else text
 
 
-def _said(tokenizer: Any, question: Question) -> tuple[str, bool]:
+def _prompt_of(tokenizer: Any, question: Question) -> tuple[str, bool]:
     """What the model is given, and whether its template for questions is around it."""
     if not question.is_chat or not getattr(tokenizer, "chat_template", None):
         first = f"{question.system}\n\n" if question.system and question.is_chat else ""
@@ -64,7 +64,7 @@ def _said(tokenizer: Any, question: Question) -> tuple[str, bool]:
     if question.system:
         messages.insert(0, {"role": "system", "content": question.system})
     try:
-        said = tokenizer.apply_chat_template(
+        chat = tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, enable_thinking=question.thinks
         )
     except Exception as error:
@@ -74,12 +74,12 @@ def _said(tokenizer: Any, question: Question) -> tuple[str, bool]:
             port="system" if question.system else "prompt",
             hint="Some know no system prompt: say it in the prompt.",
         ) from error
-    return str(said), True
+    return str(chat), True
 
 
 def _ends(module: Any) -> list[int]:
     """Words by which it ends, as its folder says."""
-    told = getattr(module, "generation_config", None)
-    found = getattr(told, "eos_token_id", None)
-    found = module.config.eos_token_id if found is None else found
-    return list(found) if isinstance(found, (list, tuple)) else [] if found is None else [found]
+    generation_config = getattr(module, "generation_config", None)
+    ends = getattr(generation_config, "eos_token_id", None)
+    ends = module.config.eos_token_id if ends is None else ends
+    return list(ends) if isinstance(ends, (list, tuple)) else [] if ends is None else [ends]

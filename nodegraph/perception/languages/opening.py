@@ -47,8 +47,8 @@ class LanguageFolder:
     @property
     def words(self) -> list[Path]:
         """Files of its tokenizer, and that configuration."""
-        found = [self.path / name for name in _WORDS if (self.path / name).is_file()]
-        return [self.config, *found]
+        files = [self.path / name for name in _WORDS if (self.path / name).is_file()]
+        return [self.config, *files]
 
     @property
     def weighty(self) -> list[Path]:
@@ -83,19 +83,19 @@ _EXPECTED = f"a folder of transformers whose class ends with {' or '.join(_WRITI
 
 def _class_name(path: Path, config: Mapping[str, Any]) -> str:
     named = config.get("architectures")
-    given = str(named[0]) if isinstance(named, list) and named else ""
+    class_name = str(named[0]) if isinstance(named, list) and named else ""
     words = path / "tokenizer_config.json"
-    told = layout.read_config(words) if words.is_file() else {}
-    if config.get("auto_map") or told.get("auto_map"):
+    tokenizer_config = layout.read_config(words) if words.is_file() else {}
+    if config.get("auto_map") or tokenizer_config.get("auto_map"):
         raise InvalidFile(
             f"{path} brings code of its own, and that isn't run here.", expected=_EXPECTED
         )
-    if not given.endswith(_WRITING) or config.get("is_encoder_decoder"):
-        what = f"is a {given}, which" if given else "names no class, and"
+    if not class_name.endswith(_WRITING) or config.get("is_encoder_decoder"):
+        what = f"is a {class_name}, which" if class_name else "names no class, and"
         raise InvalidFile(
             f"{path} {what} isn't a model that goes on with texts.", expected=_EXPECTED
         )
-    return given
+    return class_name
 
 
 def open_language_model(

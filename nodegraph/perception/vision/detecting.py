@@ -48,16 +48,16 @@ def segment_by_text(
     padding = (
         {"padding": "max_length", "max_length": _TOKENS} if finds_things else {"padding": True}
     )
-    found = []
+    found_masks = []
     with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
         module = component.module
         with tool.turn:
             words = tool.value([text], truncation=True, return_tensors="pt", **padding)
         words = {name: value.to(module.device) for name, value in words.items()}
         for at, picture in enumerate(image):
-            found.append(masks(module, model, picture, words, threshold))
+            found_masks.append(masks(module, model, picture, words, threshold))
             ctx.progress(at + 1, len(image))
-    return torch.stack(found)
+    return torch.stack(found_masks)
 
 
 def _shares(
@@ -115,35 +115,35 @@ def detect_things(
     """
     check_task(model, "boxes")
     wanted = torch.tensor(label_numbers(model, labels)) if labels.strip() else None
-    found: list[Boxes] = []
+    boxes_by_picture: list[Boxes] = []
     masks = []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
             answer = _answer(component.module, model, picture, threshold)
             boxes = _chosen(answer, wanted, most, picture)
-            found.append(boxes)
+            boxes_by_picture.append(boxes)
             size = picture.shape[1], picture.shape[0]
             masks.append(
                 boxes_mask(size, boxes, each=False)[0] if boxes else torch.zeros(size[::-1])
             )
             ctx.progress(at + 1, len(image))
-    return found, torch.stack(masks)
+    return boxes_by_picture, torch.stack(masks)
 
 
 def _answer(
     module: Any, model: VisionModel, picture: Tensor, threshold: float
 ) -> dict[str, Tensor]:
-    given = {
+    inputs = {
         name: value.to(module.device, module.dtype if value.is_floating_point() else None)
         for name, value in prepared(model, picture).items()
         if isinstance(value, Tensor)
     }
-    answer = module(**given)
+    answer = module(**inputs)
     answer.logits, answer.pred_boxes = answer.logits.float().cpu(), answer.pred_boxes.float().cpu()
-    [found] = image_processor(model).post_process_object_detection(
+    [detections] = image_processor(model).post_process_object_detection(
         answer, threshold=threshold, target_sizes=[tuple(picture.shape[:2])]
     )
-    things: dict[str, Tensor] = found
+    things: dict[str, Tensor] = detections
     return things
 
 

@@ -28,7 +28,7 @@ def foreground_mask(ctx: Context, model: VisionModel, image: Tensor, resolution:
     check_task(model, "foreground")
     size = {"size": {"height": resolution, "width": resolution}} if resolution else {}
     preparation = {**model.preparation, **size}
-    found = []
+    masks = []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
             pixels = stretched(preparation, picture).to(component.device, component.dtype)
@@ -36,9 +36,9 @@ def foreground_mask(ctx: Context, model: VisionModel, image: Tensor, resolution:
             if model.model.family == U2NET:
                 # These tell what stands out the most: their own examples stretch it to 0..1, too.
                 mask = _spread(mask)
-            found.append(scaled(mask, (picture.shape[0], picture.shape[1]))[0, 0])
+            masks.append(scaled(mask, (picture.shape[0], picture.shape[1]))[0, 0])
             ctx.progress(at + 1, len(image))
-    return torch.stack(found).clamp(0, 1)
+    return torch.stack(masks).clamp(0, 1)
 
 
 def _spread(mask: Tensor) -> Tensor:

@@ -74,11 +74,11 @@ def refused_alone(path: Path, shapes: Shapes, expected: str, where: str) -> Inva
                 expected="the folder that transformers reads, with its config.json",
                 hint=f"Get {folder} as a folder, and name that.",
             )
-    told = identify_tensors(shapes)
+    identified = identify_tensors(shapes)
     return InvalidFile(
-        f"{path} is {told.title}, and there is no {layout.CONFIG} beside it.",
+        f"{path} is {identified.title}, and there is no {layout.CONFIG} beside it.",
         expected=expected,
-        hint=f"{told.node} takes it." if told.node else where,
+        hint=f"{identified.node} takes it." if identified.node else where,
     )
 
 
@@ -115,8 +115,8 @@ class VisionFolder:
     def all_files(self) -> list[Path]:
         """All that is read of it."""
         preparation = self.path / PREPARATION
-        beside = [preparation] if not self.is_file and preparation.is_file() else []
-        return sorted({*self.files.files, *self.words, *beside})
+        preparations = [preparation] if not self.is_file and preparation.is_file() else []
+        return sorted({*self.files.files, *self.words, *preparations})
 
 
 def find_vision_folder(
@@ -167,16 +167,16 @@ def _own_network(weights: Sequence[Path]) -> str:
 
 
 def _class_name(path: Path, config: Mapping[str, Any]) -> str:
-    given = architecture(config)
-    if given in TASKS:
-        return given
+    class_name = architecture(config)
+    if class_name in TASKS:
+        return class_name
     if config.get("auto_map"):
         raise InvalidFile(
-            f"{path} is a {given}, which brings code of its own, and that isn't run here.",
+            f"{path} is a {class_name}, which brings code of its own, and that isn't run here.",
             expected=_expected(),
             hint="BiRefNet, RMBG, ISNet and U²-Net are built here: by their weights alone.",
         )
-    what = f"is a {given}, which" if given else "names no class, and"
+    what = f"is a {class_name}, which" if class_name else "names no class, and"
     raise InvalidFile(f"{path} {what} isn't a model that sees.", expected=_expected())
 
 
@@ -228,11 +228,11 @@ def _network(
 
 def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
     path = folder.path / PREPARATION
-    said = layout.read_config(path) if not folder.is_file and path.is_file() else {}
+    settings = layout.read_config(path) if not folder.is_file and path.is_file() else {}
     if folder.class_name not in BUILT_HERE and not folder.is_file:
-        return said
+        return settings
     shapes = file_shapes(folder.files.weights[0], True)
-    return {**preparation_alone(folder.class_name, shapes), **said}
+    return {**preparation_alone(folder.class_name, shapes), **settings}
 
 
 def _component(

@@ -132,7 +132,7 @@ def draw_poses(
             height, width = picture.shape[:2]
             within = boxes or [(0.0, 0.0, float(width), float(height))]
             people = [
-                _seen(joints, threshold)
+                _visible_joints(joints, threshold)
                 for joints in _joints_in(component.module, model, picture, within)
             ]
             drawn.append(draw_skeletons(people, width, height, thickness))
@@ -142,12 +142,12 @@ def draw_poses(
 
 def _joints_in(module: Any, model: VisionModel, picture: Tensor, boxes: Boxes) -> Sequence[Tensor]:
     """Of the person in each box: (joints, 3), x and y in pixels and how sure the model is."""
-    given = prepared(model, picture, boxes=[boxes])["pixel_values"]
+    pixels = prepared(model, picture, boxes=[boxes])["pixel_values"]
     experts = module.config.backbone_config.num_experts
     # Of several experts the first was trained on people in pictures of daily life.
-    chosen = {"dataset_index": torch.zeros(len(given), dtype=torch.int64)} if experts > 1 else {}
+    chosen = {"dataset_index": torch.zeros(len(pixels), dtype=torch.int64)} if experts > 1 else {}
     chosen = {name: value.to(module.device) for name, value in chosen.items()}
-    answer = module(pixel_values=given.to(module.device, module.dtype), **chosen)
+    answer = module(pixel_values=pixels.to(module.device, module.dtype), **chosen)
     answer.heatmaps = answer.heatmaps.float().cpu()
     if answer.heatmaps.shape[1] < COCO:
         raise InvalidValue(
@@ -155,13 +155,13 @@ def _joints_in(module: Any, model: VisionModel, picture: Tensor, boxes: Boxes) -
             port="model",
             expected=f"one that knows the {COCO} of COCO",
         )
-    [found] = image_processor(model).post_process_pose_estimation(answer, boxes=[boxes])
+    [poses] = image_processor(model).post_process_pose_estimation(answer, boxes=[boxes])
     return [
-        torch.cat((item["keypoints"], item["scores"].reshape(-1, 1)), 1)[:COCO] for item in found
+        torch.cat((item["keypoints"], item["scores"].reshape(-1, 1)), 1)[:COCO] for item in poses
     ]
 
 
-def _seen(joints: Tensor, threshold: float) -> list[Joint]:
+def _visible_joints(joints: Tensor, threshold: float) -> list[Joint]:
     return [(x, y) if sure >= threshold else None for x, y, sure in joints.tolist()]
 
 

@@ -46,13 +46,13 @@ def image_processor(model: VisionModel) -> Any:
     Raises:
         InvalidFile: The installed transformers has none such.
     """
-    given = dict(model.preparation)
-    named = given.get("image_processor_type") or given.get("feature_extractor_type") or ""
+    settings = dict(model.preparation)
+    named = settings.get("image_processor_type") or settings.get("feature_extractor_type") or ""
     plain = str(named).removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")
     for name in (plain, _USUAL.get(model.model.family, "")):
         kind = getattr(transformers, f"{name}Pil", None) if name else None
         if kind is not None:
-            return kind.from_dict(given)
+            return kind.from_dict(settings)
     raise InvalidFile(
         f"{model.model.source} has its pictures prepared by {named or 'nothing that is named'}, "
         "which the installed transformers doesn't know."
@@ -65,10 +65,10 @@ def prepared(model: VisionModel, picture: Tensor, **further: Any) -> Mapping[str
     Args:
         picture: (height, width, channels).
     """
-    found: Mapping[str, Any] = image_processor(model)(
+    inputs: Mapping[str, Any] = image_processor(model)(
         images=to_pil(as_rgb(picture[None])[0]), return_tensors="pt", **further
     )
-    return found
+    return inputs
 
 
 _SIDE, _MEAN, _DEVIATION = 1024, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -81,19 +81,19 @@ def _things(
     boxes: Boxes,
 ) -> tuple[Tensor, float]:
     """All that is asked for in one mask: of each thing the best of those that the model offers."""
-    pixels, scale, restore = _seen(model, picture)
+    pixels, scale, restore = _picture_inputs(model, picture)
     # Places stay in float32: in half precision they would be pixels off.
-    asked: dict[str, Tensor] = {"pixel_values": pixels.to(module.dtype)}
+    prompts: dict[str, Tensor] = {"pixel_values": pixels.to(module.dtype)}
     if points or excluded:
         places = torch.tensor([*points, *excluded]) * torch.tensor(scale)
         labels = torch.tensor([1] * len(points) + [0] * len(excluded))
-        asked |= {"input_points": places[None, None], "input_labels": labels[None, None]}
+        prompts |= {"input_points": places[None, None], "input_labels": labels[None, None]}
     if boxes:
         corners = torch.tensor([[x, y, x + wide, y + high] for x, y, wide, high in boxes])
-        asked["input_boxes"] = (corners * torch.tensor((*scale, *scale)))[None]
-    given = {name: value.to(module.device) for name, value in asked.items()}
+        prompts["input_boxes"] = (corners * torch.tensor((*scale, *scale)))[None]
+    inputs = {name: value.to(module.device) for name, value in prompts.items()}
     # One click may mean a part or the whole: of several masks the surest is taken.
-    answer = module(**given, multimask_output=len(points) + len(excluded) == 1 and not boxes)
+    answer = module(**inputs, multimask_output=len(points) + len(excluded) == 1 and not boxes)
     mask, sure = torch.zeros(picture.shape[:2]), 1.0
     for scores, logits in zip(answer.iou_scores[0], answer.pred_masks[0], strict=True):
         best = int(scores.argmax())
@@ -103,16 +103,16 @@ def _things(
     return mask, sure
 
 
-def _seen(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[float, float], Any]:
+def _picture_inputs(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[float, float], Any]:
     """What the model takes of a picture, how coordinates are scaled, and how masks come back."""
     height, width = picture.shape[:2]
     if model.model.family == "Sam2Model":
         pixels = stretched(model.preparation, picture)
         scale = pixels.shape[3] / width, pixels.shape[2] / height
         return pixels, scale, lambda logits, size: scaled(logits[None, None], size)[0, 0]
-    found = prepared(model, picture)
-    pixels = found["pixel_values"]
-    high, wide = (int(side) for side in found["reshaped_input_sizes"][0])
+    inputs = prepared(model, picture)
+    pixels = inputs["pixel_values"]
+    high, wide = (int(side) for side in inputs["reshaped_input_sizes"][0])
 
     def restore(logits: Tensor, size: tuple[int, int]) -> Tensor:
         # The picture stands in the upper left of a square.
@@ -135,22 +135,22 @@ def segment_classes(ctx: Context, model: VisionModel, image: Tensor, labels: str
     """
     check_task(model, "classes")
     wanted = torch.tensor(label_numbers(model, labels))
-    found = []
+    masks = []
     with ctx.weights(model.model) as component:
         module = component.module
         for at, picture in enumerate(image):
-            given = {
+            inputs = {
                 name: value.to(module.device, module.dtype if value.is_floating_point() else None)
                 for name, value in prepared(model, picture).items()
                 if isinstance(value, Tensor)
             }
-            answer = module(**given)
+            answer = module(**inputs)
             [classes] = image_processor(model).post_process_semantic_segmentation(
                 answer, target_sizes=[tuple(picture.shape[:2])]
             )
-            found.append(torch.isin(classes.cpu(), wanted).float())
+            masks.append(torch.isin(classes.cpu(), wanted).float())
             ctx.progress(at + 1, len(image))
-    return torch.stack(found)
+    return torch.stack(masks)
 
 
 def label_numbers(model: VisionModel, labels: str) -> list[int]:
@@ -188,18 +188,18 @@ def refine_mask(
     check_task(model, "matting")
     image, mask = paired(image, mask)
     trimaps = trimap(mask, width)
-    found = []
+    mattes = []
     with ctx.weights(model.model) as component:
         module = component.module
         for at, (picture, known) in enumerate(zip(image, trimaps, strict=True)):
             # Pixels of a trimap are 0, 128 and 255.
             levels = (known * 255).round().byte().numpy()
-            given = prepared(model, picture, trimaps=levels)["pixel_values"]
-            alphas = module(pixel_values=given.to(module.device, module.dtype)).alphas
+            pixels = prepared(model, picture, trimaps=levels)["pixel_values"]
+            alphas = module(pixel_values=pixels.to(module.device, module.dtype)).alphas
             own = alphas[0, 0, : picture.shape[0], : picture.shape[1]].float().cpu()
-            found.append(torch.where(known == 0.5, own, known))
+            mattes.append(torch.where(known == 0.5, own, known))
             ctx.progress(at + 1, len(image))
-    return torch.stack(found).clamp(0, 1)
+    return torch.stack(mattes).clamp(0, 1)
 
 
 def trimap(mask: Tensor, width: int) -> Tensor:
@@ -217,7 +217,7 @@ def estimate_depth(ctx: Context, model: VisionModel, image: Tensor) -> Tensor:
         (batch, height, width, 3).
     """
     check_task(model, "depth")
-    found = []
+    maps = []
     with ctx.weights(model.model) as component:
         module = component.module
         for at, picture in enumerate(image):
@@ -226,9 +226,9 @@ def estimate_depth(ctx: Context, model: VisionModel, image: Tensor) -> Tensor:
             planes = scaled(depth.reshape(1, 1, *depth.shape[-2:]), picture.shape[:2])[0, 0]
             low, high = planes.min(), planes.max()
             near = (planes - low) / (high - low).clamp(min=1e-6)
-            found.append(1 - near if _tells_distances(module) else near)
+            maps.append(1 - near if _tells_distances(module) else near)
             ctx.progress(at + 1, len(image))
-    return mask_to_image(torch.stack(found))
+    return mask_to_image(torch.stack(maps))
 
 
 def _tells_distances(module: Any) -> bool:

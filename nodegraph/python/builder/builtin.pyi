@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from nodegraph.core import dataset_values as _dataset_values
 from nodegraph.core import plots as _plots
 from nodegraph.core import spatial_values as _spatial_values
-from nodegraph.core import taught_values as _taught_values
+from nodegraph.core import trained_values as _taught_values
 from nodegraph.core import values as _values
 from nodegraph.media.images.returned import Picture as _Picture
 from nodegraph.python.builder.makers import PackNodes

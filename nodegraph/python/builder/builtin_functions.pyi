@@ -11,7 +11,7 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.plots import Plot
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import (
     Audio,
     Conditioning,

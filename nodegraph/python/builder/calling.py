@@ -57,43 +57,43 @@ def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
     spec = INSTALLED.registry.spec(node_type)
     if spec is None:  # its pack has changed since it was found by its name
         raise UnknownName(f"there is no node type `{node_type}` any more")
-    said = _said(spec)
-    given = _given(spec, name, inputs)
-    workflow = Workflow(nodes={said: NodeEntry(type=node_type, inputs=given)})
+    node_name = _name_of_node(spec)
+    node_inputs = _inputs_of_node(spec, name, inputs)
+    workflow = Workflow(nodes={node_name: NodeEntry(type=node_type, inputs=node_inputs)})
     try:
-        result = run(workflow, targets=[said], progress=False)
+        result = run(workflow, targets=[node_name], progress=False)
     except NodegraphError as error:
-        raise _as_called(error, said) from None
+        raise _as_called(error, node_name) from None
     ports = [port.name for port in spec.outputs]
     if not ports:
         return [file.path for file in result.files]
-    values = [result.outputs[f"{said}.{port}"] for port in ports]
+    values = [result.outputs[f"{node_name}.{port}"] for port in ports]
     return values[0] if len(ports) == 1 else _tuple_of(node_type, tuple(ports), values)
 
 
-def _said(spec: NodeSpec) -> str:
+def _name_of_node(spec: NodeSpec) -> str:
     """What the node that computes is called: as its function, as far as nodes may be."""
     return spec.type.translate({ord("."): "_", ord("/"): "_"})
 
 
-def _as_called(error: NodegraphError, said: str) -> NodegraphError:
+def _as_called(error: NodegraphError, node_name: str) -> NodegraphError:
     """The error as of a function: with its name alone, and as the node raised it."""
-    found = error
+    reported = error
     if isinstance(error, NodeFailed) and isinstance(error.__cause__, NodegraphError):
-        found = error.__cause__
-    if isinstance(found, InvalidWorkflow):
-        return InvalidWorkflow([_without_type(each, said) for each in found.problems])
-    found.problem = _without_type(error.problem, said)
-    found.args = (str(found.problem),)
-    return found
+        reported = error.__cause__
+    if isinstance(reported, InvalidWorkflow):
+        return InvalidWorkflow([_without_type(each, node_name) for each in reported.problems])
+    reported.problem = _without_type(error.problem, node_name)
+    reported.args = (str(reported.problem),)
+    return reported
 
 
-def _without_type(problem: Problem, said: str) -> Problem:
+def _without_type(problem: Problem, node_name: str) -> Problem:
     """A problem, without the node's type where that is its name."""
-    return replace(problem, node_type=None) if problem.node == said else problem
+    return replace(problem, node_type=None) if problem.node == node_name else problem
 
 
-def _given(spec: NodeSpec, name: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _inputs_of_node(spec: NodeSpec, name: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What the node is given, as a workflow holds it.
 
     Raises:
@@ -110,14 +110,14 @@ def _given(spec: NodeSpec, name: Any, inputs: Mapping[str, Any]) -> dict[str, An
         Finding(port.name, "is missing", expected=port.type, code="missing-input")
         for port in missing
     ]
-    found = {}
+    by_port = {}
     for port_name, value in inputs.items():
         written, wrong = _written(spec, port_name, value)
-        found[port_name] = written
+        by_port[port_name] = written
         findings += wrong
     if findings:
         raise InvalidWorkflow([finding_problem(each, spec.type, "") for each in findings])
-    return found
+    return by_port
 
 
 def _written(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]:
@@ -137,22 +137,22 @@ def _written(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]
         return None, [finding]
     written = written_for(value, port)
     if isinstance(written, Value):
-        found = fitted(written, port, INSTALLED.registry)
-        if found.finding is not None:
-            return None, [found.finding]
-        if found.depth:
+        fit_result = fitted(written, port, INSTALLED.registry)
+        if fit_result.finding is not None:
+            return None, [fit_result.finding]
+        if fit_result.depth:
             return None, [_mapped(port, written)]
-        written = found.written
+        written = fit_result.written
         if isinstance(written, Value):
             return written, []
     return written, check_literal(read_literal(written), port)
 
 
-def _mapped(port: InputSpec, given: Value) -> Finding:
+def _mapped(port: InputSpec, live_value: Value) -> Finding:
     return Finding(
         port.name,
         "is given what doesn't fit",
-        summarize(given.value),
+        summarize(live_value.value),
         described(port.expr),
         "Call it for each of them.",
         "wrong-type",
@@ -166,7 +166,7 @@ def _tuple_of(node_type: str, ports: tuple[str, ...], values: Iterable[Any]) -> 
 @cache
 def _tuple_type(node_type: str, ports: tuple[str, ...]) -> Any:
     made: Any = namedtuple  # type checkers want names that are written out
-    found = made(node_type.rpartition(":")[2], ports, rename=True)
+    tuple_class = made(node_type.rpartition(":")[2], ports, rename=True)
     # It is an attribute of no module, by which a pickle would name it.
-    found.__reduce__ = lambda self: (_tuple_of, (node_type, ports, tuple(self)))
-    return found
+    tuple_class.__reduce__ = lambda self: (_tuple_of, (node_type, ports, tuple(self)))
+    return tuple_class

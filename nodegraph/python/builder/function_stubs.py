@@ -21,7 +21,7 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.plots import Plot
 from nodegraph.core.preprocessor import Preprocessor
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
-from nodegraph.core.taught_values import TrainedWeights
+from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import (
     Audio,
     Conditioning,
@@ -72,12 +72,12 @@ class FunctionStub(Stub):
     def _given_back(self, spec: NodeSpec) -> str:
         if not spec.outputs:
             return "list[Path]"
-        one = len(spec.outputs) == 1
-        return self._type(spec.outputs[0].expr) if one else class_name(spec)
+        is_single = len(spec.outputs) == 1
+        return self._type(spec.outputs[0].expr) if is_single else class_name(spec)
 
     def _taken_by(self, port: InputSpec) -> str:
-        found = super()._taken_by(port)
-        return ANY if ANY in found.split(" | ") or port.type == "Subgraph" else found
+        annotation = super()._taken_by(port)
+        return ANY if ANY in annotation.split(" | ") or port.type == "Subgraph" else annotation
 
     def _others(self, members: Sequence[TypeExpr]) -> Iterable[str]:
         for member in members:
@@ -94,6 +94,6 @@ class FunctionStub(Stub):
         if expr.kind == "list":
             return f"list[{self._type(expr.item)}]"
         if expr.kind == "union":
-            found = dict.fromkeys(self._type(member) for member in expr.members)
-            return ANY if ANY in found else " | ".join(found)
+            members = dict.fromkeys(self._type(member) for member in expr.members)
+            return ANY if ANY in members else " | ".join(members)
         return _VALUES.get(expr.name, ANY)

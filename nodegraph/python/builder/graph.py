@@ -22,9 +22,9 @@ from nodegraph.python.builder.subgraph import BuiltSubgraph
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.scripts import run, run_async
 from nodegraph.session.session import Session
+from nodegraph.session.session_options import SessionOptions
 from nodegraph.session.settings import folder_of
 from nodegraph.session.standing import STANDING
-from nodegraph.session.wishes import SessionWish
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -89,9 +89,9 @@ class Graph(Scope, Workflow):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a workflow file, in whose folder relative input paths start; as `Workflow.load`."""
-        found = super().load(path)
-        found._inputs = Path(path).absolute().parent
-        return found
+        graph = super().load(path)
+        graph._inputs = Path(path).absolute().parent
+        return graph
 
     @property
     def session(self) -> Session | None:
@@ -228,7 +228,7 @@ class Graph(Scope, Workflow):
     def _asked(self, question: Callable[[Session], Result]) -> Result:
         if self._session is not None:
             return question(self._session)
-        return STANDING.ask(SessionWish.of(None, (), (), self._inputs), question)
+        return STANDING.ask(SessionOptions.of(None, (), (), self._inputs), question)
 
     def _targets(self, nodes: Sequence[AnyNode]) -> list[str] | None:
         return [self._name_of(node) for node in nodes] or None
@@ -248,19 +248,19 @@ class Graph(Scope, Workflow):
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def _with_nodes(self, nodes: dict[str, NodeEntry]) -> Self:
-        found = super()._with_nodes(nodes)
-        found._session, found._inputs = self._session, self._inputs
-        return found
+        graph = super()._with_nodes(nodes)
+        graph._session, graph._inputs = self._session, self._inputs
+        return graph
 
     def __copy__(self) -> Self:
-        found = type(self).__new__(type(self))
-        found.__dict__.update(self.__dict__)
-        return found
+        duplicate = type(self).__new__(type(self))
+        duplicate.__dict__.update(self.__dict__)
+        return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        found = memo[id(self)] = type(self).__new__(type(self))
-        found.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _session=self._session)
-        return found
+        duplicate = memo[id(self)] = type(self).__new__(type(self))
+        duplicate.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _session=self._session)
+        return duplicate
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None, "_types": None}

@@ -12,9 +12,9 @@ from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, Value, is_live, is_too_large, read_literal
 from nodegraph.core.literals import check_literal, describe
-from nodegraph.core.mends import OpenInput, TypeMends
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
+from nodegraph.core.suggestions import NodeTypeSuggestions, OpenInput
 from nodegraph.core.types import TypeExpr, fit
 from nodegraph.engine.live_values import Fitted, fitted, written_for
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
@@ -23,7 +23,7 @@ from nodegraph.python.builder.outputs import BuiltNode, Out, Owner
 
 
 @dataclass
-class Given:
+class CheckedInputs:
     """The inputs of a call, checked.
 
     Attributes:
@@ -62,7 +62,7 @@ def given_inputs(
     values: Mapping[str, Any],
     *,
     is_new: bool = True,
-) -> Given:
+) -> CheckedInputs:
     """Check what a node is given.
 
     Args:
@@ -78,13 +78,13 @@ class _Call:
         self._scope = scope
         self._node = node
         self._spec = spec
-        self._given = Given()
+        self._given = CheckedInputs()
         self._problems: list[Problem] = []
 
-    def checked(self, values: Mapping[str, Any], *, is_new: bool) -> Given:
+    def checked(self, values: Mapping[str, Any], *, is_new: bool) -> CheckedInputs:
         known = self._spec.inputs_by_name
-        for name, given in values.items():
-            value = listed(self._scope, given)
+        for name, raw in values.items():
+            value = listed(self._scope, raw)
             port = known.get(name)
             if port is None:
                 hint = port_hint(name, known) or "This type has no inputs."
@@ -118,8 +118,8 @@ class _Call:
         return sentence.format(types) if types else None
 
     @property
-    def _mends(self) -> TypeMends:
-        return TypeMends(self._scope.catalog)
+    def _mends(self) -> NodeTypeSuggestions:
+        return NodeTypeSuggestions(self._scope.catalog)
 
     def _literal(self, port: InputSpec, value: Any) -> None:
         if has_outputs(value):
@@ -140,20 +140,20 @@ class _Call:
             self._report(self._output_needed(finding, port))
         self._given.written[port.name] = written
 
-    def _live(self, port: InputSpec, given: Value) -> None:
+    def _live(self, port: InputSpec, live_value: Value) -> None:
         """Give a live value, as the input takes it."""
-        found = fitted(given, port, self._scope.catalog)
-        if not isinstance(found.written, Value):
-            self._literal(port, found.written)
-        elif found.finding is not None:
-            self._report(found.finding)
+        fit_result = fitted(live_value, port, self._scope.catalog)
+        if not isinstance(fit_result.written, Value):
+            self._literal(port, fit_result.written)
+        elif fit_result.finding is not None:
+            self._report(fit_result.finding)
         elif not self._scope.takes_values:
-            self._report(_outside_subgraph(port, given))
-        elif found.depth > DEEPEST:
-            self._report(_too_deep(port, found.depth))
+            self._report(_outside_subgraph(port, live_value))
+        elif fit_result.depth > DEEPEST:
+            self._report(_too_deep(port, fit_result.depth))
         else:
-            self._given.depth = max(self._given.depth, found.depth)
-            self._given.written[port.name] = found.written
+            self._given.depth = max(self._given.depth, fit_result.depth)
+            self._given.written[port.name] = fit_result.written
 
     def _output_needed(self, finding: Finding, port: InputSpec) -> Finding:
         if finding.code != "link-needed":
@@ -211,10 +211,10 @@ class _Call:
 
     def _are_items(self, port: InputSpec, items: Sequence[Any]) -> bool:
         """Whether a list can be made of these; reports those of which it can't."""
-        found = [finding for item in items for finding in self._item_faults(port, item)]
-        for finding in found:
+        findings = [finding for item in items for finding in self._item_faults(port, item)]
+        for finding in findings:
             self._report(finding)
-        return not found
+        return not findings
 
     def _item_values(self, port: InputSpec, items: Sequence[Any]) -> list[Any]:
         """The items of a list, live values as the input takes them."""
@@ -222,8 +222,8 @@ class _Call:
 
     def _item(self, port: InputSpec, item: Any) -> Fitted:
         """A live value as it stands in a list for an input."""
-        one = replace(port, type=str(_item_type(port)), json_schema=None)
-        return fitted(Value(item), one, self._scope.catalog)
+        item_port = replace(port, type=str(_item_type(port)), json_schema=None)
+        return fitted(Value(item), item_port, self._scope.catalog)
 
     def _item_faults(self, port: InputSpec, item: Any) -> Iterator[Finding]:
         if not isinstance(item, (Out, BuiltNode)):
@@ -263,8 +263,8 @@ class _Call:
         """Which other outputs of the node would fit, as a sentence; empty if none does."""
         if isinstance(value, InnerInput) or value._known_type is not None:
             return ""
-        node, found = value._link.node, self._outputs(value._link.node)
-        names = [name for name, output in found.items() if self._fits(output, port.expr)]
+        node, outputs = value._link.node, self._outputs(value._link.node)
+        names = [name for name, output in outputs.items() if self._fits(output, port.expr)]
         return "Write " + " or ".join(f"`{node}.{name}`" for name in names) + "." if names else ""
 
     def _outputs(self, node: str) -> dict[str, Out[Any]]:
@@ -274,8 +274,8 @@ class _Call:
 
     def _fit(self, port: InputSpec, value: Out[Any]) -> None:
         source = self._scope.type_of(value)
-        found = fit(source, port.expr, self._scope.catalog.types)
-        if found is None:
+        type_fit = fit(source, port.expr, self._scope.catalog.types)
+        if type_fit is None:
             hint = (
                 self._fitting(port, value)
                 or self._mends.putting_between(source, port.expr)
@@ -291,10 +291,10 @@ class _Call:
                     code="wrong-type",
                 )
             )
-        elif found.map_depth > DEEPEST:
-            self._report(_too_deep(port, found.map_depth))
+        elif type_fit.map_depth > DEEPEST:
+            self._report(_too_deep(port, type_fit.map_depth))
         else:
-            self._given.depth = max(self._given.depth, found.map_depth)
+            self._given.depth = max(self._given.depth, type_fit.map_depth)
             if isinstance(value, InnerInput):
                 self._given.fed[port.name] = value.name
             else:
@@ -320,11 +320,11 @@ def _too_deep(port: InputSpec, levels: int) -> Finding:
     )
 
 
-def _outside_subgraph(port: InputSpec, given: Value) -> Finding:
+def _outside_subgraph(port: InputSpec, live_value: Value) -> Finding:
     return Finding(
         port.name,
         "is given a live value in a subgraph, whose definition holds none",
-        given=given.text,
+        given=live_value.text,
         expected="an input of the subgraph, or an output of a node in it",
         hint=f'Write `{port.name}=block.input("{port.name}")`, and give the value where the '
         "subgraph is used.",

@@ -62,13 +62,13 @@ class Listed(Out[Any]):
 
 def _with_values_together(items: Sequence[Any]) -> list[Any]:
     """The items, with those that stand beside each other and are no outputs as one list."""
-    found: list[Any] = []
+    grouped: list[Any] = []
     for are_outputs, part in groupby(items, is_output):
         if are_outputs:
-            found += part
+            grouped += part
         else:
-            found.append([one for item in part for one in _items_of(item)])
-    return found
+            grouped.append([inner_item for item in part for inner_item in _items_of(item)])
+    return grouped
 
 
 def _items_of(value: Any) -> Sequence[Any]:

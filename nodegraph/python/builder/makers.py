@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.spec import InputSpec, NodeSpec
-from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 from nodegraph.python.builder.outputs import UnknownName
@@ -80,7 +80,9 @@ def called(make: Make, catalog: Registry, name: str) -> Maker | PackNodes:
     packs = {pack.name for pack in catalog.packs if pack.name}
     if name in packs:
         return PackNodes(make, catalog, name)
-    raise UnknownName(f"there is no node type `{name}`", hint=StandIns(catalog).hint(name, packs))
+    raise UnknownName(
+        f"there is no node type `{name}`", hint=NodeAliases(catalog).hint(name, packs)
+    )
 
 
 def callable_names(catalog: Registry) -> Sequence[str]:

@@ -53,7 +53,7 @@ class Owner(Protocol):
         """Add a node."""
 
 
-class _Place(Handle):
+class _GraphHandle(Handle):
     """What a graph hands out: it equals what stands for the same place in it."""
 
     @property
@@ -72,7 +72,7 @@ class _Place(Handle):
         Raises:
             TypeError: The other is a value, such as a number; there is none yet to compare it with.
         """
-        if not isinstance(other, _Place):
+        if not isinstance(other, _GraphHandle):
             self._refuse_order(other)
         return self._place == other._place
 
@@ -96,7 +96,7 @@ class _Place(Handle):
         __int__ = __float__ = __index__ = __round__ = __abs__ = _refuse_number
 
 
-class Out(_Place, Generic[T_co]):
+class Out(_GraphHandle, Generic[T_co]):
     """An output of a node. Give it to an input of another node, and the two are linked.
 
     With outputs that are numbers one reckons as with numbers: ``seed + 1`` is the output of a node
@@ -197,12 +197,14 @@ class Out(_Place, Generic[T_co]):
         return _calculated("-", self, 0, is_turned=True)
 
 
-def _calculated(sign: str, one: Out[N], other: N | Out[N], *, is_turned: bool = False) -> Out[N]:
-    found: Out[N] = calculation(sign, *((other, one) if is_turned else (one, other)))
-    return found
+def _calculated(
+    sign: str, operand: Out[N], other: N | Out[N], *, is_turned: bool = False
+) -> Out[N]:
+    calculated: Out[N] = calculation(sign, *((other, operand) if is_turned else (operand, other)))
+    return calculated
 
 
-class BuiltNode(_Place):
+class BuiltNode(_GraphHandle):
     """A node of a graph; its outputs are its attributes, or ``node["name"]``."""
 
     def __init__(self, owner: Owner, name: str) -> None:
@@ -355,11 +357,11 @@ class Calculation(Out[Any]):
         one: each part of a long sum would ask all parts before it."""
         if self._node is not None:
             return None
-        found = named("int" if self._term.is_whole else "float")
+        expr = named("int" if self._term.is_whole else "float")
         depths = [_lists(self._owner.type_of(each))[0] for each in self._term.outputs]
         for _ in range(max(depths)):
-            found = list_of(found)
-        return found
+            expr = list_of(expr)
+        return expr
 
     @property
     def _place(self) -> tuple[object, ...]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import Link, is_link, live_inputs, read_link
 from nodegraph.core.literals import represented
+from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.parts import NodeEntry, bad_name, is_node_name
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.stand_ins import StandIns
 from nodegraph.core.subgraphs import Specs
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
@@ -21,7 +21,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
 from nodegraph.python.builder.builtin import BuiltinNodes
-from nodegraph.python.builder.inputs import Given, InnerInput, given_inputs
+from nodegraph.python.builder.inputs import CheckedInputs, InnerInput, given_inputs
 from nodegraph.python.builder.makers import Maker, PackNodes, callable_names, called
 from nodegraph.python.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
 
@@ -52,7 +52,7 @@ class Scope(BuiltinNodes):
         """Of an input of the subgraph, for the nodes in it."""
         raise NotImplementedError
 
-    def _feed(self, node: str, given: Given) -> None:
+    def _feed(self, node: str, checked: CheckedInputs) -> None:
         """Note which inputs of a node the subgraph's own inputs lead to."""
 
     if not TYPE_CHECKING:  # there the stubs say which types there are
@@ -173,32 +173,32 @@ class Scope(BuiltinNodes):
             port: str(value) if isinstance(value, Scope) else value
             for port, value in inputs.items()
         }
-        given = given_inputs(self, name, self._spec(name, entry, inputs), inputs, is_new=is_new)
+        checked = given_inputs(self, name, self._spec(name, entry, inputs), inputs, is_new=is_new)
         entries = self._entries()
         if is_new:
             entries[name] = entry  # so that no node that is added on the way takes its name
-        given.link()
+        checked.link()
         if is_new:
             entries[name] = entries.pop(name)  # behind those
-        kept = {port: value for port, value in entry.inputs.items() if port not in given.fed}
-        entry.inputs = kept | given.written
-        self._feed(name, given)
+        kept = {port: value for port, value in entry.inputs.items() if port not in checked.fed}
+        entry.inputs = kept | checked.written
+        self._feed(name, checked)
         if is_new:
-            self._depths[name] = given.depth
+            self._depths[name] = checked.depth
         else:
             self._depths.clear()
 
     def _spec(self, name: str, entry: NodeEntry, inputs: dict[str, Any]) -> NodeSpec:
         """What a node declares that is given these inputs, one of which may name a subgraph."""
         texts = {port: value for port, value in inputs.items() if isinstance(value, str)}
-        found = self._declared(replace(entry, inputs=entry.inputs | texts))
-        if found is None:
+        spec = self._declared(replace(entry, inputs=entry.inputs | texts))
+        if spec is None:
             raise UnknownName(
                 f"there is no node type `{entry.type}`",
                 node=name,
-                hint=StandIns(self.catalog).hint(entry.type, self.workflow.subgraphs),
+                hint=NodeAliases(self.catalog).hint(entry.type, self.workflow.subgraphs),
             )
-        return found
+        return spec
 
     def _declared(self, entry: NodeEntry) -> NodeSpec | None:
         return Specs(self.workflow, self.catalog).of(entry)
@@ -236,9 +236,9 @@ class Scope(BuiltinNodes):
             self._depths = dict.fromkeys(entries, 0)
             for name in topological_order(needs)[0]:
                 spec = self.spec_of(name)
-                given = [(port, self._linked_type(link)) for port, link in links[name]]
-                given += _value_types(entries[name])
-                for port, expr in given if spec else ():
+                input_types = [(port, self._linked_type(link)) for port, link in links[name]]
+                input_types += _value_types(entries[name])
+                for port, expr in input_types if spec else ():
                     target = spec and spec.inputs_by_name.get(port)
                     found = target and fit(expr, target.expr, self.catalog.types)
                     self._depths[name] = max(self._depths[name], found.map_depth if found else 0)

@@ -94,17 +94,17 @@ class _Script:
         return "\n".join([*imports, "", *self._lines, "", *end, "        print(file.path)", ""])
 
     def _begin(self) -> None:
-        given = [python(self._workflow.title)] if self._workflow.title else []
+        arguments = [python(self._workflow.title)] if self._workflow.title else []
         for key in ("description", "requires"):
             if value := getattr(self._workflow, key):
-                given.append(f"{key}={python(value)}")
+                arguments.append(f"{key}={python(value)}")
         inputs = [f"inputs={self._inputs}"] if self._inputs and self._names_files() else []
         if self._packs:
             packs = f"packs={python([str(path) for path in self._packs])}"
-            given.append(_call("session=Session", [packs, *inputs]))
+            arguments.append(_call("session=Session", [packs, *inputs]))
         else:
-            given += inputs
-        self._say(_call("g = Graph", given))
+            arguments += inputs
+        self._say(_call("g = Graph", arguments))
 
     def _names_files(self) -> bool:
         """Whether a node is given the path of a file that lies with the workflow."""
@@ -127,12 +127,12 @@ class _Script:
         """A name of Python's that nothing else has."""
         base = re.sub(r"[^a-z0-9]+", "_", snake_case(name)).strip("_") or "node"
         base = f"node_{base}" if base[0].isdigit() else base
-        found, count = base, 1
-        while found in self._taken:
+        candidate, count = base, 1
+        while candidate in self._taken:
             count += 1
-            found = f"{base}_{count}"
-        self._taken.add(found)
-        return found
+            candidate = f"{base}_{count}"
+        self._taken.add(candidate)
+        return candidate
 
     # Nodes
 
@@ -151,7 +151,7 @@ class _Script:
             used: Names of nodes that are needed later on.
         """
         needs = {name: _sources(entry) for name, entry in entries.items()}
-        wanted = {*used, *(source for found in needs.values() for source in found)}
+        wanted = {*used, *(source for sources in needs.values() for source in sources)}
         variables: dict[str, str] = {}
         for name in _in_order(entries, needs):
             made = self._node(scope, variable, name, entries[name], variables, fed.get(name, {}))
@@ -167,9 +167,9 @@ class _Script:
                 setattr(scope.entry(name), key, value)
                 self._say(f"{variable}.entry({variables[name]}).{key} = {python(value)}")
         if list(entries) != list(scope):
-            place = "g.nodes" if scope is self._graph else f"{variable}.subgraph.nodes"
+            target = "g.nodes" if scope is self._graph else f"{variable}.subgraph.nodes"
             order = python(list(entries))
-            self._say(f"{place} = {{name: {place}[name] for name in {order}}}")
+            self._say(f"{target} = {{name: {target}[name] for name in {order}}}")
         return variables
 
     def _node(
@@ -182,17 +182,17 @@ class _Script:
         fed: Mapping[str, str],
     ) -> str:
         """The call that adds a node; empty if it was added as the file has it."""
-        given: list[tuple[str, str]] = []
+        arguments: list[tuple[str, str]] = []
         values: dict[str, Any] = {}
         for port, written in entry.inputs.items():
-            found = self._subgraph_given(entry.type, port, written)
-            found = found or _given(scope, written, variables)
-            if found is None:
+            argument = self._subgraph_given(entry.type, port, written)
+            argument = argument or _input_code(scope, written, variables)
+            if argument is None:
                 return self._raw_node(scope, variable, name, entry)
-            given.append((port, found[0]))
-            values[port] = found[1]
+            arguments.append((port, argument[0]))
+            values[port] = argument[1]
         for port, inner in fed.items():
-            given.append((port, self._blocks[f"{variable}.{inner}"]))
+            arguments.append((port, self._blocks[f"{variable}.{inner}"]))
             values[port] = InnerInput(scope, inner)
         derived = scope._free_name(entry.type)
         try:
@@ -203,17 +203,17 @@ class _Script:
             del scope._entries()[name]
             return self._raw_node(scope, variable, name, entry)
         first = [] if derived == name else [python(name)]
-        return self._call_of(variable, entry.type, first, given)
+        return self._call_of(variable, entry.type, first, arguments)
 
     def _subgraph_given(self, kind: str, port: str, written: Any) -> tuple[str, str] | None:
         """A subgraph that a node is to run."""
         spec = self._graph.catalog.spec(kind)
-        found = spec.inputs_by_name.get(port) if spec else None
-        is_one = found is not None and found.body is not None and isinstance(written, str)
+        port_spec = spec.inputs_by_name.get(port) if spec else None
+        is_one = port_spec is not None and port_spec.body is not None and isinstance(written, str)
         return (self._blocks[written], written) if is_one and written in self._blocks else None
 
     def _call_of(
-        self, variable: str, kind: str, first: list[str], given: Sequence[tuple[str, str]]
+        self, variable: str, kind: str, first: list[str], arguments: Sequence[tuple[str, str]]
     ) -> str:
         pack, _, plain = kind.rpartition(":")
         path = [*([pack] if pack else []), plain]
@@ -224,8 +224,8 @@ class _Script:
             function = f"{variable}.node"
             block = self._blocks.get(kind)
             first = [block or python(kind), *first]
-        inputs = [f"{port}={text}" for port, text in given if _is_keyword(port)]
-        odd = [f"{python(port)}: {text}" for port, text in given if not _is_keyword(port)]
+        inputs = [f"{port}={text}" for port, text in arguments if _is_keyword(port)]
+        odd = [f"{python(port)}: {text}" for port, text in arguments if not _is_keyword(port)]
         return _call(function, [*first, *inputs, *([f"**{{{', '.join(odd)}}}"] if odd else [])])
 
     def _is_attribute(self, name: str) -> bool:
@@ -234,11 +234,11 @@ class _Script:
         return name in mine or hasattr(Graph, name) or hasattr(BuiltSubgraph, name)
 
     def _raw_node(self, scope: Scope, variable: str, name: str, entry: NodeEntry) -> str:
-        said = entry.to_dict()
-        scope._entries()[name] = NodeEntry.read(said)
-        place = "g.nodes" if scope is self._graph else f"{variable}.subgraph.nodes"
+        document = entry.to_dict()
+        scope._entries()[name] = NodeEntry.read(document)
+        target = "g.nodes" if scope is self._graph else f"{variable}.subgraph.nodes"
         self._imports.add("NodeEntry")
-        self._say(f"{place}[{python(name)}] = NodeEntry.read({python(said)})")
+        self._say(f"{target}[{python(name)}] = NodeEntry.read({python(document)})")
         return ""
 
     # Subgraphs
@@ -254,7 +254,10 @@ class _Script:
             ]
             for name, block in blocks.items()
         }
-        return {name: [text for text in found if text in blocks] for name, found in texts.items()}
+        return {
+            name: [text for text in node_texts if text in blocks]
+            for name, node_texts in texts.items()
+        }
 
     def _subgraph(self, name: str, block: Subgraph) -> None:
         variable = self._blocks[name] = self._variable(name)
@@ -271,14 +274,14 @@ class _Script:
     def _build(self, built: BuiltSubgraph, variable: str, block: Subgraph) -> None:
         fed: dict[str, dict[str, str]] = {}
         for name, port in block.inputs.items():
-            given = [python(name), *([python(port.type)] if port.type else [])]
+            arguments = [python(name), *([python(port.type)] if port.type else [])]
             keys = {"help": port.help} if port.help else {}
             if port.has_default:
                 keys["default"] = read_literal(port.default)
-            given += [f"{key}={python(value)}" for key, value in keys.items()]
+            arguments += [f"{key}={python(value)}" for key, value in keys.items()]
             built.input(name, port.type, **keys)
             self._blocks[f"{variable}.{name}"] = inner = self._variable(name)
-            self._say(_call(f"{inner} = {variable}.input", given))
+            self._say(_call(f"{inner} = {variable}.input", arguments))
             for target in port.to:
                 node, _, inside = target.partition(".")
                 fed.setdefault(node, {})[inside] = name
@@ -286,21 +289,21 @@ class _Script:
         used = [node for node, _ in ends.values()]
         variables = self._nodes(built, variable, block.nodes, fed, used)
         for name, (node, end) in ends.items():
-            found = _output(built, node, end, variables)
-            built.output(name, found[1])
-            self._say(_call(f"{variable}.output", [python(name), found[0]]))
+            output = _output(built, node, end, variables)
+            built.output(name, output[1])
+            self._say(_call(f"{variable}.output", [python(name), output[0]]))
 
     # What else is said
 
     def _parameter(self, name: str, parameter: Parameter, variables: Mapping[str, str]) -> None:
         node, port = _link(parameter.input)
         keys = {key: getattr(parameter, key) for key in ("label", "help", "required")}
-        given = [f"{key}={python(value)}" for key, value in keys.items() if value]
+        options = [f"{key}={python(value)}" for key, value in keys.items() if value]
         with suppress(NodegraphError):
             self._graph.parameter(name, node, port, **keys)
         made = self._graph.parameters.get(name)
         if made is not None and made.to_dict() == parameter.to_dict():
-            self._say(_call("g.parameter", [python(name), variables[node], python(port), *given]))
+            self._say(_call("g.parameter", [python(name), variables[node], python(port), *options]))
             return
         self._imports.add("Parameter")
         self._graph.parameters[name] = parameter
@@ -316,7 +319,7 @@ class _Script:
                 self._say(f"g.{key} = {python(value)}")
 
 
-def _given(scope: Scope, written: Any, variables: Mapping[str, str]) -> tuple[str, Any] | None:
+def _input_code(scope: Scope, written: Any, variables: Mapping[str, str]) -> tuple[str, Any] | None:
     """What an input is given, as Python and as a value; None if no call can give it."""
     if not is_link(written):
         literal = read_literal(written)
@@ -373,11 +376,11 @@ def python(value: Any) -> str:
 
 
 def _sources(entry: NodeEntry) -> list[str]:
-    found = []
+    sources = []
     for written in entry.inputs.values():
         if is_link(written) and isinstance(written["from"], str):
-            found.append(_link(written["from"])[0])
-    return found
+            sources.append(_link(written["from"])[0])
+    return sources
 
 
 def _said_besides(entry: NodeEntry) -> dict[str, Any]:
@@ -391,13 +394,13 @@ def _said_besides(entry: NodeEntry) -> dict[str, Any]:
 def _in_order(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
     """Each after those it needs, else as they come; in circles, too."""
     done: dict[str, None] = {}
-    seen: set[str] = set()
+    visited: set[str] = set()
     for name in names:
         waiting = [name]
         while waiting:
-            seen.add(waiting[-1])
+            visited.add(waiting[-1])
             left = [each for each in needs.get(waiting[-1], ()) if each in needs]
-            left = [each for each in left if each not in seen]
+            left = [each for each in left if each not in visited]
             if left:
                 waiting.append(left[0])
             else:
@@ -409,10 +412,10 @@ def _is_keyword(port: str) -> bool:
     return port.isidentifier() and not keyword.iskeyword(port)
 
 
-def _call(function: str, given: Sequence[str]) -> str:
-    line = f"{function}({', '.join(given)})"
+def _call(function: str, arguments: Sequence[str]) -> str:
+    line = f"{function}({', '.join(arguments)})"
     if len(line) <= _WIDTH and "\n" not in line:
         return line
-    lines = [text.replace("\n", "\n    ") for text in given]
+    lines = [text.replace("\n", "\n    ") for text in arguments]
     inner = "".join(f"    {text},\n" for text in lines)
     return f"{function}(\n{inner})"

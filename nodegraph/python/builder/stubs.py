@@ -26,7 +26,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from nodegraph.core import dataset_values as _dataset_values
 from nodegraph.core import plots as _plots
 from nodegraph.core import spatial_values as _spatial_values
-from nodegraph.core import taught_values as _taught_values
+from nodegraph.core import trained_values as _taught_values
 from nodegraph.core import values as _values
 from nodegraph.media.images.returned import Picture as _Picture
 from nodegraph.python.builder.makers import PackNodes
@@ -89,7 +89,9 @@ class Stub:
     ) -> None:
         self._types = types
         self._specs = specs
-        self._packs = {name: found for name, found in (packs or {}).items() if is_name(name)}
+        self._packs = {
+            name: pack_specs for name, pack_specs in (packs or {}).items() if is_name(name)
+        }
         self._untyped = untyped
         self._taken = {spec.type for spec in specs}
         self._choices: dict[str, str] = {}
@@ -178,10 +180,10 @@ class Stub:
         if port.expr.kind == "name" and port.type == "Subgraph":
             return "str | BuiltSubgraph"
         members = port.expr.members if port.expr.kind == "union" else (port.expr,)
-        found = [*self._literals(port, members), *self._others(members)]
+        alternatives = [*self._literals(port, members), *self._others(members)]
         if port.nullable:
-            found.append("None")
-        return " | ".join(dict.fromkeys(found))
+            alternatives.append("None")
+        return " | ".join(dict.fromkeys(alternatives))
 
     def _others(self, members: Sequence[TypeExpr]) -> Iterable[str]:
         """What an input of these types takes that is no literal."""

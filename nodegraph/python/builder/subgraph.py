@@ -12,7 +12,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
 from nodegraph.core.types import ANY, TypeExpr, named, parse_type
 from nodegraph.errors import InvalidValue
-from nodegraph.python.builder.inputs import Given, InnerInput
+from nodegraph.python.builder.inputs import CheckedInputs, InnerInput
 from nodegraph.python.builder.outputs import BuiltNode, Out
 from nodegraph.python.builder.scope import Scope, check_text
 
@@ -120,12 +120,12 @@ class BuiltSubgraph(Scope):
                 return spec.inputs_by_name[inner].expr
         return expr or named(ANY)
 
-    def _feed(self, node: str, given: Given) -> None:
+    def _feed(self, node: str, checked: CheckedInputs) -> None:
         for name, port in self.subgraph.inputs.items():
-            for inner in {*given.written, *given.fed}:
-                if f"{node}.{inner}" in port.to and given.fed.get(inner) != name:
+            for inner in {*checked.written, *checked.fed}:
+                if f"{node}.{inner}" in port.to and checked.fed.get(inner) != name:
                     port.to.remove(f"{node}.{inner}")
-        for inner, name in given.fed.items():
+        for inner, name in checked.fed.items():
             targets = self.subgraph.inputs[name].to
             if f"{node}.{inner}" not in targets:
                 targets.append(f"{node}.{inner}")
@@ -150,5 +150,5 @@ class BuiltSubgraph(Scope):
         return self.name
 
     def __repr__(self) -> str:
-        ports = [", ".join(found) for found in (self.subgraph.inputs, self.subgraph.outputs)]
+        ports = [", ".join(names) for names in (self.subgraph.inputs, self.subgraph.outputs)]
         return f"<subgraph {self.name}: {' → '.join(ports)}>"

@@ -38,8 +38,8 @@ def check_trial(session: Session, spec: NodeSpec, trial: Trial) -> NodeVerdicts:
 
 def not_judged(spec: NodeSpec, reason: str) -> NodeVerdicts:
     """Of a node type that can't be tried."""
-    found = {name: Verdict(name, "not judged", reason) for name in CHECKS}
-    return NodeVerdicts(spec.type, "", found)
+    by_check = {name: Verdict(name, "not judged", reason) for name in CHECKS}
+    return NodeVerdicts(spec.type, "", by_check)
 
 
 class _Checking:
@@ -52,11 +52,11 @@ class _Checking:
     def verdicts(self) -> NodeVerdicts:
         """What all checks found."""
         self._judge()
-        found = {
+        by_check = {
             name: self._found.get(name) or Verdict(name, "not judged", "it didn't come to that")
             for name in CHECKS
         }
-        return NodeVerdicts(self._spec.type, self._trial.source, found)
+        return NodeVerdicts(self._spec.type, self._trial.source, by_check)
 
     def _judge(self) -> None:
         try:
@@ -87,12 +87,12 @@ class _Checking:
 
     def _targets(self) -> list[str]:
         """Everything that the workflow does, and the nodes in question."""
-        found = dict.fromkeys(self._trial.nodes)
+        targets = dict.fromkeys(self._trial.nodes)
         for name, node in self._trial.workflow.nodes.items():
             spec = self._session.registry.spec(node.type)
-            if not found or (spec is not None and spec.output):
-                found[name] = None
-        return list(found)
+            if not targets or (spec is not None and spec.output):
+                targets[name] = None
+        return list(targets)
 
     def _has_run(self, result: RunResult) -> bool:
         """Judge a run of the whole; whether there is more to judge."""
@@ -150,10 +150,10 @@ class _Checking:
                     return
         unnamed = [port for port, value in values.items() if self._digest(value) is None]
         if not values or unnamed:
-            told = (
+            reason = (
                 f"output `{unnamed[0]}` has no content digest" if unnamed else "it has no outputs"
             )
-            self._leave("determinism", told)
+            self._leave("determinism", reason)
             return
         self._pass("determinism")
 
@@ -198,16 +198,16 @@ class _Checking:
             return Verdict("kept", "passed")
         return self._unkept(port, "it is another one", "`loads` has to undo what `dumps` did.")
 
-    def _unkept(self, port: str, told: str, hint: str) -> Verdict:
+    def _unkept(self, port: str, reason: str, hint: str) -> Verdict:
         problem = self._problem(
-            f"output `{port}` doesn't come back from the disk: {told}",
+            f"output `{port}` doesn't come back from the disk: {reason}",
             expected="an equal value of the same type",
             hint=hint,
         )
         return Verdict("kept", "failed", problem=problem)
 
-    def _judge_cancelling(self, asked: int, result: RunResult) -> None:
-        if not asked:
+    def _judge_cancelling(self, ask_count: int, result: RunResult) -> None:
+        if not ask_count:
             seconds = max(result.nodes[name].seconds for name in self._trial.nodes)
             took = f"{seconds:.0f} s" if seconds >= 1 else "less than a second"
             hint = "; call `ctx.progress` or `ctx.check_cancelled` in what takes long"
@@ -220,7 +220,7 @@ class _Checking:
         )
         states = {stopped.nodes[name].status for name in self._trial.nodes if name in stopped.nodes}
         if states <= {"cancelled", "skipped"} and token.asked <= _MOST_ASKS and token.is_heeded:
-            self._pass("cancel", f"asks {asked} times")
+            self._pass("cancel", f"asks {ask_count} times")
             return
         self._fail(
             "cancel",
@@ -324,9 +324,9 @@ def output_fault(
     if value is None and port.nullable:
         return None
     for item in _items(value, port.expr):
-        found = _fault(item, _inner(port.expr), classes)
-        if found:
-            return _problem(spec, port, *found)
+        fault = _fault(item, _inner(port.expr), classes)
+        if fault:
+            return _problem(spec, port, *fault)
     return None
 
 

@@ -41,21 +41,21 @@ def check_pack(
         registry = Registry([pack])
         types = _chosen(pack, registry.node_types(), nodes)
         problems = [*registry.problems, *_stray_examples(pack, registry), *_scripts(registry)]
-        found = [_checked(bench, name) for name in follow(types)]
-    return PackVerdicts(pack.name or "nodegraph", str(pack.root), found, problems)
+        verdicts = [_checked(bench, name) for name in follow(types)]
+    return PackVerdicts(pack.name or "nodegraph", str(pack.root), verdicts, problems)
 
 
 def _chosen(pack: Pack, known: list[str], wanted: Collection[str]) -> list[str]:
     prefix = f"{pack.name}:" if pack.name else ""
-    found = []
+    chosen = []
     for name in wanted:
         full = name if name.startswith(prefix) else f"{prefix}{name}"
         if full not in known:
             raise InvalidValue(
                 f"the pack has no node type `{name}`", hint=did_you_mean(full, known)
             )
-        found.append(full)
-    return found or known
+        chosen.append(full)
+    return chosen or known
 
 
 def _stray_examples(pack: Pack, registry: Registry) -> Iterator[str]:
@@ -80,6 +80,6 @@ def _checked(bench: Workbench, name: str) -> NodeVerdicts:
     try:
         return bench.check_node(name)
     except NodegraphError as error:  # such as an example that can't be read
-        found = {each: Verdict(each, "not judged", "it didn't come to that") for each in CHECKS}
-        found["runs"] = Verdict("runs", "failed", problem=error.problems[0])
-        return NodeVerdicts(name, "", found)
+        verdicts = {each: Verdict(each, "not judged", "it didn't come to that") for each in CHECKS}
+        verdicts["runs"] = Verdict("runs", "failed", problem=error.problems[0])
+        return NodeVerdicts(name, "", verdicts)

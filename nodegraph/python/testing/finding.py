@@ -36,9 +36,9 @@ def find_packs(name: str) -> list[Pack]:
         return [installed[name]]
     path = Path(name)
     if (path / _PROJECT).is_file():
-        found = list(_project_packs(path.absolute()))
-        if found:
-            return found
+        packs = list(_project_packs(path.absolute()))
+        if packs:
+            return packs
     # In the folder of a project that is called as its pack, the pack's name means that folder.
     if path.exists() and (path.is_file() or any(path.glob("*.py"))):
         return [pack_at(path)]
@@ -59,8 +59,8 @@ def _project_packs(folder: Path) -> Iterator[Pack]:
         if installed and installed[0].root.is_relative_to(folder):
             yield installed[0]
             continue
-        base = next((at for at in (folder / "src", folder) if _place(at, package)), None)
-        root = None if base is None else _place(base, package)
+        base = next((at for at in (folder / "src", folder) if _package_path(at, package)), None)
+        root = None if base is None else _package_path(base, package)
         if base is None or root is None:
             raise InvalidFile(
                 f"{folder / _PROJECT} names the pack `{name}`, which isn't there",
@@ -74,15 +74,15 @@ def _project_packs(folder: Path) -> Iterator[Pack]:
 def _entry_points(file: Path) -> dict[str, str]:
     try:
         document: Any = tomllib.loads(file.read_text(encoding="utf-8"))
-        found = document.get("project", {}).get("entry-points", {}).get(GROUP, {})
+        entries = document.get("project", {}).get("entry-points", {}).get(GROUP, {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError) as error:
         raise InvalidFile(f"{file} can't be read: {error}") from error
-    return {str(name): str(package) for name, package in found.items()}
+    return {str(name): str(package) for name, package in entries.items()}
 
 
-def _place(base: Path, package: str) -> Path | None:
-    place = base.joinpath(*package.split("."))
-    if (place / "__init__.py").is_file():
-        return place
-    file = place.with_suffix(".py")
+def _package_path(base: Path, package: str) -> Path | None:
+    folder = base.joinpath(*package.split("."))
+    if (folder / "__init__.py").is_file():
+        return folder
+    file = folder.with_suffix(".py")
     return file if file.is_file() else None

@@ -51,8 +51,8 @@ def _of_schema(schema: Any) -> Any:
     step = schema.get("multipleOf", 1)
     if low is None:
         low = 1 if high is None or high >= 1 else high
-    found = -(-low // step) * step  # the first multiple from there
-    return found if schema.get("type") == "integer" else float(found)
+    multiple = -(-low // step) * step  # the first multiple from there
+    return multiple if schema.get("type") == "integer" else float(multiple)
 
 
 def _of_type(expr: TypeExpr, port: InputSpec) -> Any:

@@ -38,17 +38,17 @@ class Verdict:
     trace: str = ""
 
     def __str__(self) -> str:
-        told = str(self.problem) if self.problem else self.reason
-        return f"{self.check}: {self.state}" + (f": {told}" if told else "")
+        reason = str(self.problem) if self.problem else self.reason
+        return f"{self.check}: {self.state}" + (f": {reason}" if reason else "")
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        found: dict[str, Any] = {"check": self.check, "state": self.state}
+        document: dict[str, Any] = {"check": self.check, "state": self.state}
         if self.reason:
-            found["reason"] = self.reason
+            document["reason"] = self.reason
         if self.trace:
-            found["trace"] = self.trace
-        return found | ({"problem": self.problem.as_dict()} if self.problem else {})
+            document["trace"] = self.trace
+        return document | ({"problem": self.problem.as_dict()} if self.problem else {})
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class NodeVerdicts:
     @property
     def faults(self) -> list[str]:
         """What is wrong, in words; empty if nothing is."""
-        return [str(found) for found in self.verdicts.values() if found.state == "failed"]
+        return [str(verdict) for verdict in self.verdicts.values() if verdict.state == "failed"]
 
     def state(self, check: CheckName) -> CheckState:
         """How a check ended."""
@@ -74,7 +74,7 @@ class NodeVerdicts:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        checks = [found.as_dict() for found in self.verdicts.values()]
+        checks = [verdict.as_dict() for verdict in self.verdicts.values()]
         return {"type": self.node_type, "inputs": self.source, "checks": checks}
 
 
@@ -93,7 +93,7 @@ class PackVerdicts:
 
     @property
     def is_passed(self) -> bool:
-        return not self.problems and not any(found.faults for found in self.nodes)
+        return not self.problems and not any(node.faults for node in self.nodes)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -102,5 +102,5 @@ class PackVerdicts:
             "root": self.root,
             "passed": self.is_passed,
             "problems": list(self.problems),
-            "nodes": [found.as_dict() for found in self.nodes],
+            "nodes": [node.as_dict() for node in self.nodes],
         }

@@ -80,8 +80,8 @@ class Workbench:
             inputs: Where relative input paths start.
             use_cache: False computes everything anew, and keeps nothing.
         """
-        place = inputs, use_cache
-        if place not in self._sessions:
+        key = inputs, use_cache
+        if key not in self._sessions:
             opened = Session(
                 self.settings,
                 packs=self._packs,
@@ -89,8 +89,8 @@ class Workbench:
                 inputs=inputs or self.folder,
                 use_cache=use_cache,
             )
-            self._sessions[place] = self._stack.enter_context(opened)
-        return self._sessions[place]
+            self._sessions[key] = self._stack.enter_context(opened)
+        return self._sessions[key]
 
     def run(
         self, workflow: Workflow | Mapping[str, Any] | str | Path, **options: Unpack[RunKeywords]
@@ -133,8 +133,8 @@ class Workbench:
         result = self._run(session, trial.workflow, {"targets": trial.nodes})
         (name,) = trial.nodes
         outputs = result.outputs
-        found = {port.name: outputs.get(f"{name}.{port.name}", BLOCKED) for port in spec.outputs}
-        return next(iter(found.values()), None) if len(found) < 2 else found
+        by_port = {port.name: outputs.get(f"{name}.{port.name}", BLOCKED) for port in spec.outputs}
+        return next(iter(by_port.values()), None) if len(by_port) < 2 else by_port
 
     def check_node(self, node: NodeLike, /, **inputs: Any) -> NodeVerdicts:
         """Try one node and judge it: types, determinism, mutation, cancelling, keeping.
@@ -169,17 +169,17 @@ class Workbench:
         """
         registry = session.registry
         if isinstance(node, str):
-            found = registry.spec(node)
-            if found is None:
+            candidate = registry.spec(node)
+            if candidate is None:
                 hint = did_you_mean(node, registry.node_types())
                 raise InvalidValue(f"there is no node type `{node}`", hint=hint)
-            return found
+            return candidate
         own = definition_of(node).spec
         for pack in registry.packs:
             name = f"{pack.name}:{own.type}" if pack.name else own.type
-            found = None if pack.is_made else registry.spec(name)
-            if found and (found.module, found.qualname) == (own.module, own.qualname):
-                return found
+            candidate = None if pack.is_made else registry.spec(name)
+            if candidate and (candidate.module, candidate.qualname) == (own.module, own.qualname):
+                return candidate
         known = registry.spec(own.type)
         if known is None or registry.definition(own.type).function is not node:
             registry.add(node)

@@ -26,7 +26,7 @@ from nodegraph.media.images.editing.pictures import check_finite
 from nodegraph.models.vae import encode_image
 from nodegraph.sampling.controls.files import recipe_kind
 from nodegraph.sampling.controls.kinds import NO_MODE, ControlKind, mode_number
-from nodegraph.sampling.schedules import Ladder
+from nodegraph.sampling.schedules import NoiseLevels
 
 Weights = Callable[..., AbstractContextManager[Any]]
 """Live components by recipe, as `Context.weights`."""
@@ -102,8 +102,8 @@ def _encoded(
     if hidden is not None:
         colours = torch.where(hidden[..., None], 0.0, colours)
     with weights(vae, calls_only=True) as autoencoder:
-        seen = _unshifted(autoencoder) if kind.unshifted else autoencoder
-        samples = encode_image(seen, colours).samples
+        encoder = _unshifted(autoencoder) if kind.unshifted else autoencoder
+        samples = encode_image(encoder, colours).samples
     assert samples is not None
     if hidden is None:
         return samples
@@ -129,32 +129,34 @@ def with_control(
     """
     positive_only = control.faint or recipe_kind(control.model).only_positive
 
-    def led(entry: ConditioningEntry) -> ConditioningEntry:
+    def controlled(entry: ConditioningEntry) -> ConditioningEntry:
         return replace(entry, controls=(*entry.controls, control))
 
     if positive_only and leads_away:
         return conditioning
     empty = conditioning.unconditional
     if empty is not None and not positive_only:
-        empty = led(empty)
-    return replace(conditioning, entries=tuple(map(led, conditioning.entries)), unconditional=empty)
+        empty = controlled(empty)
+    return replace(
+        conditioning, entries=tuple(map(controlled, conditioning.entries)), unconditional=empty
+    )
 
 
 def controls_in(*conditionings: Conditioning | None) -> list[Recipe]:
     """The networks that lead beside prompts, each once."""
-    given = [item for item in conditionings if item is not None]
-    entries = [entry for item in given for entry in (*item.entries, item.unconditional) if entry]
+    present = [item for item in conditionings if item is not None]
+    entries = [entry for item in present for entry in (*item.entries, item.unconditional) if entry]
     return list(dict.fromkeys(control.model for entry in entries for control in entry.controls))
 
 
-def scaled_told(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
+def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
     """What is to be told of pictures that are scaled to lead a sampling of another size.
 
     Args:
         size: Width and height in pixels.
     """
     controls = {id(item): item for entry in conditioning.entries for item in entry.controls}
-    given = [
+    sizes = [
         (control.hint.shape[2], control.hint.shape[1])
         for control in controls.values()
         if not recipe_kind(control.model).sees_latents
@@ -162,20 +164,25 @@ def scaled_told(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
     return [
         f"a control picture of {width} x {height} pixels is scaled until it covers "
         f"{size[0]} x {size[1]}, and cut off evenly"
-        for width, height in dict.fromkeys(given)
+        for width, height in dict.fromkeys(sizes)
         if (width, height) != size
     ]
 
 
-def unapplied_told(prompts: Iterable[Conditioning | None], ladder: Ladder) -> list[str]:
+def unapplied_messages(
+    prompts: Iterable[Conditioning | None], noise_levels: NoiseLevels
+) -> list[str]:
     """What is to be told of control pictures whose part of a sampling has none of its steps.
 
     Args:
         prompts: Of all sides; None where there is none.
-        ladder: The noise levels; of a part of a sampling, all of its steps count.
+        noise_levels: The noise levels; of a part of a sampling, all of its steps count.
     """
-    first, end = ladder.whole or (ladder.first, ladder.rungs)
-    steps = [(ladder.point(rung)[-1], ladder.reached(rung)) for rung in range(first, end)]
+    first, end = noise_levels.whole or (noise_levels.first, noise_levels.rungs)
+    steps = [
+        (noise_levels.point(step_index)[-1], noise_levels.reached(step_index))
+        for step_index in range(first, end)
+    ]
     controls = {
         id(control): control
         for prompt in prompts

@@ -84,24 +84,24 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
             expected="a .safetensors file, or a folder in the diffusers layout",
         )
     shapes = joined_shapes([path])
-    found = controls_in(shapes)
-    if not found:
-        told = identify_tensors(shapes)
+    candidates = controls_in(shapes)
+    if not candidates:
+        identified = identify_tensors(shapes)
         raise InvalidFile(
-            f"{path} is {told.instead_of('a control network that is known here')}.",
+            f"{path} is {identified.instead_of('a control network that is known here')}.",
             expected="a ControlNet or T2I adapter for " + supported_families(),
-            hint=f"{told.node} takes it." if told.node else None,
+            hint=f"{identified.node} takes it." if identified.node else None,
         )
-    part = Part(ROLE, (), files=(found[0].layout,))
+    part = Part(ROLE, (), files=(candidates[0].layout,))
     try:
-        config = checkpoint_part(part, shapes, found[0].prefix).config
+        config = checkpoint_part(part, shapes, candidates[0].prefix).config
     except DAMAGED as error:
         raise InvalidFile(
-            f"{path} is {found[0].layout.title}, but it is damaged: {fault_of(error)}.",
+            f"{path} is {candidates[0].layout.title}, but it is damaged: {fault_of(error)}.",
             hint="Copy the file again.",
         ) from error
     files = PartFiles(ROLE, [path], [path])
-    return FoundControl(files, found[0].family, found[0].layout.class_name, config)
+    return FoundControl(files, candidates[0].family, candidates[0].layout.class_name, config)
 
 
 def supported_families() -> str:
@@ -156,13 +156,14 @@ def open_control(
         NodegraphError: See `find_control`.
     """
     check_storage(storage)
-    found = find_control(name, folders, allow_pickle=allow_pickle)
+    control_files = find_control(name, folders, allow_pickle=allow_pickle)
     files = (
-        RecipeFile(ROLE, str(path), FILE_DIGESTS.digest(path)) for path in sorted(found.files.files)
+        RecipeFile(ROLE, str(path), FILE_DIGESTS.digest(path))
+        for path in sorted(control_files.files.files)
     )
-    options = [*port_storage(storage, [found.files]), *family_release(found.family)]
-    precision = stored_precision(dtype, found.files.weights, device)
-    return ControlNet(found.family.name, tuple(files), precision, tuple(sorted(options)))
+    options = [*port_storage(storage, [control_files.files]), *family_release(control_files.family)]
+    precision = stored_precision(dtype, control_files.files.weights, device)
+    return ControlNet(control_files.family.name, tuple(files), precision, tuple(sorted(options)))
 
 
 def control_bytes(
@@ -175,8 +176,8 @@ def control_bytes(
     storage: str = AUTO,
 ) -> int:
     """Bytes that a control network takes in memory, by headers; arguments as of `open_control`."""
-    found = find_control(name, folders, allow_pickle=allow_pickle)
-    weights = [path for path in found.files.weights if ending(path) == SAFETENSORS]
+    control_files = find_control(name, folders, allow_pickle=allow_pickle)
+    weights = [path for path in control_files.files.weights if ending(path) == SAFETENSORS]
     headers = [header for _, _, header in joined_headers(weights)]
     tensors = [
         (tensor, shape, header.dtypes.get(tensor, ""))
@@ -184,7 +185,7 @@ def control_bytes(
         for tensor, shape in header.shapes.items()
     ]
     kept = dict(storage_option(storage, {kind for _, _, kind in tensors}))
-    precision = stored_precision(dtype, found.files.weights, device)
+    precision = stored_precision(dtype, control_files.files.weights, device)
     return bytes_in_memory(tensors, precision, next(iter(kept.values()), ""))
 
 
@@ -192,8 +193,8 @@ def control_stamp(
     name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
 ) -> str:
     """Text that changes when `open_control` would give something else for the same name."""
-    found = find_control(name, folders, allow_pickle=allow_pickle)
-    return files_stamp(found.files.files, device, [family_release(found.family)])
+    control_files = find_control(name, folders, allow_pickle=allow_pickle)
+    return files_stamp(control_files.files.files, device, [family_release(control_files.family)])
 
 
 def recipe_kind(recipe: Recipe) -> ControlKind:

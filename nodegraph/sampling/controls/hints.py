@@ -108,9 +108,9 @@ def covering(pixels: Tensor, size: tuple[int, int], *, sharp: bool = False) -> T
     rows = max(height, round(pixels.shape[-2] * scale))
     columns = max(width, round(pixels.shape[-1] * scale))
     if sharp:
-        found = functional.interpolate(pixels, (rows, columns), mode="nearest-exact")
+        scaled = functional.interpolate(pixels, (rows, columns), mode="nearest-exact")
     else:
-        found = functional.interpolate(pixels, (rows, columns), mode="bicubic", antialias=True)
-        found = found.clamp(0, 1)
+        scaled = functional.interpolate(pixels, (rows, columns), mode="bicubic", antialias=True)
+        scaled = scaled.clamp(0, 1)
     top, left = (rows - height) // 2, (columns - width) // 2
-    return found[..., top : top + height, left : left + width]
+    return scaled[..., top : top + height, left : left + width]

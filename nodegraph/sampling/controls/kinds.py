@@ -150,7 +150,7 @@ _WIDTHS = ("cross_attention_dim", "joint_attention_dim", "in_channels")
 """What a network and the model beside it must agree in, as far as both say it."""
 
 
-def check_beside(family: Family, model: Denoiser, network: Any, side: Side) -> None:
+def check_control_fits(family: Family, model: Denoiser, network: Any, side: Side) -> None:
     """Refuse a network that is for other models.
 
     Raises:
@@ -165,18 +165,23 @@ def check_beside(family: Family, model: Denoiser, network: Any, side: Side) -> N
     if name == "T2IAdapter":
         return
     for width in _WIDTHS:
-        given, wanted = config.get(width), model.config.get(width)
-        if given is None or wanted is None or given == wanted or _fills(width, given, model):
+        channels, wanted = config.get(width), model.config.get(width)
+        if (
+            channels is None
+            or wanted is None
+            or channels == wanted
+            or _fills(width, channels, model)
+        ):
             continue
         raise InvalidValue(
             "the control network doesn't fit the model",
             port=side,
-            given=f"{width} {given}",
+            given=f"{width} {channels}",
             expected=f"{width} {wanted}",
             hint=hint,
         )
 
 
-def _fills(width: str, given: int, model: Denoiser) -> bool:
+def _fills(width: str, channels: int, model: Denoiser) -> bool:
     """Whether a model takes more channels only as it fills masked pictures."""
-    return width == "in_channels" and given == model.config.get("out_channels")
+    return width == "in_channels" and channels == model.config.get("out_channels")

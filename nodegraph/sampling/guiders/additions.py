@@ -41,13 +41,17 @@ class PerturbedAttention(AddedGuidance):
         """Some transformers compute attention in a way of their own."""
         check_addable(PERTURBED, model.family)
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.sampling.guiders.perturbing import unmoved, with_attention
         from nodegraph.sampling.guiders.terms import AwayFromWorse
 
-        worse = given.asking.another(with_attention(given.model, self.layers, unmoved))
-        return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
+        worse = guided_model.asking.another(
+            with_attention(guided_model.model, self.layers, unmoved)
+        )
+        return AwayFromWorse(
+            worse, guided_model.sides["positive"], self.scale, self.start, self.end
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,22 @@ class SmoothedEnergy(AddedGuidance):
         """It needs to know where tokens lie."""
         check_addable(LOOKED_INTO, model.family)
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.sampling.guiders.perturbing import smoothing, with_attention
         from nodegraph.sampling.guiders.terms import AwayFromWorse
 
         def cells() -> Sequence[int]:
             window = worse.window
-            return given.fitting.shape[-2:] if window is None else (window.height, window.width)
+            return (
+                guided_model.fitting.shape[-2:] if window is None else (window.height, window.width)
+            )
 
         attend = smoothing(self.blur, cells)
-        worse = given.asking.another(with_attention(given.model, self.layers, attend))
-        return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
+        worse = guided_model.asking.another(with_attention(guided_model.model, self.layers, attend))
+        return AwayFromWorse(
+            worse, guided_model.sides["positive"], self.scale, self.start, self.end
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +118,17 @@ class SkippedLayers(AddedGuidance):
         """There is no scale where nothing is added."""
         return f"{self.title} at {self.scale:g}" if self.adds else f"{self.title}, negative"
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.sampling.guiders.perturbing import without_layers
         from nodegraph.sampling.guiders.terms import AwayFromWorse, StandingIn
 
-        worse = given.asking.another(without_layers(given.model, self.layers))
+        worse = guided_model.asking.another(without_layers(guided_model.model, self.layers))
         if not self.adds:
             return StandingIn(worse, self.start, self.end)
-        return AwayFromWorse(worse, given.sides["positive"], self.scale, self.start, self.end)
+        return AwayFromWorse(
+            worse, guided_model.sides["positive"], self.scale, self.start, self.end
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +147,12 @@ class SelfAttention(AddedGuidance):
         """It looks into the middle of a UNet."""
         check_addable(LOOKED_INTO, model.family)
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By the negative side where there is one."""
         from nodegraph.sampling.guiders.terms import SelfAttentionTerm
 
-        side = "negative" if "negative" in given.sides else "positive"
-        return SelfAttentionTerm(given, side, self.scale, self.blur, self.start, self.end)
+        side = "negative" if "negative" in guided_model.sides else "positive"
+        return SelfAttentionTerm(guided_model, side, self.scale, self.blur, self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +178,18 @@ class WeakerModel(AddedGuidance):
         """Both have to be asked the same, and to answer alike."""
         _check_alike(self.model, model, "the weaker model")
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """With the prompts as it takes them."""
         from dataclasses import replace
 
         from nodegraph.sampling.guiders.terms import AwayFromWorse
 
-        weaker = given.beside[self.model]
-        prompts = replace(given.fitting, model=weaker).prompts("positive", given.positive)
+        weaker = guided_model.beside[self.model]
+        prompts = replace(guided_model.fitting, model=weaker).prompts(
+            "positive", guided_model.positive
+        )
         return AwayFromWorse(
-            given.asking.another(weaker), prompts, self.scale, self.start, self.end
+            guided_model.asking.another(weaker), prompts, self.scale, self.start, self.end
         )
 
 
@@ -215,11 +227,11 @@ class OtherNegative(AddedGuidance):
                 hint="Load both with the same dtype.",
             )
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """With both in memory."""
         from nodegraph.sampling.guiders.terms import StandingIn
 
-        other = given.asking.another(given.beside[self.model])
+        other = guided_model.asking.another(guided_model.beside[self.model])
         return StandingIn(other, self.start, self.end)
 
 
@@ -262,18 +274,18 @@ class FurtherNegative(AddedGuidance):
         """It does."""
         return True
 
-    def prompts(self, place: int) -> Mapping[Side, Conditioning]:
+    def prompts(self, index: int) -> Mapping[Side, Conditioning]:
         """Its own."""
-        return {f"negative {place}": self.negative}
+        return {f"negative {index}": self.negative}
 
     def check(self, model: DiffusionModel) -> None:
         """Where a model can't be asked about several prompts is told with the rest."""
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """Beside the negative side."""
         from nodegraph.sampling.guiders.terms import AwayFromPrompt
 
-        side = f"negative {place}"
+        side = f"negative {index}"
         return AwayFromPrompt(side, self.scale, self.apart, self.start, self.end)
 
 
@@ -301,22 +313,22 @@ class Classified(AddedGuidance):
         """It has to know the noise."""
         check_addable(CLASSIFIED, model.family)
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """With the classifier in memory."""
         from nodegraph.sampling.guiders.outputs import OutputArithmetic
         from nodegraph.sampling.guiders.terms import TowardsClass
 
         about = read_classifier(Path(self.classifier.files[0].path))
-        if about.channels != given.fitting.shape[1]:
+        if about.channels != guided_model.fitting.shape[1]:
             raise InvalidValue(
                 "the classifier was trained on other latents than the model has",
                 port="guider",
                 given=f"{about.channels} channels",
-                expected=f"{given.fitting.shape[1]} channels",
+                expected=f"{guided_model.fitting.shape[1]} channels",
             )
         wished = about.places(self.label, self.background)
-        arithmetic = OutputArithmetic.of(given.model.scheduler_config)
-        network = given.beside[self.classifier].network
+        arithmetic = OutputArithmetic.of(guided_model.model.scheduler_config)
+        network = guided_model.beside[self.classifier].network
         return TowardsClass(network, *wished, arithmetic, self.scale, self.start, self.end)
 
 
@@ -337,7 +349,7 @@ class Valences(AddedGuidance):
                 hint="Leave the node out that adds them.",
             )
 
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """Without anything else in memory."""
         from nodegraph.sampling.guiders.valences import WithinValences
 

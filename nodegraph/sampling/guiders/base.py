@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from nodegraph.families.base import Family
     from nodegraph.families.components import Denoiser
     from nodegraph.families.model_step import Moment
-    from nodegraph.sampling.asking import Asking
+    from nodegraph.sampling.model_calls import ModelEvaluator
     from nodegraph.sampling.prompt_fitting import PromptFitting
     from nodegraph.sampling.step_prompts import Prompts
 
 
-class Forgetful:
+class StatelessGuider:
     """A guider that keeps nothing between steps."""
 
     __slots__ = ()
@@ -57,7 +57,7 @@ class GuidedModel:
     """
 
     model: Denoiser
-    asking: Asking
+    asking: ModelEvaluator
     family: Family
     cfg: float
     scale: Callable[[Moment], float]
@@ -100,7 +100,7 @@ class GuidanceMethod(ABC):
         return False
 
     @abstractmethod
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """What works in one sampling."""
 
 
@@ -108,7 +108,7 @@ class AddedTerm(Protocol):
     """Guidance on top of what a guider gives."""
 
     @property
-    def askings(self) -> Mapping[Side, Asking]:
+    def askings(self) -> Mapping[Side, ModelEvaluator]:
         """Who answers for some sides in place of the model itself."""
         ...
 
@@ -149,11 +149,11 @@ class AddedGuidance(ABC):
     def __post_init__(self) -> None:
         check_interval(self.start, self.end)
 
-    def prompts(self, place: int) -> Mapping[Side, Conditioning]:
+    def prompts(self, index: int) -> Mapping[Side, Conditioning]:
         """Of the sides that it asks about besides the positive and the negative one.
 
         Args:
-            place: Its own among what is added.
+            index: Its own among what is added.
         """
         return {}
 
@@ -181,5 +181,5 @@ class AddedGuidance(ABC):
         """
 
     @abstractmethod
-    def begin(self, given: GuidedModel, place: int) -> AddedTerm:
+    def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """What works in one sampling."""

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
-from nodegraph.sampling.guiders.base import Forgetful, GuidedModel
+from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
 from nodegraph.sampling.guiders.outputs import CleanArithmetic
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifierFree(Forgetful):
+class ClassifierFree(StatelessGuider):
     """Away from the negative prompt, towards the positive one; see `Family.guided`.
 
     Attributes:
@@ -79,7 +79,7 @@ def rescaled(guided: Tensor, towards: Tensor, share: float) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class DualGuidance(Forgetful):
+class DualGuidance(StatelessGuider):
     """From the negative prompt towards the second one, and from there towards the positive.
 
     Source: Brooks et al. 2023, arXiv:2211.09800, equation 3.
@@ -103,7 +103,7 @@ class DualGuidance(Forgetful):
 
 
 @dataclass(frozen=True, slots=True)
-class MagnitudeGuidance(Forgetful):
+class MagnitudeGuidance(StatelessGuider):
     """Classifier-free guidance whose scale goes down where both answers differ much, as in the
     first steps.
 
@@ -134,7 +134,7 @@ class MagnitudeGuidance(Forgetful):
 
 
 @dataclass(frozen=True, slots=True)
-class TangentialGuidance(Forgetful):
+class TangentialGuidance(StatelessGuider):
     """Classifier-free guidance away from what the negative answer has along the main direction of
     both; what lies across it only disturbs.
 
@@ -165,7 +165,7 @@ def _along_main(towards: Tensor, away: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class ZeroStarGuidance(Forgetful):
+class ZeroStarGuidance(StatelessGuider):
     """Classifier-free guidance away from the part of the negative answer that the positive shares.
 
     Source: Fan et al. 2025, arXiv:2503.18886, equations 8 to 11.
@@ -201,7 +201,7 @@ def _share(towards: Tensor, away: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class ThresholdedGuidance(Forgetful):
+class ThresholdedGuidance(StatelessGuider):
     """Classifier-free guidance, each channel of which is cut at a quantile and brought to the
     range that a lower scale gives.
 
@@ -230,8 +230,8 @@ class ThresholdedGuidance(Forgetful):
         _, lower = _centred(away + self.mimic_cfg * way)
         wanted = lower.abs().amax(2, keepdim=True)
         # Sorted, as a quantile is refused of as many values as large latents have.
-        place = round(self.quantile * (offsets.shape[2] - 1))
-        reach = offsets.abs().sort(2).values[:, :, place : place + 1]
+        quantile_index = round(self.quantile * (offsets.shape[2] - 1))
+        reach = offsets.abs().sort(2).values[:, :, quantile_index : quantile_index + 1]
         bound = torch.maximum(wanted, reach).clamp(min=1e-12)
         brought = offsets.clamp(-bound, bound) / bound * wanted
         return (brought + mean).view_as(towards).to(towards.dtype)
@@ -275,12 +275,12 @@ class AdaptiveGuidance:
         if away is None:
             return towards
         guided = self.given.family.guided(towards, away, self.given.scale(moment))
-        found = guided
+        combined = guided
         if self._done is not None:
             done = self._done.to(guided.device).view(-1, *(1,) * (guided.ndim - 1))
-            found = torch.where(done, towards, guided)
+            combined = torch.where(done, towards, guided)
         self._note(towards, away)
-        return found
+        return combined
 
     def _note(self, towards: Tensor, away: Tensor) -> None:
         wide, base = towards.double().flatten(1), away.double().flatten(1)

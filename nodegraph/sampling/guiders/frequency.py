@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.families.model_step import Moment, Side
-from nodegraph.sampling.guiders.base import Forgetful, GuidedModel
+from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
 
 _ROW = (1.0, 4.0, 6.0, 4.0, 1.0)
 """Binomial weights, as Laplacian pyramids are made with. Source: Burt & Adelson 1983."""
 
 
 @dataclass(frozen=True, slots=True)
-class FrequencyGuidance(Forgetful):
+class FrequencyGuidance(StatelessGuider):
     """Classifier-free guidance, level by level of a Laplacian pyramid.
 
     Source: Sadat et al. 2025, arXiv:2506.19713, algorithm 2.
@@ -56,12 +56,12 @@ def pyramid(x: Tensor, levels: int) -> list[Tensor]:
     Returns:
         The finest first; `built` gives the picture again.
     """
-    found: list[Tensor] = []
-    while len(found) < levels - 1 and min(x.shape[-2:]) >= 2 * _LEAST:
+    details: list[Tensor] = []
+    while len(details) < levels - 1 and min(x.shape[-2:]) >= 2 * _LEAST:
         smaller = _resized(_blurred(x), x.shape[-2] // 2, x.shape[-1] // 2)
-        found.append(x - _enlarged(smaller, x))
+        details.append(x - _enlarged(smaller, x))
         x = smaller
-    return [*found, x]
+    return [*details, x]
 
 
 _LEAST = 4

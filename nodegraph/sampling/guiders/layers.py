@@ -21,8 +21,8 @@ def layer_names(text: str) -> tuple[str, ...]:
     Raises:
         InvalidValue: On port ``layers``: one is no such name.
     """
-    found = tuple(text.replace(",", " ").split())
-    for name in found:
+    names = tuple(text.replace(",", " ").split())
+    for name in names:
         if not _NAME.fullmatch(name):
             raise InvalidValue(
                 "this names no layer",
@@ -31,7 +31,7 @@ def layer_names(text: str) -> tuple[str, ...]:
                 expected="numbers of blocks, such as `7, 8, 9`; of a UNet `mid`, `down.1` or "
                 "`up.0.2`",
             )
-    return found
+    return names
 
 
 def prefixes(names: Sequence[str], stacks: Sequence[str], counts: Sequence[int]) -> list[str]:
@@ -47,11 +47,11 @@ def prefixes(names: Sequence[str], stacks: Sequence[str], counts: Sequence[int])
 
 
 def _prefix(name: str, stacks: Sequence[str]) -> str:
-    part, _, rest = name.partition(".")
+    part, _, block_path = name.partition(".")
     if part in ("mid", "down", "up"):
-        block, _, attention = rest.partition(".")
+        block, _, attention = block_path.partition(".")
         plural = f"{part}_blocks.{block}." if block else f"{part}_blocks."
-        place = f"attentions.{attention}." if attention else ""
-        return "mid_block." if part == "mid" else plural + place
+        attention_path = f"attentions.{attention}." if attention else ""
+        return "mid_block." if part == "mid" else plural + attention_path
     stack = (*stacks, "", "")[1 if part == "single" else 0]
-    return f"{stack}.{rest or part}." if stack else f"{name}."
+    return f"{stack}.{block_path or part}." if stack else f"{name}."

@@ -24,21 +24,21 @@ class Usual(GuidanceMethod):
         """It is."""
         return True
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """See `Family.guider_config` and `ClassifierFree`."""
         from nodegraph.sampling.guiders.classifier_free import ClassifierFree
         from nodegraph.sampling.guiders.projected import ProjectedGuidance
 
-        leading = [prompt.tensors for prompt in given.sides["positive"].prompts]
-        config = given.family.guider_config(given.model, leading)
-        own = None if config is None else ProjectedGuidance.from_config(config, given.cfg)
-        if own is not None and given.changes:
+        positive_tensors = [prompt.tensors for prompt in guided_model.sides["positive"].prompts]
+        config = guided_model.family.guider_config(guided_model.model, positive_tensors)
+        own = None if config is None else ProjectedGuidance.from_config(config, guided_model.cfg)
+        if own is not None and guided_model.changes:
             raise InvalidValue(
-                f"the scale of {given.family.title} is changed by a guider of its own",
+                f"the scale of {guided_model.family.title} is changed by a guider of its own",
                 port="guider",
                 hint="Leave ChangingGuidance out.",
             )
-        return own or ClassifierFree(given.family, given.scale)
+        return own or ClassifierFree(guided_model.family, guided_model.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class Dual(GuidanceMethod):
         """It does."""
         return True
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """With two scales."""
         from nodegraph.sampling.guiders.classifier_free import DualGuidance
 
-        return DualGuidance(given.scale, self.second_cfg)
+        return DualGuidance(guided_model.scale, self.second_cfg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,19 @@ class Projected(GuidanceMethod):
     longest: float = 10.0
     along: float = 0.0
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """Projected from the first step on."""
         from nodegraph.sampling.guiders.projected import ProjectedGuidance
 
         momentum = self.momentum or None
         return ProjectedGuidance(
-            given.cfg, given.cfg, -1, momentum, self.longest, self.along, given.scale
+            guided_model.cfg,
+            guided_model.cfg,
+            -1,
+            momentum,
+            self.longest,
+            self.along,
+            guided_model.scale,
         )
 
 
@@ -114,11 +120,11 @@ class ZeroStar(GuidanceMethod):
 
     zero_steps: int = 1
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """From a negative answer that is scaled."""
         from nodegraph.sampling.guiders.classifier_free import ZeroStarGuidance
 
-        return ZeroStarGuidance(given, self.zero_steps)
+        return ZeroStarGuidance(guided_model, self.zero_steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +133,11 @@ class Tangential(GuidanceMethod):
 
     title: ClassVar[str] = "tangential guidance"
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """Along the main direction."""
         from nodegraph.sampling.guiders.classifier_free import TangentialGuidance
 
-        return TangentialGuidance(given)
+        return TangentialGuidance(guided_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +157,11 @@ class Frequency(GuidanceMethod):
     def __post_init__(self) -> None:
         check_from_zero("high_cfg", self.high_cfg)
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """Level by level."""
         from nodegraph.sampling.guiders.frequency import FrequencyGuidance
 
-        return FrequencyGuidance(given, self.high_cfg, self.levels)
+        return FrequencyGuidance(guided_model, self.high_cfg, self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +179,11 @@ class Damped(GuidanceMethod):
     def __post_init__(self) -> None:
         check_from_zero("damping", self.damping)
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """By the length of the way."""
         from nodegraph.sampling.guiders.classifier_free import MagnitudeGuidance
 
-        return MagnitudeGuidance(given, self.damping)
+        return MagnitudeGuidance(guided_model, self.damping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +198,11 @@ class Adaptive(GuidanceMethod):
 
     alike: float = 0.99
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """As long as it makes a difference."""
         from nodegraph.sampling.guiders.classifier_free import AdaptiveGuidance
 
-        return AdaptiveGuidance(given, self.alike)
+        return AdaptiveGuidance(guided_model, self.alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +222,8 @@ class Thresholded(GuidanceMethod):
     def __post_init__(self) -> None:
         check_from_zero("mimic_cfg", self.mimic_cfg)
 
-    def begin(self, given: GuidedModel) -> Guider:
+    def begin(self, guided_model: GuidedModel) -> Guider:
         """With both scales."""
         from nodegraph.sampling.guiders.classifier_free import ThresholdedGuidance
 
-        return ThresholdedGuidance(given, self.mimic_cfg, self.quantile)
+        return ThresholdedGuidance(guided_model, self.mimic_cfg, self.quantile)

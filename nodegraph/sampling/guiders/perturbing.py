@@ -118,7 +118,7 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
     """
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
-        found = [
+        attention_layers = [
             layer
             for name, layer in twin.named_modules()
             if f"{name}.".startswith(prefix)
@@ -126,9 +126,9 @@ def with_attention(model: Denoiser, layers: Sequence[str], attend: Attend) -> De
             # Not all say so, but all that have a second one look at the prompt by it.
             and not getattr(layer, "is_cross_attention", name.endswith("attn2"))
         ]
-        for layer in found:
+        for layer in attention_layers:
             layer.forward = functools.partial(_attending, switch, attend, layer.forward)
-        return len(found)
+        return len(attention_layers)
 
     return _changed(model, layers, change)
 
@@ -143,14 +143,14 @@ def without_layers(model: Denoiser, layers: Sequence[str]) -> Denoiser:
     """
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
-        found = list(_blocks(twin, prefix))
-        for block in found:
+        blocks = list(_blocks(twin, prefix))
+        for block in blocks:
             picture, prompt = _returned(block)
-            given = inspect.signature(type(block).forward)
+            signature = inspect.signature(type(block).forward)
             block.forward = functools.partial(
-                _handed_on, switch, given, (picture, prompt), block.forward
+                _handed_on, switch, signature, (picture, prompt), block.forward
             )
-        return len(found)
+        return len(blocks)
 
     return _changed(model, layers, change)
 
@@ -198,15 +198,15 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
             hint="Leave the step cache out, or take a smaller size or storage.",
         )
     switch = _Switch(is_shared=model.is_own, is_on=not model.is_own)
-    found: dict[str, Any] = {}
+    modules: dict[str, Any] = {}
     for role, module in model.modules.items():
-        found[role] = twin = module if model.is_own else structural_copy(module)
+        modules[role] = twin = module if model.is_own else structural_copy(module)
         for prefix in _places(twin, layers):
             if not change(twin, prefix, switch):
                 raise _missing(twin, prefix)
     if model.is_own:
-        found = {role: _Switched(module, switch) for role, module in found.items()}
-    return replace(model, modules=found, caching=None, compiled=False, is_own=True)
+        modules = {role: _Switched(module, switch) for role, module in modules.items()}
+    return replace(model, modules=modules, caching=None, compiled=False, is_own=True)
 
 
 def _places(module: nn.Module, layers: Sequence[str]) -> list[str]:
@@ -216,18 +216,18 @@ def _places(module: nn.Module, layers: Sequence[str]) -> list[str]:
 
 def _stacks(module: nn.Module) -> list[str]:
     for pair in STACKS:
-        found = [stack for stack in pair if isinstance(getattr(module, stack, None), nn.ModuleList)]
-        if found:
-            return found
+        names = [stack for stack in pair if isinstance(getattr(module, stack, None), nn.ModuleList)]
+        if names:
+            return names
     return []
 
 
 def _missing(module: nn.Module, prefix: str) -> InvalidValue:
     stacks = _stacks(module)
     numbers = ", ".join(
-        f"{'single.' if place else ''}0 to {'single.' if place else ''}"
+        f"{'single.' if stack_index else ''}0 to {'single.' if stack_index else ''}"
         f"{len(getattr(module, stack)) - 1}"
-        for place, stack in enumerate(stacks)
+        for stack_index, stack in enumerate(stacks)
     )
     return InvalidValue(
         "the network has no such layers that could be changed",
@@ -260,10 +260,12 @@ class _Attention(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is scaled_dot_product_attention:
-            given = inspect.signature(_shape_of_attention).bind(*args, **(kwargs or {})).arguments
-            found = self._attend(given["query"], given["key"], given["value"])
-            if found is not None:
-                return found
+            arguments = (
+                inspect.signature(_shape_of_attention).bind(*args, **(kwargs or {})).arguments
+            )
+            attended = self._attend(arguments["query"], arguments["key"], arguments["value"])
+            if attended is not None:
+                return attended
         return func(*args, **(kwargs or {}))
 
 
@@ -319,9 +321,9 @@ def _handed_on(
         if not switch.is_on:
             return output
     parameters = list(signature.parameters)[1:]
-    given = dict(zip(parameters, args, strict=False)) | options
-    shown, (picture, prompt) = given[parameters[0]], places
+    arguments = dict(zip(parameters, args, strict=False)) | options
+    shown, (picture, prompt) = arguments[parameters[0]], places
     if prompt is None:
         return shown
-    both = {picture: shown, prompt: given["encoder_hidden_states"]}
+    both = {picture: shown, prompt: arguments["encoder_hidden_states"]}
     return both[0], both[1]

@@ -12,13 +12,13 @@ from torch.nn import functional
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.models.noisy_classifier import GuidanceClassifier, log_chance_gradient
 from nodegraph.sampling.areas import Window
-from nodegraph.sampling.asking import Asking, answered
 from nodegraph.sampling.guiders.base import GuidedModel
 from nodegraph.sampling.guiders.outputs import OutputArithmetic
 from nodegraph.sampling.guiders.perturbing import blurred, grid_of, with_attention
+from nodegraph.sampling.model_calls import ModelEvaluator, answered
 from nodegraph.sampling.step_prompts import Prompts
 
-_PLACE = "mid_block.attentions.0.transformer_blocks.0"
+_ATTENTION_LAYER = "mid_block.attentions.0.transformer_blocks.0"
 _SALIENT = 1.0
 """Attention that a place gets from all others, from which on its details matter."""
 _SIZE = 9
@@ -45,11 +45,11 @@ class SelfAttentionTerm:
     blur: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, Asking] = field(init=False)
+    askings: Mapping[Side, ModelEvaluator] = field(init=False)
     _seen: dict[Window | None, list[Tensor]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        looked_at = with_attention(self.given.model, (_PLACE,), self._look)
+        looked_at = with_attention(self.given.model, (_ATTENTION_LAYER,), self._look)
         self.askings = {self.side: self.given.asking.another(looked_at)}
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -120,7 +120,7 @@ class TowardsClass:
     scale: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, Asking] = field(default_factory=dict)
+    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
@@ -157,7 +157,7 @@ class AwayFromPrompt:
     apart: bool = False
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, Asking] = field(default_factory=dict)
+    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
@@ -188,10 +188,10 @@ class StandingIn:
         start, end: Part of the sampling in which it is.
     """
 
-    other: Asking
+    other: ModelEvaluator
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, Asking] = field(init=False)
+    askings: Mapping[Side, ModelEvaluator] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "askings", {"negative": self.other})
@@ -223,12 +223,12 @@ class AwayFromWorse:
         start, end: Part of the sampling in which it does.
     """
 
-    worse: Asking
+    worse: ModelEvaluator
     prompts: Prompts
     scale: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, Asking] = field(default_factory=dict)
+    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""

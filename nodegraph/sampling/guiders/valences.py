@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.media.molecules.tables import ELEMENTS, ORDERS, VALENCES, bond_scores
-from nodegraph.sampling.asking import Asking
 from nodegraph.sampling.guiders.outputs import FlowArithmetic
+from nodegraph.sampling.model_calls import ModelEvaluator
 
 GUIDED = "guided"
 """Name among the outputs of what they add up to by now."""
@@ -46,7 +46,7 @@ class WithinValences:
     scale: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, Asking] = field(default_factory=dict)
+    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part, and where something can be told."""

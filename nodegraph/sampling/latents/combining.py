@@ -18,23 +18,23 @@ from nodegraph.sampling.masks import mask_to_cells
 MixingMethod = Literal["linear", "spherical"]
 
 
-def joined(given: Sequence[Latent], more: Sequence[Latent] = ()) -> Latent:
+def joined(first_latents: Sequence[Latent], more: Sequence[Latent] = ()) -> Latent:
     """Latents of one size in a batch, in their order.
 
     Items draw noise by their place in it, unless some were given places or seeds before: then all
     keep what they had.
 
     Args:
-        given, more: Those that come by the ports ``first`` and ``second``.
+        first_latents, more: Those that come by the ports ``first`` and ``second``.
     Raises:
         InvalidValue: There are none, or they differ in size, format or the noise that is left.
     """
-    latents = [*given, *more]
+    latents = [*first_latents, *more]
     if not latents:
         raise InvalidValue("there is no latent to join", port="first")
     first = latents[0]
     for at, other in enumerate(latents[1:], start=1):
-        port = "first" if at < len(given) else "second"
+        port = "first" if at < len(first_latents) else "second"
         check_alike(first, other, port=port, batch=False)
     has_places = any(item.batch_index is not None for item in latents)
     samples = [item.samples for item in latents]
@@ -54,8 +54,8 @@ def _joined_masks(latents: Sequence[Latent]) -> Tensor | None:
         return None
     masks = []
     for item in latents:
-        found = mask_in_pixels(item)
-        mask = torch.ones(1, item.height, item.width) if found is None else found.float()
+        pixel_mask = mask_in_pixels(item)
+        mask = torch.ones(1, item.height, item.width) if pixel_mask is None else pixel_mask.float()
         masks.append(mask.expand(item.batch_size, -1, -1))
     return torch.cat(masks)
 
@@ -82,7 +82,7 @@ def repeated(latent: Latent, times: int) -> Latent:
     step = max(places) - min(places) + 1
     index = None
     if latent.batch_index is not None:
-        index = tuple(place + step * turn for turn in range(times) for place in places)
+        index = tuple(noise_index + step * turn for turn in range(times) for noise_index in places)
     mask, left = latent.noise_mask, latent.leftover
     if left is not None and left.original is not None:
         left = Leftover(left.sigma, left.form, left.original.repeat(times, *_ones(left.original)))
@@ -112,30 +112,32 @@ def mixed(first: Latent, second: Latent, share: float, method: MixingMethod) -> 
         InvalidValue: One is empty, or they differ in size, format or the noise that is left.
     """
 
-    def mix(one: Tensor, other: Tensor) -> Tensor:
+    def mix(first_samples: Tensor, second_samples: Tensor) -> Tensor:
         if method == "spherical":
-            return slerp(one, other, share, axes=tuple(range(1, one.ndim)))
-        return torch.lerp(one, other, share)
+            return slerp(
+                first_samples, second_samples, share, axes=tuple(range(1, first_samples.ndim))
+            )
+        return torch.lerp(first_samples, second_samples, share)
 
     return _of_both(first, second, mix)
 
 
 def added(first: Latent, second: Latent, scale: float) -> Latent:
     """first + scale · second; errors as of `mixed`."""
-    return _of_both(first, second, lambda one, other: one + scale * other)
+    return _of_both(first, second, lambda x, y: x + scale * y)
 
 
 def _of_both(first: Latent, second: Latent, work: Callable[[Tensor, Tensor], Tensor]) -> Latent:
     check_alike(first, second, port="second")
-    one, other = filled(first, "first"), filled(second, "second")
+    first_samples, second_samples = filled(first, "first"), filled(second, "second")
     larger = first if first.batch_size >= second.batch_size else second
-    shape = (larger.batch_size, *one.shape[1:])
+    shape = (larger.batch_size, *first_samples.shape[1:])
     left = first.leftover
     if left is not None and left.original is not None and second.leftover is not None:
         kept = second.leftover.original
         original = left.original if kept is None else work(left.original, kept)
         left = Leftover(left.sigma, left.form, original)
-    samples = work(one.expand(shape), other.expand(shape)).contiguous()
+    samples = work(first_samples.expand(shape), second_samples.expand(shape)).contiguous()
     mask = first.noise_mask
     if mask is None:
         mask = second.noise_mask
@@ -238,11 +240,11 @@ def _weight(source: Latent, pasted: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _fading(
-    shape: Sequence[int], whole: Sequence[int], place: tuple[int, int], cells: float
+    shape: Sequence[int], whole: Sequence[int], position: tuple[int, int], cells: float
 ) -> Tensor:
     """How much a pasted part counts in each cell: less towards edges that have a neighbour."""
     weights = []
-    for length, around, start in zip(shape, whole, place, strict=True):
+    for length, around, start in zip(shape, whole, position, strict=True):
         at = torch.arange(length) + 0.5
         weight = torch.ones(length)
         if cells and start > 0:
@@ -285,8 +287,8 @@ def check_alike(first: Latent, second: Latent, *, port: str, batch: bool = True)
         raise InvalidValue(
             "the latents aren't alike",
             port=port,
-            given=_told(second),
-            expected=_told(first),
+            given=_describe(second),
+            expected=_describe(first),
             hint="ResizeLatent or CropLatent brings one to the other's size.",
         )
     counts = {first.batch_size, second.batch_size}
@@ -299,7 +301,7 @@ def check_alike(first: Latent, second: Latent, *, port: str, batch: bool = True)
         )
 
 
-def _told(latent: Latent) -> str:
+def _describe(latent: Latent) -> str:
     frames = f" of {latent.frames} frames" if latent.frames > 1 else ""
     empty = "an empty one of " if latent.samples is None else ""
     return f"{empty}{latent.width} x {latent.height} pixels{frames}"

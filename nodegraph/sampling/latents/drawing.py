@@ -43,15 +43,15 @@ def drawn(latent: Latent, shown: Shown) -> Tensor:
 
 
 def _colours(latent: Latent, samples: Tensor) -> Tensor:
-    found = _map(latent.format, samples.shape[1])
-    if found is None:
+    rgb_map = _map(latent.format, samples.shape[1])
+    if rgb_map is None:
         raise InvalidValue(
             "it isn't known which colours its channels stand for",
             port="shown",
             given=f"a latent of format {latent.format} with {samples.shape[1]} channels",
             expected="channels",
         )
-    return latent_rgb(samples, *found) * 0.5 + 0.5
+    return latent_rgb(samples, *rgb_map) * 0.5 + 0.5
 
 
 def _map(name: str | None, channels: int) -> tuple[Factors, Colour] | None:

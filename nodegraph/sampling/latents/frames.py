@@ -60,13 +60,13 @@ def frames_as_batch(latent: Latent, size: int = 1) -> Latent:
 
     mask, batch = latent.noise_mask, latent.batch_size * parts
     several = mask is not None and len(mask) > 1
-    found = replace(
+    batched = replace(
         with_samples(latent, apart),
         batch_size=batch,
         batch_index=None,
         noise_mask=mask.repeat_interleave(parts, 0) if several and mask is not None else mask,
     )
-    return _counted(found, size)
+    return _counted(batched, size)
 
 
 def _frames(latent: Latent) -> int:

@@ -53,10 +53,10 @@ def moved(latent: Latent, move: Callable[[Tensor], Tensor], width: int, height: 
             (batch, height, width), to what they become.
         width, height: Of the result, in pixels.
     """
-    found = _PLAIN if latent.format is None else format_named(latent.format)
+    latent_format = _PLAIN if latent.format is None else format_named(latent.format)
 
     def of_cells(samples: Tensor) -> Tensor:
-        return found.from_cells(move(found.to_cells(samples))).contiguous()
+        return latent_format.from_cells(move(latent_format.to_cells(samples))).contiguous()
 
     mask = latent.noise_mask
     return replace(

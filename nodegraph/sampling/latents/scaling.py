@@ -99,6 +99,6 @@ def slerp(first: Tensor, second: Tensor, share: Tensor | float, *, axes: tuple[i
     direction = (((1 - share) * angle).sin() * units[0] + (share * angle).sin() * units[1]) / safe
     length = (1 - share) * lengths[0] + share * lengths[1]
     straight = (1 - share) * first + share * second
-    found = torch.where(is_arc, direction * length, straight)
+    blended = torch.where(is_arc, direction * length, straight)
     # the ends themselves, to the last bit
-    return torch.where(share == 0, first, torch.where(share == 1, second, found))
+    return torch.where(share == 0, first, torch.where(share == 1, second, blended))

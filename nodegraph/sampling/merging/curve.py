@@ -41,13 +41,13 @@ class LinearApart(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = kwargs or {}
+        options = kwargs or {}
         if func is not linear or not args:
-            return func(*args, **given)
+            return func(*args, **options)
         rows: Tensor = args[0]
         if len(rows) % self._parts:
-            return func(*args, **given)  # not of the batch, such as a table of positions
-        return torch.cat([func(part, *args[1:], **given) for part in rows.chunk(self._parts)])
+            return func(*args, **options)  # not of the batch, such as a table of positions
+        return torch.cat([func(part, *args[1:], **options) for part in rows.chunk(self._parts)])
 
 
 MergeMode = Literal["exact", "tolerance"]
@@ -139,15 +139,15 @@ class MergeCurve:
 
     def point(self, name: str, count: int, device: torch.device) -> MergePoint | None:
         """What is known of asking for so many samplings at once."""
-        found = self._points.get((name, count))
-        if found is None and self._costs is not None:
+        merge_point = self._points.get((name, count))
+        if merge_point is None and self._costs is not None:
             shape, where = f"{name} x {count}", str(device)
             ratio = self._costs.expected(_RATIO, shape, where)
             difference = self._costs.expected(_DIFFERENCE, shape, where)
             if ratio and difference and ratio.exact and difference.exact:
-                found = MergePoint(ratio.seconds, difference.seconds)
-                self._points[name, count] = found
-        return found
+                merge_point = MergePoint(ratio.seconds, difference.seconds)
+                self._points[name, count] = merge_point
+        return merge_point
 
     def note(self, name: str, count: int, device: torch.device, point: MergePoint) -> None:
         """Remember a point that was measured; beyond the process only where all of it is finite."""
@@ -179,25 +179,25 @@ class MergeCurve:
         much; that many are asked at once no more.
         """
         count = len(questions)
-        found = self.together(questions)
+        merged = self.together(questions)
         self._rounds[name, count] += 1
         rounds = self._rounds[name, count]
         if rounds & (rounds - 1):
-            return found, True
+            return merged, True
         alone = [question.answer() for question in questions]
         device, point = questions[0].x.device, self._points[name, count]
-        seen = replace(point, difference=max(map(_difference, alone, found)))
-        if self.admits(seen):
-            return found, True
-        self.note(name, count, device, seen)
+        measured_point = replace(point, difference=max(map(_difference, alone, merged)))
+        if self.admits(measured_point):
+            return merged, True
+        self.note(name, count, device, measured_point)
         return alone, False
 
     def measured(self, questions: Sequence[StepQuestion]) -> tuple[MergePoint, list[Tensor]]:
         """A point of the curve, and the answers that each question has alone."""
         begun = perf_counter()
         answers = [question.answer() for question in questions]
-        found = self.together(questions)
-        difference = max(map(_difference, answers, found))
+        merged = self.together(questions)
+        difference = max(map(_difference, answers, merged))
         alone, at_once = math.inf, math.inf
         for _ in range(_TIMES):
             alone = min(alone, _seconds(lambda: [item.answer() for item in questions], questions))
@@ -225,7 +225,7 @@ def _difference(alone: Tensor, merged: Tensor) -> float:
     """See `MergePoint`."""
     if torch.equal(alone, merged):
         return 0.0
-    one, other = alone.double(), merged.double()
-    share = (one - other).square().mean().sqrt() / one.square().mean().sqrt()
-    found = float(share) / torch.finfo(alone.dtype).eps
-    return found if math.isfinite(found) else math.inf
+    expected, actual = alone.double(), merged.double()
+    share = (expected - actual).square().mean().sqrt() / expected.square().mean().sqrt()
+    epsilons = float(share) / torch.finfo(alone.dtype).eps
+    return epsilons if math.isfinite(epsilons) else math.inf

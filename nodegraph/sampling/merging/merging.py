@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nodegraph.sampling.merging.curve import MergeCurve, MergeFigures, MergeMode
-    from nodegraph.sampling.merging.meeting import Meeting, Seat
+    from nodegraph.sampling.merging.step_batching import BatchSlot, StepBatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class StepMerging:
         self.most = most
         self._of_curve = mode, margin, profile, costs
         self._curve: MergeCurve | None = None
-        self._meetings: dict[str, Meeting] = {}
+        self._meetings: dict[str, StepBatcher] = {}
         self._refused: set[str] = set()
         self._memory: dict[str, int | None] = {}
         self._lock = Lock()
@@ -80,7 +80,7 @@ class StepMerging:
             return [SamplingsAtWork(self._memory[label], self.admits(label)) for label in labels]
 
     @contextmanager
-    def seat(self, label: str, memory: int | None = None) -> Iterator[Seat]:
+    def seat(self, label: str, memory: int | None = None) -> Iterator[BatchSlot]:
         """A place among those of a label, inside the `with`.
 
         Args:
@@ -94,18 +94,18 @@ class StepMerging:
             self.heard()
 
     @contextmanager
-    def _seat(self, label: str, memory: int | None) -> Iterator[Seat]:
+    def _seat(self, label: str, memory: int | None) -> Iterator[BatchSlot]:
         with self._lock:
             meeting = self._meetings.get(label) or self._opened(label)
             self._memory[label] = memory
             # Taken under the lock, so that nobody closes it meanwhile.
-            place = meeting.seat()
-            seat = place.__enter__()
+            seat_context = meeting.seat()
+            seat = seat_context.__enter__()
         try:
             yield seat
         finally:
             with self._lock:
-                place.__exit__(None, None, None)
+                seat_context.__exit__(None, None, None)
                 if meeting.is_refused:
                     self._refused.add(label)
                 else:
@@ -115,16 +115,16 @@ class StepMerging:
                     self._memory.pop(label, None)
                     self._merged += meeting.counts.merged
 
-    def _opened(self, label: str) -> Meeting:
+    def _opened(self, label: str) -> StepBatcher:
         # Its modules bring torch.
         from nodegraph.sampling.merging.curve import MergeCurve
-        from nodegraph.sampling.merging.meeting import Meeting
+        from nodegraph.sampling.merging.step_batching import StepBatcher
 
         # One for all meetings: what it has seen in this process outlives each of them.
         if self._curve is None:
             self._curve = MergeCurve(*self._of_curve)
         judged = self._judged
-        self._meetings[label] = meeting = Meeting(label, self._curve, self.most, judged=judged)
+        self._meetings[label] = meeting = StepBatcher(label, self._curve, self.most, judged=judged)
         return meeting
 
     def _judged(self) -> None:

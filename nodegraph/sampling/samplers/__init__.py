@@ -51,7 +51,7 @@ from nodegraph.sampling.samplers.sa_solver import SASolver, SASolverPECE
 from nodegraph.sampling.samplers.slopes import DEIS, IPNDM, IPNDMV, LMS
 from nodegraph.sampling.samplers.tcd import TCD
 from nodegraph.sampling.samplers.uni_pc import UniPC, UniPCB1
-from nodegraph.sampling.schedules import Ladder
+from nodegraph.sampling.schedules import NoiseLevels
 
 __all__ = ["SAMPLERS", "Sampler", "make_sampler"]
 
@@ -105,7 +105,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
 
 def make_sampler(
     name: str,
-    ladder: Ladder,
+    noise_levels: NoiseLevels,
     noise: ModelNoise,
     generators: Sequence[torch.Generator] = (),
     options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
@@ -116,7 +116,7 @@ def make_sampler(
 
     Args:
         name: One of `SAMPLERS`.
-        ladder: The noise levels, laid over `noise` for this sampler's grid.
+        noise_levels: The noise levels, laid over `noise` for this sampler's grid.
         noise: What the model was trained on.
         generators: One for each item; see `Sampler`.
         options: What it is told besides.
@@ -129,5 +129,5 @@ def make_sampler(
     check_sampler(name, noise.kind)
     chosen = SAMPLERS[name]
     spaces = chosen.spaces if convention == "diffusers" else {**chosen.spaces, **chosen.common}
-    space = spaces[noise.kind](ladder, noise)
+    space = spaces[noise.kind](noise_levels, noise)
     return chosen(space, generators, resolved(name, options, convention))

@@ -26,10 +26,10 @@ from nodegraph.families.noise import draw_batch
 from nodegraph.sampling.brownian import BrownianTree
 from nodegraph.sampling.sampler_options import ResolvedOptions
 from nodegraph.sampling.samplers.spaces import FlowSpace, NoiseSpace
-from nodegraph.sampling.schedules import Ladder
+from nodegraph.sampling.schedules import NoiseLevels
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid
 
-Spaces = Mapping[str, Callable[[Ladder, Any], NoiseSpace]]
+Spaces = Mapping[str, Callable[[NoiseLevels, Any], NoiseSpace]]
 """By kind of noise: what makes a space of a ladder and a model's noise."""
 
 
@@ -115,14 +115,14 @@ class Sampler(ABC):
     @property
     def timestep(self) -> Tensor:
         """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
-        space, rung = self._asked
-        return self._spaces[space].ladder.timesteps[rung]
+        space, step_index = self._asked
+        return self._spaces[space].ladder.timesteps[step_index]
 
     @property
     def model_timestep(self) -> Tensor:
         """The same on the latent's device, where all of them were put once: nothing to wait for."""
-        space, rung = self._asked
-        return self._placed_timesteps[space][rung]
+        space, step_index = self._asked
+        return self._placed_timesteps[space][step_index]
 
     @property
     def following_timestep(self) -> Tensor:
@@ -144,23 +144,23 @@ class Sampler(ABC):
         """Where sampling starts when nothing is given but standard normal noise."""
         return self.space.pure_noise(noise)
 
-    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
         """A clean latent with standard normal noise at a rung's level, as the sampler keeps it.
 
         Args:
-            rung: 0 to the number of rungs, where the latent comes back as it is.
+            step_index: 0 to the number of rungs, where the latent comes back as it is.
         """
-        return self.space.noised(latent, noise, rung)
+        return self.space.noised(latent, noise, step_index)
 
-    def draws(self, rung: int) -> int:
+    def draws(self, step_index: int) -> int:
         """How often fresh noise is drawn in the step from a rung, if any is."""
         return 1
 
     @property
     def asked_at(self) -> tuple[NoiseSpace, int]:
         """The space over the noise levels at which the model is asked next, and the rung there."""
-        place, rung = self._asked
-        return self._spaces[place], rung
+        space_index, step_index = self._asked
+        return self._spaces[space_index], step_index
 
     def asked_x(self) -> Tensor:
         """The latent that the model is asked about next, as the sampler keeps it."""
@@ -168,8 +168,8 @@ class Sampler(ABC):
 
     def model_input(self) -> Tensor:
         """x as the model takes it."""
-        space, rung = self.asked_at
-        return space.model_input(self._asked_x(), rung)
+        space, step_index = self.asked_at
+        return space.model_input(self._asked_x(), step_index)
 
     @abstractmethod
     def feed(self, output: Tensor) -> None:
@@ -249,8 +249,8 @@ class Sampler(ABC):
 
     def _placed(self, device: torch.device) -> tuple[Tensor, ...]:
         """The timesteps of each space on a device, and a 0 after them."""
-        found = [space.ladder.timesteps for space in self._spaces]
-        return tuple(torch.cat([item, item.new_zeros(1)]).to(device) for item in found)
+        timesteps = [space.ladder.timesteps for space in self._spaces]
+        return tuple(torch.cat([item, item.new_zeros(1)]).to(device) for item in timesteps)
 
     @property
     def _generator_names(self) -> list[str]:
@@ -260,12 +260,12 @@ class Sampler(ABC):
         named = {"x", "rung", *self._generator_names}
         if not all(isinstance(tensor, Tensor) for tensor in state.values()):
             raise ValueError("the saved state is of something else")
-        found = {name for name in state if not name.startswith("history.")}
-        if found - {"stage"} != named or state["x"].shape != self.x.shape:
+        names = {name for name in state if not name.startswith("history.")}
+        if names - {"stage"} != named or state["x"].shape != self.x.shape:
             raise ValueError("the saved state is of another batch or latent size")
         if state["x"].dtype != self.x.dtype:
             raise ValueError("the saved state is of another precision")
-        kept = [tensor for name, tensor in state.items() if name not in found]
+        kept = [tensor for name, tensor in state.items() if name not in names]
         counts = [state["rung"], state.get("stage", state["rung"])]
         if any(item.numel() != 1 for item in counts) or any(
             item.shape != self.x.shape for item in kept
@@ -281,8 +281,8 @@ class Sampler(ABC):
         """Noise for the way between two levels: the motion's, or else fresh."""
         if self.motion is None:
             return self._fresh_noise(like)
-        one, other = (float(level.to(torch.float32)) for level in (start, end))
-        drawn = self.motion.unit(one, other).to(like.device, like.dtype)
+        start_sigma, end_sigma = (float(level.to(torch.float32)) for level in (start, end))
+        drawn = self.motion.unit(start_sigma, end_sigma).to(like.device, like.dtype)
         return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
     def _fresh_noise(self, like: Tensor) -> Tensor:

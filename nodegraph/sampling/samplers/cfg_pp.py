@@ -50,9 +50,9 @@ class EulerCFGpp(Sampler):
         alpha, deviation = self.space.alpha_deviation(self.rung + 1)
         return alpha * denoised + deviation * noise
 
-    def _ratio(self, rung: int) -> Tensor:
+    def _ratio(self, step_index: int) -> Tensor:
         """What becomes of the noise over the latent in the step from a rung: less than 1."""
-        return torch.exp(self.space.log_snr(rung) - self.space.log_snr(rung + 1))
+        return torch.exp(self.space.log_snr(step_index) - self.space.log_snr(step_index + 1))
 
 
 class EulerAncestralCFGpp(EulerCFGpp):
@@ -81,8 +81,8 @@ class DPMpp2MCFGpp(EulerCFGpp):
             return stepped
         alpha, _ = self.space.alpha_deviation(self.rung + 1)
         step, last_step = (
-            self.space.log_snr(rung + 1) - self.space.log_snr(rung)
-            for rung in (self.rung, self.rung - 1)
+            self.space.log_snr(step_index + 1) - self.space.log_snr(step_index)
+            for step_index in (self.rung, self.rung - 1)
         )
         change = (step / last_step) * (denoised - earlier)
         return stepped + 0.5 * alpha * (1 - self._ratio(self.rung)) * change

@@ -16,7 +16,7 @@ MOST = 2**0.5 - 1
 _RAISED = "raised"
 
 
-class Churned(Sampler):
+class ChurnSampler(Sampler):
     """Steps that begin above their rung's noise level, raised there by fresh noise.
 
     Between steps x is at its rung's level; it is raised when the model is asked first, and
@@ -28,8 +28,8 @@ class Churned(Sampler):
     space: StraightSpace
     _spaces: tuple[StraightSpace, ...]
 
-    def draws(self, rung: int) -> int:
-        return int(self._churn(rung) > 0) if self.options.s_churn > 0 else 1
+    def draws(self, step_index: int) -> int:
+        return int(self._churn(step_index) > 0) if self.options.s_churn > 0 else 1
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         return (self.space.over(self._starts()),) if self.options.s_churn > 0 else ()
@@ -37,14 +37,16 @@ class Churned(Sampler):
     def _starts(self) -> Tensor:
         """The noise levels that the steps begin at; float32, shape (rungs,)."""
         rungs = range(self.ladder.rungs)
-        return torch.stack([self.space.raised(rung, self._churn(rung))[0] for rung in rungs])
+        return torch.stack(
+            [self.space.raised(step_index, self._churn(step_index))[0] for step_index in rungs]
+        )
 
-    def _churn(self, rung: int) -> float:
+    def _churn(self, step_index: int) -> float:
         """Part of sigma that the noise is raised by before the step from a rung."""
         options = self.options
         if options.s_churn == 0:
             return 0.0
-        noise = float(torch.exp(-self.space.log_snr(rung)))
+        noise = float(torch.exp(-self.space.log_snr(step_index)))
         if not options.s_tmin <= noise <= options.s_tmax:
             return 0.0
         begin, end = self.ladder.whole or (self.ladder.first, self.ladder.rungs)

@@ -30,13 +30,16 @@ class DDPM(Sampler):
     space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        told = None
+        predicted_variance = None
         if output.shape[1] == 2 * self.x.shape[1]:
-            output, told = output.chunk(2, dim=1)
+            output, predicted_variance = output.chunk(2, dim=1)
         predicted = self.space.predicted(output, self.x, self.rung)
         self.denoised = self.space.clipped(predicted, by_default=True)
-        one = torch.tensor(1.0)
-        here, following = (self.space.alpha_bar(rung, one) for rung in (self.rung, self.rung + 1))
+        final_alpha_bar = torch.tensor(1.0)
+        here, following = (
+            self.space.alpha_bar(step_index, final_alpha_bar)
+            for step_index in (self.rung, self.rung + 1)
+        )
         beta_bar, following_beta_bar = 1 - here, 1 - following
         alpha = here / following
         beta = 1 - alpha
@@ -45,22 +48,22 @@ class DDPM(Sampler):
         if self.timestep > 0:
             # never quite 0, as in diffusers, where it passes through a logarithm
             small = (following_beta_bar / beta_bar * beta).clamp(min=1e-20)
-            mean = mean + self._spread(small, beta, told) * self._fresh_noise(output)
+            mean = mean + self._spread(small, beta, predicted_variance) * self._fresh_noise(output)
         self.x = mean
         self.rung += 1
 
-    def _spread(self, small: Tensor, large: Tensor, told: Tensor | None) -> Tensor:
+    def _spread(self, small: Tensor, large: Tensor, predicted_variance: Tensor | None) -> Tensor:
         """Standard deviation of what is drawn.
 
         Args:
             small, large: Bounds of the variance.
-            told: What the model says of it.
+            predicted_variance: What the model says of it.
         """
         kind = self.space.noise.variance
-        if kind == "learned" and told is not None:
-            return told**0.5
-        if kind == "learned_range" and told is not None:
-            share = (told + 1) / 2
+        if kind == "learned" and predicted_variance is not None:
+            return predicted_variance**0.5
+        if kind == "learned_range" and predicted_variance is not None:
+            share = (predicted_variance + 1) / 2
             return torch.exp(0.5 * (share * torch.log(large) + (1 - share) * torch.log(small)))
         if kind == "fixed_small_log":
             return torch.exp(0.5 * torch.log(small))

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import Spaces
-from nodegraph.sampling.samplers.churn import Churned
+from nodegraph.sampling.samplers.churn import ChurnSampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-class DPM2(Churned):
+class DPM2(ChurnSampler):
     """Second order: a trial step to the middle, whose slope then carries the whole step.
 
     The model is evaluated twice a step, once where that leads to no noise, as the last does. In
@@ -51,9 +51,9 @@ class DPM2(Churned):
     def _asked_x(self) -> Tensor:
         return self.x if self.stage else super()._asked_x()
 
-    def _target(self, rung: int) -> Tensor:
+    def _target(self, step_index: int) -> Tensor:
         """The noise level that the slope of the step from a rung leads to."""
-        return self.ladder.sigmas[rung + 1]
+        return self.ladder.sigmas[step_index + 1]
 
     def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
         """The next rung's x, in float32."""
@@ -61,7 +61,7 @@ class DPM2(Churned):
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         """The last is the space at each step's middle."""
-        targets = torch.stack([self._target(rung) for rung in range(self.ladder.rungs)])
+        targets = torch.stack([self._target(step_index) for step_index in range(self.ladder.rungs)])
         middles = targets.log().lerp(self._starts().log(), 0.5).exp()
         return (*super()._other_spaces(), self.space.over(middles))
 
@@ -73,8 +73,8 @@ class DPM2Ancestral(DPM2):
     sample_dpm_2_ancestral_RF (``comfy/k_diffusion/sampling.py``).
     """
 
-    def _target(self, rung: int) -> Tensor:
-        down, _, _ = self.space.ancestral(rung, self.options.eta)
+    def _target(self, step_index: int) -> Tensor:
+        down, _, _ = self.space.ancestral(step_index, self.options.eta)
         return down
 
     def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:

@@ -53,12 +53,12 @@ class DPMpp2M(Sampler):
         return self._stepped_from(self.rung, x, denoised, curvature)
 
     def _stepped_from(
-        self, rung: int, x: Tensor, denoised: Tensor, curvature: Tensor | None
+        self, step_index: int, x: Tensor, denoised: Tensor, curvature: Tensor | None
     ) -> Tensor:
         """x of a rung and the prediction there to the level after the present one."""
-        _, deviation = self.space.alpha_deviation(rung)
+        _, deviation = self.space.alpha_deviation(step_index)
         alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
-        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(rung)
+        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(step_index)
         weight = alpha * (torch.exp(-step) - 1.0)
         stepped = (next_deviation / deviation) * x - weight * denoised
         return stepped if curvature is None else stepped - 0.5 * weight * curvature

@@ -25,14 +25,20 @@ class DPMpp2S(DPMpp2M):
     def _advanced(self, x: Tensor, denoised: Tensor) -> Tensor:
         if self._is_trial:
             return self._stepped(x, denoised, None)
-        rung, earlier = self.rung, self.history["denoised"]
-        before = self.space.log_snr(rung - 1)
-        step = self.space.log_snr(rung + 1) - before
-        curvature = (1.0 / ((self.space.log_snr(rung) - before) / step)) * (denoised - earlier)
-        return self._stepped_from(rung - 1, self.history["start"], earlier, curvature)
+        step_index, earlier = self.rung, self.history["denoised"]
+        before = self.space.log_snr(step_index - 1)
+        step = self.space.log_snr(step_index + 1) - before
+        curvature = (1.0 / ((self.space.log_snr(step_index) - before) / step)) * (
+            denoised - earlier
+        )
+        return self._stepped_from(step_index - 1, self.history["start"], earlier, curvature)
 
     @property
     def _is_trial(self) -> bool:
         """Whether the coming step is of first order."""
-        rung = self.rung
-        return rung % 2 == 0 or rung == self.ladder.rungs - 1 or "start" not in self.history
+        step_index = self.rung
+        return (
+            step_index % 2 == 0
+            or step_index == self.ladder.rungs - 1
+            or "start" not in self.history
+        )

@@ -77,10 +77,15 @@ class DPMpp2SAncestral(Sampler):
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         """At the middle of each step but the last, where there is none."""
-        space, rungs = self.space, range(self.ladder.rungs)
-        downs = torch.stack([space.ancestral(rung, self.options.eta)[0] for rung in rungs])
+        space, step_indices = self.space, range(self.ladder.rungs)
+        downs = torch.stack(
+            [space.ancestral(step_index, self.options.eta)[0] for step_index in step_indices]
+        )
         ends = space.over(downs)
-        log_snrs = [(space.log_snr(rung) + ends.log_snr(rung)) / 2 for rung in rungs]
+        log_snrs = [
+            (space.log_snr(step_index) + ends.log_snr(step_index)) / 2
+            for step_index in step_indices
+        ]
         return (space.over(space.level(torch.stack(log_snrs))),)
 
 

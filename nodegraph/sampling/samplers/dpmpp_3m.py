@@ -40,10 +40,10 @@ class DPMpp3M(DPMpp2M):
 
     def _slope_and_bend(self, denoised: Tensor) -> tuple[Tensor, Tensor]:
         """First and half the second change of the prediction, scaled to the coming step."""
-        rung, history = self.rung, self.history
-        here, last = self.space.log_snr(rung), self.space.log_snr(rung - 1)
-        step = self.space.log_snr(rung + 1) - here
-        r0, r1 = (here - last) / step, (last - self.space.log_snr(rung - 2)) / step
+        step_index, history = self.rung, self.history
+        here, last = self.space.log_snr(step_index), self.space.log_snr(step_index - 1)
+        step = self.space.log_snr(step_index + 1) - here
+        r0, r1 = (here - last) / step, (last - self.space.log_snr(step_index - 2)) / step
         latest = (1.0 / r0) * (denoised - history["denoised"])
         before = (1.0 / r1) * (history["denoised"] - history["earlier"])
         slope = latest + (r0 / (r0 + r1)) * (latest - before)

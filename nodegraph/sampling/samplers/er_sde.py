@@ -50,9 +50,9 @@ class ERSDE(Sampler):
         self.x = stepped.to(output.dtype)
         self.rung += 1
 
-    def _noise(self, rung: int) -> float:
+    def _noise(self, step_index: int) -> float:
         """Noise over the latent at a rung."""
-        return math.exp(-float(self.space.log_snr(rung)))
+        return math.exp(-float(self.space.log_snr(step_index)))
 
     def _changes(self, denoised: Tensor) -> list[Tensor]:
         """First and second change of the prediction by noise, as far as is known."""

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import Spaces
-from nodegraph.sampling.samplers.churn import Churned
+from nodegraph.sampling.samplers.churn import ChurnSampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-class Euler(Churned):
+class Euler(ChurnSampler):
     """First order: follow the slope at each noise level down to the next.
 
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2 without its correction.

@@ -53,8 +53,8 @@ class ExponentialSteps(Sampler):
             self.x = stepped.to(output.dtype)
             self.stage += 1
 
-    def draws(self, rung: int) -> int:
-        return 0 if self._eta == 0 or rung == self.ladder.rungs - 1 else len(self.parts) + 1
+    def draws(self, step_index: int) -> int:
+        return 0 if self._eta == 0 or step_index == self.ladder.rungs - 1 else len(self.parts) + 1
 
     def _end(self, x: Tensor) -> None:
         self.x = x
@@ -72,7 +72,7 @@ class ExponentialSteps(Sampler):
     def _at(self, part: float) -> StraightSpace:
         """The space at a part of each step; in the last, which has none, at its start."""
         space, last = self.space, self.ladder.rungs - 1
-        starts = torch.stack([space.log_snr(rung) for rung in range(last + 1)])
+        starts = torch.stack([space.log_snr(step_index) for step_index in range(last + 1)])
         ends = torch.cat([starts[1:], starts[-1:]])
         return space.over(space.level(torch.lerp(starts, ends, part)))
 
@@ -80,11 +80,11 @@ class ExponentialSteps(Sampler):
         """x at the part of the step where the model is asked next."""
         return self._stepped(self._spaces[self.stage + 1], self.rung)
 
-    def _stepped(self, space: StraightSpace, rung: int) -> Tensor:
+    def _stepped(self, space: StraightSpace, step_index: int) -> Tensor:
         """x at a rung of a space, from the step's start, by the predictions so far."""
         _, deviation = self.space.alpha_deviation(self.rung)
-        alpha, next_deviation = space.alpha_deviation(rung)
-        step = space.log_snr(rung) - self.space.log_snr(self.rung)
+        alpha, next_deviation = space.alpha_deviation(step_index)
+        step = space.log_snr(step_index) - self.space.log_snr(self.rung)
         kept = self._kept(step)
         x = next_deviation / deviation * kept * self.history["start"]
         for index, weight in enumerate(self._weights(1 - torch.exp(-step) * kept, step)):
@@ -221,8 +221,8 @@ class ExpHeun2SDE(ExpHeun2):
     def _eta(self) -> float:
         return self.options.eta
 
-    def draws(self, rung: int) -> int:
-        return min(super().draws(rung), 1)
+    def draws(self, step_index: int) -> int:
+        return min(super().draws(step_index), 1)
 
     def _drawn(self, step: Tensor) -> Tensor:
         # the trial was at the step's end already

@@ -7,12 +7,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import Spaces
-from nodegraph.sampling.samplers.churn import Churned
+from nodegraph.sampling.samplers.churn import ChurnSampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-class Heun(Churned):
+class Heun(ChurnSampler):
     """Second order: each step is walked again with the mean of the slopes at its two ends.
 
     The model is evaluated twice a step, once in the last. In between, `history` holds the step's
@@ -25,11 +25,11 @@ class Heun(Churned):
     grid = CONTINUOUS
 
     def feed(self, output: Tensor) -> None:
-        x, (place, rung) = self.space.widened(self._asked_x()), self._asked
-        space = self._spaces[place]
-        predicted = space.predicted(output, x, rung)
+        x, (space_index, step_index) = self.space.widened(self._asked_x()), self._asked
+        space = self._spaces[space_index]
+        predicted = space.predicted(output, x, step_index)
         self.denoised = space.clipped(predicted, by_default=False)
-        slope = (x - self.denoised) / space.ladder.sigmas[rung]
+        slope = (x - self.denoised) / space.ladder.sigmas[step_index]
         fall = self.next_sigma - self._start_sigma
         if self.stage == 0 and self.next_sigma > 0:
             self.history = {"start": x, "slope": slope}

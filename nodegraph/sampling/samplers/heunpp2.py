@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import Spaces
-from nodegraph.sampling.samplers.churn import Churned
+from nodegraph.sampling.samplers.churn import ChurnSampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
@@ -16,7 +16,7 @@ AHEAD = 2
 """Rungs after this one that a step looks at."""
 
 
-class HeunPP2(Churned):
+class HeunPP2(ChurnSampler):
     """Trial steps down two rungs, then one step along the three slopes' mean.
 
     The slopes further on weigh their sigma over so many times the highest, the first the rest: the
@@ -32,14 +32,14 @@ class HeunPP2(Churned):
     grid = CONTINUOUS
 
     def feed(self, output: Tensor) -> None:
-        x, (place, rung) = self._asked_x().to(torch.float32), self._asked
-        space = self._spaces[place]
-        denoised = space.predicted(output, x, rung)
-        slope = space.slope(output, x, denoised, rung).to(torch.float32)
+        x, (space_index, step_index) = self._asked_x().to(torch.float32), self._asked
+        space = self._spaces[space_index]
+        denoised = space.predicted(output, x, step_index)
+        slope = space.slope(output, x, denoised, step_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
         start = self.history["start"] if self.stage else x
         slopes = [*(self.history[f"slope.{index}"] for index in range(self.stage)), slope]
-        level = space.ladder.sigmas[rung]
+        level = space.ladder.sigmas[step_index]
         if self.stage < self._ahead:
             self.history = {f"slope.{index}": item for index, item in enumerate(slopes)}
             self.history["start"] = start

@@ -29,52 +29,55 @@ class Restart(Sampler):
     space: StraightSpace
 
     def feed(self, output: Tensor) -> None:
-        x, (_, asked) = self.x.to(torch.float32), self._asked
-        denoised = self.space.predicted(output, x, asked)
-        slope = self.space.slope(output, x, denoised, asked).to(torch.float32)
+        x, (_, sigma_index) = self.x.to(torch.float32), self._asked
+        denoised = self.space.predicted(output, x, sigma_index)
+        slope = self.space.slope(output, x, denoised, sigma_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
-        rung, sigmas = self._from, self.ladder.sigmas
-        is_trial = not self._on_trial and sigmas[rung + 1] > 0
+        step_index, sigmas = self._from, self.ladder.sigmas
+        is_trial = not self._on_trial and sigmas[step_index + 1] > 0
         if is_trial:
             self.history = {"start": x, "slope": slope}
         elif self._on_trial:
             x, slope = self.history["start"], (self.history["slope"] + slope) / 2
             self.history = {}
-        self.x = (x + slope * (sigmas[rung + 1] - sigmas[rung])).to(output.dtype)
+        self.x = (x + slope * (sigmas[step_index + 1] - sigmas[step_index])).to(output.dtype)
         self.stage += 1
         if not is_trial:
-            self._arrive(rung + 1)
+            self._arrive(step_index + 1)
 
-    def draws(self, rung: int) -> int:
+    def draws(self, step_index: int) -> int:
         top, bottom = self._span
-        return self.options.repeats if rung + 1 == bottom and top < bottom else 0
+        return self.options.repeats if step_index + 1 == bottom and top < bottom else 0
 
     @cached_property
     def _span(self) -> tuple[int, int]:
         """The rungs that the way is walked again between: none if they are the same."""
-        options, ladder = self.options, self.ladder
-        begin = ladder.first - ladder.walked(ladder.first)
-        noises = [float(torch.exp(-self.space.log_snr(rung))) for rung in range(ladder.rungs)]
+        options, noise_levels = self.options, self.ladder
+        begin = noise_levels.first - noise_levels.walked(noise_levels.first)
+        noises = [
+            float(torch.exp(-self.space.log_snr(step_index)))
+            for step_index in range(noise_levels.rungs)
+        ]
         within = [
-            rung
-            for rung in range(begin, ladder.rungs)
-            if options.s_tmin <= noises[rung] <= options.s_tmax
+            step_index
+            for step_index in range(begin, noise_levels.rungs)
+            if options.s_tmin <= noises[step_index] <= options.s_tmax
         ]
         return (within[0], within[-1]) if within else (begin, begin)
 
-    def _arrive(self, rung: int) -> None:
+    def _arrive(self, step_index: int) -> None:
         """Go on from the end of a step of Heun's: to the next, or back to the greatest level."""
         top, bottom = self._span
         again = self.options.repeats * (bottom - top) if self.rung + 1 == bottom else 0
         if self.stage >= 2 * (1 + again) or not again:
             self.stage = 0
             self.rung += 1
-        elif rung == bottom:
+        elif step_index == bottom:
             self.x = self._raised(bottom, top)
 
-    def _raised(self, rung: int, to: int) -> Tensor:
+    def _raised(self, step_index: int, to: int) -> Tensor:
         """x of a rung with the noise of a higher one."""
-        alpha, deviation = self.space.alpha_deviation(rung)
+        alpha, deviation = self.space.alpha_deviation(step_index)
         higher_alpha, higher = self.space.alpha_deviation(to)
         scale = higher_alpha / alpha
         up = (higher**2 - (scale * deviation) ** 2).clamp(min=0) ** 0.5

@@ -65,8 +65,8 @@ class SASolver(Sampler):
         """Whether the corrected point is asked about, too."""
         return False
 
-    def draws(self, rung: int) -> int:
-        return int(self._is_noisy(rung))
+    def draws(self, step_index: int) -> int:
+        return int(self._is_noisy(step_index))
 
     def _predict(self, x: Tensor, denoised: Tensor, output: Tensor) -> None:
         """Step to the next rung."""
@@ -110,19 +110,19 @@ class SASolver(Sampler):
         names = sorted(name for name in self.history if name.startswith("denoised."))
         return [self.history[name] for name in names]
 
-    def _stepped(self, rung: int, places: Sequence[int], known: Sequence[Tensor]) -> Tensor:
+    def _stepped(self, step_index: int, places: Sequence[int], known: Sequence[Tensor]) -> Tensor:
         """From the start at a rung to the next, by predictions at some rungs.
 
         Args:
             places: The rungs, latest first; a correction has the one that it leads to, too.
         """
-        _, deviation = self.space.alpha_deviation(rung)
-        alpha, next_deviation = self.space.alpha_deviation(rung + 1)
-        start, end = (float(self.space.log_snr(at)) for at in (rung, rung + 1))
-        tau = self._tau(rung)
+        _, deviation = self.space.alpha_deviation(step_index)
+        alpha, next_deviation = self.space.alpha_deviation(step_index + 1)
+        start, end = (float(self.space.log_snr(at)) for at in (step_index, step_index + 1))
+        tau = self._tau(step_index)
         rate, step = 1 + tau**2, end - start
         x = next_deviation / deviation * math.exp(-(tau**2) * step) * self.history["start"]
-        points = [float(self.space.log_snr(place)) for place in places]
+        points = [float(self.space.log_snr(index)) for index in places]
         simplified = len(points) == 2 and not self._is_common
         weigh = _simplified_weights if simplified else _weights
         for weight, denoised in zip(weigh(points, start, end, rate), known, strict=False):
@@ -132,22 +132,22 @@ class SASolver(Sampler):
         drawn = math.sqrt(-math.expm1(-2 * tau**2 * step))
         return x + next_deviation * drawn * self.history["noise"]
 
-    def _is_noisy(self, rung: int) -> bool:
+    def _is_noisy(self, step_index: int) -> bool:
         """Whether the step from a rung draws noise; diffusers' draws in each, also what counts for
         nothing."""
         if not self._is_common:
             return True
-        leaves_noise = bool(self.ladder.sigmas[rung + 1] > 0)
-        return leaves_noise and self._tau(rung) > 0 and self.options.s_noise > 0
+        leaves_noise = bool(self.ladder.sigmas[step_index + 1] > 0)
+        return leaves_noise and self._tau(step_index) > 0 and self.options.s_noise > 0
 
-    def _tau(self, rung: int) -> float:
+    def _tau(self, step_index: int) -> float:
         """The paper's tau in the step from a rung."""
         low, high = NOISY
         if self._is_common:
             highest, least = (_level_behind(self.space.noise, share) for share in NOISY)
-            is_noisy = highest >= float(self.ladder.sigmas[rung + 1]) >= least
+            is_noisy = highest >= float(self.ladder.sigmas[step_index + 1]) >= least
         else:
-            at = float(self.ladder.timesteps[rung]) / self.space.noise.timesteps
+            at = float(self.ladder.timesteps[step_index]) / self.space.noise.timesteps
             is_noisy = low <= at <= high
         return self.options.eta if is_noisy else 0.0
 
@@ -196,8 +196,8 @@ def _polynomial(
     points: Sequence[float], index: int, at: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Lagrange's: 1 at one of the points, 0 at the others."""
-    found = np.ones_like(at)
+    product = np.ones_like(at)
     for other, point in enumerate(points):
         if other != index:
-            found = found * (at - point) / (points[index] - point)
-    return found
+            product = product * (at - point) / (points[index] - point)
+    return product

@@ -16,7 +16,7 @@ from torch import Tensor
 from nodegraph.families.comfyui_levels import nearest_timesteps
 from nodegraph.families.flow_noise import FlowNoise
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.sampling.schedules import Ladder
+from nodegraph.sampling.schedules import NoiseLevels
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,8 +35,8 @@ class NoiseSpace(ABC):
 
     noise: NoiseSchedule | FlowNoise
 
-    def __init__(self, ladder: Ladder) -> None:
-        self.ladder = ladder
+    def __init__(self, noise_levels: NoiseLevels) -> None:
+        self.ladder = noise_levels
 
     def over(self, sigmas: Tensor) -> Self:
         """The same over other noise levels.
@@ -44,19 +44,19 @@ class NoiseSpace(ABC):
         Args:
             sigmas: One for each rung, at least 0, in the place of its own; float32, shape (rungs,).
         """
-        ladder = self.ladder
+        noise_levels = self.ladder
         levels = sigmas.numpy()
-        if ladder.gone is not None and isinstance(self.noise, NoiseSchedule):
+        if noise_levels.gone is not None and isinstance(self.noise, NoiseSchedule):
             timesteps = torch.from_numpy(nearest_timesteps(self.noise, levels))
         else:
             timesteps = torch.from_numpy(self.noise.sigma_to_timestep(levels))
-        if not ladder.timesteps.is_floating_point():
+        if not noise_levels.timesteps.is_floating_point():
             timesteps = timesteps.round()
         made = copy(self)
         made.ladder = replace(
-            ladder,
-            sigmas=torch.cat([sigmas, ladder.sigmas[-1:]]),
-            timesteps=timesteps.to(ladder.timesteps.dtype),
+            noise_levels,
+            sigmas=torch.cat([sigmas, noise_levels.sigmas[-1:]]),
+            timesteps=timesteps.to(noise_levels.timesteps.dtype),
         )
         return made
 
@@ -65,30 +65,30 @@ class NoiseSpace(ABC):
         """Where sampling starts when nothing is given but standard normal noise."""
 
     @abstractmethod
-    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
+    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
         """A clean latent with standard normal noise at a rung's level.
 
         Args:
-            rung: 0 to the number of rungs, where the latent comes back as it is.
+            step_index: 0 to the number of rungs, where the latent comes back as it is.
         """
 
     @abstractmethod
-    def model_input(self, x: Tensor, rung: int) -> Tensor:
+    def model_input(self, x: Tensor, step_index: int) -> Tensor:
         """x at a rung as the model takes it."""
 
     @abstractmethod
-    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent that the model's output for x at a rung stands for."""
 
     @abstractmethod
     def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
+        self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
         """Scale of the latent and standard deviation of the noise at a rung; 0-dimensional."""
 
-    def log_snr(self, rung: int) -> Tensor:
+    def log_snr(self, step_index: int) -> Tensor:
         """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
-        alpha, deviation = self.alpha_deviation(rung)
+        alpha, deviation = self.alpha_deviation(step_index)
         # some shifts round a flow's level of pure noise to a little above 1, here as in diffusers
         return torch.log(alpha.clamp(min=0)) - torch.log(deviation)
 
@@ -108,11 +108,11 @@ class StraightSpace(NoiseSpace):
     """Where x lies on a straight line over sigma for a given latent and noise."""
 
     @abstractmethod
-    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, step_index: int) -> Tensor:
         """Change of x by sigma at a rung; `denoised` is what `predicted` gave there."""
 
     @abstractmethod
-    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+    def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """How to step to below the next rung's noise level, and with fresh noise up to it.
 
         Args:
@@ -127,7 +127,7 @@ class StraightSpace(NoiseSpace):
         """The noise level, as the ladder has them, that has a log-SNR."""
 
     @abstractmethod
-    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def raised(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """How to raise a rung's noise over the latent by a part of itself.
 
         Returns:
@@ -140,14 +140,14 @@ class UnscaledSpace(StraightSpace):
     """Steps as if x = latent + sigma · noise: the latent's own scale is 1 at every rung."""
 
     def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
+        self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[rung].to(dtype)
+        sigma = self.ladder.sigmas[step_index].to(dtype)
         return torch.ones_like(sigma), sigma
 
-    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+    def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
-        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        sigma, following = self.ladder.sigmas[step_index], self.ladder.sigmas[step_index + 1]
         up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
         # After a long way float32 doesn't tell the two apart: the level is 0, or rounds below it.
         return (following**2 - up**2).clamp(min=0) ** 0.5, 1.0, up
@@ -155,9 +155,9 @@ class UnscaledSpace(StraightSpace):
     def level(self, log_snr: Tensor) -> Tensor:
         return torch.exp(-log_snr)
 
-    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def raised(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
-        sigma = self.ladder.sigmas[rung]
+        sigma = self.ladder.sigmas[step_index]
         above = sigma * (1 + part)
         return above, 1.0, (above**2 - sigma**2) ** 0.5
 
@@ -167,8 +167,8 @@ class ExplodingSpace(UnscaledSpace):
 
     noise: NoiseSchedule
 
-    def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
-        super().__init__(ladder)
+    def __init__(self, noise_levels: NoiseLevels, noise: NoiseSchedule) -> None:
+        super().__init__(noise_levels)
         self.noise = noise
 
     def pure_noise(self, noise: Tensor) -> Tensor:
@@ -178,23 +178,23 @@ class ExplodingSpace(UnscaledSpace):
             sigma = (sigma**2 + 1) ** 0.5
         return noise * sigma
 
-    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
-        return latent + noise * self.ladder.sigmas[rung].to(latent.dtype)
+    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+        return latent + noise * self.ladder.sigmas[step_index].to(latent.dtype)
 
-    def model_input(self, x: Tensor, rung: int) -> Tensor:
-        return x / ((self.ladder.sigmas[rung] ** 2 + 1) ** 0.5)
+    def model_input(self, x: Tensor, step_index: int) -> Tensor:
+        return x / ((self.ladder.sigmas[step_index] ** 2 + 1) ** 0.5)
 
-    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent. Source: Karras et al. 2022, arXiv:2206.00364, table 1."""
-        sigma = self.ladder.sigmas[rung]
+        sigma = self.ladder.sigmas[step_index]
         if self.noise.prediction_type == "epsilon":
             return x - sigma * output
         if self.noise.prediction_type == "v_prediction":
             return output * (-sigma / (sigma**2 + 1) ** 0.5) + x / (sigma**2 + 1)
         return output
 
-    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
-        return (x - denoised) / self.ladder.sigmas[rung]
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, step_index: int) -> Tensor:
+        return (x - denoised) / self.ladder.sigmas[step_index]
 
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         return _clipped(denoised, self.noise, by_default=by_default)
@@ -206,13 +206,13 @@ class MixingSpace(NoiseSpace):
     def pure_noise(self, noise: Tensor) -> Tensor:
         return noise
 
-    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
-        if rung == self.ladder.rungs:
+    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+        if step_index == self.ladder.rungs:
             return latent
-        alpha, deviation = self.alpha_deviation(rung, latent.dtype)
+        alpha, deviation = self.alpha_deviation(step_index, latent.dtype)
         return alpha * latent + deviation * noise
 
-    def model_input(self, x: Tensor, rung: int) -> Tensor:
+    def model_input(self, x: Tensor, step_index: int) -> Tensor:
         return x
 
 
@@ -224,29 +224,29 @@ class FlowSpace(MixingSpace, StraightSpace):
 
     noise: FlowNoise
 
-    def __init__(self, ladder: Ladder, noise: FlowNoise) -> None:
-        super().__init__(ladder)
+    def __init__(self, noise_levels: NoiseLevels, noise: FlowNoise) -> None:
+        super().__init__(noise_levels)
         self.noise = noise
 
-    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
-        return x - self.ladder.sigmas[rung] * output
+    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
+        return x - self.ladder.sigmas[step_index] * output
 
     def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
+        self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[rung].to(dtype)
+        sigma = self.ladder.sigmas[step_index].to(dtype)
         return 1.0 - sigma, sigma
 
     def widened(self, x: Tensor) -> Tensor:
         """In float32, as diffusers' flow-matching schedulers compute."""
         return x.to(torch.float32)
 
-    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, rung: int) -> Tensor:
+    def slope(self, output: Tensor, x: Tensor, denoised: Tensor, step_index: int) -> Tensor:
         return output
 
-    def ancestral(self, rung: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
+    def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """As ComfyUI's sample_euler_ancestral_RF (``comfy/k_diffusion/sampling.py``)."""
-        sigma, following = self.ladder.sigmas[rung], self.ladder.sigmas[rung + 1]
+        sigma, following = self.ladder.sigmas[step_index], self.ladder.sigmas[step_index + 1]
         down = (1 - eta) * following + eta * (following**2 / sigma)
         scale = (1 - following) / (1 - down)
         return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
@@ -254,9 +254,9 @@ class FlowSpace(MixingSpace, StraightSpace):
     def level(self, log_snr: Tensor) -> Tensor:
         return torch.sigmoid(-log_snr)
 
-    def raised(self, rung: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def raised(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """The same as there of x / (1 - sigma), whose noise is sigma / (1 - sigma)."""
-        sigma = self.ladder.sigmas[rung]
+        sigma = self.ladder.sigmas[step_index]
         scale = 1 / (1 + part * sigma)
         return sigma * (1 + part) * scale, scale, sigma * scale * ((1 + part) ** 2 - 1) ** 0.5
 
@@ -269,8 +269,8 @@ class UnmixedFlowSpace(UnscaledSpace, FlowSpace):
     multistep methods and some of its CFG++ walk flow models (``comfy/k_diffusion/sampling.py``).
     """
 
-    def noised(self, latent: Tensor, noise: Tensor, rung: int) -> Tensor:
-        sigma = self.ladder.sigmas[rung].to(latent.dtype)
+    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+        sigma = self.ladder.sigmas[step_index].to(latent.dtype)
         return (1.0 - sigma) * latent + sigma * noise
 
 
@@ -282,22 +282,22 @@ class PreservingSpace(MixingSpace):
 
     noise: NoiseSchedule
 
-    def __init__(self, ladder: Ladder, noise: NoiseSchedule) -> None:
-        super().__init__(ladder)
+    def __init__(self, noise_levels: NoiseLevels, noise: NoiseSchedule) -> None:
+        super().__init__(noise_levels)
         self.noise = noise
 
-    def predicted(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent. Source: Salimans & Ho 2022, arXiv:2202.00512, section 4."""
-        alpha, deviation = self.alpha_deviation(rung)
+        alpha, deviation = self.alpha_deviation(step_index)
         if self.noise.prediction_type == "epsilon":
             return (x - deviation * output) / alpha
         if self.noise.prediction_type == "v_prediction":
             return alpha * x - deviation * output
         return output
 
-    def predicted_noise(self, output: Tensor, x: Tensor, rung: int) -> Tensor:
+    def predicted_noise(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The noise that the model's output for x at a rung stands for."""
-        alpha, deviation = self.alpha_deviation(rung)
+        alpha, deviation = self.alpha_deviation(step_index)
         if self.noise.prediction_type == "epsilon":
             return output
         if self.noise.prediction_type == "v_prediction":
@@ -311,16 +311,16 @@ class PreservingSpace(MixingSpace):
 class TablePreservingSpace(PreservingSpace):
     """Reads alpha and deviation from the model's table of cumulative alphas."""
 
-    def alpha_bar(self, rung: int, after_last: Tensor) -> Tensor:
+    def alpha_bar(self, step_index: int, after_last: Tensor) -> Tensor:
         """The table's entry for a rung; `after_last` at the number of rungs."""
-        if rung == self.ladder.rungs:
+        if step_index == self.ladder.rungs:
             return after_last
-        return self.noise.alphas_cumprod[self.ladder.timesteps[rung]]
+        return self.noise.alphas_cumprod[self.ladder.timesteps[step_index]]
 
     def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
+        self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        alpha_bar = self.alpha_bar(rung, torch.tensor(1.0)).to(dtype)
+        alpha_bar = self.alpha_bar(step_index, torch.tensor(1.0)).to(dtype)
         return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
@@ -328,9 +328,9 @@ class SigmaPreservingSpace(PreservingSpace):
     """Computes alpha and deviation from sigma, so that any noise level will do."""
 
     def alpha_deviation(
-        self, rung: int, dtype: torch.dtype = torch.float32
+        self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[rung].to(dtype)
+        sigma = self.ladder.sigmas[step_index].to(dtype)
         alpha = 1 / ((sigma**2 + 1) ** 0.5)
         return alpha, sigma * alpha
 

@@ -38,47 +38,49 @@ class UniPC(Sampler):
         self.x = self._step(x, self.rung, self._change(self.rung, self._order(self.rung)))
         self.rung += 1
 
-    def _order(self, rung: int) -> int:
+    def _order(self, step_index: int) -> int:
         """Order of the step from a rung: lower in the first and the last ones."""
-        return min(self.options.order, self.ladder.rungs - rung, rung - self.ladder.first + 1)
+        return min(
+            self.options.order, self.ladder.rungs - step_index, step_index - self.ladder.first + 1
+        )
 
     def _corrected(self, denoised: Tensor) -> Tensor:
         """x again, from the last step's start, now that the prediction at its end is known."""
-        rung, latest = self.rung - 1, self.history["denoised"]
-        order = self._order(rung)
-        weights = self._weights(rung, order) if order > 1 else torch.tensor([0.5])
+        step_index, latest = self.rung - 1, self.history["denoised"]
+        order = self._order(step_index)
+        weights = self._weights(step_index, order) if order > 1 else torch.tensor([0.5])
         change = weights[-1].to(denoised.dtype) * (denoised - latest)
-        for weight, slope in zip(weights[:-1], self._slopes(rung, order), strict=True):
+        for weight, slope in zip(weights[:-1], self._slopes(step_index, order), strict=True):
             change = weight.to(denoised.dtype) * slope + change
-        return self._step(self.history["start"], rung, change)
+        return self._step(self.history["start"], step_index, change)
 
-    def _change(self, rung: int, order: int) -> Tensor | None:
+    def _change(self, step_index: int, order: int) -> Tensor | None:
         """What the predictor expects the prediction to change by."""
-        slopes = self._slopes(rung, order)
+        slopes = self._slopes(step_index, order)
         if order <= 2:
             return 0.5 * slopes[0] if slopes else None  # this weight is exact
-        weights = self._weights(rung, order, predicts=True)
+        weights = self._weights(step_index, order, predicts=True)
         parts = (weight.to(item.dtype) * item for weight, item in zip(weights, slopes, strict=True))
         return torch.stack(list(parts)).sum(0)
 
-    def _slopes(self, rung: int, order: int) -> list[Tensor]:
-        """Changes of the prediction over the steps before `rung`, per step from `rung`."""
+    def _slopes(self, index: int, order: int) -> list[Tensor]:
+        """Changes of the prediction over the steps before `index`, per step from `index`."""
         latest = self.history["denoised"]
         return [
-            (self.history[name] - latest) / self._ratio(rung, back)
+            (self.history[name] - latest) / self._ratio(index, back)
             for back, name in enumerate(_BEFORE[: order - 1], start=1)
         ]
 
-    def _ratio(self, rung: int, back: int = 1) -> Tensor:
-        """Length of the way from a rung before over that of the step from `rung`, negative."""
-        here = self.space.log_snr(rung)
-        return (self.space.log_snr(rung - back) - here) / (self.space.log_snr(rung + 1) - here)
+    def _ratio(self, index: int, back: int = 1) -> Tensor:
+        """Length of the way from a rung before over that of the step from `index`, negative."""
+        here = self.space.log_snr(index)
+        return (self.space.log_snr(index - back) - here) / (self.space.log_snr(index + 1) - here)
 
-    def _step(self, x: Tensor, rung: int, change: Tensor | None) -> Tensor:
+    def _step(self, x: Tensor, step_index: int, change: Tensor | None) -> Tensor:
         """From x at a rung to the next rung, where `history` holds the rung's prediction."""
-        _, deviation = self.space.alpha_deviation(rung)
-        alpha, next_deviation = self.space.alpha_deviation(rung + 1)
-        h = -(self.space.log_snr(rung + 1) - self.space.log_snr(rung))
+        _, deviation = self.space.alpha_deviation(step_index)
+        alpha, next_deviation = self.space.alpha_deviation(step_index + 1)
+        h = -(self.space.log_snr(step_index + 1) - self.space.log_snr(step_index))
         stepped = next_deviation / deviation * x - alpha * torch.expm1(h) * self.history["denoised"]
         if change is not None:
             stepped = stepped - alpha * self._scale(h) * change
@@ -88,20 +90,20 @@ class UniPC(Sampler):
         """B(h), by which changes are scaled."""
         return torch.expm1(h)
 
-    def _weights(self, rung: int, order: int, *, predicts: bool = False) -> Tensor:
+    def _weights(self, step_index: int, order: int, *, predicts: bool = False) -> Tensor:
         """Solution of the paper's equation 11 for so many points; float32.
 
         Args:
             predicts: Without the point that the step leads to.
         """
-        h = -(self.space.log_snr(rung + 1) - self.space.log_snr(rung))
-        ratios = [self._ratio(rung, back) for back in range(1, order)]
+        h = -(self.space.log_snr(step_index + 1) - self.space.log_snr(step_index))
+        ratios = [self._ratio(step_index, back) for back in range(1, order)]
         points = torch.stack([*ratios, torch.ones(())])
-        rest, factorial, values = torch.expm1(h) / h - 1, 1, []
+        h_phi_k, factorial, values = torch.expm1(h) / h - 1, 1, []
         for power in range(1, order + 1):
-            values.append(rest * factorial / self._scale(h))
+            values.append(h_phi_k * factorial / self._scale(h))
             factorial *= power + 1
-            rest = rest / h - 1 / factorial
+            h_phi_k = h_phi_k / h - 1 / factorial
         system = torch.stack([points**power for power in range(order)])
         known = torch.stack(values)
         if predicts:

@@ -56,8 +56,8 @@ class Access:
             return self.owner(token, head.remote)
         # A session that has ended is none: a page that is still open asks on, and guesses nothing.
         secret = None if is_foreign else session_in(head)
-        found = None if secret is None else self.sessions.caller(secret)
-        return found or (LOCAL if self._is_open(head) else None)
+        session_caller = None if secret is None else self.sessions.caller(secret)
+        return session_caller or (LOCAL if self._is_open(head) else None)
 
     def owner(self, token: str, address: str) -> Caller:
         """Whose a token is.
@@ -68,10 +68,10 @@ class Access:
             Unauthenticated: It isn't good.
             TooManyRequests: And there were too many of that kind.
         """
-        found = self._tokens.caller(token)
-        if found is None:
+        caller = self._tokens.caller(token)
+        if caller is None:
             raise self._failure(address)
-        return found
+        return caller
 
     def is_good(self, caller: Caller) -> bool:
         """Whether somebody who came in may stay: the token is good, the session hasn't ended."""
@@ -115,9 +115,9 @@ def _token(head: Head) -> str | None:
     Raises:
         Unauthenticated: The credentials are of another kind.
     """
-    given = head.one(b"authorization")
-    if given is not None:
-        scheme, _, token = given.partition(" ")
+    authorization = head.one(b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("only tokens are taken", expected="Authorization: Bearer <token>")
         return token.strip()

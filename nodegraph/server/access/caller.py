@@ -56,8 +56,8 @@ class Caller:
 
 def implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
     """Scopes with what they imply: who may run may read, who may administer may do all."""
-    found: frozenset[Scope] = frozenset()
-    return found.union(*(_IMPLIED[scope] for scope in scopes))
+    empty: frozenset[Scope] = frozenset()
+    return empty.union(*(_IMPLIED[scope] for scope in scopes))
 
 
 LOCAL = Caller("local", frozenset(SCOPES))

@@ -68,13 +68,13 @@ class Head:
         Raises:
             Refused: It is there more than once, so that others may read another one than this.
         """
-        found: Sequence[bytes] | None = self.headers.get(name)
-        if found is None:
+        values: Sequence[bytes] | None = self.headers.get(name)
+        if values is None:
             return None
-        if len(found) > 1:
+        if len(values) > 1:
             shown = name.decode("latin-1")
-            raise Refused(f"the header `{shown}` is there {len(found)} times", given=shown)
-        return found[0].decode("latin-1")
+            raise Refused(f"the header `{shown}` is there {len(values)} times", given=shown)
+        return values[0].decode("latin-1")
 
     def has(self, name: bytes) -> bool:
         """Whether a header is there."""

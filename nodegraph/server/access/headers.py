@@ -55,24 +55,24 @@ def completed(headers: RawHeaders, origin: str | None = None) -> list[tuple[byte
     Args:
         origin: The foreign page that may read the answer; None for none.
     """
-    found = [item for item in headers if not _breaks(item[1])]
-    if len(found) < len(headers):
+    all_headers = [item for item in headers if not _breaks(item[1])]
+    if len(all_headers) < len(headers):
         # Sent as it is, it would end the head and begin a body of an attacker's making.
         _LOG.error("left out a header that holds a line break")
-    present = {name.lower(): value for name, value in found}
-    found += [item for item in _ALWAYS if item[0] not in present]
+    present = {name.lower(): value for name, value in all_headers}
+    all_headers += [item for item in _ALWAYS if item[0] not in present]
     if _POLICY not in present:
         is_page = present.get(b"content-type", b"").startswith(b"text/html")
-        found.append((_POLICY, _PAGE if is_page else _DATA))
+        all_headers.append((_POLICY, _PAGE if is_page else _DATA))
     if origin is None:
-        found.append(_OWN_PAGES)
+        all_headers.append(_OWN_PAGES)
     else:
-        found += [
+        all_headers += [
             (b"access-control-allow-origin", origin.encode("latin-1")),
             (b"access-control-expose-headers", b"etag, location, retry-after"),
             (b"vary", b"origin"),
         ]
-    return found
+    return all_headers
 
 
 def _breaks(value: bytes) -> bool:

@@ -61,8 +61,8 @@ class Hosts:
         host = host.lower()
         if host in self._good:
             return host
-        found = _HOST.fullmatch(host)
-        if found is None or not self._allows(found[1]):
+        match = _HOST.fullmatch(host)
+        if match is None or not self._allows(match[1]):
             raise WrongHost(
                 "this server isn't to be asked under this name",
                 given=host[:80],
@@ -138,10 +138,10 @@ def _is_own(origin: str, host: str) -> bool:
 
     The scheme isn't compared: behind a proxy with TLS the page's is another one.
     """
-    found = _ORIGIN.fullmatch(origin)
-    if found is None:
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
         return False
-    scheme, authority = found[1], found[2]
+    scheme, authority = match[1], match[2]
     return _with_port(authority, scheme) == _with_port(host, scheme)
 
 

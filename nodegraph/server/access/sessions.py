@@ -35,8 +35,8 @@ def session_in(head: Head) -> str | None:
     """The secret of the session in a request's cookies; None without one."""
     if not head.has(b"cookie"):
         return None
-    found = dict(_cookies(head.headers[b"cookie"]))
-    return found.get(_name(head, is_secure=True)) or found.get(_name(head, is_secure=False))
+    cookies = dict(_cookies(head.headers[b"cookie"]))
+    return cookies.get(_name(head, is_secure=True)) or cookies.get(_name(head, is_secure=False))
 
 
 def cookie(head: Head, secret: str, seconds: float) -> str:
@@ -113,8 +113,8 @@ class Sessions:
             return None
         session = _id(secret)
         token = self._token(session)
-        found = None if token is None else self._tokens.known(token)
-        return None if found is None else replace(found, session=session)
+        owner = None if token is None else self._tokens.known(token)
+        return None if owner is None else replace(owner, session=session)
 
     def is_open(self, id: str) -> bool:
         """Whether a session goes on, as far as it is up to the session."""
@@ -125,11 +125,11 @@ class Sessions:
         self._open.pop(id, None)
 
     def _token(self, id: str) -> str | None:
-        found = self._open.get(id)
-        if found is not None and found.ends <= self._clock():
+        session = self._open.get(id)
+        if session is not None and session.ends <= self._clock():
             del self._open[id]
             return None
-        return None if found is None else found.token
+        return None if session is None else session.token
 
 
 def _id(secret: str) -> str:
@@ -151,8 +151,8 @@ async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
     Args:
         unread: Gives what is left of the request's body; None if nothing is.
     """
-    place = f"{link(LOGIN)}?next={quote(link(_address(head)), safe='')}"
-    headers = [(b"location", place.encode("ascii")), (b"content-length", b"0")]
+    location = f"{link(LOGIN)}?next={quote(link(_address(head)), safe='')}"
+    headers = [(b"location", location.encode("ascii")), (b"content-length", b"0")]
     if unread is not None:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": 303, "headers": headers})
@@ -161,11 +161,11 @@ async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
     await send({"type": "http.response.body"})
 
 
-def next_place(given: str) -> str:
+def next_place(target: str) -> str:
     """Where to go after logging in: only ever a place here, below the server's root."""
-    segments = unquote(given.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/")
-    is_here = given.startswith(link("/")) and ".." not in segments
-    return given if is_here and _LOCAL.fullmatch(given) else link(LOGIN)
+    segments = unquote(target.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/")
+    is_here = target.startswith(link("/")) and ".." not in segments
+    return target if is_here and _LOCAL.fullmatch(target) else link(LOGIN)
 
 
 def _address(head: Head) -> str:

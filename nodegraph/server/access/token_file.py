@@ -69,9 +69,9 @@ class TokenFile:
         except OSError as error:
             raise InvalidFile(f"can't read {self.path}: {error.strerror or error}") from error
         except ValidationError as error:
-            place = ".".join(map(str, error.errors()[0]["loc"])) or "the text"
+            location = ".".join(map(str, error.errors()[0]["loc"])) or "the text"
             raise InvalidFile(
-                f"{self.path} is no file of tokens: {place} is wrong",
+                f"{self.path} is no file of tokens: {location} is wrong",
                 hint="Restore it from a backup, or delete it and make new tokens.",
             ) from None
 
@@ -113,14 +113,18 @@ class TokenFile:
             InvalidValue: It is no token, stands for another name, or the name is none.
             InvalidFile, OutputError: The file can't be read or written.
         """
-        found = parts(text)
-        if found is None or name == LOCAL.name:
+        token_parts = parts(text)
+        if token_parts is None or name == LOCAL.name:
             raise InvalidValue(
-                "this is no token" if found is None else "this is the name of those without one",
-                expected="ng_, 12 hexadecimal digits, _ and 48 more" if found is None else None,
-                hint="`nodegraph token add` makes one." if found is None else None,
+                "this is no token"
+                if token_parts is None
+                else "this is the name of those without one",
+                expected="ng_, 12 hexadecimal digits, _ and 48 more"
+                if token_parts is None
+                else None,
+                hint="`nodegraph token add` makes one." if token_parts is None else None,
             )
-        public, secret = found
+        public, secret = token_parts
         with self._changing() as tokens:
             known = next((token for token in tokens if token.id == public), None)
             if known is not None and known.name != name:

@@ -49,10 +49,10 @@ class Tokens:
     def caller(self, token: str) -> Caller | None:
         """Who comes with a token; None if it isn't good."""
         self._look()
-        found = parts(token)
-        if found is None:
+        token_parts = parts(token)
+        if token_parts is None:
             return None
-        public, secret = found
+        public, secret = token_parts
         record, who = self._known.get(public, (NOBODY, None))
         is_right = record.accepts(secret)
         if who is None or not is_right or record.is_expired(self._clock()):

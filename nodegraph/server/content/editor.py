@@ -93,9 +93,9 @@ class Editor:
 
         Its name changes with its content.
         """
-        found = self._assets.get(name)
-        if found is not None:
-            return found
+        file = self._assets.get(name)
+        if file is not None:
+            return file
         with self._lock:
             self._renew()
             return self._assets.get(name)

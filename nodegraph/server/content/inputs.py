@@ -76,9 +76,9 @@ def _files(environment: Environment) -> Iterator[InputFile]:
             looked += 1
             if looked > _MOST_LOOKED_AT:
                 return
-            found = None if name.startswith(".") else _file(root, Path(folder, name))
-            if found is not None:
-                yield found
+            file = None if name.startswith(".") else _file(root, Path(folder, name))
+            if file is not None:
+                yield file
 
 
 def _file(root: str, path: Path) -> InputFile | None:

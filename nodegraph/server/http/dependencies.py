@@ -29,26 +29,26 @@ async def caller(request: HTTPConnection) -> Caller:
     Raises:
         Unauthenticated: Nobody that is known.
     """
-    found = notes_of(request.scope).caller
-    if found is None:
+    known_caller = notes_of(request.scope).caller
+    if known_caller is None:
         raise no_caller()
-    return found
+    return known_caller
 
 
-def allowed(found: Caller, scope: Scope) -> Caller:
+def allowed(caller: Caller, scope: Scope) -> Caller:
     """The caller.
 
     Raises:
         Forbidden: Without the scope.
     """
-    if not found.may(scope):
+    if not caller.may(scope):
         raise Forbidden(
             f"this needs the scope `{scope}`",
-            given=", ".join(sorted(found.scopes)),
+            given=", ".join(sorted(caller.scopes)),
             expected=scope,
             hint="Use another token.",
         )
-    return found
+    return caller
 
 
 async def may_read(request: HTTPConnection) -> Caller:

@@ -62,10 +62,10 @@ def _read(header: str) -> list[tuple[bool, str]]:
     """The tags of a list, each with whether it is weak; none if it is no list of tags."""
     tags, at = [], 0
     while at < len(header):
-        found = _TAGS.match(header, at)
-        if found is None:
+        match = _TAGS.match(header, at)
+        if match is None:
             return []
-        if found[2] is not None:
-            tags.append((found[1] is not None, found[2]))
-        at = found.end()
+        if match[2] is not None:
+            tags.append((match[1] is not None, match[2]))
+        at = match.end()
     return tags

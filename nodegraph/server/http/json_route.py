@@ -89,11 +89,11 @@ async def _read_aside(data: bytes) -> Any:
 
 
 def _check_type(request: Request) -> None:
-    given = request.headers.get("content-type", "")
-    kind = given.partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json":
         raise UnsupportedType(
-            "the body is to be JSON", given=given[:80] or "none", expected="application/json"
+            "the body is to be JSON", given=content_type[:80] or "none", expected="application/json"
         )
 
 
@@ -104,11 +104,11 @@ def read_document(data: bytes) -> Any:
         InvalidJson: It is none, or not the same for everybody.
     """
     try:
-        found = read_json(data.decode())
+        document = read_json(data.decode())
         if _SURROGATE.search(data):
             # Half a pair is no character: whoever wrote it out again would fail.
-            json.dumps(found, ensure_ascii=False).encode()
-        return found
+            json.dumps(document, ensure_ascii=False).encode()
+        return document
     except UnicodeEncodeError:
         raise InvalidJson("the body holds half a surrogate pair, which is no character") from None
     except UnicodeDecodeError as error:

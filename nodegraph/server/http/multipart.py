@@ -105,8 +105,8 @@ class _Reader:
                 self._parser.write(chunk)
             except FormParserError as error:
                 raise BadForm(f"the form can't be read: {error}") from error
-        found, self._events = self._events, []
-        return found
+        events, self._events = self._events, []
+        return events
 
     def finish(self) -> None:
         """Check that nothing is missing."""

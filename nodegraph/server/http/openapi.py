@@ -49,10 +49,10 @@ async def get_description(request: Request, services: TheServices, caller: MayRe
     document = await services.off_loop(request.app.openapi)
     types = services.node_types.now
     apps = await services.off_loop(_app_paths, services.workflows, types)
-    found = {**document, "paths": {**document["paths"], **apps}}
+    description = {**document, "paths": {**document["paths"], **apps}}
     if root_path():
-        found["servers"] = [{"url": root_path()}]
-    return json_response(found)
+        description["servers"] = [{"url": root_path()}]
+    return json_response(description)
 
 
 def _app_paths(workflows: SavedWorkflows, types: DeclaredTypes) -> dict[str, Any]:
@@ -100,10 +100,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
     }
     document["security"] = [{"token": []}, {}]
     for path, operation in _operations(document):
-        found = operation["responses"]
-        if "422" in found:
-            found["422"] = _REFUSALS["422"]
-        found |= {status: _REFUSALS[status] for status in _OF_GATE if status not in found}
+        operation_responses = operation["responses"]
+        if "422" in operation_responses:
+            operation_responses["422"] = _REFUSALS["422"]
+        operation_responses |= {
+            status: _REFUSALS[status] for status in _OF_GATE if status not in operation_responses
+        }
         if path in PUBLIC:
             operation["security"] = []
     return document
@@ -115,7 +117,7 @@ def _request_bodies(document: dict[str, Any]) -> list[Any]:
 
 def _reached(part: Any, schemas: dict[str, Any]) -> set[str]:
     """Names of the schemas that a part of the description refers to, directly or not."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [part]
     while waiting:
         part = waiting.pop()
@@ -126,10 +128,10 @@ def _reached(part: Any, schemas: dict[str, Any]) -> set[str]:
             reference = part.get("$ref")
             if isinstance(reference, str):
                 name = reference.removeprefix(_SCHEMAS)
-                if name not in found:
-                    found.add(name)
+                if name not in names:
+                    names.add(name)
                     waiting.append(schemas[name])
-    return found
+    return names
 
 
 def _omit_defaults(schemas: dict[str, Any], names: set[str]) -> None:
@@ -157,11 +159,11 @@ def _called_by_titles(document: dict[str, Any]) -> dict[str, Any]:
             return [renamed(each) for each in part]
         if not isinstance(part, dict):
             return part
-        found = {name: renamed(each) for name, each in part.items()}
-        reference = found.get("$ref")
+        renamed_part = {name: renamed(each) for name, each in part.items()}
+        reference = renamed_part.get("$ref")
         if isinstance(reference, str):
-            found["$ref"] = _SCHEMAS + titles[reference.removeprefix(_SCHEMAS)]
-        return found
+            renamed_part["$ref"] = _SCHEMAS + titles[reference.removeprefix(_SCHEMAS)]
+        return renamed_part
 
     document["components"]["schemas"] = {titles[name]: each for name, each in schemas.items()}
     renamed_document: dict[str, Any] = renamed(document)

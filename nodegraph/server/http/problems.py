@@ -37,7 +37,7 @@ MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
 MOST_TOLD = 1_000
 """Problems in one answer."""
-_GIVEN = 200
+_LONGEST_VALUE = 200
 """Characters of a wrong value that are told back."""
 
 _REFUSALS: Mapping[int, type[Refused]] = {
@@ -157,24 +157,24 @@ async def _nodegraph(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _answer(request, InvalidRequest([_finding(found) for found in error.errors()]))
+    return await _answer(request, InvalidRequest([_finding(each) for each in error.errors()]))
 
 
-def finding(found: Mapping[str, Any], name: str, where: str = "") -> Problem:
+def finding(error: Mapping[str, Any], name: str, where: str = "") -> Problem:
     """What pydantic has found wrong, in words.
 
     Args:
         name: Of what is wrong.
         where: That is, if it isn't plain, with a space before it.
     """
-    value = found.get("input")
+    value = error.get("input")
     # Of what may hold very much, only the beginning is looked at.
     text = reprlib.repr(value) if isinstance(value, (dict, list)) else repr(value)
-    is_missing = found["type"] == "missing"
-    given = "" if is_missing else text.encode("ascii", "backslashreplace").decode()
-    shown = given if len(given) <= _GIVEN else f"{given[:_GIVEN]}…"
-    hint = "There is no such field." if found["type"] == "extra_forbidden" else None
-    message = f"`{name}`{where}: {found['msg']}"
+    is_missing = error["type"] == "missing"
+    literal = "" if is_missing else text.encode("ascii", "backslashreplace").decode()
+    shown = literal if len(literal) <= _LONGEST_VALUE else f"{literal[:_LONGEST_VALUE]}…"
+    hint = "There is no such field." if error["type"] == "extra_forbidden" else None
+    message = f"`{name}`{where}: {error['msg']}"
     return Problem("invalid-request", message, given=shown or None, hint=hint)
 
 
@@ -192,10 +192,10 @@ class InvalidRequest(Unprocessable):
         return self._problems
 
 
-def _finding(found: Mapping[str, Any]) -> Problem:
-    source, *place = found["loc"]
+def _finding(error: Mapping[str, Any]) -> Problem:
+    source, *location = error["loc"]
     where = "" if source == "body" else f" ({source})"
-    return finding(found, ".".join(map(str, place)) or str(source), where)
+    return finding(error, ".".join(map(str, location)) or str(source), where)
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from nodegraph.server.access.caller import HEAD_ONLY
 from nodegraph.server.http.errors import Refused
 from nodegraph.server.http.etags import etag, is_known
 
-_ONE = re.compile(r"(\d+)-(\d*)|-(\d+)", re.ASCII)
+_BYTE_RANGE = re.compile(r"(\d+)-(\d*)|-(\d+)", re.ASCII)
 _ENDLESS = 1 << 62
 _STEP = 1 << 20
 """Bytes read and sent at a time."""
@@ -69,9 +69,11 @@ class NoSuchRange(Refused):
     code = "range-not-satisfiable"
     status = 416
 
-    def __init__(self, given: str, size: int) -> None:
+    def __init__(self, requested: str, size: int) -> None:
         super().__init__(
-            "the file ends before this range begins", given=given[:100], expected=f"0-{size - 1}"
+            "the file ends before this range begins",
+            given=requested[:100],
+            expected=f"0-{size - 1}",
         )
         self.size = size
 
@@ -94,10 +96,10 @@ def read_range(header: str | None, size: int) -> ByteRange | None:
     unit, equals, ranges = (header or "").partition("=")
     if not equals or unit.strip().lower() != "bytes":
         return None
-    found = _ONE.fullmatch(ranges.strip())
-    if found is None:
+    match = _BYTE_RANGE.fullmatch(ranges.strip())
+    if match is None:
         return None
-    first, last, suffix = found.groups()
+    first, last, suffix = match.groups()
     if suffix is not None:
         part = ByteRange(max(size - _number(suffix), 0), size)
     else:
@@ -142,7 +144,7 @@ def file_response(
         NoSuchRange: The client asks for what lies behind the file's end.
     """
     tag = etag(opened.digest)
-    said = {"ETag": tag, "Cache-Control": cached, "Accept-Ranges": "bytes", **headers}
+    response_headers = {"ETag": tag, "Cache-Control": cached, "Accept-Ranges": "bytes", **headers}
     try:
         is_read = request.method == "GET"
         if is_read and is_known(request.headers.get("if-none-match"), opened.digest):
@@ -155,9 +157,9 @@ def file_response(
         opened.file.close()
         raise
     if wanted is None:
-        return FilePart(opened.file, ByteRange(0, opened.size), 200, said)
-    place = f"bytes {wanted.start}-{wanted.stop - 1}/{opened.size}"
-    return FilePart(opened.file, wanted, 206, {**said, "Content-Range": place})
+        return FilePart(opened.file, ByteRange(0, opened.size), 200, response_headers)
+    content_range = f"bytes {wanted.start}-{wanted.stop - 1}/{opened.size}"
+    return FilePart(opened.file, wanted, 206, {**response_headers, "Content-Range": content_range})
 
 
 class FilePart(Response):
@@ -179,16 +181,18 @@ class FilePart(Response):
         }
         try:
             await send(start)
-            rest = 0 if scope.get(HEAD_ONLY) else self._part.size
-            if rest:
+            remaining = 0 if scope.get(HEAD_ONLY) else self._part.size
+            if remaining:
                 await run_sync(self._file.seek, self._part.start)
-            while rest:
-                chunk = await run_sync(self._file.read, min(rest, _STEP))
+            while remaining:
+                chunk = await run_sync(self._file.read, min(remaining, _STEP))
                 if not chunk:
                     # The client must not take half a file for a whole one.
                     raise OSError("a file was cut short while it was sent")
-                rest -= len(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": rest > 0})
+                remaining -= len(chunk)
+                await send(
+                    {"type": "http.response.body", "body": chunk, "more_body": remaining > 0}
+                )
             if not self._part.size or scope.get(HEAD_ONLY):
                 await send({"type": "http.response.body", "body": b""})
         finally:

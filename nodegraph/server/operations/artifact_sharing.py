@@ -12,7 +12,7 @@ from nodegraph.jobs.queue import JobEvent
 from nodegraph.server.content.artifacts import Artifacts
 
 _LOG = logging.getLogger(__name__)
-_GIVEN = frozenset({"node.wrote", "job.finished"})
+_OUTPUT_EVENTS = frozenset({"node.wrote", "job.finished"})
 _EVERY = 60.0
 """Seconds after which it is looked again without a reason."""
 _AGAIN = 3.0
@@ -32,7 +32,7 @@ class ArtifactSharing:
 
     def happened(self, events: Sequence[JobEvent]) -> None:
         """Look at what happened in the queue."""
-        if any(event.kind in _GIVEN for event in events):
+        if any(event.kind in _OUTPUT_EVENTS for event in events):
             self._wanted.set()
 
     async def run(self) -> None:

@@ -41,9 +41,9 @@ class Observed:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        asked = CurrentRequest(_id_of(scope), scope)
-        watched = _Watched(send, asked.id)
-        before = CURRENT.set(asked)
+        request = CurrentRequest(_id_of(scope), scope)
+        watched = _Watched(send, request.id)
+        before = CURRENT.set(request)
         start = perf_counter()
         self._figures.began()
         try:

@@ -59,7 +59,7 @@ class Readiness:
     async def _look(self) -> list[Problem]:
         disk = await asyncio.to_thread(self._disk)
         checks = [await self._queue(), self._node_types(), self._workers(), disk]
-        return [found for found in checks if found is not None]
+        return [problem for problem in checks if problem is not None]
 
     async def _queue(self) -> Problem | None:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nodegraph.core.catalog import OtherNames
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.spec import HookName, NodeSpec, said
+from nodegraph.core.spec import HookName, NodeSpec, to_document
 from nodegraph.core.types import TypeInfo, TypeTable
 from nodegraph.core.usage import NO_USAGE, Usage
 from nodegraph.errors import PackError, Problem
@@ -73,8 +73,8 @@ class DeclaredTypes:
         """
         pack = node_type.rpartition(":")[0]
         if pack in self.unread and node_type not in self.specs:
-            told = f"node pack `{pack}` is" if pack else "built-in nodes are"
-            raise Unavailable(f"the {told} still being read")
+            subject = f"node pack `{pack}` is" if pack else "built-in nodes are"
+            raise Unavailable(f"the {subject} still being read")
 
     def require_read_of(self, problems: Iterable[Problem]) -> None:
         """As `require_read`, of the types that are called unknown."""
@@ -103,17 +103,17 @@ class DeclaredTypes:
     @cached_property
     def digest(self) -> str:
         """Changes when anything in it does."""
-        parts = [json.dumps(said(spec)) for spec in self.specs.values()]
+        parts = [json.dumps(to_document(spec)) for spec in self.specs.values()]
         shown = [
-            (name, found.needs, found.folders, bool(found.picture))
-            for name, found in self.examples.items()
+            (name, entry.needs, entry.folders, bool(entry.picture))
+            for name, entry in self.examples.items()
         ]
-        told = (self.type_infos(), self.problems, sorted(self.unread), shown, self.usage)
+        contents = (self.type_infos(), self.problems, sorted(self.unread), shown, self.usage)
         text = "\n".join(
             [
                 *sorted(parts),
-                *(repr(found) for found in told),
-                *(f"{href} {found.script}" for href, found in self.frames.found.items()),
+                *(repr(entry) for entry in contents),
+                *(f"{href} {entry.script}" for href, entry in self.frames.found.items()),
             ]
         )
         return digest_bytes(text.encode("utf-8", "surrogatepass"))
@@ -129,9 +129,9 @@ class _Last(ManifestCache):
         self.unread: set[str] = set()
 
     def manifest(self, pack: Pack) -> Manifest:
-        found = self.last(pack)
-        is_unread = found is None or found.stamp != pack.stamp(found.also)
-        if found is None or is_unread or not self.is_worth(found, pack):
+        last_manifest = self.last(pack)
+        is_unread = last_manifest is None or last_manifest.stamp != pack.stamp(last_manifest.also)
+        if last_manifest is None or is_unread or not self.is_worth(last_manifest, pack):
             # One that is made of others may take long to be read: what else there is needn't wait.
             self.are_current = self.are_current and pack.is_made
             left_out = self.left_out(pack)
@@ -139,10 +139,10 @@ class _Last(ManifestCache):
                 self.unread.add(pack.name)
             if left_out is not None:
                 return left_out
-        if found is None:
+        if last_manifest is None:
             name = pack.name or pack.package
             raise PackError(f"pack `{name}`: what it declares isn't known yet")
-        return found
+        return last_manifest
 
 
 def last_known(
@@ -167,7 +167,7 @@ def last_known(
         frozenset(manifests.unread),
         manifests.are_current,
         lambda: are_all() and registry.is_current() and frames.look_same(),
-        {name: found for name, found in examples(packs).items() if name in specs},
+        {name: example for name, example in examples(packs).items() if name in specs},
         frames,
         registry.usage,
         registry.other_names,

@@ -41,8 +41,8 @@ def check(
         InvalidFile, InvalidWorkflow: It can't be read, or has no such parameters.
         Unavailable: A pack that it may have node types of has yet to be read.
     """
-    said = f"{most_nodes} {json.dumps(parameters)} {text}"
-    digest = digest_bytes(said.encode(errors="surrogatepass"))
+    key = f"{most_nodes} {json.dumps(parameters)} {text}"
+    digest = digest_bytes(key.encode(errors="surrogatepass"))
     known = graphs.known(digest, types, environment, targets=targets)
     if known is not None:
         return [], needs_of(known, None, types)

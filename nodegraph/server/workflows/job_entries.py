@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import JOBS
-from nodegraph.client.shapes.telling import told
+from nodegraph.client.shapes.telling import shape_from
 from nodegraph.jobs.queue import Job, JobSummary
 from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.content.artifacts.links import artifact_links
@@ -37,7 +37,7 @@ def job_path(id: str) -> str:
 
 def job_entry(job: JobSummary) -> dict[str, Any]:
     """As `shapes.JobSummary` says."""
-    place = job_path(job.id)
+    path = job_path(job.id)
     # Spelled out, as lists of thousands are made of it: by name it takes twice as long.
     return {
         "id": job.id,
@@ -55,7 +55,7 @@ def job_entry(job: JobSummary) -> dict[str, Any]:
         "worker": job.worker,
         "tags": list(job.tags),
         "fault": None if job.fault is None else asdict(job.fault),
-        "links": {"self": place, "workflow": f"{place}/workflow", "events": f"{place}/events"},
+        "links": {"self": path, "workflow": f"{path}/workflow", "events": f"{path}/events"},
     }
 
 
@@ -70,10 +70,10 @@ def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
     Args:
         shown: Parameters as clients are to see them.
     """
-    found = job_entry(job) | {name: getattr(job, name) for name in _DETAILS}
-    found["parameters"] = shown(job.parameters)
-    found["outputs"] = None if job.outputs is None else shown_outputs(job.outputs)
-    return found
+    entry = job_entry(job) | {name: getattr(job, name) for name in _DETAILS}
+    entry["parameters"] = shown(job.parameters)
+    entry["outputs"] = None if job.outputs is None else shown_outputs(job.outputs)
+    return entry
 
 
 def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,10 +83,12 @@ def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
     return {"warnings": [], **outputs, "files": files}
 
 
-def _file(found: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: value for name, value in found.items() if name != "path"}
-    name = PurePath(str(found.get("path", ""))).name
-    links = artifact_links(found.get("digest", ""), found.get("media_type", ""), found.get("kind"))
+def _file(output: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in output.items() if name != "path"}
+    name = PurePath(str(output.get("path", ""))).name
+    links = artifact_links(
+        output.get("digest", ""), output.get("media_type", ""), output.get("kind")
+    )
     return {"name": name, "width": None, "height": None, "existed": False, **shown, **links}
 
 
@@ -94,4 +96,4 @@ def artifact_entry(artifact: Artifact) -> shapes.Artifact:
     """An artifact as it is listed."""
     name = PurePath(artifact.path).name
     links = artifact_links(artifact.digest, artifact.media_type, artifact.kind)
-    return told(shapes.Artifact, artifact, name=name, created=artifact.at, **links)
+    return shape_from(shapes.Artifact, artifact, name=name, created=artifact.at, **links)

@@ -20,15 +20,15 @@ async def visible(services: Services, caller: Caller, id: str) -> Job:
     Raises:
         JobNotFound: There is none. Others' jobs look as if they weren't there.
     """
-    return await services.looks.give(seen, services, caller, id)
+    return await services.looks.give(find_visible_job, services, caller, id)
 
 
-def seen(services: Services, caller: Caller, id: str) -> Job:
+def find_visible_job(services: Services, caller: Caller, id: str) -> Job:
     """The same, looked up in this thread."""
-    found = services.queue.get(id)
-    if not caller.sees(found.client):
+    job = services.queue.get(id)
+    if not caller.sees(job.client):
         raise not_found(id)
-    return found
+    return job
 
 
 async def done(

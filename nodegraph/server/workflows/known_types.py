@@ -131,12 +131,12 @@ class KnownTypes:
 
     async def load(self) -> None:
         """Take over what was last read of all packs."""
-        found = await asyncio.to_thread(self._last)
-        if found.is_current or self._ask is None:
+        latest = await asyncio.to_thread(self._last)
+        if latest.is_current or self._ask is None:
             self._is_read.set()
-        former, self.now = self.now, found
-        if found.digest != former.digest:
-            self._tell(found)
+        former, self.now = self.now, latest
+        if latest.digest != former.digest:
+            self._tell(latest)
 
     async def refresh(self) -> DeclaredTypes:
         """Have packs that changed read anew.
@@ -154,10 +154,10 @@ class KnownTypes:
                 self._is_read.set()
         return self.now
 
-    def _tell(self, found: DeclaredTypes) -> None:
+    def _tell(self, types: DeclaredTypes) -> None:
         for listener in self._listeners:
             try:
-                listener(found)
+                listener(types)
             except Exception:  # noqa: BLE001 - the others are told all the same
                 _LOG.exception("a listener to changed node types failed")
 

@@ -17,7 +17,7 @@ _SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _FolderSnapshot:
     """What lay under the models folders.
 
     Attributes:
@@ -58,7 +58,7 @@ class ModelWatch:
         self._off_loop = off_loop
         self._tell = tell
         self._is_wanted = is_wanted
-        self._seen: _Seen | None = None
+        self._seen: _FolderSnapshot | None = None
         self._is_settled = True
 
     async def run(self) -> None:
@@ -71,17 +71,17 @@ class ModelWatch:
 
     async def look(self) -> None:
         """Look once."""
-        seen = self._seen
-        if seen is not None and self._is_settled and not await self._off_loop(seen.is_past):
+        former = self._seen
+        if former is not None and self._is_settled and not await self._off_loop(former.is_past):
             return
-        found = await self._off_loop(lambda: _look(self._folders))
-        self._is_settled = found == seen
-        self._seen = found
-        if seen is not None and found.files != seen.files:
+        current = await self._off_loop(lambda: _look(self._folders))
+        self._is_settled = current == former
+        self._seen = current
+        if former is not None and current.files != former.files:
             self._tell()
 
 
-def _look(roots: Sequence[Path]) -> _Seen:
+def _look(roots: Sequence[Path]) -> _FolderSnapshot:
     folders: dict[str, int] = {}
     files: dict[str, tuple[int, int, int]] = {}
     known: set[str] = set()
@@ -94,10 +94,10 @@ def _look(roots: Sequence[Path]) -> _Seen:
         known.add(real)
         # Before it is read, so that what comes meanwhile is noticed the next time.
         folders[folder] = _time(folder)
-        inner, found = _in(folder)
+        inner, inner_files = _in(folder)
         waiting += inner
-        files.update(found)
-    return _Seen(folders, files)
+        files.update(inner_files)
+    return _FolderSnapshot(folders, files)
 
 
 def _in(folder: str) -> tuple[list[str], dict[str, tuple[int, int, int]]]:
@@ -105,8 +105,8 @@ def _in(folder: str) -> tuple[list[str], dict[str, tuple[int, int, int]]]:
     inner: list[str] = []
     files: dict[str, tuple[int, int, int]] = {}
     try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
+        with os.scandir(folder) as scan:
+            entries = [entry for entry in scan if not entry.name.startswith(".")]
     except OSError:
         return inner, files
     for entry in entries:

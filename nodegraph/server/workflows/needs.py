@@ -69,15 +69,15 @@ def _names_of_samplings(graph: CheckedGraph, samplings: list[GraphNode]) -> dict
     for name in reversed(tuple(graph.nodes)):  # each comes after what it needs
         if name in wanted and name not in sampling:
             wanted.update(source.node for source in graph.nodes[name].links.values())
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, node in graph.nodes.items():
         if name in wanted and name in sampling:
-            found[name] = " ".join(found[each] for each in _linked(node, _LATENT))
+            names[name] = " ".join(names[each] for each in _linked(node, _LATENT))
         elif name in wanted:
-            links = {port: (found[each.node], each.port) for port, each in node.links.items()}
-            said = repr((node.spec.type, sorted(node.literals.items()), sorted(links.items())))
-            found[name] = digest_bytes(said.encode("utf-8", "backslashreplace"))
-    return found
+            links = {port: (names[each.node], each.port) for port, each in node.links.items()}
+            text = repr((node.spec.type, sorted(node.literals.items()), sorted(links.items())))
+            names[name] = digest_bytes(text.encode("utf-8", "backslashreplace"))
+    return names
 
 
 _LONG = 16
@@ -137,10 +137,10 @@ def _names(graph: CheckedGraph, nodes: Sequence[str]) -> list[str]:
     for name in reversed(tuple(graph.nodes)):  # each comes after what it needs
         if name in wanted:
             wanted.update(source.node for source in graph.nodes[name].links.values())
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, node in graph.nodes.items():
         if name in wanted:
-            links = {port: (found[each.node], each.port) for port, each in node.links.items()}
-            said = repr((node.spec.type, sorted(node.literals.items()), sorted(links.items())))
-            found[name] = digest_bytes(said.encode("utf-8", "backslashreplace"))
-    return [found[name][:_LONG] for name in nodes]
+            links = {port: (names[each.node], each.port) for port, each in node.links.items()}
+            text = repr((node.spec.type, sorted(node.literals.items()), sorted(links.items())))
+            names[name] = digest_bytes(text.encode("utf-8", "backslashreplace"))
+    return [names[name][:_LONG] for name in nodes]

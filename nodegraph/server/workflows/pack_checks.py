@@ -77,7 +77,7 @@ def _key(document: Mapping[str, Any], arguments: Mapping[str, Any], types: Decla
     seeds = set(_seeds(document, types))
     blocks = document.get("subgraphs") or {}
     parameters = document.get("parameters") or {}
-    asked = {
+    question = {
         **arguments,
         "workflow": {
             **document,
@@ -92,7 +92,7 @@ def _key(document: Mapping[str, Any], arguments: Mapping[str, Any], types: Decla
             for name, value in arguments["parameters"].items()
         },
     }
-    return blake2b(json.dumps([types.digest, asked]).encode(), digest_size=16).digest()
+    return blake2b(json.dumps([types.digest, question]).encode(), digest_size=16).digest()
 
 
 def _seeds(part: Mapping[str, Any], types: DeclaredTypes) -> Iterator[tuple[str, str]]:

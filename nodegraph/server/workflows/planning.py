@@ -18,20 +18,20 @@ from nodegraph.server.http.problems import bounded
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checking import check, readable
 from nodegraph.server.workflows.job_entries import artifact_entry
+from nodegraph.server.workflows.requests import WorkflowWish
 from nodegraph.server.workflows.submitting import ask, resolved
-from nodegraph.server.workflows.wishes import WorkflowWish
 
 _CHECKED = TypeAdapter(shapes.Checked)
 
 
-async def checked(services: Services, caller: Caller, wish: WorkflowWish) -> shapes.Checked:
+async def checked(services: Services, caller: Caller, request: WorkflowWish) -> shapes.Checked:
     """Everything that is wrong with a workflow and the values of its parameters, at once."""
     try:
-        found = await resolved(services, caller, wish)
+        workflow = await resolved(services, caller, request)
         problems, _ = await services.off_loop(
             check,
-            *(found.document, found.text, found.parameters, wish.targets),
-            *(await services.node_types.current(), found.environment(services)),
+            *(workflow.document, workflow.text, workflow.parameters, request.targets),
+            *(await services.node_types.current(), workflow.environment(services)),
             services.server.limits.nodes,
             services.graphs,
         )
@@ -40,19 +40,19 @@ async def checked(services: Services, caller: Caller, wish: WorkflowWish) -> sha
     if problems or not services.has_workers:
         return _checked(services, problems)
     # What is well so far is looked at by the packs' own checks.
-    return _CHECKED.validate_python(await ask(services, "check", found, wish))
+    return _CHECKED.validate_python(await ask(services, "check", workflow, request))
 
 
 def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
-    told = map(services.places.problem, bounded(problems))
-    return shapes.Checked(not problems, tuple(told))
+    shown = map(services.places.problem, bounded(problems))
+    return shapes.Checked(not problems, tuple(shown))
 
 
-async def planned(services: Services, caller: Caller, wish: WorkflowWish) -> dict[str, Any]:
+async def planned(services: Services, caller: Caller, request: WorkflowWish) -> dict[str, Any]:
     """As `shapes.Plan` says, for the route and for websockets."""
-    found = await resolved(services, caller, wish)
-    await services.off_loop(readable, found.document, services.server.limits.nodes)
-    plan = await ask(services, "plan", found, wish)
+    workflow = await resolved(services, caller, request)
+    await services.off_loop(readable, workflow.document, services.server.limits.nodes)
+    plan = await ask(services, "plan", workflow, request)
     return await services.off_loop(_with_files, plan, services.artifacts, caller.only_client)
 
 

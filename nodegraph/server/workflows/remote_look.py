@@ -31,12 +31,12 @@ class RemoteLook:
 
     def __init__(
         self,
-        place: ModelPlace,
+        model_store: ModelPlace,
         off_loop: OffLoop,
         tell: Callable[[], None],
         is_wanted: Callable[[], bool],
     ) -> None:
-        self._place = place
+        self._place = model_store
         self._off_loop = off_loop
         self._tell = tell
         self._is_wanted = is_wanted

@@ -13,12 +13,12 @@ from nodegraph.core.uploads import paths_in
 from nodegraph.core.words import to_well_formed
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Submission, Submitted
-from nodegraph.jobs.supervisor.held import Given
+from nodegraph.jobs.supervisor.worker_jobs import JobPayload
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.checking import check
 from nodegraph.server.workflows.needs import JobNeeds
-from nodegraph.server.workflows.wishes import JobWish, SavedReference, WorkflowWish
+from nodegraph.server.workflows.requests import JobWish, SavedReference, WorkflowWish
 
 _QUICK = 200
 """Nodes up to which a workflow is checked on the event loop: it takes a few milliseconds."""
@@ -41,39 +41,39 @@ class ResolvedWorkflow:
     text: str
     parameters: Mapping[str, Any]
     granted: frozenset[Path]
-    asked: Given
+    asked: JobPayload
 
     def environment(self, services: Services) -> Environment:
         """The world around its run."""
         return services.environment.granting(self.granted)
 
 
-async def resolved(services: Services, caller: Caller, wish: WorkflowWish) -> ResolvedWorkflow:
+async def resolved(services: Services, caller: Caller, request: WorkflowWish) -> ResolvedWorkflow:
     """What a wish comes to: saved workflows opened, uploads found.
 
     Raises:
         NotFound: No such saved workflow.
         InvalidWorkflow: No such upload, or one by its path.
     """
-    if isinstance(wish.workflow, SavedReference):
+    if isinstance(request.workflow, SavedReference):
         saved = await services.off_loop(
-            services.workflows.get, wish.workflow.saved, wish.workflow.version
+            services.workflows.get, request.workflow.saved, request.workflow.version
         )
         document: Any = saved.document
     else:
-        document = wish.workflow
-    parameters: Any = wish.parameters
+        document = request.workflow
+    parameters: Any = request.parameters
     is_small = isinstance(document, dict) and _is_small(document)
     text = _text(document) if is_small else await services.off_loop(_text, document)
     granted: frozenset[Path] = frozenset()
-    asked = text, parameters
+    original = text, parameters
     if services.uploads.are_named(text) or services.uploads.are_named(_text(parameters)):
         document, parameters = await services.with_files(
             services.uploads.resolve, [document, parameters], caller.only_client
         )
         text = _text(document)
         granted = paths_in(text, parameters, services.uploads.files)
-    return ResolvedWorkflow(document, text, parameters, granted, asked)
+    return ResolvedWorkflow(document, text, parameters, granted, original)
 
 
 def _text(value: Any) -> str:
@@ -81,7 +81,7 @@ def _text(value: Any) -> str:
 
 
 async def submit(
-    services: Services, caller: Caller, wish: JobWish, key: str | None = None
+    services: Services, caller: Caller, request: JobWish, key: str | None = None
 ) -> Submitted:
     """Take a job in; the future of the queue has ended.
 
@@ -90,49 +90,49 @@ async def submit(
     Raises:
         NodegraphError: Why not; see `nodegraph.server.http.problems` for the kinds.
     """
-    found = await resolved(services, caller, wish)
+    workflow = await resolved(services, caller, request)
     types = await services.node_types.current()
-    arguments = (found.document, found.text, found.parameters, wish.targets, types)
-    limits = (found.environment(services), services.server.limits.nodes, services.graphs)
-    if _is_small(found.document):
+    arguments = (workflow.document, workflow.text, workflow.parameters, request.targets, types)
+    limits = (workflow.environment(services), services.server.limits.nodes, services.graphs)
+    if _is_small(workflow.document):
         problems, needs = check(*arguments, *limits)
     else:
         problems, needs = await services.off_loop(check, *arguments, *limits)
     if problems:
         raise InvalidWorkflow(problems)
-    question = _question(found, wish)
-    if found_by_packs := await services.pack_checks.problems(found.document, question, types):
+    question = _question(workflow, request)
+    if found_by_packs := await services.pack_checks.problems(workflow.document, question, types):
         raise InvalidWorkflow(found_by_packs)
-    plan = await ask(services, "plan", found, wish) if wish.plan else None
+    plan = await ask(services, "plan", workflow, request) if request.plan else None
     # Other servers have other folders.
     is_shared = services.uploads.is_shared
-    text, parameters = found.asked if is_shared else (found.text, found.parameters)
+    text, parameters = workflow.asked if is_shared else (workflow.text, workflow.parameters)
     submission = Submission(
         caller.name,
         text,
-        wish.name or _name(found.document),
+        request.name or _name(workflow.document),
         parameters,
-        wish.targets,
-        wish.options.model_dump(exclude_none=True),
+        request.targets,
+        request.options.model_dump(exclude_none=True),
         plan,
-        wish.tags,
-        wish.priority,
+        request.tags,
+        request.priority,
         key,
         _seconds(plan),
-        wish.held,
+        request.held,
         needs.gpu,
         needs.models,
-        _sampling(needs, wish),
+        _sampling(needs, request),
     )
     return await services.looks.changed(services.queue.submit(submission))
 
 
-def _sampling(needs: JobNeeds, wish: JobWish) -> str:
+def _sampling(needs: JobNeeds, request: JobWish) -> str:
     """What its sampling may share batches with: nobody's where time counts, or changes are watched.
 
     Company takes time of its own, and a value that was changed might be another job's.
     """
-    is_alone = wish.options.deadline is not None or bool(wish.options.check_mutation)
+    is_alone = request.options.deadline is not None or bool(request.options.check_mutation)
     return "" if is_alone else needs.sampling
 
 
@@ -144,8 +144,8 @@ def _is_small(document: Mapping[str, Any]) -> bool:
 async def ask(
     services: Services,
     question: Literal["check", "plan"],
-    found: ResolvedWorkflow,
-    wish: WorkflowWish,
+    workflow: ResolvedWorkflow,
+    request: WorkflowWish,
 ) -> Mapping[str, Any]:
     """What the planner says of a workflow.
 
@@ -153,7 +153,7 @@ async def ask(
         QuestionFailed: It can't be read.
         NoAnswer: There is no planner, or it takes too long.
     """
-    arguments = _question(found, wish)
+    arguments = _question(workflow, request)
     answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
     return answer
 
@@ -164,11 +164,11 @@ def _name(document: Mapping[str, Any]) -> str:
     return title.replace("\0", "\N{REPLACEMENT CHARACTER}")[:256]
 
 
-def _question(found: ResolvedWorkflow, wish: WorkflowWish) -> dict[str, Any]:
+def _question(workflow: ResolvedWorkflow, request: WorkflowWish) -> dict[str, Any]:
     return {
-        "workflow": found.text,
-        "parameters": dict(found.parameters),
-        "targets": wish.targets,
+        "workflow": workflow.text,
+        "parameters": dict(workflow.parameters),
+        "targets": request.targets,
     }
 
 

@@ -63,8 +63,8 @@ def _drawn_shape(path: Path, size: int) -> Any:
     from nodegraph.media.shapes.drawing import shape_pixels
     from nodegraph.media.shapes.reading import point_arrays, shape_arrays
 
-    found = shape_arrays(path)
-    return shape_pixels(point_arrays(path) if found is None else found, size)
+    mesh = shape_arrays(path)
+    return shape_pixels(point_arrays(path) if mesh is None else mesh, size)
 
 
 def _drawn_molecule(path: Path, size: int) -> Image:
@@ -76,10 +76,10 @@ def _drawn_molecule(path: Path, size: int) -> Image:
     from nodegraph.media.shapes.arrays import ShapeArrays
     from nodegraph.media.shapes.drawing import shape_pixels
 
-    found = parsed_molecule(path)
-    if found.GetNumAtoms() <= MOST_DRAWN or not found.GetNumConformers():
-        return Image.open(BytesIO(drawn_png(found, size, size)))
-    points, colors = atom_arrays(found)
+    molecule = parsed_molecule(path)
+    if molecule.GetNumAtoms() <= MOST_DRAWN or not molecule.GetNumConformers():
+        return Image.open(BytesIO(drawn_png(molecule, size, size)))
+    points, colors = atom_arrays(molecule)
     return _picture(shape_pixels(ShapeArrays(points, colors=colors), size))
 
 

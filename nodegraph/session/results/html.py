@@ -211,8 +211,8 @@ def _picture_of_file(path: Path) -> str:
 
 def files_html(paths: Iterable[Path]) -> str:
     """Files beside each other, each by a small picture, where it has one, and its name."""
-    found = list(paths)
-    return row_html(map(value_html, found[:MOST]), len(found))
+    listed = list(paths)
+    return row_html(map(value_html, listed[:MOST]), len(listed))
 
 
 def blocks(parts: Iterable[tuple[str, str]]) -> Iterator[str]:

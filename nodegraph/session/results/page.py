@@ -78,5 +78,5 @@ def _nodes(result: RunResult) -> str:
         for name, report in list(result.nodes.items())[:_MOST_NODES]
     )
     more = len(result.nodes) - _MOST_NODES
-    rest = f"<p>… and {more} more</p>" if more > 0 else ""
-    return f"<details><summary>nodes</summary><table>{rows}</table>{rest}</details>"
+    more_text = f"<p>… and {more} more</p>" if more > 0 else ""
+    return f"<details><summary>nodes</summary><table>{rows}</table>{more_text}</details>"

@@ -35,10 +35,10 @@ def result_texts(path: Path) -> Mapping[str, str] | None:
     """
     with path.open("rb") as file:
         start = file.read(HEAD)
-    found = _texts_in(path, start)
-    if found is not None and sum(map(len, found.values())) > LARGEST:
+    texts = _texts_in(path, start)
+    if texts is not None and sum(map(len, texts.values())) > LARGEST:
         raise InvalidFile(f"{path} carries too much text.", expected=f"at most {LARGEST:,} letters")
-    return found
+    return texts
 
 
 def is_plot(start: bytes) -> bool:
@@ -88,11 +88,11 @@ def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:
         _, _, carried = text.rpartition("<metadata>")
         text = unescape(carried.partition("</metadata>")[0]) or "{}"
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"{path} is damaged or cut short.") from error
-    return _only_texts(found) if isinstance(found, dict) else {}
+    return _only_texts(document) if isinstance(document, dict) else {}
 
 
-def _only_texts(found: Mapping[str, object]) -> dict[str, str]:
-    return {name: text for name, text in found.items() if isinstance(text, str)}
+def _only_texts(document: Mapping[str, object]) -> dict[str, str]:
+    return {name: text for name, text in document.items() if isinstance(text, str)}

@@ -17,8 +17,8 @@ def open_place(url: str) -> ObjectPlace:
     Raises:
         InvalidValue: It names none, or what speaks with it isn't installed.
     """
-    kind, _, rest = url.partition("://")
-    if not rest or not kind:
+    kind, _, location = url.partition("://")
+    if not location or not kind:
         raise InvalidValue(
             "the remote store is no URL",
             given=url,

@@ -73,8 +73,8 @@ class BucketPlace:
         except Exception as error:
             if _is_refusal(error):
                 raise NotAllowed(f"{path}: {error}") from error
-            told = str(error) or f"no answer within {patience:.0f} s"
-            raise Unreachable(f"{type(error).__name__}: {told}") from error
+            message = str(error) or f"no answer within {patience:.0f} s"
+            raise Unreachable(f"{type(error).__name__}: {message}") from error
 
     def _told(self, method: str, name: str, *more: Any, **options: Any) -> None:
         """Have something written: a bucket that isn't there is no answer then."""
@@ -84,8 +84,8 @@ class BucketPlace:
             raise Unreachable(str(error)) from error
 
     def read(self, name: str) -> bytes:
-        found: bytes = self._asked("cat_file", name)
-        return found
+        content: bytes = self._asked("cat_file", name)
+        return content
 
     def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
         for begin in range(start, size, _STEP):
@@ -121,10 +121,10 @@ class BucketPlace:
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         try:
-            found = self._asked("find", prefix, detail=True, patience=600.0)
+            objects = self._asked("find", prefix, detail=True, patience=600.0)
         except FileNotFoundError:
             return
-        for path, about in found.items():
+        for path, about in objects.items():
             yield path[len(self._root) + 1 :], int(about["size"])
 
 

@@ -37,7 +37,7 @@ class RemoteFetching:
 
     def __init__(
         self,
-        place: ObjectPlace,
+        storage: ObjectPlace,
         reach: Reach,
         ledger: Ledger,
         index: Index,
@@ -45,7 +45,7 @@ class RemoteFetching:
         speeds: Speeds,
         budget: int,
     ) -> None:
-        self._place = place
+        self._place = storage
         self._reach = reach
         self._ledger = ledger
         self._index = index
@@ -100,24 +100,24 @@ class RemoteFetching:
 
     def file(self, digest: Digest) -> bool:
         """Bring a value's file into the local tier; whether it is there now."""
-        found = None if self._reach.is_away else self._ledger.file(digest)
-        if found is None or found.bytes > self._budget:
+        remote_file = None if self._reach.is_away else self._ledger.file(digest)
+        if remote_file is None or remote_file.bytes > self._budget:
             return False
         try:
-            staged = self._staged(found)
+            staged = self._staged(remote_file)
         except Unreachable as error:
             self._reach.lost(error)
             return False
         except FileNotFoundError:
-            self._found_unusable(found.name, "it is told of, and not there")
+            self._found_unusable(remote_file.name, "it is told of, and not there")
             self._ledger.forget(digest)
             return False
-        if staged.blob.digest != found.file or staged.blob.bytes != found.bytes:
+        if staged.blob.digest != remote_file.file or staged.blob.bytes != remote_file.bytes:
             self._blobs.discard(staged)
             self._ledger.forget(digest)
-            self._found_unusable(found.name, "its bytes aren't those that its name promises")
+            self._found_unusable(remote_file.name, "its bytes aren't those that its name promises")
             return False
-        self._keep(found, staged)
+        self._keep(remote_file, staged)
         return True
 
     def _staged(self, file: RemoteFile) -> Staged:

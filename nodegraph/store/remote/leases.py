@@ -27,7 +27,7 @@ _LOOK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _ObservedLease:
     """A lease as it was seen, and since when it has been so."""
 
     token: int
@@ -50,7 +50,7 @@ class Leases:
 
     def __init__(
         self,
-        place: ObjectPlace,
+        storage: ObjectPlace,
         reach: Reach,
         owner: str,
         is_there: Callable[[Key], bool],
@@ -59,7 +59,7 @@ class Leases:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.seconds = seconds
-        self._place = place
+        self._place = storage
         self._reach = reach
         self._owner = owner
         self._is_there = is_there
@@ -67,7 +67,7 @@ class Leases:
         self._changed = Condition(Lock())
         self._held: dict[Key, int] = {}
         self._lost: set[Key] = set()
-        self._seen: dict[Key, _Seen] = {}
+        self._seen: dict[Key, _ObservedLease] = {}
         self._awaited: set[Key] = set()
         self._ending: list[tuple[Key, bool]] = []
         self._is_exclusive: bool | None = None
@@ -124,10 +124,10 @@ class Leases:
             return True
         now = self._clock()
         with self._changed:
-            seen = self._seen.get(key)
-            if seen is not None and (seen.token, seen.content) == (token, content):
-                return now - seen.since >= self.seconds
-            self._seen[key] = _Seen(token, content, now)
+            observed = self._seen.get(key)
+            if observed is not None and (observed.token, observed.content) == (token, content):
+                return now - observed.since >= self.seconds
+            self._seen[key] = _ObservedLease(token, content, now)
         return False
 
     def _grants_one(self) -> bool:

@@ -112,21 +112,31 @@ def unpack_entry(data: bytes, key: Key) -> RemoteEntry:
     if blake3(body).digest() != check:
         raise ValueError("it is damaged or cut off")
     try:
-        own, outputs, asked, node_type, seconds, created, run, parts, files = msgpack.unpackb(body)
+        own, outputs, requested, node_type, seconds, created, run, parts, files = msgpack.unpackb(
+            body
+        )
         if own != bytes.fromhex(key):
             raise ValueError("it is of another key")
-        if (outputs is None) == (asked is None):
+        if (outputs is None) == (requested is None):
             raise ValueError("it has no result")
         for output in () if outputs is None else unpack_outputs(outputs):
             _hex(bytes.fromhex(output.digest))
-        found = tuple(_file(*each) for each in files)
-        texts = (node_type, run, "" if asked is None else asked)
+        remote_files = tuple(_file(*each) for each in files)
+        texts = (node_type, run, "" if requested is None else requested)
     except (msgpack.UnpackException, TypeError, AttributeError) as error:
         raise ValueError(f"it has another form: {error}") from error
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("it has another form")
     return RemoteEntry(
-        key, outputs, asked, node_type, _seconds(seconds), float(created), run, parts, found
+        key,
+        outputs,
+        requested,
+        node_type,
+        _seconds(seconds),
+        float(created),
+        run,
+        parts,
+        remote_files,
     )
 
 
@@ -143,5 +153,5 @@ def _hex(digest: bytes) -> Digest:
 
 
 def _seconds(value: Any) -> float:
-    found = float(value)
-    return min(max(found, 0.0), _LONGEST_CALL) if math.isfinite(found) else 0.0
+    seconds = float(value)
+    return min(max(seconds, 0.0), _LONGEST_CALL) if math.isfinite(seconds) else 0.0

@@ -50,7 +50,7 @@ class Sending:
 
     def __init__(
         self,
-        place: ObjectPlace,
+        storage: ObjectPlace,
         reach: Reach,
         ledger: Ledger,
         fetching: RemoteFetching,
@@ -63,7 +63,7 @@ class Sending:
         may_send: Callable[[Key], bool],
         ended: Callable[[Key, bool], None],
     ) -> None:
-        self._place = place
+        self._place = storage
         self._reach = reach
         self._ledger = ledger
         self._fetching = fetching
@@ -144,8 +144,8 @@ class Sending:
     def _round(self) -> None:
         if self._reach.is_away and (self._reach.seconds_left or not self._is_back()):
             return
-        found = self._ledger.next(self._owner, _AT_ONCE)
-        for number, key in found:
+        queued = self._ledger.next(self._owner, _AT_ONCE)
+        for number, key in queued:
             if self._end is not None and monotonic() > self._end:
                 return
             try:
@@ -161,7 +161,7 @@ class Sending:
                 is_there = False
             self._ledger.done(number)
             self._ended(key, is_there)
-        if not found:
+        if not queued:
             self._rest()
 
     def _rest(self) -> None:
@@ -203,11 +203,11 @@ class Sending:
         there = self._fetching.entry(key)
         whole = self._upload(entry.files)
         if there is not None:
-            told = self._still_told(entry, there)
-            if told is None:
+            kept_files = self._still_told(entry, there)
+            if kept_files is None:
                 return True
             known = {each.digest for each in whole}
-            whole += tuple(each for each in told if each.digest not in known)
+            whole += tuple(each for each in kept_files if each.digest not in known)
         if not self._may_send(key):
             _LOG.warning("the result %s came too late: another machine has taken it over", key)
             return False
@@ -227,8 +227,8 @@ class Sending:
     def _still_told(self, entry: RemoteEntry, there: RemoteEntry) -> tuple[RemoteFile, ...] | None:
         """The files that an entry there tells of, where this machine can add to it; else None."""
         whole = tuple(each for each in there.files if each.name not in self._fetching.unusable)
-        told = {each.digest for each in whole}
-        adds = any(each.digest not in told for each in entry.files)
+        known_digests = {each.digest for each in whole}
+        adds = any(each.digest not in known_digests for each in entry.files)
         is_same = _digests(entry) == _digests(there)
         if is_same:
             return whole if adds else None
@@ -239,12 +239,12 @@ class Sending:
         row = self._index.one(_ENTRY, (bytes.fromhex(key),))
         if row is None:
             return None
-        packed, asked, node_type, seconds, created, run, parts = row
+        packed, requested, node_type, seconds, created, run, parts = row
         outputs = () if packed is None else unpack_outputs(packed)
         digests = [leaf.digest for leaf in leaves(outputs) if leaf.inline is None]
         files = files_of(self._index, digests)
         clean = None if packed is None else repack_outputs(packed)
-        return RemoteEntry(key, clean, asked, node_type, seconds, created, run, parts, files)
+        return RemoteEntry(key, clean, requested, node_type, seconds, created, run, parts, files)
 
     def _upload(self, files: Collection[RemoteFile]) -> tuple[RemoteFile, ...]:
         """Bring files there that aren't; gives those that are there whole."""

@@ -102,7 +102,7 @@ class RemoteTier:
 
     def __init__(
         self,
-        place: ObjectPlace,
+        storage: ObjectPlace,
         index: Index,
         blobs: Blobs,
         budget: int,
@@ -112,19 +112,19 @@ class RemoteTier:
         trim: Callable[[], object],
         keep_cheap: bool = False,
     ) -> None:
-        self.place = place
-        self.reach = Reach(place.url)
+        self.place = storage
+        self.reach = Reach(storage.url)
         self.speeds = Speeds(write_file=0.05, write_byte=2e-8, read_file=0.03, read_byte=1e-8)
         self._keep_cheap = keep_cheap
         self._trim = trim
-        self._ledger = Ledger(index.path.parent, place.url)
+        self._ledger = Ledger(index.path.parent, storage.url)
         self._fetching = RemoteFetching(
-            place, self.reach, self._ledger, index, blobs, self.speeds, budget
+            storage, self.reach, self._ledger, index, blobs, self.speeds, budget
         )
-        self.leases = Leases(place, self.reach, owner, self.bring)
+        self.leases = Leases(storage, self.reach, owner, self.bring)
         self._asked: set[Key] = set()
         self._sending = Sending(
-            place,
+            storage,
             self.reach,
             self._ledger,
             self._fetching,
@@ -152,20 +152,20 @@ class RemoteTier:
         if self.reach.is_away:
             return False
         try:
-            found = self._fetching.entry(key)
-            if found is not None:
-                self._fetching.take(found)
+            entry = self._fetching.entry(key)
+            if entry is not None:
+                self._fetching.take(entry)
         except Unreachable as error:
             self.reach.lost(error)
             return False
         except (sqlite3.Error, NodegraphError) as error:
             _LOG.warning("a result of the remote store can't be kept here: %s", error)
             return False
-        if found is None:
+        if entry is None:
             if len(self._asked) >= _MOST_ASKED:
                 self._asked.clear()
             self._asked.add(key)
-        return found is not None
+        return entry is not None
 
     def lease(self, key: Key) -> bool:
         """Keep other machines from computing a key; False if one of them does.

@@ -48,7 +48,7 @@ class RemoteReport:
 
 
 def verify_place(
-    place: ObjectPlace, *, repair: bool = False, progress: Progress | None = None
+    storage: ObjectPlace, *, repair: bool = False, progress: Progress | None = None
 ) -> RemoteReport:
     """Read everything that lies at a place. Others may go on with it meanwhile.
 
@@ -59,9 +59,9 @@ def verify_place(
         InvalidFile: The place can't be asked.
     """
     try:
-        return _Checking(place, progress or _untold, repair=repair).report()
+        return _Checking(storage, progress or _untold, repair=repair).report()
     except Unreachable as error:
-        raise InvalidFile(f"the remote store {place.url} can't be reached: {error}") from error
+        raise InvalidFile(f"the remote store {storage.url} can't be reached: {error}") from error
 
 
 def _untold(done: int, total: int) -> None:
@@ -71,11 +71,11 @@ def _untold(done: int, total: int) -> None:
 class _Checking:
     """One check of a place."""
 
-    def __init__(self, place: ObjectPlace, progress: Progress, *, repair: bool) -> None:
-        self._place = place
+    def __init__(self, storage: ObjectPlace, progress: Progress, *, repair: bool) -> None:
+        self._place = storage
         self._progress = progress
         self._repair = repair
-        self._report = RemoteReport(place.url, repaired=repair)
+        self._report = RemoteReport(storage.url, repaired=repair)
         self._told: set[str] = set()
 
     def report(self) -> RemoteReport:
@@ -94,11 +94,11 @@ class _Checking:
 
     def _check(self, name: str, size: int, is_whole: Callable[[str, int], bool]) -> None:
         try:
-            found = is_whole(name, size)
+            is_intact = is_whole(name, size)
         except FileNotFoundError:
             return  # somebody removed it meanwhile
         self._report.bytes += size
-        if not found:
+        if not is_intact:
             self._report.damaged.append(name)
             if self._repair:
                 self._place.remove(name)

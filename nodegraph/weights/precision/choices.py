@@ -69,8 +69,8 @@ def chosen_storage(storage: str, kinds: Collection[str]) -> str:
 
 def storage_option(storage: str, kinds: Collection[str]) -> tuple[tuple[str, str], ...]:
     """As `chosen_storage`, as an option of recipes: nothing where it is empty."""
-    found = chosen_storage(storage, kinds)
-    return ((STORAGE, found),) if found else ()
+    kept_form = chosen_storage(storage, kinds)
+    return ((STORAGE, kept_form),) if kept_form else ()
 
 
 def check_storage(storage: str) -> None:
@@ -109,8 +109,8 @@ StoredTensor = tuple[str, Sequence[int], str]
 
 def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -> int:
     """About what tensors of files take, in a recipe's precision and storage."""
-    found = list(tensors)
-    kinds = {kind for _, _, kind in found}
+    stored = list(tensors)
+    kinds = {kind for _, _, kind in stored}
     # What is asked for and there already stays as it is, and nothing else is brought into it.
     stays = storage == STORED or (storage == FLOAT8 and any(kind[:2] == "F8" for kind in kinds))
     wide = 8.0 * ITEM_BYTES[dtype]
@@ -123,4 +123,4 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
         is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
         return wide if is_wide else _BITS[storage]
 
-    return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in found) / 8)
+    return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in stored) / 8)

@@ -63,8 +63,8 @@ class NormalFloat4(Form):
     ``largest``. The table of ``pairs`` says what each byte stands for."""
 
     def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        found = parts["pairs"].index_select(0, parts["stored"].int()).view(torch.float32)
-        return found.view(-1, NF4_BLOCK).mul_(parts["largest"][:, None]).to(dtype).view(*shape)
+        values = parts["pairs"].index_select(0, parts["stored"].int()).view(torch.float32)
+        return values.view(-1, NF4_BLOCK).mul_(parts["largest"][:, None]).to(dtype).view(*shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class GgufBlocks(Form):
 
         block, size = BLOCKS[self.kind]
         read = dequantize_functions[GGMLQuantizationType[self.kind]]
-        found: Tensor = read(parts["stored"].reshape(-1, size), block, size, torch.float32)
-        return found.reshape(*shape).to(dtype)
+        values: Tensor = read(parts["stored"].reshape(-1, size), block, size, torch.float32)
+        return values.reshape(*shape).to(dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,8 +199,8 @@ def _read_e4m3(stored: Tensor, dtype: torch.dtype) -> Tensor:
     Moved to their places in a float16, sign, exponent and fraction are the number divided by 2⁸,
     which is what the middles of the two exponents differ by.
     """
-    found = torch.empty(stored.shape, dtype=dtype)
-    wide, narrow = found.view(-1), stored.reshape(-1).view(torch.int8)
+    values = torch.empty(stored.shape, dtype=dtype)
+    wide, narrow = values.view(-1), stored.reshape(-1).view(torch.int8)
     for at in range(0, len(wide), _PIECE):
         into, piece = wide[at : at + _PIECE], narrow[at : at + _PIECE]
         bits = piece.to(torch.int16)
@@ -208,4 +208,4 @@ def _read_e4m3(stored: Tensor, dtype: torch.dtype) -> Tensor:
         is_none = size == 0x7F  # the one pattern that is no number
         size.bitwise_left_shift_(7).masked_fill_(is_none, 0x7E00)
         into.copy_(size.bitwise_or_(bits.bitwise_and_(-0x8000)).view(torch.float16)).mul_(256)
-    return found
+    return values

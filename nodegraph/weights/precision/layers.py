@@ -48,9 +48,9 @@ class _Held:
     @property
     def weight(self) -> Tensor:
         """The weight in the type that is computed in, made for whoever asks."""
-        said = self.holding
-        parts = {name: self._parameters[name].view(kind) for name, kind in said.types.items()}
-        return said.form.wide(parts, said.shape, said.dtype)
+        holding = self.holding
+        parts = {name: self._parameters[name].view(kind) for name, kind in holding.types.items()}
+        return holding.form.wide(parts, holding.shape, holding.dtype)
 
 
 @cache
@@ -78,8 +78,8 @@ def hold(layer: Any, packed: Packed, dtype: torch.dtype) -> None:
 
 def held_shape(layer: nn.Module) -> tuple[int, ...] | None:
     """The shape of a weight that is held so; None of other layers."""
-    found = getattr(layer, "holding", None)
-    return found.shape if isinstance(found, Holding) else None
+    holding = getattr(layer, "holding", None)
+    return holding.shape if isinstance(holding, Holding) else None
 
 
 def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> None:

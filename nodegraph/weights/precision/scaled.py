@@ -197,9 +197,9 @@ def _unread_in(text: str | None, dtypes: Mapping[str, str], prefix: str) -> tupl
             weight = f"{layer}.weight"
             if weight in dtypes and not weight.startswith(prefix):
                 continue
-            found = _unread(settings, dtypes.get(weight))
-            if found is not None:
-                return weight, found
+            problem = _unread(settings, dtypes.get(weight))
+            if problem is not None:
+                return weight, problem
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return "the file's metadata", f"{_ALL_SETTINGS}: no settings by layers"
     return None

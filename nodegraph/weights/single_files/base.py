@@ -88,8 +88,8 @@ class FileLayout:
         return known[self]
 
     def _is_behind(self, prefix: str, shapes: Shapes) -> bool:
-        found = part_of(shapes, prefix)
-        return bool(found) and self.matches(found)
+        part_shapes = part_of(shapes, prefix)
+        return bool(part_shapes) and self.matches(part_shapes)
 
 
 class KnownShapes(dict[str, tuple[int, ...]]):
@@ -125,16 +125,16 @@ def part_of(shapes: Shapes, prefix: str) -> Shapes:
     return known[prefix]
 
 
-def check_scale(found: int, wanted: int) -> None:
+def check_scale(actual: int, wanted: int) -> None:
     """Refuse an autoencoder of other cells than its latents', as where a block of it is missing.
 
     Args:
-        found: Pixels along a cell's side, or frames in one.
+        actual: Pixels along a cell's side, or frames in one.
     Raises:
         ValueError: Says both.
     """
-    if found != wanted:
-        raise ValueError(f"its cells are {found} long instead of {wanted}: it isn't whole")
+    if actual != wanted:
+        raise ValueError(f"its cells are {actual} long instead of {wanted}: it isn't whole")
 
 
 DAMAGED = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
@@ -150,5 +150,5 @@ def fault_of(error: Exception) -> str:
 
 def count_of(names: Shapes, pattern: str) -> int:
     """How many different numbers the pattern's group takes in the names."""
-    found = (re.match(pattern, name) for name in names)
-    return len({match[1] for match in found if match})
+    matches = (re.match(pattern, name) for name in names)
+    return len({match[1] for match in matches if match})

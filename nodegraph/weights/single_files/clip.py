@@ -28,7 +28,7 @@ _LAYERS_H, _WIDTH_H = 24, 1024
 _LONGEST_TOLD = 128
 """Tokens that HiDream's encoders are shown."""
 
-_BESIDE = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
+_IGNORED_PREFIXES = ("vision_model.", "visual_projection.", "visual.", "logit_scale")
 """What files with CLIP's other half hold."""
 
 Projection = Literal["none", "own", "identity"]
@@ -135,10 +135,10 @@ def convert_text(
         config: Of `text_config`.
         projection: See `clip_layout`.
     """
-    own = {name: item for name, item in tensors.items() if not name.startswith(_BESIDE)}
-    found = _of_open_clip(own, config) if _OPEN_CLIP in own else own
+    own = {name: item for name, item in tensors.items() if not name.startswith(_IGNORED_PREFIXES)}
+    converted = _of_open_clip(own, config) if _OPEN_CLIP in own else own
     last = int(config["num_hidden_layers"])
-    named = {_plain(name): item for name, item in found.items()}
+    named = {_plain(name): item for name, item in converted.items()}
     # The position ids are 0, 1, 2, …: the module makes them itself.
     kept = {
         name: item
@@ -168,10 +168,10 @@ def _of_open_clip(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> d
     # It takes the projection's width for that of the hidden states, which it needn't be.
     others = {name: item for name, item in tensors.items() if item is not projection}
     model = SimpleNamespace(config=SimpleNamespace(hidden_size=config["hidden_size"]))
-    found: dict[str, Tensor] = convert_open_clip_checkpoint(model, others, "")
+    converted: dict[str, Tensor] = convert_open_clip_checkpoint(model, others, "")
     if projection is not None:
-        found["text_projection.weight"] = projection.T.contiguous()
-    return found
+        converted["text_projection.weight"] = projection.T.contiguous()
+    return converted
 
 
 def _plain(name: str) -> str:

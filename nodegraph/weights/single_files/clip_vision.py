@@ -61,10 +61,10 @@ CLIP_VISION = FileLayout(
 def _projected_config(shapes: Shapes) -> dict[str, Any]:
     """The same, of any published CLIP: OpenAI's, which is as wide as no other, computes in another
     way."""
-    found = _config(shapes)
-    is_openai = found["hidden_size"] == _WIDTH_OF_L
+    config = _config(shapes)
+    is_openai = config["hidden_size"] == _WIDTH_OF_L
     act = "quick_gelu" if is_openai else "gelu"
-    return {**found, "hidden_act": act, "projection_dim": shapes[_PROJECTION][0]}
+    return {**config, "hidden_act": act, "projection_dim": shapes[_PROJECTION][0]}
 
 
 def _convert_projected(tensors: Tensors, config: Config) -> dict[str, Tensor]:

@@ -82,7 +82,7 @@ def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
     read = (shape[1] for name, shape in net.items() if name.endswith("attn2.to_k.weight"))
     middle = any(name.startswith(("mid_block.attentions.", "middle_block.1.")) for name in net)
     first = "conv_in.weight" if "conv_in.weight" in net else "input_blocks.0.0.weight"
-    found = {
+    config = {
         "in_channels": net[first][1],
         "conditioning_channels": net[_ORIGINAL if _ORIGINAL in net else _OURS][1],
         "conditioning_embedding_out_channels": _embedding(net),
@@ -99,12 +99,12 @@ def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
         "norm_num_groups": NORM_GROUPS,
     }
     if is_told(net):
-        found |= {
+        config |= {
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": TIME_EMBED_WIDTH,
             "projection_class_embeddings_input_dim": told_width(net),
         }
-    return found
+    return config
 
 
 def _embedding(net: Shapes) -> tuple[int, ...]:
@@ -127,10 +127,10 @@ def _embedding(net: Shapes) -> tuple[int, ...]:
 
 
 def _union_config(net: Shapes, width: int) -> dict[str, Any]:
-    found = _config(net, width, None)
-    del found["mid_block_type"]
+    config = _config(net, width, None)
+    del config["mid_block_type"]
     return {
-        **found,
+        **config,
         "num_control_type": net[_TASKS][0],
         "num_trans_channel": net[_TASKS][1],
         "num_trans_head": _UNION_HEADS,
@@ -179,8 +179,8 @@ def _is_adapter(net: Shapes) -> bool:
 
 def _adapter_downscale(net: Shapes) -> int:
     """Pixels along a side of what the first layer sees at once: 16 beside SDXL."""
-    seen = _plain(net)[_PIXELS][1]
-    return 16 if seen % 256 == 0 and seen // 256 in (1, 3) else 8
+    pixel_channels = _plain(net)[_PIXELS][1]
+    return 16 if pixel_channels % 256 == 0 and pixel_channels // 256 in (1, 3) else 8
 
 
 def _adapter_config(net: Shapes) -> dict[str, Any]:
@@ -202,15 +202,15 @@ def _adapter_named(net: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not any(name.startswith("body.0.block") for name in net):
         return dict(net)
-    found = {}
+    named = {}
     for name, item in net.items():
         begin, *parts = name.split(".")
         if begin == "body":
             level, block = divmod(int(parts[0]), _BLOCKS_PER_LEVEL)
             inner = [] if parts[1] == "in_conv" else ["resnets", str(block)]
             parts = [str(level), *inner, *parts[1:]]
-        found[".".join([begin, *parts])] = item
-    return found
+        named[".".join([begin, *parts])] = item
+    return named
 
 
 def _convert_adapter(tensors: Tensors, config: Config) -> dict[str, Tensor]:

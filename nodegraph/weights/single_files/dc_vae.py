@@ -73,17 +73,19 @@ def _side(named: Shapes, blocks: str) -> dict[str, Any]:
     kinds, layers, scales, samplers = [], [], [], []
     for level in range(count_of(named, rf"{re.escape(blocks)}\.(\d+)\.")):
         block = f"{blocks}.{level}."
-        found = part_of(named, block)
-        sampler = [item for name, item in found.items() if re.fullmatch(r"\d+\.conv\.weight", name)]
+        block_shapes = part_of(named, block)
+        sampler = [
+            item for name, item in block_shapes.items() if re.fullmatch(r"\d+\.conv\.weight", name)
+        ]
         samplers += sampler
-        layers.append(count_of(found, r"(\d+)\.") - len(sampler))
+        layers.append(count_of(block_shapes, r"(\d+)\.") - len(sampler))
         kernels = {
-            match[1]: found[match.string][-1]
-            for match in map(_SCALES.search, found)
+            match[1]: block_shapes[match.string][-1]
+            for match in map(_SCALES.search, block_shapes)
             if match and match[2] in ("0", "proj_in")
         }
         scales.append(tuple(kernels[at] for at in sorted(kernels)))
-        sees = any(".attn." in name for name in found)
+        sees = any(".attn." in name for name in block_shapes)
         kinds.append("EfficientViTBlock" if sees else "ResBlock")
     return {
         "block_types": tuple(kinds),
@@ -94,19 +96,19 @@ def _side(named: Shapes, blocks: str) -> dict[str, Any]:
 
 
 def _head_width(named: Shapes) -> int:
-    found = (match for match in map(_SCALES.search, named) if match)
+    matches = (match for match in map(_SCALES.search, named) if match)
     return next(
-        (named[match.string][1] for match in found if match[2] in ("1", "proj_out")), _HEAD_WIDTH
+        (named[match.string][1] for match in matches if match[2] in ("1", "proj_out")), _HEAD_WIDTH
     )
 
 
 def _named(vae: Shapes) -> dict[str, tuple[int, ...]]:
-    found = {}
+    shapes = {}
     for name, shape in vae.items():
         for old, new in _PLACES.items():
             name = name.replace(old, new)  # noqa: PLW2901
-        found[name] = shape
-    return found
+        shapes[name] = shape
+    return shapes
 
 
 def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -114,8 +116,8 @@ def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
         return dict(tensors)
     from diffusers.loaders.single_file_utils import convert_autoencoder_dc_checkpoint_to_diffusers
 
-    found: dict[str, Tensor] = convert_autoencoder_dc_checkpoint_to_diffusers(dict(tensors))
-    return found
+    converted: dict[str, Tensor] = convert_autoencoder_dc_checkpoint_to_diffusers(dict(tensors))
+    return converted
 
 
 SANA_VAE = FileLayout(

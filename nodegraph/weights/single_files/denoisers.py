@@ -63,22 +63,22 @@ def denoiser_layout(
         unused: Tensors that no picture depends on; with a dot at the end, all whose names begin so.
     """
 
-    def shapes_of(given: Shapes) -> dict[str, tuple[int, ...]]:
-        return renamed_shapes(given, class_name)
+    def shapes_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
+        return renamed_shapes(shapes, class_name)
 
-    def matches(given: Shapes) -> bool:
-        if not any(all(mark in given for mark in group) for group in marks):
+    def matches(shapes: Shapes) -> bool:
+        if not any(all(mark in shapes for mark in group) for group in marks):
             return False
-        if without and any(item.startswith(without) for item in given):
+        if without and any(item.startswith(without) for item in shapes):
             return False
         try:
-            return fits is None or fits(shapes_of(given))
+            return fits is None or fits(shapes_of(shapes))
         except (KeyError, IndexError, ValueError):
             return False
 
-    def configured(given: Shapes) -> dict[str, Any]:
+    def configured(shapes: Shapes) -> dict[str, Any]:
         try:
-            return config(shapes_of(given))
+            return config(shapes_of(shapes))
         except (IndexError, ValueError, ZeroDivisionError) as error:
             raise KeyError(f"tensors that are shaped as those of {title}") from error
 

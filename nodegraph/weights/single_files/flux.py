@@ -42,11 +42,11 @@ def _common(shapes: Shapes) -> dict[str, Any]:
 
 
 def _flux_config(shapes: Shapes) -> dict[str, Any]:
-    told = "time_text_embed.{}_embedder.linear_1.weight"
+    embedder = "time_text_embed.{}_embedder.linear_1.weight"
     return {
         **_common(shapes),
-        "pooled_projection_dim": shapes[told.format("text")][1],
-        "guidance_embeds": told.format("guidance") in shapes,
+        "pooled_projection_dim": shapes[embedder.format("text")][1],
+        "guidance_embeds": embedder.format("guidance") in shapes,
     }
 
 
@@ -68,8 +68,8 @@ def _scheduler(config: Config) -> Config:
 def _fits(shapes: Shapes) -> bool:
     """Whether it takes a latent alone, fills masked ones, or takes one more: Depth and Canny."""
     taken = shapes.get("x_embedder.weight", (0, 0))[-1]
-    given = shapes.get("proj_out.weight", (0,))[0]
-    return taken in (given, 2 * given, FILL_CHANNELS)
+    out_channels = shapes.get("proj_out.weight", (0,))[0]
+    return taken in (out_channels, 2 * out_channels, FILL_CHANNELS)
 
 
 FLUX = denoiser_layout(

@@ -74,17 +74,17 @@ def _flat(tensor: Tensor) -> Tensor:
 
 def _names(names: Iterable[str]) -> dict[str, str]:
     """The names of diffusers, by the file's."""
-    given = list(names)
-    found = [match for match in map(_BLOCK.fullmatch, given) if match]
-    places = {side: _begins(found, side) for side in {match[1] for match in found}}
-    return {name: _name(name, places) for name in given}
+    originals = list(names)
+    matches = [match for match in map(_BLOCK.fullmatch, originals) if match]
+    places = {side: _begins(matches, side) for side in {match[1] for match in matches}}
+    return {name: _name(name, places) for name in originals}
 
 
-def _begins(found: list[re.Match[str]], side: str) -> list[int]:
+def _begins(matches: list[re.Match[str]], side: str) -> list[int]:
     """How many blocks of diffusers lie before each resolution, and how many in all."""
     sizes = [
-        len({match[3] for match in found if match[1] == side and int(match[2]) == level})
-        for level in range(1 + max(int(match[2]) for match in found if match[1] == side))
+        len({match[3] for match in matches if match[1] == side and int(match[2]) == level})
+        for level in range(1 + max(int(match[2]) for match in matches if match[1] == side))
     ]
     return [0, *accumulate(sizes)]
 
@@ -94,8 +94,10 @@ def _name(name: str, begins: Mapping[str, list[int]]) -> str:
     if block is not None:
         side, level = block[1], int(block[2])
         # What changes the size comes last.
-        place = begins[side][level] + int(block[4]) if block[4] else begins[side][level + 1] - 1
-        name = f"{side}_blocks.{place}.{block[5]}"
+        block_index = (
+            begins[side][level] + int(block[4]) if block[4] else begins[side][level + 1] - 1
+        )
+        name = f"{side}_blocks.{block_index}.{block[5]}"
     for old, new in _PLACES.items():
         name = name.replace(old, new)
     return name

@@ -29,7 +29,7 @@ _LEVELS = (
 """Before the names of the language model, in one version of transformers or another."""
 _SIGHT = ("model.visual.", "visual.")
 """Before those of the part of Qwen that sees pictures."""
-_BESIDE = (
+_IGNORED_PREFIXES = (
     "lm_head.",
     "language_model.lm_head.",
     "model.vision_tower.",
@@ -68,14 +68,18 @@ def _plain(name: str) -> str:
 
 
 def _text(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-    return {_plain(name): shape for name, shape in shapes.items() if not name.startswith(_BESIDE)}
+    return {
+        _plain(name): shape
+        for name, shape in shapes.items()
+        if not name.startswith(_IGNORED_PREFIXES)
+    }
 
 
 def _own(tensors: Tensors) -> dict[str, Tensor]:
     return {
         _plain(name): item
         for name, item in tensors.items()
-        if not name.startswith(_BESIDE) and name not in _TOKENIZERS
+        if not name.startswith(_IGNORED_PREFIXES) and name not in _TOKENIZERS
     }
 
 

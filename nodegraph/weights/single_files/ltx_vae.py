@@ -155,8 +155,8 @@ def _doubles(block: Shapes) -> bool:
 def _factor(block: Shapes) -> int:
     if not _doubles(block):
         return 1
-    given, taken = block["upsamplers.0.conv.conv.weight"][:2]
-    return taken * 8 // given
+    in_channels, taken = block["upsamplers.0.conv.conv.weight"][:2]
+    return taken * 8 // in_channels
 
 
 def _blocks(named: Shapes, stem: str) -> list[Shapes]:
@@ -174,11 +174,11 @@ def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
 
 def _names(names: Iterable[str]) -> dict[str, str]:
     """The names of diffusers, by the file's; statistics that it has no use for are left out."""
-    given = list(names)
-    if _MEAN not in given:
-        return {name: name for name in given}
-    places = {side: _places(given, side) for side in _PARTS}
-    kept = [name for name in given if name in _PLAIN or not name.startswith(_UNUSED)]
+    originals = list(names)
+    if _MEAN not in originals:
+        return {name: name for name in originals}
+    places = {side: _places(originals, side) for side in _PARTS}
+    kept = [name for name in originals if name in _PLAIN or not name.startswith(_UNUSED)]
     return {name: _PLAIN.get(name) or _name(name, places) for name in kept}
 
 
@@ -201,18 +201,18 @@ def _places(names: list[str], side: str) -> list[str]:
 
 
 def _kinds(names: list[str], side: str) -> list[Kind]:
-    found: dict[int, Kind] = {}
+    kinds: dict[int, Kind] = {}
     for match in map(_BLOCK.fullmatch, names):
         if match and match[1] == side:
             first = match[3].partition(".")[0]
             kind: Kind = {"res_blocks": "layers", "conv": "size"}.get(first, "width")  # type: ignore[assignment]
             at = int(match[2])
             # A block with layers may have an embedder of the time besides.
-            found[at] = kind if found.get(at, "width") == "width" else found[at]
-    missing = set(range(len(found))) - set(found)
+            kinds[at] = kind if kinds.get(at, "width") == "width" else kinds[at]
+    missing = set(range(len(kinds))) - set(kinds)
     if missing:
         raise KeyError(f"{side}_blocks.{min(missing)}")
-    return [found[at] for at in range(len(found))]
+    return [kinds[at] for at in range(len(kinds))]
 
 
 def _name(name: str, places: Mapping[str, list[str]]) -> str:

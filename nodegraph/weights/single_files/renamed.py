@@ -51,7 +51,7 @@ def _any_of(names: Names) -> re.Pattern[str]:
 
 def _renamed(name: str, names: Names) -> str:
     for pattern, replacement in _compiled(names):
-        found, count = pattern.subn(replacement, name)
+        new_name, count = pattern.subn(replacement, name)
         if count:
-            return found
+            return new_name
     return name

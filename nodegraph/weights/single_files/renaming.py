@@ -31,20 +31,20 @@ def renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     Args:
         kind: The class of diffusers that they are for, such as ``WanTransformer3DModel``.
     """
-    found = {}
+    converted = {}
     for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, kind):
         tensor = tensors[name] if rows is None else tensors[name][rows]
-        found[new] = swapped(tensor) if _is_swapped(new, kind) and new != name else tensor
-    return found
+        converted[new] = swapped(tensor) if _is_swapped(new, kind) and new != name else tensor
+    return converted
 
 
 def renamed_shapes(shapes: Shapes, kind: str) -> dict[str, tuple[int, ...]]:
     """As `renamed`, of shapes alone."""
-    found = {}
+    shapes_by_name = {}
     for name, new, rows in _places(shapes, kind):
         shape = shapes[name]
-        found[new] = shape if rows is None else (rows.stop - rows.start, *shape[1:])
-    return found
+        shapes_by_name[new] = shape if rows is None else (rows.stop - rows.start, *shape[1:])
+    return shapes_by_name
 
 
 def _places(shapes: Shapes, kind: str) -> Iterator[tuple[str, str, Rows]]:
@@ -74,11 +74,11 @@ def _known(original: str, kind: str) -> tuple[str, ...]:
     A number in a name is one of many blocks, or part of a name that the table has as it stands,
     such as ``mlp.0``.
     """
-    table, found = _by_original(kind), _NUMBER.search(original)
-    if found is not None:
-        blocks = f"{original[: found.start()]}*{original[found.end() :]}"
+    table, match = _by_original(kind), _NUMBER.search(original)
+    if match is not None:
+        blocks = f"{original[: match.start()]}*{original[match.end() :]}"
         if blocks in table:
-            return tuple(new.replace("*", found[0]) for new in table[blocks])
+            return tuple(new.replace("*", match[0]) for new in table[blocks])
     return table.get(original, ())
 
 
@@ -119,15 +119,15 @@ def swapped(tensor: Tensor) -> Tensor:
 @cache
 def _by_original(kind: str) -> dict[str, tuple[str, ...]]:
     """Names here by the original one, in the order of its rows."""
-    found: dict[str, tuple[str, ...]] = {}
+    names: dict[str, tuple[str, ...]] = {}
     for here, original in TABLES.get(kind, ()):
         for stack in _STACKS if "@" in original else ("",):
-            found[original.replace("@", stack)] = tuple(_parts(here.replace("@", stack)))
-    return found
+            names[original.replace("@", stack)] = tuple(_parts(here.replace("@", stack)))
+    return names
 
 
 def _parts(here: str) -> Iterator[str]:
-    before, brace, rest = here.partition("{")
-    joined, _, after = rest.partition("}")
+    before, brace, remaining = here.partition("{")
+    joined, _, after = remaining.partition("}")
     for part in joined.split(",") if brace else ("",):
         yield f"{before}{part}{after}"

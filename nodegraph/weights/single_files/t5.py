@@ -24,7 +24,7 @@ _MOST_BYTES = 2048
 _FARTHEST = 128
 """Tokens apart, from where on all are equally far."""
 
-_BESIDE = ("decoder.", "lm_head.")
+_IGNORED_PREFIXES = ("decoder.", "lm_head.")
 """The other half of whole models."""
 _TOKENIZER = "spiece_model"
 """A tensor of some files: the tokenizer, as SentencePiece has it."""
@@ -88,7 +88,7 @@ def convert_t5(tensors: Tensors, config: Config) -> dict[str, Tensor]:
     kept = {
         name: item
         for name, item in tensors.items()
-        if not name.startswith(_BESIDE) and name != _TOKENIZER
+        if not name.startswith(_IGNORED_PREFIXES) and name != _TOKENIZER
     }
     tied = kept.pop(_TIED_WORDS, None)
     return {_WORDS: tied, **kept} if _WORDS not in kept and tied is not None else kept

@@ -29,7 +29,7 @@ HALVES = ("encoder", "decoder")
 DECODERS = ("decoder.", "taesd_decoder.")
 """Before the names of the decoder's tensors where both halves lie in one file."""
 _BOTH = {"taesd_encoder.": ENCODER, "taesd_decoder.": DECODER}
-_PLACE = re.compile(r"(\d+)\.(.+)")
+_LAYER_NAME = re.compile(r"(\d+)\.(.+)")
 
 
 def half_name(shapes: Shapes) -> str | None:
@@ -53,7 +53,7 @@ def half_prefix(shapes: Shapes) -> str:
 
 
 def _is_first(shapes: Shapes, name: str) -> bool:
-    return len(shapes.get(name, ())) == 4 and all(_PLACE.fullmatch(other) for other in shapes)
+    return len(shapes.get(name, ())) == 4 and all(_LAYER_NAME.fullmatch(other) for other in shapes)
 
 
 def tiny_layout(title: str, channels: int) -> FileLayout:
@@ -118,8 +118,8 @@ def _stages(half: Shapes, *, begins: bool) -> list[tuple[int, int]]:
 
 def _convolutions(half: Shapes) -> list[int]:
     """Where layers that are no blocks stand."""
-    found = (re.fullmatch(r"(\d+)\.weight", name) for name in half)
-    return sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(r"(\d+)\.weight", name) for name in half)
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def convert_tiny(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ def convert_tiny(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> di
 def _named(name: str) -> str:
     """A tensor's name in diffusers, which leaves the decoder's first step out of the count."""
     for old, half in _BOTH.items():
-        place = _PLACE.fullmatch(name.removeprefix(old)) if name.startswith(old) else None
-        if place is not None:
-            return f"{half}{int(place[1]) - (half == DECODER)}.{place[2]}"
+        match = _LAYER_NAME.fullmatch(name.removeprefix(old)) if name.startswith(old) else None
+        if match is not None:
+            return f"{half}{int(match[1]) - (half == DECODER)}.{match[2]}"
     return name

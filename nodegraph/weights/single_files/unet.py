@@ -24,7 +24,7 @@ PREFIX = "model.diffusion_model."
 _FIRST = ("input_blocks.0.0.weight", "conv_in.weight")
 _LAST = ("out.2.weight", "conv_out.weight")
 _TIMED = ("time_embed.0.weight", "time_embedding.linear_1.weight")
-_TOLD = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
+_ADDED_EMBEDDINGS = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
 """Tensors that tell a UNet, by their original names and those of diffusers."""
 _GUIDED = "time_embedding.cond_proj.weight"
 """Of one that was distilled from guidance."""
@@ -115,12 +115,12 @@ def unet_layout(
 
 def is_told(unet: Shapes) -> bool:
     """Whether a UNet is told sizes and the pooled prompt beside the prompt."""
-    return any(name in unet for name in _TOLD)
+    return any(name in unet for name in _ADDED_EMBEDDINGS)
 
 
 def told_width(unet: Shapes) -> int:
     """How many numbers that are."""
-    return _of(unet, _TOLD)[1]
+    return _of(unet, _ADDED_EMBEDDINGS)[1]
 
 
 def _of(unet: Shapes, names: tuple[str, str]) -> tuple[int, ...]:
@@ -131,12 +131,12 @@ def _of(unet: Shapes, names: tuple[str, str]) -> tuple[int, ...]:
 def _is_latents(unet: Shapes) -> bool:
     """Whether a UNet takes a latent, alone, beside a picture to follow, or beside a masked picture
     and its mask."""
-    taken, given = _of(unet, _FIRST), _of(unet, _LAST)
+    taken, last = _of(unet, _FIRST), _of(unet, _LAST)
     if not _of(unet, _TIMED):
         return False
-    if not len(taken) == len(given) == 4:
+    if not len(taken) == len(last) == 4:
         return False
-    return taken[1] in (given[0], 2 * given[0], 2 * given[0] + 1)
+    return taken[1] in (last[0], 2 * last[0], 2 * last[0] + 1)
 
 
 def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, Any]:
@@ -168,22 +168,22 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
         "use_linear_projection": linear,
         "norm_num_groups": NORM_GROUPS,
         "sample_size": size,
-        **_told(unet),
+        **_added_embedding_config(unet),
     }
 
 
-def _told(unet: Shapes) -> dict[str, Any]:
+def _added_embedding_config(unet: Shapes) -> dict[str, Any]:
     """What a UNet is told beside the prompt: sizes and the pooled prompt, where it is."""
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     if is_told(unet):
-        found = {
+        config = {
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": TIME_EMBED_WIDTH,
             "projection_class_embeddings_input_dim": told_width(unet),
         }
     if _GUIDED in unet:
-        found["time_cond_proj_dim"] = unet[_GUIDED][1]
-    return found
+        config["time_cond_proj_dim"] = unet[_GUIDED][1]
+    return config
 
 
 def levels(unet: Shapes) -> tuple[list[int], list[int], int]:

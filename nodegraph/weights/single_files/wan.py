@@ -26,7 +26,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
         "num_attention_heads": width // HEAD_WIDTH,
         "attention_head_dim": HEAD_WIDTH,
         "in_channels": taken,
-        "out_channels": _given(shapes),
+        "out_channels": _output_channels(shapes),
         "text_dim": shapes["condition_embedder.text_embedder.linear_1.weight"][1],
         "freq_dim": shapes["condition_embedder.time_embedder.linear_1.weight"][1],
         "ffn_dim": shapes["blocks.0.ffn.net.0.proj.weight"][0],
@@ -40,7 +40,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _given(shapes: Shapes) -> int:
+def _output_channels(shapes: Shapes) -> int:
     return shapes["proj_out.weight"][0] // _CELL
 
 
@@ -51,8 +51,8 @@ def _boundary(config: Config) -> Config:
 
 def _layout(name: str, title: str, *, channels: int, shift: float, **more: Any) -> FileLayout:
     def fits(shapes: Shapes) -> bool:
-        given, taken = _given(shapes), shapes["patch_embedding.weight"][1]
-        return given == channels and taken - given in (0, _FILM)
+        out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
+        return out_channels == channels and taken - out_channels in (0, _FILM)
 
     return denoiser_layout(
         f"{name}-transformer",

@@ -94,9 +94,13 @@ def _matches(channels: int) -> Callable[[Shapes], bool]:
             return False
         named = {new: vae[old] for old, new in _names(vae).items()}
         taken = named.get("encoder.conv_in.weight", ())[1:2]
-        given = named.get("decoder.conv_out.weight", ())[:1]
+        out_channels = named.get("decoder.conv_out.weight", ())[:1]
         # Others make pictures that one can see through, or that are larger.
-        return named.get(_LATENTS, ())[:1] == (channels,) and taken == given and taken in _PIXELS
+        return (
+            named.get(_LATENTS, ())[:1] == (channels,)
+            and taken == out_channels
+            and taken in _PIXELS
+        )
 
     return matches
 
@@ -106,7 +110,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     named = {new: vae[old] for old, new in _names(vae).items()}
     widths, layers, timed, is_residual = _levels(named)
     base, taken = named["encoder.conv_in.weight"][:2]
-    given, decoder_base = named["decoder.conv_out.weight"][:2]
+    out_channels, decoder_base = named["decoder.conv_out.weight"][:2]
     mean, deviation = _FIGURES[named[_LATENTS][0]]
     # 2.2 takes the four pixels of a patch for channels.
     patch = 2 if is_residual else None
@@ -121,7 +125,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
         "temperal_downsample": timed,
         "is_residual": is_residual,
         "in_channels": taken,
-        "out_channels": given,
+        "out_channels": out_channels,
         "patch_size": patch,
         "scale_factor_temporal": _TEMPORAL,
         "scale_factor_spatial": 8 * (patch or 1),
@@ -135,9 +139,9 @@ _SHARED = ("base_dim", "z_dim", "dim_mult", "num_res_blocks", "temperal_downsamp
 
 def _qwen_config(vae: Shapes) -> dict[str, Any]:
     """Of AutoencoderKLQwenImage."""
-    found = _config(vae)
-    kept = {name: found[name] for name in (*_SHARED, "latents_mean", "latents_std")}
-    return {**kept, "input_channels": found["in_channels"]}
+    config = _config(vae)
+    kept = {name: config[name] for name in (*_SHARED, "latents_mean", "latents_std")}
+    return {**kept, "input_channels": config["in_channels"]}
 
 
 def _levels(named: Shapes) -> tuple[list[int], int, list[bool], bool]:
@@ -163,12 +167,12 @@ def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
 
 def _names(names: Iterable[str]) -> dict[str, str]:
     """The names of diffusers, by the file's."""
-    given = list(names)
-    if _ORIGINAL not in given:
-        return {name: name for name in given}
-    found = (re.match(r"decoder\.upsamples\.(\d+)\.resample\.", name) for name in given)
-    ends = sorted({int(match[1]) for match in found if match})
-    return {name: _name(name, ends) for name in given}
+    originals = list(names)
+    if _ORIGINAL not in originals:
+        return {name: name for name in originals}
+    matches = (re.match(r"decoder\.upsamples\.(\d+)\.resample\.", name) for name in originals)
+    ends = sorted({int(match[1]) for match in matches if match})
+    return {name: _name(name, ends) for name in originals}
 
 
 def _name(name: str, ends: list[int]) -> str:
@@ -188,18 +192,18 @@ def _name(name: str, ends: list[int]) -> str:
     return name
 
 
-def _of_block(side: str, place: int, rest: str, ends: list[int]) -> str:
-    nested = _NESTED.fullmatch(rest)
+def _of_block(side: str, block_index: int, suffix: str, ends: list[int]) -> str:
+    nested = _NESTED.fullmatch(suffix)
     if nested is not None:
         is_layer = nested[3].startswith(("residual.", "shortcut."))
         layer = f"resnets.{nested[2]}" if is_layer else f"{nested[1]}sampler"
-        return f"{side}_blocks.{place}.{layer}.{nested[3]}"
+        return f"{side}_blocks.{block_index}.{layer}.{nested[3]}"
     if side == "encoder.down":
-        return f"{side}_blocks.{place}.{rest}"
-    at = bisect_left(ends, place)
+        return f"{side}_blocks.{block_index}.{suffix}"
+    at = bisect_left(ends, block_index)
     begin = ends[at - 1] + 1 if at else 0
-    layer = "upsamplers.0" if place in ends else f"resnets.{place - begin}"
-    return f"{side}_blocks.{at}.{layer}.{rest}"
+    layer = "upsamplers.0" if block_index in ends else f"resnets.{block_index - begin}"
+    return f"{side}_blocks.{at}.{layer}.{suffix}"
 
 
 def _layout(

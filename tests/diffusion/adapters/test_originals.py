@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.models.adapters.layers import layers_of
-from nodegraph.models.adapters.originals import Place, originals
+from nodegraph.models.adapters.originals import OriginalLocation, originals
 
 from .denoisers import DENOISERS, on_meta
 
@@ -47,7 +47,7 @@ def _original(module: nn.Module, own: Tensors) -> Tensors:
     return {**given, **found}
 
 
-def _joined(parts: tuple[Place, ...], own: Tensors, end: str) -> Tensor:
+def _joined(parts: tuple[OriginalLocation, ...], own: Tensors, end: str) -> Tensor:
     whole = torch.empty_like(own[f"{parts[0].path}.{end}"][:1]).repeat_interleave(parts[0].rows, 0)
     for part in parts:
         rows = own[f"{part.path}.{end}"]

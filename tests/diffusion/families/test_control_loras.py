@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.base import BESIDE
+from nodegraph.families.base import CONTROL_IMAGE
 from nodegraph.families.patches import packed
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.models.speed.deriving import derive
+from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.inpainting import with_tensors
 from tests.diffusion.adapters import files
 from tests.messages import raises
@@ -78,7 +78,7 @@ def _seen(pipeline: Any) -> Tensor:
 
 
 def _made(model: Model, seen: Tensor) -> Made:
-    change: Any = lambda prompts: with_tensors(prompts, {BESIDE: seen})  # noqa: E731
+    change: Any = lambda prompts: with_tensors(prompts, {CONTROL_IMAGE: seen})  # noqa: E731
     return model.make(WIDTH, HEIGHT, change=change, cfg=1.0)
 
 

@@ -11,11 +11,11 @@ import torch
 
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import BESIDE
+from nodegraph.families.base import CONTROL_IMAGE
 from nodegraph.families.patches import packed
 from nodegraph.sampling.composed_schedules import named_schedule
+from nodegraph.sampling.control_image import with_picture
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.following import with_picture
 from nodegraph.sampling.guiders.methods import Dual
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.sampling_parts import (
@@ -83,7 +83,7 @@ def test_flux_canny_is_diffusers(model_of: ModelOf) -> None:
     drawn = posterior.sample(torch.Generator().manual_seed(SEED))
     seen = (drawn - pipeline.vae.config.shift_factor) * pipeline.vae.config.scaling_factor
     noise = torch.randn(1, 16, *seen.shape[2:], generator=torch.Generator().manual_seed(SEED))
-    change: Any = lambda prompts: with_tensors(prompts, {BESIDE: seen})  # noqa: E731
+    change: Any = lambda prompts: with_tensors(prompts, {CONTROL_IMAGE: seen})  # noqa: E731
     found = model.make(WIDTH, HEIGHT, change=change, cfg=1.0)
     expected = stock(
         pipeline,
@@ -95,7 +95,7 @@ def test_flux_canny_is_diffusers(model_of: ModelOf) -> None:
     )
     assert_same(found, expected, unpack(WIDTH, HEIGHT))
     prompts = with_picture(model.part("vae"), model.encode(PROMPT), as_tensor(given))  # type: ignore[arg-type]
-    assert prompts.entries[0].tensors[BESIDE].shape == seen.shape
+    assert prompts.entries[0].tensors[CONTROL_IMAGE].shape == seen.shape
 
 
 @pytest.mark.parametrize("build", [sd1_edit, flux_canny])

@@ -16,7 +16,7 @@ from torch import Tensor
 from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
 from nodegraph.families.patches import packed
-from nodegraph.sampling.inpainting import masked_picture, with_hole
+from nodegraph.sampling.inpainting import masked_picture, with_masked_latent
 from tests.messages import raises
 
 from .conftest import Pair
@@ -56,7 +56,7 @@ def filled(model: Model, **options: Any) -> tuple[Made, Tensor]:
     hole, rest = masked_picture(*masked())
     seen = encode_image(model.part("vae"), rest).samples
     assert seen is not None
-    change: Any = lambda given: with_hole(given, seen, hole)  # noqa: E731
+    change: Any = lambda given: with_masked_latent(given, seen, hole)  # noqa: E731
     return model.make(WIDTH, HEIGHT, change=change, **options), seen
 
 
@@ -91,7 +91,7 @@ def test_flux_fill_is_diffusers(model_of: ModelOf) -> None:
     drawn = posterior.sample(torch.Generator().manual_seed(SEED))
     seen = (drawn - pipeline.vae.config.shift_factor) * pipeline.vae.config.scaling_factor
     noise = torch.randn(1, 16, *seen.shape[2:], generator=torch.Generator().manual_seed(SEED))
-    change: Any = lambda prompts: with_hole(prompts, seen, hole)  # noqa: E731
+    change: Any = lambda prompts: with_masked_latent(prompts, seen, hole)  # noqa: E731
     found = model.make(WIDTH, HEIGHT, change=change, cfg=1.0)
     expected = stock(
         pipeline,
@@ -116,7 +116,11 @@ def test_the_latents_own_mask_does_where_prompts_bring_none(
     assert latent.samples is not None
     seen, latent = latent.samples[:1], replace(latent, noise_mask=masked()[1])
     brought = model.make(
-        WIDTH, HEIGHT, latent=latent, change=lambda given: with_hole(given, seen, hole), cfg=2.0
+        WIDTH,
+        HEIGHT,
+        latent=latent,
+        change=lambda given: with_masked_latent(given, seen, hole),
+        cfg=2.0,
     )
     assert_same(model.make(WIDTH, HEIGHT, latent=latent, cfg=2.0), brought)
 

@@ -28,7 +28,7 @@ from nodegraph.models.ip_adapters.applying import (
     with_picture,
 )
 from nodegraph.models.ip_adapters.files import IPAdapterChoice, open_ip_adapter
-from nodegraph.models.speed.deriving import derive
+from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.messages import raises

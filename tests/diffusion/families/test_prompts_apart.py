@@ -17,7 +17,7 @@ from nodegraph.models.clip_skip import with_clip_layer
 from nodegraph.models.loading import load_component
 from nodegraph.models.opening import open_model
 from nodegraph.models.prompt_checks import READERS
-from nodegraph.models.speed.deriving import derive
+from nodegraph.models.speed.derived_components import derive
 from nodegraph.models.text import encode_prompt, encode_prompt_apart, with_sizes
 from tests.diffusion.families.equality import Model, assert_same, stock
 from tests.diffusion.families.test_flux import ModelOf, chroma, flux, sd3

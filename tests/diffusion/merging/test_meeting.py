@@ -24,8 +24,8 @@ from nodegraph.families.model_step import Batch, Moment
 from nodegraph.families.stable_diffusion import SD1, StableDiffusion
 from nodegraph.sampling.denoise import Denoising, StepInfo
 from nodegraph.sampling.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
-from nodegraph.sampling.merging.meeting import Meeting, Seat
 from nodegraph.sampling.merging.questions import StepQuestion
+from nodegraph.sampling.merging.step_batching import BatchSlot, StepBatcher
 from nodegraph.sampling.sampling_parts import usual_parts
 
 ALWAYS, NEVER = -1e9, 0.999
@@ -57,7 +57,7 @@ class Job:
     size: int = 64
     after: Callable[[StepInfo], object] = lambda info: None
 
-    def run(self, seat: Seat | None = None) -> Tensor:
+    def run(self, seat: BatchSlot | None = None) -> Tensor:
         parts = usual_parts(
             prompt(self.text),
             None,
@@ -80,19 +80,19 @@ def profile(device: str) -> str:
     return "as it is"
 
 
-def meeting_of(mode: MergeMode = "exact", margin: float = ALWAYS, **more: Any) -> Meeting:
+def meeting_of(mode: MergeMode = "exact", margin: float = ALWAYS, **more: Any) -> StepBatcher:
     more = {"patience": FOREVER, **more}
-    return Meeting("tiny", MergeCurve(mode, margin, profile), **more)
+    return StepBatcher("tiny", MergeCurve(mode, margin, profile), **more)
 
 
-def together(meeting: Meeting, jobs: Sequence[Job]) -> list[Tensor | Exception]:
+def together(meeting: StepBatcher, jobs: Sequence[Job]) -> list[Tensor | Exception]:
     """What each of the jobs gives, or raises."""
     model()  # once, before several threads ask for it
     with ExitStack() as stack:
         seats = [stack.enter_context(meeting.seat()) for _ in jobs]
         threads = stack.enter_context(ThreadPoolExecutor(len(jobs)))
 
-        def one(job: Job, seat: Seat) -> Tensor | Exception:
+        def one(job: Job, seat: BatchSlot) -> Tensor | Exception:
             try:
                 return job.run(seat)
             except (ValueError, RuntimeError) as error:
@@ -210,7 +210,7 @@ def latents(*numbers: float) -> list[Tensor]:
 
 
 def asked(
-    meeting: Meeting, family: StableDiffusion, given: Sequence[Tensor], **of_model: Any
+    meeting: StepBatcher, family: StableDiffusion, given: Sequence[Tensor], **of_model: Any
 ) -> list[Tensor | Exception]:
     """What samplings are answered that ask one question each, in threads numbered from 0."""
     asking = replace(model(), **of_model)
@@ -283,7 +283,7 @@ def test_what_was_measured_is_remembered_beyond_the_process() -> None:
     costs, jobs = KeptCosts(), [Job(1), Job(2)]
     for steps in (6, 8):  # the second time, no step measures
         curve = MergeCurve("exact", ALWAYS, profile, costs)
-        meeting = Meeting("tiny", curve, patience=FOREVER)
+        meeting = StepBatcher("tiny", curve, patience=FOREVER)
         together(meeting, jobs)
         assert meeting.counts.merged == steps
 

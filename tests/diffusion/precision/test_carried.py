@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.weights.precision.carried import CarriedTensor, carried, plain
 from nodegraph.weights.precision.forms import Narrow, Packed
+from nodegraph.weights.precision.quantized_tensor import QuantizedTensor, carried, plain
 
 
-def carry(seed: int, rows: int = 6, *, by_row: bool = False) -> CarriedTensor:
+def carry(seed: int, rows: int = 6, *, by_row: bool = False) -> QuantizedTensor:
     torch.manual_seed(seed)
     stored = torch.randn(rows, 4).to(torch.float8_e4m3fn)
     scale = torch.rand(rows, 1) if by_row else torch.rand(())
     packed = Packed(Narrow(), {"stored": stored, "scale": scale}, (rows, 4))
-    return CarriedTensor(packed, torch.float32)
+    return QuantizedTensor(packed, torch.float32)
 
 
 KEEPS: dict[str, Callable[[Tensor], Tensor]] = {

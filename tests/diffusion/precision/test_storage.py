@@ -37,7 +37,7 @@ from nodegraph.residency import component_bytes
 from nodegraph.weights.precision.choices import bytes_in_memory
 from nodegraph.weights.precision.forms import NF4, as_int4, as_int8
 from nodegraph.weights.precision.layers import held_shape
-from nodegraph.weights.precision.settling import eligible, settle
+from nodegraph.weights.precision.unpacking import eligible, settle
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files
 from tests.diffusion.single_files.models import SMALL

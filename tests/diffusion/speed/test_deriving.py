@@ -25,7 +25,7 @@ from nodegraph.families.speed_options import (
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.footprint import lean
 from nodegraph.models.loading import estimate_bytes
-from nodegraph.models.speed.deriving import derive
+from nodegraph.models.speed.derived_components import derive
 from nodegraph.residency import ResidencyManager
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files

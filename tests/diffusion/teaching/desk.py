@@ -20,9 +20,9 @@ from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.node_context import NodeContext
 from nodegraph.families.components import Component
 from nodegraph.models.loading import load_component
-from nodegraph.models.speed.deriving import derive
+from nodegraph.models.speed.derived_components import derive
 from nodegraph.training.options import TrainingOptions, TrainingPlan, TrainingSamples
-from nodegraph.training.running import Classroom
+from nodegraph.training.running import TrainingSetup
 from tests.nodes.sampling_graphs import Weights as SharedWeights
 
 KEY = "cd" * 32
@@ -103,16 +103,16 @@ class Desk:
         learning_rate: float = 1e-2,
         seed: int = 5,
         **options: Any,
-    ) -> Classroom:
+    ) -> TrainingSetup:
         plan = TrainingPlan(steps, batch, learning_rate, seed, TrainingOptions(**options))
         model, encoder, vae = self.recipes
         ctx = self.context(watch)
-        return Classroom(ctx, model, encoder, vae, given, kept, plan, samples)
+        return TrainingSetup(ctx, model, encoder, vae, given, kept, plan, samples)
 
 
 def told(desk: Desk, kind: str) -> list[Event]:
     return [event for event in desk.events if event.kind == kind]
 
 
-def with_model(room: Classroom, **changes: Any) -> Classroom:
+def with_model(room: TrainingSetup, **changes: Any) -> TrainingSetup:
     return replace(room, **changes)

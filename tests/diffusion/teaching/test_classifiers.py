@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from nodegraph import Cancelled, Dataset, Example, InvalidValue
 from nodegraph.core.events import Event
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.training.classifiers import classified, prepared, taught_classifier
+from nodegraph.training.classifiers import classified, prepared, train_classifier
 from nodegraph.training.options import TrainingPlan
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.messages import raises
@@ -43,7 +43,7 @@ def colours(count: int = 8) -> Dataset:
 
 
 def test_labels_are_learned_and_told(desk: Desk) -> None:
-    judged = taught_classifier(desk.context(), colours(), PLAN, "tiny", 32)
+    judged = train_classifier(desk.context(), colours(), PLAN, "tiny", 32)
     assert judged.accuracy == 1.0
     assert judged.weights.words == ("blue", "red")
     red, blue = (torch.zeros(1, 16, 16, 3) for _ in range(2))
@@ -58,7 +58,7 @@ def test_labels_are_learned_and_told(desk: Desk) -> None:
 def test_transformers_reads_it(desk: Desk) -> None:
     from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 
-    weights = taught_classifier(desk.context(), colours(), PLAN, "tiny", 32).weights
+    weights = train_classifier(desk.context(), colours(), PLAN, "tiny", 32).weights
     folder = Path(weights.files[0].path).parent
     model = AutoModelForImageClassification.from_pretrained(folder)
     assert model.config.id2label == {0: "blue", 1: "red"}
@@ -75,7 +75,7 @@ def test_transformers_reads_it(desk: Desk) -> None:
 
 
 def test_it_goes_on_to_the_same_bits(desk: Desk) -> None:
-    whole = taught_classifier(desk.context(), colours(), PLAN, "tiny", 32)
+    whole = train_classifier(desk.context(), colours(), PLAN, "tiny", 32)
     desk.forget()
 
     def watch(token: CancelToken, event: Event) -> None:
@@ -83,8 +83,8 @@ def test_it_goes_on_to_the_same_bits(desk: Desk) -> None:
             token.cancel()
 
     with pytest.raises(Cancelled):
-        taught_classifier(desk.context(watch), colours(), PLAN, "tiny", 32)
-    assert taught_classifier(desk.context(), colours(), PLAN, "tiny", 32) == whole
+        train_classifier(desk.context(watch), colours(), PLAN, "tiny", 32)
+    assert train_classifier(desk.context(), colours(), PLAN, "tiny", 32) == whole
     assert all(
         torch.isfinite(item).all() for item in load_file(whole.weights.files[0].path).values()
     )
@@ -97,4 +97,4 @@ def test_labels_that_tell_nothing_are_named(desk: Desk, labels: tuple[str, str])
         replace(item, label=labels[at % 2]) for at, item in enumerate(given.examples)
     )
     with raises(InvalidValue, port="dataset"):
-        taught_classifier(desk.context(), Dataset(relabelled), PLAN, "tiny", 32)
+        train_classifier(desk.context(), Dataset(relabelled), PLAN, "tiny", 32)

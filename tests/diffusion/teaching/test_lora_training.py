@@ -22,9 +22,9 @@ from nodegraph.training.lora_training import (
     LoraShape,
     lora_parameters,
     lora_targets,
-    taught_lora,
+    train_lora,
     with_lora,
-    with_taught_lora,
+    with_trained_lora,
 )
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
@@ -104,7 +104,7 @@ def test_a_step_is_that_of_a_plain_loop_of_diffusers(desk_of: Any) -> None:
         return functional.mse_loss(given_back.float(), noise.float(), reduction="mean")
 
     expected = plain_loop(pipeline.unet, initial_of(desk), ask)
-    assert_file_holds(taught_lora(desk.room(given), SHAPE), expected, "unet")
+    assert_file_holds(train_lora(desk.room(given), SHAPE), expected, "unet")
 
 
 @pytest.mark.slow
@@ -138,7 +138,7 @@ def test_a_step_of_a_flow_is_that_of_a_plain_loop(desk_of: Any) -> None:
         return functional.mse_loss(given_back.float(), (noise - latents).float())
 
     expected = plain_loop(pipeline.transformer, initial_of(desk), ask)
-    assert_file_holds(taught_lora(desk.room(given), SHAPE), expected, "transformer")
+    assert_file_holds(train_lora(desk.room(given), SHAPE), expected, "transformer")
 
 
 def assert_file_holds(weights: TrainedWeights, expected: dict[str, Tensor], role: str) -> None:
@@ -158,8 +158,8 @@ QUICK = ("flux",)
 )
 def test_every_family_learns(desk_of: Any, family: str) -> None:
     _, desk = desk_of(family)
-    weights = taught_lora(desk.room(dataset(2), steps=2, saves_memory=True), SHAPE)
-    model, _ = with_taught_lora(weights, desk.recipes.model, None)
+    weights = train_lora(desk.room(dataset(2), steps=2, saves_memory=True), SHAPE)
+    model, _ = with_trained_lora(weights, desk.recipes.model, None)
     with desk.weights.use(desk.recipes.model, "cpu") as before:
         assert not any(item.requires_grad for item in before.module.parameters())
         layers = len(lora_targets(before.module, "attention"))
@@ -170,8 +170,8 @@ def test_every_family_learns(desk_of: Any, family: str) -> None:
 
 def test_the_stock_pipeline_reads_the_file(desk_of: Any) -> None:
     pipeline, desk = desk_of("sd1")
-    weights = taught_lora(desk.room(dataset()), LoraShape(2, 4.0, "all"))
-    model, _ = with_taught_lora(weights, desk.recipes.model, None)
+    weights = train_lora(desk.room(dataset()), LoraShape(2, 4.0, "all"))
+    model, _ = with_trained_lora(weights, desk.recipes.model, None)
     x, said = torch.randn(1, 4, 8, 8), torch.randn(1, 7, pipeline.unet.config.cross_attention_dim)
     with desk.weights.use(model, "cpu") as ours, torch.no_grad():
         expected = ours.module(x, 500, said).sample

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph import InvalidValue, Preprocessor
-from nodegraph.training.control_nets import control_recipe, new_control, taught_control
+from nodegraph.training.control_nets import control_recipe, new_control, train_control_net
 from nodegraph.training.drawing import generator_of
-from nodegraph.training.lora_training import LoraShape, taught_lora
+from nodegraph.training.lora_training import LoraShape, train_lora
 from nodegraph.training.saving import applied
 from nodegraph.training.subjects import all_called, class_pictures
-from nodegraph.training.whole_models import taught_model, with_taught_model
-from nodegraph.training.words import taught_word, with_taught_word
+from nodegraph.training.whole_models import train_whole_model, with_trained_model
+from nodegraph.training.words import train_word, with_trained_word
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY
@@ -79,8 +79,8 @@ def test_a_whole_model_learns_as_by_a_plain_loop(parts: Parts) -> None:
         return functional.mse_loss(unet(noisy, timesteps, said).sample, noise)
 
     plain_steps(list(unet.parameters()), loss)
-    weights = taught_model(desk.room(given))
-    model = with_taught_model(weights, desk.recipes.model)
+    weights = train_whole_model(desk.room(given))
+    model = with_trained_model(weights, desk.recipes.model)
     with desk.weights.use(model, "cpu") as after:
         for name, item in after.module.state_dict().items():
             assert torch.equal(item, unet.state_dict()[name]), name
@@ -104,7 +104,7 @@ def test_kept_pictures_weigh_as_in_dreambooth(parts: Parts) -> None:
         return own + 0.5 * functional.mse_loss(priors, prior_targets)
 
     plain_steps(list(unet.parameters()), loss)
-    found = load_file(taught_model(desk.room(given, kept, kept_weight=0.5)).files[0].path)
+    found = load_file(train_whole_model(desk.room(given, kept, kept_weight=0.5)).files[0].path)
     for name, item in unet.state_dict().items():
         assert torch.equal(found[name], item), name
 
@@ -131,17 +131,17 @@ def test_a_word_is_learned_as_by_a_plain_loop(parts: Parts) -> None:
 
     # All other words have gradients there, which the length of all would be clipped by.
     plain_steps([table], loss, clip=0.0, kept_rows=len(tokenizer) - 1)
-    weights = taught_word(desk.room(given, clip=0.0), "<fox>", begin="red")
+    weights = train_word(desk.room(given, clip=0.0), "<fox>", begin="red")
     [row] = load_file(weights.files[0].path).values()
     assert torch.equal(row[0], table[len(tokenizer) - 1])
-    encoder_recipe = with_taught_word(weights, desk.recipes.text_encoder)
+    encoder_recipe = with_trained_word(weights, desk.recipes.text_encoder)
     with desk.weights.use(encoder_recipe, "cpu") as text_model:
         assert "<fox>" in text_model.tokenizers["tokenizer"].words
 
 
 def test_the_stock_pipeline_reads_a_word(parts: Parts) -> None:
     pipeline, desk = parts
-    weights = taught_word(desk.room(dataset(), steps=1), "<fox>", vectors=2)
+    weights = train_word(desk.room(dataset(), steps=1), "<fox>", vectors=2)
     pipeline.load_textual_inversion(weights.files[0].path)
     assert "<fox>" in pipeline.tokenizer.get_vocab()
     pipeline.unload_textual_inversion()
@@ -177,7 +177,7 @@ def test_a_control_network_learns_as_by_a_plain_loop(parts: Parts) -> None:
         return functional.mse_loss(answer, noise)
 
     plain_steps(list(network.parameters()), loss)
-    weights = taught_control(desk.room(given), Preprocessor(bright))
+    weights = train_control_net(desk.room(given), Preprocessor(bright))
     with desk.weights.use(control_recipe(weights, "float32"), "cpu") as found:
         assert isinstance(found.module, ControlNetModel)
         for name, item in found.module.state_dict().items():
@@ -192,7 +192,7 @@ def test_a_subject_is_learned_beside_pictures_of_its_class(parts: Parts) -> None
     kept = class_pictures(room, "a fox", 2, steps=2)
     assert [item.caption for item in kept.examples] == ["a fox"] * 2
     assert kept.examples[0].size == (64, 64)
-    weights = taught_lora(replace(room, kept=kept), LoraShape(2), ("a sks fox",))
+    weights = train_lora(replace(room, kept=kept), LoraShape(2), ("a sks fox",))
     assert weights.words == ("a sks fox",)
 
 
@@ -200,11 +200,11 @@ def test_what_a_family_can_not_learn_is_told(model_of: ModelOf, tmp_path: Path) 
     _, model = model_of(TINY["sd3"].build)
     room = Desk(tmp_path, model.folder).room(dataset())
     with raises(InvalidValue, port="text_encoder"):
-        taught_word(room, "<fox>")
+        train_word(room, "<fox>")
     with raises(InvalidValue, port="model"):
-        taught_control(room, Preprocessor(bright))
+        train_control_net(room, Preprocessor(bright))
     with raises(InvalidValue, port="options", given="min_snr 5"):
-        taught_lora(replace(room, plan=desk_plan(min_snr=5.0)), LoraShape(2))
+        train_lora(replace(room, plan=desk_plan(min_snr=5.0)), LoraShape(2))
 
 
 def desk_plan(**options: Any) -> Any:
@@ -222,12 +222,12 @@ def desk_plan(**options: Any) -> Any:
 )  # fmt: skip
 def test_words_that_are_none_are_told(parts: Parts, word: str, template: str) -> None:
     with pytest.raises(InvalidValue):
-        taught_word(parts[1].room(dataset()), word, template=template)
+        train_word(parts[1].room(dataset()), word, template=template)
 
 
 def test_weights_for_another_family_are_refused(parts: Parts) -> None:
     _, desk = parts
-    weights = replace(taught_lora(desk.room(dataset(), steps=1), LoraShape(1)), family="flux")
+    weights = replace(train_lora(desk.room(dataset(), steps=1), LoraShape(1)), family="flux")
     with raises(InvalidValue, port="weights", given="weights for Flux.1"):
         applied(weights, *desk.recipes[:2])
     # As they are taught: no model is of the classifier's family.

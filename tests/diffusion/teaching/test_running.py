@@ -19,9 +19,9 @@ from nodegraph.diffusion import open_model
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.errors import NumericalError
 from nodegraph.training.loop import Training
-from nodegraph.training.lora_training import LoraShape, taught_lora
+from nodegraph.training.lora_training import LoraShape, train_lora
 from nodegraph.training.options import TrainingOptions, TrainingPlan, TrainingSamples
-from nodegraph.training.running import MOST, Classroom, loss_plot
+from nodegraph.training.running import MOST, TrainingSetup, loss_plot
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.messages import raises
 
@@ -71,12 +71,12 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(
 ) -> None:
     changing = Augmentation(flip=0.5, drop_caption=0.3)
     given, kept = dataset(augmentation=changing), dataset(2, said="a picture")
-    whole = taught_lora(desk.room(given, kept, steps=5, **options), SHAPE)
+    whole = train_lora(desk.room(given, kept, steps=5, **options), SHAPE)
     desk.forget()
     with pytest.raises(Cancelled):
-        taught_lora(desk.room(given, kept, steps=5, watch=stopping_after(3), **options), SHAPE)
+        train_lora(desk.room(given, kept, steps=5, watch=stopping_after(3), **options), SHAPE)
     desk.events.clear()
-    resumed = taught_lora(desk.room(given, kept, steps=5, **options), SHAPE)
+    resumed = train_lora(desk.room(given, kept, steps=5, **options), SHAPE)
     [event] = told(desk, "node.restored")
     assert event.data["step"] == 3
     assert same(whole, resumed)
@@ -94,28 +94,28 @@ def test_it_is_stopped_within_a_step(desk: Desk, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(room.ctx, "check_cancelled", breathe)
     with pytest.raises(Cancelled):
-        taught_lora(room, SHAPE)
+        train_lora(room, SHAPE)
     assert told(desk, "node.progress") == []
 
 
 @pytest.mark.slow
 def test_pictures_to_look_at_change_nothing_of_what_is_learned(desk: Desk) -> None:
-    alone = taught_lora(desk.room(dataset(), average=0.9), SHAPE)
+    alone = train_lora(desk.room(dataset(), average=0.9), SHAPE)
     desk.forget()
     samples = TrainingSamples(("a fox", "an apple"), every=2, steps=2, width=64, height=64)
     room = desk.room(dataset(), average=0.9, samples=samples)
-    assert same(taught_lora(room, SHAPE), alone)
+    assert same(train_lora(room, SHAPE), alone)
     images = {event.data.get("image") for event in told(desk, "node.preview")}
     assert len(images - {None}) == 1
 
 
 @pytest.mark.slow
 def test_equal_trainings_give_equal_files(desk: Desk) -> None:
-    first = taught_lora(desk.room(dataset()), SHAPE)
+    first = train_lora(desk.room(dataset()), SHAPE)
     desk.forget()
-    assert taught_lora(desk.room(dataset()), SHAPE).files == first.files
+    assert train_lora(desk.room(dataset()), SHAPE).files == first.files
     desk.forget()
-    assert taught_lora(desk.room(dataset(), seed=6), SHAPE).files != first.files
+    assert train_lora(desk.room(dataset(), seed=6), SHAPE).files != first.files
     assert Path(first.files[0].path).parent.name == first.files[0].digest
 
 
@@ -123,7 +123,7 @@ def silent() -> Dataset:
     return Dataset(tuple(Example(item, f"p{at}") for at, item in enumerate(pictures(4, 64))))
 
 
-BAD: list[tuple[str, Callable[[Classroom], Classroom], str, str]] = [
+BAD: list[tuple[str, Callable[[TrainingSetup], TrainingSetup], str, str]] = [
     ("empty", lambda room: with_model(room, dataset=Dataset(())), "dataset", "nothing to learn"),
     ("silent", lambda room: with_model(room, dataset=silent()), "dataset", "without captions"),
     ("silent kept", lambda room: with_model(room, kept=silent()), "kept", "p0, p1, p2, …"),
@@ -160,10 +160,10 @@ BAD: list[tuple[str, Callable[[Classroom], Classroom], str, str]] = [
     ("change", "port", "said"), [item[1:] for item in BAD], ids=[i[0] for i in BAD]
 )
 def test_what_can_not_be_taught_is_named(
-    desk: Desk, change: Callable[[Classroom], Classroom], port: str, said: str
+    desk: Desk, change: Callable[[TrainingSetup], TrainingSetup], port: str, said: str
 ) -> None:
     with pytest.raises(InvalidValue) as caught:
-        taught_lora(change(desk.room(dataset())), SHAPE)
+        train_lora(change(desk.room(dataset())), SHAPE)
     assert caught.value.problem.port == port
     assert said in str(caught.value)
 
@@ -178,7 +178,7 @@ def test_a_broken_picture_is_named(desk: Desk, tmp_path: Path) -> None:
     given = Dataset((Example(example_file(path), caption="a fox"),))
     path.write_bytes(path.read_bytes()[:60])
     with raises(InvalidFile):
-        taught_lora(desk.room(given), SHAPE)
+        train_lora(desk.room(given), SHAPE)
 
 
 class Diverging:
@@ -207,7 +207,7 @@ def test_a_loss_that_is_no_number_stops_it() -> None:
 
 def test_the_eight_bit_optimiser_is_asked_for_by_name(desk: Desk) -> None:
     with raises(InvalidValue, port="options", given="adamw8bit"):
-        taught_lora(desk.room(dataset(), optimizer="adamw8bit"), SHAPE)
+        train_lora(desk.room(dataset(), optimizer="adamw8bit"), SHAPE)
 
 
 @pytest.mark.parametrize("wrong", [{"clip": -1.0}, {"average": 1.0}, {"accumulate": 0}])
@@ -230,7 +230,7 @@ def test_a_long_curve_is_told_by_means() -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_models_in_half_precision_learn_in_mixed(desk: Desk, dtype: str) -> None:
     desk.recipes = open_model(str(desk.models), [], dtype=dtype)
-    weights = taught_lora(desk.room(dataset()), SHAPE)
+    weights = train_lora(desk.room(dataset()), SHAPE)
     tensors = load_file(weights.files[0].path)
     assert all(item.dtype == torch.float32 for item in tensors.values())
     assert any(item.any() for name, item in tensors.items() if "lora_B" in name)

@@ -11,13 +11,13 @@ from typing import Any
 
 from nodegraph.jobs.queue import JobQueue, JobSummary
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.held import Given
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.worker_jobs import JobPayload
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.scripted import ScriptedWorkers
 
-FoundHere = Callable[[str, Mapping[str, Any]], Given] | None
+FoundHere = Callable[[str, Mapping[str, Any]], JobPayload] | None
 PATIENCE = 90.0
 """Seconds: the machine may have much else to do."""
 

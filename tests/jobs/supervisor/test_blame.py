@@ -7,10 +7,10 @@ from typing import Any
 
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.blame import Blame, blame_of
-from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.rules import SupervisionRules
 from nodegraph.jobs.supervisor.starting import Exit
-from nodegraph.jobs.supervisor.vitals import Vitals
+from nodegraph.jobs.supervisor.worker_health import WorkerHealth
+from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from tests.jobs.supervisor.crew import run_of
 
 RULES = SupervisionRules(merge_jobs=3, cancel_seconds=10)
@@ -21,8 +21,8 @@ class Dying:
     """A worker that runs some jobs beside each other, and dies."""
 
     def __init__(self, **jobs: Mapping[str, Any]) -> None:
-        self.held = Held(RULES)
-        self.vitals = Vitals(RULES)
+        self.held = WorkerJobs(RULES)
+        self.vitals = WorkerHealth(RULES)
         self.vitals.ready()
         for number, (job, options) in enumerate(jobs.items()):
             run = run_of({}, job, options=options)

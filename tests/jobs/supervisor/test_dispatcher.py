@@ -16,7 +16,7 @@ from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import Death, Job, JobQueue, Limits
 from nodegraph.jobs.supervisor.dispatcher import Recovery
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.held import Given
+from nodegraph.jobs.supervisor.worker_jobs import JobPayload
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.jobs.supervisor.dispatching import PATIENCE, Dispatching, dispatching, run, until
 from tests.jobs.supervisor.scripted import event
@@ -76,7 +76,7 @@ def test_jobs_that_were_there_before(tmp_path: Path) -> None:
 def test_a_job_whose_files_are_away_keeps_no_others(tmp_path: Path) -> None:
     away = {1, 2}
 
-    def found_here(text: str, parameters: Mapping[str, Any]) -> Given:
+    def found_here(text: str, parameters: Mapping[str, Any]) -> JobPayload:
         if parameters.get("seed") in away:
             raise OutputError("the place is away")
         return text, parameters

@@ -15,7 +15,7 @@ import pytest
 
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.helping import JobHelp
+from nodegraph.jobs.supervisor.distributed_run import JobHelp
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from nodegraph.jobs.queue import Company
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.held import Held
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from tests.jobs.queue.support import open_queue
 from tests.jobs.supervisor.crew import PACK, alone, crew, run_of, sums
 from tests.jobs.supervisor.dispatching import until
@@ -36,10 +36,10 @@ class Clock:
         return self.now
 
 
-def held_after(*seconds: float) -> tuple[Held, Clock]:
+def held_after(*seconds: float) -> tuple[WorkerJobs, Clock]:
     """What a process holds that had some jobs, each of so many seconds."""
     clock = Clock()
-    held = Held(RULES, clock)
+    held = WorkerJobs(RULES, clock)
     for each in seconds:
         held.add(run_of(sums(1), "before"))
         clock.now += each
@@ -48,7 +48,7 @@ def held_after(*seconds: float) -> tuple[Held, Clock]:
 
 
 def test_a_worker_that_has_run_nothing_takes_one_job() -> None:
-    held = Held(RULES)
+    held = WorkerJobs(RULES)
     assert held.places == 1
     held.add(run_of(sums(1)))
     assert held.places == 0
@@ -79,7 +79,7 @@ ALIKE: dict[str, Any] = {"sampling": "512 px", "models": ["xl"]}
 
 def test_what_runs_takes_company_of_its_kind_up_to_the_limit_and_never_before_what_waits() -> None:
     clock = Clock()
-    held = Held(SupervisionRules(ahead=2, merge_jobs=2), clock)
+    held = WorkerJobs(SupervisionRules(ahead=2, merge_jobs=2), clock)
     assert held.company is None
     held.add(run_of({}, "one", **ALIKE, priority=3))
     assert held.company == Company("512 px", frozenset(["xl"]), 3, frozenset(["one"]))
@@ -98,7 +98,7 @@ def test_what_runs_takes_company_of_its_kind_up_to_the_limit_and_never_before_wh
 
 def test_company_that_was_short_brings_nothing_behind_a_long_job() -> None:
     clock = Clock()
-    held = Held(SupervisionRules(ahead=2, merge_jobs=2), clock)
+    held = WorkerJobs(SupervisionRules(ahead=2, merge_jobs=2), clock)
     held.add(run_of({}, "long", **ALIKE))
     clock.now += 60
     held.add_beside(run_of({}, "short", **ALIKE))
@@ -108,7 +108,7 @@ def test_company_that_was_short_brings_nothing_behind_a_long_job() -> None:
 
 @pytest.mark.parametrize(("most", "sampling"), [(1, "512 px"), (2, "")])
 def test_without_a_setting_or_a_sampling_nothing_takes_company(most: int, sampling: str) -> None:
-    held = Held(SupervisionRules(merge_jobs=most))
+    held = WorkerJobs(SupervisionRules(merge_jobs=most))
     held.add(run_of({}, "one", sampling=sampling, models=["xl"]))
     assert held.company is None
 
@@ -118,7 +118,7 @@ def test_they_are_run_in_order_and_never_more_than_there_are_places(
     steps: list[tuple[str, float]],
 ) -> None:
     clock = Clock()
-    held = Held(RULES, clock)
+    held = WorkerJobs(RULES, clock)
     expected: list[str] = []
     for number, (step, seconds) in enumerate(steps):
         if step == "add" and held.places:

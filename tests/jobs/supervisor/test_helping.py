@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nodegraph.jobs.queue import Job, JobQueue
-from nodegraph.jobs.supervisor.helping import ComputePlace, JobHelp
+from nodegraph.jobs.supervisor.distributed_run import ComputePlace, JobHelp
 from nodegraph.jobs.supervisor.messages import HelpNews
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from tests.jobs.queue.support import open_queue, wanted

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.jobs.supervisor.messages import StockNews
-from nodegraph.jobs.supervisor.stock import Stocked
+from nodegraph.jobs.supervisor.worker_memory import WorkerMemory
 from tests.jobs.supervisor.crew import Crew, crew, remember_slow_disk, run_of
 
 
@@ -95,7 +95,7 @@ def test_whatever_comes_and_goes_the_planner_knows_what_was_told(
     held: dict[str, int] = {}
     told: dict[str, int] = {}
     known: dict[str, int] | None = None
-    stocked = Stocked()
+    stocked = WorkerMemory()
     for what, key, value in [*steps, ("tell", "", 0), ("plan", "", 0)]:
         if what == "put":
             held[key] = value

@@ -13,20 +13,20 @@ import pytest
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.supervisor.delays import Backoff
 from nodegraph.jobs.supervisor.rules import SupervisionRules
-from nodegraph.jobs.supervisor.vitals import Vitals
+from nodegraph.jobs.supervisor.worker_health import WorkerHealth
 
 
 def event(kind: EventKind, node: str | None = "a", **data: Any) -> Event:
     return Event(0, kind, node, 0.0, data)
 
 
-def alive(**rules: Any) -> Vitals:
-    vitals = Vitals(SupervisionRules(**rules))
+def alive(**rules: Any) -> WorkerHealth:
+    vitals = WorkerHealth(SupervisionRules(**rules))
     vitals.ready()
     return vitals
 
 
-def hear(vitals: Vitals, seconds: float) -> None:
+def hear(vitals: WorkerHealth, seconds: float) -> None:
     """Time passes in which heartbeats come."""
     vitals.breathe(seconds)
     vitals.heard()
@@ -44,7 +44,7 @@ def test_silence_counts_from_the_last_word() -> None:
 
 
 def test_before_it_is_ready_it_may_be_silent_for_longer() -> None:
-    vitals = Vitals(SupervisionRules(heartbeat_seconds=10, start_seconds=100))
+    vitals = WorkerHealth(SupervisionRules(heartbeat_seconds=10, start_seconds=100))
     vitals.heard()
     vitals.breathe(99)
     assert vitals.illness() is None

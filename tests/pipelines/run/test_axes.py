@@ -7,7 +7,7 @@ import torch
 
 from nodegraph.core.values import Audio, Video
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.interop.pipelines.giving import given, in_axes
+from nodegraph.interop.pipelines.giving import call_arguments, in_axes
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_masks_get_a_channel_only_where_one_is_taken() -> None:
 
 def _given(item: PipelineInput, value: object) -> torch.Tensor:
     found = PipelineClass("FoxPipeline", "m", "video", "progress", inputs=(item,))
-    handed: torch.Tensor = given(found, {item.name: value}, "cpu")[item.name]
+    handed: torch.Tensor = call_arguments(found, {item.name: value}, "cpu")[item.name]
     return handed
 
 

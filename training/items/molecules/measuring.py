@@ -191,10 +191,10 @@ def distances(items: Tensor, tables: Tables) -> dict[str, float]:
 
 def laid_share(items: Tensor) -> float:
     """Percent of valid molecules for which a place in space was found; as users get them."""
-    from nodegraph.media.molecules.sampled import decoded_molecules, laid
+    from nodegraph.media.molecules.sampled import decoded_molecules, with_conformers
 
     found = decoded_molecules(items)
-    return _percent(len(laid(found, 1, 0)), len(found))
+    return _percent(len(with_conformers(found, 1, 0)), len(found))
 
 
 def measure(folder: Path, tables: Tables, held: int, count: int) -> dict[str, float]:

@@ -61,16 +61,16 @@ def _node(
     inputs: dict[str, Any] = {}
     nulls: list[str] = []
     for port, value in written.items():
-        found = _value(value, entries)
-        if isinstance(found, Source) and found.node not in entries:
+        parsed = _value(value, entries)
+        if isinstance(parsed, Source) and parsed.node not in entries:
             check.tell(
                 f"node `{shown(name)}` ({shown(entry['class_type'])}): `{shown(port)}` was "
-                f"connected to the node `{shown(found.node)}`, which there isn't; it is left open"
+                f"connected to the node `{shown(parsed.node)}`, which there isn't; it is left open"
             )
-        elif found is None:
+        elif parsed is None:
             nulls.append(port)
         else:
-            inputs[port] = found
+            inputs[port] = parsed
     meta = entry.get("_meta")
     known = meta if isinstance(meta, dict) else {}
     values, misfits = typed_values(inputs, signature, nulls)

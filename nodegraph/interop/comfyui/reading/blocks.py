@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.interop.comfyui.foreign import BLOCK, ForeignBlock, ForeignPort, Source
 from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
 from nodegraph.interop.comfyui.reading.graphs import GraphReader, ReadGraph
-from nodegraph.interop.comfyui.reading.instances import BlockFacts, Place, is_input, proxies
+from nodegraph.interop.comfyui.reading.instances import BlockFacts, NodeInput, is_input, proxies
 from nodegraph.interop.comfyui.reading.levels import Level, level_of
 from nodegraph.interop.comfyui.reading.nodes import ports_of
 from nodegraph.interop.comfyui.signatures import Signature
@@ -18,15 +18,15 @@ _PARTS = frozenset(("id", "name", "nodes", "links", "groups", "inputs", "outputs
 
 def block_levels(document: Mapping[str, Any], check: DocumentCheck) -> dict[str, Level]:
     """All blocks that a file defines, by id; those within definitions stand beside them."""
-    found: dict[str, Level] = {}
+    levels: dict[str, Level] = {}
     waiting = [document]
     while waiting:
         for entry in _definitions(waiting.pop(), check):
             name = check.identity(entry.get("id"), "`id` of a block")
-            if name not in found:
-                found[name] = level_of(entry, check, name)
+            if name not in levels:
+                levels[name] = level_of(entry, check, name)
                 waiting.append(entry)
-    return found
+    return levels
 
 
 def _definitions(holder: Mapping[str, Any], check: DocumentCheck) -> Iterator[Mapping[str, Any]]:
@@ -59,7 +59,7 @@ class BlockReader:
         self._check = check
         self._prompts = prompts
 
-    def read(self, exposed: Mapping[str, Iterable[Place]]) -> None:
+    def read(self, exposed: Mapping[str, Iterable[NodeInput]]) -> None:
         """Read all blocks.
 
         Args:
@@ -70,7 +70,7 @@ class BlockReader:
         for name in _inner_first(self._levels, self._check):
             self._read_one(self._levels[name], exposed.get(name, ()))
 
-    def _read_one(self, level: Level, exposed: Iterable[Place]) -> None:
+    def _read_one(self, level: Level, exposed: Iterable[NodeInput]) -> None:
         run = self._prompts.get(level.block)
         read = GraphReader(level, self._signatures, self.facts, self._check, run).read()
         inputs = tuple(self._ports(level, "inputs"))
@@ -119,7 +119,10 @@ def prompts_of(
 
 
 def _facts(
-    level: Level, inputs: tuple[ForeignPort, ...], read: ReadGraph, shown_places: Iterable[Place]
+    level: Level,
+    inputs: tuple[ForeignPort, ...],
+    read: ReadGraph,
+    shown_places: Iterable[NodeInput],
 ) -> BlockFacts:
     names = [port.name for port in inputs]
     fed = {
@@ -129,40 +132,40 @@ def _facts(
         if isinstance(value, Source) and value.node == BLOCK and value.slot < len(names)
     }
     widgets = {name: read.widgets[at] for at, name in enumerate(names) if at in read.widgets}
-    still = dict(_still_exposed(shown_places, read, fed))
-    return BlockFacts(text_of(level.entry.get("name")), names, widgets, fed, still)
+    exposed = dict(_still_exposed(shown_places, read, fed))
+    return BlockFacts(text_of(level.entry.get("name")), names, widgets, fed, exposed)
 
 
 def _still_exposed(
-    exposed: Iterable[Place], read: ReadGraph, fed: Container[Place]
-) -> Iterator[tuple[Place, Place]]:
+    exposed: Iterable[NodeInput], read: ReadGraph, fed: Container[NodeInput]
+) -> Iterator[tuple[NodeInput, NodeInput]]:
     """Widgets that are shown and are no inputs anyway, of nodes that there are.
 
     Each with where its value is: that of a primitive is in the input that it feeds.
     """
     for node, name in exposed:
-        place = read.inlined.get(node, (node, name)) if name == "value" else (node, name)
-        if place[0] in read.graph.nodes and place not in fed and is_input(name):
-            yield (node, name), place
+        value_input = read.inlined.get(node, (node, name)) if name == "value" else (node, name)
+        if value_input[0] in read.graph.nodes and value_input not in fed and is_input(name):
+            yield (node, name), value_input
 
 
 def _ends(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, name in (("inputNode", "inputs"), ("outputNode", "outputs")):
         end = entry.get(key)
-        place = spot_of(end.get("bounding")) if isinstance(end, dict) else None
-        if place is not None:
-            yield name, place
+        spot = spot_of(end.get("bounding")) if isinstance(end, dict) else None
+        if spot is not None:
+            yield name, spot
 
 
-def exposed_widgets(levels: Mapping[str, Level], top: Level) -> dict[str, dict[Place, None]]:
+def exposed_widgets(levels: Mapping[str, Level], top: Level) -> dict[str, dict[NodeInput, None]]:
     """The widgets that blocks' nodes show, by block, in order."""
-    found: dict[str, dict[Place, None]] = {}
+    widgets: dict[str, dict[NodeInput, None]] = {}
     for level in (top, *levels.values()):
         for entry in level.nodes.values():
             if entry["type"] in levels:
-                known = found.setdefault(entry["type"], {})
+                known = widgets.setdefault(entry["type"], {})
                 known.update(dict.fromkeys(proxies(entry)))
-    return found
+    return widgets
 
 
 def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[str]:
@@ -178,7 +181,7 @@ def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[
         way: dict[str, Iterator[str]] = {} if first in done else {first: iter(within[first])}
         while way:
             name = next(reversed(way))
-            inner = next((one for one in way[name] if one not in done), None)
+            inner = next((block_id for block_id in way[name] if block_id not in done), None)
             if inner is None:
                 del way[name]
                 done.add(name)

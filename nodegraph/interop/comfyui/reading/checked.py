@@ -47,10 +47,10 @@ class DocumentCheck:
         more = (f"and {self._more} more of the like",) if self._more else ()
         return (*self._told, *more)
 
-    def refusal(self, message: str, given: Any = None, hint: str | None = None) -> InvalidFile:
+    def refusal(self, message: str, value: Any = None, hint: str | None = None) -> InvalidFile:
         """An error about the file."""
         where = f"{self.name}: " if self.name else ""
-        return InvalidFile(where + message, given=_kind(given), hint=hint)
+        return InvalidFile(where + message, given=_kind(value), hint=hint)
 
     def count(self, nodes: Any, links: Any = ()) -> None:
         """Note lists of nodes and links that are going to be read.
@@ -73,7 +73,10 @@ class DocumentCheck:
         """
         level = [document]
         for _ in range(_DEEPEST):
-            parts = (one.values() if isinstance(one, dict) else one for one in level)
+            parts = (
+                container.values() if isinstance(container, dict) else container
+                for container in level
+            )
             level = [item for part in parts for item in part if isinstance(item, (dict, list))]
             if not level:
                 return
@@ -159,8 +162,8 @@ def _numbers(corner: Any) -> list[float]:
         corner = [corner.get("0"), corner.get("1")]
     if not isinstance(corner, list):
         return []
-    found = [_finite(number) for number in corner[:4]]
-    return [number for number in found if number is not None]
+    numbers = [_finite(number) for number in corner[:4]]
+    return [number for number in numbers if number is not None]
 
 
 def _finite(value: Any) -> float | None:

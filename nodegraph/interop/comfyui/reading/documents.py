@@ -39,18 +39,18 @@ def carried_workflow(texts: Mapping[str, str]) -> Any:
         The drawing tells more than what was run: places, titles, and what is muted. What was run
         says its values by name. Of a file that has both, both are in one document.
     """
-    drawing, prompt = _found(texts, "workflow"), _found(texts, "prompt")
+    drawing, prompt = _find_document(texts, "workflow"), _find_document(texts, "prompt")
     is_drawn = isinstance(drawing, dict) and isinstance(drawing.get("nodes"), list)
     if is_drawn and prompt is not None and prompt_of({"prompt": prompt}):
         return {"workflow": drawing, "prompt": prompt}
     return prompt if drawing is None else drawing
 
 
-def _found(texts: Mapping[str, str], key: str) -> Any:
+def _find_document(texts: Mapping[str, str], key: str) -> Any:
     for holder in (texts, _parsed(texts.get("comment"))):
-        found = _parsed(holder.get(key)) if isinstance(holder, Mapping) else None
-        if is_foreign(found):
-            return found
+        document = _parsed(holder.get(key)) if isinstance(holder, Mapping) else None
+        if is_foreign(document):
+            return document
     return None
 
 

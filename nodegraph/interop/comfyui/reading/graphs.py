@@ -115,7 +115,7 @@ class GraphReader:
     ) -> dict[str, WidgetValues]:
         """Values of all primitives; those that feed one input only are noted to go there."""
         entries = self._level.nodes
-        found = {
+        primitives = {
             name: _primitive_values(entry)
             for name, entry in entries.items()
             if entry["type"] == PRIMITIVE
@@ -124,11 +124,11 @@ class GraphReader:
         for name, fed in wired.items():
             for socket, source in fed:
                 uses[source.node] += 1
-                if source.node in found:
+                if source.node in primitives:
                     self._inlined[source.node] = (name, socket.name)
         for name in [name for name in self._inlined if uses[name] > 1]:
             del self._inlined[name]
-        return found
+        return primitives
 
     def _primitive(self, name: str, values: WidgetValues) -> ForeignNode:
         entry = self._level.nodes[name]
@@ -140,50 +140,52 @@ class GraphReader:
         listed = list(sockets(entry, self._check))
         signature = None if block else self._signatures.get(entry["type"])
         if block:
-            found = instance_values(entry, block)
+            node_values = instance_values(entry, block)
         elif entry.get(MISFIT) and signature is not None:
             first = next((taken.name for taken in signature.widgets if not taken.grows), "")
-            found = WidgetValues(fits=False, misfit=first)
+            node_values = WidgetValues(fits=False, misfit=first)
         else:
-            found = widget_values(entry, listed, signature)
+            node_values = widget_values(entry, listed, signature)
         run: set[str] = set()
         if signature is not None:
-            run = _take_run(found, self._prompt.get(name), signature)
+            run = _take_run(node_values, self._prompt.get(name), signature)
         # Nodes without widgets may keep what they showed.
-        if found.surplus and signature and signature.widgets:
+        if node_values.surplus and signature and signature.widgets:
             self._check.tell(
-                f"node `{shown(name)}` ({shown(entry['type'])}): it has {found.surplus} more "
+                f"node `{shown(name)}` ({shown(entry['type'])}): it has {node_values.surplus} more "
                 "values than are known of the type; left out"
             )
         open_inside: list[str] = []
         for socket, source in wired:
             if source.node == BLOCK:
-                if found.misfit and signature and socket.name not in found.values:
+                if node_values.misfit and signature and socket.name not in node_values.values:
                     open_inside.append(socket.name)
-                self._note_widget(socket, source.slot, found, signature, block)
+                self._note_widget(socket, source.slot, node_values, signature, block)
             primitive = primitives.get(source.node)
             if primitive is not None and (primitive.misfit or primitive.nulls):
-                found.values.pop(socket.name, None)
-                found.take(socket.name, None)
+                node_values.values.pop(socket.name, None)
+                node_values.take(socket.name, None)
             elif source.node in self._inlined:
-                _put(found, socket.name, primitives[source.node])
+                _put(node_values, socket.name, primitives[source.node])
             elif primitive is None or primitive.values:
-                found.values[socket.name] = source
-                found.control.pop(socket.name, None)
+                node_values.values[socket.name] = source
+                node_values.control.pop(socket.name, None)
         title = block.name if block else ""
-        inputs, misfits = typed_values(found.values, signature, found.nulls, is_drawn=True)
-        node = node_of(name, entry, inputs, found.control, self._check, title)
+        inputs, misfits = typed_values(
+            node_values.values, signature, node_values.nulls, is_drawn=True
+        )
+        node = node_of(name, entry, inputs, node_values.control, self._check, title)
         node, drawing = read_prompts(node, signature, run)
         self._drawing |= drawing
-        if not (found.misfit or misfits):
+        if not (node_values.misfit or misfits):
             return node
-        return replace(node, misfit=found.misfit, misfits=(*misfits, *open_inside))
+        return replace(node, misfit=node_values.misfit, misfits=(*misfits, *open_inside))
 
     def _note_widget(
         self,
         socket: Socket,
         slot: int,
-        found: WidgetValues,
+        node_values: WidgetValues,
         signature: Signature | None,
         block: BlockFacts | None,
     ) -> None:
@@ -191,10 +193,10 @@ class GraphReader:
         is_widget = socket.is_widget or bool(taken and taken.is_widget)
         is_widget = is_widget or bool(block and socket.name in block.widgets)
         if is_widget and self._widgets.get(slot) is None:
-            self._widgets[slot] = found.values.get(socket.name)
+            self._widgets[slot] = node_values.values.get(socket.name)
 
 
-def _take_run(found: WidgetValues, run: Any, signature: Signature) -> set[str]:
+def _take_run(node_values: WidgetValues, run: Any, signature: Signature) -> set[str]:
     """Take the values that a node was run with, which have names; returns those that were taken."""
     inputs = run.get("inputs") if is_api_node(run) else None
     if not isinstance(inputs, dict) or run["class_type"] != signature.type:
@@ -203,38 +205,38 @@ def _take_run(found: WidgetValues, run: Any, signature: Signature) -> set[str]:
     for name, written in inputs.items():
         value, known = literal_of(written), signature.taken(name)
         if value is not None and known is not None and fits(known, value):
-            found.take(name, value)
+            node_values.take(name, value)
             taken.add(name)
-    if all(each.name in inputs for each in signature.shown(found.values) if not each.grows):
-        found.misfit, found.surplus = "", 0
+    if all(each.name in inputs for each in signature.shown(node_values.values) if not each.grows):
+        node_values.misfit, node_values.surplus = "", 0
     return taken
 
 
-def _put(found: WidgetValues, name: str, given: WidgetValues) -> None:
+def _put(node_values: WidgetValues, name: str, primitive: WidgetValues) -> None:
     """Put a primitive's value where it leads."""
-    if given.values:
-        found.values[name] = given.values["value"]
-        found.control.pop(name, None)
-    if "value" in given.control:
-        found.control[name] = given.control["value"]
+    if primitive.values:
+        node_values.values[name] = primitive.values["value"]
+        node_values.control.pop(name, None)
+    if "value" in primitive.control:
+        node_values.control[name] = primitive.control["value"]
 
 
 def _primitive_values(entry: Mapping[str, Any]) -> WidgetValues:
     """Its value, called ``value``; what follows it says what happens to it after a run."""
-    found = WidgetValues()
+    node_values = WidgetValues()
     if entry.get(MISFIT):
-        found.misfit = "value"
-        return found
+        node_values.misfit = "value"
+        return node_values
     written = entry.get("widgets_values")
-    values = list(_leading(written))
+    values = list(_value_and_control(written))
     if values:
-        found.take("value", values[0])
+        node_values.take("value", values[0])
     if len(values) > 1 and isinstance(values[1], (str, bool)):
-        found.control["value"] = control_word(values[1])
-    return found
+        node_values.control["value"] = control_word(values[1])
+    return node_values
 
 
-def _leading(written: Any) -> Iterator[Any]:
+def _value_and_control(written: Any) -> Iterator[Any]:
     if isinstance(written, dict):
         written = [written.get("value"), written.get(CONTROL)]
     yield from written[:2] if isinstance(written, list) else ()

@@ -53,7 +53,7 @@ class _Writer:
         self._check = check
         self._count = 0
 
-    def written(self, node: Any, place: str, outer: tuple[str, ...]) -> Any:
+    def written(self, node: Any, path: str, outer: tuple[str, ...]) -> Any:
         """A node as it is, or that of the sub-graph which stands for it."""
         kind = node.get("type") if isinstance(node, dict) else None
         if not isinstance(kind, str) or not kind.startswith(_PREFIXES):
@@ -69,9 +69,9 @@ class _Writer:
         if self._count > MAX_NODES or len(outer) > _DEEPEST:
             raise self._check.refusal(f"group nodes hold more than {MAX_NODES} nodes and links")
         group = _Group(data, node)
-        block = f"{kind} ({place})"
+        block = f"{kind} ({path})"
         nodes = [
-            self.written(inner, f"{place}:{at}", (*outer, name))
+            self.written(inner, f"{path}:{at}", (*outer, name))
             for at, inner in enumerate(group.written_nodes())
         ]
         self.blocks.append({**group.ends(), "id": block, "name": name, "nodes": nodes})
@@ -117,14 +117,16 @@ class _Group:
         if len(values) != sum(map(len, own)):
             return None if values else own
         ends = accumulate(map(len, own))
-        return [values[end - len(one) : end] for one, end in zip(own, ends, strict=True)]
+        return [
+            values[end - len(node_values) : end] for node_values, end in zip(own, ends, strict=True)
+        ]
 
     def written_nodes(self) -> Iterator[dict[str, Any]]:
         """The inner nodes, with the links that lead to them."""
-        leading = {(link[2], link[3]): at for at, link in enumerate(self._all_links())}
+        link_index = {(link[2], link[3]): at for at, link in enumerate(self._all_links())}
         for at, inner in enumerate(self.nodes):
             inputs = [
-                {**entry, "link": leading.get((at, slot))} if isinstance(entry, dict) else entry
+                {**entry, "link": link_index.get((at, slot))} if isinstance(entry, dict) else entry
                 for slot, entry in enumerate(_list(inner.get("inputs")))
             ]
             values = inner.get("widgets_values")
@@ -186,13 +188,13 @@ class _Group:
 
     def _type_through(self, reroute: int) -> str:
         """The type of what a reroute hands on; ``*`` if neither links nor ports tell it."""
-        seen: set[int] = set()
+        visited: set[int] = set()
         waiting = [reroute]
         while waiting:
             at = waiting.pop()
-            if at in seen:
+            if at in visited:
                 continue
-            seen.add(at)
+            visited.add(at)
             after = [link for link in self._links if link[0] == at]
             before = [link for link in self._links if link[2] == at]
             kinds = [self._port_type(link[2], "inputs", link[3]) for link in after]
@@ -201,8 +203,8 @@ class _Group:
             known = next((kind for kind in kinds if kind not in ("", "*")), None)
             if known is not None:
                 return known
-            beside = [*(link[2] for link in after), *(link[0] for link in before)]
-            waiting += [each for each in beside if self.nodes[each].get("type") == REROUTE]
+            neighbours = [*(link[2] for link in after), *(link[0] for link in before)]
+            waiting += [each for each in neighbours if self.nodes[each].get("type") == REROUTE]
         return "*"
 
     def _port_type(self, node: int, key: str, slot: int) -> str:
@@ -225,16 +227,16 @@ def _matched(
     for known in waiting.values():
         known.reverse()
     used: set[tuple[int, int]] = set()
-    found: dict[int, _Open] = {}
+    matched_ends: dict[int, _Open] = {}
     for key in (lambda entry: text_of(entry.get("name")), _type_key):
         for at, entry in enumerate(entries):
             known = waiting.get(key(entry), [])
-            while at not in found and known:
+            while at not in matched_ends and known:
                 end = known.pop()
                 if (end.node, end.slot) not in used:
-                    found[at] = end
+                    matched_ends[at] = end
                     used.add((end.node, end.slot))
-    return [(entry, found.get(at)) for at, entry in enumerate(entries)]
+    return [(entry, matched_ends.get(at)) for at, entry in enumerate(entries)]
 
 
 def _type_key(entry: Mapping[str, Any]) -> str:

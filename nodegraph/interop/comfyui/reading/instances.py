@@ -9,7 +9,7 @@ from typing import Any
 
 from nodegraph.interop.comfyui.reading.widgets import CONTROL, WidgetValues, is_control
 
-Place = tuple[str, str]
+NodeInput = tuple[str, str]
 """A node and its input."""
 OWN = "-1"
 """The node that an exposed widget names for an input of the block's own."""
@@ -29,18 +29,18 @@ class BlockFacts:
     name: str
     names: Sequence[str]
     widgets: Mapping[str, Any] = field(default_factory=dict)
-    fed: Mapping[Place, str] = field(default_factory=dict)
-    exposed: Mapping[Place, Place] = field(default_factory=dict)
+    fed: Mapping[NodeInput, str] = field(default_factory=dict)
+    exposed: Mapping[NodeInput, NodeInput] = field(default_factory=dict)
 
-    def input(self, place: Place) -> str:
+    def input(self, node_input: NodeInput) -> str:
         """By which name a node has the value of a widget inside; empty if by none."""
-        node, name = place
-        if node == OWN or place in self.fed:
-            return name if node == OWN else self.fed[place]
-        return ".".join(self.exposed[place]) if place in self.exposed else ""
+        node, name = node_input
+        if node == OWN or node_input in self.fed:
+            return name if node == OWN else self.fed[node_input]
+        return ".".join(self.exposed[node_input]) if node_input in self.exposed else ""
 
 
-def proxies(entry: Mapping[str, Any]) -> Iterator[Place]:
+def proxies(entry: Mapping[str, Any]) -> Iterator[NodeInput]:
     """Widgets that a block's node shows, as (inner node, input)."""
     properties = entry.get("properties")
     written = properties.get("proxyWidgets") if isinstance(properties, dict) else None
@@ -51,7 +51,7 @@ def proxies(entry: Mapping[str, Any]) -> Iterator[Place]:
             yield "", ""
 
 
-def shown_values(entry: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
+def shown_values(entry: Mapping[str, Any]) -> Iterator[tuple[NodeInput, Any]]:
     """Those widgets, each with the value that the node has for it, or None."""
     shown, written = list(proxies(entry)), entry.get("widgets_values")
     own = written if isinstance(written, list) and len(written) <= len(shown) else []
@@ -65,14 +65,14 @@ def is_input(name: str) -> bool:
 
 def instance_values(entry: Mapping[str, Any], block: BlockFacts) -> WidgetValues:
     """The values of a block's inputs: the node's own, and where it has none those inside."""
-    found = WidgetValues(
+    block_values = WidgetValues(
         {name: value for name, value in block.widgets.items() if value is not None}
     )
     known = {*block.names, *map(block.input, block.exposed)}
     for name, value in _own(entry, block):
         if name in known:
-            found.take(name, value)
-    return found
+            block_values.take(name, value)
+    return block_values
 
 
 def _own(entry: Mapping[str, Any], block: BlockFacts) -> Iterator[tuple[str, Any]]:
@@ -87,15 +87,15 @@ def _own(entry: Mapping[str, Any], block: BlockFacts) -> Iterator[tuple[str, Any
             written = [value for value in written if not is_control(value)]
         yield from zip(block.widgets, written, strict=False)
     else:
-        for place, value in shown_values(entry):
-            yield block.input(place), value
+        for node_input, value in shown_values(entry):
+            yield block.input(node_input), value
 
 
 def _failed(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Values that a newer program couldn't find the input of, and laid aside."""
     properties = entry.get("properties")
     aside = properties.get("proxyWidgetErrorQuarantine") if isinstance(properties, dict) else None
-    for found in aside if isinstance(aside, list) else ():
-        shown = found.get("originalEntry") if isinstance(found, dict) else None
+    for failure in aside if isinstance(aside, list) else ():
+        shown = failure.get("originalEntry") if isinstance(failure, dict) else None
         if isinstance(shown, list) and len(shown) >= 2 and str(shown[0]) == OWN:
-            yield str(shown[1]), found.get("hostValue")
+            yield str(shown[1]), failure.get("hostValue")

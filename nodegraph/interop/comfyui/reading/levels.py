@@ -79,8 +79,8 @@ def level_of(entry: Mapping[str, Any], check: DocumentCheck, block: str = "") ->
 def sockets(node: Mapping[str, Any], check: DocumentCheck) -> Iterator[Socket]:
     """A node's inputs, in the order of their slots."""
     where = f"node `{shown(str(node.get('id')))}`"
-    for at, found in enumerate(check.items(node.get("inputs"), f"`inputs` of {where}")):
-        entry = check.fields(found, f"input {at} of {where}")
+    for at, item in enumerate(check.items(node.get("inputs"), f"`inputs` of {where}")):
+        entry = check.fields(item, f"input {at} of {where}")
         widget = entry.get("widget")
         named = text_of(widget.get("name")) if isinstance(widget, dict) else ""
         link = entry.get("link")
@@ -102,50 +102,50 @@ def type_of(value: Any) -> str:
 
 
 def _end(entry: Mapping[str, Any], key: str, usual: str, check: DocumentCheck) -> str:
-    found = check.fields(entry.get(key), f"`{key}`").get("id")
-    return usual if found is None else check.identity(found, f"`{key}.id`")
+    node_id = check.fields(entry.get(key), f"`{key}`").get("id")
+    return usual if node_id is None else check.identity(node_id, f"`{key}.id`")
 
 
 def _nodes(
     entry: Mapping[str, Any], check: DocumentCheck, inside: str
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    seen: set[str] = set()
-    for at, found in enumerate(check.items(entry.get("nodes"), f"{inside}`nodes`")):
-        node = check.fields(found, f"{inside}entry {at} of `nodes`")
+    names: set[str] = set()
+    for at, item in enumerate(check.items(entry.get("nodes"), f"{inside}`nodes`")):
+        node = check.fields(item, f"{inside}entry {at} of `nodes`")
         name = check.identity(node.get("id"), f"{inside}`id` of entry {at} of `nodes`")
         if not isinstance(node.get("type"), str):
             raise check.refusal(f"{inside}node `{shown(name)}` has no type", node.get("type"))
-        if name in seen:
+        if name in names:
             check.tell(f"{inside}two nodes have the id `{shown(name)}`; links lead to the first")
             name = f"{name}#{at}"
-        seen.add(name)
+        names.add(name)
         yield name, node
 
 
 def _wires(
     entry: Mapping[str, Any], check: DocumentCheck, inside: str
 ) -> Iterator[tuple[str, Wire]]:
-    for at, found in enumerate(check.items(entry.get("links"), f"{inside}`links`")):
-        if found is None:  # left by deleted links
+    for at, item in enumerate(check.items(entry.get("links"), f"{inside}`links`")):
+        if item is None:  # left by deleted links
             continue
         what = f"{inside}entry {at} of `links`"
         yield (
-            _of_list(found, what, check)
-            if isinstance(found, list)
-            else _of_object(check.fields(found, what), what, check)
+            _of_list(item, what, check)
+            if isinstance(item, list)
+            else _of_object(check.fields(item, what), what, check)
         )
 
 
-def _of_list(found: list[Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
-    if len(found) < 5:
-        raise check.refusal(f"{what} must have at least five members", found)
-    return _wire(found[0], found[1], found[2], found[3], found[4], what, check)
+def _of_list(link: list[Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
+    if len(link) < 5:
+        raise check.refusal(f"{what} must have at least five members", link)
+    return _wire(link[0], link[1], link[2], link[3], link[4], what, check)
 
 
-def _of_object(found: Mapping[str, Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
-    origin, slot = found.get("origin_id"), found.get("origin_slot")
-    target, into = found.get("target_id"), found.get("target_slot")
-    return _wire(found.get("id"), origin, slot, target, into, what, check)
+def _of_object(link: Mapping[str, Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
+    origin, slot = link.get("origin_id"), link.get("origin_slot")
+    target, into = link.get("target_id"), link.get("target_slot")
+    return _wire(link.get("id"), origin, slot, target, into, what, check)
 
 
 def _wire(

@@ -52,8 +52,8 @@ def node_of(
 
 def ports_of(written: Any, what: str, check: DocumentCheck) -> Iterator[ForeignPort]:
     """Inputs or outputs as a file lists them."""
-    for at, found in enumerate(check.items(written, what)):
-        entry = check.fields(found, f"entry {at} of {what}")
+    for at, item in enumerate(check.items(written, what)):
+        entry = check.fields(item, f"entry {at} of {what}")
         name, label = text_of(entry.get("name")), text_of(entry.get("label"))
         yield ForeignPort(name, type_of(entry.get("type")), "" if label == name else label)
 
@@ -73,14 +73,14 @@ def _models(written: Any) -> Iterator[ModelFile]:
 
 def note_of(entry: Mapping[str, Any]) -> Frame | None:
     """A note; None if it stands nowhere or says nothing."""
-    place = spot_of(entry.get("pos"), entry.get("size"))
+    spot = spot_of(entry.get("pos"), entry.get("size"))
     values = entry.get("widgets_values")
     first = values[0] if isinstance(values, list) and values else None
     text = first if isinstance(first, str) else ""
     title = own_title(entry.get("title"), entry["type"])
-    if place is None or not (text.strip() or title):
+    if spot is None or not (text.strip() or title):
         return None
-    return Frame(text, place, text_of(entry.get("color")), title, entry)
+    return Frame(text, spot, text_of(entry.get("color")), title, entry)
 
 
 def groups_of(written: Any) -> Iterator[Frame]:
@@ -88,7 +88,7 @@ def groups_of(written: Any) -> Iterator[Frame]:
     for entry in written if isinstance(written, list) else ():
         if not isinstance(entry, dict):
             continue
-        place = spot_of(entry.get("bounding"))
-        if place is not None:
+        spot = spot_of(entry.get("bounding"))
+        if spot is not None:
             title, color = text_of(entry.get("title")), text_of(entry.get("color"))
-            yield Frame(title, place, color, kept=entry)
+            yield Frame(title, spot, color, kept=entry)

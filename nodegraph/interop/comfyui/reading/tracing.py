@@ -163,16 +163,16 @@ class Tracer:
     def _unseen(self) -> Mapping[str, Mapping[int, tuple[str, int]]]:
         """What unseen links bring, by node and slot."""
         extra = self._level.entry.get("extra")
-        told = extra.get("ue_links") if isinstance(extra, dict) else None
-        found: dict[str, dict[int, tuple[str, int]]] = {}
-        for link in told if isinstance(told, list) else ():
+        links = extra.get("ue_links") if isinstance(extra, dict) else None
+        sources: dict[str, dict[int, tuple[str, int]]] = {}
+        for link in links if isinstance(links, list) else ():
             if not isinstance(link, dict):
                 continue
             slot, origin_slot = link.get("downstream_slot"), link.get("upstream_slot")
             if isinstance(slot, int) and isinstance(origin_slot, int):
-                into = found.setdefault(str(link.get("downstream")), {})
+                into = sources.setdefault(str(link.get("downstream")), {})
                 into[slot] = (str(link.get("upstream")), origin_slot)
-        return found
+        return sources
 
 
 def _key(entry: Mapping[str, Any]) -> str:

@@ -76,8 +76,8 @@ def widget_values(
         if _is_in_order(pairs, signature) and _are_of_kind(pairs, signature):
             return _by_name(pairs, signature)
         pairs = list(named.items())
-    listed = [one for one in inputs if one.is_widget and one.type not in _BUTTONS]
-    sockets = frozenset(one.name for one in inputs if not one.is_widget)
+    listed = [each for each in inputs if each.is_widget and each.type not in _BUTTONS]
+    sockets = frozenset(each.name for each in inputs if not each.is_widget)
     # Newer files list every widget, older ones only those that were made inputs, by turns in any
     # order; one that isn't connected is a sign of the former.
     by_signature = None
@@ -89,20 +89,20 @@ def widget_values(
             for are_texts in (True, False)
             for left in (sockets, frozenset[str]())
         ]
-        by_signature = next((one for one in tried if one.fits), tried[0])
+        by_signature = next((each for each in tried if each.fits), tried[0])
     fitting = by_signature if by_signature and by_signature.fits else None
     ways = [_by_listed(written, listed), fitting]
-    if all(one.link is not None for one in listed):
+    if all(each.link is not None for each in listed):
         ways.reverse()
-    found = next((way for way in ways if way is not None), None)
-    if found is None and pairs:
+    best = next((way for way in ways if way is not None), None)
+    if best is None and pairs:
         return _by_name(pairs, signature)
-    return found or by_signature or _unnamed(written)
+    return best or by_signature or _unnamed(written)
 
 
 def _named(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = entry.get("widgets_values_named")
-    return found if isinstance(found, dict) else {}
+    named_values = entry.get("widgets_values_named")
+    return named_values if isinstance(named_values, dict) else {}
 
 
 def _paired(named: Mapping[str, Any], written: Sequence[Any]) -> list[tuple[str, Any]]:
@@ -145,16 +145,16 @@ def _is_control_name(name: str) -> bool:
 
 def _by_name(named: Iterable[tuple[str, Any]], signature: Signature | None) -> WidgetValues:
     """Names that a file gives; doubled ones have ``#1`` and so on behind them."""
-    found = WidgetValues()
+    node_values = WidgetValues()
     last = ""
     for name, value in named:
         if _is_control_name(name) and (name.startswith(CONTROL) or is_control(value)):
             if last and isinstance(value, (str, bool)):
-                found.control.setdefault(last, control_word(value))
+                node_values.control.setdefault(last, control_word(value))
         elif "#" not in name and not _is_button(name, value, signature):
-            found.take(name, value)
+            node_values.take(name, value)
             last = name
-    return found
+    return node_values
 
 
 def _is_button(name: str, value: Any, signature: Signature | None) -> bool:
@@ -172,27 +172,27 @@ def _by_signature(
         sockets: Inputs that the node lists as no widgets.
         are_texts: Whether texts alone fit widgets of texts, not numbers as well.
     """
-    found, at = WidgetValues(), 0
+    node_values, at = WidgetValues(), 0
     seed: TakenInput | None = None
     has_button = False
-    for taken in signature.shown(found.values):
+    for taken in signature.shown(node_values.values):
         if taken.grows or taken.name in sockets:
             continue
         if has_button and taken.is_optional and _says_upload_at(written, at):
             at, has_button = at + 1, False
         if seed is not None and at < len(written) and _is_old_control(written[at], taken):
-            found.control[seed.name] = control_word(written[at])
+            node_values.control[seed.name] = control_word(written[at])
             at += 1
         seed = None
         value = written[at] if at < len(written) else None
         is_wrong = are_texts and taken.type == "STRING" and _is_number(value)
         if at >= len(written) or is_wrong or not fits(taken, value):
-            found.fits, found.misfit = False, taken.name if at < len(written) else ""
-            return found
-        found.take(taken.name, written[at])
+            node_values.fits, node_values.misfit = False, taken.name if at < len(written) else ""
+            return node_values
+        node_values.take(taken.name, written[at])
         at += 1
         if taken.extra == "control" and at < len(written) and is_control(written[at]):
-            found.control[taken.name] = written[at]
+            node_values.control[taken.name] = written[at]
             at += 1
         elif taken.extra == "control":
             seed = taken
@@ -203,11 +203,11 @@ def _by_signature(
     if has_button and at < len(written):
         at += 1
     if seed is not None and at < len(written) and isinstance(written[at], bool):
-        found.control[seed.name] = control_word(written[at])
+        node_values.control[seed.name] = control_word(written[at])
         at += 1
-    found.fits = all(map(_is_surplus, written[at:]))
-    found.surplus = 0 if found.fits else len(written) - at
-    return found
+    node_values.fits = all(map(_is_surplus, written[at:]))
+    node_values.surplus = 0 if node_values.fits else len(written) - at
+    return node_values
 
 
 def _is_number(value: Any) -> bool:
@@ -303,20 +303,20 @@ def typed_values(
     Returns:
         Widgets, too, whose values can't become what they take, without these.
     """
-    found, misfits = dict(values), dict.fromkeys(nulls)
+    typed, misfits = dict(values), dict.fromkeys(nulls)
     for name, value in values.items():
         taken = signature.taken(name) if signature else None
         misfits.pop(name, None)
         if taken is not None and not isinstance(value, Source):
-            found[name] = as_typed(taken.type, value, is_drawn=is_drawn)
+            typed[name] = as_typed(taken.type, value, is_drawn=is_drawn)
             # Several of a choice are nothing that is known of any type here.
             is_several = isinstance(taken.default, str) and isinstance(value, list)
-            if taken.is_widget and (is_several or not fits(taken, found[name])):
-                del found[name]
+            if taken.is_widget and (is_several or not fits(taken, typed[name])):
+                del typed[name]
                 misfits[name] = None
     known = signature.by_name if signature else {}
     required = (name for name in misfits if name in known and not known[name].is_optional)
-    return found, tuple(name for name in required if known[name].default is not None)
+    return typed, tuple(name for name in required if known[name].default is not None)
 
 
 def _says_upload_at(written: Sequence[Any], at: int) -> bool:
@@ -358,28 +358,28 @@ def _by_listed(written: Sequence[Any], listed: Sequence[Socket]) -> WidgetValues
     surplus = len(written) - len(listed)
     if surplus < 0 or not listed:
         return None
-    found, at = WidgetValues(), 0
-    for one in listed:
+    node_values, at = WidgetValues(), 0
+    for socket in listed:
         if at >= len(written):
             return None
         value, at = written[at], at + 1
-        found.take(one.name, value)
+        node_values.take(socket.name, value)
         after = written[at] if at < len(written) else None
-        if surplus and after is not None and _is_any_control(after, one):
-            found.control[one.name] = control_word(after)
+        if surplus and after is not None and _is_any_control(after, socket):
+            node_values.control[socket.name] = control_word(after)
             at, surplus = at + 1, surplus - 1
-        elif surplus and one.name in _UPLOADED and _says_upload(after):
+        elif surplus and socket.name in _UPLOADED and _says_upload(after):
             at, surplus = at + 1, surplus - 1
-    has_button = any(one.name in _UPLOADED for one in listed)
+    has_button = any(socket.name in _UPLOADED for socket in listed)
     is_whole = all(
         value is None or is_control(value) or (has_button and _says_upload(value))
         for value in written[at:]
     )
-    return found if is_whole else None
+    return node_values if is_whole else None
 
 
 def _unnamed(written: Iterable[Any]) -> WidgetValues:
-    found = WidgetValues()
+    node_values = WidgetValues()
     for at, value in enumerate(written):
-        found.take(f"widget_{at}", value)
-    return found
+        node_values.take(f"widget_{at}", value)
+    return node_values

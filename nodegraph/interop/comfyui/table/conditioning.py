@@ -164,11 +164,11 @@ _READERS: Mapping[tuple[str, ...], tuple[str, Mapping[str, Any]]] = {
 
 def _apart_back(node: Passage) -> None:
     readers = ("clip_g", "clip_l", "t5", "llama")
-    given = tuple(name for name in readers if _is_said(node, name))
-    if given not in _READERS:
+    names = tuple(name for name in readers if _is_said(node, name))
+    if names not in _READERS:
         raise Untranslatable("there is no node there that takes just these texts")
-    there, extra = _READERS[given]
-    taken = {("t5xxl" if name == "t5" else name): node.inputs[name] for name in given}
+    there, extra = _READERS[names]
+    taken = {("t5xxl" if name == "t5" else name): node.inputs[name] for name in names}
     name = node.add(there, clip=node.inputs["encoder"], **taken, **extra)
     node.give("conditioning", MadeOutput(name, "CONDITIONING"))
 
@@ -402,9 +402,9 @@ def _first_frame(node: Passage) -> None:
     node.give("latent", MadeOutput(name, "latent"))
 
 
-_ONE = "conditioning: CONDITIONING"
+_COND = "conditioning: CONDITIONING"
 _PIXELS = "positive: CONDITIONING, negative: CONDITIONING, vae: VAE, pixels: IMAGE"
-_LED = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
+_LATENT = "positive: CONDITIONING, negative: CONDITIONING, latent: LATENT"
 
 _PROMPTS = (
     entry(
@@ -452,10 +452,10 @@ _PROMPTS = (
 
 _CHANGED = (
     same(
-        f"FluxGuidance({_ONE}, guidance: FLOAT = 3.5) -> CONDITIONING",
+        f"FluxGuidance({_COND}, guidance: FLOAT = 3.5) -> CONDITIONING",
         "GuidanceConditioning",
     ),
-    same(f"ConditioningZeroOut({_ONE}) -> CONDITIONING", "ZeroOutConditioning"),
+    same(f"ConditioningZeroOut({_COND}) -> CONDITIONING", "ZeroOutConditioning"),
     entry(
         "ConditioningCombine(conditioning_1: CONDITIONING, conditioning_2: CONDITIONING)"
         " -> CONDITIONING",
@@ -482,30 +482,30 @@ _CHANGED = (
         _average_back,
     ),
     entry(
-        f"ConditioningSetArea({_ONE}, width: INT = 64, height: INT = 64, x: INT = 0, y: INT = 0, "
+        f"ConditioningSetArea({_COND}, width: INT = 64, height: INT = 64, x: INT = 0, y: INT = 0, "
         "strength: FLOAT = 1.0) -> CONDITIONING",
         _area,
         "AreaConditioning",
         _area_back,
     ),
     entry(
-        f"ConditioningSetAreaPercentage({_ONE}, width: FLOAT = 1.0, height: FLOAT = 1.0, "
+        f"ConditioningSetAreaPercentage({_COND}, width: FLOAT = 1.0, height: FLOAT = 1.0, "
         "x: FLOAT = 0.0, y: FLOAT = 0.0, strength: FLOAT = 1.0) -> CONDITIONING",
         _area_of_shares,
     ),
     same(
-        f"ConditioningSetAreaStrength({_ONE}, strength: FLOAT = 1.0) -> CONDITIONING",
+        f"ConditioningSetAreaStrength({_COND}, strength: FLOAT = 1.0) -> CONDITIONING",
         "StrengthConditioning",
     ),
     entry(
-        f"ConditioningSetMask({_ONE}, mask: MASK, strength: FLOAT = 1.0, "
+        f"ConditioningSetMask({_COND}, mask: MASK, strength: FLOAT = 1.0, "
         'set_cond_area: COMBO = "default") -> CONDITIONING',
         _mask,
         "MaskConditioning",
         _mask_back,
     ),
     same(
-        f"ConditioningSetTimestepRange({_ONE}, start: FLOAT = 0.0, end: FLOAT = 1.0)"
+        f"ConditioningSetTimestepRange({_COND}, start: FLOAT = 0.0, end: FLOAT = 1.0)"
         " -> CONDITIONING",
         "SpanConditioning",
     ),
@@ -526,19 +526,19 @@ _BEGINNING = (
 
 _PICTURES = (
     entry("LotusConditioning() -> conditioning: CONDITIONING", _lotus),
-    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LED}", _first_frame),
+    entry(f"WanImageToVideo({_BEGINNING.format(832, 480, 81)}) -> {_LATENT}", _first_frame),
     entry(
-        f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LED}",
+        f"HunyuanVideo15ImageToVideo({_BEGINNING.format(848, 480, 33)}) -> {_LATENT}",
         _first_frame,
     ),
     entry(
-        f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LED}",
+        f"InpaintModelConditioning({_PIXELS}, mask: MASK, noise_mask: BOOLEAN = true) -> {_LATENT}",
         _inpaint,
         "InpaintConditioning",
         _beside_back("InpaintModelConditioning", "vae", "image", "mask"),
     ),
     entry(
-        f"InstructPixToPixConditioning({_PIXELS}) -> {_LED}",
+        f"InstructPixToPixConditioning({_PIXELS}) -> {_LATENT}",
         _instruct,
         "ImageConditioning",
         _beside_back("InstructPixToPixConditioning", "vae", "image"),

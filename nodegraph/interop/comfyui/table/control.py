@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry
-from nodegraph.interop.comfyui.table.leading import CONTROLS
 from nodegraph.interop.comfyui.table.loaders import file_loader
+from nodegraph.interop.comfyui.table.model_patches import CONTROLS
 from nodegraph.interop.comfyui.table.returning import only
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -67,10 +67,12 @@ def _apply_back(node: Passage) -> None:
     }
     mode = node.inputs.get(MODE)
     if mode is not None and mode.given != "none":
-        told = next((their for their, our in _MODES.items() if our == mode.given), None)
-        if told is None:
+        union_type = next((their for their, our in _MODES.items() if our == mode.given), None)
+        if union_type is None:
             raise Untranslatable(f"a union can't be told there that it is shown {mode.given}")
-        named = node.add("SetUnionControlNetType", control_net=taken["control_net"], type=told)
+        named = node.add(
+            "SetUnionControlNetType", control_net=taken["control_net"], type=union_type
+        )
         taken["control_net"] = MadeOutput(named, "CONTROL_NET")
     positive = node.inputs["positive"]
     # What stands in for no negative prompt can't be said: where none is looked at, any will do.
@@ -84,34 +86,34 @@ def _apply_back(node: Passage) -> None:
 
 
 def _union(node: Passage) -> None:
-    told = node.literal("type")
-    if told not in _MODES:
-        raise Untranslatable(f"no union here is told that it is shown {told}")
+    union_type = node.literal("type")
+    if union_type not in _MODES:
+        raise Untranslatable(f"no union here is told that it is shown {union_type}")
     net = node.inputs["control_net"]
-    node.give("CONTROL_NET", net.with_carried(**{MODE: _MODES[told]}))
+    node.give("CONTROL_NET", net.with_carried(**{MODE: _MODES[union_type]}))
 
 
-def _seen(node: Passage) -> None:
+def _carry_vision_image(node: Passage) -> None:
     """A picture as CLIP sees it; here, who looks at the picture has its own eyes."""
     eyes = node.inputs["clip_vision"].carried
-    seen = {"image": node.inputs["image"], "vision_file": eyes.get("vision_file")}
-    node.give("CLIP_VISION_OUTPUT", Signal(None, seen))
+    carried = {"image": node.inputs["image"], "vision_file": eyes.get("vision_file")}
+    node.give("CLIP_VISION_OUTPUT", Signal(None, carried))
 
 
 def _style(node: Passage) -> None:
-    seen = node.inputs["clip_vision_output"].carried
+    vision = node.inputs["clip_vision_output"].carried
     file = node.inputs["style_model"].carried.get("redux_file")
-    if file is None or "image" not in seen:
+    if file is None or "image" not in vision:
         raise Untranslatable("which file its style model is, and of which picture, isn't told")
     strength = node.inputs["strength"]
     if node.literal("strength_type") == "attn_bias" and strength.given != 1:
         node.tell("Redux's words are multiplied by its strength here, not given less attention")
-    loaded = node.add("LoadRedux", redux=file, image_encoder=seen.get("vision_file"))
+    loaded = node.add("LoadRedux", redux=file, image_encoder=vision.get("vision_file"))
     name = node.add(
         "ApplyRedux",
         conditioning=node.inputs["conditioning"],
         redux=MadeOutput(loaded, "redux"),
-        image=seen["image"],
+        image=vision["image"],
         strength=strength,
     )
     node.give("CONDITIONING", MadeOutput(name, "conditioning"))
@@ -119,15 +121,15 @@ def _style(node: Passage) -> None:
 
 def _revise(node: Passage) -> None:
     """Of unCLIP there, what Stable Diffusion XL makes of it: a picture for its pooled prompt."""
-    seen, conditioning = node.inputs["clip_vision_output"].carried, node.inputs["conditioning"]
-    if not seen.get("vision_file") or "image" not in seen:
+    vision, conditioning = node.inputs["clip_vision_output"].carried, node.inputs["conditioning"]
+    if not vision.get("vision_file") or "image" not in vision:
         raise Untranslatable("which file its picture is seen by isn't told")
-    loaded = node.add("LoadImageEncoder", image_encoder=seen["vision_file"])
+    loaded = node.add("LoadImageEncoder", image_encoder=vision["vision_file"])
     name = node.add(
         "ReviseConditioning",
         conditioning=conditioning,
         image_encoder=MadeOutput(loaded, "image_encoder"),
-        image=seen["image"],
+        image=vision["image"],
         strength=node.inputs["strength"],
         noise=node.inputs["noise_augmentation"],
         adds=bool(conditioning.carried.get(_REVISED)),
@@ -179,7 +181,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "CLIPVisionEncode(clip_vision: CLIP_VISION, image: IMAGE, "
         'crop: COMBO = "center") -> CLIP_VISION_OUTPUT',
-        _seen,
+        _carry_vision_image,
     ),
     entry(
         "StyleModelApply(conditioning: CONDITIONING, style_model: STYLE_MODEL, "

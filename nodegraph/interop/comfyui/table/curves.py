@@ -12,16 +12,16 @@ _STRAIGHT = ((0, 0), (1, 1))
 
 def _curve(node: Passage) -> None:
     """Points as text, as AdjustCurves reads them."""
-    given = node.literal("curve")
-    drawn: Any = given.get("points") if isinstance(given, dict) else given
+    curve = node.literal("curve")
+    drawn: Any = curve.get("points") if isinstance(curve, dict) else curve
     try:
         points = [(float(old), float(new)) for old, new in drawn or _STRAIGHT]
     except (TypeError, ValueError):
         raise Untranslatable("its curve can't be read") from None
-    if isinstance(given, dict) and given.get("interpolation") == "linear":
+    if isinstance(curve, dict) and curve.get("interpolation") == "linear":
         node.tell("the curve is smooth between its points here, not straight")
     text = " ".join(f"{old:.6g},{new:.6g}" for old, new in points)
-    node.keep(curve=given)
+    node.keep(curve=curve)
     node.give("curve", MadeOutput(node.add("Text", text=text), "text"))
 
 

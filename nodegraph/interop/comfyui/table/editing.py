@@ -15,7 +15,7 @@ from nodegraph.interop.comfyui.table.conditioning import SYNTAX, encoder_for
 from nodegraph.interop.comfyui.table.parts import CROP
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
-Given = Signal | MadeOutput
+InputSource = Signal | MadeOutput
 
 
 def pictures(node: Passage, *names: str) -> list[Signal]:
@@ -24,43 +24,43 @@ def pictures(node: Passage, *names: str) -> list[Signal]:
     Args:
         names: Of its inputs; of those that end in ``.*``, all that are there.
     """
-    found = []
+    signals = []
     for name in names:
         if name.endswith(".*"):
             start = name[:-1]
-            found += [signal for key, signal in node.inputs.items() if key.startswith(start)]
+            signals += [signal for key, signal in node.inputs.items() if key.startswith(start)]
         elif name in node.inputs:
-            found.append(node.inputs[name])
-    return found
+            signals.append(node.inputs[name])
+    return signals
 
 
-def edit_prompt(node: Passage, text: Any, images: Sequence[Given]) -> MadeOutput:
+def edit_prompt(node: Passage, text: Any, images: Sequence[InputSource]) -> MadeOutput:
     """A prompt that is read beside pictures, or without any."""
     if not images:
         texts = [text] if isinstance(text, Signal) else []
         encoder = encoder_for(node, *texts)
         name = node.add("EncodePrompt", encoder=encoder, text=text, **SYNTAX)
     else:
-        seen = images[0] if len(images) == 1 else _listed(node, images)
+        image_input = images[0] if len(images) == 1 else _listed(node, images)
         encoder = node.inputs["clip"]
-        name = node.add("EncodeEditPrompt", encoder=encoder, images=seen, text=text)
+        name = node.add("EncodeEditPrompt", encoder=encoder, images=image_input, text=text)
     return MadeOutput(name, "conditioning")
 
 
-def _listed(node: Passage, images: Sequence[Given]) -> Given:
+def _listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
     """Several pictures as one list."""
-    made: Given | None = None
-    rest = list(images)
-    while rest:
+    made: InputSource | None = None
+    remaining = list(images)
+    while remaining:
         room = 8 if made is None else 7
-        items, rest = [*([made] if made else []), *rest[:room]], rest[room:]
+        items, remaining = [*([made] if made else []), *remaining[:room]], remaining[room:]
         taken = {f"item_{number}": image for number, image in enumerate(items, 1)}
         made = MadeOutput(node.add("List", **taken), "output")
     assert made is not None
     return made
 
 
-def scaled(node: Passage, image: Given, multiple: int = 8) -> MadeOutput:
+def scaled(node: Passage, image: InputSource, multiple: int = 8) -> MadeOutput:
     """A picture of about a million pixels, as models that edit were trained on."""
     name = node.add(
         "ScaleImage",
@@ -73,15 +73,17 @@ def scaled(node: Passage, image: Given, multiple: int = 8) -> MadeOutput:
     return MadeOutput(name, "image")
 
 
-def encoded(node: Passage, images: Sequence[Given], *, scale: bool = True) -> list[MadeOutput]:
+def encoded(
+    node: Passage, images: Sequence[InputSource], *, scale: bool = True
+) -> list[MadeOutput]:
     """Latents of pictures."""
     vae = node.inputs["vae"]
     shown = [scaled(node, image) if scale else image for image in images]
-    made = [node.add("VAEEncode", image=one, vae=vae, **CROP) for one in shown]
+    made = [node.add("VAEEncode", image=picture, vae=vae, **CROP) for picture in shown]
     return [MadeOutput(name, "latent") for name in made]
 
 
-def referring(node: Passage, prompt: Given, latents: Sequence[MadeOutput]) -> Given:
+def referring(node: Passage, prompt: InputSource, latents: Sequence[MadeOutput]) -> InputSource:
     """A prompt that is to make something of pictures."""
     for latent in latents:
         name = node.add("ReferenceLatents", conditioning=prompt, latent=latent)
@@ -99,7 +101,7 @@ def _one_prompt(*images: str, model: str = "") -> Translate:
 
     def forward(node: Passage) -> None:
         shown = pictures(node, *images)
-        prompt: Given = edit_prompt(node, node.inputs["prompt"], shown)
+        prompt: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
         if shown and "vae" in node.inputs:
             prompt = referring(node, prompt, encoded(node, shown))
         _tell(node, model)
@@ -126,7 +128,7 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
 
     def forward(node: Passage) -> None:
         shown = pictures(node, *images)
-        positive: Given = edit_prompt(node, node.inputs["prompt"], shown)
+        positive: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
         negative = edit_prompt(node, node.inputs.get("negative_prompt", Signal("")), shown)
         latents = encoded(node, shown) if shown and "vae" in node.inputs else []
         # A negative prompt takes the positive one's pictures.
@@ -139,7 +141,7 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
     return forward
 
 
-def _empty(node: Passage, shown: Sequence[Given]) -> MadeOutput:
+def _empty(node: Passage, shown: Sequence[InputSource]) -> MadeOutput:
     """An empty latent of the size that is said, or else of the first picture's."""
     width, height = (node.inputs.get(name) for name in ("width", "height"))
     side = node.inputs.get("resolution")
@@ -180,15 +182,15 @@ def _method(node: Passage) -> None:
 
     Side by side is how they lie here unless something else is said.
     """
-    told = node.literal("reference_latents_method")
-    given = node.inputs["conditioning"]
-    if told not in _METHODS:
-        if told != "offset":
-            node.tell(f"positions of reference pictures are counted as usual, not by {told}")
-        node.give("CONDITIONING", given)
+    method = node.literal("reference_latents_method")
+    conditioning = node.inputs["conditioning"]
+    if method not in _METHODS:
+        if method != "offset":
+            node.tell(f"positions of reference pictures are counted as usual, not by {method}")
+        node.give("CONDITIONING", conditioning)
         return
-    name = node.add("ReferenceLatents", conditioning=given, **_METHODS[told])
-    node.give("CONDITIONING", Signal(MadeOutput(name, "conditioning"), given.carried))
+    name = node.add("ReferenceLatents", conditioning=conditioning, **_METHODS[method])
+    node.give("CONDITIONING", Signal(MadeOutput(name, "conditioning"), conditioning.carried))
 
 
 _METHODS: Mapping[str, Mapping[str, Any]] = {
@@ -198,21 +200,21 @@ _METHODS: Mapping[str, Mapping[str, Any]] = {
 
 
 def _reference_back(node: Passage) -> None:
-    told = {name: node.literal(name) for name in ("places", "still")}
-    given: Given = node.inputs["conditioning"]
+    settings = {name: node.literal(name) for name in ("places", "still")}
+    conditioning: InputSource = node.inputs["conditioning"]
     if "latent" in node.inputs:
-        made = node.add("ReferenceLatent", conditioning=given, latent=node.inputs["latent"])
-        given = MadeOutput(made, "CONDITIONING")
-    if told != _USUAL:
-        asked = {name: value for name, value in told.items() if value != _USUAL[name]}
+        made = node.add("ReferenceLatent", conditioning=conditioning, latent=node.inputs["latent"])
+        conditioning = MadeOutput(made, "CONDITIONING")
+    if settings != _USUAL:
+        changed = {name: value for name, value in settings.items() if value != _USUAL[name]}
         all_methods = {"offset": {"places": "offset"}, **_METHODS}
-        method = next((name for name, says in all_methods.items() if says == asked), None)
+        method = next((name for name, says in all_methods.items() if says == changed), None)
         if method is None:
             raise Untranslatable("pictures that are told to be still have numbers there")
         there = "FluxKontextMultiReferenceLatentMethod"
-        made = node.add(there, conditioning=given, reference_latents_method=method)
-        given = MadeOutput(made, "CONDITIONING")
-    node.give("conditioning", given)
+        made = node.add(there, conditioning=conditioning, reference_latents_method=method)
+        conditioning = MadeOutput(made, "CONDITIONING")
+    node.give("conditioning", conditioning)
 
 
 _USUAL: Mapping[str, Any] = {"places": "auto", "still": False}

@@ -18,8 +18,8 @@ def file_input(node: Passage, name: str) -> Any:
 
 def known(node: Passage, name: str) -> Any:
     """An input's value; None if that isn't known before a run."""
-    given = node.inputs[name].given
-    if isinstance(given, MadeOutput) and given.node != BLOCK:
+    value = node.inputs[name].given
+    if isinstance(value, MadeOutput) and value.node != BLOCK:
         return None
     try:
         return node.literal(name)

@@ -121,8 +121,8 @@ def _create_boxes(node: Passage) -> None:
         width, height = (float(node.literal(side)) for side in ("width", "height"))
     except Untranslatable:  # the boxes' shares of a picture whose size isn't known yet
         return
-    said = node.add("Text", text=elements_text(items, width, height))
-    node.give("elements", MadeOutput(said, "text"))
+    elements_node = node.add("Text", text=elements_text(items, width, height))
+    node.give("elements", MadeOutput(elements_node, "text"))
 
 
 ENTRIES: tuple[TableEntry, ...] = (

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
-from nodegraph.interop.comfyui.table.leading import LED, LedModel, guider, led, wrapped
+from nodegraph.interop.comfyui.table.model_patches import (
+    CONDITIONED_MODEL,
+    PatchedModel,
+    conditioned_model,
+    guider,
+    wrapped,
+)
 from nodegraph.interop.comfyui.table.returning import (
     GUIDE,
     Guide,
@@ -17,13 +23,15 @@ from nodegraph.interop.comfyui.table.returning import (
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 
-def guided(node: Passage) -> LedModel:
+def guided(node: Passage) -> PatchedModel:
     """A model with a positive and a negative prompt."""
-    return led(node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"])
+    return conditioned_model(
+        node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"]
+    )
 
 
-def _guide(node: Passage, made: MadeOutput, leads: LedModel) -> None:
-    node.give("GUIDER", Signal(made, {LED: leads}))
+def _guide(node: Passage, made: MadeOutput, leads: PatchedModel) -> None:
+    node.give("GUIDER", Signal(made, {CONDITIONED_MODEL: leads}))
 
 
 def _cfg_guider(node: Passage) -> None:
@@ -35,12 +43,12 @@ _OF_ONE = ("PerturbedAttentionGuidance", "SelfAttentionGuidance", "SkipLayerGuid
 
 
 def _basic_guider(node: Passage) -> None:
-    leads = led(node, node.inputs["model"], node.inputs["conditioning"])
+    leads = conditioned_model(node, node.inputs["model"], node.inputs["conditioning"])
     name = node.add("BasicGuider", conditioning=leads.positive)
     # Without a negative prompt, the others change nothing.
-    kept = tuple(one for one in leads.patches if one.type in _OF_ONE)
+    kept = tuple(patch for patch in leads.patches if patch.type in _OF_ONE)
     made = wrapped(
-        node, MadeOutput(name, "guider"), LedModel(leads.model, leads.positive, None, kept)
+        node, MadeOutput(name, "guider"), PatchedModel(leads.model, leads.positive, None, kept)
     )
     _guide(node, made, leads)
 
@@ -48,7 +56,9 @@ def _basic_guider(node: Passage) -> None:
 def _dual_cfg_guider(node: Passage) -> None:
     if node.literal("style") != "regular":
         raise Untranslatable("guidance by two prompts, one within the other, isn't here")
-    leads = led(node, node.inputs["model"], node.inputs["cond1"], node.inputs["negative"])
+    leads = conditioned_model(
+        node, node.inputs["model"], node.inputs["cond1"], node.inputs["negative"]
+    )
     name = node.add(
         "DualCFGGuider",
         positive=leads.positive,
@@ -63,7 +73,7 @@ def _dual_cfg_guider(node: Passage) -> None:
 def _dual_model_guider(node: Passage) -> None:
     weaker = node.inputs.get("model_negative")
     negative = node.inputs.get("negative")
-    leads = led(node, node.inputs["model"], node.inputs["positive"], negative)
+    leads = conditioned_model(node, node.inputs["model"], node.inputs["positive"], negative)
     if weaker is not None and negative is None:
         made = MadeOutput(node.add("BasicGuider", conditioning=leads.positive), "guider")
         scale = float(node.literal("cfg")) - 1
@@ -78,7 +88,9 @@ def _dual_model_guider(node: Passage) -> None:
 
 
 def _perpendicular(node: Passage) -> None:
-    leads = led(node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"])
+    leads = conditioned_model(
+        node, node.inputs["model"], node.inputs["positive"], node.inputs["negative"]
+    )
     empty = node.inputs["empty_conditioning"]
     cfg = node.inputs["cfg"]
     made = node.add("CFGGuider", positive=leads.positive, negative=empty, cfg=cfg)
@@ -118,12 +130,12 @@ def _basic_guider_back(node: Passage) -> None:
 def _distilled_back(node: Passage) -> None:
     """One that tells a model its scale; there, prompts do."""
     only(node, "positive", "guidance")
-    told = node.add(
+    prompt_node = node.add(
         "FluxGuidance",
         conditioning=node.inputs["positive"],
         guidance=node.inputs["guidance"],
     )
-    prompt = MadeOutput(told, "CONDITIONING")
+    prompt = MadeOutput(prompt_node, "CONDITIONING")
     _go_along(node, Guide(node, "BasicGuider", {"conditioning": prompt}))
 
 
@@ -148,7 +160,7 @@ def _negative_model_back(node: Passage) -> None:
     _go_along(node, Guide(node, "DualModelGuider", inputs, guide.patches))
 
 
-def _patched_back(patch: str, *said: str, **inputs: str) -> Translate:
+def _patched_back(patch: str, *native_inputs: str, **inputs: str) -> Translate:
     """The way back of a guider that is made of a CFGGuider by a patch of the model.
 
     Args:
@@ -157,7 +169,7 @@ def _patched_back(patch: str, *said: str, **inputs: str) -> Translate:
     """
 
     def backward(node: Passage) -> None:
-        only(node, "positive", "negative", "cfg", *said, *inputs.values())
+        only(node, "positive", "negative", "cfg", *native_inputs, *inputs.values())
         guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
         taken = {their: node.inputs[our] for their, our in inputs.items()}
         _go_along(node, guide.patched(node, patch, **taken))

@@ -30,13 +30,13 @@ def _empty(node_type: str, size: int, cell: int = 8) -> TableEntry:
     sides = f"width: INT = {size}, height: INT = {size}, batch_size: INT = 1"
 
     def forward(node: Passage) -> None:
-        given = [node.inputs[side] for side in ("width", "height")]
-        fits = all(not side.is_link and side.given % cell == 0 for side in given)
+        sides = [node.inputs[side] for side in ("width", "height")]
+        fits = all(not side.is_link and side.given % cell == 0 for side in sides)
         step = {} if fits else {"multiple_of": cell}
         node.give("LATENT", MadeOutput(node.add("EmptyLatent", **node.inputs, **step), "latent"))
 
     def backward(node: Passage) -> None:
-        taken = {name: given for name, given in node.inputs.items() if name != "multiple_of"}
+        taken = {name: signal for name, signal in node.inputs.items() if name != "multiple_of"}
         node.give("latent", MadeOutput(node.add(node_type, **taken), "LATENT"))
 
     return entry(f"{node_type}({sides}) -> LATENT", forward, "EmptyLatent", backward)

@@ -114,10 +114,12 @@ def _text_encoder(*names: str, kind: str = "") -> Translate:
 
     def forward(node: Passage) -> None:
         files = [file_name(node, name) for name in names]
-        told = kind or str(node.literal("type"))
-        family = encoder_family(told, [file for file in files if file])
-        given = {port: file_input(node, name) for port, name in zip(_PORTS, names, strict=False)}
-        name = node.add("LoadTextEncoder", family=family, **given)
+        encoder_type = kind or str(node.literal("type"))
+        family = encoder_family(encoder_type, [file for file in files if file])
+        model_files = {
+            port: file_input(node, name) for port, name in zip(_PORTS, names, strict=False)
+        }
+        name = node.add("LoadTextEncoder", family=family, **model_files)
         node.keep(
             **{key: node.inputs[key].given for key in ("type", "device") if key in node.inputs}
         )

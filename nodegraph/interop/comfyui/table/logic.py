@@ -12,12 +12,12 @@ _SIDES = ("on_true", "on_false")
 
 
 def _switch(node: Passage) -> None:
-    given = {side: node.inputs[side] for side in _SIDES if side in node.inputs}
-    carried = [signal.carried for signal in given.values()]
-    if any(one != carried[0] for one in carried):
-        _choose(node, given)
+    signals = {side: node.inputs[side] for side in _SIDES if side in node.inputs}
+    carried = [signal.carried for signal in signals.values()]
+    if any(each != carried[0] for each in carried):
+        _choose(node, signals)
         return
-    name = node.add("Switch", condition=node.inputs["switch"], **given)
+    name = node.add("Switch", condition=node.inputs["switch"], **signals)
     node.give("output", Signal(MadeOutput(name, "output"), carried[0] if carried else {}))
 
 
@@ -57,17 +57,17 @@ def _written(node: Passage, side: str, signal: Signal) -> MadeOutput:
     raise Untranslatable(f"`{side}` has to be linked there")
 
 
-def _choose(node: Passage, given: dict[str, Signal]) -> None:
+def _choose(node: Passage, signals: dict[str, Signal]) -> None:
     """Of values that are sampled in different ways, the one that is chosen.
 
     Raises:
         Untranslatable: Which one it is will be known when it runs.
     """
     side = _SIDES[0] if node.literal("switch") else _SIDES[1]
-    if side not in given:
+    if side not in signals:
         raise Untranslatable(f"its input `{side}` isn't connected")
     node.tell(f"stays at `{side}`: its two values differ in how they are to be sampled")
-    node.give("output", given[side])
+    node.give("output", signals[side])
 
 
 _CONSTANTS: dict[type, str] = {bool: "Boolean", int: "Integer", float: "Number"}

@@ -150,8 +150,8 @@ def _paint(node: Passage) -> None:
         node.give("MASK", MadeOutput(mask, "mask"))
         return
     strokes = node.add("LoadImage", path=file_path(painted))
-    hole = node.add("InvertMask", mask=MadeOutput(strokes, "mask"))
-    mask = node.add("ResizeMask", mask=MadeOutput(hole, "mask"), image=picture)
+    inverted = node.add("InvertMask", mask=MadeOutput(strokes, "mask"))
+    mask = node.add("ResizeMask", mask=MadeOutput(inverted, "mask"), image=picture)
     over = node.add(
         "CompositeMasked",
         base=picture,

@@ -46,10 +46,10 @@ def method(node: Passage, name: str = "sampler_name") -> Any:
         Untranslatable: There is none.
     """
     signal = node.inputs[name]
-    told = sampler_named(node, name)
-    if told in _NONE:
-        raise Untranslatable(f"there is no sampler {told}")
-    ours = SAMPLERS.ours(told)
+    sampler = sampler_named(node, name)
+    if sampler in _NONE:
+        raise Untranslatable(f"there is no sampler {sampler}")
+    ours = SAMPLERS.ours(sampler)
     return signal if ours == known(node, name) else ours
 
 
@@ -58,14 +58,14 @@ def sampler_named(node: Passage, name: str = "sampler_name") -> Any:
 
     Files of the first weeks of 2023 say ``sample_euler`` for ``euler``.
     """
-    told = known(node, name)
-    return told.removeprefix("sample_") if isinstance(told, str) else told
+    sampler = known(node, name)
+    return sampler.removeprefix("sample_") if isinstance(sampler, str) else sampler
 
 
 def keep_name(node: Passage) -> None:
     """Names that several samplers there share one of ours with are kept."""
-    given = node.inputs["sampler_name"].given
-    named = given.removeprefix("sample_") if isinstance(given, str) else ""
+    value = node.inputs["sampler_name"].given
+    named = value.removeprefix("sample_") if isinstance(value, str) else ""
     if SAMPLERS.ours(named) != named:
         node.keep(sampler_name=named)
 

@@ -23,8 +23,8 @@ def _named(type_name: str, line: str, forward: Translate) -> TableEntry:
 
 
 def _any(node: Passage) -> None:
-    given = [node.inputs[name] for name in sorted(node.inputs) if name.startswith("any_")]
-    node.give("*", given[0] if given else Signal(None))
+    signals = [node.inputs[name] for name in sorted(node.inputs) if name.startswith("any_")]
+    node.give("*", signals[0] if signals else Signal(None))
 
 
 def _loras(node: Passage) -> None:
@@ -112,8 +112,8 @@ def _math(node: Passage) -> None:
 def _constant(line: str, native: str, port: str = "value") -> TableEntry:
     signature = parse_signature(line)
     (taken,), ((output, _),) = signature.inputs, signature.outputs
-    given = {"Integer": "number", "Number": "number", "Seed": "number", "Boolean": "value"}
-    return same(line, native, {taken.name: port}, {output: given.get(native, "text")})
+    native_outputs = {"Integer": "number", "Number": "number", "Seed": "number", "Boolean": "value"}
+    return same(line, native, {taken.name: port}, {output: native_outputs.get(native, "text")})
 
 
 _PICTURE = "image: IMAGE, width: INT = 512, height: INT = 512"

@@ -75,22 +75,22 @@ def worked_out(
         expression: As Formula takes it, of the letters that `numbers` names.
         function: The same; what gives a whole number is one.
     """
-    given = {name: _given(value) for name, value in numbers.items()}
-    if not any(isinstance(value, MadeOutput) for value in given.values()):
-        return function(**given)
-    name = node.add("Formula", expression=expression, **given)
-    is_whole = isinstance(function(**dict.fromkeys(given, 1)), int)
+    arguments = {name: _plain_value(value) for name, value in numbers.items()}
+    if not any(isinstance(value, MadeOutput) for value in arguments.values()):
+        return function(**arguments)
+    name = node.add("Formula", expression=expression, **arguments)
+    is_whole = isinstance(function(**dict.fromkeys(arguments, 1)), int)
     return MadeOutput(name, "integer" if is_whole else "number")
 
 
-def _given(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     return value.given if isinstance(value, Signal) else value
 
 
 def grown(node: Passage, prefix: str) -> list[Signal]:
     """What the inputs ``prefix.…`` are given, in their order."""
-    found = [name for name in node.inputs if name.startswith(f"{prefix}.")]
-    return [node.inputs[name] for name in sorted(found, key=_numbered)]
+    names = [name for name in node.inputs if name.startswith(f"{prefix}.")]
+    return [node.inputs[name] for name in sorted(names, key=_numbered)]
 
 
 def _numbered(name: str) -> tuple[int, str]:

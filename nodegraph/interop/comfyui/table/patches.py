@@ -6,7 +6,7 @@ from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.files import file_input
-from nodegraph.interop.comfyui.table.leading import ADAPTERS, patch
+from nodegraph.interop.comfyui.table.model_patches import ADAPTERS, patch
 from nodegraph.interop.comfyui.table.returning import (
     GRADUAL,
     GUIDE,
@@ -68,9 +68,9 @@ def _skip_back(node: Passage) -> None:
     names = {"start_percent": "start", "end_percent": "end"}
     taken: dict[str, Any] = {their: node.inputs[our] for their, our in names.items()}
     taken |= {"double_layers": ", ".join(double), "single_layers": ", ".join(single)}
-    asked = node.inputs.get("prompt")
+    prompt = node.inputs.get("prompt")
     kind = "SkipLayerGuidanceDiTSimple"
-    if asked is None or asked.given != "negative":
+    if prompt is None or prompt.given != "negative":
         kind, taken["scale"] = "SkipLayerGuidanceDiT", node.inputs["scale"]
     node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, kind, **taken)}))
 
@@ -110,22 +110,22 @@ def _prediction(node: Passage) -> None:
         "x0": "sample",
         "lcm": "epsilon",
     }
-    told = node.literal("sampling")
-    if told not in kinds:
-        raise Untranslatable(f"no model here predicts as {told} says")
-    node.keep(sampling=told)
+    prediction = node.literal("sampling")
+    if prediction not in kinds:
+        raise Untranslatable(f"no model here predicts as {prediction} says")
+    node.keep(sampling=prediction)
     name = node.add(
         "SetPrediction",
         model=node.inputs["model"],
-        prediction_type=kinds[told],
+        prediction_type=kinds[prediction],
         zero_terminal_snr="on" if node.literal("zsnr") else "auto",
     )
     node.give("MODEL", MadeOutput(name, "model"))
 
 
 def _aura_shift(node: Passage) -> None:
-    if (told := node.literal("sampling")) != "flow":
-        raise Untranslatable(f"no model here is sampled as {told} says")
+    if (prediction := node.literal("sampling")) != "flow":
+        raise Untranslatable(f"no model here is sampled as {prediction} says")
     _AURA.forward(node)
 
 
@@ -141,11 +141,11 @@ def _prediction_back(node: Passage) -> None:
     kind = node.literal("prediction_type")
     if kind not in kinds:
         raise Untranslatable("what the model predicts has to be said there")
-    told = node.kept.get("sampling") if kind == "epsilon" else None
+    prediction = node.kept.get("sampling") if kind == "epsilon" else None
     name = node.add(
         "ModelSamplingDiscrete",
         model=node.inputs["model"],
-        sampling=told or kinds[kind],
+        sampling=prediction or kinds[kind],
         zsnr=node.literal("zero_terminal_snr") == "on",
     )
     node.give("model", MadeOutput(name, "MODEL"))
@@ -157,9 +157,9 @@ def _adapter(node: Passage) -> None:
     end = node.inputs["end_at"].given if "end_at" in node.inputs else 1
     if (start, end) != (0, 1):
         node.tell("the IP-Adapter leads all of the sampling here")
-    told = node.inputs.get("weight_type")
-    if told is not None and told.given not in ("standard", "linear", "original"):
-        node.tell(f"the IP-Adapter weighs all layers alike here, not as {told.given} does")
+    weight_type = node.inputs.get("weight_type")
+    if weight_type is not None and weight_type.given not in ("standard", "linear", "original"):
+        node.tell(f"the IP-Adapter weighs all layers alike here, not as {weight_type.given} does")
     adapter = node.inputs["ipadapter"]
     file = adapter.carried.get("adapter_file")
     if file is None:

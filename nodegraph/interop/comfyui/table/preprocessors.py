@@ -73,11 +73,15 @@ def _with_model(native: str, model: str) -> Translate:
 
 
 def _keep(node: Passage) -> None:
-    other = {name: given for name, given in node.inputs.items() if name not in _SAID}
+    other = {
+        name: input_signal
+        for name, input_signal in node.inputs.items()
+        if name not in _TRANSLATED_INPUTS
+    }
     node.keep(**{name: signal.given for name, signal in other.items() if not signal.is_link})
 
 
-_SAID = ("image", "resolution")
+_TRANSLATED_INPUTS = ("image", "resolution")
 
 
 def _soft(node: Passage) -> None:

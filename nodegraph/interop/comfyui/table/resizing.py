@@ -23,16 +23,16 @@ _CROPS = Choice({"disabled": "stretch", "center": "crop"})
 
 
 def _is_mask(value: Any) -> bool:
-    given = getattr(value, "given", value)
-    return isinstance(given, MadeOutput) and given.port in ("mask", "masks")
+    source = getattr(value, "given", value)
+    return isinstance(source, MadeOutput) and source.port in ("mask", "masks")
 
 
 def _resize(node: Passage) -> None:
-    given = node.inputs["input"]
-    if not _is_mask(given):
-        node.give("resized", _resized(node, given))
+    source = node.inputs["input"]
+    if not _is_mask(source):
+        node.give("resized", _resized(node, source))
         return
-    picture = MadeOutput(node.add("MaskToImage", mask=given), "image")
+    picture = MadeOutput(node.add("MaskToImage", mask=source), "image")
     made = _resized(node, picture)
     name = node.add("MaskFromChannel", image=made, channel="red")
     node.give("resized", MadeOutput(name, "mask"))

@@ -1,7 +1,7 @@
 """What goes along on the way back until something is sampled.
 
 Guiders and schedules there know their model; here the sampling alone does. So they make no node
-where they stand, but go along to it: guiders under `GUIDE`, schedules under `LAID`.
+where they stand, but go along to it: guiders under `GUIDE`, schedules under `SCHEDULE`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 
 GUIDE = "guide"
 ENCODER = "encoder"
-LAID = "laid"
+SCHEDULE = "laid"
 NOISE_SCALE = "noise_scale"
 GRADUAL = "gradual"
 
@@ -44,14 +44,14 @@ class Guide:
         return replace(self, patches=(*self.patches, (home, patch, inputs)))
 
 
-def only(node: Passage, *said: str) -> None:
+def only(node: Passage, *allowed: str) -> None:
     """Refuse other values than a native node's own in inputs that can't be said there.
 
     Raises:
         Untranslatable: Some input that isn't in `said` has another value.
     """
     for name, signal in node.inputs.items():
-        if name in said or signal.given == node.defaults.get(name):
+        if name in allowed or signal.given == node.defaults.get(name):
             continue
         if signal.given not in (None, ""):
             raise Untranslatable(f"`{name}` can't be {signal.given!r} there")
@@ -62,10 +62,10 @@ def tell_conventions(node: Passage) -> None:
     # By its version, ComfyUI draws on the way from the seed or from the next one.
     draws = ("per batch", "per batch, one seed")
     conventions = {"convention": ("comfyui",), "draw": draws, "denoise_steps": ("all",)}
-    said = {name: node.inputs[name].given for name in conventions if name in node.inputs}
-    differing = [name for name, value in said.items() if value not in conventions[name]]
+    values = {name: node.inputs[name].given for name in conventions if name in node.inputs}
+    differing = [name for name, value in values.items() if value not in conventions[name]]
     # Without them it samples as it always did here.
-    missing = [name for name in conventions if name in node.defaults and name not in said]
+    missing = [name for name in conventions if name in node.defaults and name not in values]
     if differing or missing:
         named = ", ".join(sorted({*differing, *missing}))
         node.tell(f"ComfyUI samples by conventions of its own: results differ ({named})")

@@ -6,8 +6,14 @@ from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.table.guiding import guided
-from nodegraph.interop.comfyui.table.leading import LED, LedModel, begun, guider, masked
 from nodegraph.interop.comfyui.table.methods import keep_name, method, sampler_named
+from nodegraph.interop.comfyui.table.model_patches import (
+    CONDITIONED_MODEL,
+    PatchedModel,
+    begun,
+    guider,
+    masked,
+)
 from nodegraph.interop.comfyui.table.sampling_back import (
     advanced_back,
     custom_back,
@@ -67,7 +73,7 @@ def _ksampler(node: Passage) -> None:
 
 def _custom(
     node: Passage,
-    leads: LedModel,
+    leads: PatchedModel,
     noise: Signal | MadeOutput,
     made: Signal | MadeOutput,
     sampler: Signal | MadeOutput,
@@ -126,7 +132,7 @@ def _end_step(node: Passage) -> Signal | None:
 
 
 def _advanced_in_parts(
-    node: Passage, leads: LedModel, *, adds: bool, leaves: bool, end: Signal | None
+    node: Passage, leads: PatchedModel, *, adds: bool, leaves: bool, end: Signal | None
 ) -> None:
     """Some steps of a sampling whose guidance no KSampler has."""
     if end is not None and not leaves:
@@ -157,7 +163,7 @@ def _sampler_custom(node: Passage) -> None:
 
 def _sampler_custom_advanced(node: Passage) -> None:
     made = node.inputs["guider"]
-    leads = made.carried.get(LED)
+    leads = made.carried.get(CONDITIONED_MODEL)
     if leads is None:
         raise Untranslatable("which model its guider leads isn't told")
     parts = (node.inputs["noise"], Signal(made.given), node.inputs["sampler"])

@@ -14,7 +14,7 @@ from nodegraph.interop.comfyui.table.returning import (
     tell_conventions,
     the_negative,
 )
-from nodegraph.interop.comfyui.table.schedules import laid
+from nodegraph.interop.comfyui.table.schedules import sigmas_for
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
 
 
@@ -75,7 +75,7 @@ def custom_back(node: Passage) -> None:
         noise=node.inputs["noise"],
         guider=MadeOutput(guider, "GUIDER"),
         sampler=node.inputs["sampler"],
-        sigmas=laid(node.inputs["schedule"], model),
+        sigmas=sigmas_for(node.inputs["schedule"], model),
         latent_image=node.inputs["latent"],
     )
     node.give("latent", MadeOutput(name, "output"))
@@ -87,14 +87,14 @@ _PATCHED_MODEL = ("CFGNorm", "CFGZeroStar", "TCFG")
 
 def _beginning(node: Passage) -> tuple[tuple[Passage, str, Mapping[str, Any]], ...]:
     """Patches that stand for what noise and latent say here."""
-    found: list[tuple[Passage, str, Mapping[str, Any]]] = []
+    patches: list[tuple[Passage, str, Mapping[str, Any]]] = []
     if NOISE_SCALE in (noise := node.inputs["noise"].carried):
         home, scale = noise[NOISE_SCALE]
-        found.append((home, "ModelNoiseScale", {"noise_scale": scale}))
+        patches.append((home, "ModelNoiseScale", {"noise_scale": scale}))
     if GRADUAL in (latent := node.inputs["latent"].carried):
         home, strength = latent[GRADUAL]
-        found.append((home, "DifferentialDiffusion", {"strength": strength}))
-    return tuple(found)
+        patches.append((home, "DifferentialDiffusion", {"strength": strength}))
+    return tuple(patches)
 
 
 def random_noise_back(node: Passage) -> None:

@@ -7,15 +7,15 @@ from functools import partial
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
-from nodegraph.interop.comfyui.table.returning import LAID, Lay, only, tell_conventions
+from nodegraph.interop.comfyui.table.returning import SCHEDULE, Lay, only, tell_conventions
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _PARTS = {"high": "high_sigmas", "low": "low_sigmas"}
 
 
-def laid(schedule: Signal, model: Signal | MadeOutput) -> Signal | MadeOutput:
+def sigmas_for(schedule: Signal, model: Signal | MadeOutput) -> Signal | MadeOutput:
     """A schedule, of which some there want to know the model."""
-    lay = schedule.carried.get(LAID)
+    lay = schedule.carried.get(SCHEDULE)
     return schedule if lay is None else lay(model)
 
 
@@ -29,7 +29,7 @@ def _along(node: Passage, lay: Lay, output: str = "schedule") -> None:
             made[key] = lay(model)
         return made[key]
 
-    node.give(output, Signal(None, {LAID: once}))
+    node.give(output, Signal(None, {SCHEDULE: once}))
 
 
 def level_back(there: str, *names: str) -> Translate:
@@ -75,10 +75,10 @@ def changed_back(there: str, outputs: Mapping[str, str], **names: str) -> Transl
         def lay(model: Signal | MadeOutput) -> str:
             key = model.given if isinstance(model, Signal) else model
             if key not in made:
-                made[key] = node.add(there, sigmas=laid(schedule, model), **taken)
+                made[key] = node.add(there, sigmas=sigmas_for(schedule, model), **taken)
             return made[key]
 
-        if LAID not in schedule.carried:
+        if SCHEDULE not in schedule.carried:
             name = node.add(there, sigmas=schedule, **taken)
             for our, their in outputs.items():
                 node.give(our, MadeOutput(name, their))
@@ -100,10 +100,10 @@ def _of_both(
 def _basic_schedule(node: Passage) -> None:
     taken: dict[str, Any] = {"schedule": node.inputs["scheduler"], "steps": node.inputs["steps"]}
     taken |= {"denoise": node.inputs["denoise"], "denoise_steps": "all"}
-    _laid(node, "BasicSchedule", **taken)
+    _add_schedule(node, "BasicSchedule", **taken)
 
 
-def _laid(node: Passage, native: str, **inputs: Any) -> None:
+def _add_schedule(node: Passage, native: str, **inputs: Any) -> None:
     node.give("SIGMAS", MadeOutput(node.add(native, **inputs), "schedule"))
 
 
@@ -115,7 +115,9 @@ def _align_your_steps(node: Passage) -> None:
         node.tell(f"its `model_type` is {kind!r} there: the schedule is that of the model here")
     taken = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
     node.keep(model_type=node.inputs["model_type"].given)
-    _laid(node, "BasicSchedule", schedule="align_your_steps", denoise_steps="share", **taken)
+    _add_schedule(
+        node, "BasicSchedule", schedule="align_your_steps", denoise_steps="share", **taken
+    )
 
 
 def _split(native: str, name: str, whole: float) -> Translate:
@@ -144,7 +146,7 @@ def _beta(node: Passage) -> None:
         if not 0.05 <= (value := float(node.literal(name))) <= 1:
             raise Untranslatable(f"`{name}` goes from 0.05 to 1 here, not to {value:g}")
     taken = {name: node.inputs[name] for name in ("steps", "alpha", "beta")}
-    _laid(node, "BetaSchedule", **taken)
+    _add_schedule(node, "BetaSchedule", **taken)
 
 
 def _changed(line: str, native: str, outputs: Mapping[str, str], **names: str) -> TableEntry:
@@ -211,7 +213,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     ),
     entry(
         "SDTurboScheduler(model: MODEL, steps: INT = 1, denoise: FLOAT = 1.0) -> SIGMAS",
-        lambda node: _laid(
+        lambda node: _add_schedule(
             node, "SDTurboSchedule", steps=node.inputs["steps"], denoise=node.inputs["denoise"]
         ),
         "SDTurboSchedule",

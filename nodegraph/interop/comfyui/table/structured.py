@@ -36,18 +36,18 @@ def _element(box: Mapping[str, Any], width: float, height: float) -> dict[str, A
     right, bottom = left + float(box.get("width", 0)), top + float(box.get("height", 0))
     down, across = _SHARES / max(height, 1), _SHARES / max(width, 1)
     places = (top * down, left * across, bottom * down, right * across)
-    said = box.get("metadata")
-    said = said if isinstance(said, Mapping) else {}
-    found: dict[str, Any] = {
-        "type": said.get("type", "obj"),
-        "bbox": [min(max(round(place), 0), _SHARES) for place in places],
+    metadata = box.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    element: dict[str, Any] = {
+        "type": metadata.get("type", "obj"),
+        "bbox": [min(max(round(coordinate), 0), _SHARES) for coordinate in places],
     }
-    if found["type"] == "text":
-        found["text"] = said.get("text", "")
-    found["desc"] = said.get("desc", "")
-    if said.get("palette"):
-        found["color_palette"] = said["palette"]
-    return found
+    if element["type"] == "text":
+        element["text"] = metadata.get("text", "")
+    element["desc"] = metadata.get("desc", "")
+    if metadata.get("palette"):
+        element["color_palette"] = metadata["palette"]
+    return element
 
 
 def _prompt(node: Passage) -> None:

@@ -44,9 +44,9 @@ def _concatenate_back(node: Passage) -> None:
     with_middle = template == "{a}{c}{b}"
     if not (matched or with_middle):
         raise Untranslatable("its template is more than two texts with something between")
-    given = {their: node.inputs[our] for their, our in _AB.items() if our in node.inputs}
+    texts = {their: node.inputs[our] for their, our in _AB.items() if our in node.inputs}
     between = _plain(matched[1]) if matched else node.inputs["c"]
-    name = node.add("StringConcatenate", **given, delimiter=between)
+    name = node.add("StringConcatenate", **texts, delimiter=between)
     node.give("text", MadeOutput(name, "STRING"))
 
 
@@ -131,7 +131,7 @@ def _replace_back(node: Passage) -> None:
 
 def _extract(node: Passage) -> None:
     mode = str(node.literal("mode"))
-    found = node.add(
+    matches_node = node.add(
         "FindText",
         text=node.inputs["string"],
         pattern=_pattern(node),
@@ -140,7 +140,7 @@ def _extract(node: Passage) -> None:
         ignore_case=node.inputs["case_insensitive"],
     )
     node.keep(group_index=node.inputs["group_index"].given)
-    joined = node.add("JoinTexts", texts=MadeOutput(found, "texts"), separator="\\n")
+    joined = node.add("JoinTexts", texts=MadeOutput(matches_node, "texts"), separator="\\n")
     node.give("STRING", MadeOutput(joined, "text"))
 
 
@@ -247,7 +247,7 @@ def _substring_back(node: Passage) -> None:
 def _combo(node: Passage) -> None:
     options = [
         str(node.inputs[name].given)
-        for name in sorted((n for n in node.inputs if n.startswith("option")), key=_place)
+        for name in sorted((n for n in node.inputs if n.startswith("option")), key=_option_number)
     ]
     shown = [option for option in options if option.strip()]
     choice = node.inputs["choice"]
@@ -259,7 +259,7 @@ def _combo(node: Passage) -> None:
     node.give("INDEX", MadeOutput(name, "number"))
 
 
-def _place(name: str) -> int:
+def _option_number(name: str) -> int:
     digits = name.removeprefix("option")
     return int(digits) if digits.isdecimal() else 0
 

@@ -38,19 +38,19 @@ def missing_inputs(
     document: Mapping[str, Any], signatures: Mapping[str, Signature]
 ) -> dict[str, list[str]]:
     """Inputs that a document's nodes lack and the server asks for, by node."""
-    found: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
     for name, entry in document.items():
-        signature, given = signatures.get(entry["class_type"]), entry["inputs"]
-        shown = {taken.name for taken in signature.shown(given)} if signature else set()
+        signature, inputs = signatures.get(entry["class_type"]), entry["inputs"]
+        shown = {taken.name for taken in signature.shown(inputs)} if signature else set()
         lacking = [
             taken.name
             for taken in (signature.inputs if signature else ())
-            if not (taken.is_optional or taken.grows or taken.name in given)
+            if not (taken.is_optional or taken.grows or taken.name in inputs)
             and (taken.name in shown or not taken.is_widget)
         ]
         if lacking:
-            found[name] = lacking
-    return found
+            missing[name] = lacking
+    return missing
 
 
 def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[str, Any]:
@@ -85,11 +85,11 @@ class _Live:
 
     def behind(self, source: Source) -> Source | None:
         """Where a link's value comes from; None if nothing that runs gives it."""
-        found: Source | None = source
-        while found is not None and self._nodes[found.node].mode is not None:
-            node = self._nodes[found.node]
-            found = self._passed(node, found.slot) if node.mode == "bypass" else None
-        return found
+        origin: Source | None = source
+        while origin is not None and self._nodes[origin.node].mode is not None:
+            node = self._nodes[origin.node]
+            origin = self._passed(node, origin.slot) if node.mode == "bypass" else None
+        return origin
 
     def _passed(self, node: ForeignNode, slot: int) -> Source | None:
         """The first input that is linked and of an output's type."""

@@ -164,8 +164,8 @@ class _Level:
         return sorted([*known, *grown], key=lambda taken: taken.is_widget)
 
     def _kind(self, source: Source) -> str:
-        found = self._graph.nodes.get(source.node)
-        ports = self._ports(found) if found else ()
+        node = self._graph.nodes.get(source.node)
+        ports = self._ports(node) if node else ()
         return ports[source.slot].type if source.slot < len(ports) else ""
 
     def _ports(self, node: ForeignNode) -> tuple[ForeignPort, ...]:
@@ -220,12 +220,12 @@ class _Level:
         ]
 
     def _sockets(self, node: ForeignNode) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        sockets: list[dict[str, Any]] = []
         for slot, taken in enumerate(self._shown(node)):
             link = next(iter(self.to_slot(node.id, slot)), None)
             widget = {"widget": {"name": taken.name}} if taken.is_widget else {}
-            found.append({"name": taken.name, "type": taken.type, "link": link, **widget})
-        return found
+            sockets.append({"name": taken.name, "type": taken.type, "link": link, **widget})
+        return sockets
 
     def _proxies(self, node: ForeignNode) -> list[list[str]]:
         """Inputs of a block's node that have values of their own."""
@@ -247,20 +247,20 @@ class _Level:
             return [literals.get(name) for _, name in self._proxies(node)]
         if signature is None:
             return literals
-        found: list[Any] = []
+        values: list[Any] = []
         buttons: list[Any] = []
         for taken in signature.shown(literals):
             if taken.is_optional:
-                found, buttons = found + buttons, []
+                values, buttons = values + buttons, []
             value = literals.get(taken.name, taken.default)
             is_prompt = taken.extra == "prompt" and isinstance(value, str)
-            found.append(written_prompt(value) if is_prompt else value)
+            values.append(written_prompt(value) if is_prompt else value)
             if taken.extra == "control":
-                found.append(node.control.get(taken.name, "fixed"))
+                values.append(node.control.get(taken.name, "fixed"))
             elif taken.extra == "upload":
                 # The page puts the button behind all inputs that have to be there.
                 buttons.append("image")
-        return found + buttons
+        return values + buttons
 
 
 def _link(link: tuple[int, str, int, str, int, str], *, as_objects: bool) -> Any:

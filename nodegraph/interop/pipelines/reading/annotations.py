@@ -85,19 +85,19 @@ def read_annotation(
         follow: Look up names that are imported; else they stay as they are, and no other module
             need be read.
     """
-    found = SourceAnnotation(text="" if node is None else ast.unparse(node))
+    annotation = SourceAnnotation(text="" if node is None else ast.unparse(node))
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        found.text = node.value
+        annotation.text = node.value
     if node is not None:
-        reader = _Reader(package, found, follow)
+        reader = _Reader(package, annotation, follow)
         reader.read(node, module, 0, _DEEPEST)
-    return found
+    return annotation
 
 
 class _Reader:
-    def __init__(self, package: SourcePackage, found: SourceAnnotation, follow: bool) -> None:
+    def __init__(self, package: SourcePackage, annotation: SourceAnnotation, follow: bool) -> None:
         self.package = package
-        self.found = found
+        self.found = annotation
         self.follow = follow
 
     def read(self, node: ast.expr, module: SourceModule, depth: int, left: int) -> None:
@@ -166,13 +166,13 @@ class _Reader:
             self._add(_SAME.get(name, name), depth)
             return
         known = self.follow or name in module.definitions
-        found = self.package.find(module, name) if known else None
-        if found is None or isinstance(found[1], ast.FunctionDef | ast.AsyncFunctionDef):
+        definition = self.package.find(module, name) if known else None
+        if definition is None or isinstance(definition[1], ast.FunctionDef | ast.AsyncFunctionDef):
             self._add(_SAME.get(name, name), depth)
-        elif isinstance(found[1], ast.ClassDef):
-            self._class(ClassSource(found[0], found[1]), depth)
-        elif isinstance(found[1], ast.expr):
-            self.read(found[1], found[0], depth, left - 1)  # an alias
+        elif isinstance(definition[1], ast.ClassDef):
+            self._class(ClassSource(definition[0], definition[1]), depth)
+        elif isinstance(definition[1], ast.expr):
+            self.read(definition[1], definition[0], depth, left - 1)  # an alias
 
     def _class(self, source: ClassSource, depth: int) -> None:
         self._add(source.name, depth)

@@ -37,8 +37,8 @@ _SHAPE = re.compile(r"[(\[]\s*(\w+(?:\s*,\s*\w+)+)\s*[)\]]")
 
 def axes_of(names: Iterable[str]) -> str:
     """Axes by their words, a letter each; empty if one isn't known or comes twice."""
-    found = [_WORDS.get(name.strip().lower(), "") for name in names]
-    return "".join(found) if all(found) and len(set(found)) == len(found) else ""
+    letters = [_WORDS.get(name.strip().lower(), "") for name in names]
+    return "".join(letters) if all(letters) and len(set(letters)) == len(letters) else ""
 
 
 def axes_said(text: str) -> str:
@@ -75,14 +75,14 @@ class PipelineCode:
             if name in self.methods:
                 continue
             self.methods[name] = function
-            found: dict[type, list[Any]] = defaultdict(list)
+            nodes_by_type: dict[type, list[Any]] = defaultdict(list)
             for node in _code_of(function):
-                found[type(node)].append(node)
-            for kind, nodes in found.items():
+                nodes_by_type[type(node)].append(node)
+            for kind, nodes in nodes_by_type.items():
                 self._of_all[kind] += nodes
             if name == "__call__":
-                self._of_call = found
-            todo += self._methods_of(found[ast.Attribute])
+                self._of_call = nodes_by_type
+            todo += self._methods_of(nodes_by_type[ast.Attribute])
 
     def _methods_of(self, attributes: list[Any]) -> list[tuple[str, ast.FunctionDef]]:
         names = dict.fromkeys(filter(None, map(own_attribute, attributes)))
@@ -122,26 +122,26 @@ class PipelineCode:
 
     def words_of(self, name: str) -> tuple[str, ...]:
         """Texts that a parameter is compared with."""
-        found: set[str] = set()
+        words: set[str] = set()
         for node in self.nodes(ast.Compare):
             sides = (node.left, *node.comparators)
             if any(isinstance(side, ast.Name) and side.id == name for side in sides):
-                found |= set(texts(node))
-        return tuple(sorted(found))
+                words |= set(texts(node))
+        return tuple(sorted(words))
 
     def prepared(self, by: str) -> set[str]:
         """Names that a method of a processor is given: ``preprocess``, ``preprocess_video``."""
-        found: set[str] = set()
+        names: set[str] = set()
         for call in self.nodes(ast.Call):
             match call:
                 case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Name(id=name), *_]):
                     if attr == by:
-                        found.add(name)
-        return found
+                        names.add(name)
+        return names
 
     def axes(self) -> dict[str, str]:
         """Order of the axes of what the call unpacks the shape of, by its name."""
-        found: dict[str, str] = {}
+        axes_by_name: dict[str, str] = {}
         for node in self.nodes(ast.Assign):
             match node:
                 case ast.Assign(
@@ -150,8 +150,8 @@ class PipelineCode:
                 ):
                     words = [part.id for part in parts if isinstance(part, ast.Name)]
                     if len(words) == len(parts) and (axes := axes_of(words)):
-                        found.setdefault(name, axes)
-        return found
+                        axes_by_name.setdefault(name, axes)
+        return axes_by_name
 
     def returned(self) -> list[str]:
         """Output classes that are called in a return, those of the call itself first."""
@@ -161,15 +161,15 @@ class PipelineCode:
 
     def keywords_taken(self) -> set[str]:
         """Words that the code takes out of ``**kwargs``."""
-        found: set[str] = set()
+        keywords: set[str] = set()
         for call in self.nodes(ast.Call):
             match call:
                 case ast.Call(
                     func=ast.Attribute(value=ast.Name(id="kwargs"), attr="pop" | "get"),
                     args=[ast.Constant(value=word), *_],
                 ):
-                    found.add(str(word))
-        return found
+                    keywords.add(str(word))
+        return keywords
 
     def attributes_set(self) -> set[str]:
         """Attributes of the pipeline that a call gives another value."""
@@ -187,14 +187,14 @@ def defaults(function: ast.FunctionDef) -> dict[str, ast.expr]:
     """Parameter to its default, of those that have one."""
     taken = function.args
     names = [*taken.posonlyargs, *taken.args]
-    found: dict[str, ast.expr] = {}
+    nodes_by_name: dict[str, ast.expr] = {}
     if taken.defaults:
         for item, value in zip(names[-len(taken.defaults) :], taken.defaults, strict=True):
-            found[item.arg] = value
-    for item, given in zip(taken.kwonlyargs, taken.kw_defaults, strict=True):
-        if given is not None:
-            found[item.arg] = given
-    return found
+            nodes_by_name[item.arg] = value
+    for item, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True):
+        if default is not None:
+            nodes_by_name[item.arg] = default
+    return nodes_by_name
 
 
 def own_attribute(node: ast.AST) -> str | None:

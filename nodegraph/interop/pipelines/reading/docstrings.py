@@ -46,7 +46,7 @@ def read_docstring(doc: str | None) -> Documented:
     margin is lost; so a section may begin at any depth, and ends where one begins that stands no
     deeper.
     """
-    found = Documented()
+    documented = Documented()
     section, margin, indent = "", 0, -1
     current: list[str] = []
     opening: list[str] = []
@@ -65,16 +65,16 @@ def read_docstring(doc: str | None) -> Documented:
             returns.append(text)
         elif section in _LISTED:
             indent = at if indent < 0 else indent
-            current = _parameter_line(found, text, at <= indent, current)
-    for name, text in found.helps.items():
+            current = _parameter_line(documented, text, at <= indent, current)
+    for name, text in documented.helps.items():
         late = _TYPE_AFTER_COLON.match(text)
         if late:
-            found.types[name] = found.types[name] or late["type"]
-        found.helps[name] = plain(late["rest"] if late else text)
-    found.text = "\n\n".join(filter(None, map(plain, "\n".join(opening).split("\n\n"))))
-    found.summary = first_sentences(found.text.split("\n\n")[0], 1)
-    found.returns = " ".join(returns)
-    return found
+            documented.types[name] = documented.types[name] or late["type"]
+        documented.helps[name] = plain(late["rest"] if late else text)
+    documented.text = "\n\n".join(filter(None, map(plain, "\n".join(opening).split("\n\n"))))
+    documented.summary = first_sentences(documented.text.split("\n\n")[0], 1)
+    documented.returns = " ".join(returns)
+    return documented
 
 
 def plain(text: str) -> str:
@@ -98,19 +98,21 @@ def first_sentences(text: str, count: int, longest: int = _LONGEST) -> str:
     return kept[:longest].rsplit(" ", 1)[0].rstrip(",;:") + " …"
 
 
-def _parameter_line(found: Documented, text: str, at_margin: bool, current: list[str]) -> list[str]:
+def _parameter_line(
+    documented: Documented, text: str, at_margin: bool, current: list[str]
+) -> list[str]:
     """One line of a list of parameters; gives the names that the next line goes on about."""
     head = _HEAD.match(text) if at_margin else None
     if head:
         names = [name.strip("`* ") for name in re.split(r"[,/]", head["names"])]
         for name in names:
-            found.types[name] = head["type"] or ""
-            found.helps[name] = head["rest"]
+            documented.types[name] = head["type"] or ""
+            documented.helps[name] = head["rest"]
         return names
     if at_margin and (head := _TYPE_ON_MORE_LINES.match(text)):
         name = head["name"].strip("`")
-        found.types[name], found.helps[name] = head["type"], ""
+        documented.types[name], documented.helps[name] = head["type"], ""
         return [name]
     for name in current:
-        found.helps[name] = f"{found.helps[name]} {text}".strip()
+        documented.helps[name] = f"{documented.helps[name]} {text}".strip()
     return current

@@ -38,7 +38,7 @@ def read_settings(
     names = frozenset(by_name)
     used = code.names_called()
     output_type = by_name.get("output_type")
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "output_types": list(code.words_of("output_type")),
         "output_type": output_type.default if output_type else None,
         "callbacks": [
@@ -63,7 +63,7 @@ def read_settings(
         "deprecated": ".deprecated." in source.own.module.name
         or any("Deprecated" in ast.unparse(base) for base in source.own.node.bases),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in settings.items() if value}
 
 
 def draws_bar(code: PipelineCode) -> bool:
@@ -90,14 +90,14 @@ def _sets_global_seed(code: PipelineCode) -> bool:
 
 def _swaps(source: PipelineSource, code: PipelineCode) -> list[str]:
     called = code.methods_called()
-    found = []
+    swaps = []
     if any("attn_processor" in name for name in called):
-        found.append("attention")
+        swaps.append("attention")
     if called & {"register_forward_hook", "register_forward_pre_hook"}:
-        found.append("hooks")
+        swaps.append("hooks")
     built = source.method("__init__")
     parts = {item.arg for item in arguments(built[1])} if built else set()
-    return found + sorted(code.attributes_set() & parts)
+    return swaps + sorted(code.attributes_set() & parts)
 
 
 def _texts(value: ast.expr | None) -> list[str]:

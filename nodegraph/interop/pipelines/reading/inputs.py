@@ -20,9 +20,9 @@ def read_input(parameter: CallParameter, around: Surroundings) -> PipelineInput 
         return reason
     parameter = mended(parameter)
     for rule in RULES:
-        found = rule(parameter, around)
-        if found is not None:
-            return found if isinstance(found, str) else _finished(parameter, found)
+        outcome = rule(parameter, around)
+        if outcome is not None:
+            return outcome if isinstance(outcome, str) else _finished(parameter, outcome)
     return _finished(parameter, PipelineInput(parameter.name, "any", advanced=True))
 
 
@@ -32,16 +32,16 @@ def in_order(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
     ranks: dict[Kind, int] = {"text": 0, "seed": 4, "tensor": 2, "dataclass": 2, "json": 3}
     ranks |= dict.fromkeys(("image", "mask", "video", "audio", "mesh", "points", "molecule"), 1)
 
-    def place(item: PipelineInput) -> tuple[bool, bool, int]:
+    def sort_key(item: PipelineInput) -> tuple[bool, bool, int]:
         words = item.kind == "text" and not tables.PROMPT.search(item.name)
         return not item.required, item.advanced, 3 if words else ranks.get(item.kind, 3)
 
-    return tuple(sorted(inputs, key=place))
+    return tuple(sorted(inputs, key=sort_key))
 
 
 def in_a_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutput, ...]) -> str:
     """What a pipeline takes and gives, for one that says nothing of itself."""
-    seen: dict[Kind, str] = {
+    nouns: dict[Kind, str] = {
         "text": "text",
         "image": "images",
         "mask": "a mask",
@@ -49,10 +49,10 @@ def in_a_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutp
         "audio": "audio",
     }
     there = {item.kind for item in inputs if not item.advanced}
-    taken = [word for kind, word in seen.items() if kind in there] or ["noise"]
+    taken = [word for kind, word in nouns.items() if kind in there] or ["noise"]
     source = " and ".join(filter(None, (", ".join(taken[:-1]), taken[-1])))
-    given = seen.get(outputs[0].kind, outputs[0].name or "a result")
-    return f"{given[0].upper()}{given[1:]} from {source}."
+    product = nouns.get(outputs[0].kind, outputs[0].name or "a result")
+    return f"{product[0].upper()}{product[1:]} from {source}."
 
 
 def _hidden(parameter: CallParameter, around: Surroundings) -> str:
@@ -68,8 +68,8 @@ def _hidden(parameter: CallParameter, around: Surroundings) -> str:
         return "a function"
     if not parameter.is_read and not tables.SEED.search(name):
         # The rate of a video is told to whoever sees it all the same.
-        told = around.video and tables.FRAME_RATE.search(name)
-        return "" if told else tables.NEVER_READ
+        is_shown = around.video and tables.FRAME_RATE.search(name)
+        return "" if is_shown else tables.NEVER_READ
     rate = tables.RATE_OF_AUDIO.match(name)
     if rate and rate_source(name, around.names):
         return tables.RATE
@@ -87,17 +87,17 @@ def rate_source(name: str, names: frozenset[str]) -> str:
     return ""
 
 
-def _finished(parameter: CallParameter, found: PipelineInput) -> PipelineInput:
+def _finished(parameter: CallParameter, draft: PipelineInput) -> PipelineInput:
     """With what is said of every input, whichever rule made it."""
-    folded = found.advanced or any(rule.fits(parameter.name) for rule in tables.ADVANCED)
+    folded = draft.advanced or any(rule.fits(parameter.name) for rule in tables.ADVANCED)
     return replace(
-        found,
+        draft,
         required=not parameter.has_default,
         default=parameter.default,
         advanced=folded and parameter.has_default,
         help=first_sentences(parameter.help, 2),
-        forms=_forms(parameter, found.kind),
-        axes=_axes(parameter, found.kind),
+        forms=_forms(parameter, draft.kind),
+        axes=_axes(parameter, draft.kind),
         as_tuple=parameter.annotation.outer == {"tuple"},
         annotation=parameter.annotation.text,
     )
@@ -116,5 +116,5 @@ def _forms(parameter: CallParameter, kind: Kind) -> tuple[str, ...]:
 def _axes(parameter: CallParameter, kind: Kind) -> str:
     """Order of axes, with the samples of a sound or the sides of a picture among them."""
     needed = {"audio": "n", "image": "hw", "mask": "hw", "video": "fhw"}.get(kind)
-    said = parameter.axes or axes_said(parameter.help)
-    return said if needed and set(needed) <= set(said) else ""
+    axes = parameter.axes or axes_said(parameter.help)
+    return axes if needed and set(needed) <= set(axes) else ""

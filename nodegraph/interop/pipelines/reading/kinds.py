@@ -144,27 +144,27 @@ def _number(parameter: CallParameter, around: Surroundings) -> PipelineInput | N
     if kinds == {"bool"}:
         return PipelineInput(parameter.name, "flag", many=many)
     real = "float" in kinds or isinstance(parameter.default, float)
-    found = PipelineInput(parameter.name, "number" if real else "integer", many=many)
-    return found if many else replace(found, **_limits(parameter, real))
+    number = PipelineInput(parameter.name, "number" if real else "integer", many=many)
+    return number if many else replace(number, **_limits(parameter, real))
 
 
 def _limits(parameter: CallParameter, real: bool) -> dict[str, Any]:
     """Range by name, opened where the default lies outside; a divisor that is a plain number."""
-    found: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for rule in tables.RANGES:
         if rule.pattern.search(parameter.name):
-            found = {"minimum": rule.minimum, "maximum": rule.maximum, "step": rule.step}
+            limits = {"minimum": rule.minimum, "maximum": rule.maximum, "step": rule.step}
             break
     value = parameter.default
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if found.get("minimum") is not None and value < found["minimum"]:
-            found["minimum"] = value
-        if found.get("maximum") is not None and value > found["maximum"]:
-            found["maximum"] = None
+        if limits.get("minimum") is not None and value < limits["minimum"]:
+            limits["minimum"] = value
+        if limits.get("maximum") is not None and value > limits["maximum"]:
+            limits["maximum"] = None
     if not real and parameter.divisor.isdigit() and int(parameter.divisor) > 1:
-        found |= {"multiple_of": int(parameter.divisor), "step": int(parameter.divisor)}
-        found["minimum"] = int(parameter.divisor)
-    return found
+        limits |= {"multiple_of": int(parameter.divisor), "step": int(parameter.divisor)}
+        limits["minimum"] = int(parameter.divisor)
+    return limits
 
 
 def _structure(parameter: CallParameter, around: Surroundings) -> PipelineInput | str | None:

@@ -38,15 +38,15 @@ class PipelineSource:
     def method(self, name: str) -> tuple[ClassSource, ast.FunctionDef] | None:
         """A method and the class that it is from."""
         for source in self.lineage:
-            if (found := source.methods.get(name)) is not None:
-                return source, found
+            if (function := source.methods.get(name)) is not None:
+                return source, function
         return None
 
     def attribute(self, name: str) -> ast.expr | None:
         """A value of the class's body, or of one it stands on."""
         for source in self.lineage:
-            if (found := source.attribute(name)) is not None:
-                return found
+            if (value := source.attribute(name)) is not None:
+                return value
         return None
 
 
@@ -67,9 +67,9 @@ def every_pipeline(package: SourcePackage) -> Iterator[PipelineSource]:
     for module in package.modules_with("Pipeline", HOME):
         for definition in list(module.definitions.values()):
             if isinstance(definition, ast.ClassDef) and definition.bases:
-                found = pipeline_source(package, ClassSource(module, definition))
-                if found is not None:
-                    yield found
+                pipeline = pipeline_source(package, ClassSource(module, definition))
+                if pipeline is not None:
+                    yield pipeline
 
 
 def named_pipeline(package: SourcePackage, name: str) -> PipelineSource | None:
@@ -77,9 +77,9 @@ def named_pipeline(package: SourcePackage, name: str) -> PipelineSource | None:
     for module in package.modules_with(f"class {name}", HOME):
         definition = module.definitions.get(name)
         if isinstance(definition, ast.ClassDef):
-            found = pipeline_source(package, ClassSource(module, definition))
-            if found is not None:
-                return found
+            pipeline = pipeline_source(package, ClassSource(module, definition))
+            if pipeline is not None:
+                return pipeline
     return None
 
 
@@ -89,14 +89,14 @@ def _lineage(package: SourcePackage, source: ClassSource) -> Iterator[ClassSourc
     Depth first, each once: Python's own order differs only where a class is reached by two ways,
     and a mixin of pipelines overrides nothing that is read here.
     """
-    seen: set[str] = set()
+    visited: set[str] = set()
     root: ClassSource | None = None
     todo = [source]
     while todo:
         item = todo.pop(0)
-        if item.name in seen:
+        if item.name in visited:
             continue
-        seen.add(item.name)
+        visited.add(item.name)
         if item.name == _ROOT:
             root = item
             continue

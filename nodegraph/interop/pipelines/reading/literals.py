@@ -53,26 +53,26 @@ def literal(package: SourcePackage, module: SourceModule, node: ast.expr, depth:
             whole = literal(package, module, node.value, depth - 1)
             return _cut(whole, [part.lower, part.upper, part.step])
         case ast.Name(id=name):
-            found = package.find(module, name)
-            if found is not None and isinstance(found[1], ast.expr):
-                return literal(package, found[0], found[1], depth - 1)
+            definition = package.find(module, name)
+            if definition is not None and isinstance(definition[1], ast.expr):
+                return literal(package, definition[0], definition[1], depth - 1)
         case ast.Attribute(value=ast.Name(id=owner), attr=member):
             source = package.find_class(module, owner)
-            given = source.attribute(member) if source else None
-            if source and given is not None:
-                return literal(package, source.module, given, depth - 1)
+            member_value = source.attribute(member) if source else None
+            if source and member_value is not None:
+                return literal(package, source.module, member_value, depth - 1)
     raise NoLiteral
 
 
 def _dictionary(
     package: SourcePackage, module: SourceModule, node: ast.Dict, depth: int
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    dictionary: dict[str, Any] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
             raise NoLiteral
-        found[key.value] = literal(package, module, value, depth - 1)
-    return found
+        dictionary[key.value] = literal(package, module, value, depth - 1)
+    return dictionary
 
 
 def _joined(how: ast.operator, left: Any, right: Any) -> Any:

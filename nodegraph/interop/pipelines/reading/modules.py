@@ -70,12 +70,12 @@ class ClassSource:
 
     def attribute(self, name: str) -> ast.expr | None:
         """The value that its body gives to a name."""
-        found: ast.expr | None = None
+        last_value: ast.expr | None = None
         for item in self.node.body:
             for target, value in assigned(item):
                 if target == name:
-                    found = value
-        return found
+                    last_value = value
+        return last_value
 
 
 class SourcePackage:
@@ -101,11 +101,11 @@ class SourcePackage:
 
     def path(self, name: str) -> Path | None:
         """The file of a module; None where the package has none of that name."""
-        head, *rest = name.split(".")
+        head, *parts = name.split(".")
         if head != self.name:
             return None
-        place = self.folder.joinpath(*rest)
-        for path in (place / "__init__.py", place.with_suffix(".py") if rest else place):
+        base = self.folder.joinpath(*parts)
+        for path in (base / "__init__.py", base.with_suffix(".py") if parts else base):
             if path.is_file():
                 return path
         return None
@@ -148,15 +148,15 @@ class SourcePackage:
             return self.find(source, original, depth - 1) if source else None
         for star in module.stars:
             source = self.module(star)
-            if source and (found := self.find(source, name, depth - 1)):
-                return found
+            if source and (definition := self.find(source, name, depth - 1)):
+                return definition
         return None
 
     def find_class(self, module: SourceModule, name: str) -> ClassSource | None:
         """The class that a name in a module stands for."""
-        found = self.find(module, name)
-        if found and isinstance(found[1], ast.ClassDef):
-            return ClassSource(found[0], found[1])
+        definition = self.find(module, name)
+        if definition and isinstance(definition[1], ast.ClassDef):
+            return ClassSource(definition[0], definition[1])
         return None
 
     def modules_with(self, text: str, under: str = "") -> Iterator[SourceModule]:
@@ -213,11 +213,11 @@ def absolute(module: SourceModule, statement: ast.ImportFrom) -> str:
 def walk(*nodes: ast.AST) -> list[ast.AST]:
     """Nodes and all below them, in the order of the source. Thrice as quick as `ast.walk`, and
     that is where most of the time of reading goes."""
-    found: list[ast.AST] = []
+    ordered: list[ast.AST] = []
     todo = list(reversed(nodes))
     while todo:
         node = todo.pop()
-        found.append(node)
+        ordered.append(node)
         below: list[ast.AST] = []
         for name in node._fields:
             value = getattr(node, name, None)
@@ -227,7 +227,7 @@ def walk(*nodes: ast.AST) -> list[ast.AST]:
             elif isinstance(value, list):
                 below += [item for item in value if isinstance(item, ast.AST)]
         todo += reversed(below)
-    return found
+    return ordered
 
 
 @contextmanager

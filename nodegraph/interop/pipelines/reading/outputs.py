@@ -32,12 +32,12 @@ def output_class(source: PipelineSource, code: PipelineCode, depth: int = 0) -> 
     package, module = source.package, source.call_class.module
     returned = code.returned()
     annotated = read_annotation(package, module, source.call.returns)
-    for name, found in sorted(annotated.classes.items()):
-        if _is_output(package, found) and (not returned or name in returned):
-            return found
+    for name, candidate in sorted(annotated.classes.items()):
+        if _is_output(package, candidate) and (not returned or name in returned):
+            return candidate
     for name in returned:
-        for place in (module, *(item.module for item in source.lineage)):
-            named = package.find_class(place, name)
+        for scope in (module, *(item.module for item in source.lineage)):
+            named = package.find_class(scope, name)
             if named is not None and _is_output(package, named):
                 return named
     if depth < _DEEPEST:
@@ -50,7 +50,7 @@ def output_class(source: PipelineSource, code: PipelineCode, depth: int = 0) -> 
 
 def inner_pipelines(source: PipelineSource) -> dict[str, ClassSource]:
     """Pipelines that the constructor keeps as attributes, by the attribute's name."""
-    found: dict[str, ClassSource] = {}
+    pipelines: dict[str, ClassSource] = {}
     built = source.method("__init__")
     for node in ast.walk(built[1]) if built else ():
         match node:
@@ -60,24 +60,24 @@ def inner_pipelines(source: PipelineSource) -> dict[str, ClassSource]:
             ) if name.endswith(_PIPES) and built:
                 inner = source.package.find_class(built[0].module, called)
                 if inner is not None:
-                    found[name] = inner
-    return found
+                    pipelines[name] = inner
+    return pipelines
 
 
-def result_fields(package: SourcePackage, found: ClassSource) -> list[ResultField]:
+def result_fields(package: SourcePackage, source: ClassSource) -> list[ResultField]:
     """Fields of a class and of those it stands on, theirs first."""
     fields: dict[str, ResultField] = {}
-    for base in found.node.bases:
-        known = package.find_class(found.module, ast.unparse(base).rpartition(".")[2])
+    for base in source.node.bases:
+        known = package.find_class(source.module, ast.unparse(base).rpartition(".")[2])
         if known is not None and _is_output(package, known):
             fields |= {item.name: item for item in result_fields(package, known)}
-    said = read_docstring(ast.get_docstring(found.node))
-    for item in found.node.body:
+    documentation = read_docstring(ast.get_docstring(source.node))
+    for item in source.node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             name = item.target.id
-            annotation = read_annotation(package, found.module, item.annotation)
-            told = first_sentences(said.helps.get(name, ""), 2)
-            fields[name] = ResultField(name, annotation, told)
+            annotation = read_annotation(package, source.module, item.annotation)
+            help_text = first_sentences(documentation.helps.get(name, ""), 2)
+            fields[name] = ResultField(name, annotation, help_text)
     return list(fields.values())
 
 
@@ -92,23 +92,25 @@ def read_outputs(
         names: Of the call's parameters.
     """
     surface = "mesh" in words
-    found = [_output(item, surface) for item in fields]
-    if surface and found:
-        found.append(PipelineOutput("mesh", "mesh", word="mesh", field=found[0].name))
-    known = {item.name for item in found}
-    if found and latents_wanted and "latent" in words and not known & {"latent", "latents"}:
-        given = "Not decoded; given when `output_type` is latent."
-        found.append(
-            PipelineOutput("latents", "tensor", help=given, word="latent", field=found[0].name)
+    outputs = [_output(item, surface) for item in fields]
+    if surface and outputs:
+        outputs.append(PipelineOutput("mesh", "mesh", word="mesh", field=outputs[0].name))
+    known = {item.name for item in outputs}
+    if outputs and latents_wanted and "latent" in words and not known & {"latent", "latents"}:
+        help_text = "Not decoded; given when `output_type` is latent."
+        outputs.append(
+            PipelineOutput(
+                "latents", "tensor", help=help_text, word="latent", field=outputs[0].name
+            )
         )
-        for item in list(found):
+        for item in list(outputs):
             if item.kind == "audio" and "audio_latents" in names:
-                found.append(
+                outputs.append(
                     PipelineOutput(
-                        "audio_latents", "tensor", help=given, word="latent", field=item.name
+                        "audio_latents", "tensor", help=help_text, word="latent", field=item.name
                     )
                 )
-    return tuple(found)
+    return tuple(outputs)
 
 
 def unnamed_output(code: PipelineCode) -> PipelineOutput:
@@ -154,7 +156,7 @@ def _kind(item: ResultField, surface: bool) -> Kind:
     return "json" if kinds and kinds <= {*plain, "dict"} else "any"
 
 
-def _is_output(package: SourcePackage, found: ClassSource) -> bool:
+def _is_output(package: SourcePackage, source: ClassSource) -> bool:
     """Whether a class is a dataclass, as all outputs are; a pipeline among the members isn't."""
-    marks = {ast.unparse(mark).partition("(")[0] for mark in found.node.decorator_list}
+    marks = {ast.unparse(mark).partition("(")[0] for mark in source.node.decorator_list}
     return any(mark.endswith("dataclass") for mark in marks)

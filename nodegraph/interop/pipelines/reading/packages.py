@@ -64,30 +64,30 @@ class PackageNeeds:
         They are: what the package hides the class for, what its modules import at the top, and
         what they import only if it is there and then use without asking again.
         """
-        found: set[str] = set()
+        packages: set[str] = set()
         for item in source.lineage:
-            found |= self._hidden_for(item.module.name, item.name)
-            found |= self._of_module(item.module)
-        kept = found - _ALWAYS_THERE - _OTHER_DEVICES - sys.stdlib_module_names
+            packages |= self._hidden_for(item.module.name, item.name)
+            packages |= self._of_module(item.module)
+        kept = packages - _ALWAYS_THERE - _OTHER_DEVICES - sys.stdlib_module_names
         return tuple(sorted(kept - {self._package.name, ""}))
 
     def _of_module(self, module: SourceModule) -> frozenset[str]:
         if module.name not in self._modules:
-            found = {*_imported_anyway(module), *_used_unasked(module)}
-            self._modules[module.name] = frozenset(found)
+            imported = {*_imported_anyway(module), *_used_unasked(module)}
+            self._modules[module.name] = frozenset(imported)
         return self._modules[module.name]
 
     def _hidden_for(self, module: str, name: str) -> set[str]:
         """Packages for which the ``__init__`` of a folder that its module is in hides a class."""
-        found: set[str] = set()
+        packages: set[str] = set()
         parts = module.split(".")
         for end in range(1, len(parts)):
             folder = ".".join(parts[:end])
             if folder not in self._guards:
                 read = self._package.module(folder)
                 self._guards[folder] = dict(_hidden_for(read)) if read else {}
-            found |= set(self._guards.get(folder, {}).get(name, ()))
-        return found
+            packages |= set(self._guards.get(folder, {}).get(name, ()))
+        return packages
 
 
 def _hidden_for(module: SourceModule) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -96,9 +96,9 @@ def _hidden_for(module: SourceModule) -> Iterator[tuple[str, tuple[str, ...]]]:
     for item in module.tree.body:
         if not isinstance(item, ast.Try) or not item.orelse:
             continue
-        asked = [ast.unparse(part.test) for part in item.body if isinstance(part, ast.If)]
+        conditions = [ast.unparse(part.test) for part in item.body if isinstance(part, ast.If)]
         packages = tuple(
-            _IMPORTED_AS.get(name, name) for text in asked for name in _CHECK.findall(text)
+            _IMPORTED_AS.get(name, name) for text in conditions for name in _CHECK.findall(text)
         )
         if packages:
             for statement in item.orelse:
@@ -149,12 +149,12 @@ def _used_in_functions(module: SourceModule) -> set[str]:
 
 def _names_imported(condition: ast.If) -> dict[str, str]:
     """Local name to package, of the imports under a condition; those of other devices not."""
-    found: dict[str, str] = {}
+    package_of: dict[str, str] = {}
     for item in condition.body:
         if isinstance(item, ast.Import):
             for alias in item.names:
-                found[alias.asname or alias.name.split(".")[0]] = alias.name.split(".")[0]
+                package_of[alias.asname or alias.name.split(".")[0]] = alias.name.split(".")[0]
         elif isinstance(item, ast.ImportFrom) and not item.level and item.module:
             for alias in item.names:
-                found[alias.asname or alias.name] = item.module.split(".")[0]
-    return {name: package for name, package in found.items() if package not in _OTHER_DEVICES}
+                package_of[alias.asname or alias.name] = item.module.split(".")[0]
+    return {name: package for name, package in package_of.items() if package not in _OTHER_DEVICES}

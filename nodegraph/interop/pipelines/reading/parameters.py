@@ -72,7 +72,7 @@ def mended(parameter: CallParameter) -> CallParameter:
     Words by a picture's name, pictures by a prompt's: two parameters are swapped so in diffusers,
     and their documentation has them right.
     """
-    name, said = parameter.name, parameter.documented
+    name, type_text = parameter.name, parameter.documented
     members = set(parameter.annotation.members)
     kinds = parameter.annotation.kinds
     unknown = {("None", 0), ("Any", 0), ("Any", 1)}
@@ -81,22 +81,22 @@ def mended(parameter: CallParameter) -> CallParameter:
     elif kinds == {"str"} and tables.PICTURE.search(name):
         members = {("PIL", depth) for _, depth in members}
     elif not kinds or kinds == {"Any"}:
-        members |= _from_documentation(said)
+        members |= _from_documentation(type_text)
         if not members - unknown:
             members |= _from_default(parameter)
         if members - unknown:
             members -= unknown - {("None", 0)}
     elif kinds <= {"Tensor", "ndarray"}:
-        if "PIL" in said and (tables.PICTURE.search(name) or tables.MASK.search(name)):
+        if "PIL" in type_text and (tables.PICTURE.search(name) or tables.MASK.search(name)):
             members |= {("PIL", 0), ("PIL", 1)}
-        elif re.fullmatch(r"\W*int\W*(optional)?\W*", said):
+        elif re.fullmatch(r"\W*int\W*(optional)?\W*", type_text):
             members = {("int", 0)}
     if members == parameter.annotation.members:
         return parameter
     return replace(parameter, annotation=replace(parameter.annotation, members=members))
 
 
-def _from_documentation(said: str) -> set[tuple[str, int]]:
+def _from_documentation(type_text: str) -> set[tuple[str, int]]:
     """Members out of a documented type, such as ``(`List[PIL.Image.Image]`, *optional*)``."""
     words = {
         "str": r"\bstr\b",
@@ -108,13 +108,13 @@ def _from_documentation(said: str) -> set[tuple[str, int]]:
         "ndarray": r"ndarray",
         "dict": r"\b[dD]ict\b",
     }
-    found: set[tuple[str, int]] = set()
+    members: set[tuple[str, int]] = set()
     for kind, pattern in words.items():
-        for match in re.finditer(pattern, said):
-            before = said[: match.start()]
+        for match in re.finditer(pattern, type_text):
+            before = type_text[: match.start()]
             depth = len(re.findall(r"[Ll]ist\[", before)) - before.count("]")
-            found.add((kind, max(depth, 0)))
-    return found
+            members.add((kind, max(depth, 0)))
+    return members
 
 
 def _from_default(parameter: CallParameter) -> set[tuple[str, int]]:

@@ -76,7 +76,7 @@ def read_parts(source: PipelineSource) -> tuple[tuple[PipelinePart, ...], tuple[
 
 def _registered(source: PipelineSource) -> list[str]:
     """Words of ``register_modules`` in its constructor and those that this one calls."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for item in source.lineage:
         built = item.methods.get("__init__")
         if built is None:
@@ -87,10 +87,10 @@ def _registered(source: PipelineSource) -> list[str]:
                 and isinstance(node.func, ast.Attribute)
                 and node.func.attr == "register_modules"
             ):
-                found |= dict.fromkeys(word.arg for word in node.keywords if word.arg)
+                names |= dict.fromkeys(word.arg for word in node.keywords if word.arg)
         if "super().__init__(" not in ast.unparse(built):
             break
-    return list(found)
+    return list(names)
 
 
 def _optional(source: PipelineSource) -> set[str]:
@@ -121,8 +121,8 @@ class LatentPairs:
         return self._known[folder]
 
     def _asked_for(self, folder: str) -> bool:
-        place = self._package.path(folder)
-        for path in sorted(place.parent.glob("*.py")) if place else ():
+        init_path = self._package.path(folder)
+        for path in sorted(init_path.parent.glob("*.py")) if init_path else ():
             try:
                 text = path.read_bytes()
             except OSError:
@@ -130,13 +130,13 @@ class LatentPairs:
             if _ASKS.search(text) or _REQUIRED.search(text):
                 module = self._package.module(f"{folder}.{path.stem}")
                 for name in module.definitions if module else ():
-                    found = module and self._package.find_class(module, name)
-                    if found and self._takes_latents(found):
+                    source = module and self._package.find_class(module, name)
+                    if source and self._takes_latents(source):
                         return True
         return False
 
-    def _takes_latents(self, found: ClassSource) -> bool:
-        source = pipeline_source(self._package, found)
+    def _takes_latents(self, class_source: ClassSource) -> bool:
+        source = pipeline_source(self._package, class_source)
         if source is None:
             return False
         names = {item.arg for item in arguments(source.call)}
@@ -171,18 +171,18 @@ class PipelineReader:
 
     def every(self) -> Iterator[PipelineClass]:
         """All of them, in the order of their files; the first of a name that is there twice."""
-        seen: set[str] = set()
+        known_names: set[str] = set()
         for source in every_pipeline(self.package):
             name = source.own.name
-            if name in seen:
+            if name in known_names:
                 continue
-            seen.add(name)
+            known_names.add(name)
             try:
-                found = self.read(source)
+                pipeline_class = self.read(source)
             except Exception as error:  # noqa: BLE001 - tomorrow's code may be written in any way
                 self.faults[name] = f"{type(error).__name__}: {error}"
                 continue
-            yield found
+            yield pipeline_class
 
     def named(self, name: str) -> PipelineClass | None:
         """One of them."""
@@ -225,14 +225,16 @@ class PipelineReader:
         self, source: PipelineSource, code: PipelineCode, refused: Refusals
     ) -> Iterator[CallParameter]:
         call = source.call
-        said = read_docstring(ast.get_docstring(call))
-        given = defaults(call)
+        documentation = read_docstring(ast.get_docstring(call))
+        default_nodes = defaults(call)
         prepared = code.prepared("preprocess") | code.prepared("preprocess_video")
         read, axes = code.parameters_read(), code.axes()
         allowed, divisors = refused.allowed_words(), refused.divisors()
         for item in arguments(call):
             name = item.arg
-            known = self._parameter(source.call_class, name, item.annotation, given.get(name), said)
+            known = self._parameter(
+                source.call_class, name, item.annotation, default_nodes.get(name), documentation
+            )
             known.is_read = name in read
             known.is_prepared, known.axes = name in prepared, axes.get(name, "")
             known.allowed = allowed.get(name, ())
@@ -241,28 +243,30 @@ class PipelineReader:
             yield known
         for extra in (call.args.vararg, call.args.kwarg):
             if extra is not None:
-                known = self._parameter(source.call_class, extra.arg, extra.annotation, None, said)
+                known = self._parameter(
+                    source.call_class, extra.arg, extra.annotation, None, documentation
+                )
                 known.is_keywords, known.taken = True, tuple(sorted(code.keywords_taken()))
                 yield known
 
     def _parameter(
         self,
-        place: ClassSource,
+        owner: ClassSource,
         name: str,
         annotation: ast.expr | None,
         default: ast.expr | None,
-        said: Documented,
+        documentation: Documented,
     ) -> CallParameter:
         known = CallParameter(
             name,
-            read_annotation(self.package, place.module, annotation),
+            read_annotation(self.package, owner.module, annotation),
             has_default=default is not None,
-            documented=said.types.get(name, ""),
-            help=said.helps.get(name, ""),
+            documented=documentation.types.get(name, ""),
+            help=documentation.helps.get(name, ""),
         )
         if default is not None:
             try:
-                known.default = literal(self.package, place.module, default)
+                known.default = literal(self.package, owner.module, default)
             except NoLiteral:
                 known.default = None
         return known
@@ -270,52 +274,57 @@ class PipelineReader:
     def _outputs(
         self, source: PipelineSource, code: PipelineCode, exchanged: bool
     ) -> tuple[PipelineOutput, ...]:
-        found = output_class(source, code)
-        if found is None:
+        result_class = output_class(source, code)
+        if result_class is None:
             return (unnamed_output(code),)
         names = frozenset(item.arg for item in arguments(source.call))
-        fields = result_fields(self.package, found)
+        fields = result_fields(self.package, result_class)
         return read_outputs(fields, code.words_of("output_type"), exchanged, names)
 
     def record(self, name: str) -> PipelineDataclass | None:
         """A dataclass of the folder of pipelines, by its name."""
         for module in self.package.modules_with(f"class {name}", HOME):
-            found = self.package.find_class(module, name)
-            if found is not None and is_record(found.node):
-                return self._record(found)
+            source = self.package.find_class(module, name)
+            if source is not None and is_record(source.node):
+                return self._record(source)
         return None
 
     def _keep_records(self, parameter: CallParameter, inputs: tuple[PipelineInput, ...]) -> None:
         wanted = {item.dataclass for item in inputs if item.dataclass}
-        for name, found in parameter.annotation.classes.items():
+        for name, source in parameter.annotation.classes.items():
             if name in wanted and name not in self.records:
-                self.records[name] = self._record(found)
+                self.records[name] = self._record(source)
 
-    def _record(self, found: ClassSource) -> PipelineDataclass:
+    def _record(self, source: ClassSource) -> PipelineDataclass:
         """A dataclass, its fields read by the same rules as parameters."""
-        said = read_docstring(ast.get_docstring(found.node))
+        documentation = read_docstring(ast.get_docstring(source.node))
         around = Surroundings(visual=True, video=True)
         inputs: list[PipelineInput] = []
         hidden: dict[str, str] = {}
-        for item in found.node.body:
+        for item in source.node.body:
             if not (isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)):
                 continue
             name = item.target.id
-            known = self._parameter(found, name, item.annotation, item.value, said)
+            known = self._parameter(source, name, item.annotation, item.value, documentation)
             read = read_input(known, around)
             if isinstance(read, str):
                 hidden[name] = read
             else:
                 inputs.append(read)
         return PipelineDataclass(
-            found.name, found.module.name, said.summary, said.text, in_order(inputs), hidden
+            source.name,
+            source.module.name,
+            documentation.summary,
+            documentation.text,
+            in_order(inputs),
+            hidden,
         )
 
 
 def _refusals(refused: Refusals) -> dict[str, Any]:
     """What `PipelineClass.settings` says of what is refused, where there is any."""
-    found = {"one_of": refused.one_of(), "first": refused.called_first()}
-    return {key: value for key, value in found.items() if value}
+    refusals = {"one_of": refused.one_of(), "first": refused.called_first()}
+    return {key: value for key, value in refusals.items() if value}
 
 
 def _surroundings(

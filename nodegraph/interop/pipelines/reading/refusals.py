@@ -22,30 +22,30 @@ class Refusals:
 
     def allowed_words(self) -> dict[str, tuple[str, ...]]:
         """Texts of which a parameter has to be one, since anything else is refused; by its name."""
-        found: dict[str, tuple[str, ...]] = {}
+        allowed: dict[str, tuple[str, ...]] = {}
         for node in self._conditions:
             parts = walk(node.test)
-            asked = {part.id for part in parts if isinstance(part, ast.Name)} - _BUILTIN
-            if len(asked) != 1:
+            names = {part.id for part in parts if isinstance(part, ast.Name)} - _BUILTIN
+            if len(names) != 1:
                 continue  # refused only together with something else
-            name = asked.pop()
+            name = names.pop()
             for part in parts:
                 if words := _words_demanded(part, name):
-                    found.setdefault(name, words)
-        return found
+                    allowed.setdefault(name, words)
+        return allowed
 
     def divisors(self) -> dict[str, str]:
         """What sizes are refused for not being a multiple of, as written; by the parameter.
 
         Not those that the call itself brings to a size that does before they are looked at.
         """
-        found: dict[str, str] = {}
+        divisor_of: dict[str, str] = {}
         for node in self._conditions:
             for part in walk(node.test):
                 match part:
                     case ast.BinOp(op=ast.Mod(), left=ast.Name(id=name), right=by):
-                        found.setdefault(name, ast.unparse(by))
-        return {name: by for name, by in found.items() if not self._is_rounded(name)}
+                        divisor_of.setdefault(name, ast.unparse(by))
+        return {name: by for name, by in divisor_of.items() if not self._is_rounded(name)}
 
     def one_of(self) -> list[list[str]]:
         """Parameters of which one at least must be given though the signature lets all out."""
@@ -54,12 +54,12 @@ class Refusals:
             for name, value in defaults(self._code.call).items()
             if isinstance(value, ast.Constant) and value.value is None
         }
-        found: dict[tuple[str, ...], None] = {}
+        groups: dict[tuple[str, ...], None] = {}
         for node, line in self._outer():
             names = _all_none(node.test)
             if names and set(names) <= known and not self._is_set_before(names, line):
-                found[names] = None
-        return [list(names) for names in found]
+                groups[names] = None
+        return [list(names) for names in groups]
 
     def called_first(self) -> str:
         """The method of the pipeline that sets what the call refuses to do without, such as one
@@ -120,9 +120,11 @@ def _is_remade(statement: ast.stmt, name: str) -> bool:
     """Whether a statement gives a size a value made of itself; not where none was given:
     ``size or default``, or what comes under a question for it."""
     if isinstance(statement, ast.If):
-        asked = walk(statement.test)
-        is_there = any(isinstance(part, ast.Name) and part.id == name for part in asked)
-        divides = any(isinstance(part, ast.Mod) for node in asked for part in [_operator(node)])
+        condition_nodes = walk(statement.test)
+        is_there = any(isinstance(part, ast.Name) and part.id == name for part in condition_nodes)
+        divides = any(
+            isinstance(part, ast.Mod) for node in condition_nodes for part in [_operator(node)]
+        )
         inner = statement.orelse if is_there and not divides else statement.body + statement.orelse
         return any(_is_remade(part, name) for part in inner)
     if not isinstance(statement, ast.Assign) or isinstance(statement.value, ast.BoolOp | ast.IfExp):

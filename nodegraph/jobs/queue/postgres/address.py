@@ -62,7 +62,7 @@ class PostgresAddress:
         return parts.password is not None or not _SECRET.isdisjoint(parse_qs(parts.query))
 
 
-def _shown(given: object) -> str:
+def _shown(address: object) -> str:
     """What may be shown of what is no address: where a password is in it can't be told."""
-    scheme = _SCHEME.match(given) if isinstance(given, str) else None
+    scheme = _SCHEME.match(address) if isinstance(address, str) else None
     return f"{scheme[0] if scheme else ''}…"

@@ -19,7 +19,7 @@ from nodegraph.jobs.queue.postgres.statements import PostgresConnection
 RawConnection = psycopg.Connection[tuple[Any, ...]]
 
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_REST = 0.5
+_RETRY_PAUSE = 0.5
 """Seconds after a try in vain in which others aren't kept waiting by one more."""
 _MOST_IDLE = 8
 """Connections that are kept for readers to come."""
@@ -46,7 +46,9 @@ class Connections:
 
     def __init__(self, address: PostgresAddress, patience: float, schema: str = SCHEMA) -> None:
         try:
-            given = {name: value for name, value in conninfo_to_dict(address.url).items() if value}
+            url_options = {
+                name: value for name, value in conninfo_to_dict(address.url).items() if value
+            }
         except psycopg.ProgrammingError:
             # What it says of it may hold the password.
             raise InvalidValue(
@@ -54,7 +56,7 @@ class Connections:
                 given=str(address),
                 expected="only options that libpq knows, and % only before two hexadecimal digits",
             ) from None
-        self._options: dict[str, Any] = {**_OPTIONS, **given, "client_encoding": "utf8"}
+        self._options: dict[str, Any] = {**_OPTIONS, **url_options, "client_encoding": "utf8"}
         # One that hangs in the middle of a change would keep all others from theirs.
         self._session = (
             f"SET search_path TO {schema}; SET bytea_output TO hex; "
@@ -85,7 +87,7 @@ class Connections:
                 raise
         except psycopg.OperationalError as error:
             with self._failing:
-                self._failed = (monotonic() + _REST, error)
+                self._failed = (monotonic() + _RETRY_PAUSE, error)
             raise
         self._failed = None
         return connection

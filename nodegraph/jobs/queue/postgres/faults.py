@@ -25,33 +25,33 @@ def is_lost(error: Exception) -> bool:
 
 def explained(address: PostgresAddress, error: Exception) -> NodegraphError:
     """A fault, in words; none of them has the password."""
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    message = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if isinstance(error, errors.DataError):
-        return InvalidValue(f"the job queue {address} can't keep this: {said}")
+        return InvalidValue(f"the job queue {address} can't keep this: {message}")
     if isinstance(error, _BUSY):
         return OutputError(
-            f"can't write the job queue {address}: it is locked by another server: {said}",
+            f"can't write the job queue {address}: it is locked by another server: {message}",
             hint="It is tried again; a server that hangs is cut off after a while.",
         )
     if isinstance(error, _FULL):
         return OutputError(
-            f"can't write the job queue {address}: {said}",
+            f"can't write the job queue {address}: {message}",
             hint="Free some space on the database's disk; nothing was half written.",
         )
     if isinstance(error, errors.ReadOnlySqlTransaction):
         return OutputError(
-            f"can't write the job queue {address}: {said}",
+            f"can't write the job queue {address}: {message}",
             hint="It may be a standby: name the server that takes changes.",
         )
     if isinstance(error, _REFUSED):
         return OutputError(
-            f"the job queue {address} may not be used: {said}",
+            f"the job queue {address} may not be used: {message}",
             hint="Its user needs the right to connect and, the first time, to create a schema: "
             "GRANT CREATE ON DATABASE … TO ….",
         )
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-        return QueueUnreachable(str(address), said)
+        return QueueUnreachable(str(address), message)
     return InvalidFile(
-        f"the job queue {address} is damaged: {said}",
+        f"the job queue {address} is damaged: {message}",
         hint="Restore a backup of the database if there is one.",
     )

@@ -155,10 +155,10 @@ class PostgresRelay:
 
     def _hear(self, connection: RawConnection) -> None:
         # What came along with an answer wakes nobody who waits for the connection.
-        while told := {notice.payload for notice in connection.notifies(timeout=0)}:
-            if _FOLLOWERS in told:
+        while payloads := {notice.payload for notice in connection.notifies(timeout=0)}:
+            if _FOLLOWERS in payloads:
                 self._look_for_followers(connection)
-            for server in told - {_FOLLOWERS, self._server} if self._is_listed else ():
+            for server in payloads - {_FOLLOWERS, self._server} if self._is_listed else ():
                 self._read(connection, server)
 
     def _read(self, connection: RawConnection, server: str) -> None:

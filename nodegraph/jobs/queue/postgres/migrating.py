@@ -33,20 +33,20 @@ def migrate(
     Raises:
         InvalidFile: They aren't.
     """
-    found = _version(connection, address, schema)
-    if found == len(migrations):
+    current = _version(connection, address, schema)
+    if current == len(migrations):
         return
-    if found > len(migrations):
+    if current > len(migrations):
         raise InvalidFile(
             f"the job queue {address} is of another version",
-            given=str(found),
+            given=str(current),
             expected=str(len(migrations)),
             hint="Use the newer nodegraph.",
         )
     if read_only:
         raise InvalidFile(
             f"there is no job queue at {address}"
-            if not found
+            if not current
             else f"the job queue {address} is of an older version",
             hint="Start a server there first, which makes the tables.",
         )

@@ -94,10 +94,10 @@ class Neighbours:
                         self._follow(connection, selector)
             except psycopg.Error as error:
                 if is_well:
-                    said = str(error).strip().splitlines()[:1]
+                    first_line = str(error).strip().splitlines()[:1]
                     _LOG.error(
                         "the job queue's database can't be reached: %s",
-                        *said or [type(error).__name__],
+                        *first_line or [type(error).__name__],
                     )
                 is_well = False
                 self._ending.wait(_AGAIN)
@@ -109,8 +109,8 @@ class Neighbours:
                 self._beat(connection)
                 due = monotonic() + BEAT_SECONDS
             # What came along with the answers of a beat wakes nobody who waits for the connection.
-            while told := {notice.payload for notice in connection.notifies(timeout=0)}:
-                if told - {self._server}:
+            while payloads := {notice.payload for notice in connection.notifies(timeout=0)}:
+                if payloads - {self._server}:
                     self._changed()
             selector.select(max(0.0, due - monotonic()))
 
@@ -118,12 +118,12 @@ class Neighbours:
         alive = PostgresConnection(connection)
         alive.execute(BEAT, (self._server, server_name()))
         now = monotonic()
-        found: list[tuple[str, int]] = alive.execute("SELECT id, beat FROM servers").fetchall()
+        rows: list[tuple[str, int]] = alive.execute("SELECT id, beat FROM servers").fetchall()
         self._seen = {
             server: (beat, self._seen[server][1])
             if server in self._seen and self._seen[server][0] == beat
             else (beat, now)
-            for server, beat in found
+            for server, beat in rows
             if server != self._server
         }
         gone = {

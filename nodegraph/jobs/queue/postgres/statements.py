@@ -11,21 +11,21 @@ import psycopg
 
 from nodegraph.jobs.queue.connection import Rows
 
-_PLACE = re.compile(r"'[^']*'|\?|(?<![:\w]):(\w+)|%")
+_PLACEHOLDER = re.compile(r"'[^']*'|\?|(?<![:\w]):(\w+)|%")
 
 
 @lru_cache(maxsize=512)
 def translated(query: str) -> bytes:
     """A statement with its places for values written as psycopg has them."""
-    return _PLACE.sub(_written, query).encode()
+    return _PLACEHOLDER.sub(_written, query).encode()
 
 
-def _written(found: re.Match[str]) -> str:
-    text = found[0]
+def _written(match: re.Match[str]) -> str:
+    text = match[0]
     if text == "?":
         return "%s"
-    if found[1] is not None:
-        return f"%({found[1]})s"
+    if match[1] is not None:
+        return f"%({match[1]})s"
     return text.replace("%", "%%")
 
 

@@ -40,22 +40,22 @@ def _soft_light(below: Tensor, above: Tensor) -> Tensor:
 def _dodge(below: Tensor, above: Tensor) -> Tensor:
     import torch
 
-    found = torch.where(above >= 1, torch.ones_like(below), below / (1 - above).clamp(min=1e-12))
-    return torch.where(below == 0, torch.zeros_like(below), found.clamp(max=1))
+    ratio = torch.where(above >= 1, torch.ones_like(below), below / (1 - above).clamp(min=1e-12))
+    return torch.where(below == 0, torch.zeros_like(below), ratio.clamp(max=1))
 
 
 def _burn(below: Tensor, above: Tensor) -> Tensor:
     import torch
 
-    found = 1 - ((1 - below) / above.clamp(min=1e-12)).clamp(max=1)
-    return torch.where(below == 1, torch.ones_like(below), found)
+    burned = 1 - ((1 - below) / above.clamp(min=1e-12)).clamp(max=1)
+    return torch.where(below == 1, torch.ones_like(below), burned)
 
 
 def _divide(below: Tensor, above: Tensor) -> Tensor:
     import torch
 
-    found = (below / above.clamp(min=1e-12)).clamp(max=1)
-    return torch.where((above == 0) & (below == 0), torch.zeros_like(below), found)
+    ratio = (below / above.clamp(min=1e-12)).clamp(max=1)
+    return torch.where((above == 0) & (below == 0), torch.zeros_like(below), ratio)
 
 
 def _light(colors: Tensor) -> Tensor:
@@ -159,10 +159,10 @@ def composite_layer(
     check_channels(layer, "layer")
     if mask is not None:
         together(image, mask, "mask")
-    given = torch.ones(1, *layer.shape[1:3]) if mask is None else mask
-    layer, given = paired(layer, given)
+    coverage = torch.ones(1, *layer.shape[1:3]) if mask is None else mask
+    layer, coverage = paired(layer, coverage)
     image, layer = together(image, layer, "layer")
-    given = given.expand(len(layer), *given.shape[1:])
+    coverage = coverage.expand(len(layer), *coverage.shape[1:])
     size, own = (image.shape[2], image.shape[1]), (layer.shape[2], layer.shape[1])
     left, top = placed(size, own, anchor, x, y)
     rows = slice(max(top, 0), max(0, min(top + own[1], size[1])))
@@ -173,10 +173,10 @@ def composite_layer(
         return result
     layer = layer[:, rows.start - top : rows.stop - top]
     layer = layer[:, :, columns.start - left : columns.stop - left].float()
-    given = given[:, rows.start - top : rows.stop - top]
-    given = given[:, :, columns.start - left : columns.stop - left]
+    coverage = coverage[:, rows.start - top : rows.stop - top]
+    coverage = coverage[:, :, columns.start - left : columns.stop - left]
     for at in range(len(result)):
-        share = given[at : at + 1, ..., None] * opacity
+        share = coverage[at : at + 1, ..., None] * opacity
         result[at : at + 1, rows, columns] = _over(
             result[at : at + 1, rows, columns].contiguous(),
             layer[at : at + 1].contiguous(),
@@ -204,9 +204,9 @@ def _over(below: Tensor, above: Tensor, share: Tensor, mode: BlendMode) -> Tenso
     # Where there is nothing below, the layer shows as it is.
     mixed = layer + (mixed - layer) * alpha
     total = share + alpha * (1 - share)
-    found = (share * mixed + (1 - share) * alpha * colors) / total.clamp(min=1e-12)
+    composite = (share * mixed + (1 - share) * alpha * colors) / total.clamp(min=1e-12)
     return torch.cat(
-        [torch.where(share > 0, found, colors), torch.where(share > 0, total, alpha)], dim=-1
+        [torch.where(share > 0, composite, colors), torch.where(share > 0, total, alpha)], dim=-1
     )
 
 

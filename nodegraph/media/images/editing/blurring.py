@@ -115,8 +115,8 @@ def _neighbours(item: Tensor, reach: int, rows: slice) -> Tensor:
     side = 2 * reach + 1
     wide = F.pad(planar(item), (reach,) * 4, mode="replicate")
     part = wide[:, :, rows.start : rows.stop + 2 * reach]
-    found = part.unfold(2, side, 1).unfold(3, side, 1)
-    return found.flatten(4).movedim(4, 2)
+    windows = part.unfold(2, side, 1).unfold(3, side, 1)
+    return windows.flatten(4).movedim(4, 2)
 
 
 def _strips(item: Tensor, reach: int) -> list[slice]:

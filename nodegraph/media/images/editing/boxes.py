@@ -41,17 +41,17 @@ def draw_boxes(
     """
     if image.shape[-1] == 1 and len(set(color[:3])) > 1:
         image = with_channels(image, 3)
-    found = image.clone()
+    drawn = image.clone()
     for box in boxes:
-        _drawn_within(found, box, color, line)
+        _drawn_within(drawn, box, color, line)
     ink = 1.0 if sum(color[:3]) / 3 <= _DARK else 0.0
     style = TextStyle(size, (ink, ink, ink, 1.0), background=(*color[:3], 1.0), margin=2)
     for box, label in zip(boxes, labels, strict=False):
-        place = max(0, floor(box[0])), max(0, floor(box[1]))
-        if label.strip() and place[0] < image.shape[2] and place[1] < image.shape[1]:
-            x, y = place
-            found = draw_text(found, label, style, anchor="top left", x=x, y=y, wrap=False)
-    return found
+        corner = max(0, floor(box[0])), max(0, floor(box[1]))
+        if label.strip() and corner[0] < image.shape[2] and corner[1] < image.shape[1]:
+            x, y = corner
+            drawn = draw_text(drawn, label, style, anchor="top left", x=x, y=y, wrap=False)
+    return drawn
 
 
 def _drawn_within(image: Tensor, box: Box, color: Color, line: float) -> None:

@@ -136,9 +136,9 @@ def take_from_batch(image: Tensor, index: int, length: int, every: int, *, rever
             given=str(index),
             expected=f"{-count} to {count - 1}",
         )
-    found = image[index % count :: every]
-    found = found[:length] if length else found
-    return found.flip(0) if reverse else found.clone()
+    chosen = image[index % count :: every]
+    chosen = chosen[:length] if length else chosen
+    return chosen.flip(0) if reverse else chosen.clone()
 
 
 def repeat_batch(image: Tensor, times: int) -> Tensor:

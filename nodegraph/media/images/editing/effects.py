@@ -117,8 +117,8 @@ def slopes(item: Tensor) -> tuple[Tensor, Tensor]:
 
     kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
     planes = F.pad(planar(item).movedim(0, 1), (1, 1, 1, 1), mode="replicate")
-    found = [F.conv2d(planes, part[None, None]) for part in (kernel, kernel.T.contiguous())]
-    right, down = (interleaved(part.movedim(0, 1)) for part in found)
+    gradients = [F.conv2d(planes, part[None, None]) for part in (kernel, kernel.T.contiguous())]
+    right, down = (interleaved(part.movedim(0, 1)) for part in gradients)
     return right, down
 
 

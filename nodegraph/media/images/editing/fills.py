@@ -57,14 +57,14 @@ def draw_gradient(
     y = (torch.arange(height) + 0.5 - height / 2)[:, None]
     if kind == "linear":
         reach = abs(width * math.cos(turn)) + abs(height * math.sin(turn))
-        place = (x * math.cos(turn) + y * math.sin(turn)) / reach + 0.5
+        position = (x * math.cos(turn) + y * math.sin(turn)) / reach + 0.5
     elif kind == "radial":
-        place = (x**2 + y**2).sqrt() / (math.hypot(width, height) / 2)
+        position = (x**2 + y**2).sqrt() / (math.hypot(width, height) / 2)
     elif kind == "diamond":
-        place = (x.abs() / width + y.abs() / height).expand(height, width)
+        position = (x.abs() / width + y.abs() / height).expand(height, width)
     else:
-        place = ((torch.atan2(y, x) - turn) / (2 * math.pi)) % 1
-    return _opaque(gradient(place, colors)[None])
+        position = ((torch.atan2(y, x) - turn) / (2 * math.pi)) % 1
+    return _opaque(gradient(position, colors)[None])
 
 
 def draw_pattern(
@@ -91,8 +91,8 @@ def draw_pattern(
         away = ((x % size + 0.5 - size / 2) ** 2 + (y % size + 0.5 - size / 2) ** 2).sqrt()
         is_second = away < size / 4
     table = torch.tensor([first, second])
-    found: Tensor = table[is_second.long()]
-    return _opaque(found[None])
+    pixels: Tensor = table[is_second.long()]
+    return _opaque(pixels[None])
 
 
 def _opaque(image: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ def map_gradient(image: Tensor, colors: Sequence[Color], amount: float) -> Tenso
     return each_color(image, work)
 
 
-def gradient(place: Tensor, colors: Sequence[Color]) -> Tensor:
+def gradient(position: Tensor, colors: Sequence[Color]) -> Tensor:
     """Colours at places in 0..1 along a gradient.
 
     Returns:
@@ -123,7 +123,7 @@ def gradient(place: Tensor, colors: Sequence[Color]) -> Tensor:
     import torch
 
     table = torch.tensor(colors)
-    at = place.clamp(0, 1) * (len(table) - 1)
+    at = position.clamp(0, 1) * (len(table) - 1)
     left = at.floor().long().clamp(max=max(0, len(table) - 2))
     right = (left + 1).clamp(max=len(table) - 1)
     return table[left].lerp(table[right], (at - left)[..., None])

@@ -101,17 +101,17 @@ def _parsed(lines: list[str]) -> ColorTable:
         words = line.partition("#")[0].split()
         if not words or words[0] == "TITLE":
             continue
-        said = words[0]
-        if said in _NUMBERS and len(words) <= _NUMBERS[said]:
-            raise ValueError(f"line {number} says {said} without what belongs to it")
-        if said in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
-            sizes[int(said[4])] = int(words[1])
-        elif said in ("DOMAIN_MIN", "DOMAIN_MAX"):
-            domain[said[7:]] = tuple(float(word) for word in words[1:4])
-        elif said in ("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"):
+        key = words[0]
+        if key in _NUMBERS and len(words) <= _NUMBERS[key]:
+            raise ValueError(f"line {number} says {key} without what belongs to it")
+        if key in ("LUT_1D_SIZE", "LUT_3D_SIZE"):
+            sizes[int(key[4])] = int(words[1])
+        elif key in ("DOMAIN_MIN", "DOMAIN_MAX"):
+            domain[key[7:]] = tuple(float(word) for word in words[1:4])
+        elif key in ("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"):
             # Of DaVinci Resolve, one range for all channels.
             domain = {"MIN": (float(words[1]),) * 3, "MAX": (float(words[2]),) * 3}
-        elif said[0].isalpha():
+        elif key[0].isalpha():
             continue  # keywords of other tools
         elif len(words) == 3:
             rows.append([float(word) for word in words])
@@ -124,8 +124,8 @@ def _checked(
     sizes: dict[int, int], domain: dict[str, tuple[float, ...]], rows: Tensor
 ) -> ColorTable:
     if len(sizes) != 1:
-        found = "both a 1D and a 3D table" if sizes else "no size of a table"
-        raise ValueError(f"it has {found}")
+        fault = "both a 1D and a 3D table" if sizes else "no size of a table"
+        raise ValueError(f"it has {fault}")
     [(axes, size)] = sizes.items()
     if not 2 <= size <= _LARGEST[axes]:
         raise ValueError(f"its size is {size}, which may be 2 to {_LARGEST[axes]}")
@@ -154,8 +154,8 @@ def apply_table(image: Tensor, table: ColorTable, amount: float) -> Tensor:
     def work(item: Tensor) -> Tensor:
         at = ((item - low) / (high - low)).clamp(0, 1) * (table.size - 1)
         left = at.floor().clamp(max=table.size - 2).long()
-        found = _in_lists if table.axes == 1 else _in_cube
-        return item.lerp(found(table, left, at - left), amount)
+        interpolate = _in_lists if table.axes == 1 else _in_cube
+        return item.lerp(interpolate(table, left, at - left), amount)
 
     return each_color(image, work, rgb=True)
 

@@ -75,8 +75,8 @@ def _by_rank(item: Tensor, other: Tensor) -> Tensor:
         _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
         wanted, numbers = np.unique(other[..., channel].numpy(), return_counts=True)
         shares = np.cumsum(counts) / values.size
-        found = np.interp(shares, np.cumsum(numbers) / numbers.sum(), wanted)
-        planes.append(torch.from_numpy(found[places].reshape(values.shape).astype(np.float32)))
+        mapped = np.interp(shares, np.cumsum(numbers) / numbers.sum(), wanted)
+        planes.append(torch.from_numpy(mapped[places].reshape(values.shape).astype(np.float32)))
     return torch.stack(planes, dim=-1)
 
 

@@ -118,17 +118,17 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _structure(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+def _structure(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """SSIM and its part without brightness, where the window has all its pixels.
 
     With the window, the constants and the borders of scikit-image's `structural_similarity` for
     ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``.
 
     Args:
-        one, two: (1, channels, height, width).
+        first, second: (1, channels, height, width).
     """
-    means = [_smoothed(one), _smoothed(two)]
-    squares = [_smoothed(one * one), _smoothed(two * two), _smoothed(one * two)]
+    means = [_smoothed(first), _smoothed(second)]
+    squares = [_smoothed(first * first), _smoothed(second * second), _smoothed(first * second)]
     spread = squares[0] - means[0] ** 2 + squares[1] - means[1] ** 2
     together = squares[2] - means[0] * means[1]
     contrast = (2 * together + _C2) / (spread + _C2)
@@ -152,29 +152,29 @@ def _smoothed(planes: Tensor) -> Tensor:
     return planes
 
 
-def _over_scales(one: Tensor, two: Tensor) -> float:
+def _over_scales(first: Tensor, second: Tensor) -> float:
     """MS-SSIM; of small pictures over fewer scales, whose weights are raised to 1 together."""
     import torch.nn.functional as F  # noqa: N812 - its usual name
 
     least = 2 * _SSIM_REACH + 1
-    fits = max(1, int(math.log2(max(1, min(one.shape[2:]) / least))) + 1)
+    fits = max(1, int(math.log2(max(1, min(first.shape[2:]) / least))) + 1)
     weights = _SCALES[: min(len(_SCALES), fits)]
     total = 1.0
     for at, weight in enumerate(weights):
-        whole, contrast = _structure(one, two)
+        whole, contrast = _structure(first, second)
         part = whole if at == len(weights) - 1 else contrast
         total *= max(0.0, float(part.mean())) ** (weight / sum(weights))
         if at < len(weights) - 1:
-            one, two = F.avg_pool2d(one, 2), F.avg_pool2d(two, 2)
+            first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
     return total
 
 
-def _edge_deviation(one: Tensor, two: Tensor) -> float:
+def _edge_deviation(first: Tensor, second: Tensor) -> float:
     """GMSD of the brightness at half size.
 
     Source: Xue et al. 2014, Gradient Magnitude Similarity Deviation, doi:10.1109/TIP.2013.2293423.
     """
-    edges = [_edges(luma(planes.movedim(1, -1))[..., 0][:, None]) for planes in (one, two)]
+    edges = [_edges(luma(planes.movedim(1, -1))[..., 0][:, None]) for planes in (first, second)]
     alike = (2 * edges[0] * edges[1] + _GMSD_C) / (edges[0] ** 2 + edges[1] ** 2 + _GMSD_C)
     return float(alike.std(correction=0))
 

@@ -202,9 +202,9 @@ def _perspective(
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         wanted += [u, v]
     try:
-        found = np.linalg.solve(np.array(rows, float), np.array(wanted, float))
+        coefficients = np.linalg.solve(np.array(rows, float), np.array(wanted, float))
     except np.linalg.LinAlgError:
-        found = np.array([math.nan])
-    if not np.isfinite(found).all() or np.abs(found).max() > 1e9:
+        coefficients = np.array([math.nan])
+    if not np.isfinite(coefficients).all() or np.abs(coefficients).max() > 1e9:
         raise InvalidValue("three of the corners lie on a line", port="corners")
-    return tuple(found.tolist())
+    return tuple(coefficients.tolist())

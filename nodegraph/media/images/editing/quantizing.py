@@ -50,8 +50,8 @@ def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither
 
 
 def _own_colors(item: Tensor, count: int) -> list[Color]:
-    found = _palette(_thinned(item), count)
-    return [color for color, _ in found]
+    palette = _palette(_thinned(item), count)
+    return [color for color, _ in palette]
 
 
 def _by_pillow(item: Tensor, colors: Sequence[Color], *, spreads: bool) -> Tensor:
@@ -67,16 +67,16 @@ def _by_pillow(item: Tensor, colors: Sequence[Color], *, spreads: bool) -> Tenso
     how = Image.Dither.FLOYDSTEINBERG if spreads else Image.Dither.NONE
     places = to_pil(item).quantize(palette=chosen, dither=how)
     table = torch.tensor([color[:3] for color in colors])
-    found: Tensor = table[_indices(places, len(colors))]
-    return found[None]
+    quantized: Tensor = table[_indices(places, len(colors))]
+    return quantized[None]
 
 
 def _indices(places: Image.Image, count: int) -> Tensor:
     import numpy as np
     import torch
 
-    found = torch.from_numpy(np.array(places).astype(np.int64))
-    return found.where(found < count, 0)
+    indices = torch.from_numpy(np.array(places).astype(np.int64))
+    return indices.where(indices < count, 0)
 
 
 def _with_pattern(item: Tensor, count: int) -> Tensor:
@@ -126,7 +126,7 @@ def dominant_colors(image: Tensor, count: int) -> list[tuple[Color, float]]:
     if alpha is not None:
         kept = pixels[:, alpha.flatten() > 0.5]
         pixels = kept if kept.numel() else pixels
-    return sorted(_palette(_thinned(pixels), count), key=lambda found: -found[1])
+    return sorted(_palette(_thinned(pixels), count), key=lambda entry: -entry[1])
 
 
 def _thinned(item: Tensor) -> Tensor:
@@ -141,9 +141,9 @@ def _palette(pixels: Tensor, count: int) -> list[tuple[Color, float]]:
 
     from nodegraph.media.images.images import to_pil
 
-    found = to_pil(pixels).quantize(count, method=Image.Quantize.MEDIANCUT, kmeans=4)
-    levels = found.getpalette() or []
-    shares = found.getcolors() or []
+    quantized = to_pil(pixels).quantize(count, method=Image.Quantize.MEDIANCUT, kmeans=4)
+    levels = quantized.getpalette() or []
+    shares = quantized.getcolors() or []
     total = sum(number for number, _ in shares)
     return [(_color(levels, int(at)), number / total) for number, at in shares]  # type: ignore[arg-type]
 
@@ -153,6 +153,6 @@ def _color(levels: Sequence[int], at: int) -> Color:
     return red, green, blue, 1.0
 
 
-def color_names(found: Sequence[tuple[Color, float]]) -> list[str]:
+def color_names(palette: Sequence[tuple[Color, float]]) -> list[str]:
     """Colours as ``#rrggbb``."""
-    return [hex_color(color) for color, _ in found]
+    return [hex_color(color) for color, _ in palette]

@@ -62,14 +62,14 @@ def draw_histogram(image: Tensor, height: int, *, logarithmic: bool) -> Tensor:
     return torch.stack(made)
 
 
-def color_strip(found: Sequence[tuple[Color, float]], width: int, height: int) -> Tensor:
+def color_strip(palette: Sequence[tuple[Color, float]], width: int, height: int) -> Tensor:
     """Colours beside each other, as wide as their shares; shape (1, height, width, 3)."""
     import torch
 
-    ends = torch.tensor([share for _, share in found]).cumsum(0)
+    ends = torch.tensor([share for _, share in palette]).cumsum(0)
     at = (torch.arange(width) + 0.5) / width * ends[-1]
-    places = torch.bucketize(at, ends).clamp(max=len(found) - 1)
-    table = torch.tensor([color[:3] for color, _ in found])
+    places = torch.bucketize(at, ends).clamp(max=len(palette) - 1)
+    table = torch.tensor([color[:3] for color, _ in palette])
     row: Tensor = table[places]
     return row.expand(1, height, width, 3).clone()
 

@@ -50,14 +50,14 @@ def stitch(
     check_channels(image)
     check_channels(other, "other")
     sizes = ((image.shape[2], image.shape[1]), (other.shape[2], other.shape[1]))
-    own, beside = stitched_sizes(*sizes, side, match=match)
-    if beside != sizes[1]:
-        other = resize_image(other, *beside)
+    own, other_size = stitched_sizes(*sizes, side, match=match)
+    if other_size != sizes[1]:
+        other = resize_image(other, *other_size)
     channels = max(image.shape[-1], other.shape[-1], 4 if color[3] < 1 else 1)
     image, other = together(with_channels(image, channels), with_channels(other, channels), "other")
     flat = side in ("right", "left")
-    width = own[0] + gap + beside[0] if flat else max(own[0], beside[0])
-    height = max(own[1], beside[1]) if flat else own[1] + gap + beside[1]
+    width = own[0] + gap + other_size[0] if flat else max(own[0], other_size[0])
+    height = max(own[1], other_size[1]) if flat else own[1] + gap + other_size[1]
     check_room(width, height, len(image), resizing_bytes(width, height, len(image) * channels),
                port="other")  # fmt: skip
     made = paint(color, channels).expand(len(image), height, width, channels).clone()

@@ -55,9 +55,9 @@ def load_font(path: Path | None, size: float, *, names: bool = True) -> FreeType
     from PIL import ImageFont
 
     if path is None:
-        found = ImageFont.load_default(size)
-        assert isinstance(found, ImageFont.FreeTypeFont)
-        return found
+        font = ImageFont.load_default(size)
+        assert isinstance(font, ImageFont.FreeTypeFont)
+        return font
     if not path.is_file():
         raise missing_file(path, names=names)
     try:

@@ -95,16 +95,16 @@ def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
         raise InvalidValue(
             "these are no points of a curve", port=port, given=repr(text[:80]), expected=expected
         )
-    found = list(zip(values[::2], values[1::2], strict=True))
-    found.sort()
-    if len(found) < 2 or any(left[0] == right[0] for left, right in pairwise(found)):
+    points = list(zip(values[::2], values[1::2], strict=True))
+    points.sort()
+    if len(points) < 2 or any(left[0] == right[0] for left, right in pairwise(points)):
         raise InvalidValue(
             "a curve needs two points or more, each at a place of its own",
             port=port,
             given=repr(text[:80]),
             expected=expected,
         )
-    return found
+    return points
 
 
 def numbers_of(text: str) -> list[float] | None:
@@ -166,8 +166,8 @@ def _slopes(points: Sequence[tuple[float, float]]) -> list[float]:
 def _mean_slope(left: float, right: float, before: float, after: float) -> float:
     if left * right <= 0:
         return 0.0
-    one, two = 2 * after + before, after + 2 * before
-    return (one + two) / (one / left + two / right)
+    left_weight, right_weight = 2 * after + before, after + 2 * before
+    return (left_weight + right_weight) / (left_weight / left + right_weight / right)
 
 
 def _end_slope(near: float, far: float, width: float, next_width: float) -> float:

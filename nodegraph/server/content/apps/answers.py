@@ -50,19 +50,19 @@ def takes(header: str | None, media_type: str) -> bool:
 def wanted_wait(headers: Sequence[str]) -> float | None:
     """Seconds that a client asks to be waited for, as far as it may; None if it doesn't ask."""
     for preference in ",".join(headers).lower().split(","):
-        found = _WAIT.fullmatch(preference.partition(";")[0])
-        if found:
-            return min(float(found[1]), LONGEST_WAIT)
+        match = _WAIT.fullmatch(preference.partition(";")[0])
+        if match:
+            return min(float(match[1]), LONGEST_WAIT)
     return None
 
 
 def _ranges(header: str) -> list[tuple[str, float]]:
-    found = []
+    ranges = []
     for part in header.lower().split(","):
         match = _RANGE.fullmatch(part)
         if match:
-            found.append((f"{match[1]}/{match[2]}", _read_quality(match[3] or "")))
-    return found
+            ranges.append((f"{match[1]}/{match[2]}", _read_quality(match[3] or "")))
+    return ranges
 
 
 def _read_quality(parameters: str) -> float:
@@ -76,7 +76,7 @@ def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
     """How much a type is liked: what is said of it in particular counts before what is general."""
     group = media_type.partition("/")[0]
     for name in (media_type, f"{group}/*", "*/*"):
-        liked = [quality for given, quality in ranges if given == name]
+        liked = [quality for accepted, quality in ranges if accepted == name]
         if liked:
             return max(liked)
     return 0.0
@@ -123,16 +123,16 @@ class AppFailed(Refused):
     @property
     def problems(self) -> Sequence[Problem]:
         listed = (self.job.error or {}).get("problems") or ()
-        found = [Problem.from_dict(each) for each in listed if isinstance(each, Mapping)]
-        return found or (self.problem,)
+        reported = [Problem.from_dict(each) for each in listed if isinstance(each, Mapping)]
+        return reported or (self.problem,)
 
     @property
     def headers(self) -> Mapping[str, str]:
         return {"Location": job_path(self.job.id)}
 
 
-def _text(found: Mapping[str, Any], name: str) -> str | None:
-    return None if found.get(name) is None else str(found[name])
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    return None if fields.get(name) is None else str(fields[name])
 
 
 def described(app: App) -> dict[str, Any]:

@@ -145,12 +145,12 @@ def _parameter(
 
 
 def _outputs(workflow: Workflow, catalog: Catalog) -> tuple[AppOutput, ...]:
-    found = []
+    outputs = []
     for name, entry in workflow.nodes.items():
         spec = catalog.spec(entry.type)
         if spec is not None and spec.output and entry.mode is None:
-            found.append(AppOutput(name, entry.label or name, entry.type))
-    return tuple(found)
+            outputs.append(AppOutput(name, entry.label or name, entry.type))
+    return tuple(outputs)
 
 
 def app_path(name: str) -> str:
@@ -183,21 +183,21 @@ def whole_schema(app: App) -> dict[str, Any]:
 
 def _property(parameter: AppParameter, has_files: bool) -> dict[str, Any]:
     port = parameter.port
-    found: dict[str, Any] = dict(port.json_schema or {})
+    schema: dict[str, Any] = dict(port.json_schema or {})
     if has_files and parameter.is_file:
-        found = {"type": "string", "format": "binary"}
+        schema = {"type": "string", "format": "binary"}
     elif port.nullable:
-        found = {"anyOf": [found, {"type": "null"}]}
-    found["title"] = parameter.label
+        schema = {"anyOf": [schema, {"type": "null"}]}
+    schema["title"] = parameter.label
     about = [parameter.help]
     if parameter.is_file and not has_files:
         about.append("The `value` of an upload, or a path below the server's folder of inputs.")
     text = " ".join(part for part in about if part)
     if text:
-        found["description"] = text
+        schema["description"] = text
     if not parameter.is_required and not check_literal(parameter.default, port):
-        found["default"] = parameter.default
-    return found
+        schema["default"] = parameter.default
+    return schema
 
 
 def app_paths(apps: Iterable[App]) -> dict[str, Any]:

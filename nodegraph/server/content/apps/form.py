@@ -47,19 +47,19 @@ def values_of(app: App, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, given in texts.items():
+    for name, entered in texts.items():
         parameter = app.parameter(name)
         if parameter is None:
             problems.append(_unknown(name, app))
             continue
         try:
             # A field for a file in which none was chosen comes empty beside one that names it.
-            filled = [text for text in given if text != ""]
+            filled = [text for text in entered if text != ""]
             if filled or not _is_left_out(parameter):
                 values[name] = _value(parameter, filled or [""])
         except InvalidValue as error:
-            place = {"node": parameter.node, "port": parameter.port.name}
-            problems.append(replace(error.problem, **place))
+            location = {"node": parameter.node, "port": parameter.port.name}
+            problems.append(replace(error.problem, **location))
     if problems:
         raise InvalidWorkflow(problems)
     return values
@@ -86,15 +86,15 @@ def _is_text(parameter: AppParameter) -> bool:
     return schema.get("type") == "string" and "enum" not in schema
 
 
-def _value(parameter: AppParameter, given: Sequence[str]) -> Any:
+def _value(parameter: AppParameter, entered: Sequence[str]) -> Any:
     port = parameter.port
     schema = port.json_schema or {}
-    if len(given) == 1:
-        return parse_literal(_lines(given[0]), port)
+    if len(entered) == 1:
+        return parse_literal(_lines(entered[0]), port)
     if schema.get("type") == "array" and "items" in schema:
         item = replace(port, json_schema=schema["items"], nullable=False)
-        return [parse_literal(_lines(text), item) for text in given]
-    raise InvalidValue("is given more than once", given=", ".join(given)[:80])
+        return [parse_literal(_lines(text), item) for text in entered]
+    raise InvalidValue("is given more than once", given=", ".join(entered)[:80])
 
 
 def _lines(text: str) -> str:
@@ -114,12 +114,12 @@ async def read_json_values(request: Request, services: Services) -> dict[str, An
     data = await request.body()
     if not data:
         return {}
-    found = await services.off_loop(read_document, data)
-    if not isinstance(found, dict):
+    document = await services.off_loop(read_document, data)
+    if not isinstance(document, dict):
         raise InvalidWorkflow(
             [Problem("malformed", "the parameters must be a JSON object, by their names")]
         )
-    return found
+    return document
 
 
 async def read_texts(request: Request, app: App, services: Services, caller: Caller) -> Texts:
@@ -215,12 +215,12 @@ async def _content(events: AsyncIterator[FormEvent]) -> AsyncIterator[bytes]:
 
 
 async def _text(events: AsyncIterator[FormEvent]) -> str:
-    found = bytearray()
+    content = bytearray()
     async for piece in _content(events):
-        found += piece
-        if len(found) > _LONGEST_TEXT:
+        content += piece
+        if len(content) > _LONGEST_TEXT:
             raise TooLarge("a field is too long", expected=f"at most {_LONGEST_TEXT} bytes")
     try:
-        return found.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise BadForm(f"a field is no UTF-8 text (byte {error.start})") from error

@@ -29,17 +29,17 @@ def field(parameter: AppParameter, texts: Sequence[str] | None, wrong: str = "")
         texts: What was entered before; None shows what the workflow itself gives.
         wrong: What is wrong with that.
     """
-    place = f"field-{parameter.name}"
+    field_id = f"field-{parameter.name}"
     text = _shown(parameter.default) if texts is None else "\n".join(texts)
-    described = f"{place}-help" if parameter.help else None
+    described = f"{field_id}-help" if parameter.help else None
     shared: dict[str, PageValue] = {
-        "id": place,
+        "id": field_id,
         "name": parameter.name,
         "required": parameter.is_required and not parameter.is_file,
         "aria_describedby": described,
         "aria_invalid": "true" if wrong else None,
     }
-    parts = [element("label", parameter.label, for_=place), _control(parameter, text, shared)]
+    parts = [element("label", parameter.label, for_=field_id), _control(parameter, text, shared)]
     if parameter.help:
         parts.append(element("p", parameter.help, class_="help", id=described))
     if wrong:
@@ -127,11 +127,11 @@ def form_page(
     fields: dict[bool, list[Child]] = {False: [], True: []}
     placed: set[Problem] = set()
     for parameter in app.parameters:
-        found = wrong.get((parameter.node, parameter.port.name))
+        fault = wrong.get((parameter.node, parameter.port.name))
         entered = None if texts is None else texts.get(parameter.name, ())
-        said = "" if found is None else _said(found)
-        fields[parameter.port.advanced].append(field(parameter, entered, said))
-        placed.update([] if found is None else [found])
+        message = "" if fault is None else _problem_text(fault)
+        fields[parameter.port.advanced].append(field(parameter, entered, message))
+        placed.update([] if fault is None else [fault])
     others = [problem for problem in (*app.problems, *problems) if problem not in placed]
     parts: list[Child] = [_problems(others), *fields[False]]
     if fields[True]:
@@ -152,8 +152,8 @@ def job_page(name: str, title: str, job: Job) -> HTMLResponse:
         return page(title, "", element("main", *waits, back), refresh=_SECONDS)
     if job.state != "finished":
         error = job.error or {"code": "cancelled", "message": "It was cancelled."}
-        found = [Problem.from_dict(each) for each in error.get("problems") or [error]]
-        return page(title, "", element("main", _problems(found), back))
+        problems = [Problem.from_dict(each) for each in error.get("problems") or [error]]
+        return page(title, "", element("main", _problems(problems), back))
     files = shown_outputs(job.outputs or {})["files"]
     shown: list[Child] = [_file(each) for each in files]
     return page(title, "", element("main", *(shown or [element("p", "It gave no files.")]), back))
@@ -168,10 +168,10 @@ def _problems(problems: Sequence[Problem]) -> Markup:
 
 
 def _with_place(problem: Problem) -> str:
-    return f"{problem.place}: {_said(problem)}" if problem.place else _said(problem)
+    return f"{problem.place}: {_problem_text(problem)}" if problem.place else _problem_text(problem)
 
 
-def _said(problem: Problem) -> str:
+def _problem_text(problem: Problem) -> str:
     expected = f" Expected: {problem.expected}." if problem.expected else ""
     return f"{problem.message}.{expected} {problem.hint or ''}".strip()
 

@@ -146,12 +146,12 @@ class Artifacts:
             NotFound: There is none, or none that the client may know of.
         """
         if _DIGEST.fullmatch(digest):
-            found = self._latest(digest, client)
-            if found is None:
+            artifact = self._latest(digest, client)
+            if artifact is None:
                 self.catch_up()
-                found = self._latest(digest, client)
-            if found is not None:
-                return found
+                artifact = self._latest(digest, client)
+            if artifact is not None:
+                return artifact
         raise NotFound(
             "there is no such artifact",
             given=digest[:80],
@@ -171,10 +171,10 @@ class Artifacts:
         try:
             return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
         except FileGone:
-            found = None if self._shared is None else self._shared.open(artifact.digest)
-            if found is None:
+            shared_file = None if self._shared is None else self._shared.open(artifact.digest)
+            if shared_file is None:
                 raise
-            return found
+            return shared_file
 
     @_mending
     def share(self) -> None:
@@ -196,9 +196,9 @@ class Artifacts:
             new = [each for each in waiting if each[1].number not in self._not_here]
             if not new:
                 return  # behind these all was looked for
-            for digest, place in new:
-                if not self._is_shared(digest, place):
-                    self._not_here.add(place.number)
+            for digest, location in new:
+                if not self._is_shared(digest, location):
+                    self._not_here.add(location.number)
             before = waiting[-1][1].number
 
     def _remove_files(self, shared: SharedArtifacts) -> None:
@@ -221,9 +221,9 @@ class Artifacts:
             if not which.is_needed:
                 shared.remove(which.digest)
         elif key not in self._not_removed:
-            place = FilePlace(0, which.path, None)
+            location = FilePlace(0, which.path, None)
             is_removed = remove_artifact(
-                which.digest, place, self._roots, written_before=which.asked
+                which.digest, location, self._roots, written_before=which.asked
             )
             if is_removed or which.is_given_up:
                 shared.removed(*key)
@@ -235,14 +235,14 @@ class Artifacts:
         self._not_here.clear()
         self._not_removed.clear()
 
-    def _is_shared(self, digest: Digest, place: FilePlace) -> bool:
+    def _is_shared(self, digest: Digest, location: FilePlace) -> bool:
         assert self._shared is not None
         try:
-            opened = open_artifact(digest, [place], self._roots, self._catalogue.mark)
+            opened = open_artifact(digest, [location], self._roots, self._catalogue.mark)
         except FileGone:
             return False
         with opened.file:
-            self._shared.share(digest, Path(place.path))
+            self._shared.share(digest, Path(location.path))
         return True
 
     @_mending
@@ -256,14 +256,14 @@ class Artifacts:
         """
         latest = self.find(digest, client)
         self.catch_up()
-        found = self._catalogue.of_job(latest.digest, client, job)
-        if not found:
+        artifacts = self._catalogue.of_job(latest.digest, client, job)
+        if not artifacts:
             raise NotFound(
                 "this job gave no such artifact",
                 given=ascii((job or "")[:80]),
                 hint="Leave the job out to mean all that gave it.",
             )
-        return found
+        return artifacts
 
     @_mending
     def delete(self, artifacts: Sequence[Artifact]) -> None:
@@ -297,18 +297,18 @@ class Artifacts:
         check_limit(limit, LARGEST_PAGE)
         before = read_cursor(cursor)
         self.catch_up()
-        found: list[Artifact] = []
-        while len(found) <= limit:
-            wanted = limit + 1 - len(found)
+        artifacts: list[Artifact] = []
+        while len(artifacts) <= limit:
+            wanted = limit + 1 - len(artifacts)
             more = self._catalogue.before(before, which, wanted)
             alive = map(self._with_maker, self._alive(more), repeat(which.client))
-            found += map(self._counted, alive, repeat(which.client))
+            artifacts += map(self._counted, alive, repeat(which.client))
             if len(more) < wanted:
                 break
             before = more[-1].number
-        is_last = len(found) <= limit
+        is_last = len(artifacts) <= limit
         return ArtifactPage(
-            tuple(found[:limit]), None if is_last else write_cursor(found[limit - 1].number)
+            tuple(artifacts[:limit]), None if is_last else write_cursor(artifacts[limit - 1].number)
         )
 
     @_mending
@@ -354,12 +354,12 @@ class Artifacts:
                 return alive[0]
         return None
 
-    def _alive(self, found: Sequence[Artifact]) -> list[Artifact]:
+    def _alive(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
         """Those whose jobs weren't deleted; the others are forgotten."""
-        there = {job: self._is_there(job) for job in dict.fromkeys(item.job for item in found)}
+        there = {job: self._is_there(job) for job in dict.fromkeys(item.job for item in artifacts)}
         if not all(there.values()):
             self._forget([job for job, is_there in there.items() if not is_there])
-        return [item for item in found if there[item.job]]
+        return [item for item in artifacts if there[item.job]]
 
     def _forget(self, jobs: Sequence[str]) -> None:
         if self._shared is None:

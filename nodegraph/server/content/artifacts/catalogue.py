@@ -57,7 +57,7 @@ INSERT INTO uses (file, job, client, node, kind, at, words, existed)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 """
-_SEEN = """
+_STORE_LAST = """
 INSERT INTO meta (name, value) VALUES ('last', ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -190,10 +190,10 @@ class CatalogueFile(Database):
         super().__init__(path, catalogue_format())
 
     def explained(self, error: Exception) -> InvalidFile | OutputError:
-        found = super().explained(error)
-        if isinstance(found, OutputError):
-            return found
-        return DamagedCatalogue(found.problem.message, hint=found.problem.hint)
+        explanation = super().explained(error)
+        if isinstance(explanation, OutputError):
+            return explanation
+        return DamagedCatalogue(explanation.problem.message, hint=explanation.problem.hint)
 
 
 class Catalogue:
@@ -237,8 +237,8 @@ class Catalogue:
         """
         with self._database.explaining(), self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'last'").fetchone()
-        found = json.loads(row[0]) if row is not None else {}
-        return int(found.get("seq", 0)) if found.get("queue") == queue else 0
+        position = json.loads(row[0]) if row is not None else {}
+        return int(position.get("seq", 0)) if position.get("queue") == queue else 0
 
     def unknown(self, jobs: Iterable[str]) -> list[str]:
         """Those of some jobs of which nothing is in it."""
@@ -251,7 +251,7 @@ class Catalogue:
             ]
 
     def enter(
-        self, given: Iterable[GivenOutputs], jobs: Mapping[str, JobWords], queue: str, last: int
+        self, outputs: Iterable[GivenOutputs], jobs: Mapping[str, JobWords], queue: str, last: int
     ) -> None:
         """Enter what jobs gave, and that all events up to one were seen.
 
@@ -259,11 +259,11 @@ class Catalogue:
             jobs: Those that are unknown so far; what others gave that are unknown is left out.
         """
         with self._database.explaining(), self._database.writing() as connection:
-            for each in given:
+            for each in outputs:
                 for file in _files(each):
                     _enter(connection, each, file, jobs.get(each.id))
             text = json.dumps({"queue": queue, "seq": last})
-            connection.execute(_SEEN, (text,))
+            connection.execute(_STORE_LAST, (text,))
 
     def entries(self, digest: Digest, client: str | None, limit: int = 100) -> list[Artifact]:
         """The artifacts of certain bytes, the newest first.
@@ -316,10 +316,12 @@ class Catalogue:
         with self._database.explaining(), self._database.reading() as connection:
             return [FilePlace(*row) for row in connection.execute(query, (digest,))]
 
-    def mark(self, place: FilePlace, stamp: str) -> None:
+    def mark(self, location: FilePlace, stamp: str) -> None:
         """Note of a file that its bytes are still the same."""
         with self._database.explaining(), self._database.writing() as connection:
-            connection.execute("UPDATE files SET stamp = ? WHERE number = ?", (stamp, place.number))
+            connection.execute(
+                "UPDATE files SET stamp = ? WHERE number = ?", (stamp, location.number)
+            )
 
     def jobs(self, after: str, limit: int = 500) -> list[str]:
         """Ids of jobs whose files are in it, sorted, beginning after one."""
@@ -396,12 +398,12 @@ def _pixels(value: Any) -> int | None:
 
 
 def _enter(
-    connection: Connection, given: GivenOutputs, file: dict[str, Any], job: JobWords | None
+    connection: Connection, outputs: GivenOutputs, file: dict[str, Any], job: JobWords | None
 ) -> None:
     if job is not None:
-        values = (given.id, job.name, job.words)
+        values = (outputs.id, job.name, job.words)
         connection.execute("INSERT INTO jobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values)
     (number,) = connection.execute(_ADD_FILE, file).fetchone()
     words = folded([PurePath(file["path"]).name, file["node"]])
-    use = (number, given.id, given.client, file["node"], file["kind"], given.at, words)
+    use = (number, outputs.id, outputs.client, file["node"], file["kind"], outputs.at, words)
     connection.execute(_ADD_USE, (*use, file["existed"]))

@@ -44,15 +44,15 @@ def open_artifact(
         FileGone: None of them does any more; it says what became of the first.
     """
     reasons = []
-    for place in places:
-        for path in (Path(place.path), *_moved(Path(place.path), roots)):
+    for location in places:
+        for path in (Path(location.path), *_moved(Path(location.path), roots)):
             try:
                 file = _opened(path, roots)
             except _Missing as missing:
                 reasons.append(str(missing))
                 continue
             try:
-                if _holds(file, digest, place, mark):
+                if _holds(file, digest, location, mark):
                     return OpenFile(file, os.fstat(file.fileno()).st_size, digest)
                 reasons.append("it was changed since")
             except BaseException:
@@ -67,7 +67,7 @@ def open_artifact(
 
 
 def remove_artifact(
-    digest: str, place: FilePlace, roots: Sequence[Path], *, written_before: float = math.inf
+    digest: str, location: FilePlace, roots: Sequence[Path], *, written_before: float = math.inf
 ) -> bool:
     """Delete a file, if it holds certain bytes and lies where files are handed out from.
 
@@ -76,10 +76,10 @@ def remove_artifact(
     Returns:
         Whether there was one.
     """
-    path = Path(place.path)
+    path = Path(location.path)
     try:
         return any(
-            _removed(digest, place, each, roots, written_before)
+            _removed(digest, location, each, roots, written_before)
             for each in (path, *_moved(path, roots))
         )
     except OSError as error:
@@ -88,13 +88,13 @@ def remove_artifact(
 
 
 def _removed(
-    digest: str, place: FilePlace, path: Path, roots: Sequence[Path], written_before: float
+    digest: str, location: FilePlace, path: Path, roots: Sequence[Path], written_before: float
 ) -> bool:
     try:
         base = _base(path, roots)
         with _opened(path, roots) as file:
             is_ours = os.fstat(file.fileno()).st_mtime < written_before and _holds(
-                file, digest, place, lambda *_: None
+                file, digest, location, lambda *_: None
             )
         if is_ours:
             Confined(base).remove(*path.relative_to(base).parts)
@@ -140,13 +140,13 @@ def _opened_below(base: Path, inner: PurePath) -> BinaryIO:
 
 
 def _holds(
-    file: BinaryIO, digest: str, place: FilePlace, mark: Callable[[FilePlace, str], None]
+    file: BinaryIO, digest: str, location: FilePlace, mark: Callable[[FilePlace, str], None]
 ) -> bool:
     """Whether a file has the bytes; they are read only if it was written since it was last seen."""
     status = os.fstat(file.fileno())
     times = status.st_mtime_ns, status.st_ctime_ns
     stamp = json.dumps([status.st_size, *times, status.st_ino])
-    if stamp == place.stamp:
+    if stamp == location.stamp:
         return True
     is_settled = time.time_ns() - max(times) > _UNSETTLED
     hasher = blake3()
@@ -156,5 +156,5 @@ def _holds(
     if hasher.hexdigest() != digest:
         return False
     if is_settled:
-        mark(place, stamp)
+        mark(location, stamp)
     return True

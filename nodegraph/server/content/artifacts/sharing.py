@@ -85,7 +85,7 @@ class SharedArtifacts:
         """
         with self.tables.explaining(), self.tables.reading() as connection:
             rows = connection.execute(_UNSHARED, {"before": before}).fetchall()
-        return [(digest, FilePlace(*place)) for digest, *place in rows]
+        return [(digest, FilePlace(*columns)) for digest, *columns in rows]
 
     def share(self, digest: Digest, path: Path) -> None:
         """Put a file where the others find it.
@@ -121,21 +121,21 @@ class SharedArtifacts:
             FileComing: Its server is about to share it.
             FilesUnreachable: It can't be brought now.
         """
-        found = self._opened(digest)
+        opened = self._opened(digest)
         # Asked before it is looked for: it may come between the two.
-        is_coming = found is None and self._is_unshared(digest)
-        if found is None and self._files.bring(_name(digest), digest, self._cache, digest):
-            found = self._opened(digest)
+        is_coming = opened is None and self._is_unshared(digest)
+        if opened is None and self._files.bring(_name(digest), digest, self._cache, digest):
+            opened = self._opened(digest)
             self._shrink()
-        if found is None and is_coming:
+        if opened is None and is_coming:
             raise FileComing(
                 "this file is still on its way from the server whose worker wrote it",
                 given=digest,
                 hint="Ask again in a moment; if it stays so, that server isn't there any more.",
             )
-        if found is None:
+        if opened is None:
             self._mark(digest, False)  # for whoever has it
-        return found
+        return opened
 
     def remove(self, digest: Digest) -> None:
         """Delete what nothing in the catalogue names any more, later if it is impossible now."""
@@ -179,8 +179,10 @@ class SharedArtifacts:
 
     def _shrink(self) -> None:
         with self._shrinking:
-            found = [(self._cache.status(name), name) for name in self._cache.names()]
-            files = sorted((s.st_mtime_ns, s.st_size, name) for s, name in found if s is not None)
+            statuses = [(self._cache.status(name), name) for name in self._cache.names()]
+            files = sorted(
+                (s.st_mtime_ns, s.st_size, name) for s, name in statuses if s is not None
+            )
             held = sum(size for _, size, _ in files)
             for _, size, name in files:
                 if held <= self._most:

@@ -179,12 +179,12 @@ class Thumbnails:
 
     def _kept(self, name: str) -> bytes | None:
         try:
-            found = self._folder.read(name, limit=_LARGEST_FILE)
+            picture = self._folder.read(name, limit=_LARGEST_FILE)
             # When it was last asked for; on some file systems nobody else notes that.
             os.utime(self._folder.root / name)
         except OSError:
             return None
-        return found
+        return picture
 
     def _make(self, digest: Digest, name: str, side: int, opened: Callable[[], OpenFile]) -> bytes:
         source = opened()
@@ -238,9 +238,9 @@ class Thumbnails:
 
     def _files(self) -> list[tuple[int, int, str]]:
         """Time, size and name of each."""
-        found = []
+        files = []
         for name in self._folder.names():
             status = self._folder.status(name)
             if status is not None:
-                found.append((status.st_mtime_ns, status.st_size, name))
-        return found
+                files.append((status.st_mtime_ns, status.st_size, name))
+        return files

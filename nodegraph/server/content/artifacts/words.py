@@ -18,8 +18,8 @@ _MOST_WORDS = 32
 def folded(parts: Iterable[str]) -> str:
     """Texts in one, as they are compared: whatever the case of their letters."""
     text = "\n".join(parts)[:_MOST].replace("\0", " ").casefold()
-    found: str = to_well_formed(text)
-    return found
+    well_formed: str = to_well_formed(text)
+    return well_formed
 
 
 def wanted_words(text: str) -> list[str]:
@@ -37,17 +37,17 @@ def words_of_job(job: Job, workflow: str) -> str:
         document = json.loads(workflow)
     except ValueError:
         document = {}
-    found = document if isinstance(document, Mapping) else {}
+    fields = document if isinstance(document, Mapping) else {}
     texts = [
         job.name,
         *job.tags,
-        str(found.get("title", "")),
+        str(fields.get("title", "")),
         *_texts(list(job.parameters.values())),
     ]
-    return folded([*texts, *_of_inputs(found, _given(found, job.parameters))])
+    return folded([*texts, *_of_inputs(fields, _overridden_inputs(fields, job.parameters))])
 
 
-def _given(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:
+def _overridden_inputs(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:
     """Inputs whose values the parameters replace, as ``node.input``."""
     declared = document.get("parameters")
     named = declared if isinstance(declared, Mapping) else {}

@@ -86,8 +86,8 @@ class ClientTurns:
         self._pool.shutdown()
 
     def _begin(self) -> None:
-        while self._free and (found := self._next()) is not None:
-            client, turn = found
+        while self._free and (entry := self._next()) is not None:
+            client, turn = entry
             turn.is_begun = True
             self._free -= 1
             self._busy[client] += 1

@@ -28,7 +28,7 @@ class LeadsOut(OSError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _FolderHandle:
     """A folder to work in: its descriptor, or its path with a separator where there are none."""
 
     descriptor: int | None
@@ -73,8 +73,8 @@ class Confined:
             LeadsOut: It is no file, or something on the way is no folder.
             OSError: It can't be read.
         """
-        with self._place(parts[:-1]) as place, _explained():
-            descriptor = place.open(_checked(parts[-1]), _READ)
+        with self._place(parts[:-1]) as folder, _explained():
+            descriptor = folder.open(_checked(parts[-1]), _READ)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise LeadsOut(errno.EINVAL, "it is no file", parts[-1])
@@ -92,10 +92,10 @@ class Confined:
             OSError: See `open`.
         """
         with self.open(*parts) as file:
-            found = bytearray()
-            while len(found) <= limit and (chunk := file.read(limit + 1 - len(found))):
-                found += chunk
-            return bytes(found)
+            content = bytearray()
+            while len(content) <= limit and (chunk := file.read(limit + 1 - len(content))):
+                content += chunk
+            return bytes(content)
 
     def write(self, data: bytes, *parts: str) -> None:
         """Put a file there in one step, in place of one of that name; folders are made.
@@ -115,10 +115,10 @@ class Confined:
             OutputError: It can't be written.
         """
         try:
-            with self._place(parts, make=True) as place:
+            with self._place(parts, make=True) as folder:
                 name = f".{os.urandom(8).hex()}.tmp"
-                with os.fdopen(place.open(name, _NEW), "w+b", buffering=0) as file:
-                    made = NewFile(file, place, name)
+                with os.fdopen(folder.open(name, _NEW), "w+b", buffering=0) as file:
+                    made = NewFile(file, folder, name)
                     try:
                         yield made
                     finally:
@@ -126,7 +126,7 @@ class Confined:
                             # On Windows an open file can't be removed.
                             file.close()
                             with suppress(FileNotFoundError):
-                                place.unlink(name)
+                                folder.unlink(name)
         except OSError as error:
             reason = error.strerror or str(error)
             where = self.root.joinpath(*parts)
@@ -135,8 +135,8 @@ class Confined:
     def names(self, *parts: str) -> list[str]:
         """Names of what is in a folder, sorted; none if it isn't there."""
         try:
-            with self._place(parts) as place:
-                where = place.prefix or "." if place.descriptor is None else place.descriptor
+            with self._place(parts) as folder:
+                where = folder.prefix or "." if folder.descriptor is None else folder.descriptor
                 with os.scandir(where) as entries:
                     return sorted(entry.name for entry in entries)
         except FileNotFoundError:
@@ -145,17 +145,17 @@ class Confined:
     def status(self, *parts: str) -> os.stat_result | None:
         """What is known of a file; None if there is no file proper."""
         try:
-            with self._place(parts[:-1]) as place:
-                found = place.status(_checked(parts[-1]))
+            with self._place(parts[:-1]) as folder:
+                file_status = folder.status(_checked(parts[-1]))
         except OSError:
             return None
-        return found if stat.S_ISREG(found.st_mode) else None
+        return file_status if stat.S_ISREG(file_status.st_mode) else None
 
     def remove(self, *parts: str) -> bool:
         """Remove a file, or a link that stands in its place; whether there was one."""
         try:
-            with self._place(parts[:-1]) as place:
-                place.unlink(_checked(parts[-1]))
+            with self._place(parts[:-1]) as folder:
+                folder.unlink(_checked(parts[-1]))
         except FileNotFoundError:
             return False
         return True
@@ -164,15 +164,15 @@ class Confined:
         """Remove a folder with the files in it."""
         for name in self.names(*parts):
             self.remove(*parts, name)
-        with suppress(FileNotFoundError), self._place(parts[:-1]) as place:
-            os.rmdir(place.prefix + _checked(parts[-1]), dir_fd=place.descriptor)
+        with suppress(FileNotFoundError), self._place(parts[:-1]) as folder:
+            os.rmdir(folder.prefix + _checked(parts[-1]), dir_fd=folder.descriptor)
 
     @contextmanager
-    def _place(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[_Place]:
+    def _place(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[_FolderHandle]:
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
         if not _BY_DESCRIPTOR:
-            yield _Place(None, f"{self._resolved(parts, make=make)}{os.sep}")
+            yield _FolderHandle(None, f"{self._resolved(parts, make=make)}{os.sep}")
             return
         descriptor = os.open(self.root, _FOLDER & ~_NO_FOLLOW)
         try:
@@ -181,7 +181,7 @@ class Confined:
                     inner = _entered(descriptor, part, make=make)
                 descriptor, outer = inner, descriptor
                 os.close(outer)
-            yield _Place(descriptor, "")
+            yield _FolderHandle(descriptor, "")
         finally:
             os.close(descriptor)
 
@@ -203,18 +203,18 @@ class NewFile:
         is_kept: Whether it has its final name.
     """
 
-    def __init__(self, file: BinaryIO, place: _Place, name: str) -> None:
+    def __init__(self, file: BinaryIO, folder: _FolderHandle, name: str) -> None:
         self.file = file
         self.size = 0
         self.is_kept = False
-        self._place = place
+        self._place = folder
         self._name = name
 
     def write(self, data: bytes) -> None:
         """Append bytes; all of them."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self.file.write(rest) :]
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[self.file.write(remaining) :]
         self.size += len(data)
 
     def keep(self, name: str, *, synced: bool = True) -> None:

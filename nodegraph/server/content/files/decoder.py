@@ -72,8 +72,10 @@ class FileDecoder:
             InvalidFile, TooLarge: See `thumbnail`.
         """
         known = suffix.lower() if _SUFFIX.fullmatch(suffix.lower()) else ""
-        found: dict[str, str] = json.loads(self._asked(file, {"asks": "texts", "suffix": known}))
-        return found
+        file_texts: dict[str, str] = json.loads(
+            self._asked(file, {"asks": "texts", "suffix": known})
+        )
+        return file_texts
 
     def close(self) -> None:
         """End the process; the next file starts another one."""
@@ -151,7 +153,7 @@ def _ending(process: subprocess.Popen[bytes], seconds: float, is_late: Event) ->
 def _answer(
     process: subprocess.Popen[bytes], file: OpenFile, question: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], bytes]:
-    asks, tells = _there(process.stdin), _there(process.stdout)
+    asks, replies = _there(process.stdin), _there(process.stdout)
     # Of a video, the beginning has the first frame, in our own and in others that are streamed.
     left = min(file.size, _MOST)
     asks.write(json.dumps({**question, "bytes": left}).encode() + b"\n")
@@ -163,8 +165,8 @@ def _answer(
         asks.write(piece)
         left -= len(piece)
     asks.flush()
-    head: Mapping[str, Any] = json.loads(tells.readline())
-    made = tells.read(head["bytes"])
+    head: Mapping[str, Any] = json.loads(replies.readline())
+    made = replies.read(head["bytes"])
     if len(made) < head["bytes"]:
         raise ValueError("the process has ended")
     return head, made
@@ -182,7 +184,7 @@ def _there(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _error(told: Mapping[str, Any]) -> InvalidFile | TooLarge:
-    problem = Problem.from_dict(told)
+def _error(details: Mapping[str, Any]) -> InvalidFile | TooLarge:
+    problem = Problem.from_dict(details)
     kind = TooLarge if problem.code == TooLarge.code else InvalidFile
     return kind(problem.message, given=problem.given, expected=problem.expected, hint=problem.hint)

@@ -35,20 +35,20 @@ def main() -> None:
     """Answer until nobody asks any more."""
     _bound(int(sys.argv[1]))
     folder, most = Path(sys.argv[2]), _LARGE
-    asked, told = sys.stdin.buffer, sys.stdout.buffer
-    told.write(b"ready\n")
-    told.flush()
-    while (most == _LARGE or _is_asked()) and (line := asked.readline()):
+    reader, writer = sys.stdin.buffer, sys.stdout.buffer
+    writer.write(b"ready\n")
+    writer.flush()
+    while (most == _LARGE or _is_asked()) and (line := reader.readline()):
         question = json.loads(line)
-        data = asked.read(question["bytes"])
+        data = reader.read(question["bytes"])
         if question["asks"] == "texts" or not begins_like_picture(data):
             most = _LARGE + _LIBRARIES
         answer, made = _answer(data, question, folder)
         del data
         is_large = _memory() > most
         head = {**answer, "bytes": len(made), "ends": is_large}
-        told.write(json.dumps(head).encode() + b"\n" + made)
-        told.flush()
+        writer.write(json.dumps(head).encode() + b"\n" + made)
+        writer.flush()
         if is_large:
             return
 
@@ -88,11 +88,11 @@ def _drawn(data: bytes, side: int, path: Path) -> bytes:
     from nodegraph.session.results.drawing import draw_result
 
     with _written(data, path):
-        found = shape_counts(path)
+        counts = shape_counts(path)
         for count, most, what in (
-            (found.parts, _MOST_PARTS, "parts"),
-            (found.triangles, _MOST_TRIANGLES, "triangles"),
-            (found.points, _MOST_POINTS, "points"),
+            (counts.parts, _MOST_PARTS, "parts"),
+            (counts.triangles, _MOST_TRIANGLES, "triangles"),
+            (counts.points, _MOST_POINTS, "points"),
         ):
             if count > most:
                 raise TooLarge(
@@ -115,10 +115,10 @@ def _written(data: bytes, path: Path) -> Iterator[None]:
 
 def _without(error: NodegraphError, folder: Path) -> dict[str, Any]:
     """What is wrong, without the place on this machine."""
-    told: dict[str, Any] = json.loads(
+    problem: dict[str, Any] = json.loads(
         json.dumps(error.problem.as_dict()).replace(json.dumps(f"{folder}{os.sep}")[1:-1], "")
     )
-    return told
+    return problem
 
 
 def _problem(code: str, message: str) -> dict[str, Any]:

@@ -146,10 +146,10 @@ def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
         ) from error
 
 
-def _too_large(given: str, pixels: int) -> TooLarge:
+def _too_large(size: str, pixels: int) -> TooLarge:
     return TooLarge(
         "the picture has too many pixels",
-        given=given,
+        given=size,
         expected=f"at most {pixels:,}",
         hint="Make it smaller.",
     )

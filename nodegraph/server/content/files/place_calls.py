@@ -44,18 +44,18 @@ class PlaceCalls:
             Unreachable: It hangs, or others do.
         """
         self._check()
-        asked = _Call(call, self._clock)
+        pending = _Call(call, self._clock)
         # Not of a pool: the process has to be able to end while it hangs.
         run = copy_context().run
-        Thread(target=run, args=(asked.make,), name="nodegraph-place", daemon=True).start()
+        Thread(target=run, args=(pending.make,), name="nodegraph-place", daemon=True).start()
         patience = self._patience + seconds
-        while not asked.done.wait(max(0.0, asked.heard + patience - self._clock())):
-            if self._clock() - asked.heard >= patience:
-                self._lost(asked.done)
+        while not pending.done.wait(max(0.0, pending.heard + patience - self._clock())):
+            if self._clock() - pending.heard >= patience:
+                self._lost(pending.done)
                 raise Unreachable(f"no answer for {patience:g} s")
         if self._again is not None:
             self._lives()
-        return asked.outcome()
+        return pending.outcome()
 
     def _check(self) -> None:
         with self._lock:

@@ -50,8 +50,8 @@ class SharedFiles:
         calls: How the place is asked.
     """
 
-    def __init__(self, place: ObjectPlace, owner: str, calls: PlaceCalls | None = None) -> None:
-        self._place = place
+    def __init__(self, store: ObjectPlace, owner: str, calls: PlaceCalls | None = None) -> None:
+        self._place = store
         self._owner = owner
         self._calls = calls or PlaceCalls()
         self._is_ours = False
@@ -146,7 +146,7 @@ class SharedFiles:
             return call(goes_on)
 
         try:
-            found = self._calls.ask(made, seconds)
+            answer = self._calls.ask(made, seconds)
         except Unreachable as error:
             self._is_ours = False  # something else may be mounted there next
             if str(error) != self._fault:
@@ -159,20 +159,20 @@ class SharedFiles:
         if self._fault:
             self._fault = ""
             _LOG.warning("the shared files %s are back", self._place.url)
-        return found
+        return answer
 
     def _see_whose(self) -> None:
         if self._is_ours:
             return
         try:
-            found = self._place.read(_OWNER)
+            owner = self._place.read(_OWNER)
         except FileNotFoundError:
             self._place.create(_OWNER, self._owner.encode())
-            found = self._place.read(_OWNER)
-        if found != self._owner.encode():
+            owner = self._place.read(_OWNER)
+        if owner != self._owner.encode():
             raise FilesOfOthers(
                 "the place of the shared files is another queue's",
-                given=found[:80].decode(errors="replace"),
+                given=owner[:80].decode(errors="replace"),
                 expected=self._owner,
                 hint="Name a folder of its own as `shared_files`, as servers of two queues delete "
                 f"each other's files; if that queue is gone for good, remove `{_OWNER}` there.",

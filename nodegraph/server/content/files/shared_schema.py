@@ -82,7 +82,7 @@ $$;
 CREATE TRIGGER use_removed AFTER DELETE ON uses FOR EACH ROW EXECUTE FUNCTION use_removed();
 """
 
-_ASKED = """
+_REMOVALS = """
 -- When it was asked for: what lies there since is another file.
 ALTER TABLE removals ADD COLUMN asked DOUBLE PRECISION NOT NULL
     DEFAULT extract(epoch FROM clock_timestamp());
@@ -99,7 +99,7 @@ UPDATE uses SET existed = 1
 # Texts are compared and put in order as in a file: by their characters' numbers.
 MIGRATIONS: Sequence[str] = (
     _TABLES.replace(" TEXT", ' TEXT COLLATE "C"') + _CODE,
-    _ASKED,
+    _REMOVALS,
     MADE,
 )
 """Step `n` leads the tables of version `n` to version `n + 1`; no tables are version 0."""

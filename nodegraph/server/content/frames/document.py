@@ -76,7 +76,7 @@ NONE = FrameDocuments({}, (), {})
 
 def documents(scripts: Iterable[PackScript]) -> FrameDocuments:
     """The pages of scripts; what is wrong with one hurts no other."""
-    found, problems, stamps = {}, [], {}
+    pages, problems, stamps = {}, [], {}
     for script in scripts:
         if script.file is not None:
             # Taken before the file is read, so that a change meanwhile is noticed.
@@ -86,15 +86,15 @@ def documents(scripts: Iterable[PackScript]) -> FrameDocuments:
         except InvalidFile as error:
             problems.append(str(error))
         else:
-            found[document.href] = document
-    return FrameDocuments(found, tuple(problems), stamps)
+            pages[document.href] = document
+    return FrameDocuments(pages, tuple(problems), stamps)
 
 
 def _document(script: PackScript) -> FrameDocument:
     # No end of an element can stand in it, and nothing that begins one.
     name = f"{script.pack}/{script.kind}/{script.name}.js"
-    told = json.dumps({"name": name, "text": script.text()})
-    safe = told.replace("<", "\\u003c")
+    payload = json.dumps({"name": name, "text": script.text()})
+    safe = payload.replace("<", "\\u003c")
     body = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(script.label or script.name)}</title><style>{_own('frame.css')}</style>"

@@ -14,11 +14,11 @@ _ABOUT = "This server needs a token. `nodegraph token add NAME` makes one, on it
 _BUILD = "npm ci --prefix editor && npm run build --prefix editor"
 
 
-def login_page(place: str, *, problem: str = "", status: int = 200) -> HTMLResponse:
+def login_page(target: str, *, problem: str = "", status: int = 200) -> HTMLResponse:
     """The form that takes a token.
 
     Args:
-        place: Where to go after that.
+        target: Where to go after that.
         problem: What is wrong with the token that was entered.
     """
     parts: list[Child] = []
@@ -36,7 +36,7 @@ def login_page(place: str, *, problem: str = "", status: int = 200) -> HTMLRespo
     )
     parts += [
         element("div", element("label", "Token", for_="token"), field),
-        element("input", type="hidden", name="next", value=place),
+        element("input", type="hidden", name="next", value=target),
         element("button", _TITLE, type="submit"),
     ]
     # Without an action it goes to the page's own address, and what stands there behind the # stays
@@ -60,8 +60,8 @@ def no_editor_page() -> HTMLResponse:
     """What to do about it, and what works without."""
     built = element("p", "Installed packages bring it along. In a checkout, build it with ")
     command = element("p", element("code", _BUILD))
-    rest = element(
+    api_note = element(
         "p", "Everything else works: see ", element("a", "the API", href=link("/openapi.json"))
     )
-    content = element("main", built, command, rest)
+    content = element("main", built, command, api_note)
     return page("The editor isn't here", "Its files are missing.", content, status=404)

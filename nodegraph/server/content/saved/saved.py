@@ -73,14 +73,14 @@ class SavedWorkflows:
             data, current = self._current(name)
             if version is None or version == current.number:
                 return SavedWorkflow(name, current, _text(name, data))
-            found = self._versions.one(name, version) if version > 0 else None
-            if found is None:
+            older = self._versions.one(name, version) if version > 0 else None
+            if older is None:
                 raise NotFound(
                     f"`{name}` has no such version",
                     given=str(version),
                     expected=f"one of the last up to {current.number}",
                 )
-            return SavedWorkflow(name, found, _text(name, self._versions.read(name, version)))
+            return SavedWorkflow(name, older, _text(name, self._versions.read(name, version)))
 
     def versions(self, name: str) -> list[Version]:
         """The versions of a saved workflow, the newest first.
@@ -138,8 +138,8 @@ class SavedWorkflows:
     def names(self) -> list[str]:
         """Of all saved workflows, sorted."""
         files = (file for file in self._folder.names() if file.endswith(SUFFIX))
-        found = (file.removesuffix(SUFFIX) for file in files)
-        return sorted(name for name in found if is_name(name))
+        stems = (file.removesuffix(SUFFIX) for file in files)
+        return sorted(name for name in stems if is_name(name))
 
     def page(self, *, text: str = "", limit: int = 100, after: str | None = None) -> SavedPage:
         """A page of the saved workflows, by name.
@@ -152,17 +152,17 @@ class SavedWorkflows:
         """
         check_limit(limit, LARGEST_PAGE)
         wanted = text.casefold()
-        found: list[SavedEntry] = []
+        entries: list[SavedEntry] = []
         for name in self.names():
             if after is not None and name <= after:
                 continue
             entry = self._entry(name)
             if entry is None or not _matches(entry, wanted):
                 continue
-            if len(found) == limit:
-                return SavedPage(tuple(found), found[-1].name)
-            found.append(entry)
-        return SavedPage(tuple(found), None)
+            if len(entries) == limit:
+                return SavedPage(tuple(entries), entries[-1].name)
+            entries.append(entry)
+        return SavedPage(tuple(entries), None)
 
     @contextmanager
     def _using(self, name: str) -> Iterator[None]:

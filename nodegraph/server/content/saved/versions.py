@@ -104,13 +104,13 @@ class Versions:
 
     def numbers(self, name: str) -> list[int]:
         """Of the versions of a workflow, the oldest first."""
-        found = map(_NAME.fullmatch, self._folder.names(FOLDER, name))
-        return sorted(int(match[1]) for match in found if match)
+        matches = map(_NAME.fullmatch, self._folder.names(FOLDER, name))
+        return sorted(int(match[1]) for match in matches if match)
 
     def all(self, name: str) -> list[Version]:
         """The versions of a workflow, the newest first."""
-        found = (self.one(name, number) for number in reversed(self.numbers(name)))
-        return [version for version in found if version is not None]
+        versions = (self.one(name, number) for number in reversed(self.numbers(name)))
+        return [version for version in versions if version is not None]
 
     def one(self, name: str, number: int) -> Version | None:
         """A version; None if there is none of that number."""
@@ -144,9 +144,9 @@ class Versions:
         self._folder.write(data, FOLDER, name, _file(number))
         for old in numbers[: max(len(numbers) + 1 - self._most, 0)]:
             self._folder.remove(FOLDER, name, _file(old))
-        found = self.one(name, number)
-        assert found is not None
-        return found
+        version = self.one(name, number)
+        assert version is not None
+        return version
 
     def remove(self, name: str) -> None:
         """Delete all versions of a workflow."""

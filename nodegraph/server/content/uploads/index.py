@@ -129,11 +129,11 @@ class UploadIndex:
         """Enter an upload, whose number doesn't count; as it is entered, and whether it is new."""
         values = [getattr(upload, name) for name in _COLUMNS.split(", ")[1:]]
         with self._writing(synced=True) as connection:
-            known = _one(connection, upload)
+            known = _find_upload(connection, upload)
             connection.execute(_ADD, values)
-            found = _one(connection, upload)
-        assert found is not None
-        return found, known is None
+            entered = _find_upload(connection, upload)
+        assert entered is not None
+        return entered, known is None
 
     def of(self, digest: Digest, client: str | None) -> list[Upload]:
         """The uploads of certain bytes, the newest first.
@@ -225,7 +225,7 @@ class UploadIndex:
             yield connection
 
 
-def _one(connection: Connection, upload: Upload) -> Upload | None:
+def _find_upload(connection: Connection, upload: Upload) -> Upload | None:
     query = f"SELECT {_COLUMNS} FROM uploads WHERE digest = ? AND client = ? AND name = ?"  # noqa: S608
     row = connection.execute(query, (upload.digest, upload.client, upload.name)).fetchone()
     return None if row is None else Upload(*row)

@@ -104,27 +104,29 @@ def recognise(file: BinaryIO, size: int, rules: UploadRules) -> Kind:
     """
     file.seek(0)
     head = file.read(_HEAD)
-    found = _type(head)
-    if found is None:
+    file_type = _type(head)
+    if file_type is None:
         _refuse_pickle(head)
-    if found not in rules.types:
+    if file_type not in rules.types:
         raise UnsupportedType(
-            "a file of this type isn't taken in" if found else "this is no file of a known type",
-            given=found,
+            "a file of this type isn't taken in"
+            if file_type
+            else "this is no file of a known type",
+            given=file_type,
             expected=", ".join(sorted(rules.types)),
-            hint="Put models into a models folder instead." if found == "safetensors" else None,
+            hint="Put models into a models folder instead." if file_type == "safetensors" else None,
         )
-    if found in _READ_BY_WORKERS:
-        return Kind(found, _READ_BY_WORKERS[found])
-    if found == "workflow":
+    if file_type in _READ_BY_WORKERS:
+        return Kind(file_type, _READ_BY_WORKERS[file_type])
+    if file_type == "workflow":
         _check_workflow(file, size, rules)
-        return Kind(found, "application/json")
+        return Kind(file_type, "application/json")
     file.seek(0)
-    if found == "safetensors":
+    if file_type == "safetensors":
         read_open_header(file, size, "the file", most=_LARGEST_HEADER)
-        return Kind(found, "application/vnd.safetensors")
+        return Kind(file_type, "application/vnd.safetensors")
     picture = read_picture(file, pixels=rules.pixels)
-    return Kind(found, picture.media_type, picture.width, picture.height)
+    return Kind(file_type, picture.media_type, picture.width, picture.height)
 
 
 def _type(head: bytes) -> UploadType | None:

@@ -30,10 +30,10 @@ def resolved(document: Any, find: Find, folder: str) -> Any:
         InvalidWorkflow: No such upload; lists all, with node and port where they have one.
     """
     reader = _Reader(find, folder)
-    found = reader.read(document, ())
+    copy = reader.read(document, ())
     if reader.problems:
         raise InvalidWorkflow(reader.problems)
-    return found
+    return copy
 
 
 class _Reader:
@@ -42,29 +42,29 @@ class _Reader:
         self._find = find
         self._folder = folder
 
-    def read(self, value: Any, place: tuple[str, ...]) -> Any:
+    def read(self, value: Any, location: tuple[str, ...]) -> Any:
         if isinstance(value, dict):
-            return {key: self.read(item, (*place, str(key))) for key, item in value.items()}
+            return {key: self.read(item, (*location, str(key))) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.read(item, place) for item in value]
+            return [self.read(item, location) for item in value]
         if not isinstance(value, str):
             return value
         if value.startswith(self._folder):
-            self.problems.append(_by_path(value, *_port(place)))
+            self.problems.append(_by_path(value, *_port(location)))
             return value
         digest = digest_of(value)
         if digest is None:
             return value
         path = self._find(digest)
         if path is None:
-            self.problems.append(_unknown(value, *_port(place)))
+            self.problems.append(_unknown(value, *_port(location)))
         return path
 
 
-def _port(place: Sequence[str]) -> tuple[str | None, str | None]:
+def _port(location: Sequence[str]) -> tuple[str | None, str | None]:
     """Node and input, where a place in a workflow is one."""
-    if len(place) > 3 and place[0] == "nodes" and place[2] == "inputs":
-        return place[1], place[3]
+    if len(location) > 3 and location[0] == "nodes" and location[2] == "inputs":
+        return location[1], location[3]
     return None, None
 
 
@@ -92,7 +92,7 @@ def _unknown(reference: str, node: str | None, port: str | None) -> Problem:
 
 def needed_digests(queue: QueueView) -> set[str]:
     """All that look like digests in the workflows and parameters of jobs that aren't over."""
-    found: set[str] = set()
+    digests: set[str] = set()
     texts: set[str] = set()
     cursor: str | None = None
     which = Filter(states=("queued", "running"))
@@ -102,11 +102,11 @@ def needed_digests(queue: QueueView) -> set[str]:
             with suppress(JobNotFound):
                 job = queue.get(each.id)
                 texts.add(job.workflow)
-                found.update(_DIGEST.findall(json.dumps(dict(job.parameters))))
+                digests.update(_DIGEST.findall(json.dumps(dict(job.parameters))))
         cursor = page.next
         if cursor is None:
             break
     for digest in texts:
         with suppress(KeyError):
-            found.update(_DIGEST.findall(queue.workflow(digest)))
-    return found
+            digests.update(_DIGEST.findall(queue.workflow(digest)))
+    return digests

@@ -258,14 +258,14 @@ class Uploads:
         Raises:
             NotFound: There is none, or none that the client may know of.
         """
-        found = self._index.of(digest, client) if _DIGEST.fullmatch(digest) else []
-        if not found:
+        uploads = self._index.of(digest, client) if _DIGEST.fullmatch(digest) else []
+        if not uploads:
             raise NotFound(
                 "there is no such upload",
                 given=ascii(digest[:80]),
                 hint="It may have been deleted, as nobody used it for long.",
             )
-        return found[0]
+        return uploads[0]
 
     @property
     def files(self) -> Path:
@@ -307,10 +307,10 @@ class Uploads:
             InvalidValue: The cursor is of another list, or the limit no number of uploads.
         """
         check_limit(limit, LARGEST_PAGE)
-        found = self._index.before(read_cursor(cursor), client, limit + 1)
-        is_last = len(found) <= limit
+        uploads = self._index.before(read_cursor(cursor), client, limit + 1)
+        is_last = len(uploads) <= limit
         return UploadPage(
-            tuple(found[:limit]), None if is_last else write_cursor(found[limit - 1].number)
+            tuple(uploads[:limit]), None if is_last else write_cursor(uploads[limit - 1].number)
         )
 
     def delete(self, digest: Digest, client: str | None) -> None:
@@ -342,12 +342,12 @@ class Uploads:
             used[digest] = uploads[0]
             return str(self.path(uploads[0]))
 
-        found = resolved(document, find, str(self._files.root))
+        copy = resolved(document, find, str(self._files.root))
         if used:
             for upload in used.values():
                 self._bring(upload)
             self._index.touch(list(used.values()), self._clock())
-        return found
+        return copy
 
     @property
     def is_shared(self) -> bool:
@@ -365,8 +365,8 @@ class Uploads:
         """
         if self._shared is None or not (_REFERENCE in text or _REFERENCE in json.dumps(parameters)):
             return text, parameters
-        document, given = with_paths([json.loads(text), parameters], self._path_here)
-        return json.dumps(document, separators=(",", ":")), given
+        document, local_parameters = with_paths([json.loads(text), parameters], self._path_here)
+        return json.dumps(document, separators=(",", ":")), local_parameters
 
     def _path_here(self, digest: Digest) -> Path:
         for upload in self._index.of(digest, None):

@@ -10,7 +10,7 @@ from typing import Any
 
 from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.jobs.supervisor.looks import QueueLooks
+from nodegraph.jobs.supervisor.queue_reads import QueueReads
 from nodegraph.jobs.supervisor.tail import EventTail
 from nodegraph.server.events.hub.history import EventFilter, Ring, page
 from nodegraph.server.events.hub.live import LiveEvents
@@ -66,7 +66,7 @@ class EventHub:
     ) -> None:
         self._root = root
         self._queue = queue
-        self._looks = QueueLooks(queue)
+        self._looks = QueueReads(queue)
         self._most_held = held
         self._handed = 0
         self._ring = Ring(tail.newest, remembered)
@@ -94,9 +94,9 @@ class EventHub:
         """Whether anybody is given notices."""
         return bool(self._listeners)
 
-    def live(self, told: LiveEvent) -> None:
+    def live(self, live_event: LiveEvent) -> None:
         """Show progress or a preview, once what came before it was."""
-        self._live.add(told)
+        self._live.add(live_event)
 
     def subscribe(
         self,
@@ -187,15 +187,15 @@ class EventHub:
             assert last is not None
             return _of(which, some), last, False
         read = self._looks.give if self._queue.is_shared else asyncio.to_thread
-        found = await read(page, self._queue, which, after, limit)
-        return [self._message(event) for event in found.events], found.last, False
+        events_page = await read(page, self._queue, which, after, limit)
+        return [self._message(event) for event in events_page.events], events_page.last, False
 
     def enter(self, subscription: Subscription) -> None:
         """Hand over what is recent, and then all that happens."""
         jobs = [None] if subscription.which.jobs is None else subscription.which.jobs
         for job in jobs:
-            found = self._of_all if job is None else self._of_job.setdefault(job, {})
-            found[subscription] = None
+            subscriptions = self._of_all if job is None else self._of_job.setdefault(job, {})
+            subscriptions[subscription] = None
         subscription.push(self._ring.after(subscription.position))
         for job in jobs:
             subscription.push(self._live.shown(job))

@@ -62,15 +62,15 @@ class LiveEvents:
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, told: LiveEvent) -> None:
+    def add(self, live_event: LiveEvent) -> None:
         """Take in a live event."""
-        run = self._run(told.job, told.attempt)
+        run = self._run(live_event.job, live_event.attempt)
         if run is None:
             return
-        if run.seen < told.after:
-            run.early[told.event.node, told.event.kind] = told
+        if run.seen < live_event.after:
+            run.early[live_event.event.node, live_event.event.kind] = live_event
         else:
-            self._show(run, told)
+            self._show(run, live_event)
 
     def before(self, event: JobEvent) -> None:
         """An event will be published."""
@@ -96,10 +96,10 @@ class LiveEvents:
         if run is None:
             return
         run.seen = max(run.seen, event.number)
-        for key, told in list(run.early.items()):
-            if told.after <= run.seen:
+        for key, live_event in list(run.early.items()):
+            if live_event.after <= run.seen:
                 del run.early[key]
-                self._show(run, told)
+                self._show(run, live_event)
 
     def shown(self, job: str | None) -> list[HubMessage]:
         """What was shown last of each node that runs, of a job or of all."""
@@ -128,14 +128,14 @@ class LiveEvents:
             run = self._runs[job] = _Run(attempt)
         return run if run.attempt == attempt else None
 
-    def _show(self, run: _Run, told: LiveEvent) -> None:
+    def _show(self, run: _Run, live_event: LiveEvent) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._timer is None and now >= self._next:
             self._next = now + self._interval()
-            self._publish_now(run, told)
+            self._publish_now(run, live_event)
             return
-        run.due[told.event.node, told.event.kind] = told
+        run.due[live_event.event.node, live_event.event.kind] = live_event
         if self._timer is None:
             self._timer = loop.call_at(self._next, self._flush)
 
@@ -144,10 +144,10 @@ class LiveEvents:
         self._next = asyncio.get_running_loop().time() + self._interval()
         for run in list(self._runs.values()):
             due, run.due = run.due, {}
-            for told in due.values():
-                self._publish_now(run, told)
+            for live_event in due.values():
+                self._publish_now(run, live_event)
 
-    def _publish_now(self, run: _Run, told: LiveEvent) -> None:
-        message = unnumbered(told, self._newest())
-        run.shown[told.event.node, told.event.kind] = message
+    def _publish_now(self, run: _Run, live_event: LiveEvent) -> None:
+        message = unnumbered(live_event, self._newest())
+        run.shown[live_event.event.node, live_event.event.kind] = message
         self._publish(message)

@@ -104,14 +104,14 @@ class HubMessage:
 
 def first(messages: Iterable[HubMessage], most_bytes: int) -> list[HubMessage]:
     """The first messages, of so many bytes or one."""
-    found: list[HubMessage] = []
+    chosen: list[HubMessage] = []
     size = 0
     for message in messages:
         size += message.size
-        if found and size > most_bytes:
+        if chosen and size > most_bytes:
             break
-        found.append(message)
-    return found
+        chosen.append(message)
+    return chosen
 
 
 def numbered(event: JobEvent) -> HubMessage:
@@ -136,30 +136,30 @@ def _shown(event: JobEvent) -> Mapping[str, Any]:
     data = event.data
     if event.kind != "node.wrote" or "path" not in data:
         return data
-    rest = {name: value for name, value in data.items() if name != "path"}
-    found = {"name": PurePath(str(data["path"])).name, **rest}
+    remaining = {name: value for name, value in data.items() if name != "path"}
+    shown = {"name": PurePath(str(data["path"])).name, **remaining}
     if "digest" not in data:  # a large file, which is digested when the job ends
-        return found
+        return shown
     links = artifact_links(data["digest"], data.get("media_type", ""), data.get("file"))
-    return {**found, **links}
+    return {**shown, **links}
 
 
-def unnumbered(told: LiveEvent, after: int) -> HubMessage:
+def unnumbered(live_event: LiveEvent, after: int) -> HubMessage:
     """The message of progress or a preview.
 
     Args:
         after: The number of the last event before it.
     """
-    event = told.event
+    event = live_event.event
     content = {
         "after": after,
-        "job": told.job,
-        "client": told.client,
-        "attempt": told.attempt,
+        "job": live_event.job,
+        "client": live_event.client,
+        "attempt": live_event.attempt,
         "number": event.number,
         "kind": event.kind,
         "node": event.node,
         "seconds": event.seconds,
         "data": event.data,
     }
-    return HubMessage(told, None, content)
+    return HubMessage(live_event, None, content)

@@ -29,18 +29,18 @@ class RelayedLive:
         self._loop = asyncio.get_running_loop()
         self._relay = queue.relay(self._heard, lambda: hub.subscribers > 0)
 
-    def live(self, told: LiveEvent) -> None:
+    def live(self, live_event: LiveEvent) -> None:
         """A worker of this server tells something."""
-        self._hub.live(told)
+        self._hub.live(live_event)
         if self._relay is None or not self.is_followed:
             return
-        event = told.event
-        about = (told.job, told.client, told.attempt, told.after)
+        event = live_event.event
+        about = (live_event.job, live_event.client, live_event.attempt, live_event.after)
         row = (*about, event.number, event.kind, event.node, event.seconds, dict(event.data))
         try:
-            self._relay.tell((told.job, event.node or "", event.kind), pack(row))
+            self._relay.tell((live_event.job, event.node or "", event.kind), pack(row))
         except TypeError:
-            _LOG.debug("%s of %s isn't told to other servers", event.kind, told.job)
+            _LOG.debug("%s of %s isn't told to other servers", event.kind, live_event.job)
 
     @property
     def is_followed(self) -> bool:
@@ -52,17 +52,17 @@ class RelayedLive:
         if self._relay is not None:
             self._relay.close()
 
-    def _heard(self, told: Sequence[bytes]) -> None:
-        found = []
-        for body in told:
+    def _heard(self, bodies: Sequence[bytes]) -> None:
+        events = []
+        for body in bodies:
             # Another version of nodegraph may say it otherwise.
             with suppress(ValueError, TypeError):
-                found.append(_read(body))
+                events.append(_read(body))
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._show, found)
+            self._loop.call_soon_threadsafe(self._show, events)
 
-    def _show(self, found: Sequence[LiveEvent]) -> None:
-        for each in found:
+    def _show(self, events: Sequence[LiveEvent]) -> None:
+        for each in events:
             self._hub.live(each)
 
 

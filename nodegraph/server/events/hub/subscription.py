@@ -174,8 +174,8 @@ class Subscription:
 
     async def _catch_up(self) -> Batch:
         if not self._past:
-            found = await self._source.past(self.which, self.position, _AT_ONCE)
-            self._past, self._past_last, is_recent = found
+            past_events = await self._source.past(self.which, self.position, _AT_ONCE)
+            self._past, self._past_last, is_recent = past_events
             if is_recent and self.is_open:
                 self._is_current = True
                 self._source.enter(self)

@@ -144,10 +144,10 @@ class _Msgpack:
         _check_size(len(data), rules)
         check_packed(data, rules.depth, rules.values)
         try:
-            found = msgpack.unpackb(data, object_pairs_hook=_object)
+            document = msgpack.unpackb(data, object_pairs_hook=_object)
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             raise UnreadableMessage(f"the message is no msgpack: {error}") from None
-        return _map(found)
+        return _map(document)
 
     def write(self, message: Mapping[str, Any]) -> dict[str, Any]:
         return {"type": "websocket.send", "bytes": to_msgpack(message)}
@@ -219,19 +219,19 @@ def _written(
 ) -> dict[str, Any]:
     """A batch's message; most clients have one subscription, and so get the very same."""
     key = form, subscription
-    found: dict[str, Any] | None = batch.written.get(key)
-    if found is None:
-        found = batch.written[key] = write(subscription, batch)
-    return found
+    message: dict[str, Any] | None = batch.written.get(key)
+    if message is None:
+        message = batch.written[key] = write(subscription, batch)
+    return message
 
 
 def _object(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-    given = list(pairs)  # msgpack without its extension hands out a generator
-    found = dict(given)
-    if len(found) < len(given) or not all(type(key) is str for key in found):
+    members = list(pairs)  # msgpack without its extension hands out a generator
+    document = dict(members)
+    if len(document) < len(members) or not all(type(key) is str for key in document):
         # As with JSON: the last one would win silently, and a node or an input be lost.
         raise ValueError("a member's name is no text, or occurs twice")
-    return found
+    return document
 
 
 def _check_size(size: int, rules: SocketRules) -> None:
@@ -239,7 +239,7 @@ def _check_size(size: int, rules: SocketRules) -> None:
         raise UnreadableMessage(f"a message may have {rules.frame} bytes at most", TOO_LARGE)
 
 
-def _map(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict):
+def _map(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
         raise UnreadableMessage("a message is to be a map")
-    return found
+    return document

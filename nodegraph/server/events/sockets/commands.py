@@ -138,10 +138,10 @@ class Commands:
         return {"job": job_entry(job)}
 
     async def _validate(self, request: Look) -> Mapping[str, Any]:
-        found = await checked(self._services, self._caller, request)
+        report = await checked(self._services, self._caller, request)
         return {
-            "valid": found.valid,
-            "problems": [problem.as_dict() for problem in found.problems],
+            "valid": report.valid,
+            "problems": [problem.as_dict() for problem in report.problems],
         }
 
     async def _plan(self, request: Look) -> Mapping[str, Any]:

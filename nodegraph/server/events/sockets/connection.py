@@ -41,7 +41,7 @@ from nodegraph.server.events.sockets.rules import (
 from nodegraph.server.http.errors import NotFound, Unprocessable, status_of
 from nodegraph.server.http.problems import problem_response
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.jobs_access import seen
+from nodegraph.server.workflows.jobs_access import find_visible_job
 
 _QUICK = 20
 """Jobs that are looked up on the event loop."""
@@ -96,7 +96,7 @@ class Followed:
 
     def _look_up(self, jobs: list[str]) -> None:
         for job in jobs:
-            seen(self._services, self._caller, job)
+            find_visible_job(self._services, self._caller, job)
 
     def end(self, name: str) -> None:
         """Follow them no more.
@@ -104,10 +104,10 @@ class Followed:
         Raises:
             NotFound: There is no such subscription.
         """
-        found = self._open.pop(name, None)
-        if found is None:
+        subscription = self._open.pop(name, None)
+        if subscription is None:
             raise NotFound("there is no such subscription", given=name)
-        found.close()
+        subscription.close()
 
     def forget(self, name: str) -> None:
         """Close a subscription if it is open."""
@@ -262,21 +262,21 @@ class SocketConnection:
     async def _subscribe(self, request: Subscribe) -> None:
         name, subscription = await self._followed.begin(request)
         is_known = request.after is None or subscription.position == request.after
-        found = {"subscription": name, "after": subscription.position, "reset": not is_known}
-        await self._reply(request.id, found)
+        answer = {"subscription": name, "after": subscription.position, "reset": not is_known}
+        await self._reply(request.id, answer)
         self._tasks.begin(self._follow(name, subscription))
 
     # What goes out.
 
     async def _follow(self, name: str, subscription: Subscription) -> None:
         try:
-            told = subscription.position
+            position = subscription.position
             while subscription.is_open:
                 batch = await subscription.next(self._rules.heartbeat)
                 # Also if all that happened was for others, so that it isn't gone through again.
-                if batch.messages or batch.last > told:
+                if batch.messages or batch.last > position:
                     await self._put(self._codec.events(name, batch))
-                    told = batch.last
+                    position = batch.last
         except SlowConsumer as error:
             self._overrun(error)
         except HubClosed as error:
@@ -360,5 +360,5 @@ class SocketConnection:
 
     def _problem(self, error: NodegraphError) -> dict[str, Any]:
         response = problem_response(error, places=self._services.places)
-        found: dict[str, Any] = json.loads(bytes(response.body))
-        return found
+        problem: dict[str, Any] = json.loads(bytes(response.body))
+        return problem

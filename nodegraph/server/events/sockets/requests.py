@@ -12,7 +12,7 @@ from nodegraph.errors import NodegraphError, Problem
 from nodegraph.server.events.sockets.codec import Codec
 from nodegraph.server.events.sockets.rules import SocketRules
 from nodegraph.server.http.problems import InvalidRequest, finding
-from nodegraph.server.workflows.wishes import JobWish, WorkflowWish
+from nodegraph.server.workflows.requests import JobWish, WorkflowWish
 from nodegraph.session.settings_kinds import NUMBER
 
 RequestId = (
@@ -21,7 +21,7 @@ RequestId = (
 )
 """Whatever the client likes; the answer has the same."""
 JobId = Annotated[str, StringConstraints(max_length=64)]
-_GIVEN = 200
+_LONGEST_KIND = 200
 _LARGE = 128 << 10
 
 
@@ -103,22 +103,24 @@ def read_request(message: Mapping[str, Any]) -> SocketRequest:
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         hint = did_you_mean(kind, _KINDS) if isinstance(kind, str) else None
-        given = ascii(kind)[:_GIVEN]
-        problem = Problem("invalid-request", "there is no such message", given=given, hint=hint)
+        shown_kind = ascii(kind)[:_LONGEST_KIND]
+        problem = Problem(
+            "invalid-request", "there is no such message", given=shown_kind, hint=hint
+        )
         raise InvalidRequest([problem])
     try:
-        found: SocketRequest = _ADAPTERS[model].validate_python(message)
+        request: SocketRequest = _ADAPTERS[model].validate_python(message)
     except ValidationError as error:
         raise InvalidRequest(
             [finding(each, ".".join(map(str, each["loc"]))) for each in error.errors()]
         ) from None
-    return found
+    return request
 
 
 def id_of(message: Mapping[str, Any]) -> str | int | None:
     """The id of a message that is wrong otherwise."""
-    found = message.get("id")
-    return found if isinstance(found, (str, int)) and len(str(found)) <= 64 else None
+    message_id = message.get("id")
+    return message_id if isinstance(message_id, (str, int)) and len(str(message_id)) <= 64 else None
 
 
 class Wrong(Exception):

@@ -59,10 +59,10 @@ class CountedBody:
         if len(length) > 18 or int(length) > self._most:
             raise self._too_large(f"{length[:20]} bytes")
 
-    def _too_large(self, given: str) -> TooLarge:
+    def _too_large(self, size: str) -> TooLarge:
         return TooLarge(
             "the request's body is too large",
-            given=given,
+            given=size,
             expected=f"at most {self._most} bytes",
             hint=self._hint,
         )

@@ -86,8 +86,8 @@ class JsonGauge:
 
     def _end_of_string(self, piece: bytes, start: int) -> int:
         """Where the string ends that goes on at `start`; notes if it doesn't within the piece."""
-        found = _INSIDE.match(piece, start)
-        end = found.end() if found else start
+        match = _INSIDE.match(piece, start)
+        end = match.end() if match else start
         self._is_escaped = piece[end : end + 1] == b"\\"
         self._in_string = piece[end : end + 1] != b'"'
         return end + 1

@@ -46,8 +46,8 @@ from nodegraph.server.root_path import link
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_path
 from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.workflows.requests import JobWish
 from nodegraph.server.workflows.submitting import submit
-from nodegraph.server.workflows.wishes import JobWish
 
 router = APIRouter(prefix="/apps", tags=["apps"])
 
@@ -181,17 +181,17 @@ async def run_app(
         return RedirectResponse(f"{app_path(name)}/jobs/{job}", 303)
     if wait is None and form == "image":
         wait = _PICTURE_WAIT
-    found = await job_after(services, job, wait or 0.0)
+    latest = await job_after(services, job, wait or 0.0)
     applied = {} if not prefer or wait is None else {"Preference-Applied": f"wait={wait:.0f}"}
-    if found.state not in ENDED:
+    if latest.state not in ENDED:
         headers = {**applied, "Location": job_path(job), "Vary": "Accept, Prefer"}
-        return json_response(answer(found), 202, headers)
-    if found.state != "finished":
-        raise AppFailed(found)
+        return json_response(answer(latest), 202, headers)
+    if latest.state != "finished":
+        raise AppFailed(latest)
     if form == "image":
-        return await _picture(request, services, caller, found, accept)
+        return await _picture(request, services, caller, latest, accept)
     headers = {**applied, "Content-Location": job_path(job), "Vary": "Accept, Prefer"}
-    return json_response(answer(found), headers=headers)
+    return json_response(answer(latest), headers=headers)
 
 
 @router.get(
@@ -216,9 +216,9 @@ async def get_app_job(
 
 async def _app(services: Services, name: str) -> App:
     types = await services.node_types.current()
-    found = await services.off_loop(lambda: app_of(services.workflows.get(name), types))
-    types.require_read_of(found.problems)
-    return found
+    app = await services.off_loop(lambda: app_of(services.workflows.get(name), types))
+    types.require_read_of(app.problems)
+    return app
 
 
 async def _submitted(
@@ -226,8 +226,10 @@ async def _submitted(
 ) -> str:
     """Id of the job that runs an app."""
     saved = {"saved": app.name, "version": app.version}
-    wish = JobWish.model_validate({"workflow": saved, "parameters": values, "name": app.name})
-    return (await submit(services, caller, wish, key)).job.id
+    job_request = JobWish.model_validate(
+        {"workflow": saved, "parameters": values, "name": app.name}
+    )
+    return (await submit(services, caller, job_request, key)).job.id
 
 
 async def _picture(

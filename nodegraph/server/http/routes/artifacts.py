@@ -166,9 +166,11 @@ async def delete_artifact(
     ] = None,
 ) -> None:
     """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""
-    found = await services.from_queue(services.artifacts.of_jobs, digest, caller.only_client, job)
+    artifacts = await services.from_queue(
+        services.artifacts.of_jobs, digest, caller.only_client, job
+    )
     # Before the file goes: what a job lists must be there, and not the other way round.
-    for lister in dict.fromkeys(artifact.job for artifact in found):
+    for lister in dict.fromkeys(artifact.job for artifact in artifacts):
         await services.looks.changed(services.queue.forget_file(lister, digest))
-    await services.with_files(services.artifacts.delete, found)
+    await services.with_files(services.artifacts.delete, artifacts)
     services.hub.tell("artifacts.deleted")

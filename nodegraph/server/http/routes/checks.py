@@ -10,7 +10,7 @@ from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import json_response
 from nodegraph.server.workflows.planning import checked, planned
-from nodegraph.server.workflows.wishes import WorkflowWish
+from nodegraph.server.workflows.requests import WorkflowWish
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 

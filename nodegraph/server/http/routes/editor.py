@@ -29,10 +29,10 @@ _REVALIDATED = "no-cache"
 @router.get(EDITOR)
 async def get_editor(request: Request, services: TheServices, caller: MayRead) -> Response:
     """The editor's page. It holds nothing of the server's: all that it shows it asks for."""
-    found = await services.off_loop(services.editor.page)
-    if found is None:
+    page = await services.off_loop(services.editor.page)
+    if page is None:
         return no_editor_page()
-    answer = _answer(request, found, _REVALIDATED)
+    answer = _answer(request, page, _REVALIDATED)
     # Without a referrer at all, a browser would say that what the page sends comes from nowhere.
     answer.headers["Referrer-Policy"] = "same-origin"
     return answer
@@ -42,10 +42,10 @@ async def get_editor(request: Request, services: TheServices, caller: MayRead) -
 @router.get(ICONS[1])
 async def get_icon(request: Request, services: TheServices) -> Response:
     """What stands beside the title of each page; of the one for logging in, too."""
-    found = await services.off_loop(services.editor.icon)
-    if found is None:
+    icon = await services.off_loop(services.editor.icon)
+    if icon is None:
         raise NotFound("the editor wasn't built, so there is no icon")
-    return _answer(request, found, _REVALIDATED)
+    return _answer(request, icon, _REVALIDATED)
 
 
 @router.get("/assets/{name}")
@@ -56,14 +56,14 @@ async def get_asset(
     name: Annotated[str, Path(max_length=200)],
 ) -> Response:
     """A file that the page loads. Its name changes with its content, so it may be kept for good."""
-    found = await services.off_loop(services.editor.asset, name)
-    if found is None:
+    asset = await services.off_loop(services.editor.asset, name)
+    if asset is None:
         raise NotFound(
             "the editor has no such file",
             given=ascii(name[:80]),
             hint="Load the page again: the server may have been updated.",
         )
-    return _answer(request, found, FOREVER)
+    return _answer(request, asset, FOREVER)
 
 
 def _answer(request: Request, file: EditorFile, cached: str) -> Response:

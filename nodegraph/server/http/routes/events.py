@@ -192,8 +192,8 @@ async def get_job_events(
     if not prefers_stream(request.headers.getlist("accept")):
         return _page(await services.from_queue(queue.events_after, known, job=id, limit=limit))
     if job.state in ENDED and known:
-        rest = await services.from_queue(queue.events_after, known, job=id, limit=1)
-        if not rest.events:
+        remaining = await services.from_queue(queue.events_after, known, job=id, limit=1)
+        if not remaining.events:
             return Response(status_code=204)
     hub = services.hub
     known = await hub.known(known)
@@ -210,10 +210,10 @@ def _known(after: int | None, last_event_id: str | None) -> int | None:
     return int(last_event_id) if last_event_id else after
 
 
-def _page(found: EventPage) -> Response:
-    items = ",".join(numbered(event).json for event in found.events)
-    complete = "true" if found.is_complete else "false"
-    text = f'{{"items":[{items}],"last":{found.last},"complete":{complete}}}'
+def _page(page: EventPage) -> Response:
+    items = ",".join(numbered(event).json for event in page.events)
+    complete = "true" if page.is_complete else "false"
+    text = f'{{"items":[{items}],"last":{page.last},"complete":{complete}}}'
     return Response(text, media_type=_JSON)
 
 

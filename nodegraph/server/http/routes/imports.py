@@ -81,8 +81,8 @@ async def import_workflow(
     try:
         answer = await services.supervisor.ask("import", arguments, _SECONDS)
     except QuestionFailed as error:
-        found = error.problem
-        raise NotTranslated(found.message, given=found.given, hint=found.hint) from error
+        problem = error.problem
+        raise NotTranslated(problem.message, given=problem.given, hint=problem.hint) from error
     await services.off_loop(readable, answer["workflow"], limits.nodes)
     return _translated(services, answer["workflow"], answer["report"])
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import told
+from nodegraph.client.shapes.telling import shape_from
 from nodegraph.server.content.inputs import InputFile, media_type_of, newest_inputs, open_input
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.file_answers import (
@@ -45,8 +45,8 @@ async def list_inputs(services: TheServices, caller: MayRead) -> InputList:
     """The newest 1,000 files below the inputs folder. Hidden ones and links are left out."""
     if not caller.may("run"):
         return InputList(items=[])
-    found = await services.off_loop(newest_inputs, services.environment)
-    return InputList(items=[_entry(file) for file in found])
+    files = await services.off_loop(newest_inputs, services.environment)
+    return InputList(items=[_entry(file) for file in files])
 
 
 @router.get(
@@ -93,4 +93,4 @@ async def get_input_thumbnail(
 
 def _entry(file: InputFile) -> shapes.InputFile:
     href = link(f"/api/v1/inputs/file?path={quote(file.path, safe='')}")
-    return told(shapes.InputFile, file, href=href)
+    return shape_from(shapes.InputFile, file, href=href)

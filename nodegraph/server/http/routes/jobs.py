@@ -28,8 +28,8 @@ from nodegraph.server.workflows.job_entries import (
     job_path,
 )
 from nodegraph.server.workflows.jobs_access import done, own, visible
+from nodegraph.server.workflows.requests import JobWish
 from nodegraph.server.workflows.submitting import submit
-from nodegraph.server.workflows.wishes import JobWish
 from nodegraph.session.settings_kinds import NUMBER
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
@@ -102,11 +102,13 @@ async def _submit(request: Request, document: object) -> Response | None:
     if len(keys) > 1 or (keys and not 1 <= len(keys[0]) <= _LONGEST_KEY):
         return None
     try:
-        wish = JobWish.model_validate(document)
+        job_request = JobWish.model_validate(document)
     except ValidationError:
         return None
     caller = await may_run(request)
-    return await submit_job(await services_of(request), caller, wish, keys[0] if keys else None)
+    return await submit_job(
+        await services_of(request), caller, job_request, keys[0] if keys else None
+    )
 
 
 @router.post(
@@ -166,10 +168,10 @@ async def list_jobs(
     chosen = own(caller, which)
     if chosen is None:
         return json_response(job_list((), None))
-    seen = chosen
+    job_filter = chosen
 
     def listed() -> bytes:
-        page = services.queue.page(seen, order=order, limit=limit, cursor=cursor)
+        page = services.queue.page(job_filter, order=order, limit=limit, cursor=cursor)
         return json.dumps(job_list(page.jobs, page.next), separators=(",", ":")).encode()
 
     return Response(await services.from_queue(listed), media_type="application/json")

@@ -41,19 +41,19 @@ async def login_form(
 async def log_in(request: Request, services: TheServices) -> Response:
     """Begin a session, if the token is good."""
     fields = await _fields(request)
-    place, head = next_place(fields.get("next", "")), Head(request.scope)
+    target, head = next_place(fields.get("next", "")), Head(request.scope)
     try:
         caller = services.access.owner(fields.get("token", "").strip(), head.remote)
     except Refused as error:
         notes_of(request.scope).refusal = error
-        answer = login_page(place, problem=str(error), status=error.status)
+        answer = login_page(target, problem=str(error), status=error.status)
         answer.headers.update(error.headers)
         return answer
     sessions = services.access.sessions
     _LOG.info("%s logged in", caller.name)
-    found = RedirectResponse(place, 303)
-    found.headers["Set-Cookie"] = cookie(head, sessions.begin(caller), sessions.lasting)
-    return found
+    response = RedirectResponse(target, 303)
+    response.headers["Set-Cookie"] = cookie(head, sessions.begin(caller), sessions.lasting)
+    return response
 
 
 @router.post(LOGOUT)
@@ -62,9 +62,9 @@ async def log_out(request: Request, services: TheServices) -> Response:
     caller = notes_of(request.scope).caller
     if caller is not None and caller.session:
         services.access.sessions.end(caller.session)
-    found = RedirectResponse(link(LOGIN), 303)
-    found.headers["Set-Cookie"] = cookie(Head(request.scope), "", 0)
-    return found
+    response = RedirectResponse(link(LOGIN), 303)
+    response.headers["Set-Cookie"] = cookie(Head(request.scope), "", 0)
+    return response
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -73,7 +73,7 @@ async def _fields(request: Request) -> dict[str, str]:
     if kind != _FORM:
         raise UnsupportedType("a token is entered in a form", given=kind[:80], expected=_FORM)
     try:
-        found = parse_qs((await request.body()).decode("ascii"), max_num_fields=_MOST_FIELDS)
+        fields = parse_qs((await request.body()).decode("ascii"), max_num_fields=_MOST_FIELDS)
     except ValueError:
         raise Refused("the form can't be read") from None
-    return {name: values[0] for name, values in found.items()}
+    return {name: values[0] for name, values in fields.items()}

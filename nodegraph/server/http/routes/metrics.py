@@ -60,8 +60,8 @@ def _text(services: Services, counts: Counts | None, paused: bool) -> bytes:
 
 async def _queue(services: Services) -> tuple[Counts | None, bool]:
     try:
-        asked = services.from_queue(_counted, services.queue)
-        return await asyncio.wait_for(asked, _PATIENCE)
+        counting = services.from_queue(_counted, services.queue)
+        return await asyncio.wait_for(counting, _PATIENCE)
     except (NodegraphError, asyncio.TimeoutError):
         return None, False  # the other figures count all the more
 
@@ -72,7 +72,7 @@ def _counted(queue: JobQueue) -> tuple[Counts, bool]:
 
 def _disk(home: Path) -> tuple[int | None, int | None]:
     try:
-        found = shutil.disk_usage(home)
+        usage = shutil.disk_usage(home)
     except OSError:
         return None, None
-    return found.free, found.total
+    return usage.free, usage.total

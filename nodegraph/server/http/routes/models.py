@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import told
+from nodegraph.client.shapes.telling import shape_from
 from nodegraph.models.known_words import known_words
 from nodegraph.models.model_sources import FoundModel
 from nodegraph.server.http.dependencies import MayRead, TheServices
@@ -50,9 +50,9 @@ async def list_models(services: TheServices, caller: MayRead) -> ModelList:
     fetched after it was asked for.
     """
     folders = services.settings.model_folders
-    found = await services.off_loop(_listed, services)
+    models = await services.off_loop(_listed, services)
     shown = [str(folder) for folder in folders] if caller.may("admin") else []
-    return ModelList(items=found, folders=shown)
+    return ModelList(items=models, folders=shown)
 
 
 @router.get(
@@ -135,7 +135,7 @@ def _entry(model: FoundModel) -> shapes.Model:
     # Where files lie on this machine is nobody's business who can't see the machine.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
     is_remote = model.place is not None
-    return told(
+    return shape_from(
         shapes.Model, model, problem=problem, thumbnail=_thumbnail(model), is_remote=is_remote
     )
 
@@ -154,15 +154,15 @@ def _picture_of(model: Path) -> Path | None:
         stems = [model.with_suffix(".preview"), model.with_suffix("")]
     # Not `with_suffix`, which would take a part of the name off: v1.5 is no suffix.
     places = (stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in _SUFFIXES)
-    return next((place for place in places if place.is_file()), None)
+    return next((path for path in places if path.is_file()), None)
 
 
 def _read_picture(model: Path) -> bytes | None:
     """The bytes of a model's picture; None if there is none that can be read."""
-    found = _picture_of(model)
+    picture = _picture_of(model)
     try:
-        if found is None or found.stat().st_size > _LARGEST:
+        if picture is None or picture.stat().st_size > _LARGEST:
             return None
-        return found.read_bytes()
+        return picture.read_bytes()
     except OSError:
         return None

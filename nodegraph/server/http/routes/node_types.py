@@ -169,7 +169,7 @@ _SUMMARIES: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeTypeSummaryList, "description": "A page of them."},
     304: {"description": "The client has this page already, as `If-None-Match` says."},
 }
-_ONE: dict[int | str, dict[str, Any]] = {
+_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": NodeType, "description": "The node type."},
     304: {"description": "The client has it already, as `If-None-Match` says."},
 }
@@ -252,7 +252,7 @@ async def list_node_type_summaries(
     "/{type}",
     summary="Get a node type",
     response_class=Response,
-    responses={**_ONE, **responses(401, 403, 404, 503)},
+    responses={**_RESPONSES, **responses(401, 403, 404, 503)},
 )
 async def get_node_type(
     services: TheServices,

@@ -31,8 +31,8 @@ async def get_frame(
     """The page of a script that a pack declares, as it is now. What it was before is gone."""
     # Looked up among what packs declare: no part of the address is ever a file's name.
     pages = (await services.node_types.current()).frames.found
-    found = pages.get(address(pack, kind, name, digest))
-    if found is None:
+    document = pages.get(address(pack, kind, name, digest))
+    if document is None:
         raise NotFound(
             "no pack brings this page",
             given=ascii(f"{pack}/{kind}/{name}"[:80]),
@@ -47,4 +47,4 @@ async def get_frame(
     }
     if is_known(request.headers.get("if-none-match"), digest):
         return Response(status_code=304, headers=headers)
-    return Response(found.body, headers=headers, media_type="text/html; charset=utf-8")
+    return Response(document.body, headers=headers, media_type="text/html; charset=utf-8")

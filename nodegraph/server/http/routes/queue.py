@@ -45,11 +45,11 @@ async def get_queue(
 def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
     queue, client = services.queue, caller.only_client
     foreseen = queue.upcoming(limit if client is None else _FORESEEN) if limit else ()
-    seen = [job for job in foreseen if caller.sees(job.client)][:limit]
+    visible_jobs = [job for job in foreseen if caller.sees(job.client)][:limit]
     return {
         "paused": queue.is_paused(),
         "counts": asdict(queue.counts(client)),
-        "upcoming": [job_entry(job) for job in seen],
+        "upcoming": [job_entry(job) for job in visible_jobs],
     }
 
 
@@ -87,8 +87,8 @@ async def clear_queue(
     tag: Annotated[str | None, Query(max_length=256, description="Only jobs with it.")] = None,
 ) -> Cleared:
     """Cancel the caller's jobs that wait; for an admin, everybody's."""
-    seen = caller.only_client
-    if seen is not None and client not in (None, seen):
+    own_client = caller.only_client
+    if own_client is not None and client not in (None, own_client):
         return Cleared(cancelled=0)
-    which = Filter(client=seen or client, tag=tag)
+    which = Filter(client=own_client or client, tag=tag)
     return Cleared(cancelled=await services.long_change(services.queue.clear, which))

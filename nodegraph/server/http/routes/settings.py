@@ -53,8 +53,8 @@ async def change_settings(
 ) -> ServerSettings:
     """Until the server starts again: what lasts belongs into the config file."""
     if change.retention is not None:
-        given: dict[str, Any] = change.retention.model_dump(exclude_unset=True)
-        kept = services.server.retention.model_dump() | given
+        overrides: dict[str, Any] = change.retention.model_dump(exclude_unset=True)
+        kept = services.server.retention.model_dump() | overrides
         update = {"retention": Retention.model_validate(kept)}
         services.server = services.server.model_copy(update=update)
     return services.server

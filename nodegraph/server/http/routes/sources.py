@@ -46,10 +46,10 @@ def model_source(name: str, folders: Sequence[str]) -> Source:
     stem = without_ending(re.split(r"[/\\]", name)[-1])
     search = SourceLink(f"Search for {stem}", f"{_HUB}/models?search={quote(stem, safe='')}", False)
     links = [search] if home is None else [SourceLink(home, f"{_HUB}/{home}", True), search]
-    place = f"into {folders[0]}" if folders else "into a models folder of the server"
+    where = f"into {folders[0]}" if folders else "into a models folder of the server"
     steps = (
         f"Get a model of {supported()}: a .safetensors file, or a folder in the diffusers layout.",
-        f"Put it {place}, so that its path there is {name}; or choose another model in the node.",
+        f"Put it {where}, so that its path there is {name}; or choose another model in the node.",
         "Run the workflow again: models are found without a restart.",
     )
     return Source("model", name, steps, tuple(links))
@@ -64,12 +64,12 @@ def pack_source(name: str) -> Source:
         "Install it beside nodegraph, or put its file or folder into the packs folder.",
         "Have the server look at its packs anew, in its settings or by starting it again.",
     )
-    found = SourceLink(
+    search = SourceLink(
         f"Search for {name}",
         f"{_CODE}/search?q={quote(f'{name} nodegraph', safe='')}&type=repositories",
         False,
     )
-    return Source("pack", name, steps, (found,))
+    return Source("pack", name, steps, (search,))
 
 
 def _home(name: str) -> str | None:
@@ -110,6 +110,6 @@ async def list_sources(
     """Of what a plan names as missing. Nobody is asked elsewhere: these are hints for people."""
     folders = [str(folder) for folder in services.settings.model_folders]
     shown = folders if caller.may("admin") else []
-    found = [model_source(name, shown) for name in model or ()]
-    found += [pack_source(name) for name in pack or ()]
-    return SourceList(items=found)
+    sources = [model_source(name, shown) for name in model or ()]
+    sources += [pack_source(name) for name in pack or ()]
+    return SourceList(items=sources)

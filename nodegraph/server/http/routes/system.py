@@ -48,15 +48,17 @@ def _workers(services: Services, caller: Caller) -> list[shapes.WorkerInfo]:
     return [_worker(asdict(each), caller, services) for each in services.worker_states()]
 
 
-def _worker(found: dict[str, Any], caller: Caller, services: Services) -> shapes.WorkerInfo:
-    found["per_hour"] = services.throughput.per_hour(found["name"], found["done"])
-    first = found["job"] or found["helps"]
+def _worker(worker: dict[str, Any], caller: Caller, services: Services) -> shapes.WorkerInfo:
+    worker["per_hour"] = services.throughput.per_hour(worker["name"], worker["done"])
+    first = worker["job"] or worker["helps"]
     if first is not None and caller.only_client is not None:
-        seen = [job for job in found["jobs"] if _sees(services, caller, job)]
-        found |= {"job": next(iter(seen), None), "jobs": seen}
-        if first not in seen and not (first == found["helps"] and _sees(services, caller, first)):
-            found |= {"helps": None, "node": None}
-    return _WORKER.validate_python(found)
+        visible = [job for job in worker["jobs"] if _sees(services, caller, job)]
+        worker |= {"job": next(iter(visible), None), "jobs": visible}
+        if first not in visible and not (
+            first == worker["helps"] and _sees(services, caller, first)
+        ):
+            worker |= {"helps": None, "node": None}
+    return _WORKER.validate_python(worker)
 
 
 def _sees(services: Services, caller: Caller, job: str) -> bool:

@@ -109,14 +109,14 @@ async def get_template_file(
 
 
 def _named(name: str, items: Sequence[shapes.Template]) -> shapes.Template:
-    found = {item.name: item for item in items}
-    if name not in found:
+    by_name = {item.name: item for item in items}
+    if name not in by_name:
         raise NotFound(
             "the gallery has no such workflow",
             given=ascii(name[:80]),
-            hint=did_you_mean(name, found),
+            hint=did_you_mean(name, by_name),
         )
-    return found[name]
+    return by_name[name]
 
 
 def _file_answer(request: Request, data: bytes, name: str) -> Response:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import told
+from nodegraph.client.shapes.telling import shape_from
 from nodegraph.server.content.uploads import Upload
 from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
@@ -89,8 +89,8 @@ async def upload_file(
     chunks: AsyncIterator[bytes] = request.stream()
     if is_form(request.headers.get("content-type", "")):
         name, chunks = await _file_of(request)
-    found, is_new = await services.uploads.receive(chunks, name, caller.name)
-    entry = _entry(found)
+    upload, is_new = await services.uploads.receive(chunks, name, caller.name)
+    entry = _entry(upload)
     response.headers["Location"] = entry.href
     response.status_code = 201 if is_new else 200
     return entry
@@ -115,8 +115,8 @@ async def upload_artifact(
     artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
     opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
     name = PurePath(artifact.path).name
-    found, is_new = await services.uploads.receive(_chunks(opened.file), name, caller.name)
-    entry = _entry(found)
+    upload, is_new = await services.uploads.receive(_chunks(opened.file), name, caller.name)
+    entry = _entry(upload)
     response.headers["Location"] = entry.href
     response.status_code = 201 if is_new else 200
     return entry
@@ -146,9 +146,9 @@ async def get_upload(
     request: Request, services: TheServices, caller: MayRead, digest: Digest
 ) -> Response:
     """The file, as it was brought."""
-    found = await services.with_files(services.uploads.find, digest, caller.only_client)
-    opened = await services.with_files(services.uploads.open, found)
-    return file_response(request, opened, content_headers(found.media_type, found.name))
+    upload = await services.with_files(services.uploads.find, digest, caller.only_client)
+    opened = await services.with_files(services.uploads.open, upload)
+    return file_response(request, opened, content_headers(upload.media_type, upload.name))
 
 
 @router.get(
@@ -165,10 +165,10 @@ async def get_upload_thumbnail(
     size: ThumbnailSize = 256,
 ) -> Response:
     """The picture, upright, as WebP; of other files as for artifacts."""
-    found = await services.with_files(services.uploads.find, digest, caller.only_client)
+    upload = await services.with_files(services.uploads.find, digest, caller.only_client)
     thumbnails = services.artifacts.thumbnails
     return await thumbnail_response(
-        request, caller, thumbnails, digest, size, lambda: services.uploads.open(found)
+        request, caller, thumbnails, digest, size, lambda: services.uploads.open(upload)
     )
 
 
@@ -181,12 +181,12 @@ async def get_upload_texts(
     services: TheServices, caller: MayRead, digest: Digest
 ) -> shapes.CarriedTexts:
     """Such as the workflow that made it: so it can be opened, whatever kind of file it is in."""
-    found = await services.with_files(services.uploads.find, digest, caller.only_client)
+    upload = await services.with_files(services.uploads.find, digest, caller.only_client)
     return await texts_response(
         caller,
         services.artifacts.thumbnails,
-        f"file{SUFFIXES.get(found.media_type, PurePath(found.name).suffix)}",
-        lambda: services.uploads.open(found),
+        f"file{SUFFIXES.get(upload.media_type, PurePath(upload.name).suffix)}",
+        lambda: services.uploads.open(upload),
     )
 
 
@@ -241,4 +241,4 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
 
 def _entry(upload: Upload) -> shapes.Upload:
     href = link(f"/api/v1/uploads/{upload.digest}")
-    return told(shapes.Upload, upload, value=upload.reference, href=href)
+    return shape_from(shapes.Upload, upload, value=upload.reference, href=href)

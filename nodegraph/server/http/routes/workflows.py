@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.description import described, example
-from nodegraph.client.shapes.telling import told, told_fields
+from nodegraph.client.shapes.telling import shape_from, told_fields
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
@@ -119,8 +119,8 @@ async def get_workflow(
     services: TheServices, caller: MayRead, name: Name, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The workflow's file as it was saved; `Content-Location` says which version it is."""
-    found = await services.off_loop(services.workflows.get, name)
-    return _file(found, if_none_match)
+    saved = await services.off_loop(services.workflows.get, name)
+    return _file(saved, if_none_match)
 
 
 @router.put(
@@ -150,12 +150,12 @@ async def put_workflow(
         check_match(if_match, digest)
         check_none_match(if_none_match, digest)
 
-    found, is_new = await services.off_loop(services.workflows.put, name, workflow, check)
-    response.headers["ETag"] = etag(found.version.digest)
+    saved, is_new = await services.off_loop(services.workflows.put, name, workflow, check)
+    response.headers["ETag"] = etag(saved.version.digest)
     if is_new:
         response.status_code = 201
         response.headers["Location"] = _href(name)
-    return told(SavedAs, _version(name, found.version), name=name)
+    return shape_from(SavedAs, _version(name, saved.version), name=name)
 
 
 @router.delete(
@@ -180,8 +180,8 @@ async def delete_workflow(
 )
 async def list_versions(services: TheServices, caller: MayRead, name: Name) -> VersionList:
     """The versions that are kept, the newest first."""
-    found = await services.off_loop(services.workflows.versions, name)
-    return VersionList(items=[_version(name, version) for version in found])
+    versions = await services.off_loop(services.workflows.versions, name)
+    return VersionList(items=[_version(name, version) for version in versions])
 
 
 @router.get(
@@ -198,8 +198,8 @@ async def get_version(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The workflow's file as it was then."""
-    found = await services.off_loop(services.workflows.get, name, version)
-    return _file(found, if_none_match)
+    saved = await services.off_loop(services.workflows.get, name, version)
+    return _file(saved, if_none_match)
 
 
 def _read(document: Mapping[str, Any], most_nodes: int) -> Workflow:
@@ -208,25 +208,25 @@ def _read(document: Mapping[str, Any], most_nodes: int) -> Workflow:
     return workflow
 
 
-def _file(found: SavedWorkflow, if_none_match: str | None) -> Response:
+def _file(saved: SavedWorkflow, if_none_match: str | None) -> Response:
     headers = {
-        "ETag": etag(found.version.digest),
+        "ETag": etag(saved.version.digest),
         "Cache-Control": "private, no-cache",
-        "Content-Location": _href(found.name, found.version.number),
+        "Content-Location": _href(saved.name, saved.version.number),
     }
-    if is_known(if_none_match, found.version.digest):
+    if is_known(if_none_match, saved.version.digest):
         return Response(status_code=304, headers=headers)
-    return Response(found.text.encode(), media_type=JSON, headers=headers)
+    return Response(saved.text.encode(), media_type=JSON, headers=headers)
 
 
 def _href(name: str, version: int | None = None) -> str:
-    place = link(f"/api/v1/workflows/{quote(name, safe='')}")
-    return place if version is None else f"{place}/versions/{version}"
+    href = link(f"/api/v1/workflows/{quote(name, safe='')}")
+    return href if version is None else f"{href}/versions/{version}"
 
 
 def _version(name: str, version: Version) -> shapes.SavedVersion:
     href = _href(name, version.number)
-    return told(shapes.SavedVersion, version, version=version.number, href=href)
+    return shape_from(shapes.SavedVersion, version, version=version.number, href=href)
 
 
 def _item(entry: SavedEntry) -> dict[str, Any]:

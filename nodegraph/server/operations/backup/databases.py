@@ -52,9 +52,9 @@ def check_database(path: Path, kind: Format) -> None:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise InvalidFile(f"{path} is damaged: {found}", hint="Restore an earlier backup of it.")
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise InvalidFile(f"{path} is damaged: {verdict}", hint="Restore an earlier backup of it.")
 
 
 QUEUE = "queue.sqlite"

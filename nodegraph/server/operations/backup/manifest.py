@@ -106,15 +106,15 @@ class References:
 
 def references(copies: Mapping[str, Path], home: Path) -> References:
     """What copies of the databases refer to below a home folder."""
-    jobs, found = 0, dict.fromkeys(_uploads(copies.get(UPLOADS_INDEX)))
+    jobs, referenced = 0, dict.fromkeys(_uploads(copies.get(UPLOADS_INDEX)))
     queue = copies.get(QUEUE)
     if queue is not None:
         with QueueReader(queue) as reader:
             counts = reader.counts()
             jobs = counts.queued + counts.running
             jobs += counts.finished + counts.failed + counts.cancelled
-            found.update(dict.fromkeys(_outputs(reader, home)))
-    return References(jobs, list(found))
+            referenced.update(dict.fromkeys(_outputs(reader, home)))
+    return References(jobs, list(referenced))
 
 
 def _uploads(index: Path | None) -> Iterator[Reference]:
@@ -129,8 +129,8 @@ def _outputs(queue: QueueReader, home: Path) -> Iterator[Reference]:
     last, is_complete = 0, False
     while not is_complete:
         page = queue.given_after(last)
-        for given in page.given:
-            files = given.outputs.get("files", ())
+        for job_outputs in page.given:
+            files = job_outputs.outputs.get("files", ())
             for file in files if isinstance(files, list) else ():
                 yield from _output(file, home)
         last, is_complete = page.last, page.is_complete

@@ -45,13 +45,15 @@ class BackupReader:
 
     def _read_list(self) -> BackupManifest:
         try:
-            found = BackupManifest.model_validate_json(self._zip.read(listed.NAME, listed.LARGEST))
+            manifest = BackupManifest.model_validate_json(
+                self._zip.read(listed.NAME, listed.LARGEST)
+            )
         except ValidationError as error:
-            place = ".".join(map(str, error.errors()[0]["loc"]))
-            raise self._refused(f"its list is wrong at {place}") from None
-        if unknown := [part for part in found.parts if part not in PARTS]:
+            location = ".".join(map(str, error.errors()[0]["loc"]))
+            raise self._refused(f"its list is wrong at {location}") from None
+        if unknown := [part for part in manifest.parts if part not in PARTS]:
             raise self._refused("it holds parts that aren't known", unknown[0])
-        return found
+        return manifest
 
     def _check_list(self) -> None:
         """The list is that of the files, and each lies where it may."""

@@ -43,7 +43,7 @@ def mount_points() -> frozenset[Path]:
 
 
 def _plain(text: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), text)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), text)
 
 
 Progress = Callable[[int, int], None]
@@ -130,8 +130,10 @@ class _Restoring:
             # Once it is decided the folder has another name.
             shutil.rmtree(staged, ignore_errors=True)
             raise
-        found = self._manifest
-        return Restored(len(found.files), found.bytes, found.jobs, found.home, found.missing)
+        manifest = self._manifest
+        return Restored(
+            len(manifest.files), manifest.bytes, manifest.jobs, manifest.home, manifest.missing
+        )
 
     def _check_empty(self) -> None:
         names = sorted(path.name for path in self._home.iterdir())
@@ -161,10 +163,10 @@ class _Restoring:
         """What is replaced can be: no renaming takes a link's meaning, or leads to another disk."""
         mounted = mount_points()
         for name in self._gone():
-            place = self._home / name
-            if place.is_symlink() or place.resolve() in mounted or place.is_mount():
+            path = self._home / name
+            if path.is_symlink() or path.resolve() in mounted or path.is_mount():
                 raise OutputError(
-                    f"{place} is a link, or a disk of its own, so it can't be replaced at once",
+                    f"{path} is a link, or a disk of its own, so it can't be replaced at once",
                     hint="Take it away, restore, move what was restored to where it leads, and put "
                     "it back.",
                 )

@@ -91,10 +91,10 @@ def _put_in_place(home: Path) -> None:
 
 def _plan(path: Path) -> dict[str, dict[str, str]]:
     try:
-        found: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        plan: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidFile(f"{path} is damaged: {error}") from error
-    return found
+    return plan
 
 
 def _set_aside(home: Path, folder: Path, name: str) -> None:

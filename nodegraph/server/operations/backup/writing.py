@@ -159,7 +159,7 @@ def backup(
         if target.is_dir():
             raise OutputError(f"can't write {target}: it is a folder")
         with workspace(target) as folder:
-            found = _Writing(settings, folder, chosen, progress or _untold).run()
+            manifest = _Writing(settings, folder, chosen, progress or _untold).run()
             archive = folder / "archive"
             size = archive.stat().st_size
             archive.replace(target)
@@ -169,13 +169,13 @@ def backup(
         raise OutputError(f"can't write {target}: {error.strerror or error}", hint=hint) from error
     return WrittenBackup(
         size,
-        len(found.files),
-        found.bytes,
-        found.jobs,
-        found.missing,
-        found.left_out,
+        len(manifest.files),
+        manifest.bytes,
+        manifest.jobs,
+        manifest.missing,
+        manifest.left_out,
         _elsewhere(settings),
-        [] if CONFIG in found.parts else [str(config_file(settings.home))],
+        [] if CONFIG in manifest.parts else [str(config_file(settings.home))],
     )
 
 
@@ -206,34 +206,34 @@ class _Writing:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, source in sources.items():
                     self._add(archive, name, source)
-                found = self._manifest(copies)
-                _write_list(archive, found)
+                manifest = self._manifest(copies)
+                _write_list(archive, manifest)
             file.flush()
             os.fsync(file.fileno())
         self._verify(path)
-        return found
+        return manifest
 
     def _copies(self) -> dict[str, Path]:
         """Copies of the databases."""
-        found: dict[str, Path] = {}
+        copies: dict[str, Path] = {}
         for name, kind in DATABASES.items():
             source = self._home / name
             if source.exists():
-                copy = found[name] = self._folder / name.replace("/", "-")
+                copy = copies[name] = self._folder / name.replace("/", "-")
                 copy_database(source, copy, kind())
-        return found
+        return copies
 
     def _sources(self) -> Iterator[tuple[str, Path]]:
         """Names and places of all other files."""
         for part in self._parts:
-            place = self._config if part == CONFIG else self._home / part
-            if part in DATABASES or not place.exists():
+            path = self._config if part == CONFIG else self._home / part
+            if part in DATABASES or not path.exists():
                 continue
             # A link at the top is the operator's: what it leads to belongs to the folder.
-            if place.is_dir():
-                yield from self._below(part, place)
+            if path.is_dir():
+                yield from self._below(part, path)
             else:
-                yield part, place.resolve()
+                yield part, path.resolve()
 
     def _below(self, name: str, folder: Path) -> Iterator[tuple[str, Path]]:
         for entry in sorted(_listed(folder), key=lambda entry: entry.name):
@@ -280,16 +280,16 @@ class _Writing:
         self._progress(min(self._done, self._total), self._total)
 
     def _manifest(self, copies: Mapping[str, Path]) -> BackupManifest:
-        found = references(copies, self._home)
+        referenced = references(copies, self._home)
         parts = self._parts
-        wanted = [each for each in found.files if PurePosixPath(each.path).parts[0] in parts]
+        wanted = [each for each in referenced.files if PurePosixPath(each.path).parts[0] in parts]
         return BackupManifest(
             program=VERSION,
             created=time.time(),
             home=str(self._home),
             parts=parts,
             files=list(self._files.values()),
-            jobs=found.jobs,
+            jobs=referenced.jobs,
             missing=[each.path for each in wanted if not self._has(each)],
             left_out=self._left_out,
         )
@@ -319,8 +319,8 @@ def _is_text(name: str) -> bool:
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as found:
-            return list(found)
+        with os.scandir(folder) as entries:
+            return list(entries)
     except OSError:
         return []  # it was removed meanwhile
 
@@ -339,16 +339,16 @@ def _member(name: str) -> zipfile.ZipInfo:
     return about
 
 
-def _write_list(archive: zipfile.ZipFile, found: BackupManifest) -> None:
+def _write_list(archive: zipfile.ZipFile, manifest: BackupManifest) -> None:
     with archive.open(_member(listed.NAME), "w", force_zip64=True) as file:
-        file.write(found.model_dump_json(indent=1).encode())
+        file.write(manifest.model_dump_json(indent=1).encode())
 
 
 def _elsewhere(settings: Settings) -> list[str]:
     """What settings have put outside of the home folder."""
     home = settings.data_folder.absolute()
-    given = [settings.outputs, settings.inputs, *settings.models, *settings.packs]
-    return [str(each) for each in given if each and not each.absolute().is_relative_to(home)]
+    paths = [settings.outputs, settings.inputs, *settings.models, *settings.packs]
+    return [str(each) for each in paths if each and not each.absolute().is_relative_to(home)]
 
 
 def _sync_folder(folder: Path) -> None:

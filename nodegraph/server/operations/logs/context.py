@@ -40,9 +40,9 @@ CURRENT: ContextVar[CurrentRequest | None] = ContextVar("nodegraph_request", def
 
 def noted(record: LogRecord) -> None:
     """Write into a record for which request it is, if for any; done where it is logged."""
-    asked = CURRENT.get()
-    if asked is not None and not hasattr(record, "about"):
-        record.about = {"request": asked.id, "client": asked.client}
+    request = CURRENT.get()
+    if request is not None and not hasattr(record, "about"):
+        record.about = {"request": request.id, "client": request.client}
 
 
 def fields_of(record: LogRecord, message: str) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def fields_of(record: LogRecord, message: str) -> dict[str, Any]:
     Args:
         message: Its text; the first job that it names is the one that it is about.
     """
-    found = {name: value for name, value in getattr(record, "about", {}).items() if value}
-    given = getattr(record, "fields", None)
-    if isinstance(given, dict):
-        found |= {name: value for name, value in given.items() if value is not None}
-    if "job" not in found and (job := _JOB.search(message)):
-        found["job"] = job[0]
-    return found
+    fields = {name: value for name, value in getattr(record, "about", {}).items() if value}
+    extra = getattr(record, "fields", None)
+    if isinstance(extra, dict):
+        fields |= {name: value for name, value in extra.items() if value is not None}
+    if "job" not in fields and (job := _JOB.search(message)):
+        fields["job"] = job[0]
+    return fields

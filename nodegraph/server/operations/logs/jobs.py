@@ -56,5 +56,5 @@ class JobLog:
 
 def _reason(event: JobEvent) -> str:
     error = event.data.get("error")
-    given = error.get("message") if isinstance(error, dict) else event.data.get("reason")
-    return str(given or "")[:_LONGEST]
+    message = error.get("message") if isinstance(error, dict) else event.data.get("reason")
+    return str(message or "")[:_LONGEST]

@@ -40,14 +40,14 @@ class TextLines(logging.Formatter):
         return text if color is None else f"\x1b[{color}m{text}\x1b[0m"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return ascii(found[0])[1:-1]
+def _escaped(match: re.Match[str]) -> str:
+    return ascii(match[0])[1:-1]
 
 
 def _about(record: logging.LogRecord) -> str:
     """For which request it is; the rest stands in the message."""
-    found = getattr(record, "about", {})
-    text = " ".join(f"{name}={value}" for name, value in found.items() if value)
+    about = getattr(record, "about", {})
+    text = " ".join(f"{name}={value}" for name, value in about.items() if value)
     return f" [{text}]" if text else ""
 
 
@@ -61,17 +61,17 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, timezone.utc)
         message = record.getMessage()
-        found: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": redacted(message),
         }
         for name, value in fields_of(record, message).items():
-            found[f"{name}_" if name in _RESERVED else name] = redacted_field(name, value)
+            entry[f"{name}_" if name in _RESERVED else name] = redacted_field(name, value)
         if record.exc_info:
-            found["trace"] = redacted(self.formatException(record.exc_info))
-        return json.dumps(to_well_formed(found))
+            entry["trace"] = redacted(self.formatException(record.exc_info))
+        return json.dumps(to_well_formed(entry))
 
 
 LogForm = Literal["text", "json"]

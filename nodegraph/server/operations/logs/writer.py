@@ -32,7 +32,7 @@ _NAMES = re.compile(r"authorization|password|passwd|secret|api_?key|token|cookie
 
 def redacted(text: str) -> str:
     """The text with stars in place of what looks like a secret."""
-    return _SECRETS.sub(lambda found: f"{found[found.lastgroup or 0]}{STARS}", text)
+    return _SECRETS.sub(lambda match: f"{match[match.lastgroup or 0]}{STARS}", text)
 
 
 def redacted_field(name: str, value: Any) -> Any:

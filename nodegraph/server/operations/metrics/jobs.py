@@ -13,7 +13,7 @@ from time import monotonic
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobEvent
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.jobs.supervisor.looks import QueueLooks
+from nodegraph.jobs.supervisor.queue_reads import QueueReads
 from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
 
 _MOST_WAITING = 10_000
@@ -50,7 +50,7 @@ class JobFigures:
     ) -> None:
         self._figures = figures
         self._queue = queue
-        self._looks = QueueLooks(queue, threads=1)
+        self._looks = QueueReads(queue, threads=1)
         self._clock = clock
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._running: dict[str, _Run] = {}
@@ -113,9 +113,9 @@ class JobFigures:
             self._looks.then(look, partial(self._was_claimed, event))
         self._running[event.job] = _Run(now)
 
-    def _was_claimed(self, event: JobEvent, seen: Future[Job]) -> None:
+    def _was_claimed(self, event: JobEvent, lookup: Future[Job]) -> None:
         with suppress(NodegraphError):  # it was deleted since, or can't be read
-            self._figures.waits.observe(max(0.0, event.at - seen.result().created))
+            self._figures.waits.observe(max(0.0, event.at - lookup.result().created))
 
     def _ended(self, event: JobEvent) -> None:
         state = event.kind.removeprefix("job.")

@@ -146,12 +146,12 @@ def _gauge(name: str, about: str, value: float) -> Metric:
 
 
 def _jobs(counts: Counts) -> Metric:
-    found = GaugeMetricFamily("nodegraph_jobs", "Jobs that are kept, by state.", labels=["state"])
-    found.add_metric(["waiting"], counts.queued - counts.held)
-    found.add_metric(["held"], counts.held)
+    family = GaugeMetricFamily("nodegraph_jobs", "Jobs that are kept, by state.", labels=["state"])
+    family.add_metric(["waiting"], counts.queued - counts.held)
+    family.add_metric(["held"], counts.held)
     for state in ("running", "finished", "failed", "cancelled"):
-        found.add_metric([state], getattr(counts, state))
-    return found
+        family.add_metric([state], getattr(counts, state))
+    return family
 
 
 def _workers(workers: Sequence[WorkerStatus]) -> Iterator[Metric]:

@@ -1,0 +1,185 @@
+"""What nodes read outside by `ctx.file` and `ctx.env`: which that is shows only as they run.
+
+A deterministic function that is given the same inputs reads the same thing first; given what that
+holds, the same second one, and so on. So the cache keeps each step, as it does for lazy inputs: a
+result counts while all that was read for it is still what it was.
+
+A step names a file as its node did. Where that is follows from the run's folders: another session
+may share the cache and have other ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Lock
+
+from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.file_digests import FILE_DIGESTS, FileStamp
+from nodegraph.core.keys import Key, lazy_key
+from nodegraph.engine.memory_cache import AskedPort, Entry
+from nodegraph.errors import InvalidFile
+
+_FILE, _VARIABLE = "file:", "variable:"
+_UNSET = "none"
+_SHOWN = 200
+"""Letters of a path in an error."""
+
+
+class ExternalReads:
+    """What one call has read, in order, with a fingerprint of each; from any thread."""
+
+    # Most calls read nothing, so that costs next to nothing.
+    __slots__ = ("_lock", "_passed", "_read", "_stamps")
+
+    def __init__(self) -> None:
+        self._read: dict[str, Digest] = {}
+        self._stamps: dict[Path, FileStamp | None] = {}
+        self._passed = 0
+        self._lock = Lock()
+
+    def file(self, path: str | Path, inputs: Path) -> Path:
+        """Note that a file is about to be read.
+
+        Returns:
+            Where it is.
+        Raises:
+            InvalidFile: No file can be there.
+        """
+        full_path = place_of(path, inputs)
+        with self._lock:
+            self._stamps.setdefault(full_path, _stamp(full_path))
+        self._note(f"{_FILE}{path}", inputs)
+        return full_path
+
+    def variable(self, name: str, inputs: Path) -> None:
+        """Note that an environment variable is about to be read."""
+        self._note(f"{_VARIABLE}{name}", inputs)
+
+    def _note(self, name: str, inputs: Path) -> None:
+        with self._lock:
+            if name not in self._read:
+                self._read[name] = fingerprint(name, inputs)
+
+    @property
+    def steps(self) -> tuple[tuple[str, Digest], ...]:
+        """Names and fingerprints."""
+        if not self._read:
+            return ()
+        with self._lock:
+            return tuple(self._read.items())
+
+    @property
+    def pending(self) -> tuple[tuple[str, Digest], ...]:
+        """The steps that the call's key doesn't have yet."""
+        return self.steps[self._passed :] if self._read else ()
+
+    def passed(self, steps: tuple[tuple[str, Digest], ...]) -> None:
+        """Note that the call's key has these pending ones now."""
+        self._passed += len(steps)
+
+    def are_still_so(self, inputs: Path) -> bool:
+        """Whether all of it is what it was when it was noted, and was so all the time."""
+        if not self._stamps and not self._read:
+            return True
+        with self._lock:
+            stamps = tuple(self._stamps.items())
+        return all(_stamp(path) == stamp for path, stamp in stamps) and all(
+            fingerprint(name, inputs) == digest for name, digest in self.steps
+        )
+
+
+def place_of(path: str | Path, inputs: Path) -> Path:
+    """Where a file is that a node names.
+
+    Raises:
+        InvalidFile: No file can be there.
+    """
+    try:
+        full_path = (inputs / Path(path).expanduser()).absolute()
+        full_path.lstat()
+        is_file, is_folder = full_path.is_file(), full_path.is_dir()
+    except (FileNotFoundError, NotADirectoryError):
+        return full_path
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidFile(f"{_quoted(path)} names no file: {reason}") from error
+    if is_folder:
+        raise InvalidFile(f"{_quoted(path)} is a folder", hint="Name the files in it, one by one.")
+    if not is_file and full_path.exists():
+        raise InvalidFile(
+            f"{_quoted(path)} is no regular file", hint="A device or pipe has no content."
+        )
+    return full_path
+
+
+def _quoted(path: str | Path) -> str:
+    return f"`{str(path)[:_SHOWN]}`"
+
+
+def _stamp(path: Path) -> FileStamp | None:
+    try:
+        return FileStamp.of(path)
+    except (
+        OSError,
+        RuntimeError,
+    ):  # the latter is what Python 3.12 and older say of links in a ring
+        return None
+
+
+def fingerprint(name: str, inputs: Path) -> Digest:
+    """Changes with what a step's name stands for, and with where that is."""
+    if name.startswith(_VARIABLE):
+        value = os.environ.get(name.removeprefix(_VARIABLE))
+        return _UNSET if value is None else digest_bytes(os.fsencode(value))
+    try:
+        path = place_of(name.removeprefix(_FILE), inputs)
+    except InvalidFile as error:
+        return _text_digest(f"invalid {error.problem.message}")
+    try:
+        content = FILE_DIGESTS.digest(path)
+    except InvalidFile as error:
+        content = f"unreadable {getattr(error.__cause__, 'errno', '')}"
+    return _text_digest(f"{content} {path}")
+
+
+def _text_digest(text: str) -> Digest:
+    return digest_bytes(text.encode(errors="surrogatepass"))
+
+
+def shown(name: str) -> str:
+    """A step's name as people read it."""
+    if name.startswith(_VARIABLE):
+        return f"variable {name.removeprefix(_VARIABLE)}"
+    return f"file {name.removeprefix(_FILE)}"
+
+
+def is_outside(entry: Entry | None) -> bool:
+    """Whether an entry says what a node read next."""
+    return isinstance(entry, AskedPort) and entry.port.startswith((_FILE, _VARIABLE))
+
+
+def after(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
+    """The key once these were read."""
+    for name, digest in steps:
+        key = lazy_key(key, name, digest)
+    return key
+
+
+def looked_up(
+    key: Key, get: Callable[[Key], Entry | None], inputs: Path, passed: list[Key] | None = None
+) -> tuple[Key, Entry | None]:
+    """What a key leads to with all that is read outside as it is now, and the key of that.
+
+    Args:
+        inputs: The folder that names of files start from.
+        passed: Is given the keys on the way there.
+    """
+    entry = get(key)
+    while isinstance(entry, AskedPort) and is_outside(entry):
+        if passed is not None:
+            passed.append(key)
+        key = lazy_key(key, entry.port, fingerprint(entry.port, inputs))
+        entry = get(key)
+    return key, entry

@@ -1,0 +1,370 @@
+"""Going through a native graph, each node after those that it needs, on the way to ComfyUI."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from nodegraph.core.graph import topological_order
+from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
+from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
+from nodegraph.core.spec import NodeSpec
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.export_context import ExportContext
+from nodegraph.interop.comfyui.export_graph import ExportGraph
+from nodegraph.interop.comfyui.file_words import reworded, said_in_names, word_for
+from nodegraph.interop.comfyui.foreign import (
+    BLOCK,
+    DrawnText,
+    ForeignGraph,
+    ForeignNode,
+    Frame,
+    Source,
+    Spot,
+)
+from nodegraph.interop.comfyui.reading.dynamic_prompts import drawing_note, prompts
+from nodegraph.interop.comfyui.returning import PREFIX
+from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.tags import Tag, plain, tag_of, tagged
+from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.sampling.comfyui_prompts import can_be_escaped
+
+_CONTROLS = {"random": "randomize", "increment": "increment", "decrement": "decrement"}
+_IN_PROMPTS = "ComfyUI's page draws in prompts of its own nodes alone"
+_UNREAD = (
+    "couldn't be read of the file that this was imported from, and has no value yet: what "
+    "ComfyUI's server is sent lacks it, so that it refuses that"
+)
+_NO_END = "ComfyUI's page takes no such prompt, so a space stands behind it in the file for it"
+
+
+class InPlaceOnly(Exception):
+    """A sub-graph's inside can't be said by itself."""
+
+
+class ExportableWorkflow(Protocol):
+    """The workflow that graphs are of."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """Of ComfyUI's types."""
+
+    def spec(self, entry: NodeEntry) -> NodeSpec | None:
+        """What a node's type declares."""
+
+    def block_outputs(self, node_type: str) -> Iterable[str] | None:
+        """Names of the outputs of a block; None if a type isn't one."""
+
+    def candidates(self, node_type: str, was: str) -> Sequence[TableEntry]:
+        """Entries that may say a native type, first the one that the node is known to have been."""
+
+    def stays_native(self, node: str) -> bool:
+        """Whether a node has to stay as it is, as it wouldn't come back otherwise."""
+
+    def tell(self, node: str, message: str) -> None:
+        """Say what is lost or differs."""
+
+    def tell_unknown(self, node: str) -> None:
+        """Say that nothing there stands for a node."""
+
+
+class ExportWalk:
+    """One graph on its way."""
+
+    def __init__(
+        self,
+        leaving: ExportableWorkflow,
+        nodes: Mapping[str, NodeEntry],
+        ui: Mapping[str, Any],
+        block: Subgraph | None,
+        prefix: str,
+    ) -> None:
+        self._leaving = leaving
+        self._nodes = nodes
+        self._ui = ui
+        self._prefix = prefix
+        known = ui.get("comfyui")
+        origins = known.get("nodes") if isinstance(known, dict) else None
+        self._origins = origins if isinstance(origins, dict) else {}
+        ids = [str(each.get("id")) for each in self._origins.values() if isinstance(each, dict)]
+        inputs = list(block.inputs) if block else []
+        self._into = ExportGraph(nodes, leaving.signatures, inputs, ids)
+        self._fed = {
+            parse_target(target): Signal(MadeOutput(BLOCK, port))
+            for port, taken in (block.inputs if block else {}).items()
+            for target in taken.to
+        }
+        self._departures: dict[str, ExportContext] = {}
+        self._said = {word for entry in nodes.values() for word in said_in_names(entry.inputs)}
+
+    def run(self) -> None:
+        needs = {
+            name: [
+                link.node
+                for value in entry.inputs.values()
+                if is_link(value) and (link := read_link(value)).node in self._nodes
+            ]
+            for name, entry in self._nodes.items()
+        }
+        for name in topological_order(needs)[0]:
+            self._leave(name)
+        positions, sizes = points(self._ui.get("positions")), self._ui.get("sizes", {})
+        colors, collapsed = self._ui.get("colors", {}), self._ui.get("collapsed", [])
+        for name, departure in self._departures.items():
+            spot = Spot(*positions[name], _width(sizes, name)) if name in positions else None
+            departure.put(spot, colors.get(name, ""), is_collapsed=name in collapsed)
+
+    def graph(self) -> ForeignGraph:
+        controls = self._controls()
+        nodes = {
+            name: replace(node, control=controls.get(name, {}))
+            for name, node in self._with_drawing().items()
+        }
+        return ForeignGraph(
+            self._reworded(nodes) if self._said else nodes,
+            tuple(_frames(self._ui.get("groups"), "title")),
+            tuple(_frames(self._ui.get("notes"), "text")),
+        )
+
+    def _reworded(self, nodes: Mapping[str, ForeignNode]) -> dict[str, ForeignNode]:
+        """Names of files say inputs as ComfyUI calls the nodes."""
+        places = {
+            tag_of(value).said: (name, port)
+            for name, node in nodes.items()
+            for port, value in node.inputs.items()
+        }
+
+        def put(node: str, port: str) -> str:
+            made, its = places.get((node, port), ("", ""))
+            word = word_for(made, nodes) if made else ""
+            return f"{word}.{its}" if word else ""
+
+        reworded_nodes: dict[str, ForeignNode] = {}
+        for name, node in nodes.items():
+            inputs = plain(dict(node.inputs))
+            prefix = inputs.get("filename_prefix")
+            if isinstance(prefix, str):
+                inputs["filename_prefix"] = reworded(prefix, put)
+            reworded_nodes[name] = replace(node, inputs=inputs)
+        return reworded_nodes
+
+    def _with_drawing(self) -> dict[str, ForeignNode]:
+        """All nodes that were made, and at those with prompts notes of what draws them here."""
+        natives = {made: name for name, each in self._departures.items() for made in each.made}
+        sources: dict[int, str] = {}
+        for name, departure in self._departures.items():
+            for signal in departure.given.values():
+                if isinstance(signal.given, DrawnText):
+                    sources.setdefault(id(signal.given), name)
+        nodes = dict(self._into.nodes)
+        uses = Counter[str]()
+        for made, node in self._into.nodes.items():
+            native = self._prefix + natives.get(made, "")
+            read = dict(prompts(node, self._leaving.signatures.get(node.type)))
+            notes: dict[str, Any] = {}
+            for port, value in node.inputs.items():
+                if isinstance(value, DrawnText) and port in read:
+                    source = sources[id(value)]
+                    uses[source] += 1
+                    notes[port] = self._drawing_note(source, value.prompt)
+                elif isinstance(value, DrawnText):
+                    self._leaving.tell(native, f"`{port}` is what its seed draws: {_IN_PROMPTS}")
+                elif port in read and not can_be_escaped(value):
+                    self._leaving.tell(native, f"`{port}` ends in a backslash: {_NO_END}")
+            if notes:
+                noted = {**node.kept.get("nodegraph", {}), "drawing": notes}
+                nodes[made] = replace(node, kept={**node.kept, "nodegraph": noted})
+        for source, count in uses.items():
+            if count > 1:
+                many = f"ComfyUI's page draws for each of the {count} prompts that it leads to"
+                self._leaving.tell(self._prefix + source, many)
+        return nodes
+
+    def _drawing_note(self, name: str, prompt: str) -> dict[str, Any]:
+        control = _CONTROLS.get(self._ui.get("seeds", {}).get(f"{name}.seed"), "")
+        position = points(self._ui.get("positions")).get(name)
+        return drawing_note(name, self._nodes[name], prompt, control, position)
+
+    def _controls(self) -> dict[str, dict[str, str]]:
+        """What happens to seeds, by node made and input there."""
+        controls: dict[str, dict[str, str]] = {}
+        seeds = self._ui.get("seeds", {})
+        for name, departure in self._departures.items():
+            for made in departure.made:
+                signature = self._leaving.signatures.get(self._into.nodes[made].type)
+                for taken in signature.inputs if signature else ():
+                    modes = {seeds.get(f"{name}.{port}") for port in ("seed", taken.name)}
+                    control = next((_CONTROLS[mode] for mode in modes if mode in _CONTROLS), "")
+                    if taken.extra == "control" and control:
+                        controls.setdefault(made, {})[taken.name] = control
+        return controls
+
+    def end(self, text: str) -> Source | None:
+        """What a block's output gives."""
+        signal = self._signal(parse_link(text).node, parse_link(text).port)
+        if signal is None or not isinstance(signal.given, MadeOutput):
+            raise InPlaceOnly
+        return self._into.source(signal.given)
+
+    def type_of(self, source: Source | None) -> str:
+        """ComfyUI's type of an output."""
+        if source is None or source.node == BLOCK:
+            return "*"
+        kind: str = self._into.nodes[source.node].ports[source.slot].type
+        return kind
+
+    def type_fed(self, slot: int) -> str:
+        """ComfyUI's type of a block's input: that of the first that it leads to."""
+        for node in self._into.nodes.values():
+            signature = self._leaving.signatures.get(node.type)
+            for name, value in node.inputs.items():
+                if value == Source(BLOCK, slot) and signature and name in signature.by_name:
+                    return signature.by_name[name].type
+        return "*"
+
+    def _signal(self, node: str, port: str) -> Signal | None:
+        departure = self._departures.get(node)
+        if departure is None:
+            return None
+        if not port:
+            return next(iter(departure.given.values()), None)
+        return departure.given.get(port)
+
+    def _inputs(self, name: str) -> dict[str, Signal]:
+        signals: dict[str, Signal] = {}
+        for port, written in self._nodes[name].inputs.items():
+            if not is_link(written):
+                value = read_literal(written)
+                is_said = (name, port) in self._said
+                signals[port] = Signal(tagged(value, Tag(said=(name, port))) if is_said else value)
+                continue
+            link = read_link(written)
+            signal = self._signal(link.node, link.port)
+            if signal is not None:
+                signals[port] = signal
+        signals |= {port: signal for (node, port), signal in self._fed.items() if node == name}
+        return {
+            port: signal
+            for port, signal in signals.items()
+            if signal.given is not None or signal.carried
+        }
+
+    def _leave(self, name: str) -> None:
+        entry = self._nodes[name]
+        known = self._origins.get(name)
+        origin = known if isinstance(known, dict) else {}
+        spec = self._leaving.spec(entry)
+        departure = ExportContext(name, spec, self._inputs(name), self._into, origin)
+        self._departures[name] = departure
+        for port in _open(entry):
+            self._leaving.tell(self._prefix + name, f"`{port}` {_UNREAD}")
+        outputs = self._leaving.block_outputs(entry.type)
+        if outputs is not None:
+            self._use(departure, outputs)
+            return
+        if entry.type.startswith(PLACEHOLDER):
+            inputs = self._native_inputs(departure)
+            departure.add_placeholder(entry.type.removeprefix(PLACEHOLDER), inputs)
+            return
+        if self._leaving.stays_native(self._prefix + name):
+            why = "ComfyUI needs more of it than is said here"
+        else:
+            why = self._translate(departure, str(origin.get("type", "")))
+        if why:
+            self._leave_native(departure)
+            self._leaving.tell_unknown(self._prefix + name)
+            self._leaving.tell(self._prefix + name, why)
+
+    def _translate(self, departure: ExportContext, was: str) -> str:
+        """Have a node said by an entry of the table; returns why none can."""
+        reasons: list[str] = []
+        for candidate in self._leaving.candidates(departure.type, was):
+            assert candidate.backward is not None
+            try:
+                candidate.backward(departure)
+            except Untranslatable as reason:
+                departure.take_back()
+                reasons.append(str(reason))
+            except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
+                departure.take_back()
+                reasons.append(f"its entry of the table fails: {error!r}")
+            else:
+                if departure.is_off and _draws(departure):
+                    departure.take_back()
+                    return "a muted or bypassed node that draws has no place in a prompt"
+                departure.leave_open(
+                    name
+                    for port in _open(departure.entry)
+                    for name in departure.entry.unread_as.get(port, port).split(", ")
+                )
+                for message in departure.told:
+                    self._leaving.tell(self._prefix + departure.name, message)
+                return ""
+        nothing = f"ComfyUI has nothing like {departure.type}"
+        return "; ".join(dict.fromkeys(reasons)) or nothing
+
+    def _use(self, departure: ExportContext, outputs: Iterable[str]) -> None:
+        """A use of a block: a node of its type."""
+        values = {port: signal.given for port, signal in departure.inputs.items()}
+        if any(value is None for value in values.values()):
+            raise InPlaceOnly
+        departure.add_as(departure.type, values, outputs)
+
+    def _leave_native(self, departure: ExportContext) -> None:
+        """Keep a node as it is, and with it those that wait for somebody who can say them."""
+        inputs = self._native_inputs(departure)
+        departure.add_as(PREFIX + departure.type, inputs, departure.outputs)
+
+    def _native_inputs(self, departure: ExportContext) -> dict[str, Any]:
+        inputs: dict[str, Any] = {}
+        for port, signal in self._inputs(departure.name).items():
+            if signal.given is None:
+                link = read_link(self._nodes[departure.name].inputs[port])
+                inputs[port] = self._native_signal(link.node, link.port).given
+            else:
+                inputs[port] = signal.given
+        return inputs
+
+    def _native_signal(self, node: str, port: str) -> Signal:
+        departure = self._departures[node]
+        is_there = any(self._into.nodes[each].type.startswith(PREFIX) for each in departure.made)
+        if not is_there:
+            self._leave_native(departure)
+            self._leaving.tell_unknown(self._prefix + node)
+        signal = self._signal(node, port)
+        assert signal is not None
+        return signal
+
+
+def _open(entry: NodeEntry) -> list[str]:
+    """Inputs that couldn't be read and haven't been given."""
+    return [port for port in entry.unread if port not in entry.inputs]
+
+
+def _draws(departure: ExportContext) -> bool:
+    return any(isinstance(signal.given, DrawnText) for signal in departure.given.values())
+
+
+def points(written: Any) -> dict[str, tuple[float, float]]:
+    """Where things stand, by name, as `ui` says it."""
+    positions = written if isinstance(written, dict) else {}
+    return {
+        name: (float(at[0]), float(at[1]))
+        for name, at in positions.items()
+        if isinstance(at, list) and len(at) >= 2
+    }
+
+
+def _width(sizes: Any, name: str) -> float:
+    size = sizes.get(name) if isinstance(sizes, dict) else None
+    return float(size[0]) if isinstance(size, list) and size else 0.0
+
+
+def _frames(written: Any, key: str) -> Iterable[Frame]:
+    for each in written if isinstance(written, list) else ():
+        box = each.get("box") if isinstance(each, dict) else None
+        if isinstance(box, list) and len(box) == 4:
+            spot = Spot(*(float(side) for side in box))
+            yield Frame(str(each.get(key, "")), spot, str(each.get("color", "")))

@@ -1,0 +1,247 @@
+"""One node on its way here: what an entry of the table is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from nodegraph.interop.comfyui.foreign import BLOCK, ForeignNode
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
+from nodegraph.interop.comfyui.returning import native_facts
+from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.tags import Tag, tagged
+from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
+
+CONSTANTS = {"Boolean": "value", "Integer": "value", "Number": "value", "Text": "text"}
+"""Native nodes that give what they are given."""
+
+AskBlock = Callable[[str], Any]
+"""Gives the value that a block's input has, and notes that somebody had to know it."""
+
+
+class GivenInputs(dict[str, Signal]):
+    """A node's inputs; one that isn't connected can't be translated where it has to be known."""
+
+    def __missing__(self, name: str) -> Signal:
+        raise Untranslatable(f"its input `{name}` isn't connected")
+
+
+class CarriedAlong(Mapping[str, Any]):
+    """What goes along with an output, and whether anybody has looked at it."""
+
+    def __init__(self, held: Mapping[str, Any]) -> None:
+        self.held = held
+        self.was_seen = False
+
+    def __getitem__(self, key: str) -> Any:
+        self.was_seen = True
+        return self.held[key]
+
+    def __iter__(self) -> Iterator[str]:
+        self.was_seen = True
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+class OpenInputs(GivenInputs):
+    """A node's inputs, of which those that aren't connected give nothing: so do they natively.
+
+    Attributes:
+        missing: Those that were asked for all the same.
+    """
+
+    def __init__(self, signals: Mapping[str, Signal]) -> None:
+        super().__init__(signals)
+        self.missing: list[str] = []
+
+    def __missing__(self, name: str) -> Signal:
+        self.missing.append(name)
+        return Signal(None)
+
+
+class ImportContext:
+    """A node of ComfyUI that becomes native ones; a `Passage`.
+
+    Attributes:
+        made: Names of the native nodes that it became.
+        given: What stands for its outputs, by name.
+        told: What people are to know.
+        open_inputs: Inputs that the entry asked for and that aren't connected.
+    """
+
+    def __init__(
+        self,
+        node: ForeignNode,
+        signature: Signature,
+        inputs: Mapping[str, Signal],
+        into: GraphBuilder,
+        ask_block: AskBlock,
+    ) -> None:
+        self.type = node.type
+        self.defaults: Mapping[str, Any] = {
+            taken.name: taken.default for taken in signature.inputs if taken.default is not None
+        }
+        open_inputs = OpenInputs(_with_defaults(signature, inputs, node))
+        self.inputs: Mapping[str, Signal] = open_inputs
+        self.open_inputs = open_inputs.missing
+        self.kept: Mapping[str, Any] = {}
+        self.made: list[str] = []
+        self.given: dict[str, Signal] = {}
+        self.told: list[str] = []
+        self._kept: dict[str, Any] = {}
+        self._node = node
+        self._signature = signature
+        self._into = into
+        self._start = len(into.nodes)
+        self._ask_block = ask_block
+
+    def literal(self, name: str) -> Any:
+        if name not in self.inputs:
+            raise Untranslatable(f"its input `{name}` isn't connected")
+        value = self.inputs[name].given
+        if not isinstance(value, MadeOutput):
+            return value
+        known = self._constant(value)
+        if known is None:
+            raise Untranslatable(f"its input `{name}` is linked, and has to be known here")
+        if value.node != BLOCK:
+            self.tell(f"`{name}` stays {known!r}: it can't follow `{value.node}` here")
+        return known
+
+    def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
+        value = self.inputs[name].given if name in self.inputs else None
+        node = self._into.nodes.get(value.node) if isinstance(value, MadeOutput) else None
+        if node is None:
+            raise Untranslatable(f"what gives its input `{name}` has to be known here")
+        return node.type, node.inputs
+
+    def _constant(self, value: Any) -> Any:
+        """The value behind a link that always gives the same one; None if there is none."""
+        if not isinstance(value, MadeOutput):
+            return value
+        if value.node == BLOCK:
+            return self._ask_block(value.port)
+        node = self._into.nodes.get(value.node)
+        if node is None or node.mode is not None or node.type not in CONSTANTS:
+            return None
+        return self._constant(node.inputs.get(CONSTANTS[node.type]))
+
+    def add(self, node_type: str, /, **inputs: Any) -> str:
+        values = {name: _bare(value) for name, value in inputs.items()}
+        present = {name: value for name, value in values.items() if value is not None}
+        short = node_type.rpartition(":")[2]
+        noted = native_facts(self._node)
+        if self.made:
+            node = self._into.add(short, node_type, present)
+        else:
+            node = self._into.add(self._node.title or short, node_type, present, noted.name)
+            node.label, node.rest = self._node.title, noted.rest
+            node.corrections = noted.corrections
+        node.is_implied = noted.is_implied
+        self.made.append(node.name)
+        return node.name
+
+    def imply(self, node_type: str, /, **inputs: Any) -> str:
+        return self.add(node_type, **inputs)
+
+    def give(self, output: str, value: Signal | MadeOutput) -> None:
+        if isinstance(value, Signal):
+            self.given[output] = Signal(value.given, dict(value.carried))
+            return
+        self.given[output] = Signal(value, self._carried(output))
+
+    def _carried(self, output: str) -> Mapping[str, Any]:
+        """What goes along with an output of which nothing is said: what came with such an input."""
+        types = dict(self._signature.outputs)
+        carried: dict[str, Any] = {}
+        for name, signal in self.inputs.items():
+            taken = self._signature.by_name.get(name)
+            if taken is None or taken.type != types.get(output):
+                continue
+            for key, value in signal.carried.items():
+                if key in carried and carried[key] != value:
+                    raise Untranslatable(f"its inputs differ in what goes along with them ({key})")
+                carried[key] = value
+        return carried
+
+    def keep(self, **values: Any) -> None:
+        # A link is drawn again from where it is linked.
+        literals = {key: each for key, each in values.items() if not isinstance(each, MadeOutput)}
+        self._kept.update(literals)
+
+    def tell(self, message: str) -> None:
+        self.told.append(message)
+
+    def take_back(self) -> None:
+        """Remove what was made, of a node that can't be translated after all."""
+        for name in reversed(self.made):
+            self._into.remove(name)
+        self.made.clear()
+
+    def leave_out_unused(self, used: Collection[str]) -> None:
+        """Take back nodes that only give what nobody takes, beside others that do something.
+
+        Args:
+            used: Outputs that something is linked to.
+        """
+        giving = {output: _node_of(signal) for output, signal in self.given.items()}
+        wanted = {name for output, name in giving.items() if output in used}
+        if not wanted & set(self.made):
+            ends = set(self.made) - self._taken() - set(giving.values())
+            wanted |= set(self.made[:1]) if ends else set(self.made)
+        idle = [name for output, name in giving.items() if output not in used]
+        while idle:
+            name = idle.pop()
+            if name not in self.made or name in wanted | self._taken():
+                continue
+            sources = [_node_of(Signal(value)) for value in self._into.nodes[name].inputs.values()]
+            self._into.remove(name)
+            self.made.remove(name)
+            idle += sources
+
+    def _taken(self) -> set[str]:
+        """Nodes that those which were made are linked to, by this one or by others for it."""
+        later = (self._into.nodes[name] for name in self._into.since(self._start))
+        values = (value for node in later for value in node.inputs.values())
+        return {value.node for value in values if isinstance(value, MadeOutput)}
+
+    @property
+    def main(self) -> str:
+        """The node that gives what the original gave, or the first; empty if none was made."""
+        givers = [_node_of(signal) for signal in self.given.values()]
+        return next((name for name in (*givers, *self.made) if name in self.made), "")
+
+    def nodes(self) -> list[MadeNode]:
+        return [self._into.nodes[name] for name in self.made]
+
+    @property
+    def to_keep(self) -> Mapping[str, Any]:
+        """What the entry wants to be kept."""
+        return self._kept
+
+
+def _with_defaults(
+    signature: Signature, inputs: Mapping[str, Signal], node: ForeignNode
+) -> dict[str, Signal]:
+    """The inputs, and the defaults, or stand-ins, of those that the file leaves out."""
+    stand_ins = node.stand_ins or {}
+    values = {name: signal.given for name, signal in inputs.items() if not signal.is_link}
+    signals = dict(inputs)
+    for taken in signature.shown(values):
+        value = stand_ins.get(taken.name, taken.default)
+        if taken.name not in signals and value is not None and not taken.grows:
+            is_unread = node.stand_ins is None and node.lacks(taken.name)
+            tag = Tag(unread=taken.name)
+            signals[taken.name] = Signal(tagged(value, tag) if is_unread else value)
+            values[taken.name] = value
+    return signals
+
+
+def _node_of(signal: Signal) -> str:
+    return signal.given.node if isinstance(signal.given, MadeOutput) else ""
+
+
+def _bare(value: Any) -> Any:
+    return value.given if isinstance(value, Signal) else value

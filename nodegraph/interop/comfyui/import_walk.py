@@ -1,0 +1,506 @@
+"""Going through a graph of ComfyUI, each node after those that it needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from nodegraph.core.graph import topological_order
+from nodegraph.core.parts import Mode
+from nodegraph.errors import InvalidWorkflow, Problem
+from nodegraph.interop.comfyui.entries import TableEntry
+from nodegraph.interop.comfyui.file_words import called, said_in_names
+from nodegraph.interop.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder
+from nodegraph.interop.comfyui.import_context import AskBlock, CarriedAlong, ImportContext
+from nodegraph.interop.comfyui.outcomes import TranslationOutcome
+from nodegraph.interop.comfyui.placeholders import add_placeholder, output_ports, pass_through
+from nodegraph.interop.comfyui.postprocess import (
+    settle_families,
+    settle_file_names,
+    settle_videos,
+)
+from nodegraph.interop.comfyui.returning import native_entry, native_facts
+from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.tags import Tag, tagged
+from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
+from nodegraph.interop.comfyui.unread import unheeded
+
+_CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
+_MISFIT = "its values in the file {} don't fit what is known of its type"
+TO_GIVE = "they have to be given here"
+_IDLE = (
+    "it leads to nothing that is saved or shown, so that ComfyUI doesn't run it; it is muted here"
+)
+_TRANSLATED_KEYS = frozenset(
+    ("id", "type", "class_type", "pos", "size", "mode", "order", "inputs", "outputs", "title")
+) | {"widgets_values", "color", "bgcolor", "flags", "_meta"}
+"""Parts of a node's entry that what was made of it says anew."""
+
+
+class Blocks(Protocol):
+    """Makes native nodes of uses of blocks."""
+
+    def __contains__(self, node_type: str) -> bool: ...
+
+    def outputs(self, node_type: str) -> Sequence[tuple[str, str]]:
+        """Name and type of each output of a block."""
+
+    def use(
+        self, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
+    ) -> Sequence[Signal | None]:
+        """Make what stands for one use; returns what each output gives."""
+
+
+@dataclass(frozen=True)
+class GraphPlace:
+    """Where a graph stands: what a block's use brings into it.
+
+    Attributes:
+        incoming: What each of the block's inputs gives, in order.
+        exposed: Likewise of widgets of inner nodes, by node and input.
+        prefix: Of ids of nodes in it.
+        place: Where it stands in the file.
+        mode: Of the block's use, which its nodes share.
+        shift: How far the graph is moved on the canvas.
+        ask_block: See `passages.AskBlock`.
+    """
+
+    incoming: Sequence[Signal | None] = ()
+    exposed: Mapping[tuple[str, str], Signal] = field(default_factory=dict)
+    prefix: str = ""
+    place: tuple[int, ...] = ()
+    mode: Mode | None = None
+    shift: tuple[float, float] = (0.0, 0.0)
+    ask_block: AskBlock = lambda _: None
+
+
+class Walk:
+    """Translates one graph.
+
+    Args:
+        table: Entries by type.
+        into: The native graph that it becomes, or becomes part of.
+    """
+
+    def __init__(
+        self,
+        graph: ForeignGraph,
+        table: Mapping[str, TableEntry],
+        blocks: Blocks,
+        into: GraphBuilder,
+        around: GraphPlace | None = None,
+    ) -> None:
+        self.graph = graph
+        self.into = into
+        self.around = around or GraphPlace()
+        self.fates: list[TranslationOutcome] = []
+        self._table = table
+        self._blocks = blocks
+        self._given: dict[Source, Signal | None] = {}
+        self._used: dict[str, set[int]] = defaultdict(set)
+        for node in graph.nodes.values():
+            for value in node.inputs.values():
+                if isinstance(value, Source):
+                    self._used[value.node].add(value.slot)
+        self._said = {
+            (called(word, graph.nodes), port)
+            for node in graph.nodes.values()
+            for word, port in said_in_names(node.inputs)
+        }
+        self._at = {name: at for at, name in enumerate(graph.nodes)}
+        self._leftover: set[str] = set()
+        self._arrivals: list[tuple[ForeignNode, ImportContext, int]] = []
+
+    def run(self, *ends: Source | None) -> None:
+        """Translate all nodes.
+
+        Args:
+            ends: Outputs that are needed besides: a block's own.
+        Raises:
+            InvalidWorkflow: Nodes need each other's results in a circle.
+        """
+        for end in ends:
+            if end is not None:
+                self._used[end.node].add(end.slot)
+        before = len(self.into.nodes)
+        self._leftover = self._without_end([end.node for end in ends if end is not None])
+        for name in self._order():
+            node = self.graph.nodes[name]
+            self.into.place = (*self.around.place, self._at[name])
+            self._translate(node, self._inputs(node))
+        self._tell_of_lost()
+        self._arrive_late()
+        if self._said:
+            settle_file_names(self.into.since(before), self.into, self.graph.nodes)
+        settle_families(self.into, self.around.ask_block)
+        self._lead_to_frames(settle_videos(self.into))
+        canvas = self.into.canvas
+        canvas.frame(
+            [_moved(frame, self.around.shift) for frame in self.graph.groups],
+            [_moved(frame, self.around.shift) for frame in self.graph.notes],
+        )
+
+    def _lead_to_frames(self, names: Collection[str]) -> None:
+        """Let what nodes give be their pictures, of those that give sound as well now."""
+        for source, signal in self._given.items():
+            output = signal.given if signal else None
+            if signal is not None and isinstance(output, MadeOutput) and output.node in names:
+                self._given[source] = Signal(MadeOutput(output.node, "image"), signal.carried)
+
+    def signal(self, source: Source) -> Signal | None:
+        """What an output gives; None if nothing stands for it."""
+        if source.node == BLOCK:
+            incoming = self.around.incoming
+            return incoming[source.slot] if 0 <= source.slot < len(incoming) else None
+        return self._given.get(source)
+
+    def spot(self, node: ForeignNode) -> Spot | None:
+        """Where a node stands here."""
+        return _shifted(node.place, self.around.shift) if node.place else None
+
+    def at(self, node: ForeignNode) -> int:
+        """Where a node stands in the file."""
+        return self._at[node.id]
+
+    def lower_left(self) -> tuple[float, float]:
+        """Of all that stands in this graph, or will."""
+        spots = [spot for node in self.graph.nodes.values() if (spot := self.spot(node))]
+        left, bottom = self.into.canvas.bottom()
+        return (
+            min([left, *(spot.x for spot in spots)]),
+            max([bottom, *(spot.y + spot.height for spot in spots)]),
+        )
+
+    def id(self, node: ForeignNode) -> str:
+        """Its id in the workflow as a whole."""
+        return self.around.prefix + node.id
+
+    def mode(self, node: ForeignNode) -> Mode | None:
+        return node.mode or self.around.mode or ("mute" if node.id in self._leftover else None)
+
+    def _without_end(self, ends: Sequence[str]) -> set[str]:
+        """Nodes that lead to no end, which ComfyUI neither checks nor runs; none if nothing does.
+
+        Args:
+            ends: Nodes that the graph's outputs lead to.
+        """
+        nodes = self.graph.nodes
+        waiting = [*ends, *(name for name, node in nodes.items() if self._is_end(node))]
+        certain = [name for name in waiting if self._is_known_end(name)]
+        if not ends and not certain:
+            return set()  # somebody is still drawing it
+        needed: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in needed or name not in nodes:
+                continue
+            needed.add(name)
+            values = nodes[name].inputs.values()
+            waiting += [value.node for value in values if isinstance(value, Source)]
+        return set(nodes) - needed
+
+    def _is_known_end(self, name: str) -> bool:
+        node = self.graph.nodes.get(name)
+        entry = self._table.get(node.type) if node is not None else None
+        return entry is not None and entry.is_built_in
+
+    def _is_end(self, node: ForeignNode) -> bool:
+        """Whether a node is run for itself, as far as can be told."""
+        entry = self._table.get(node.type)
+        is_known = entry is not None and node.type not in self._blocks
+        if entry is None or not is_known or native_facts(node).name:
+            return True
+        return entry.is_end
+
+    def _order(self) -> list[str]:
+        needs = {
+            node.id: [
+                value.node
+                for value in node.inputs.values()
+                if isinstance(value, Source) and value.node in self.graph.nodes
+            ]
+            for node in self.graph.nodes.values()
+        }
+        order, cycles = topological_order(needs)
+        if cycles:
+            raise InvalidWorkflow([self._cycle(cycle) for cycle in cycles])
+        return order
+
+    def _cycle(self, cycle: Sequence[str]) -> Problem:
+        shown = " → ".join(f"{each} ({self.graph.nodes[each].type})" for each in cycle)
+        return Problem(
+            "cycle",
+            f"ComfyUI's nodes need each other's results: {shown}",
+            hint="Take one of these links away.",
+        )
+
+    def _inputs(self, node: ForeignNode) -> dict[str, Signal]:
+        signals: dict[str, Signal] = {}
+        for name, value in node.inputs.items():
+            exposed = self.around.exposed.get((node.id, name))
+            if exposed is not None:
+                signals[name] = exposed
+            elif not isinstance(value, Source):
+                at = (node.id, name)
+                tag = Tag(control=control_of(node, name), said=at if at in self._said else ("", ""))
+                signals[name] = Signal(value if tag == Tag() else tagged(value, tag))
+            elif (signal := self.signal(value)) is not None:
+                signals[name] = signal
+        if node.is_misfit:
+            shown = self.around.exposed.items()
+            signals |= {
+                name: signal
+                for (inner, name), signal in shown
+                if inner == node.id and node.lacks(name)
+            }
+        return signals
+
+    def _translate(self, node: ForeignNode, inputs: Mapping[str, Signal]) -> None:
+        if node.type in self._blocks:
+            outputs = dict(enumerate(self._blocks.use(node, inputs, self)))
+            if self.mode(node) == "bypass":
+                passed = self._passed(node)
+                outputs = {
+                    slot: _through(signal, passed.get(slot)) for slot, signal in outputs.items()
+                }
+            self._give(node, outputs)
+            return
+        entry = self._table.get(node.type) or native_entry(node)
+        if entry is None:
+            self._placeholder(node, inputs, "nothing here is known to stand for it")
+            return
+        if node.is_unclear:
+            self._placeholder(node, inputs, _misfit(node))
+            return
+        arrival = ImportContext(node, entry.signature, inputs, self.into, self.around.ask_block)
+        before = len(self.into.nodes)
+        try:
+            entry.forward(arrival)
+            outputs_given = self._outputs_of(node, entry.signature, arrival)
+            names = [name for name, _ in entry.signature.outputs]
+            arrival.leave_out_unused([names[at] for at in self._used[node.id] if at < len(names)])
+        except Untranslatable as reason:
+            self._take_back(arrival, before)
+            self._placeholder(node, inputs, str(reason))
+            return
+        except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
+            self._take_back(arrival, before)
+            open_input = next(iter(arrival.open_inputs), "")
+            why = f"its entry of the table fails: {error!r}"
+            if open_input:
+                why = f"its input `{open_input}` isn't connected"
+            self._placeholder(node, inputs, why)
+            return
+        for message in unheeded(node, entry, arrival):
+            arrival.tell(message)
+        self._arrived(node, arrival)
+        self._arrivals.append((node, arrival, len(arrival.made)))
+        self._give(node, outputs_given)
+
+    def _take_back(self, arrival: ImportContext, before: int) -> None:
+        """Remove what a node made, and what others made for it.
+
+        Args:
+            before: How many nodes there were.
+        """
+        arrival.take_back()
+        made = self.into.since(before)
+        if not made:
+            return
+        for name in made:
+            self.into.remove(name)
+        for _, other, _ in self._arrivals:
+            other.made = [name for name in other.made if name not in made]
+
+    def _arrive_late(self) -> None:
+        """Note what nodes made for others, such as patches of models for the sampler."""
+        places = {fate.id: at for at, fate in enumerate(self.fates)}
+        for node, arrival, known in self._arrivals:
+            if len(arrival.made) <= known:
+                continue
+            for made_node in arrival.nodes():
+                made_node.mode = self.mode(node)
+            if not known:
+                first = arrival.made[0]
+                self.put(node, first)
+                self.into.nodes[first].origin = self._origin(node)
+                noted = places[self.id(node)]
+                self.fates[noted] = replace(self.fates[noted], name=first)
+
+    def _outputs_of(
+        self, node: ForeignNode, signature: Signature, arrival: ImportContext
+    ) -> dict[int, Signal | None]:
+        mode = self.mode(node)
+        if mode != "bypass":
+            return self._all_given(node, signature, arrival)
+        passed = self._passed(node)
+        if len(arrival.made) != 1:
+            return passed
+        # What is left out runs on: links lead to it, and past it as long as it is bypassed.
+        return {
+            slot: _through(arrival.given.get(name), passed.get(slot))
+            for slot, (name, _) in enumerate(signature.outputs)
+        }
+
+    def _all_given(
+        self, node: ForeignNode, signature: Signature, arrival: ImportContext
+    ) -> dict[int, Signal | None]:
+        signals: dict[int, Signal | None] = {}
+        for slot, (name, _) in enumerate(signature.outputs):
+            signals[slot] = arrival.given.get(name)
+            if signals[slot] is None and slot in self._used[node.id]:
+                raise Untranslatable(f"nothing here stands for its output `{name}`")
+        return signals
+
+    def _passed(self, node: ForeignNode) -> dict[int, Signal | None]:
+        """What stands for a bypassed node's outputs."""
+        sources = [value for value in node.inputs.values() if isinstance(value, Source)]
+        types = [(self._type(source), self.signal(source)) for source in sources]
+        outputs = [kind for _, kind in self._outputs(node)]
+        return dict(enumerate(pass_through(outputs, types)))
+
+    def _type(self, source: Source) -> str:
+        """ComfyUI's type of an output; empty if nobody tells."""
+        node = self.graph.nodes.get(source.node)
+        outputs = self._outputs(node) if node else []
+        return outputs[source.slot][1] if 0 <= source.slot < len(outputs) else ""
+
+    def _outputs(self, node: ForeignNode) -> Sequence[tuple[str, str]]:
+        if node.type in self._blocks:
+            return self._blocks.outputs(node.type)
+        entry = self._table.get(node.type) or native_entry(node)
+        if entry is not None:
+            return entry.signature.outputs
+        return [(port.name, port.type) for port in node.ports]
+
+    def _arrived(self, node: ForeignNode, arrival: ImportContext) -> None:
+        """Note what became of a node."""
+        made = arrival.nodes()
+        for made_node in made:
+            made_node.mode = self.mode(node)
+        main = arrival.main
+        for name in arrival.made:
+            if name != main:
+                self.into.canvas.put_beside(name, main)
+        if made:
+            made[0].label = ""
+            self.into.nodes[main].label = node.title
+            self.put(node, main)
+            origin = self._origin(node)
+            if arrival.to_keep:
+                origin["values"] = dict(arrival.to_keep)
+            if len(made) > 1:
+                origin["with"] = arrival.made[1:]
+            made[0].origin = origin
+        self.note(node, main, told=tuple(arrival.told))
+
+    def put(self, node: ForeignNode, name: str) -> None:
+        """Place what stands for a node."""
+        spot = self.spot(node)
+        if spot is not None:
+            canvas = self.into.canvas
+            canvas.put(name, spot, node.color, is_collapsed=node.is_collapsed)
+
+    def _origin(self, node: ForeignNode) -> dict[str, Any]:
+        kept = {key: value for key, value in node.kept.items() if key not in _TRANSLATED_KEYS}
+        return {"id": self.id(node), "type": node.type} | ({"kept": kept} if kept else {})
+
+    def note(
+        self, node: ForeignNode, name: str, *, missing: str = "", told: tuple[str, ...] = ()
+    ) -> None:
+        """Note what became of a node, for people."""
+        if node.id in self._leftover and node.mode is None:
+            told = (*told, _IDLE)
+        if node.is_misfit and not missing:
+            told = (*told, f"{_misfit(node)}: {TO_GIVE}")
+        fate = TranslationOutcome(
+            self.id(node), node.type, name, node.pack, missing, told, node.models
+        )
+        self.fates.append(fate)
+
+    def _placeholder(self, node: ForeignNode, inputs: Mapping[str, Signal], why: str) -> None:
+        """Keep a node that can't be translated, with all that the file says of it."""
+        mode = self.mode(node)
+        made = add_placeholder(node, inputs, self.into, mode)
+        made.origin = {"id": self.id(node), **made.origin}
+        self.put(node, made.name)
+        self.note(node, made.name, missing=why)
+        if mode == "bypass":
+            self._give(node, self._passed(node))
+            return
+        outputs = self._outputs(node)
+        ports = output_ports(outputs, self._used[node.id])
+        made.origin["outputs"] = list(ports.values())
+        kinds = dict(enumerate(kind for _, kind in outputs))
+        # What goes along with an input of the same type goes on.
+        self._give(
+            node,
+            {
+                slot: Signal(MadeOutput(made.name, port), self._along(node, kinds.get(slot, "")))
+                for slot, port in ports.items()
+            },
+        )
+
+    def _along(self, node: ForeignNode, kind: str) -> Mapping[str, Any]:
+        """What goes along with the first input of a type."""
+        sources = (value for value in node.inputs.values() if isinstance(value, Source))
+        source = next((each for each in sources if kind and self._type(each) == kind), None)
+        return self._carried(source) if source else {}
+
+    def _carried(self, source: Source) -> Mapping[str, Any]:
+        signal = self.signal(source)
+        return signal.carried if signal else {}
+
+    def _give(self, node: ForeignNode, outputs: Mapping[int, Signal | None]) -> None:
+        for slot, signal in outputs.items():
+            watched = signal
+            if signal is not None and signal.carried:
+                watched = Signal(signal.given, CarriedAlong(signal.carried))
+            self._given[Source(node.id, slot)] = watched
+
+    def _tell_of_lost(self) -> None:
+        """Tell of what goes along with outputs and nobody has looked at."""
+        lost: dict[str, list[str]] = {}
+        for source, signal in self._given.items():
+            carried = signal.carried if signal else {}
+            is_lost = isinstance(carried, CarriedAlong) and not carried.was_seen
+            if is_lost and source.slot in self._used[source.node]:
+                node = self.graph.nodes[source.node]
+                lost.setdefault(self.id(node), []).extend(carried)
+        self.fates = [
+            replace(fate, told=(*fate.told, f"nothing here heeds what it says ({', '.join(keys)})"))
+            if (keys := lost.get(fate.id))
+            else fate
+            for fate in self.fates
+        ]
+
+
+def control_of(node: ForeignNode, name: str) -> str:
+    """What happens to an input after a run, as layouts say it; empty if nothing does."""
+    return _CONTROLS.get(node.control.get(name, ""), "")
+
+
+def _misfit(node: ForeignNode) -> str:
+    """Which of a node's values are left out, for people."""
+    alone = [f"`{name}`" for name in node.misfits if name not in node.inputs]
+    parts = [f"of {', '.join(alone)}"] if alone else []
+    parts += [f"from `{node.misfit}` on"] if node.misfit else []
+    return _MISFIT.format(" and ".join(parts))
+
+
+def _through(output: Signal | None, passed: Signal | None) -> Signal | None:
+    """What leads through a bypassed node: its output, with what goes along past it."""
+    if output is None or passed is None or not output.is_link:
+        return passed
+    return Signal(output.given, passed.carried)
+
+
+def _shifted(spot: Spot, shift: tuple[float, float]) -> Spot:
+    return replace(spot, x=spot.x + shift[0], y=spot.y + shift[1])
+
+
+def _moved(frame: Frame, shift: tuple[float, float]) -> Frame:
+    return replace(frame, place=_shifted(frame.place, shift))

@@ -1,0 +1,198 @@
+"""What only a graph as a whole tells: families of text encoders, latents that are videos, and what
+names of files say of other nodes.
+
+A loader of text encoders there says a kind that several families share, such as ``qwen_image`` for
+Qwen-Image and those models of it that edit. Which one is meant is told where the prompts meet the
+model. And ComfyUI decodes latents of videos and of pictures by the same node, where there are two
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from nodegraph.interop.comfyui.families import family_of_name
+from nodegraph.interop.comfyui.file_words import called, reworded
+from nodegraph.interop.comfyui.foreign import BLOCK, ForeignNode
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
+from nodegraph.interop.comfyui.tags import tag_of
+from nodegraph.interop.comfyui.translating import MadeOutput
+
+_ALIKE = (
+    {"qwen-image", "qwen-image-edit", "qwen-image-edit-plus"},
+    {"wan", "wan22-5b"},
+    {"z-image", "flux2-klein", "lumina2"},
+)
+"""Families whose text encoders there are of one kind, or look the same."""
+
+_MODEL = frozenset(("model", "on_true", "on_false"))
+_PROMPTS = frozenset(
+    (
+        "positive",
+        "negative",
+        "conditioning",
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "guider",
+        *("encoder", "text_encoder", "on_true", "on_false"),
+    )
+)
+_ENCODERS = frozenset(("encoder", "text_encoder", "on_true", "on_false"))
+_READING = frozenset(("EncodePrompt", "EncodePromptApart", "EncodeEditPrompt"))
+_LATENTS = frozenset(("latent", "first", "second", "on_true", "on_false"))
+_VIDEOS = frozenset(("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeVideo"))
+_PLUS = "TextEncodeQwenImageEditPlus"
+
+
+def settle_families(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
+    """Give text encoders and models of a graph the families that go together.
+
+    Args:
+        ask_block: Gives the value of a block's own input.
+    """
+    for node in list(graph.nodes.values()):
+        if "model" in node.inputs and ("positive" in node.inputs or "guider" in node.inputs):
+            _settle(graph, node, ask_block)
+    _settle_unread(graph, ask_block)
+
+
+def _settle_unread(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
+    """Give encoders that nothing here reads the family of the model that is loaded beside them."""
+    nodes = list(graph.nodes.values())
+    encoders = [node for node in nodes if node.type == "LoadTextEncoder"]
+    models = [node for node in nodes if node.type == "LoadDiffusionModel"]
+    families = {_family(node, ask_block) for node in models} - {""}
+    if len(families) == 1:
+        for node in encoders:
+            if not any(_read(graph, nodes, node)):
+                _join(node, next(iter(families)))
+
+
+def _join(encoder: MadeNode, family: str) -> None:
+    """Give an encoder a family, if it may be of that."""
+    own_family = encoder.inputs.get("family")
+    if any(family in alike and own_family in alike for alike in _ALIKE):
+        encoder.inputs["family"] = family
+
+
+def _settle(graph: GraphBuilder, sampling: MadeNode, ask_block: Callable[[str], Any]) -> None:
+    models = [
+        node
+        for node in _upstream(graph, sampling.inputs["model"], _MODEL)
+        if node.type == "LoadDiffusionModel"
+    ]
+    prompts = [
+        node
+        for port in ("positive", "negative", "guider")
+        for node in _upstream(graph, sampling.inputs.get(port), _PROMPTS)
+    ]
+    encoders = [node for node in prompts if node.type == "LoadTextEncoder"]
+    families = {_family(node, ask_block) for node in models} - {""}
+    if not families and any(node.type == "EncodeEditPrompt" for node in prompts):
+        families = {_edited(graph)}
+        for node in models:
+            node.inputs["family"] = next(iter(families))
+    if len(families) != 1:
+        return
+    (family,) = families
+    for node in encoders:
+        own_family = node.inputs.get("family")
+        if own_family == "qwen-image" and all(
+            _is_plain(each) for each in _read(graph, prompts, node)
+        ):
+            # Models that edit are led there by such prompts as they are.
+            continue
+        _join(node, family)
+
+
+def _read(graph: GraphBuilder, nodes: list[MadeNode], encoder: MadeNode) -> Iterator[MadeNode]:
+    """The prompts among some nodes that an encoder reads."""
+    for node in nodes:
+        source = node.inputs.get("encoder")
+        if node.type in _READING and encoder in _upstream(graph, source, _ENCODERS):
+            yield node
+
+
+def _is_plain(prompt: MadeNode) -> bool:
+    return prompt.origin.get("type") == "CLIPTextEncode"
+
+
+def _edited(graph: GraphBuilder) -> str:
+    """The family of a model that edits, by how its prompts were encoded."""
+    plus = any(node.origin.get("type") == _PLUS for node in graph.nodes.values())
+    return "qwen-image-edit-plus" if plus else "qwen-image-edit"
+
+
+def _family(node: MadeNode, ask_block: Callable[[str], Any]) -> str:
+    """A model's family, if it is said or its file's name tells."""
+    family, file = node.inputs.get("family", "auto"), node.inputs.get("model")
+    if family != "auto":
+        return str(family)
+    if isinstance(file, MadeOutput):
+        file = ask_block(file.port) if file.node == BLOCK else None
+    return family_of_name(file) if isinstance(file, str) else ""
+
+
+def _upstream(graph: GraphBuilder, value: Any, ports: frozenset[str]) -> Iterator[MadeNode]:
+    """Nodes that a value comes from by inputs of these names."""
+    waiting, visited = [value], set[str]()
+    while waiting:
+        source = waiting.pop()
+        if not isinstance(source, MadeOutput) or source.node in visited:
+            continue
+        visited.add(source.node)
+        node = graph.nodes.get(source.node)
+        if node is not None:
+            yield node
+            waiting += [each for port, each in node.inputs.items() if port in ports]
+
+
+def settle_videos(graph: GraphBuilder) -> set[str]:
+    """Have latents that are videos decoded as such.
+
+    Returns:
+        The nodes that now give the frames, as one output of several: ``image``.
+    """
+    decoding = [node for node in graph.nodes.values() if node.type == "VAEDecode"]
+    video_decoders = {node.name for node in decoding if _is_video(graph, node)}
+    for name in video_decoders:
+        node = graph.nodes[name]
+        made = graph.add("vae_decode_video", "VAEDecodeVideo", dict(node.inputs), like=name)
+        made.mode = node.mode
+        graph.canvas.put_beside(made.name, name)
+        node.type, node.inputs = "ImagesFromVideo", {"video": MadeOutput(made.name, "video")}
+    for node in graph.nodes.values():
+        for port, value in node.inputs.items():
+            if isinstance(value, MadeOutput) and value.node in video_decoders:
+                node.inputs[port] = MadeOutput(value.node, "image")
+    return video_decoders
+
+
+def _is_video(graph: GraphBuilder, decoding: MadeNode) -> bool:
+    behind = list(_upstream(graph, decoding.inputs.get("latent"), _LATENTS))
+    return any(node.type in _VIDEOS and node.inputs.get("frames") != 1 for node in behind)
+
+
+def settle_file_names(
+    made: Collection[str], graph: GraphBuilder, originals: Mapping[str, ForeignNode]
+) -> None:
+    """Have names of files say inputs by the nodes' names here.
+
+    Args:
+        made: The nodes that the originals became.
+    """
+    nodes = [graph.nodes[name] for name in made]
+    places = {
+        tag_of(value).said: f"{node.name}.{port}"
+        for node in nodes
+        for port, value in node.inputs.items()
+    }
+    for node in nodes:
+        name = node.inputs.get("name")
+        if isinstance(name, str) and not tag_of(name).block_input:
+            node.inputs["name"] = reworded(
+                name, lambda word, port: places.get((called(word, originals), port), "")
+            )

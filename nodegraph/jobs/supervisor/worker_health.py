@@ -1,0 +1,224 @@
+"""How a worker's process and its jobs are doing, and whether that is a reason to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psutil
+
+from nodegraph.core.events import Event
+from nodegraph.jobs.supervisor.platforms import held_memory
+from nodegraph.jobs.supervisor.rules import SupervisionRules
+
+_ENDS = frozenset({"call.ended", "node.finished", "node.failed", "node.skipped"})
+
+
+class JobHealth:
+    """Signs of life of one job; all times are its worker's.
+
+    Args:
+        options: Of the job, `stall_seconds` and `deadline` among them.
+        now: When it began.
+
+    Attributes:
+        node: That began last.
+        is_overdue: Whether it has to be ended as its deadline has passed.
+    """
+
+    def __init__(self, rules: SupervisionRules, options: Mapping[str, Any], now: float) -> None:
+        self._rules = rules
+        deadline, stalls = options.get("deadline"), options.get("stall_seconds")
+        self._deadline = now + deadline if isinstance(deadline, int | float) else None
+        self._stalls = stalls if isinstance(stalls, Mapping) else {"*": stalls}
+        self._must_have_ended: float | None = None
+        self._running: dict[str, float] = {}
+        self._types: dict[str, str] = {}
+        self.node: str | None = None
+        self.is_overdue = False
+
+    def cancelled(self, now: float) -> None:
+        """Its worker was asked to stop it."""
+        if self._must_have_ended is None:
+            self._must_have_ended = now + self._rules.cancel_seconds
+
+    def happened(self, events: Iterable[Event], now: float) -> None:
+        """Its run told something."""
+        for event in events:
+            node = event.node
+            if event.kind == "nodes.cached" and self._running:
+                for name in event.data["nodes"]:
+                    self._node_ended(name)
+            if node is None:
+                continue
+            if event.kind == "node.started":
+                self._running[node] = now
+                self._types[node] = str(event.data.get("type", ""))
+                self.node = node
+            elif event.kind in _ENDS:
+                self._node_ended(node)
+            elif node in self._running:
+                self._running[node] = now
+
+    def _node_ended(self, node: str) -> None:
+        # A node that is mapped over a list runs as `node[0]`, `node[1]`, ….
+        items = f"{node}["
+        for name in [name for name in self._running if name == node or name.startswith(items)]:
+            del self._running[name]
+
+    def stubbornness(self, now: float) -> str | None:
+        """Why it should have stopped and hasn't; None if it needn't."""
+        grace = self._rules.cancel_seconds
+        why = None
+        if self._must_have_ended is not None and now >= self._must_have_ended:
+            why = "it was cancelled"
+        elif self._deadline is not None and now >= self._deadline + grace:
+            why, self.is_overdue = "its deadline had passed", True
+        return why and f"its job didn't stop within {grace:g} s when {why}"
+
+    def stall(self, now: float) -> str | None:
+        """Which node has told nothing for too long; None if none has."""
+        for node, since in self._running.items():
+            limit = self._limit(node)
+            if limit is not None and now - since > limit:
+                return f"its node `{node}` told nothing for {limit:g} s"
+        return None
+
+    def _limit(self, node: str) -> float | None:
+        name = node.partition("[")[0]
+        for key in (name, self._types.get(node, ""), "*"):
+            seconds = self._stalls.get(key)
+            if isinstance(seconds, int | float) and seconds > 0:
+                return float(seconds)
+        return self._rules.node_stall_seconds
+
+
+_MORE_GRACE = 5.0
+"""Seconds beyond the grace in which whoever asked a process to end may end it by other means."""
+
+
+class WorkerHealth:
+    """Signs of life of one process.
+
+    Its clock is moved on by `breathe`, at most so far at a time: while the server itself was held
+    up, nothing of what a worker said was heard.
+
+    Attributes:
+        memory, device_memory: Bytes, as last known.
+        stuck: What code of a pack has been doing for too long, as it told last.
+        jobs: By id, those that it runs.
+        culprits: Ids of those for which it must end, where it isn't for itself.
+        has_stubborn_job: Whether it must end only as a job doesn't.
+    """
+
+    def __init__(self, rules: SupervisionRules) -> None:
+        self._rules = rules
+        self._age = 0.0
+        self._heard: float | None = None
+        self._is_ready = False
+        self._asked_to_end: float | None = None
+        self._process: psutil.Process | None = None
+        self.memory: int | None = None
+        self.device_memory: int | None = None
+        self.stuck: str | None = None
+        self.jobs: dict[str, JobHealth] = {}
+        self.culprits: frozenset[str] = frozenset()
+        self.has_stubborn_job = False
+
+    def born(self, pid: int) -> None:
+        """The process has started."""
+        try:
+            self._process = psutil.Process(pid)
+        except psutil.Error:
+            self._process = None  # it is dead already
+
+    def ready(self) -> None:
+        """It has started up."""
+        self._is_ready = True
+        self.heard()
+
+    def heard(self) -> None:
+        """It has told something."""
+        self._heard = self._age
+
+    def asked_to_end(self) -> None:
+        """It is to end by itself."""
+        self._asked_to_end = self._age
+
+    def measured(self, memory: int, device_memory: int | None) -> None:
+        """It has told how much memory it has."""
+        self.memory = memory
+        self.device_memory = device_memory
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since it told something; None if it never did."""
+        return None if self._heard is None else self._age - self._heard
+
+    @property
+    def node(self) -> str | None:
+        """That began last in the first of its jobs."""
+        return next((job.node for job in self.jobs.values()), None)
+
+    def job_began(self, job: str, options: Mapping[str, Any]) -> None:
+        """It has one more job."""
+        self.jobs[job] = JobHealth(self._rules, options, self._age)
+
+    def job_ended(self, job: str) -> None:
+        """It has a job no more."""
+        self.jobs.pop(job, None)
+
+    def job_cancelled(self, job: str) -> None:
+        """It was asked to stop a job that it runs."""
+        self.jobs[job].cancelled(self._age)
+
+    def happened(self, job: str, events: Iterable[Event]) -> None:
+        """A job's run told something."""
+        self.jobs[job].happened(events, self._age)
+
+    def breathe(self, seconds: float) -> None:
+        """Time has passed."""
+        self._age += seconds
+        if self._process is not None:
+            try:
+                # A dead one that isn't buried yet has none: what it had before is what counts.
+                self.memory = held_memory(self._process) or self.memory
+            except psutil.Error:
+                self._process = None
+
+    def illness(self) -> str | None:
+        """Why the process must end; None if it needn't."""
+        rules = self._rules
+        if self._asked_to_end is not None:
+            if self._age - self._asked_to_end > rules.shutdown_grace + _MORE_GRACE:
+                return "it didn't end when it was asked to"
+            return self._greed()
+        if not self._is_ready:
+            if self._age > rules.start_seconds:
+                return f"it wasn't ready after {rules.start_seconds:g} s"
+            return self._greed()
+        silence = self.silence
+        if silence is not None and silence > rules.heartbeat_seconds:
+            return f"it gave no heartbeat for {rules.heartbeat_seconds:g} s"
+        return self._greed() or self._fault_of_jobs()
+
+    def _greed(self) -> str | None:
+        limit = self._rules.memory_limit
+        if limit is None or self.memory is None or self.memory <= limit:
+            return None
+        return f"it used {_megabytes(self.memory)} of memory, more than {_megabytes(limit)}"
+
+    def _fault_of_jobs(self) -> str | None:
+        stubborn = {name: job.stubbornness(self._age) for name, job in self.jobs.items()}
+        stalled = {name: job.stall(self._age) for name, job in self.jobs.items()}
+        for reasons in (stubborn, stalled):
+            whys = {name: why for name, why in reasons.items() if why is not None}
+            if whys:
+                self.culprits = frozenset(whys)
+                self.has_stubborn_job = reasons is stubborn
+                return next(iter(whys.values()))
+        return None
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"

@@ -1,0 +1,468 @@
+"""The life of one worker process, from its start to its death."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from nodegraph.jobs.queue.working import Death
+from nodegraph.jobs.supervisor import platforms
+from nodegraph.jobs.supervisor.blame import Blame, blame_of
+from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.log_lines import LogLines
+from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.messages import (
+    Answer,
+    Cancel,
+    Ended,
+    Heartbeat,
+    Help,
+    HelpNews,
+    MergeNews,
+    Ready,
+    Release,
+    RunEvents,
+    RunJob,
+    Shutdown,
+    StockNews,
+    StopHelp,
+)
+from nodegraph.jobs.supervisor.observer import WorkerObserver
+from nodegraph.jobs.supervisor.placement import LoadedModels
+from nodegraph.jobs.supervisor.rules import MOST_JOBS, SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.starting import Ears, Exit, Started, Starter
+from nodegraph.jobs.supervisor.status import WorkerState
+from nodegraph.jobs.supervisor.worker_health import WorkerHealth
+from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
+from nodegraph.jobs.supervisor.worker_memory import WorkerMemory
+
+_LOG = logging.getLogger(__name__)
+_HELP = ""
+"""In place of a job's id, among the signs of life: what it helps with."""
+
+
+class Asker(Protocol):
+    """Who asks a planner."""
+
+    def ready(self) -> None:
+        """It takes questions."""
+
+    def answered(self, answer: Answer) -> None:
+        """It has an answer."""
+
+    def died(self, reason: str) -> None:
+        """It is gone, for now."""
+
+
+@dataclass
+class GivenHelp:
+    """What a worker helps with.
+
+    Attributes:
+        models: Of the job.
+        has_begun: Whether it computes along; before, it looks whether that would pay.
+        is_stopped: Whether it was asked to stop.
+    """
+
+    job: str
+    attempt: int
+    models: Sequence[str]
+    has_begun: bool = False
+    is_stopped: bool = False
+
+    def is_of(self, message: RunEvents | HelpNews) -> bool:
+        """Whether something is told of it."""
+        return (self.job, self.attempt) == (message.job, message.attempt)
+
+
+class WorkerLife:
+    """A process, what it says and what it is told.
+
+    Args:
+        on: Is told what it does.
+        asker: Is told what a planner does.
+        starter: Starts its process.
+
+    Attributes:
+        state: ``dead`` before it has started and once it has ended.
+        held: The jobs that it has, or had when it died.
+        help: What it helps with, beside them.
+        ready: What it told when it was.
+        stock: What it holds in memory.
+        models: Which of its jobs' models are in there.
+        done: How many jobs it has brought to an end.
+        was_of_use: Whether it has brought a job to an end, or was ended to end one.
+        blame: Which of its jobs answer for its death, once it has died.
+        merging: What it told last of samplings that share batches.
+        is_new: Whether it has had no job yet.
+    """
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        rules: SupervisionRules,
+        on: WorkerObserver,
+        asker: Asker,
+        starter: Starter,
+    ) -> None:
+        self._spec = spec
+        self._rules = rules
+        self._on = on
+        self._asker = asker
+        self._starter = starter
+        self._process: Started | None = None
+        self._lines = LogLines(spec.name)
+        self._fault: str | None = None
+        self._starting: asyncio.Task[Started] | None = None
+        self._is_to_end = False
+        self._cancelled: set[tuple[str, int]] = set()
+        self._clients: set[str] = set()
+        self.vitals = WorkerHealth(rules)
+        self.state: WorkerState = "starting"
+        self.held = WorkerJobs(rules)
+        self.help: GivenHelp | None = None
+        self.ready: Ready | None = None
+        self.stock = WorkerMemory()
+        self.models = LoadedModels()
+        self.done = 0
+        self.was_of_use = False
+        self.blame = Blame()
+        self.merging = MergeNews(0, 0, 0)
+        self.is_new = True
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def host(self) -> str | None:
+        """The machine that its process runs on, or is to run on, if that isn't this one."""
+        return self._starter.host if self._process is None else self._process.host
+
+    async def lived(self) -> Death:
+        """Start it, and wait for its death."""
+        ended: Exit | None = None
+        try:
+            ended = await self._exit()
+            death = self._death(ended)
+        except OSError as error:
+            death = Death(f"it can't be started: {error}")
+        finally:
+            self._process = self.help = None
+            self.state = "dead"
+        self.blame = blame_of(self.held, self.vitals, ended, death)
+        return death
+
+    async def _exit(self) -> Exit:
+        ears = Ears(self._told, self._lines.feed, self._misspoke)
+        self._starting = asyncio.ensure_future(self._starter.start(self._spec, ears))
+        try:
+            self._process = process = await self._starting
+        except asyncio.CancelledError:
+            if not (self._is_to_end and self._starting.cancelled()):
+                raise
+            return Exit(None, {}, reason="it was ended before it had started")
+        finally:
+            self._starting = None
+        if process.host is None and process.pid is not None:
+            self.vitals.born(process.pid)
+        if self._is_to_end:
+            process.kill()
+        return await process.ended()
+
+    def _death(self, exit: Exit) -> Death:
+        killer = None if exit.code is None else platforms.signal_name(exit.code)
+        return Death(
+            self._fault or exit.reason or _reason(exit.code, killer),
+            signal=killer,
+            exit_code=exit.code,
+            log=self._last_lines(),
+            memory=self.vitals.memory,
+        )
+
+    def _last_lines(self) -> list[str]:
+        if len(self._clients) > 1:
+            return []  # nobody knows whose they are, and they may be no business of the other's
+        lines, places = self._lines.last(), self._spec.places
+        return lines if places is None else places.plain(lines)
+
+    # What it says
+
+    def _told(self, message: Message) -> None:
+        self.vitals.heard()
+        if isinstance(message, RunEvents):
+            if self.help is not None and self.help.is_of(message):
+                self.vitals.happened(_HELP, message.events)
+                return
+            if not self.held.is_running(message.job, message.attempt):
+                raise _not_its_own(message)
+            self.vitals.happened(message.job, message.events)
+            self._tell(self._on.events, message.job, message.attempt, message.events)
+        elif isinstance(message, Ended):
+            self._ended(message)
+        elif isinstance(message, Heartbeat):
+            self.vitals.measured(message.memory, message.device_memory)
+            self.vitals.stuck = message.stuck
+        elif isinstance(message, MergeNews):
+            self.merging = message
+            if self.places_beside:
+                self._tell(self._on.joinable, self._spec.name)
+        elif isinstance(message, StockNews):
+            self.stock.take(message)
+        elif isinstance(message, HelpNews):
+            self._helped(message)
+        elif isinstance(message, Answer):
+            self._asker.answered(message)
+        elif isinstance(message, Ready):
+            self._got_ready(message)
+
+    def _got_ready(self, message: Ready) -> None:
+        if self.state != "starting":
+            return
+        refusal = self._starter.refusal(message)
+        if refusal is not None:
+            self.kill(refusal)
+            return
+        self.ready = message
+        self.vitals.ready()
+        self.state = "idle"
+        if self._spec.role == "planner":
+            self._asker.ready()
+        else:
+            self._tell(self._on.ready, self._spec.name)
+
+    def _ended(self, ended: Ended) -> None:
+        held = self.held
+        if not held.has(ended.job, ended.attempt):
+            raise _not_its_own(ended)
+        before = held.running
+        ending = next((run for run in before if _is_of(run, ended)), None)
+        if ending is not None:
+            self.models.ran(ending.models, self.stock.weights)
+        held.remove(ended.job, ended.attempt)
+        self._cancelled.discard((ended.job, ended.attempt))
+        if ending is not None:
+            self.was_of_use = True
+            self.done += 1
+            self.vitals.job_ended(ended.job)
+            self._changed([run for run in held.running if run not in before])
+        self._end_if_free()
+        self._tell(self._on.ended, ended)
+
+    def _changed(self, begun: Sequence[RunJob]) -> None:
+        """It runs other jobs than before.
+
+        Args:
+            begun: Those that are new.
+        """
+        running = self.held.running
+        if begun and self.help is not None:
+            self.vitals.job_cancelled(_HELP)  # before they can begin
+        else:
+            self._begun(begun)
+        if begun and running == begun:
+            self._clients.clear()
+            self._lines.clear()
+        self._clients.update(run.client for run in begun)
+        self._lines.jobs = [run.job for run in running]
+        if self.state in ("idle", "busy"):
+            self.state = "busy" if running else "idle"
+
+    def _begun(self, jobs: Sequence[RunJob]) -> None:
+        for run in jobs:
+            self.vitals.job_began(run.job, run.options)
+            self._note_cancelled(run)
+
+    def _helped(self, news: HelpNews) -> None:
+        assignment = self.help
+        if assignment is None or not assignment.is_of(news):
+            raise _not_its_own(news)
+        assignment.has_begun = True
+        if news.status != "begun":
+            self.help = None
+            self.models.ran(assignment.models, self.stock.weights)
+            self.vitals.job_ended(_HELP)
+            self._begun(self.held.running)
+        self._tell(self._on.helped, self._spec.name, news)
+
+    def _misspoke(self, fault: ProtocolFault) -> None:
+        self.kill(f"it said what isn't understood: {fault}")
+
+    def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception:  # noqa: BLE001 - whoever listens must not be able to break supervision
+            _LOG.exception("a listener failed when told of %s", self._spec.name)
+
+    # What it is told
+
+    @property
+    def places(self) -> int:
+        """How many jobs it would take now."""
+        is_there = self.state in ("idle", "busy") and not self._is_to_end
+        return self.held.places if is_there else 0
+
+    @property
+    def places_beside(self) -> int:
+        """How many it would take beside what it runs; none as long as it takes others."""
+        is_free = self.state == "busy" and not (self._is_to_end or self.places or self.help)
+        if not is_free or self.held.company is None:
+            return 0
+        most = min(self._rules.merge_jobs, self.merging.most, self._most_by_limit())
+        return max(0, most - len(self.held.running))
+
+    def _most_by_limit(self) -> int:
+        """How many samplings there may be by what its process may take."""
+        limit, memory, each = self._rules.memory_limit, self.vitals.memory, self.merging.memory
+        is_host = self.ready is not None and self.ready.device == "cpu"
+        if limit is None or memory is None or not each or not is_host:
+            return MOST_JOBS
+        return max(0, limit - memory) // each
+
+    def begin(self, run: RunJob) -> None:
+        """Hand it a job; see `Supervisor.run`."""
+        is_beside = self._may_join(run)
+        if not (self.places or is_beside) or self._process is None:
+            raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
+        self._process.send(replace(run, beside=is_beside))
+        self.is_new = False
+        before = self.held.running
+        if is_beside:
+            self.held.add_beside(run)
+        else:
+            self.held.add(run)
+        self._changed([each for each in self.held.running if each not in before])
+
+    def _may_join(self, run: RunJob) -> bool:
+        constraints = self.held.company if self.places_beside else None
+        if constraints is None or run.job in constraints.jobs:
+            return False
+        return constraints.fits(run.sampling, run.models)
+
+    def begin_help(self, run: RunJob) -> None:
+        """Have it compute along with a job that another worker has, until it is given its own.
+
+        Raises:
+            WorkerNotIdle: It has something else to do, or is gone.
+            ProtocolFault: The job is too large to be sent.
+        """
+        if self.state != "idle" or self._is_to_end or self.help or self._process is None:
+            raise WorkerNotIdle(f"{self._spec.name} can't help now", given=self.state)
+        order = run.as_dict()
+        self._process.send(Help(order.pop("job"), order.pop("attempt"), _without(order, "kind")))
+        self.is_new = False
+        self.help = GivenHelp(run.job, run.attempt, run.models)
+        self.vitals.job_began(_HELP, _without(run.options, "deadline"))
+
+    def stop_help(self, reason: str) -> None:
+        """Have it help no more."""
+        if self.help is not None and not self.help.is_stopped:
+            self.help.is_stopped = True
+            self.send(StopHelp(self.help.job, self.help.attempt, reason))
+            self.vitals.job_cancelled(_HELP)
+
+    def send(self, message: Message) -> None:
+        """Send it something else, if it lives."""
+        if self._process is not None:
+            self._process.send(message)
+
+    def stop_job(self, message: Cancel | Release) -> bool:
+        """Have it stop its job or give it back; False if it hasn't that one."""
+        if not self.held.has(message.job, message.attempt):
+            return False
+        self.send(message)
+        if isinstance(message, Cancel):
+            self._cancelled.add((message.job, message.attempt))
+            for run in self.held.running:
+                self._note_cancelled(run)
+        return True
+
+    def _note_cancelled(self, run: RunJob) -> None:
+        """A job must stop soon, if it was cancelled; maybe before it had begun."""
+        if (run.job, run.attempt) in self._cancelled and run.job in self.vitals.jobs:
+            self.vitals.job_cancelled(run.job)
+
+    # Its end
+
+    def watch(self, seconds: float) -> None:
+        """Look after it; called every now and then.
+
+        Args:
+            seconds: That have passed.
+        """
+        self._lines.breathe()
+        if self.pid is None or self._fault is not None:
+            return
+        was_joinable = bool(self.places_beside)
+        for run in self.held.held_up():
+            self.send(Release(run.job, run.attempt, "the job before it takes its time"))
+        if self.places_beside and not was_joinable:
+            self._tell(self._on.joinable, self._spec.name)
+        self.vitals.breathe(seconds)
+        illness = self.vitals.illness()
+        if illness is not None:
+            self.was_of_use |= self.vitals.has_stubborn_job
+            self.kill(illness)
+
+    def kill(self, reason: str) -> None:
+        """End it at once."""
+        if self._process is None:
+            return
+        if self._fault is None:
+            self._fault = reason
+        # Before it is ready it may not know how to write them.
+        self._process.kill(with_traces=self.ready is not None)
+
+    def end_when_free(self) -> None:
+        """Have it end once it has no job."""
+        self._is_to_end = True
+        self._end_if_free()
+
+    def _end_if_free(self) -> None:
+        if self._is_to_end and not self.held.running and self.state != "stopping":
+            self.end()
+
+    def end(self) -> None:
+        """Ask it to give back its jobs and end."""
+        self._is_to_end = True
+        if self._process is None:
+            if self._starting is not None:
+                # Where nobody answers on a cluster, it may take for ever.
+                self._starting.cancel()
+            return
+        if self.state == "starting":
+            # It has nothing to lose, and may not listen yet.
+            self._process.terminate()
+        else:
+            self._process.send(Shutdown())
+        self.vitals.asked_to_end()
+        self.state = "stopping"
+
+    def terminate(self) -> None:
+        """Ask it to end at once, as it was asked to end before."""
+        if self._process is not None:
+            self._process.terminate()
+
+
+def _reason(code: int | None, killer: str | None) -> str:
+    if killer is None:
+        return f"it ended by itself, with exit code {code}"
+    hint = ", as the system does when memory runs out" if killer == "SIGKILL" else ""
+    return f"it was killed by {killer}{hint}"
+
+
+def _without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+def _is_of(run: RunJob, ended: Ended) -> bool:
+    return (run.job, run.attempt) == (ended.job, ended.attempt)
+
+
+def _not_its_own(message: RunEvents | Ended | HelpNews) -> ProtocolFault:
+    job_attempt = f"{message.job}, {message.attempt}"
+    return ProtocolFault("a worker tells of a job that it hasn't", given=job_attempt)

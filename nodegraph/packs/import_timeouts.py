@@ -1,0 +1,179 @@
+"""Packs that hang where they are imported: all processes know of them by a note on disk.
+
+A process that finds the note of one that is at it, or gave the pack up, leaves the pack out for as
+long as its files stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import time
+
+from nodegraph.core.digests import digest_bytes, sealed, unsealed
+from nodegraph.core.files import write_file
+from nodegraph.core.patience import PATIENCE
+from nodegraph.errors import OutputError
+from nodegraph.packs.pack import Pack
+from nodegraph.packs.snapshot import Stamp, stamp_of
+
+_YIELDS_AFTER = 12.0
+"""Seconds after which a process that others wait for leaves a pack to one that is at it, too."""
+_FORGOTTEN_AFTER = 3600.0
+"""Seconds after which a pack that was given up is tried again: what it waited for may be there."""
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What a process wrote of a pack.
+
+    Attributes:
+        process, born: Number and start of the process.
+        at: When it was written, in seconds of Unix time.
+        most: Seconds after which it was given up; None while the process is at it.
+    """
+
+    stamp: str
+    text: str
+    process: int
+    born: float | None
+    at: float
+    most: float | None = None
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.most is not None
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether another process is at it just now."""
+        if self.is_given_up or self.process == os.getpid() or self.born is None:
+            return False
+        return self.born == _born(self.process)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the pack is to be left out for it."""
+        if self.most is None:
+            return self.is_of_another
+        has_more_patience = self.most < PATIENCE.most_importing < math.inf
+        return not has_more_patience and abs(time() - self.at) < _FORGOTTEN_AFTER
+
+
+class ImportTimeouts:
+    """Packs that hang, as far as this installation knows.
+
+    Args:
+        folder: Where the notes lie; None keeps none.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._relied: dict[Path, tuple[Stamp | None, _Note]] = {}
+
+    def problem(self, pack: Pack, stamp: Callable[[], str]) -> str | None:
+        """Why a pack isn't to be imported now; None if it may be.
+
+        Args:
+            stamp: Gives that of its files.
+        """
+        if self._folder is None:
+            return None
+        path = self._path(pack)
+        note_stamp = stamp_of(path)
+        note = None if note_stamp is None else _read(path)
+        if note is None or not note.counts or note.stamp != stamp():
+            self._relied.pop(path, None)
+            return None
+        self._relied[path] = note_stamp, note
+        until = (
+            "until it is edited, or `import_seconds` raised; after an hour it is tried again"
+            if note.is_given_up
+            else "meanwhile"
+        )
+        return f"{note.text}. It is left out {until}"
+
+    def goes_on(self, pack: Pack) -> bool:
+        """Whether a process is still at a pack, as `problem` told last."""
+        _, note = self._relied.get(self._path(pack), (None, None))
+        return note is not None and not note.is_given_up
+
+    def is_current(self) -> bool:
+        """Whether all that was told is so still; cheap."""
+        return all(
+            stamp_of(path) == note_stamp and note.counts
+            for path, (note_stamp, note) in self._relied.copy().items()
+        )
+
+    @contextmanager
+    def importing(self, pack: Pack, stamp: str) -> Iterator[None]:
+        """Inside, a pack is imported whose files have this stamp.
+
+        A process that takes part in a server leaves it to the planner, which reads packs for all,
+        and ends; the planner gives it up in the end.
+        """
+        written: list[_Note] = []
+
+        def is_over(seconds: float, text: str) -> bool:
+            if self._folder is None:
+                return seconds > PATIENCE.most_importing
+            there = _read(self._path(pack))
+            if not PATIENCE.is_planner and there and there.stamp == stamp and there.is_of_another:
+                return seconds > _YIELDS_AFTER
+            is_given_up = PATIENCE.end is not None and seconds > PATIENCE.most_importing
+            if is_given_up or not written:
+                written.append(_note(stamp, text, is_given_up=is_given_up))
+                self._write(pack, written[-1])
+            return is_given_up
+
+        name = pack.name or pack.package
+        try:
+            with PATIENCE.doing(f"pack `{name}`: importing it", pack.root, is_over):
+                yield
+        finally:
+            if written and _read(self._path(pack)) == written[-1]:
+                self._path(pack).unlink(missing_ok=True)
+
+    def _path(self, pack: Pack) -> Path:
+        assert self._folder is not None
+        root_digest = digest_bytes(str(pack.root).encode("utf-8", "surrogateescape"))[:16]
+        return self._folder / f"{pack.package}-{root_digest}.hangs"
+
+    def _write(self, pack: Pack, note: _Note) -> None:
+        path = self._path(pack)
+        with suppress(OSError, OutputError):  # others find out by themselves then
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, sealed(json.dumps(asdict(note)).encode()), durable=False)
+
+
+def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
+    return _Note(
+        stamp=stamp,
+        text=text,
+        process=os.getpid(),
+        born=_born(os.getpid()),
+        at=time(),
+        most=PATIENCE.most_importing if is_given_up else None,
+    )
+
+
+def _read(path: Path) -> _Note | None:
+    try:
+        return _Note(**json.loads(unsealed(path.read_bytes())))
+    except (OSError, ValueError):
+        return None
+
+
+def _born(process: int) -> float | None:
+    """When a process was started, as its number is given to another one later."""
+    import psutil  # only where something hangs
+
+    try:
+        return float(psutil.Process(process).create_time())
+    except psutil.Error:
+        return None

@@ -1,0 +1,154 @@
+"""Where a sampling begins: noise alone, a picture's latent with noise, or noise that was left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Form, Latent, Leftover
+from nodegraph.errors import InvalidValue
+from nodegraph.families.components import Denoiser
+from nodegraph.families.noise import draw_batch
+from nodegraph.families.registry import family_named
+from nodegraph.sampling.samplers import Sampler
+from nodegraph.sampling.samplers.spaces import ExplodingSpace
+from nodegraph.sampling.sampling_checks import latent_shape
+
+
+@dataclass(frozen=True, slots=True)
+class InitialLatent:
+    """What a sampling begins with.
+
+    Attributes:
+        latent: As it was given.
+        noise: Standard normal, of the latent's shape; on the model's device.
+        added: Whether the noise is; else the latent is gone on with as it is.
+        goes_on: Whether what steps before drew is passed over; see `DrawnNoise`.
+    """
+
+    latent: Latent
+    noise: Tensor
+    added: bool
+    goes_on: bool = True
+
+    def start(self, sampler: Sampler, placed: Callable[[Tensor], Tensor]) -> None:
+        """Put the sampler where it begins.
+
+        Args:
+            placed: Brings a tensor to the model's device, in the latents' precision.
+        """
+        samples, step_index = self.latent.samples, sampler.ladder.first
+        if self.added and sampler.ladder.gone is not None:
+            clean = torch.zeros_like(self.noise) if samples is None else placed(samples)
+            sampler.start(_commonly(sampler, clean, self.noise))
+        elif samples is None and step_index == 0:
+            sampler.start(sampler.pure_noise(self.noise))
+        elif self.added:
+            clean = torch.zeros_like(self.noise) if samples is None else placed(samples)
+            sampler.start(sampler.noised(clean, self.noise, step_index))
+        else:
+            assert samples is not None
+            self._go_on(sampler, placed(samples))
+
+    def _go_on(self, sampler: Sampler, x: Tensor) -> None:
+        left = self.latent.leftover
+        if left is None:
+            sampler.start(sampler.noised(x, torch.zeros_like(x), sampler.ladder.first))
+        else:
+            sampler.start(kept_as(form_of(sampler), x, left))
+        if self.goes_on:
+            self._pass_over(sampler)
+
+    def _pass_over(self, sampler: Sampler) -> None:
+        """Draw the noise of the steps that were walked before: one that adds some in each goes on
+        with what comes after it, as if it hadn't been stopped."""
+        first = sampler.ladder.first
+        walked = range(first - sampler.ladder.walked(first), first)
+        for _ in range(sum(map(sampler.draws, walked))):
+            draw_batch(sampler.generators, self.noise.shape)
+
+
+def _commonly(sampler: Sampler, clean: Tensor, noise: Tensor) -> Tensor:
+    """A latent with noise as ComfyUI begins with it: at the model's greatest level, with so much
+    noise more that the model sees unit variance; else as the forward process leaves it."""
+    step_index = sampler.ladder.first
+    if not sampler.ladder.full:
+        return sampler.noised(clean, noise, step_index)
+    return sampler.pure_noise(noise) + sampler.noised(clean, torch.zeros_like(noise), step_index)
+
+
+def check_beginning(latent: Latent, *, added: bool, rises: bool) -> None:
+    """Refuse a latent that a sampling can't begin with.
+
+    Args:
+        added: Whether noise is added to it.
+        rises: Whether it is walked from little noise to much.
+    Raises:
+        InvalidValue: On port ``noise`` or ``latent``.
+    """
+    if latent.samples is None and (rises or not added):
+        raise InvalidValue(
+            "an empty latent has nothing to begin with where no noise is added",
+            port="latent",
+            hint="Link the latent of a picture, or one with noise left in it.",
+        )
+    if rises and added:
+        raise InvalidValue(
+            "a schedule that rises begins with the picture itself",
+            port="noise",
+            expected="no noise",
+            hint="Link a NoNoise.",
+        )
+    left = None if added else latent.leftover
+    if left is not None and latent.noise_mask is not None and left.original is None:
+        raise InvalidValue(
+            "the picture behind the noise isn't known, of which the mask keeps a part",
+            port="latent",
+            hint="Put SetNoiseMask before the sampler that leaves the noise.",
+        )
+
+
+def zeros_for(model: Denoiser, latent: Latent) -> Latent:
+    """What an empty latent stands for where a picture is needed: zeros of a model's shape.
+
+    Raises:
+        InvalidValue: Its size doesn't fit the model.
+    """
+    family = family_named(model.family)
+    zeros = torch.zeros(latent_shape(model, family, latent))
+    return replace(latent, samples=zeros, format=family.latent.name)
+
+
+def original_of(latent: Latent, shape: tuple[int, ...], *, added: bool) -> Tensor:
+    """The picture that a sampling goes on from, as far as it is known; float32 on the CPU.
+
+    Args:
+        added: Whether noise is added to it: what is left in it already then counts as the picture.
+    """
+    left = None if added else latent.leftover
+    known = latent.samples if left is None else left.original
+    return torch.zeros(shape) if known is None else known
+
+
+def form_of(sampler: Sampler) -> Form:
+    """How a sampler keeps a noisy latent; see `Leftover`."""
+    return "exploding" if isinstance(sampler.space, ExplodingSpace) else "mixing"
+
+
+def leftover_of(sampler: Sampler, original: Tensor | None) -> Leftover | None:
+    """The noise that is left at the rung where a sampler stands; None where there is none."""
+    sigma = float(sampler.ladder.sigmas[sampler.rung])
+    if sigma == 0:
+        return None
+    return Leftover(sigma, form_of(sampler), original)
+
+
+def kept_as(form: Form, x: Tensor, left: Leftover) -> Tensor:
+    """A noisy latent in another form; untouched where it is in that already."""
+    if form == left.form:
+        return x
+    scale = torch.tensor((1 + left.sigma**2) ** 0.5)
+    return x * scale if form == "exploding" else x / scale

@@ -1,0 +1,173 @@
+"""Asking a model about prompts: in batches as they fit, item by item, from a step cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nodegraph.families.base import OVER_CELLS
+from nodegraph.families.components import Denoiser
+from nodegraph.families.ip_adapter_pictures import mask_names
+from nodegraph.families.model_step import Moment
+from nodegraph.families.registry import family_named
+from nodegraph.models.attention import SlicedAttention, attention_by
+from nodegraph.sampling.areas import Window
+from nodegraph.sampling.controls.control_residuals import ActiveControls
+from nodegraph.sampling.step_prompts import Prompt, Prompts, mean_of
+
+if TYPE_CHECKING:
+    from nodegraph.families.speed_options import StepCaching
+    from nodegraph.models.speed.step_caches import CachedSteps
+
+
+class ModelEvaluator:
+    """A model as it is asked in one sampling.
+
+    As many of a step's prompts as fit are evaluated in one batch, in the order that the stock
+    pipelines have, so that results are equal to the bit.
+
+    Args:
+        size: Width and height in pixels.
+        shape: Of the latent.
+    Attributes:
+        model: What is asked; a copy of the given one where that has a step cache.
+        family: Its family.
+        controls: The pictures that lead beside prompts.
+        window: What it is shown of the latent now, for who looks into it; None: all of it.
+    """
+
+    def __init__(self, model: Denoiser, size: tuple[int, int], shape: Sequence[int]) -> None:
+        self._steps = None if model.caching is None else cached_steps(model, model.caching)
+        self.model = model if self._steps is None else self._steps.model
+        self.family = family_named(model.family)
+        self.controls = ActiveControls(self.family, self.model, size, shape)
+        self.window: Window | None = None
+        self._of = size, shape
+
+    def another(self, model: Denoiser) -> ModelEvaluator:
+        """Another network of the family in the same sampling: the same pictures lead it."""
+        evaluator = ModelEvaluator(replace(model, caching=None), *self._of)
+        evaluator.controls = self.controls
+        return evaluator
+
+    def outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
+        """The network's output for each prompt.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        outputs_by_index: dict[int, Tensor] = {}
+        self.controls.about(x)
+        for window in dict.fromkeys(prompt.window for prompt in prompts):
+            places = [at for at, prompt in enumerate(prompts) if prompt.window == window]
+            shown, here = x, [prompts[at] for at in places]
+            self.window = window
+            if window is not None:
+                shown = window.of(x).contiguous()
+                here = [_cropped(prompt, window, x) for prompt in here]
+            for group in self.family.groups([prompt.tensors for prompt in here]):
+                output = self._evaluated(shown, moment, [here[at] for at in group])
+                whole = output if window is None else window.placed(output, x)
+                outputs_by_index |= zip(
+                    [places[at] for at in group], whole.chunk(len(group)), strict=True
+                )
+        return [outputs_by_index[index] for index in range(len(prompts))]
+
+    @property
+    def is_savable(self) -> bool:
+        """Whether `state` is small enough to be saved now and then."""
+        return self._steps is None or self._steps.is_savable
+
+    @property
+    def reuse(self) -> str:
+        """What a step cache has spared, in words; empty where there is nothing to tell."""
+        return "" if self._steps is None else self._steps.reuse
+
+    def state(self) -> dict[str, Tensor]:
+        """What a step cache keeps, by name."""
+        return {} if self._steps is None else self._steps.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        if self._steps is not None:
+            self._steps.restore(state)
+
+    def _evaluated(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> Tensor:
+        if not self.model.one_by_one:
+            xs = torch.cat([x] * len(prompts))
+            return self._asked(xs, moment, prompts, "+".join(item.name for item in prompts))
+        # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
+        with SlicedAttention():
+            singles = [
+                self._asked(item[None], moment, [prompt], f"{prompt.name} of {index}", index)
+                for prompt in prompts
+                for index, item in enumerate(x)
+            ]
+        return torch.cat(singles)
+
+    def _asked(
+        self,
+        xs: Tensor,
+        moment: Moment,
+        prompts: Sequence[Prompt],
+        name: str,
+        item: int | None = None,
+    ) -> Tensor:
+        """The network's output.
+
+        Args:
+            name: Of the prompts and items, alike at each step.
+            item: Place of the only item that is asked for; None for all.
+        """
+        tensors = [prompt.tensors for prompt in prompts]
+        batch = self.family.join(tensors, len(xs) // len(prompts))
+        keeping = nullcontext() if self._steps is None else self._steps.call(name, moment)
+        with attention_by(self.model.attention):
+            batch = self.controls.joined(batch, xs, moment, prompts, item)
+        with attention_by(self.model.attention), keeping:
+            if self.model.seat is not None:
+                return self.model.seat.ask(self.model, xs, moment, batch)
+            return self.family.predict(self.model, xs, moment, batch)
+
+
+def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
+    """A prompt whose pictures and masks that lie over the latent are cut to a window.
+
+    Args:
+        x: The whole latent.
+    """
+    cut = {
+        name: window.of(tensor)
+        for name, tensor in prompt.tensors.items()
+        if name in OVER_CELLS and tensor.shape[-2:] == x.shape[-2:]
+    }
+    for name in mask_names(prompt.tensors):
+        cut[name] = window.part_of(prompt.tensors[name], x.shape[-2:])
+    return replace(prompt, tensors={**prompt.tensors, **cut}) if cut else prompt
+
+
+def answered(evaluator: ModelEvaluator, prompts: Prompts, x: Tensor, moment: Moment) -> Tensor:
+    """What a model says about the prompts of one side.
+
+    Args:
+        x: The latent as the model takes it.
+    """
+    now = prompts.at(moment.progress, moment.step, moment.begun)
+    return mean_of(evaluator.outputs(x, moment, now), now)
+
+
+def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:
+    """The model with a step cache of its own."""
+    # Its hooks take a while to import, which only those wait for who use them.
+    from nodegraph.models.speed.step_caches import CachedSteps
+
+    return CachedSteps(model, caching)

@@ -1,0 +1,96 @@
+"""What a sampling can be refused for before its model's weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.families.base import Family
+from nodegraph.families.flow_noise import recipe_noise
+from nodegraph.families.registry import family_named
+from nodegraph.families.sigma_formulas import check_churn, check_followed
+from nodegraph.sampling.guiders.checks import check_negative
+from nodegraph.sampling.initial_latent import check_beginning
+from nodegraph.sampling.sampler_options import resolved
+from nodegraph.sampling.samplers import SAMPLERS
+from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
+from nodegraph.sampling.schedules import NoiseLevels, levels_for
+from nodegraph.sampling.step_prompts import Prompt, Prompts, entries_of, weight_of
+
+
+def planned_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> NoiseLevels:
+    """The noise levels that a sampling will walk.
+
+    Raises:
+        InvalidValue: The parts don't fit each other, the model's family or its noise levels; or no
+            prompt applies somewhere, at some step; or a negative one is asked for and there is
+            none.
+    """
+    family = family_named(recipe.family)
+    schedule, sampler, noise = parts.schedule, parts.sampler, recipe_noise(recipe)
+    check_followed(
+        sampler.name,
+        schedule.laws,
+        noise.kind,
+        rises=schedule.rises,
+        convention=parts.convention,
+    )
+    resolved(sampler.name, sampler.options)
+    check_churn(sampler.options.s_churn, rises=schedule.rises)
+    check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
+    grid = SAMPLERS[sampler.name].laying(parts.convention)
+    tokens = tokens_of(family, latent)
+    for added in parts.guider.added:
+        added.check(recipe)
+    noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
+    points = map(noise_levels.point, range(noise_levels.first, noise_levels.end))
+    check_cover(family, parts.guider, latent, points, sampler.name)
+    return noise_levels
+
+
+def tokens_of(family: Family, latent: Latent) -> int:
+    """Tokens of a latent, by which the model's schedule is shifted."""
+    pixels = family.latent
+    frames = (pixels.latent_frames(latent.frames),) if pixels.temporal else ()
+    cells = pixels.cells(latent.height), pixels.cells(latent.width)
+    return family.tokens((latent.batch_size, 1, *frames, *cells))
+
+
+def check_cover(
+    family: Family,
+    choice: GuiderChoice,
+    latent: Latent,
+    points: Iterable[tuple[float, int, float]],
+    sampler: str,
+) -> None:
+    """Find out before a model is loaded whether a positive prompt applies everywhere, at each step,
+    and whether there is a negative one if it is asked for whatever the scale.
+
+    Args:
+        points: Of the steps, as `NoiseLevels.point` gives them.
+        sampler: Its name.
+    Raises:
+        InvalidValue: The empty prompt is needed and there is none.
+    """
+    if any(
+        conditioning is not None and conditioning.unconditional
+        for conditioning in choice.prompts.values()
+    ):
+        return
+    if choice.negative is None:
+        check_negative(sampler, several=choice.asks_always)
+    cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
+    shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
+    prompts = [
+        Prompt(
+            {},
+            weight_of(entry, shape, latent.width, latent.height),
+            entry.start,
+            entry.end,
+            steps=entry.steps,
+        )
+        for entry in entries_of("positive", choice.positive)
+    ]
+    positive_prompts = Prompts("positive", prompts, None)
+    for point in points:
+        positive_prompts.at(*point)

@@ -1,0 +1,81 @@
+"""Noise levels of flow models that go by numbers and a size alone, as lists. Imports no torch.
+
+Each falls, and ends with 0; the model's own shift doesn't count.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from nodegraph.families.flow_shift import flux2_mu
+
+TOKEN_PIXELS = 256
+"""Of Flux.2: a token is 16 by 16 pixels."""
+LTX_TOKENS = (1024, 4096)
+"""Between which LTX-Video's shift lies on a line."""
+_LOG_NOISE = (-15.0, 18.0)
+"""Least and greatest logarithm of the noise over the picture, squared, of Ideogram 4's levels."""
+_PLAIN_PIXELS = 512 * 512
+
+
+def flux2_levels(steps: int, width: int, height: int) -> list[float]:
+    """Evenly spaced times, shifted as Flux.2 does by the size and the number of steps.
+
+    Args:
+        width, height: In pixels.
+    """
+    mu = flux2_mu({}, round(width * height / TOKEN_PIXELS), steps)
+    return _shifted(steps, mu)
+
+
+def ltx_levels(
+    steps: int,
+    tokens: int,
+    *,
+    base_shift: float = 0.95,
+    max_shift: float = 2.05,
+    terminal: float | None = 0.1,
+) -> list[float]:
+    """Evenly spaced times, shifted as LTX-Video does by the tokens of the latent.
+
+    Args:
+        base_shift, max_shift: Logarithms of the shift at both of `LTX_TOKENS`.
+        terminal: The levels are stretched so that the last one above 0 is this; None: they aren't.
+    Source: Lightricks' LTX-Video repository, ``ltx_video/schedulers/rf.py``.
+    """
+    fewest, most = LTX_TOKENS
+    mu = base_shift + (max_shift - base_shift) * (tokens - fewest) / (most - fewest)
+    sigmas = _shifted(steps, mu)
+    if terminal is None or steps == 1:
+        return sigmas
+    factor = (1 - terminal) / (1 - sigmas[-2])
+    return [*(1 - (1 - level) * factor for level in sigmas[:-1]), 0.0]
+
+
+def logit_normal_levels(
+    steps: int, width: int, height: int, *, mu: float = 0.0, std: float = 1.75
+) -> list[float]:
+    """Levels whose logits are quantiles of a normal distribution, as Ideogram 4 takes them.
+
+    Args:
+        width, height: In pixels: of larger pictures the mean grows by half the logarithm of how
+            many times 512 by 512 they are.
+        mu: Mean of the logits of a picture of that size; `std`: their deviation.
+    Source: Ideogram 4's pipeline in diffusers.
+    """
+    mean = mu + 0.5 * math.log(width * height / _PLAIN_PIXELS)
+    quantile = NormalDist(mean, std).inv_cdf
+    least, most = (_sigmoid(0.5 * log_noise) for log_noise in _LOG_NOISE)
+    logits = [math.inf, *(quantile(1 - step / steps) for step in range(1, steps))]
+    return [*(min(max(_sigmoid(logit), least), most) for logit in logits), 0.0]
+
+
+def _shifted(steps: int, mu: float) -> list[float]:
+    factor = math.exp(mu)
+    times = [1 - step / steps for step in range(steps)]
+    return [*(factor / (factor + 1 / time - 1) for time in times), 0.0]
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x))

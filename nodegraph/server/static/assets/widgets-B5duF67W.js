@@ -1,0 +1,1 @@
+import"./WidgetField-bmPnOrGI.js";import"./FileWidget-XqxJk34Q.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-C0ie2tuX.js";import"./FileWidget-B-eJNmQ3.js";
