@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobEvent, JobQueue, WorkerWish
-from nodegraph.jobs.queue.listing import Counts
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health, put, when_done
+from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health
 from nodegraph.jobs.supervisor.errors import FilesAway
 from nodegraph.jobs.supervisor.placement import WorkerPlace, best_first
 from nodegraph.jobs.supervisor.queue_reads import QueueReads
@@ -31,8 +30,21 @@ _FORGOTTEN = 120.0
 """Seconds after which a job that was left to others has come to its end elsewhere."""
 
 
+class ClaimedJobs(Protocol):
+    """Who has claimed jobs run; `Dispatcher` does."""
+
+    def run(self, worker: str, job: Job, payload: JobPayload) -> None:
+        """Have a job run by the worker that it was claimed for."""
+
+    def not_run(self, job: Job, error: Exception) -> None:
+        """A job can't be run, as its workflow can't be read or what it needs can't be brought."""
+
+    def claim_ended(self) -> None:
+        """One claim less is on its way."""
+
+
 class JobClaiming:
-    """Asks the queue for jobs, at most as many at a time as workers would take.
+    """Claims jobs, at most as many at a time as workers would take, and has them run.
 
     The queue isn't asked without a reason, as it commits even that there is no job. Reasons are
     events, workers that get free, and the end of a pause; jobs that can't be claimed now, as their
@@ -41,9 +53,7 @@ class JobClaiming:
 
     Args:
         health: Is told how claiming goes.
-        claimed: Is handed each job with the worker that it was claimed for, and what gives, or
-            raises, its workflow and parameters.
-        answered: Is called after each answer.
+        jobs: Has them run.
         found_here: Gives workflows and parameters as workers take them: of a queue that is shared
             they may speak of files that are to be brought first. Raises what `DATABASE_FAULTS`
             lists where that is impossible now.
@@ -53,18 +63,19 @@ class JobClaiming:
         self,
         queue: JobQueue,
         health: Health,
-        claimed: Callable[[str, Job, Callable[[], JobPayload]], None],
-        answered: Callable[[], None],
+        jobs: ClaimedJobs,
         found_here: Callable[[str, Mapping[str, Any]], JobPayload] | None = None,
     ) -> None:
         self._queue = queue
         self._looks = QueueReads(queue, threads=1)
         self._health = health
-        self._claimed = claimed
-        self._answered = answered
+        self._jobs = jobs
         self._found_here = found_here
-        # What is brought for one job keeps no other waiting.
-        self._bringing = self._looks if found_here is None else QueueReads(queue, threads=4)
+        # What is brought for one job keeps no other waiting; files of gigabytes take their time.
+        self._bringing = QueueReads(
+            queue, threads=1 if found_here is None else 4, patience=math.inf
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
         self._asking: Counter[str] = Counter()
         self._free: Callable[[], Sequence[str]] = tuple
         self._workers: Workers
@@ -98,7 +109,9 @@ class JobClaiming:
             self._timer.cancel()
 
     def close(self) -> None:
-        """Heed no more answers."""
+        """Wait for no more answers."""
+        for task in self._tasks:
+            task.cancel()
         self._looks.close()
         self._bringing.close()
 
@@ -141,9 +154,67 @@ class JobClaiming:
         names = [worker, *(candidate.worker for candidate in idle)]
         self._asking.update(names)
         best = partial(_best, [asker, *idle]) if idle else None
-        criteria = self._wish(worker)
-        claim = put(self._queue.claim, worker, criteria, best)
-        when_done(claim, partial(self._told, names, is_beside=criteria.company is not None))
+        self._begin(self._claim_and_run(names, self._wish(worker), best))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _claim_and_run(
+        self, names: Sequence[str], criteria: WorkerWish, best: Callable[[Job], str] | None
+    ) -> None:
+        """Claim a job, bring what it needs, have it run.
+
+        Args:
+            names: Workers that count as asking until the job can be handed over; it is claimed for
+                the first one, unless `best` names another.
+        """
+        try:
+            job = await asyncio.wrap_future(self._queue.claim(names[0], criteria, best))
+        except Exception as error:  # noqa: BLE001 - whatever it is, jobs are claimed again later
+            self._asking.subtract(names)
+            self._health.failed(error)
+            self.rest()
+        else:
+            if job is None:
+                self._asking.subtract(names)
+                self._queue_answers()
+                self._claimed_none(is_beside=criteria.company is not None)
+            else:
+                await self._bring_and_run(names, job)
+        self._jobs.claim_ended()
+
+    async def _bring_and_run(self, names: Sequence[str], job: Job) -> None:
+        payload: JobPayload | Exception
+        try:
+            payload = await self._bringing.give(self._payload, job)
+        except Exception as error:  # noqa: BLE001 - `not_run` tells what each means for the job
+            payload = error
+        self._asking.subtract(names)
+        self._queue_answers()
+        self._waits.reset()
+        if isinstance(payload, FilesAway):
+            self._leave_to_others(job, payload)
+        elif isinstance(payload, DATABASE_FAULTS):
+            self._health.failed(payload)
+            self.rest()
+        if isinstance(payload, Exception):
+            self._jobs.not_run(job, payload)
+        else:
+            self._files_came(job)
+            self._jobs.run(job.worker or names[0], job, payload)
+        # Where there was one there may be more.
+        self.want(1)
+
+    def _payload(self, job: Job) -> JobPayload:
+        text = self._queue.workflow(job.workflow)
+        if self._found_here is None:
+            return text, job.parameters
+        try:
+            return self._found_here(text, job.parameters)
+        except DATABASE_FAULTS as error:
+            raise FilesAway(str(error)) from error
 
     def _wish(self, worker: str) -> WorkerWish:
         criteria = self._workers.wish(worker)
@@ -165,7 +236,7 @@ class JobClaiming:
             self.want(count)
         elif self.unclaimed(self._free()):
             # No event tells of a pause; looking is of use to the free only.
-            self._looks.then(self._queue.is_paused, self._saw_pause)
+            self._begin(self._want_after_pause())
 
     def rest(self) -> None:
         """Ask no more for a moment, as something is wrong with the queue."""
@@ -178,53 +249,14 @@ class JobClaiming:
             self._timer.cancel()
             self._ask_again()
 
-    def _saw_pause(self, lookup: Future[bool]) -> None:
+    async def _want_after_pause(self) -> None:
         was_paused = self._is_paused
         try:
-            self._is_paused = lookup.result()
+            self._is_paused = await self._looks.give(self._queue.is_paused)
         except NodegraphError:
             return  # whatever is wrong is told when something is written
         if was_paused and not self._is_paused:
             self.want(len(self._free()))
-
-    def _told(self, names: Sequence[str], done: Future[Job | None], *, is_beside: bool) -> None:
-        error = done.exception()
-        job = None if error is not None else done.result()
-        if job is not None:
-            # Its worker counts as one that asks until the job can be handed over.
-            self._bringing.then(partial(self._given, job), partial(self._took, names, job))
-            return
-        self._asking.subtract(names)
-        if error is not None:
-            self._health.failed(error)
-            self.rest()
-        else:
-            self._queue_answers()
-            self._took_none(is_beside=is_beside)
-        self._answered()
-
-    def _given(self, job: Job) -> JobPayload:
-        text = self._queue.workflow(job.workflow)
-        if self._found_here is None:
-            return text, job.parameters
-        try:
-            return self._found_here(text, job.parameters)
-        except DATABASE_FAULTS as error:
-            raise FilesAway(str(error)) from error
-
-    def _took(self, names: Sequence[str], job: Job, payload: Future[JobPayload]) -> None:
-        self._asking.subtract(names)
-        self._queue_answers()
-        self._waits.reset()
-        error = payload.exception()
-        if isinstance(error, FilesAway):
-            self._leave_to_others(job, error)
-        elif error is None:
-            self._files_came(job)
-        self._claimed(job.worker or names[0], job, payload.result)
-        # Where there was one there may be more.
-        self.want(1)
-        self._answered()
 
     def _leave_to_others(self, job: Job, error: FilesAway) -> None:
         if not self._left_to_others:
@@ -246,26 +278,24 @@ class JobClaiming:
         self._failures.reset()
         self._health.worked()
 
-    def _took_none(self, *, is_beside: bool) -> None:
+    def _claimed_none(self, *, is_beside: bool) -> None:
         if self._is_missed:
             self._is_missed = False
             self.want(1)
         elif not is_beside or self._is_any_idle():
             # What doesn't suit a job that runs now hardly will in a moment; but who was asked for
             # its company may have nothing to do by now.
-            self._looks.then(self._left, self._saw_left)
+            self._begin(self._want_what_waits())
 
     def _is_any_idle(self) -> bool:
         places = self._workers.places(dict.fromkeys(self.unclaimed(self._free())))
         return any(not candidate.is_busy for candidate in places)
 
-    def _left(self) -> tuple[Counts, bool]:
-        return self._queue.counts(), self._queue.is_paused()
-
-    def _saw_left(self, lookup: Future[tuple[Counts, bool]]) -> None:
+    async def _want_what_waits(self) -> None:
         """Ask once more after a while if jobs wait all the same, or may."""
         try:
-            counts, self._is_paused = lookup.result()
+            counts = await self._looks.give(self._queue.counts)
+            self._is_paused = await self._looks.give(self._queue.is_paused)
         except NodegraphError:
             is_any_left = True
         else:

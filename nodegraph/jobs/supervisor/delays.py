@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
 
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.supervisor.rules import SupervisionRules
 
-T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 DATABASE_FAULTS = (OutputError, InvalidFile)
 """What may go well another time: a full disk, a lock, a file that is put back."""
@@ -85,28 +80,3 @@ class Health:
         if self.fault is not None:
             _LOG.warning("the job queue can be written again")
         self.fault = self.since = None
-
-
-def put(action: Callable[..., Future[T]], *arguments: Any) -> Future[T]:
-    """An action's future; what it raises at once is in there as well."""
-    try:
-        return action(*arguments)
-    except Exception as error:  # noqa: BLE001 - whoever looks at the future is told
-        failed: Future[T] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-def when_done(future: Future[T], act: Callable[[Future[T]], None]) -> None:
-    """Call a function on the running event loop once a future of another thread has ended.
-
-    Changes that were committed in an order are told in it, each before the events of later ones.
-    """
-    loop = asyncio.get_running_loop()
-
-    def on_done(done: Future[T]) -> None:
-        # A loop that was closed meanwhile has nobody left who could be told.
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(act, done)
-
-    future.add_done_callback(on_done)

@@ -165,7 +165,7 @@ class Dispatcher:
         self._is_stopping = False
         self._next_try = 0.0
         self._settled = asyncio.Event()
-        self._claims = JobClaiming(queue, self._health, self._claimed, self._answered, found_here)
+        self._claims = JobClaiming(queue, self._health, self, found_here)
         self._help = JobHelp()
         self._recovery = Recovery(queue, self._is_known, self._give_back)
         self._end: Callable[[], None] | None = None
@@ -290,26 +290,41 @@ class Dispatcher:
     def _free(self) -> Sequence[str]:
         return () if self._is_stopping else self._workers.free
 
-    def _claimed(self, worker: str, job: Job, read_payload: Callable[[], JobPayload]) -> None:
+    def run(self, worker: str, job: Job, payload: JobPayload) -> None:
         """A job was claimed for a worker, which may be gone by now."""
+        self._assign(job)
+        try:
+            self._hand_over(worker, job, payload)
+        except ProtocolFault as error:
+            self._close(job.id, failed(error.problem.as_dict()))
+        else:
+            self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
+
+    def not_run(self, job: Job, error: Exception) -> None:
+        """A job was claimed that can't be run: it is failed, or put back if not to blame."""
+        self._assign(job)
+        if isinstance(error, (FilesAway, *DATABASE_FAULTS)):
+            self._close(job.id, RELEASED)
+        elif isinstance(error, KeyError):
+            problem = Problem("workflow-missing", "the job's workflow isn't there any more")
+            self._close(job.id, failed(problem.as_dict()))
+        else:
+            _LOG.error("what %s needs can't be read", job.id, exc_info=error)
+            problem = Problem("job-unreadable", f"what the job needs can't be read: {error}")
+            self._close(job.id, failed(problem.as_dict()))
+
+    def claim_ended(self) -> None:
+        """One claim less is on its way."""
+        if not self._claims.count:
+            self._early.clear()
+            self._help.look()
+        self._is_settled()
+
+    def _assign(self, job: Job) -> None:
         report = AttemptReport(self._queue, job.id, job.attempt, self._health, self._written)
         self._reports.add(report)
         self._assigned[job.id] = Assigned(job, report)
         self._help.began(job)
-        try:
-            self._hand_over(worker, job, read_payload())
-            self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
-        except ProtocolFault as error:
-            self._close(job.id, failed(error.problem.as_dict()))
-        except KeyError:
-            problem = Problem("workflow-missing", "the job's workflow isn't there any more")
-            self._close(job.id, failed(problem.as_dict()))
-        except FilesAway:
-            self._close(job.id, RELEASED)
-        except DATABASE_FAULTS as error:
-            self._health.failed(error)
-            self._claims.rest()
-            self._close(job.id, RELEASED)
 
     def _hand_over(self, worker: str, job: Job, payload: JobPayload) -> None:
         free = self._free()
@@ -400,12 +415,6 @@ class Dispatcher:
         if not ask(job.id, job.attempt, _REASONS[interruption]):
             _LOG.error("no worker has %s any more; it is given back", job.id)
             self._close(job.id, RELEASED)
-
-    def _answered(self) -> None:
-        if not self._claims.count:
-            self._early.clear()
-            self._help.look()
-        self._is_settled()
 
     # What is nobody's.
 

@@ -11,7 +11,6 @@ from typing import ParamSpec, TypeVar
 
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.jobs.supervisor.delays import when_done
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,7 +84,14 @@ class QueueReads:
         if not self._is_open:
             return
         if self._threads is not None:
-            when_done(self._threads.submit(look), act)
+            loop = asyncio.get_running_loop()
+
+            def on_done(done: Future[T]) -> None:
+                # A loop that was closed meanwhile has nobody left who could be told.
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(act, done)
+
+            self._threads.submit(look).add_done_callback(on_done)
             return
         future: Future[T] = Future()
         try:

@@ -7,13 +7,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.jobs.queue import Death, JobNotFound, JobQueue, WrongState
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health, put, when_done
+from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health
 from nodegraph.jobs.supervisor.messages import Ended
 
 _NO_REASON = Problem("job-failed", "the job failed; its worker didn't say why").as_dict()
@@ -98,8 +97,9 @@ class AttemptReport:
         self._events: list[Event] = []
         self._end: AttemptEnd | None = None
         self._delays = Delays()
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_writing = False
+        self._due = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+        self._is_under_way = False
         self._is_ill = False
         self._is_open = True
 
@@ -112,10 +112,10 @@ class AttemptReport:
         """Take in events that are to be kept."""
         self._events += events
         excess = len(self._events) - _MOST_KEPT
-        if excess > 0 and not self._is_writing:
+        if excess > 0 and not self._is_under_way:
             _LOG.warning("%d events of %s are given up: too many wait", excess, self.job)
             del self._events[:excess]
-        self._write_in(_TOGETHER)
+        self._begin_writing()
 
     def end(self, end: AttemptEnd, events: Sequence[Event] = ()) -> None:
         """Take in the last events, and how it ended; what comes later is ignored."""
@@ -124,72 +124,70 @@ class AttemptReport:
         self._events += events
         self._end = end
         if not self._is_ill:
-            self._write()
+            self._due.set()
+        self._begin_writing()
 
     def hurry(self) -> None:
         """Try at once what waits to be tried again."""
         if self._is_ill:
-            self._write()
+            self._due.set()
 
     def give_up(self) -> None:
         """Write nothing more."""
         self._is_open = False
-        self._cancel_timer()
+        if self._writing is not None:
+            self._writing.cancel()
 
-    def _write_in(self, seconds: float) -> None:
-        if self._timer is None and not self._is_writing and self._is_open:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._write)
+    def _begin_writing(self) -> None:
+        if self._is_open and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.get_running_loop().create_task(self._write_all())
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    async def _write_all(self) -> None:
+        """Write what there is, events before the end; return once nothing is left."""
+        while self._is_open and (self._events or self._end is not None):
+            if self._is_ill:
+                await self._wait(self._delays.next())
+            elif self._end is None:
+                await self._wait(_TOGETHER)
+            events, end = tuple(self._events), self._end
+            if end is not None and events and not end.takes_events:
+                end = None  # the events go first
+            self._is_under_way = True
+            try:
+                await asyncio.wrap_future(self._put(events, end))
+            except (JobNotFound, WrongState) as error:
+                _LOG.warning("what a worker told of %s comes too late: %s", self.job, error)
+                self._close()
+            except DATABASE_FAULTS as error:
+                self._is_ill = True
+                self._health.failed(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the end has to be kept
+                self._is_ill = False
+                self._make_do(error, len(events), end is not None)
+            else:
+                self._is_ill = False
+                self._delays.reset()
+                self._health.worked()
+                del self._events[: len(events)]
+                if end is not None:
+                    self._close()
+            finally:
+                self._is_under_way = False
 
-    def _write(self) -> None:
-        self._cancel_timer()
-        if self._is_writing or not self._is_open:
-            return
-        events, end = tuple(self._events), self._end
-        about = (self._queue, self.job, self.attempt)
-        written: Future[Any]
-        if end is not None and (end.takes_events or not events):
-            arguments = (*end.told, events) if end.takes_events else end.told
-            written = put(end.write, *about, *arguments)
-            is_end = True
-        elif events:
-            written = put(JobQueue.append_events, *about, events)
-            is_end = False
-        else:
-            return
-        self._is_writing = True
-        when_done(written, partial(self._written, len(events), is_end))
+    async def _wait(self, seconds: float) -> None:
+        """Wait for a time, or until the end is known or somebody is in a hurry."""
+        self._due.clear()
+        timer = asyncio.get_running_loop().call_later(seconds, self._due.set)
+        try:
+            await self._due.wait()
+        finally:
+            timer.cancel()
 
-    def _written(self, count: int, is_end: bool, done: Future[Any]) -> None:
-        self._is_writing = False
-        error = done.exception()
-        if error is None:
-            self._go_on(count, is_end)
-        elif isinstance(error, (JobNotFound, WrongState)):
-            _LOG.warning("what a worker told of %s comes too late: %s", self.job, error)
-            self._close()
-        elif isinstance(error, DATABASE_FAULTS):
-            self._is_ill = True
-            self._health.failed(error)
-            self._write_in(self._delays.next())
-        else:
-            self._make_do(error, count, is_end)
-
-    def _go_on(self, count: int, is_end: bool) -> None:
-        self._is_ill = False
-        self._delays.reset()
-        self._health.worked()
-        del self._events[:count]
-        if is_end:
-            self._close()
-        elif self._end is not None:
-            self._write()
-        elif self._events:
-            self._write_in(_TOGETHER)
+    def _put(self, events: tuple[Event, ...], end: AttemptEnd | None) -> Future[Any]:
+        attempt = (self._queue, self.job, self.attempt)
+        if end is None:
+            return JobQueue.append_events(*attempt, events)
+        return end.write(*attempt, *end.told, *([events] if end.takes_events else []))
 
     def _make_do(self, error: BaseException, count: int, is_end: bool) -> None:
         """Write less than was told, as the queue can't keep it."""
@@ -204,9 +202,7 @@ class AttemptReport:
         else:
             _LOG.error("%s can't even be failed", self.job, exc_info=error)
             self._close()
-            return
-        self._write()
 
     def _close(self) -> None:
-        self.give_up()
+        self._is_open = False
         self._closed(self)

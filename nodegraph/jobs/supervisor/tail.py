@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import EventPage, JobEvent, JobQueue
-from nodegraph.jobs.supervisor.delays import when_done
 
 EventsListener = Callable[[Sequence[JobEvent]], None]
 
@@ -39,7 +38,7 @@ class EventTail:
         self._thread = (
             ThreadPoolExecutor(1, thread_name_prefix="nodegraph-tail") if queue.is_shared else None
         )
-        self._is_reading = False
+        self._reading: asyncio.Task[None] | None = None
         self._is_missed = False
         self._is_ill = False
         # Listening begins first, so that no commit falls in between.
@@ -84,36 +83,37 @@ class EventTail:
         if not self._listeners:
             return
         if self._thread is None:
-            self._take(self._page)
-        elif self._is_reading:
-            self._is_missed = True
+            try:
+                self._tell_all(self._page())
+            except NodegraphError as error:
+                self._failed(error)
+        elif self._reading is None:
+            self._reading = self._loop.create_task(self._read_database(self._thread))
         else:
-            self._is_reading = True
-            when_done(self._thread.submit(self._page), self._was_read)
+            self._is_missed = True
 
-    def _page(self) -> EventPage:
-        return self._queue.events_after(self.newest, limit=_PAGE)
-
-    def _was_read(self, done: Future[EventPage]) -> None:
-        self._is_reading = False
-        self._take(done.result)
+    async def _read_database(self, thread: ThreadPoolExecutor) -> None:
+        try:
+            self._tell_all(await self._loop.run_in_executor(thread, self._page))
+        except NodegraphError as error:
+            self._failed(error)
+        finally:
+            self._reading = None
         if self._is_missed:
             self._is_missed = False
             self._committed()
 
-    def _take(self, read: Callable[[], EventPage]) -> None:
-        try:
-            page = read()
-        except NodegraphError as error:
-            if not self._is_ill:
-                _LOG.warning("the events of the job queue can't be read: %s", error)
-            self._is_ill = True
-            self._timer = self._loop.call_later(_AGAIN, self._read)
-            return
-        self._is_ill = False
-        self._tell_all(page)
+    def _page(self) -> EventPage:
+        return self._queue.events_after(self.newest, limit=_PAGE)
+
+    def _failed(self, error: NodegraphError) -> None:
+        if not self._is_ill:
+            _LOG.warning("the events of the job queue can't be read: %s", error)
+        self._is_ill = True
+        self._timer = self._loop.call_later(_AGAIN, self._read)
 
     def _tell_all(self, page: EventPage) -> None:
+        self._is_ill = False
         self.newest = page.last
         for listener in self._listeners:
             self._tell(listener, page.events)

@@ -116,9 +116,10 @@ def test_a_job_that_is_cancelled_before_it_is_told_that_it_was_claimed(tmp_path:
     async def test() -> None:
         async with dispatching(tmp_path) as it:
             await until(lambda: it.dispatcher._claims.count == 0)
-            # All of it before the event loop gets its turn.
+            # All of it before the event loop hears of the claim.
             job = submit(it.queue).id
             it.dispatcher.wake()
+            await asyncio.sleep(0)
             it.queue.recover().result()
             assert it.queue.get(job).state == "running"
             it.queue.cancel(job).result()
@@ -133,6 +134,7 @@ def test_a_job_that_comes_while_the_queue_says_that_there_is_none(tmp_path: Path
             await until(lambda: it.dispatcher._claims.count == 0)
             it.queue.recover().result()
             it.dispatcher.wake()
+            await asyncio.sleep(0)
             it.queue.recover().result()
             job = submit(it.queue).id
             await it.running(job)
