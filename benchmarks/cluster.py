@@ -58,10 +58,10 @@ async def taken_by(team: Crew, at: int) -> float:
 
 async def by_turns(address: str, folder: Path, count: int) -> list[tuple[float, float]]:
     """Seconds of small jobs on a worker beside the server, and on one of the cluster."""
-    from nodegraph.jobs.cluster.distributed_run import joined
+    from nodegraph.jobs.cluster.distributed_run import join_cluster
 
     async with (
-        joined(address) as cluster,
+        join_cluster(address) as cluster,
         crew(folder / "near") as near,
         crew(folder / "far", starter=cluster.starter) as far,
     ):

@@ -32,10 +32,10 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 from nodegraph.store.checkpoints import Checkpoints
-from nodegraph.store.codes import Codes
+from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
 from nodegraph.store.store import Store
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 
 Action = Callable[[], Any]
 
@@ -191,8 +191,8 @@ class Process:
             engine |= {
                 "costs": Costs(index),
                 "claims": self.store.claims,
-                "written": Written(index),
-                "codes": Codes(index),
+                "written": SinkFiles(index),
+                "codes": CodeModules(index),
                 "saver": Saver(Checkpoints(self.store), settle=self.store.flush),
             }
         self.engine = Engine(self.registry, environment=self.environment, cache=cache, **engine)

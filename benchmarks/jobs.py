@@ -20,7 +20,7 @@ from threading import Lock, Thread
 
 from common import Figure, best, options, show
 
-from nodegraph.jobs.queue import Filter, JobQueue, Submission
+from nodegraph.jobs.queue import JobFilter, JobQueue, Submission
 
 THREADS = 16
 WAITING = 2_000
@@ -131,7 +131,7 @@ def looking(folder: Path, times: int) -> Iterator[Figure]:
             jobs = [Submission(f"client {client}", WORKFLOW, name="n", tags=["t"])] * 100
             made = queue.submit_all(jobs).result()
         last = made[-1].job.id
-        queued = Filter(states=["queued"])
+        queued = JobFilter(states=["queued"])
         listing = best(lambda: queue.page(queued, limit=WAITING), times) * 1e3
         yield Figure(f"listing {WAITING:,} waiting jobs", listing, "ms", 50)
         for label, action in (

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import transformers
 
-from nodegraph.families.vocabulary import MERGES, clip_words
+from nodegraph.families.vocabulary import MERGES, read_clip_vocabulary
 from nodegraph.weights.single_files.unet import SCHEDULER_CONFIG
 
 Config = dict[str, Any]
@@ -206,7 +206,7 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def _write_tokenizer(folder: Path, padding: str) -> None:
-    words, pairs = clip_words(MERGES)
+    words, pairs = read_clip_vocabulary(MERGES)
     marks = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"}
     marks |= {"unk_token": "<|endoftext|>", "pad_token": padding}
     settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True}

@@ -36,7 +36,7 @@ from serving import (
 )
 
 from nodegraph import Session, Workflow
-from nodegraph.jobs.queue import Filter, QueueReader
+from nodegraph.jobs.queue import JobFilter, QueueReader
 from nodegraph.session.settings import Settings
 
 CONNECTIONS = 16
@@ -180,7 +180,7 @@ def listing(home: Path, quick: bool) -> Iterator[Figure]:
 
 def _rows(queue: QueueReader, waiting: int) -> float:
     start = time.perf_counter()
-    assert len(queue.page(Filter(states=["queued"]), limit=waiting).jobs) == waiting
+    assert len(queue.page(JobFilter(states=["queued"]), limit=waiting).jobs) == waiting
     return time.perf_counter() - start
 
 

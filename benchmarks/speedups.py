@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nodegraph import Latent
 from nodegraph.diffusion import decode_latent, encode_prompt, load_component, open_model
 from nodegraph.families.components import Denoiser
-from nodegraph.families.patches import unpacked
+from nodegraph.families.patches import unpack_latents
 from nodegraph.families.speed_options import (
     Broadcast,
     FirstBlock,
@@ -105,7 +105,7 @@ def eager_speed(
             yield _held(f"{rival.name}: {name}", way)
     other = made["diffusers"].cpu().float()
     if "transformer" in rival.denoiser.modules:
-        other = unpacked(other, *made["nodegraph"].shape[-2:])
+        other = unpack_latents(other, *made["nodegraph"].shape[-2:])
     apart = float((made["nodegraph"].cpu().float() - other).abs().max())
     yield Figure(f"{rival.name}: largest difference of latents", apart, "")
 

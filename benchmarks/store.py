@@ -24,9 +24,9 @@ from common import Figure, Process, best, by_turns, options, show, taken, workfl
 
 from nodegraph import Image, Workflow, node
 from nodegraph.core.digests import digest_value
-from nodegraph.engine.cache import Cache, place_of
+from nodegraph.engine.cache import Cache, get_tier
 from nodegraph.engine.memory_cache import CallOutputs, MemoryCache
-from nodegraph.store.entries import NewEntry, Stored, Unsaved
+from nodegraph.store.entries import NewEntry, StoredOutput, UnsavedOutput
 from nodegraph.store.store import Store
 
 MIB = 1 << 20
@@ -77,7 +77,7 @@ def hitting(folder: Path, image: torch.Tensor, times: int) -> Figure:
     """Finding a stored image by its key and reading it."""
     key, digest = "ab" * 32, digest_value(image)
     with Store(folder) as store:
-        outputs = (Unsaved(digest, image.nbytes, image),)
+        outputs = (UnsavedOutput(digest, image.nbytes, image),)
         store.put(key, NewEntry(outputs, None, "Image", 60.0, ""))
         store.flush()
 
@@ -105,7 +105,7 @@ def finding(folder: Path, times: int) -> Figure:
     with Store(folder, keep_cheap=True) as store:
         for at, key in enumerate(keys):
             text = f"{at:09,}" * 1000
-            outputs = (Unsaved(digest_value(text), len(text), text),)
+            outputs = (UnsavedOutput(digest_value(text), len(text), text),)
             store.put(key, NewEntry(outputs, None, "Text", 60.0, ""))
         store.flush()
         query = "SELECT outputs FROM entries WHERE key = ?"
@@ -115,14 +115,14 @@ def finding(folder: Path, times: int) -> Figure:
             for key in keys:
                 entry = cache.get(key)
                 assert isinstance(entry, CallOutputs)
-                assert place_of(entry) == "disk"
+                assert get_tier(entry) == "disk"
                 entry.products[0].load()
 
         files = [*(folder / "artifacts").rglob("*.msgpack")]
 
         def select() -> None:
             for key, path in zip(keys, files, strict=True):
-                assert store.index.one(query, (bytes.fromhex(key),)) is not None
+                assert store.index.fetch_one(query, (bytes.fromhex(key),)) is not None
                 blake3(path.read_bytes()).hexdigest()
 
         found = by_turns({"ours": look, "plain": select}, times)
@@ -162,11 +162,11 @@ def writing(folder: Path, size: int) -> Iterator[Figure]:
 def put(store: Store, named: list[tuple[str, torch.Tensor]]) -> None:
     """As the engine does, but wait until all is there."""
     for digest, piece in named:
-        outputs = (Unsaved(digest, piece.nbytes, piece),)
+        outputs = (UnsavedOutput(digest, piece.nbytes, piece),)
         store.put(digest, NewEntry(outputs, None, "Image", 60.0, ""))
     store.flush()
     assert store.problem is None
-    assert all(store.has(Stored(digest, piece.nbytes)) for digest, piece in named)
+    assert all(store.has(StoredOutput(digest, piece.nbytes)) for digest, piece in named)
 
 
 def write(folder: Path, pieces: list[torch.Tensor], *, sync: bool) -> None:

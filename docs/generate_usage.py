@@ -17,10 +17,10 @@ from nodegraph import Session, Settings, Workflow
 from nodegraph.core.analysis import analyse
 from nodegraph.core.links import Link, is_link, read_link
 from nodegraph.core.parts import NodeEntry
-from nodegraph.core.usage import ANY_FAMILY, FILE, Usage
+from nodegraph.core.usage import ANY_FAMILY, USAGE_FILE, Usage
 
 ROOT = Path(__file__).parents[1]
-TARGET = ROOT / "nodes" / FILE
+TARGET = ROOT / "nodes" / USAGE_FILE
 GALLERY = ROOT / "workflows"
 EXAMPLES = ROOT / "nodes" / "examples"
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.media.audio.audio_files import AudioFacts, audio_facts
-from nodegraph.media.audio.changing import check_rates
-from nodegraph.media.audio.reading import check_length, ends_before
+from nodegraph.media.audio.changing import check_same_rate
+from nodegraph.media.audio.reading import check_audio_memory, start_beyond_end_error
 
-from ._facts import finding_of, input_path
+from ._facts import error_to_finding, input_path
 
 
-def loaded_audio(inputs: HookInputs) -> dict[str, Facts]:
+def loaded_audio_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Rate and channels of what LoadAudio reads."""
     path = input_path(inputs)
     if path is None:
@@ -35,7 +35,7 @@ def check_audio(inputs: HookInputs) -> Iterator[Finding]:
         facts = audio_facts(path, names=inputs.environment.readable is None)
         _check_part(inputs, facts)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "path", error)
+        yield error_to_finding(error.problem.port or "path", error)
 
 
 def _check_part(inputs: HookInputs, facts: AudioFacts) -> None:
@@ -44,12 +44,12 @@ def _check_part(inputs: HookInputs, facts: AudioFacts) -> None:
         return
     left = facts.samples - round(start * facts.rate)
     if left <= 0:
-        raise ends_before(start, facts.samples / facts.rate)
+        raise start_beyond_end_error(start, facts.samples / facts.rate)
     kept = min(left, round(seconds * facts.rate)) if seconds else left
-    check_length(kept, facts.channels, facts.rate, port="seconds")
+    check_audio_memory(kept, facts.channels, facts.rate, port="seconds")
 
 
-def resampled_audio(inputs: HookInputs) -> dict[str, Facts]:
+def resampled_audio_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Rate and channels of what ResampleAudio gives."""
     facts = {"rate": inputs.literals.get("rate"), "channels": inputs.fact("audio", "channels")}
     return {"audio": {name: fact for name, fact in facts.items() if fact is not None}}
@@ -59,6 +59,6 @@ def check_mixed(inputs: HookInputs) -> Iterator[Finding]:
     """Find audio of another rate, as far as rates are known."""
     rates = [inputs.fact(port, "rate") for port in ("audio", "other")]
     try:
-        check_rates([rate for rate in rates if rate is not None])
+        check_same_rate([rate for rate in rates if rate is not None])
     except NodegraphError as error:
-        yield finding_of("other", error)
+        yield error_to_finding("other", error)

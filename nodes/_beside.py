@@ -22,9 +22,9 @@ def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> s
     Args:
         size: Width and height, of what has them.
     """
-    from nodegraph.media.images.name_patterns import filled_name
+    from nodegraph.media.images.name_patterns import expand_pattern
 
-    return filled_name(
+    return expand_pattern(
         pattern,
         now=datetime.now(),
         workflow=ctx.workflow,
@@ -66,11 +66,11 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
 def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
     """Write a moving picture of a shape beside it; it carries the workflow, too."""
     from nodegraph.media.images.animations import encode_animation
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
     from nodegraph.media.shapes.drawing import turntable
 
-    frames = turntable(shape, _TURNS, _SIDE, told=lambda done: ctx.progress(done, _TURNS))
-    content = encode_animation(frames, _RATE, workflow_texts(ctx.workflow))
+    frames = turntable(shape, _TURNS, _SIDE, on_progress=lambda done: ctx.progress(done, _TURNS))
+    content = encode_animation(frames, _RATE, workflow_metadata(ctx.workflow))
     save_result(ctx, name, ".webp", content, kind="image")
 
 
@@ -89,13 +89,13 @@ def save_pictures(
         pictures: Shape (batch, height, width, channels).
         encoded: Gives a picture's file by its place in the batch.
     """
-    from nodegraph.media.images.name_patterns import filled_name
+    from nodegraph.media.images.name_patterns import expand_pattern
     from nodegraph.media.images.output_files import save_numbered
 
     contents: dict[str, list[bytes]] = {}
     now, (count, height, width, _) = datetime.now(), pictures.shape
     for at in range(count):
-        name = filled_name(
+        name = expand_pattern(
             pattern,
             now=now,
             workflow=ctx.workflow,

@@ -16,8 +16,8 @@ from nodegraph.sampling.controls.files import (
 )
 from nodegraph.sampling.controls.kinds import ControlKind, mode_number
 
-from ._facts import check_dtype, finding_of
-from ._memory import encoding
+from ._facts import check_dtype, error_to_finding
+from ._memory import encode_estimate
 
 
 def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -45,7 +45,7 @@ def check_control(inputs: HookInputs) -> Iterator[Finding]:
     try:
         _find_control(inputs)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "control_net", error)
+        yield error_to_finding(error.problem.port or "control_net", error)
     yield from check_dtype(inputs)
 
 
@@ -113,7 +113,7 @@ def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
         try:
             mode_number(kind, literals["mode"])
         except NodegraphError as error:
-            yield finding_of("mode", error)
+            yield error_to_finding("mode", error)
 
 
 def _check_family(inputs: HookInputs, own: str) -> Iterator[Finding]:
@@ -135,9 +135,9 @@ def _format(family: str) -> str | None:
     return FAMILIES[family].latent.name if family in FAMILIES else None
 
 
-def controlling(inputs: HookInputs) -> Estimate:
+def control_estimate(inputs: HookInputs) -> Estimate:
     """What ApplyControlNet takes, something where the picture is encoded alone, and hands on."""
     sees_latents = inputs.fact("control_net", "sees_latents")
-    taken = encoding(inputs) if sees_latents else Estimate(memory=0)
+    taken = encode_estimate(inputs) if sees_latents else Estimate(memory=0)
     handed_on = ("control_net",)
     return replace(taken, carries={"positive": handed_on, "negative": handed_on})

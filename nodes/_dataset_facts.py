@@ -7,25 +7,25 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, NodegraphError
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 
 def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
     """Find paths that stand for nothing to learn from."""
     from nodegraph.media.datasets.folder_files import find_files
-    from nodegraph.media.datasets.loading import found_files
+    from nodegraph.media.datasets.loading import detect_source
 
     path, form = inputs.literals.get("path"), inputs.literals.get("format", "auto")
     if path is None:
         return
     try:
-        kind, _ = found_files(path, inputs.environment, form)
+        kind, _ = detect_source(path, inputs.environment, form)
         if kind != "folder":
             return
         recursive = inputs.literals.get("recursive", True)
         folder_files = find_files(path, inputs.environment, recursive=recursive)
     except NodegraphError as error:
-        yield finding_of("path", error)
+        yield error_to_finding("path", error)
         return
     if not folder_files.pictures and not folder_files.unusable:
         yield Finding(
@@ -39,10 +39,10 @@ def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
 
 def dataset_state(inputs: HookInputs) -> str:
     """Changes when a picture, a caption or a table does, or another one comes."""
-    from nodegraph.media.datasets.loading import files_that_count
+    from nodegraph.media.datasets.loading import source_files
 
     literals = inputs.literals
-    paths = files_that_count(
+    paths = source_files(
         literals["path"],
         inputs.environment,
         format=literals.get("format", "auto"),
@@ -67,7 +67,7 @@ def check_captions(inputs: HookInputs) -> Iterator[Finding]:
             is_pattern=bool(literals.get("is_pattern")),
         )
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "template", error)
+        yield error_to_finding(error.problem.port or "template", error)
 
 
 def check_shares(inputs: HookInputs) -> Iterator[Finding]:

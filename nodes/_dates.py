@@ -7,7 +7,7 @@ from datetime import datetime
 
 from nodegraph import Finding, HookInputs, InvalidValue
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 _LONGEST = 200
 
@@ -34,7 +34,7 @@ def check_date(inputs: HookInputs) -> Iterator[Finding]:
     try:
         today_text(inputs)
     except InvalidValue as error:
-        yield finding_of("format", error)
+        yield error_to_finding("format", error)
 
 
 def today_text(inputs: HookInputs) -> str:

@@ -32,13 +32,13 @@ def encoded_outputs(inputs: HookInputs) -> dict[str, Facts]:
     return {"latent": _known({**_sides(inputs), **batch, **made})}
 
 
-def masked_outputs(inputs: HookInputs) -> dict[str, Facts]:
+def inpaint_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Those of InpaintConditioning: the same, and the prompts' family."""
     family = {"family": inputs.fact("conditioning", "family")}
     return {**encoded_outputs(inputs), "conditioning": _known(family)}
 
 
-def followed_outputs(inputs: HookInputs) -> dict[str, Facts]:
+def image_conditioning_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """Those of ImageConditioning, whose latent is empty."""
     family = {"family": inputs.fact("conditioning", "family")}
     return {"latent": _known(_sides(inputs)), "conditioning": _known(family)}

@@ -9,11 +9,11 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, Nodegr
 from nodegraph.families.registry import FAMILIES
 from nodegraph.media.images.name_patterns import check_pattern, pattern_findings
 from nodegraph.media.images.output_names import check_folder
-from nodegraph.media.images.room import check_room, coding_bytes
+from nodegraph.media.images.room import check_memory, vae_bytes
 from nodegraph.models.facts import (
     ModelFacts,
     StoredWeights,
-    lacking_encoder,
+    missing_encoder,
     model_facts,
     stored_weights,
 )
@@ -35,28 +35,28 @@ def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     facts: dict[str, object] = dict(known)
     return {
-        "model": {**model_port(known), **item_fact(inputs)},
-        "text_encoder": {"family": known["family"], **_lacking_fact(inputs)},
+        "model": {**model_port(known), **number_size_fact(inputs)},
+        "text_encoder": {"family": known["family"], **_missing_parts_fact(inputs)},
         "vae": {
             **_latent_facts(known),
             **{name: facts[name] for name in _VAE_FACTS if name in facts},
-            **item_fact(inputs),
+            **number_size_fact(inputs),
         },
     }
 
 
-def _lacking_fact(inputs: HookInputs) -> Facts:
+def _missing_parts_fact(inputs: HookInputs) -> Facts:
     literals, environment = inputs.literals, inputs.environment
     allow = environment.allow_pickle
     source = locate_model(literals["model"], environment.models, allow_pickle=allow)
-    lacking = lacking_encoder(source)
+    lacking = missing_encoder(source)
     return {"lacks": lacking} if lacking else {}
 
 
 _VAE_FACTS = ("downscale", "temporal", "held_decoding", "held_encoding")
 
 
-def item_fact(inputs: HookInputs) -> Facts:
+def number_size_fact(inputs: HookInputs) -> Facts:
     """Bytes of a number that a part of a model computes in."""
     device = inputs.environment.device
     dtype = computed_dtype(inputs.literals.get("dtype") or AUTO, device)
@@ -71,7 +71,7 @@ def model_port(known: ModelFacts) -> Facts:
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     guidance_facts = ("guides_itself", "needs_negative")
-    alike = FAMILIES[known["family"]].led_alike
+    alike = FAMILIES[known["family"]].accepts_prompts_of
     return {
         "family": known["family"],
         **({"family_also": alike} if alike else {}),
@@ -90,7 +90,7 @@ def check_model(inputs: HookInputs) -> Iterator[Finding]:
         try:
             _known(inputs)
         except NodegraphError as error:
-            yield finding_of(error.problem.port or "model", error)
+            yield error_to_finding(error.problem.port or "model", error)
     yield from check_dtype(inputs)
 
 
@@ -145,10 +145,10 @@ def model_weights(inputs: HookInputs) -> Estimate:
         device=environment.device,
         storage=inputs.literals.get("storage") or AUTO,
     )
-    return stored(weights)
+    return weights_estimate(weights)
 
 
-def stored(found: Mapping[str, StoredWeights]) -> Estimate:
+def weights_estimate(found: Mapping[str, StoredWeights]) -> Estimate:
     """What weights take in memory once a node needs them, by port."""
     weights = {port: part.bytes for port, part in found.items()}
     return Estimate(memory=0, weights=weights, parts={p: part.parts for p, part in found.items()})
@@ -181,12 +181,12 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
             yield from pattern_findings(name, inputs.nodes)
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
-        yield finding_of("name", error)
+        yield error_to_finding("name", error)
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
     """Find latents of pictures that there isn't enough memory for, however they are decoded."""
-    yield from _coding_findings(inputs, "latent")
+    yield from _vae_findings(inputs, "latent")
 
 
 def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
@@ -201,16 +201,16 @@ def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
-def _coding_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
+def _vae_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
     yield from check_tiles(inputs)
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:
         return
     pictures = inputs.fact(port, "batch") or 1
     try:
-        check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
+        check_memory(width, height, pictures, vae_bytes(width, height, pictures), port=port)
     except InvalidValue as error:
-        yield finding_of(port, error)
+        yield error_to_finding(port, error)
 
 
 def check_transparency(inputs: HookInputs) -> Iterator[Finding]:
@@ -228,7 +228,7 @@ def check_transparency(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
     """Find pictures that the VAE can't encode, or that there isn't enough memory for."""
-    yield from _coding_findings(inputs, "image")
+    yield from _vae_findings(inputs, "image")
     yield from check_transparency(inputs)
     factor = inputs.fact("vae", "downscale")
     yield from check_sides(inputs, "image", "VAE", factor, "Put a ResizeImage before.")
@@ -255,7 +255,7 @@ def check_sides(
             )
 
 
-def finding_of(port: str, error: NodegraphError) -> Finding:
+def error_to_finding(port: str, error: NodegraphError) -> Finding:
     """An error as a check tells it, at a port."""
     problem = error.problem
     return Finding(

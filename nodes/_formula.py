@@ -14,7 +14,7 @@ from typing import Any
 
 from nodegraph import Finding, HookInputs, InvalidValue
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 LETTERS = ("a", "b", "c", "d")
 _LONGEST = 1000
@@ -24,14 +24,14 @@ _BITS = 1024
 _CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e, "true": True, "false": False}
 
 
-def _of_bits(function: Callable[[int, int], int]) -> Callable[[float, float], int]:
+def _bitwise(function: Callable[[int, int], int]) -> Callable[[float, float], int]:
     """A function of whole numbers' bits, for numbers of which parts after the point are cut off."""
     return lambda left, right: function(int(left), int(right))
 
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.BitAnd: _of_bits(operator.and_),
-    ast.BitOr: _of_bits(operator.or_),
+    ast.BitAnd: _bitwise(operator.and_),
+    ast.BitOr: _bitwise(operator.or_),
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -92,13 +92,13 @@ def check_formula(inputs: HookInputs) -> Iterator[Finding]:
     expression = inputs.literals.get("expression")
     if isinstance(expression, str):
         try:
-            for part in ast.walk(_tree(expression)):
+            for part in ast.walk(_parse(expression)):
                 _check(part)
         except InvalidValue as error:
-            yield finding_of("expression", error)
+            yield error_to_finding("expression", error)
 
 
-def worked_out(expression: str, numbers: Mapping[str, float]) -> float:
+def evaluate_formula(expression: str, numbers: Mapping[str, float]) -> float:
     """The value of an expression.
 
     Args:
@@ -106,11 +106,11 @@ def worked_out(expression: str, numbers: Mapping[str, float]) -> float:
     Raises:
         InvalidValue: It is no expression, or has no finite value.
     """
-    tree = _tree(expression)
+    tree = _parse(expression)
     for part in ast.walk(tree):
         _check(part)
     try:
-        value: float = _value(tree.body, numbers)
+        value: float = _evaluate(tree.body, numbers)
         if not math.isfinite(value):
             raise OverflowError("it gets too large")
     except ZeroDivisionError:
@@ -126,7 +126,7 @@ def _fault(message: str, source: str) -> InvalidValue:
     return InvalidValue(message, port="expression", given=source[:80])
 
 
-def _tree(expression: str) -> ast.Expression:
+def _parse(expression: str) -> ast.Expression:
     if len(expression) > _LONGEST:
         raise _fault(f"is longer than {_LONGEST} letters", expression)
     try:
@@ -158,13 +158,13 @@ def _check(part: ast.AST) -> None:
         is_known = isinstance(part.func, ast.Name) and part.func.id in _FUNCTIONS
         is_known = is_known and not part.keywords
     if not is_known:
-        source = _written(part)
+        source = _part_name(part)
         raise InvalidValue(
             f"uses `{source}`, which means nothing here", port="expression", expected=_KNOWN
         )
 
 
-def _written(part: ast.AST) -> str:
+def _part_name(part: ast.AST) -> str:
     """What a part is called where it stands, as far as it has a name."""
     named = part.func if isinstance(part, ast.Call) else part
     if isinstance(named, ast.Name):
@@ -172,7 +172,7 @@ def _written(part: ast.AST) -> str:
     return type(part).__name__.lower()
 
 
-def _value(part: ast.expr, numbers: Mapping[str, float]) -> Any:
+def _evaluate(part: ast.expr, numbers: Mapping[str, float]) -> Any:
     """The value of a part that was checked."""
     if isinstance(part, ast.Constant):
         return part.value
@@ -181,35 +181,35 @@ def _value(part: ast.expr, numbers: Mapping[str, float]) -> Any:
             raise _fault("a function needs numbers in brackets", part.id)
         return numbers[part.id] if part.id in LETTERS else _CONSTANTS[part.id]
     if isinstance(part, ast.UnaryOp):
-        return _UNARY[type(part.op)](_value(part.operand, numbers))
+        return _UNARY[type(part.op)](_evaluate(part.operand, numbers))
     if isinstance(part, ast.BinOp):
-        left, right = _value(part.left, numbers), _value(part.right, numbers)
+        left, right = _evaluate(part.left, numbers), _evaluate(part.right, numbers)
         if isinstance(part.op, ast.Pow):
-            return _bounded(math.pow(left, right))
-        return _bounded(_BINARY[type(part.op)](left, right))
+            return _check_bounds(math.pow(left, right))
+        return _check_bounds(_BINARY[type(part.op)](left, right))
     if isinstance(part, ast.IfExp):
-        return _value(part.body if _value(part.test, numbers) else part.orelse, numbers)
+        return _evaluate(part.body if _evaluate(part.test, numbers) else part.orelse, numbers)
     if isinstance(part, ast.BoolOp):
-        values = (bool(_value(value, numbers)) for value in part.values)
+        values = (bool(_evaluate(value, numbers)) for value in part.values)
         return all(values) if isinstance(part.op, ast.And) else any(values)
     if isinstance(part, ast.Compare):
-        return _compared(part, numbers)
+        return _evaluate_comparison(part, numbers)
     assert isinstance(part, ast.Call)
     assert isinstance(part.func, ast.Name)
-    return _called(part.func.id, [_value(each, numbers) for each in part.args])
+    return _call_function(part.func.id, [_evaluate(each, numbers) for each in part.args])
 
 
-def _compared(part: ast.Compare, numbers: Mapping[str, float]) -> bool:
-    left = _value(part.left, numbers)
+def _evaluate_comparison(part: ast.Compare, numbers: Mapping[str, float]) -> bool:
+    left = _evaluate(part.left, numbers)
     for sign, other in zip(part.ops, part.comparators, strict=True):
-        right = _value(other, numbers)
+        right = _evaluate(other, numbers)
         if not _COMPARED[type(sign)](left, right):
             return False
         left = right
     return True
 
 
-def _called(name: str, arguments: list[Any]) -> Any:
+def _call_function(name: str, arguments: list[Any]) -> Any:
     function, least, most = _FUNCTIONS[name]
     if not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
@@ -219,7 +219,7 @@ def _called(name: str, arguments: list[Any]) -> Any:
     return function(*arguments)
 
 
-def _bounded(value: Any) -> Any:
+def _check_bounds(value: Any) -> Any:
     """A value that further steps can't blow up."""
     if isinstance(value, int) and value.bit_length() > _BITS:
         raise OverflowError("the numbers get too large")

@@ -8,36 +8,36 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.models.classifier_files import locate_classifier, read_classifier
 from nodegraph.sampling.guiders.checks import (
     CLASSIFIED,
-    LOOKED_INTO,
     PERTURBED,
     SKIPPED,
+    UNET_ATTENTION,
     check_interval,
 )
 from nodegraph.sampling.guiders.layers import layer_names
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 from ._sampling_facts import check_findings, has_negative
 
 
-def single_side(inputs: HookInputs) -> dict[str, Facts]:
+def single_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """That a model is asked for one prompt alone."""
     return {"guider": {"sides": 1, "has_negative": False}}
 
 
-def guided_sides(inputs: HookInputs) -> dict[str, Facts]:
+def guided_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many prompts a model is asked for."""
     cfg = inputs.literals.get("cfg")
     known: dict[str, object] = {"has_negative": has_negative(inputs)}
     return {"guider": known if cfg is None else {**known, "sides": 2 if cfg > 1 else 1}}
 
 
-def projected_sides(inputs: HookInputs) -> dict[str, Facts]:
+def projected_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many prompts a model is asked for, which must be one that can be led by several."""
-    return {"guider": {**guided_sides(inputs)["guider"], "projected": True}}
+    return {"guider": {**guided_prompt_facts(inputs)["guider"], "projected": True}}
 
 
-def dual_sides(inputs: HookInputs) -> dict[str, Facts]:
+def dual_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many prompts a model is asked for, whatever the scale."""
     return {"guider": {"sides": 3, "dual": True, "has_negative": has_negative(inputs)}}
 
@@ -49,17 +49,17 @@ def check_guided_part(inputs: HookInputs) -> Iterator[Finding]:
         yield from check_findings(check_interval, "start", start, end)
 
 
-def distilled_sides(inputs: HookInputs) -> dict[str, Facts]:
+def distilled_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many prompts a model is asked for that is told a scale."""
-    return {"guider": {**guided_sides(inputs)["guider"], "embedded": True}}
+    return {"guider": {**guided_prompt_facts(inputs)["guider"], "embedded": True}}
 
 
-def passed_on(inputs: HookInputs) -> dict[str, Facts]:
+def guider_facts(inputs: HookInputs) -> dict[str, Facts]:
     """All that was known of the guider."""
     return {"guider": dict(inputs.facts.get("guider", {}))}
 
 
-def changed_sides(inputs: HookInputs) -> dict[str, Facts]:
+def changing_scale_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many prompts a model is asked for where the scale changes."""
     known, cfg = dict(inputs.facts.get("guider", {})), inputs.literals.get("cfg")
     if cfg is not None and cfg > 1:
@@ -67,37 +67,37 @@ def changed_sides(inputs: HookInputs) -> dict[str, Facts]:
     return {"guider": known}
 
 
-def perturbed(inputs: HookInputs) -> dict[str, Facts]:
+def perturbed_attention_facts(inputs: HookInputs) -> dict[str, Facts]:
     """That attention is another."""
     return _with_added(inputs, PERTURBED)
 
 
-def skipped(inputs: HookInputs) -> dict[str, Facts]:
+def skipped_layer_facts(inputs: HookInputs) -> dict[str, Facts]:
     """That blocks are left out."""
     return _with_added(inputs, SKIPPED)
 
 
-def looked_into(inputs: HookInputs) -> dict[str, Facts]:
+def unet_facts(inputs: HookInputs) -> dict[str, Facts]:
     """That it is for a UNet."""
-    return _with_added(inputs, LOOKED_INTO)
+    return _with_added(inputs, UNET_ATTENTION)
 
 
-def with_weaker(inputs: HookInputs) -> Estimate:
+def auto_guidance_estimate(inputs: HookInputs) -> Estimate:
     """What AutoGuidance hands on."""
     return Estimate(memory=0, carries={"guider": ("weaker",)})
 
 
-def with_other_negative(inputs: HookInputs) -> Estimate:
+def negative_model_estimate(inputs: HookInputs) -> Estimate:
     """What NegativeModel hands on."""
     return Estimate(memory=0, carries={"guider": ("model",)})
 
 
-def classified(inputs: HookInputs) -> dict[str, Facts]:
+def classifier_guidance_facts(inputs: HookInputs) -> dict[str, Facts]:
     """That the noisy latent is classified."""
     return _with_added(inputs, CLASSIFIED)
 
 
-def further_sides(inputs: HookInputs) -> dict[str, Facts]:
+def extra_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """That one more prompt is asked about, whatever the scale."""
     known = inputs.facts.get("guider", {})
     return {"guider": {**known, "sides": max(2, known.get("sides", 2)) + 1, "dual": True}}
@@ -128,7 +128,7 @@ def check_classified(inputs: HookInputs) -> Iterator[Finding]:
     except NodegraphError:
         # `check_classifier` tells.
         return
-    yield from check_findings(about.places, "label", label, background)
+    yield from check_findings(about.class_indices, "label", label, background)
 
 
 def classifier_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -144,7 +144,7 @@ def check_classifier(inputs: HookInputs) -> Iterator[Finding]:
         try:
             read_classifier(locate_classifier(name, inputs.environment.models))
         except NodegraphError as error:
-            yield finding_of("classifier", error)
+            yield error_to_finding("classifier", error)
 
 
 def classifier_state(inputs: HookInputs) -> str:

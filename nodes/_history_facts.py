@@ -8,7 +8,7 @@ from nodegraph import Facts, Finding, HookInputs
 from nodegraph.families.decoder_names import CHANNELS, FORMAT, SIDE
 
 
-def decoded_latent(inputs: HookInputs) -> dict[str, Facts]:
+def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How large the pictures are that the latents are of, and how many."""
     known: Facts = {
         "width": SIDE,

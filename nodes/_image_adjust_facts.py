@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 
-from ._facts import finding_of, input_path
-from ._image_facts import in_color
+from ._facts import error_to_finding, input_path
+from ._image_facts import color_facts
 
 
-def toned(inputs: HookInputs) -> dict[str, Facts]:
+def adjusted_facts(inputs: HookInputs) -> dict[str, Facts]:
     """What comes out where one channel may be worked on alone, for which grey becomes colours."""
-    facts = dict(in_color(inputs)["image"])
+    facts = dict(color_facts(inputs)["image"])
     channel = inputs.literals.get("channel")
     if channel == "all" and inputs.fact("image", "channels") == 1:
         facts["channels"] = 1
@@ -34,7 +34,7 @@ def check_adjustment(inputs: HookInputs) -> Iterator[Finding]:
         if points is not None:
             parse_curve(points)
     except InvalidValue as error:
-        yield finding_of("points", error)
+        yield error_to_finding("points", error)
 
 
 def check_cube(inputs: HookInputs) -> Iterator[Finding]:
@@ -42,8 +42,8 @@ def check_cube(inputs: HookInputs) -> Iterator[Finding]:
     path = input_path(inputs)
     if path is None or path.is_file():
         return
-    from nodegraph.media.images.input_files import missing_file
+    from nodegraph.media.images.input_files import missing_file_error
 
     # Whom a server serves is told nothing of files that somebody else put there.
-    error = missing_file(path, names=inputs.environment.readable is None)
-    yield finding_of("path", error)
+    error = missing_file_error(path, names=inputs.environment.readable is None)
+    yield error_to_finding("path", error)

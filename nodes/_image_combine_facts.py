@@ -12,7 +12,7 @@ def _known(inputs: HookInputs, port: str, *names: str) -> dict[str, object]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def layered(inputs: HookInputs) -> dict[str, Facts]:
+def layered_facts(inputs: HookInputs) -> dict[str, Facts]:
     """A picture with another one on it: as large as the lower one."""
     other = "layer" if "layer" in inputs.facts else "other"
     facts = _known(inputs, "image", *_SIZE)
@@ -25,7 +25,7 @@ def layered(inputs: HookInputs) -> dict[str, Facts]:
     return {"image": facts}
 
 
-def flattened(inputs: HookInputs) -> dict[str, Facts]:
+def flattened_facts(inputs: HookInputs) -> dict[str, Facts]:
     """The same without alpha."""
     facts = _known(inputs, "image", *_SIZE, "batch", "channels")
     if facts.get("channels") == 4:
@@ -33,7 +33,7 @@ def flattened(inputs: HookInputs) -> dict[str, Facts]:
     return {"image": facts}
 
 
-def joined_channels(inputs: HookInputs) -> dict[str, Facts]:
+def joined_channels_facts(inputs: HookInputs) -> dict[str, Facts]:
     """As large as its channels."""
     facts = _known(inputs, "first", *_SIZE)
     batches = [inputs.fact(port, "batch") for port in ("first", "second", "third")]
@@ -42,12 +42,12 @@ def joined_channels(inputs: HookInputs) -> dict[str, Facts]:
     return {"image": {**facts, "channels": 3}}
 
 
-def joined_batch(inputs: HookInputs) -> dict[str, Facts]:
+def joined_batch_facts(inputs: HookInputs) -> dict[str, Facts]:
     """As large as the first; how many there are isn't known of lists."""
     return {"image": _known(inputs, "images", *_SIZE)}
 
 
-def from_batch(inputs: HookInputs) -> dict[str, Facts]:
+def batch_slice_facts(inputs: HookInputs) -> dict[str, Facts]:
     """As large, and as many as there are from there."""
     facts = _known(inputs, "image", *_SIZE, "channels")
     count = inputs.fact("image", "batch")
@@ -61,7 +61,7 @@ def from_batch(inputs: HookInputs) -> dict[str, Facts]:
     return {"image": facts}
 
 
-def repeated_batch(inputs: HookInputs) -> dict[str, Facts]:
+def repeated_batch_facts(inputs: HookInputs) -> dict[str, Facts]:
     """As large, and so many times as many."""
     facts = _known(inputs, "image", *_SIZE, "channels")
     count, times = inputs.fact("image", "batch"), inputs.literals.get("times")

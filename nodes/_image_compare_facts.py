@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.editing.measuring import check_shapes
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.room import check_memory
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 from ._image_facts import check_colors
 
 
@@ -19,7 +19,7 @@ def check_pair(inputs: HookInputs) -> Iterator[Finding]:
     try:
         check_shapes(shape, other)
     except InvalidValue as error:
-        yield finding_of("other", error)
+        yield error_to_finding("other", error)
 
 
 def histogram_size(inputs: HookInputs) -> dict[str, Facts]:
@@ -52,6 +52,6 @@ def check_made_picture(inputs: HookInputs) -> Iterator[Finding]:
         return
     width, height, pictures = size["width"], size["height"], size.get("batch", 1)
     try:
-        check_room(width, height, pictures, 16 * width * height * (pictures + 3), port="width")
+        check_memory(width, height, pictures, 16 * width * height * (pictures + 3), port="width")
     except InvalidValue as error:
-        yield finding_of("width", error)
+        yield error_to_finding("width", error)

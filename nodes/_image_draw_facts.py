@@ -8,11 +8,11 @@ from pathlib import Path
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 from ._image_facts import check_colors
 
 
-def drawn(inputs: HookInputs) -> dict[str, Facts]:
+def drawn_facts(inputs: HookInputs) -> dict[str, Facts]:
     """The same picture; whether grey becomes colours isn't known before."""
     names = ("width", "height", "batch", "channels")
     known = {name: inputs.fact("image", name) for name in names}
@@ -31,23 +31,25 @@ def check_text(inputs: HookInputs) -> Iterator[Finding]:
     yield from check_colors(inputs)
     font = _font(inputs)
     if font is not None and not font.is_file():
-        from nodegraph.media.images.input_files import missing_file
+        from nodegraph.media.images.input_files import missing_file_error
 
         # Whom a server serves is told nothing of files that somebody else put there.
-        yield finding_of("font", missing_file(font, names=inputs.environment.readable is None))
+        yield error_to_finding(
+            "font", missing_file_error(font, names=inputs.environment.readable is None)
+        )
 
 
 def check_drawn_boxes(inputs: HookInputs) -> Iterator[Finding]:
     """Find texts that are no colours, and those that are no boxes."""
-    from nodegraph.media.images.coordinates import read_boxes
+    from nodegraph.media.images.coordinates import parse_boxes
 
     yield from check_colors(inputs)
     text, unit = inputs.literals.get("boxes"), inputs.literals.get("unit")
     if text is not None and unit is not None and text.strip() not in ("", "[]"):
         try:
-            read_boxes(text, unit=unit)
+            parse_boxes(text, unit=unit)
         except InvalidValue as error:
-            yield finding_of("boxes", error)
+            yield error_to_finding("boxes", error)
 
 
 def font_state(inputs: HookInputs) -> str:

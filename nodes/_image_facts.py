@@ -8,13 +8,13 @@ from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.colors import parse_color, parse_colors
 from nodegraph.media.images.sheets import sheet_size
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 SAME = {"image": {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}}
 """Facts of pictures that come out as large, as many and with as many channels as they went in."""
 
 
-def in_color(inputs: HookInputs) -> dict[str, Facts]:
+def color_facts(inputs: HookInputs) -> dict[str, Facts]:
     """The same for pictures whose grey becomes colours."""
     names = ("width", "height", "batch", "channels")
     known = {name: inputs.fact("image", name) for name in names}
@@ -36,14 +36,14 @@ def check_colors(inputs: HookInputs) -> Iterator[Finding]:
             if isinstance(text, str) and text:
                 parse_color(text, port)
         except InvalidValue as error:
-            yield finding_of(port, error)
+            yield error_to_finding(port, error)
     for port, least in _COLORS.items():
         text = inputs.literals.get(port)
         try:
             if isinstance(text, str) and text.strip():
                 parse_colors(text, port, least=least)
         except InvalidValue as error:
-            yield finding_of(port, error)
+            yield error_to_finding(port, error)
 
 
 def check_grid(inputs: HookInputs) -> Iterator[Finding]:
@@ -66,4 +66,4 @@ def _sheet_findings(inputs: HookInputs, columns: int | None) -> Iterator[Finding
     try:
         sheet_size(pictures, (width, height), columns=columns, gap=inputs.literals.get("gap") or 0)
     except InvalidValue as error:
-        yield finding_of("images", error)
+        yield error_to_finding("images", error)

@@ -9,7 +9,7 @@ from nodegraph.media.images.name_patterns import check_pattern, pattern_findings
 from nodegraph.media.images.output_names import check_folder
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of, input_path
+from ._facts import error_to_finding, input_path
 
 
 def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -53,7 +53,7 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
             world = inputs.environment
             picture_size(path, max_pixels=world.max_image_pixels, names=world.readable is None)
         except NodegraphError as error:
-            yield finding_of("path", error)
+            yield error_to_finding("path", error)
 
 
 def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
         try:
             paths = find_pictures(path, inputs.environment)
         except NodegraphError as error:
-            yield finding_of("path", error)
+            yield error_to_finding("path", error)
             return
         start = inputs.literals.get("start") or 0
         if start >= len(paths):
@@ -91,7 +91,7 @@ def check_picture_name(inputs: HookInputs) -> Iterator[Finding]:
             yield from pattern_findings(name, inputs.nodes)
         check_folder(inputs.environment.outputs)
     except NodegraphError as error:
-        yield finding_of("name", error)
+        yield error_to_finding("name", error)
     form = inputs.literals.get("format")
     if bits == "16" and form not in (None, "png"):
         yield Finding("bits", "16 bits are for PNG", str(form), "png")

@@ -8,17 +8,17 @@ from typing import Any
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.colors import parse_color
 from nodegraph.media.images.editing.moving import parse_corners
-from nodegraph.media.images.editing.placing import cut_box, rotated_size
+from nodegraph.media.images.editing.placing import crop_box, rotated_size
 from nodegraph.media.images.resizing import fitted_size, scaled_size
-from nodegraph.media.images.room import check_room, resizing_bytes
+from nodegraph.media.images.room import check_memory, resizing_bytes
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 from ._image_facts import check_colors
 
 _Size = tuple[int, int]
 
 
-def _before(inputs: HookInputs, port: str = "image") -> _Size | None:
+def _input_size(inputs: HookInputs, port: str = "image") -> _Size | None:
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     return None if width is None or height is None else (width, height)
 
@@ -40,7 +40,7 @@ def _facts(inputs: HookInputs, size: _Size | None) -> dict[str, Facts]:
     return {"image": known}
 
 
-def _in_fill(inputs: HookInputs, port: str, facts: dict[str, Facts]) -> dict[str, Facts]:
+def _with_fill_alpha(inputs: HookInputs, port: str, facts: dict[str, Facts]) -> dict[str, Facts]:
     """The same, with alpha where a colour brings it in."""
     known = dict(facts["image"])
     try:
@@ -63,12 +63,12 @@ def _findings(inputs: HookInputs, size: Callable[[], _Size | None], port: str) -
         if resized is not None:
             pictures = inputs.fact("image", "batch") or 1
             needed = resizing_bytes(*resized, 3 * pictures)
-            check_room(*resized, pictures, needed, port=port)
+            check_memory(*resized, pictures, needed, port=port)
     except InvalidValue as error:
-        yield finding_of(error.problem.port or port, error)
+        yield error_to_finding(error.problem.port or port, error)
 
 
-def _unless_wrong(size: Callable[[], _Size | None]) -> _Size | None:
+def _valid_size(size: Callable[[], _Size | None]) -> _Size | None:
     try:
         return size()
     except InvalidValue:
@@ -77,7 +77,7 @@ def _unless_wrong(size: Callable[[], _Size | None]) -> _Size | None:
 
 
 def _resized_size(inputs: HookInputs) -> _Size | None:
-    before, values = _before(inputs), _known_values(inputs, "fit", "multiple_of")
+    before, values = _input_size(inputs), _known_values(inputs, "fit", "multiple_of")
     if "like" in inputs.literals:
         goal = inputs.literals.get("width"), inputs.literals.get("height")
     else:
@@ -92,10 +92,14 @@ def _resized_size(inputs: HookInputs) -> _Size | None:
     return fitted_size(before or (width, height), width, height, fit=fit, multiple=multiple)[0]
 
 
-def resized(inputs: HookInputs) -> dict[str, Facts]:
+def resized_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what ResizeImage gives."""
-    facts = _facts(inputs, _unless_wrong(lambda: _resized_size(inputs)))
-    return _in_fill(inputs, "fill", facts) if inputs.literals.get("fit") in ("pad", None) else facts
+    facts = _facts(inputs, _valid_size(lambda: _resized_size(inputs)))
+    return (
+        _with_fill_alpha(inputs, "fill", facts)
+        if inputs.literals.get("fit") in ("pad", None)
+        else facts
+    )
 
 
 def check_resized(inputs: HookInputs) -> Iterator[Finding]:
@@ -105,13 +109,13 @@ def check_resized(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _scaled_size(inputs: HookInputs) -> _Size | None:
-    before, values = _before(inputs), _known_values(inputs, "by", "amount", "multiple_of")
+    before, values = _input_size(inputs), _known_values(inputs, "by", "amount", "multiple_of")
     return None if before is None or values is None else scaled_size(before, *values)
 
 
-def scaled(inputs: HookInputs) -> dict[str, Facts]:
+def scaled_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what ScaleImage gives."""
-    return _facts(inputs, _unless_wrong(lambda: _scaled_size(inputs)))
+    return _facts(inputs, _valid_size(lambda: _scaled_size(inputs)))
 
 
 def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
@@ -120,17 +124,20 @@ def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _cropped_size(inputs: HookInputs) -> _Size | None:
-    before, values = _before(inputs), _known_values(inputs, "width", "height", "anchor", "x", "y")
+    before, values = (
+        _input_size(inputs),
+        _known_values(inputs, "width", "height", "anchor", "x", "y"),
+    )
     if before is None or values is None:
         return None
     width, height, anchor, x, y = values
-    left, top, right, bottom = cut_box(before, (width, height), anchor, x, y)
+    left, top, right, bottom = crop_box(before, (width, height), anchor, x, y)
     return right - left, bottom - top
 
 
-def cropped(inputs: HookInputs) -> dict[str, Facts]:
+def cropped_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what CropImage gives."""
-    return _facts(inputs, _unless_wrong(lambda: _cropped_size(inputs)))
+    return _facts(inputs, _valid_size(lambda: _cropped_size(inputs)))
 
 
 def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
@@ -139,18 +146,18 @@ def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _padded_size(inputs: HookInputs) -> _Size | None:
-    before, values = _before(inputs), _known_values(inputs, "left", "right", "top", "bottom")
+    before, values = _input_size(inputs), _known_values(inputs, "left", "right", "top", "bottom")
     if before is None or values is None:
         return None
     left, right, top, bottom = values
     return before[0] + left + right, before[1] + top + bottom
 
 
-def padded(inputs: HookInputs) -> dict[str, Facts]:
+def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what PadImage gives."""
     facts = _facts(inputs, _padded_size(inputs))
     is_color = inputs.literals.get("border") in ("color", None)
-    return _in_fill(inputs, "color", facts) if is_color else facts
+    return _with_fill_alpha(inputs, "color", facts) if is_color else facts
 
 
 def check_padded(inputs: HookInputs) -> Iterator[Finding]:
@@ -160,23 +167,23 @@ def check_padded(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def _rotated_size(inputs: HookInputs) -> _Size | None:
-    before, values = _before(inputs), _known_values(inputs, "angle", "expand")
+    before, values = _input_size(inputs), _known_values(inputs, "angle", "expand")
     if before is None or values is None:
         return None
     return rotated_size(before, values[0], expand=values[1])
 
 
-def rotated(inputs: HookInputs) -> dict[str, Facts]:
+def rotated_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what RotateImage gives."""
     facts, angle = _facts(inputs, _rotated_size(inputs)), inputs.literals.get("angle")
     if angle is not None and _moves_pixels(inputs, angle):
         return facts
-    return _in_fill(inputs, "color", facts)
+    return _with_fill_alpha(inputs, "color", facts)
 
 
 def _moves_pixels(inputs: HookInputs, angle: float) -> bool:
     """Whether nothing comes into view that a colour is for."""
-    before = _before(inputs)
+    before = _input_size(inputs)
     is_square = before is not None and before[0] == before[1]
     has_room = bool(inputs.literals.get("expand")) or is_square
     return angle % 180 == 0 or (angle % 90 == 0 and has_room)
@@ -188,9 +195,9 @@ def check_rotated(inputs: HookInputs) -> Iterator[Finding]:
     yield from _findings(inputs, lambda: _rotated_size(inputs), "image")
 
 
-def filled(inputs: HookInputs) -> dict[str, Facts]:
+def filled_facts(inputs: HookInputs) -> dict[str, Facts]:
     """As large as before, with alpha where `color` brings it in."""
-    return _in_fill(inputs, "color", _facts(inputs, _before(inputs)))
+    return _with_fill_alpha(inputs, "color", _facts(inputs, _input_size(inputs)))
 
 
 def check_warped(inputs: HookInputs) -> Iterator[Finding]:
@@ -201,17 +208,17 @@ def check_warped(inputs: HookInputs) -> Iterator[Finding]:
         if corners is not None:
             parse_corners(corners)
     except InvalidValue as error:
-        yield finding_of("corners", error)
+        yield error_to_finding("corners", error)
 
 
 def _repeated_size(inputs: HookInputs) -> _Size | None:
-    before, values = _before(inputs), _known_values(inputs, "columns", "rows")
+    before, values = _input_size(inputs), _known_values(inputs, "columns", "rows")
     if before is None or values is None:
         return None
     return before[0] * values[0], before[1] * values[1]
 
 
-def repeated(inputs: HookInputs) -> dict[str, Facts]:
+def tiled_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what TileImage gives."""
     return _facts(inputs, _repeated_size(inputs))
 

@@ -9,14 +9,14 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.models.ip_adapters.files import (
     AUTO,
     IPAdapterFile,
-    eyes_files,
-    find_eyes,
+    find_image_encoder,
+    image_encoder_files,
     read_ip_adapter,
 )
 from nodegraph.models.ip_adapters.redux_files import find_redux
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 
 def _find_adapter(inputs: HookInputs) -> IPAdapterFile | None:
@@ -44,15 +44,15 @@ def check_ip_adapter(inputs: HookInputs) -> Iterator[Finding]:
     try:
         adapter = _find_adapter(inputs)
     except NodegraphError as error:
-        yield finding_of("ip_adapter", error)
+        yield error_to_finding("ip_adapter", error)
         return
     encoder = inputs.literals.get("image_encoder")
     if adapter is None or encoder is None:
         return
     try:
-        find_eyes(adapter, encoder, inputs.environment.models)
+        find_image_encoder(adapter, encoder, inputs.environment.models)
     except NodegraphError as error:
-        yield finding_of("image_encoder", error)
+        yield error_to_finding("image_encoder", error)
 
 
 def ip_adapter_state(inputs: HookInputs) -> str:
@@ -60,16 +60,16 @@ def ip_adapter_state(inputs: HookInputs) -> str:
     adapter = _find_adapter(inputs)
     assert adapter is not None
     encoder = inputs.literals.get("image_encoder") or AUTO
-    files, _ = find_eyes(adapter, encoder, inputs.environment.models)
+    files, _ = find_image_encoder(adapter, encoder, inputs.environment.models)
     return " ".join(map(file_stamp, [adapter.path, *files]))
 
 
-def pictured_outputs(inputs: HookInputs) -> dict[str, Facts]:
+def ip_adapted_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model and the prompts that it hands on: all that was before."""
     return {port: dict(inputs.facts.get(port, {})) for port in ("model", "positive", "negative")}
 
 
-def check_pictured(inputs: HookInputs) -> Iterator[Finding]:
+def check_ip_adapted(inputs: HookInputs) -> Iterator[Finding]:
     """Find adapters for other models."""
     model_family, own = inputs.fact("model", "family"), inputs.fact("ip_adapter", "family")
     if model_family is None or own is None or model_family == own or model_family not in FAMILIES:
@@ -99,7 +99,7 @@ def check_redux(inputs: HookInputs) -> Iterator[Finding]:
     try:
         find_redux(name, encoder, inputs.environment.models)
     except NodegraphError as error:
-        yield finding_of("redux", error)
+        yield error_to_finding("redux", error)
 
 
 def redux_state(inputs: HookInputs) -> str:
@@ -109,7 +109,7 @@ def redux_state(inputs: HookInputs) -> str:
     return " ".join(file_stamp(path) for paths in parts.values() for path in paths)
 
 
-def check_reduxed(inputs: HookInputs) -> Iterator[Finding]:
+def check_redux_prompt(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of other models."""
     prompt_family = inputs.fact("conditioning", "family")
     if prompt_family is not None and prompt_family != "flux" and prompt_family in FAMILIES:
@@ -122,19 +122,19 @@ def check_reduxed(inputs: HookInputs) -> Iterator[Finding]:
         )
 
 
-def check_eyes(inputs: HookInputs) -> Iterator[Finding]:
+def check_image_encoder(inputs: HookInputs) -> Iterator[Finding]:
     """Find names of no image encoder."""
     name = inputs.literals.get("image_encoder")
     if name is not None:
         try:
-            eyes_files(name, inputs.environment.models)
+            image_encoder_files(name, inputs.environment.models)
         except NodegraphError as error:
-            yield finding_of("image_encoder", error)
+            yield error_to_finding("image_encoder", error)
 
 
-def eyes_state(inputs: HookInputs) -> str:
+def image_encoder_state(inputs: HookInputs) -> str:
     """Changes when a file of it does."""
-    files = eyes_files(inputs.literals["image_encoder"], inputs.environment.models)
+    files = image_encoder_files(inputs.literals["image_encoder"], inputs.environment.models)
     return " ".join(map(file_stamp, files))
 
 

@@ -12,7 +12,7 @@ from nodegraph.perception.languages.opening import (
     language_stamp,
 )
 
-from ._facts import check_dtype, finding_of
+from ._facts import check_dtype, error_to_finding
 
 _PORT = "language_model"
 """Of LoadLanguageModel, that the model comes out of."""
@@ -30,7 +30,7 @@ def check_language_model(inputs: HookInputs) -> Iterator[Finding]:
     try:
         _find_folder(inputs)
     except NodegraphError as error:
-        yield finding_of("model", error)
+        yield error_to_finding("model", error)
     yield from check_dtype(inputs)
 
 

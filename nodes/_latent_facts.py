@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.families.registry import format_named
-from nodegraph.media.images.room import check_room, sampling_bytes
+from nodegraph.families.registry import get_latent_format
+from nodegraph.media.images.room import check_memory, sampling_bytes
 from nodegraph.sampling.latents.files import about_latent
 from nodegraph.sampling.latents.sizes import LEAST_CELL, scaled_size
 
-from ._facts import finding_of, input_path
+from ._facts import error_to_finding, input_path
 from ._sampling_facts import LATENT_FACTS
 
 KEPT = {**LATENT_FACTS, "format": "latent.format"}
 """Facts of a latent that only its values change of."""
 
 
-def turned_latent(inputs: HookInputs) -> dict[str, Facts]:
+def rotated_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Width and height change places at a quarter of a circle."""
     known = dict(inputs.facts.get("latent", {}))
     angle = inputs.literals.get("angle")
@@ -29,7 +29,7 @@ def turned_latent(inputs: HookInputs) -> dict[str, Facts]:
     return {"latent": known}
 
 
-def scaled_latent(inputs: HookInputs) -> dict[str, Facts]:
+def resized_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what ResizeLatent gives."""
     known = dict(inputs.facts.get("latent", {}))
     try:
@@ -48,16 +48,16 @@ def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
         size = _scaled(inputs)
         if size is not None:
             needed = sampling_bytes(*size, 1, is_guided=False)
-            check_room(*size, inputs.fact("latent", "batch") or 1, needed, port="factor")
+            check_memory(*size, inputs.fact("latent", "batch") or 1, needed, port="factor")
     except InvalidValue as error:
-        yield finding_of(error.problem.port or "factor", error)
+        yield error_to_finding(error.problem.port or "factor", error)
 
 
 def _scaled(inputs: HookInputs) -> tuple[int, int] | None:
     width, height, factor = (inputs.literals.get(name) for name in ("width", "height", "factor"))
     before = inputs.fact("latent", "width"), inputs.fact("latent", "height")
     known = inputs.fact("latent", "format")
-    cell = LEAST_CELL if known is None else format_named(known).spatial
+    cell = LEAST_CELL if known is None else get_latent_format(known).spatial
     if width is None or height is None or factor is None or None in before:
         return None
     return scaled_size((before[0] or 0, before[1] or 0), width, height, factor, cell)
@@ -80,7 +80,7 @@ def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
             )
 
 
-def both_latents(inputs: HookInputs) -> dict[str, Facts]:
+def combined_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of one made of two: a single one goes with each of a batch."""
     known = {**inputs.facts.get("second", {}), **inputs.facts.get("first", {})}
     counts = [inputs.fact(port, "batch") for port in ("first", "second")]
@@ -88,7 +88,7 @@ def both_latents(inputs: HookInputs) -> dict[str, Facts]:
     return {"latent": kept if None in counts else {**kept, "batch": max(counts)}}
 
 
-def check_alike_latents(inputs: HookInputs) -> Iterator[Finding]:
+def check_compatible_latents(inputs: HookInputs) -> Iterator[Finding]:
     """Find two latents that can't be put together."""
     for name in ("width", "height", "frames", "format"):
         first, second = inputs.fact("first", name), inputs.fact("second", name)
@@ -129,10 +129,10 @@ def check_latent_file(inputs: HookInputs) -> Iterator[Finding]:
             # Whom a server serves is told nothing of files that somebody else put there.
             about_latent(path, names=inputs.environment.readable is None)
         except NodegraphError as error:
-            yield finding_of("path", error)
+            yield error_to_finding("path", error)
 
 
-def latent_in_file(inputs: HookInputs) -> dict[str, Facts]:
+def latent_file_facts(inputs: HookInputs) -> dict[str, Facts]:
     """What a file says of its latent."""
     path = input_path(inputs)
     try:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, NodegraphError
 from nodegraph.models import attention_support as looked_into
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 
-def check_looked_into(inputs: HookInputs) -> Iterator[Finding]:
+def check_attention_support(inputs: HookInputs) -> Iterator[Finding]:
     """Find models that can't be looked into."""
     family = inputs.fact("model", "family")
     if family is None:
         return
     try:
-        looked_into.check_looked_into(family)
+        looked_into.check_attention_support(family)
     except NodegraphError as error:
-        yield finding_of("model", error)
+        yield error_to_finding("model", error)

@@ -8,13 +8,13 @@ from pathlib import Path
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.files import AdapterFile, locate_adapter, read_adapter
-from nodegraph.models.adapters.guessing import guess, is_for
+from nodegraph.models.adapters.guessing import guess_target, may_fit
 from nodegraph.models.adapters.inversion_files import read_inversion
-from nodegraph.models.adapters.matching import Matched
-from nodegraph.models.adapters.stems import take_apart
+from nodegraph.models.adapters.matching import MatchResult
+from nodegraph.models.adapters.stems import parse_layer_name
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 _PORTS = ("model", "text_encoder")
 
@@ -32,16 +32,16 @@ def check_lora(inputs: HookInputs) -> Iterator[Finding]:
     try:
         file = read_adapter(locate_adapter(name, inputs.environment.models))
     except NodegraphError as error:
-        yield finding_of("lora", error)
+        yield error_to_finding("lora", error)
         return
-    model_family, guessed = inputs.fact("model", "family"), guess(file.parts)
+    model_family, guessed = inputs.fact("model", "family"), guess_target(file.parts)
     family = FAMILIES.get(model_family) if model_family is not None else None
     if guessed is None or family is None:
         return
     classes = [name for part in family.denoisers for name in part.classes]
     # What signs tell of are models of pictures.
     makes_items = family.latent.only_size is not None
-    if makes_items or not is_for(guessed, family.name, classes):
+    if makes_items or not may_fit(guessed, family.name, classes):
         yield Finding(
             "lora",
             f"it seems to be for {guessed.title}, and the model is {family.title}",
@@ -83,7 +83,7 @@ def check_inversion(inputs: HookInputs) -> Iterator[Finding]:
         try:
             read_inversion(located_inversion(name, inputs.environment))
         except NodegraphError as error:
-            yield finding_of("embedding", error)
+            yield error_to_finding("embedding", error)
 
 
 def inversion_state(inputs: HookInputs) -> str:
@@ -96,7 +96,7 @@ def located_inversion(name: str, environment: Environment) -> Path:
     return locate_adapter(name, environment.models, title="textual inversion")
 
 
-def lora_messages(name: str, part: str, matched: Matched | None) -> Iterator[tuple[str, str]]:
+def lora_messages(name: str, part: str, matched: MatchResult | None) -> Iterator[tuple[str, str]]:
     """What is said of a LoRA's effect on a part of the model: messages and their levels."""
     if matched is None:
         yield f"{name}: how many layers of the {part} it changes shows when it is loaded", "info"
@@ -112,7 +112,7 @@ def other_lora_messages(
     name: str, file: AdapterFile, *, has_encoder: bool
 ) -> Iterator[tuple[str, str]]:
     """What is said of the rest of a file: messages and their levels."""
-    encoded = [stem for stem in file.parts if take_apart(stem).is_of_encoder]
+    encoded = [stem for stem in file.parts if parse_layer_name(stem).is_of_encoder]
     if encoded and not has_encoder:
         yield f"{name}: {len(encoded)} layers are of the text encoder, which isn't linked", "info"
     if file.others:

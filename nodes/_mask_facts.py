@@ -7,11 +7,11 @@ from math import ceil
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.media.images.colors import color_levels
-from nodegraph.media.images.coordinates import read_boxes, read_points
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.coordinates import parse_boxes, parse_points
+from nodegraph.media.images.room import check_memory
 from nodegraph.media.images.scikit_image import check_segment_installed
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 from ._image_file_facts import image_outputs
 
 MASK_FACTS = {"mask": {name: f"mask.{name}" for name in ("width", "height", "batch")}}
@@ -26,13 +26,13 @@ SAME_SIZE_RGB = {"image": {name: f"image.{name}" for name in ("width", "height",
 _SIZE = ("width", "height")
 
 
-def mask_made(inputs: HookInputs) -> dict[str, Facts]:
+def new_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of a mask that is made for a picture, or of a size."""
     size = _made_size(inputs)
     return {"mask": {**size, "batch": 1}} if size else {}
 
 
-def boxes_made(inputs: HookInputs) -> dict[str, Facts]:
+def box_masks_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of a mask of boxes, and how many there are."""
     size, text = _made_size(inputs), inputs.literals.get("boxes")
     if not size or text is None:
@@ -40,7 +40,7 @@ def boxes_made(inputs: HookInputs) -> dict[str, Facts]:
     if inputs.literals.get("each") == "one mask":
         return {"mask": {**size, "batch": 1}}
     try:
-        return {"mask": {**size, "batch": len(read_boxes(text))}}
+        return {"mask": {**size, "batch": len(parse_boxes(text))}}
     except NodegraphError:
         # `check_boxes` tells.
         return {"mask": size}
@@ -64,7 +64,7 @@ def check_made(inputs: HookInputs) -> Iterator[Finding]:
         )
     size = _made_size(inputs)
     if size:
-        yield from room_findings(size["width"], size["height"], "width", 4)
+        yield from memory_findings(size["width"], size["height"], "width", 4)
 
 
 def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
@@ -73,7 +73,7 @@ def check_boxes(inputs: HookInputs) -> Iterator[Finding]:
     text = inputs.literals.get("boxes")
     if text is not None:
         unit = inputs.literals.get("unit") or "pixels"
-        yield from _check_findings("boxes", lambda: read_boxes(text, unit=unit))
+        yield from _check_findings("boxes", lambda: parse_boxes(text, unit=unit))
 
 
 def check_color(inputs: HookInputs) -> Iterator[Finding]:
@@ -88,15 +88,15 @@ def check_points(inputs: HookInputs) -> Iterator[Finding]:
     for port in ("points", "excluded"):
         text = inputs.literals.get(port)
         if text is not None:
-            yield from _check_findings(port, lambda text=text, port=port: read_points(text, port))
+            yield from _check_findings(port, lambda text=text, port=port: parse_points(text, port))
     boxes = inputs.literals.get("boxes") or inputs.literals.get("box") or ""
     if boxes.strip():
         port = "boxes" if "boxes" in inputs.literals else "box"
         unit = inputs.literals.get("unit") or "pixels"
-        yield from _check_findings(port, lambda: read_boxes(boxes, port, unit))
+        yield from _check_findings(port, lambda: parse_boxes(boxes, port, unit))
 
 
-def check_some_points(inputs: HookInputs) -> Iterator[Finding]:
+def check_required_points(inputs: HookInputs) -> Iterator[Finding]:
     """Find texts that are no points, or none at all."""
     if inputs.literals.get("points", "0") == "":
         yield Finding("points", "no point is given", expected="x and y, such as 0.5, 0.5")
@@ -106,7 +106,7 @@ def check_some_points(inputs: HookInputs) -> Iterator[Finding]:
 def check_selecting(inputs: HookInputs) -> Iterator[Finding]:
     """Find what scikit-image is missing for, and texts that are no points or boxes."""
     yield from _check_findings("image", check_segment_installed)
-    yield from check_some_points(inputs)
+    yield from check_required_points(inputs)
 
 
 def _check_findings(port: str, read: object) -> Iterator[Finding]:
@@ -114,10 +114,10 @@ def _check_findings(port: str, read: object) -> Iterator[Finding]:
     try:
         read()
     except NodegraphError as error:
-        yield finding_of(error.problem.port or port, error)
+        yield error_to_finding(error.problem.port or port, error)
 
 
-def room_findings(
+def memory_findings(
     width: int, height: int, port: str, bytes_each: int, pictures: int = 1
 ) -> Iterator[Finding]:
     """Find sizes that there isn't enough memory for.
@@ -126,23 +126,25 @@ def room_findings(
         bytes_each: That a pixel takes.
     """
     needed = width * height * pictures * bytes_each
-    yield from _check_findings(port, lambda: check_room(width, height, pictures, needed, port=port))
+    yield from _check_findings(
+        port, lambda: check_memory(width, height, pictures, needed, port=port)
+    )
 
 
-def mask_loaded(inputs: HookInputs) -> dict[str, Facts]:
+def loaded_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of the mask that LoadMask reads."""
     outputs = image_outputs(inputs)
     return {"mask": outputs["mask"]} if outputs else {}
 
 
-def mask_resized(inputs: HookInputs) -> dict[str, Facts]:
+def resized_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what ResizeMask gives."""
     size = _made_size(inputs)
     batch = inputs.fact("mask", "batch")
     return {"mask": {**size, **({} if batch is None else {"batch": batch})}}
 
 
-def combined(inputs: HookInputs) -> dict[str, Facts]:
+def combined_mask_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of two masks as one."""
     size = {side: inputs.fact("first", side) for side in _SIZE}
     counts = inputs.fact("first", "batch"), inputs.fact("second", "batch")
@@ -154,25 +156,25 @@ def _batch(first: int | None, second: int | None) -> dict[str, int]:
     return {} if first is None or second is None else {"batch": max(first, second)}
 
 
-def masked_picture(inputs: HookInputs, port: str = "image") -> dict[str, Facts]:
+def masked_picture_facts(inputs: HookInputs, port: str = "image") -> dict[str, Facts]:
     """Size of pictures that are changed by a mask."""
     known = {side: inputs.fact(port, side) for side in _SIZE}
     batch = _batch(inputs.fact(port, "batch"), inputs.fact("mask", "batch"))
     return {"image": {name: value for name, value in known.items() if value is not None} | batch}
 
 
-def composited(inputs: HookInputs) -> dict[str, Facts]:
+def composited_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what CompositeMasked gives."""
-    return masked_picture(inputs, "base")
+    return masked_picture_facts(inputs, "base")
 
 
-def rgba_masked_picture(inputs: HookInputs) -> dict[str, Facts]:
+def masked_rgba_facts(inputs: HookInputs) -> dict[str, Facts]:
     """The same of pictures with a fourth channel."""
-    outputs = masked_picture(inputs)
+    outputs = masked_picture_facts(inputs)
     return {"image": {**outputs["image"], "channels": 4}}
 
 
-def padded(inputs: HookInputs) -> dict[str, Facts]:
+def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what PadForOutpaint gives."""
     sides = [inputs.literals.get(side) for side in ("left", "right", "top", "bottom")]
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
@@ -188,19 +190,19 @@ def padded(inputs: HookInputs) -> dict[str, Facts]:
 def check_padded(inputs: HookInputs) -> Iterator[Finding]:
     """Find pads that make a picture too large, or that are no colour."""
     yield from check_color(inputs)
-    size = padded(inputs).get("image")
+    size = padded_facts(inputs).get("image")
     if size:
-        yield from room_findings(size["width"], size["height"], "left", 16, size.get("batch", 1))
+        yield from memory_findings(size["width"], size["height"], "left", 16, size.get("batch", 1))
 
 
 def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
     """Find sizes that there isn't enough memory for."""
-    size = cropped(inputs).get("image")
+    size = cropped_facts(inputs).get("image")
     if size:
-        yield from room_findings(size["width"], size["height"], "width", 16, size.get("batch", 1))
+        yield from memory_findings(size["width"], size["height"], "width", 16, size.get("batch", 1))
 
 
-def cropped(inputs: HookInputs) -> dict[str, Facts]:
+def cropped_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what CropToMask gives, where it is asked for."""
     literals = inputs.literals
     width, height = literals.get("width"), literals.get("height")

@@ -12,7 +12,7 @@ from typing import Any
 from nodegraph import Estimate, HookInputs, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.latent_formats import SD
-from nodegraph.families.names import ASKS_UNGUIDED, evaluations
+from nodegraph.families.names import CFG_PP_SAMPLERS, evaluations
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.stable_diffusion import SD1
 from nodegraph.families.steps import last_step
@@ -29,26 +29,30 @@ _KEPT = 3 * 3 * 4
 """Bytes for each pixel of each frame: as it is made, as it is put together, as it is scaled."""
 
 
-def sampling(inputs: HookInputs) -> Estimate:
+def sampling_estimate(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
     family = _family(inputs)
-    sides = 2 if inputs.literals.get("sampler") in ASKS_UNGUIDED else _sides(inputs, family)
-    return _walking(inputs, family, sides, _evaluations(inputs))
+    sides = (
+        2 if inputs.literals.get("sampler") in CFG_PP_SAMPLERS else _prompt_count(inputs, family)
+    )
+    return _denoising_estimate(inputs, family, sides, _evaluations(inputs))
 
 
-def sampling_parts(inputs: HookInputs) -> Estimate:
+def sampling_parts_estimate(inputs: HookInputs) -> Estimate:
     """What sampling takes that is put together of parts."""
     steps, sampler = inputs.fact("schedule", "steps"), inputs.fact("sampler", "sampler")
     model_calls = None if steps is None else evaluations(sampler or "", steps)
-    sides = max(inputs.fact("guider", "sides") or 2, 2 if sampler in ASKS_UNGUIDED else 1)
-    return _walking(inputs, _family(inputs), sides, model_calls)
+    sides = max(inputs.fact("guider", "sides") or 2, 2 if sampler in CFG_PP_SAMPLERS else 1)
+    return _denoising_estimate(inputs, _family(inputs), sides, model_calls)
 
 
 def _family(inputs: HookInputs) -> Family:
     return FAMILIES.get(inputs.fact("model", "family") or "", SD1)
 
 
-def _walking(inputs: HookInputs, family: Family, sides: int, model_calls: int | None) -> Estimate:
+def _denoising_estimate(
+    inputs: HookInputs, family: Family, sides: int, model_calls: int | None
+) -> Estimate:
     """What asking a model takes.
 
     Args:
@@ -64,8 +68,10 @@ def _walking(inputs: HookInputs, family: Family, sides: int, model_calls: int | 
     batch = inputs.fact("latent", "batch") or 1
     # What isn't asked for in one batch is asked one after the other.
     at_once = batch * (sides if family.joint else 1)
-    least = (cells * step.cell + step.fixed) * _item(inputs, "model")
-    work = None if model_calls is None else cells * batch * sides * step.use * model_calls
+    least = (cells * step.cell + step.fixed) * _bytes_per_number(inputs, "model")
+    work = (
+        None if model_calls is None else cells * batch * sides * step.parameter_uses * model_calls
+    )
     passes = model_calls if model_calls is None or family.joint else model_calls * sides
     alike = ""
     if family.row_names:
@@ -74,7 +80,7 @@ def _walking(inputs: HookInputs, family: Family, sides: int, model_calls: int | 
     return Estimate(memory=memory, work=work, least=int(least), passes=passes, alike=alike)
 
 
-def _sides(inputs: HookInputs, family: Family) -> int:
+def _prompt_count(inputs: HookInputs, family: Family) -> int:
     """With the negative prompt and without: two pictures in one."""
     guided = (inputs.literals.get("cfg") or 2.0) > 1
     return 2 if guided and (family.needs_negative or "negative" in inputs.facts) else 1
@@ -102,49 +108,51 @@ def _evaluations(inputs: HookInputs) -> int | None:
     return evaluations(literals.get("sampler") or "", end)
 
 
-def prompting(inputs: HookInputs) -> Estimate:
+def prompt_estimate(inputs: HookInputs) -> Estimate:
     """What EncodePrompt takes: hardly more than its weights, as prompts are short."""
     return Estimate(memory=0, passes=1)
 
 
-def decoding(inputs: HookInputs) -> Estimate:
+def decode_estimate(inputs: HookInputs) -> Estimate:
     """What VAEDecode takes."""
-    return _coding(inputs, "latent", "held_decoding", _DECODED_USE)
+    return _vae_estimate(inputs, "latent", "held_decoding", _DECODED_USE)
 
 
-def encoding(inputs: HookInputs) -> Estimate:
+def encode_estimate(inputs: HookInputs) -> Estimate:
     """What VAEEncode takes."""
-    return _coding(inputs, "image", "held_encoding", _ENCODED_USE)
+    return _vae_estimate(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
-def decoding_video(inputs: HookInputs) -> Estimate:
+def decode_video_estimate(inputs: HookInputs) -> Estimate:
     """What VAEDecodeVideo takes."""
-    return _on_frames(inputs, "latent", "held_decoding", _DECODED_USE)
+    return _frames_estimate(inputs, "latent", "held_decoding", _DECODED_USE)
 
 
-def encoding_video(inputs: HookInputs) -> Estimate:
+def encode_video_estimate(inputs: HookInputs) -> Estimate:
     """What VAEEncodeVideo takes."""
-    return _on_frames(inputs, "video", "held_encoding", _ENCODED_USE)
+    return _frames_estimate(inputs, "video", "held_encoding", _ENCODED_USE)
 
 
-def encoding_film(inputs: HookInputs) -> Estimate:
+def encode_frames_estimate(inputs: HookInputs) -> Estimate:
     """What ImageToVideoConditioning takes."""
-    return _on_frames(inputs, "image", "held_encoding", _ENCODED_USE)
+    return _frames_estimate(inputs, "image", "held_encoding", _ENCODED_USE)
 
 
-def _on_frames(inputs: HookInputs, port: str, held: str, use: float) -> Estimate:
+def _frames_estimate(inputs: HookInputs, port: str, held: str, use: float) -> Estimate:
     frames = inputs.literals.get("frames") or inputs.fact(port, "frames")
-    return Estimate() if frames is None else _coding(inputs, port, held, use, frames)
+    return Estimate() if frames is None else _vae_estimate(inputs, port, held, use, frames)
 
 
-def _coding(inputs: HookInputs, port: str, held: str, use: float, frames: int = 1) -> Estimate:
+def _vae_estimate(
+    inputs: HookInputs, port: str, held: str, use: float, frames: int = 1
+) -> Estimate:
     width, height = inputs.fact(port, "width"), inputs.fact(port, "height")
     if width is None or height is None:
         return Estimate()
     known: Any = inputs.fact("vae", held)
     own = SD.decoding({}) if held == "held_decoding" else SD.encoding({})
     coding = own if known is None else CodingMemory(*known)
-    numbers = coding.picture if frames == 1 else coding.film + coding.frame * frames
+    numbers = coding.image if frames == 1 else coding.video + coding.frame * frames
     pictures, pixels = inputs.fact(port, "batch") or 1, width * height
     # Pictures are worked on one by one.
     tile = (_TILE * (inputs.fact("vae", "downscale") or SD.spatial)) ** 2
@@ -152,13 +160,14 @@ def _coding(inputs: HookInputs, port: str, held: str, use: float, frames: int = 
     tile_side = inputs.literals.get("tile")
     whole = min(pixels, tile_side**2) if tile_side else pixels
     memory, least = (
-        int(size * numbers * _item(inputs, "vae") + kept) for size in (whole, min(whole, tile))
+        int(size * numbers * _bytes_per_number(inputs, "vae") + kept)
+        for size in (whole, min(whole, tile))
     )
     work = pixels * pictures * frames * use
     return Estimate(memory=memory, work=work, least=least, passes=1)
 
 
-def _item(inputs: HookInputs, port: str) -> int:
+def _bytes_per_number(inputs: HookInputs, port: str) -> int:
     """Bytes of a number: models compute in 32 bits on a CPU and in 16 elsewhere, unless told."""
     usual = 4 if inputs.environment.device == "cpu" else 2
     return inputs.fact(port, "held_item") or usual

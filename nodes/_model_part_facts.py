@@ -7,11 +7,11 @@ from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.models.denoiser_files import denoiser_facts, denoiser_stamp, stored_denoiser
-from nodegraph.models.denoiser_search import AUTO, WantedDenoiser
+from nodegraph.models.denoiser_search import AUTO, DenoiserRequest
 from nodegraph.models.facts import ModelFacts
 from nodegraph.models.model_stamps import computed_dtype
 
-from ._facts import check_dtype, finding_of, item_fact, model_port, stored
+from ._facts import check_dtype, error_to_finding, model_port, number_size_fact, weights_estimate
 
 
 def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -24,7 +24,7 @@ def denoiser_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     if known is None:
         return {}
-    return {"model": {**model_port(known), **item_fact(inputs)}}
+    return {"model": {**model_port(known), **number_size_fact(inputs)}}
 
 
 def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def check_denoiser(inputs: HookInputs) -> Iterator[Finding]:
     try:
         _known(inputs)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "model", error)
+        yield error_to_finding(error.problem.port or "model", error)
     yield from _check_experts(inputs.literals)
     yield from check_dtype(inputs)
 
@@ -70,7 +70,7 @@ def denoiser_weights(inputs: HookInputs) -> Estimate:
         allow_pickle=environment.allow_pickle,
         storage=inputs.literals.get("storage") or AUTO,
     )
-    return stored({} if weights is None else {"model": weights})
+    return weights_estimate({} if weights is None else {"model": weights})
 
 
 def _known(inputs: HookInputs) -> ModelFacts | None:
@@ -80,10 +80,10 @@ def _known(inputs: HookInputs) -> ModelFacts | None:
     return denoiser_facts(wanted, environment.models, allow_pickle=environment.allow_pickle)
 
 
-def _wanted(inputs: HookInputs) -> WantedDenoiser | None:
+def _wanted(inputs: HookInputs) -> DenoiserRequest | None:
     """What is asked for; None as long as a part of that comes from other nodes."""
     names = ("model", "second", "family", "prediction_type", "zero_terminal_snr", "shift")
     values: dict[str, Any] = {name: inputs.literals.get(name) for name in names}
     if None in values.values():
         return None
-    return WantedDenoiser(name=values.pop("model"), **values)
+    return DenoiserRequest(name=values.pop("model"), **values)

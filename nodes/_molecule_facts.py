@@ -9,7 +9,7 @@ from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.media.molecules.chemistry import check_molecules_installed, check_smiles
 from nodegraph.media.molecules.molecule_files import read_molecule_file
 
-from ._facts import check_result_name, finding_of, input_path
+from ._facts import check_result_name, error_to_finding, input_path
 
 
 def check_molecule_file(inputs: HookInputs) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def check_molecule_file(inputs: HookInputs) -> Iterator[Finding]:
             # Whom a server serves is told nothing of files that somebody else put there.
             read_molecule_file(path, names=inputs.environment.readable is None)
     except NodegraphError as error:
-        yield finding_of("path", error)
+        yield error_to_finding("path", error)
 
 
 def check_smiles_text(inputs: HookInputs) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def check_smiles_text(inputs: HookInputs) -> Iterator[Finding]:
         if smiles is not None:
             check_smiles(smiles)
     except NodegraphError as error:
-        yield finding_of("smiles", error)
+        yield error_to_finding("smiles", error)
 
 
 def check_chemistry(inputs: HookInputs) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def check_chemistry(inputs: HookInputs) -> Iterator[Finding]:
     try:
         check_molecules_installed()
     except NodegraphError as error:
-        yield finding_of("molecule", error)
+        yield error_to_finding("molecule", error)
 
 
 def check_saved_molecule(inputs: HookInputs) -> Iterator[Finding]:

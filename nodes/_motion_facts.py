@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.items.motions import FRAMES, FRAMES_PER_SECOND, SIDE, check_latents
 
-from ._facts import check_transparency, finding_of
+from ._facts import check_transparency, error_to_finding
 
 
 def motion_family(inputs: HookInputs) -> dict[str, Facts]:
@@ -52,4 +52,4 @@ def _check_vae(inputs: HookInputs) -> Iterator[Finding]:
     try:
         check_latents(*known)
     except NodegraphError as error:
-        yield finding_of("vae", error)
+        yield error_to_finding("vae", error)

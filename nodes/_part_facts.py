@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.sigma_formulas import LEVELS, TURBO, check_numbers
-from nodegraph.families.steps import check_cut_at, kept_steps, laid_and_walked
+from nodegraph.families.sigma_formulas import LEVELS, TURBO, check_formula_parameters
+from nodegraph.families.steps import check_split_step, schedule_and_sampled_steps, split_step
 from nodegraph.sampling.composed_schedules import listed_schedule
-from nodegraph.sampling.level_text import numbers_of
-from nodegraph.sampling.sampler_options import SamplerOptions, resolved
+from nodegraph.sampling.level_text import parse_numbers
+from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 
 from ._sampling_facts import check_findings
 
@@ -33,7 +33,7 @@ def check_options(inputs: HookInputs) -> Iterator[Finding]:
     sampler = literals.get("sampler")
     if sampler is not None:
         options = SamplerOptions(**{name: literals.get(name) for name in _OPTIONS})
-        yield from check_findings(resolved, "sampler", sampler, options)
+        yield from check_findings(resolve_options, "sampler", sampler, options)
 
 
 def named_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -44,7 +44,7 @@ def named_facts(inputs: HookInputs) -> dict[str, Facts]:
     if steps is not None and denoise is not None:
         try:
             counted = literals.get("denoise_steps") or "share"
-            known["steps"] = laid_and_walked(steps, denoise, counted)[1]
+            known["steps"] = schedule_and_sampled_steps(steps, denoise, counted)[1]
         except InvalidValue:
             # `check_steps` tells.
             return {}
@@ -53,45 +53,45 @@ def named_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 def karras_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law("karras")
+    return _schedule_facts("karras")
 
 
 def exponential_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law("exponential")
+    return _schedule_facts("exponential")
 
 
 def polyexponential_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law("polyexponential")
+    return _schedule_facts("polyexponential")
 
 
 def laplace_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law("laplace")
+    return _schedule_facts("laplace")
 
 
 def vp_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law("vp")
+    return _schedule_facts("vp")
 
 
 def beta_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law("beta")
+    return _schedule_facts("beta")
 
 
 def turbo_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law(TURBO)
+    return _schedule_facts(TURBO)
 
 
 def levels_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How the schedule is laid."""
-    return _of_law(LEVELS)
+    return _schedule_facts(LEVELS)
 
 
-def _of_law(law: str) -> dict[str, Facts]:
+def _schedule_facts(law: str) -> dict[str, Facts]:
     return {"schedule": {"laws": [law]}}
 
 
@@ -99,14 +99,16 @@ def check_ends(inputs: HookInputs) -> Iterator[Finding]:
     """Find ends of a schedule that are the wrong way round."""
     high, low = (inputs.literals.get(port) for port in ("sigma_max", "sigma_min"))
     if high is not None and low is not None:
-        yield from check_findings(check_numbers, "sigma_min", "karras", {"high": high, "low": low})
+        yield from check_findings(
+            check_formula_parameters, "sigma_min", "karras", {"high": high, "low": low}
+        )
 
 
 def listed_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many steps levels make that are named one by one."""
     text = inputs.literals.get("sigmas")
     try:
-        steps = None if text is None else listed_schedule(numbers_of(text)).steps
+        steps = None if text is None else listed_schedule(parse_numbers(text)).steps
     except InvalidValue:
         # `check_listed` tells.
         return {}
@@ -117,7 +119,7 @@ def check_listed(inputs: HookInputs) -> Iterator[Finding]:
     """Find levels that can't be walked down."""
     text = inputs.literals.get("sigmas")
     if text is not None:
-        yield from check_findings(lambda: listed_schedule(numbers_of(text)), "sigmas")
+        yield from check_findings(lambda: listed_schedule(parse_numbers(text)), "sigmas")
 
 
 def cut_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -129,7 +131,7 @@ def check_cut(inputs: HookInputs) -> Iterator[Finding]:
     """Find places where a schedule can't be cut."""
     steps, step = inputs.fact("schedule", "steps"), inputs.literals.get("step")
     if steps is not None and step is not None:
-        yield from check_findings(check_cut_at, "step", steps, step)
+        yield from check_findings(check_split_step, "step", steps, step)
 
 
 def denoised_cut_facts(inputs: HookInputs) -> dict[str, Facts]:
@@ -138,7 +140,7 @@ def denoised_cut_facts(inputs: HookInputs) -> dict[str, Facts]:
     if steps is None or denoise is None:
         return {}
     try:
-        return _cut(inputs, kept_steps(steps, denoise))
+        return _cut(inputs, split_step(steps, denoise))
     except InvalidValue:
         # `check_denoised_cut` tells.
         return {}
@@ -148,7 +150,7 @@ def check_denoised_cut(inputs: HookInputs) -> Iterator[Finding]:
     """Find shares that leave one part without a step."""
     steps, denoise = inputs.fact("schedule", "steps"), inputs.literals.get("denoise")
     if steps is not None and denoise is not None:
-        yield from check_findings(kept_steps, "denoise", steps, denoise)
+        yield from check_findings(split_step, "denoise", steps, denoise)
 
 
 def _cut(inputs: HookInputs, step: int | None) -> dict[str, Facts]:

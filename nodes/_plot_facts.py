@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, NodegraphError
 from nodegraph.media.plots.files import check_plot
 
-from ._facts import finding_of, input_path
+from ._facts import error_to_finding, input_path
 
 
 def check_plot_file(inputs: HookInputs) -> Iterator[Finding]:
@@ -19,4 +19,4 @@ def check_plot_file(inputs: HookInputs) -> Iterator[Finding]:
         # Whom a server serves is told nothing of files that somebody else put there.
         check_plot(path, names=inputs.environment.readable is None)
     except NodegraphError as error:
-        yield finding_of("path", error)
+        yield error_to_finding("path", error)

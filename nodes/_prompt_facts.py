@@ -14,7 +14,7 @@ from nodegraph import Estimate, Finding, HookInputs, NodegraphError
 from nodegraph.families.base import Family
 from nodegraph.families.registry import FAMILIES
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 
 def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
@@ -69,12 +69,12 @@ def check_references(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_writing(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders that are no language models."""
-    from nodegraph.models.language.chats import check_writes
+    from nodegraph.models.language.chats import check_can_generate
 
     yield from _check_whole(inputs)
     family = _family(inputs)
     if family is not None:
-        yield from _check_findings("encoder", lambda: check_writes(family))
+        yield from _check_findings("encoder", lambda: check_can_generate(family))
 
 
 def shared_weights(_: HookInputs) -> Estimate:
@@ -84,11 +84,11 @@ def shared_weights(_: HookInputs) -> Estimate:
 
 def check_sizes(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of models that are told no sizes."""
-    from nodegraph.models.prompt_checks import check_told_sizes
+    from nodegraph.models.prompt_checks import check_size_conditioning
 
     name = inputs.fact("conditioning", "family")
     if name is not None:
-        yield from _check_findings("conditioning", lambda: check_told_sizes(name))
+        yield from _check_findings("conditioning", lambda: check_size_conditioning(name))
 
 
 def _has_markup(text: str) -> bool:
@@ -115,4 +115,4 @@ def _check_findings(port: str, check: Callable[[], object]) -> Iterator[Finding]
     try:
         check()
     except NodegraphError as error:
-        yield finding_of(error.problem.port or port, error)
+        yield error_to_finding(error.problem.port or port, error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
 from nodegraph.families.speed_options import speed_text
-from nodegraph.media.images.room import check_sampling_room
+from nodegraph.media.images.room import check_sampling_memory
 from nodegraph.sampling.sampling_parts import SamplingParts
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nodegraph.sampling.schedules import NoiseLevels
 
 
-class Sampled(NamedTuple):
+class SamplingResult(NamedTuple):
     """What a sampling ends with.
 
     Attributes:
@@ -38,19 +38,21 @@ PART_PORTS: Mapping[str, str] = {
 """Where a fault of a part is told at a node that is given the parts ready made."""
 
 
-def begun(ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts) -> NoiseLevels:
+def plan_noise_levels(
+    ctx: Context, model: DiffusionModel, latent: Latent, parts: SamplingParts
+) -> NoiseLevels:
     """Refuse what can't be sampled before weights load.
 
     Returns:
         The noise levels that will be walked.
     """
     from nodegraph.sampling.controls.applying import unapplied_messages
-    from nodegraph.sampling.preflight import planned_levels
+    from nodegraph.sampling.preflight import plan_levels
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
     # sizes that weren't known when the workflow was checked
-    check_sampling_room(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
-    noise_levels = planned_levels(model, latent, parts)
+    check_sampling_memory(size, latent.batch_size, ctx.device, is_guided=is_guided, port="latent")
+    noise_levels = plan_levels(model, latent, parts)
     for line in unapplied_messages(parts.guider.prompts.values(), noise_levels):
         ctx.log(line, "warning")
     return noise_levels
@@ -76,7 +78,9 @@ def live_model(
         yield denoiser if is_usual else replace(denoiser, controls=networks, seat=seat)
 
 
-def untouched(ctx: Context, model: DiffusionModel, latent: Latent, convention: str) -> Latent:
+def undenoised_latent(
+    ctx: Context, model: DiffusionModel, latent: Latent, convention: str
+) -> Latent:
     """A latent of which nothing is denoised: by ComfyUI's convention an empty one is zeros.
 
     Raises:
@@ -97,7 +101,7 @@ def untouched(ctx: Context, model: DiffusionModel, latent: Latent, convention: s
     return latent
 
 
-def sampled(
+def sample_latent(
     ctx: Context,
     model: DiffusionModel,
     latent: Latent,
@@ -113,7 +117,7 @@ def sampled(
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
-    begun(ctx, model, latent, parts)
+    plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
@@ -125,18 +129,18 @@ def sampled(
             if denoising.is_savable:
                 ctx.checkpoint(info.step, info.total, denoising.state, keep=stops_early)
             ctx.progress(info.step, end, preview=previews.of(info.denoised))
-        tell_speed(ctx, model, denoising)
+        log_speed(ctx, model, denoising)
         return denoising.result()
 
 
-def sampled_parts(
+def sample_with_parts(
     ctx: Context,
     model: DiffusionModel,
     latent: Latent,
     parts: SamplingParts,
     *,
     ports: Mapping[str, str] = PART_PORTS,
-) -> Sampled:
+) -> SamplingResult:
     """The same, with the prediction of the last step, whose checkpoint would lack it.
 
     Args:
@@ -145,14 +149,16 @@ def sampled_parts(
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
-    with _at(ports):
-        noise_levels = begun(ctx, model, latent, parts)
-    _tell_gap(ctx, latent, float(noise_levels.sigmas[noise_levels.first]), added=parts.noise.added)
+    with _at_ports(ports):
+        noise_levels = plan_noise_levels(ctx, model, latent, parts)
+    _warn_of_noise_gap(
+        ctx, latent, float(noise_levels.sigmas[noise_levels.first]), added=parts.noise.added
+    )
     previews = Previews(ctx, model)
     with (
         live_model(ctx, model, parts, latent) as denoiser,
         _load_extra_models(ctx, parts) as extra_models,
-        _at(ports),
+        _at_ports(ports),
     ):
         denoising = Denoising(denoiser, latent, parts, extra_models)
         _restore(denoising, ctx, up_to=denoising.total - 1)
@@ -160,10 +166,10 @@ def sampled_parts(
             if info.step < info.total and denoising.is_savable:
                 ctx.checkpoint(info.step, info.total, denoising.state)
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
-        tell_speed(ctx, model, denoising)
-        if parts.guider.told:
-            ctx.log(f"led by {parts.guider.told}")
-        return Sampled(denoising.result(), denoising.denoised(info))
+        log_speed(ctx, model, denoising)
+        if parts.guider.description:
+            ctx.log(f"led by {parts.guider.description}")
+        return SamplingResult(denoising.result(), denoising.denoised(info))
 
 
 @contextmanager
@@ -179,7 +185,7 @@ def _load_extra_models(ctx: Context, parts: SamplingParts) -> Iterator[dict[Reci
         }
 
 
-def tell_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:
+def log_speed(ctx: Context, model: DiffusionModel, denoising: Denoising) -> None:
     """Say how a sampling was sped up, and what that spared."""
     speed = speed_text(model)
     if speed:
@@ -198,14 +204,14 @@ def _restore(denoising: Denoising, ctx: Context, *, up_to: int) -> None:
         ctx.log(text, "warning", about="run")
 
 
-_NEAR = 0.05
+_SIGMA_TOLERANCE = 0.05
 """Part of a noise level by which another may differ and still be taken for the same."""
 
 
-def _tell_gap(ctx: Context, latent: Latent, sigma: float, *, added: bool) -> None:
+def _warn_of_noise_gap(ctx: Context, latent: Latent, sigma: float, *, added: bool) -> None:
     """Warn of noise that is left at another level than sampling goes on from."""
     left = latent.leftover
-    if added or left is None or abs(left.sigma - sigma) <= _NEAR * sigma:
+    if added or left is None or abs(left.sigma - sigma) <= _SIGMA_TOLERANCE * sigma:
         return
     ctx.log(
         f"the noise that is left is at sigma {left.sigma:.4g}, and sampling goes on from "
@@ -215,7 +221,7 @@ def _tell_gap(ctx: Context, latent: Latent, sigma: float, *, added: bool) -> Non
 
 
 @contextmanager
-def _at(ports: Mapping[str, str]) -> Iterator[None]:
+def _at_ports(ports: Mapping[str, str]) -> Iterator[None]:
     """Say of faults at which port of the node they are, by the port that they name."""
     try:
         yield

@@ -8,19 +8,19 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.names import ALIGNED, check_aligned, check_combination
+from nodegraph.families.names import ALIGN_YOUR_STEPS, check_align_your_steps, check_combination
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.sigma_formulas import check_churn, check_followed
-from nodegraph.families.steps import laid_and_walked, last_step, walked_window
-from nodegraph.media.images.room import check_sampling_room
+from nodegraph.families.sigma_formulas import check_churn, check_sampler_follows
+from nodegraph.families.steps import last_step, schedule_and_sampled_steps, step_window
+from nodegraph.media.images.room import check_sampling_memory
 from nodegraph.sampling.guiders.checks import (
     check_addable,
     check_guidable,
     check_negative,
-    check_told,
+    check_takes_scale,
 )
 
-from ._facts import check_sides, finding_of
+from ._facts import check_sides, error_to_finding
 from ._video_latent_facts import check_frames
 
 LATENT_FACTS = {
@@ -31,8 +31,8 @@ LATENT_FACTS = {
 
 def check_sampling(inputs: HookInputs) -> Iterator[Finding]:
     """Find samplers and schedules that don't go together, step counts and sizes that can't be."""
-    yield from check_walked(inputs)
-    yield from _check_asked(inputs, inputs.literals.get("sampler"))
+    yield from check_noise_levels(inputs)
+    yield from _check_unguided_calls(inputs, inputs.literals.get("sampler"))
 
 
 def check_ksampler(inputs: HookInputs) -> Iterator[Finding]:
@@ -43,24 +43,24 @@ def check_ksampler(inputs: HookInputs) -> Iterator[Finding]:
         yield from check_sampling(inputs)
 
 
-def check_walked(inputs: HookInputs) -> Iterator[Finding]:
+def check_noise_levels(inputs: HookInputs) -> Iterator[Finding]:
     """Find the same where only the noise levels are looked at."""
     yield from _check_named(inputs)
     if inputs.literals.get("end_step") is None:
         yield from check_steps(inputs)
     else:
-        check = partial(last_step, counted=_counted(inputs))
+        check = partial(last_step, counted=_step_convention(inputs))
         yield from _findings(check, inputs, "steps", "denoise", "end_step")
 
 
 def check_window(inputs: HookInputs) -> Iterator[Finding]:
     """Find what can't be sampled, and steps that there aren't."""
     yield from _check_named(inputs)
-    yield from _check_asked(inputs, inputs.literals.get("sampler"))
+    yield from _check_unguided_calls(inputs, inputs.literals.get("sampler"))
     literals = inputs.literals
     steps, start, end = (literals.get(port) for port in ("steps", "start_step", "end_step"))
     if isinstance(steps, int) and isinstance(start, int):
-        yield from check_findings(walked_window, "start_step", steps, start, end)
+        yield from check_findings(step_window, "start_step", steps, start, end)
 
 
 def check_parts(inputs: HookInputs) -> Iterator[Finding]:
@@ -75,12 +75,12 @@ def check_parts(inputs: HookInputs) -> Iterator[Finding]:
     if sampler is not None:
         rises = bool(inputs.fact("schedule", "rises"))
         told_by = inputs.literals.get("convention") or "diffusers"
-        check = partial(check_followed, kind=kind, rises=rises, convention=told_by)
+        check = partial(check_sampler_follows, kind=kind, rises=rises, convention=told_by)
         yield from check_findings(check, "sampler", sampler, schedule_names)
         check = partial(check_churn, rises=rises)
         yield from check_findings(check, "sampler", inputs.fact("sampler", "s_churn"))
     yield from _check_guider(inputs, sampler)
-    if ALIGNED in schedule_names:
+    if ALIGN_YOUR_STEPS in schedule_names:
         yield from _check_aligned(inputs, kind)
 
 
@@ -89,12 +89,14 @@ def has_negative(inputs: HookInputs) -> bool:
     return "negative" not in inputs.literals
 
 
-def _check_asked(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
+def _check_unguided_calls(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     """Find samplers that ask a model without guidance which can't be."""
     if inputs.fact("model", "guides_itself"):
-        yield from check_findings(partial(check_guidable, several=False), "sampler", sampler)
+        yield from check_findings(partial(check_guidable, needs_negative=False), "sampler", sampler)
     elif inputs.fact("model", "needs_negative") is False and not has_negative(inputs):
-        yield from check_findings(partial(check_negative, several=False), "negative", sampler)
+        yield from check_findings(
+            partial(check_negative, needs_negative=False), "negative", sampler
+        )
 
 
 def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
@@ -105,12 +107,14 @@ def _check_guider(inputs: HookInputs, sampler: str | None) -> Iterator[Finding]:
     for kind in known.get("added", ()) if family else ():
         yield from check_findings(check_addable, "guider", kind, family)
     if is_told and inputs.fact("model", "takes_scale") is False:
-        yield from check_findings(partial(check_told, is_told=False), "guider")
+        yield from check_findings(partial(check_takes_scale, takes_scale=False), "guider")
     elif guides_itself:
         several = bool(known.get("dual") or known.get("projected"))
-        yield from check_findings(partial(check_guidable, several=several), "guider", sampler)
+        yield from check_findings(
+            partial(check_guidable, needs_negative=several), "guider", sampler
+        )
     elif inputs.fact("model", "needs_negative") is False and known.get("has_negative") is False:
-        check = partial(check_negative, several=bool(known.get("dual")))
+        check = partial(check_negative, needs_negative=bool(known.get("dual")))
         findings = check_findings(check, "guider", sampler)
         yield from (replace(finding, port="guider") for finding in findings)
 
@@ -122,7 +126,7 @@ def _check_named(inputs: HookInputs) -> Iterator[Finding]:
     told_by = inputs.literals.get("convention") or "diffusers"
     check = partial(check_combination, kind=kind, convention=told_by)
     yield from _findings(check, inputs, "sampler", "schedule")
-    if inputs.literals.get("schedule") == ALIGNED:
+    if inputs.literals.get("schedule") == ALIGN_YOUR_STEPS:
         yield from _check_aligned(inputs, kind)
 
 
@@ -177,7 +181,7 @@ def _check_aligned(inputs: HookInputs, kind: str) -> Iterator[Finding]:
     """Find the schedule of single families with another one."""
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     if family is not None and kind == "discrete":
-        check = partial(check_aligned, title=family.title)
+        check = partial(check_align_your_steps, title=family.title)
         yield from check_findings(check, "schedule", family.aligned)
 
 
@@ -187,7 +191,9 @@ def _check_size(inputs: HookInputs, *, is_guided: bool) -> Iterator[Finding]:
     if width is None or height is None:
         return
     pictures = inputs.fact("latent", "batch") or 1
-    yield from _room(inputs, (width, height), pictures, is_guided=is_guided, port="latent")
+    yield from _memory_findings(
+        inputs, (width, height), pictures, is_guided=is_guided, port="latent"
+    )
 
 
 def empty_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -205,26 +211,26 @@ def check_empty_latent(inputs: HookInputs) -> Iterator[Finding]:
     """Find sizes of which not even a single picture can be sampled, as few may be taken of many."""
     width, height = inputs.literals.get("width"), inputs.literals.get("height")
     if width is not None and height is not None:
-        yield from _room(inputs, (width, height), 1, is_guided=False, port="width")
+        yield from _memory_findings(inputs, (width, height), 1, is_guided=False, port="width")
 
 
-def _room(
+def _memory_findings(
     inputs: HookInputs, size: tuple[int, int], pictures: int, *, is_guided: bool, port: str
 ) -> Iterator[Finding]:
     device = inputs.environment.device
     try:
-        check_sampling_room(size, pictures, device, is_guided=is_guided, port=port)
+        check_sampling_memory(size, pictures, device, is_guided=is_guided, port=port)
     except InvalidValue as error:
-        yield finding_of(port, error)
+        yield error_to_finding(port, error)
 
 
 def check_steps(inputs: HookInputs) -> Iterator[Finding]:
     """Find step counts out of range, and those that denoise leaves nothing of."""
-    check = partial(laid_and_walked, counted=_counted(inputs))
+    check = partial(schedule_and_sampled_steps, counted=_step_convention(inputs))
     yield from _findings(check, inputs, "steps", "denoise")
 
 
-def _counted(inputs: HookInputs) -> str:
+def _step_convention(inputs: HookInputs) -> str:
     """How steps are counted where denoise is below 1."""
     return inputs.literals.get("denoise_steps") or "share"
 

@@ -8,7 +8,7 @@ from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.media.shapes.meshing import check_meshing_installed
 from nodegraph.media.shapes.shape_files import check_shapes_installed, open_shape
 
-from ._facts import finding_of, input_path
+from ._facts import error_to_finding, input_path
 
 
 def check_shape(inputs: HookInputs) -> Iterator[Finding]:
@@ -20,7 +20,7 @@ def check_shape(inputs: HookInputs) -> Iterator[Finding]:
             # Whom a server serves is told nothing of files that somebody else put there.
             open_shape(path, names=inputs.environment.readable is None)[0].close()
     except NodegraphError as error:
-        yield finding_of("path", error)
+        yield error_to_finding("path", error)
 
 
 def check_meshing(inputs: HookInputs) -> Iterator[Finding]:
@@ -28,7 +28,7 @@ def check_meshing(inputs: HookInputs) -> Iterator[Finding]:
     try:
         check_meshing_installed()
     except NodegraphError as error:
-        yield finding_of("latent", error)
+        yield error_to_finding("latent", error)
 
 
 def shape_family(inputs: HookInputs) -> dict[str, Facts]:

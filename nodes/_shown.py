@@ -10,7 +10,7 @@ from struct import pack, unpack
 from typing import Any
 
 from nodegraph import Dataset, InvalidValue
-from nodegraph.media.datasets.showing import described
+from nodegraph.media.datasets.showing import describe_dataset
 
 _LARGEST = 1e30
 """Well within float32."""
@@ -21,7 +21,7 @@ _DEEPEST = 50
 """Levels of values in values: nobody reads on, and Python ends what goes on for a thousand."""
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value in one or more lines, for people: texts and numbers as they are, of tensors their
     statistics; cut, with an ellipsis, where nobody reads on.
     """
@@ -35,7 +35,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def as_text(value: Any) -> str:
+def format_whole_value(value: Any) -> str:
     """As `shown`, for other nodes to go on with: whole, however long.
 
     Raises:
@@ -46,7 +46,7 @@ def as_text(value: Any) -> str:
 
 def _lines(value: Any, depth: int = 0, *, is_whole: bool = False) -> Iterator[str]:
     if isinstance(value, Dataset):
-        yield from described(value)
+        yield from describe_dataset(value)
     elif depth == _DEEPEST and (isinstance(value, (list, tuple, Mapping)) or is_dataclass(value)):
         if is_whole:
             raise InvalidValue("holds values in values too deep", expected=f"{_DEEPEST} levels")

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.media.audio.sound_kinds import SOUND_KINDS, AskedSound, asked_in_words, pitch_of
+from nodegraph.media.audio.sound_kinds import (
+    SOUND_KINDS,
+    SoundRequest,
+    parse_pitch,
+    parse_sound_prompt,
+)
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 ANY_KIND = "any"
 RATE = 16_000
 
 
-def requested_sound(text: str, kind: str, pitch: str, seconds: float | None) -> AskedSound:
+def requested_sound(text: str, kind: str, pitch: str, seconds: float | None) -> SoundRequest:
     """What is asked by inputs, and by a text where they are left open."""
-    parsed = asked_in_words(text)
-    return AskedSound(
+    parsed = parse_sound_prompt(text)
+    return SoundRequest(
         parsed.kind if kind == ANY_KIND else kind,
-        pitch_of(pitch) or parsed.pitch,
+        parse_pitch(pitch) or parsed.pitch,
         parsed.seconds if seconds is None else seconds,
     )
 
@@ -42,10 +47,12 @@ def check_requested_sound(inputs: HookInputs) -> Iterator[Finding]:
     try:
         request = requested_sound(text, kind, pitch, literals.get("seconds"))
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "text", error)
+        yield error_to_finding(error.problem.port or "text", error)
         return
-    if request.unusual:
-        yield Finding("pitch", f"{request.unusual}: it may not come out so", is_warning=True)
+    if request.out_of_range_note:
+        yield Finding(
+            "pitch", f"{request.out_of_range_note}: it may not come out so", is_warning=True
+        )
 
 
 def check_decoded_sounds(inputs: HookInputs) -> Iterator[Finding]:

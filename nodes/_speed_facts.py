@@ -21,7 +21,7 @@ from nodegraph.families.speed_options import (
 from nodegraph.models.speed.abilities import check_speed, check_step_cache
 from nodegraph.models.speed.freeu import FreeUFactors, check_freeu
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 _SPEED_PORTS = ("compiled", "fused_projections", "channels_last", "attention")
 
@@ -39,22 +39,22 @@ def sped_up_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 def first_block_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and which step cache it has."""
-    return _cached(inputs, "first-block cache")
+    return _step_cache_facts(inputs, "first-block cache")
 
 
 def mag_cache_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and which step cache it has."""
-    return _cached(inputs, "MagCache")
+    return _step_cache_facts(inputs, "MagCache")
 
 
 def taylorseer_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and which step cache it has."""
-    return _cached(inputs, "TaylorSeer")
+    return _step_cache_facts(inputs, "TaylorSeer")
 
 
 def broadcast_outputs(inputs: HookInputs) -> dict[str, Facts]:
     """What is known of the model, and which step cache it has."""
-    return _cached(inputs, "attention broadcast")
+    return _step_cache_facts(inputs, "attention broadcast")
 
 
 def freeu_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -62,15 +62,15 @@ def freeu_outputs(inputs: HookInputs) -> dict[str, Facts]:
     return {"model": _with_speed(inputs, ["FreeU"])}
 
 
-def check_freed(inputs: HookInputs) -> Iterator[Finding]:
+def check_freeu_model(inputs: HookInputs) -> Iterator[Finding]:
     """Find models that are no UNets."""
     try:
         check_freeu(inputs.fact("model", "family"), FreeUFactors())
     except NodegraphError as error:
-        yield finding_of("model", error)
+        yield error_to_finding("model", error)
 
 
-def _cached(inputs: HookInputs, title: str) -> dict[str, Facts]:
+def _step_cache_facts(inputs: HookInputs, title: str) -> dict[str, Facts]:
     return {"model": {**_with_speed(inputs, [title]), "step_cache": title}}
 
 
@@ -98,7 +98,7 @@ def check_sped_up(inputs: HookInputs) -> Iterator[Finding]:
     try:
         check_speed(family, speed, inputs.environment.device)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "model", error)
+        yield error_to_finding(error.problem.port or "model", error)
 
 
 def check_first_block(inputs: HookInputs) -> Iterator[Finding]:
@@ -146,4 +146,4 @@ def _findings(inputs: HookInputs, kind: type[StepCaching]) -> Iterator[Finding]:
         else:
             check_step_cache(family, caching)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "model", error)
+        yield error_to_finding(error.problem.port or "model", error)

@@ -15,7 +15,7 @@ from nodegraph.models.text_encoder_files import (
 )
 from nodegraph.weights.precision.choices import AUTO
 
-from ._facts import check_dtype, finding_of
+from ._facts import check_dtype, error_to_finding
 
 PORTS = ("file", "file_2", "file_3", "file_4")
 _TEXT_ENCODER = "text_encoder"
@@ -39,7 +39,7 @@ def check_encoder(inputs: HookInputs) -> Iterator[Finding]:
         _find_encoders(inputs)
     except NodegraphError as error:
         first = error.problem.port or PORTS[0]
-        yield finding_of(first, error)
+        yield error_to_finding(first, error)
         yield from _also_missing(inputs, [port for port in PORTS if port != first])
     yield from check_dtype(inputs)
 
@@ -52,7 +52,7 @@ def _also_missing(inputs: HookInputs, ports: Sequence[str]) -> Iterator[Finding]
             if name.strip():
                 find_path(name, inputs.environment.models)
         except NodegraphError as error:
-            yield finding_of(port, error)
+            yield error_to_finding(port, error)
 
 
 def encoder_state(inputs: HookInputs) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from nodegraph import Finding, HookInputs, InvalidValue
 from nodegraph.core.suggest import did_you_mean
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 
-def chosen_line(lines: str, choice: str) -> tuple[str, int]:
+def choose_line(lines: str, choice: str) -> tuple[str, int]:
     """A line and its number, counted from 0 and without empty lines.
 
     Args:
@@ -40,6 +40,6 @@ def check_choice(inputs: HookInputs) -> Iterator[Finding]:
     lines, choice = inputs.literals.get("lines"), inputs.literals.get("choice")
     if lines is not None and choice is not None:
         try:
-            chosen_line(lines, choice)
+            choose_line(lines, choice)
         except InvalidValue as error:
-            yield finding_of(error.problem.port or "choice", error)
+            yield error_to_finding(error.problem.port or "choice", error)

@@ -10,10 +10,10 @@ from stat import S_ISREG
 from typing import Any, TypeVar
 
 from nodegraph import Finding, HookInputs, InvalidFile, InvalidValue
-from nodegraph.core.patterns import compiled
+from nodegraph.core.patterns import compile_pattern
 
-from ._facts import finding_of
-from ._shown import as_text, shown
+from ._facts import error_to_finding
+from ._shown import format_value, format_whole_value
 
 LARGEST = 4 << 20
 """Bytes of a text file, and letters of a text that is made."""
@@ -26,7 +26,7 @@ _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 PartT = TypeVar("PartT")
 
 
-def filled(template: str, values: Mapping[str, Any]) -> str:
+def fill_template(template: str, values: Mapping[str, Any]) -> str:
     """A template with values in place of ``{a}`` or ``{a:.2f}``; ``{{`` is a plain bracket.
 
     Raises:
@@ -58,32 +58,32 @@ def filled(template: str, values: Mapping[str, Any]) -> str:
             return format(number, form)
         except (ValueError, TypeError, OverflowError):
             raise InvalidValue(
-                f"can't be written as `{form}`", port=name, given=shown(value)[:60]
+                f"can't be written as `{form}`", port=name, given=format_value(value)[:60]
             ) from None
 
-    return bounded(_PLACEHOLDER.sub(written, template))
+    return check_text_size(_PLACEHOLDER.sub(written, template))
 
 
 def value_text(value: Any, separator: str) -> str:
     """Any value as a text; items of a list with a separator between. See `check_length`."""
     if isinstance(value, list):
-        return joined([as_text(item) for item in value], separator)
-    return bounded(as_text(value))
+        return join_texts([format_whole_value(item) for item in value], separator)
+    return check_text_size(format_whole_value(value))
 
 
-def joined(texts: Sequence[str], separator: str) -> str:
+def join_texts(texts: Sequence[str], separator: str) -> str:
     """Texts one after the other; see `check_length` for how long they may get."""
     check_length(sum(map(len, texts)) + len(separator) * max(0, len(texts) - 1))
     return separator.join(texts)
 
 
-def replaced(text: str, find: str, by: str) -> str:
+def replace_text(text: str, find: str, by: str) -> str:
     """A text with another one in place of each that is found; see `check_length`."""
     check_length(len(text) + text.count(find) * (len(by) - len(find)))
     return text.replace(find, by)
 
 
-def substituted(text: str, matches: Iterable[Any], by: Callable[[Any], str]) -> str:
+def substitute_matches(text: str, matches: Iterable[Any], by: Callable[[Any], str]) -> str:
     """A text with what each match becomes in its place; see `check_length`."""
     parts: list[str] = []
     size = at = 0
@@ -92,10 +92,10 @@ def substituted(text: str, matches: Iterable[Any], by: Callable[[Any], str]) -> 
         size += len(parts[-1]) + len(parts[-2])
         check_length(size)
         at = match.end()
-    return bounded("".join([*parts, text[at:]]))
+    return check_text_size("".join([*parts, text[at:]]))
 
 
-def some(parts: Iterable[PartT]) -> list[PartT]:
+def check_part_count(parts: Iterable[PartT]) -> list[PartT]:
     """The parts of a text, if they aren't too many.
 
     Raises:
@@ -132,9 +132,9 @@ def check_pattern(inputs: HookInputs) -> Iterator[Finding]:
             is_pattern = inputs.literals.get("how") == "matches"
         if isinstance(text, str) and is_pattern:
             try:
-                compiled(text, port=port, ignore_case=False)
+                compile_pattern(text, port=port, ignore_case=False)
             except InvalidValue as error:
-                yield finding_of(port, error)
+                yield error_to_finding(port, error)
 
 
 def separator_of(text: str) -> str:
@@ -142,7 +142,7 @@ def separator_of(text: str) -> str:
     return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group(0)], text)
 
 
-def bounded(text: str) -> str:
+def check_text_size(text: str) -> str:
     """A text that isn't so large that nothing can be done with it.
 
     Raises:
@@ -160,7 +160,7 @@ def check_length(letters: int) -> None:
         )
 
 
-def picked(document: Any, path: str) -> Any:
+def get_json_part(document: Any, path: str) -> Any:
     """A part of what JSON says, such as ``images[0].seed``; the whole for an empty path.
 
     Raises:
@@ -181,7 +181,7 @@ def picked(document: Any, path: str) -> Any:
                 f"there is no `{step.group(0)}` there",
                 port="path",
                 given=path[:60],
-                expected=_parts_of(document),
+                expected=_describe_parts(document),
             ) from None
         at = step.end()
     return document
@@ -193,7 +193,7 @@ def _item(document: Any, at: int) -> Any:
     return document[at]
 
 
-def _parts_of(document: Any) -> str:
+def _describe_parts(document: Any) -> str:
     if isinstance(document, dict):
         return ", ".join(map(str, list(document)[:20])) or "nothing: it is empty"
     return f"[0] to [{len(document) - 1}]" if isinstance(document, list) and document else "nothing"
@@ -226,7 +226,7 @@ def read_text(file: Path, *, names: bool) -> str:
     return text.replace("\r\n", "\n")
 
 
-def file_of(inputs: Path, path: str) -> Path:
+def resolve_text_path(inputs: Path, path: str) -> Path:
     """A file by its path: relative ones start from the inputs folder, ``~`` from one's home.
 
     Raises:
@@ -244,6 +244,8 @@ def check_text_file(inputs: HookInputs) -> Iterator[Finding]:
     if isinstance(path, str):
         environment = inputs.environment
         try:
-            read_text(file_of(environment.inputs, path), names=environment.readable is None)
+            read_text(
+                resolve_text_path(environment.inputs, path), names=environment.readable is None
+            )
         except InvalidFile as error:
-            yield finding_of("path", error)
+            yield error_to_finding("path", error)

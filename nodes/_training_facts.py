@@ -71,7 +71,7 @@ def training_memory(inputs: HookInputs) -> Estimate:
     usual = 4 if inputs.environment.device == "cpu" else 2
     item = inputs.fact("model", "held_item") or usual
     example_bytes = (cells * step.cell + step.fixed) * item
-    work = None if steps is None else cells * batch * step.use * steps * _PASSES
+    work = None if steps is None else cells * batch * step.parameter_uses * steps * _PASSES
     return Estimate(
         memory=int(example_bytes * batch * _HELD),
         work=work,

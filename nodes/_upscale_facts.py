@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
-from nodegraph.media.images.room import check_room, resizing_bytes
-from nodegraph.media.images.tiles import Tiling, tiling_of
+from nodegraph.media.images.room import check_memory, resizing_bytes
+from nodegraph.media.images.tiles import Tiling, build_tiling
 from nodegraph.models.upscaler_files import locate_upscaler, upscaler_bytes, upscaler_scale
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import check_tiles, finding_of
+from ._facts import check_tiles, error_to_finding
 
 _HELD = 4 * 64 * 4
 """Bytes that a network holds for each pixel that it sees: some layers of 64 channels."""
@@ -35,7 +35,7 @@ def check_upscaler(inputs: HookInputs) -> Iterator[Finding]:
     try:
         _scale(inputs)
     except NodegraphError as error:
-        yield finding_of("model", error)
+        yield error_to_finding("model", error)
 
 
 def _scale(inputs: HookInputs) -> int | None:
@@ -69,7 +69,7 @@ def upscaler_weights(inputs: HookInputs) -> Estimate:
         return Estimate()
 
 
-def upscaled_image(inputs: HookInputs) -> dict[str, Facts]:
+def upscaled_image_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size of what UpscaleImage gives."""
     known = dict(inputs.facts.get("image", {}))
     size = _upscaled(inputs)
@@ -87,9 +87,9 @@ def check_upscaled(inputs: HookInputs) -> Iterator[Finding]:
         pictures = inputs.fact("image", "batch") or 1
         planes = pictures * (inputs.fact("image", "channels") or 3)
         try:
-            check_room(*size, pictures, resizing_bytes(*size, planes), port="image")
+            check_memory(*size, pictures, resizing_bytes(*size, planes), port="image")
         except InvalidValue as error:
-            yield finding_of("image", error)
+            yield error_to_finding("image", error)
 
 
 def _upscaled(inputs: HookInputs) -> tuple[int, int] | None:
@@ -101,7 +101,7 @@ def _upscaled(inputs: HookInputs) -> tuple[int, int] | None:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def upscaling(inputs: HookInputs) -> Estimate:
+def upscale_estimate(inputs: HookInputs) -> Estimate:
     """What UpscaleImage takes."""
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
     tile = inputs.literals.get("tile")
@@ -132,26 +132,26 @@ def split_facts(inputs: HookInputs) -> dict[str, Facts]:
 def check_split(inputs: HookInputs) -> Iterator[Finding]:
     """Find tiles that are mostly overlap, and too many of them."""
     try:
-        _cut(inputs)
+        _given_tiling(inputs)
     except InvalidValue as error:
-        yield finding_of(error.problem.port or "overlap", error)
+        yield error_to_finding(error.problem.port or "overlap", error)
 
 
 def _tiling(inputs: HookInputs) -> Tiling | None:
     try:
-        return _cut(inputs)
+        return _given_tiling(inputs)
     except InvalidValue:
         # `check_split` tells.
         return None
 
 
-def _cut(inputs: HookInputs) -> Tiling | None:
+def _given_tiling(inputs: HookInputs) -> Tiling | None:
     width, height = inputs.fact("image", "width"), inputs.fact("image", "height")
     tile = inputs.literals.get("tile_width"), inputs.literals.get("tile_height")
     overlap = inputs.literals.get("overlap")
     if width is None or height is None or overlap is None or None in tile:
         return None
-    return tiling_of(width, height, (tile[0] or 0, tile[1] or 0), overlap)
+    return build_tiling(width, height, (tile[0] or 0, tile[1] or 0), overlap)
 
 
 def joined_facts(inputs: HookInputs) -> dict[str, Facts]:

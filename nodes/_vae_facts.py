@@ -10,7 +10,7 @@ from nodegraph.models.facts import coding_memory
 from nodegraph.models.model_stamps import computed_dtype
 from nodegraph.models.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 
-from ._facts import finding_of, item_fact
+from ._facts import error_to_finding, number_size_fact
 
 
 def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
@@ -23,7 +23,7 @@ def vae_outputs(inputs: HookInputs) -> dict[str, Facts]:
     if latent_format is None:
         return {}
     decoding, encoding = coding_memory(latent_format, {})
-    held = {"held_decoding": decoding, "held_encoding": encoding, **item_fact(inputs)}
+    held = {"held_decoding": decoding, "held_encoding": encoding, **number_size_fact(inputs)}
     known = {
         "format": latent_format.name,
         "downscale": latent_format.spatial,
@@ -37,7 +37,7 @@ def check_vae(inputs: HookInputs) -> Iterator[Finding]:
     try:
         _vae_format(inputs)
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "vae", error)
+        yield error_to_finding(error.problem.port or "vae", error)
 
 
 def _vae_format(inputs: HookInputs) -> LatentFormat | None:

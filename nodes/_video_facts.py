@@ -8,17 +8,17 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
-from nodegraph.media.images.room import check_room
-from nodegraph.media.videos.cutting import kept_frames
+from nodegraph.media.images.room import check_memory
+from nodegraph.media.videos.cutting import frame_count_after_trim
 from nodegraph.media.videos.rates import exact_rate
-from nodegraph.media.videos.reading import decoding_bytes, no_such_frame
+from nodegraph.media.videos.reading import decoding_bytes, frame_out_of_range_error
 from nodegraph.media.videos.video_files import VideoFacts, video_facts
 from nodegraph.weights.file_kinds import file_stamp
 
-from ._facts import finding_of, input_path
+from ._facts import error_to_finding, input_path
 
 
-def loaded_video(inputs: HookInputs) -> dict[str, Facts]:
+def loaded_video_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size, number and rate of the frames that LoadVideo reads."""
     path = input_path(inputs)
     if path is None:
@@ -59,20 +59,20 @@ def check_video(inputs: HookInputs) -> Iterator[Finding]:
         # Whom a server serves is told nothing of files that somebody else put there.
         facts = _facts_of(path, _rate(inputs), names=inputs.environment.readable is None)
     except NodegraphError as error:
-        yield finding_of("path", error)
+        yield error_to_finding("path", error)
         return
-    kept = loaded_video(inputs).get("video", {}).get("frames")
+    kept = loaded_video_facts(inputs).get("video", {}).get("frames")
     try:
         if kept == 0 and facts.frames is not None:
-            raise no_such_frame(inputs.literals["first"], facts.frames)
+            raise frame_out_of_range_error(inputs.literals["first"], facts.frames)
         if kept is not None:
             needed = decoding_bytes(facts.width, facts.height, kept)
-            check_room(facts.width, facts.height, kept, needed, port="count")
+            check_memory(facts.width, facts.height, kept, needed, port="count")
     except NodegraphError as error:
-        yield finding_of(error.problem.port or "path", error)
+        yield error_to_finding(error.problem.port or "path", error)
 
 
-def video_part(inputs: HookInputs) -> dict[str, Facts]:
+def trimmed_video_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size, number and rate of the frames that TrimVideo leaves."""
     size = {
         name: inputs.fact("video", name)
@@ -88,7 +88,7 @@ def _part(
     first, count, every = (inputs.literals.get(name) for name in ("first", "count", "every"))
     facts: dict[str, int | float] = dict(size)
     if frames is not None and first is not None and count is not None and every:
-        facts["frames"] = kept_frames(frames, first, count, every)
+        facts["frames"] = frame_count_after_trim(frames, first, count, every)
     if rate is not None and every:
         facts["rate"] = rate / every
     return {"video": facts}
@@ -96,19 +96,19 @@ def _part(
 
 def check_part(inputs: HookInputs) -> Iterator[Finding]:
     """Find frames that aren't in the video."""
-    if video_part(inputs)["video"].get("frames") == 0:
-        error = no_such_frame(inputs.literals["first"], inputs.fact("video", "frames"))
-        yield finding_of("first", error)
+    if trimmed_video_facts(inputs)["video"].get("frames") == 0:
+        error = frame_out_of_range_error(inputs.literals["first"], inputs.fact("video", "frames"))
+        yield error_to_finding("first", error)
 
 
-def video_images(inputs: HookInputs) -> dict[str, Facts]:
+def video_frames_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size and number of the pictures that ImagesFromVideo gives."""
     facts = {name: inputs.fact("video", name) for name in ("width", "height")}
     facts |= {"batch": inputs.fact("video", "frames"), "channels": 3}
     return {"image": {name: fact for name, fact in facts.items() if fact is not None}}
 
 
-def images_video(inputs: HookInputs) -> dict[str, Facts]:
+def frames_video_facts(inputs: HookInputs) -> dict[str, Facts]:
     """Size and rate of what VideoFromImages gives; how many there are isn't known of a list."""
     facts = {name: inputs.fact("images", name) for name in ("width", "height")}
     rate = inputs.literals.get("rate")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, InvalidValue
-from nodegraph.media.images.room import check_room, coding_bytes
+from nodegraph.media.images.room import check_memory, vae_bytes
 
-from ._facts import check_encoded_size, check_sides, check_tiles, finding_of
+from ._facts import check_encoded_size, check_sides, check_tiles, error_to_finding
 
 
 def check_decoded_video(inputs: HookInputs) -> Iterator[Finding]:
@@ -55,6 +55,6 @@ def _room(inputs: HookInputs, port: str) -> Iterator[Finding]:
     if None in (width, height, frames):
         return
     try:
-        check_room(width, height, frames, coding_bytes(width, height, frames), port=port)
+        check_memory(width, height, frames, vae_bytes(width, height, frames), port=port)
     except InvalidValue as error:
-        yield finding_of(port, error)
+        yield error_to_finding(port, error)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.models.vision_classes import TASKS, Task
 from nodegraph.perception.vision.opening import (
+    class_labels,
     find_vision_folder,
-    labels_of,
     vision_bytes,
     vision_stamp,
 )
-from nodegraph.perception.vision.values import USED_BY
+from nodegraph.perception.vision.values import NODE_BY_TASK
 
-from ._facts import check_dtype, finding_of
+from ._facts import check_dtype, error_to_finding
 from ._mask_facts import check_points
 
 _PORT = "vision_model"
@@ -28,7 +28,7 @@ def vision_outputs(inputs: HookInputs) -> dict[str, Facts]:
         return {}
     try:
         folder = find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
-        return {_PORT: {"task": TASKS[folder.class_name], "labels": labels_of(folder.config)}}
+        return {_PORT: {"task": TASKS[folder.class_name], "labels": class_labels(folder.config)}}
     except NodegraphError:
         # `check_vision_model` tells.
         return {}
@@ -41,7 +41,7 @@ def check_vision_model(inputs: HookInputs) -> Iterator[Finding]:
         try:
             find_vision_folder(name, environment.models, allow_pickle=environment.allow_pickle)
         except NodegraphError as error:
-            yield finding_of("model", error)
+            yield error_to_finding("model", error)
     yield from check_dtype(inputs)
 
 
@@ -72,8 +72,8 @@ def _check(inputs: HookInputs, task: Task) -> Iterator[Finding]:
         yield Finding(
             "model",
             "the model does something else",
-            f"a model for {USED_BY[model_task]}",
-            f"a model for {USED_BY[task]}",
+            f"a model for {NODE_BY_TASK[model_task]}",
+            f"a model for {NODE_BY_TASK[task]}",
         )
 
 

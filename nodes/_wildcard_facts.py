@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph import Environment, Finding, HookInputs, NodegraphError
 
-from ._facts import finding_of
+from ._facts import error_to_finding
 
 if TYPE_CHECKING:
     from nodegraph.sampling.wildcard_files import WildcardFiles
@@ -44,4 +44,4 @@ def check_choices(inputs: HookInputs) -> Iterator[Finding]:
         for name in wildcard_names(parse_choices(text)):
             files(name)
     except NodegraphError as error:
-        yield finding_of("text", error)
+        yield error_to_finding("text", error)

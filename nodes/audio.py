@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Audio, Context, File, Image, Range, node
 
-from ._audio_facts import check_audio, check_mixed, loaded_audio, resampled_audio
+from ._audio_facts import check_audio, check_mixed, loaded_audio_facts, resampled_audio_facts
 from ._beside import result_name, save_picture, save_result
 from ._facts import check_result_name, image_state
 
@@ -17,7 +17,7 @@ _SAME = {"rate": "audio.rate", "channels": "audio.channels"}
 @node(
     category="audio",
     lane="io",
-    infer=loaded_audio,
+    infer=loaded_audio_facts,
     validate=check_audio,
     fingerprint=image_state,
     tags=("open", "read", "sound", "music", "voice"),
@@ -44,7 +44,7 @@ def LoadAudio(
         start=start,
         seconds=seconds,
         names=environment.readable is None,
-        told=ctx.check_cancelled,
+        check_cancelled=ctx.check_cancelled,
     )
 
 
@@ -75,21 +75,21 @@ def SaveAudio(
         quality: Of OGG.
         picture: Also write a picture of its waveform.
     """
-    from nodegraph.media.audio.drawing import waveform_picture
+    from nodegraph.media.audio.drawing import waveform_image
     from nodegraph.media.audio.encoding import AUDIO_SUFFIXES, encode_audio
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
 
     total = audio.waveform.shape[-1]
-    texts = workflow_texts(ctx.workflow)
+    texts = workflow_metadata(ctx.workflow)
     content = encode_audio(
-        audio, format, quality, texts, told=lambda done: ctx.progress(done, total)
+        audio, format, quality, texts, on_progress=lambda done: ctx.progress(done, total)
     )
     if format != "wav" and audio.waveform.abs().max() > 1:
         ctx.log(f"{format} cuts off what is louder than 1: put an AmplifyAudio before.", "warning")
     name = result_name(ctx, name)
     save_result(ctx, name, AUDIO_SUFFIXES[format], content, kind="audio")
     if picture:
-        save_picture(ctx, name, waveform_picture(audio))
+        save_picture(ctx, name, waveform_image(audio))
 
 
 @node(category="audio", facts={"audio": _SAME}, tags=("cut", "crop", "shorten"))
@@ -105,9 +105,9 @@ def TrimAudio(
         start: Seconds to leave out at the beginning.
         seconds: How many to keep at most; 0 for all.
     """
-    from nodegraph.media.audio.changing import part_of_audio
+    from nodegraph.media.audio.changing import trim
 
-    return part_of_audio(audio, start=start, seconds=seconds)
+    return trim(audio, start=start, seconds=seconds)
 
 
 @node(category="audio", tags=("concatenate", "append", "sequence"))
@@ -123,9 +123,9 @@ def JoinAudio(
         last: What follows them.
         gap: Seconds of silence between two.
     """
-    from nodegraph.media.audio.changing import joined
+    from nodegraph.media.audio.changing import concatenate
 
-    return joined([*audios, *([] if last is None else [last])], gap=gap)
+    return concatenate([*audios, *([] if last is None else [last])], gap=gap)
 
 
 @node(
@@ -148,9 +148,9 @@ def MixAudio(
         level: What the other is multiplied by.
         start: Second at which the other begins.
     """
-    from nodegraph.media.audio.changing import mixed
+    from nodegraph.media.audio.changing import mix
 
-    return mixed(audio, other, level=level, start=start)
+    return mix(audio, other, level=level, start=start)
 
 
 @node(category="audio", facts={"audio": _SAME}, tags=("volume", "gain", "louder", "normalize"))
@@ -164,12 +164,12 @@ def AmplifyAudio(
         decibels: 6 doubles what samples are, -6 halves it.
         normalize: Bring the loudest sample to 1 first.
     """
-    from nodegraph.media.audio.changing import amplified
+    from nodegraph.media.audio.changing import amplify
 
-    return amplified(audio, decibels=decibels, normalize=normalize)
+    return amplify(audio, decibels=decibels, normalize=normalize)
 
 
-@node(category="audio", infer=resampled_audio, tags=("rate", "convert", "hertz"))
+@node(category="audio", infer=resampled_audio_facts, tags=("rate", "convert", "hertz"))
 def ResampleAudio(audio: Audio, rate: Annotated[int, Range(1_000, 384_000)] = 48_000) -> Audio:
     """Bring audio to another rate: as long and as high as before.
 
@@ -177,9 +177,9 @@ def ResampleAudio(audio: Audio, rate: Annotated[int, Range(1_000, 384_000)] = 48
         audio: Of 1,000 to 384,000 samples a second.
         rate: Samples a second.
     """
-    from nodegraph.media.audio.changing import resampled
+    from nodegraph.media.audio.changing import resample
 
-    return resampled(audio, rate)
+    return resample(audio, rate)
 
 
 @node(category="audio", tags=("waveform", "picture", "plot"))
@@ -195,6 +195,6 @@ def DrawAudio(
         width: In pixels.
         height: In pixels.
     """
-    from nodegraph.media.audio.drawing import waveform_picture
+    from nodegraph.media.audio.drawing import waveform_image
 
-    return waveform_picture(audio, width, height)
+    return waveform_image(audio, width, height)

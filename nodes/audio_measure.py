@@ -24,9 +24,9 @@ def DrawSpectrogram(
         height: In pixels.
         decibels: How far below a full sine it is drawn as silence.
     """
-    from nodegraph.media.audio.spectrograms import spectrogram_picture
+    from nodegraph.media.audio.spectrograms import spectrogram_image
 
-    return spectrogram_picture(audio, width, height, decibels)
+    return spectrogram_image(audio, width, height, decibels)
 
 
 class AudioMeasures(NamedTuple):
@@ -54,9 +54,9 @@ def AudioStatistics(ctx: Context, audio: Audio) -> AudioMeasures:
     Args:
         audio: One instrument or voice, for its pitch to say something.
     """
-    from nodegraph.media.audio.measuring import audio_figures
+    from nodegraph.media.audio.measuring import measure_audio
 
-    figures = audio_figures(audio)
+    figures = measure_audio(audio)
     ctx.log(figures.text)
     return AudioMeasures(
         figures.seconds,
@@ -99,5 +99,9 @@ def CompareAudio(ctx: Context, audio: Audio, other: Audio) -> AudioDistance:
     distance = compare_audio(audio, other)
     ctx.log(distance.text)
     return AudioDistance(
-        distance.spectral, distance.cepstral, distance.cents or 0.0, distance.louder, distance.text
+        distance.spectral,
+        distance.cepstral,
+        distance.cents or 0.0,
+        distance.loudness_difference,
+        distance.text,
     )

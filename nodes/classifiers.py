@@ -10,7 +10,7 @@ from nodegraph.training.options import ClassifierSize, TrainingOptions, Training
 from .training import Batch, Rate, Steps
 
 
-class TaughtClassifier(NamedTuple):
+class TrainedClassifier(NamedTuple):
     """A classifier that was taught.
 
     Attributes:
@@ -42,7 +42,7 @@ def TrainClassifier(
     side: Annotated[int, Range(32, 1024), MultipleOf(32)] = 64,
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
-) -> TaughtClassifier:
+) -> TrainedClassifier:
     """Teach a small network from nothing to tell the labels of pictures.
 
     It is written as transformers reads it: a ConvNeXt with its preparation.
@@ -61,12 +61,12 @@ def TrainClassifier(
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     judged = train_classifier(ctx, dataset, plan, size, side)
-    ctx.log(f"{judged.right} of {judged.judged} pictures that it is judged by are told right")
+    ctx.log(f"{judged.correct} of {judged.evaluated} pictures that it is judged by are told right")
     assert judged.weights.losses is not None
-    return TaughtClassifier(judged.weights, judged.accuracy, judged.weights.losses)
+    return TrainedClassifier(judged.weights, judged.accuracy, judged.weights.losses)
 
 
-class ToldClasses(NamedTuple):
+class PredictedClasses(NamedTuple):
     """What a classifier says of pictures, in their order.
 
     Attributes:
@@ -84,14 +84,14 @@ class ToldClasses(NamedTuple):
     numerics=True,
     tags=("classification", "label", "predict", "judge"),
 )
-def ClassifyImages(ctx: Context, image: Image, classifier: TrainedWeights) -> ToldClasses:
+def ClassifyImages(ctx: Context, image: Image, classifier: TrainedWeights) -> PredictedClasses:
     """Say which class each picture of a batch is of, by a classifier that was taught.
 
     Args:
         image: Of any size.
         classifier: Of TrainClassifier.
     """
-    from nodegraph.training.classifiers import classified
+    from nodegraph.training.classifiers import classify_pictures
 
-    answers = classified(classifier, image, ctx.device)
-    return ToldClasses([item.label for item in answers], [item.share for item in answers])
+    answers = classify_pictures(classifier, image, ctx.device)
+    return PredictedClasses([item.label for item in answers], [item.share for item in answers])

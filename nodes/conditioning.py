@@ -37,9 +37,9 @@ def CombineConditioning(
         third: One more.
         fourth: And one more; for others put two of these nodes in a row.
     """
-    from nodegraph.families.conditionings import combined
+    from nodegraph.families.conditionings import combine
 
-    return combined([item for item in (first, second, third, fourth) if item is not None])
+    return combine([item for item in (first, second, third, fourth) if item is not None])
 
 
 @node(
@@ -58,9 +58,9 @@ def ConcatenateConditioning(first: Conditioning, second: Conditioning) -> Condit
         first: Its pooled prompt and all else is kept.
         second: Its tokens come after.
     """
-    from nodegraph.families.conditionings import concatenated
+    from nodegraph.families.conditionings import concatenate
 
-    return concatenated(first, second)
+    return concatenate(first, second)
 
 
 @node(
@@ -86,9 +86,9 @@ def AverageConditioning(
         share: Of the second: 0 is the first alone, 1 the second alone.
         method: Straight from one to the other, or along the arc between each pair of vectors.
     """
-    from nodegraph.families.conditionings import averaged
+    from nodegraph.families.conditionings import average
 
-    return averaged(first, second, share, method)
+    return average(first, second, share, method)
 
 
 @node(
@@ -220,6 +220,6 @@ def ZeroOutConditioning(conditioning: Conditioning) -> Conditioning:
     Args:
         conditioning: Any prompt of the model's text encoder.
     """
-    from nodegraph.families.conditionings import zeroed
+    from nodegraph.families.conditionings import zero_out
 
-    return zeroed(conditioning)
+    return zero_out(conditioning)

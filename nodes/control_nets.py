@@ -28,10 +28,10 @@ from nodegraph.weights.precision.choices import AUTO, STORAGES
 from ._control_facts import (
     check_control,
     check_controlled,
+    control_estimate,
     control_outputs,
     control_state,
     control_weights,
-    controlling,
 )
 
 
@@ -113,7 +113,7 @@ class Controlled(NamedTuple):
         "negative": {"family": "negative.family"},
     },
     validate=check_controlled,
-    estimate=controlling,
+    estimate=control_estimate,
     tags=(
         "ControlNetApply",
         "ControlNetApplyAdvanced",
@@ -161,10 +161,10 @@ def ApplyControlNet(
         guess: Lead the positive prompt alone, and that less in the first blocks of the model. For
             networks beside a UNet.
     """
-    from nodegraph.families.conditionings import standing_in
+    from nodegraph.families.conditionings import default_negative
     from nodegraph.sampling.controls.applying import control_of, with_control
 
-    negative = negative or standing_in(positive)
+    negative = negative or default_negative(positive)
     if strength == 0:
         # As for the network, which is then not asked.
         return Controlled(positive, BLOCKED if negative is None else negative)

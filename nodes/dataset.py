@@ -68,14 +68,14 @@ def LoadDataset(
         min_side: Pixels that the shorter side of a picture must have.
         decode: Decode each picture once: damaged ones are found now, not in the training.
     """
-    from nodegraph.media.datasets.faults import Faults
+    from nodegraph.media.datasets.faults import DatasetFaults
     from nodegraph.media.datasets.folders import FolderOptions
     from nodegraph.media.datasets.loading import load_dataset
 
-    faults = Faults(on_error, lambda message: ctx.log(message, "warning"))
+    faults = DatasetFaults(on_error, lambda message: ctx.log(message, "warning"))
     options = FolderOptions(folders, captions, recursive, mask_suffix, min_side, decode)
     dataset = load_dataset(path, ctx.environment, options, faults, format, ctx.progress)
-    return LoadedDataset(dataset, "\n".join(faults.said))
+    return LoadedDataset(dataset, "\n".join(faults.messages))
 
 
 @node(category="dataset", tags=("make", "list", "synthetic", "generated", "training images"))
@@ -97,9 +97,9 @@ def DatasetFromImages(
         boxes: Put a box around each mask, with the picture's label.
         name: Of the dataset.
     """
-    from nodegraph.media.datasets.making import dataset_of_pictures
+    from nodegraph.media.datasets.making import dataset_from_images
 
-    return dataset_of_pictures(
+    return dataset_from_images(
         images, captions or (), labels or (), masks or (), boxes=boxes, name=name
     )
 
@@ -125,9 +125,11 @@ def DatasetImages(
         resized: At the sizes that they are learned from.
         epoch: From 0: with what is changed at random in that epoch.
     """
-    from nodegraph.media.datasets.making import parts_of
+    from nodegraph.media.datasets.making import dataset_to_lists
 
-    return DatasetParts(*parts_of(dataset, resized=resized, epoch=epoch, told=ctx.progress))
+    return DatasetParts(
+        *dataset_to_lists(dataset, resized=resized, epoch=epoch, on_progress=ctx.progress)
+    )
 
 
 class Counted(NamedTuple):
@@ -148,9 +150,9 @@ def DatasetReport(
         dataset: What is counted through.
         by: What is counted; sizes are those that pictures are learned from.
     """
-    from nodegraph.media.datasets.balance import balance_of
+    from nodegraph.media.datasets.balance import measure_balance
 
-    return Counted(*balance_of(dataset, by))
+    return Counted(*measure_balance(dataset, by))
 
 
 @node(category="dataset", lane="io", tags=("preview", "show", "sheet", "contact sheet", "grid"))
@@ -181,8 +183,8 @@ def DatasetSheet(
         count,
         columns=columns,
         size=size,
-        told=below,
-        parts=parts,
+        caption_kind=below,
+        show_annotations=parts,
         epoch=None if epoch < 0 else epoch,
     )
 
@@ -230,7 +232,7 @@ def SaveDataset(
         segments=segments,
         per_shard=per_shard,
         workflow=ctx.workflow,
-        told=lambda _: ctx.check_cancelled(),
+        on_progress=lambda _: ctx.check_cancelled(),
     )
     for path in saved.files:
         ctx.wrote(path, kind="dataset", existed=saved.existed)

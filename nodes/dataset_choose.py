@@ -88,13 +88,13 @@ def FilterDataset(
         max_side: Pixels of the longer side, at most; 0 is any.
         max_aspect: The longer side in shorter ones, at most; 0 is any.
     """
-    from nodegraph.media.datasets.choosing import ExampleFilter, sorted_out
-    from nodegraph.media.datasets.tables import tags_of
+    from nodegraph.media.datasets.choosing import ExampleFilter, partition
+    from nodegraph.media.datasets.tables import parse_tags
 
     wanted = ExampleFilter(
-        split, tags_of(labels), tags_of(tags), caption, min_side, max_side, max_aspect
+        split, parse_tags(labels), parse_tags(tags), caption, min_side, max_side, max_aspect
     )
-    return SortedDataset(*sorted_out(dataset, wanted))
+    return SortedDataset(*partition(dataset, wanted))
 
 
 @node(category="dataset", tags=("shuffle", "order", "first", "sample", "subset", "few", "limit"))
@@ -116,9 +116,9 @@ def TakeExamples(
         seed: Of the shuffling.
         start: The first that is taken, counted from 0.
     """
-    from nodegraph.media.datasets.choosing import taken
+    from nodegraph.media.datasets.choosing import take
 
-    return taken(dataset, order, start=start, count=count, per_label=per_label, seed=seed)
+    return take(dataset, order, start=start, count=count, per_label=per_label, seed=seed)
 
 
 @node(category="dataset", tags=("repeats", "oversample", "weight", "balance", "num_repeats"))
@@ -136,9 +136,9 @@ def RepeatExamples(
         balance: Rare classes more often, so that each has about as much of an epoch.
         weight: What the loss of these examples is multiplied by.
     """
-    from nodegraph.media.datasets.choosing import repeated
+    from nodegraph.media.datasets.choosing import set_repeats
 
-    return repeated(dataset, repeats, weight=weight, balance=balance)
+    return set_repeats(dataset, repeats, weight=weight, balance=balance)
 
 
 class Deduplication(NamedTuple):
@@ -176,16 +176,21 @@ def RemoveDuplicates(
         encoder: For meaning: CLIP's, say.
         within_label: Compare only pictures of one class.
     """
-    from nodegraph.media.datasets.duplicates import without_duplicates
+    from nodegraph.media.datasets.duplicates import remove_duplicates
 
     deduplicate = partial(
-        without_duplicates, dataset, by, distance, within_label=within_label, told=ctx.progress
+        remove_duplicates,
+        dataset,
+        by,
+        distance,
+        within_label=within_label,
+        on_progress=ctx.progress,
     )
     if encoder is None or by != "meaning":
         return Deduplication(*deduplicate())
-    from nodegraph.models.ip_adapters.applying import seen_by
+    from nodegraph.models.ip_adapters.applying import embed_images
 
     with ctx.weights(encoder, calls_only=True) as eyes:
         return Deduplication(
-            *deduplicate(embed=lambda it: seen_by(eyes, it, reads_patches=False)[0])
+            *deduplicate(embed=lambda it: embed_images(eyes, it, reads_patches=False)[0])
         )

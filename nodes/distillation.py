@@ -34,7 +34,7 @@ from nodegraph.weights.precision.choices import FLOAT8, FULL, INT4, INT8
 
 from ._distillation_facts import check_compared, check_distilling, stored_outputs
 from ._training_facts import trained_outputs, training_memory
-from .training import Batch, Rate, Steps, TaughtModel
+from .training import Batch, Rate, Steps, TrainedModel
 
 Sampler = Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)]
 Schedule = Annotated[str, Choices(SCHEDULE_NAMES)]
@@ -79,7 +79,7 @@ def Distill(
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
-) -> TaughtModel:
+) -> TrainedModel:
     """Teach a model to paint in few steps and without guidance, as a LoRA, by itself as teacher.
 
     Sample what comes out in 2 to 8 steps, by the sampler lcm with the schedule normal and cfg 1.
@@ -109,7 +109,11 @@ def Distill(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
     """
-    from nodegraph.training.distilling import DistillationPlan, distilled_lora, prompted
+    from nodegraph.training.distilling import (
+        DistillationPlan,
+        distilled_lora,
+        with_generated_dataset,
+    )
     from nodegraph.training.lora_training import LoraShape, with_trained_lora
     from nodegraph.training.running import TrainingSetup
 
@@ -117,12 +121,12 @@ def Distill(
     training_dataset = dataset or Dataset(())
     room = TrainingSetup(ctx, model, text_encoder, vae, training_dataset, None, plan, samples)
     if dataset is None:
-        room = prompted(room, _lines(prompts), pictures, cfg)
+        room = with_generated_dataset(room, _lines(prompts), pictures, cfg)
     how = DistillationPlan(kind, cfg, negative.strip(), teacher_steps, huber)
     weights = distilled_lora(room, LoraShape(rank, 0.0, layers), how)
     adapted, _ = with_trained_lora(weights, model, None)
     assert weights.losses is not None
-    return TaughtModel(adapted, text_encoder, weights, weights.losses)
+    return TrainedModel(adapted, text_encoder, weights, weights.losses)
 
 
 class SmallerModel(NamedTuple):
@@ -148,9 +152,9 @@ def QuantizeModel(
         storage: float8 and int8 take a byte a number, int4 some 4.5 bits; full is what it computes
             in. Norms, embeddings and the like stay whole, with int4 convolutions, too.
     """
-    from nodegraph.weights.precision.requantising import stored_as
+    from nodegraph.weights.precision.requantising import with_storage
 
-    return SmallerModel(stored_as(model, storage))
+    return SmallerModel(with_storage(model, storage))
 
 
 class ComparedSamplings(NamedTuple):
@@ -236,20 +240,22 @@ def CompareSamplings(
         height: In pixels; 0: as the models were trained on.
     """
     from nodegraph.training.comparing import (
-        Compared,
-        SamplingQuestions,
-        SamplingWalk,
-        compared,
+        ComparedModel,
+        ComparisonPrompts,
+        SamplingSettings,
+        compare_models,
     )
 
-    theirs = SamplingWalk(reference_steps, reference_cfg, reference_sampler, reference_schedule)
-    walk = SamplingWalk(steps, cfg, sampler, schedule)
+    theirs = SamplingSettings(reference_steps, reference_cfg, reference_sampler, reference_schedule)
+    walk = SamplingSettings(steps, cfg, sampler, schedule)
     others = [item for item in (model, second, third) if item is not None]
     called = [*_lines(names), *("reference", "model", "second", "third")[len(_lines(names)) :]]
-    models = [Compared(called[0], reference, theirs)]
-    models += [Compared(name, item, walk) for name, item in zip(called[1:], others, strict=False)]
-    questions = SamplingQuestions(_lines(prompts), pictures, seed, (width, height))
-    comparison = compared(ctx, models, text_encoder, vae, questions, classifier)
+    models = [ComparedModel(called[0], reference, theirs)]
+    models += [
+        ComparedModel(name, item, walk) for name, item in zip(called[1:], others, strict=False)
+    ]
+    questions = ComparisonPrompts(_lines(prompts), pictures, seed, (width, height))
+    comparison = compare_models(ctx, models, text_encoder, vae, questions, classifier)
     ctx.log(comparison.text())
     return ComparedSamplings(
         [made.pictures for made in comparison.made],

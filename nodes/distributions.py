@@ -10,7 +10,7 @@ from nodegraph.families.helper_recipes import LatentClassifier
 Level = Annotated[float, Range(0.5, 0.999, step=0.005), Advanced()]
 
 
-class ToldOfLatents(NamedTuple):
+class LatentPredictions(NamedTuple):
     """What a classifier says of latents, in their order.
 
     Attributes:
@@ -32,7 +32,7 @@ class ToldOfLatents(NamedTuple):
 )
 def ClassifyLatents(
     ctx: Context, latent: list[Latent], classifier: LatentClassifier
-) -> ToldOfLatents:
+) -> LatentPredictions:
     """Say what latents show, and on what background, without decoding them.
 
     Args:
@@ -43,7 +43,7 @@ def ClassifyLatents(
     from nodegraph.sampling.latent_judging import classify_latents
 
     with ctx.weights(classifier, calls_only=True) as judge:
-        return ToldOfLatents(*classify_latents(judge, latent))
+        return LatentPredictions(*classify_latents(judge, latent))
 
 
 class CountedLabels(NamedTuple):
@@ -148,7 +148,7 @@ def CompareDistributions(
     """
     from nodegraph.media.plots import distributions as counted
 
-    comparison = counted.compared(
+    comparison = counted.compare_distributions(
         first,
         second,
         categories or (),
@@ -162,5 +162,5 @@ def CompareDistributions(
         counted.comparison_plot(comparison, names, title),
         counted.difference_plot(comparison, names, title),
         counted.comparison_card(comparison, names, title),
-        comparison.chance,
+        comparison.p_value,
     )

@@ -7,12 +7,12 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Choices, DiffusionModel, Range, node
 from nodegraph.models.speed.freeu import MOST, VERSIONS, FreeUFactors, with_freeu
 
-from ._speed_facts import added_weights, check_freed, freeu_outputs
+from ._speed_facts import added_weights, check_freeu_model, freeu_outputs
 
 Factor = Annotated[float, Range(0, MOST, step=0.05)]
 
 
-class FreedModel(NamedTuple):
+class FreeUModel(NamedTuple):
     """A model with FreeU."""
 
     model: DiffusionModel
@@ -22,7 +22,7 @@ class FreedModel(NamedTuple):
     category="sampling",
     label="FreeU",
     infer=freeu_outputs,
-    validate=check_freed,
+    validate=check_freeu_model,
     estimate=added_weights,
     tags=("FreeU_V2", "free lunch", "skip", "backbone", "detail", "contrast", "unet"),
 )
@@ -33,7 +33,7 @@ def FreeU(
     s1: Factor = 0.9,
     s2: Factor = 0.2,
     version: Annotated[str, Choices(VERSIONS), Advanced()] = "v2",
-) -> FreedModel:
+) -> FreeUModel:
     """Let a UNet heed shapes more and fine texture less (arXiv:2309.11497). Costs hardly any time.
 
     Args:
@@ -45,4 +45,4 @@ def FreeU(
         version: With v2 b counts where features are strong, with v1 everywhere; diffusers is v1 at
             the first two stages, whatever their width.
     """
-    return FreedModel(with_freeu(model, FreeUFactors(b1, b2, s1, s2, version)))
+    return FreeUModel(with_freeu(model, FreeUFactors(b1, b2, s1, s2, version)))

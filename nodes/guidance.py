@@ -16,7 +16,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.families.helper_recipes import LatentClassifier
-from nodegraph.models.classifier_files import COMPANION, locate_classifier, open_classifier
+from nodegraph.models.classifier_files import BUNDLED_CLASSIFIER, locate_classifier, open_classifier
 from nodegraph.sampling.guiders.additions import (
     Classified,
     FurtherNegative,
@@ -32,27 +32,27 @@ from nodegraph.sampling.guiders.layers import layer_names
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import (
-    changed_sides,
+    auto_guidance_estimate,
+    changing_scale_facts,
     check_classified,
     check_classifier,
     check_guided_part,
     check_perturbed,
-    classified,
     classifier_facts,
+    classifier_guidance_facts,
     classifier_state,
-    further_sides,
-    looked_into,
-    passed_on,
-    perturbed,
-    skipped,
-    with_weaker,
+    extra_prompt_facts,
+    guider_facts,
+    perturbed_attention_facts,
+    skipped_layer_facts,
+    unet_facts,
 )
 
 Scale = Annotated[float, Range(0, 100, step=0.1)]
 Share = Annotated[float, Range(0, 1, step=0.01)]
 
 
-@node(category="sampling/guider", infer=passed_on, tags=("RescaleCFG", "overexposure"))
+@node(category="sampling/guider", infer=guider_facts, tags=("RescaleCFG", "overexposure"))
 def RescaleGuidance(
     guider: GuiderChoice,
     rescale: Share = 0.7,
@@ -71,7 +71,7 @@ def RescaleGuidance(
 
 @node(
     category="sampling/guider",
-    infer=passed_on,
+    infer=guider_facts,
     validate=check_guided_part,
     tags=("interval", "CFG start", "CFG end", "skip", "faster"),
 )
@@ -89,7 +89,7 @@ def LimitGuidance(guider: GuiderChoice, start: Share = 0.2, end: Share = 0.8) ->
 
 @node(
     category="sampling/guider",
-    infer=changed_sides,
+    infer=changing_scale_facts,
     validate=check_guided_part,
     tags=("CFG schedule", "dynamic CFG", "linear", "cosine", "CFGOverride"),
 )
@@ -116,7 +116,7 @@ def ChangingGuidance(
 
 @node(
     category="sampling/guider",
-    infer=perturbed,
+    infer=perturbed_attention_facts,
     validate=check_perturbed,
     tags=("PAG", "perturbed attention", "structure", "anatomy"),
 )
@@ -143,7 +143,7 @@ def PerturbedAttentionGuidance(
 
 @node(
     category="sampling/guider",
-    infer=looked_into,
+    infer=unet_facts,
     validate=check_perturbed,
     tags=("SEG", "smoothed energy", "blurred attention", "structure"),
 )
@@ -170,7 +170,7 @@ def SmoothedEnergyGuidance(
 
 @node(
     category="sampling/guider",
-    infer=looked_into,
+    infer=unet_facts,
     validate=check_guided_part,
     tags=("SAG", "self attention", "details"),
 )
@@ -194,7 +194,7 @@ def SelfAttentionGuidance(
 
 @node(
     category="sampling/guider",
-    infer=skipped,
+    infer=skipped_layer_facts,
     validate=check_perturbed,
     tags=(
         *("SLG", "STG", "skip layers", "SkipLayerGuidanceSD3", "SkipLayerGuidanceDiT", "anatomy"),
@@ -228,9 +228,9 @@ def SkipLayerGuidance(
 
 @node(
     category="sampling/guider",
-    infer=passed_on,
+    infer=guider_facts,
     validate=check_guided_part,
-    estimate=with_weaker,
+    estimate=auto_guidance_estimate,
     tags=("AutoGuidance", "bad version of itself", "weak model"),
 )
 def AutoGuidance(
@@ -255,7 +255,7 @@ def AutoGuidance(
 
 @node(
     category="sampling/guider",
-    infer=further_sides,
+    infer=extra_prompt_facts,
     validate=check_guided_part,
     tags=(
         "PerpNeg",
@@ -295,7 +295,7 @@ def AddNegative(
     tags=("classifier guidance", "open"),
 )
 def LoadClassifier(
-    ctx: Context, classifier: Annotated[str, File("model")] = COMPANION
+    ctx: Context, classifier: Annotated[str, File("model")] = BUNDLED_CLASSIFIER
 ) -> LatentClassifier:
     """Open a classifier of noisy latents, for ClassifierGuidance.
 
@@ -308,7 +308,7 @@ def LoadClassifier(
 
 @node(
     category="sampling/guider",
-    infer=classified,
+    infer=classifier_guidance_facts,
     validate=check_classified,
     tags=("classifier guidance", "gradient", "class", "label"),
 )

@@ -9,13 +9,13 @@ from nodegraph import DiffusionModel, Range, node
 from nodegraph.sampling.guiders.additions import OtherNegative
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
-from ._guider_facts import passed_on, with_other_negative
+from ._guider_facts import guider_facts, negative_model_estimate
 
 
 @node(
     category="sampling/guider",
-    infer=passed_on,
-    estimate=with_other_negative,
+    infer=guider_facts,
+    estimate=negative_model_estimate,
     tags=("DualModelGuider", "second model", "without LoRA", "base model"),
 )
 def NegativeModel(guider: GuiderChoice, model: DiffusionModel) -> GuiderChoice:
@@ -33,7 +33,7 @@ def NegativeModel(guider: GuiderChoice, model: DiffusionModel) -> GuiderChoice:
 
 @node(
     category="sampling/guider",
-    infer=passed_on,
+    infer=guider_facts,
     tags=("CFGNorm", "CFG norm", "true CFG", "qwen", "overexposure", "renormalize"),
 )
 def NormGuidance(

@@ -19,11 +19,11 @@ from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import (
     check_guided_part,
-    distilled_sides,
-    dual_sides,
-    guided_sides,
-    projected_sides,
-    single_side,
+    distilled_prompt_facts,
+    dual_prompt_facts,
+    guided_prompt_facts,
+    projected_prompt_facts,
+    single_prompt_facts,
 )
 
 Scale = Annotated[float, Range(0, 100, step=0.1)]
@@ -34,7 +34,7 @@ _FACTS = {"guider": {"family": "positive.family"}}
 @node(
     category="sampling/guider",
     facts={"guider": {"family": "conditioning.family"}},
-    infer=single_side,
+    infer=single_prompt_facts,
     tags=("unguided", "distilled", "flux", "SampleCustom"),
 )
 def BasicGuider(conditioning: Conditioning) -> GuiderChoice:
@@ -50,7 +50,7 @@ def BasicGuider(conditioning: Conditioning) -> GuiderChoice:
     category="sampling/guider",
     label="CFG guider",
     facts=_FACTS,
-    infer=guided_sides,
+    infer=guided_prompt_facts,
     validate=check_guided_part,
     tags=("rescale", "interval", "RescaleCFG", "SampleCustom"),
 )
@@ -80,7 +80,7 @@ def CFGGuider(
     category="sampling/guider",
     label="Dual CFG guider",
     facts=_FACTS,
-    infer=dual_sides,
+    infer=dual_prompt_facts,
     tags=("instruct", "SampleCustom"),
 )
 def DualCFGGuider(
@@ -105,7 +105,7 @@ def DualCFGGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("APG", "adaptive", "SampleCustom"),
 )
 def ProjectedGuider(
@@ -134,7 +134,7 @@ def ProjectedGuider(
     category="sampling/guider",
     label="CFG-Zero* guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("CFGZeroStar", "zero init", "flow", "SampleCustom"),
 )
 def ZeroStarGuider(
@@ -158,7 +158,7 @@ def ZeroStarGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("TCFG", "tangential damping", "SampleCustom"),
 )
 def TangentialGuider(
@@ -177,7 +177,7 @@ def TangentialGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("FDG", "frequency decoupled", "details", "composition", "SampleCustom"),
 )
 def FrequencyGuider(
@@ -203,7 +203,7 @@ def FrequencyGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("MAMBO-G", "magnitude aware", "SampleCustom"),
 )
 def MagnitudeGuider(
@@ -226,7 +226,7 @@ def MagnitudeGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("AdaptiveGuidance", "faster", "threshold", "SampleCustom"),
 )
 def AdaptiveGuider(
@@ -250,7 +250,7 @@ def AdaptiveGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=projected_sides,
+    infer=projected_prompt_facts,
     tags=("dynamic thresholding", "CFG scale fix", "mimic", "SampleCustom", "DynamicThresholding"),
 )
 def ThresholdGuider(
@@ -275,7 +275,7 @@ def ThresholdGuider(
 @node(
     category="sampling/guider",
     facts=_FACTS,
-    infer=distilled_sides,
+    infer=distilled_prompt_facts,
     tags=("FluxGuidance", "flux", "embedded", "true cfg", "LCM", "SampleCustom"),
 )
 def DistilledGuider(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from nodegraph import Advanced, Choices, Context, Image, Range, node
 
 from ._dates import check_date, date_now, today_text
-from ._shown import shown
+from ._shown import format_value
 from ._sizes import TRAINED, size_for
 
 
@@ -36,7 +36,7 @@ def ShowValue(ctx: Context, value: Any) -> None:
     """
     from nodegraph.media.images.output_files import save_by_content
 
-    text = shown(value)
+    text = format_value(value)
     folder = ctx.environment.temporary / "previews"
     saved = save_by_content(folder, ".txt", f"{text}\n".encode("utf-8", "replace"))
     ctx.log(text)

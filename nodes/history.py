@@ -21,7 +21,7 @@ from nodegraph import (
 from nodegraph.families.decoder_names import DecoderName
 from nodegraph.families.helper_recipes import LatentClassifier
 
-from ._history_facts import check_compared, decoded_latent
+from ._history_facts import check_compared, decoded_latent_facts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     category="sampling",
     label="Sample a GAN or a VAE",
     numerics=True,
-    infer=decoded_latent,
+    infer=decoded_latent_facts,
     tags=("GAN", "VAE", "generator", "decoder", "history", "one step", "DCGAN", "learn"),
 )
 def SampleDecoder(
@@ -110,18 +110,18 @@ def CompareSets(
         neighbours: How far a picture's surroundings reach.
         side: Pixels of the squares that the classifier is shown.
     """
-    from nodegraph.sampling.picture_sets import by_classifier, compared_sets
+    from nodegraph.sampling.picture_sets import by_classifier, compare_sets
 
     if encoder is not None:
-        from nodegraph.models.ip_adapters.applying import seen_by
+        from nodegraph.models.ip_adapters.applying import embed_images
 
         with ctx.weights(encoder, calls_only=True) as eyes:
 
             def describe_encoded(part: Tensor) -> Tensor:
-                return seen_by(eyes, part, reads_patches=False)[0][0]
+                return embed_images(eyes, part, reads_patches=False)[0][0]
 
             return ComparedSets(
-                *compared_sets(ctx, reference, made, describe_encoded, name, neighbours)
+                *compare_sets(ctx, reference, made, describe_encoded, name, neighbours)
             )
     if classifier is None or vae is None:
         raise InvalidValue(
@@ -135,4 +135,4 @@ def CompareSets(
         ctx.weights(vae, calls_only=True) as autoencoder,
     ):
         describe = by_classifier(judge, autoencoder, side)
-        return ComparedSets(*compared_sets(ctx, reference, made, describe, name, neighbours))
+        return ComparedSets(*compare_sets(ctx, reference, made, describe, name, neighbours))

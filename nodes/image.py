@@ -142,7 +142,7 @@ def LoadImages(
         order: By name, numbers by their value, or by the time of the file.
     """
     from nodegraph.media.images.images import read_image
-    from nodegraph.media.images.picture_folders import check_folder_room, find_pictures
+    from nodegraph.media.images.picture_folders import check_folder_memory, find_pictures
 
     environment = ctx.environment
     most, names = environment.max_image_pixels, environment.readable is None
@@ -151,7 +151,7 @@ def LoadImages(
     loaded = []
     with at_port("path"):
         if files:
-            check_folder_room(files, max_pixels=most, names=names)
+            check_folder_memory(files, max_pixels=most, names=names)
         for at, file in enumerate(files):
             loaded.append(read_image(file, max_pixels=most, names=names))
             ctx.progress(at + 1, len(files))
@@ -199,13 +199,13 @@ def SaveImage(
         bits: Of each channel; 16 in PNG alone.
         rounding: Of 8 bits: to the nearest level, or down, as ComfyUI does.
     """
-    from nodegraph.media.images.images import IMAGE_SUFFIXES, rounded_down
+    from nodegraph.media.images.images import IMAGE_SUFFIXES, floor_to_8_bits
     from nodegraph.media.images.provenance import encode_with_workflow
 
     def encoded(at: int) -> bytes:
         with at_port("image"):
             return encode_with_workflow(
-                image[at] if rounding == "nearest" or bits == "16" else rounded_down(image[at]),
+                image[at] if rounding == "nearest" or bits == "16" else floor_to_8_bits(image[at]),
                 ctx.workflow,
                 format,
                 quality,
@@ -243,10 +243,10 @@ def SaveAnimation(
         loop: Begin anew again and again.
     """
     from nodegraph.media.images.animations import ANIMATION_SUFFIXES, encode_animation
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
 
     def encoded(at: int) -> bytes:
-        texts = workflow_texts(ctx.workflow)
+        texts = workflow_metadata(ctx.workflow)
         with at_port("image"):
             return encode_animation(image, rate, texts, quality, format=format, loop=loop)
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from nodegraph import Advanced, Context, File, Image, Range, node
 
 from ._facts import image_state
-from ._image_adjust_facts import check_adjustment, check_cube, toned
-from ._image_facts import SAME, check_colors, in_color
+from ._image_adjust_facts import adjusted_facts, check_adjustment, check_cube
+from ._image_facts import SAME, check_colors, color_facts
 
 _Channel = Literal["all", "red", "green", "blue"]
 
@@ -31,9 +31,9 @@ def BrightnessContrast(
         brightness: What values are multiplied by; 1 leaves them.
         contrast: How far they are spread about middle grey; 0 is grey alone, 1 leaves them.
     """
-    from nodegraph.media.images.editing.tones import brighten
+    from nodegraph.media.images.editing.tones import adjust_brightness_contrast
 
-    return brighten(image, brightness, contrast)
+    return adjust_brightness_contrast(image, brightness, contrast)
 
 
 @node(category="image/adjust", facts=SAME, tags=("stops", "ev", "gamma", "brightness"))
@@ -49,9 +49,9 @@ def AdjustExposure(
         stops: Each doubles the light, below 0 each halves it.
         gamma: Above 1 brightens middle tones, below 1 darkens them; black and white stay.
     """
-    from nodegraph.media.images.editing.tones import expose
+    from nodegraph.media.images.editing.tones import adjust_exposure
 
-    return expose(image, stops, gamma)
+    return adjust_exposure(image, stops, gamma)
 
 
 @node(category="image/adjust", facts=SAME, tags=("fill light", "recover", "dodge", "burn"))
@@ -74,7 +74,7 @@ def ShadowsHighlights(
 
 @node(
     category="image/adjust",
-    infer=toned,
+    infer=adjusted_facts,
     validate=check_adjustment,
     tags=("photoshop", "black point", "white point", "gamma", "remap"),
 )
@@ -105,7 +105,7 @@ def AdjustLevels(
 
 @node(
     category="image/adjust",
-    infer=toned,
+    infer=adjusted_facts,
     validate=check_adjustment,
     tags=("photoshop", "tone curve", "spline", "gradation", "solarize"),
 )
@@ -158,14 +158,14 @@ def HueSaturation(
         lightness: Towards white above 0, towards black below.
         vibrance: Like saturation, but strong colours change less.
     """
-    from nodegraph.media.images.editing.hues import turn_hue
+    from nodegraph.media.images.editing.hues import adjust_hue_saturation
 
-    return turn_hue(image, hue, saturation, lightness, vibrance)
+    return adjust_hue_saturation(image, hue, saturation, lightness, vibrance)
 
 
 @node(
     category="image/adjust",
-    infer=in_color,
+    infer=color_facts,
     tags=("temperature", "tint", "warm", "cold", "color cast", "grey world", "gray world"),
 )
 def WhiteBalance(
@@ -182,9 +182,9 @@ def WhiteBalance(
         tint: Above 0 is more magenta, below 0 greener.
         auto: Takes the mean for grey, or the brightest hundredth for white; the rest comes on top.
     """
-    from nodegraph.media.images.editing.hues import balance
+    from nodegraph.media.images.editing.hues import white_balance
 
-    return balance(image, temperature, tint, auto)
+    return white_balance(image, temperature, tint, auto)
 
 
 @node(category="image/adjust", facts=SAME, tags=("negative", "reverse", "ImageInvert"))
@@ -222,7 +222,7 @@ def Grayscale(
 
 @node(
     category="image/adjust",
-    infer=in_color,
+    infer=color_facts,
     validate=check_colors,
     tags=("sepia", "duotone", "tint", "colorize", "false color", "toning"),
 )
@@ -246,7 +246,7 @@ def GradientMap(
 
 @node(
     category="image/adjust",
-    infer=in_color,
+    infer=color_facts,
     tags=(
         "color transfer",
         "color correct",
@@ -279,7 +279,7 @@ def MatchColors(
 
 @node(
     category="image/adjust",
-    infer=in_color,
+    infer=color_facts,
     validate=check_cube,
     fingerprint=image_state,
     tags=("cube", "color grading", "look", "3d lut", "film"),
@@ -306,7 +306,7 @@ def ApplyLut(
 
 @node(
     category="image/adjust",
-    infer=in_color,
+    infer=color_facts,
     validate=check_colors,
     tags=("palette", "dither", "pixel art", "reduce colors", "indexed", "gif", "ImageQuantize"),
 )
@@ -384,11 +384,11 @@ def AutoContrast(
         limit: Of local: how far contrast may rise.
         tiles: Of local: places in each direction.
     """
-    from nodegraph.media.images.editing.equalizing import equalize, equalize_locally
-    from nodegraph.media.images.editing.tones import stretch
+    from nodegraph.media.images.editing.equalizing import clahe, equalize
+    from nodegraph.media.images.editing.tones import auto_contrast
 
     if method == "equalize":
         return equalize(image)
     if method == "local":
-        return equalize_locally(image, limit, tiles)
-    return stretch(image, cutoff, each_channel=method == "stretch channels")
+        return clahe(image, limit, tiles)
+    return auto_contrast(image, cutoff, each_channel=method == "stretch channels")

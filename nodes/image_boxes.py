@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Image, Multiline, Range, node
 
-from ._image_draw_facts import check_drawn_boxes, drawn
+from ._image_draw_facts import check_drawn_boxes, drawn_facts
 
 
 @node(
     category="image/draw",
-    infer=drawn,
+    infer=drawn_facts,
     validate=check_drawn_boxes,
     tags=(
         *("DrawBBoxes", "CreateBoundingBoxes", "bounding boxes", "bbox", "detections", "labels"),
@@ -39,11 +39,11 @@ def DrawBoxes(
         size: Height of the labels' letters, in pixels.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.coordinates import read_boxes
+    from nodegraph.media.images.coordinates import parse_boxes
     from nodegraph.media.images.editing.boxes import draw_boxes
-    from nodegraph.media.images.mask_sources import in_pixels
+    from nodegraph.media.images.mask_sources import box_to_pixels
 
     extent = image.shape[2], image.shape[1]
-    parsed_boxes = read_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []
-    placed = [in_pixels(box, extent, unit) for box in parsed_boxes]
+    parsed_boxes = parse_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []
+    placed = [box_to_pixels(box, extent, unit) for box in parsed_boxes]
     return draw_boxes(image, placed, labels.splitlines(), parse_color(color), line=line, size=size)

@@ -7,12 +7,12 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Advanced, Image, Mask, Range, node
 
 from ._image_combine_facts import (
-    flattened,
-    from_batch,
-    joined_batch,
-    joined_channels,
-    layered,
-    repeated_batch,
+    batch_slice_facts,
+    flattened_facts,
+    joined_batch_facts,
+    joined_channels_facts,
+    layered_facts,
+    repeated_batch_facts,
 )
 from ._image_facts import check_colors
 from ._image_ports import Anchor
@@ -43,7 +43,7 @@ _Share = Annotated[float, Range(0, 1, step=0.05)]
 
 @node(
     category="image/combine",
-    infer=layered,
+    infer=layered_facts,
     tags=("mix", "multiply", "screen", "overlay", "soft light", "ImageBlend", "crossfade"),
 )
 def BlendImages(
@@ -69,7 +69,7 @@ def BlendImages(
 
 @node(
     category="image/combine",
-    infer=layered,
+    infer=layered_facts,
     tags=(
         "paste",
         "layer",
@@ -110,7 +110,7 @@ def CompositeImage(
 
 @node(
     category="image/combine",
-    infer=flattened,
+    infer=flattened_facts,
     validate=check_colors,
     tags=(
         "remove alpha",
@@ -165,7 +165,7 @@ def SplitChannels(image: Image, space: Literal["rgb", "hsv", "lab"] = "rgb") -> 
 
 @node(
     category="image/combine",
-    infer=joined_channels,
+    infer=joined_channels_facts,
     tags=("rgb", "hsv", "lab", "merge", "combine", "compose"),
 )
 def JoinChannels(
@@ -184,7 +184,7 @@ def JoinChannels(
 
 @node(
     category="image/combine",
-    infer=joined_batch,
+    infer=joined_batch_facts,
     tags=("batch", "list to batch", "ImageBatch", "concatenate", "frames", "BatchImagesNode"),
 )
 def JoinImages(
@@ -209,7 +209,7 @@ def JoinImages(
 
 @node(
     category="image/combine",
-    infer=from_batch,
+    infer=batch_slice_facts,
     tags=("slice", "pick", "first", "last", "reverse", "every nth", "frames"),
 )
 def ImageFromBatch(
@@ -235,7 +235,7 @@ def ImageFromBatch(
 
 @node(
     category="image/combine",
-    infer=repeated_batch,
+    infer=repeated_batch_facts,
     tags=("batch", "copies", "duplicate", "RepeatImageBatch"),
 )
 def RepeatImage(image: Image, times: Annotated[int, Range(1, 4096)] = 2) -> Image:

@@ -40,9 +40,9 @@ def ImageDifference(
         other: As large; one for all, or as many.
         gain: What the differences are multiplied by, so that small ones show.
     """
-    from nodegraph.media.images.editing.measuring import check_alike, differences, psnr
+    from nodegraph.media.images.editing.measuring import check_same_shape, differences, psnr
 
-    check_alike(image, other)
+    check_same_shape(image, other)
     apart, rms = differences(image, other, gain)
     psnr_text = "no difference at all" if isinf(psnr(rms)) else f"PSNR {psnr(rms):.1f} dB"
     ctx.log(f"root mean square of the difference: {rms:.4g}, {psnr_text}")
@@ -162,11 +162,11 @@ def ImageStatistics(ctx: Context, image: Image) -> ImageFigures:
     Args:
         image: All of a batch together; the numbers are those of brightness.
     """
-    from nodegraph.media.images.editing.statistics import describe, light_figures
+    from nodegraph.media.images.editing.statistics import brightness_statistics, describe_statistics
 
-    text = describe(image)
+    text = describe_statistics(image)
     ctx.log(text)
-    return ImageFigures(*light_figures(image), text)
+    return ImageFigures(*brightness_statistics(image), text)
 
 
 class ImageMeasures(NamedTuple):

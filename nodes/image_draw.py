@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from nodegraph import Advanced, Context, File, Image, Multiline, Range, Seed, node
 
 from ._image_compare_facts import check_made_picture, made_size
-from ._image_draw_facts import check_text, drawn, font_state
+from ._image_draw_facts import check_text, drawn_facts, font_state
 from ._image_facts import check_colors
 from ._image_ports import Anchor
 
@@ -18,7 +18,7 @@ _Coordinate = Annotated[int, Range(-16384, 16384)]
 
 @node(
     category="image/draw",
-    infer=drawn,
+    infer=drawn_facts,
     validate=check_text,
     fingerprint=font_state,
     tags=("caption", "title", "label", "watermark", "font", "subtitle", "write", "text overlay"),
@@ -80,7 +80,7 @@ def DrawText(
 
 @node(
     category="image/draw",
-    infer=drawn,
+    infer=drawn_facts,
     validate=check_colors,
     tags=("rectangle", "box", "circle", "ellipse", "line", "border", "bounding box"),
 )

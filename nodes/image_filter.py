@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Image, Range, Seed, node
 
-from ._image_facts import SAME, check_colors, in_color
+from ._image_facts import SAME, check_colors, color_facts
 
 
 @node(
@@ -198,7 +198,7 @@ def GlowImage(
     return glow(image, strength, radius, threshold)
 
 
-@node(category="image/filter", infer=in_color, tags=("lens", "fringe", "rgb shift", "glitch"))
+@node(category="image/filter", infer=color_facts, tags=("lens", "fringe", "rgb shift", "glitch"))
 def ChromaticAberration(
     image: Image, amount: Annotated[float, Range(-100, 100, step=0.5)] = 3.0
 ) -> Image:
@@ -208,6 +208,6 @@ def ChromaticAberration(
         image: Of any size.
         amount: Pixels that red is moved outwards at the corners, and blue inwards.
     """
-    from nodegraph.media.images.editing.effects import split_colors
+    from nodegraph.media.images.editing.effects import chromatic_aberration
 
-    return split_colors(image, amount)
+    return chromatic_aberration(image, amount)

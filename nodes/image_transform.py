@@ -16,13 +16,13 @@ from ._image_transform_facts import (
     check_rotated,
     check_scaled,
     check_warped,
-    cropped,
-    filled,
-    padded,
-    repeated,
-    resized,
-    rotated,
-    scaled,
+    cropped_facts,
+    filled_facts,
+    padded_facts,
+    resized_facts,
+    rotated_facts,
+    scaled_facts,
+    tiled_facts,
 )
 
 _Method = Literal["lanczos", "bicubic", "bilinear", "area", "nearest"]
@@ -33,7 +33,7 @@ _Coordinate = Annotated[int, Range(-16384, 16384)]
 
 @node(
     category="image/transform",
-    infer=resized,
+    infer=resized_facts,
     validate=check_resized,
     tags=(
         "scale",
@@ -85,7 +85,7 @@ def ResizeImage(
 
 @node(
     category="image/transform",
-    infer=scaled,
+    infer=scaled_facts,
     validate=check_scaled,
     tags=(
         "resize",
@@ -126,7 +126,7 @@ def ScaleImage(
 
 @node(
     category="image/transform",
-    infer=cropped,
+    infer=cropped_facts,
     validate=check_cropped,
     tags=("cut", "trim", "region", "slice", "ImageCrop", "center crop"),
 )
@@ -153,7 +153,7 @@ def CropImage(
 
 @node(
     category="image/transform",
-    infer=padded,
+    infer=padded_facts,
     validate=check_padded,
     tags=("border", "extend", "frame", "canvas", "margin"),
 )
@@ -182,7 +182,7 @@ def PadImage(
 
 @node(
     category="image/transform",
-    infer=rotated,
+    infer=rotated_facts,
     validate=check_rotated,
     tags=("turn", "straighten", "90", "orientation", "ImageRotate"),
 )
@@ -242,7 +242,7 @@ def ShiftImage(image: Image, x: _Coordinate = 0, y: _Coordinate = 0) -> Image:
 
 @node(
     category="image/transform",
-    infer=filled,
+    infer=filled_facts,
     validate=check_warped,
     tags=("perspective", "distort", "skew", "shear", "corner pin", "affine"),
 )
@@ -270,7 +270,7 @@ def WarpImage(
 
 @node(
     category="image/transform",
-    infer=repeated,
+    infer=tiled_facts,
     validate=check_repeated,
     tags=("repeat", "pattern", "seamless", "wallpaper", "mosaic"),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Context, File, Image, Range, node
 from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.media.images.tiles import Tiling
-from nodegraph.models.upscaler_files import SHIPPED, open_upscaler
+from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, open_upscaler
 
 from ._upscale_facts import (
     SMALL_TILE,
@@ -16,11 +16,11 @@ from ._upscale_facts import (
     check_upscaler,
     joined_facts,
     split_facts,
-    upscaled_image,
+    upscale_estimate,
+    upscaled_image_facts,
     upscaler_outputs,
     upscaler_state,
     upscaler_weights,
-    upscaling,
 )
 
 
@@ -38,7 +38,7 @@ class LoadedUpscaleModel(NamedTuple):
     tags=("UpscaleModelLoader", "ESRGAN", "SwinIR", "RealESRGAN", "super resolution", "spandrel"),
 )
 def LoadUpscaleModel(
-    ctx: Context, model: Annotated[str, File("model")] = SHIPPED
+    ctx: Context, model: Annotated[str, File("model")] = BUNDLED_UPSCALER
 ) -> LoadedUpscaleModel:
     """Open a network that makes pictures larger, or mends them.
 
@@ -59,9 +59,9 @@ def LoadUpscaleModel(
     category="image/upscale",
     lane="gpu",
     numerics=True,
-    infer=upscaled_image,
+    infer=upscaled_image_facts,
     validate=check_upscaled,
-    estimate=upscaling,
+    estimate=upscale_estimate,
     tags=("ImageUpscaleWithModel", "enlarge", "super resolution", "hires", "4x", "2x", "tiled"),
 )
 def UpscaleImage(
@@ -84,12 +84,12 @@ def UpscaleImage(
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
     from nodegraph.media.images.resizing import resize_image
-    from nodegraph.models.upscaling.enlarging import enlarged
+    from nodegraph.models.upscaling.enlarging import upscale_image
 
     if ctx.footprint == "small":
         tile, overlap = min(tile or SMALL_TILE, SMALL_TILE), min(overlap, SMALL_TILE // 2)
     with ctx.weights(model, calls_only=True) as upscaler:
-        upscaled = enlarged(upscaler, image, tile=tile, overlap=overlap, done=ctx.progress)
+        upscaled = upscale_image(upscaler, image, tile=tile, overlap=overlap, on_tile=ctx.progress)
     width, height = (max(1, round(side * factor)) for side in (image.shape[2], image.shape[1]))
     if not factor or (upscaled.shape[2], upscaled.shape[1]) == (width, height):
         return upscaled
@@ -124,9 +124,9 @@ def SplitTiles(
         tile_width, tile_height: In pixels; the picture's own where it is smaller.
         overlap: Pixels that neighbours share at the least, half of a tile at most.
     """
-    from nodegraph.media.images.tiles import split_tiles, tiling_of
+    from nodegraph.media.images.tiles import build_tiling, split_tiles
 
-    tiling = tiling_of(image.shape[2], image.shape[1], (tile_width, tile_height), overlap)
+    tiling = build_tiling(image.shape[2], image.shape[1], (tile_width, tile_height), overlap)
     return ImageTiles(split_tiles(image, tiling), tiling)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Mask, Range, Vae, node
 
-from ._encoded_facts import check_croppable, encoded_outputs, masked_outputs
-from ._memory import encoding
+from ._encoded_facts import check_croppable, encoded_outputs, inpaint_outputs
+from ._memory import encode_estimate
 
 
 class Inpainted(NamedTuple):
@@ -22,9 +22,9 @@ class Inpainted(NamedTuple):
     category="conditioning",
     lane="gpu",
     numerics=True,
-    infer=masked_outputs,
+    infer=inpaint_outputs,
     validate=check_croppable,
-    estimate=encoding,
+    estimate=encode_estimate,
     tags=("inpaint", "fill", "outpaint", "InpaintModelConditioning"),
 )
 def InpaintConditioning(
@@ -49,13 +49,13 @@ def InpaintConditioning(
         crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
             sizes are refused.
     """
-    from nodegraph.models.vae import cropped, encode_image
+    from nodegraph.models.vae import crop_to_cells, encode_image
     from nodegraph.sampling.inpainting import fitted_mask, masked_picture, with_masked_latent
 
     mask = fitted_mask(mask, image)
     with ctx.weights(vae, calls_only=True) as autoencoder:
         if crop:
-            image, mask = cropped(autoencoder, image), cropped(autoencoder, mask)
+            image, mask = crop_to_cells(autoencoder, image), crop_to_cells(autoencoder, mask)
         binary_mask, masked_image = masked_picture(image, mask)
         masked_latent = encode_image(autoencoder, masked_image).samples
         latent = encode_image(autoencoder, image)
@@ -73,7 +73,7 @@ def InpaintConditioning(
     numerics=True,
     infer=encoded_outputs,
     validate=check_croppable,
-    estimate=encoding,
+    estimate=encode_estimate,
     tags=("inpaint", "fill", "outpaint", "grow mask", "VAEEncodeForInpaint"),
 )
 def VAEEncodeInpaint(
@@ -99,12 +99,12 @@ def VAEEncodeInpaint(
         crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
             sizes are refused.
     """
-    from nodegraph.models.vae import cropped, encode_image
+    from nodegraph.models.vae import crop_to_cells, encode_image
     from nodegraph.sampling.inpainting import greyed, grown_by_square, hard_mask
 
     hard = hard_mask(mask, image)
     with ctx.weights(vae, calls_only=True) as autoencoder:
         if crop:
-            image, hard = cropped(autoencoder, image), cropped(autoencoder, hard)
+            image, hard = crop_to_cells(autoencoder, image), crop_to_cells(autoencoder, hard)
         latent = encode_image(autoencoder, greyed(image, hard))
     return replace(latent, noise_mask=grown_by_square(hard, grow))

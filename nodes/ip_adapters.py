@@ -24,13 +24,13 @@ from nodegraph.models.opening import DTYPES
 
 from ._ip_adapter_facts import (
     added_weights,
+    check_ip_adapted,
     check_ip_adapter,
-    check_pictured,
     check_redux,
-    check_reduxed,
+    check_redux_prompt,
+    ip_adapted_outputs,
     ip_adapter_outputs,
     ip_adapter_state,
-    pictured_outputs,
     redux_state,
 )
 
@@ -84,7 +84,7 @@ def LoadIPAdapter(
     return LoadedIPAdapter(recipe)
 
 
-class Pictured(NamedTuple):
+class IPAdapted(NamedTuple):
     """A model and prompts that pictures lead."""
 
     model: DiffusionModel
@@ -97,8 +97,8 @@ class Pictured(NamedTuple):
     label="Apply IP-Adapter",
     lane="gpu",
     numerics=True,
-    infer=pictured_outputs,
-    validate=check_pictured,
+    infer=ip_adapted_outputs,
+    validate=check_ip_adapted,
     estimate=added_weights,
     tags=(
         "IPAdapter",
@@ -120,7 +120,7 @@ def ApplyIPAdapter(
     image: Image,
     mask: Mask | None = None,
     weight: Annotated[float, Range(-2, 3, step=0.05)] = 1.0,
-) -> Pictured:
+) -> IPAdapted:
     """Let what pictures show lead beside the prompts, as if it were said.
 
     All prompts of a sampling go through it, together with the model. Put several behind each other
@@ -136,25 +136,27 @@ def ApplyIPAdapter(
         mask: Where they lead, one for all or one for each: from a half up. Not linked: everywhere.
         weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
     """
-    from nodegraph.families.conditionings import standing_in
+    from nodegraph.families.conditionings import default_negative
     from nodegraph.models.ip_adapters.applying import (
-        adapter_place,
+        embed_images,
+        next_adapter_index,
         picture_mask,
-        seen_by,
+        with_image_embeds,
         with_ip_adapter,
-        with_picture,
     )
 
-    adapter_index = adapter_place(model)
+    adapter_index = next_adapter_index(model)
     adapted = with_ip_adapter(model, ip_adapter, weight)
     where = None if mask is None else picture_mask(mask, len(image))
     with ctx.weights(ip_adapter.encoder) as eyes:
-        shown, nothing = seen_by(eyes, image, reads_patches=ip_adapter.reads_patches)
+        shown, nothing = embed_images(eyes, image, reads_patches=ip_adapter.reads_patches)
     away: Any = BLOCKED
-    negative = negative or standing_in(positive)
+    negative = negative or default_negative(positive)
     if negative is not None:
-        away = with_picture(negative, adapter_index, shown, nothing, where, leads_away=True)
-    return Pictured(adapted, with_picture(positive, adapter_index, shown, nothing, where), away)
+        away = with_image_embeds(negative, adapter_index, shown, nothing, where, is_negative=True)
+    return IPAdapted(
+        adapted, with_image_embeds(positive, adapter_index, shown, nothing, where), away
+    )
 
 
 class LoadedRedux(NamedTuple):
@@ -210,7 +212,7 @@ def LoadRedux(
     lane="gpu",
     numerics=True,
     facts={"conditioning": {"family": "conditioning.family"}},
-    validate=check_reduxed,
+    validate=check_redux_prompt,
     tags=("StyleModelApply", "image prompt", "variation", "style", "Flux"),
 )
 def ApplyRedux(
@@ -228,8 +230,8 @@ def ApplyRedux(
         image: One or several; of each all is seen, small and square.
         strength: What it says is multiplied by this: less leaves more to the words.
     """
-    from nodegraph.models.ip_adapters.redux import redux_words, with_words
+    from nodegraph.models.ip_adapters.redux import redux_tokens, with_tokens
 
     with ctx.weights(redux) as live:
-        words = redux_words(live, image)
-    return with_words(conditioning, words, strength)
+        words = redux_tokens(live, image)
+    return with_tokens(conditioning, words, strength)

@@ -22,9 +22,9 @@ def EmptyItems(model: DiffusionModel, batch_size: Annotated[int, Range(1, 4096)]
         model: That is to make them, such as tiny/molecules; it says how large their latents are.
         batch_size: How many.
     """
-    from nodegraph.families.registry import family_named
+    from nodegraph.families.registry import get_family
 
-    family = family_named(model.family)
+    family = get_family(model.family)
     size = family.latent.only_size
     if size is None:
         raise InvalidValue(

@@ -21,7 +21,7 @@ from nodegraph.models.opening import DTYPES
 from nodegraph.perception.languages.values import LanguageModel
 
 from ._language_facts import check_language_model, language_state, language_weights
-from ._memory import prompting
+from ._memory import prompt_estimate
 from ._prompt_facts import check_writing
 
 
@@ -62,7 +62,7 @@ def LoadLanguageModel(
     lane="gpu",
     numerics=True,
     validate=check_writing,
-    estimate=prompting,
+    estimate=prompt_estimate,
     tags=(
         *("TextGenerate", "LLM", "language model", "chat", "caption", "describe", "enhance prompt"),
         *("prompt upsampling", "expand prompt", "VLM", "qwen", "gemma", "llama", "ollama"),
@@ -109,13 +109,13 @@ def GenerateText(
         chat: Put around the prompt what such models were trained to be asked by; else it goes on
             with the text as it is.
     """
-    from nodegraph.models.language.drawing import WordDrawing
-    from nodegraph.models.language.writing import Question, write_text
+    from nodegraph.models.language.drawing import TokenSampling
+    from nodegraph.models.language.writing import Question, generate_answer
     from nodegraph.perception.languages.answering import answer
 
     pictures = [picture[..., :3] for image in images or () for picture in image]
     question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking)
-    drawing = WordDrawing(
+    drawing = TokenSampling(
         temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, seed
     )
     how: dict[str, Any] = {
@@ -126,4 +126,4 @@ def GenerateText(
     if isinstance(encoder, LanguageModel):
         return answer(ctx, encoder, question, **how)
     with ctx.weights(encoder) as text_model:
-        return write_text(text_model, encoder, question, **how)
+        return generate_answer(text_model, encoder, question, **how)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from nodegraph import Latent, Mask, Range, node
 
-from ._latent_facts import KEPT, both_latents, check_alike_latents, check_pasted
+from ._latent_facts import KEPT, check_compatible_latents, check_pasted, combined_latent_facts
 
 _OF_FIRST = {name: f"first.{name}" for name in ("width", "height", "frames", "channels", "format")}
 _PASTED = {name: f"destination.{name}" for name in ("width", "height", "frames")}
@@ -15,7 +15,7 @@ _PASTED = {name: f"destination.{name}" for name in ("width", "height", "frames")
 @node(
     category="latent/combine",
     facts={"latent": _OF_FIRST},
-    validate=check_alike_latents,
+    validate=check_compatible_latents,
     tags=("batch", "LatentBatch", "concatenate", "list to batch"),
 )
 def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Latent:
@@ -28,9 +28,9 @@ def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Late
         first: One, or a list of them, all of one size and model.
         second: More, which come behind.
     """
-    from nodegraph.sampling.latents.combining import joined
+    from nodegraph.sampling.latents.combining import join_latents
 
-    return joined(first, second or ())
+    return join_latents(first, second or ())
 
 
 @node(
@@ -45,15 +45,15 @@ def RepeatLatent(latent: Latent, times: Annotated[int, Range(1, 4096)] = 2) -> L
         latent: One, or a batch, which is repeated as a whole.
         times: How often.
     """
-    from nodegraph.sampling.latents.combining import repeated
+    from nodegraph.sampling.latents.combining import repeat_latent
 
-    return repeated(latent, times)
+    return repeat_latent(latent, times)
 
 
 @node(
     category="latent/combine",
-    infer=both_latents,
-    validate=check_alike_latents,
+    infer=combined_latent_facts,
+    validate=check_compatible_latents,
     tags=("mix", "interpolate", "LatentBlend", "LatentInterpolate", "slerp", "lerp", "morph"),
 )
 def BlendLatents(
@@ -71,15 +71,15 @@ def BlendLatents(
         method: Spherical goes along the arc between the two (slerp), which keeps the spread of
             noise and contrast; linear is the mean.
     """
-    from nodegraph.sampling.latents.combining import mixed
+    from nodegraph.sampling.latents.combining import blend_latents
 
-    return mixed(first, second, share, method)
+    return blend_latents(first, second, share, method)
 
 
 @node(
     category="latent/combine",
-    infer=both_latents,
-    validate=check_alike_latents,
+    infer=combined_latent_facts,
+    validate=check_compatible_latents,
     tags=("LatentAdd", "LatentSubtract", "LatentMultiply", "math", "difference", "sum"),
 )
 def AddLatents(
@@ -92,9 +92,9 @@ def AddLatents(
         second: As large and of the same model.
         scale: What the second is multiplied by; -1 subtracts it.
     """
-    from nodegraph.sampling.latents.combining import added
+    from nodegraph.sampling.latents.combining import add_latents
 
-    return added(first, second, scale)
+    return add_latents(first, second, scale)
 
 
 @node(
@@ -120,6 +120,6 @@ def CompositeLatent(
         feather: Pixels over which it fades at its edges, but where they are the destination's own.
         mask: 1 takes the source, 0 keeps the destination; it is scaled to the source's size.
     """
-    from nodegraph.sampling.latents.combining import composited
+    from nodegraph.sampling.latents.combining import composite_latents
 
-    return composited(destination, source, x, y, mask=mask, feather=feather)
+    return composite_latents(destination, source, x, y, mask=mask, feather=feather)

@@ -9,7 +9,7 @@ from nodegraph import Context, File, Image, Latent, node
 
 from ._beside import save_result
 from ._facts import check_result_name, image_state
-from ._latent_facts import check_latent_file, latent_in_file
+from ._latent_facts import check_latent_file, latent_file_facts
 
 
 @node(
@@ -29,17 +29,17 @@ def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
         name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date%
             are filled in as in SaveImage.
     """
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
     from nodegraph.sampling.latents.files import SUFFIX, encode_latent
 
-    content = encode_latent(latent, workflow_texts(ctx.workflow))
+    content = encode_latent(latent, workflow_metadata(ctx.workflow))
     save_result(ctx, name, SUFFIX, content, kind="latent")
 
 
 @node(
     category="latent",
     lane="io",
-    infer=latent_in_file,
+    infer=latent_file_facts,
     validate=check_latent_file,
     fingerprint=image_state,
     tags=("open", "read", "safetensors"),
@@ -70,9 +70,9 @@ def DrawLatent(latent: Latent, shown: Literal["colors", "channels"] = "colors") 
         shown: Its colours, as far as they are known of its format; or its channels one by one in a
             grid, black to white over three standard deviations on both sides of their means.
     """
-    from nodegraph.sampling.latents.drawing import drawn
+    from nodegraph.sampling.latents.drawing import render_latent
 
-    return drawn(latent, shown)
+    return render_latent(latent, shown)
 
 
 class LatentFigures(NamedTuple):
@@ -91,9 +91,9 @@ def LatentStatistics(ctx: Context, latent: Latent) -> LatentFigures:
     Args:
         latent: With content; of a picture's, the mean is near 0 and the deviation near 1.
     """
-    from nodegraph.sampling.latents.combining import filled
+    from nodegraph.sampling.latents.combining import require_samples
 
-    samples = filled(latent, "latent")
+    samples = require_samples(latent, "latent")
     deviation, mean = (float(value) for value in (samples.std(), samples.mean()))
     figures = LatentFigures(mean, deviation, float(samples.min()), float(samples.max()))
     ctx.log(

@@ -31,9 +31,9 @@ def InjectNoise(
         seed: Of the noise of the first item; the next ones count up from it.
         mask: Where noise comes: 1 all of it, 0 none. It is scaled to the latent's size.
     """
-    from nodegraph.sampling.latents.noising import noised
+    from nodegraph.sampling.latents.noising import add_plain_noise
 
-    return noised(latent, strength, seed, mask)
+    return add_plain_noise(latent, strength, seed, mask)
 
 
 @node(
@@ -57,6 +57,6 @@ def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
         latent: A batch, or a single one, of which so many items are made.
         seeds: One for each item. The sampler's own seed is added to them: leave that at 0.
     """
-    from nodegraph.sampling.latents.noising import seeded
+    from nodegraph.sampling.latents.noising import with_seeds
 
-    return seeded(latent, seeds)
+    return with_seeds(latent, seeds)

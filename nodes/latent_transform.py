@@ -6,7 +6,13 @@ from typing import Annotated, Literal
 
 from nodegraph import Latent, Range, node
 
-from ._latent_facts import KEPT, check_cropped, check_scaled, scaled_latent, turned_latent
+from ._latent_facts import (
+    KEPT,
+    check_cropped,
+    check_scaled,
+    resized_latent_facts,
+    rotated_latent_facts,
+)
 
 Pixels = Annotated[int, Range(0, 16384, step=8)]
 
@@ -25,14 +31,14 @@ def FlipLatent(latent: Latent, axis: Literal["horizontal", "vertical"] = "horizo
         latent: Any, also an empty one; its noise mask comes along.
         axis: Horizontal swaps left and right, vertical top and bottom.
     """
-    from nodegraph.sampling.latents.moving import flipped
+    from nodegraph.sampling.latents.moving import flip_latent
 
-    return flipped(latent, axis)
+    return flip_latent(latent, axis)
 
 
 @node(
     category="latent/transform",
-    infer=turned_latent,
+    infer=rotated_latent_facts,
     tags=("rotate", "LatentRotate", "orientation"),
 )
 def RotateLatent(latent: Latent, angle: Literal["90", "180", "270"] = "90") -> Latent:
@@ -42,9 +48,9 @@ def RotateLatent(latent: Latent, angle: Literal["90", "180", "270"] = "90") -> L
         latent: Any, also an empty one; its noise mask comes along.
         angle: Degrees.
     """
-    from nodegraph.sampling.latents.moving import turned
+    from nodegraph.sampling.latents.moving import rotate_latent
 
-    return turned(latent, int(angle) // 90)
+    return rotate_latent(latent, int(angle) // 90)
 
 
 @node(
@@ -74,14 +80,14 @@ def CropLatent(
             pixels mostly.
         width, height: Of the part, in pixels.
     """
-    from nodegraph.sampling.latents.moving import cropped
+    from nodegraph.sampling.latents.moving import crop_latent
 
-    return cropped(latent, x, y, width, height)
+    return crop_latent(latent, x, y, width, height)
 
 
 @node(
     category="latent/transform",
-    infer=scaled_latent,
+    infer=resized_latent_facts,
     validate=check_scaled,
     tags=("upscale", "LatentUpscale", "LatentUpscaleBy", "hires fix", "scale", "highres fix"),
 )
@@ -101,6 +107,6 @@ def ResizeLatent(
         method: How cells are made of others. Bislerp goes between two along an arc, which keeps
             their contrast; bicubic and bilinear soften, area averages, nearest repeats.
     """
-    from nodegraph.sampling.latents.scaling import scaled
+    from nodegraph.sampling.latents.scaling import resize_latent
 
-    return scaled(latent, width, height, factor, method)
+    return resize_latent(latent, width, height, factor, method)

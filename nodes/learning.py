@@ -20,7 +20,7 @@ from nodegraph import (
 )
 from nodegraph.models.attention_support import ScaleOf
 
-from ._learning_facts import check_looked_into
+from ._learning_facts import check_attention_support
 from ._mask_facts import SAME_SIZE_RGB
 from ._sampling_facts import LATENT_FACTS
 
@@ -74,10 +74,10 @@ def PredictOnce(
         latent: With noise in it: of AddNoise, or of a sampling that stopped early.
         cfg: How strongly prompts lead in clean and noise.
     """
-    from nodegraph.sampling.single_prediction import predicted
+    from nodegraph.sampling.single_prediction import predict_once
 
     with ctx.weights(model, calls_only=True) as denoiser:
-        return Prediction(*predicted(denoiser, latent, positive, negative, cfg))
+        return Prediction(*predict_once(denoiser, latent, positive, negative, cfg))
 
 
 class WordMasks(NamedTuple):
@@ -97,7 +97,7 @@ class WordMasks(NamedTuple):
     label="Attention maps",
     lane="gpu",
     numerics=True,
-    validate=check_looked_into,
+    validate=check_attention_support,
     tags=("DAAM", "cross-attention", "heat map", "words", "explain", "interpret", "learn"),
 )
 def AttentionMaps(
@@ -138,7 +138,7 @@ def AttentionMaps(
             levels=levels,
             seed=seed,
             scale=scale,
-            told=lambda done: ctx.progress(done, levels),
+            on_level=lambda done: ctx.progress(done, levels),
         )
     return WordMasks(*maps)
 
@@ -156,6 +156,6 @@ def DrawHeat(image: Image, mask: Mask, opacity: Share = 0.65) -> Image:
         mask: Such as of AttentionMaps; scaled to the picture.
         opacity: How much of the heat shows.
     """
-    from nodegraph.media.images.heat import with_heat
+    from nodegraph.media.images.heat import overlay_heatmap
 
-    return with_heat(image, mask, opacity)
+    return overlay_heatmap(image, mask, opacity)

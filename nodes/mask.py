@@ -16,13 +16,13 @@ from ._mask_facts import (
     check_cropped,
     check_made,
     check_padded,
-    combined,
-    composited,
-    cropped,
-    mask_resized,
-    masked_picture,
-    padded,
-    rgba_masked_picture,
+    combined_mask_facts,
+    composited_facts,
+    cropped_facts,
+    masked_picture_facts,
+    masked_rgba_facts,
+    padded_facts,
+    resized_mask_facts,
 )
 from .mask_make import Share, Side
 
@@ -125,7 +125,7 @@ def ThresholdMask(mask: Mask, low: Share = 0.5, high: Share = 1.0) -> Mask:
 
 @node(
     category="mask",
-    infer=combined,
+    infer=combined_mask_facts,
     tags=("MaskComposite", "boolean", "and", "or", "difference", "merge masks", "exclude"),
 )
 def CombineMasks(
@@ -179,14 +179,14 @@ def KeepMaskParts(
         least: Pixels of the smallest part that stays.
         most: How many parts stay, the largest ones; 0 keeps all that are large enough.
     """
-    from nodegraph.media.images.mask_parts import keep_parts
+    from nodegraph.media.images.mask_parts import filter_components
 
-    return keep_parts(mask, least, most)
+    return filter_components(mask, least, most)
 
 
 @node(
     category="mask",
-    infer=mask_resized,
+    infer=resized_mask_facts,
     validate=check_made,
     tags=("scale mask", "upscale mask"),
 )
@@ -207,10 +207,10 @@ def ResizeMask(
         width, height: In pixels, without a picture.
         method: How pixels are made of others; nearest keeps hard edges hard.
     """
-    from nodegraph.media.images.mask_sources import sized
+    from nodegraph.media.images.mask_sources import resolve_size
     from nodegraph.media.images.masks import resize_mask
 
-    return resize_mask(mask, *sized(image, width, height), method)
+    return resize_mask(mask, *resolve_size(image, width, height), method)
 
 
 class MaskBox(NamedTuple):
@@ -239,13 +239,13 @@ def MaskBounds(
         multiple_of: What width and height are made multiples of, such as 8.
     """
     from nodegraph.media.images.masks import mask_box, mask_share
-    from nodegraph.media.images.regions import fitted_box, grown_box
+    from nodegraph.media.images.regions import expand_box, fit_box
 
     if not bool((mask > 0).any()):
         return MaskBox(0, 0, 0, 0, 0.0)
     picture = mask.shape[2], mask.shape[1]
-    grown = grown_box(mask_box(mask), margin, picture)
-    return MaskBox(*fitted_box(grown, (0, 0), multiple_of, picture)[0], mask_share(mask))
+    grown = expand_box(mask_box(mask), margin, picture)
+    return MaskBox(*fit_box(grown, (0, 0), multiple_of, picture)[0], mask_share(mask))
 
 
 @node(
@@ -266,7 +266,7 @@ def MaskToImage(mask: Mask) -> Image:
 
 @node(
     category="mask",
-    infer=masked_picture,
+    infer=masked_picture_facts,
     validate=check_color,
     tags=(
         "show mask",
@@ -293,7 +293,7 @@ def MaskOverlay(image: Image, mask: Mask, color: str = "#ff0000", opacity: Share
 
 @node(
     category="mask",
-    infer=rgba_masked_picture,
+    infer=masked_rgba_facts,
     tags=("JoinImageWithAlpha", "transparency", "cut out", "layer mask", "rgba"),
 )
 def SetAlpha(
@@ -313,7 +313,7 @@ def SetAlpha(
 
 @node(
     category="mask",
-    infer=composited,
+    infer=composited_facts,
     tags=("ImageCompositeMasked", "paste", "merge pictures", "layer mask", "inpaint result"),
 )
 def CompositeMasked(base: Image, overlay: Image, mask: Mask) -> Image:
@@ -339,7 +339,7 @@ class Cropped(NamedTuple):
 
 @node(
     category="mask",
-    infer=cropped,
+    infer=cropped_facts,
     validate=check_cropped,
     tags=(
         "face detailer",
@@ -426,7 +426,7 @@ Pad = Annotated[int, Range(0, 8192, step=8)]
 
 @node(
     category="mask",
-    infer=padded,
+    infer=padded_facts,
     validate=check_padded,
     tags=("ImagePadForOutpaint", "outpaint", "extend", "uncrop", "canvas size", "zoom out"),
 )

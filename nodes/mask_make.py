@@ -11,12 +11,12 @@ from ._facts import image_state
 from ._image_file_facts import check_image
 from ._mask_facts import (
     IMAGE_TO_MASK,
-    boxes_made,
+    box_masks_facts,
     check_boxes,
     check_color,
     check_made,
-    mask_loaded,
-    mask_made,
+    loaded_mask_facts,
+    new_mask_facts,
 )
 
 Side = Annotated[int, Range(0, 16384, step=8)]
@@ -26,7 +26,7 @@ Share = Annotated[float, Range(0, 1, step=0.01)]
 @node(
     category="mask/make",
     lane="io",
-    infer=mask_loaded,
+    infer=loaded_mask_facts,
     validate=check_image,
     fingerprint=image_state,
     tags=("open", "read", "LoadImageMask", "paint", "inpaint", "upload mask", "mask editor"),
@@ -54,7 +54,7 @@ def LoadMask(
 
 @node(
     category="mask/make",
-    infer=mask_made,
+    infer=new_mask_facts,
     validate=check_made,
     tags=("empty mask", "full mask", "blank", "solid"),
 )
@@ -70,9 +70,9 @@ def SolidMask(
     """
     import torch
 
-    from nodegraph.media.images.mask_sources import sized
+    from nodegraph.media.images.mask_sources import resolve_size
 
-    columns, rows = sized(image, width, height)
+    columns, rows = resolve_size(image, width, height)
     return torch.full((1, rows, columns), float(value))
 
 
@@ -137,7 +137,7 @@ def MaskFromChannel(
 
 @node(
     category="mask/make",
-    infer=mask_made,
+    infer=new_mask_facts,
     validate=check_made,
     tags=("rectangle", "ellipse", "circle", "marquee", "draw", "CreateShapeMask"),
 )
@@ -164,15 +164,17 @@ def ShapeMask(
         unit: Of these four: shares of the picture's sides, 0 to 1, or pixels.
         angle: Degrees that it is turned clockwise about its middle.
     """
-    from nodegraph.media.images.mask_sources import in_pixels, shape_mask, sized
+    from nodegraph.media.images.mask_sources import box_to_pixels, resolve_size, shape_mask
 
-    size = sized(image, width, height)
-    return shape_mask(size, in_pixels((x, y, shape_width, shape_height), size, unit), shape, angle)
+    size = resolve_size(image, width, height)
+    return shape_mask(
+        size, box_to_pixels((x, y, shape_width, shape_height), size, unit), shape, angle
+    )
 
 
 @node(
     category="mask/make",
-    infer=boxes_made,
+    infer=box_masks_facts,
     validate=check_boxes,
     tags=(
         "bbox",
@@ -202,17 +204,17 @@ def MaskFromBoxes(
         unit: Shares of the picture's sides, 0 to 1, or pixels.
         each: All boxes in one mask, or a batch with a mask for each.
     """
-    from nodegraph.media.images.coordinates import read_boxes
-    from nodegraph.media.images.mask_sources import boxes_mask, in_pixels, sized
+    from nodegraph.media.images.coordinates import parse_boxes
+    from nodegraph.media.images.mask_sources import box_to_pixels, boxes_mask, resolve_size
 
-    size = sized(image, width, height)
-    placed = [in_pixels(box, size, unit) for box in read_boxes(boxes, unit=unit)]
+    size = resolve_size(image, width, height)
+    placed = [box_to_pixels(box, size, unit) for box in parse_boxes(boxes, unit=unit)]
     return boxes_mask(size, placed, each=each != "one mask")
 
 
 @node(
     category="mask/make",
-    infer=mask_made,
+    infer=new_mask_facts,
     validate=check_made,
     tags=("ramp", "fade", "transition", "vignette"),
 )
@@ -235,6 +237,6 @@ def GradientMask(
         start, end: Where on the way it begins and ends to rise; an end before the start turns it
             round.
     """
-    from nodegraph.media.images.mask_sources import gradient_mask, sized
+    from nodegraph.media.images.mask_sources import gradient_mask, resolve_size
 
-    return gradient_mask(sized(image, width, height), kind, angle, start, end)
+    return gradient_mask(resolve_size(image, width, height), kind, angle, start, end)

@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Conditioning, Context, Image, Latent, Range, Vae, node
 
-from ._encoded_facts import check_croppable, followed_outputs
-from ._memory import encoding
+from ._encoded_facts import check_croppable, image_conditioning_outputs
+from ._memory import encode_estimate
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
 
@@ -35,7 +35,7 @@ def GuidanceConditioning(
     return with_guidance(conditioning, guidance)
 
 
-class FollowedPicture(NamedTuple):
+class ImageConditioned(NamedTuple):
     """What is sampled with, and how large."""
 
     conditioning: Conditioning
@@ -47,9 +47,9 @@ class FollowedPicture(NamedTuple):
     label="Show picture to follow",
     lane="gpu",
     numerics=True,
-    infer=followed_outputs,
+    infer=image_conditioning_outputs,
     validate=check_croppable,
-    estimate=encoding,
+    estimate=encode_estimate,
     tags=(
         *("InstructPixToPixConditioning", "InstructPix2Pix", "ip2p", "edit", "flux canny"),
         *("flux depth", "control LoRA", "structure"),
@@ -62,7 +62,7 @@ def ImageConditioning(
     image: Image,
     shown: Annotated[bool, Advanced()] = True,
     crop: Annotated[bool, Advanced()] = False,
-) -> FollowedPicture:
+) -> ImageConditioned:
     """Show a picture to a model that was made to follow one, such as its edges or its depth.
 
     These are Flux.1 Canny and Depth, and InstructPix2Pix, which edits it. Its latent is empty, of
@@ -77,11 +77,11 @@ def ImageConditioning(
         crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
             are refused.
     """
-    from nodegraph.models.vae import cropped
-    from nodegraph.sampling.control_image import with_picture
+    from nodegraph.models.vae import crop_to_cells
+    from nodegraph.sampling.control_image import with_control_image
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        image = cropped(autoencoder, image) if crop else image
-        prompts = with_picture(autoencoder, conditioning, image, shown=shown)
+        image = crop_to_cells(autoencoder, image) if crop else image
+        prompts = with_control_image(autoencoder, conditioning, image, shown=shown)
     height, width = image.shape[1:3]
-    return FollowedPicture(prompts, Latent(None, width, height))
+    return ImageConditioned(prompts, Latent(None, width, height))

@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, node
 from nodegraph.families.registry import FAMILIES, GROUP
 from nodegraph.families.scheduler_file import PREDICTION_TYPES
-from nodegraph.models.denoiser_files import denoiser_told, open_denoiser
-from nodegraph.models.denoiser_search import AUTO, WantedDenoiser
+from nodegraph.models.denoiser_files import denoiser_warnings, open_denoiser
+from nodegraph.models.denoiser_search import AUTO, DenoiserRequest
 from nodegraph.models.model_stamps import computed_dtype
 from nodegraph.models.opening import DTYPES
 from nodegraph.weights.precision.choices import STORAGES
@@ -63,8 +63,10 @@ def LoadDiffusionModel(
         storage: What its weights are kept in, as for LoadModel.
     """
     environment = ctx.environment
-    wanted = WantedDenoiser(model, second, family, prediction_type, zero_terminal_snr, shift)
-    for line in denoiser_told(wanted, environment.models, allow_pickle=environment.allow_pickle):
+    wanted = DenoiserRequest(model, second, family, prediction_type, zero_terminal_snr, shift)
+    for line in denoiser_warnings(
+        wanted, environment.models, allow_pickle=environment.allow_pickle
+    ):
         ctx.log(line)
     recipe = open_denoiser(
         wanted,

@@ -25,7 +25,7 @@ from nodegraph.models.adapters.files import locate_adapter
 from nodegraph.models.adapters.inversion_files import read_inversion
 from nodegraph.models.adapters.recipes import Expert, OpenedAdapter, with_inversion
 from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES, ModelRecipes, open_model, storage_told
+from nodegraph.models.opening import DTYPES, ModelRecipes, open_model, storage_warnings
 from nodegraph.models.vae_files import open_vae
 from nodegraph.weights.precision.choices import STORAGES
 
@@ -90,7 +90,7 @@ def LoadModel(
             give other pictures, slightly so but for int4.
     """
     environment = ctx.environment
-    for line in storage_told(model, environment.models, allow_pickle=environment.allow_pickle):
+    for line in storage_warnings(model, environment.models, allow_pickle=environment.allow_pickle):
         ctx.log(line)
     return open_model(
         model,
@@ -190,11 +190,11 @@ def LoadLora(
     opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models), fused=fused)
     with at_port("lora"):
         check_finite(opened.file.path)
-    put_on = opened.put_on(model, strength_model, expert)
+    put_on = opened.apply_to(model, strength_model, expert)
     matches = [put_on.matched]
     encoder: Any = BLOCKED
     if text_encoder is not None:
-        encoded = opened.put_on(text_encoder, strength_encoder)
+        encoded = opened.apply_to(text_encoder, strength_encoder)
         encoder = encoded.recipe
         matches.append(encoded.matched)
     opened.check_applies(matches)

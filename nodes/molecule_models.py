@@ -19,7 +19,7 @@ from nodegraph import (
 from nodegraph.sampling.guiders.additions import Valences
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
-from ._guider_facts import check_guided_part, passed_on
+from ._guider_facts import check_guided_part, guider_facts
 from ._molecule_facts import (
     check_chemistry,
     check_decoded_molecules,
@@ -54,7 +54,7 @@ def MoleculeConditioning(
 
 @node(
     category="sampling/guider",
-    infer=passed_on,
+    infer=guider_facts,
     validate=check_guided_part,
     tags=("molecules", "chemistry", "valence", "valid", "ValenceGuider", "gradient"),
 )
@@ -112,12 +112,16 @@ def DecodeMolecules(
         seed: Of how they are laid.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.media.molecules.sampled import decoded_molecules, once, with_conformers
+    from nodegraph.media.molecules.sampled import (
+        decode_molecules,
+        unique_molecules,
+        with_conformers,
+    )
 
     items = all_items(latent, "molecules")
-    decoded = decoded_molecules(items, refuse=invalid == "refuse")
+    decoded = decode_molecules(items, strict=invalid == "refuse")
     valid = len(decoded)
-    kept = once(decoded) if distinct else decoded
+    kept = unique_molecules(decoded) if distinct else decoded
     if conformers:
         kept = with_conformers(kept, conformers, seed)
     ctx.log(f"{valid} of {len(items)} are valid, {len(kept)} kept")
@@ -150,9 +154,9 @@ def MoleculeStatistics(
         known: Molecules that don't count as new.
         plotted: The property whose histogram is plotted.
     """
-    from nodegraph.media.molecules.statistics import histogram, statistics_of
+    from nodegraph.media.molecules.statistics import compute_statistics, histogram
 
-    statistics = statistics_of(molecules, known or ())
+    statistics = compute_statistics(molecules, known or ())
     plot = histogram(statistics.values[plotted], plotted)
     return MoleculeFigures(statistics.text, statistics.distinct, statistics.novel, plot)
 
@@ -208,8 +212,8 @@ def FilterMolecules(
         low: Its least value.
         high: Its largest value.
     """
-    from nodegraph.media.molecules.sampled import MoleculeChoice, chosen
+    from nodegraph.media.molecules.sampled import MoleculeFilter, filter_molecules
 
     least = () if low is None else ((property, low),)
     most = () if high is None else ((property, high),)
-    return chosen(molecules, MoleculeChoice(contains, without, least, most))
+    return filter_molecules(molecules, MoleculeFilter(contains, without, least, most))

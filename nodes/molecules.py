@@ -60,10 +60,10 @@ def MoleculeFromSmiles(
         conformers: How many ways to lay it, with all its hydrogens; 0 leaves out where atoms are.
         seed: Of how it is laid.
     """
-    from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles
+    from nodegraph.media.molecules.chemistry import embed_conformers, molecule_from_smiles
 
-    molecule = molecule_of_smiles(smiles)
-    return embedded(molecule, conformers, seed) if conformers else molecule
+    molecule = molecule_from_smiles(smiles)
+    return embed_conformers(molecule, conformers, seed) if conformers else molecule
 
 
 @node(category="molecule", validate=check_chemistry, tags=("smiles", "text", "canonical"))
@@ -73,9 +73,9 @@ def SmilesFromMolecule(molecule: Molecule) -> str:
     Args:
         molecule: Without where its atoms are.
     """
-    from nodegraph.media.molecules.chemistry import smiles_of
+    from nodegraph.media.molecules.chemistry import to_smiles
 
-    return smiles_of(molecule)
+    return to_smiles(molecule)
 
 
 @node(
@@ -103,15 +103,15 @@ def SaveMolecule(
             room for a workflow.
         picture: Also write a drawing of it.
     """
-    from nodegraph.media.images.provenance import workflow_texts
-    from nodegraph.media.molecules.chemistry import smiles_of
+    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.molecules.chemistry import to_smiles
     from nodegraph.media.molecules.drawing import MOST_DRAWN
     from nodegraph.media.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
 
-    texts = dict(workflow_texts(ctx.workflow))
+    texts = dict(workflow_metadata(ctx.workflow))
     if format == "sdf" and len(molecule.elements) <= MOST_DRAWN:
         # For readers that know no chemistry.
-        texts["SMILES"] = smiles_of(molecule)
+        texts["SMILES"] = to_smiles(molecule)
     content = encode_molecule(molecule, format, texts)
     name = result_name(ctx, name)
     save_result(ctx, name, MOLECULE_SUFFIXES[format], content, kind="molecule")

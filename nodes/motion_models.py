@@ -61,7 +61,7 @@ def DecodeMotion(ctx: Context, latent: list[Latent], vae: Vae) -> list[Video]:
         vae: Of the model tiny.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.models.item_clips import videos_of
+    from nodegraph.models.item_clips import decode_videos
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        return videos_of(autoencoder, all_items(latent, "motions"))
+        return decode_videos(autoencoder, all_items(latent, "motions"))

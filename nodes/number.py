@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from nodegraph import Advanced, InvalidValue, Multiline, Seed, node
 
-from ._formula import check_formula, worked_out
+from ._formula import check_formula, evaluate_formula
 
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -180,7 +180,7 @@ def Formula(
         a, b, c, d: What the letters stand for.
         whole: Which whole number is given: the nearest one, or what stands before the point.
     """
-    value = worked_out(expression, {"a": a, "b": b, "c": c, "d": d})
+    value = evaluate_formula(expression, {"a": a, "b": b, "c": c, "d": d})
     return FormulaResult(float(value), _whole(value, whole, "expression"), bool(value))
 
 

@@ -51,9 +51,9 @@ def PlotValues(
         high: Its upper end.
         note: A sentence below the plot, such as what the intervals mean.
     """
-    from nodegraph.media.plots.making import series_of
+    from nodegraph.media.plots.making import build_series
 
-    series = series_of(
+    series = build_series(
         values,
         name,
         kind,
@@ -81,10 +81,10 @@ def JoinPlots(
         title: If empty, the one that all of them have.
         names: Of each plot, to tell apart what has one name in several.
     """
-    from nodegraph.media.plots.making import joined_plots
+    from nodegraph.media.plots.making import join_plots
 
     both = [*plots, *([] if last is None else [last])]
-    return joined_plots(both, title, names or ())
+    return join_plots(both, title, names or ())
 
 
 @node(
@@ -155,11 +155,11 @@ def SavePlot(
         height: The same.
         picture: Also write a PNG of it.
     """
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
     from nodegraph.media.plots.drawing import plot_image
     from nodegraph.media.plots.files import encode_plot
 
-    texts = workflow_texts(ctx.workflow)
+    texts = workflow_metadata(ctx.workflow)
     content = encode_plot(plot, format, texts, width=width, height=height)
     kind = {"json": "plot", "csv": "text", "svg": "image"}[format]
     name = result_name(ctx, name)

@@ -16,18 +16,18 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.models.ip_adapters.files import open_eyes
+from nodegraph.models.ip_adapters.files import open_image_encoder
 from nodegraph.models.model_stamps import computed_dtype
 from nodegraph.models.opening import DTYPES
 
-from ._ip_adapter_facts import check_eyes, check_revised, eyes_state
+from ._ip_adapter_facts import check_image_encoder, check_revised, image_encoder_state
 
 
 @node(
     category="control",
     lane="io",
-    validate=check_eyes,
-    fingerprint=eyes_state,
+    validate=check_image_encoder,
+    fingerprint=image_encoder_state,
     tags=("CLIPVisionLoader", "clip vision", "bigG", "eyes", "image embeddings"),
 )
 def LoadImageEncoder(
@@ -43,7 +43,7 @@ def LoadImageEncoder(
         dtype: Precision in memory, as for LoadModel.
     """
     environment = ctx.environment
-    return open_eyes(
+    return open_image_encoder(
         image_encoder,
         environment.models,
         dtype=computed_dtype(dtype, environment.device),
@@ -90,9 +90,11 @@ def ReviseConditioning(
         seed: Of that noise.
         adds: Add it to what the prompt says, or to other pictures of such a node before.
     """
-    from nodegraph.models.ip_adapters.applying import seen_by
-    from nodegraph.models.ip_adapters.revision import revised
+    from nodegraph.models.ip_adapters.applying import embed_images
+    from nodegraph.models.ip_adapters.revision import with_pooled_image
 
     with ctx.weights(image_encoder, calls_only=True) as eyes:
-        embeddings, _ = seen_by(eyes, image, reads_patches=False)
-    return revised(conditioning, embeddings[0], strength, noise=noise, seed=seed, adds=adds)
+        embeddings, _ = embed_images(eyes, image, reads_patches=False)
+    return with_pooled_image(
+        conditioning, embeddings[0], strength, noise=noise, seed=seed, adds=adds
+    )

@@ -7,7 +7,7 @@ from typing import Annotated
 from nodegraph import Advanced, Choices, Range, node
 from nodegraph.families.names import SAMPLER_NAMES
 from nodegraph.families.names_elsewhere import SYNONYMS
-from nodegraph.sampling.sampler_options import SamplerOptions, resolved
+from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.sampling_parts import SamplerChoice
 
 from ._part_facts import check_options
@@ -57,5 +57,5 @@ def SelectSampler(
     options = SamplerOptions(
         eta, s_noise, s_churn, s_tmin, s_tmax, order, gamma, repeats, s_noise_end, noise_clip
     )
-    resolved(sampler, options)
+    resolve_options(sampler, options)
     return SamplerChoice(sampler, options)

@@ -17,7 +17,7 @@ from nodegraph import (
 )
 from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.families.names_elsewhere import SYNONYMS
-from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, last_step, walked_window
+from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, last_step, step_window
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import (
     CONVENTIONS,
@@ -26,19 +26,19 @@ from nodegraph.sampling.sampling_parts import (
     SamplerChoice,
     SamplingNoise,
     SamplingParts,
+    build_sampling_parts,
     drops_a_level,
-    usual_parts,
 )
 
-from ._memory import sampling, sampling_parts
+from ._memory import sampling_estimate, sampling_parts_estimate
 from ._sampled import (
-    Sampled,
-    begun,
+    SamplingResult,
     live_model,
-    sampled,
-    sampled_parts,
-    tell_speed,
-    untouched,
+    log_speed,
+    plan_noise_levels,
+    sample_latent,
+    sample_with_parts,
+    undenoised_latent,
 )
 from ._sampling_facts import (
     LATENT_FACTS,
@@ -69,7 +69,7 @@ _FACTS = {
     continues=("end_step",),
     facts={"latent": _FACTS},
     validate=check_ksampler,
-    estimate=sampling,
+    estimate=sampling_estimate,
     tags=("denoise", "generate"),
 )
 def KSampler(
@@ -116,8 +116,8 @@ def KSampler(
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
     if denoise == 0:
-        return untouched(ctx, model, latent, convention)
-    parts = usual_parts(
+        return undenoised_latent(ctx, model, latent, convention)
+    parts = build_sampling_parts(
         positive,
         negative,
         seed=seed,
@@ -130,7 +130,7 @@ def KSampler(
         draw=draw,
         convention=convention,
     )
-    return sampled(
+    return sample_latent(
         ctx, model, latent, parts, stop=last_step(steps, denoise, end_step, denoise_steps)
     )
 
@@ -142,7 +142,7 @@ def KSampler(
     numerics=True,
     facts={"latent": _FACTS},
     validate=check_window,
-    estimate=sampling,
+    estimate=sampling_estimate,
     tags=("refiner", "leftover", "denoise", "start", "end"),
 )
 def KSamplerAdvanced(
@@ -193,7 +193,7 @@ def KSamplerAdvanced(
         convention: How levels are laid, begun at and asked for, what a mask keeps, and parts of the
             sampling are told; docs/comfyui.md has what ComfyUI does.
     """
-    start, end = walked_window(steps, start_step, end_step)
+    start, end = step_window(steps, start_step, end_step)
     dropped = drops_a_level(sampler, convention)
     walked = named_schedule(schedule, steps, dropped=dropped).part(start, end)
     parts = SamplingParts(
@@ -203,7 +203,7 @@ def KSamplerAdvanced(
         walked if leave_noise else walked.closed(),
         convention,
     )
-    return sampled_parts(ctx, model, latent, parts, ports={}).latent
+    return sample_with_parts(ctx, model, latent, parts, ports={}).latent
 
 
 @node(
@@ -212,7 +212,7 @@ def KSamplerAdvanced(
     numerics=True,
     facts={"latent": _FACTS, "denoised": _FACTS},
     validate=check_parts,
-    estimate=sampling_parts,
+    estimate=sampling_parts_estimate,
     tags=("SamplerCustomAdvanced", "custom", "denoise", "generate"),
 )
 def SampleCustom(
@@ -224,7 +224,7 @@ def SampleCustom(
     schedule: Schedule,
     latent: Latent,
     convention: Convention = "diffusers",
-) -> Sampled:
+) -> SamplingResult:
     """Turn noise into a latent by parts that are put together one by one.
 
     RandomNoise, CFGGuider, SelectSampler and BasicSchedule give what KSampler gives with the same
@@ -241,7 +241,7 @@ def SampleCustom(
         convention: As for KSampler.
     """
     parts = SamplingParts(noise, guider, sampler, schedule, convention)
-    return sampled_parts(ctx, model, latent, parts)
+    return sample_with_parts(ctx, model, latent, parts)
 
 
 @node(
@@ -251,7 +251,7 @@ def SampleCustom(
     numerics=True,
     facts={"latents": _FACTS},
     validate=check_sampling,
-    estimate=sampling,
+    estimate=sampling_estimate,
     tags=("preview", "animation"),
 )
 def DenoisingSteps(
@@ -298,7 +298,7 @@ def DenoisingSteps(
     from nodegraph.sampling.denoise import Denoising
     from nodegraph.sampling.previews import Previews
 
-    parts = usual_parts(
+    parts = build_sampling_parts(
         positive,
         negative,
         seed=seed,
@@ -311,7 +311,7 @@ def DenoisingSteps(
         draw=draw,
         convention=convention,
     )
-    begun(ctx, model, latent, parts)
+    plan_noise_levels(ctx, model, latent, parts)
     previews = Previews(ctx, model)
     with live_model(ctx, model, parts, latent) as denoiser:
         denoising = Denoising(denoiser, latent, parts)
@@ -319,5 +319,5 @@ def DenoisingSteps(
         for info in denoising:
             denoised_latents.append(denoising.denoised(info))
             ctx.progress(info.step, info.total, preview=previews.of(info.denoised))
-        tell_speed(ctx, model, denoising)
+        log_speed(ctx, model, denoising)
         return denoised_latents

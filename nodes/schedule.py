@@ -22,7 +22,7 @@ from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import CONVENTIONS, drops_a_level
 
-from ._sampling_facts import check_steps, check_walked
+from ._sampling_facts import check_noise_levels, check_steps
 
 if TYPE_CHECKING:
     from nodegraph.sampling.schedules import NoiseLevels
@@ -54,7 +54,7 @@ def PlotBetas(
     """
     from nodegraph.families.noise import NoiseSchedule
     from nodegraph.media.plots.drawing import plot_image
-    from nodegraph.media.plots.making import series_of
+    from nodegraph.media.plots.making import build_series
 
     config = {
         "beta_schedule": beta_schedule,
@@ -73,19 +73,21 @@ def PlotBetas(
         ) from error
     places = range(timesteps)
     plots = [
-        Plot("beta", "timestep", series=(series_of(noise.betas.tolist(), x=places),)),
-        Plot("alpha bar", "timestep", series=(series_of(noise.alphas_cumprod.tolist(), x=places),)),
+        Plot("beta", "timestep", series=(build_series(noise.betas.tolist(), x=places),)),
+        Plot(
+            "alpha bar", "timestep", series=(build_series(noise.alphas_cumprod.tolist(), x=places),)
+        ),
         Plot(
             "sigma (logarithmic)",
             "timestep",
-            series=(series_of(noise.sigmas.tolist(), x=places),),
+            series=(build_series(noise.sigmas.tolist(), x=places),),
             y_scale="log",
         ),
     ]
     return plot_image(plots, width, height)
 
 
-@node(category="schedule", facts=_PICTURE, validate=check_walked, tags=("sigma",))
+@node(category="schedule", facts=_PICTURE, validate=check_noise_levels, tags=("sigma",))
 def PlotSchedule(
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
@@ -110,21 +112,23 @@ def PlotSchedule(
         convention: As for KSampler.
     """
     from nodegraph.media.plots.drawing import plot_image
-    from nodegraph.media.plots.making import series_of
+    from nodegraph.media.plots.making import build_series
     from nodegraph.sampling.samplers import SAMPLERS
 
     dropped = drops_a_level(sampler, convention)
     named = named_schedule(schedule, steps, denoise, denoise_steps, dropped=dropped)
-    noise_levels = _noise_levels(model, named, SAMPLERS[sampler].laying(convention))
-    places = range(noise_levels.first, noise_levels.rungs + 1)
+    noise_levels = _noise_levels(model, named, SAMPLERS[sampler].grid_for(convention))
+    places = range(noise_levels.first, noise_levels.level_count + 1)
     sigmas, timesteps = (
         noise_levels.sigmas[noise_levels.first :],
         noise_levels.timesteps[noise_levels.first :],
     )
     plots = [
-        Plot(f"sigma: {schedule}", "step", series=(series_of(sigmas.tolist(), x=places),)),
+        Plot(f"sigma: {schedule}", "step", series=(build_series(sigmas.tolist(), x=places),)),
         Plot(
-            f"timestep: {sampler}", "step", series=(series_of(timesteps.tolist(), x=places[:-1]),)
+            f"timestep: {sampler}",
+            "step",
+            series=(build_series(timesteps.tolist(), x=places[:-1]),),
         ),
     ]
     return plot_image(plots, width, height)
@@ -172,10 +176,10 @@ def SeedRange(
 def _noise_levels(model: DiffusionModel, schedule: Schedule, grid: Grid) -> NoiseLevels:
     """The noise levels of a sampling; of flow models at the size that they were trained on."""
     from nodegraph.families.flow_noise import recipe_noise
-    from nodegraph.families.registry import family_named
+    from nodegraph.families.registry import get_family
     from nodegraph.sampling.schedules import levels_for
 
-    family = family_named(model.family)
+    family = get_family(model.family)
     cells = family.latent.cells(family.size)
     tokens = family.tokens((1, 1, cells, cells))
     noise = recipe_noise(model)

@@ -65,10 +65,10 @@ def LTXSchedule(
         stretch: Whether the levels are stretched so that the last one above 0 is terminal.
         terminal: That level.
     """
-    from nodegraph.families.registry import family_named
+    from nodegraph.families.registry import get_family
     from nodegraph.sampling.preflight import tokens_of
 
-    tokens = LTX_TOKENS[1] if latent is None else tokens_of(family_named("ltx"), latent)
+    tokens = LTX_TOKENS[1] if latent is None else tokens_of(get_family("ltx"), latent)
     levels = ltx_levels(
         steps,
         tokens,

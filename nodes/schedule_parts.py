@@ -15,14 +15,14 @@ from nodegraph import (
 )
 from nodegraph.families.names import SCHEDULE_NAMES
 from nodegraph.families.sigma_formulas import TURBO, TURBO_STEPS
-from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, kept_steps
+from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, split_step
 from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.sampling.level_text import numbers_of
+from nodegraph.sampling.level_text import parse_numbers
 from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplerChoice
 
 from ._part_facts import (
@@ -258,7 +258,7 @@ def ListedSchedule(
         sigmas: The noisiest first, with commas or space between them; with flow models, at most
             1. Where the last is 0, the noise is gone; otherwise it is left in the latent.
     """
-    return listed_schedule(numbers_of(sigmas))
+    return listed_schedule(parse_numbers(sigmas))
 
 
 @node(category="schedule", infer=levels_facts, tags=(*_TAGS, "list", "custom"))
@@ -302,7 +302,7 @@ def SplitScheduleAtDenoise(
         schedule: What is cut.
         denoise: The share: int(steps × denoise) steps are in the second part.
     """
-    return Cut(*schedule.split(kept_steps(schedule.steps, denoise)))
+    return Cut(*schedule.split(split_step(schedule.steps, denoise)))
 
 
 @node(category="schedule", infer=joined_facts, tags=(*_TAGS, "merge", "concat"))
@@ -382,14 +382,14 @@ def ScheduleLevels(
         convention: As for KSampler.
     """
     from nodegraph.families.flow_noise import recipe_noise
-    from nodegraph.families.registry import family_named
+    from nodegraph.families.registry import get_family
     from nodegraph.sampling.preflight import tokens_of
     from nodegraph.sampling.samplers import SAMPLERS
     from nodegraph.sampling.schedules import levels_for
 
-    family = family_named(model.family)
+    family = get_family(model.family)
     size = Latent(None, family.size, family.size) if latent is None else latent
-    grid = SAMPLERS["euler" if sampler is None else sampler.name].laying(convention)
+    grid = SAMPLERS["euler" if sampler is None else sampler.name].grid_for(convention)
     tokens = tokens_of(family, size)
     noise_levels = levels_for(schedule, recipe_noise(model), grid=grid, tokens=tokens)
     return [

@@ -9,8 +9,8 @@ from nodegraph import Advanced, Image, InvalidValue, Mask, Range, node
 from ._mask_facts import (
     IMAGE_TO_MASK,
     SAME_SIZE_RGB,
+    check_required_points,
     check_selecting,
-    check_some_points,
 )
 
 _CATEGORY = "mask/segment"
@@ -54,7 +54,7 @@ def RemoveBackground(
 @node(
     category=_CATEGORY,
     facts=IMAGE_TO_MASK,
-    validate=check_some_points,
+    validate=check_required_points,
     tags=("flood fill", "bucket", "select color", "wand", "similar"),
 )
 def MagicWand(
@@ -73,9 +73,11 @@ def MagicWand(
         tolerance: How far red, green and blue may each be from that colour.
         connected: Only what is connected with the point; else all of that colour.
     """
-    from nodegraph.media.images.selecting import similar_colors
+    from nodegraph.media.images.selecting import select_similar_colors
 
-    return similar_colors(image, _points(image, points, unit), tolerance, connected=connected)
+    return select_similar_colors(
+        image, _points(image, points, unit), tolerance, connected=connected
+    )
 
 
 @node(
@@ -122,14 +124,14 @@ def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "sha
         box: x, y, width and height of a box round it, such as 0.1, 0.1, 0.8, 0.8.
         unit: Shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.media.images.coordinates import read_boxes
-    from nodegraph.media.images.mask_sources import in_pixels
+    from nodegraph.media.images.coordinates import parse_boxes
+    from nodegraph.media.images.mask_sources import box_to_pixels
     from nodegraph.media.images.selecting import select_by_box
 
-    boxes = read_boxes(box, "box", unit)
+    boxes = parse_boxes(box, "box", unit)
     if len(boxes) != 1:
         raise InvalidValue("one box is selected by", port="box", given=f"{len(boxes)} boxes")
-    x, y, width, height = in_pixels(boxes[0], (image.shape[2], image.shape[1]), unit)
+    x, y, width, height = box_to_pixels(boxes[0], (image.shape[2], image.shape[1]), unit)
     return select_by_box(image, (round(x), round(y), round(width), round(height)))
 
 
@@ -193,10 +195,10 @@ def SelectSuperpixels(
 
 
 def _points(image: Image, text: str, unit: str, port: str = "points") -> list[tuple[int, int]]:
-    from nodegraph.media.images.coordinates import read_points
+    from nodegraph.media.images.coordinates import parse_points
     from nodegraph.media.images.selecting import pixel_points
 
-    points = read_points(text, port)
+    points = parse_points(text, port)
     if not points and port == "points":
         raise InvalidValue("no point is given", port=port, expected="x and y, such as 0.5, 0.5")
     return pixel_points(points, (image.shape[2], image.shape[1]), unit, port)

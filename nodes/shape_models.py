@@ -68,10 +68,10 @@ def DecodeShapes(
     """
     from nodegraph.families.items.latents import all_items
     from nodegraph.media.shapes.grids import from_tokens
-    from nodegraph.media.shapes.meshing import largest_piece, mesh_of_distances
+    from nodegraph.media.shapes.meshing import extract_surface, largest_piece
 
     cells = zip(*from_tokens(all_items(latent, "shapes")), strict=True)
-    candidates = [mesh_of_distances(grid, color, smooth=smooth) for grid, color in cells]
+    candidates = [extract_surface(grid, color, smooth=smooth) for grid, color in cells]
     meshes = [mesh for mesh in candidates if mesh is not None]
     if not meshes:
         raise InvalidValue(

@@ -81,10 +81,10 @@ def SaveMesh(
         format: Only GLB holds a texture; in PLY and OBJ vertices get its colours.
         picture: Also write a moving picture of it, seen from all sides.
     """
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
     from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 
-    content = encode_mesh(mesh, format, workflow_texts(ctx.workflow))
+    content = encode_mesh(mesh, format, workflow_metadata(ctx.workflow))
     name = result_name(ctx, name)
     save_result(ctx, name, SHAPE_SUFFIXES[format], content, kind="mesh")
     if picture:
@@ -113,10 +113,10 @@ def SavePointCloud(
         name: What the file names begin with; scans/scan makes a sub-folder.
         picture: Also write a moving picture of them, seen from all sides.
     """
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
     from nodegraph.media.shapes.encoding import encode_points
 
-    content = encode_points(point_cloud, workflow_texts(ctx.workflow))
+    content = encode_points(point_cloud, workflow_metadata(ctx.workflow))
     name = result_name(ctx, name)
     save_result(ctx, name, ".ply", content, kind="points")
     if picture:
@@ -165,6 +165,6 @@ def MeshTurntable(
     from nodegraph.media.videos.rates import exact_rate
 
     pictures = turntable(
-        mesh, frames, size, elevation=elevation, told=lambda done: ctx.progress(done, frames)
+        mesh, frames, size, elevation=elevation, on_progress=lambda done: ctx.progress(done, frames)
     )
     return Video(pictures, exact_rate(rate))

@@ -41,8 +41,8 @@ def SoundConditioning(
     from nodegraph.families.items.sounds import sound_conditioning
 
     sound = requested_sound(text, kind, pitch, seconds)
-    if sound.unusual:
-        ctx.log(f"{sound.unusual}: it may not come out so", "warning")
+    if sound.out_of_range_note:
+        ctx.log(f"{sound.out_of_range_note}: it may not come out so", "warning")
     return sound_conditioning(sound)
 
 
@@ -66,6 +66,6 @@ def DecodeSound(
         seed: Of the phases that it begins with.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.families.items.sounds import sounds_of
+    from nodegraph.families.items.sounds import decode_sounds
 
-    return sounds_of(all_items(latent, "sounds"), rounds=rounds, seed=seed)
+    return decode_sounds(all_items(latent, "sounds"), rounds=rounds, seed=seed)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from nodegraph import Body, Expand, Image, InvalidValue, Range, Subgraph, Value, node
 
 from ._loops import LoopBody
-from ._shown import shown
+from ._shown import format_value
 
 _MOST = 10_000
 
@@ -101,5 +101,5 @@ def _label(value: Any, at: int) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, (bool, int, str)):
-        return shown(value)
+        return format_value(value)
     return f"{at + 1}"

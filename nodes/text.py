@@ -16,7 +16,7 @@ from nodegraph import (
     node,
 )
 
-from ._memory import prompting
+from ._memory import prompt_estimate
 from ._prompt_facts import (
     check_clip_skip,
     check_prompt,
@@ -38,7 +38,7 @@ Reading = Annotated[Literal["auto", "on", "off", "comfyui"], Advanced()]
     numerics=True,
     facts=_ENCODED,
     validate=check_prompt,
-    estimate=prompting,
+    estimate=prompt_estimate,
     tags=(
         *("prompt", "clip", "CLIPTextEncode", "weights", "prompt editing", "scheduling"),
         *("alternating words", "AND", "BREAK"),
@@ -81,7 +81,7 @@ def EncodePrompt(
     numerics=True,
     facts=_ENCODED,
     validate=check_prompt_apart,
-    estimate=prompting,
+    estimate=prompt_estimate,
     tags=(
         *("CLIPTextEncodeSDXL", "CLIPTextEncodeFlux", "CLIPTextEncodeSD3", "text_g", "text_l"),
         *("prompt_2", "prompt_3", "t5xxl", "sdxl", "flux", "sd3", "hidream"),
@@ -111,16 +111,16 @@ def EncodePromptApart(
         llama: For Llama 3.
         syntax: As for EncodePrompt, but for AND.
     """
-    from nodegraph.families.registry import family_named
+    from nodegraph.families.registry import get_family
     from nodegraph.models.prompt_checks import check_readers
-    from nodegraph.models.text import encode_prompt_apart
+    from nodegraph.models.text import encode_prompts_per_encoder
 
     own = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "llama": llama}
-    family = family_named(encoder.family)
+    family = get_family(encoder.family)
     check_readers(family, [name for name, message in own.items() if message is not None])
     texts = [text if own[name] is None else str(own[name]) for name in family.readers]
     with ctx.weights(encoder, calls_only=True) as text_model:
-        return encode_prompt_apart(
+        return encode_prompts_per_encoder(
             text_model, texts, warn=lambda message: ctx.log(message, "warning"), syntax=syntax
         )
 
@@ -197,7 +197,7 @@ def SizeConditioning(
     lane="gpu",
     numerics=True,
     facts=_ENCODED,
-    estimate=prompting,
+    estimate=prompt_estimate,
     tags=("prompt", "edit", "qwen"),
 )
 def EncodeEditPrompt(
@@ -253,4 +253,4 @@ def ReferenceLatents(
     from nodegraph.models.text import with_references
 
     numbered = None if places == "auto" else places == "index"
-    return with_references(conditioning, latent, numbered=numbered, still=still)
+    return with_references(conditioning, latent, indexed=numbered, zero_timestep=still)

@@ -11,7 +11,7 @@ from nodegraph.models.opening import DTYPES
 from nodegraph.models.text_encoder_files import (
     find_text_encoder,
     open_text_encoder,
-    text_encoder_told,
+    text_encoder_warnings,
 )
 from nodegraph.weights.precision.choices import AUTO, STORAGES
 
@@ -66,7 +66,7 @@ def LoadTextEncoder(
     names = {"file": file, "file_2": file_2, "file_3": file_3, "file_4": file_4}
     allow = environment.allow_pickle
     encoders = find_text_encoder(family, names, environment.models, allow_pickle=allow)
-    for line in text_encoder_told(encoders):
+    for line in text_encoder_warnings(encoders):
         ctx.log(line)
     return open_text_encoder(
         family,

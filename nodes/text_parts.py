@@ -8,7 +8,7 @@ from nodegraph import Context, Multiline, node
 
 from ._beside import save_text
 from ._image_file_facts import check_picture_name
-from ._text_parts import check_choice, chosen_line
+from ._text_parts import check_choice, choose_line
 
 
 @node(category="text", tags=("count", "characters", "words", "len", "StringLength", "string"))
@@ -56,7 +56,7 @@ def ChooseLine(lines: Annotated[str, Multiline()], choice: str = "") -> ChosenLi
             count.
         choice: The line; empty for the first.
     """
-    return ChosenLine(*chosen_line(lines, choice))
+    return ChosenLine(*choose_line(lines, choice))
 
 
 @node(

@@ -7,22 +7,22 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from nodegraph import Advanced, Context, File, InvalidValue, Multiline, Range, node
-from nodegraph.core.patterns import compiled, in_time
+from nodegraph.core.patterns import compile_pattern, search_with_timeout
 
 from ._facts import image_state
 from ._texts import (
+    check_part_count,
     check_pattern,
     check_template,
     check_text_file,
-    file_of,
-    filled,
-    joined,
-    picked,
+    fill_template,
+    get_json_part,
+    join_texts,
     read_text,
-    replaced,
+    replace_text,
+    resolve_text_path,
     separator_of,
-    some,
-    substituted,
+    substitute_matches,
     value_text,
 )
 
@@ -73,7 +73,7 @@ def FormatText(
         a, b, c, d, e, f: What comes into its places: texts, numbers, true or false;
             with a list the node runs for each item. ToText makes a text of anything else.
     """
-    return filled(template, {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f})
+    return fill_template(template, {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f})
 
 
 @node(
@@ -87,7 +87,7 @@ def JoinTexts(texts: list[str], separator: str = ", ") -> str:
         texts: Those of a List, say.
         separator: What stands between them; \n is a line break, \t a tab.
     """
-    return joined(texts, separator_of(separator))
+    return join_texts(texts, separator_of(separator))
 
 
 @node(category="text", tags=("string", "list", "separate", "csv", "words"))
@@ -104,7 +104,7 @@ def SplitText(
     """
     parts = text.split(separator_of(separator) or None)
     trimmed = [part.strip() for part in parts] if trim else parts
-    return some(part for part in trimmed if part or keep_empty)
+    return check_part_count(part for part in trimmed if part or keep_empty)
 
 
 @node(
@@ -133,19 +133,21 @@ def ReplaceText(
     if not find:
         return text
     if not regex and not ignore_case and not most:
-        return replaced(text, find, replacement)
+        return replace_text(text, find, replacement)
     from regex import error, escape
 
-    pattern = compiled(find if regex else escape(find), port="find", ignore_case=ignore_case)
+    pattern = compile_pattern(find if regex else escape(find), port="find", ignore_case=ignore_case)
 
     def by(match: Any) -> str:
         return str(match.expand(replacement)) if regex else replacement
 
     def search(limit: float) -> str:
-        return substituted(text, islice(pattern.finditer(text, timeout=limit), most or None), by)
+        return substitute_matches(
+            text, islice(pattern.finditer(text, timeout=limit), most or None), by
+        )
 
     try:
-        return in_time(search, "find")
+        return search_with_timeout(search, "find")
     except (error, IndexError) as fault:
         raise InvalidValue(
             f"names a group that isn't there: {fault}", port="replacement", given=replacement[:60]
@@ -173,7 +175,7 @@ def FindText(
         ignore_case: Whether capitals count as small letters.
         most: How many are found, from the first on; 0 for all.
     """
-    wanted = compiled(pattern, port="pattern", ignore_case=ignore_case)
+    wanted = compile_pattern(pattern, port="pattern", ignore_case=ignore_case)
     if group > wanted.groups:
         raise InvalidValue(
             "the pattern has fewer brackets",
@@ -183,9 +185,9 @@ def FindText(
         )
 
     def search(limit: float) -> list[Any]:
-        return some(islice(wanted.finditer(text, timeout=limit), most or None))
+        return check_part_count(islice(wanted.finditer(text, timeout=limit), most or None))
 
-    matches = in_time(search, "pattern")
+    matches = search_with_timeout(search, "pattern")
     return [match.group(group) or "" for match in matches]
 
 
@@ -205,8 +207,10 @@ def CompareTexts(
         ignore_case: Whether capitals count as small letters.
     """
     if how == "matches":
-        pattern = compiled(other, port="other", ignore_case=ignore_case)
-        return in_time(lambda limit: pattern.search(text, timeout=limit) is not None, "other")
+        pattern = compile_pattern(other, port="other", ignore_case=ignore_case)
+        return search_with_timeout(
+            lambda limit: pattern.search(text, timeout=limit) is not None, "other"
+        )
     first, second = (text.casefold(), other.casefold()) if ignore_case else (text, other)
     if how == "is":
         return first == second
@@ -249,7 +253,7 @@ def PickJson(
         missing: What a part that isn't there is: an error, or an empty text.
     """
     try:
-        picked_value = picked(json.loads(text), path.strip())
+        picked_value = get_json_part(json.loads(text), path.strip())
     except (InvalidValue, ValueError, RecursionError) as error:
         if missing == "empty":
             return ""
@@ -277,7 +281,9 @@ def LoadText(ctx: Context, path: Annotated[str, File("text")]) -> str:
         path: In UTF-8; relative paths start from the inputs folder.
     """
     environment = ctx.environment
-    return read_text(file_of(environment.inputs, path), names=environment.readable is None)
+    return read_text(
+        resolve_text_path(environment.inputs, path), names=environment.readable is None
+    )
 
 
 @node(version=2, category="text", tags=("convert", "string", "cast", "number"))

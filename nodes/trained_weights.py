@@ -40,9 +40,9 @@ def ApplyWeights(
         weights: A LoRA, a whole model, or a word.
         strength: How strongly a LoRA applies; 1 is as it was taught.
     """
-    from nodegraph.training.saving import applied
+    from nodegraph.training.saving import apply_trained
 
-    return AppliedWeights(*applied(weights, model, text_encoder, strength))
+    return AppliedWeights(*apply_trained(weights, model, text_encoder, strength))
 
 
 @node(

@@ -33,7 +33,7 @@ Batch = Annotated[int, Range(1, 256)]
 Rate = Annotated[float, Range(0, 1)]
 
 
-class TaughtModel(NamedTuple):
+class TrainedModel(NamedTuple):
     """What a LoRA was taught on, with it on, and the LoRA itself.
 
     Attributes:
@@ -73,7 +73,7 @@ def TrainLoRA(
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
-) -> TaughtModel:
+) -> TrainedModel:
     """Teach a model a style or a subject from a few pictures: small weights beside its own.
 
     The model with what it learned comes out, ready to be sampled. A training that is stopped goes
@@ -105,7 +105,7 @@ def TrainLoRA(
     weights = train_lora(room, LoraShape(rank, alpha, layers))
     adapted, _ = with_trained_lora(weights, model, None)
     assert weights.losses is not None
-    return TaughtModel(adapted, text_encoder, weights, weights.losses)
+    return TrainedModel(adapted, text_encoder, weights, weights.losses)
 
 
 class TunedModel(NamedTuple):
@@ -199,7 +199,7 @@ def DreamBooth(
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
-) -> TaughtModel:
+) -> TrainedModel:
     """Teach a model a subject from a few pictures of it, as a LoRA, and let it keep its class.
 
     The model first paints pictures of the class, and learns beside the subject to paint them still
@@ -229,7 +229,7 @@ def DreamBooth(
     from nodegraph.training.running import TrainingSetup
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
-    called = subjects.all_called(dataset, prompt)
+    called = subjects.with_caption(dataset, prompt)
     room = TrainingSetup(ctx, model, text_encoder, vae, called, None, plan, samples)
     room.check()
     if class_pictures:
@@ -237,10 +237,10 @@ def DreamBooth(
     weights = train_lora(room, LoraShape(rank, 0.0, layers), (prompt,))
     adapted, _ = with_trained_lora(weights, model, None)
     assert weights.losses is not None
-    return TaughtModel(adapted, text_encoder, weights, weights.losses)
+    return TrainedModel(adapted, text_encoder, weights, weights.losses)
 
 
-class TaughtWord(NamedTuple):
+class TrainedEmbedding(NamedTuple):
     """A text encoder that knows a new word.
 
     Attributes:
@@ -278,7 +278,7 @@ def TextualInversion(
     learning_rate: Rate = 5e-3,
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
-) -> TaughtWord:
+) -> TrainedEmbedding:
     """Teach a text encoder a word for what pictures show. Nothing else changes: a file of a few KB.
 
     For Stable Diffusion 1.x, 2.x and XL, whose prompts are read by CLIP.
@@ -305,10 +305,10 @@ def TextualInversion(
     room = TrainingSetup(ctx, model, text_encoder, vae, dataset, None, plan)
     weights = train_word(room, word, begin=begin, vectors=vectors, template=template)
     assert weights.losses is not None
-    return TaughtWord(with_trained_word(weights, text_encoder), weights, weights.losses)
+    return TrainedEmbedding(with_trained_word(weights, text_encoder), weights, weights.losses)
 
 
-class TaughtControl(NamedTuple):
+class TrainedControlNet(NamedTuple):
     """A control network that was taught.
 
     Attributes:
@@ -343,7 +343,7 @@ def TrainControlNet(
     learning_rate: Rate = 1e-5,
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
-) -> TaughtControl:
+) -> TrainedControlNet:
     """Teach a network to lead a model by what a preprocessor makes of pictures, such as edges.
 
     For Stable Diffusion 1.x, 2.x and XL. It begins as a copy of the UNet's way down, which leads
@@ -368,4 +368,4 @@ def TrainControlNet(
     room = TrainingSetup(ctx, model, text_encoder, vae, dataset, None, plan)
     weights = train_control_net(room, preprocessor)
     assert weights.losses is not None
-    return TaughtControl(control_recipe(weights, model.dtype), weights, weights.losses)
+    return TrainedControlNet(control_recipe(weights, model.dtype), weights, weights.losses)

@@ -8,7 +8,7 @@ from nodegraph import Advanced, Context, Image, Latent, Range, Vae, node
 
 from ._encoded_facts import check_croppable, encoded_outputs
 from ._facts import check_decoded_size
-from ._memory import decoding, encoding
+from ._memory import decode_estimate, encode_estimate
 
 
 @node(
@@ -18,7 +18,7 @@ from ._memory import decoding, encoding
     numerics=True,
     infer=encoded_outputs,
     validate=check_croppable,
-    estimate=encoding,
+    estimate=encode_estimate,
     tags=("img2img", "VAEEncodeTiled", "tiled"),
 )
 def VAEEncode(
@@ -40,10 +40,10 @@ def VAEEncode(
         crop: Cut off what doesn't fill a cell of the VAE, as much on either side; else such sizes
             are refused.
     """
-    from nodegraph.models.vae import cropped, encode_image, in_tiles
+    from nodegraph.models.vae import crop_to_cells, encode_image, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        image = cropped(autoencoder, image) if crop else image
+        image = crop_to_cells(autoencoder, image) if crop else image
         return encode_image(in_tiles(autoencoder, tile, overlap), image)
 
 
@@ -61,7 +61,7 @@ def VAEEncode(
         }
     },
     validate=check_decoded_size,
-    estimate=decoding,
+    estimate=decode_estimate,
     tags=("VAEDecodeTiled", "tiled"),
 )
 def VAEDecode(

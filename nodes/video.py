@@ -13,10 +13,10 @@ from ._facts import check_result_name, image_state
 from ._video_facts import (
     check_part,
     check_video,
-    images_video,
-    loaded_video,
-    video_images,
-    video_part,
+    frames_video_facts,
+    loaded_video_facts,
+    trimmed_video_facts,
+    video_frames_facts,
 )
 
 _SAME = {name: f"video.{name}" for name in ("width", "height", "frames", "rate")}
@@ -34,7 +34,7 @@ class VideoParts(NamedTuple):
     version=2,
     category="video",
     lane="io",
-    infer=loaded_video,
+    infer=loaded_video_facts,
     validate=check_video,
     fingerprint=image_state,
     tags=("open", "read", "movie", "clip"),
@@ -71,7 +71,7 @@ def LoadVideo(
         every=every,
         rate=exact_rate(rate) if rate else None,
         names=environment.readable is None,
-        told=lambda _: ctx.check_cancelled(),
+        on_progress=lambda _: ctx.check_cancelled(),
         warn=lambda message: ctx.log(message, "warning"),
     )
 
@@ -102,22 +102,22 @@ def SaveVideo(
             is lossless.
         quality: Of MP4 and WebM.
     """
-    from nodegraph.media.images.provenance import workflow_texts
+    from nodegraph.media.images.provenance import workflow_metadata
     from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, encode_video
 
     total, height, width, _ = video.frames.shape
     if format != "mkv" and (height % 2 or width % 2):
         size = f"{width + width % 2} x {height + height % 2}"
         ctx.log(f"{format} has even sides only: {width} x {height} is written as {size}.")
-    texts = workflow_texts(ctx.workflow)
+    texts = workflow_metadata(ctx.workflow)
     content = encode_video(
-        video, format, quality, texts, told=lambda done: ctx.progress(done, total)
+        video, format, quality, texts, on_progress=lambda done: ctx.progress(done, total)
     )
     name = result_name(ctx, name, (width, height))
     save_result(ctx, name, VIDEO_SUFFIXES[format], content, kind="video")
 
 
-@node(category="video", infer=images_video, tags=("frames", "animate", "batch"))
+@node(category="video", infer=frames_video_facts, tags=("frames", "animate", "batch"))
 def VideoFromImages(
     ctx: Context,
     images: list[Image],
@@ -132,15 +132,15 @@ def VideoFromImages(
         audio: Begins with the first frame.
     """
     from nodegraph.media.images.images import OPAQUE_HINT, is_transparent
-    from nodegraph.media.videos.cutting import video_of_images
+    from nodegraph.media.videos.cutting import video_from_images
     from nodegraph.media.videos.rates import exact_rate
 
     if any(map(is_transparent, images)):
         ctx.log(f"Videos have no transparency, so it is left out. {OPAQUE_HINT}", "warning")
-    return video_of_images(images, exact_rate(rate), audio)
+    return video_from_images(images, exact_rate(rate), audio)
 
 
-@node(category="video", infer=video_images, tags=("frames", "split", "batch"))
+@node(category="video", infer=video_frames_facts, tags=("frames", "split", "batch"))
 def ImagesFromVideo(video: Video) -> VideoParts:
     """Take a video apart into its frames and its audio.
 
@@ -150,7 +150,12 @@ def ImagesFromVideo(video: Video) -> VideoParts:
     return VideoParts(video.frames, float(video.rate), video.audio)
 
 
-@node(category="video", infer=video_part, validate=check_part, tags=("cut", "crop", "shorten"))
+@node(
+    category="video",
+    infer=trimmed_video_facts,
+    validate=check_part,
+    tags=("cut", "crop", "shorten"),
+)
 def TrimVideo(
     video: Video,
     first: Annotated[int, Range(0, 1_000_000_000)] = 0,
@@ -165,9 +170,9 @@ def TrimVideo(
         count: How many frames to keep at most; 0 for all.
         every: Keep one of so many; the rate is divided by it.
     """
-    from nodegraph.media.videos.cutting import part_of_video
+    from nodegraph.media.videos.cutting import trim_video
 
-    return part_of_video(video, first=first, count=count, every=every)
+    return trim_video(video, first=first, count=count, every=every)
 
 
 @node(category="video", facts={"video": _SAME}, tags=("sound", "music", "mux"))

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 from nodegraph import Conditioning, Context, Image, Latent, Range, TextEncoder, Vae, node
 
-from ._memory import encoding_film
+from ._memory import encode_frames_estimate
 from ._video_latent_facts import check_film
 
 _FAMILY = {"conditioning": {"family": "conditioning.family"}}
@@ -29,7 +29,7 @@ class FirstPicture(NamedTuple):
         "latent": {"width": "image.width", "height": "image.height", "frames": "frames"},
     },
     validate=check_film,
-    estimate=encoding_film,
+    estimate=encode_frames_estimate,
     tags=("wan", "ltx", "animate", "first frame"),
 )
 def ImageToVideoConditioning(
@@ -53,14 +53,14 @@ def ImageToVideoConditioning(
             LTX-Video.
         encoder: Of the model, for Wan 2.1: it has the part that sees pictures. Others need none.
     """
-    from nodegraph.models.image_to_video import encoded_picture, seen_picture
+    from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
     from nodegraph.sampling.inpainting import with_tensors
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
-        tensors = encoded_picture(autoencoder, conditioning, image, frames)
+        tensors = encode_first_frame(autoencoder, conditioning, image, frames)
     if encoder is not None:
         with ctx.weights(encoder, calls_only=True) as text_model:
-            tensors |= seen_picture(text_model, image)
+            tensors |= embed_first_frame(text_model, image)
     height, width = image.shape[1:3]
     latent = Latent(None, width, height, frames=frames)
     return FirstPicture(with_tensors(conditioning, tensors), latent)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from nodegraph import Advanced, Context, Latent, MultipleOf, Range, Vae, Video, node
 
-from ._memory import decoding_video, encoding_video
+from ._memory import decode_video_estimate, encode_video_estimate
 from ._sampling_facts import check_empty_latent
 from ._video_latent_facts import check_decoded_video, check_encoded_video
 
@@ -55,7 +55,7 @@ def EmptyVideoLatent(
         }
     },
     validate=check_decoded_video,
-    estimate=decoding_video,
+    estimate=decode_video_estimate,
     tags=("wan", "ltx"),
 )
 def VAEDecodeVideo(
@@ -99,7 +99,7 @@ def VAEDecodeVideo(
         }
     },
     validate=check_encoded_video,
-    estimate=encoding_video,
+    estimate=encode_video_estimate,
     tags=("video to video", "wan", "ltx"),
 )
 def VAEEncodeVideo(

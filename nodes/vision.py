@@ -125,13 +125,13 @@ def SegmentAnything(
             each.
         unit: Shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.media.images.coordinates import read_points
+    from nodegraph.media.images.coordinates import parse_points
     from nodegraph.media.images.selecting import pixel_points
     from nodegraph.perception.vision.segmenting import segment_anything
 
     size = image.shape[2], image.shape[1]
     wanted, other = (
-        pixel_points(read_points(text, port), size, unit, port)
+        pixel_points(parse_points(text, port), size, unit, port)
         for port, text in (("points", points), ("excluded", excluded))
     )
     within = _boxes(boxes, size, unit)
@@ -140,11 +140,11 @@ def SegmentAnything(
 
 def _boxes(text: str, size: tuple[int, int], unit: str) -> list[tuple[float, float, float, float]]:
     """In pixels; none of an empty text."""
-    from nodegraph.media.images.coordinates import read_boxes
-    from nodegraph.media.images.mask_sources import in_pixels
+    from nodegraph.media.images.coordinates import parse_boxes
+    from nodegraph.media.images.mask_sources import box_to_pixels
 
-    boxes = read_boxes(text, unit=unit) if text.strip() else []
-    return [in_pixels(box, size, unit) for box in boxes]
+    boxes = parse_boxes(text, unit=unit) if text.strip() else []
+    return [box_to_pixels(box, size, unit) for box in boxes]
 
 
 class Foreground(NamedTuple):
@@ -326,9 +326,9 @@ def DetectThings(
         most: Boxes in a picture, the surest first.
         unit: What boxes are told in: shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.perception.vision.detecting import boxes_text, detect_things
+    from nodegraph.perception.vision.detecting import boxes_text, detect_objects
 
-    boxes, mask = detect_things(ctx, model, image, labels, threshold, most)
+    boxes, mask = detect_objects(ctx, model, image, labels, threshold, most)
     first = boxes_text(boxes[0], image.shape[2], image.shape[1], unit)
     return Detected(first, mask, len(boxes[0]))
 

@@ -15,11 +15,11 @@ from nodegraph.interop.pipelines.source import (
     pipelines_and_faults,
 )
 
-_Everything = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]
+_Catalog = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]
 
 
 @cache
-def everything() -> _Everything:
+def load_catalog() -> _Catalog:
     """All pipeline classes, all dataclasses that they take, and what couldn't be read, by name.
 
     Raises:
@@ -28,22 +28,22 @@ def everything() -> _Everything:
     return pipelines_and_faults()
 
 
-def is_all_read() -> bool:
+def is_catalog_loaded() -> bool:
     """Whether `everything` has been asked for."""
-    return everything.cache_info().currsize > 0
+    return load_catalog.cache_info().currsize > 0
 
 
 @cache
-def class_named(name: str) -> PipelineClass | None:
+def find_class(name: str) -> PipelineClass | None:
     """A pipeline class; None if there is none of that name."""
-    if is_all_read():
-        return everything()[0].get(name)
+    if is_catalog_loaded():
+        return load_catalog()[0].get(name)
     return pipeline_class(name)
 
 
 @cache
-def dataclass_named(name: str) -> PipelineDataclass | None:
+def find_dataclass(name: str) -> PipelineDataclass | None:
     """A dataclass that pipelines take; None if there is none of that name."""
-    if is_all_read():
-        return everything()[1].get(name)
+    if is_catalog_loaded():
+        return load_catalog()[1].get(name)
     return pipeline_dataclass(name)

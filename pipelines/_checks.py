@@ -15,7 +15,7 @@ from nodegraph.core.hooks import EstimateHook, InferHook, ValidateHook
 from nodegraph.interop.pipelines.checks import PIPELINE, class_faults, count_faults
 from nodegraph.interop.pipelines.classes import PipelineClass
 
-from ._catalog import class_named
+from ._catalog import find_class
 from ._types import output_names
 
 _SIZED = ("image", "video")
@@ -33,7 +33,7 @@ class ClassHooks:
 
 
 def __getattr__(name: str) -> ClassHooks:
-    if name.startswith("_") or class_named(name) is None:
+    if name.startswith("_") or find_class(name) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return hooks_of(name)
 
@@ -43,30 +43,30 @@ def hooks_of(name: str) -> ClassHooks:
     """The hooks of a pipeline class, which is read once one of them is asked."""
 
     def read() -> PipelineClass:
-        pipeline_class = class_named(name)
+        pipeline_class = find_class(name)
         assert pipeline_class is not None
         return pipeline_class
 
     def validate(inputs: HookInputs) -> Iterable[Finding]:
-        return list(findings(read(), inputs))
+        return list(validate_inputs(read(), inputs))
 
     def infer(inputs: HookInputs) -> Mapping[str, Facts]:
         return output_facts(read(), inputs)
 
     def estimate(inputs: HookInputs) -> Estimate:
-        return expected(read(), inputs)
+        return estimate_passes(read(), inputs)
 
     for hook in (validate, infer, estimate):
         hook.__qualname__ = f"{name}.{hook.__name__}"
     return ClassHooks(validate, infer, estimate)
 
 
-def findings(found: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+def validate_inputs(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     """What keeps a pipeline from running with these inputs, as far as that is known now."""
-    yield from _class_findings(found, inputs)
-    yield from _not_given(found, inputs)
-    yield from _sizes(found, inputs)
-    yield from map(_finding, count_faults(found, inputs.literals))
+    yield from _class_findings(pipeline_class, inputs)
+    yield from _missing_alternatives(pipeline_class, inputs)
+    yield from _sizes(pipeline_class, inputs)
+    yield from map(_finding, count_faults(pipeline_class, inputs.literals))
 
 
 def _class_findings(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
@@ -87,7 +87,7 @@ def _finding(fault: InvalidValue) -> Finding:
     )
 
 
-def _not_given(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
+def _missing_alternatives(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Finding]:
     """Of some inputs at least one has to be given, though each may be left out."""
     ports = {port.name: port for port in pipeline_class.inputs}
     for names in pipeline_class.settings.get("one_of", ()):
@@ -97,7 +97,7 @@ def _not_given(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Fi
             # required, whoever checks links and literals tells.
             continue
         if shown and not any(_is_given(inputs, name) for name in names):
-            either = f", or {_either(shown[1:])} in its place" if shown[1:] else ""
+            either = f", or {_join_alternatives(shown[1:])} in its place" if shown[1:] else ""
             yield Finding(shown[0], f"has to be given{either}", code="missing-input")
 
 
@@ -118,29 +118,31 @@ def _sizes(pipeline_class: PipelineClass, inputs: HookInputs) -> Iterator[Findin
             )
 
 
-def output_facts(found: PipelineClass, inputs: HookInputs) -> dict[str, dict[str, Any]]:
+def output_facts(pipeline_class: PipelineClass, inputs: HookInputs) -> dict[str, dict[str, Any]]:
     """Size and number of the pictures or frames, as far as the inputs say."""
     size = {"width": inputs.literals.get("width"), "height": inputs.literals.get("height")}
-    film = {"frames": _first(inputs, _FRAMES), "rate": _first(inputs, _RATES)}
-    batch = {"batch": _first(inputs, _BATCH)}
+    film = {"frames": _first_literal(inputs, _FRAMES), "rate": _first_literal(inputs, _RATES)}
+    batch = {"batch": _first_literal(inputs, _BATCH)}
     by_kind: dict[str, dict[str, Any]] = {"image": size | batch, "video": size | film}
     return {
         name: {fact: value for fact, value in by_kind[port.kind].items() if value is not None}
-        for name, port in zip(output_names(found.outputs), found.outputs, strict=True)
+        for name, port in zip(
+            output_names(pipeline_class.outputs), pipeline_class.outputs, strict=True
+        )
         if port.kind in _SIZED
     }
 
 
-def _first(inputs: HookInputs, names: Iterable[str]) -> Any:
+def _first_literal(inputs: HookInputs, names: Iterable[str]) -> Any:
     return next((v for name in names if (v := inputs.literals.get(name)) is not None), None)
 
 
-def expected(found: PipelineClass, inputs: HookInputs) -> Estimate:
+def estimate_passes(pipeline_class: PipelineClass, inputs: HookInputs) -> Estimate:
     """How often its weights are gone through, about: once a step."""
-    steps = [inputs.literals.get(name) for name in found.settings.get("steps", ())]
+    steps = [inputs.literals.get(name) for name in pipeline_class.settings.get("steps", ())]
     counted = [step for step in steps if isinstance(step, int)]
     return Estimate(passes=sum(counted) if counted else None)
 
 
-def _either(names: Iterable[str]) -> str:
+def _join_alternatives(names: Iterable[str]) -> str:
     return " or ".join(f"`{name}`" for name in names)

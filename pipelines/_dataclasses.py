@@ -11,7 +11,7 @@ from typing import Any
 from nodegraph import node, port_type
 from nodegraph.interop.pipelines.classes import PipelineDataclass
 
-from ._catalog import dataclass_named
+from ._catalog import find_dataclass
 from ._types import default_of, input_annotation
 from ._words import docstring, in_order, label_of
 
@@ -25,7 +25,7 @@ def port_class(name: str) -> Any:
 
     Whoever calls the pipeline makes diffusers' own of it.
     """
-    record = dataclass_named(name)
+    record = find_dataclass(name)
     if record is None:
         return Any  # nothing is known of it: whatever comes is handed over
     ports = [(port.name, Any, field(default=None)) for port in record.inputs]
@@ -34,14 +34,14 @@ def port_class(name: str) -> Any:
     return port_type(color="#c0a16b")(made)
 
 
-def plain(value: Any) -> Any:
+def to_fields(value: Any) -> Any:
     """The fields by name of what a node of `dataclass_node` gave; anything else as it is."""
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [to_fields(item) for item in value]
     if type(value).__module__ != _MODULE or not is_dataclass(value):
         return value
     values = {item.name: getattr(value, item.name) for item in fields(value)}
-    return {name: plain(item) for name, item in values.items() if item is not None}
+    return {name: to_fields(item) for name, item in values.items() if item is not None}
 
 
 def dataclass_node(found: PipelineDataclass, module: str) -> Callable[..., Any]:

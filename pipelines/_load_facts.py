@@ -9,7 +9,7 @@ from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.errors import at_port
 from nodegraph.interop.pipelines.folders import PipelineFolder, read_folder
 from nodegraph.interop.pipelines.opening import pipeline_stamp, pipeline_weights
-from nodegraph.interop.pipelines.schedulers import CLASS, OWN, swapped
+from nodegraph.interop.pipelines.schedulers import CLASS, OWN, replace_scheduler
 from nodegraph.models.adapters.files import locate_adapter, read_adapter
 from nodegraph.models.model_sources import find_path
 from nodegraph.models.model_stamps import computed_dtype
@@ -52,7 +52,7 @@ def check_pipeline(inputs: HookInputs) -> Iterator[Finding]:
 
 def _check_scheduler(folder: PipelineFolder, wanted: str) -> None:
     part = folder.parts.get("scheduler")
-    swapped({CLASS: part.class_name if part else "none"}, wanted)
+    replace_scheduler({CLASS: part.class_name if part else "none"}, wanted)
 
 
 def finding_of(port: str, error: NodegraphError) -> Finding:

@@ -9,7 +9,7 @@ from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?<!Img2)(?<!Control)(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
-_SAID_OF_ALL = "This model inherits from"
+_COMMON_HELP = "This model inherits from"
 _SEED = "Equal seeds give equal results."
 
 
@@ -44,7 +44,7 @@ def docstring(
     """
     summary = _line(found.summary or summary)
     about = [_line(part) for part in found.help.split("\n\n")]
-    about = [part for part in about if part != summary and not part.startswith(_SAID_OF_ALL)]
+    about = [part for part in about if part != summary and not part.startswith(_COMMON_HELP)]
     names = port_names(found.inputs)
     own = {names[port.name]: _help(port, names) for port in in_order(found.inputs)}
     inputs = {**(more or {}), **own}

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.models.remote.file_cache import trying_lock
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.speeds import TransferSpeeds
 
 pytest_plugins = [
     "tests.accelerator.fixtures",
@@ -132,4 +132,4 @@ def cheap_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
     By the clock it is milliseconds that decide, and on a busy machine any call takes them.
     """
-    monkeypatch.setattr(Speeds, "there_and_back", lambda *_: 600.0)
+    monkeypatch.setattr(TransferSpeeds, "there_and_back", lambda *_: 600.0)

@@ -26,12 +26,12 @@ from torch.nn import functional
 
 from nodegraph import Augmentation, Dataset, Environment, Example, Session, Settings, Workflow
 from nodegraph.media.datasets.editing import join_datasets
-from nodegraph.media.datasets.faults import Faults
-from nodegraph.media.datasets.files import as_learned_from
+from nodegraph.media.datasets.faults import DatasetFaults
+from nodegraph.media.datasets.files import resize_for_training
 from nodegraph.media.datasets.folders import FolderOptions
 from nodegraph.media.datasets.loading import load_dataset
 from nodegraph.media.datasets.order import Visit, epoch_batches, epoch_visits
-from nodegraph.media.datasets.reading import picture_of
+from nodegraph.media.datasets.reading import read_training_picture
 from training.objects import ObjectSpec, load_objects
 from training.scenes import SceneMaker
 
@@ -89,7 +89,7 @@ def real_pictures(maker: SceneMaker, per_class: int, seed: int, split: str = "tr
 
 def small(dataset: Dataset) -> Dataset:
     """The same with pictures little larger than they are learned from, which are read sooner."""
-    return replace(as_learned_from(replace(dataset, size=(_KEPT, _KEPT))), size=(SIDE, SIDE))
+    return replace(resize_for_training(replace(dataset, size=(_KEPT, _KEPT))), size=(SIDE, SIDE))
 
 
 def drawing_nodes(wished: list[tuple[str, str]], steps: int, name: str) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def drawn_pictures(
         if result.errors:
             raise SystemExit(str(result.errors[0]))
         print(f"{result['different.report']}\n{result['balance.report']}", flush=True)
-    found = load_dataset(str(kept.resolve()), environment, FolderOptions(), Faults("refuse"))
+    found = load_dataset(str(kept.resolve()), environment, FolderOptions(), DatasetFaults("refuse"))
     return small(found)
 
 
@@ -176,7 +176,7 @@ def _batches(dataset: Dataset, seed: int) -> Iterator[tuple[int, list[Visit]]]:
 
 
 def _read(dataset: Dataset, visits: list[Visit], epoch: int) -> tuple[Tensor, Tensor]:
-    pictures = [picture_of(dataset, at, epoch=epoch, repeat=again) for at, again in visits]
+    pictures = [read_training_picture(dataset, at, epoch=epoch, repeat=again) for at, again in visits]
     labels = [LABELS.index(dataset.examples[at].label) for at, _ in visits]
     return torch.stack(pictures), torch.tensor(labels)
 

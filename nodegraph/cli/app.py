@@ -10,13 +10,19 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from nodegraph.cli.commands import ALONE, COMMANDS, GROUPS, command_function, more_options
+from nodegraph.cli.commands import (
+    COMMANDS,
+    DEFAULT_COMMANDS,
+    GROUPS,
+    command_function,
+    more_options,
+)
 from nodegraph.cli.options import (
-    Common,
+    CommonOptions,
     common_options,
-    exposed,
     global_callback,
     group_callback,
+    typer_callback,
 )
 from nodegraph.cli.scan import scan
 
@@ -54,19 +60,19 @@ def _group(callback: Callable[..., None], *, add_completion: bool, **options: An
     return typer.main.get_command(app)
 
 
-def command(name: str, common: Common | None = None, arguments: Sequence[str] = ()) -> Any:
+def command(name: str, common: CommonOptions | None = None, arguments: Sequence[str] = ()) -> Any:
     """One command, with the options that it takes for these arguments.
 
     Args:
         name: As it is written: ``run``, ``cache``, ``cache info``.
     """
-    common = common or Common()
+    common = common or CommonOptions()
     if name in GROUPS:
         group = _group(group_callback, add_completion=False, help=COMMANDS[name])
         group.path, group.common = name, common
         return group
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    function = exposed(command_function(name), common, more_options(name, common, arguments))
+    function = typer_callback(command_function(name), common, more_options(name, common, arguments))
     app.command(name, cls=Command, context_settings=_CONTEXT, epilog=EXIT_CODES)(function)
     return typer.main.get_command(app)
 
@@ -126,7 +132,7 @@ class CommandGroup(TyperGroup):
     """
 
     path = ""
-    common = Common()
+    common = CommonOptions()
 
     @property
     def _summaries(self) -> Mapping[str, str]:
@@ -139,7 +145,7 @@ class CommandGroup(TyperGroup):
         return _lighter(super().get_params(ctx))
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        alone = ALONE.get(self.path)
+        alone = DEFAULT_COMMANDS.get(self.path)
         if alone is not None and not ctx.resilient_parsing and self._names_none(args):
             args = [alone, *args]
         parsed: list[str] = super().parse_args(ctx, args)
@@ -148,7 +154,7 @@ class CommandGroup(TyperGroup):
     def _names_none(self, args: Sequence[str]) -> bool:
         """Whether the arguments name no command, and don't begin by asking for help."""
         scanned = scan(args, common_options())
-        named = scanned.positional or self._summaries.keys() & set(scanned.doubtful)
+        named = scanned.positional or self._summaries.keys() & set(scanned.ambiguous)
         return not named and args[:1] not in (["-h"], ["--help"])
 
     def list_commands(self, ctx: Context) -> list[str]:

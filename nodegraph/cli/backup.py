@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, say, shown_path, shown_size, warn
-from nodegraph.cli.times import shown_time
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo, format_path, format_size, pluralize, print_json, warn
+from nodegraph.cli.times import format_time
 from nodegraph.cli.watching import bytes_progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def restore(
-    common: Common,
+    common: CommonOptions,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `backup` has written.")],
     force: Annotated[
         bool, typer.Option("--force", help="Replace what is in the home folder.")
@@ -47,15 +47,15 @@ def _check(source: Path, json: bool) -> int:
         about = manifest.model_dump(exclude={"files"})
         print_json({**about, "files": len(manifest.files), "bytes": manifest.bytes})
     else:
-        say(
-            f"{shown_path(source)} is whole: {counted(manifest.jobs, 'job')} and "
-            f"{counted(len(manifest.files), 'file')} of {shown_size(manifest.bytes)}, packed "
-            f"{shown_time(manifest.created)} by nodegraph {manifest.program} from {manifest.home}."
+        echo(
+            f"{format_path(source)} is whole: {pluralize(manifest.jobs, 'job')} and "
+            f"{pluralize(len(manifest.files), 'file')} of {format_size(manifest.bytes)}, packed "
+            f"{format_time(manifest.created)} by nodegraph {manifest.program} from {manifest.home}."
         )
     return 0
 
 
-def _restore(common: Common, source: Path, force: bool, json: bool) -> int:
+def _restore(common: CommonOptions, source: Path, force: bool, json: bool) -> int:
     from nodegraph.server.operations.backup import restore as put_back
 
     settings = common.settings()
@@ -66,12 +66,12 @@ def _restore(common: Common, source: Path, force: bool, json: bool) -> int:
     if json:
         print_json({"home": str(home), **asdict(restored)})
         return 0
-    say(
-        f"{counted(restored.jobs, 'job')} and {counted(restored.files, 'file')} of "
-        f"{shown_size(restored.bytes)} restored to {home}."
+    echo(
+        f"{pluralize(restored.jobs, 'job')} and {pluralize(restored.files, 'file')} of "
+        f"{format_size(restored.bytes)} restored to {home}."
     )
     if restored.missing:
-        warn(f"they were gone when the backup was made: {named(restored.missing)}")
+        warn(f"they were gone when the backup was made: {file_names_text(restored.missing)}")
     return 0
 
 
@@ -80,7 +80,7 @@ _MOST = 5
 
 
 def backup(
-    common: Common,
+    common: CommonOptions,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Where to; an earlier backup is replaced.")
     ],
@@ -120,7 +120,7 @@ def backup(
     return 0
 
 
-def warn_of_database(common: Common) -> None:
+def warn_of_database(common: CommonOptions) -> None:
     """Say where the queue is, if it isn't in the home folder."""
     from nodegraph.server.settings import load_server_settings
 
@@ -130,21 +130,23 @@ def warn_of_database(common: Common) -> None:
 
 
 def _print(target: Path, written: WrittenBackup) -> None:
-    say(
-        f"{counted(written.jobs, 'job')} and {counted(written.files, 'file')} of "
-        f"{shown_size(written.bytes)} packed into {shown_path(target)}, {shown_size(written.size)}."
+    echo(
+        f"{pluralize(written.jobs, 'job')} and {pluralize(written.files, 'file')} of "
+        f"{format_size(written.bytes)} packed into {format_path(target)}, {format_size(written.size)}."
     )
     if written.missing:
-        warn(f"jobs or uploads speak of files that are gone or changed: {named(written.missing)}")
+        warn(
+            f"jobs or uploads speak of files that are gone or changed: {file_names_text(written.missing)}"
+        )
     if written.left_out:
-        warn(f"left out, as they are links or can't be read: {named(written.left_out)}")
+        warn(f"left out, as they are links or can't be read: {file_names_text(written.left_out)}")
     for path in written.secret:
         warn(f"{path} has a password in it, so it is in the backup only with --with-tokens")
     for folder in written.elsewhere:
         warn(f"{folder} lies outside of the home folder, so it isn't in the backup")
 
 
-def named(files: list[str]) -> str:
+def file_names_text(files: list[str]) -> str:
     """Some files by name, and how many more there are."""
     more = f" and {len(files) - _MOST} more" if len(files) > _MOST else ""
     return ", ".join(files[:_MOST]) + more

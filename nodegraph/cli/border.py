@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from nodegraph.cli.output import BAD_INPUT, CANCELLED, FAILED, FINE, ReaderGone
+from nodegraph.cli.output import BAD_INPUT, CANCELLED, FAILED, FINE, BrokenStdout
 
 _READER_GONE = 141
 """What a shell reports of a program that was ended by SIGPIPE."""
@@ -17,7 +17,7 @@ _UNUSABLE = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.E
 """Of places that were given: some are raised where it is only asked whether something is there."""
 
 
-def guarded(arguments: Sequence[str]) -> int:
+def run_guarded(arguments: Sequence[str]) -> int:
     """Run a command line; whatever was expected to go wrong is told without a traceback."""
     from nodegraph.cli.output import prepare_streams
 
@@ -25,7 +25,7 @@ def guarded(arguments: Sequence[str]) -> int:
     try:
         code = _run(list(arguments))
         sys.stdout.flush()
-    except (BrokenPipeError, ReaderGone):
+    except (BrokenPipeError, BrokenStdout):
         # What is still buffered has no reader either: let the flush at the exit go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _READER_GONE
@@ -51,9 +51,9 @@ def _run(arguments: list[str]) -> int:
     try:
         result = application().main(arguments, prog_name="nodegraph", standalone_mode=False)
     except usage_error as error:
-        return _usage(error, arguments)
+        return _report_usage_error(error, arguments)
     except NodegraphError as error:
-        return _refused(error, arguments)
+        return _report_error(error, arguments)
     except MissingCommand as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -61,27 +61,27 @@ def _run(arguments: list[str]) -> int:
         return CANCELLED
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _UNUSABLE and error.filename:
-            return _refused(_unusable(error), arguments)
+            return _report_error(_path_error(error), arguments)
         # Not by its class: that would take an import that most commands do without.
         if not any(kind.__module__ == "sqlite3" for kind in type(error).__mro__):
             raise
-        return _refused(_index_fault(error), arguments)
+        return _report_error(_index_fault(error), arguments)
     return result if isinstance(result, int) else FINE
 
 
-def _refused(error: Any, arguments: list[str]) -> int:
-    from nodegraph.cli.problems import print_problems, refusal
+def _report_error(error: Any, arguments: list[str]) -> int:
+    from nodegraph.cli.problems import print_problems, problems_document
 
     if _wants_json(arguments):
         from nodegraph.cli.output import print_json
 
-        print_json(refusal(error.problems))
+        print_json(problems_document(error.problems))
     else:
         print_problems(error.problems)
     return BAD_INPUT
 
 
-def _unusable(error: OSError) -> Any:
+def _path_error(error: OSError) -> Any:
     from nodegraph.errors import OutputError
 
     return OutputError(f"can't use `{error.filename}`: {error.strerror}")
@@ -97,22 +97,22 @@ def _index_fault(error: Exception) -> Any:
     )
 
 
-def _usage(error: Any, arguments: list[str]) -> int:
-    from nodegraph.cli.output import tell
+def _report_usage_error(error: Any, arguments: list[str]) -> int:
+    from nodegraph.cli.output import echo_stderr
     from nodegraph.errors import Problem
 
     message = _message(error)
     if _wants_json(arguments):
         from nodegraph.cli.output import print_json
-        from nodegraph.cli.problems import refusal
+        from nodegraph.cli.problems import problems_document
 
-        print_json(refusal([Problem("usage", message)]))
+        print_json(problems_document([Problem("usage", message)]))
         return BAD_INPUT
     context = error.ctx
     if context is not None:
-        tell(context.get_usage())
-        tell(f"`{context.command_path} --help` lists what there is.\n")
-    tell(("error:", "red"), f" {message}")
+        echo_stderr(context.get_usage())
+        echo_stderr(f"`{context.command_path} --help` lists what there is.\n")
+    echo_stderr(("error:", "red"), f" {message}")
     return BAD_INPUT
 
 

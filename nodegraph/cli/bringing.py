@@ -7,12 +7,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.cli.output import shown_path, shown_size, tell
+from nodegraph.cli.output import echo_stderr, format_path, format_size
 from nodegraph.core.links import is_link
 from nodegraph.core.overrides import input_spec
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec
-from nodegraph.core.subgraphs import Specs
+from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from nodegraph.client import Client, NodeTypes
 
 _FILE = "file:"
-_OF_FILES = (413, 415, 422)
+_FILE_STATUS_CODES = (413, 415, 422)
 """Statuses that say something of the file that was sent."""
 
 
-class Bringer:
+class FileUploader:
     """Uploads what inputs of a workflow name, each file once.
 
     Inputs that name no file here stay as they are: they may name one of the server's.
@@ -42,30 +42,32 @@ class Bringer:
         self._quiet = quiet
         self._brought: dict[Path, str] = {}
 
-    def workflow(self, workflow: Workflow) -> dict[str, Any]:
+    def upload_workflow_files(self, workflow: Workflow) -> dict[str, Any]:
         """What the file of a workflow says, with uploads in place of paths.
 
         Raises:
             InvalidFile: One of them isn't taken by the server.
         """
         document = deepcopy(workflow.to_dict())
-        specs = Specs(workflow, self._types)
+        specs = SpecResolver(workflow, self._types)
         self._nodes(document.get("nodes", {}), workflow.nodes, specs)
         for name, block in workflow.subgraphs.items():
             self._nodes(document["subgraphs"][name].get("nodes", {}), block.nodes, specs)
         return document
 
     def _nodes(
-        self, written: dict[str, Any], entries: Mapping[str, NodeEntry], specs: Specs
+        self, written: dict[str, Any], entries: Mapping[str, NodeEntry], specs: SpecResolver
     ) -> None:
         for name, entry in entries.items():
-            spec = specs.of(entry)
+            spec = specs.resolve(entry)
             inputs = written[name].get("inputs", {})
             for port in spec.inputs if spec is not None else ():
                 if port.name in inputs and _takes_file(port):
                     inputs[port.name] = self._value(inputs[port.name])
 
-    def parameters(self, workflow: Workflow, values: Mapping[str, Any]) -> dict[str, Any]:
+    def upload_parameter_files(
+        self, workflow: Workflow, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Values of parameters, with uploads in place of paths; raises as `workflow` does."""
         converted = {}
         for name, value in values.items():
@@ -93,7 +95,7 @@ class Bringer:
         if path is None:
             return text
         if path not in self._brought:
-            self._brought[path] = self._bring(path)
+            self._brought[path] = self._upload(path)
         return self._brought[path]
 
     def _path(self, text: str) -> Path | None:
@@ -104,7 +106,7 @@ class Bringer:
         except (OSError, RuntimeError, ValueError):
             return None  # nobody's home, a zero byte, a name that is too long
 
-    def _bring(self, path: Path) -> str:
+    def _upload(self, path: Path) -> str:
         try:
             upload = self._client.upload(path)
         except NodegraphError as error:
@@ -113,13 +115,13 @@ class Bringer:
             # Nobody would know otherwise which of the files it is.
             problem = error.problem
             raise InvalidFile(
-                f"{shown_path(path)} can't be uploaded: {problem.message}",
+                f"{format_path(path)} can't be uploaded: {problem.message}",
                 given=problem.given,
                 expected=problem.expected,
                 hint=problem.hint,
             ) from error
         if not self._quiet:
-            tell(f"Uploaded {shown_path(path)}, {shown_size(upload.size)}.")
+            echo_stderr(f"Uploaded {format_path(path)}, {format_size(upload.size)}.")
         return upload.value
 
 
@@ -127,9 +129,9 @@ def _is_about_file(error: NodegraphError) -> bool:
     from nodegraph.client import ServerError
 
     if isinstance(error, ServerError):
-        return error.status in _OF_FILES
+        return error.status in _FILE_STATUS_CODES
     return isinstance(error, (InvalidFile, InvalidWorkflow, InvalidValue))
 
 
 def _takes_file(port: InputSpec) -> bool:
-    return port.widget.startswith(_FILE) and not port.lies_with_models
+    return port.widget.startswith(_FILE) and not port.is_model_file

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nodegraph.cli.kept import opened, opened_store
-from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.kept import open_session_and_store, open_store
+from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     FAILED,
     FINE,
     StyledText,
-    counted,
+    echo,
+    format_path,
+    format_seconds,
+    format_size,
+    pluralize,
     print_json,
     print_table,
-    say,
-    shown_path,
-    shown_seconds,
-    shown_size,
 )
-from nodegraph.cli.times import shown_age, shown_time
+from nodegraph.cli.times import format_age, format_time
 from nodegraph.cli.watching import bytes_progress
 from nodegraph.core.quantities import parse_age, parse_size
 from nodegraph.errors import InvalidValue
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
     from nodegraph.store.info import EntryInfo, EntryOrder, StoreInfo
-    from nodegraph.store.pruning import Pruned
+    from nodegraph.store.pruning import PruneReport
     from nodegraph.store.remote.tier import RemoteInfo
     from nodegraph.store.remote.verify import RemoteReport
     from nodegraph.store.store import Store
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    common: Common,
+    common: CommonOptions,
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set damaged files aside; they are computed again."),
@@ -61,17 +61,17 @@ def verify(
     """
     from nodegraph.store.verify import verify as check
 
-    with opened_store(common) as store, bytes_progress("reading", is_shown=not json) as progress:
+    with open_store(common) as store, bytes_progress("reading", is_shown=not json) as progress:
         if repair and store.read_only:
-            raise store.only_read()
-        url = "" if store.remote is None else store.remote.place.url
+            raise store.read_only_error()
+        url = "" if store.remote is None else store.remote.storage.url
         if remote and store.remote is None:
             raise InvalidValue(
                 "there is no remote store",
                 hint="The setting `remote_store` names one, such as s3://bucket/folder.",
             )
         report = check(store, repair=repair, progress=progress)
-        shared = _verified(store, progress, repair=repair) if remote else None
+        shared = _verify_store(store, progress, repair=repair) if remote else None
     is_sound = report.is_sound and (shared is None or shared.is_sound)
     if json:
         about = {} if shared is None else {"remote": asdict(shared)}
@@ -83,32 +83,32 @@ def verify(
     return FINE if is_sound or is_repaired else FAILED
 
 
-def _verified(store: Store, progress: Progress | None, *, repair: bool) -> RemoteReport:
-    from nodegraph.store.remote.verify import verify_place
+def _verify_store(store: Store, progress: Progress | None, *, repair: bool) -> RemoteReport:
+    from nodegraph.store.remote.verify import verify_storage
 
     assert store.remote is not None
-    return verify_place(store.remote.place, repair=repair, progress=progress)
+    return verify_storage(store.remote.storage, repair=repair, progress=progress)
 
 
 def _print_remote(url: str, report: RemoteReport | None) -> None:
     if report is None:
         if url:
-            say((f"{url} was not read; --remote reads it, too.", "dim"))
+            echo((f"{url} was not read; --remote reads it, too.", "dim"))
         return
     for name in report.damaged:
-        say(("damaged: ", "red"), f"{report.url}/{name}")
+        echo(("damaged: ", "red"), f"{report.url}/{name}")
     if report.missing:
-        say((f"{counted(report.missing, 'file')} gone there; they are computed again", "yellow"))
-    read = f"{counted(report.entries, 'result')} and {counted(report.files, 'file')}"
+        echo((f"{pluralize(report.missing, 'file')} gone there; they are computed again", "yellow"))
+    read = f"{pluralize(report.entries, 'result')} and {pluralize(report.files, 'file')}"
     verdict = ("all sound", "green") if report.is_sound else ("damaged; --repair removes it", "red")
     if report.damaged and report.repaired:
         verdict = ("what was damaged is removed, and will be computed again", "yellow")
-    say(f"{read} of {shown_size(report.bytes)} read at {report.url}: ", verdict, ".")
+    echo(f"{read} of {format_size(report.bytes)} read at {report.url}: ", verdict, ".")
 
 
 def _print_verify(report: VerifyReport) -> None:
     for text in report.index:
-        say(("the index is damaged: ", "red"), text)
+        echo(("the index is damaged: ", "red"), text)
     for title, names in (
         ("damaged", report.damaged),
         ("missing", report.missing),
@@ -116,13 +116,13 @@ def _print_verify(report: VerifyReport) -> None:
         ("unreadable entry", report.entries),
     ):
         for name in names:
-            say((f"{title}: ", "red"), name)
+            echo((f"{title}: ", "red"), name)
     for name in report.unknown:
-        say(("of no entry: ", "yellow"), name)
+        echo(("of no entry: ", "yellow"), name)
     if report.count_is_off:
-        say(("the count of bytes was wrong", "red"))
-    say(
-        f"{counted(report.files, 'file')} of {shown_size(report.bytes)} read: ",
+        echo(("the count of bytes was wrong", "red"))
+    echo(
+        f"{pluralize(report.files, 'file')} of {format_size(report.bytes)} read: ",
         _verdict(report),
         ".",
     )
@@ -141,7 +141,7 @@ def _verdict(report: VerifyReport) -> tuple[str, str]:
 
 
 def prune(
-    common: Common,
+    common: CommonOptions,
     to: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Until results take no more than this, such as 2GB."),
@@ -171,14 +171,14 @@ def prune(
         raise InvalidValue("--to, --older-than and --all exclude each other", hint="Choose one.")
     size = None if to is None else parse_size(to, "--to")
     age = None if older_than is None else parse_age(older_than, "--older-than")
-    with opened(common) as (session, store):
+    with open_session_and_store(common) as (session, store):
         if all_ or age is not None:
-            removed = _pruned(store, age, dry_run=dry_run)
+            removed = _prune_old(store, age, dry_run=dry_run)
             if all_ and not dry_run:
                 store.sweep()  # files that no entry leads to, as the index was removed once
         else:
-            removed = _trimmed(store, size, dry_run=dry_run)
-        unused = _unlearned(session, store, dry_run=dry_run) if taught else []
+            removed = _trim_to_size(store, size, dry_run=dry_run)
+        unused = _prune_trained_files(session, store, dry_run=dry_run) if taught else []
     if json:
         unused_counts = {"taught": len(unused), "taught_bytes": sum(item.bytes for item in unused)}
         print_json({"dry_run": dry_run, **asdict(removed), **unused_counts})
@@ -187,45 +187,49 @@ def prune(
     return 0
 
 
-def _unlearned(session: Session, store: Store, *, dry_run: bool) -> list[UnusedTrainedFiles]:
-    from nodegraph.store.trained_files import remove_taught, unused_taught
+def _prune_trained_files(
+    session: Session, store: Store, *, dry_run: bool
+) -> list[UnusedTrainedFiles]:
+    from nodegraph.store.trained_files import remove_trained_files, unused_trained_files
 
     store.flush()
-    unused = unused_taught(store, session.settings.data_folder / "taught")
+    unused = unused_trained_files(store, session.settings.data_folder / "taught")
     if not dry_run:
-        remove_taught(unused)
+        remove_trained_files(unused)
     return unused
 
 
-def _pruned(store: Store, age: float | None, *, dry_run: bool) -> Pruned:
+def _prune_old(store: Store, age: float | None, *, dry_run: bool) -> PruneReport:
     from nodegraph.store.pruning import prune as remove
 
     moment = float("inf") if age is None else time() - age
     return remove(store, moment, dry_run=dry_run)
 
 
-def _trimmed(store: Store, size: int | None, *, dry_run: bool) -> Pruned:
-    from nodegraph.store.pruning import Pruned, would_trim
+def _trim_to_size(store: Store, size: int | None, *, dry_run: bool) -> PruneReport:
+    from nodegraph.store.pruning import PruneReport, preview_trim
 
     if dry_run:
-        return would_trim(store, store.budget if size is None else size)
+        return preview_trim(store, store.budget if size is None else size)
     gone = store.trim(size)
-    return Pruned(gone.artifacts, gone.bytes, gone.entries)
+    return PruneReport(gone.artifacts, gone.bytes, gone.entries)
 
 
-def _print_prune(removed: Pruned, unused: Sequence[UnusedTrainedFiles], *, dry_run: bool) -> None:
+def _print_prune(
+    removed: PruneReport, unused: Sequence[UnusedTrainedFiles], *, dry_run: bool
+) -> None:
     would = "Would remove" if dry_run else "Removed"
-    parts = [f"{counted(removed.artifacts, 'value')} of {shown_size(removed.bytes)}"]
+    parts = [f"{pluralize(removed.artifacts, 'value')} of {format_size(removed.bytes)}"]
     if removed.entries:
-        parts.append(f"what is known of {counted(removed.entries, 'call')}")
+        parts.append(f"what is known of {pluralize(removed.entries, 'call')}")
     if removed.checkpoints:
-        size = shown_size(removed.checkpoint_bytes)
-        parts.append(f"{counted(removed.checkpoints, 'checkpoint')} of {size}")
+        size = format_size(removed.checkpoint_bytes)
+        parts.append(f"{pluralize(removed.checkpoints, 'checkpoint')} of {size}")
     if unused:
-        size = shown_size(sum(item.bytes for item in unused))
-        parts.append(f"{counted(len(unused), 'taught model')} of {size}")
+        size = format_size(sum(item.bytes for item in unused))
+        parts.append(f"{pluralize(len(unused), 'taught model')} of {size}")
     is_something = any(asdict(removed).values()) or bool(unused)
-    say(f"{would} {', '.join(parts)}." if is_something else f"{would} nothing.")
+    echo(f"{would} {', '.join(parts)}." if is_something else f"{would} nothing.")
 
 
 _ORDERS: dict[str | None, EntryOrder] = {
@@ -237,7 +241,7 @@ _ORDERS: dict[str | None, EntryOrder] = {
 
 
 def list_(
-    common: Common,
+    common: CommonOptions,
     type: Annotated[
         str | None,
         typer.Option(metavar="TYPE", help="Only of this node type; * stands for anything."),
@@ -258,7 +262,7 @@ def list_(
     """
     from nodegraph.store.info import list_entries
 
-    with opened_store(common) as store:
+    with open_store(common) as store:
         entries = list_entries(store, node_type=type or "*", order=_ORDERS[sort], limit=limit)
     if json:
         print_json({"entries": [asdict(entry) for entry in entries]})
@@ -269,7 +273,7 @@ def list_(
 
 def _print_list(entries: Sequence[EntryInfo]) -> None:
     if not entries:
-        say("No results.")
+        echo("No results.")
         return
     heads = [(head, "bold") for head in ("node type", "key", "on disk", "took", "age", "used", "")]
     print_table([heads, *(_row(entry) for entry in entries)])
@@ -279,10 +283,10 @@ def _row(entry: EntryInfo) -> list[StyledText]:
     return [
         entry.node_type,
         entry.key[:12],
-        shown_size(entry.bytes),
-        shown_seconds(entry.seconds),
-        shown_age(entry.created),
-        f"{shown_age(entry.used)} ago",
+        format_size(entry.bytes),
+        format_seconds(entry.seconds),
+        format_age(entry.created),
+        f"{format_age(entry.used)} ago",
         "" if entry.is_whole else ("only its digest is known", "dim"),
     ]
 
@@ -291,7 +295,7 @@ _MOST_TYPES = 12
 """Node types that are listed."""
 
 
-def info(common: Common, json: JsonOption = False) -> int:
+def info(common: CommonOptions, json: JsonOption = False) -> int:
     """Tell where it is and how much it holds.
 
     Results are kept in memory while a process lasts, and on disk for later ones and for other
@@ -299,7 +303,7 @@ def info(common: Common, json: JsonOption = False) -> int:
     """
     from nodegraph.store.info import describe
 
-    with opened(common) as (session, store):
+    with open_session_and_store(common) as (session, store):
         store_info = describe(store)
         if json:
             print_json(_document(store_info, session.settings))
@@ -317,8 +321,8 @@ def _document(info: StoreInfo, settings: Settings) -> dict[str, Any]:
 
 
 def _print_info(info: StoreInfo, settings: Settings) -> None:
-    say(("Store", "bold"), f"  {shown_path(info.folder)}")
-    say()
+    echo(("Store", "bold"), f"  {format_path(info.folder)}")
+    echo()
     print_table(list(_tiers(info, settings)), indent=2)
     if info.types:
         _print_types(info)
@@ -326,31 +330,31 @@ def _print_info(info: StoreInfo, settings: Settings) -> None:
 
 def _tiers(info: StoreInfo, settings: Settings) -> list[tuple[StyledText, ...]]:
     rows: list[tuple[StyledText, ...]] = [
-        ("memory", "", f"up to {shown_size(settings.memory_budget)} in each process"),
+        ("memory", "", f"up to {format_size(settings.memory_budget)} in each process"),
         (
             "disk",
-            shown_size(info.artifact_bytes),
-            f"of {shown_size(info.budget)}, {counted(info.artifacts, 'file')}",
+            format_size(info.artifact_bytes),
+            f"of {format_size(info.budget)}, {pluralize(info.artifacts, 'file')}",
         ),
         ("entries", str(info.entries), _about_entries(info)),
-        ("index", shown_size(info.index_bytes), f"with {counted(info.runs, 'run')}"),
+        ("index", format_size(info.index_bytes), f"with {pluralize(info.runs, 'run')}"),
     ]
     if info.checkpoints:
-        of = f"of {counted(info.checkpoints, 'unfinished call')}"
-        rows.append(("checkpoints", shown_size(info.checkpoint_bytes), of))
+        of = f"of {pluralize(info.checkpoints, 'unfinished call')}"
+        rows.append(("checkpoints", format_size(info.checkpoint_bytes), of))
     if info.quarantined:
-        of = f"{counted(info.quarantined, 'damaged file')}, kept for a look"
-        rows.append(("quarantine", shown_size(info.quarantine_bytes), of))
+        of = f"{pluralize(info.quarantined, 'damaged file')}, kept for a look"
+        rows.append(("quarantine", format_size(info.quarantine_bytes), of))
     if info.remote is not None:
-        rows.append(("remote", shown_size(info.remote.bytes), _about_remote(info.remote)))
-    return rows + [("read only", "", shown_path(folder)) for folder in settings.stores]
+        rows.append(("remote", format_size(info.remote.bytes), _about_remote(info.remote)))
+    return rows + [("read only", "", format_path(folder)) for folder in settings.stores]
 
 
 def _about_remote(remote: RemoteInfo) -> str:
     """The sizes are of what is known here: a bucket of millions isn't listed for it."""
-    words = [f"in {counted(remote.files, 'file')} known here, {remote.url}"]
+    words = [f"in {pluralize(remote.files, 'file')} known here, {remote.url}"]
     if remote.waiting:
-        words.append(f"{counted(remote.waiting, 'result')} still to go there")
+        words.append(f"{pluralize(remote.waiting, 'result')} still to go there")
     if remote.reason:
         words.append(f"it can't be reached: {remote.reason}")
     return "; ".join(words)
@@ -359,17 +363,17 @@ def _about_remote(remote: RemoteInfo) -> str:
 def _about_entries(info: StoreInfo) -> str:
     if not info.entries:
         return ""
-    since = f", since {shown_time(info.oldest)}" if info.oldest is not None else ""
-    return f"{info.whole} can be loaded and stand for {shown_seconds(info.seconds)}{since}"
+    since = f", since {format_time(info.oldest)}" if info.oldest is not None else ""
+    return f"{info.whole} can be loaded and stand for {format_seconds(info.seconds)}{since}"
 
 
 def _print_types(info: StoreInfo) -> None:
-    say()
+    echo()
     heads = [(head, "bold") for head in ("node type", "entries", "size", "stand for")]
     rows = [
-        (item.node_type, str(item.entries), shown_size(item.bytes), shown_seconds(item.seconds))
+        (item.node_type, str(item.entries), format_size(item.bytes), format_seconds(item.seconds))
         for item in info.types[:_MOST_TYPES]
     ]
     print_table([heads, *rows])
     if len(info.types) > _MOST_TYPES:
-        say((f"and {len(info.types) - _MOST_TYPES} more", "dim"))
+        echo((f"and {len(info.types) - _MOST_TYPES} more", "dim"))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.kept import opened, opened_store
+from nodegraph.cli.kept import open_session_and_store, open_store
 from nodegraph.cli.opening import open_workflow
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, say, shown_path, shown_size, warn
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo, format_path, format_size, pluralize, print_json, warn
 from nodegraph.cli.problems import print_warnings
 from nodegraph.cli.watching import bytes_progress
 from nodegraph.core.keys import Key
@@ -23,7 +23,7 @@ from nodegraph.store.store import Store
 
 if TYPE_CHECKING:
     from nodegraph.session.session import Session
-    from nodegraph.store.archive import Exported, Imported
+    from nodegraph.store.archive import ExportReport, ImportReport
 
 
 def planned_keys(predicted: Mapping[str, PlannedNode]) -> list[Key]:
@@ -52,7 +52,7 @@ def keys_of_run(store: Store, run: str) -> list[Key]:
 
 
 def import_(
-    common: Common,
+    common: CommonOptions,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `cache export` has written.")],
     json: JsonOption = False,
 ) -> int:
@@ -61,10 +61,10 @@ def import_(
     What is here already stays as it is. Take in only what you trust as you trust results computed
     here: that a result is right can't be seen from the file.
     """
-    from nodegraph.store.archive import import_ as take_in
+    from nodegraph.store.archive import import_archive as take_in
 
     with (
-        opened_store(common) as store,
+        open_store(common) as store,
         bytes_progress("taking in", is_shown=not json) as progress,
     ):
         imported = take_in(store, Path(file).expanduser(), progress=progress)
@@ -75,16 +75,16 @@ def import_(
     return 0
 
 
-def _print_import(imported: Imported) -> None:
+def _print_import(imported: ImportReport) -> None:
     known = f", {imported.known_entries} known already" if imported.known_entries else ""
-    say(
-        f"{counted(imported.entries, 'result')} with {counted(imported.artifacts, 'value')} of "
-        f"{shown_size(imported.bytes)} taken in{known}."
+    echo(
+        f"{pluralize(imported.entries, 'result')} with {pluralize(imported.artifacts, 'value')} of "
+        f"{format_size(imported.bytes)} taken in{known}."
     )
     if imported.damaged:
-        warn(f"{counted(imported.damaged, 'value')} left out: damaged in the file")
+        warn(f"{pluralize(imported.damaged, 'value')} left out: damaged in the file")
     if imported.evicted:
-        warn(f"{counted(imported.evicted, 'value')} had to go to make room")
+        warn(f"{pluralize(imported.evicted, 'value')} had to go to make room")
 
 
 _ARCHIVE = b"PK"
@@ -92,7 +92,7 @@ _ARCHIVE = b"PK"
 
 
 def export(
-    common: Common,
+    common: CommonOptions,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Where to; an earlier export is replaced.")
     ],
@@ -111,18 +111,18 @@ def export(
     Of workflows, as they stand in their files: results for other values of their parameters are
     taken along with --run. Models and written files aren't in it.
     """
-    from nodegraph.store.archive import export as pack
+    from nodegraph.store.archive import export_archive as pack
 
     if workflows and run is not None:
         raise InvalidValue("workflows and --run can't be combined", hint="Choose one of them.")
     target = Path(file).expanduser()
     _check(target)
-    with opened(common) as (session, store):
+    with open_session_and_store(common) as (session, store):
         keys: list[Key] | None = None
         if run is not None:
-            keys = _of_run(session, store, run)
+            keys = _run_keys(session, store, run)
         elif workflows:
-            keys = _of_workflows(session, workflows)
+            keys = _workflow_keys(session, workflows)
         with bytes_progress("packing", is_shown=not json) as progress:
             exported = pack(store, target, keys=keys, progress=progress)
         size = target.stat().st_size
@@ -152,7 +152,7 @@ def _check(target: Path) -> None:
         )
 
 
-def _of_workflows(session: Session, names: list[str]) -> list[Key]:
+def _workflow_keys(session: Session, names: list[str]) -> list[Key]:
     """Keys of all that the workflows need.
 
     Raises:
@@ -171,11 +171,11 @@ def _planned(session: Session, workflow: Workflow) -> list[Key]:
     return planned_keys(session.plan(workflow).predicted)
 
 
-def _of_run(session: Session, store: Store, name: str) -> list[Key]:
+def _run_keys(session: Session, store: Store, name: str) -> list[Key]:
     from nodegraph.store.records import Runs
 
     if store.claims is None:
-        raise store.only_read()
+        raise store.read_only_error()
     run = Runs(store.index, store.claims).get(name)
     nodes = run.record.get("nodes", {}).values()
     keys: list[Key] = [*keys_of_run(store, run.id), *(node["key"] for node in nodes)]
@@ -185,12 +185,12 @@ def _of_run(session: Session, store: Store, name: str) -> list[Key]:
     return [key for key in keys if key]
 
 
-def _print_export(target: Path, size: int, total: Exported) -> None:
-    say(
-        f"{counted(total.entries, 'result')} with {counted(total.artifacts, 'value')} packed into "
-        f"{shown_path(target)}, {shown_size(size)}."
+def _print_export(target: Path, size: int, total: ExportReport) -> None:
+    echo(
+        f"{pluralize(total.entries, 'result')} with {pluralize(total.artifacts, 'value')} packed into "
+        f"{format_path(target)}, {format_size(size)}."
     )
     if total.left_out:
-        warn(f"{counted(total.left_out, 'value')} left out: damaged or gone")
+        warn(f"{pluralize(total.left_out, 'value')} left out: damaged or gone")
     if not total.entries:
         warn("none of these results is kept here; run the workflow first")

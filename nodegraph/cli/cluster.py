@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.connecting import ServerOption, connected
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, print_json, print_table, say, shown_size
+from nodegraph.cli.connecting import ServerOption, open_client
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import StyledText, echo, format_size, print_json, print_table
 
 if TYPE_CHECKING:
     from nodegraph.client import System
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _COLOURS = {"busy": "green", "dead": "red", "starting": "yellow", "stopping": "yellow"}
 
 
-def status(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+def status(common: CommonOptions, server: ServerOption = None, json: JsonOption = False) -> int:
     """Tell how the workers of a server are, and on which machines.
 
     Also of a server without a cluster, whose workers all run beside it. `nodegraph cluster` alone
     tells it, too.
     """
-    with connected(server) as client:
+    with open_client(server) as client:
         system = client.system()
     if json:
         workers = [asdict(worker) for worker in _workers(system)]
@@ -39,14 +39,14 @@ def _workers(system: System) -> list[WorkerInfo]:
 def _print(system: System) -> None:
     workers = _workers(system)
     if not workers:
-        say("No workers.")
+        echo("No workers.")
         return
     head = ("worker", "machine", "device", "state", "jobs", "an hour", "memory")
     print_table([(*head, "models and faults"), *[_row(worker) for worker in workers]])
     counts = system.queue.counts
     waiting = counts.queued - counts.held
     pace = sum(worker.per_hour or 0.0 for worker in workers)
-    say(
+    echo(
         f"{waiting} jobs wait, {counts.running} run, {counts.finished} have finished; "
         f"{pace:.0f} an hour of late."
     )
@@ -57,7 +57,7 @@ def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
         worker.name,
         _machine(worker.host),
         worker.device,
-        (_doing(worker), _COLOURS.get(worker.state, "")),
+        (_activity(worker), _COLOURS.get(worker.state, "")),
         str(worker.done),
         "-" if worker.per_hour is None else f"{worker.per_hour:.0f}",
         _memory(worker),
@@ -65,7 +65,7 @@ def _row(worker: WorkerInfo) -> tuple[StyledText, ...]:
     )
 
 
-def _doing(worker: WorkerInfo) -> str:
+def _activity(worker: WorkerInfo) -> str:
     if worker.helps:
         return f"helps {worker.helps}"
     return f"{worker.state}, {len(worker.jobs)} jobs" if len(worker.jobs) > 1 else worker.state
@@ -79,4 +79,4 @@ def _machine(host: str | None) -> str:
 
 def _memory(worker: WorkerInfo) -> str:
     parts = [worker.memory, worker.device_memory]
-    return " + ".join(shown_size(part) for part in parts if part is not None) or "-"
+    return " + ".join(format_size(part) for part in parts if part is not None) or "-"

@@ -7,10 +7,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.functions import CommandFunction, More
+from nodegraph.cli.functions import CommandFunction, ExtraOptions
 
 if TYPE_CHECKING:
-    from nodegraph.cli.options import Common
+    from nodegraph.cli.options import CommonOptions
 
 COMMANDS: Mapping[str, str] = {
     "run": "Run a workflow.",
@@ -89,7 +89,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 }
 """The commands that have commands of their own, which are functions of a module of that name."""
 
-ALONE: Mapping[str, str] = {
+DEFAULT_COMMANDS: Mapping[str, str] = {
     "cache": "info",
     "token": "list",
     "jobs": "list",
@@ -99,7 +99,7 @@ ALONE: Mapping[str, str] = {
 }
 """What those do that are asked for most, where none of their commands is named."""
 
-_TAKEN = ("list", "import")
+_PYTHON_WORDS = ("list", "import")
 """Words of Python's own: the module and function of such a command end in an underscore."""
 
 _MODULES = {
@@ -136,10 +136,10 @@ def _module(name: str) -> ModuleType:
 
 
 def _python_name(word: str) -> str:
-    return f"{word}_" if word in _TAKEN else word
+    return f"{word}_" if word in _PYTHON_WORDS else word
 
 
-def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:
+def more_options(name: str, common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:
     """What a command takes besides the options that it always takes.
 
     Args:
@@ -148,5 +148,7 @@ def more_options(name: str, common: Common, arguments: Sequence[str]) -> More:
         NodegraphError: What decides on the options can't be read.
     """
     module = _module(name)
-    find: Callable[[Common, Sequence[str]], More] | None = getattr(module, "more_options", None)
-    return find(common, arguments) if find and arguments else More()
+    find: Callable[[CommonOptions, Sequence[str]], ExtraOptions] | None = getattr(
+        module, "more_options", None
+    )
+    return find(common, arguments) if find and arguments else ExtraOptions()

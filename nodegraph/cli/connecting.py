@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from nodegraph.client import Client
 
-_CONNECTING = 2.0
+_CONNECT_TIMEOUT = 2.0
 """Seconds of looking for a server: somebody sits and waits."""
 
 ServerOption = Annotated[
@@ -26,7 +26,7 @@ ServerOption = Annotated[
 
 
 @contextmanager
-def connected(server: str | None) -> Iterator[Client]:
+def open_client(server: str | None) -> Iterator[Client]:
     """A client of a server, until the end of the `with`.
 
     Raises:
@@ -35,5 +35,5 @@ def connected(server: str | None) -> Iterator[Client]:
     from nodegraph.client import Client, Retries
 
     gc.enable()  # the command line's start turns it off; what follows may take hours
-    with Client(server, retries=Retries(connecting=_CONNECTING)) as client:
+    with Client(server, retries=Retries(connecting=_CONNECT_TIMEOUT)) as client:
         yield client

@@ -103,11 +103,11 @@ def diagnose(session: Session) -> Diagnosis:
         threads=_threads(),
     )
     diagnosis.memory, diagnosis.memory_available = _memory()
-    _look_at_libraries(diagnosis)
-    _look_at_devices(diagnosis, session.settings)
-    _look_at_folders(diagnosis, session.settings)
-    _look_at_packs(diagnosis, session)
-    _look_at_models(diagnosis, session.settings)
+    _diagnose_libraries(diagnosis)
+    _diagnose_devices(diagnosis, session.settings)
+    _diagnose_folders(diagnosis, session.settings)
+    _diagnose_packs(diagnosis, session)
+    _diagnose_models(diagnosis, session.settings)
     return diagnosis
 
 
@@ -123,7 +123,7 @@ def _memory() -> tuple[int | None, int | None]:
     return (None, None) if memory is None else (memory.total, memory.free)
 
 
-def _look_at_libraries(diagnosis: Diagnosis) -> None:
+def _diagnose_libraries(diagnosis: Diagnosis) -> None:
     try:
         diagnosis.libraries = list(_libraries())
     except metadata.PackageNotFoundError:
@@ -157,7 +157,7 @@ def _libraries() -> Iterator[Library]:
             yield Library(requirement.name, version, wanted, fits)
 
 
-def _look_at_devices(diagnosis: Diagnosis, settings: Settings) -> None:
+def _diagnose_devices(diagnosis: Diagnosis, settings: Settings) -> None:
     try:
         diagnosis.devices = list(_devices())
     except Exception as error:  # noqa: BLE001 - a broken torch may raise anything on import
@@ -182,7 +182,7 @@ def _devices() -> Iterator[Device]:
         yield Device("mps", "Apple GPU")
 
 
-def _look_at_folders(diagnosis: Diagnosis, settings: Settings) -> None:
+def _diagnose_folders(diagnosis: Diagnosis, settings: Settings) -> None:
     environment = settings.environment()
     places = [
         ("data", settings.data_folder, True),
@@ -219,7 +219,7 @@ def _nearest(path: Path) -> Path:
     )
 
 
-def _look_at_packs(diagnosis: Diagnosis, session: Session) -> None:
+def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
     try:
         registry = session.registry
     except NodegraphError as error:
@@ -240,7 +240,7 @@ def _script_problems(registry: Registry) -> Iterator[str]:
             yield str(error)
 
 
-def _look_at_models(diagnosis: Diagnosis, settings: Settings) -> None:
+def _diagnose_models(diagnosis: Diagnosis, settings: Settings) -> None:
     from nodegraph.families.alone import LOAD_DENOISER, LOAD_MODEL, LOAD_PIPELINE
     from nodegraph.families.embedded_models import EMBEDDED
     from nodegraph.models.model_sources import list_models

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nodegraph.cli.output import tell, warn
-from nodegraph.core.words import counted
+from nodegraph.cli.output import echo_stderr, warn
+from nodegraph.core.words import pluralize
 
 if TYPE_CHECKING:
     from nodegraph.cli.prepared import RunRequest
@@ -19,28 +19,30 @@ if TYPE_CHECKING:
     from nodegraph.session.session import Session
 
 T = TypeVar("T")
-Helping = Callable[["Workflow", "CancelToken"], AbstractAsyncContextManager[None]]
+ClusterContext = Callable[["Workflow", "CancelToken"], AbstractAsyncContextManager[None]]
 """Has others compute along with the run of a workflow, inside its `async with`."""
 
 
-def helping_by(address: str, session: Session, packs: Sequence[Path], wish: RunRequest) -> Helping:
+def cluster_context(
+    address: str, session: Session, packs: Sequence[Path], request: RunRequest
+) -> ClusterContext:
     """Makes what has the workers of a cluster compute along with the run of a workflow.
 
     Args:
         packs: More packs, as given.
-        wish: What is wanted of the workflow.
+        request: What is wanted of the workflow.
     """
 
     @asynccontextmanager
     async def help_along(workflow: Workflow, cancel: CancelToken) -> AsyncIterator[None]:
-        from nodegraph.jobs.cluster.distributed_run import helped
+        from nodegraph.jobs.cluster.distributed_run import run_helpers
         from nodegraph.jobs.supervisor.launch import settings_flags
         from nodegraph.jobs.supervisor.messages import RunJob
         from nodegraph.jobs.supervisor.rules import WorkerSpec
-        from nodegraph.jobs.worker.sharing import bodies_act, shared_targets
+        from nodegraph.jobs.worker.sharing import bodies_have_sinks, shared_targets
 
-        graph = session.graph(workflow, targets=wish.targets)
-        targets = shared_targets(graph, bodies_act=bodies_act(workflow, session.registry))
+        graph = session.graph(workflow, targets=request.targets)
+        targets = shared_targets(graph, bodies_act=bodies_have_sinks(workflow, session.registry))
         if not targets:
             warn("there is nothing in this workflow that a cluster could compute beforehand")
             yield
@@ -50,7 +52,7 @@ def helping_by(address: str, session: Session, packs: Sequence[Path], wish: RunR
         )
         order = RunJob("run", 1, workflow.to_json(), targets=targets)
         async with AsyncExitStack() as stack:
-            entering = stack.enter_async_context(helped(address, spec, order))
+            entering = stack.enter_async_context(run_helpers(address, spec, order))
             cluster = await _unless_cancelled(entering, cancel)
             if cluster is None:
                 yield  # the run ends at once
@@ -60,7 +62,9 @@ def helping_by(address: str, session: Session, packs: Sequence[Path], wish: RunR
                     f"the cluster computes on {cluster.device}, and this run on "
                     f"{session.environment.device}: what depends on that is computed here alone"
                 )
-            tell(f"Up to {counted(cluster.workers, 'worker')} of the cluster compute along.")
+            echo_stderr(
+                f"Up to {pluralize(cluster.workers, 'worker')} of the cluster compute along."
+            )
             try:
                 yield
             finally:
@@ -74,7 +78,7 @@ async def _unless_cancelled(entering: Coroutine[Any, Any, T], cancel: CancelToke
     """What a call gives that may take long; None if the run is cancelled meanwhile."""
     task = asyncio.ensure_future(entering)
     give_up = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
-    with cancel.telling(give_up):
+    with cancel.on_cancel(give_up):
         try:
             return await task
         except asyncio.CancelledError:

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from nodegraph.cli.opening import STDIN, Opened, open_workflow
-from nodegraph.cli.options import Common
-from nodegraph.cli.output import counted, say, shown_path
+from nodegraph.cli.opening import STDIN, OpenedWorkflow, open_workflow
+from nodegraph.cli.options import CommonOptions
+from nodegraph.cli.output import echo, format_path, pluralize
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, OutputError
@@ -19,7 +19,7 @@ _ENDINGS = {"ui": ".comfyui.json", "api": ".comfyui-api.json"}
 
 
 def export(
-    common: Common,
+    common: CommonOptions,
     workflow: Annotated[
         str,
         typer.Argument(
@@ -66,12 +66,12 @@ def export(
     make_folder(folder)
     for path, text in texts.items():
         write_file(path, text.encode())
-    for message in [*messages, *(f"wrote {shown_path(path)}" for path in texts)]:
-        say(message)
+    for message in [*messages, *(f"wrote {format_path(path)}" for path in texts)]:
+        echo(message)
     return 0
 
 
-def _script(common: Common, opened: Opened, folder: Path) -> str:
+def _script(common: CommonOptions, opened: OpenedWorkflow, folder: Path) -> str:
     from nodegraph.python.builder.script import python_script
 
     inputs = "Path(__file__).parent"
@@ -81,18 +81,20 @@ def _script(common: Common, opened: Opened, folder: Path) -> str:
 
 
 def _for_comfyui(
-    common: Common, workflow: Workflow, target: Path, messages: list[str]
+    common: CommonOptions, workflow: Workflow, target: Path, messages: list[str]
 ) -> dict[Path, str]:
     """The texts of its files; what is to be said of them goes into a list."""
-    from nodegraph.interop.comfyui.exporting import documents
+    from nodegraph.interop.comfyui.exporting import export_documents
     from nodegraph.interop.comfyui.packs import node_table
 
     table = node_table(common.pack_list())
-    exported, written = documents(workflow, table.entries.values(), common.session().registry)
-    messages += exported.told
+    exported, written = export_documents(
+        workflow, table.entries.values(), common.session().registry
+    )
+    messages += exported.messages
     if exported.unknown:
         messages.append(
-            f"{counted(len(exported.unknown), 'node')} can't run there: ComfyUI shows what it "
+            f"{pluralize(len(exported.unknown), 'node')} can't run there: ComfyUI shows what it "
             "doesn't know in red, and keeps it"
         )
     return {

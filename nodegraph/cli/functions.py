@@ -11,18 +11,18 @@ CommandFunction = Callable[..., int | None]
 
 
 @dataclass(frozen=True)
-class More:
+class ExtraOptions:
     """Options that a command takes because of what it was given, as `run` those of a workflow.
 
     Attributes:
         options: As parameters of a function, keyword only.
         values: What was given for them, by name.
-        found: Whatever the command had to find out for it, for later use.
+        opened: Whatever the command had to find out for it, for later use.
     """
 
     options: Sequence[Parameter] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
-    found: Any = None
+    opened: Any = None
 
 
 def declared_options(function: CommandFunction) -> dict[str, Parameter]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.opening import STDIN, is_of_comfyui, workflow_document
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import BAD_INPUT, FINE, counted, print_json, say, shown_path
+from nodegraph.cli.opening import STDIN, is_comfyui, workflow_document
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import BAD_INPUT, FINE, echo, format_path, pluralize, print_json
 from nodegraph.cli.problems import print_warnings
 from nodegraph.cli.translations import print_report
 from nodegraph.core.files import make_folder, write_file
@@ -28,7 +28,7 @@ _ENDINGS = (".json", ".png", ".webp", ".mp4")
 
 
 def import_(
-    common: Common,
+    common: CommonOptions,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -58,7 +58,7 @@ def import_(
     wanted = files or ([] if report is None else [report])
     if not wanted:
         raise InvalidValue("there is no file to import", hint="Name files, or --report FOLDER.")
-    names = list(_named(wanted))
+    names = list(_expand_files(wanted))
     targets = {} if report is not None else _targets(names, out, force=force)
     session = common.session()
     table = node_table(common.pack_list())
@@ -67,14 +67,14 @@ def import_(
     reports: list[ImportReport] = []
     written: dict[str, str] = {}
     for name in names:
-        file_report, workflow = _imported(name, session, table)
+        file_report, workflow = _import_file(name, session, table)
         if workflow is not None and name in targets:
-            file_report = _saved(file_report, workflow, targets[name], is_only=len(names) == 1)
+            file_report = _save(file_report, workflow, targets[name], is_only=len(names) == 1)
             if not file_report.error:
                 written[name] = str(targets[name])
         reports.append(file_report)
         if not json:
-            print_report(file_report, shown_path(Path(written[name])) if name in written else "")
+            print_report(file_report, format_path(Path(written[name])) if name in written else "")
     if report is not None:
         _write_report(Path(report).expanduser(), reports)
     if json:
@@ -84,7 +84,7 @@ def import_(
     return BAD_INPUT if any(file_report.error for file_report in reports) else FINE
 
 
-def _named(files: Sequence[str]) -> Iterator[str]:
+def _expand_files(files: Sequence[str]) -> Iterator[str]:
     """The files, those in folders in place of these.
 
     Raises:
@@ -98,17 +98,17 @@ def _named(files: Sequence[str]) -> Iterator[str]:
         inside = sorted(
             item
             for item in path.iterdir()
-            if item.suffix.lower() in _ENDINGS and item.is_file() and _may_be(item)
+            if item.suffix.lower() in _ENDINGS and item.is_file() and _may_be_workflow(item)
         )
         if not inside:
             raise InvalidFile(f"no file in {path} looks like a workflow of ComfyUI's")
         yield from map(str, inside)
 
 
-def _may_be(path: Path) -> bool:
+def _may_be_workflow(path: Path) -> bool:
     """Whether a file found in a folder is ComfyUI's, or broken in a way that is to be told."""
     try:
-        return is_of_comfyui(workflow_document(str(path)))
+        return is_comfyui(workflow_document(str(path)))
     except NodegraphError:
         return path.suffix.lower() == ".json"
 
@@ -146,7 +146,7 @@ def _target(name: str, out: str | None) -> Path:
     return target.with_name(f"{source.stem}.nodegraph.json") if is_own else target
 
 
-def _imported(
+def _import_file(
     name: str, session: Session, table: NodeTable
 ) -> tuple[ImportReport, Workflow | None]:
     """A file's report, and its workflow if it could be read."""
@@ -164,7 +164,7 @@ def _imported(
 
     try:
         document = workflow_document(name)
-        if not is_of_comfyui(document):
+        if not is_comfyui(document):
             raise InvalidFile("this is no workflow of ComfyUI's")
         imported = import_document(document, table)
         inputs = None if name == STDIN else Path(name).absolute().parent
@@ -175,9 +175,7 @@ def _imported(
     return report, imported.workflow
 
 
-def _saved(
-    report: ImportReport, workflow: Workflow, target: Path, *, is_only: bool
-) -> ImportReport:
+def _save(report: ImportReport, workflow: Workflow, target: Path, *, is_only: bool) -> ImportReport:
     """Write a workflow; of several, its report says so where it can't be, and the next goes on.
 
     Raises:
@@ -218,12 +216,12 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
     from nodegraph.interop.comfyui.report import totals
 
     total = totals(reports)
-    say()
-    say(
-        f"{counted(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} that "
+    echo()
+    echo(
+        f"{pluralize(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} that "
         f"only missing files keep from running, {total.complete} complete, "
         f"{total.unreadable} not imported."
     )
     for name, count in list(total.types.items())[:20]:
         pack = total.packs.get(name)
-        say(f"  {count:4d}  {name}" + (f", of the pack `{pack}`" if pack else ""))
+        echo(f"  {count:4d}  {name}" + (f", of the pack `{pack}`" if pack else ""))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.connecting import connected
+from nodegraph.cli.connecting import open_client
 from nodegraph.cli.job_view import state_part
-from nodegraph.cli.output import BAD_INPUT, FINE, print_json, say
-from nodegraph.cli.problems import print_problems, refusal
+from nodegraph.cli.output import BAD_INPUT, FINE, echo, print_json
+from nodegraph.cli.problems import print_problems, problems_document
 from nodegraph.core.quantities import parse_age
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from nodegraph.client import Client, Job, JobSummary, Match
     from nodegraph.errors import Problem
 
-SteeringAction = Callable[["Client", "JobSummary"], "JobSummary"]
+JobAction = Callable[["Client", "JobSummary"], "JobSummary"]
 JobsArgument = Annotated[
     list[str],
     typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
 ]
 
 
-def steered(
+def apply_to_jobs(
     server: str | None,
     names: Sequence[str],
-    action: SteeringAction,
+    action: JobAction,
     *,
     json: bool,
     word: str | None = None,
@@ -52,7 +52,7 @@ def steered(
 
     problems: list[Problem] = []
     done: list[JobSummary] = []
-    with connected(server) as client:
+    with open_client(server) as client:
         # All names first: a wrong one among them changes none.
         jobs = {job.id: job for job in (find_job(client, name) for name in names)}
         for job in jobs.values():
@@ -62,17 +62,17 @@ def steered(
                 problems += error.problems
             else:
                 if not json:
-                    say(done[-1].id, "  ", word or state_part(done[-1]))
+                    echo(done[-1].id, "  ", word or state_part(done[-1]))
     if json:
         document = {word: len(done)} if word else {"jobs": [asdict(job) for job in done]}
-        print_json({**document, **refusal(problems)} if problems else document)
+        print_json({**document, **problems_document(problems)} if problems else document)
     else:
         print_problems(problems)
     return BAD_INPUT if problems else FINE
 
 
 STATES = ("queued", "running", "finished", "failed", "cancelled")
-ENDED = STATES[2:]
+FINAL_STATES = STATES[2:]
 
 StateOption = Annotated[
     list[str] | None,
@@ -90,7 +90,7 @@ OlderOption = Annotated[
 ]
 
 
-def matching(
+def job_filter(
     state: list[str] | None, tag: str | None, text: str | None, older_than: str | None
 ) -> Match:
     """Which jobs the options mean; empty if none is given.
@@ -137,8 +137,8 @@ def find_job(client: Client, name: str) -> Job:
         if name == LAST:
             return client.get(_newest(client))
     except JobNotFound as error:
-        raise _unknown(name, _known(client)) from error
-    return client.get(_meant(name, _known(client)))
+        raise _unknown(name, _known_ids(client)) from error
+    return client.get(_resolve_name(name, _known_ids(client)))
 
 
 def _newest(client: Client) -> str:
@@ -148,11 +148,11 @@ def _newest(client: Client) -> str:
     return newest.id
 
 
-def _known(client: Client) -> list[str]:
+def _known_ids(client: Client) -> list[str]:
     return [job.id for job in client.list(most=_MOST, limit=_MOST)]
 
 
-def _meant(name: str, known: Sequence[str]) -> str:
+def _resolve_name(name: str, known: Sequence[str]) -> str:
     matches = [each for each in known if _is_part(name, each)]
     if len(matches) == 1:
         return matches[0]
@@ -173,12 +173,12 @@ def _is_part(name: str, id: str) -> bool:
 def _unknown(name: str, known: Sequence[str]) -> InvalidValue:
     from nodegraph.core.suggest import nearest
 
-    near = _near(name, known) or nearest(name, known)
+    near = _nearest_id(name, known) or nearest(name, known)
     hint = f"Did you mean `{near}`?" if near else "`nodegraph jobs` lists those there are."
     return InvalidValue("there is no such job", given=name, hint=hint)
 
 
-def _near(name: str, known: Sequence[str]) -> str | None:
+def _nearest_id(name: str, known: Sequence[str]) -> str | None:
     """The only id that begins like most of a name."""
     for length in range(len(name) - 1, len("job_") + 3, -1):
         matches = [each for each in known if each.startswith(name[:length])]

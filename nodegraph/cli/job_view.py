@@ -10,23 +10,23 @@ from nodegraph.cli.output import (
     FAILED,
     FINE,
     StyledText,
-    counted,
+    echo,
+    echo_stderr,
+    format_seconds,
+    format_size,
+    pluralize,
     print_table,
-    say,
-    shown_seconds,
-    shown_size,
-    tell,
 )
 from nodegraph.cli.problems import print_problems
-from nodegraph.cli.runs import shown_title
-from nodegraph.cli.times import shown_time
+from nodegraph.cli.runs import format_title
+from nodegraph.cli.times import format_time
 
 if TYPE_CHECKING:
     from nodegraph.client import Job, JobSummary
 
 _STYLES = {"finished": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 _EXITS = {"failed": FAILED, "cancelled": CANCELLED}
-_WANTED = {"cancel": "to be cancelled", "pause": "to be paused"}
+_REQUESTED = {"cancel": "to be cancelled", "pause": "to be paused"}
 
 
 def exit_code(job: JobSummary) -> int:
@@ -40,7 +40,7 @@ def state_part(job: JobSummary) -> StyledText:
     if job.held:
         notes.append("held")
     if job.wanted:
-        notes.append(_WANTED.get(job.wanted, job.wanted))
+        notes.append(_REQUESTED.get(job.wanted, job.wanted))
     text = ", ".join(notes)
     return (text, _STYLES[job.state]) if job.state in _STYLES else text
 
@@ -52,72 +52,72 @@ def print_jobs(jobs: Sequence[JobSummary]) -> None:
 
 
 def _row(job: JobSummary) -> list[StyledText]:
-    took = _took(job)
-    name = shown_title(job.name)
-    return [job.id, shown_time(job.created), state_part(job), took, name]
+    took = _duration_text(job)
+    name = format_title(job.name)
+    return [job.id, format_time(job.created), state_part(job), took, name]
 
 
-def _took(job: JobSummary) -> str:
+def _duration_text(job: JobSummary) -> str:
     if job.started is None or job.finished is None:
         return ""
-    return shown_seconds(max(job.finished - job.started, 0.0))
+    return format_seconds(max(job.finished - job.started, 0.0))
 
 
 def print_job(job: Job) -> None:
     """Print all that is kept of a job."""
-    say((job.id, "bold"), f"  {shown_title(job.name)}" if job.name else "")
-    took = f" after {_took(job)}" if _took(job) else ""
-    say(state_part(job), took, f", submitted {shown_time(job.created)} by {job.client}")
+    echo((job.id, "bold"), f"  {format_title(job.name)}" if job.name else "")
+    took = f" after {_duration_text(job)}" if _duration_text(job) else ""
+    echo(state_part(job), took, f", submitted {format_time(job.created)} by {job.client}")
     if job.worker:
-        attempts = counted(job.attempt, "attempt")
-        deaths = f", its worker died {counted(job.deaths, 'time')}" if job.deaths else ""
-        say(f"{attempts}, the last on {job.worker}{deaths}")
+        attempts = pluralize(job.attempt, "attempt")
+        deaths = f", its worker died {pluralize(job.deaths, 'time')}" if job.deaths else ""
+        echo(f"{attempts}, the last on {job.worker}{deaths}")
     if job.tags:
-        say(f"tags: {', '.join(job.tags)}")
+        echo(f"tags: {', '.join(job.tags)}")
     if job.parameters:
-        say()
-        say(("Parameters", "bold"))
+        echo()
+        echo(("Parameters", "bold"))
         print_table([(name, str(value)) for name, value in job.parameters.items()], indent=2)
     if job.files:
-        say()
-        say(("Files", "bold"))
+        echo()
+        echo(("Files", "bold"))
         print_files(job)
     if job.warnings:
-        say()
-        say(("Warnings", "bold"))
+        echo()
+        echo(("Warnings", "bold"))
         print_table([(each.node or "", each.message) for each in job.warnings], indent=2)
     if job.problems:
-        say()
-        print_problems(job.problems, line=say)
+        echo()
+        print_problems(job.problems, line=echo)
 
 
 def print_files(job: Job) -> None:
     """Print the files that a job gave, a line each."""
-    print_table([(file.name, shown_size(file.size), file.node) for file in job.files], indent=2)
+    print_table([(file.name, format_size(file.size), file.node) for file in job.files], indent=2)
 
 
-def print_closing(job: Job, *, quiet: bool = False) -> None:
+def print_outcome(job: Job, *, quiet: bool = False) -> None:
     """Print how a job that was waited for has ended."""
     if job.state == "failed":
         print_problems(job.problems)
     if quiet:
         for file in job.files:
-            say(file.name)
+            echo(file.name)
         return
-    say((job.state.capitalize(), _STYLES.get(job.state, "bold")), *_summed_up(job), ".")
+    echo((job.state.capitalize(), _STYLES.get(job.state, "bold")), *_summary_line(job), ".")
     print_files(job)
     if job.files:
-        tell(f"`nodegraph pull {job.id}` brings the files here.")
+        echo_stderr(f"`nodegraph pull {job.id}` brings the files here.")
 
 
-def _summed_up(job: Job) -> list[StyledText]:
+def _summary_line(job: Job) -> list[StyledText]:
     outputs = job.outputs
     if outputs is None:
-        return [f" after {_took(job)}"] if _took(job) else []
+        return [f" after {_duration_text(job)}"] if _duration_text(job) else []
     ran, cached = outputs.nodes.get("ran", 0), outputs.nodes.get("cached", 0)
-    counts = [counted(ran, "node") + " run"] if ran or not cached else []
+    counts = [pluralize(ran, "node") + " run"] if ran or not cached else []
     if cached:
         counts.append(
-            f"{cached} from the cache" if counts else f"{counted(cached, 'node')} from the cache"
+            f"{cached} from the cache" if counts else f"{pluralize(cached, 'node')} from the cache"
         )
-    return [f" in {shown_seconds(outputs.seconds)}: {', '.join(counts)}"]
+    return [f" in {format_seconds(outputs.seconds)}: {', '.join(counts)}"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.connecting import ServerOption, open_client
 from nodegraph.cli.job_names import (
-    ENDED,
+    FINAL_STATES,
     LAST,
     JobArgument,
     JobsArgument,
@@ -18,13 +18,13 @@ from nodegraph.cli.job_names import (
     StateOption,
     TagOption,
     TextOption,
+    apply_to_jobs,
     find_job,
-    matching,
-    steered,
+    job_filter,
 )
 from nodegraph.cli.job_view import print_job, print_jobs, state_part
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, say, tell
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo, echo_stderr, pluralize, print_json
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def delete(
-    common: Common,
+    common: CommonOptions,
     jobs: Annotated[
         list[str] | None,
         typer.Argument(metavar="JOB", help="A job's id, the start or end of it, or last."),
@@ -50,21 +50,21 @@ def delete(
     Those that are named, or all that match: `nodegraph jobs list` takes the same options, for a
     look beforehand. The files that they gave stay on the server.
     """
-    which = matching(state, tag, text, older_than)
+    which = job_filter(state, tag, text, older_than)
     if sum((bool(jobs), bool(which), all_)) != 1:
         raise InvalidValue(
             "it isn't said which jobs, or in two ways",
             expected="JOB..., or --state, --tag, --text, --older-than, or --all",
         )
     if jobs:
-        return steered(server, jobs, _deleted, json=json, word="deleted")
+        return apply_to_jobs(server, jobs, _deleted, json=json, word="deleted")
     _check(state)
-    with connected(server) as client:
+    with open_client(server) as client:
         number = client.delete_all(**which)
     if json:
         print_json({"deleted": number})
     else:
-        say(f"Deleted {counted(number, 'job')}.")
+        echo(f"Deleted {pluralize(number, 'job')}.")
     return 0
 
 
@@ -75,17 +75,17 @@ def _deleted(client: Client, job: JobSummary) -> JobSummary:
 
 def _check(states: Sequence[str] | None) -> None:
     for state in states or ():
-        if state not in ENDED:
+        if state not in FINAL_STATES:
             raise InvalidValue(
                 "only jobs that have ended can be deleted",
                 given=state,
-                expected=", ".join(ENDED),
+                expected=", ".join(FINAL_STATES),
                 hint="`nodegraph cancel` and `nodegraph queue clear` end those that wait.",
             )
 
 
 def move(
-    common: Common,
+    common: CommonOptions,
     job: Annotated[
         str, typer.Argument(metavar="JOB", help="A job's id, its start or its end, or last.")
     ],
@@ -114,7 +114,7 @@ def move(
         raise InvalidValue(
             "it isn't said where to", expected="--first, --last, --before JOB or --priority N"
         )
-    with connected(server) as client:
+    with open_client(server) as client:
         summary: JobSummary = find_job(client, job)
         other = None if before is None else find_job(client, before)
         if priority is not None:
@@ -126,46 +126,46 @@ def move(
     if json:
         print_json(asdict(summary))
     else:
-        say(summary.id, "  ", state_part(summary), f", priority {summary.priority}")
-        tell("`nodegraph queue` shows what comes next.")
+        echo(summary.id, "  ", state_part(summary), f", priority {summary.priority}")
+        echo_stderr("`nodegraph queue` shows what comes next.")
     return 0
 
 
 def unhold(
-    common: Common, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
+    common: CommonOptions, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
 ) -> int:
     """Let paused jobs go.
 
     They wait for their turn again.
     """
-    return steered(server, jobs, lambda client, job: client.unhold(job), json=json)
+    return apply_to_jobs(server, jobs, lambda client, job: client.unhold(job), json=json)
 
 
 def hold(
-    common: Common, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
+    common: CommonOptions, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
 ) -> int:
     """Pause jobs.
 
     One that waits is left out until it is let go; one that runs is put back at its next step.
     """
-    return steered(server, jobs, lambda client, job: client.hold(job), json=json)
+    return apply_to_jobs(server, jobs, lambda client, job: client.hold(job), json=json)
 
 
 def retry(
-    common: Common, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
+    common: CommonOptions, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
 ) -> int:
     """Let jobs that failed or were cancelled wait once more.
 
     They go on from their last checkpoint.
     """
-    return steered(server, jobs, lambda client, job: client.retry(job), json=json)
+    return apply_to_jobs(server, jobs, lambda client, job: client.retry(job), json=json)
 
 
 _LARGEST_PAGE = 1_000
 
 
 def list_(
-    common: Common,
+    common: CommonOptions,
     state: StateOption = None,
     tag: TagOption = None,
     text: TextOption = None,
@@ -179,8 +179,8 @@ def list_(
     A token's owner sees their own; one that may administer sees all. `nodegraph jobs` alone lists
     them, too.
     """
-    which = matching(state, tag, text, older_than)
-    with connected(server) as client:
+    which = job_filter(state, tag, text, older_than)
+    with open_client(server) as client:
         listed = list(client.list(most=limit, limit=min(limit, _LARGEST_PAGE), **which))
     if json:
         print_json({"jobs": [asdict(each) for each in listed]})
@@ -191,20 +191,23 @@ def list_(
 
 def _print(listed: list[JobSummary]) -> None:
     if not listed:
-        say("No jobs.")
+        echo("No jobs.")
         return
     print_jobs(listed)
-    tell("`nodegraph jobs show JOB` tells more of one; the end of an id is enough.")
+    echo_stderr("`nodegraph jobs show JOB` tells more of one; the end of an id is enough.")
 
 
 def show(
-    common: Common, job: JobArgument = LAST, server: ServerOption = None, json: JsonOption = False
+    common: CommonOptions,
+    job: JobArgument = LAST,
+    server: ServerOption = None,
+    json: JsonOption = False,
 ) -> int:
     """Show a job.
 
     What was asked for, how it fared, which files it gave or why it failed.
     """
-    with connected(server) as client:
+    with open_client(server) as client:
         details = find_job(client, job)
     print_json(asdict(details)) if json else print_job(details)
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.options import Common
+from nodegraph.cli.options import CommonOptions
 from nodegraph.cli.problems import print_warnings
 from nodegraph.errors import InvalidValue
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(common: Common) -> Iterator[tuple[Session, Store]]:
+def open_session_and_store(common: CommonOptions) -> Iterator[tuple[Session, Store]]:
     """A session and its store, open until the end of the `with`.
 
     Raises:
@@ -26,24 +26,24 @@ def opened(common: Common) -> Iterator[tuple[Session, Store]]:
     with common.session() as session:
         store = session.store
         if store is None:
-            raise _nothing_kept(session)
+            raise _no_store_error(session)
         print_warnings(session.problems)
         yield session, store
 
 
 @contextmanager
-def opened_store(common: Common) -> Iterator[Store]:
+def open_store(common: CommonOptions) -> Iterator[Store]:
     """The store in force, open until the end of the `with`.
 
     Raises:
         InvalidValue: Nothing is kept on disk.
     """
-    with opened(common) as (_, store):
+    with open_session_and_store(common) as (_, store):
         yield store
 
 
 @contextmanager
-def opened_runs(common: Common) -> Iterator[Runs]:
+def open_runs(common: CommonOptions) -> Iterator[Runs]:
     """The records of runs in the store in force, until the end of the `with`.
 
     Raises:
@@ -52,7 +52,7 @@ def opened_runs(common: Common) -> Iterator[Runs]:
     with common.session() as session:
         kept = session.persistence
         if kept is None:
-            raise _nothing_kept(session)
+            raise _no_store_error(session)
         print_warnings(session.problems)
         if kept.runs is not None:
             yield kept.runs
@@ -70,14 +70,14 @@ def _runs_to_read(store: Store) -> Iterator[Runs]:
     try:
         claims = Claims(store.folder / "claims")
     except OSError as error:
-        raise store.only_read() from error
+        raise store.read_only_error() from error
     try:
         yield Runs(store.index, claims)
     finally:
         claims.close()
 
 
-def _nothing_kept(session: Session) -> InvalidValue:
+def _no_store_error(session: Session) -> InvalidValue:
     if session.problems:
         return InvalidValue("\n".join(session.problems))
     return InvalidValue(

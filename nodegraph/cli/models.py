@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     StyledText,
-    counted,
+    echo,
+    format_path,
+    format_size,
+    pluralize,
     print_json,
     print_table,
-    say,
-    shown_path,
-    shown_size,
     warn,
 )
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.models.model_sources import FoundModel
-    from nodegraph.models.remote.manifest import FarFile
+    from nodegraph.models.remote.manifest import RemoteModelFile
     from nodegraph.session.settings import Settings
-    from nodegraph.weights.attached_models import ModelPlace
+    from nodegraph.weights.attached_models import RemoteStore
 
 
 _MOST_LOOKED_AT = 50
@@ -41,7 +41,7 @@ PushOption = Annotated[
 ]
 
 
-def models(common: Common, push: PushOption = None, json: JsonOption = False) -> int:
+def models(common: CommonOptions, push: PushOption = None, json: JsonOption = False) -> int:
     """List the models, and where to put more.
 
     A model is a folder in the diffusers layout or a single .safetensors file. Its name here is what
@@ -67,22 +67,22 @@ def models(common: Common, push: PushOption = None, json: JsonOption = False) ->
 
 def _list_models(settings: Settings) -> list[FoundModel]:
     from nodegraph.models.model_sources import list_models
-    from nodegraph.session.remote_models import attached_models
-    from nodegraph.weights.attached_models import remote_place
+    from nodegraph.session.remote_models import attach_remote_models
+    from nodegraph.weights.attached_models import find_remote_store
 
-    detach = attached_models(settings)
+    detach = attach_remote_models(settings)
     try:
-        remote = remote_place(settings.remote_models_folder)
+        remote = find_remote_store(settings.remote_models_folder)
         if remote is not None:
-            _look_at(remote)
+            _check_remote(remote)
         return list_models(settings.environment().models)
     finally:
         detach()
 
 
-def _look_at(remote: ModelPlace) -> None:
+def _check_remote(remote: RemoteStore) -> None:
     try:
-        remote.look(_MOST_LOOKED_AT)
+        remote.refresh(_MOST_LOOKED_AT)
     except InvalidFile as error:
         warn(str(error))  # what lies here is listed all the same
 
@@ -90,25 +90,27 @@ def _look_at(remote: ModelPlace) -> None:
 def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     from nodegraph.models.model_sources import find_path
     from nodegraph.models.remote.pushing import push_model
-    from nodegraph.store.remote.address import open_place
+    from nodegraph.store.remote.address import open_storage
 
     if not settings.remote_models:
         raise InvalidValue(
             "there is no place to put models to",
             hint="The setting `remote_models` names one, such as s3://bucket/models.",
         )
-    remote, documents = open_place(settings.remote_models), []
+    remote, documents = open_storage(settings.remote_models), []
     for model in names:
         path = find_path(model, settings.model_folders)
-        name = _name_there(path, settings.model_folders)
-        brought: list[FarFile] = []
+        name = _remote_name(path, settings.model_folders)
+        brought: list[RemoteModelFile] = []
         without: list[str] = []
 
-        def report_file(file: FarFile, is_new: bool, brought: list[FarFile] = brought) -> None:
+        def report_file(
+            file: RemoteModelFile, is_new: bool, brought: list[RemoteModelFile] = brought
+        ) -> None:
             if is_new:
                 brought.append(file)
             if not as_json:
-                say(f"  {file.path}  {shown_size(file.bytes)}{'' if is_new else '  (is there)'}")
+                echo(f"  {file.path}  {format_size(file.bytes)}{'' if is_new else '  (is there)'}")
 
         manifest = push_model(name, path, remote, report_file, without.append)
         size = sum(file.bytes for file in manifest.files)
@@ -116,14 +118,14 @@ def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
         documents.append({"name": name, "bytes": size, "brought": new, "left_out": without})
         if not as_json:
             for file in without:
-                say(f"  {file}  (left out: no safetensors or GGUF, and nothing that those need)")
-            say(f"{name} is at {remote.url}: {shown_size(size)}, {shown_size(new)} of it new.")
+                echo(f"  {file}  (left out: no safetensors or GGUF, and nothing that those need)")
+            echo(f"{name} is at {remote.url}: {format_size(size)}, {format_size(new)} of it new.")
     if as_json:
         print_json({"pushed": documents, "place": remote.url})
     return 0
 
 
-def _name_there(path: Path, folders: Sequence[Path]) -> str:
+def _remote_name(path: Path, folders: Sequence[Path]) -> str:
     """What a model is called wherever it is fetched: as here, below its folder of models."""
     for folder in folders:
         if path.is_relative_to(folder):
@@ -137,8 +139,8 @@ def _document(model: FoundModel) -> dict[str, Any]:
         "family": model.family,
         "kind": model.kind,
         "bytes": model.bytes,
-        "path": str(model.path) if model.place is None else None,
-        "place": model.place,
+        "path": str(model.path) if model.remote_url is None else None,
+        "place": model.remote_url,
         "problem": model.problem,
         "part": model.part,
         "node": model.node,
@@ -154,29 +156,29 @@ def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         )
         print_table([heads, *(_row(model) for model in models)])
     else:
-        say("No models.")
+        echo("No models.")
     for model in models:
         if model.problem:
-            say()
-            say((model.name, "bold"), ": ", (model.problem, "yellow"))
+            echo()
+            echo((model.name, "bold"), ": ", (model.problem, "yellow"))
         elif model.part:
-            say()
-            say((model.name, "bold"), f": {model.part}. {model.node} takes it.")
+            echo()
+            echo((model.name, "bold"), f": {model.part}. {model.node} takes it.")
     new = sum(not model.is_looked_at for model in models)
     if new:
-        say()
-        say(f"Of {counted(new, 'remote model')} only the name is known yet: list them again.")
-    say()
-    say(f"What loads: {supported()}. docs/families.md says more.")
-    say("Put models into one of these folders, or name another one with --models:")
+        echo()
+        echo(f"Of {pluralize(new, 'remote model')} only the name is known yet: list them again.")
+    echo()
+    echo(f"What loads: {supported()}. docs/families.md says more.")
+    echo("Put models into one of these folders, or name another one with --models:")
     for folder in folders:
-        say(f"  {shown_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")
+        echo(f"  {format_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")
 
 
 def _row(model: FoundModel) -> tuple[StyledText, ...]:
     if not model.is_looked_at:
-        return model.name, "", model.kind, "", model.place or ""
+        return model.name, "", model.kind, "", model.remote_url or ""
     other: StyledText = ("unusable", "yellow") if model.problem else "several"
     family: StyledText = model.family or other
-    location = "comes with nodegraph" if model.kind == "embedded" else shown_path(model.path)
-    return model.name, family, model.kind, shown_size(model.bytes), model.place or location
+    location = "comes with nodegraph" if model.kind == "embedded" else format_path(model.path)
+    return model.name, family, model.kind, format_size(model.bytes), model.remote_url or location

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from nodegraph.cli.options import Common
-from nodegraph.cli.output import print_json, print_table, say, shown_path
+from nodegraph.cli.options import CommonOptions
+from nodegraph.cli.output import echo, format_path, print_json, print_table
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.session.templates import template as find_template
@@ -19,7 +19,7 @@ DEFAULT = "text_to_image"
 
 
 def new(
-    common: Common,
+    common: CommonOptions,
     file: Annotated[
         str | None,
         typer.Argument(
@@ -61,14 +61,14 @@ def new(
             _make_folder(folder)
     for file_path, data in contents.items():
         write_file(file_path, data)
-        say(f"Wrote {shown_path(file_path)}.")
+        echo(f"Wrote {format_path(file_path)}.")
     pack = next((name for name in others if name.endswith(".py")), None)
-    more = f" --pack {shown_path(path.with_name(pack))}" if pack else ""
-    say(f"Run it: nodegraph run {shown_path(path)}{more}")
+    more = f" --pack {format_path(path.with_name(pack))}" if pack else ""
+    echo(f"Run it: nodegraph run {format_path(path)}{more}")
     return 0
 
 
-def _example(common: Common, node: str) -> tuple[str, bytes, dict[str, bytes]]:
+def _example(common: CommonOptions, node: str) -> tuple[str, bytes, dict[str, bytes]]:
     """The workflow that shows what a node type does: its name, its file and files that it reads.
 
     Raises:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodegraph.cli.catalog import find_spec
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, counted, print_json, print_table, say, tell
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import StyledText, echo, echo_stderr, pluralize, print_json, print_table
 from nodegraph.cli.problems import print_warnings
-from nodegraph.core.literals import describe, show
+from nodegraph.core.literals import describe, format_value
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
@@ -37,19 +37,19 @@ def print_card(spec: NodeSpec, *, has_example: bool = False) -> None:
         has_example: Whether there is a workflow that shows what it does.
     """
     title = f"{spec.label}, " if spec.label and spec.label != spec.type else ""
-    say((spec.type, "bold"), f"  {title}{spec.category or 'without a category'}")
-    for line in _about(spec):
-        say(line)
+    echo((spec.type, "bold"), f"  {title}{spec.category or 'without a category'}")
+    for line in _description(spec):
+        echo(line)
     _print_ports("Inputs", (_input_row(port) for port in spec.inputs))
     _print_ports("Outputs", (_output_row(port) for port in spec.outputs))
-    say()
+    echo()
     facts = [(label, value) for label, value in _facts(spec) if value]
     if has_example:
         facts.append(("example", f"nodegraph new --example {spec.type}"))
     print_table(facts)
 
 
-def _about(spec: NodeSpec) -> list[str]:
+def _description(spec: NodeSpec) -> list[str]:
     """The docstring without the sections that the ports tell of."""
     text = spec.help.split("\n\nArgs:")[0].split("\n\nReturns:")[0].split("\n\nRaises:")[0]
     return ["", *text.splitlines()] if text else []
@@ -58,8 +58,8 @@ def _about(spec: NodeSpec) -> list[str]:
 def _print_ports(title: str, rows: Iterable[tuple[StyledText, ...]]) -> None:
     table = list(rows)
     if table:
-        say()
-        say((title, "bold"))
+        echo()
+        echo((title, "bold"))
         print_table(table, indent=2)
 
 
@@ -72,7 +72,7 @@ def _default_text(port: InputSpec) -> str:
         return "required"
     if port.default is None:
         return "optional"
-    return f"default {show(port.default)}"
+    return f"default {format_value(port.default)}"
 
 
 def _details(port: InputSpec) -> str:
@@ -118,7 +118,7 @@ def _result(spec: NodeSpec) -> str:
 
 
 def nodes(
-    common: Common,
+    common: CommonOptions,
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Show everything about this node type.")
     ] = None,
@@ -157,13 +157,13 @@ def nodes(
     else:
         print_warnings(registry.problems)
         is_whole = everything or category is not None or search is not None
-        _print(selected, () if is_whole else _made(registry))
+        _print(selected, () if is_whole else _generated_packs(registry))
     return 0
 
 
-def _made(registry: Registry) -> Collection[str]:
+def _generated_packs(registry: Registry) -> Collection[str]:
     """Packs that bring so many node types that others would drown among them."""
-    return [pack.name for pack in registry.packs if pack.is_made]
+    return [pack.name for pack in registry.packs if pack.is_generated]
 
 
 def _document(spec: NodeSpec) -> dict[str, Any]:
@@ -199,16 +199,18 @@ def _print(rows: Sequence[ListedType], folded: Collection[str]) -> None:
     """Print a line for each node type; of some packs one for each category."""
     width = max((len(row.type) for row in rows if row.pack not in folded), default=0)
     for category, members in groupby(rows, key=lambda row: row.category):
-        say((category or "without a category", "bold"))
+        echo((category or "without a category", "bold"))
         each = list(members)
         shown = [row for row in each if row.pack not in folded]
         print_table([(row.type.ljust(width), _summary(row)) for row in shown], indent=2)
         for pack, number in Counter(row.pack for row in each if row.pack in folded).items():
-            say(f"  {counted(number, 'node type')} of the pack `{pack}`")
-        say()
+            echo(f"  {pluralize(number, 'node type')} of the pack `{pack}`")
+        echo()
     is_folded = any(row.pack in folded for row in rows)
     more = " --category, --search and --all show more of them." if is_folded else ""
-    tell(f"{counted(len(rows), 'node type')}. `nodegraph nodes NAME` tells more of one.{more}")
+    echo_stderr(
+        f"{pluralize(len(rows), 'node type')}. `nodegraph nodes NAME` tells more of one.{more}"
+    )
 
 
 def _summary(row: ListedType) -> str:

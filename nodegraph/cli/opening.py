@@ -28,7 +28,7 @@ Packs = Callable[[], "Sequence[Pack]"]
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedWorkflow:
     """A workflow and where it comes from.
 
     Attributes:
@@ -41,7 +41,7 @@ class Opened:
     folder: Path | None
 
 
-def open_workflow(name: str, packs: Packs | None = None) -> Opened:
+def open_workflow(name: str, packs: Packs | None = None) -> OpenedWorkflow:
     """The workflow in a JSON file, in a result, or at ``-`` on stdin.
 
     Args:
@@ -53,13 +53,13 @@ def open_workflow(name: str, packs: Packs | None = None) -> Opened:
     path = None if name == STDIN else Path(name)
     document = workflow_document(name)
     folder = path.absolute().parent if path else None
-    if not is_of_comfyui(document):
-        return Opened(Workflow.from_dict(document), name, folder)
-    from nodegraph.cli.translations import say_translated
+    if not is_comfyui(document):
+        return OpenedWorkflow(Workflow.from_dict(document), name, folder)
+    from nodegraph.cli.translations import print_translation
 
-    imported = translated(document, name, packs)
-    say_translated(imported, name)
-    return Opened(imported.workflow, name, folder)
+    imported = translate_workflow(document, name, packs)
+    print_translation(imported, name)
+    return OpenedWorkflow(imported.workflow, name, folder)
 
 
 def workflow_document(name: str) -> Any:
@@ -76,7 +76,7 @@ def workflow_document(name: str) -> Any:
     return _document_in(path)
 
 
-def is_of_comfyui(document: Any) -> bool:
+def is_comfyui(document: Any) -> bool:
     """Whether a document is a workflow of ComfyUI's."""
     if not isinstance(document, dict) or "format" in document:
         return False  # without importing anything that knows of it
@@ -85,14 +85,14 @@ def is_of_comfyui(document: Any) -> bool:
     return is_foreign(document)
 
 
-def translated(document: Any, name: str, packs: Packs | None = None) -> ImportedWorkflow:
+def translate_workflow(document: Any, name: str, packs: Packs | None = None) -> ImportedWorkflow:
     """A workflow of ComfyUI's as a native one; raises as `importing.import_document` does."""
-    from nodegraph.cli.options import Common
+    from nodegraph.cli.options import CommonOptions
     from nodegraph.cli.problems import print_warnings
     from nodegraph.interop.comfyui.importing import import_document
     from nodegraph.interop.comfyui.packs import node_table
 
-    table = node_table((packs or Common().pack_list)())
+    table = node_table((packs or CommonOptions().pack_list)())
     print_warnings(table.problems)
     return import_document(document, table, name="" if name == STDIN else name)
 
@@ -123,21 +123,21 @@ def _document_in(path: Path) -> Any:
     is_plain = path.suffix.lower() == ".json" and start.startswith(b"{") and _PLOT not in start
     texts = None if is_plain else _texts_in(path)
     if texts is not None:
-        return _carried(path, texts)
+        return _embedded_workflow(path, texts)
     try:
         return read_document(path)
     except InvalidFile as error:
-        return _loose(path.read_bytes(), error)
+        return _parse_loosely(path.read_bytes(), error)
 
 
 def _read(text: str, name: str) -> Any:
     try:
         return read_json(text, name=name)
     except InvalidFile as error:
-        return _loose(text.encode("utf-8", "surrogatepass"), error)
+        return _parse_loosely(text.encode("utf-8", "surrogatepass"), error)
 
 
-def _loose(content: bytes, error: InvalidFile) -> Any:
+def _parse_loosely(content: bytes, error: InvalidFile) -> Any:
     """A document of ComfyUI's that isn't strictly JSON, as what Python writes may be.
 
     Raises:
@@ -159,13 +159,13 @@ def _texts_in(path: Path) -> Mapping[str, str] | None:
     return result_texts(path)
 
 
-def _carried(path: Path, texts: Mapping[str, str]) -> Any:
+def _embedded_workflow(path: Path, texts: Mapping[str, str]) -> Any:
     """The workflow that a file carries: nodegraph's own, or ComfyUI's."""
     text = texts.get("workflow")
-    if texts and (text is None or not _is_own(text)):
-        from nodegraph.interop.comfyui.reading import carried_workflow
+    if texts and (text is None or not _is_native(text)):
+        from nodegraph.interop.comfyui.reading import find_embedded_workflow
 
-        carried = carried_workflow(texts)
+        carried = find_embedded_workflow(texts)
         if carried is not None:
             return carried
     if text is None:
@@ -176,7 +176,7 @@ def _carried(path: Path, texts: Mapping[str, str]) -> Any:
     return read_json(text, name=str(path))
 
 
-def _is_own(text: str) -> bool:
+def _is_native(text: str) -> bool:
     """Whether a text is a workflow of nodegraph's: it says its format, as a rule first of all."""
     if text.lstrip().removeprefix("{").lstrip().startswith('"format"'):
         return True

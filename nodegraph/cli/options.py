@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.functions import CommandFunction, More, declared_options
-from nodegraph.cli.output import ReaderGone
+from nodegraph.cli.functions import CommandFunction, ExtraOptions, declared_options
+from nodegraph.cli.output import BrokenStdout
 
 if TYPE_CHECKING:
     from nodegraph.packs.pack import Pack
@@ -25,7 +25,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothin
 
 
 @dataclass(frozen=True)
-class Common:
+class CommonOptions:
     """What was given for the options of every command."""
 
     home: Path | None = None
@@ -33,7 +33,7 @@ class Common:
     models: tuple[Path, ...] = ()
     device: str | None = None
 
-    def merged(self, given: Mapping[str, Any]) -> Common:
+    def merged(self, given: Mapping[str, Any]) -> CommonOptions:
         """With what was given later added: lists grow, single values are replaced."""
         home = given.get("home")
         return replace(
@@ -187,7 +187,7 @@ def _common(
     """The signature of the options of every command."""
 
 
-def taken(common: Common, given: dict[str, Any]) -> Common:
+def pop_common(common: CommonOptions, given: dict[str, Any]) -> CommonOptions:
     """Take the options of every command out of what was given."""
     options = {name: given.pop(name, None) for name in common_options()}
     if options["no_color"]:
@@ -200,7 +200,9 @@ def common_options() -> dict[str, Parameter]:
     return declared_options(_common)
 
 
-def exposed(function: CommandFunction, common: Common, more: More) -> Callable[..., Any]:
+def typer_callback(
+    function: CommandFunction, common: CommonOptions, more: ExtraOptions
+) -> Callable[..., Any]:
     """A command's function as Typer takes it.
 
     Args:
@@ -210,14 +212,14 @@ def exposed(function: CommandFunction, common: Common, more: More) -> Callable[.
     """
 
     def command(**given: Any) -> Any:
-        merged = taken(common, given)
+        merged = pop_common(common, given)
         if "more" in own:
             values = {option.name: given.pop(option.name) for option in more.options}
             given["more"] = replace(more, values=values)
         try:
             return function(merged, **given)
         except BrokenPipeError as error:
-            raise ReaderGone from error
+            raise BrokenStdout from error
 
     own = declared_options(function)
     parameters = [own[name] for name in own if name not in ("common", "more")]

@@ -7,18 +7,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from nodegraph.core.words import cells as cells
-from nodegraph.core.words import cleaned as cleaned
-from nodegraph.core.words import counted as counted
-from nodegraph.core.words import shown_path as shown_path
-from nodegraph.core.words import shown_seconds as shown_seconds
-from nodegraph.core.words import shown_size as shown_size
+from nodegraph.core.words import display_width as display_width
+from nodegraph.core.words import format_path as format_path
+from nodegraph.core.words import format_seconds as format_seconds
+from nodegraph.core.words import format_size as format_size
+from nodegraph.core.words import pluralize as pluralize
+from nodegraph.core.words import strip_control_characters as strip_control_characters
 
 FINE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 """Exit codes."""
 
 
-class ReaderGone(Exception):
+class BrokenStdout(Exception):
     """Nobody reads stdout any more. Typer would take the OSError itself for a failure."""
 
 
@@ -36,19 +36,19 @@ def prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def say(*parts: StyledText) -> None:
+def echo(*parts: StyledText) -> None:
     """Print a line of results."""
-    print(_painted(parts, sys.stdout))
+    print(_styled(parts, sys.stdout))
 
 
-def tell(*parts: StyledText) -> None:
+def echo_stderr(*parts: StyledText) -> None:
     """Print a line that is no result: a warning, an error."""
-    print(_painted(parts, sys.stderr), file=sys.stderr)
+    print(_styled(parts, sys.stderr), file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Print a warning."""
-    tell(("warning:", "yellow"), f" {text}")
+    echo_stderr(("warning:", "yellow"), f" {text}")
 
 
 def print_json(document: Any) -> None:
@@ -81,12 +81,12 @@ def has_color(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb" and sys.platform != "win32"
 
 
-def _painted(parts: Iterable[StyledText], stream: TextIO) -> str:
+def _styled(parts: Iterable[StyledText], stream: TextIO) -> str:
     color = has_color(stream)
     shown = []
     for part in parts:
         text, style = (part, "") if isinstance(part, str) else part
-        text = cleaned(text)
+        text = strip_control_characters(text)
         shown.append(f"\x1b[{_CODES[style]}m{text}\x1b[0m" if color and style else text)
     return "".join(shown)
 
@@ -96,17 +96,17 @@ def print_table(rows: Sequence[Sequence[StyledText]], *, indent: int = 0) -> Non
     if not rows:
         return
     columns = len(rows[0])
-    widths = [max(cells(_text(row[at])) for row in rows) for at in range(columns - 1)]
+    widths = [max(display_width(_text(row[at])) for row in rows) for at in range(columns - 1)]
     start = indent + sum(widths) + 2 * (columns - 1)
     for row in rows:
         parts: list[StyledText] = [" " * indent]
         for cell, width in zip(row, widths, strict=False):
-            parts += [cell, " " * (width - cells(_text(cell)) + 2)]
+            parts += [cell, " " * (width - display_width(_text(cell)) + 2)]
         first, *continuation = _wrapped(_text(row[-1]), start)
         style = row[-1][1] if isinstance(row[-1], tuple) else ""
-        say(*(_without_padding(parts) if not first else parts), (first, style))
+        echo(*(_without_padding(parts) if not first else parts), (first, style))
         for line in continuation:
-            say(" " * start, (line, style))
+            echo(" " * start, (line, style))
 
 
 def _without_padding(parts: list[StyledText]) -> list[StyledText]:
@@ -116,7 +116,7 @@ def _without_padding(parts: list[StyledText]) -> list[StyledText]:
 
 
 def _text(part: StyledText) -> str:
-    return cleaned(part if isinstance(part, str) else part[0])
+    return strip_control_characters(part if isinstance(part, str) else part[0])
 
 
 def _wrapped(text: str, start: int) -> list[str]:

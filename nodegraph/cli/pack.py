@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     FAILED,
     FINE,
     StyledText,
-    counted,
+    echo,
+    format_path,
+    pluralize,
     print_json,
     print_table,
-    say,
-    shown_path,
 )
 from nodegraph.core.files import write_file
 from nodegraph.core.suggest import did_you_mean
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def new(
-    common: Common,
+    common: CommonOptions,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the pack, such as my-nodes.")],
     folder: Annotated[
         str | None,
@@ -56,8 +56,8 @@ def new(
         path = pack_folder / inner
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, text.encode())
-    say(f"Wrote {len(files)} files into {shown_path(pack_folder)}.")
-    say("Go on there: pip install -e . && nodegraph pack test")
+    echo(f"Wrote {len(files)} files into {format_path(pack_folder)}.")
+    echo("Go on there: pip install -e . && nodegraph pack test")
     return 0
 
 
@@ -94,7 +94,7 @@ _MOST_NAMES = 12
 
 
 def test(
-    common: Common,
+    common: CommonOptions,
     which: Annotated[
         str,
         typer.Argument(
@@ -144,18 +144,18 @@ def _shown(names: Sequence[str]) -> Iterable[str]:
 def _print(pack: PackVerdicts) -> None:
     from nodegraph.python.testing.verdicts import CHECKS
 
-    say((pack.name, "bold"), f"  {pack.root}")
+    echo((pack.name, "bold"), f"  {pack.root}")
     for problem in pack.problems:
-        say(("problem: ", "red"), problem)
-    say()
+        echo(("problem: ", "red"), problem)
+    echo()
     head: list[Sequence[StyledText]] = [[("node", "bold"), *((name, "bold") for name in CHECKS)]]
     print_table([*head, *([node.node_type, *_states(node)] for node in pack.nodes)])
     _print_reasons(pack.nodes)
     wrong = sum(bool(node.faults) for node in pack.nodes) + len(pack.problems)
-    say()
-    say(
-        f"{counted(len(pack.nodes), 'node')}: ",
-        (f"{counted(wrong, 'fault')}", "red") if wrong else ("all fine", "green"),
+    echo()
+    echo(
+        f"{pluralize(len(pack.nodes), 'node')}: ",
+        (f"{pluralize(wrong, 'fault')}", "red") if wrong else ("all fine", "green"),
     )
 
 
@@ -166,24 +166,24 @@ def _states(node: NodeVerdicts) -> list[StyledText]:
 def _print_reasons(nodes: Sequence[NodeVerdicts]) -> None:
     """What is wrong, and then why something isn't judged."""
     if any(node.faults for node in nodes):
-        say()
+        echo()
     for node in nodes:
         for verdict in node.verdicts.values():
             if verdict.problem is not None:
-                say((f"{node.node_type}, {verdict.check}: ", "bold"), str(verdict.problem))
+                echo((f"{node.node_type}, {verdict.check}: ", "bold"), str(verdict.problem))
                 for line in verdict.trace.splitlines():
-                    say((f"  {line}", "dim"))
-    left = _left(nodes)
+                    echo((f"  {line}", "dim"))
+    left = _unjudged(nodes)
     if left:
-        say()
-        say(("Not judged", "bold"))
+        echo()
+        echo(("Not judged", "bold"))
     for reason, names in left.items():
         more = len(names) - _MOST_NAMES
         suffix = f" and {more} more" if more > 0 else ""
-        say(f"  {reason} ({', '.join(names[:_MOST_NAMES])}{suffix})")
+        echo(f"  {reason} ({', '.join(names[:_MOST_NAMES])}{suffix})")
 
 
-def _left(nodes: Sequence[NodeVerdicts]) -> dict[str, list[str]]:
+def _unjudged(nodes: Sequence[NodeVerdicts]) -> dict[str, list[str]]:
     """What isn't judged and why, with the node types of which that is so."""
     unjudged: dict[str, list[str]] = {}
     for node in nodes:

@@ -11,7 +11,7 @@ import typer
 
 from nodegraph.cli.scan import option_spellings
 from nodegraph.core.links import is_link, parse_target, read_literal
-from nodegraph.core.literals import show
+from nodegraph.core.literals import format_value
 from nodegraph.core.overrides import input_spec
 from nodegraph.core.parts import Parameter
 from nodegraph.core.spec import InputSpec
@@ -69,15 +69,15 @@ def _metavar(port: InputSpec | None) -> str:
 
 def _help(workflow: Workflow, parameter: Parameter, port: InputSpec | None) -> str:
     about = parameter.help or (port.help if port else "") or parameter.label
-    now = _now(workflow, parameter, port)
+    now = _current_text(workflow, parameter, port)
     return " ".join(part for part in (about, f"[{parameter.input}{now}]") if part)
 
 
-def _now(workflow: Workflow, parameter: Parameter, port: InputSpec | None) -> str:
+def _current_text(workflow: Workflow, parameter: Parameter, port: InputSpec | None) -> str:
     """What the input gets if the option isn't given."""
     value = current_value(workflow, parameter)
     if not value and port is not None and not port.required:
-        value = show(port.default)
+        value = format_value(port.default)
     return f"; default {value}" if value else ""
 
 
@@ -88,10 +88,10 @@ def current_value(workflow: Workflow, parameter: Parameter) -> str:
         written = workflow.nodes[node].inputs[name]
     except (ValueError, KeyError):
         return ""
-    return f"from {written['from']}" if is_link(written) else show(read_literal(written))
+    return f"from {written['from']}" if is_link(written) else format_value(read_literal(written))
 
 
-def given_texts(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, str]:
+def parameter_texts(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, str]:
     """What was given for the options, by the workflow's parameter."""
     names = list(workflow.parameters)
     return {

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.functions import More
-from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.functions import ExtraOptions
+from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     BAD_INPUT,
     FINE,
     StyledText,
+    echo,
+    format_seconds,
     print_json,
     print_table,
-    say,
-    shown_seconds,
 )
-from nodegraph.cli.output import shown_size as size
-from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.output import format_size as size
+from nodegraph.cli.parameters import parameter_texts
 from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
@@ -27,8 +27,8 @@ from nodegraph.cli.prepared import (
     RunRequest,
     SetOption,
     WorkflowArgument,
-    modes_of,
-    opened_for,
+    get_opened,
+    parse_modes,
     with_values,
     workflow_options,
 )
@@ -51,8 +51,8 @@ _STYLES = {"hit": "green", "run": "yellow", "lazy": "cyan", "skip": "dim"}
 
 
 def plan(
-    common: Common,
-    more: More,
+    common: CommonOptions,
+    more: ExtraOptions,
     workflow: WorkflowArgument,
     set_: SetOption = None,
     out: OutOption = None,
@@ -70,17 +70,17 @@ def plan(
     take. Then the peak of memory, the weights to load, and what is missing. The workflow's named
     parameters are options, as for `run`.
     """
-    opened = opened_for(workflow, more)
+    opened = get_opened(workflow, more)
     with common.session(inputs=opened.folder, **output_flags(out)) as session:
         if not json:
             print_warnings(session.registry.problems)
-        texts = given_texts(opened.workflow, more.values)
-        request = RunRequest(to or None, set_ or (), texts, modes_of(mute, bypass))
+        texts = parameter_texts(opened.workflow, more.values)
+        request = RunRequest(to or None, set_ or (), texts, parse_modes(mute, bypass))
         ready, problems = with_values(session.registry, opened.workflow, request)
         return show_plan(session, ready, request.targets, json=json, problems=problems)
 
 
-def more_options(common: Common, arguments: Sequence[str]) -> More:
+def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:
     """The parameters of the workflow that the arguments name.
 
     Raises:
@@ -127,19 +127,19 @@ def _print(plan: Plan) -> None:
             *cells, verdict = row(node)
             rows.append([*cells, (verdict, _STYLES[node.status])])
         print_table(rows)
-        say()
+        echo()
         for line in total_lines(plan.totals):
-            say(line)
-        _print_room(plan)
+            echo(line)
+        _print_memory(plan)
     if plan.problems:
-        say(("This can't run:", "red"))
+        echo(("This can't run:", "red"))
         for title, names in (("models", plan.missing.models), ("packs", plan.missing.packs)):
             if names:
-                say(f"  missing {title}: {', '.join(names)}")
+                echo(f"  missing {title}: {', '.join(names)}")
         print_problems(plan.problems)
 
 
-def _print_room(plan: Plan) -> None:
+def _print_memory(plan: Plan) -> None:
     """What has no room as it is, what becomes of it, and what would help."""
     for node in plan.nodes.values():
         if node.status not in ("run", "lazy") or node.fit not in _SHORT:
@@ -148,9 +148,9 @@ def _print_room(plan: Plan) -> None:
         need = f"{size(weights)} of weights and {size(node.memory or 0)} of work"
         slower = ""
         if node.transfer_seconds:
-            slower = f", which takes at least {shown_seconds(node.transfer_seconds)}"
+            slower = f", which takes at least {format_seconds(node.transfer_seconds)}"
         becomes = _SHORT[node.fit].format(slower=slower)
-        say(
+        echo(
             (node.name, "yellow"),
             f": {need} don't fit the {size(room)} of {node.device}: {becomes}",
         )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.functions import More, declared_options
-from nodegraph.cli.opening import STDIN, Opened, open_workflow
-from nodegraph.cli.options import Common, common_options
+from nodegraph.cli.functions import ExtraOptions, declared_options
+from nodegraph.cli.opening import STDIN, OpenedWorkflow, open_workflow
+from nodegraph.cli.options import CommonOptions, common_options
 from nodegraph.cli.parameters import assignments, parameter_options
 from nodegraph.cli.scan import option_names, scan
 from nodegraph.core.overrides import with_texts
@@ -68,7 +68,7 @@ BypassOption = Annotated[
 ]
 
 
-def modes_of(muted: Sequence[str] | None, bypassed: Sequence[str] | None) -> dict[str, str]:
+def parse_modes(muted: Sequence[str] | None, bypassed: Sequence[str] | None) -> dict[str, str]:
     """What `--mute` and `--bypass` say.
 
     Raises:
@@ -80,8 +80,8 @@ def modes_of(muted: Sequence[str] | None, bypassed: Sequence[str] | None) -> dic
 
 
 def workflow_options(
-    function: Callable[..., Any], common: Common, arguments: Sequence[str]
-) -> More:
+    function: Callable[..., Any], common: CommonOptions, arguments: Sequence[str]
+) -> ExtraOptions:
     """The parameters of the workflow that a command's arguments name.
 
     Args:
@@ -91,9 +91,9 @@ def workflow_options(
     """
     declared = {**declared_options(function), **common_options()}
     scanned = scan(arguments, declared)
-    name = named_workflow(scanned.positional, scanned.doubtful)
+    name = named_workflow(scanned.positional, scanned.ambiguous)
     if name is None:
-        return More()
+        return ExtraOptions()
     lists = {key: scanned.values.get(key) for key in ("pack", "models")}
     single = {key: scanned.values.get(key, [None])[-1] for key in ("home", "device")}
     common = common.merged({**lists, **single})
@@ -101,13 +101,13 @@ def workflow_options(
         opened = open_workflow(name, common.pack_list)
     except NodegraphError:
         if {"-h", "--help"} & set(arguments):
-            return More()
+            return ExtraOptions()
         raise
     if not opened.workflow.parameters:
-        return More(found=opened)
+        return ExtraOptions(opened=opened)
     catalog = common.session().registry
     options = parameter_options(opened.workflow, catalog, option_names(declared))
-    return More(options, found=opened)
+    return ExtraOptions(options, opened=opened)
 
 
 def named_workflow(positional: Sequence[str], doubtful: Sequence[str]) -> str | None:
@@ -118,32 +118,36 @@ def named_workflow(positional: Sequence[str], doubtful: Sequence[str]) -> str | 
     return next((text for text in doubtful if text == STDIN or Path(text).is_file()), None)
 
 
-def opened_for(name: str, more: More) -> Opened:
+def get_opened(name: str, more: ExtraOptions) -> OpenedWorkflow:
     """The workflow of a command, which `workflow_options` may have opened already.
 
     Raises:
         NodegraphError: It can't be read.
     """
     # Standard input can be read only once.
-    opened = more.found
-    return opened if isinstance(opened, Opened) and opened.name == name else open_workflow(name)
+    opened = more.opened
+    return (
+        opened
+        if isinstance(opened, OpenedWorkflow) and opened.name == name
+        else open_workflow(name)
+    )
 
 
 def with_values(
-    catalog: Catalog, workflow: Workflow, wish: RunRequest
+    catalog: Catalog, workflow: Workflow, request: RunRequest
 ) -> tuple[Workflow, tuple[Problem, ...]]:
     """The workflow with its values set as far as they can be, and what is wrong with them."""
-    parsed = assignments(workflow, wish.assignments)
+    parsed = assignments(workflow, request.assignments)
     problems = tuple(parsed.problems)
     try:
-        workflow = workflow.with_modes(wish.modes)
+        workflow = workflow.with_modes(request.modes)
     except InvalidWorkflow as error:
         problems += tuple(error.problems)
     try:
         workflow = with_texts(
             workflow,
             catalog,
-            parameters={**wish.parameters, **parsed.parameters},
+            parameters={**request.parameters, **parsed.parameters},
             inputs=parsed.inputs,
         )
     except InvalidWorkflow as error:
@@ -151,14 +155,14 @@ def with_values(
     return workflow, problems
 
 
-def prepared(session: Session, workflow: Workflow, wish: RunRequest) -> Workflow:
+def prepare_workflow(session: Session, workflow: Workflow, request: RunRequest) -> Workflow:
     """The workflow with its values set, ready to run.
 
     Raises:
         InvalidWorkflow: Lists all that is wrong with the values and with the workflow.
     """
-    workflow, value_problems = with_values(session.registry, workflow, wish)
-    problems = [*value_problems, *session.check(workflow, targets=wish.targets)]
+    workflow, value_problems = with_values(session.registry, workflow, request)
+    problems = [*value_problems, *session.check(workflow, targets=request.targets)]
     if problems:
         raise InvalidWorkflow(problems)
     return workflow

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nodegraph.cli.output import StyledText, counted, say, tell
+from nodegraph.cli.output import StyledText, echo, echo_stderr, pluralize
 from nodegraph.errors import Problem
 
 Print = Callable[..., None]
 
 
-def print_problems(problems: Sequence[Problem], *, line: Print = tell, count: bool = True) -> None:
+def print_problems(
+    problems: Sequence[Problem], *, line: Print = echo_stderr, count: bool = True
+) -> None:
     """Print problems, those of a node together, and how many there are.
 
     Args:
@@ -28,7 +30,7 @@ def print_problems(problems: Sequence[Problem], *, line: Print = tell, count: bo
             for problem in members:
                 _print(problem, "", "  ", line)
     if count and len(problems) > 1:
-        line(f"{counted(len(problems), 'problem')}.")
+        line(f"{pluralize(len(problems), 'problem')}.")
 
 
 def _by_node(
@@ -57,7 +59,7 @@ def _hint(text: str) -> StyledText:
     return (text, "cyan")
 
 
-def refusal(problems: Iterable[Problem]) -> dict[str, Any]:
+def problems_document(problems: Iterable[Problem]) -> dict[str, Any]:
     """The JSON document of a command that was given something it can't use."""
     return {"status": "invalid", "problems": [problem.as_dict() for problem in problems]}
 
@@ -70,4 +72,4 @@ def print_warnings(texts: Iterable[str]) -> None:
         warn(text)
 
 
-__all__ = ["print_problems", "print_warnings", "refusal", "say"]
+__all__ = ["echo", "print_problems", "print_warnings", "problems_document"]

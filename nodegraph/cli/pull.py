@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.connecting import ServerOption, open_client
 from nodegraph.cli.job_names import LAST, JobArgument, find_job
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, say, shown_path, tell
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo, echo_stderr, format_path, print_json
 from nodegraph.cli.watching import bytes_progress
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def pull(
-    common: Common,
+    common: CommonOptions,
     job: JobArgument = LAST,
     out: Annotated[
         str | None,
@@ -41,26 +41,26 @@ def pull(
     next time. Other files of the same name stay, unless --overwrite is given.
     """
     folder = out_folder(common, out)
-    with connected(server) as client:
+    with open_client(server) as client:
         pulled_job = find_job(client, job)
-        files = pulled(client, pulled_job, folder, node or None, overwrite=overwrite)
+        files = download_files(client, pulled_job, folder, node or None, overwrite=overwrite)
     if json:
-        print_json({"job": pulled_job.id, "files": documents(files)})
+        print_json({"job": pulled_job.id, "files": file_documents(files)})
         return 0
     print_pulled(files)
     if not files:
-        tell("The job gave no files.")
+        echo_stderr("The job gave no files.")
     return 0
 
 
-def out_folder(common: Common, out: str | None) -> Path:
+def out_folder(common: CommonOptions, out: str | None) -> Path:
     """Where files go: the folder that is given, or the usual one."""
     if out is not None:
         return Path(out).expanduser()
     return common.settings().outputs or Path("output")
 
 
-def pulled(
+def download_files(
     client: Client,
     job: Job,
     folder: Path,
@@ -77,10 +77,10 @@ def print_pulled(files: Sequence[Pulled]) -> None:
     """Print the files' paths, a line each."""
     for file in files:
         note = ("  (already there, unchanged)", "dim") if file.existed else ""
-        say(shown_path(file.path), note)
+        echo(format_path(file.path), note)
 
 
-def documents(files: Sequence[Pulled]) -> list[dict[str, Any]]:
+def file_documents(files: Sequence[Pulled]) -> list[dict[str, Any]]:
     """Files, for JSON output."""
     return [
         {

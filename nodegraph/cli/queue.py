@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.connecting import ServerOption, open_client
 from nodegraph.cli.job_names import TagOption
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import StyledText, counted, print_json, print_table, say
-from nodegraph.cli.runs import shown_title
-from nodegraph.cli.times import shown_time
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import StyledText, echo, pluralize, print_json, print_table
+from nodegraph.cli.runs import format_title
+from nodegraph.cli.times import format_time
 
 if TYPE_CHECKING:
     from nodegraph.client import JobSummary, QueueState
 
 
 def clear(
-    common: Common,
+    common: CommonOptions,
     tag: TagOption = None,
     client: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the owner of this token.")
@@ -32,38 +32,38 @@ def clear(
     A token's owner cancels their own; one that may administer cancels everybody's, or with
     --client one's. What runs goes on.
     """
-    with connected(server) as connection:
+    with open_client(server) as connection:
         number = connection.queue.clear(client=client, tag=tag)
     if json:
         print_json({"cancelled": number})
     else:
-        say(f"Cancelled {counted(number, 'job')}.")
+        echo(f"Cancelled {pluralize(number, 'job')}.")
     return 0
 
 
-def resume(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+def resume(common: CommonOptions, server: ServerOption = None, json: JsonOption = False) -> int:
     """Begin jobs again.
 
     Takes a token that may administer.
     """
-    with connected(server) as client:
+    with open_client(server) as client:
         print_state(client.queue.resume(), json=json)
     return 0
 
 
-def pause(common: Common, server: ServerOption = None, json: JsonOption = False) -> int:
+def pause(common: CommonOptions, server: ServerOption = None, json: JsonOption = False) -> int:
     """Begin no more jobs.
 
     That holds after a restart of the server, too. What runs goes on. Takes a token that may
     administer.
     """
-    with connected(server) as client:
+    with open_client(server) as client:
         print_state(client.queue.pause(), json=json)
     return 0
 
 
 def show(
-    common: Common,
+    common: CommonOptions,
     limit: Annotated[
         int, typer.Option(metavar="N", help="List so many at most", min=0, max=1_000)
     ] = 20,
@@ -75,7 +75,7 @@ def show(
     A token's owner sees their own; one that may administer sees all. `nodegraph queue` alone tells
     it, too.
     """
-    with connected(server) as client:
+    with open_client(server) as client:
         queue = client.queue.get(limit)
     print_json(asdict(queue)) if json else _print(queue)
     return 0
@@ -86,7 +86,7 @@ def print_state(queue: QueueState, *, json: bool) -> None:
     if json:
         print_json({"paused": queue.paused, "counts": asdict(queue.counts)})
     else:
-        say("The queue ", _state_part(queue), ".")
+        echo("The queue ", _state_part(queue), ".")
 
 
 def _state_part(queue: QueueState) -> StyledText:
@@ -104,11 +104,11 @@ def _print(queue: QueueState) -> None:
     ]
     print_table(rows, indent=2)
     if queue.upcoming:
-        say()
+        echo()
         heads = [(head, "bold") for head in ("next", "priority", "client", "submitted", "name")]
         print_table([heads, *(_row(job) for job in queue.upcoming)])
 
 
 def _row(job: JobSummary) -> list[StyledText]:
-    name = shown_title(job.name)
-    return [job.id, str(job.priority), job.client, shown_time(job.created), name]
+    name = format_title(job.name)
+    return [job.id, str(job.priority), job.client, format_time(job.created), name]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.cli.connecting import connected
-from nodegraph.cli.functions import More, declared_options
-from nodegraph.cli.opening import Opened, open_workflow
+from nodegraph.cli.connecting import open_client
+from nodegraph.cli.functions import ExtraOptions, declared_options
+from nodegraph.cli.opening import OpenedWorkflow, open_workflow
 from nodegraph.cli.options import common_options
 from nodegraph.cli.parameters import parameter_options
 from nodegraph.cli.prepared import RunRequest, named_workflow, with_values
@@ -26,14 +26,14 @@ _SAVED = "--saved"
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteWorkflow:
     """A workflow and the node types of the server that is to run it."""
 
-    opened: Opened
+    opened: OpenedWorkflow
     types: NodeTypes
 
 
-def remote_options(function: Callable[..., Any], arguments: Sequence[str]) -> More:
+def remote_options(function: Callable[..., Any], arguments: Sequence[str]) -> ExtraOptions:
     """The parameters of the workflow that a command's arguments name, as the server has them.
 
     Args:
@@ -43,53 +43,57 @@ def remote_options(function: Callable[..., Any], arguments: Sequence[str]) -> Mo
     """
     declared = {**declared_options(function), **common_options()}
     scanned = scan(arguments, declared)
-    name = named_workflow(scanned.positional, scanned.doubtful)
+    name = named_workflow(scanned.positional, scanned.ambiguous)
     if name is None:
-        return More()
+        return ExtraOptions()
     try:
-        with connected(scanned.values.get("server", [None])[-1]) as client:
+        with open_client(scanned.values.get("server", [None])[-1]) as client:
             remote = _opened(client, name, is_saved=_SAVED in arguments)
     except NodegraphError:
         if _HELP & set(arguments):
-            return More()
+            return ExtraOptions()
         raise
     workflow = remote.opened.workflow
-    return More(parameter_options(workflow, remote.types, option_names(declared)), found=remote)
+    return ExtraOptions(
+        parameter_options(workflow, remote.types, option_names(declared)), opened=remote
+    )
 
 
-def opened_for(client: Client, name: str, more: More, *, is_saved: bool) -> Remote:
+def get_remote(client: Client, name: str, more: ExtraOptions, *, is_saved: bool) -> RemoteWorkflow:
     """The workflow of a command, which `remote_options` may have opened already.
 
     Raises:
         NodegraphError: It can't be read.
     """
     # Standard input can be read only once.
-    opened = more.found
-    is_known = isinstance(opened, Remote) and opened.opened.name == name
+    opened = more.opened
+    is_known = isinstance(opened, RemoteWorkflow) and opened.opened.name == name
     return opened if is_known else _opened(client, name, is_saved=is_saved)
 
 
-def _opened(client: Client, name: str, *, is_saved: bool) -> Remote:
+def _opened(client: Client, name: str, *, is_saved: bool) -> RemoteWorkflow:
     if is_saved:
         document = dict(client.workflows.get(name))
-        return Remote(Opened(Workflow.from_dict(document), name, None), client.node_types())
+        return RemoteWorkflow(
+            OpenedWorkflow(Workflow.from_dict(document), name, None), client.node_types()
+        )
     opened = open_workflow(name)
-    return Remote(opened, client.node_types())
+    return RemoteWorkflow(opened, client.node_types())
 
 
-def typed(remote: Remote, wish: RunRequest) -> tuple[Workflow, dict[str, Any]]:
+def apply_request(remote: RemoteWorkflow, request: RunRequest) -> tuple[Workflow, dict[str, Any]]:
     """The workflow with its inputs and modes set, and the values of its parameters apart.
 
     Raises:
         InvalidWorkflow: Lists all that is wrong with what was given.
     """
-    own = RunRequest(wish.targets, wish.assignments, {}, wish.modes)
+    own = RunRequest(request.targets, request.assignments, {}, request.modes)
     workflow, value_problems = with_values(remote.types, remote.opened.workflow, own)
     problems = list(value_problems)
     values: dict[str, Any] = {}
     try:
-        filled = with_texts(workflow, remote.types, parameters=wish.parameters)
-        for name in wish.parameters:
+        filled = with_texts(workflow, remote.types, parameters=request.parameters)
+        for name in request.parameters:
             node, port = parse_target(workflow.parameters[name].input)
             written = filled.nodes[node].inputs[port]
             if is_link(written):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodegraph.cli.event_lines import EventLines
-from nodegraph.cli.functions import More
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, shown_path, tell, warn
-from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.functions import ExtraOptions
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo_stderr, format_path, print_json, warn
+from nodegraph.cli.parameters import parameter_texts
 from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
@@ -23,14 +23,14 @@ from nodegraph.cli.prepared import (
     SetOption,
     ToOption,
     WorkflowArgument,
-    modes_of,
-    opened_for,
-    prepared,
+    get_opened,
+    parse_modes,
+    prepare_workflow,
     workflow_options,
 )
 from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.runner import Runner, Watchers
-from nodegraph.cli.seeds import Variation, counted_up, parse_seeds, with_seeds
+from nodegraph.cli.runner import RunListeners, Runner
+from nodegraph.cli.seeds import Variation, parse_seeds, with_incremented_seeds, with_seeds
 from nodegraph.cli.summary import (
     exit_code,
     print_errors,
@@ -45,7 +45,7 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.cli.distributed_run import Helping
+    from nodegraph.cli.distributed_run import ClusterContext
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -89,8 +89,8 @@ _Quiet = Annotated[
 
 
 def run(
-    common: Common,
-    more: More,
+    common: CommonOptions,
+    more: ExtraOptions,
     workflow: WorkflowArgument,
     set_: SetOption = None,
     out: OutOption = None,
@@ -128,14 +128,14 @@ def run(
         values=False,
         previews=False,
     )
-    opened = opened_for(workflow, more)
+    opened = get_opened(workflow, more)
     flags = {"outputs": Path(out).expanduser().absolute()} if out else {}
     with common.session(inputs=opened.folder, use_cache=not no_cache, **flags) as session:
         print_warnings(session.registry.problems)
-        texts = given_texts(opened.workflow, more.values)
-        modes = modes_of(mute, bypass)
+        texts = parameter_texts(opened.workflow, more.values)
+        modes = parse_modes(mute, bypass)
         request = RunRequest(options.targets, set_ or (), texts, modes)
-        ready = prepared(session, opened.workflow, request)
+        ready = prepare_workflow(session, opened.workflow, request)
         variations = _variations(session, ready, repeat, seeds)
         if dry_run:
             return _show_plan(session, variations, request.targets, json=json, events=events)
@@ -143,10 +143,10 @@ def run(
         lines = EventLines() if events else None
         with ExitStack() as stack:
             others = _observers(stack, trace, quiet=quiet)
-            helping = _helping(cluster, session, common, request)
-            runner = Runner(session, options, Watchers(shown, lines, others), helping)
+            helping = _cluster_context(cluster, session, common, request)
+            runner = Runner(session, options, RunListeners(shown, lines, others), helping)
             runs = runner.run_all(variations, keep_stdout_clean=json or events)
-    print_warnings(_of_store(session))
+    print_warnings(_store_problems(session))
     if json:
         print_json(runs_document(runs, len(variations)))
     else:
@@ -155,18 +155,18 @@ def run(
     return exit_code(runs, len(variations))
 
 
-def _helping(
-    cluster: str | None, session: Session, common: Common, request: RunRequest
-) -> Helping | None:
+def _cluster_context(
+    cluster: str | None, session: Session, common: CommonOptions, request: RunRequest
+) -> ClusterContext | None:
     """What has a cluster compute along, if that is wanted."""
     if cluster is None:
         return None
-    from nodegraph.cli.distributed_run import helping_by
+    from nodegraph.cli.distributed_run import cluster_context
 
-    return helping_by(cluster, session, common.packs, request)
+    return cluster_context(cluster, session, common.packs, request)
 
 
-def more_options(common: Common, arguments: Sequence[str]) -> More:
+def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:
     """The parameters of the workflow that the arguments name.
 
     Raises:
@@ -220,13 +220,15 @@ def _trace(path: Path, *, quiet: bool) -> Iterator[Callable[[str], Listener]]:
         try:
             written.close()
         except OSError as error:
-            warn(f"the trace {shown_path(path)} isn't whole: {error.strerror or error}")
+            warn(f"the trace {format_path(path)} isn't whole: {error.strerror or error}")
         else:
             if not quiet:
-                tell(f"Trace written to {shown_path(path)}; https://ui.perfetto.dev shows it.")
+                echo_stderr(
+                    f"Trace written to {format_path(path)}; https://ui.perfetto.dev shows it."
+                )
 
 
-def _of_store(session: Session) -> list[str]:
+def _store_problems(session: Session) -> list[str]:
     """What kept results from being kept; known once the session is closed."""
     store = session.store
     problem = None if store is None else store.problem
@@ -242,7 +244,7 @@ def _variations(
     if seeds is not None:
         return with_seeds(workflow, session.registry, parse_seeds(seeds))
     if repeat is not None and repeat > 1:
-        return counted_up(workflow, session.registry, repeat)
+        return with_incremented_seeds(workflow, session.registry, repeat)
     return [Variation(workflow)]
 
 

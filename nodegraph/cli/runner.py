@@ -17,10 +17,10 @@ from nodegraph.cli.event_lines import EventLines
 from nodegraph.cli.output import CANCELLED
 from nodegraph.cli.seeds import Variation
 from nodegraph.observe.lines import Silent
-from nodegraph.observe.listeners import together
+from nodegraph.observe.listeners import combine_listeners
 
 if TYPE_CHECKING:
-    from nodegraph.cli.distributed_run import Helping
+    from nodegraph.cli.distributed_run import ClusterContext
     from nodegraph.core.events import Listener
     from nodegraph.engine.cancel import CancelToken
     from nodegraph.engine.options import RunOptions
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Watchers:
+class RunListeners:
     """Who is told of the runs.
 
     Attributes:
-        shown: Shows people how the runs go on.
+        display: Shows people how the runs go on.
         lines: Prints events for programs.
-        others: Make a listener for a run of that name, each.
+        listener_factories: Make a listener for a run of that name, each.
     """
 
-    shown: Silent
+    display: Silent
     lines: EventLines | None = None
-    others: Sequence[Callable[[str], Listener]] = ()
+    listener_factories: Sequence[Callable[[str], Listener]] = ()
 
     def start(self, title: str, workflow: str, at: int) -> Listener | None:
         """A run starts; what is returned is told of its events.
@@ -50,12 +50,14 @@ class Watchers:
             workflow: The workflow's title.
             at: Which of the runs it is, from 0.
         """
-        self.shown.start(title)
+        self.display.start(title)
         name = ", ".join(text for text in (workflow, title) if text)
         if self.lines is not None:
             self.lines.run = at
         lines = self.lines.show if self.lines is not None else None
-        return together([self.shown.show, lines, *(make(name) for make in self.others)])
+        return combine_listeners(
+            [self.display.show, lines, *(make(name) for make in self.listener_factories)]
+        )
 
 
 class Runner:
@@ -69,8 +71,8 @@ class Runner:
         self,
         session: Session,
         options: RunOptions,
-        watchers: Watchers,
-        helping: Helping | None = None,
+        watchers: RunListeners,
+        helping: ClusterContext | None = None,
     ) -> None:
         self._session = session
         self._helping = helping
@@ -87,7 +89,7 @@ class Runner:
         with ExitStack() as stack:
             if keep_stdout_clean:
                 stack.enter_context(redirect_stdout(sys.stderr))
-            shown = stack.enter_context(self._watchers.shown)
+            shown = stack.enter_context(self._watchers.display)
             interrupts = stack.enter_context(Interrupts(shown.say))
             return asyncio.run(self._run_all(variations, interrupts))
 
@@ -99,12 +101,12 @@ class Runner:
         runs: list[tuple[Variation, RunResult]] = []
         for at, variation in enumerate(variations):
             token = CancelToken()
-            with interrupts.stopping(token):
-                if interrupts.came:
+            with interrupts.cancel_on_signal(token):
+                if interrupts.is_interrupted:
                     break
                 title = _title(at, variation, len(variations))
                 listener = self._watchers.start(title, variation.workflow.title, at)
-                options = self._options.but(listener=listener, cancel=token)
+                options = self._options.with_changes(listener=listener, cancel=token)
                 workflow = variation.workflow
                 helping = self._helping(workflow, token) if self._helping else nullcontext()
                 async with helping:
@@ -134,7 +136,7 @@ class Interrupts:
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
-        self.came = False
+        self.is_interrupted = False
         self._tell = tell
         self._token: CancelToken | None = None
         self._before: dict[int, Any] = {}
@@ -152,7 +154,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     @contextmanager
-    def stopping(self, token: CancelToken) -> Iterator[None]:
+    def cancel_on_signal(self, token: CancelToken) -> Iterator[None]:
         """Inside, the first signal cancels `token`."""
         self._token = token
         try:
@@ -162,9 +164,9 @@ class Interrupts:
             self._token = None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.came:
-            _end_at_once()
-        self.came = True
+        if self.is_interrupted:
+            _exit_immediately()
+        self.is_interrupted = True
         if self._token is not None:
             self._token.cancel()
         # Not from here: a signal may come while the terminal's lock is held by this very thread.
@@ -172,7 +174,7 @@ class Interrupts:
         Thread(target=self._tell, args=(message,), daemon=True).start()
 
 
-def _end_at_once() -> None:
+def _exit_immediately() -> None:
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), _SHOW_CURSOR)
     os._exit(CANCELLED)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.kept import opened_runs
-from nodegraph.cli.options import Common, JsonOption
+from nodegraph.cli.kept import open_runs
+from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import (
     StyledText,
-    counted,
+    echo,
+    echo_stderr,
+    format_path,
+    format_seconds,
+    format_size,
+    pluralize,
     print_json,
     print_table,
-    say,
-    shown_path,
-    shown_seconds,
-    shown_size,
-    tell,
     to_json,
 )
 from nodegraph.cli.problems import print_problems
-from nodegraph.cli.times import shown_time
+from nodegraph.cli.times import format_time
 from nodegraph.errors import InvalidValue, Problem
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _SHORTEST = 0.001
 
 
 def compare(
-    common: Common,
+    common: CommonOptions,
     first: Annotated[
         str | None,
         typer.Argument(metavar="FIRST", help="A run's id  [default: the last but one]"),
@@ -53,7 +53,7 @@ def compare(
     """
     from nodegraph.observe.compare import compare as difference
 
-    with opened_runs(common) as runs:
+    with open_runs(common) as runs:
         first_run, other = _compared_runs(runs, first, second)
     comparison = difference(first_run.record, other.record)
     if json:
@@ -70,7 +70,7 @@ def _compared_runs(
         last = runs.list(2)
         if len(last) < 2:
             raise InvalidValue(
-                f"there are no two runs to compare, only {counted(len(last), 'run')}"
+                f"there are no two runs to compare, only {pluralize(len(last), 'run')}"
             )
         return runs.get(last[1].id), runs.get(last[0].id)
     return runs.get(first), runs.get(second or "last")
@@ -86,27 +86,27 @@ def _print_comparison(first_run: RunRecord, other: RunRecord, comparison: Compar
 
 
 def _heading(name: str, run: RunRecord) -> list[StyledText]:
-    took = "" if run.seconds is None else shown_seconds(run.seconds)
+    took = "" if run.seconds is None else format_seconds(run.seconds)
     return [
         name,
         run.id,
-        shown_time(run.started),
+        format_time(run.started),
         status_part(run.status),
         took,
-        shown_title(run.title),
+        format_title(run.title),
     ]
 
 
 def _print_changes(title: str, otherwise: str, changes: Sequence[RunDifference]) -> None:
     if not changes and not otherwise:
         return
-    say()
-    say((title, "bold"))
+    echo()
+    echo((title, "bold"))
     rows = [(item.what, f"{_value(item.first)} → {_value(item.second)}") for item in changes]
     if rows:
         print_table(rows, indent=2)
     else:
-        say(f"  {otherwise}")
+        echo(f"  {otherwise}")
 
 
 def _value(value: Any) -> str:
@@ -117,17 +117,17 @@ def _value(value: Any) -> str:
 
 
 def _print_nodes(pairs: Sequence[NodePair]) -> None:
-    notable = [pair for pair in pairs if not _is_dull(pair)]
-    say()
+    notable = [pair for pair in pairs if not _is_unchanged(pair)]
+    echo()
     if notable:
         heads = [(head, "bold") for head in ("node", "first", "second", "took", "", "outputs")]
         print_table([heads, *(_comparison_row(pair) for pair in notable)])
     if len(notable) < len(pairs):
-        more = counted(len(pairs) - len(notable), "more node" if notable else "node")
-        say((f"{more} came from the cache in both runs, with the same outputs.", "dim"))
+        more = pluralize(len(pairs) - len(notable), "more node" if notable else "node")
+        echo((f"{more} came from the cache in both runs, with the same outputs.", "dim"))
 
 
-def _is_dull(pair: NodePair) -> bool:
+def _is_unchanged(pair: NodePair) -> bool:
     return (
         pair.same_outputs is True
         and pair.first is not None
@@ -148,12 +148,12 @@ def _comparison_row(pair: NodePair) -> list[StyledText]:
 
 
 def _status(node: Any) -> StyledText:
-    return ("not there", "dim") if node is None else shown_status(node)
+    return ("not there", "dim") if node is None else format_status(node)
 
 
 def _times(pair: NodePair) -> str:
     shown = [
-        shown_seconds(node["seconds"]) if node and node["status"] == "ran" else "–"
+        format_seconds(node["seconds"]) if node and node["status"] == "ran" else "–"
         for node in (pair.first, pair.second)
     ]
     return "" if shown == ["–", "–"] else " → ".join(shown)
@@ -183,12 +183,12 @@ _LONGEST_TITLE = 60
 
 
 def list_(
-    common: Common,
+    common: CommonOptions,
     limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
     json: JsonOption = False,
 ) -> int:
     """List earlier runs, the last one first."""
-    with opened_runs(common) as runs:
+    with open_runs(common) as runs:
         summaries = runs.list(limit)
     if json:
         print_json({"runs": [heading(run) for run in summaries]})
@@ -210,16 +210,22 @@ def heading(run: RunSummary) -> dict[str, Any]:
 
 def _print_list(summaries: Sequence[RunSummary]) -> None:
     if not summaries:
-        say("No runs.")
+        echo("No runs.")
         return
     heads = [(head, "bold") for head in ("id", "started", "status", "took", "title")]
     print_table([heads, *(_list_row(run) for run in summaries)])
-    tell("`nodegraph runs show ID` tells more of one; the start of an id is enough.")
+    echo_stderr("`nodegraph runs show ID` tells more of one; the start of an id is enough.")
 
 
 def _list_row(run: RunSummary) -> list[StyledText]:
-    took = "" if run.seconds is None else shown_seconds(run.seconds)
-    return [run.id, shown_time(run.started), status_part(run.status), took, shown_title(run.title)]
+    took = "" if run.seconds is None else format_seconds(run.seconds)
+    return [
+        run.id,
+        format_time(run.started),
+        status_part(run.status),
+        took,
+        format_title(run.title),
+    ]
 
 
 def status_part(status: str) -> StyledText:
@@ -227,14 +233,14 @@ def status_part(status: str) -> StyledText:
     return (status, STYLES[status]) if status in STYLES else status
 
 
-def shown_title(title: str) -> str:
+def format_title(title: str) -> str:
     """A workflow's title in one line, cut where it is long."""
     line = " ".join(title.split())
     return line if len(line) <= _LONGEST_TITLE else f"{line[: _LONGEST_TITLE - 1]}…"
 
 
 def show(
-    common: Common,
+    common: CommonOptions,
     id: Annotated[
         str,
         typer.Argument(metavar="ID", help="A run's id, the start of it, or last"),
@@ -248,7 +254,7 @@ def show(
 
     Which nodes ran, how long they took, what they gave, and with which versions of what.
     """
-    with opened_runs(common) as runs:
+    with open_runs(common) as runs:
         run = runs.get(id)
     record = run.record
     if workflow:
@@ -267,41 +273,41 @@ def _unfinished(run: RunRecord) -> str | None:
 
 
 def _print_run(run: RunRecord, record: Mapping[str, Any]) -> None:
-    say((run.id, "bold"), f"  {shown_title(run.title)}" if run.title else "")
-    took = "" if run.seconds is None else f" after {shown_seconds(run.seconds)}"
-    say(status_part(run.status), took, f", started {shown_time(run.started)}")
+    echo((run.id, "bold"), f"  {format_title(run.title)}" if run.title else "")
+    took = "" if run.seconds is None else f" after {format_seconds(run.seconds)}"
+    echo(status_part(run.status), took, f", started {format_time(run.started)}")
     around = record.get("environment", {})
     if around:
-        say(
+        echo(
             f"nodegraph {around.get('nodegraph')}, Python {around.get('python')}, "
             f"{around.get('numerics') or around.get('device')}"
         )
     if record.get("targets"):
-        say(f"asked for: {', '.join(record['targets'])}")
+        echo(f"asked for: {', '.join(record['targets'])}")
     nodes = record.get("nodes", {})
     if nodes:
-        say()
+        echo()
         heads = [(head, "bold") for head in ("node", "type", "status", "took", "memory", "outputs")]
         print_table([heads, *(_run_row(name, node) for name, node in nodes.items())])
     _print_files(record)
     problems = [Problem.from_dict(item) for item in record.get("errors", ())]
     if problems:
-        say()
-        print_problems(problems, line=say)
+        echo()
+        print_problems(problems, line=echo)
 
 
 def _run_row(name: str, node: Mapping[str, Any]) -> list[StyledText]:
     return [
         name,
         node.get("type", ""),
-        shown_status(node),
-        shown_seconds(node["seconds"]) if node["status"] == "ran" else "",
-        shown_size(node["memory"]) if node.get("memory") else "",
+        format_status(node),
+        format_seconds(node["seconds"]) if node["status"] == "ran" else "",
+        format_size(node["memory"]) if node.get("memory") else "",
         " ".join(f"{port}={digest[:8]}" for port, digest in node.get("outputs", {}).items()),
     ]
 
 
-def shown_status(node: Mapping[str, Any]) -> StyledText:
+def format_status(node: Mapping[str, Any]) -> StyledText:
     """How a node fared and, if it came from the cache, from where."""
     source = node.get("source")
     return f"{node['status']} ({source})" if source else status_part(node["status"])
@@ -309,7 +315,7 @@ def shown_status(node: Mapping[str, Any]) -> StyledText:
 
 def _print_files(record: Mapping[str, Any]) -> None:
     if record.get("files"):
-        say()
-        say(("Files", "bold"))
+        echo()
+        echo(("Files", "bold"))
         for file in record["files"]:
-            say(f"  {shown_path(Path(file['path']))}")
+            echo(f"  {format_path(Path(file['path']))}")

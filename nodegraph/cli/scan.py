@@ -20,7 +20,7 @@ _OPTIONS = """
     bypass check-mutation cluster deadline device dry-run events help home json models mute no-cache
     no-color out pack quiet repeat seeds set to trace
 """
-OPTIONS_OF_RUN = frozenset(f"--{name}" for name in _OPTIONS.split())
+RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
 """What `run` has itself, for those who don't import it; a test keeps them alike."""
 _WRITABLE = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 
@@ -31,12 +31,12 @@ class Scan:
 
     Attributes:
         positional: What is no option, nor the value of one.
-        doubtful: What follows an unknown option, and may be its value.
+        ambiguous: What follows an unknown option, and may be its value.
         values: Values of known options, by the function's parameter.
     """
 
     positional: list[str] = field(default_factory=list)
-    doubtful: list[str] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
     values: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ def scan(arguments: Sequence[str], declared: Mapping[str, Parameter]) -> Scan:
                 value = waiting.pop()
             scanned.values.setdefault(valued[name], []).append(value)
         elif name not in flags and not has_value and waiting and _is_value(waiting[-1]):
-            scanned.doubtful.append(waiting.pop())
+            scanned.ambiguous.append(waiting.pop())
     return scanned
 
 
@@ -95,15 +95,15 @@ def _names(declared: Mapping[str, Parameter]) -> tuple[dict[str, str], set[str]]
 
 def option_of(parameter: Parameter) -> Any:
     """Typer's description of an option; None if the parameter is none."""
-    return _described(parameter, type(typer.Option()))
+    return _typer_metadata(parameter, type(typer.Option()))
 
 
 def argument_of(parameter: Parameter) -> Any:
     """Typer's description of an argument; None if the parameter is none."""
-    return _described(parameter, type(typer.Argument()))
+    return _typer_metadata(parameter, type(typer.Argument()))
 
 
-def _described(parameter: Parameter, kind: type) -> Any:
+def _typer_metadata(parameter: Parameter, kind: type) -> Any:
     if get_origin(parameter.annotation) is not Annotated:
         return None
     return next((item for item in get_args(parameter.annotation) if isinstance(item, kind)), None)
@@ -154,7 +154,7 @@ def _hyphenated(name: str) -> str:
 def parameter_warnings(workflow: Workflow) -> list[Problem]:
     """Parameters whose options of `run` aren't called as they are, and how they are set."""
     problems = []
-    for name, spellings in option_spellings(workflow, OPTIONS_OF_RUN).items():
+    for name, spellings in option_spellings(workflow, RUN_OPTIONS).items():
         if _hyphenated(name) in spellings:
             continue
         if spellings:

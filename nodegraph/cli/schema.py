@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from nodegraph.cli.catalog import find_spec
-from nodegraph.cli.options import Common
+from nodegraph.cli.options import CommonOptions
 from nodegraph.cli.output import print_json
 
 
 def schema(
-    common: Common,
+    common: CommonOptions,
     node: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Only of the inputs of this node type."),

@@ -59,7 +59,7 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def counted_up(workflow: Workflow, catalog: Catalog, times: int) -> list[Variation]:
+def with_incremented_seeds(workflow: Workflow, catalog: Catalog, times: int) -> list[Variation]:
     """The workflow several times, its literal seeds raised by one each time.
 
     Raises:
@@ -79,7 +79,7 @@ def with_seeds(workflow: Workflow, catalog: Catalog, seeds: Sequence[int]) -> li
     Raises:
         InvalidValue: It has no seed to set.
     """
-    if not any(True for _ in _places(workflow, catalog)):
+    if not any(True for _ in _find_seeds(workflow, catalog)):
         raise InvalidValue(
             "--seeds: no node of the workflow has a seed to set",
             hint="Seeds that are linked get theirs from another node.",
@@ -91,7 +91,7 @@ def _variation(workflow: Workflow, catalog: Catalog, change: Callable[[int], int
     # Only what holds inputs is copied: the rest is shared by all variations.
     varied = replace(workflow, nodes=_copied(workflow.nodes), subgraphs=_blocks(workflow))
     seeds = {}
-    for name, node, port, seed in _places(varied, catalog):
+    for name, node, port, seed in _find_seeds(varied, catalog):
         node.inputs[port] = seeds[f"{name}.{port}"] = change(seed)
     return Variation(varied, seeds)
 
@@ -107,7 +107,7 @@ def _blocks(workflow: Workflow) -> dict[str, Subgraph]:
     }
 
 
-def _places(workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, NodeEntry, str, int]]:
+def _find_seeds(workflow: Workflow, catalog: Catalog) -> Iterator[tuple[str, NodeEntry, str, int]]:
     """Seeds that are literals or defaults: name and entry of the node, the input, the seed.
 
     Those inside of subgraphs are among them; they are called ``subgraph/node.input``.

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
-from nodegraph.cli.options import Common
-from nodegraph.cli.output import say, warn
+from nodegraph.cli.options import CommonOptions
+from nodegraph.cli.output import echo, warn
 from nodegraph.errors import InvalidValue
 
 HostOption = Annotated[
@@ -86,7 +86,7 @@ LogLevelOption = Annotated[
 
 
 def serve(
-    common: Common,
+    common: CommonOptions,
     host: HostOption = None,
     port: PortOption = None,
     workers: WorkersOption = None,
@@ -131,7 +131,7 @@ def serve(
     gc.enable()
 
     def ready(url: str) -> None:
-        say("nodegraph serves at ", (url, "bold"), ". Ctrl-C stops it.")
+        echo("nodegraph serves at ", (url, "bold"), ". Ctrl-C stops it.")
         sys.stdout.flush()  # whoever waits for this line may have it through a pipe
         if not is_loopback(server.host):
             warn("what is sent here is not encrypted: put it behind a proxy with TLS")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.opening import Opened, open_workflow
-from nodegraph.cli.options import Common
-from nodegraph.cli.output import can_show, counted, print_table, say, shown_path, tell
+from nodegraph.cli.opening import OpenedWorkflow, open_workflow
+from nodegraph.cli.options import CommonOptions
+from nodegraph.cli.output import can_show, echo, echo_stderr, format_path, pluralize, print_table
 from nodegraph.cli.parameters import current_value
 from nodegraph.cli.tree import ASCII, Glyphs, tree
 from nodegraph.core.parts import Subgraph
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    common: Common,
+    common: CommonOptions,
     workflow: Annotated[
         str,
         typer.Argument(
@@ -55,14 +55,14 @@ def show(
     return 0
 
 
-def _drawings(common: Common, opened: Opened) -> list[Drawing]:
+def _drawings(common: CommonOptions, opened: OpenedWorkflow) -> list[Drawing]:
     from nodegraph.core.drawing.boxes import drawings
-    from nodegraph.core.subgraphs import Specs
+    from nodegraph.core.subgraphs import SpecResolver
 
     title = opened.workflow.title or Path(opened.name).name
     workflow, registry = opened.workflow, common.session().registry
-    specs = Specs(workflow, registry)
-    return drawings(workflow.nodes, workflow.subgraphs, title, specs.of, registry.types)
+    specs = SpecResolver(workflow, registry)
+    return drawings(workflow.nodes, workflow.subgraphs, title, specs.resolve, registry.types)
 
 
 def _draw(drawn: list[Drawing], file: str) -> None:
@@ -74,32 +74,32 @@ def _draw(drawn: list[Drawing], file: str) -> None:
         print(text, end="")
     else:
         write_file(Path(file), text.encode())
-        tell(f"Drawn into {shown_path(Path(file))}.")
+        echo_stderr(f"Drawn into {format_path(Path(file))}.")
 
 
-def _print_tree(opened: Opened) -> None:
+def _print_tree(opened: OpenedWorkflow) -> None:
     workflow = opened.workflow
     glyphs = Glyphs() if can_show(Glyphs().text, sys.stdout) else ASCII
-    say((workflow.title or opened.name, "bold"), f"  {counted(len(workflow.nodes), 'node')}")
+    echo((workflow.title or opened.name, "bold"), f"  {pluralize(len(workflow.nodes), 'node')}")
     if workflow.description:
-        say(workflow.description)
+        echo(workflow.description)
     _print_parameters(workflow)
-    say()
+    echo()
     for line in tree(workflow.nodes, glyphs):
-        say(*line)
+        echo(*line)
     for name, block in workflow.subgraphs.items():
-        say()
-        say((f"subgraph {name}", "bold"), f"  {counted(len(block.nodes), 'node')}")
+        echo()
+        echo((f"subgraph {name}", "bold"), f"  {pluralize(len(block.nodes), 'node')}")
         _print_ports(block, glyphs)
         for line in tree(block.nodes, glyphs):
-            say(*line)
+            echo(*line)
 
 
 def _print_parameters(workflow: Workflow) -> None:
     if not workflow.parameters:
         return
-    say()
-    say(("Parameters", "bold"))
+    echo()
+    echo(("Parameters", "bold"))
     rows = [
         (name, parameter.input, (current_value(workflow, parameter), "cyan"))
         for name, parameter in workflow.parameters.items()
@@ -111,9 +111,9 @@ def _print_ports(block: Subgraph, glyphs: Glyphs) -> None:
     for name, port in block.inputs.items():
         kind = f" ({port.type})" if port.type else ""
         for target in port.to or ["nothing"]:
-            say(f"{target} {glyphs.arrow} input {name}{kind}")
+            echo(f"{target} {glyphs.arrow} input {name}{kind}")
     for name, link in block.outputs.items():
-        say(f"output {name} {glyphs.arrow} {link}")
+        echo(f"output {name} {glyphs.arrow} {link}")
 
 
 _SPECIAL = str.maketrans({char: f"#{ord(char)};" for char in '#"<>&\n\r`|[]{}()\\'})

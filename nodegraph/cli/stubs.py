@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from nodegraph.cli.options import Common
-from nodegraph.cli.output import counted, say, shown_path
+from nodegraph.cli.options import CommonOptions
+from nodegraph.cli.output import echo, format_path, pluralize
 
 
 def stubs(
-    common: Common,
+    common: CommonOptions,
     out: Annotated[
         str, typer.Option("--out", "-o", metavar="FOLDER", help="Write them into this folder.")
     ] = "typings",
@@ -42,5 +42,5 @@ def stubs(
     }
     written = write_stubs(Path(out).expanduser(), texts)
     count = len(built_in) + sum(map(len, specs.values()))
-    say(f"wrote {counted(count, 'node type')} to {shown_path(written)}")
+    echo(f"wrote {pluralize(count, 'node type')} to {format_path(written)}")
     return 0

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.bringing import Bringer
-from nodegraph.cli.connecting import ServerOption, connected
-from nodegraph.cli.functions import More
+from nodegraph.cli.bringing import FileUploader
+from nodegraph.cli.connecting import ServerOption, open_client
+from nodegraph.cli.functions import ExtraOptions
 from nodegraph.cli.job_view import exit_code
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import CANCELLED, print_json, say, tell
-from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import CANCELLED, echo, echo_stderr, print_json
+from nodegraph.cli.parameters import parameter_texts
 from nodegraph.cli.prepared import (
     BypassOption,
     MuteOption,
@@ -23,11 +23,11 @@ from nodegraph.cli.prepared import (
     SetOption,
     ToOption,
     WorkflowArgument,
-    modes_of,
+    parse_modes,
 )
-from nodegraph.cli.pull import documents, out_folder, print_pulled, pulled
-from nodegraph.cli.remote import opened_for, remote_options, typed
-from nodegraph.cli.watch import EventsOption, check_outputs, show_end, watched
+from nodegraph.cli.pull import download_files, file_documents, out_folder, print_pulled
+from nodegraph.cli.remote import apply_request, get_remote, remote_options
+from nodegraph.cli.watch import EventsOption, check_outputs, follow_until_interrupted, show_end
 
 if TYPE_CHECKING:
     from nodegraph.client import Client, Job, JobFields, JobSummary
@@ -70,8 +70,8 @@ QuietOption = Annotated[
 
 
 def submit(
-    common: Common,
-    more: More,
+    common: CommonOptions,
+    more: ExtraOptions,
     workflow: WorkflowArgument,
     set_: SetOption = None,
     to: ToOption = None,
@@ -99,20 +99,23 @@ def submit(
     """
     check_outputs(json=json, events=events)
     about = _about(name, tag, priority, hold, deadline)
-    with connected(server) as client:
-        remote = opened_for(client, workflow, more, is_saved=saved)
-        texts = given_texts(remote.opened.workflow, more.values)
-        request = RunRequest(to or None, set_ or (), texts, modes_of(mute, bypass))
-        ready, values = typed(remote, request)
+    with open_client(server) as client:
+        remote = get_remote(client, workflow, more, is_saved=saved)
+        texts = parameter_texts(remote.opened.workflow, more.values)
+        request = RunRequest(to or None, set_ or (), texts, parse_modes(mute, bypass))
+        ready, values = apply_request(remote, request)
         folder = common.settings().environment(inputs=remote.opened.folder).inputs
-        bringer = Bringer(client, remote.types, folder, quiet=quiet or json)
-        about |= {"targets": request.targets, "parameters": bringer.parameters(ready, values)}
-        job = client.submit(bringer.workflow(ready), key=key, **about)
+        bringer = FileUploader(client, remote.types, folder, quiet=quiet or json)
+        about |= {
+            "targets": request.targets,
+            "parameters": bringer.upload_parameter_files(ready, values),
+        }
+        job = client.submit(bringer.upload_workflow_files(ready), key=key, **about)
         if not (watch or events or out is not None):
             _tell_of(job, client, json=json, quiet=quiet)
             return 0
         types = {each: node.type for each, node in ready.nodes.items()}
-        ended = watched(client, job.id, types, events=events, quiet=quiet or json)
+        ended = follow_until_interrupted(client, job.id, types, events=events, quiet=quiet or json)
         if ended is None:
             return CANCELLED
         if out is None or ended.state != "finished":
@@ -133,7 +136,7 @@ def _about(
     return about
 
 
-def more_options(common: Common, arguments: Sequence[str]) -> More:
+def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:
     """The parameters of the workflow that the arguments name.
 
     Raises:
@@ -147,18 +150,20 @@ def _tell_of(job: JobSummary, client: Client, *, json: bool, quiet: bool) -> Non
         print_json(asdict(job))
         return
     # Alone on stdout, so that a script can take it.
-    say(job.id)
+    echo(job.id)
     if not quiet:
-        tell(f"Submitted to {client.server}. `nodegraph watch {job.id}` shows how it goes on.")
+        echo_stderr(
+            f"Submitted to {client.server}. `nodegraph watch {job.id}` shows how it goes on."
+        )
 
 
 def _bring(client: Client, job: Job, folder: Path, *, json: bool, events: bool) -> None:
-    files = pulled(client, job, folder)
+    files = download_files(client, job, folder)
     if json:
-        document: dict[str, Any] = {**asdict(job), "files": documents(files)}
+        document: dict[str, Any] = {**asdict(job), "files": file_documents(files)}
         print_json(document)
     elif events:
         for file in files:
-            tell(str(file.path))
+            echo_stderr(str(file.path))
     else:
         print_pulled(files)

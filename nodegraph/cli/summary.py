@@ -11,11 +11,11 @@ from nodegraph.cli.output import (
     FAILED,
     FINE,
     StyledText,
-    counted,
-    say,
-    shown_path,
-    shown_seconds,
-    tell,
+    echo,
+    echo_stderr,
+    format_path,
+    format_seconds,
+    pluralize,
 )
 from nodegraph.errors import NodeFailed
 
@@ -44,7 +44,7 @@ _WORDS = {
 }
 """How nodes fared; those of the cache by where they came from."""
 
-_WORTH_TELLING = 1.0
+_MIN_SAVED_SECONDS = 1.0
 """Seconds that the cache must have saved."""
 
 
@@ -78,31 +78,31 @@ def print_errors(runs: RunsByVariation) -> None:
     for error in _errors(runs):
         _print_error(error)
     if _reason(runs):
-        tell(("cancelled:", "red"), f" {_reason(runs)}")
+        echo_stderr(("cancelled:", "red"), f" {_reason(runs)}")
 
 
 def _print_error(error: NodeFailed) -> None:
     problem = error.problem
     kind = f" ({problem.node_type})" if problem.node_type else ""
-    tell()
-    tell("node ", (f"`{problem.node}`", "bold"), kind, (" failed", "red"))
+    echo_stderr()
+    echo_stderr("node ", (f"`{problem.node}`", "bold"), kind, (" failed", "red"))
     port = f"input `{problem.port}`: " if problem.port else ""
     for line in f"{port}{problem.message}".splitlines():
-        tell("  ", line)
+        echo_stderr("  ", line)
     for label, value in (("given", problem.given), ("expected", problem.expected)):
         if value:
-            tell(f"  {label}: {value}")
+            echo_stderr(f"  {label}: {value}")
     if problem.hint:
-        tell("  ", (problem.hint, "cyan"))
+        echo_stderr("  ", (problem.hint, "cyan"))
     if error.inputs:
-        tell("  inputs:")
+        echo_stderr("  inputs:")
         width = max(map(len, error.inputs))
         for name, text in error.inputs.items():
-            tell(f"    {name.ljust(width)}  {text}")
+            echo_stderr(f"    {name.ljust(width)}  {text}")
     if error.trace:
-        tell("  in the pack's code:")
+        echo_stderr("  in the pack's code:")
         for line in error.trace.rstrip().splitlines():
-            tell("  ", (line, "dim"))
+            echo_stderr("  ", (line, "dim"))
 
 
 def print_summary(runs: RunsByVariation, planned: int) -> None:
@@ -111,7 +111,9 @@ def print_summary(runs: RunsByVariation, planned: int) -> None:
     seconds = sum(result.seconds for _, result in runs)
     times = f" {len(runs)} of {planned} runs" if planned > 1 else ""
     word = "in" if status == "ok" else "after"
-    say(_TITLES[status], times, f" {word} {shown_seconds(seconds)}: {_counts(runs)}{_saved(runs)}.")
+    echo(
+        _TITLES[status], times, f" {word} {format_seconds(seconds)}: {_counts(runs)}{_saved(runs)}."
+    )
     print_files(runs, indent="  ")
 
 
@@ -119,7 +121,7 @@ def print_files(runs: RunsByVariation, *, indent: str = "") -> None:
     """Print the files' paths, a line each."""
     for file in _files(runs):
         note = ("  (already there, unchanged)", "dim") if file.existed and indent else ""
-        say(indent, shown_path(file.path), note)
+        echo(indent, format_path(file.path), note)
 
 
 def _counts(runs: RunsByVariation) -> str:
@@ -132,13 +134,13 @@ def _counts(runs: RunsByVariation) -> str:
     if not parts:
         return "no node was run"
     (word, number), *remaining = parts
-    first = f"{counted(number, 'node')} {word}"
+    first = f"{pluralize(number, 'node')} {word}"
     return ", ".join([first, *(f"{number} {word}" for word, number in remaining)])
 
 
 def _saved(runs: RunsByVariation) -> str:
     seconds = sum(report.saved for _, result in runs for report in result.nodes.values())
-    return f"; the cache saved {shown_seconds(seconds)}" if seconds > _WORTH_TELLING else ""
+    return f"; the cache saved {format_seconds(seconds)}" if seconds > _MIN_SAVED_SECONDS else ""
 
 
 def _errors(runs: RunsByVariation) -> Iterable[NodeFailed]:

@@ -27,7 +27,7 @@ def spans() -> Iterator[Callable[[str], Listener] | None]:
 
     At the end of the `with`, all spans are exported.
     """
-    if not _are_wanted():
+    if not _is_enabled():
         yield None
         return
     try:
@@ -45,7 +45,7 @@ def spans() -> Iterator[Callable[[str], Listener] | None]:
         finish()
 
 
-def _are_wanted() -> bool:
+def _is_enabled() -> bool:
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().casefold() == "true":
         return False
     exporters = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()

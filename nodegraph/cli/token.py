@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import counted, print_json, print_table, say, shown_path, tell
-from nodegraph.cli.times import shown_time
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo, echo_stderr, format_path, pluralize, print_json, print_table
+from nodegraph.cli.times import format_time
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 
@@ -24,7 +24,7 @@ _HOUR = 3_600.0
 
 
 def rotate(
-    common: Common,
+    common: CommonOptions,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token.")],
     hours: Annotated[
         float,
@@ -41,7 +41,7 @@ def rotate(
 
 
 def revoke(
-    common: Common,
+    common: CommonOptions,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token, or its id.")],
 ) -> int:
     """Take a token back.
@@ -49,11 +49,11 @@ def revoke(
     A server that runs refuses it within a second. What was submitted with it goes on.
     """
     gone = token_file(common).revoke(name)
-    say(f"Took back {counted(len(gone), 'token')} of {gone[0].name}.")
+    echo(f"Took back {pluralize(len(gone), 'token')} of {gone[0].name}.")
     return 0
 
 
-def list_(common: Common, json: JsonOption = False) -> int:
+def list_(common: CommonOptions, json: JsonOption = False) -> int:
     """List the tokens.
 
     Their secrets aren't kept anywhere, so they can't be shown.
@@ -61,10 +61,10 @@ def list_(common: Common, json: JsonOption = False) -> int:
     now = time()
     tokens = [token for token in token_file(common).read() if not token.is_expired(now)]
     if json:
-        print_json({"tokens": [described(token) for token in tokens]})
+        print_json({"tokens": [token_document(token) for token in tokens]})
         return 0
     if not tokens:
-        say("No tokens.")
+        echo("No tokens.")
         return 0
     heads = [(head, "bold") for head in ("name", "id", "scopes", "created", "ends")]
     rows = [
@@ -72,8 +72,8 @@ def list_(common: Common, json: JsonOption = False) -> int:
             (token.name, "bold"),
             token.id,
             ", ".join(sorted(token.scopes)),
-            shown_time(token.created),
-            "" if token.expires is None else shown_time(token.expires),
+            format_time(token.created),
+            "" if token.expires is None else format_time(token.expires),
         )
         for token in tokens
     ]
@@ -84,15 +84,15 @@ def list_(common: Common, json: JsonOption = False) -> int:
 DAY = 86_400.0
 
 
-def token_file(common: Common) -> TokenFile:
+def token_file(common: CommonOptions) -> TokenFile:
     """The tokens of the installation."""
     from nodegraph.server.access.token_file import TokenFile
-    from nodegraph.server.access.tokens import NAME
+    from nodegraph.server.access.tokens import TOKENS_FILE
 
-    return TokenFile(common.settings().data_folder / NAME)
+    return TokenFile(common.settings().data_folder / TOKENS_FILE)
 
 
-def described(token: TokenRecord) -> dict[str, Any]:
+def token_document(token: TokenRecord) -> dict[str, Any]:
     """A token without its secret, for JSON output."""
     return {
         "id": token.id,
@@ -107,11 +107,13 @@ def print_new(made: tuple[str, TokenRecord], json: bool) -> None:
     """Show a token, this once."""
     text, token = made
     if json:
-        print_json({"token": text, **described(token)})
+        print_json({"token": text, **token_document(token)})
         return
     # Alone on stdout, so that a script can take it.
-    say(text)
-    tell(f"This is the token of {token.name}. It is shown this once: only its digest is kept.")
+    echo(text)
+    echo_stderr(
+        f"This is the token of {token.name}. It is shown this once: only its digest is kept."
+    )
 
 
 _LARGEST = 1_000
@@ -119,7 +121,7 @@ _LARGEST = 1_000
 
 
 def add(
-    common: Common,
+    common: CommonOptions,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Whose it is; the client of the jobs.")
     ],
@@ -158,10 +160,10 @@ def add(
             )
     scopes = [each for each in SCOPES if each in (scope or ["run"])]
     if source is not None:
-        return _put(common, name, scopes, source, days, json)
+        return _add_token(common, name, scopes, source, days, json)
     lasting = None if days is None else days * DAY
     tokens = token_file(common)
-    print_new(tokens.add(name, scopes, lasting=lasting), json)
+    print_new(tokens.add(name, scopes, lifetime=lasting), json)
     _warn_of_no_admin(tokens)
     return 0
 
@@ -170,15 +172,15 @@ def _warn_of_no_admin(tokens: TokenFile) -> None:
     """Tell that the first token ends what whoever sat at the machine could do without one."""
     made = tokens.read()
     if len(made) == 1 and "admin" not in made[0].scopes:
-        tell(
+        echo_stderr(
             "From now on the server asks everybody for a token, and none has the scope admin yet: "
             "nobody sees everybody's jobs, steers them or clears the queue. "
             "Add one: nodegraph token add NAME --scope admin"
         )
 
 
-def _put(
-    common: Common,
+def _add_token(
+    common: CommonOptions,
     name: str,
     scopes: Sequence[Scope],
     source: str,
@@ -196,8 +198,8 @@ def _put(
     tokens = token_file(common)
     token = tokens.put(name, scopes, text)
     if json:
-        print_json(described(token))
+        print_json(token_document(token))
     else:
-        say(f"The token in {shown_path(path)} is that of {token.name}.")
+        echo(f"The token in {format_path(path)} is that of {token.name}.")
     _warn_of_no_admin(tokens)
     return 0

@@ -4,36 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.output import counted, say, tell
+from nodegraph.cli.output import echo, echo_stderr, pluralize
 
 if TYPE_CHECKING:
     from nodegraph.interop.comfyui.importing import ImportedWorkflow
     from nodegraph.interop.comfyui.missing import MissingModel
-    from nodegraph.interop.comfyui.report import ImportReport, LackingType
+    from nodegraph.interop.comfyui.report import ImportReport, MissingNodeType
 
 _MOST = 20
 
 
-def say_translated(imported: ImportedWorkflow, name: str) -> None:
+def print_translation(imported: ImportedWorkflow, name: str) -> None:
     """Say that a workflow was translated on the way, and what differs, a line each."""
     lost = len(imported.placeholders)
-    lost_text = f", {counted(lost, 'node')} of it couldn't be" if lost else ""
-    tell(f"{name} is ComfyUI's and was translated{lost_text}. `nodegraph import` keeps the result.")
+    lost_text = f", {pluralize(lost, 'node')} of it couldn't be" if lost else ""
+    echo_stderr(
+        f"{name} is ComfyUI's and was translated{lost_text}. `nodegraph import` keeps the result."
+    )
     lines = [_difference_text(*each) for each in imported.differences]
     for line in lines[:_MOST]:
-        tell(f"  differs: {line}")
+        echo_stderr(f"  differs: {line}")
     if len(lines) > _MOST:
-        tell(f"  differs: and {len(lines) - _MOST} more; `nodegraph import --json` lists all")
+        echo_stderr(
+            f"  differs: and {len(lines) - _MOST} more; `nodegraph import --json` lists all"
+        )
 
 
 def print_report(report: ImportReport, written: str) -> None:
     """Print what came of one file."""
     if report.error:
-        say((report.file, "bold"), ": ", ("not imported", "red"), f": {report.error}")
+        echo((report.file, "bold"), ": ", ("not imported", "red"), f": {report.error}")
         return
     done = report.nodes - len(report.types)
     target = f" → {written}" if written else ""
-    say((report.file, "bold"), f"{target}: {done} of {counted(report.nodes, 'node')} translated")
+    echo((report.file, "bold"), f"{target}: {done} of {pluralize(report.nodes, 'node')} translated")
     _print_some([_type(lacking) for lacking in report.types], "placeholder")
     _print_some([_model(model) for model in report.models], "missing model")
     _print_some(list(report.files), "missing file")
@@ -44,14 +48,14 @@ def print_report(report: ImportReport, written: str) -> None:
 
 def _print_some(lines: list[str], kind: str) -> None:
     for line in lines[:_MOST]:
-        say("  ", (f"{kind}: ", "yellow"), line)
+        echo("  ", (f"{kind}: ", "yellow"), line)
     if len(lines) > _MOST:
-        say("  ", (f"{kind}: ", "yellow"), f"and {len(lines) - _MOST} more; --json lists all")
+        echo("  ", (f"{kind}: ", "yellow"), f"and {len(lines) - _MOST} more; --json lists all")
 
 
-def _type(lacking: LackingType) -> str:
+def _type(lacking: MissingNodeType) -> str:
     pack = f" of the pack `{lacking.pack}`" if lacking.pack else ""
-    names = " or ".join(f"`{name}`" for name in lacking.stand_ins)
+    names = " or ".join(f"`{name}`" for name in lacking.alternatives)
     instead = f". What may stand for it: {names}" if names else ""
     return f"`{lacking.node}` ({lacking.type}{pack}): {lacking.reason}{instead}"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nodegraph.cli.output import StyledText
 from nodegraph.core.links import Link, is_link, read_link, read_literal
-from nodegraph.core.literals import show
+from nodegraph.core.literals import format_value
 from nodegraph.core.parts import NodeEntry
 
 TreeLine = tuple[StyledText, ...]
@@ -94,7 +94,7 @@ class _Tree:
         if name not in self._nodes:
             return (name, ("  there is no such node", "red"))
         entry = self._nodes[name]
-        about = f" {show(entry.label)}" if entry.label else ""
+        about = f" {format_value(entry.label)}" if entry.label else ""
         mark = "  (a cycle)" if name in self._open else "  (above)" if name in self._shown else ""
         return ((name, "bold"), f" ({entry.type}){about}", (mark, "dim"))
 
@@ -130,4 +130,4 @@ def _link(written: object) -> Link | None:
 
 
 def _value(written: object) -> str:
-    return show(read_literal(written))
+    return format_value(read_literal(written))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodegraph.cli.opening import open_workflow
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import BAD_INPUT, FINE, counted, print_json, say
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import BAD_INPUT, FINE, echo, pluralize, print_json
 from nodegraph.cli.problems import print_problems, print_warnings
 from nodegraph.cli.scan import parameter_warnings
 from nodegraph.errors import NodegraphError, Problem
@@ -39,7 +39,7 @@ class _Report:
 
 
 def validate(
-    common: Common,
+    common: CommonOptions,
     workflows: Annotated[
         list[str],
         typer.Argument(metavar="WORKFLOW", help="JSON files, results by nodegraph, or - (stdin)."),
@@ -69,7 +69,9 @@ def validate(
     return BAD_INPUT if any(report.problems for report in reports) else FINE
 
 
-def _check(common: Common, session: Session, name: str, targets: Sequence[str] | None) -> _Report:
+def _check(
+    common: CommonOptions, session: Session, name: str, targets: Sequence[str] | None
+) -> _Report:
     from nodegraph.core.analysis import analyse
 
     try:
@@ -86,12 +88,14 @@ def _check(common: Common, session: Session, name: str, targets: Sequence[str] |
 
 def _print(report: _Report) -> None:
     if report.problems:
-        say((report.file, "bold"), ": ", (counted(len(report.problems), "problem"), "red"))
-        print_problems(report.problems, line=say, count=False)
+        echo((report.file, "bold"), ": ", (pluralize(len(report.problems), "problem"), "red"))
+        print_problems(report.problems, line=echo, count=False)
     else:
-        say((report.file, "bold"), ": ", ("valid", "green"), f", {counted(report.nodes, 'node')}")
+        echo(
+            (report.file, "bold"), ": ", ("valid", "green"), f", {pluralize(report.nodes, 'node')}"
+        )
     for warning in report.warnings:
-        say(("warning:", "yellow"), f" {warning}")
+        echo(("warning:", "yellow"), f" {warning}")
 
 
 def _print_json(reports: Sequence[_Report], packs: Sequence[str]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import print_json, say
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import echo, print_json
 from nodegraph.core.version import VERSION
 
 
-def version(common: Common, json: JsonOption = False) -> int:
+def version(common: CommonOptions, json: JsonOption = False) -> int:
     """Print the version.
 
     `nodegraph doctor` tells more.
@@ -18,5 +18,5 @@ def version(common: Common, json: JsonOption = False) -> int:
         python = ".".join(map(str, sys.version_info[:3]))
         print_json({"nodegraph": VERSION, "python": python})
     else:
-        say(f"nodegraph {VERSION}")
+        echo(f"nodegraph {VERSION}")
     return 0

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from nodegraph.cli.connecting import ServerOption, connected
+from nodegraph.cli.connecting import ServerOption, open_client
 from nodegraph.cli.job_names import LAST, JobArgument, find_job
-from nodegraph.cli.job_view import exit_code, print_closing
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import CANCELLED, print_json, tell, to_json
+from nodegraph.cli.job_view import exit_code, print_outcome
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import CANCELLED, echo_stderr, print_json, to_json
 from nodegraph.cli.watching import progress_for
 from nodegraph.core.events import Event as RunEvent
 from nodegraph.core.events import EventKind
@@ -50,7 +50,7 @@ class JobLines:
         print(to_json(line), flush=True)
 
 
-def followed(
+def follow_job(
     client: Client, id: str, types: Mapping[str, str], *, events: bool, quiet: bool
 ) -> Job:
     """A job once it has ended; until then it is shown how it goes on.
@@ -108,7 +108,7 @@ QuietOption = Annotated[
 
 
 def watch(
-    common: Common,
+    common: CommonOptions,
     job: JobArgument = LAST,
     server: ServerOption = None,
     json: JsonOption = False,
@@ -121,9 +121,9 @@ def watch(
     ends the watching, not the job.
     """
     check_outputs(json=json, events=events)
-    with connected(server) as client:
+    with open_client(server) as client:
         job_id = find_job(client, job).id
-        ended = watched(
+        ended = follow_until_interrupted(
             client, job_id, types_of(client, job_id), events=events, quiet=quiet or json
         )
     if ended is None:
@@ -152,14 +152,16 @@ def types_of(client: Client, id: str) -> dict[str, str]:
     return {name: str(node.get("type", "")) for name, node in nodes.items()}
 
 
-def watched(
+def follow_until_interrupted(
     client: Client, id: str, types: dict[str, str], *, events: bool, quiet: bool
 ) -> Job | None:
     """A job once it has ended; None if the user has had enough before."""
     try:
-        return followed(client, id, types, events=events, quiet=quiet)
+        return follow_job(client, id, types, events=events, quiet=quiet)
     except KeyboardInterrupt:
-        tell(f"The job goes on: `nodegraph watch {id}` shows it, `nodegraph cancel {id}` ends it.")
+        echo_stderr(
+            f"The job goes on: `nodegraph watch {id}` shows it, `nodegraph cancel {id}` ends it."
+        )
         return None
 
 
@@ -170,4 +172,4 @@ def show_end(job: Job, *, json: bool, events: bool, quiet: bool) -> None:
         return
     # Beside events, stdout has no room for people.
     with redirect_stdout(sys.stderr if events else sys.stdout):
-        print_closing(job, quiet=quiet)
+        print_outcome(job, quiet=quiet)

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.functions import More
-from nodegraph.cli.options import Common, JsonOption
-from nodegraph.cli.output import FINE, print_json, say, shown_seconds
-from nodegraph.cli.parameters import given_texts
+from nodegraph.cli.functions import ExtraOptions
+from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.output import FINE, echo, format_seconds, print_json
+from nodegraph.cli.parameters import parameter_texts
 from nodegraph.cli.plan import output_flags
 from nodegraph.cli.prepared import (
     OutOption,
     RunRequest,
     SetOption,
     WorkflowArgument,
-    opened_for,
-    prepared,
+    get_opened,
+    prepare_workflow,
     workflow_options,
 )
 from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.times import shown_time
+from nodegraph.cli.times import format_time
 
 if TYPE_CHECKING:
     from nodegraph.engine.planning.why import NodeWhy, Origin
@@ -36,8 +36,8 @@ _TITLES = {
 
 
 def why(
-    common: Common,
-    more: More,
+    common: CommonOptions,
+    more: ExtraOptions,
     workflow: WorkflowArgument,
     node: Annotated[
         str | None,
@@ -54,27 +54,27 @@ def why(
     numerics it depends on. Nothing is run. The workflow's named parameters are options, as for
     `run`.
     """
-    opened = opened_for(workflow, more)
+    opened = get_opened(workflow, more)
     with common.session(inputs=opened.folder, **output_flags(out)) as session:
         if not json:
             print_warnings(session.registry.problems)
         targets = [node] if node is not None else None
-        texts = given_texts(opened.workflow, more.values)
+        texts = parameter_texts(opened.workflow, more.values)
         request = RunRequest(targets, set_ or (), texts)
-        ready = prepared(session, opened.workflow, request)
+        ready = prepare_workflow(session, opened.workflow, request)
         reasons = session.why(ready, node=node)
         print_warnings(session.problems)
     if json:
         print_json({"nodes": [item.as_dict() for item in reasons]})
     elif not reasons:
-        say("Nothing would run: every result is there already.")
+        echo("Nothing would run: every result is there already.")
     else:
         for item in reasons:
             _print(item)
     return FINE
 
 
-def more_options(common: Common, arguments: Sequence[str]) -> More:
+def more_options(common: CommonOptions, arguments: Sequence[str]) -> ExtraOptions:
     """The parameters of the workflow that the arguments name.
 
     Raises:
@@ -94,14 +94,14 @@ def _print(item: NodeWhy) -> None:
     if not reasons and node.status == "hit":
         reasons = ["its result is in memory"]
     colon = ":" if reasons else ""
-    say((node.name, "bold"), f" ({node.type}) {title}{colon}")
+    echo((node.name, "bold"), f" ({node.type}) {title}{colon}")
     for reason in reasons:
-        say("  ", reason)
+        echo("  ", reason)
 
 
 def _of(origin: Origin, *, is_answer: bool) -> str:
-    took = f"took {shown_seconds(origin.seconds)}"
+    took = f"took {format_seconds(origin.seconds)}"
     run = f"run {origin.run}" if origin.run else "a run"
     if is_answer:
-        return f"from {run}, {shown_time(origin.created)}; {took} then"
-    return f"(compared with {run}, {shown_time(origin.created)})"
+        return f"from {run}, {format_time(origin.created)}; {took} then"
+    return f"(compared with {run}, {format_time(origin.created)})"

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from nodegraph.errors import InvalidValue
 
-VARIABLE = "NODEGRAPH_SERVER"
+SERVER_VARIABLE = "NODEGRAPH_SERVER"
 DEFAULT = "http://127.0.0.1:8420"
 API = "/api/v1"
 _PORTS = {"http": 80, "https": 443}
@@ -72,7 +72,7 @@ def find_address(given: str | None) -> Address:
     Raises:
         InvalidValue: It is none.
     """
-    return read_address(given or os.environ.get(VARIABLE, "").strip() or DEFAULT)
+    return read_address(given or os.environ.get(SERVER_VARIABLE, "").strip() or DEFAULT)
 
 
 def read_address(text: str) -> Address:

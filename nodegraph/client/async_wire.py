@@ -11,7 +11,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from nodegraph.client.connection import Connection, packed, unpacked
+from nodegraph.client.connection import Connection, decode_message, encode_message
 
 T = TypeVar("T")
 AsyncHttp = httpx.AsyncClient
@@ -34,20 +34,22 @@ class AsyncSocket:
         self._connection = connection
         self._opened = opened
 
-    async def say(self, message: Mapping[str, Any]) -> None:
+    async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message.
 
         Raises:
             ConnectionLost: The server has closed the websocket, or it was cut.
         """
         try:
-            await asyncio.wait_for(self._opened.send(packed(message)), self._connection.seconds)
+            await asyncio.wait_for(
+                self._opened.send(encode_message(message)), self._connection.seconds
+            )
         except asyncio.TimeoutError as error:
             raise self._connection.lost("nothing can be sent") from error
         except ConnectionClosed as error:
             raise self._connection.socket_fault(error) from error
 
-    async def hear(self, seconds: float) -> Mapping[str, Any] | None:
+    async def receive(self, seconds: float) -> Mapping[str, Any] | None:
         """The next message; None if none comes in time.
 
         Raises:
@@ -55,7 +57,7 @@ class AsyncSocket:
             SocketRefused: What comes is none of ours.
         """
         try:
-            return unpacked(await asyncio.wait_for(self._opened.recv(decode=False), seconds))
+            return decode_message(await asyncio.wait_for(self._opened.recv(decode=False), seconds))
         except asyncio.TimeoutError:
             return None
         except ConnectionClosed as error:

@@ -114,7 +114,7 @@ class Connection:
         """How long a request may take, where its answer takes so much longer than others'."""
         return httpx.Timeout(self.seconds + more, connect=min(CONNECT_SECONDS, self.seconds))
 
-    def sent(self, request: Request) -> dict[str, Any]:
+    def request_arguments(self, request: Request) -> dict[str, Any]:
         """A request but for its body, as `stream` of `httpx` takes it.
 
         Raises:
@@ -125,7 +125,7 @@ class Connection:
             "url": request.path,
             "params": request.query,
             "headers": _headers(request),
-            "timeout": self.timeout(request.seconds),
+            "timeout": self.timeout(request.extra_seconds),
         }
 
     def head(self, request: Request, response: httpx.Response) -> Reply:
@@ -141,7 +141,7 @@ class Connection:
         return replace(head, body=body)
 
     def _shown(self, text: str) -> str:
-        return text if self.token is None else self.token.hidden_in(text)
+        return text if self.token is None else self.token.redact(text)
 
     def unreachable(self, reason: BaseException | str) -> NotReachable:
         """No connection can be made."""
@@ -210,17 +210,17 @@ def _headers(request: Request) -> dict[str, str]:
         try:
             headers["Content-Length"] = str(request.body.stat().st_size)
         except OSError as error:
-            raise unreadable(request.body, error) from error
+            raise unreadable_file(request.body, error) from error
     return headers
 
 
-def packed(message: Mapping[str, Any]) -> bytes:
+def encode_message(message: Mapping[str, Any]) -> bytes:
     """A message as it goes over a websocket."""
     data: bytes = msgpack.packb(message)
     return data
 
 
-def unpacked(data: bytes) -> Mapping[str, Any]:
+def decode_message(data: bytes) -> Mapping[str, Any]:
     """A message as it came over a websocket.
 
     Raises:
@@ -235,7 +235,7 @@ def unpacked(data: bytes) -> Mapping[str, Any]:
     return message
 
 
-def unreadable(path: Path, error: OSError) -> InvalidFile:
+def unreadable_file(path: Path, error: OSError) -> InvalidFile:
     """A file can't be sent."""
     return InvalidFile(f"can't read {path}: {error.strerror or error}")
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from blake3 import blake3
 
 from nodegraph.client.errors import WrongDigest
-from nodegraph.client.problems import not_ours
+from nodegraph.client.problems import unexpected_answer
 from nodegraph.client.requests import Reply
 from nodegraph.client.shapes import Job, OutputFile
 from nodegraph.client.wishes import AnyFile
@@ -50,17 +50,17 @@ class PartialFile:
 
     Args:
         target: Where the file goes when it is whole.
-        told: Is told how many bytes of it there are; from any thread.
+        on_progress: Is told how many bytes of it there are; from any thread.
     Raises:
         OutputError: It can't be written.
     """
 
     def __init__(
-        self, file: AnyFile, target: Path, told: Callable[[int], None] | None = None
+        self, file: AnyFile, target: Path, on_progress: Callable[[int], None] | None = None
     ) -> None:
         self._file = file
         self._target = target
-        self._told = told
+        self._on_progress = on_progress
         self._path = target.with_name(f".{target.name}.{file.digest[:16]}.part")
         self._hash = blake3()
         self.size = 0
@@ -104,7 +104,7 @@ class PartialFile:
             return False
         match = _RANGE.fullmatch(answer.headers.get("content-range", ""))
         if match is None or int(match[1]) != self.size:
-            raise not_ours(answer)
+            raise unexpected_answer(answer)
         return True
 
     def restart(self) -> None:
@@ -131,10 +131,10 @@ class PartialFile:
             raise _unwritable(self._target, error) from error
         self._hash.update(data)
         self.size += len(data)
-        if self._told is not None:
-            self._told(self.size)
+        if self._on_progress is not None:
+            self._on_progress(self.size)
 
-    def keep(self) -> None:
+    def commit(self) -> None:
         """Put it in its place.
 
         Raises:
@@ -172,7 +172,7 @@ def _unwritable(target: Path, error: OSError) -> OutputError:
     return OutputError(f"can't write {target}: {error.strerror or error}")
 
 
-def files_of(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
+def output_files(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
     """What a job gave, or only what some nodes wrote.
 
     Raises:
@@ -195,7 +195,7 @@ def files_of(job: Job, nodes: Collection[str] | None) -> list[OutputFile]:
     return [file for file in job.files if file.node in nodes]
 
 
-def target_of(
+def resolve_target(
     file: OutputFile, folder: Path, taken: dict[Path, str], *, overwrite: bool
 ) -> tuple[Path, bool]:
     """Where a file goes, and whether it is there already.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from nodegraph.errors import InvalidFile, NodegraphError, Problem
 
-PASSING = frozenset({429, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """Statuses of what may well go better a little later."""
 
 
@@ -101,7 +101,7 @@ class ServerError(NodegraphError):
     @property
     def is_passing(self) -> bool:
         """Whether it may well go better a little later."""
-        return self.status in PASSING
+        return self.status in TRANSIENT_STATUSES
 
 
 class Unauthenticated(ServerError):

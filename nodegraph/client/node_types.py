@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from nodegraph.client.problems import not_ours
-from nodegraph.client.reading import converted, mapping
+from nodegraph.client.problems import unexpected_answer
+from nodegraph.client.reading import convert, mapping
 from nodegraph.client.requests import Reply
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.types import TypeInfo, TypeTable
@@ -68,7 +68,7 @@ def read_node_types(answer: Reply) -> NodeTypes:
             _usage(document["usage"]) if "usage" in document else NO_USAGE,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise not_ours(answer) from error
+        raise unexpected_answer(answer) from error
 
 
 def read_node_type(answer: Reply) -> NodeSpec:
@@ -80,14 +80,14 @@ def read_node_type(answer: Reply) -> NodeSpec:
     try:
         return _spec(mapping(answer))
     except (KeyError, TypeError, ValueError) as error:
-        raise not_ours(answer) from error
+        raise unexpected_answer(answer) from error
 
 
 def _spec(entry: Mapping[str, Any]) -> NodeSpec:
     known = _known(NodeSpec, entry)
     known["inputs"] = [_known(InputSpec, each) for each in known.get("inputs", ())]
     known["outputs"] = [_known(OutputSpec, each) for each in known.get("outputs", ())]
-    spec: NodeSpec = converted(NodeSpec, known)
+    spec: NodeSpec = convert(NodeSpec, known)
     return spec
 
 

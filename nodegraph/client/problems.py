@@ -19,7 +19,7 @@ from nodegraph.client.errors import (
     UnexpectedAnswer,
 )
 from nodegraph.client.requests import Reply
-from nodegraph.client.token import VARIABLE
+from nodegraph.client.token import TOKEN_VARIABLE
 from nodegraph.errors import (
     InvalidFile,
     InvalidValue,
@@ -50,14 +50,14 @@ _BY_STATUS: Mapping[int, type[ServerError]] = {
 }
 
 
-def error_of(answer: Reply) -> NodegraphError:
+def error_from_reply(answer: Reply) -> NodegraphError:
     """What an answer tells that isn't what was asked for."""
     if 300 <= answer.status < 400:
         return _redirected(answer)
-    document = _document(answer)
+    document = _problem_document(answer)
     if document is None:
         return _foreign(answer)
-    return error_in(
+    return error_from_document(
         document,
         status=answer.status,
         request_id=next(
@@ -68,7 +68,7 @@ def error_of(answer: Reply) -> NodegraphError:
     )
 
 
-def error_in(
+def error_from_document(
     document: Mapping[str, Any],
     *,
     status: int,
@@ -116,17 +116,17 @@ def _hint(
     kind: type[ServerError], problem: Problem, request_id: str | None, had_token: bool
 ) -> str | None:
     if kind is Unauthenticated and not had_token:
-        return f"Set {VARIABLE} to a token; `nodegraph token add` makes one on the server."
+        return f"Set {TOKEN_VARIABLE} to a token; `nodegraph token add` makes one on the server."
     if kind is Unauthenticated:
         prefix = f"{problem.hint} " if problem.hint else ""
-        return f"{prefix}See that {VARIABLE} holds a token of this server."
+        return f"{prefix}See that {TOKEN_VARIABLE} holds a token of this server."
     if request_id:
         prefix = f"{problem.hint} " if problem.hint else ""
         return f"{prefix}The server's log may say more of request {request_id}."
     return problem.hint
 
 
-def _document(answer: Reply) -> Mapping[str, Any] | None:
+def _problem_document(answer: Reply) -> Mapping[str, Any] | None:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != MEDIA_TYPE:
         return None
@@ -148,7 +148,7 @@ def _redirected(answer: Reply) -> NodegraphError:
 def _foreign(answer: Reply) -> NodegraphError:
     """The error of an answer that isn't of a nodegraph server: a proxy's, mostly."""
     if answer.status < 400:
-        return not_ours(answer)
+        return unexpected_answer(answer)
     message = f"the server answers with status {answer.status}"
     problem = Problem(ServerError.code, message, hint=_FOREIGN_HINTS.get(answer.status))
     kind = _BY_STATUS.get(answer.status, ServerError)
@@ -163,7 +163,7 @@ _FOREIGN_HINTS: Mapping[int, str] = {
 }
 
 
-def not_ours(answer: Reply) -> UnexpectedAnswer:
+def unexpected_answer(answer: Reply) -> UnexpectedAnswer:
     """The answer isn't of the form that was expected."""
     return UnexpectedAnswer(
         f"what answers {answer.request.method} {answer.request.path} isn't understood",

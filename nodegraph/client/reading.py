@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from nodegraph.client.problems import not_ours
+from nodegraph.client.problems import unexpected_answer
 from nodegraph.client.requests import Reply
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def converted(kind: Any, found: Any) -> Any:
+def convert(kind: Any, found: Any) -> Any:
     """Plain values as an instance of a dataclass.
 
     Raises:
@@ -47,7 +47,7 @@ def _document(answer: Reply) -> Any:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
-        raise not_ours(answer) from error
+        raise unexpected_answer(answer) from error
 
 
 def parse_answer(kind: type[T], answer: Reply) -> T:
@@ -57,10 +57,10 @@ def parse_answer(kind: type[T], answer: Reply) -> T:
         UnexpectedAnswer: It doesn't; so with all functions below.
     """
     try:
-        value: T = converted(kind, _document(answer))
+        value: T = convert(kind, _document(answer))
         return value
     except ValidationError as error:
-        raise not_ours(answer) from error
+        raise unexpected_answer(answer) from error
 
 
 def page(kind: type[T], answer: Reply) -> Page[T]:
@@ -72,7 +72,7 @@ def mapping(answer: Reply) -> Mapping[str, Any]:
     """The JSON object in an answer."""
     document = _document(answer)
     if not isinstance(document, dict):
-        raise not_ours(answer)
+        raise unexpected_answer(answer)
     return document
 
 
@@ -80,12 +80,12 @@ def count(name: str, answer: Reply) -> int:
     """How many there are, as an answer tells under a name."""
     number = mapping(answer).get(name)
     if not isinstance(number, int):
-        raise not_ours(answer)
+        raise unexpected_answer(answer)
     return number
 
 
 def picture(answer: Reply) -> bytes:
     """The small picture in an answer."""
     if answer.headers.get("content-type") != _PICTURE:
-        raise not_ours(answer)
+        raise unexpected_answer(answer)
     return answer.body

@@ -26,9 +26,9 @@ class Request:
     Attributes:
         path: Below the API's own.
         body: Its bytes, or the file that holds them.
-        seconds: That the answer may take longer than others.
+        extra_seconds: That the answer may take longer than others.
         is_repeatable: Whether it may be sent once more when it isn't known what became of it.
-        done_before: Status that says, to a repeated one, that it had been done the first time.
+        already_done_status: Status that says, to a repeated one, that it had been done the first time.
     """
 
     method: str
@@ -36,9 +36,9 @@ class Request:
     query: Query = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Path | None = None
-    seconds: float = 0.0
+    extra_seconds: float = 0.0
     is_repeatable: bool = True
-    done_before: int | None = None
+    already_done_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def posted(
+def json_request(
     method: str,
     path: str,
     document: Any,

@@ -34,7 +34,7 @@ NEVER = Retries(seconds=0.0, connecting=0.0, following=0.0)
 """Each request is sent once."""
 
 
-class Trouble:
+class Backoff:
     """What goes wrong again and again, until it is over or too much.
 
     Args:
@@ -64,7 +64,7 @@ class Trouble:
             wait = max(wait, wanted)
         return wait if wait <= left else None
 
-    def is_over(self) -> None:
+    def reset(self) -> None:
         """It works again."""
         self._since = None
         self._next = self._retries.first

@@ -7,7 +7,7 @@ import re
 
 from nodegraph.errors import InvalidValue
 
-VARIABLE = "NODEGRAPH_TOKEN"
+TOKEN_VARIABLE = "NODEGRAPH_TOKEN"
 _STARS = "***"
 _WRITABLE = re.compile(r"[\x21-\x7e]+")
 
@@ -37,7 +37,7 @@ class Token:
         """Value of the ``Authorization`` header."""
         return f"Bearer {self._text}"
 
-    def hidden_in(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text with stars in place of the token."""
         return text.replace(self._text, _STARS)
 
@@ -53,5 +53,5 @@ def find_token(given: str | None) -> Token | None:
     Raises:
         InvalidValue: It is no token.
     """
-    text = os.environ.get(VARIABLE, "").strip() if given is None else given
+    text = os.environ.get(TOKEN_VARIABLE, "").strip() if given is None else given
     return Token(text) if text else None

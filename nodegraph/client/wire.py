@@ -69,7 +69,7 @@ class _Loop:
     def close(self) -> None:
         """End the thread, and what it still does."""
         if self.can_be_waited_for:
-            self.done(_ended())
+            self.done(_cancel_tasks())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         elif current_thread() is self._thread:
@@ -77,7 +77,7 @@ class _Loop:
             self._loop.call_later(_LAST_SECONDS, self._loop.stop)
 
 
-async def _ended() -> None:
+async def _cancel_tasks() -> None:
     """Break off whatever else goes on in this event loop."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
@@ -92,13 +92,13 @@ class Socket:
         self._loop = loop
         self._opened = opened
 
-    def say(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         """See `async_wire.AsyncSocket.say`."""
-        self._loop.done(self._opened.say(message))
+        self._loop.done(self._opened.send(message))
 
-    def hear(self, seconds: float) -> Mapping[str, Any] | None:
+    def receive(self, seconds: float) -> Mapping[str, Any] | None:
         """See `async_wire.AsyncSocket.hear`."""
-        return self._loop.done(self._opened.hear(seconds))
+        return self._loop.done(self._opened.receive(seconds))
 
 
 @contextmanager

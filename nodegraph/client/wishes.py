@@ -163,10 +163,10 @@ def request_body(workflow: AnyWorkflow, fields: WishFields | JobFields) -> dict[
     """A workflow and what is said of it, as they are sent."""
     if isinstance(workflow, Saved):
         return {"workflow": {"saved": workflow.name, "version": workflow.version}, **fields}
-    return {"workflow": document_of(workflow), **fields}
+    return {"workflow": workflow_document(workflow), **fields}
 
 
-def document_of(workflow: Mapping[str, Any] | AsDocument) -> Mapping[str, Any]:
+def workflow_document(workflow: Mapping[str, Any] | AsDocument) -> Mapping[str, Any]:
     """What the file of a workflow says.
 
     Raises:

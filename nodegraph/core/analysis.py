@@ -13,7 +13,7 @@ from nodegraph.core.confinement import path_problems
 from nodegraph.core.context import Environment
 from nodegraph.core.declarations import check_parameters, check_requirements
 from nodegraph.core.facts import OutputFacts, family_problems, hook_findings, output_facts
-from nodegraph.core.flat import Flat, FlatNode, Output
+from nodegraph.core.flat import FlatNode, FlatWorkflow, Output
 from nodegraph.core.flatten import flatten
 from nodegraph.core.graph import GraphNode, topological_order
 from nodegraph.core.hooks import HookInputs
@@ -38,7 +38,7 @@ class Analysis:
             that no target needs.
     """
 
-    flat: Flat
+    flat: FlatWorkflow
     nodes: Mapping[str, GraphNode]
     targets: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -59,8 +59,8 @@ def analyse(
         targets: What is to be computed, as ``node`` or ``node.port``. Of nodes that they don't need
             nothing is a problem; if not given, all sinks are, and everything is.
     """
-    bodies = Bodies(workflow, catalog, partial(_look, environment))
-    looked = _look(environment, workflow, catalog, bodies)
+    bodies = Bodies(workflow, catalog, partial(_check_nodes, environment))
+    looked = _check_nodes(environment, workflow, catalog, bodies)
     flat, nodes = looked.flat, looked.nodes
     names, target_problems = find_targets(flat, catalog, targets)
     problems = [
@@ -78,23 +78,23 @@ def analyse(
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _CheckedNodes:
     """A workflow's nodes, checked; also for a subgraph that a node runs."""
 
-    flat: Flat
+    flat: FlatWorkflow
     nodes: Mapping[str, GraphNode]
     cycles: tuple[Problem, ...]
     checker: InputChecker
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return (*self.cycles, *_once(self.flat.in_file_order, self.flat))
+        return (*self.cycles, *_distinct_problems(self.flat.in_file_order, self.flat))
 
     def problems_of(self, names: Collection[str]) -> tuple[Problem, ...]:
         """Those of some nodes."""
         nodes = [node for node in self.flat.in_file_order if node.name in names]
         cycles = (problem for problem in self.cycles if problem.node in names)
-        return (*cycles, *_once(nodes, self.flat))
+        return (*cycles, *_distinct_problems(nodes, self.flat))
 
     def type_of(self, output: Output) -> TypeExpr:
         """What an output gives: a list for each level that its node is mapped over."""
@@ -102,18 +102,18 @@ class _Looked:
         return self.checker.type_of(output.node, output.port)
 
 
-def _look(
+def _check_nodes(
     environment: Environment, workflow: Workflow, catalog: Catalog, bodies: Bodies
-) -> _Looked:
+) -> _CheckedNodes:
     flat = flatten(workflow, catalog, bodies)
     order, cycles = topological_order(_needs(flat))
     facts: dict[str, OutputFacts] = {}
     checker = InputChecker(flat, catalog, bodies, facts)
     nodes = _Pass(flat, catalog, environment, checker, facts).run(order)
-    return _Looked(flat, nodes, tuple(_cycle(flat, cycle) for cycle in cycles), checker)
+    return _CheckedNodes(flat, nodes, tuple(_cycle(flat, cycle) for cycle in cycles), checker)
 
 
-def _deprecated(flat: Flat) -> list[Problem]:
+def _deprecated(flat: FlatWorkflow) -> list[Problem]:
     return [
         Problem(
             "deprecated", "its type is deprecated", node.name, node.type, hint=node.spec.deprecated
@@ -123,8 +123,10 @@ def _deprecated(flat: Flat) -> list[Problem]:
     ]
 
 
-def _unused(flat: Flat, nodes: Mapping[str, GraphNode], targets: Sequence[str]) -> list[Problem]:
-    needed = needed_by(nodes, [*targets, *_idle(flat, nodes)])
+def _unused(
+    flat: FlatWorkflow, nodes: Mapping[str, GraphNode], targets: Sequence[str]
+) -> list[Problem]:
+    needed = needed_by(nodes, [*targets, *_needed_by_disabled(flat, nodes)])
     return [
         Problem(
             "unused",
@@ -137,17 +139,17 @@ def _unused(flat: Flat, nodes: Mapping[str, GraphNode], targets: Sequence[str]) 
     ]
 
 
-def _idle(flat: Flat, nodes: Mapping[str, GraphNode]) -> Iterable[str]:
+def _needed_by_disabled(flat: FlatWorkflow, nodes: Mapping[str, GraphNode]) -> Iterable[str]:
     """What only nodes that are kept from running need; the author knows that it won't run."""
     for node in flat.in_file_order:
-        if node.name in flat.left_out or node.name in flat.bypassed:
+        if node.name in flat.excluded or node.name in flat.bypassed:
             for input_value in node.inputs.values():
                 output = flat.output(input_value.link) if input_value.link else None
                 if isinstance(output, Output) and output.node in nodes:
                     yield output.node
 
 
-def _needs(flat: Flat) -> dict[str, list[str]]:
+def _needs(flat: FlatWorkflow) -> dict[str, list[str]]:
     return {
         name: [
             output.node
@@ -159,7 +161,7 @@ def _needs(flat: Flat) -> dict[str, list[str]]:
     }
 
 
-def _cycle(flat: Flat, cycle: Sequence[str]) -> Problem:
+def _cycle(flat: FlatWorkflow, cycle: Sequence[str]) -> Problem:
     return Problem(
         "cycle",
         "needs its own result: " + " → ".join(cycle),
@@ -169,7 +171,7 @@ def _cycle(flat: Flat, cycle: Sequence[str]) -> Problem:
     )
 
 
-def all_needed(flat: Flat, targets: Iterable[str]) -> set[str]:
+def all_needed(flat: FlatWorkflow, targets: Iterable[str]) -> set[str]:
     """The targets and all that they depend on, faulty nodes and the blocks around them included."""
     needs = _needs(flat)
     needed = set(targets)
@@ -183,11 +185,11 @@ def all_needed(flat: Flat, targets: Iterable[str]) -> set[str]:
     return needed | blocks
 
 
-def _once(nodes: Iterable[FlatNode], flat: Flat) -> Iterable[Problem]:
+def _distinct_problems(nodes: Iterable[FlatNode], flat: FlatWorkflow) -> Iterable[Problem]:
     """The problems of nodes; a fault of a subgraph's node is told at its first use only."""
     reported = set()
     for node in nodes:
-        if node.name in flat.left_out:
+        if node.name in flat.excluded:
             continue
         for problem in node.problems:
             location = _place_in_subgraph(node, problem)
@@ -213,7 +215,7 @@ class _Pass:
 
     def __init__(
         self,
-        flat: Flat,
+        flat: FlatWorkflow,
         catalog: Catalog,
         environment: Environment,
         checker: InputChecker,
@@ -274,7 +276,7 @@ class _Pass:
             node.problems += problems
             return {}  # and no hook looks at such a file
         # Gone through for hooks alone, and once for all of them.
-        nodes = self._checker.bodies.written if "validate" in spec.hooks else {}
+        nodes = self._checker.bodies.written_inputs if "validate" in spec.hooks else {}
         known = HookInputs(inputs.literals, linked, self._environment, nodes)
         problems = family_problems(node.name, spec, inputs.links, known)
         wrong, node.warnings = hook_findings(node.name, spec, known, self._catalog)

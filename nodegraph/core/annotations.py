@@ -30,7 +30,7 @@ from nodegraph.core.ports import PORT_ATTRIBUTE, Image, Lazy, Mask, PortType, Su
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.spec import OF_PACK, BodySpec
 from nodegraph.core.trained_values import TrainedWeights
-from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named, union_of
+from nodegraph.core.types import JSON_TYPES, TypeExpr, list_of, named_type, union_of
 from nodegraph.core.values import (
     Audio,
     Conditioning,
@@ -195,7 +195,7 @@ def _choices(values: list[Any]) -> Annotation:
     kinds = {type(value) for value in choices}
     name = "str" if kinds == {str} else "int" if kinds == {int} else "Any"
     return Annotation(
-        named(name), nullable=len(choices) < len(values), json_schema={"enum": choices}
+        named_type(name), nullable=len(choices) < len(values), json_schema={"enum": choices}
     )
 
 
@@ -243,14 +243,14 @@ def _class(annotation: Any) -> Annotation:
 
 
 def _port(port: PortType) -> Annotation:
-    return Annotation(named(port.info.name), ports=(port,))
+    return Annotation(named_type(port.info.name), ports=(port,))
 
 
 def _plain(name: str) -> Annotation:
     if name == "Any":
-        return Annotation(named(name), json_schema={})
+        return Annotation(named_type(name), json_schema={})
     kind = JSON_TYPES.get(name)
-    return Annotation(named(name), json_schema={"type": kind} if kind else None)
+    return Annotation(named_type(name), json_schema={"type": kind} if kind else None)
 
 
 def _hashable(value: Any) -> bool:

@@ -11,14 +11,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from nodegraph.core.catalog import Catalog, CatalogWith, KnowsCode
+from nodegraph.core.catalog import Catalog, ExtendedCatalog, KnowsCode
 from nodegraph.core.digests import digest_value
-from nodegraph.core.flat import Flat, FlatNode, Output
+from nodegraph.core.flat import FlatNode, FlatWorkflow, Output
 from nodegraph.core.hooks import Finding, WrittenInputs
 from nodegraph.core.links import Link, is_link, read_literal
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import BodySpec, NodeSpec, OutputSpec
-from nodegraph.core.subgraphs import DEEPEST, Specs, filled_in
+from nodegraph.core.subgraphs import DEEPEST, SpecResolver, substitute_any
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeExpr, fit
 from nodegraph.core.workflow import Workflow
@@ -27,17 +27,17 @@ from nodegraph.errors import NodegraphError, Problem
 if TYPE_CHECKING:
     from nodegraph.core.ports import Subgraph
 
-TYPE = "Subgraph"
+SUBGRAPH_TYPE = "Subgraph"
 """The port type of inputs that name a subgraph."""
-_STAND_IN = "{given}"
+_PLACEHOLDER_NODE = "{given}"
 """Type and name of the stand-in; no node of a file can have this name and that type."""
 
 
-class Inspected(Protocol):
+class CheckedBody(Protocol):
     """A workflow that was looked at: a body with its stand-in."""
 
     @property
-    def flat(self) -> Flat:
+    def flat(self) -> FlatWorkflow:
         """Its nodes with blocks inlined."""
 
     @property
@@ -48,7 +48,7 @@ class Inspected(Protocol):
         """What an output gives."""
 
 
-Inspect = Callable[[Workflow, Catalog, "Bodies"], Inspected]
+Inspect = Callable[[Workflow, Catalog, "Bodies"], CheckedBody]
 
 
 _Types = Mapping[str, TypeExpr]
@@ -62,14 +62,14 @@ class Bodies:
     """
 
     def __init__(self, workflow: Workflow, catalog: Catalog, inspect: Inspect) -> None:
-        self.specs = Specs(workflow, catalog)
+        self.specs = SpecResolver(workflow, catalog)
         self._workflow = workflow
         self._catalog = catalog
         self._inspect = inspect
         self._outputs: dict[str, _Types] = {}
         self._faults: dict[str, tuple[str, tuple[Problem, ...]]] = {}
         self._values: dict[str, Subgraph] = {}
-        self._reached: dict[str, _Reached] = {}
+        self._reached: dict[str, _Reachable] = {}
         self._level = 0
 
     def __contains__(self, name: str) -> bool:
@@ -80,12 +80,12 @@ class Bodies:
         return list(self._workflow.subgraphs)
 
     @cached_property
-    def written(self) -> WrittenInputs:
+    def written_inputs(self) -> WrittenInputs:
         """What the whole workflow's nodes are given, for hooks of any node in it."""
         return {name: self._written(entry) for name, entry in self._workflow.nodes.items()}
 
     def _written(self, entry: NodeEntry) -> Mapping[str, str | int | float | bool | None]:
-        spec = self.specs.of(entry)
+        spec = self.specs.resolve(entry)
         ports = () if spec is None else spec.inputs_by_name
         plain = {
             port: value if isinstance(value, (str, int, float, bool)) else None
@@ -98,7 +98,7 @@ class Bodies:
         suggestion = did_you_mean(name, self._workflow.subgraphs)
         return suggestion or "This workflow has no subgraphs."
 
-    def extended(self, node: FlatNode, spec: NodeSpec, name: str) -> NodeSpec:
+    def extended_spec(self, node: FlatNode, spec: NodeSpec, name: str) -> NodeSpec:
         """A node's type as it is where it runs a subgraph.
 
         What is wrong inside the subgraph is wrong with every node that runs it.
@@ -115,10 +115,12 @@ class Bodies:
             if port in outputs
             for own in several
         }
-        specs = self._specs_of(self._reach(name))
+        specs = self._specs_of(self._find_reachable(name))
         return replace(
             self.specs.with_body(spec, name),
-            outputs=tuple(_filled(port, output_types.get(port.name)) for port in spec.outputs),
+            outputs=tuple(
+                _output_with_type(port, output_types.get(port.name)) for port in spec.outputs
+            ),
             # Whoever runs a sink is one, and whoever runs what differs by device does too.
             output=spec.output or any(item.output for item in specs),
             numerics=spec.numerics or any(item.numerics for item in specs),
@@ -155,12 +157,14 @@ class Bodies:
             self._faults[name] = node.name, (too_deep,)
             return {}
         ports = tuple(OutputSpec(name=port.name, type=port.type) for port in spec.inputs)
-        inputs = {port.name: {"from": f"{_STAND_IN}.{port.name}"} for port in spec.inputs}
+        inputs = {port.name: {"from": f"{_PLACEHOLDER_NODE}.{port.name}"} for port in spec.inputs}
         nodes = {
-            _STAND_IN: NodeEntry(type=_STAND_IN),
+            _PLACEHOLDER_NODE: NodeEntry(type=_PLACEHOLDER_NODE),
             node.name: NodeEntry(type=name, inputs=inputs),
         }
-        catalog = CatalogWith(self._catalog, {_STAND_IN: NodeSpec(type=_STAND_IN, outputs=ports)})
+        catalog = ExtendedCatalog(
+            self._catalog, {_PLACEHOLDER_NODE: NodeSpec(type=_PLACEHOLDER_NODE, outputs=ports)}
+        )
         analysis = self._inspect(replace(self._workflow, nodes=nodes), catalog, self)
         self._faults[name] = node.name, analysis.problems
         outputs = {}
@@ -182,10 +186,10 @@ class Bodies:
             return  # told at its definition
         for wanted, own in body.inputs.items():
             if own and wanted not in inner.inputs_by_name:
-                yield _lacks(port, name, "input", wanted, inner.inputs_by_name)
+                yield _missing_port_finding(port, name, "input", wanted, inner.inputs_by_name)
         for wanted in body.outputs:
             if wanted not in inner.outputs_by_name:
-                yield _lacks(port, name, "output", wanted, inner.outputs_by_name)
+                yield _missing_port_finding(port, name, "output", wanted, inner.outputs_by_name)
         own_inputs = {port.name for port in spec.inputs if not port.passed_on}
         for clash in inner.inputs_by_name:
             if body.passes_on and clash not in body.inputs and clash in own_inputs:
@@ -195,9 +199,11 @@ class Bodies:
                     hint="Rename the subgraph's input.",
                     code="wrong-body",
                 )
-        yield from self._carried(port, body, inner, name)
+        yield from self._loop_carried_findings(port, body, inner, name)
 
-    def _carried(self, port: str, body: BodySpec, inner: NodeSpec, name: str) -> Iterator[Finding]:
+    def _loop_carried_findings(
+        self, port: str, body: BodySpec, inner: NodeSpec, name: str
+    ) -> Iterator[Finding]:
         """What goes round: an output whose value is given to the input of the same name next."""
         outputs = self._outputs.get(name, {})
         for carried, own in body.inputs.items():
@@ -222,7 +228,7 @@ class Bodies:
         from nodegraph.core.ports import Subgraph
 
         if name not in self._values:
-            reached = self._reach(name)
+            reached = self._find_reachable(name)
             spec = self.specs.subgraph(name)
             self._values[name] = Subgraph(
                 name,
@@ -234,7 +240,7 @@ class Bodies:
             )
         return self._values[name]
 
-    def _specs_of(self, reached: _Reached) -> list[NodeSpec]:
+    def _specs_of(self, reached: _Reachable) -> list[NodeSpec]:
         return [spec for kind in reached.types if (spec := self._catalog.spec(kind))]
 
     def _code(self, types: tuple[str, ...]) -> str:
@@ -250,12 +256,12 @@ class Bodies:
                 digests[kind] = ""
         return digest_value(digests)
 
-    def _reach(self, name: str) -> _Reached:
+    def _find_reachable(self, name: str) -> _Reachable:
         if name not in self._reached:
             self._reached[name] = self._search(name)
         return self._reached[name]
 
-    def _search(self, name: str) -> _Reached:
+    def _search(self, name: str) -> _Reachable:
         """Everything that a subgraph uses, at any depth, as a block or as a body."""
         subgraphs = {name: None}
         types: set[str] = set()
@@ -264,23 +270,25 @@ class Bodies:
             block = self._workflow.subgraphs[waiting.pop()]
             used: list[str] = []
             for port in block.inputs.values():
-                used += self._named([port.default])
+                used += self._subgraph_names([port.default])
             for entry in block.nodes.values():
                 if entry.type in self:
-                    used += [entry.type, *self._named(entry.inputs.values())]
+                    used += [entry.type, *self._subgraph_names(entry.inputs.values())]
                     continue
                 spec = self._catalog.spec(entry.type)
                 if spec is not None:
-                    ports = [port.name for port in spec.inputs if TYPE in port.expr.named()]
-                    used += self._named(entry.inputs.get(port) for port in ports)
+                    ports = [
+                        port.name for port in spec.inputs if SUBGRAPH_TYPE in port.expr.type_names()
+                    ]
+                    used += self._subgraph_names(entry.inputs.get(port) for port in ports)
                 if spec is not None and entry.mode is None:
                     types.add(entry.type)
             new = [other for other in used if other not in subgraphs]
             subgraphs.update(dict.fromkeys(new))
             waiting += dict.fromkeys(new)
-        return _Reached(tuple(sorted(subgraphs)), tuple(sorted(types)))
+        return _Reachable(tuple(sorted(subgraphs)), tuple(sorted(types)))
 
-    def _named(self, written: Any) -> Iterator[str]:
+    def _subgraph_names(self, written: Any) -> Iterator[str]:
         """The subgraphs that some inputs may name."""
         for item in written:
             literal = None if is_link(item) else read_literal(item)
@@ -288,20 +296,22 @@ class Bodies:
                 yield literal
 
 
-class _Reached(NamedTuple):
+class _Reachable(NamedTuple):
     """What a subgraph uses at any depth: subgraphs, itself included, and node types."""
 
     subgraphs: tuple[str, ...]
     types: tuple[str, ...]
 
 
-def _filled(port: OutputSpec, inner: TypeExpr | None) -> OutputSpec:
+def _output_with_type(port: OutputSpec, inner: TypeExpr | None) -> OutputSpec:
     if inner is None:
         return port
-    return replace(port, type=str(filled_in(port.expr, inner)))
+    return replace(port, type=str(substitute_any(port.expr, inner)))
 
 
-def _lacks(port: str, name: str, kind: str, wanted: str, there: Mapping[str, Any]) -> Finding:
+def _missing_port_finding(
+    port: str, name: str, kind: str, wanted: str, there: Mapping[str, Any]
+) -> Finding:
     hint = did_you_mean(wanted, there)
     return Finding(
         port,

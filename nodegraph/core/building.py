@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.core.context import Environment
-from nodegraph.core.flat import Flat, Output
+from nodegraph.core.flat import FlatWorkflow, Output
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.links import Link
 from nodegraph.core.targets import needed_by
@@ -34,7 +34,7 @@ def build_graph(
         InvalidWorkflow: Something is wrong with what is to be computed, or, where no targets are
             given, anywhere in the workflow; carries all of it.
     """
-    with NoCollecting():
+    with PausedGC():
         return graph_of(analyse(workflow, catalog, environment, targets=targets))
 
 
@@ -48,10 +48,10 @@ def graph_of(analysis: Analysis) -> CheckedGraph:
         raise InvalidWorkflow(analysis.problems)
     needed = needed_by(analysis.nodes, analysis.targets)
     nodes = {name: node for name, node in analysis.nodes.items() if name in needed}
-    return CheckedGraph(nodes, analysis.targets, _stand_ins(analysis.flat, nodes))
+    return CheckedGraph(nodes, analysis.targets, _output_aliases(analysis.flat, nodes))
 
 
-def _stand_ins(flat: Flat, nodes: Collection[str]) -> dict[str, str]:
+def _output_aliases(flat: FlatWorkflow, nodes: Collection[str]) -> dict[str, str]:
     """What stands for outputs of nodes that don't run, as others do in their place."""
     stand_ins = {}
     for name in (*flat.blocks, *flat.bypassed):

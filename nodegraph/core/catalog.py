@@ -52,10 +52,10 @@ class KnowsFaults(Protocol):
 
 
 @runtime_checkable
-class ReadsLater(Protocol):
+class LazyCatalog(Protocol):
     """A catalog of which some packs are read only once somebody asks for them."""
 
-    def types_at_hand(self) -> Sequence[str]:
+    def loaded_node_types(self) -> Sequence[str]:
         """Names of the node types that are known by now."""
 
 
@@ -89,14 +89,14 @@ def other_names_of(catalog: Catalog) -> OtherNames:
     return catalog.other_names if isinstance(catalog, KnowsOtherNames) else {}
 
 
-def types_at_hand(catalog: Catalog) -> Sequence[str]:
+def loaded_node_types(catalog: Catalog) -> Sequence[str]:
     """Names of node types for a hint, for which no pack is read: that may take seconds."""
-    if isinstance(catalog, ReadsLater):
-        return catalog.types_at_hand()
+    if isinstance(catalog, LazyCatalog):
+        return catalog.loaded_node_types()
     return catalog.node_types()
 
 
-class CatalogWith:
+class ExtendedCatalog:
     """A catalog with some more node types, which have no code: they stand for values."""
 
     def __init__(self, catalog: Catalog, specs: Mapping[str, NodeSpec]) -> None:
@@ -113,8 +113,8 @@ class CatalogWith:
     def node_types(self) -> Sequence[str]:
         return self._catalog.node_types()
 
-    def types_at_hand(self) -> Sequence[str]:
-        return types_at_hand(self._catalog)
+    def loaded_node_types(self) -> Sequence[str]:
+        return loaded_node_types(self._catalog)
 
     @property
     def usage(self) -> Usage:

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodegraph.core.bodies import TYPE as SUBGRAPH
+from nodegraph.core.bodies import SUBGRAPH_TYPE as SUBGRAPH
 from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.facts import OutputFacts, finding_problem
-from nodegraph.core.flat import Flat, FlatNode, InputPlace, InputValue, Output
+from nodegraph.core.flat import FlatNode, FlatWorkflow, InputLocation, InputValue, Output
 from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link
 from nodegraph.core.literals import check_literal, convert_literal, describe, literal_schema
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
-from nodegraph.core.suggest import nearest, port_elsewhere, port_hint
+from nodegraph.core.suggest import nearest, port_hint, port_synonym
 from nodegraph.core.suggestions import LinkSuggestions, OpenInput
 from nodegraph.core.types import Fit, TypeExpr, fit, list_of
 from nodegraph.errors import Problem
@@ -53,7 +53,7 @@ class InputChecker:
     """
 
     def __init__(
-        self, flat: Flat, catalog: Catalog, bodies: Bodies, facts: Mapping[str, OutputFacts]
+        self, flat: FlatWorkflow, catalog: Catalog, bodies: Bodies, facts: Mapping[str, OutputFacts]
     ) -> None:
         self.flat = flat
         self.facts = facts
@@ -96,7 +96,7 @@ class _NodeCheck:
         for port in self._spec.inputs:
             input_value = self._node.inputs.get(port.name)
             if input_value is None:
-                self._absent(port, is_told=port.name in meant)
+                self._check_missing(port, is_reported=port.name in meant)
             elif input_value.is_broken:
                 self._found.is_complete = False
             elif input_value.link is not None:
@@ -105,7 +105,7 @@ class _NodeCheck:
                 self._literal(port, input_value)
         return self._found
 
-    def _report(self, finding: Finding, location: InputPlace | None) -> None:
+    def _report(self, finding: Finding, location: InputLocation | None) -> None:
         """Tell of a fault at an input of this node, or at a block's where the value was written."""
         self._found.is_complete = False
         node, kind = (
@@ -124,7 +124,7 @@ class _NodeCheck:
         for name in dict.fromkeys((*inputs, *self._node.unread)):
             if name not in known:
                 free = [port for port in known if port not in inputs]
-                meant.add(port_elsewhere(name, free) or nearest(name, free) or "")
+                meant.add(port_synonym(name, free) or nearest(name, free) or "")
                 hint = port_hint(name, known) or "This type has no inputs."
                 self._report(
                     Finding(name, "has no such input", hint=hint, code="unknown-input"), None
@@ -143,13 +143,13 @@ class _NodeCheck:
             and body_input.literal in self._checker.bodies
         )
 
-    def _absent(self, port: InputSpec, *, is_told: bool) -> None:
+    def _check_missing(self, port: InputSpec, *, is_reported: bool) -> None:
         is_unread = port.name in self._node.unread
         if not (port.required or is_unread or port.name in self._node.required):
             # A subgraph's own defaults stand inside it.
             if not port.passed_on:
                 self._found.literals[port.name] = convert_literal(port.default, port)
-        elif is_told:
+        elif is_reported:
             self._found.is_complete = False
         else:
             location = self._node.missing.get(port.name)
@@ -163,14 +163,14 @@ class _NodeCheck:
             finding = Finding(port.name, message, expected=wanted, hint=hint, code=code)
             self._report(finding, location)
 
-    def _parameter_hint(self, port: InputSpec, location: InputPlace | None) -> str:
+    def _parameter_hint(self, port: InputSpec, location: InputLocation | None) -> str:
         """How an input is given that a parameter names; empty if none does."""
         blocks = self._checker.flat.blocks
         node = blocks[location.node].node if location and location.node in blocks else self._node
         name = node.parameters.get(location.port if location else port.name)
         return f'Give it: parameters={{"{name}": …}}.' if name else ""
 
-    def _unread_hint(self, port: InputSpec, at: InputPlace | None) -> str:
+    def _unread_hint(self, port: InputSpec, at: InputLocation | None) -> str:
         """How an input is given that couldn't be read; inside a sub-graph no run gives it."""
         blocks = self._checker.flat.blocks
         node = blocks[at.node].node if at and at.node in blocks else self._node
@@ -187,11 +187,11 @@ class _NodeCheck:
             f"leads to `{inner}.{name}`."
         )
 
-    def _link_hint(self, port: InputSpec, location: InputPlace | None, verb: str) -> str:
+    def _link_hint(self, port: InputSpec, location: InputLocation | None, verb: str) -> str:
         return self._source_hint(port.name, port.expr, location, verb)
 
     def _source_hint(
-        self, port: str, target: TypeExpr, location: InputPlace | None, verb: str
+        self, port: str, target: TypeExpr, location: InputLocation | None, verb: str
     ) -> str:
         """Which output to link to an input: one of the workflow, or of which node types."""
         suggestions = self._checker.mends
@@ -199,7 +199,9 @@ class _NodeCheck:
         sources = suggestions.sources_for(self._node.name, at, target)
         if sources:
             return f"{verb} {sources}."
-        types = suggestions.givers(OpenInput(target, f"{self._spec.type}.{port}", self._family()))
+        types = suggestions.source_types(
+            OpenInput(target, f"{self._spec.type}.{port}", self._family())
+        )
         return f"Add a node that gives {target}" + (f", such as {types}." if types else ".")
 
     def _family(self) -> str | None:
@@ -216,14 +218,14 @@ class _NodeCheck:
         findings, location = self._literal_findings(port, input_value)
         if not findings:
             value = convert_literal(input_value.literal, port)
-            if SUBGRAPH in port.expr.named():
+            if SUBGRAPH in port.expr.type_names():
                 findings = list(self._body_findings(port, value))
                 value = self._subgraphs(value)
             self._found.literals[port.name] = value
         for finding in findings:
             hint = finding.hint
             if finding.code == "link-needed":
-                hint = self._meant_link(input_value) or self._link_hint(port, location, "Write")
+                hint = self._intended_link(input_value) or self._link_hint(port, location, "Write")
             self._report(replace(finding, hint=hint), location)
 
     def _body_findings(self, port: InputSpec, value: Any) -> Iterator[Finding]:
@@ -250,24 +252,24 @@ class _NodeCheck:
 
     def _literal_findings(
         self, port: InputSpec, input_value: InputValue
-    ) -> tuple[list[Finding], InputPlace | None]:
+    ) -> tuple[list[Finding], InputLocation | None]:
         """Faults of a literal at the first input that it passes and that refuses it."""
         for crossing in input_value.crossed:
             schema = literal_schema(crossing.expr) if crossing.expr else None
             if schema is not None:
                 outer = replace(port, json_schema=schema)
                 if findings := check_literal(input_value.literal, outer):
-                    return findings, crossing.place
-        return check_literal(input_value.literal, port), input_value.place
+                    return findings, crossing.location
+        return check_literal(input_value.literal, port), input_value.location
 
-    def _meant_link(self, input_value: InputValue) -> str | None:
+    def _intended_link(self, input_value: InputValue) -> str | None:
         """A literal that looks like a link which was written without ``from``."""
         text = input_value.literal
         scope = self._node.name.rpartition("/")[0]
         if not isinstance(text, str) or not text:
             return None
         name = text.partition(".")[0]
-        full = f"{scope}/{name}" if scope and input_value.place is None else name
+        full = f"{scope}/{name}" if scope and input_value.location is None else name
         is_node = full in self._checker.flat.nodes or full in self._checker.flat.blocks
         return f'Write {{"from": "{text}"}}.' if is_node else None
 
@@ -282,7 +284,7 @@ class _NodeCheck:
                 expected="one of " + ", ".join(names) if names else None,
                 code="name-needed",
             )
-            self._report(finding, input_value.place)
+            self._report(finding, input_value.location)
         elif isinstance(output, Finding):
             self._broken_link(port, input_value, link, output)
         elif output is None or output.port is None:
@@ -296,21 +298,23 @@ class _NodeCheck:
         if finding.code == "ambiguous-output":
             fitting = self._checker.mends.port_of(link, port.expr)
             finding = replace(finding, hint=f"Write {fitting}." if fitting else None)
-        asker = input_value.place.node if input_value.place else self._node.name
-        finding = self._checker.flat.hinted(finding, link, asker)
-        self._report(replace(finding, port=port.name), input_value.place)
+        asker = input_value.location.node if input_value.location else self._node.name
+        finding = self._checker.flat.with_hint(finding, link, asker)
+        self._report(replace(finding, port=port.name), input_value.location)
 
     def _fit(
         self, port: InputSpec, input_value: InputValue, link: Link, node: str, output: OutputSpec
     ) -> None:
         for crossing in input_value.crossed:
             if crossing.expr and self._checker.fit(node, output, crossing.expr) is None:
-                self._mismatch(port.name, crossing.expr, link, node, output, crossing.place)
+                self._mismatch(port.name, crossing.expr, link, node, output, crossing.location)
                 return
         fitted = self._checker.fit(node, output, port.expr)
         if fitted is None:
             # A block's input that declares a type is not to blame for what it leads to.
-            location = None if any(item.expr for item in input_value.crossed) else input_value.place
+            location = (
+                None if any(item.expr for item in input_value.crossed) else input_value.location
+            )
             self._mismatch(port.name, port.expr, link, node, output, location)
         elif fitted.map_depth > DEEPEST:
             self._report(_too_deep(port.name, fitted.map_depth), None)
@@ -325,7 +329,7 @@ class _NodeCheck:
         link: Link,
         node: str,
         output: OutputSpec,
-        location: InputPlace | None,
+        location: InputLocation | None,
     ) -> None:
         name = link.node.rpartition("/")[2]
         finding = Finding(
@@ -333,7 +337,7 @@ class _NodeCheck:
             f"is linked to `{name}.{link.port or output.name}`, which doesn't fit",
             given=str(self._checker.type_of(node, output)),
             expected=str(target),
-            hint=self._checker.mends.wrong_type(link, output.expr, target)
+            hint=self._checker.mends.mismatch_hint(link, output.expr, target)
             or self._source_hint(port, target, location, "Link it:"),
             code="wrong-type",
         )

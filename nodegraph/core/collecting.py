@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 
-class NoCollecting:
+class PausedGC:
     """Puts the collector off to the end of the `with`.
 
     A graph of many nodes is thousands of objects that stay; collecting again and again while they

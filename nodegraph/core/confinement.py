@@ -20,7 +20,7 @@ class PathOutside(InvalidValue):
     code = "path-outside"
 
 
-def links_to_check(
+def file_links_to_check(
     spec: NodeSpec, linked: Container[str], environment: Environment
 ) -> tuple[str, ...]:
     """Inputs that get the names of files from other nodes, which the run has to look at.
@@ -57,9 +57,9 @@ def path_problems(
     if environment.readable is None:
         return
     for port in spec.file_ports:
-        is_model = spec.inputs_by_name[port].lies_with_models
+        is_model = spec.inputs_by_name[port].is_model_file
         for name in _names(values.get(port)):
-            if _climbs(name) if is_model else not is_readable(name, environment):
+            if _escapes_folder(name) if is_model else not is_readable(name, environment):
                 yield Problem(
                     PathOutside.code,
                     "this file may not be read here",
@@ -83,7 +83,7 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(item)
 
 
-def _climbs(name: str) -> bool:
+def _escapes_folder(name: str) -> bool:
     """Whether a model's name leads out of the folders of models.
 
     Links within those stay: whoever runs the server has put them there.
@@ -102,14 +102,14 @@ def is_readable(name: str, environment: Environment) -> bool:
         if any(resolved == file.resolve() for file in environment.granted):
             return True
         roots = [root.resolve() for root in environment.readable]
-        return any(resolved.is_relative_to(root) for root in roots) and not _is_brought(
+        return any(resolved.is_relative_to(root) for root in roots) and not _is_upload(
             resolved, environment.uploads
         )
     except (OSError, RuntimeError, ValueError):
         return False  # a loop of links, nobody's home, a zero byte
 
 
-def _is_brought(file: Path, uploads: Path | None) -> bool:
+def _is_upload(file: Path, uploads: Path | None) -> bool:
     """Whether a file lies in the folder of uploads, which may lie within one that may be read.
 
     Folders are compared, not their names: some file systems know one by several.

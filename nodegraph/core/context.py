@@ -68,7 +68,7 @@ class Environment:
         uploads: Folder of what a server's clients brought. Nothing in it may be read, wherever it
             lies, but what is granted.
         granted: Files among the uploads that belong to whom the run is for.
-        taught: Folder of the files of what trainings made, by their digests; one of those that
+        trained: Folder of the files of what trainings made, by their digests; one of those that
             need not outlive the run if None.
         max_image_pixels: Of a picture's file; larger ones are refused.
     """
@@ -82,10 +82,10 @@ class Environment:
     readable: tuple[Path, ...] | None = None
     uploads: Path | None = None
     granted: frozenset[Path] = frozenset()
-    taught: Path | None = None
+    trained: Path | None = None
     max_image_pixels: int = MAX_IMAGE_PIXELS
 
-    def granting(self, files: Collection[Path]) -> Environment:
+    def with_granted(self, files: Collection[Path]) -> Environment:
         """The same for a run that may read some of the uploads."""
         return replace(self, granted=frozenset(files)) if files else self
 

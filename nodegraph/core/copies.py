@@ -41,7 +41,7 @@ _FIXED = (PurePath, Enum)
 """What can't be changed; copies of some paths aren't equal to them, up to Python 3.11."""
 
 
-def copied(value: Any, tensor: _Make | None = None, other: _Make | None = None) -> Any:
+def copy_value(value: Any, tensor: _Make | None = None, other: _Make | None = None) -> Any:
     """A value whose containers are its own: lists, mappings, sets, dataclasses, arrays, pictures.
 
     What stands in it twice, or refers back to what holds it, does so in the copy. What can't be
@@ -51,10 +51,10 @@ def copied(value: Any, tensor: _Make | None = None, other: _Make | None = None) 
         tensor: Makes of each tensor what stands in the copy; the same one if not given.
         other: Does so of objects of other classes.
     """
-    return value if type(value) in LEAVES else _Copying(tensor, other).of(value)
+    return value if type(value) in LEAVES else _Copier(tensor, other).copy(value)
 
 
-class _Copying:
+class _Copier:
     """One copy of one value, of any depth: what is begun waits in a list, not on the stack."""
 
     def __init__(self, tensor: _Make | None, other: _Make | None) -> None:
@@ -62,7 +62,7 @@ class _Copying:
         self._memo: Memo = {}
         self._originals: list[Any] = []
 
-    def of(self, value: Any) -> Any:
+    def copy(self, value: Any) -> Any:
         begun: list[_Steps] = []
         result, steps = self._begin(value)
         while True:
@@ -231,12 +231,12 @@ def _orientation_alone(exif: Any, orientation: int | None) -> bytes:
     return bytes(exif.tobytes())
 
 
-def own_copy(value: Any) -> Any:
+def deep_copy(value: Any) -> Any:
     """A value that shares nothing that can be changed with the one it is a copy of.
 
     As far as it can be copied: an iterator or a connection can't.
     """
-    return copied(value, _cloned, _deep)
+    return copy_value(value, _cloned, _deep)
 
 
 def snapshot(value: Any) -> Any:
@@ -248,21 +248,21 @@ def snapshot(value: Any) -> Any:
     Raises:
         InvalidValue: An object of a class that a pack declares as a port type can't be copied.
     """
-    return copied(value, _cloned, _declared)
+    return copy_value(value, _cloned, _declared)
 
 
-def settled(value: Any) -> Any:
+def isolated_output(value: Any) -> Any:
     """A node's output as it is kept: apart from what its function may still hold of it.
 
     Tensors lie in memory as they would if they came from the store, as sums over another layout
     may differ in their last bits; their numbers stay shared.
     """
-    return copied(value, _contiguous)
+    return copy_value(value, _contiguous)
 
 
-def lent_copy(value: Any) -> Any:
+def container_copy(value: Any) -> Any:
     """A value as a function is handed it: its containers are its own, tensors are shared."""
-    return copied(value)
+    return copy_value(value)
 
 
 def _deep(value: Any, memo: Memo) -> Any:

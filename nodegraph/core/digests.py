@@ -45,12 +45,12 @@ class Digesters(dict[type, Callable[[Any], Digest]]):
     """Digest functions of types that packs define, by class, and what stands for a class.
 
     Args:
-        told: A class's name, and more where that doesn't say all, as its methods may be edited.
+        class_key: A class's name, and more where that doesn't say all, as its methods may be edited.
     """
 
-    def __init__(self, told: Callable[[type], str]) -> None:
+    def __init__(self, class_key: Callable[[type], str]) -> None:
         super().__init__()
-        self.told = told
+        self.class_key = class_key
 
 
 class Undigestable(TypeError):
@@ -62,12 +62,12 @@ def digest_bytes(data: bytes | memoryview) -> Digest:
     return blake3(data).hexdigest()
 
 
-def sealed(data: bytes) -> bytes:
+def with_checksum(data: bytes) -> bytes:
     """What a file keeps of data: a line with its digest, and the data below."""
     return digest_bytes(data).encode() + b"\n" + data
 
 
-def unsealed(kept: bytes) -> bytes:
+def without_checksum(kept: bytes) -> bytes:
     """The data that `sealed` was given.
 
     Raises:
@@ -145,18 +145,18 @@ def _of_library(value: Any, kind: type) -> msgpack.ExtType:
     # A check of a workflow has none of these, and each module takes its time.
     from nodegraph.core.plain_forms import (
         array_bytes,
-        dtype_form,
+        datetime_to_plain,
+        dtype_to_plain,
         is_array_scalar,
         is_plain_array,
-        moment_form,
     )
 
     if is_plain_array(value):
         content = digest_bytes(array_bytes(value))
-        return _tagged(_ARRAY, [dtype_form(value.dtype), list(value.shape), content])
+        return _tagged(_ARRAY, [dtype_to_plain(value.dtype), list(value.shape), content])
     if is_array_scalar(value):
-        return _tagged(_SCALAR, [dtype_form(value.dtype), value.tobytes()])
-    moment = moment_form(value)
+        return _tagged(_SCALAR, [dtype_to_plain(value.dtype), value.tobytes()])
+    moment = datetime_to_plain(value)
     if moment is not None:
         return _tagged(_MOMENT, moment)
     raise Undigestable(f"{type_name(kind)} has no content digest")
@@ -212,7 +212,7 @@ def _big(value: Any) -> msgpack.ExtType:
 
 
 def _class_name(kind: type, digesters: Mapping[type, Callable[[Any], str]]) -> str:
-    return digesters.told(kind) if isinstance(digesters, Digesters) else type_name(kind)
+    return digesters.class_key(kind) if isinstance(digesters, Digesters) else type_name(kind)
 
 
 def type_name(kind: type) -> str:

@@ -84,24 +84,24 @@ class EventStream:
         self._nesting = NESTING.get()
 
     @property
-    def is_watched(self) -> bool:
+    def has_listener(self) -> bool:
         """Whether anybody listens; what is costly to tell can then be left out."""
         return self._listener is not None
 
     @property
     def wants_previews(self) -> bool:
         """Whether pictures of unfinished work are worth making."""
-        return self._previews and self.is_watched
+        return self._previews and self.has_listener
 
     def emit(self, kind: EventKind, node: str | None = None, **data: Any) -> None:
         """Tell the listener. It is called within a lock, so it must be quick."""
         if self._listener is None:
             return
         with self._lock:
-            self._tell_cached()
-            self._tell(kind, node, data)
+            self._send_cached()
+            self._send(kind, node, data)
 
-    def cached(self, node: str, source: str, saved: float) -> None:
+    def emit_cached(self, node: str, source: str, saved: float) -> None:
         """A node's result was there already; told before anything else is, or at `flush`.
 
         Those that come one after the other are told as one: there may be thousands.
@@ -114,7 +114,7 @@ class EventStream:
             return
         with self._lock:
             if source != self._source or len(self._cached) >= _MOST_CACHED:
-                self._tell_cached()
+                self._send_cached()
             self._source = source
             self._cached.append(node)
             self._saved += saved
@@ -123,16 +123,16 @@ class EventStream:
         """Tell what isn't told yet."""
         if self._cached:
             with self._lock:
-                self._tell_cached()
+                self._send_cached()
 
-    def _tell_cached(self) -> None:
+    def _send_cached(self) -> None:
         if not self._cached:
             return
         data = {"nodes": self._cached, "source": self._source, "saved": round(self._saved, 6)}
         self._cached, self._saved = [], 0.0
-        self._tell("nodes.cached", None, data)
+        self._send("nodes.cached", None, data)
 
-    def _tell(self, kind: EventKind, node: str | None, data: Mapping[str, Any]) -> None:
+    def _send(self, kind: EventKind, node: str | None, data: Mapping[str, Any]) -> None:
         if self._listener is None:
             return
         event = Event(self._count, kind, node, round(monotonic() - self._start, 6), data)

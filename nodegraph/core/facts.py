@@ -9,8 +9,8 @@ from typing import Any
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.graph import LinkSource
 from nodegraph.core.hooks import Facts, Finding, HookInputs
-from nodegraph.core.pack_faults import pack_problems
-from nodegraph.core.patience import calling_hook
+from nodegraph.core.pack_faults import hook_problems
+from nodegraph.core.patience import watch_hook
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import Problem
 
@@ -50,11 +50,11 @@ def _inferred(
         return {}, []
     try:
         hook = catalog.hook(spec.type, "infer")
-        with calling_hook(node, spec.type, "infer"):
+        with watch_hook(node, spec.type, "infer"):
             inferred = hook(inputs) if hook else {}
         return {port: dict(facts) for port, facts in (inferred or {}).items()}, []
     except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
-        return {}, pack_problems(error, "infer", node, spec)
+        return {}, hook_problems(error, "infer", node, spec)
 
 
 def hook_findings(
@@ -65,7 +65,7 @@ def hook_findings(
         return [], []
     try:
         hook = catalog.hook(spec.type, "validate")
-        with calling_hook(node, spec.type, "validate"):
+        with watch_hook(node, spec.type, "validate"):
             findings = list(hook(inputs) or ()) if hook else []
         problems, warnings = (
             [
@@ -76,7 +76,7 @@ def hook_findings(
             for is_warning in (False, True)
         )
     except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
-        return pack_problems(error, "validate", node, spec), []
+        return hook_problems(error, "validate", node, spec), []
     return problems, warnings
 
 
@@ -105,27 +105,27 @@ def family_problems(
         return []
     return [
         problem
-        for fact, what in _AGREEING.items()
-        for problem in _unlike(node, spec, links, inputs, fact, what)
+        for fact, what in _MUST_MATCH.items()
+        for problem in _mismatched_inputs(node, spec, links, inputs, fact, what)
     ]
 
 
-_AGREEING = {
+_MUST_MATCH = {
     "family": "comes from another model family than the node's other inputs",
     "format": "is for latents of another format than the node's other inputs",
 }
 """Facts that all inputs of a node have to agree on."""
 
 
-ALSO = "_also"
+ALSO_MATCHES = "_also"
 """Ends the name of a fact that lists other values with which an input's agrees."""
 
 
-def _also(inputs: HookInputs, fact: str, ports: Iterable[str]) -> set[Any]:
-    return {value for port in ports for value in inputs.fact(port, fact + ALSO) or ()}
+def _other_values(inputs: HookInputs, fact: str, ports: Iterable[str]) -> set[Any]:
+    return {value for port in ports for value in inputs.fact(port, fact + ALSO_MATCHES) or ()}
 
 
-def _unlike(
+def _mismatched_inputs(
     node: str,
     spec: NodeSpec,
     links: Mapping[str, LinkSource],
@@ -140,9 +140,12 @@ def _unlike(
         return
     usual, _ = Counter(known.values()).most_common(1)[0]
     example = next(port for port, value in known.items() if value == usual)
-    agreeing = {usual, *_also(inputs, fact, (port for port in known if known[port] == usual))}
+    agreeing = {
+        usual,
+        *_other_values(inputs, fact, (port for port in known if known[port] == usual)),
+    }
     for port, value in known.items():
-        if value not in agreeing and usual not in _also(inputs, fact, [port]):
+        if value not in agreeing and usual not in _other_values(inputs, fact, [port]):
             yield Problem(
                 "family-conflict",
                 what,

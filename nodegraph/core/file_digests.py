@@ -70,7 +70,7 @@ class FileStamp(NamedTuple):
         return is_old and now - self.ctime_ns / 1e9 > _UNSETTLED
 
 
-class DigestMemory(Protocol):
+class DigestStore(Protocol):
     """Where digests of files outlive the process."""
 
     def get(self, stamp: FileStamp) -> Digest | None:
@@ -85,15 +85,15 @@ class FileDigests:
 
     def __init__(self) -> None:
         self._known: dict[FileStamp, Digest] = {}
-        self._memories: tuple[DigestMemory, ...] = ()
+        self._memories: tuple[DigestStore, ...] = ()
         self._lock = Lock()
 
-    def attach(self, memory: DigestMemory) -> None:
+    def attach(self, memory: DigestStore) -> None:
         """Look there as well from now on, and remember there what is computed."""
         with self._lock:
             self._memories = (*self._memories, memory)
 
-    def detach(self, memory: DigestMemory) -> None:
+    def detach(self, memory: DigestStore) -> None:
         """Look there no more."""
         with self._lock:
             self._memories = tuple(each for each in self._memories if each is not memory)

@@ -55,7 +55,7 @@ def make_folder(path: Path) -> None:
         raise OutputError(f"can't make the folder {path}: {reason}") from error
 
 
-def close_to_others(path: Path) -> None:
+def restrict_to_owner(path: Path) -> None:
     """Let nobody but the owner use a file or folder, if that is who asks."""
     with suppress(FileNotFoundError):
         status = path.stat()
@@ -64,7 +64,7 @@ def close_to_others(path: Path) -> None:
                 path.chmod(status.st_mode & 0o700)
 
 
-def private_folder(path: Path) -> None:
+def make_private_folder(path: Path) -> None:
     """Make a folder that nobody but its owner gets into; one that is there is closed to others.
 
     One of another owner stays as it is, and so does one that can't be changed.
@@ -73,7 +73,7 @@ def private_folder(path: Path) -> None:
         OSError: It can't be made.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    close_to_others(path)
+    restrict_to_owner(path)
 
 
 def package_files(module: str) -> list[Path]:

@@ -17,7 +17,7 @@ from nodegraph.core.links import Link, parse_link
 from nodegraph.core.parts import Mode, Subgraph
 from nodegraph.core.spec import NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
-from nodegraph.core.types import ANY, TypeExpr, TypeTable, is_assignable, named
+from nodegraph.core.types import ANY, TypeExpr, TypeTable, is_assignable, named_type
 from nodegraph.errors import Problem
 
 _SUGGESTIONS = 100
@@ -25,11 +25,11 @@ _SUGGESTIONS = 100
 more would take minutes and help nobody."""
 
 
-NO_STAND_IN = "nothing-to-pass"
+NOTHING_TO_PASS = "nothing-to-pass"
 """Code of the finding that a bypassed node has no input that could stand for an output."""
 
 
-class InputPlace(NamedTuple):
+class InputLocation(NamedTuple):
     """An input of a node, for messages."""
 
     node: str
@@ -37,10 +37,10 @@ class InputPlace(NamedTuple):
     port: str
 
 
-class Crossing(NamedTuple):
+class CrossedInput(NamedTuple):
     """A block's input that a value passes on its way in; its type is None if not declared."""
 
-    place: InputPlace
+    location: InputLocation
     expr: TypeExpr | None
 
 
@@ -52,17 +52,17 @@ class InputValue:
         link: Where the value comes from; None for a literal.
         literal: The value, if it isn't linked.
         is_broken: It is a malformed link, which is told of already.
-        place: The block's input where it was written; None for the node itself.
+        location: The block's input where it was written; None for the node itself.
         crossed: Inputs of blocks that it passes, outermost first.
-        otherwise: What the input would be given without it, which counts if it is left out.
+        fallback: What the input would be given without it, which counts if it is left out.
     """
 
     link: Link | None = None
     literal: Any = None
     is_broken: bool = False
-    place: InputPlace | None = None
-    crossed: tuple[Crossing, ...] = ()
-    otherwise: InputValue | None = None
+    location: InputLocation | None = None
+    crossed: tuple[CrossedInput, ...] = ()
+    fallback: InputValue | None = None
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class FlatNode:
     spec: NodeSpec | None
     always: bool = False
     inputs: dict[str, InputValue] = field(default_factory=dict)
-    missing: Mapping[str, InputPlace] = field(default_factory=dict)
+    missing: Mapping[str, InputLocation] = field(default_factory=dict)
     origin: tuple[str, str] | None = None
     body: str | None = None
     mode: Mode | None = None
@@ -128,7 +128,7 @@ class Block:
     node: FlatNode
     definition: Subgraph
 
-    def inner(self, port: str) -> Link | None:
+    def inner_link(self, port: str) -> Link | None:
         """What an output stands for; None if the definition is at fault."""
         try:
             link = parse_link(self.definition.outputs[port])
@@ -145,7 +145,7 @@ class Output:
     port: OutputSpec | None
 
 
-class Flat:
+class FlatWorkflow:
     """A workflow without blocks.
 
     Attributes:
@@ -164,7 +164,7 @@ class Flat:
                 of_mode[node.mode][node.name] = node
         self.nodes = of_mode[None]
         self.bypassed: Mapping[str, FlatNode] = of_mode["bypass"]
-        self.left_out = {name: name for name in of_mode["mute"]}
+        self.excluded = {name: name for name in of_mode["mute"]}
         self.blocks = blocks
         self.in_file_order = in_file_order
         self._out = of_mode["mute"]
@@ -173,10 +173,10 @@ class Flat:
         self._inner: dict[Link, Output | Finding | None] = {}
         self._suggestions = _SUGGESTIONS
 
-    def leave_out(self, name: str, cause: str) -> None:
+    def exclude(self, name: str, cause: str) -> None:
         """Take out a node that depends on a muted one."""
         self._out[name] = self.nodes.pop(name)
-        self.left_out[name] = cause
+        self.excluded[name] = cause
 
     def output(self, link: Link) -> Output | Finding | None:
         """Where a link leads.
@@ -202,7 +202,7 @@ class Flat:
             step = self._step(link)
             if not isinstance(step, Link):
                 # What is wrong further in is told there.
-                is_told = isinstance(step, Finding) and step.code not in OUTERMOST
+                is_told = isinstance(step, Finding) and step.code not in REPORTED_AT_OUTERMOST
                 resolved = None if passed and is_told else step
                 break
             passed[link] = None
@@ -215,9 +215,9 @@ class Flat:
         block = self.blocks.get(link.node)
         if block is not None:
             port = _port(link, list(block.definition.outputs))
-            return port if isinstance(port, Finding) else block.inner(port)
+            return port if isinstance(port, Finding) else block.inner_link(port)
         if link.node in self.bypassed:
-            return self._past(self.bypassed[link.node], link)
+            return self._bypass_link(self.bypassed[link.node], link)
         node = self.nodes.get(link.node) or self._out.get(link.node)
         if node is None:
             return self._unknown(link)
@@ -228,7 +228,7 @@ class Flat:
             return port
         return Output(node.name, node.spec.outputs_by_name[port])
 
-    def _past(self, node: FlatNode, link: Link) -> Link | Finding | None:
+    def _bypass_link(self, node: FlatNode, link: Link) -> Link | Finding | None:
         """What stands for an output of a bypassed node: its first linked input that fits."""
         if node.spec is None:
             return None  # of unknown type, or a subgraph that can't be used
@@ -242,7 +242,7 @@ class Flat:
             if (input_value := node.inputs.get(port.name))
             and (input_value.link or input_value.is_broken)
         }
-        passing = passing_input(wanted, linked, self._types)
+        passing = bypass_input(wanted, linked, self._types)
         if passing is not None:
             return node.inputs[passing].link
         shown = node.name.rpartition("/")[2]
@@ -252,7 +252,7 @@ class Flat:
             "inputs can stand for that output",
             expected=f"a linked input of type {wanted}",
             hint=f"Link such an input of `{shown}`, or take its `mode` away.",
-            code=NO_STAND_IN,
+            code=NOTHING_TO_PASS,
         )
 
     def named_nodes(self) -> list[str]:
@@ -266,7 +266,7 @@ class Flat:
         node = self.nodes.get(name) or self._out.get(name) or self.bypassed.get(name)
         return list(node.spec.outputs_by_name) if node and node.spec else []
 
-    def hinted(self, finding: Finding, link: Link, asker: str) -> Finding:
+    def with_hint(self, finding: Finding, link: Link, asker: str) -> Finding:
         """What is wrong with a link, with the name that one to no node may mean.
 
         Args:
@@ -281,11 +281,11 @@ class Flat:
             other[len(prefix) :]
             for other in (*self.named_nodes(), *self.blocks, *self.bypassed)
             if other.startswith(prefix) and "/" not in other[len(prefix) :] and other != asker
-            if self._may_give(other)
+            if self._may_have_outputs(other)
         ]
         return replace(finding, hint=did_you_mean(name, names) or None)
 
-    def _may_give(self, name: str) -> bool:
+    def _may_have_outputs(self, name: str) -> bool:
         """Whether a node has outputs, as far as its type is known: others can't be linked."""
         if self.outputs_of(name):
             return True
@@ -299,11 +299,11 @@ class Flat:
 
 
 UNKNOWN_NODE = "unknown-node"
-OUTERMOST = (NO_STAND_IN, "cycle")
+REPORTED_AT_OUTERMOST = (NOTHING_TO_PASS, "cycle")
 """Codes of findings that are told where the link is written, however far in the reason lies."""
 
 
-def passing_input(wanted: TypeExpr, linked: Mapping[str, TypeExpr], types: TypeTable) -> str | None:
+def bypass_input(wanted: TypeExpr, linked: Mapping[str, TypeExpr], types: TypeTable) -> str | None:
     """The input of a bypassed node that stands for an output: the first linked one that fits.
 
     Args:
@@ -312,7 +312,7 @@ def passing_input(wanted: TypeExpr, linked: Mapping[str, TypeExpr], types: TypeT
     """
 
     def is_narrower(expr: TypeExpr, wanted: TypeExpr) -> bool:
-        return expr != named(ANY) and is_assignable(expr, wanted, types)
+        return expr != named_type(ANY) and is_assignable(expr, wanted, types)
 
     for rank in (_is_same, is_narrower, _may_be_any):
         for name, expr in linked.items():
@@ -326,7 +326,7 @@ def _is_same(expr: TypeExpr, wanted: TypeExpr) -> bool:
 
 
 def _may_be_any(expr: TypeExpr, wanted: TypeExpr) -> bool:
-    return expr == named(ANY)
+    return expr == named_type(ANY)
 
 
 def _circle(passed: Sequence[Link], link: Link) -> Finding:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.bodies import Bodies
-from nodegraph.core.catalog import Catalog, KnowsFaults, types_at_hand
+from nodegraph.core.catalog import Catalog, KnowsFaults, loaded_node_types
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.flat import (
-    NO_STAND_IN,
-    OUTERMOST,
+    NOTHING_TO_PASS,
+    REPORTED_AT_OUTERMOST,
     Block,
-    Crossing,
-    Flat,
+    CrossedInput,
     FlatNode,
-    InputPlace,
+    FlatWorkflow,
+    InputLocation,
     InputValue,
     Output,
 )
@@ -25,30 +25,30 @@ from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
 from nodegraph.core.migrate import NodeMigration, migrate_inputs
 from nodegraph.core.node_aliases import NodeAliases
-from nodegraph.core.pack_faults import pack_problems
+from nodegraph.core.pack_faults import hook_problems
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
-from nodegraph.core.patience import calling_hook
+from nodegraph.core.patience import watch_hook
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.subgraphs import declared_type, expandable
+from nodegraph.core.subgraphs import declared_type, inlinable_subgraphs
 from nodegraph.core.suggest import port_hint
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
 
-def leave_out_muted(flat: Flat) -> None:
+def exclude_muted(flat: FlatWorkflow) -> None:
     """Take out of a workflow what depends on muted nodes.
 
     An input that is linked from a node that is left out counts as not given: one that is required
     leaves its node out as well. Likewise counts as not given what a bypassed node has nothing to
     stand for, but that is a fault where it is required.
     """
-    if flat.left_out or flat.bypassed:
-        _LeaveOut(flat).run()
+    if flat.excluded or flat.bypassed:
+        _MutedExclusion(flat).run()
         _check_bypassed(flat)
 
 
-class _LeaveOut:
-    def __init__(self, flat: Flat) -> None:
+class _MutedExclusion:
+    def __init__(self, flat: FlatWorkflow) -> None:
         self._flat = flat
         self._users: dict[str, list[tuple[FlatNode, str]]] = defaultdict(list)
         self._waiting: deque[str] = deque()
@@ -63,36 +63,40 @@ class _LeaveOut:
 
     def _settle(self, node: FlatNode, port: str) -> None:
         """Note who gives an input, or that nobody does."""
-        while node.name not in self._flat.left_out:
+        while node.name not in self._flat.excluded:
             input_value = node.inputs.get(port)
             if input_value is None or input_value.link is None:
                 return
             source = self._flat.output(input_value.link)
-            if isinstance(source, Output) and source.node not in self._flat.left_out:
+            if isinstance(source, Output) and source.node not in self._flat.excluded:
                 self._users[source.node].append((node, port))
                 return
-            is_missing = isinstance(source, Finding) and source.code == NO_STAND_IN
+            is_missing = isinstance(source, Finding) and source.code == NOTHING_TO_PASS
             if not is_missing and not isinstance(source, Output):
                 return
-            if input_value.otherwise is not None:
-                node.inputs[port] = input_value.otherwise
+            if input_value.fallback is not None:
+                node.inputs[port] = input_value.fallback
                 continue
             spec = node.spec.inputs_by_name.get(port) if node.spec else None
             if spec is None or not spec.required:
                 del node.inputs[port]
             elif isinstance(source, Output):
-                self._flat.leave_out(node.name, self._flat.left_out[source.node])
+                self._flat.exclude(node.name, self._flat.excluded[source.node])
                 self._waiting.append(node.name)
             return
 
 
-def _check_bypassed(flat: Flat) -> None:
+def _check_bypassed(flat: FlatWorkflow) -> None:
     """Tell of links of bypassed nodes that lead nowhere; nobody else looks at them."""
     for node in flat.bypassed.values():
         for port, input_value in node.inputs.items():
             source = flat.output(input_value.link) if input_value.link else None
-            if input_value.link and isinstance(source, Finding) and source.code not in OUTERMOST:
-                finding = replace(flat.hinted(source, input_value.link, node.name), port=port)
+            if (
+                input_value.link
+                and isinstance(source, Finding)
+                and source.code not in REPORTED_AT_OUTERMOST
+            ):
+                finding = replace(flat.with_hint(source, input_value.link, node.name), port=port)
                 node.problems.append(finding_problem(finding, node.name, node.type))
 
 
@@ -102,11 +106,11 @@ _LEAVE_OUT = "Put another node in its place, or bypass it."
 
 
 @dataclass(slots=True)
-class _Fed:
+class _BlockInputs:
     """What a block's inputs bring to one inner node, and where they could have brought more."""
 
     inputs: dict[str, InputValue] = field(default_factory=dict)
-    missing: dict[str, InputPlace] = field(default_factory=dict)
+    missing: dict[str, InputLocation] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
 
 
@@ -117,7 +121,7 @@ def _unknown(node_type: str) -> str:
     return f"there is no node type `{node_type}`"
 
 
-def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> Flat:
+def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> FlatWorkflow:
     """The workflow's nodes with blocks inlined, without those that muted ones leave out.
 
     A recursive or huge block is left out.
@@ -126,7 +130,7 @@ def flatten(workflow: Workflow, catalog: Catalog, bodies: Bodies) -> Flat:
         bodies: The subgraphs that nodes run.
     """
     flat = _Flattener(workflow, catalog, bodies).flatten()
-    leave_out_muted(flat)
+    exclude_muted(flat)
     return flat
 
 
@@ -135,7 +139,7 @@ class _Flattener:
         self._workflow = workflow
         self._catalog = catalog
         self._bodies = bodies
-        self._expandable = expandable(workflow)
+        self._expandable = inlinable_subgraphs(workflow)
         self._nodes: list[FlatNode] = []
         self._blocks: dict[str, Block] = {}
         self._hints: dict[tuple[str, str], str] = {}
@@ -143,14 +147,18 @@ class _Flattener:
         for name, parameter in workflow.parameters.items():
             node, _, port = parameter.input.partition(".")
             self._parameters.setdefault(node, {})[port] = name
-        self._stand_ins = NodeAliases(catalog)
+        self._aliases = NodeAliases(catalog)
 
-    def flatten(self) -> Flat:
+    def flatten(self) -> FlatWorkflow:
         self._scope("", self._workflow.nodes, {}, "")
-        return Flat(self._nodes, self._blocks, self._catalog.types)
+        return FlatWorkflow(self._nodes, self._blocks, self._catalog.types)
 
     def _scope(
-        self, prefix: str, entries: Mapping[str, NodeEntry], fed: Mapping[str, _Fed], subgraph: str
+        self,
+        prefix: str,
+        entries: Mapping[str, NodeEntry],
+        fed: Mapping[str, _BlockInputs],
+        subgraph: str,
     ) -> None:
         """Take in the nodes of the workflow, or of one block."""
         for name, entry in entries.items():
@@ -186,16 +194,16 @@ class _Flattener:
         node.parameters = parameters
         node.required = [port for port, name in parameters.items() if declared[name].required]
 
-    def _with_body(self, node: FlatNode, fed: _Fed | None) -> None:
+    def _with_body(self, node: FlatNode, fed: _BlockInputs | None) -> None:
         """Give a node that runs a subgraph that one's types and inputs."""
         port = node.spec.body if node.spec else None
         if node.spec is None or port is None:
             return
         body_input = (fed.inputs.get(port.name) if fed else None) or node.inputs.get(port.name)
         if body_input is not None and isinstance(body_input.literal, str):
-            node.spec = self._bodies.extended(node, node.spec, body_input.literal)
+            node.spec = self._bodies.extended_spec(node, node.spec, body_input.literal)
 
-    def _take(self, node: FlatNode, fed: _Fed) -> None:
+    def _take(self, node: FlatNode, fed: _BlockInputs) -> None:
         """Give an inner node what its block's inputs bring."""
         block = self._workflow.subgraphs.get(node.type)
         known = block.inputs if block else node.spec.inputs_by_name if node.spec else {}
@@ -203,8 +211,8 @@ class _Flattener:
         for port, got in fed.inputs.items():
             if port in known:
                 own = node.inputs.get(port)
-                is_last = own is not None and got.link is not None and got.otherwise is None
-                node.inputs[port] = replace(got, otherwise=own) if is_last else got
+                is_last = own is not None and got.link is not None and got.fallback is None
+                node.inputs[port] = replace(got, fallback=own) if is_last else got
         node.missing = fed.missing
         # What stands inside is a default alone.
         node.inputs = {port: own for port, own in node.inputs.items() if port not in fed.unread}
@@ -242,10 +250,10 @@ class _Flattener:
     ) -> Mapping[str, Any]:
         try:
             migrations = self._catalog.migrations(entry.type)
-            with calling_hook(node.name, spec.type, "migration"):
+            with watch_hook(node.name, spec.type, "migration"):
                 inputs, unread = _migrated(entry, version, spec, migrations)
         except Exception as error:  # noqa: BLE001 - the pack's code may raise anything
-            node.problems += pack_problems(error, "migration", node.name, spec)
+            node.problems += hook_problems(error, "migration", node.name, spec)
             return entry.inputs
         node.spec, node.unread = spec, list(unread)
         node.unread_as = {
@@ -259,15 +267,15 @@ class _Flattener:
         key = (entry.type, entry.pack)
         if key not in self._hints:
             sentences = [f"It is of the pack `{entry.pack}`."] if entry.pack else []
-            self._hints[key] = " ".join([*sentences, self._stand_in_hint(entry)]).strip()
+            self._hints[key] = " ".join([*sentences, self._alias_hint(entry)]).strip()
         return self._hints[key]
 
-    def _stand_in_hint(self, entry: NodeEntry) -> str:
+    def _alias_hint(self, entry: NodeEntry) -> str:
         node_type = entry.type
         # The pack that its prefix names has been read by now.
-        names = [*types_at_hand(self._catalog), *self._workflow.subgraphs]
+        names = [*loaded_node_types(self._catalog), *self._workflow.subgraphs]
         if node_type.startswith(PLACEHOLDER):
-            return self._in_place_of(self._stand_ins.of(node_type)) or _LEAVE_OUT
+            return self._replacement_hint(self._aliases.of(node_type)) or _LEAVE_OUT
         pack, colon, _ = node_type.rpartition(":")
         is_missing = colon and not any(name.startswith(f"{pack}:") for name in names)
         catalog = self._catalog
@@ -275,12 +283,12 @@ class _Flattener:
         if faults:
             return f"Not all of it could be read: {'; '.join(faults[:_MOST_FAULTS])}"
         if not is_missing:
-            return self._stand_ins.hint(node_type, self._workflow.subgraphs)
+            return self._aliases.hint(node_type, self._workflow.subgraphs)
         sentences = [] if entry.pack else [f"No pack `{pack}` is loaded."]
-        return " ".join([*sentences, self._in_place_of(self._stand_ins.of(node_type))]).strip()
+        return " ".join([*sentences, self._replacement_hint(self._aliases.of(node_type))]).strip()
 
     @staticmethod
-    def _in_place_of(names: Sequence[str]) -> str:
+    def _replacement_hint(names: Sequence[str]) -> str:
         alternatives = " or ".join(f"`{name}`" for name in names)
         return f"What may stand for it: {alternatives}." if names else ""
 
@@ -313,18 +321,18 @@ class _Flattener:
             if name not in definition.inputs:
                 hint = port_hint(name, definition.inputs) or "This subgraph has no inputs."
                 _report(block, "unknown-input", "has no such input", port=name, hint=hint)
-        fed: dict[str, _Fed] = {}
+        fed: dict[str, _BlockInputs] = {}
         for name, port in definition.inputs.items():
-            location = InputPlace(block.name, block.type, name)
+            location = InputLocation(block.name, block.type, name)
             default = InputValue(literal=read_literal(port.default)) if port.has_default else None
             input_value = block.inputs.get(name)
             if input_value is not None:
-                crossing = Crossing(location, declared_type(port, self._catalog.types))
+                crossing = CrossedInput(location, declared_type(port, self._catalog.types))
                 input_value = replace(
                     input_value,
-                    place=input_value.place or location,
+                    location=input_value.location or location,
                     crossed=(*input_value.crossed, crossing),
-                    otherwise=input_value.otherwise or (default if input_value.link else None),
+                    fallback=input_value.fallback or (default if input_value.link else None),
                 )
             else:
                 input_value = None if name in block.unread else default
@@ -337,14 +345,17 @@ class _Flattener:
 
     @staticmethod
     def _feed(
-        fed: dict[str, _Fed], target: str, input_value: InputValue | None, location: InputPlace
-    ) -> tuple[_Fed, str] | None:
+        fed: dict[str, _BlockInputs],
+        target: str,
+        input_value: InputValue | None,
+        location: InputLocation,
+    ) -> tuple[_BlockInputs, str] | None:
         """Note what an inner input is given, and where; None if the target is none."""
         try:
             node, port = parse_target(target)
         except ValueError:
             return None  # told of at the definition
-        into = fed.setdefault(node, _Fed())
+        into = fed.setdefault(node, _BlockInputs())
         if input_value is None:
             into.missing[port] = location
         else:

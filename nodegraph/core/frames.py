@@ -18,7 +18,7 @@ def release_frames(error: BaseException) -> None:
         traceback.clear_frames(exception.__traceback__)
 
 
-def frameless_copy(error: Exception) -> Exception:
+def copy_without_frames(error: Exception) -> Exception:
     """An error of the same kind and words, with the same causes, that holds no frames.
 
     For each thread that is told of it: one that they share would gather the frames of all.

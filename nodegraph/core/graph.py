@@ -73,14 +73,14 @@ class CheckedGraph:
     Attributes:
         nodes: All nodes that the targets need, in topological order.
         targets: Names of the nodes that were asked for.
-        stand_ins: Outputs of theirs that stand for those of subgraphs' uses and of bypassed nodes,
+        output_aliases: Outputs of theirs that stand for those of subgraphs' uses and of bypassed nodes,
             by the name of the latter: ``block.port``.
         values: What nodes give that stand for live values and never run, by their names: products.
     """
 
     nodes: Mapping[str, GraphNode]
     targets: tuple[str, ...]
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    output_aliases: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

@@ -14,7 +14,7 @@ from threading import Lock
 from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.building import graph_of
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.core.confinement import path_problems
 from nodegraph.core.context import Environment
 from nodegraph.core.declarations import check_requirements
@@ -29,34 +29,34 @@ _MOST_NODES = 20_000
 """Of all graphs together; one that is larger is remembered alone."""
 _MOST_GRAPHS = 500
 """Each takes ten kilobytes, however small, and small ones are soon built anew."""
-_LOOKING = ("infer", "validate")
+_IMPURE_HOOKS = ("infer", "validate")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Types of literals that nobody can change."""
 _Key = tuple[Digest, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _CachedGraph:
     """A sound workflow.
 
     Attributes:
-        looking: Those of its nodes, needed or not, that may come out otherwise another time.
+        impure_nodes: Those of its nodes, needed or not, that may come out otherwise another time.
     """
 
     workflow: Workflow
     graph: CheckedGraph
     nodes: Mapping[str, GraphNode]
     specs: Sequence[NodeSpec]
-    looking: Sequence[GraphNode]
+    impure_nodes: Sequence[GraphNode]
 
-    def is_still_so(self, catalog: Catalog, environment: Environment) -> bool:
+    def is_valid(self, catalog: Catalog, environment: Environment) -> bool:
         if any(catalog.spec(spec.type) is not spec for spec in self.specs):
             return False
         if check_requirements(self.workflow, catalog):
             return False
-        return all(self._is_as_before(node, catalog, environment) for node in self.looking)
+        return all(self._is_unchanged(node, catalog, environment) for node in self.impure_nodes)
 
-    def _is_as_before(self, node: GraphNode, catalog: Catalog, environment: Environment) -> bool:
+    def _is_unchanged(self, node: GraphNode, catalog: Catalog, environment: Environment) -> bool:
         name, spec = node.name, node.spec
         if any(True for _ in path_problems(name, spec, node.literals, environment)):
             return False
@@ -72,17 +72,17 @@ class _Known:
         return not problems and new_facts == node.facts
 
 
-class Graphs:
+class GraphCache:
     """Builds graphs, and remembers the last ones. Safe to use from several threads."""
 
     def __init__(self, most_nodes: int = _MOST_NODES, most: int = _MOST_GRAPHS) -> None:
         self._most_nodes = most_nodes
         self._most = most
-        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._known: OrderedDict[_Key, _CachedGraph] = OrderedDict()
         self._nodes = 0
         self._lock = Lock()
 
-    def known(
+    def get(
         self,
         digest: Digest,
         catalog: Catalog,
@@ -100,11 +100,11 @@ class Graphs:
             entry = self._known.get(key)
             if entry is not None:
                 self._known.move_to_end(key)
-        if entry is None or not entry.is_still_so(catalog, environment):
+        if entry is None or not entry.is_valid(catalog, environment):
             return None
         return entry.graph
 
-    def built(
+    def get_or_build(
         self,
         digest: Digest,
         workflow: Workflow,
@@ -118,13 +118,13 @@ class Graphs:
         Raises:
             InvalidWorkflow: Something is wrong, anywhere in the workflow; carries all of it.
         """
-        graph = self.known(digest, catalog, environment, targets=targets)
+        graph = self.get(digest, catalog, environment, targets=targets)
         if graph is not None:
             return graph
-        with NoCollecting():
+        with PausedGC():
             analysis = analyse(workflow, catalog, environment, targets=targets)
             graph = graph_of(analysis)
-        if _is_lasting(workflow, analysis.nodes):
+        if _is_cacheable(workflow, analysis.nodes):
             self._remember(_key(digest, targets), workflow, analysis, graph)
         return graph
 
@@ -132,8 +132,8 @@ class Graphs:
         self, key: _Key, workflow: Workflow, analysis: Analysis, graph: CheckedGraph
     ) -> None:
         specs = {node.spec.type: node.spec for node in analysis.nodes.values()}
-        looking = [node for node in analysis.nodes.values() if _looks_outside(node.spec)]
-        known = _Known(workflow, graph, analysis.nodes, tuple(specs.values()), looking)
+        looking = [node for node in analysis.nodes.values() if _is_impure(node.spec)]
+        known = _CachedGraph(workflow, graph, analysis.nodes, tuple(specs.values()), looking)
         with self._lock:
             before = self._known.pop(key, None)
             self._nodes += len(known.nodes) - (0 if before is None else len(before.nodes))
@@ -145,7 +145,7 @@ class Graphs:
                 self._nodes -= len(oldest.nodes)
 
 
-def _is_lasting(workflow: Workflow, nodes: Mapping[str, GraphNode]) -> bool:
+def _is_cacheable(workflow: Workflow, nodes: Mapping[str, GraphNode]) -> bool:
     """Whether a graph can be used again as it is.
 
     A body that a node is given isn't among the nodes, and a node's function may change a list.
@@ -155,8 +155,8 @@ def _is_lasting(workflow: Workflow, nodes: Mapping[str, GraphNode]) -> bool:
     return all(_PLAIN.issuperset(map(type, node.literals.values())) for node in nodes.values())
 
 
-def _looks_outside(spec: NodeSpec) -> bool:
-    return bool(spec.file_ports) or any(name in spec.hooks for name in _LOOKING)
+def _is_impure(spec: NodeSpec) -> bool:
+    return bool(spec.file_ports) or any(name in spec.hooks for name in _IMPURE_HOOKS)
 
 
 def _key(digest: Digest, targets: Sequence[str] | None) -> _Key:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.core.context import Environment
-from nodegraph.core.copies import lent_copy
+from nodegraph.core.copies import container_copy
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.links import plain_number
 
@@ -43,7 +43,7 @@ class HookInputs:
         literals = dict(self.literals)
         for port, value in literals.items():
             if type(value) not in LEAVES:
-                literals[port] = lent_copy(value)
+                literals[port] = container_copy(value)
         object.__setattr__(self, "literals", literals)
 
     def fact(self, port: str, name: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.errors import InvalidFile, InvalidValue
 
 WIDTH = 100
@@ -44,7 +44,7 @@ def read_json(text: str, *, name: str = "") -> Any:
     where = f"{name}, " if name else ""
     faults: list[_NotStrict] = []
     try:
-        with NoCollecting():
+        with PausedGC():
             value = json.loads(
                 text,
                 object_pairs_hook=partial(_object, faults),

@@ -124,7 +124,7 @@ def write_literal(value: Any) -> Any:
     try:
         if is_live(value):
             # What is too large is told where it is checked.
-            return value if is_too_large(value) else live(value)
+            return value if is_too_large(value) else to_live(value)
         plain = plain_value(value)
     except RecursionError:  # of what holds itself, which is told where it is checked
         return value
@@ -247,7 +247,7 @@ class Value:
     @property
     def text(self) -> str:
         """It in a few words: type, size and digest, as in ``Image 512×512 #4f3a9c21``."""
-        words = _words(self._value, "" if self.port_type is None else str(self.port_type))
+        words = _describe(self._value, "" if self.port_type is None else str(self.port_type))
         try:
             digest = self.digest or _digest(self._value, self.port_type)
         except (Undigestable, RecursionError):
@@ -305,10 +305,10 @@ def _is_live_leaf(value: Any) -> bool:
 
 def is_too_large(value: Any) -> bool:
     """Whether a value has too many levels or parts for a workflow, or holds itself."""
-    return excess(value) is not None
+    return exceeded_limit(value) is not None
 
 
-def excess(value: Any) -> Literal["levels", "parts"] | None:
+def exceeded_limit(value: Any) -> Literal["levels", "parts"] | None:
     """What a value has too many of: levels (so has one that holds itself) or parts."""
     if isinstance(value, (list, tuple)) and _PLAIN.issuperset(map(type, value)):
         return "parts" if len(value) > MOST_PARTS else None
@@ -333,13 +333,13 @@ def excess(value: Any) -> Literal["levels", "parts"] | None:
     return "levels"
 
 
-def live(value: Any) -> Value:
+def to_live(value: Any) -> Value:
     """A `Value` with a copy of a value."""
     from nodegraph.core.copies import snapshot
 
     if type(value) is Value and value.is_own:
         return value
-    return Value.own(snapshot(opened(value)))
+    return Value.own(snapshot(unwrap_live(value)))
 
 
 def live_inputs(inputs: Mapping[str, Any]) -> list[tuple[str, Value]]:
@@ -356,11 +356,11 @@ def too_large_inputs(inputs: Mapping[str, Any]) -> list[str]:
         for port, written in inputs.items()
         if (kind := type(written)) not in _PLAIN
         and not (kind is dict and len(written) == 1 and type(written.get("from")) is str)
-        and excess(written) == "parts"
+        and exceeded_limit(written) == "parts"
     ]
 
 
-def as_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def to_written(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs of a node that a script gave otherwise than a file would, as `write_literal`."""
     written: dict[str, Any] = {}
     for port, raw in _special(inputs):
@@ -391,7 +391,7 @@ def _live_in(written: Any) -> Value | None:
     if not is_live(written) or is_too_large(written):
         return None
     is_wrapped = type(written) is dict and written.keys() == {"value"}
-    return live(written["value"] if is_wrapped else written)
+    return to_live(written["value"] if is_wrapped else written)
 
 
 def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
@@ -403,14 +403,14 @@ def _digest(value: Any, port_type: TypeExpr | None) -> Digest:
     return list_digest([_digest(item, port_type.item) for item in value])
 
 
-def opened(value: Any) -> Any:
+def unwrap_live(value: Any) -> Any:
     """A value in which those that a `Value` holds stand themselves."""
-    return _opened(value, {})
+    return _unwrap_live(value, {})
 
 
-def _opened(value: Any, known: dict[int, Any]) -> Any:
+def _unwrap_live(value: Any, known: dict[int, Any]) -> Any:
     if isinstance(value, Value):
-        return _opened(value.value, known)
+        return _unwrap_live(value.value, known)
     if type(value) not in (list, tuple, dict):
         return value
     if id(value) not in known:
@@ -418,21 +418,21 @@ def _opened(value: Any, known: dict[int, Any]) -> Any:
         known[id(value)] = (
             value,
             (
-                {name: _opened(item, known) for name, item in value.items()}
+                {name: _unwrap_live(item, known) for name, item in value.items()}
                 if type(value) is dict
-                else type(value)(_opened(item, known) for item in value)
+                else type(value)(_unwrap_live(item, known) for item in value)
             ),
         )
     return known[id(value)][1]
 
 
-def _words(value: Any, kind: str) -> str:
+def _describe(value: Any, kind: str) -> str:
     """A value's type and size."""
     from nodegraph.core.summary import summarize
 
     if isinstance(value, (list, tuple)) and value:
         inner = kind.removeprefix("list[").removesuffix("]") if kind.startswith("list[") else ""
-        return f"list of {len(value)} ({_words(value[0], inner)}, …)"
+        return f"list of {len(value)} ({_describe(value[0], inner)}, …)"
     kind = "" if kind == "Any" else kind
     if is_tensor(value):
         return _tensor_words(value, kind or _PICTURES.get(value.ndim, ""))
@@ -477,7 +477,7 @@ def _batch(count: int) -> str:
     return f", {count} of them" if count > 1 else ""
 
 
-Ending: TypeAlias = "str | Value | Sequence[Ending]"
+OutputSource: TypeAlias = "str | Value | Sequence[OutputSource]"
 """What stands for an output: ``"node.port"`` of a fragment, a `Value`, or a list of such."""
 
 
@@ -502,6 +502,6 @@ class Expand(_AnyOutputs):  # type: ignore[misc] # what it stands for has any ty
     """
 
     nodes: Mapping[str, Mapping[str, Any]]
-    outputs: Mapping[str, Ending]
+    outputs: Mapping[str, OutputSource]
     subgraphs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     then: Callable[[Mapping[str, Value]], Any] | None = None

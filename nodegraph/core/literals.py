@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from nodegraph.core.hooks import Finding
-from nodegraph.core.links import MOST_LEVELS, MOST_PARTS, Value, excess, is_too_large
+from nodegraph.core.links import MOST_LEVELS, MOST_PARTS, Value, exceeded_limit, is_too_large
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import JSON_TYPES, TypeExpr
@@ -45,7 +45,7 @@ def check_literal(value: Any, port: InputSpec) -> list[Finding]:
             Finding(
                 port.name,
                 f"takes no literal, only a link that carries {port.type}",
-                given=show(value),
+                given=format_value(value),
                 code="link-needed",
             )
         ]
@@ -110,7 +110,7 @@ def parse_literal(text: str, port: InputSpec) -> Any:
     Raises:
         InvalidValue: The input doesn't take it.
     """
-    readings = _readings(text)
+    readings = _alternative_values(text)
     candidates = [
         *(value for value in readings if not isinstance(value, str)),
         text,
@@ -140,11 +140,11 @@ def literal_schema(expr: TypeExpr) -> dict[str, Any] | None:
     return {"type": kind} if kind else None
 
 
-def show(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value for a message: as JSON, cut short."""
     if isinstance(value, Value):
         return value.text
-    text = represented(value) if is_too_large(value) else _written(value)
+    text = format_repr(value) if is_too_large(value) else _written(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -152,10 +152,10 @@ def _written(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        return represented(value)
+        return format_repr(value)
 
 
-def represented(value: Any) -> str:
+def format_repr(value: Any) -> str:
     """A value for a message as `repr` shows it; cut short where it is too deep or too large."""
     if is_too_large(value):
         return reprlib.repr(value)
@@ -170,7 +170,7 @@ _ENDLESS: list[Any] = []
 _ENDLESS.append(_ENDLESS)
 
 
-def _readings(text: str) -> list[Any]:
+def _alternative_values(text: str) -> list[Any]:
     """What else a text may mean than itself, at most one value."""
     try:
         return [json.loads(text)]
@@ -275,21 +275,25 @@ def _wrong_type(value: Any, schema: Schema) -> _Fault:
     if isinstance(value, str) and schema["type"] in ("integer", "number", "boolean"):
         hint = next(
             (
-                f"Write {show(read)} without quotes."
-                for read in _readings(value)
+                f"Write {format_value(read)} without quotes."
+                for read in _alternative_values(value)
                 if _IS[schema["type"]](read)
             ),
             "",
         )
     return _Fault(
-        "wrong-literal", "has a value of the wrong type", show(value), describe(schema), hint
+        "wrong-literal",
+        "has a value of the wrong type",
+        format_value(value),
+        describe(schema),
+        hint,
     )
 
 
 def _choice_faults(value: Any, choices: list[Any], synonyms: Mapping[str, str]) -> list[_Fault]:
     if any(_same(value, choice) for choice in choices):
         return []
-    shown = [choice if isinstance(choice, str) else show(choice) for choice in choices]
+    shown = [choice if isinstance(choice, str) else format_value(choice) for choice in choices]
     hint = ""
     if isinstance(value, str):
         hint = _synonym_hint(value, synonyms)
@@ -300,7 +304,7 @@ def _choice_faults(value: Any, choices: list[Any], synonyms: Mapping[str, str]) 
         _Fault(
             "not-a-choice",
             "is not one of its choices",
-            show(value),
+            format_value(value),
             listed,
             hint,
         )
@@ -336,7 +340,7 @@ def _union_faults(value: Any, options: list[Schema]) -> list[_Fault]:
         if all(fault.code != "wrong-literal" for fault in faults):
             return faults
     expected = " or ".join(describe(option) for option in options)
-    return [_Fault("wrong-literal", "has a value of the wrong type", show(value), expected)]
+    return [_Fault("wrong-literal", "has a value of the wrong type", format_value(value), expected)]
 
 
 def _part_faults(value: Any) -> list[_Fault]:
@@ -358,7 +362,7 @@ def _part_faults(value: Any) -> list[_Fault]:
                 _Fault(
                     "wrong-literal",
                     "is no plain value" if part is value else "holds what is no plain value",
-                    show(part),
+                    format_value(part),
                     "texts, numbers, true, false, null, and lists and mappings of them",
                     "Let a node give it, and link its output.",
                 )
@@ -370,13 +374,13 @@ def _part_faults(value: Any) -> list[_Fault]:
 
 def _size_faults(value: Any) -> list[_Fault]:
     """Of lists and mappings: more than a workflow can hold."""
-    too_many = excess(value)
+    too_many = exceeded_limit(value)
     if too_many == "levels":
         return [
             _Fault(
                 "wrong-literal",
                 "holds itself, or is nested too deeply",
-                show(value),
+                format_value(value),
                 f"at most {MOST_LEVELS} levels of lists and mappings",
             )
         ]
@@ -385,7 +389,7 @@ def _size_faults(value: Any) -> list[_Fault]:
             _Fault(
                 "wrong-literal",
                 "has too many parts",
-                show(value),
+                format_value(value),
                 f"at most {MOST_PARTS:,}, where what stands in it twice counts twice",
             )
         ]
@@ -444,7 +448,9 @@ def _range_faults(value: float, schema: Schema) -> list[_Fault]:
         message = "is too small"
     elif high is not None and value > high:
         message = "is too large"
-    return [_Fault("out-of-range", message, show(value), describe(schema))] if message else []
+    return (
+        [_Fault("out-of-range", message, format_value(value), describe(schema))] if message else []
+    )
 
 
 def _number_faults(value: Any, schema: Schema) -> list[_Fault]:
@@ -464,7 +470,11 @@ def _number_faults(value: Any, schema: Schema) -> list[_Fault]:
         hint = "The nearest: " + " and ".join(map(str, near)) + "." if near else ""
         return [
             _Fault(
-                "not-a-multiple", f"is no multiple of {step}", show(value), describe(schema), hint
+                "not-a-multiple",
+                f"is no multiple of {step}",
+                format_value(value),
+                describe(schema),
+                hint,
             )
         ]
     return []
@@ -484,7 +494,7 @@ _WORDS = {
 def describe(schema: Schema) -> str:
     """What a schema allows, in words."""
     if "enum" in schema:
-        return "one of " + ", ".join(map(show, schema["enum"]))
+        return "one of " + ", ".join(map(format_value, schema["enum"]))
     if "anyOf" in schema:
         return " or ".join(describe(option) for option in schema["anyOf"])
     if "type" not in schema:

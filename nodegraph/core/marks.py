@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from nodegraph.core.digests import LEAVES, is_tensor
-from nodegraph.core.plain_forms import is_array_scalar, is_plain_array, moment_form
+from nodegraph.core.plain_forms import datetime_to_plain, is_array_scalar, is_plain_array
 
 _PLACES = 256
 _WORD = 8
@@ -25,7 +25,7 @@ _PLAIN_OBJECTS = (str, bytes, int, float, Fraction)
 
 
 @dataclass(slots=True)
-class Marks:
+class MutationMarks:
     """Of all tensors in a value.
 
     Attributes:
@@ -39,11 +39,11 @@ class Marks:
     is_whole: bool = True
 
 
-def marks_of(value: Any) -> Marks | None:
+def mutation_marks(value: Any) -> MutationMarks | None:
     """Marks of a value; None if it holds nothing that copies of it share with it."""
     if type(value) in LEAVES:
         return None
-    marks = Marks([], [])
+    marks = MutationMarks([], [])
     try:
         _mark(value, marks)
     except RecursionError:  # an object that holds itself
@@ -51,7 +51,7 @@ def marks_of(value: Any) -> Marks | None:
     return marks if marks.samples or not marks.is_whole else None
 
 
-def _mark(value: Any, marks: Marks) -> None:
+def _mark(value: Any, marks: MutationMarks) -> None:
     if is_tensor(value):
         _mark_tensor(value, marks)
         return
@@ -62,24 +62,24 @@ def _mark(value: Any, marks: Marks) -> None:
         inner = value
     elif is_dataclass(value) and not isinstance(value, type):
         inner = [getattr(value, item.name, None) for item in fields(value)]
-    elif not isinstance(value, (*_PLAIN_OBJECTS, type(None))) and not _is_ones_own(value):
+    elif not isinstance(value, (*_PLAIN_OBJECTS, type(None))) and not _is_unshared(value):
         marks.is_whole = False
     if not LEAVES.issuperset(map(type, inner)):
         for item in inner:
             _mark(item, marks)
 
 
-def _is_ones_own(value: Any) -> bool:
+def _is_unshared(value: Any) -> bool:
     """Whether whoever is handed it shares nothing with others: it is copied, or never changes."""
     return (
         is_plain_array(value)
         or is_array_scalar(value)
         or isinstance(value, Enum)
-        or moment_form(value) is not None
+        or datetime_to_plain(value) is not None
     )
 
 
-def _mark_tensor(tensor: Any, marks: Marks) -> None:
+def _mark_tensor(tensor: Any, marks: MutationMarks) -> None:
     try:
         marks.versions.append(tensor._version)
     except RuntimeError:  # one made in inference mode, whose changes aren't counted

@@ -20,7 +20,7 @@ class Nesting:
     depth: int = 0
     sessions: frozenset[int] = frozenset()
 
-    def at(self, depth: int) -> Nesting:
+    def with_depth(self, depth: int) -> Nesting:
         """The same at another depth."""
         return replace(self, depth=depth)
 
@@ -32,7 +32,7 @@ function or a listener."""
 
 
 @contextmanager
-def within(session: object) -> Iterator[None]:
+def nested_in(session: object) -> Iterator[None]:
     """Inside, a run of this session waits for all that happens."""
     outer = NESTING.get()
     token = NESTING.set(replace(outer, sessions=outer.sessions | {id(session)}))

@@ -18,8 +18,8 @@ from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
-from nodegraph.core.node_options import as_json, checked
-from nodegraph.core.pack_faults import is_lenient, leave_out
+from nodegraph.core.node_options import as_json, check_fields
+from nodegraph.core.pack_faults import is_lenient, skip_function
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
@@ -156,7 +156,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
             _refuse_second(target, scope)
             setattr(target, NODE_ATTRIBUTE, _define(target, scope, options))
         except PackError as error:
-            leave_out(target, _placed(error, target))
+            skip_function(target, _placed(error, target))
         return target
 
     return declare if function is None else declare(function)
@@ -231,7 +231,7 @@ def _define(
     if spec_options.get("output") == "files":
         spec_options |= {"output": True, "output_files": True}
     label = options.get("label") or _label(name)
-    spec_options = checked(f"node {name}", NodeSpec, {**spec_options, "label": label})
+    spec_options = check_fields(f"node {name}", NodeSpec, {**spec_options, "label": label})
     facts = {port: dict(port_facts) for port, port_facts in (options.get("facts") or {}).items()}
     spec = NodeSpec(
         type=name,
@@ -448,7 +448,7 @@ def _input(
         default=as_json(owner, "its default", default),
         json_schema=as_json(owner, "what it takes", annotation.json_schema),
         help=about,
-        **checked(owner, InputSpec, widget(annotation.hints)),
+        **check_fields(owner, InputSpec, widget(annotation.hints)),
     )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
-from nodegraph.core.catalog import Catalog, other_names_of, types_at_hand, usage_of
+from nodegraph.core.catalog import Catalog, loaded_node_types, other_names_of, usage_of
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.suggest import ValidNames, did_you_mean, words_of
+from nodegraph.core.suggest import ValidNames, did_you_mean, split_words
 
 OTHER_NAMES = "other_names.json"
 """Name of that file in the folder of the built-in pack."""
@@ -37,7 +37,7 @@ class NodeAliases:
         self._found: dict[str, tuple[str, ...]] = {}
         self._names: tuple[str, ...] = ()
         self._valid = ValidNames(())
-        self._words = _Words(catalog, ())
+        self._words = _WordIndex(catalog, ())
 
     def of(self, node_type: str) -> tuple[str, ...]:
         """Those of a type that isn't known, such as ``comfyui:KSamplerAdvanced``; best first."""
@@ -63,16 +63,16 @@ class NodeAliases:
         same = self._words.same.get(folded) if folded else None
         if same is not None:
             return f"Did you mean `{same}`?"
-        elsewhere = self._elsewhere(folded)
+        elsewhere = self._other_program_hint(folded)
         if elsewhere:
             return elsewhere
         meant = self._words.nearest(name) or self._valid.nearest(name, cutoff=_CLOSE_TYPE)
         if meant is not None:
             return f"Did you mean `{meant}`?"
-        elsewhere = self._elsewhere(folded, cutoff=_CLOSE)
+        elsewhere = self._other_program_hint(folded, cutoff=_CLOSE)
         if elsewhere:
             return elsewhere
-        within = self._words.within(name)
+        within = self._words.nearest_contained(name)
         if within is not None:
             return f"Did you mean `{within}`?"
         most = self._words.used_most
@@ -83,14 +83,14 @@ class NodeAliases:
 
     def _prepared(self, others: Iterable[str]) -> Sequence[str]:
         """All names that may be meant; what names are compared with is made of them once."""
-        types = types_at_hand(self._catalog)
+        types = loaded_node_types(self._catalog)
         names = (*types, *others)
         if names != self._names:  # a pack may have been read since
             self._names, self._valid = names, ValidNames(names)
-            self._words = _Words(self._catalog, types, others)
+            self._words = _WordIndex(self._catalog, types, others)
         return names
 
-    def _elsewhere(self, folded: str, *, cutoff: float = 1.0) -> str:
+    def _other_program_hint(self, folded: str, *, cutoff: float = 1.0) -> str:
         """What another program's node type is here, as a sentence; empty if none is known.
 
         Args:
@@ -100,7 +100,7 @@ class NodeAliases:
             exact = [folded] if folded in known.types else []
             # Long names of classes have long parts in common: two letters may differ in those, too.
             most = max(cutoff, 1 - 2 / max(len(folded), 2))
-            near = exact or (known.spellings.alike(folded, 1, most) if cutoff < 1 else [])
+            near = exact or (known.spellings.similar(folded, 1, most) if cutoff < 1 else [])
             for each in near:
                 theirs, here = known.types[each]
                 if isinstance(here, str):
@@ -120,7 +120,7 @@ class NodeAliases:
         }
 
     def _like(self, name: str) -> tuple[str, ...]:
-        best = self._tags.alike(name, _SHOWN, _CLOSE)
+        best = self._tags.similar(name, _SHOWN, _CLOSE)
         return tuple(dict.fromkeys(each for tag in best for each in self._known[tag]))[:_SHOWN]
 
     @cached_property
@@ -129,7 +129,7 @@ class NodeAliases:
 
     def _read(self) -> None:
         uses = usage_of(self._catalog).types
-        specs = _specs(self._catalog, types_at_hand(self._catalog))
+        specs = _specs(self._catalog, loaded_node_types(self._catalog))
         # Of what is known by one name, first what is used most.
         for spec in sorted(specs, key=lambda spec: (-uses.get(spec.type, 0), spec.type)):
             for tag in (spec.type, spec.label, *spec.tags):
@@ -145,7 +145,7 @@ class _Program:
         self.spellings = ValidNames(types)
 
 
-class _Words:
+class _WordIndex:
     """Node types by the words of their names and tags.
 
     Attributes:
@@ -160,7 +160,7 @@ class _Words:
         self.used_most = sorted(used, key=lambda name: -uses[name])
         specs = [*_specs(catalog, types)]
         self._order = {
-            spec.type: (-uses.get(spec.type, 0), len(words_of(spec.type)), spec.type)
+            spec.type: (-uses.get(spec.type, 0), len(split_words(spec.type)), spec.type)
             for spec in specs
         }
         """Of several that are meant alike, the least: what is used most."""
@@ -175,7 +175,7 @@ class _Words:
                 self._tagged.setdefault(_folded(tag), set()).add(spec.type)
             for word in self._own[spec.type]:
                 self._by_own.setdefault(word, set()).add(spec.type)
-            for word in {*self._own[spec.type], *(w for tag in tags for w in words_of(tag))}:
+            for word in {*self._own[spec.type], *(w for tag in tags for w in split_words(tag))}:
                 self._by_any.setdefault(word, set()).add(spec.type)
         self._starts: dict[str, set[str]] = {}
         for word in self._by_any:
@@ -187,7 +187,7 @@ class _Words:
 
         Of several, the one that is used most.
         """
-        wanted, folded = words_of(name), _folded(name)
+        wanted, folded = split_words(name), _folded(name)
         if not wanted:
             return None
         long = len(folded) >= _LEAST_STEM
@@ -198,10 +198,10 @@ class _Words:
             or self._best(self._with_all(wanted, self._by_any))
         )
 
-    def within(self, name: str) -> str | None:
+    def nearest_contained(self, name: str) -> str | None:
         """The node type whose words are all among a name's, which has others besides: the one
         with most words."""
-        wanted = {like for word in words_of(name) for like in self._like(word)}
+        wanted = {like for word in split_words(name) for like in self._like(word)}
         types = [
             each for each, own in self._own.items() if len(own) >= _LEAST_WORDS and own <= wanted
         ]
@@ -238,7 +238,7 @@ def _specs(catalog: Catalog, types: Iterable[str]) -> Iterator[NodeSpec]:
 
 
 def _own_words(spec: NodeSpec) -> list[str]:
-    return words_of(spec.type.rpartition(":")[2])
+    return split_words(spec.type.rpartition(":")[2])
 
 
 @lru_cache(maxsize=8192)  # each unknown name is compared with all that there are

@@ -41,7 +41,7 @@ def as_json(owner: str, what: str, value: Any) -> Any:
         ) from None
 
 
-def checked(owner: str, kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+def check_fields(owner: str, kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a spec, which a pack gives: what is wrong would else show far from there.
 
     Args:

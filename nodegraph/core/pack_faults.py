@@ -34,7 +34,7 @@ def is_lenient() -> bool:
     return _IS_LENIENT.get()
 
 
-def leave_out(function: Callable[..., Any], fault: PackError) -> None:
+def skip_function(function: Callable[..., Any], fault: PackError) -> None:
     """Note in a function's module that it can't be a node, and why."""
     function.__globals__.setdefault(_FAULTS, []).append(fault)
 
@@ -45,7 +45,7 @@ def faults_in(module: ModuleType) -> Sequence[PackError]:
     return faults
 
 
-def pack_problems(error: Exception, hook: str, node: str, spec: NodeSpec) -> list[Problem]:
+def hook_problems(error: Exception, hook: str, node: str, spec: NodeSpec) -> list[Problem]:
     """Problems of a node whose pack raised `error` in a function other than the node's own.
 
     Args:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nodegraph.core.digests import LEAVES
-from nodegraph.core.links import as_written, plain_leaf
+from nodegraph.core.links import plain_leaf, to_written
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidWorkflow, Problem
 
@@ -339,7 +339,7 @@ class NodeEntry(WorkflowPart):
 
     def __post_init__(self) -> None:
         self.inputs = own(self.inputs)
-        if written := as_written(self.inputs):
+        if written := to_written(self.inputs):
             self.inputs |= written
 
 
@@ -373,7 +373,7 @@ class SubgraphInput(WorkflowPart):
 
     def __post_init__(self) -> None:
         self.extra = own(self.extra)
-        self.extra |= as_written(self.extra)
+        self.extra |= to_written(self.extra)
 
     # `default` is no field: as an unknown key it tells "null" and "none given" apart.
     @property

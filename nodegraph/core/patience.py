@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from logging import Logger
 
-TOLD_AFTER = 8.0
+WARN_AFTER = 8.0
 """Seconds."""
 _PERIOD = 0.5
 
@@ -42,9 +42,9 @@ class ThreadWork:
     thread: int
     began: float
     is_over: Callable[[float, str], bool]
-    is_told: bool = False
+    is_reported: bool = False
 
-    def told(self, seconds: float) -> str:
+    def describe(self, seconds: float) -> str:
         """In words, with the line that it is at."""
         return f"{self.what} has taken {seconds:.0f} s and goes on{self._line()}"
 
@@ -58,19 +58,19 @@ class ThreadWork:
         return ""
 
 
-class Patience:
+class Watchdog:
     """Looks at what takes long in this process; safe to use from several threads.
 
     Attributes:
         end: Ends the process; None where that is for whoever uses it to do.
-        most: Seconds after which it does.
-        most_importing: The same of importing a pack.
+        limit: Seconds after which it does.
+        import_limit: The same of importing a pack.
         is_planner: Whether it reads packs for others, who don't wait for it.
     """
 
     def __init__(self) -> None:
         self.end: Callable[[], None] | None = None
-        self.most = self.most_importing = math.inf
+        self.limit = self.import_limit = math.inf
         self.is_planner = False
         self._works: dict[int, ThreadWork] = {}
         self._ids = count()
@@ -78,7 +78,7 @@ class Patience:
         self._watching: Thread | None = None
 
     @contextmanager
-    def doing(
+    def watch(
         self,
         what: str,
         root: Path | None = None,
@@ -97,21 +97,21 @@ class Patience:
         finally:
             with self._lock:
                 del self._works[key]
-            if work.is_told:
+            if work.is_reported:
                 _log().warning("%s is over, after %.0f s", what, monotonic() - work.began)
 
-    def importing(self, what: str, root: Path) -> AbstractContextManager[None]:
+    def watch_import(self, what: str, root: Path) -> AbstractContextManager[None]:
         """As `doing`; importing libraries may take longer."""
-        return self.doing(what, root, lambda seconds, text: seconds > self.most_importing)
+        return self.watch(what, root, lambda seconds, text: seconds > self.import_limit)
 
     def _is_over(self, seconds: float, text: str) -> bool:
-        return seconds > self.most
+        return seconds > self.limit
 
-    def stuck(self) -> str | None:
+    def overdue_work(self) -> str | None:
         """What has taken too long so far, in words; None if nothing does."""
         with self._lock:
-            overdue = [work for work in self._works.values() if work.is_told]
-        return overdue[-1].told(monotonic() - overdue[-1].began) if overdue else None
+            overdue = [work for work in self._works.values() if work.is_reported]
+        return overdue[-1].describe(monotonic() - overdue[-1].began) if overdue else None
 
     def _watch(self) -> None:
         while True:
@@ -127,11 +127,11 @@ class Patience:
 
     def _look(self, work: ThreadWork) -> None:
         seconds = monotonic() - work.began
-        if seconds < TOLD_AFTER:
+        if seconds < WARN_AFTER:
             return
-        text = work.told(seconds)
-        if not work.is_told:
-            work.is_told = True
+        text = work.describe(seconds)
+        if not work.is_reported:
+            work.is_reported = True
             _log().warning("%s", text)
         if work.is_over(seconds, text) and self.end is not None:
             _log().error("%s: this process ends for it", text)
@@ -144,10 +144,10 @@ def _log() -> Logger:
     return getLogger(__name__)
 
 
-PATIENCE = Patience()
+WATCHDOG = Watchdog()
 """Of this process."""
 
 
-def calling_hook(node: str, node_type: str, hook: str) -> AbstractContextManager[None]:
+def watch_hook(node: str, node_type: str, hook: str) -> AbstractContextManager[None]:
     """Inside, a function of a pack is asked about a node, other than the node's own."""
-    return PATIENCE.doing(f"node `{node}` ({node_type}): its {hook} function")
+    return WATCHDOG.watch(f"node `{node}` ({node_type}): its {hook} function")

@@ -21,10 +21,10 @@ _PIECE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-Found = TypeVar("Found")
+MatchT = TypeVar("MatchT")
 
 
-def compiled(pattern: str, *, port: str, ignore_case: bool = False) -> Any:
+def compile_pattern(pattern: str, *, port: str, ignore_case: bool = False) -> Any:
     """A pattern of the package regex, which can be stopped; ``^`` and ``$`` are lines' ends.
 
     Raises:
@@ -74,7 +74,7 @@ def _written_out(pattern: str) -> int:
     return max(lengths)
 
 
-def in_time(search: Callable[[float], Found], port: str) -> Found:
+def search_with_timeout(search: Callable[[float], MatchT], port: str) -> MatchT:
     """What a search gives that is told how many seconds it may take.
 
     Raises:

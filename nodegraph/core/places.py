@@ -8,14 +8,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from nodegraph.core.uploads import reference
+from nodegraph.core.uploads import upload_reference
 from nodegraph.errors import Problem
 
 _END = r"(?![\w.-])"
 _UPLOADED = r"[/\\]+([0-9a-f]{64})\.[a-z0-9]+"
 
 
-class Places:
+class PathRedactor:
     """Replaces paths in texts by names, as where things lie is nobody's business.
 
     Args:
@@ -50,23 +50,27 @@ class Places:
             around = rf"(?: at)? {re.escape(database)}( [^:]*)?(?::.*)?"
             self._database = re.compile(around, re.DOTALL)
 
-    def told(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """A text without the paths, and without what the database says."""
         if self._database is not None:
             text = self._database.sub(lambda match: match[1] or "", text)
         if self._upload is not None:
-            text = self._upload.sub(lambda match: reference(match[1]), text)
+            text = self._upload.sub(lambda match: upload_reference(match[1]), text)
         return self._folder.sub(lambda match: self._names[match[1]], text)
 
-    def plain(self, value: Any) -> Any:
+    def redact_json(self, value: Any) -> Any:
         """The same of all texts in a value of JSON."""
         if isinstance(value, str):
-            return self.told(value)
+            return self.redact(value)
         if isinstance(value, Mapping):
-            return {key: self.plain(item) for key, item in value.items()}
-        return [self.plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+            return {key: self.redact_json(item) for key, item in value.items()}
+        return (
+            [self.redact_json(item) for item in value]
+            if isinstance(value, (list, tuple))
+            else value
+        )
 
-    def problem(self, problem: Problem) -> Problem:
+    def redact_problem(self, problem: Problem) -> Problem:
         """The same of a problem."""
         texts = {field.name: getattr(problem, field.name) for field in fields(problem)}
-        return replace(problem, **{name: self.plain(text) for name, text in texts.items()})
+        return replace(problem, **{name: self.redact_json(text) for name, text in texts.items()})

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 
-def moment_form(value: Any) -> list[Any] | None:
+def datetime_to_plain(value: Any) -> list[Any] | None:
     """A value of `datetime` or a `ZoneInfo` as a list; None of anything else."""
     # Whoever has one has imported them; a check of a workflow has no use for them.
     datetime_module = sys.modules.get("datetime")
@@ -41,12 +41,12 @@ def _clock(value: Any) -> list[int]:
 def _with_zone(form: list[Any], zone: Any) -> list[Any] | None:
     if zone is None:
         return [*form, None]
-    zone_form = moment_form(zone)
+    zone_form = datetime_to_plain(zone)
     return None if zone_form is None else [*form, zone_form]
 
 
-def moment_of(form: list[Any]) -> Any:
-    """The value of which `moment_form` gave this.
+def datetime_from_plain(form: list[Any]) -> Any:
+    """The value of which `datetime_to_plain` gave this.
 
     Raises:
         ValueError, KeyError: It isn't of one, or this machine doesn't know the time zone.
@@ -65,7 +65,7 @@ def moment_of(form: list[Any]) -> Any:
         return ZoneInfo(*parts)
     *numbers, fold, zone = parts
     kind = {"datetime": datetime.datetime, "time": datetime.time}[name]
-    return kind(*numbers, fold=fold, tzinfo=None if zone is None else moment_of(zone))
+    return kind(*numbers, fold=fold, tzinfo=None if zone is None else datetime_from_plain(zone))
 
 
 _KINDS = frozenset("biufcSUmMV")
@@ -76,7 +76,7 @@ def is_plain_array(value: Any) -> bool:
     """Whether a value is an array of numpy itself, of numbers, texts, times or records of such."""
     kind = type(value)
     is_array = kind.__name__ == "ndarray" and kind.__module__ == "numpy"
-    return is_array and dtype_form(value.dtype) is not None
+    return is_array and dtype_to_plain(value.dtype) is not None
 
 
 def is_array_scalar(value: Any) -> bool:
@@ -84,10 +84,10 @@ def is_array_scalar(value: Any) -> bool:
     bases = {f"{base.__module__}.{base.__name__}" for base in type(value).__mro__}
     if "numpy.generic" not in bases or type(value).__module__ != "numpy":
         return False
-    return value.dtype.kind != "V" and dtype_form(value.dtype) is not None
+    return value.dtype.kind != "V" and dtype_to_plain(value.dtype) is not None
 
 
-def dtype_form(dtype: Any) -> Any:
+def dtype_to_plain(dtype: Any) -> Any:
     """A dtype as text, or as a list of fields; None if its bytes don't say everything."""
     if dtype.hasobject or dtype.metadata or dtype.itemsize == 0:
         return None
@@ -99,22 +99,22 @@ def dtype_form(dtype: Any) -> Any:
         if any(field is None for field in form):
             return None
     # Types that others add to numpy, and records with gaps, aren't what they write themselves as.
-    return form if form is not None and dtype_of(form) == dtype else None
+    return form if form is not None and dtype_from_plain(form) == dtype else None
 
 
 def _field(name: str, dtype: Any) -> list[Any] | None:
     inner, shape = dtype.subdtype or (dtype, ())
-    form = dtype_form(inner)
+    form = dtype_to_plain(inner)
     return None if form is None else [name, form, list(shape)]
 
 
-def dtype_of(form: Any) -> Any:
-    """The dtype of which `dtype_form` gave this."""
+def dtype_from_plain(form: Any) -> Any:
+    """The dtype of which `dtype_to_plain` gave this."""
     import numpy as np
 
     if isinstance(form, str):
         return np.dtype(form)
-    return np.dtype([(name, dtype_of(inner), tuple(shape)) for name, inner, shape in form])
+    return np.dtype([(name, dtype_from_plain(inner), tuple(shape)) for name, inner, shape in form])
 
 
 def array_bytes(array: Any) -> memoryview:

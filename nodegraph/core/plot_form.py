@@ -14,7 +14,7 @@ from typing import Any
 
 from nodegraph.core.plots import Plot, Series
 
-FORMAT = "nodegraph/plot/1"
+PLOT_FORMAT = "nodegraph/plot/1"
 """What the form says it is."""
 MOST_SERIES = 64
 """In a form; a plot of more tells in a note how many are left out."""
@@ -25,7 +25,7 @@ _LONGEST = 300
 _MOST_NOTES = 20
 
 
-def plot_form(plot: Plot, *, most: int = 20_000, digits: int | None = None) -> dict[str, Any]:
+def plot_to_plain(plot: Plot, *, most: int = 20_000, digits: int | None = None) -> dict[str, Any]:
     """A plot as plain values, ready for JSON.
 
     Args:
@@ -38,7 +38,7 @@ def plot_form(plot: Plot, *, most: int = 20_000, digits: int | None = None) -> d
     if len(plot.series) > len(series):
         notes.append(f"{len(plot.series) - len(series)} more series are left out.")
     return {
-        "format": FORMAT,
+        "format": PLOT_FORMAT,
         "title": _text(plot.title),
         "x_label": _text(plot.x_label),
         "y_label": _text(plot.y_label),
@@ -50,7 +50,7 @@ def plot_form(plot: Plot, *, most: int = 20_000, digits: int | None = None) -> d
 
 
 def _series_form(series: Series, most: int, digits: int | None) -> dict[str, Any]:
-    at = kept_places(series, most)
+    at = thinned_indices(series, most)
     form: dict[str, Any] = {"name": _text(series.name), "kind": series.kind}
     for name in ("x", "y", "low", "high"):
         values: Sequence[float | str] | None = getattr(series, name)
@@ -75,7 +75,7 @@ def _text(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def kept_places(series: Series, most: int) -> Sequence[int]:
+def thinned_indices(series: Series, most: int) -> Sequence[int]:
     """Numbers of the points that stay when a series is thinned: first, last and extremes.
 
     Args:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-SPEED = "speed."
+SPEED_PREFIX = "speed."
 """Before the names of options of recipes by which a component computes in another way, over weights
 that it shares with one that doesn't."""

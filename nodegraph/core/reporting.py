@@ -6,19 +6,21 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeAlias
 
-Report: TypeAlias = Callable[[int, int], None]
+ProgressCallback: TypeAlias = Callable[[int, int], None]
 """Is told step and total; raises `Cancelled` once the run is cancelled."""
 
-REPORT: ContextVar[Report | None] = ContextVar("nodegraph_report", default=None)
+PROGRESS_CALLBACK: ContextVar[ProgressCallback | None] = ContextVar(
+    "nodegraph_report", default=None
+)
 """Of the node whose function runs; None outside of nodes, and in threads that serve several."""
 
 
-def report(step: int, total: int) -> None:
+def report_progress(step: int, total: int) -> None:
     """Tell the node that runs here, if one does, how far its work is.
 
     Raises:
         Cancelled: Its run was cancelled.
     """
-    callback = REPORT.get()
+    callback = PROGRESS_CALLBACK.get()
     if callback is not None:
         callback(step, total)

@@ -79,7 +79,7 @@ class InputSpec:
     passed_on: bool = False
 
     @property
-    def lies_with_models(self) -> bool:
+    def is_model_file(self) -> bool:
         """Whether it names a file in the folders of models, which nobody brings along."""
         return self.widget in _WITH_MODELS
 
@@ -177,7 +177,7 @@ class NodeSpec:
         return tuple(port.name for port in self.inputs if port.widget.startswith("file:"))
 
     @cached_property
-    def output_places(self) -> dict[str, int]:
+    def output_indices(self) -> dict[str, int]:
         """Which output, from 0, by name."""
         return {port.name: at for at, port in enumerate(self.outputs)}
 
@@ -197,7 +197,7 @@ class NodeSpec:
             "outputs": tuple(OutputSpec(**port) for port in document.get("outputs", ())),
             "hooks": {name: HookRef(**hook) for name, hook in document.get("hooks", {}).items()},
         }
-        return record(cls, {**document, **parts}, "continues", "tags")
+        return from_document(cls, {**document, **parts}, "continues", "tags")
 
 
 def _input(document: Mapping[str, Any]) -> InputSpec:
@@ -208,7 +208,7 @@ def _input(document: Mapping[str, Any]) -> InputSpec:
     return InputSpec(**{**document, "body": BodySpec(**{**body, "outputs": outputs})})
 
 
-def record(kind: type[R], document: Mapping[str, Any], *several: str) -> R:
+def from_document(kind: type[R], document: Mapping[str, Any], *several: str) -> R:
     """A dataclass of what `to_document` tells of it.
 
     Args:

@@ -17,7 +17,15 @@ from nodegraph.core.literals import literal_schema
 from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
-from nodegraph.core.types import ANY, MOST_LISTS, TypeExpr, TypeTable, list_of, named, parse_type
+from nodegraph.core.types import (
+    ANY,
+    MAX_LIST_DEPTH,
+    TypeExpr,
+    TypeTable,
+    list_of,
+    named_type,
+    parse_type,
+)
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
@@ -27,7 +35,7 @@ DEEPEST = 32
 """Blocks within blocks."""
 
 
-def expandable(workflow: Workflow) -> Collection[str]:
+def inlinable_subgraphs(workflow: Workflow) -> Collection[str]:
     """The subgraphs that can be inlined: not recursive, and of bearable size in all."""
     return _inlining(workflow)[0]
 
@@ -38,7 +46,7 @@ def declared_type(port: SubgraphInput, types: TypeTable) -> TypeExpr | None:
         expr = parse_type(port.type) if port.type else None
     except ValueError:
         return None
-    return expr if expr and all(name in types for name in expr.named()) else None
+    return expr if expr and all(name in types for name in expr.type_names()) else None
 
 
 def _inlining(workflow: Workflow) -> tuple[Collection[str], list[Problem]]:
@@ -133,7 +141,7 @@ class _Scope:
             return []
         types = self._catalog.types
         try:
-            unknown = [name for name in parse_type(text).named() if name not in types]
+            unknown = [name for name in parse_type(text).type_names() if name not in types]
         except ValueError as error:
             return [self._problem("bad-type", port, str(error))]
         return [
@@ -253,7 +261,7 @@ def body_name(spec: NodeSpec, inputs: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else ""
 
 
-class Specs:
+class SpecResolver:
     """What the nodes of a workflow declare; what is found once is remembered."""
 
     def __init__(self, workflow: Workflow, catalog: Catalog) -> None:
@@ -262,7 +270,7 @@ class Specs:
         self._subgraphs: dict[str, NodeSpec | None] = {}
         self._expandable: Collection[str] | None = None
 
-    def of(self, entry: NodeEntry, level: int = 0) -> NodeSpec | None:
+    def resolve(self, entry: NodeEntry, level: int = 0) -> NodeSpec | None:
         """What a node's type declares, be it a subgraph or a node type; None if it is unknown."""
         if entry.type in self._workflow.subgraphs:
             return self.subgraph(entry.type, level)
@@ -272,7 +280,7 @@ class Specs:
     def subgraph(self, name: str, level: int = 0) -> NodeSpec | None:
         """A subgraph as a node type; None if there is no such one, or it can't be used."""
         if self._expandable is None:
-            self._expandable = expandable(self._workflow)
+            self._expandable = inlinable_subgraphs(self._workflow)
         block = self._workflow.subgraphs.get(name)
         if block is None or name not in self._expandable or level > DEEPEST:
             return None
@@ -286,7 +294,9 @@ class Specs:
         targets = [target for port in block.inputs.values() for target in port.to]
         named = {text.partition(".")[0] for text in (*targets, *block.outputs.values())}
         specs = {
-            node: self.of(entry, level + 1) for node, entry in block.nodes.items() if node in named
+            node: self.resolve(entry, level + 1)
+            for node, entry in block.nodes.items()
+            if node in named
         }
         types = self._catalog.types
         inputs = [_input(port, block.inputs[port], block, specs, types) for port in block.inputs]
@@ -313,24 +323,24 @@ def _of_body(port: InputSpec, inner: InputSpec | None) -> InputSpec:
     """A node's input whose values go to an input of the subgraph that it runs."""
     if inner is None:
         return port
-    expr = filled_in(port.expr, inner.expr)
+    expr = substitute_any(port.expr, inner.expr)
     schema = inner.json_schema if expr == inner.expr else literal_schema(expr)
     return replace(port, type=str(expr), json_schema=schema)
 
 
-def filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
+def substitute_any(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
     """A type in which `Any` stands for another type.
 
     It stays as it is where that would be too many lists, as loops within loops give them.
     """
-    filled = _filled_in(expr, inner)
-    return expr if str(filled).count("list[") > MOST_LISTS else filled
+    filled = _substitute_any(expr, inner)
+    return expr if str(filled).count("list[") > MAX_LIST_DEPTH else filled
 
 
-def _filled_in(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
-    if expr == named(ANY):
+def _substitute_any(expr: TypeExpr, inner: TypeExpr) -> TypeExpr:
+    if expr == named_type(ANY):
         return inner
-    return list_of(_filled_in(expr.item, inner)) if expr.is_list else expr
+    return list_of(_substitute_any(expr.item, inner)) if expr.is_list else expr
 
 
 def subgraph_spec(name: str, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:
@@ -339,12 +349,12 @@ def subgraph_spec(name: str, workflow: Workflow, catalog: Catalog) -> NodeSpec |
     Returns:
         None if there is no such subgraph, or it can't be used.
     """
-    return Specs(workflow, catalog).subgraph(name)
+    return SpecResolver(workflow, catalog).subgraph(name)
 
 
 def node_spec(entry: NodeEntry, workflow: Workflow, catalog: Catalog) -> NodeSpec | None:
     """What a node's type declares, be it a subgraph or a node type; None if it is unknown."""
-    return Specs(workflow, catalog).of(entry)
+    return SpecResolver(workflow, catalog).resolve(entry)
 
 
 def _input(
@@ -354,7 +364,7 @@ def _input(
     specs: dict[str, NodeSpec | None],
     types: TypeTable,
 ) -> InputSpec:
-    fed = [fed_input for target in port.to if (fed_input := _fed(target, block, specs))]
+    fed = [fed_input for target in port.to if (fed_input := _target_input(target, block, specs))]
     inner, _ = fed[0] if fed else (InputSpec(name=name, type="Any"), True)
     expr = declared_type(port, types)
     is_given = port.has_default or all(not needed for _, needed in fed)
@@ -370,7 +380,7 @@ def _input(
     )
 
 
-def _fed(
+def _target_input(
     target: str, block: Subgraph, specs: dict[str, NodeSpec | None]
 ) -> tuple[InputSpec, bool] | None:
     """The inner input that a target names, and whether it needs a value from outside."""

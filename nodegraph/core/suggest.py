@@ -22,7 +22,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
 """A word in a name: `dpmpp` and `2m` in dpmpp_2m, `VAE` and `Decode` in VAEDecode."""
 
 
-def words_of(name: str) -> list[str]:
+def split_words(name: str) -> list[str]:
     """The words of a name, without case: ``vae`` and ``decode`` of ``VAEDecode``."""
     return list(_words(name))
 
@@ -55,9 +55,9 @@ class ValidNames:
         folded = name.casefold()
         if folded in self._by_folded or len(self._by_folded) > _MOST_COMPARED:
             return self._by_folded.get(folded)
-        return self._abbreviated(folded) or next(iter(self.alike(folded, 1, cutoff)), None)
+        return self._abbreviated(folded) or next(iter(self.similar(folded, 1, cutoff)), None)
 
-    def alike(self, folded: str, most: int, cutoff: float) -> list[str]:
+    def similar(self, folded: str, most: int, cutoff: float) -> list[str]:
         """Those of a similar spelling, the likest first."""
         own, length = _letters(folded), len(folded)
         # Nearly all are told apart by the letters that one of the two lacks: that is quick.
@@ -78,7 +78,7 @@ class ValidNames:
         """By its first letter: a name, its words, and how many letters they have."""
         starts: dict[str, list[tuple[str, list[str], int]]] = {}
         for candidate in sorted(self._by_folded.values()):
-            words = words_of(candidate)
+            words = split_words(candidate)
             if words:
                 starts.setdefault(words[0][0], []).append((candidate, words, sum(map(len, words))))
         return starts
@@ -137,7 +137,7 @@ def did_you_mean(name: str, names: Iterable[str], *, listed: int = 8) -> str:
 
 _MOST_LISTED = 16
 """Ports are listed where nothing is near: nearly all node types have fewer."""
-_HERE: Mapping[str, tuple[str, ...]] = {
+_PORT_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     # ComfyUI
     "ckpt_name": ("model",),
     "unet_name": ("model",),
@@ -202,15 +202,15 @@ def port_hint(name: object, names: Iterable[str]) -> str:
         names: Those that there are.
     """
     text, known = str(name), list(names)
-    elsewhere = port_elsewhere(text, known)
+    elsewhere = port_synonym(text, known)
     if elsewhere is not None:
         return f"Did you mean `{elsewhere}`?"
     return did_you_mean(text, known, listed=_MOST_LISTED)
 
 
-def port_elsewhere(name: str, names: Collection[str]) -> str | None:
+def port_synonym(name: str, names: Collection[str]) -> str | None:
     """The one of some ports that other tools call so; None if that isn't known."""
     folded = name.casefold()
     if any(folded == known.casefold() for known in names):
         return None
-    return next((port for port in _HERE.get(folded, ()) if port in names), None)
+    return next((port for port in _PORT_SYNONYMS.get(folded, ()) if port in names), None)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.catalog import Catalog, types_at_hand, usage_of
-from nodegraph.core.flat import Flat, Output
+from nodegraph.core.catalog import Catalog, loaded_node_types, usage_of
+from nodegraph.core.flat import FlatWorkflow, Output
 from nodegraph.core.links import Link
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.types import ANY, TypeExpr, fit, named
+from nodegraph.core.types import ANY, TypeExpr, fit, named_type
 
 if TYPE_CHECKING:
     from nodegraph.core.usage import Usage
@@ -47,7 +47,7 @@ class NodeTypeSuggestions:
     def _usage(self) -> Usage:
         return usage_of(self._catalog)
 
-    def putting_between(self, source: TypeExpr, target: TypeExpr) -> str:
+    def converter_hint(self, source: TypeExpr, target: TypeExpr) -> str:
         """Which node type to put between an output and an input, as a sentence; empty if none."""
         between = self.converter(source, target)
         if not between:
@@ -72,7 +72,7 @@ class NodeTypeSuggestions:
         return self._between[key]
 
     def _specs(self) -> Iterator[NodeSpec]:
-        for name in types_at_hand(self._catalog):
+        for name in loaded_node_types(self._catalog):
             spec = self._catalog.spec(name)
             if spec and not spec.deprecated:
                 yield spec
@@ -80,12 +80,12 @@ class NodeTypeSuggestions:
     def _converts(self, spec: NodeSpec, source: TypeExpr, target: TypeExpr) -> int | None:
         """How often a node type is linked by the ports that would convert; None if it has none."""
         takes = [
-            self._usage.into(f"{spec.type}.{port.name}")
+            self._usage.input_count(f"{spec.type}.{port.name}")
             for port in spec.inputs
             if port.required and self._plainly(source, port.expr)
         ]
         gives = [
-            self._usage.out_of(f"{spec.type}.{port.name}")
+            self._usage.output_count(f"{spec.type}.{port.name}")
             for port in spec.outputs
             if self._plainly(port.expr, target)
         ]
@@ -100,24 +100,26 @@ class NodeTypeSuggestions:
                 fitted is not None
                 and not fitted.conversions
                 and not fitted.map_depth
-                and ANY not in {*source.named(), *target.named()}
+                and ANY not in {*source.type_names(), *target.type_names()}
             )
         return self._plain[key]
 
-    def givers(self, wanted: OpenInput) -> str:
+    def source_types(self, wanted: OpenInput) -> str:
         """Node types that give what an input takes and don't need it, for a sentence."""
         if wanted not in self._giving:
-            self._giving[wanted] = self._find_givers(wanted)
+            self._giving[wanted] = self._find_source_types(wanted)
         return self._giving[wanted]
 
-    def _find_givers(self, wanted: OpenInput) -> str:
-        ranks = [rank for spec in self._specs() if (rank := self._giver(spec, wanted)) is not None]
+    def _find_source_types(self, wanted: OpenInput) -> str:
+        ranks = [
+            rank for spec in self._specs() if (rank := self._source_rank(spec, wanted)) is not None
+        ]
         ranks.sort()
         # What is linked there in practice says more than what else could be.
         used = [rank for rank in ranks if rank[0] < 0] or [rank for rank in ranks if rank[1] < 0]
         return " or ".join(simplest[-1] for *_, simplest in (used or ranks)[:_SHOWN])
 
-    def _giver(self, spec: NodeSpec, wanted: OpenInput) -> _Rank | None:
+    def _source_rank(self, spec: NodeSpec, wanted: OpenInput) -> _Rank | None:
         """The rank of a node type that gives what an input takes, the best one least."""
         if any(self._takes(port.expr, wanted.expr) for port in spec.inputs):
             return None
@@ -131,7 +133,7 @@ class NodeTypeSuggestions:
         in_family, in_all = max(
             self._usage.rank(each, wanted.port, wanted.family) for each in outputs
         )
-        anywhere = max(map(self._usage.out_of, outputs))
+        anywhere = max(map(self._usage.output_count, outputs))
         return -in_family, -in_all, -anywhere, _simplest(spec)
 
     def sinks(self, source: str, expr: TypeExpr | None) -> str:
@@ -172,17 +174,17 @@ _Rank = tuple[int, int, int, _Simplicity]
 class LinkSuggestions(NodeTypeSuggestions):
     """Looks in a workflow, too."""
 
-    def __init__(self, flat: Flat, catalog: Catalog) -> None:
+    def __init__(self, flat: FlatWorkflow, catalog: Catalog) -> None:
         super().__init__(catalog)
         self._flat = flat
         self._givers: dict[TypeExpr, list[Link]] = {}
 
-    def wrong_type(self, link: Link, source: TypeExpr, target: TypeExpr) -> str:
+    def mismatch_hint(self, link: Link, source: TypeExpr, target: TypeExpr) -> str:
         """The next step after linking a `source` output to a `target` input; empty if unknown."""
         other = self.port_of(link, target)
         if other:
             return f"Link {other} instead."
-        return self.putting_between(source, target)
+        return self.converter_hint(source, target)
 
     def port_of(self, link: Link, target: TypeExpr) -> str:
         """Outputs of the linked node that do fit, for a sentence; empty if none does."""
@@ -199,7 +201,7 @@ class LinkSuggestions(NodeTypeSuggestions):
         return (
             isinstance(output, Output)
             and output.port is not None
-            and output.port.expr != named(ANY)
+            and output.port.expr != named_type(ANY)
             and fit(output.port.expr, target, self._catalog.types) is not None
         )
 

@@ -24,7 +24,7 @@ def summarize(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
 
-def summarized_list(count: int, first: str, kind: str = "list") -> str:
+def summarize_list(count: int, first: str, kind: str = "list") -> str:
     """A list in a few words.
 
     Args:
@@ -50,7 +50,7 @@ def _summary(value: Any) -> str:
         return f"PIL picture {value.mode} {value.width} x {value.height}"
     if isinstance(value, (list, tuple)):
         kind = type(value).__name__
-        return summarized_list(len(value), summarize(value[0]), kind) if value else f"{kind} of 0"
+        return summarize_list(len(value), summarize(value[0]), kind) if value else f"{kind} of 0"
     if is_dataclass(value) and not isinstance(value, type):
         parts = [
             f"{item.name}={summarize(getattr(value, item.name))}"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.links import is_link, read_literal
-from nodegraph.core.literals import show
-from nodegraph.core.words import cleaned
+from nodegraph.core.literals import format_value
+from nodegraph.core.words import strip_control_characters
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -19,24 +19,28 @@ _MOST = 40
 
 
 def rich_table(
-    title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], below: Iterable[str] = ()
+    title: str, headers: Sequence[str], rows: Iterable[Sequence[str]], footer: Iterable[str] = ()
 ) -> Group:
     """A table with a title and lines below; texts stand in it as they are, without markup."""
     from rich.console import Group  # what is never printed needs none of it
     from rich.table import Table
     from rich.text import Text
 
-    entries, lines = list(rows), list(below)
+    entries, lines = list(rows), list(footer)
     table = Table()
-    for head in heads:
+    for head in headers:
         table.add_column(head)
     for row in entries[:_MOST]:
-        table.add_row(*(Text(cleaned(cell)) for cell in row))
+        table.add_row(*(Text(strip_control_characters(cell)) for cell in row))
     if len(entries) > _MOST:
         table.add_row(Text(f"… and {len(entries) - _MOST} more"))
     if len(lines) > _MOST:
         lines[_MOST:] = [f"… and {len(lines) - _MOST} more"]
-    return Group(Text(cleaned(title)), table, *(Text(cleaned(line)) for line in lines))
+    return Group(
+        Text(strip_control_characters(title)),
+        table,
+        *(Text(strip_control_characters(line)) for line in lines),
+    )
 
 
 def workflow_table(nodes: Mapping[str, NodeEntry], title: str) -> Group:
@@ -51,4 +55,4 @@ def workflow_table(nodes: Mapping[str, NodeEntry], title: str) -> Group:
 def _input_text(port: str, written: Any) -> str:
     if is_link(written):
         return f"{port}: {written['from']}"
-    return f"{port}={show(read_literal(written))}"
+    return f"{port}={format_value(read_literal(written))}"

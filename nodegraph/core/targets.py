@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.flat import Flat, Output
+from nodegraph.core.flat import FlatWorkflow, Output
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Finding
 from nodegraph.core.links import Link, parse_link
@@ -18,7 +18,7 @@ _SHOWN = 3
 
 
 def find_targets(
-    flat: Flat, catalog: Catalog, targets: Sequence[str] | None
+    flat: FlatWorkflow, catalog: Catalog, targets: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[Problem]]:
     """Names of the nodes to compute, and what is wrong with the wish.
 
@@ -42,15 +42,15 @@ def find_targets(
     return tuple(names), problems
 
 
-def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
+def _no_sink(flat: FlatWorkflow, catalog: Catalog) -> Problem:
     out = [
         node.name
         for node in flat.in_file_order
-        if (node.name in flat.left_out or node.name in flat.bypassed)
+        if (node.name in flat.excluded or node.name in flat.bypassed)
         and (node.spec is None or node.spec.output)
     ]
     if out:
-        cause = flat.left_out.get(out[0], out[0])
+        cause = flat.excluded.get(out[0], out[0])
         return Problem(
             "no-output",
             "every node that writes a result is muted, bypassed or left out, so there is nothing "
@@ -68,7 +68,7 @@ def _no_sink(flat: Flat, catalog: Catalog) -> Problem:
     )
 
 
-def _last_output(flat: Flat) -> tuple[str, TypeExpr | None]:
+def _last_output(flat: FlatWorkflow) -> tuple[str, TypeExpr | None]:
     """The last output of a workflow that no node takes, with its node type, and what it gives."""
     links = (each.link for node in flat.nodes.values() for each in node.inputs.values())
     outputs = (flat.output(link) for link in links if link)
@@ -80,7 +80,7 @@ def _last_output(flat: Flat) -> tuple[str, TypeExpr | None]:
     return "", None
 
 
-def _target(flat: Flat, text: str) -> list[str] | Problem:
+def _target(flat: FlatWorkflow, text: str) -> list[str] | Problem:
     try:
         link = parse_link(text)
     except ValueError:
@@ -89,12 +89,12 @@ def _target(flat: Flat, text: str) -> list[str] | Problem:
             f"the target `{text}` names no node or output",
             expected="`node` or `node.port`",
         )
-    absent = _absent(flat, text, link.node)
+    absent = _excluded_problem(flat, text, link.node)
     if absent is not None:
         return absent
     if link.node not in flat.nodes and link.node not in flat.blocks:
         if link.node in flat.bypassed:
-            return _past(flat, text, link)
+            return _bypass_targets(flat, text, link)
         return Problem(
             "bad-target",
             f"the target `{text}`: there is no node `{link.node}`",
@@ -105,25 +105,25 @@ def _target(flat: Flat, text: str) -> list[str] | Problem:
     return [link.node] if link.node in flat.nodes else _block(flat, link.node)
 
 
-def _output(flat: Flat, text: str, link: Link) -> list[str] | Problem:
+def _output(flat: FlatWorkflow, text: str, link: Link) -> list[str] | Problem:
     output = flat.output(link)
     if isinstance(output, Finding):
         names = flat.outputs_of(link.node)
         hint = port_hint(link.port, names) or f"`{link.node}` has no outputs at all."
         return Problem("bad-target", f"the target `{text}`: there is no such output", hint=hint)
-    if output is not None and output.node in flat.left_out:
-        return _left_out(text, flat.left_out[output.node], is_itself=False)
+    if output is not None and output.node in flat.excluded:
+        return _muted_problem(text, flat.excluded[output.node], is_itself=False)
     return [output.node] if output else []
 
 
-def _absent(flat: Flat, text: str, name: str) -> Problem | None:
+def _excluded_problem(flat: FlatWorkflow, text: str, name: str) -> Problem | None:
     """Why a target isn't run at all, if it or a block around it is left out."""
     parts = name.split("/")
     for end in range(len(parts), 0, -1):
         outer = "/".join(parts[:end])
-        if outer in flat.left_out:
-            cause = flat.left_out[outer]
-            return _left_out(text, cause, is_itself=cause == name)
+        if outer in flat.excluded:
+            cause = flat.excluded[outer]
+            return _muted_problem(text, cause, is_itself=cause == name)
         if outer in flat.bypassed and end < len(parts):
             return Problem(
                 "bad-target",
@@ -133,7 +133,7 @@ def _absent(flat: Flat, text: str, name: str) -> Problem | None:
     return None
 
 
-def _left_out(text: str, cause: str, *, is_itself: bool) -> Problem:
+def _muted_problem(text: str, cause: str, *, is_itself: bool) -> Problem:
     reason = "is muted" if is_itself else f"is left out, as `{cause}` is muted"
     return Problem(
         "bad-target",
@@ -142,16 +142,16 @@ def _left_out(text: str, cause: str, *, is_itself: bool) -> Problem:
     )
 
 
-def _past(flat: Flat, text: str, link: Link) -> list[str] | Problem:
+def _bypass_targets(flat: FlatWorkflow, text: str, link: Link) -> list[str] | Problem:
     """What stands for the outputs of a bypassed node."""
     ports = [link.port] if link.port else flat.outputs_of(link.node)
     outputs = [flat.output(Link(link.node, port)) for port in ports]
     names = [item.node for item in outputs if isinstance(item, Output)]
-    there = [name for name in names if name not in flat.left_out]
+    there = [name for name in names if name not in flat.excluded]
     if there:
         return list(dict.fromkeys(there))
     if names:
-        return _left_out(text, flat.left_out[names[0]], is_itself=False)
+        return _muted_problem(text, flat.excluded[names[0]], is_itself=False)
     return Problem(
         "bad-target",
         f"the target `{text}` is bypassed, and nothing stands for it",
@@ -159,12 +159,12 @@ def _past(flat: Flat, text: str, link: Link) -> list[str] | Problem:
     )
 
 
-def _block(flat: Flat, name: str) -> list[str]:
+def _block(flat: FlatWorkflow, name: str) -> list[str]:
     outputs = [flat.output(Link(name, port)) for port in flat.outputs_of(name)]
     sources = [
         output.node
         for output in outputs
-        if isinstance(output, Output) and output.node not in flat.left_out
+        if isinstance(output, Output) and output.node not in flat.excluded
     ]
     sinks = [
         inner

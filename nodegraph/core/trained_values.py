@@ -11,7 +11,7 @@ from typing import Literal
 from nodegraph.core.plots import Plot
 from nodegraph.core.values import RecipeFile
 
-TaughtKind = Literal["lora", "model", "embedding", "controlnet", "classifier"]
+TrainedKind = Literal["lora", "model", "embedding", "controlnet", "classifier"]
 """What was taught: a LoRA, a whole denoiser, a word, a control network, or a classifier."""
 
 
@@ -29,7 +29,7 @@ class TrainedWeights:
         losses: How the loss went on.
     """
 
-    kind: TaughtKind
+    kind: TrainedKind
     family: str
     files: tuple[RecipeFile, ...]
     words: tuple[str, ...] = ()

@@ -17,15 +17,15 @@ from typing import Any
 
 from nodegraph.core.migrate import NodeMigration, migrate_inputs
 
-LARGEST = 100_000
+MAX_TRIAL_NUMBER = 100_000
 """No number is tried that is further from 0: a function may make as many things as it says."""
 
-KINDS: tuple[Any, ...] = (2, 0.5, "a", True, ["b", "c"], None)
+TRIAL_KINDS: tuple[Any, ...] = (2, 0.5, "a", True, ["b", "c"], None)
 """One value of each kind that an input may be of."""
 
-VALUES: tuple[Any, ...] = (
-    *(0, 1, 2, 3, -1, -70, 64, 101, 2000, LARGEST),
-    *(0.0, 0.25, 0.75, 1.5, -0.5, 1e-6, float(LARGEST)),
+TRIAL_VALUES: tuple[Any, ...] = (
+    *(0, 1, 2, 3, -1, -70, 64, 101, 2000, MAX_TRIAL_NUMBER),
+    *(0.0, 0.25, 0.75, 1.5, -0.5, 1e-6, float(MAX_TRIAL_NUMBER)),
     *("", "a", "b", "A b", "1", "2.5", "2x3", "2:3", "2,3"),
     *([], ["a"], ["b", "c"], [1, 2, 3, 4], [0.5, 0.25, 0.75]),
     *(False, True, None),
@@ -39,7 +39,7 @@ _ABSENT = object()
 _MOST = 200
 """Constants that are taken out of a function at most."""
 
-_LEFT = frozenset(
+_OBJECT_METHODS = frozenset(
     {
         *("__new__", "__init__", "__class__", "__getattribute__", "__setattr__", "__delattr__"),
         *("__reduce__", "__reduce_ex__", "__getnewargs__", "__getstate__", "__dir__", "__doc__"),
@@ -85,7 +85,7 @@ def migrate_unread(
     )
     passed = _passed(inputs, start, end, migrations)
     if trials:
-        known, depending = _told_apart(inputs, missing, trials, {*ports} & _texts(named))
+        known, depending = _split_by_dependence(inputs, missing, trials, {*ports} & _texts(named))
     else:
         # Nobody knows what it makes of any value.
         known = {port: value for port, value in inputs.items() if port in ports}
@@ -129,11 +129,11 @@ def _tried(
         return _Trial(migrated, tuple(varied), read)
 
     nearby = [value + more for value in named if _is_number(value) for more in (-1, 1)]
-    several = [*VALUES, *named, *nearby]
+    several = [*TRIAL_VALUES, *named, *nearby]
     if len(missing) == 1:
         results = [tried({missing[0]: value}, missing) for value in several]
         return [trial for trial in results if trial is not None]
-    for kinds in islice(product(KINDS, repeat=len(missing)), _MOST_KINDS):
+    for kinds in islice(product(TRIAL_KINDS, repeat=len(missing)), _MOST_KINDS):
         first = dict(zip(missing, kinds, strict=True))
         usual = tried(first, ())
         if usual is not None:
@@ -145,7 +145,7 @@ def _tried(
     return [trial for trial in results if trial is not None]
 
 
-def _told_apart(
+def _split_by_dependence(
     inputs: Mapping[str, Any], missing: Sequence[str], trials: Sequence[_Trial], mentioned: set[str]
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Inputs that are alike in all trials, and the others, each with what it may depend on.
@@ -250,7 +250,7 @@ def _named(value: Any, visited: set[int]) -> Iterator[Any]:
         return
     visited.add(id(value))
     if isinstance(value, (str, int, float)):
-        if isinstance(value, str) or abs(value) < LARGEST:
+        if isinstance(value, str) or abs(value) < MAX_TRIAL_NUMBER:
             yield value
     elif isinstance(value, Mapping):
         for pair in value.items():
@@ -286,7 +286,7 @@ def _watching(kind: Any) -> type:
     own = {
         name: _observed(name, getattr(kind, name))
         for name in dir(kind)
-        if name not in _LEFT and callable(getattr(kind, name))
+        if name not in _OBJECT_METHODS and callable(getattr(kind, name))
     }
     if "__bool__" not in own:
         own["__bool__"] = _observed("__bool__", lambda value: kind.__len__(value) > 0)

@@ -147,15 +147,15 @@ class TypeExpr:
         """The item type of a list."""
         return self.members[0]
 
-    def named(self) -> Iterable[str]:
+    def type_names(self) -> Iterable[str]:
         """Every type name in the expression."""
         if self.kind == "name":
             yield self.name
         for member in self.members:
-            yield from member.named()
+            yield from member.type_names()
 
 
-def named(name: str) -> TypeExpr:
+def named_type(name: str) -> TypeExpr:
     return TypeExpr("name", name)
 
 
@@ -172,7 +172,7 @@ def union_of(members: Iterable[TypeExpr]) -> TypeExpr:
     return flattened[0] if len(flattened) == 1 else TypeExpr("union", members=flattened)
 
 
-MOST_LISTS = 16
+MAX_LIST_DEPTH = 16
 """In one port type, within each other or beside."""
 _TOKEN = re.compile(r"\s*(list\[|\]|\||[A-Za-z_][A-Za-z0-9_.:-]*)")
 
@@ -185,7 +185,7 @@ def parse_type(text: str) -> TypeExpr:
         ValueError: It isn't one.
     """
     tokens = _TOKEN.findall(text)
-    if tokens.count("list[") > MOST_LISTS:
+    if tokens.count("list[") > MAX_LIST_DEPTH:
         raise ValueError(f"a port type with too many lists: {text[:60]!r}…")
     if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
         raise ValueError(f"not a port type: {text!r}")
@@ -208,7 +208,7 @@ def _parse_atom(tokens: list[str]) -> tuple[TypeExpr, list[str]]:
     if not tokens or tokens[0] in ("]", "|"):
         raise ValueError("a port type ends too early")
     if tokens[0] != "list[":
-        return named(tokens[0]), tokens[1:]
+        return named_type(tokens[0]), tokens[1:]
     item, remaining = _parse_union(tokens[1:])
     if not remaining or remaining[0] != "]":
         raise ValueError("a list type lacks its closing bracket")
@@ -290,7 +290,7 @@ def is_assignable(source: TypeExpr, target: TypeExpr, types: TypeTable) -> bool:
         return all(is_assignable(member, target, types) for member in source.members)
     if target.kind == "union":
         return any(is_assignable(source, member, types) for member in target.members)
-    if target == named(ANY) or source == named(ANY):
+    if target == named_type(ANY) or source == named_type(ANY):
         return True
     if source.kind == "list" and target.kind == "list":
         return is_assignable(source.item, target.item, types)
@@ -305,6 +305,6 @@ def _conversion(source: TypeExpr, target: TypeExpr, types: TypeTable) -> str | N
     members = target.members if target.kind == "union" else (target,)
     for member in members:
         for (start, end), name in CONVERSIONS.items():
-            if member == named(end) and types.is_subtype(source.name, start):
+            if member == named_type(end) and types.is_subtype(source.name, start):
                 return name
     return None

@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"upload:([0-9a-f]{64})(?:/.*)?", re.DOTALL)
 _FILE = re.compile(r"([0-9a-f]{64})\.[a-z0-9]+")
 
 
-def reference(digest: Digest, name: str = "") -> str:
+def upload_reference(digest: Digest, name: str = "") -> str:
     """What a workflow calls a file.
 
     Args:
@@ -27,13 +27,13 @@ def reference(digest: Digest, name: str = "") -> str:
     return f"upload:{digest}/{name}" if name else f"upload:{digest}"
 
 
-def digest_of(text: str) -> Digest | None:
+def upload_digest(text: str) -> Digest | None:
     """The digest in a reference; None if the text is none."""
     match = _REFERENCE.fullmatch(text)
     return None if match is None else match[1]
 
 
-def with_references(
+def with_upload_references(
     document: Any, folder: Path, name_of: Callable[[Digest], str] = lambda digest: ""
 ) -> Any:
     """A copy of a JSON document in which references stand for paths of files in a folder.
@@ -52,12 +52,12 @@ def with_references(
         if not (isinstance(value, str) and value.startswith(prefix)):
             return value
         match = _FILE.fullmatch(value[len(prefix) :])
-        return value if match is None else reference(match[1], name_of(match[1]))
+        return value if match is None else upload_reference(match[1], name_of(match[1]))
 
     return copied(document)
 
 
-def with_paths(document: Any, path_of: Callable[[Digest], Path]) -> Any:
+def with_upload_paths(document: Any, path_of: Callable[[Digest], Path]) -> Any:
     """A copy of a JSON document in which paths stand for references; the contrary of
     `with_references`.
 
@@ -70,13 +70,13 @@ def with_paths(document: Any, path_of: Callable[[Digest], Path]) -> Any:
             return {key: copied(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [copied(item) for item in value]
-        digest = digest_of(value) if isinstance(value, str) else None
+        digest = upload_digest(value) if isinstance(value, str) else None
         return value if digest is None else str(path_of(digest))
 
     return copied(document)
 
 
-def may_name(packed: bytes, folder: Path) -> bool:
+def may_contain_uploads(packed: bytes, folder: Path) -> bool:
     """Whether `with_references` may find something in a document; quick.
 
     Args:
@@ -85,7 +85,7 @@ def may_name(packed: bytes, folder: Path) -> bool:
     return _prefix(folder).encode(errors="surrogatepass") in packed
 
 
-def paths_in(text: str, parameters: Mapping[str, Any], folder: Path) -> frozenset[Path]:
+def uploaded_paths(text: str, parameters: Mapping[str, Any], folder: Path) -> frozenset[Path]:
     """The files of a folder that a workflow and its parameters name by their very paths.
 
     A server writes such a path only in place of a reference to what its client brought, and takes

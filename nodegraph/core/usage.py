@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FILE = "usage.json"
+USAGE_FILE = "usage.json"
 """Its name in the folder of the built-in pack."""
 ANY_FAMILY = ""
 """Stands for links of which no model family is known."""
@@ -55,11 +55,11 @@ class Usage:
         counts = self.links.get(source, {}).get(target, {})
         return sum(counts.values()) if family is None else counts.get(family, 0)
 
-    def out_of(self, source: str) -> int:
+    def output_count(self, source: str) -> int:
         """How often an output is linked."""
         return sum(sum(counts.values()) for counts in self.links.get(source, {}).values())
 
-    def into(self, target: str) -> int:
+    def input_count(self, target: str) -> int:
         """How often an input is linked."""
         return self._into[target].total() if target in self._into else 0
 

@@ -137,6 +137,6 @@ def is_builtin_type(name: str) -> bool:
     return name in _CHECKS
 
 
-def described(expr: TypeExpr) -> str:
+def describe_type(expr: TypeExpr) -> str:
     """A type for an error message."""
     return _SHAPES.get(str(expr), str(expr))

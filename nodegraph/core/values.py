@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.digests import digest_value
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _NEAR = 3
 """Folders above a model's first file that may be the model's own."""
-SHARES_ALIKE = 1e-8
+SPAN_TOLERANCE = 1e-8
 """Parts of a sampling that are alike but for rounding, where one begins."""
 NOT_CONTENT: dict[str, Any] = {"content": False}
 """Field metadata: the field does not enter the value's digest."""
@@ -158,7 +158,7 @@ class Control:
             begin, end: Of the step, as parts of the sampling that lie behind them; by ComfyUI's
                 convention both of its beginning.
         """
-        return self.start - SHARES_ALIKE <= begin and end <= self.end
+        return self.start - SPAN_TOLERANCE <= begin and end <= self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,14 +316,14 @@ class Recipe:
     @property
     def is_derived(self) -> bool:
         """Whether its component is made of that of `base`."""
-        return bool(self.adapters) or any(name.startswith(SPEED) for name, _ in self.options)
+        return bool(self.adapters) or any(name.startswith(SPEED_PREFIX) for name, _ in self.options)
 
     @property
     def base(self) -> Recipe:
         """The recipe without adapters and speed options: what the shared weights are of."""
         if not self.is_derived:
             return self
-        kept = tuple(item for item in self.options if not item[0].startswith(SPEED))
+        kept = tuple(item for item in self.options if not item[0].startswith(SPEED_PREFIX))
         return replace(self, adapters=(), options=kept)
 
     @property

@@ -11,10 +11,10 @@ from nodegraph.core.workflow import Workflow
 
 def with_versions(workflow: Workflow, catalog: Catalog) -> Workflow:
     """A copy in which every node says the version of its type; see `versioned`."""
-    return Workflow.from_dict(versioned(workflow, catalog))
+    return Workflow.from_dict(to_versioned_dict(workflow, catalog))
 
 
-def versioned(workflow: Workflow, catalog: Catalog) -> dict[str, Any]:
+def to_versioned_dict(workflow: Workflow, catalog: Catalog) -> dict[str, Any]:
     """What a workflow's file says, every node with the version of its type.
 
     A node without one is taken for today's, whenever that is; what is to mean the same after an

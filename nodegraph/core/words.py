@@ -10,7 +10,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def cleaned(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     """Text without control characters: files must not steer the terminal.
 
     Halves of surrogate pairs, which none can print, are escaped, too.
@@ -44,7 +44,7 @@ def to_well_formed(value: Any) -> Any:
     return value
 
 
-def cells(text: str) -> int:
+def display_width(text: str) -> int:
     """How many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
@@ -55,7 +55,7 @@ def cells(text: str) -> int:
     )
 
 
-def shown_size(size: float) -> str:
+def format_size(size: float) -> str:
     """Bytes in the unit that suits them."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -64,7 +64,7 @@ def shown_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def shown_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """A duration, as exact as it is of use."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
@@ -75,12 +75,12 @@ def shown_seconds(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {remainder} s"
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """A number with its noun in the right form: ``1 node``, ``2 nodes``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def shown_path(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A path as people like to read it: relative if it lies below the current folder."""
     try:
         return str(path.relative_to(Path.cwd()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.core.files import write_file
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import (
@@ -39,7 +39,7 @@ from nodegraph.core.parts import (
     text,
 )
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.words import counted
+from nodegraph.core.words import pluralize
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Workflow(WorkflowPart):
                 given=in_words(document),
                 expected=f'{{"format": "{FORMAT}", "nodes": {{…}}}}',
             )
-        with NoCollecting():
+        with PausedGC():
             return cls.read(migrate_format(document))
 
     def to_json(self) -> str:
@@ -140,7 +140,7 @@ class Workflow(WorkflowPart):
 
     def __repr__(self) -> str:
         title = f" {self.title!r}" if self.title else ""
-        return f"<Workflow{title} of {counted(len(self.nodes), 'node')}>"
+        return f"<Workflow{title} of {pluralize(len(self.nodes), 'node')}>"
 
     def _repr_html_(self) -> str:
         """The workflow drawn, in notebooks."""

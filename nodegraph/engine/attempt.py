@@ -11,23 +11,23 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from nodegraph.core.context import Context, Footprint, Peak
-from nodegraph.core.copies import lent_copy
-from nodegraph.core.frames import frameless_copy
+from nodegraph.core.copies import container_copy
+from nodegraph.core.frames import copy_without_frames
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked
 from nodegraph.core.nesting import NESTING
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
-from nodegraph.core.reporting import REPORT
+from nodegraph.core.reporting import PROGRESS_CALLBACK
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import TypeExpr
-from nodegraph.engine.external_reads import after
-from nodegraph.engine.lanes import BESIDE_ANY
-from nodegraph.engine.mutation import Handing
+from nodegraph.engine.external_reads import extend_key
+from nodegraph.engine.lanes import ANY_BATCH
+from nodegraph.engine.mutation import InputGuard
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.product import as_pictures
 from nodegraph.engine.result import WrittenFile
-from nodegraph.engine.scheduling import Scheduling
+from nodegraph.engine.scheduling import RunScheduler
 from nodegraph.engine.sinks import names_others, remember_written
 from nodegraph.engine.states import Call
 from nodegraph.engine.work import estimate_of
@@ -54,7 +54,7 @@ def arguments(
     ports = spec.inputs_by_name
     linked = {port: input_value(value, ports[port]) for port, value in linked.items()}
     keywords = {
-        port: _paths(ports[port].expr, lent_copy(value)) for port, value in literals.items()
+        port: _paths(ports[port].expr, container_copy(value)) for port, value in literals.items()
     }
     keywords.update(linked)
     for port, enum in definition.enums.items():
@@ -112,7 +112,7 @@ def _ready(value: Any) -> Lazy[Any]:
 
 def _paths(expr: TypeExpr, value: Any) -> Any:
     """Text as a `Path` where the type has paths and no text; in lists too."""
-    names = set(expr.named())
+    names = set(expr.type_names())
     if expr.is_list and isinstance(value, (list, tuple)):
         if "Path" not in names and not expr.item.is_list:
             return list(value)  # which may be long
@@ -150,7 +150,7 @@ class Attempt:
 
     def __init__(
         self,
-        run: Scheduling,
+        run: RunScheduler,
         workflow: Mapping[str, Any],
         call: Call,
         definition: NodeDefinition,
@@ -191,7 +191,7 @@ class Attempt:
         """
         handing = self._handing()
         handing.begin()
-        linked = {port: handing.hand(port, item) for port, item in self._call.inputs.items()}
+        linked = {port: handing.hand_out(port, item) for port, item in self._call.inputs.items()}
         literals = self._call.state.node.literals
         context = self._context(footprint) if self._definition.context is not None else None
         spec = self._call.state.node.spec
@@ -272,7 +272,7 @@ class Attempt:
         except Exception as error:
             if not self._is_lack_of_memory(error):
                 raise
-            explained = frameless_copy(weights.explain(error, self._device))
+            explained = copy_without_frames(weights.explain(error, self._device))
         # Outside the handler, and without frames: who keeps this error keeps none of that memory.
         raise explained
 
@@ -298,12 +298,12 @@ class Attempt:
             measuring = weights.measuring(self._device)
         with measuring as peak, self._run.alone:
             keywords = self.arguments({}, footprint)
-            reporting, nesting = REPORT.set(self._report), NESTING.set(self._run.nesting)
+            reporting, nesting = PROGRESS_CALLBACK.set(self._report), NESTING.set(self._run.nesting)
             try:
                 with self.watching():
                     result = self._definition.function(**keywords)
             finally:
-                REPORT.reset(reporting)
+                PROGRESS_CALLBACK.reset(reporting)
                 NESTING.reset(nesting)
         if peak is not None and peak.bytes is not None:
             self.memory = max(self.memory or 0, peak.bytes)
@@ -315,10 +315,10 @@ class Attempt:
         if step:
             self._run.events.emit("node.progress", self._call.name, step=step, total=total)
 
-    def _handing(self) -> Handing:
-        if self._call.handing is None:
-            self._call.handing = Handing(self._shared.cache)
-        return self._call.handing
+    def _handing(self) -> InputGuard:
+        if self._call.input_guard is None:
+            self._call.input_guard = InputGuard(self._shared.cache)
+        return self._call.input_guard
 
     def watching(self) -> AbstractContextManager[None]:
         """A context that checks that the function leaves its linked inputs as they are."""
@@ -343,7 +343,7 @@ class Attempt:
         is_named = self._call.is_sound and not self._call.readings.steps
         if written is None or not node.spec.output_files or not is_named:
             return
-        if not names_others([*node.literals.values(), *self._handing().given.values()]):
+        if not names_others([*node.literals.values(), *self._handing().values.values()]):
             environment, warnings = self._shared.environment, self._call.kept_warnings
             remember_written(written, self._call.key, environment, self.files, warnings)
 
@@ -381,8 +381,8 @@ class Attempt:
     @property
     def _seated(self) -> Callable[[], AbstractContextManager[Any]] | None:
         """Gives its place among those that may run beside it; None if none may."""
-        merging, label = self._shared.merging, self._call.beside
-        is_one = merging is None or label in ("", BESIDE_ANY)
+        merging, label = self._shared.merging, self._call.batch_label
+        is_one = merging is None or label in ("", ANY_BATCH)
         if merging is None or is_one:
             return None
         return partial(merging.seat, label, self._expected_memory)
@@ -408,4 +408,4 @@ class Attempt:
             digesters=self._shared.registry.digesters,
             fingerprint=self._call.fingerprint,
         )
-        return after(key, self._call.readings.steps)
+        return extend_key(key, self._call.readings.steps)

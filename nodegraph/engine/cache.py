@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 from nodegraph.core.digests import LEAVES, Digest
 from nodegraph.core.keys import Key
 from nodegraph.engine.memory_cache import AskedPort, CallOutputs, Entry, MemoryCache
-from nodegraph.engine.product import Digesters, Product, is_still, leaves, origins
-from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
+from nodegraph.engine.product import Digesters, Product, leaves, matches_digest, origins
+from nodegraph.store.entries import UNLOADED, NewEntry, OutputGone, StoredOutput, UnsavedOutput
 from nodegraph.store.entries import Entry as StoredEntry
 
 KeptIn = Literal["memory", "disk", "digest"]
@@ -36,10 +36,10 @@ class Storing(Protocol):
     def entry(self, key: Key) -> StoredEntry | None:
         """What a key led to."""
 
-    def has(self, output: Stored) -> bool:
+    def has(self, output: StoredOutput) -> bool:
         """Whether an output's value can be loaded."""
 
-    def load(self, output: Stored) -> Any:
+    def load(self, output: StoredOutput) -> Any:
         """An output's value; raises `Gone`."""
 
     def is_worth_asking(self, expected: float) -> bool:
@@ -93,17 +93,17 @@ class Cache:
         return entry
 
     def is_worth_asking(self, expected: float) -> bool:
-        """Whether `find_far` may know more than `get`, in less time than computing takes.
+        """Whether `find_remote` may know more than `get`, in less time than computing takes.
 
         Args:
             expected: Seconds that it takes; 0 if unknown.
         """
         return self.store is not None and self.store.is_worth_asking(expected)
 
-    def find_far(self, key: Key) -> Entry | None:
+    def find_remote(self, key: Key) -> Entry | None:
         """As `get`, but other machines are asked, too. Takes its time: not for the event loop."""
         entry = self.get(key)
-        if entry is not None and place_of(entry) != "digest":
+        if entry is not None and get_tier(entry) != "digest":
             return entry
         if self.store is None or not self.store.bring(key):
             return entry
@@ -113,7 +113,7 @@ class Cache:
         """Keep an entry in memory."""
         if isinstance(entry, CallOutputs):
             for at, product in enumerate(leaves(entry.products)):
-                product.kept_at(_Again(self, key, at))
+                product.set_loader(_CacheLoader(self, key, at))
                 self.gone.discard(product.digest)
         self.memory.put(key, entry)
 
@@ -126,16 +126,16 @@ class Cache:
         with self.store.pinned() as pins:
             yield partial(_pin, pins)
 
-    def spoiled(self, products: Iterable[Product]) -> None:
+    def drop_changed(self, products: Iterable[Product]) -> None:
         """Let go of values that somebody has changed; from any thread."""
         changed_products = list(products)
         for product in changed_products:
-            product.spoil()
+            product.invalidate()
         if changed_products:
             # Others may hold the same objects, alone or in lists and records.
             self.memory.clear()
 
-    def found_changed(self, products: Iterable[Product]) -> None:
+    def report_changed(self, products: Iterable[Product]) -> None:
         """Let go of values that were changed since they were given, and note it; from any thread.
 
         What was computed from them meanwhile goes, too.
@@ -143,13 +143,13 @@ class Cache:
         changed_products = list(products)
         for product in leaves(changed_products):
             self.changed.append(product.digest)
-        self.spoiled(changed_products)
+        self.drop_changed(changed_products)
 
     def loaded(self, products: Iterable[Product]) -> None:
         """Count what came into memory from a store."""
         for origin in origins(products):
             if isinstance(origin.loader, _FromStore):
-                self.memory.grew(origin.loader.key)
+                self.memory.update_size(origin.loader.key)
 
     def _from_stores(self, key: Key) -> Entry | None:
         best: Entry | None = None
@@ -158,7 +158,7 @@ class Cache:
             if stored is None:
                 continue
             entry = self._entry(store, key, stored)
-            if len(self._stores) == 1 or place_of(entry) != "digest":
+            if len(self._stores) == 1 or get_tier(entry) != "digest":
                 return entry
             # Another store may have the values as well.
             best = best or entry
@@ -166,7 +166,7 @@ class Cache:
 
     def _entry(self, store: Storing, key: Key, stored: StoredEntry) -> Entry:
         if stored.outputs is None:
-            return AskedPort(stored.asked or "")
+            return AskedPort(stored.requested_input or "")
         prepare = partial(self._prepare, stored.node_type) if self._prepare else None
         load = partial(_FromStore, store, key, prepare, self.gone)
         products = tuple(_product(load, out) for out in stored.outputs)
@@ -188,7 +188,7 @@ def is_in_memory(entry: Entry) -> bool:
     return isinstance(entry, AskedPort) or all(product.is_loaded for product in entry.products)
 
 
-def place_of(entry: Entry) -> KeptIn:
+def get_tier(entry: Entry) -> KeptIn:
     """Where an entry's values are."""
     if isinstance(entry, AskedPort) or is_in_memory(entry):
         return "memory"
@@ -201,23 +201,27 @@ def _pin(pins: Pinning, products: Iterable[Product]) -> None:
             pins.add(origin.digest)
 
 
-def unsaved(product: Product, digesters: Digesters) -> Unsaved:
+def unsaved(product: Product, digesters: Digesters) -> UnsavedOutput:
     """A product as a store takes it."""
     digest, size = product.digest, product.size
     if product.items is not None:
         items = tuple([unsaved(item, digesters) for item in product.items])
-        return Unsaved(digest, size, UNLOADED, items)
+        return UnsavedOutput(digest, size, UNLOADED, items)
     if product.base is None and product.is_loaded:
         value = product.value
         if type(value) in LEAVES:  # nobody can change it
-            return Unsaved(digest, size, value)
-        return Unsaved(digest, size, value, None, None, partial(is_still, value, digest, digesters))
+            return UnsavedOutput(digest, size, value)
+        return UnsavedOutput(
+            digest, size, value, None, None, partial(matches_digest, value, digest, digesters)
+        )
     loader = product.loader
     inline = loader.inline if isinstance(loader, _FromStore) else None
-    return Unsaved(digest, size, product.value if product.is_loaded else UNLOADED, None, inline)
+    return UnsavedOutput(
+        digest, size, product.value if product.is_loaded else UNLOADED, None, inline
+    )
 
 
-def _product(load: Callable[[Stored], _FromStore], stored: Stored) -> Product:
+def _product(load: Callable[[StoredOutput], _FromStore], stored: StoredOutput) -> Product:
     if stored.items is not None:
         items = tuple(_product(load, item) for item in stored.items)
         return Product(UNLOADED, stored.digest, stored.size, items)
@@ -235,7 +239,7 @@ class _FromStore:
         key: Key,
         prepare: Callable[[], object] | None,
         gone: set[Digest],
-        stored: Stored,
+        stored: StoredOutput,
     ) -> None:
         self.key = key
         self._gone = gone
@@ -248,7 +252,7 @@ class _FromStore:
             self._prepare()
         try:
             return self._store.load(self._stored)
-        except Gone:
+        except OutputGone:
             if self._store.has(self._stored):
                 # Whatever the index says, this one isn't to be had: its node runs again.
                 self._gone.add(self._stored.digest)
@@ -263,7 +267,7 @@ class _FromStore:
         return self._stored.digest not in self._gone and self._store.has(self._stored)
 
 
-class _Again:
+class _CacheLoader:
     """Finds an output by the key that it was kept under, once it has left the run's memory."""
 
     __slots__ = ("_at", "_cache", "_key")
@@ -276,7 +280,7 @@ class _Again:
     def __call__(self) -> Any:
         product = self._found()
         if product is None:
-            raise Gone("it is in no cache any more")
+            raise OutputGone("it is in no cache any more")
         return product.value
 
     def is_there(self) -> bool:
@@ -289,4 +293,6 @@ class _Again:
             return None
         product = next(leaf for at, leaf in enumerate(leaves(entry.products)) if at == self._at)
         # One that would itself ask here is no answer.
-        return product if product.is_loaded or not isinstance(product.loader, _Again) else None
+        return (
+            product if product.is_loaded or not isinstance(product.loader, _CacheLoader) else None
+        )

@@ -8,28 +8,28 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from nodegraph.core.confinement import links_to_check
+from nodegraph.core.confinement import file_links_to_check
 from nodegraph.core.digests import digest_value
 from nodegraph.core.keys import Key, call_key
 from nodegraph.engine.cache import is_in_memory
-from nodegraph.engine.claiming import Elsewhere, Waiting
+from nodegraph.engine.claiming import ComputedElsewhere, Waiting
 from nodegraph.engine.expansion import expand
-from nodegraph.engine.external_reads import ExternalReads, looked_up
+from nodegraph.engine.external_reads import ExternalReads, look_up
 from nodegraph.engine.failure import node_failure
-from nodegraph.engine.fetching import FarLooks, Fetching
+from nodegraph.engine.fetching import Fetching, RemoteLookups
 from nodegraph.engine.invoke import Invoker
-from nodegraph.engine.keeping import Keeping, weights_of
-from nodegraph.engine.lanes import BESIDE_ANY, Priority
+from nodegraph.engine.keeping import CallRecorder, weights_of
+from nodegraph.engine.lanes import ANY_BATCH, Priority
 from nodegraph.engine.lazy import answer_lazily, run_lazily
 from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked
 from nodegraph.engine.result import CacheSource
-from nodegraph.engine.scheduling import Returned, Scheduling
+from nodegraph.engine.scheduling import FunctionResult, RunScheduler
 from nodegraph.engine.sinks import warnings_of_written, written_before
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.engine.work import estimate_of
 from nodegraph.errors import Cancelled
-from nodegraph.store.entries import CallWarning, Gone
+from nodegraph.store.entries import CallWarning, OutputGone
 
 
 class Calls:
@@ -42,17 +42,17 @@ class Calls:
 
     def __init__(
         self,
-        run: Scheduling,
+        run: RunScheduler,
         workflow: Mapping[str, Any],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._run = run
         self._shared = run.shared
-        self._keeping = Keeping(run.shared, run.states, run.id)
+        self._keeping = CallRecorder(run.shared, run.states, run.id)
         self._invoker = Invoker(run, workflow, self._keeping)
         self._loop = loop
         self._fetching = Fetching(run, self, loop)
-        self._far = FarLooks(run, self, loop)
+        self._far = RemoteLookups(run, self, loop)
         self._waiting = Waiting(run, self, loop)
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: dict[Call, Call] = {}
@@ -66,7 +66,7 @@ class Calls:
         if BLOCKED_DIGEST in digests.values():
             self.complete(call, tuple(blocked() for _ in spec.outputs), source="memory")
             return
-        if "fingerprint" in spec.hooks or links_to_check(
+        if "fingerprint" in spec.hooks or file_links_to_check(
             spec, call.inputs, self._shared.environment
         ):
             if not self._has_values(call):
@@ -91,7 +91,7 @@ class Calls:
         elif not self._answered(call):
             self._shared.in_flight[call.key] = call
             call.is_shared = True
-            self._far.look(call)
+            self._far.look_up(call)
 
     def _start_lazily(self, call: Call) -> None:
         self._spawn(call, answer_lazily(self._run, call, self._run_lazily))
@@ -100,7 +100,7 @@ class Calls:
         self._spawn(call, run_lazily(self._run, self._invoker, self._keeping, call))
 
     def _answered(self, call: Call) -> bool:
-        if self.answered_by_cache(call):
+        if self.answer_from_cache(call):
             return True
         leader = self._shared.in_flight.get(call.key)
         if leader is None:
@@ -109,7 +109,7 @@ class Calls:
         self._following[call] = leader
         return True
 
-    def answered_by_cache(self, call: Call, *, is_shared: bool = False) -> bool:
+    def answer_from_cache(self, call: Call, *, is_shared: bool = False) -> bool:
         """Complete a call with what is known under its key, if anything is.
 
         Args:
@@ -117,7 +117,7 @@ class Calls:
         """
         passed: list[Key] = []
         inputs = self._shared.environment.inputs
-        key, cached = looked_up(call.key, self._shared.cache.get, inputs, passed)
+        key, cached = look_up(call.key, self._shared.cache.get, inputs, passed)
         entry = usable(cached, call.state)
         if entry is None:
             return False
@@ -162,7 +162,7 @@ class Calls:
     def _follow(self, call: Call, leader: Call, error: BaseException | None) -> None:
         """An equal call that this one waited for has ended."""
         del self._following[call]
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if isinstance(error, Cancelled) or not self._is_common(leader, error):
                 self.begin(call)  # this one still wants a result, of its own
             elif error is not None:
@@ -176,7 +176,7 @@ class Calls:
     def _is_common(self, leader: Call, error: BaseException | None) -> bool:
         """Whether how a call has ended is what equal ones that began later would come to."""
         if error is not None:
-            return leader.readings.are_still_so(self._shared.environment.inputs)
+            return leader.readings.are_unchanged(self._shared.environment.inputs)
         return leader.is_repeatable and leader.is_sound
 
     # Values of inputs
@@ -185,7 +185,7 @@ class Calls:
         """Whether the values of a call's inputs are in memory."""
         return all(product.is_loaded for product in call.inputs.values())
 
-    def step_back(self, call: Call) -> None:
+    def release_followers(self, call: Call) -> None:
         """Nobody waits any more for a call whose inputs have to be computed again first.
 
         An equal call may be among those that compute them: where a function gives back what it
@@ -197,7 +197,7 @@ class Calls:
             # Told as if this one had been cancelled: they begin anew.
             follow(follower, call, Cancelled("it had to be begun anew"))
 
-    def again(self, call: Call) -> None:
+    def restart(self, call: Call) -> None:
         """Begin a call anew, as one of its inputs had to be computed again and may differ."""
         try:
             call.inputs = self._run.inputs_of(call)
@@ -225,7 +225,7 @@ class Calls:
             self.fail(call, self._run.cancel.error())
             return
         spec = call.state.node.spec
-        call.beside = self._label(call)
+        call.batch_label = self._label(call)
         if spec.is_async:
             if self._run.cancel.is_paused:
                 self._held.append(call)
@@ -242,7 +242,7 @@ class Calls:
             done,
             share=self._run.share,
             expected=self._shared.expected_seconds(spec),
-            beside=call.beside,
+            batch_label=call.batch_label,
         )
         self._invoker.prepare(call)
 
@@ -258,7 +258,7 @@ class Calls:
         nodes = {source: self._run.states[source].node for source in state.sources}
         estimate = estimate_of(state.node, nodes, self._shared)
         if estimate.memory == 0:
-            return BESIDE_ANY
+            return ANY_BATCH
         weights = sorted(set(weights_of(call).values()))
         return digest_value([estimate.alike, weights]) if estimate.alike and weights else ""
 
@@ -276,7 +276,7 @@ class Calls:
 
     def _returned(self, call: Call, answer: Any, error: BaseException | None) -> None:
         # What this makes ready begins at once, so that it competes with what waits for the lane.
-        with self._run.no_hanging(), self._run.pumping():
+        with self._run.end_on_fault(), self._run.pumping():
             if error is None:
                 self.answer(call, answer)
             elif not self._goes_on(call, error):
@@ -284,11 +284,11 @@ class Calls:
 
     def _goes_on(self, call: Call, error: BaseException) -> bool:
         """Whether what kept a call from running is no failure: it waits, or begins again."""
-        if isinstance(error, Elsewhere):
+        if isinstance(error, ComputedElsewhere):
             if call.is_claimed:
                 self._waiting.release(call)
             self._waiting.wait(call)
-        elif isinstance(error, Gone):
+        elif isinstance(error, OutputGone):
             # The value of an input was there a moment ago.
             is_lazy = bool(call.state.lazy_ports)
             self._fetching.fetch(call, self._run_lazily if is_lazy else self._dispatch)
@@ -318,7 +318,7 @@ class Calls:
 
     def _task_ended(self, call: Call, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if not task.cancelled():
                 task.result()
             elif self._run.cancel.is_set:
@@ -347,7 +347,7 @@ class Calls:
 
     # Ending
 
-    def answer(self, call: Call, answer: Returned) -> None:
+    def answer(self, call: Call, answer: FunctionResult) -> None:
         """A call's function has returned."""
         state = call.state
         state.seconds += answer.seconds
@@ -400,7 +400,7 @@ class Calls:
             call.state.error = node_failure(call, error)
         self._end(call, error)
 
-    def leave(self, call: Call) -> None:
+    def abandon(self, call: Call) -> None:
         """A call ends without outputs, as something that it needs has none."""
         self._end(call, Cancelled("what it waited for was cancelled or failed"))
 

@@ -95,7 +95,7 @@ class CancelToken:
         if self._cancelled:
             raise self.error()
 
-    def heed(
+    def wait_or_raise(
         self, stepping_out: Callable[[], AbstractContextManager[object]] = nullcontext
     ) -> None:
         """Wait as long as the run is paused, then raise `Cancelled` if it is to stop.
@@ -130,7 +130,7 @@ class CancelToken:
                 self._gates.pop().release()
 
     @contextmanager
-    def telling(self, callback: Callback) -> Iterator[None]:
+    def on_cancel(self, callback: Callback) -> Iterator[None]:
         """Inside the `with`, call back when cancelled, in the cancelling thread.
 
         At once, if that has happened already.

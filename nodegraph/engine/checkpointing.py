@@ -230,7 +230,7 @@ class CallCheckpoints:
     never taken up by an attempt with another one.
 
     Attributes:
-        trouble: What went wrong with the last change; empty if nothing did, or once it is taken.
+        error: What went wrong with the last change; empty if nothing did, or once it is taken.
     """
 
     def __init__(self, saver: Saver, key: Key | Callable[[], Key]) -> None:
@@ -240,7 +240,7 @@ class CallCheckpoints:
         self._last = monotonic()
         self._there: set[Key] = set()
         self._kept: Key | None = None
-        self.trouble = ""
+        self.error = ""
 
     def begin(self, footprint: Footprint) -> None:
         """An attempt begins."""
@@ -275,7 +275,7 @@ class CallCheckpoints:
             checkpoint = self._saver.load(key)
         except Exception as error:  # noqa: BLE001 - what can't be read is as good as not there
             _LOG.warning("the checkpoint %s can't be read: %s", key, error)
-            self.trouble = f"an earlier checkpoint can't be read: {error}"
+            self.error = f"an earlier checkpoint can't be read: {error}"
             self._there.add(key)
             return None
         if checkpoint is not None:
@@ -298,4 +298,4 @@ class CallCheckpoints:
             self._saver.remove(key, self._not_saved)
 
     def _not_saved(self, error: BaseException) -> None:
-        self.trouble = f"the checkpoint can't be saved: {error}"
+        self.error = f"the checkpoint can't be saved: {error}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from nodegraph.engine.external_reads import looked_up
-from nodegraph.engine.scheduling import Calling, Scheduling
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.external_reads import look_up
+from nodegraph.engine.scheduling import RunCalls, RunScheduler
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.states import Call, usable
 
 WORTH_WAITING = 0.01
@@ -20,11 +20,11 @@ _FIRST, _LONGEST = 0.005, 0.25
 """Seconds between two looks at what another process works on."""
 
 
-class Elsewhere(Exception):
+class ComputedElsewhere(Exception):
     """Another process computes this, or has just stored it."""
 
 
-def claim(shared: Shared, call: Call) -> None:
+def claim(shared: EngineState, call: Call) -> None:
     """Claim a call that is about to run; in the thread that runs it.
 
     Raises:
@@ -37,17 +37,17 @@ def claim(shared: Shared, call: Call) -> None:
     if expected and expected < WORTH_WAITING:
         return
     if not claims.try_claim(call.key):
-        raise Elsewhere
+        raise ComputedElsewhere
     call.is_claimed = True
-    _, entry = looked_up(call.key, shared.cache.get, shared.environment.inputs)
+    _, entry = look_up(call.key, shared.cache.get, shared.environment.inputs)
     if usable(entry, call.state) is not None:
-        raise Elsewhere
+        raise ComputedElsewhere
 
 
 class Waiting:
     """Calls that other processes work on. For the loop's thread."""
 
-    def __init__(self, run: Scheduling, calls: Calling, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, run: RunScheduler, calls: RunCalls, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
         self._calls = calls
         self._loop = loop
@@ -58,11 +58,11 @@ class Waiting:
         self._timers.pop(call, None)
         claims = self._run.shared.claims
         assert claims is not None
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if self._run.cancel.is_set:
                 self._calls.fail(call, self._run.cancel.error())
                 return
-            if self._calls.answered_by_cache(call, is_shared=True):
+            if self._calls.answer_from_cache(call, is_shared=True):
                 return
             if not claims.is_held(call.key):
                 self._calls.run(call)

@@ -14,15 +14,15 @@ from nodegraph.engine.cache import Cache
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import CallOutputs, Entry, MemoryCache
-from nodegraph.engine.options import AS_USUAL, RunOptions
+from nodegraph.engine.options import DEFAULT_OPTIONS, RunOptions
 from nodegraph.engine.product import leaves
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
-from nodegraph.engine.shared import Claiming, Shared
+from nodegraph.engine.shared import Claiming, EngineState
 from nodegraph.packs.registry import Registry
-from nodegraph.store.codes import Codes
+from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 
 
 class Engine:
@@ -54,12 +54,12 @@ class Engine:
         lanes: Lanes | None = None,
         costs: Costs | None = None,
         claims: Claiming | None = None,
-        written: Written | None = None,
-        codes: Codes | None = None,
+        written: SinkFiles | None = None,
+        codes: CodeModules | None = None,
         saver: Saver | None = None,
         merging: Merging | None = None,
     ) -> None:
-        self.shared = Shared(
+        self.shared = EngineState(
             registry,
             environment,
             cache if cache is not None else Cache(MemoryCache()),
@@ -80,7 +80,7 @@ class Engine:
     async def run(
         self,
         graph: CheckedGraph,
-        options: RunOptions = AS_USUAL,
+        options: RunOptions = DEFAULT_OPTIONS,
         *,
         workflow: Mapping[str, Any] | None = None,
         run_id: str = "",
@@ -105,7 +105,7 @@ class Engine:
         finally:
             self._runs.discard(entry)
             if not self._runs:
-                self.shared.registry.settle()
+                self.shared.registry.rebaseline()
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> object:
         """Note that a run begins; what is returned stands for it until it ends."""
@@ -129,7 +129,7 @@ class Engine:
         """Whether a run goes on."""
         return bool(self._runs)
 
-    def take(self, registry: Registry) -> None:
+    def replace_registry(self, registry: Registry) -> None:
         """Use other node types from now on; no run may go on.
 
         Values of classes that were imported anew leave memory: to the new code they would be
@@ -137,7 +137,7 @@ class Engine:
         """
         self.shared.registry = registry
         self.shared.forget_identities()
-        self.shared.cache.memory.forget_if(holds_strangers)
+        self.shared.cache.memory.forget_if(holds_stale_classes)
 
     def look_at_code_anew(self) -> None:
         """Notice where the code behind node types has changed, unless a run goes on."""
@@ -155,7 +155,7 @@ _MOST = 1000
 """Parts of a value that are looked at; what has more is taken to hold a stranger."""
 
 
-def holds_strangers(entry: Entry) -> bool:
+def holds_stale_classes(entry: Entry) -> bool:
     """Whether a result holds anything of a class whose module was imported anew, or is gone."""
     if not isinstance(entry, CallOutputs):
         return False

@@ -16,20 +16,26 @@ from typing import Any
 
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.links import Expand, Value
-from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
-from nodegraph.engine.fragments import Carried, Ends, Fragment, InnerOutput, build_fragment
+from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
+from nodegraph.engine.fragments import (
+    Carried,
+    Fragment,
+    FragmentOutput,
+    InnerOutput,
+    build_fragment,
+)
 from nodegraph.engine.invoke import is_sound
 from nodegraph.engine.product import Product, blocked, listed, product_of, unnamed_digest
-from nodegraph.engine.scheduling import Returned, Scheduling
+from nodegraph.engine.scheduling import FunctionResult, RunScheduler
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import InvalidValue
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 
 DEEPEST = 64
 """Expansions within expansions; more is taken for a node that expands without end."""
 
 
-def expand(run: Scheduling, call: Call, answer: Returned) -> None:
+def expand(run: RunScheduler, call: Call, answer: FunctionResult) -> None:
     """Take a call's fragment into the run; the call completes with the fragment's outputs.
 
     Raises:
@@ -61,13 +67,13 @@ class _Step:
 class _Expansion:
     """Runs a call's fragments, one after the other, and answers the call."""
 
-    def __init__(self, run: Scheduling, call: Call, seconds: float) -> None:
+    def __init__(self, run: RunScheduler, call: Call, seconds: float) -> None:
         self._run = run
         self._call = call
         self._seconds = seconds
         self._spec = call.state.node.spec
-        assert call.handing is not None
-        self._handing = call.handing
+        assert call.input_guard is not None
+        self._handing = call.input_guard
         self._is_repeatable = True
         self._steps = 0
         self._before: _Step | None = None
@@ -89,10 +95,10 @@ class _Expansion:
         )
         for value in fragment.values.values():
             if isinstance(value, Carried) and not value.product.is_there:
-                raise Gone("what a step gave has left memory")
+                raise OutputGone("what a step gave has left memory")
         self._steps += 1
         if expansion.then is None:
-            self._check_outputs(fragment.ends)
+            self._check_outputs(fragment.outputs)
         graph = fragment.graph
         if graph.nodes:
             run.add(graph, within=self._call.state)
@@ -107,16 +113,16 @@ class _Expansion:
         """Let go of what the step before gave; the next one, if any, holds on to what it needs."""
         before, self._before = self._before, step
         if before is not None:
-            self._run.let_go(before.targets)
+            self._run.release_outputs(before.targets)
         if step is None:
-            self._run.let_go(self._values)
+            self._run.release_outputs(self._values)
             self._values = []
 
     def _give(self, values: Mapping[str, Value]) -> None:
         """Settle the nodes that stand for live values."""
         for name, value in values.items():
             state = self._run.states[name]
-            state.products = (self._product(value, named(ANY), name),)
+            state.products = (self._product(value, named_type(ANY), name),)
             state.demanded = True
             state.status = "ran"
             # They can't run again, as nodes of an earlier step may have to: they keep their values.
@@ -144,7 +150,7 @@ class _Expansion:
         """A fragment's targets have ended."""
         if self._run.cancel.is_set or any(map(self._has_failed, step.targets)):
             self._let_go(None)
-            self._run.calls.leave(self._call)
+            self._run.calls.abandon(self._call)
             return
         self._note_warnings(step)
         nodes = step.fragment.graph.nodes.values()
@@ -152,10 +158,10 @@ class _Expansion:
         if step.expansion.then is not None:
             self._go_on(step, step.expansion.then)
             return
-        ends = step.fragment.ends
+        ends = step.fragment.outputs
         try:
             products = [self._output(ends[p.name], p.expr, p.name) for p in self._spec.outputs]
-        except Gone:
+        except OutputGone:
             self._again(step, ends.values(), partial(self._ended, step))
             return
         self._complete(tuple(products))
@@ -206,7 +212,7 @@ class _Expansion:
 
     def _go_on(self, step: _Step, then: Callable[[Mapping[str, Value]], Any]) -> None:
         """Ask the node for its next answer; not in this thread, as it is the node's code."""
-        values = {port: self._carried(ends, port) for port, ends in step.fragment.ends.items()}
+        values = {port: self._carried(ends, port) for port, ends in step.fragment.outputs.items()}
         loop = asyncio.get_running_loop()
         answer = loop.run_in_executor(None, self._ask, then, values)
         answer.add_done_callback(partial(self._answered, step))
@@ -225,7 +231,7 @@ class _Expansion:
         return tuple(
             self._product(
                 Value(value),
-                named(ANY) if value is None and port.nullable else port.expr,
+                named_type(ANY) if value is None and port.nullable else port.expr,
                 port.name,
             )
             for port, value in zip(self._spec.outputs, definition.outputs_of(result), strict=True)
@@ -233,7 +239,7 @@ class _Expansion:
 
     def _answered(self, step: _Step, answer: asyncio.Future[Any]) -> None:
         run = self._run
-        with run.no_hanging():
+        with run.end_on_fault():
             if answer.cancelled() or run.cancel.is_set:
                 self._let_go(None)
                 run.calls.fail(self._call, run.cancel.error())
@@ -245,13 +251,13 @@ class _Expansion:
                         self.begin(result)
                     else:
                         self._complete(result)
-                except Gone:
-                    self._again(step, step.fragment.ends.values(), partial(self._ended, step))
+                except OutputGone:
+                    self._again(step, step.fragment.outputs.values(), partial(self._ended, step))
                 except BaseException:
                     self._let_go(None)
                     raise
 
-    def _again(self, step: _Step, ends: Iterable[Ends], then: Callable[[], None]) -> None:
+    def _again(self, step: _Step, ends: Iterable[FragmentOutput], then: Callable[[], None]) -> None:
         """Run nodes again whose outputs are needed and gone, then go on."""
         sources = {end.source.node: end.source for end in _leaves(ends) if end.source}
         gone = [
@@ -284,7 +290,7 @@ class _Expansion:
         state = self._run.states[end.source.node]
         return state.output(end.source.port) if state.has_outputs else blocked()
 
-    def _carried(self, ends: Ends, port: str) -> Carried:
+    def _carried(self, ends: FragmentOutput, port: str) -> Carried:
         if isinstance(ends, Carried):
             return ends
         if isinstance(ends, InnerOutput):
@@ -293,10 +299,10 @@ class _Expansion:
             return Carried(product, source, ends.expr)
         if isinstance(ends, list):
             items = [self._carried(item, f"{port}[{at}]") for at, item in enumerate(ends)]
-            return Carried(listed([item.product for item in items]), None, list_of(named(ANY)))
-        return Carried(self._product(ends, named(ANY), port), None, named(ANY))
+            return Carried(listed([item.product for item in items]), None, list_of(named_type(ANY)))
+        return Carried(self._product(ends, named_type(ANY), port), None, named_type(ANY))
 
-    def _check_outputs(self, ends: Mapping[str, Ends]) -> None:
+    def _check_outputs(self, ends: Mapping[str, FragmentOutput]) -> None:
         declared = self._spec.outputs_by_name
         if sorted(ends) != sorted(declared):
             raise InvalidValue(
@@ -307,14 +313,14 @@ class _Expansion:
         for name, end in ends.items():
             self._check_type(end, declared[name].expr, name)
 
-    def _check_type(self, ends: Ends, expr: TypeExpr, port: str) -> None:
+    def _check_type(self, ends: FragmentOutput, expr: TypeExpr, port: str) -> None:
         if isinstance(ends, list) and expr.is_list:
             for item in ends:
                 self._check_type(item, expr.item, port)
             return
         if isinstance(ends, Value) and not isinstance(ends, Carried):
             return  # looked at itself when it is taken
-        actual = list_of(named(ANY)) if isinstance(ends, list) else ends.expr
+        actual = list_of(named_type(ANY)) if isinstance(ends, list) else ends.expr
         fitted = fit(actual, expr, self._run.shared.registry.types)
         if fitted is None or fitted.map_depth:
             text = f"{actual} from `{ends.text}`" if isinstance(ends, InnerOutput) else str(actual)
@@ -324,7 +330,7 @@ class _Expansion:
                 expected=str(expr),
             )
 
-    def _output(self, ends: Ends, expr: TypeExpr, port: str) -> Product:
+    def _output(self, ends: FragmentOutput, expr: TypeExpr, port: str) -> Product:
         """What stands for one of the node's outputs."""
         if isinstance(ends, list) and expr.is_list:
             return listed([self._output(item, expr.item, port) for item in ends])
@@ -344,7 +350,7 @@ class _Expansion:
         return product
 
 
-def _leaves(ends: Iterable[Ends]) -> Iterable[InnerOutput]:
+def _leaves(ends: Iterable[FragmentOutput]) -> Iterable[InnerOutput]:
     waiting = list(ends)
     while waiting:
         end = waiting.pop()

@@ -47,7 +47,7 @@ class ExternalReads:
         Raises:
             InvalidFile: No file can be there.
         """
-        full_path = place_of(path, inputs)
+        full_path = resolve_path(path, inputs)
         with self._lock:
             self._stamps.setdefault(full_path, _stamp(full_path))
         self._note(f"{_FILE}{path}", inputs)
@@ -79,7 +79,7 @@ class ExternalReads:
         """Note that the call's key has these pending ones now."""
         self._passed += len(steps)
 
-    def are_still_so(self, inputs: Path) -> bool:
+    def are_unchanged(self, inputs: Path) -> bool:
         """Whether all of it is what it was when it was noted, and was so all the time."""
         if not self._stamps and not self._read:
             return True
@@ -90,7 +90,7 @@ class ExternalReads:
         )
 
 
-def place_of(path: str | Path, inputs: Path) -> Path:
+def resolve_path(path: str | Path, inputs: Path) -> Path:
     """Where a file is that a node names.
 
     Raises:
@@ -134,7 +134,7 @@ def fingerprint(name: str, inputs: Path) -> Digest:
         value = os.environ.get(name.removeprefix(_VARIABLE))
         return _UNSET if value is None else digest_bytes(os.fsencode(value))
     try:
-        path = place_of(name.removeprefix(_FILE), inputs)
+        path = resolve_path(name.removeprefix(_FILE), inputs)
     except InvalidFile as error:
         return _text_digest(f"invalid {error.problem.message}")
     try:
@@ -148,26 +148,26 @@ def _text_digest(text: str) -> Digest:
     return digest_bytes(text.encode(errors="surrogatepass"))
 
 
-def shown(name: str) -> str:
+def read_label(name: str) -> str:
     """A step's name as people read it."""
     if name.startswith(_VARIABLE):
         return f"variable {name.removeprefix(_VARIABLE)}"
     return f"file {name.removeprefix(_FILE)}"
 
 
-def is_outside(entry: Entry | None) -> bool:
+def is_external_read(entry: Entry | None) -> bool:
     """Whether an entry says what a node read next."""
     return isinstance(entry, AskedPort) and entry.port.startswith((_FILE, _VARIABLE))
 
 
-def after(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
+def extend_key(key: Key, steps: Iterable[tuple[str, str]]) -> Key:
     """The key once these were read."""
     for name, digest in steps:
         key = lazy_key(key, name, digest)
     return key
 
 
-def looked_up(
+def look_up(
     key: Key, get: Callable[[Key], Entry | None], inputs: Path, passed: list[Key] | None = None
 ) -> tuple[Key, Entry | None]:
     """What a key leads to with all that is read outside as it is now, and the key of that.
@@ -177,7 +177,7 @@ def looked_up(
         passed: Is given the keys on the way there.
     """
     entry = get(key)
-    while isinstance(entry, AskedPort) and is_outside(entry):
+    while isinstance(entry, AskedPort) and is_external_read(entry):
         if passed is not None:
             passed.append(key)
         key = lazy_key(key, entry.port, fingerprint(entry.port, inputs))

@@ -7,21 +7,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from nodegraph.engine.external_reads import looked_up
-from nodegraph.engine.scheduling import Calling, Scheduling
+from nodegraph.engine.external_reads import look_up
+from nodegraph.engine.scheduling import RunCalls, RunScheduler
 from nodegraph.engine.states import Call, NodeState, usable
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 
 
-class FarLooks:
+class RemoteLookups:
     """Looks for calls' results where only other machines have them. For the loop's thread."""
 
-    def __init__(self, run: Scheduling, calls: Calling, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, run: RunScheduler, calls: RunCalls, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
         self._calls = calls
         self._loop = loop
 
-    def look(self, call: Call) -> None:
+    def look_up(self, call: Call) -> None:
         """Answer a call with what another machine has computed, or run it."""
         shared = self._run.shared
         if not shared.cache.is_worth_asking(shared.expected_seconds(call.state.node.spec)):
@@ -38,23 +38,23 @@ class FarLooks:
 
     def _is_known(self, call: Call) -> bool:
         shared = self._run.shared
-        _, entry = looked_up(call.key, shared.cache.find_far, shared.environment.inputs)
+        _, entry = look_up(call.key, shared.cache.find_remote, shared.environment.inputs)
         return usable(entry, call.state) is not None
 
     def _looked(self, call: Call, is_known: Any, error: BaseException | None) -> None:
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if self._run.cancel.is_set:
                 self._calls.fail(call, self._run.cancel.error())
             elif error is not None:
                 self._calls.fail(call, error)
-            elif not (is_known and self._calls.answered_by_cache(call)):
+            elif not (is_known and self._calls.answer_from_cache(call)):
                 self._calls.run(call)
 
 
 class Fetching:
     """Loads values of calls' inputs in the lane for input and output. For the loop's thread."""
 
-    def __init__(self, run: Scheduling, calls: Calling, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, run: RunScheduler, calls: RunCalls, loop: asyncio.AbstractEventLoop) -> None:
         self._run = run
         self._calls = calls
         self._loop = loop
@@ -77,19 +77,19 @@ class Fetching:
     def _loaded(
         self, call: Call, then: Callable[[Call], None], gone: Any, error: BaseException | None
     ) -> None:
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if self._run.cancel.is_set:
                 self._calls.fail(call, self._run.cancel.error())
             elif error is not None:
                 self._calls.fail(call, error)
             elif gone:
-                self._make_again(call, gone)
+                self._recompute(call, gone)
             else:
                 self._run.shared.cache.loaded(call.inputs.values())
                 then(call)
 
-    def _make_again(self, call: Call, ports: list[str]) -> None:
-        self._calls.step_back(call)
+    def _recompute(self, call: Call, ports: list[str]) -> None:
+        self._calls.release_followers(call)
         links = call.state.node.links
         names = dict.fromkeys(links[port].node for port in ports)
         self._await(call, [self._run.revive(name) for name in names])
@@ -111,15 +111,15 @@ class Fetching:
             self._all_there(call, states)
 
     def _all_there(self, call: Call, states: list[NodeState]) -> None:
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if self._run.cancel.is_set:
                 self._calls.fail(call, self._run.cancel.error())
             elif not all(state.has_outputs or state.status is None for state in states):
-                self._calls.leave(call)
+                self._calls.abandon(call)
             elif any(state.status is None for state in states):
                 self._await(call, states)  # somebody else needed one of them once more
             else:
-                self._calls.again(call)
+                self._calls.restart(call)
 
 
 def _load(call: Call) -> list[str]:
@@ -128,6 +128,6 @@ def _load(call: Call) -> list[str]:
     for port, product in tuple(call.inputs.items()):
         try:
             product.load()
-        except Gone:
+        except OutputGone:
             gone.append(port)
     return gone

@@ -8,12 +8,12 @@ from typing import Any
 
 from nodegraph.core.analysis import Analysis, analyse
 from nodegraph.core.context import Environment
-from nodegraph.core.copies import lent_copy
+from nodegraph.core.copies import container_copy
 from nodegraph.core.flat import Output
 from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
-from nodegraph.core.links import Ending, Expand, Value, is_live, opened, parse_link
+from nodegraph.core.links import Expand, OutputSource, Value, is_live, parse_link, unwrap_live
 from nodegraph.core.targets import needed_by
-from nodegraph.core.types import ANY, TypeExpr, list_of, named
+from nodegraph.core.types import ANY, TypeExpr, list_of, named_type
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.product import Product
 from nodegraph.engine.value_nodes import ValueNodes
@@ -40,8 +40,8 @@ class Carried(Value):
     @property
     def value(self) -> Any:
         if not self.product.is_intact:
-            self.product.spoil()
-        return lent_copy(self.product.value)
+            self.product.invalidate()
+        return container_copy(self.product.value)
 
     @property
     def is_blocked(self) -> bool:
@@ -63,7 +63,7 @@ class InnerOutput:
     text: str
 
 
-Ends = InnerOutput | Value | list["Ends"]
+FragmentOutput = InnerOutput | Value | list["FragmentOutput"]
 """An output of a fragment, its links followed."""
 
 
@@ -74,12 +74,12 @@ class Fragment:
     Attributes:
         graph: Its nodes, by their names in the run.
         values: Those that stand for live values.
-        ends: Its outputs.
+        outputs: Its outputs.
     """
 
     graph: CheckedGraph
     values: Mapping[str, Value]
-    ends: Mapping[str, Ends]
+    outputs: Mapping[str, FragmentOutput]
 
 
 def build_fragment(
@@ -107,8 +107,10 @@ def build_fragment(
         for port, port_value in inputs.items():
             if is_live(port_value):
                 stand_in = names.setdefault(id(port_value), f"__value_{step}_{len(names)}__")
-                value = port_value if isinstance(port_value, Value) else Value(opened(port_value))
-                expr = value.expr if isinstance(value, Carried) else named(ANY)
+                value = (
+                    port_value if isinstance(port_value, Value) else Value(unwrap_live(port_value))
+                )
+                expr = value.expr if isinstance(value, Carried) else named_type(ANY)
                 # What a step gave may lie on disk: nothing is read to tell more of it.
                 inputs[port] = stand_ins.link(stand_in, value, expr, {})
         nodes[name] = {**item, "inputs": inputs}
@@ -136,7 +138,7 @@ def build_fragment(
     return _moved(analysis.nodes, tuple(targets), values, ends, prefix)
 
 
-def _texts(ending: Ending) -> Iterator[str]:
+def _texts(ending: OutputSource) -> Iterator[str]:
     if isinstance(ending, str):
         yield ending
     elif not isinstance(ending, Value):
@@ -144,7 +146,7 @@ def _texts(ending: Ending) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _leaves(ends: Ends) -> Iterator[InnerOutput]:
+def _leaves(ends: FragmentOutput) -> Iterator[InnerOutput]:
     if isinstance(ends, InnerOutput):
         yield ends
     elif isinstance(ends, list):
@@ -152,7 +154,7 @@ def _leaves(ends: Ends) -> Iterator[InnerOutput]:
             yield from _leaves(item)
 
 
-def _ends(analysis: Analysis, port: str, ending: Ending) -> Ends:
+def _ends(analysis: Analysis, port: str, ending: OutputSource) -> FragmentOutput:
     if isinstance(ending, Value):
         return ending
     if not isinstance(ending, str):
@@ -171,7 +173,7 @@ def _ends(analysis: Analysis, port: str, ending: Ending) -> Ends:
             expected=" or ".join(there) or "none",
         )
     expr = output.port.expr
-    if output.node in flat.left_out:
+    if output.node in flat.excluded:
         return InnerOutput(None, expr, ending)
     for _ in range(analysis.nodes[output.node].map_depth):
         expr = list_of(expr)
@@ -182,7 +184,7 @@ def _moved(
     nodes: Mapping[str, GraphNode],
     targets: tuple[str, ...],
     values: Mapping[str, Value],
-    ends: Mapping[str, Ends],
+    ends: Mapping[str, FragmentOutput],
     prefix: str,
 ) -> Fragment:
     """The needed nodes under their names in the run, linked to what an earlier step gave."""
@@ -198,7 +200,7 @@ def _moved(
             return LinkSource(origin.node, origin.port, link.fit)
         return replace(link, node=prefix + link.node)
 
-    def end(output_end: Ends) -> Ends:
+    def end(output_end: FragmentOutput) -> FragmentOutput:
         if isinstance(output_end, list):
             return [end(item) for item in output_end]
         if isinstance(output_end, Value) or output_end.source is None:

@@ -14,16 +14,16 @@ from nodegraph.core.hooks import HookInputs
 from nodegraph.core.links import Expand
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
-from nodegraph.core.types import ANY, named
+from nodegraph.core.types import ANY, named_type
 from nodegraph.core.values import Recipe
 from nodegraph.engine.attempt import Attempt
 from nodegraph.engine.claiming import claim
-from nodegraph.engine.keeping import Keeping
+from nodegraph.engine.keeping import CallRecorder
 from nodegraph.engine.product import Product, product_of, unnamed_digest
-from nodegraph.engine.scheduling import Returned, Scheduling
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.scheduling import FunctionResult, RunScheduler
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.states import Call, NodeState
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 
 _RECIPE = 2**16
 """Bytes that a value has at most which is looked at to see whether it is a recipe."""
@@ -37,7 +37,9 @@ class Invoker:
         keeping: Puts results into the store.
     """
 
-    def __init__(self, run: Scheduling, workflow: Mapping[str, Any], keeping: Keeping) -> None:
+    def __init__(
+        self, run: RunScheduler, workflow: Mapping[str, Any], keeping: CallRecorder
+    ) -> None:
         self._run = run
         self._shared = run.shared
         self._workflow = workflow
@@ -111,7 +113,7 @@ class Invoker:
         if environment.readable is not None:
             check_paths(call.name, call.state.node.spec, _input_values(call), environment)
 
-    def invoke(self, call: Call) -> Returned:
+    def invoke(self, call: Call) -> FunctionResult:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
         self._check_paths(call)
@@ -126,7 +128,7 @@ class Invoker:
         finally:
             attempt.ended(is_expansion=isinstance(result, Expand))
 
-    async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> Returned:
+    async def invoke_async(self, call: Call, lazy: Mapping[str, Lazy[Any]]) -> FunctionResult:
         """Run an async function on the event loop.
 
         Args:
@@ -152,11 +154,11 @@ class Invoker:
 
     def _answer(
         self, definition: NodeDefinition, call: Call, result: Any, attempt: Attempt
-    ) -> Returned:
+    ) -> FunctionResult:
         seconds = attempt.seconds
         call.is_sound = self._is_unchanged(call) and is_sound(self._shared, call)
         if isinstance(result, Expand):
-            return Returned(seconds, expansion=result)
+            return FunctionResult(seconds, expansion=result)
         spec = definition.spec
         by_key = spec.deterministic and call.is_sound
         products = tuple(
@@ -169,15 +171,15 @@ class Invoker:
         if spec.deterministic and not spec.output:
             self._keeping.store(call, products, seconds)
         attempt.finished()
-        return Returned(seconds, products, memory=attempt.memory, loading=loading)
+        return FunctionResult(seconds, products, memory=attempt.memory, loading=loading)
 
     def _product(self, value: Any, port: Any, call: Call, by_key: bool) -> Product:
-        expr = named(ANY) if value is None and port.nullable else port.expr
+        expr = named_type(ANY) if value is None and port.nullable else port.expr
         unnamed = unnamed_digest(call.result_key, port.name, deterministic=by_key)
         return product_of(value, expr, self._shared.registry.digesters, unnamed)
 
 
-def is_sound(shared: Shared, call: Call) -> bool:
+def is_sound(shared: EngineState, call: Call) -> bool:
     """Whether what a call's function gave is of what its key tells of.
 
     Code, a file that it read, or threads may have become others meanwhile.
@@ -185,8 +187,8 @@ def is_sound(shared: Shared, call: Call) -> bool:
     spec = call.state.node.spec
     return (
         shared.registry.is_as_digested(spec.type)
-        and call.readings.are_still_so(shared.environment.inputs)
-        and shared.computes_as_named(spec)
+        and call.readings.are_unchanged(shared.environment.inputs)
+        and shared.matches_profile(spec)
     )
 
 
@@ -202,7 +204,7 @@ def _may_be_recipe(product: Product) -> bool:
 
 def _prefetch(weights: Weights, inputs: Sequence[Product], device: str) -> None:
     for product in inputs:
-        with suppress(Gone):
+        with suppress(OutputGone):
             value = product.value
             if isinstance(value, Recipe):
                 weights.prefetch(value, device)

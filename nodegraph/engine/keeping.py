@@ -11,13 +11,13 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import Cache, unsaved
-from nodegraph.engine.external_reads import after
+from nodegraph.engine.external_reads import extend_key
 from nodegraph.engine.key_parts import key_parts
-from nodegraph.engine.lanes import current_place
+from nodegraph.engine.lanes import current_slot
 from nodegraph.engine.memory_cache import AskedPort
 from nodegraph.engine.node_context import Load
 from nodegraph.engine.product import Product
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.engine.work import LENGTH, LOADING, RECIPES, length_shape, loading_work, work_of
 from nodegraph.store.entries import NewEntry
@@ -26,7 +26,7 @@ _LOADED = 2e-3
 """Seconds above which weights weren't in memory yet."""
 
 
-class Keeping:
+class CallRecorder:
     """Notes results and costs for one run; from any thread.
 
     Args:
@@ -34,7 +34,7 @@ class Keeping:
         run_id: Of the run that computes them.
     """
 
-    def __init__(self, shared: Shared, states: Mapping[str, NodeState], run_id: str) -> None:
+    def __init__(self, shared: EngineState, states: Mapping[str, NodeState], run_id: str) -> None:
         self._shared = shared
         self._states = states
         self._cache: Cache = shared.cache
@@ -49,10 +49,10 @@ class Keeping:
         self._note_code(call.state.node.spec)
         links = {port: product.digest for port, product in call.inputs.items()} | call.asked
         digesters = self._shared.registry.digesters
-        handing = call.handing
+        handing = call.input_guard
         entry = NewEntry(
             outputs=tuple([unsaved(product, digesters) for product in products]),
-            asked=None,
+            requested_input=None,
             node_type=call.state.node.spec.type,
             seconds=seconds,
             run=self._run_id,
@@ -74,7 +74,7 @@ class Keeping:
             return
         code = self._shared.identity(spec).code
         try:
-            codes.note(code, partial(self._shared.registry.code_modules, spec.type))
+            codes.remember(code, partial(self._shared.registry.code_modules, spec.type))
         except sqlite3.Error:
             return  # then nobody can be told which module changed; nothing else depends on it
 
@@ -91,7 +91,7 @@ class Keeping:
         key = call.key
         for step in call.readings.pending:
             self._note_step(call, key, step[0], seconds if call.is_shared else None)
-            key = after(key, [step])
+            key = extend_key(key, [step])
 
     def _note_step(self, call: Call, key: Key, name: str, worth: float | None = None) -> None:
         self._cache.keep(key, AskedPort(name))
@@ -102,9 +102,9 @@ class Keeping:
 
     def record_cost(self, call: Call, seconds: float, memory: int | None) -> None:
         """Note what a call took, besides loading weights."""
-        costs, lane_place = self._shared.costs, current_place()
+        costs, lane_place = self._shared.costs, current_slot()
         # Beside others it takes longer than alone, and their memory is measured as its own.
-        if costs is not None and not (lane_place is not None and lane_place.had_company):
+        if costs is not None and not (lane_place is not None and lane_place.was_shared):
             spec = call.state.node.spec
             nodes = {source: self._states[source].node for source in call.state.sources}
             work = work_of(call.state.node, nodes, self._shared).by(weights_of(call))

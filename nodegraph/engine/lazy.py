@@ -12,18 +12,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from nodegraph.core.confinement import check_paths, links_to_check
+from nodegraph.core.confinement import check_paths, file_links_to_check
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.ports import Lazy
-from nodegraph.engine.external_reads import after, looked_up
+from nodegraph.engine.external_reads import extend_key, look_up
 from nodegraph.engine.invoke import Invoker
-from nodegraph.engine.keeping import Keeping
+from nodegraph.engine.keeping import CallRecorder
 from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.product import Product
-from nodegraph.engine.scheduling import Scheduling
+from nodegraph.engine.scheduling import RunScheduler
 from nodegraph.engine.states import Call, NodeState, usable
 from nodegraph.errors import Cancelled
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 
 
 class UpstreamEnded(BaseException):
@@ -34,7 +34,7 @@ class UpstreamEnded(BaseException):
     """
 
 
-async def answer_lazily(run: Scheduling, call: Call, run_it: Callable[[Call], None]) -> None:
+async def answer_lazily(run: RunScheduler, call: Call, run_it: Callable[[Call], None]) -> None:
     """Answer a call from the cache along its steps, or have its function run.
 
     Args:
@@ -45,12 +45,14 @@ async def answer_lazily(run: Scheduling, call: Call, run_it: Callable[[Call], No
             if call.state.node.is_repeatable and await _from_cache(run, call):
                 return
         except UpstreamEnded:
-            run.calls.leave(call)
+            run.calls.abandon(call)
         else:
             run.calls.run(call, run_it)
 
 
-async def run_lazily(run: Scheduling, invoker: Invoker, keeping: Keeping, call: Call) -> None:
+async def run_lazily(
+    run: RunScheduler, invoker: Invoker, keeping: CallRecorder, call: Call
+) -> None:
     """Run a call's function, which asks for what it wants."""
     with run.calls.failing(call):
         try:
@@ -58,16 +60,16 @@ async def run_lazily(run: Scheduling, invoker: Invoker, keeping: Keeping, call: 
             lazy = {port: steps.input(port) for port in call.state.lazy_ports}
             answer = await invoker.invoke_async(call, lazy)
         except UpstreamEnded:
-            run.calls.leave(call)
+            run.calls.abandon(call)
         else:
             run.calls.answer(call, answer)
 
 
-async def _from_cache(run: Scheduling, call: Call) -> bool:
+async def _from_cache(run: RunScheduler, call: Call) -> bool:
     key = call.key
     while True:
         passed: list[Key] = []
-        key, entry = looked_up(key, run.shared.cache.get, run.shared.environment.inputs, passed)
+        key, entry = look_up(key, run.shared.cache.get, run.shared.environment.inputs, passed)
         call.was_open |= bool(passed)
         if entry is None:
             return False
@@ -84,7 +86,7 @@ async def _from_cache(run: Scheduling, call: Call) -> bool:
 class _Steps:
     """Follows which lazy inputs a function asks for, first time each, and moves the key along."""
 
-    def __init__(self, run: Scheduling, keeping: Keeping, call: Call) -> None:
+    def __init__(self, run: RunScheduler, keeping: CallRecorder, call: Call) -> None:
         self._run = run
         self._keeping = keeping
         self._call = call
@@ -104,12 +106,12 @@ class _Steps:
     async def _handed(self, port: str) -> Any:
         """The value of an input that was asked for, had anew if somebody has changed it."""
         call = self._call
-        assert call.handing is not None
+        assert call.input_guard is not None
         while True:
             product = self._asked[port]
             try:
-                return call.handing.hand(port, product)
-            except Gone:
+                return call.input_guard.hand_out(port, product)
+            except OutputGone:
                 again = await _with_value(self._run, call, port)
             if again.digest != product.digest:
                 raise RuntimeError(f"input `{port}` differs, now that it was computed once more")
@@ -121,7 +123,7 @@ class _Steps:
         if call.state.node.spec.deterministic:
             self._keeping.note_readings(call)
         steps = call.readings.pending
-        call.key = after(call.key, steps)
+        call.key = extend_key(call.key, steps)
         call.readings.passed(steps)
         if call.state.node.spec.deterministic:
             self._keeping.note_asked(call, port)
@@ -129,14 +131,14 @@ class _Steps:
         call.key = lazy_key(call.key, port, product.digest)
 
 
-async def _allowed(run: Scheduling, call: Call, port: str) -> Product:
+async def _allowed(run: RunScheduler, call: Call, port: str) -> Product:
     """A lazy input, evaluated, and in memory where it has to be looked at; see `ask`."""
-    if links_to_check(call.state.node.spec, (port,), run.shared.environment):
+    if file_links_to_check(call.state.node.spec, (port,), run.shared.environment):
         return await _with_value(run, call, port)
-    return await ask(run, call.state, port)
+    return await evaluate_input(run, call.state, port)
 
 
-async def _with_value(run: Scheduling, call: Call, port: str) -> Product:
+async def _with_value(run: RunScheduler, call: Call, port: str) -> Product:
     """A lazy input, evaluated and in memory; see `ask`.
 
     Raises:
@@ -144,11 +146,11 @@ async def _with_value(run: Scheduling, call: Call, port: str) -> Product:
     """
     state = call.state
     while True:
-        product = await ask(run, state, port)
+        product = await evaluate_input(run, state, port)
         if not product.is_loaded:
             try:
                 await asyncio.get_running_loop().run_in_executor(None, product.load)
-            except Gone:
+            except OutputGone:
                 run.revive(state.node.links[port].node)
                 continue
             run.shared.cache.loaded([product])
@@ -156,7 +158,7 @@ async def _with_value(run: Scheduling, call: Call, port: str) -> Product:
         return product
 
 
-async def ask(run: Scheduling, state: NodeState, port: str) -> Product:
+async def evaluate_input(run: RunScheduler, state: NodeState, port: str) -> Product:
     """The value of a lazy input, evaluated now if it hasn't been.
 
     Raises:

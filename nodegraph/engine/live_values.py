@@ -14,10 +14,10 @@ from uuid import uuid4
 
 from nodegraph.core.analysis import Analysis, all_needed, analyse
 from nodegraph.core.building import graph_of
-from nodegraph.core.catalog import Catalog, CatalogWith
+from nodegraph.core.catalog import Catalog, ExtendedCatalog
 from nodegraph.core.context import Environment
 from nodegraph.core.conversions import convert
-from nodegraph.core.copies import settled, snapshot
+from nodegraph.core.copies import isolated_output, snapshot
 from nodegraph.core.digests import LEAVES, Undigestable, digest_value, is_tensor
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.flat import value_name
@@ -30,18 +30,18 @@ from nodegraph.core.links import (
     is_array,
     is_live,
     is_too_large,
-    live,
     plain_value,
+    to_live,
     write_literal,
 )
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.core.spec import InputSpec
-from nodegraph.core.subgraphs import Specs
+from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.suggestions import NodeTypeSuggestions
 from nodegraph.core.summary import size_in_bytes, summarize
-from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named, union_of
-from nodegraph.core.value_types import described, is_builtin_type, is_of_type, type_of_value
+from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named_type, union_of
+from nodegraph.core.value_types import describe_type, is_builtin_type, is_of_type, type_of_value
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.product import Digesters, Product, leaves, listed
 from nodegraph.engine.value_nodes import OUTPUT, ValueNodes, value_facts
@@ -53,7 +53,7 @@ _PICTURES = ("Image", "Mask")
 _CHANNELS = (1, 3, 4)
 
 
-class Taken(NamedTuple):
+class AcceptedValue(NamedTuple):
     """A value as an input takes it: a picture as a tensor, and its type."""
 
     value: Any
@@ -63,7 +63,7 @@ class Taken(NamedTuple):
 # Whether a value fits an input
 
 
-def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
+def accept_value(value: Any, expr: TypeExpr, types: TypeTable) -> AcceptedValue | None:
     """A value as an input of a type takes it; None if it takes none such, or it isn't certain how.
 
     A picture of PIL, or an array of bytes, is taken as in `media.images.returned`. A list for
@@ -80,16 +80,16 @@ def taken(value: Any, expr: TypeExpr, types: TypeTable) -> Taken | None:
     if isinstance(value, (list, tuple)):
         return _as_list(value, expr, types)
     for member in members:
-        accepted = taken(value, member.item, types) if member.is_list else None
-        if accepted is not None and accepted.expr == named(ANY):
+        accepted = accept_value(value, member.item, types) if member.is_list else None
+        if accepted is not None and accepted.expr == named_type(ANY):
             # By its type alone it could be such a list already.
-            return Taken([accepted.value], list_of(accepted.expr))
+            return AcceptedValue([accepted.value], list_of(accepted.expr))
         if accepted is not None:
             return accepted
     return None
 
 
-def _as_member(value: Any, member: TypeExpr, types: TypeTable) -> Taken | None:
+def _as_member(value: Any, member: TypeExpr, types: TypeTable) -> AcceptedValue | None:
     if isinstance(value, Handle):
         return None  # an output of a graph has no value yet
     if member.is_list:
@@ -98,7 +98,7 @@ def _as_member(value: Any, member: TypeExpr, types: TypeTable) -> Taken | None:
     if member.name == ANY:
         if _is_picture(value):
             _check_readable(value)
-        return Taken(value, list_of(member) if type(value) is list else member)
+        return AcceptedValue(value, list_of(member) if type(value) is list else member)
     if member.name in _PICTURES:
         return _as_picture(value, member.name)
     own = type_of_value(value)
@@ -107,33 +107,37 @@ def _as_member(value: Any, member: TypeExpr, types: TypeTable) -> Taken | None:
     is_foreign = is_array(value) or _is_picture(value)
     if isinstance(value, (list, tuple)) or (is_foreign and is_builtin_type(member.name)):
         return None
-    return Taken(value, member) if value is not None and is_of_type(value, member) else None
+    return AcceptedValue(value, member) if value is not None and is_of_type(value, member) else None
 
 
-def _as_declared(value: Any, own: str, member: TypeExpr, types: TypeTable) -> Taken | None:
+def _as_declared(value: Any, own: str, member: TypeExpr, types: TypeTable) -> AcceptedValue | None:
     """A value whose class says its type; types that no node gives or takes aren't in the table."""
     if own in types:
-        return Taken(value, named(own)) if types.is_subtype(own, member.name) else None
+        return AcceptedValue(value, named_type(own)) if types.is_subtype(own, member.name) else None
     above = getattr(type(value), PORT_ATTRIBUTE).info.parents
     is_one = any(types.is_subtype(parent, member.name) for parent in above)
-    return Taken(value, member) if is_one else None
+    return AcceptedValue(value, member) if is_one else None
 
 
-def _as_list(value: Sequence[Any], item: TypeExpr, types: TypeTable) -> Taken | None:
-    items = [taken(each, item, types) for each in value]
+def _as_list(value: Sequence[Any], item: TypeExpr, types: TypeTable) -> AcceptedValue | None:
+    items = [accept_value(each, item, types) for each in value]
     accepted = [each for each in items if each is not None]
     if len(accepted) < len(items) or not accepted:
         return None
     kinds = {each.expr for each in accepted}
-    if kinds == {named("Image"), named("Mask")}:
+    if kinds == {named_type("Image"), named_type("Mask")}:
         # Each by the conversion of a link, as one list can't have two.
-        accepted = [each if each.expr == named("Image") else _as_image(each) for each in accepted]
-        kinds = {named("Image")}
-    return Taken([each.value for each in accepted], list_of(union_of(sorted(kinds, key=str))))
+        accepted = [
+            each if each.expr == named_type("Image") else _as_image(each) for each in accepted
+        ]
+        kinds = {named_type("Image")}
+    return AcceptedValue(
+        [each.value for each in accepted], list_of(union_of(sorted(kinds, key=str)))
+    )
 
 
-def _as_image(mask: Taken) -> Taken:
-    return Taken(convert(mask.value, ("mask_to_image",)), named("Image"))
+def _as_image(mask: AcceptedValue) -> AcceptedValue:
+    return AcceptedValue(convert(mask.value, ("mask_to_image",)), named_type("Image"))
 
 
 def _check_readable(picture: Any) -> None:
@@ -151,18 +155,18 @@ def _check_readable(picture: Any) -> None:
         raise InvalidValue(f"the picture can't be read: {reason}") from error
 
 
-def _as_picture(value: Any, kind: str) -> Taken | None:
-    from nodegraph.media.images.returned import taken_as
+def _as_picture(value: Any, kind: str) -> AcceptedValue | None:
+    from nodegraph.media.images.returned import to_image_tensor
 
-    if is_of_type(value, named(kind)):
-        return Taken(value, named(kind))
+    if is_of_type(value, named_type(kind)):
+        return AcceptedValue(value, named_type(kind))
     if _is_picture(value):
         _check_readable(value)
-    tensor = taken_as(value, "Image" if kind == "Image" else "Mask")
+    tensor = to_image_tensor(value, "Image" if kind == "Image" else "Mask")
     if tensor is not None:
-        return Taken(tensor, named(kind))
-    is_mask = kind == "Image" and is_of_type(value, named("Mask"))
-    return Taken(value, named("Mask")) if is_mask and _is_surely_mask(value) else None
+        return AcceptedValue(tensor, named_type(kind))
+    is_mask = kind == "Image" and is_of_type(value, named_type("Mask"))
+    return AcceptedValue(value, named_type("Mask")) if is_mask and _is_surely_mask(value) else None
 
 
 def _is_surely_mask(tensor: Any) -> bool:
@@ -171,40 +175,40 @@ def _is_surely_mask(tensor: Any) -> bool:
 
 
 def _is_picture(value: Any) -> bool:
-    from nodegraph.media.images.returned import is_picture
+    from nodegraph.media.images.returned import is_pil_image
 
-    return is_picture(value)
+    return is_pil_image(value)
 
 
-def unfit(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
+def mismatch_finding(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
     """What is told of a value that `taken` refuses."""
-    from nodegraph.media.images.returned import advice
+    from nodegraph.media.images.returned import conversion_hint
 
     if isinstance(value, (list, tuple)):
         item = expr.item if expr.is_list else expr
-        wrong = [each for each in value if taken(each, item, catalog.types) is None]
+        wrong = [each for each in value if accept_value(each, item, catalog.types) is None]
         if wrong:
-            return unfit(port, item, wrong[0], catalog)
-    kinds = [kind for kind in _PICTURES if kind in expr.named()]
+            return mismatch_finding(port, item, wrong[0], catalog)
+    kinds = [kind for kind in _PICTURES if kind in expr.type_names()]
     hint = ""
     if len(kinds) == 1:
-        hint = advice(value, "Image" if kinds[0] == "Image" else "Mask", "Write")
+        hint = conversion_hint(value, "Image" if kinds[0] == "Image" else "Mask", "Write")
     own = type_of_value(value)
     if not hint and own:
-        hint = NodeTypeSuggestions(catalog).putting_between(named(own), expr)
+        hint = NodeTypeSuggestions(catalog).converter_hint(named_type(own), expr)
     if not hint and isinstance(value, Handle):
         hint = "Link it in a graph that it was added to."
     return Finding(
         port,
         "is given what doesn't fit",
         summarize(value),
-        described(expr),
+        describe_type(expr),
         hint or None,
         "wrong-type",
     )
 
 
-class Fitted(NamedTuple):
+class FittedInput(NamedTuple):
     """What an input is given that a live value was given to.
 
     Attributes:
@@ -218,28 +222,28 @@ class Fitted(NamedTuple):
     finding: Finding | None = None
 
 
-def written_for(value: Any, port: InputSpec) -> Any:
+def to_workflow_value(value: Any, port: InputSpec) -> Any:
     """A Python value that is no link as a workflow holds it for an input; see `write_literal`."""
     if port.json_schema is None and is_array(value):
-        return live(value)  # whatever it holds, it is no list of numbers
+        return to_live(value)  # whatever it holds, it is no list of numbers
     return write_literal(value)
 
 
-def fitted(live: Value, port: InputSpec, catalog: Catalog) -> Fitted:
+def fit_value(live: Value, port: InputSpec, catalog: Catalog) -> FittedInput:
     """A live value as an input takes it, by the input's type."""
-    kinds = {*port.expr.named()}
+    kinds = {*port.expr.type_names()}
     if port.json_schema and kinds.isdisjoint(_PICTURES):
         plain = _listed(live.value, takes_tensors=ANY not in kinds)
         if not is_live(plain):
-            return Fitted(write_literal(plain))
+            return FittedInput(write_literal(plain))
     try:
-        accepted = taken(live.value, port.expr, catalog.types)
+        accepted = accept_value(live.value, port.expr, catalog.types)
     except InvalidValue as error:
-        return Fitted(live, 0, _unreadable(port, live, error.problem))
+        return FittedInput(live, 0, _unreadable(port, live, error.problem))
     how = None if accepted is None else fit(accepted.expr, port.expr, catalog.types)
     if accepted is None or how is None:
-        return Fitted(live, 0, unfit(port.name, port.expr, live.value, catalog))
-    return Fitted(Value.own(accepted.value, accepted.expr), how.map_depth)
+        return FittedInput(live, 0, mismatch_finding(port.name, port.expr, live.value, catalog))
+    return FittedInput(Value.own(accepted.value, accepted.expr), how.map_depth)
 
 
 def _unreadable(port: InputSpec, live: Value, problem: Problem) -> Finding:
@@ -247,7 +251,7 @@ def _unreadable(port: InputSpec, live: Value, problem: Problem) -> Finding:
         port.name,
         f"is given what can't be read: {problem.message}",
         summarize(live.value),
-        described(port.expr),
+        describe_type(port.expr),
         problem.hint,
         "unreadable-picture",
     )
@@ -270,10 +274,10 @@ class SharedValues:
 
     def __init__(self) -> None:
         self._live: dict[int, tuple[Any, Value]] = {}
-        self._fitted: dict[tuple[int, str, str, bool], tuple[Value, Fitted]] = {}
+        self._fitted: dict[tuple[int, str, str, bool], tuple[Value, FittedInput]] = {}
         self._products: dict[int, tuple[Value, Product]] = {}
 
-    def given(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    def copy_parameters(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """Parameters in which live values are copied already, each object once."""
         return {name: self._copied(value) for name, value in parameters.items()}
 
@@ -283,21 +287,21 @@ class SharedValues:
             if not is_live(value) or is_too_large(value):
                 return value
             # Held beside its copy, so that no other object has its id meanwhile.
-            self._live[id(value)] = value, live(value)
+            self._live[id(value)] = value, to_live(value)
         return self._live[id(value)][1]
 
-    def fitted(self, live: Value, port: InputSpec, catalog: Catalog) -> Fitted:
+    def fitted(self, live: Value, port: InputSpec, catalog: Catalog) -> FittedInput:
         """As `fitted` of the module."""
         key = id(live), port.name, port.type, bool(port.json_schema)
         if key not in self._fitted:
-            self._fitted[key] = live, fitted(live, port, catalog)
+            self._fitted[key] = live, fit_value(live, port, catalog)
         return self._fitted[key][1]
 
     def product(self, value: Value, digesters: Digesters) -> Product:
         """A value as a product. One whose content has no digest is another each time."""
         if id(value) in self._products:
             return self._products[id(value)][1]
-        new_product = _product(value.value, value.port_type or named(ANY), digesters)
+        new_product = _product(value.value, value.port_type or named_type(ANY), digesters)
         if all(
             isinstance(each.loader, _FromValue) and each.loader.has_content
             for each in leaves((new_product,))
@@ -315,10 +319,10 @@ class LiveWorkflow:
         problems: Values that don't fit.
     """
 
-    given: Workflow
+    workflow: Workflow
     problems: tuple[Problem, ...]
     _linked: Workflow
-    _catalog: CatalogWith
+    _catalog: ExtendedCatalog
     _values: Mapping[str, Value]
     _digesters: Digesters
     _shared: SharedValues
@@ -335,12 +339,12 @@ class LiveWorkflow:
         values = workflow.live_inputs()
         if not values:
             return None
-        return _Parting(workflow, registry, shared or SharedValues()).parted(values)
+        return _LiveValueSplitter(workflow, registry, shared or SharedValues()).parted(values)
 
     @property
     def document(self) -> Workflow:
         """As it is kept with what it makes: without its values, which parameters name."""
-        return self.given.without_values()
+        return self.workflow.without_values()
 
     def analysed(self, environment: Environment, targets: Sequence[str] | None = None) -> Analysis:
         """It, checked; see `nodegraph.core.analysis.analyse`."""
@@ -372,14 +376,14 @@ class LiveWorkflow:
         return replace(graph, values=values)
 
 
-class _Parting:
+class _LiveValueSplitter:
     """Parts the values of a workflow from it."""
 
     def __init__(self, workflow: Workflow, registry: Registry, shared: SharedValues) -> None:
         self._workflow = workflow
         self._registry = registry
         self._shared = shared
-        self._specs = Specs(workflow, registry)
+        self._specs = SpecResolver(workflow, registry)
         self._taken = {*workflow.nodes, *workflow.subgraphs}
         self._problems: list[Problem] = []
 
@@ -390,7 +394,7 @@ class _Parting:
             written = self._written(node, port, value)
             kept[target] = written
             if isinstance(written, Value):
-                expr = written.port_type or named(ANY)
+                expr = written.port_type or named_type(ANY)
                 facts = value_facts(written.value)
                 written = nodes.link(self._name(node, port), written, expr, facts)
             linked[target] = written
@@ -409,7 +413,7 @@ class _Parting:
     def _written(self, node: str, port: str, live: Value) -> Any:
         """What an input is given: a literal, or a `Value` of the type that it was taken as."""
         entry = self._workflow.nodes[node]
-        spec = self._specs.of(entry)
+        spec = self._specs.resolve(entry)
         known = None if spec is None else spec.inputs_by_name.get(port)
         if known is None:
             return live  # which is told where the inputs are checked
@@ -454,7 +458,7 @@ class _FromValue:
         self.has_content = has_content
 
     def __call__(self) -> Any:
-        return settled(snapshot(self._value))
+        return isolated_output(snapshot(self._value))
 
     def is_there(self) -> bool:
         return True

@@ -105,7 +105,7 @@ class MemoryCache:
         kept = self._kept.get(key)
         return None if kept is None else kept.entry
 
-    def changed(self) -> list[Key]:
+    def take_changed_keys(self) -> list[Key]:
         """The keys under which something was put or let go since this was asked last.
 
         Noted from the first time on that it is asked.
@@ -129,7 +129,7 @@ class MemoryCache:
             self.used += size
             self._make_room()
 
-    def grew(self, key: Key) -> None:
+    def update_size(self, key: Key) -> None:
         """Values of an entry have come into memory since it was put here."""
         kept = self._kept.get(key)
         if kept is not None:

@@ -12,13 +12,13 @@ from functools import partial
 from operator import is_
 from typing import Any
 
-from nodegraph.core.copies import lent_copy
+from nodegraph.core.copies import container_copy
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value
 from nodegraph.core.summary import summarize
 from nodegraph.engine.cache import Cache
-from nodegraph.engine.product import Digesters, Lent, Product, lent_by
+from nodegraph.engine.product import Digesters, LentValue, Product, lent_values
 from nodegraph.errors import InvalidValue
-from nodegraph.store.entries import Gone, SharedValue
+from nodegraph.store.entries import OutputGone, SharedValue
 
 _MOST_TRIES = 3
 """Times that a call has an input made anew which was changed since its node gave it."""
@@ -28,19 +28,19 @@ class ChangedInput(InvalidValue):
     """A node changed an input: what others share isn't what it is taken for any more."""
 
 
-class Handing:
+class InputGuard:
     """What the function behind a call is handed; inside a `with`, what it does to that is watched.
 
     What was changed leaves memory, so that whoever needs it next gets it as it was.
 
     Attributes:
-        given: Values by port.
+        values: Values by port.
 
     Raises:
         ChangedInput: At the end of the `with`: something was changed; names the input.
     """
 
-    __slots__ = ("_cache", "_known", "_lent", "_products", "_refused", "given")
+    __slots__ = ("_cache", "_known", "_lent", "_products", "_refused", "values")
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
@@ -50,11 +50,11 @@ class Handing:
     def begin(self) -> None:
         """Forget what an earlier attempt was handed."""
         self._products: dict[str, Product] = {}
-        self._lent: dict[str, list[Lent]] = {}
+        self._lent: dict[str, list[LentValue]] = {}
         self._known: dict[int, tuple[Product, Any]] | None = None
-        self.given: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
 
-    def hand(self, port: str, product: Product) -> Any:
+    def hand_out(self, port: str, product: Product) -> Any:
         """The value for a function, in containers of its own.
 
         Raises:
@@ -64,22 +64,22 @@ class Handing:
         value = product.value
         self._products[port] = product
         if type(value) in LEAVES:
-            self.given[port] = value
+            self.values[port] = value
             return value
-        lent = lent_by((product,))
+        lent = lent_values((product,))
         if not _are_intact(lent):
             self._refuse(port, product, value)
         if lent:
             self._lent[port] = lent
-        self.given[port] = handed = lent_copy(value)
+        self.values[port] = handed = container_copy(value)
         return handed
 
     def _refuse(self, port: str, product: Product, value: Any) -> None:
-        self._cache.found_changed([product])
+        self._cache.report_changed([product])
         self._refused += 1
         if self._refused > _MOST_TRIES:
             raise _changed(port, value, by="the node that gives it, or one that held on to it,")
-        raise Gone("it was changed after its node had given it")
+        raise OutputGone("it was changed after its node had given it")
 
     def __enter__(self) -> None:
         pass
@@ -92,7 +92,7 @@ class Handing:
             self._let_go(changed)
             if changed and error is None:  # else its own error tells more
                 raise _changed(
-                    changed[0], self.given[changed[0]], by="this node, or one that ran beside it,"
+                    changed[0], self.values[changed[0]], by="this node, or one that ran beside it,"
                 )
 
     def check_in_full(self, digesters: Digesters) -> None:
@@ -102,9 +102,9 @@ class Handing:
             ChangedInput: Something was changed; names the input.
         """
         for port, lent in self._lent.items():
-            if not all(item.is_still(digesters) for item in lent):
+            if not all(item.matches_digest(digesters) for item in lent):
                 self._let_go([port])
-                raise _changed(port, self.given[port], by="this node, or one that ran before it,")
+                raise _changed(port, self.values[port], by="this node, or one that ran before it,")
 
     @contextmanager
     def watching_content(self, digesters: Digesters) -> Iterator[None]:
@@ -122,17 +122,17 @@ class Handing:
             for port, digests in before.items():
                 if _digests(self._lent[port], digesters) != digests:
                     self._let_go([port])
-                    raise _changed(port, self.given[port], by="the node")
+                    raise _changed(port, self.values[port], by="the node")
 
     def _let_go(self, ports: list[str]) -> None:
-        self._cache.spoiled([self._products[port] for port in ports])
+        self._cache.drop_changed([self._products[port] for port in ports])
 
     def product_of(self, value: Any) -> Product | None:
         """The product of what was handed, or of an item in that, if it is still as it was."""
         if self._known is None:
             self._known = {}
             for port, product in self._products.items():
-                self._know(product, self.given[port])
+                self._know(product, self.values[port])
         known = self._known.get(id(value))
         if known is None:
             return None
@@ -156,7 +156,9 @@ class Handing:
         return tuple(
             [
                 SharedValue(
-                    item.value, partial(item.is_still, digesters), partial(self._found, port, item)
+                    item.value,
+                    partial(item.matches_digest, digesters),
+                    partial(self._found, port, item),
                 )
                 for port, lent in self._lent.items()
                 for item in lent
@@ -164,13 +166,13 @@ class Handing:
             ]
         )
 
-    def _found(self, port: str, item: Lent) -> None:
+    def _found(self, port: str, item: LentValue) -> None:
         product = self._products[port]
-        if any(other.value is item.value for other in lent_by((product,))):
-            self._cache.found_changed([product])  # else somebody has found it already
+        if any(other.value is item.value for other in lent_values((product,))):
+            self._cache.report_changed([product])  # else somebody has found it already
 
 
-def _are_intact(lent: list[Lent]) -> bool:
+def _are_intact(lent: list[LentValue]) -> bool:
     return all(item.is_intact for item in lent)
 
 
@@ -186,7 +188,7 @@ def _changed(port: str, value: Any, *, by: str) -> ChangedInput:
     )
 
 
-def _digests(lent: list[Lent], digesters: Digesters) -> list[Digest | None]:
+def _digests(lent: list[LentValue], digesters: Digesters) -> list[Digest | None]:
     return [_digest(item.value, digesters) for item in lent]
 
 

@@ -13,14 +13,14 @@ from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, 
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.events import EventStream
 from nodegraph.core.links import plain_number
-from nodegraph.core.plot_form import plot_form
+from nodegraph.core.plot_form import plot_to_plain
 from nodegraph.core.plots import Plot
 from nodegraph.core.summary import summarize
 from nodegraph.core.values import Recipe
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.external_reads import ExternalReads
-from nodegraph.engine.lanes import current_place
+from nodegraph.engine.lanes import current_slot
 from nodegraph.engine.result import WrittenFile
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import CallWarning
@@ -45,7 +45,7 @@ def preview_parts(shown: Shown) -> dict[str, Any]:
     if isinstance(shown, Preview):
         return {"image": shown.data, "mime": shown.mime}
     if isinstance(shown, Plot):
-        return {"plot": plot_form(shown, most=MOST_POINTS, digits=_DIGITS)}
+        return {"plot": plot_to_plain(shown, most=MOST_POINTS, digits=_DIGITS)}
     if is_tensor(shown) and shown.ndim == 4 and shown.numel():
         from nodegraph.media.images.previews import picture_preview
 
@@ -199,7 +199,7 @@ class NodeContext:
             self._heed()
 
     def _heed(self) -> None:
-        self._cancel.heed(_stepping_out)
+        self._cancel.wait_or_raise(_stepping_out)
 
     def checkpoint(
         self,
@@ -246,12 +246,12 @@ class NodeContext:
         return Checkpoint(checkpoint.step, checkpoint.total, state)
 
     def _tell_trouble(self, checkpoints: CallCheckpoints) -> None:
-        if checkpoints.trouble:
-            self.log(checkpoints.trouble, "warning", about="run")
-            checkpoints.trouble = ""
+        if checkpoints.error:
+            self.log(checkpoints.error, "warning", about="run")
+            checkpoints.error = ""
 
     def preview(self, *shown: Shown) -> None:
-        if self._events.is_watched:
+        if self._events.has_listener:
             for each in shown:
                 self._shown |= preview_parts(each)
             self._events.emit("node.preview", self.node, **self._shown)
@@ -314,7 +314,7 @@ def _count(steps: int) -> int:
 
 def _stepping_out() -> AbstractContextManager[object]:
     """Gives this thread's place in a lane to others, inside the `with`."""
-    lane_place = current_place()
+    lane_place = current_slot()
     return nullcontext() if lane_place is None else lane_place.step_out()
 
 

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from nodegraph.core.literals import represented
+from nodegraph.core.literals import format_repr
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
@@ -44,7 +44,7 @@ def check_truth(name: str, value: object) -> None:
     if not isinstance(value, bool):
         raise InvalidValue(
             f"the run's `{name}` is a yes or a no",
-            given=represented(value),
+            given=format_repr(value),
             expected="True or False",
         )
 
@@ -53,7 +53,7 @@ def _check_targets(targets: object) -> None:
     if isinstance(targets, str):
         raise InvalidValue(
             "the run's `targets` are names of nodes",
-            given=represented(targets),
+            given=format_repr(targets),
             expected=f"a list of them: [{targets!r}]",
         )
     if targets is None:
@@ -73,7 +73,7 @@ def _are(kind: type, items: object) -> bool:
 
 def _unlike(name: str, value: object, expected: str) -> InvalidValue:
     return InvalidValue(
-        f"the run's `{name}` is of another kind", given=represented(value), expected=expected
+        f"the run's `{name}` is of another kind", given=format_repr(value), expected=expected
     )
 
 
@@ -113,7 +113,7 @@ class RunOptions:
         if self.deadline is not None and not _is_time(self.deadline):
             raise InvalidValue(
                 "the run's `deadline` is no time to wait",
-                given=represented(self.deadline),
+                given=format_repr(self.deadline),
                 expected="seconds, more than 0",
             )
         _check_targets(self.targets)
@@ -129,7 +129,7 @@ class RunOptions:
         if not _are(Path, self.granted):
             raise _unlike("granted", self.granted, "a list of paths, each a `Path`")
 
-    def but(self, **keywords: Unpack[RunKeywords]) -> RunOptions:
+    def with_changes(self, **keywords: Unpack[RunKeywords]) -> RunOptions:
         """The same with some said anew.
 
         Raises:
@@ -139,7 +139,7 @@ class RunOptions:
         return replace(self, **keywords) if keywords else self
 
 
-AS_USUAL = RunOptions()
+DEFAULT_OPTIONS = RunOptions()
 """How a workflow is run of which nothing is said."""
 
 

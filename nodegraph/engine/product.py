@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from nodegraph.core.conversions import convert
-from nodegraph.core.copies import settled
+from nodegraph.core.copies import isolated_output
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.links import is_array, plain_number
-from nodegraph.core.marks import Marks, marks_of
+from nodegraph.core.marks import MutationMarks, mutation_marks
 from nodegraph.core.ports import BLOCKED
 from nodegraph.core.summary import size_in_bytes, summarize
 from nodegraph.core.types import TypeExpr
-from nodegraph.core.value_types import described, is_of_type
+from nodegraph.core.value_types import describe_type, is_of_type
 from nodegraph.errors import InvalidValue
-from nodegraph.store.entries import UNLOADED, Gone
+from nodegraph.store.entries import UNLOADED, OutputGone
 
 if TYPE_CHECKING:
     from nodegraph.media.images.returned import PictureType
@@ -85,7 +85,7 @@ class Product:
         self.loader = loader
         self.base: Product | None = None
         self._conversions: tuple[str, ...] = ()
-        self.marks: Marks | None = None
+        self.marks: MutationMarks | None = None
 
     @property
     def value(self) -> Any:
@@ -102,7 +102,7 @@ class Product:
         value = self._value
         if value is UNLOADED:
             value = self._loaded()
-            self.marks = marks_of(value)
+            self.marks = mutation_marks(value)
             self._value = value
         return value
 
@@ -117,7 +117,7 @@ class Product:
     def _loaded(self) -> Any:
         if self.loader is not None:
             return self.loader()
-        raise Gone("the value has left memory and isn't stored")
+        raise OutputGone("the value has left memory and isn't stored")
 
     @property
     def is_loaded(self) -> bool:
@@ -131,7 +131,7 @@ class Product:
     @property
     def is_intact(self) -> bool:
         """Whether the value, if it is in memory, bears the marks that it had."""
-        return all(lent.is_intact for lent in lent_by((self,)))
+        return all(lent.is_intact for lent in lent_values((self,)))
 
     @property
     def is_there(self) -> bool:
@@ -156,19 +156,19 @@ class Product:
         """Whether it stands for a blocked output."""
         return self.digest == BLOCKED_DIGEST
 
-    def kept_at(self, loader: Loader) -> None:
+    def set_loader(self, loader: Loader) -> None:
         """Note where the value can be had once it has left memory, unless that is known."""
         if self.loader is None and self.base is None and self.items is None:
             self.loader = loader
 
-    def spoil(self) -> None:
+    def invalidate(self) -> None:
         """Let go of the value, as somebody has changed it; it is had anew or made again."""
         self._value = UNLOADED
         self.marks = None
         if self.base is not None:
-            self.base.spoil()
+            self.base.invalidate()
         for item in self.items or ():
-            item.spoil()
+            item.invalidate()
 
     def stub(self) -> Product:
         """The same without its value, which comes back when somebody asks for it."""
@@ -258,7 +258,7 @@ def origins(products: Iterable[Product]) -> Iterator[Product]:
 
 
 @dataclass(frozen=True, slots=True)
-class Lent:
+class LentValue:
     """What a value that is handed on shares with its product.
 
     Attributes:
@@ -267,25 +267,25 @@ class Lent:
 
     digest: Digest
     value: Any
-    marks: Marks
+    marks: MutationMarks
 
     @property
     def is_intact(self) -> bool:
         """Whether the value bears the marks that it had."""
-        return marks_of(self.value) == self.marks
+        return mutation_marks(self.value) == self.marks
 
-    def is_still(self, digesters: Digesters) -> bool:
+    def matches_digest(self, digesters: Digesters) -> bool:
         """Whether the value is the one that the digest names, looked at in full."""
-        return is_still(self.value, self.digest, digesters)
+        return matches_digest(self.value, self.digest, digesters)
 
 
-def lent_by(products: Iterable[Product]) -> list[Lent]:
+def lent_values(products: Iterable[Product]) -> list[LentValue]:
     """What is in memory of some products, as far as those share it who are handed their values."""
     lent = []
     for origin in origins(products):
         value, marks = origin._value, origin.marks
         if value is not UNLOADED and marks is not None:
-            lent.append(Lent(origin.digest, value, marks))
+            lent.append(LentValue(origin.digest, value, marks))
     return lent
 
 
@@ -314,13 +314,13 @@ def product_of(value: Any, expr: TypeExpr, digesters: Digesters, unnamed: Digest
             for at, item in enumerate(value)
         ]
         return listed(items)
-    value = settled(value)
+    value = isolated_output(value)
     try:
         digest = digest_value(value, digesters)
     except (Undigestable, RecursionError):  # the latter for objects that hold themselves
         digest = unnamed
     product = Product(value, digest, size_in_bytes(value))
-    product.marks = marks_of(value)
+    product.marks = mutation_marks(value)
     return product
 
 
@@ -338,20 +338,20 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     Raises:
         WrongOutput: There is no doing without doubt; says what to write, if that is known.
     """
-    if _NUMBERS.issuperset(expr.named()):
+    if _NUMBERS.issuperset(expr.type_names()):
         plain = _plain_numbers(value, expr)
         if is_of_type(plain, expr):
             return plain
-    message = f"returned {summarize(value)}, but declares {described(expr)}"
+    message = f"returned {summarize(value)}, but declares {describe_type(expr)}"
     if expr.name not in _PICTURES:
         raise WrongOutput(message)
-    from nodegraph.media.images.returned import advice, taken_as  # of use only here
+    from nodegraph.media.images.returned import conversion_hint, to_image_tensor  # of use only here
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
-    picture = taken_as(value, kind)
+    picture = to_image_tensor(value, kind)
     if picture is not None:
         return picture
-    raise WrongOutput(message, hint=advice(value, kind) or None)
+    raise WrongOutput(message, hint=conversion_hint(value, kind) or None)
 
 
 def _plain_numbers(value: Any, expr: TypeExpr) -> Any:
@@ -379,22 +379,22 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
         return value if all(map(operator.is_, pictures, value)) else pictures
     if expr.name not in _PICTURES or is_of_type(value, expr):
         return value
-    from nodegraph.media.images.returned import advice, taken_as
+    from nodegraph.media.images.returned import conversion_hint, to_image_tensor
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
-    picture = taken_as(value, kind)
+    picture = to_image_tensor(value, kind)
     if picture is None:
         raise InvalidValue(
             "is given what doesn't fit",
             port=port,
             given=summarize(value),
-            expected=described(expr),
-            hint=advice(value, kind, "Give it") or None,
+            expected=describe_type(expr),
+            hint=conversion_hint(value, kind, "Give it") or None,
         )
     return picture
 
 
-def is_still(value: Any, digest: Digest, digesters: Digesters) -> bool:
+def matches_digest(value: Any, digest: Digest, digesters: Digesters) -> bool:
     """Whether a value is the one that a digest names; one without content is taken to be."""
     try:
         return digest_value(value, digesters) == digest

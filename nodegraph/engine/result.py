@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS
-from nodegraph.core.copies import own_copy
+from nodegraph.core.copies import deep_copy
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.links import Handle
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.summary import summarize, summarized_list
-from nodegraph.core.words import cleaned, counted, shown_seconds
+from nodegraph.core.summary import summarize, summarize_list
+from nodegraph.core.words import format_seconds, pluralize, strip_control_characters
 from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, NodeFailed
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -130,10 +130,10 @@ class OutputValues(Mapping[str, Any]):
         if output not in self._own:
             product = self._products[output]
             if not product.is_intact:
-                product.spoil()
+                product.invalidate()
             try:
-                self._own[output] = own_copy(product.value)
-            except Gone as error:
+                self._own[output] = deep_copy(product.value)
+            except OutputGone as error:
                 raise InvalidValue(
                     f"`{output}` is kept no more: {error}",
                     hint="Run it again. If it is so each time, something changes the value after "
@@ -149,7 +149,7 @@ class OutputValues(Mapping[str, Any]):
 
     def _summarized(self, product: Product) -> str:
         if product.items:
-            return summarized_list(len(product.items), self._summarized(product.items[0]))
+            return summarize_list(len(product.items), self._summarized(product.items[0]))
         is_there = product.is_loaded and product.is_intact
         return summarize(product.value) if is_there else "not in memory"
 
@@ -391,7 +391,9 @@ class RunResult(Mapping[str, Any]):
         )
         lines = [f"<RunResult {self.status}: {self.told}>", *islice(parts, _MOST_LINES - 1)]
         more = 1 + len(self.outputs) + len(self.files) + len(self.errors) - len(lines)
-        return cleaned("\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])]))
+        return strip_control_characters(
+            "\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])])
+        )
 
     def _summary(self, output: str) -> str:
         values = self.outputs
@@ -406,7 +408,7 @@ class RunResult(Mapping[str, Any]):
         """How many nodes there were, how many of them cached, and the time, in a few words."""
         cached = sum(report.status == "cached" for report in self.nodes.values())
         kept = f", {cached} cached" if cached else ""
-        return f"{counted(len(self.nodes), 'node')}{kept}, {shown_seconds(self.seconds)}"
+        return f"{pluralize(len(self.nodes), 'node')}{kept}, {format_seconds(self.seconds)}"
 
     def _repr_html_(self) -> str | None:
         """What notebooks show of it."""
@@ -417,7 +419,7 @@ class RunResult(Mapping[str, Any]):
         from nodegraph.core.tables import rich_table
 
         rows = [
-            (name, report.type, report.status, shown_seconds(report.seconds))
+            (name, report.type, report.status, format_seconds(report.seconds))
             for name, report in self.nodes.items()
         ]
         below = [

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.core.events import EventStream
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.nesting import NESTING
@@ -38,9 +38,9 @@ from nodegraph.engine.result import (
     RunResult,
     WrittenFile,
 )
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.states import Call, NodeState
-from nodegraph.engine.wanted import Wanted
+from nodegraph.engine.wanted import TargetValues
 from nodegraph.errors import InvalidValue, NodeFailed
 
 _UNKNOWN = 0.001
@@ -60,7 +60,7 @@ class Run:
 
     def __init__(
         self,
-        shared: Shared,
+        shared: EngineState,
         graph: CheckedGraph,
         options: RunOptions,
         workflow: Mapping[str, Any],
@@ -86,8 +86,8 @@ class Run:
         self.calls = Calls(self, workflow, self._loop)
         self._deadline = options.deadline
         self._targets = graph.targets
-        self._stand_ins = graph.stand_ins
-        self._wanted = Wanted(self, graph.targets, self._loop, values=options.values)
+        self._stand_ins = graph.output_aliases
+        self._wanted = TargetValues(self, graph.targets, self._loop, values=options.values)
         self._ready: deque[NodeState] = deque()
         self._ended: dict[str, NodeState] = {}
         self._open = 0
@@ -111,15 +111,15 @@ class Run:
                 reason = f"deadline of {self._deadline:g} s passed"
                 timer = self._loop.call_later(self._deadline, self.cancel.cancel, reason)
                 stack.callback(timer.cancel)
-            with NoCollecting():
+            with PausedGC():
                 for target in self._targets:
                     self.demand(target)
             if self._open or self._wanted.fetch():
                 await self._end()
-        with NoCollecting():
+        with PausedGC():
             result = self._result(monotonic() - start)
             # The result holds them from here on: what is left of a run waits for the collector.
-            self.let_go([self.states[name] for name in self._targets])
+            self.release_outputs([self.states[name] for name in self._targets])
         closing = {"ok": "finished", "failed": "failed", "cancelled": "cancelled"}
         because = {"reason": result.reason} if result.reason else {}
         self.events.emit(f"job.{closing[result.status]}", seconds=result.seconds, **because)  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ class Run:
 
     def _control_changed(self) -> None:
         """The run was cancelled, paused or resumed."""
-        with self.no_hanging():
+        with self.end_on_fault():
             if self.cancel.is_set:
                 self.shared.lanes.release(self)
                 self.calls.stop()
@@ -164,7 +164,7 @@ class Run:
         taken = [name for name in graph.nodes if name in self.states]
         if taken:
             raise InvalidValue(f"there is a node `{taken[0]}` already", hint="Rename one of them.")
-        with NoCollecting():
+        with PausedGC():
             self._add(graph, within)
 
     def _add(self, graph: CheckedGraph, within: NodeState | None) -> None:
@@ -175,7 +175,7 @@ class Run:
             if within is not None:
                 state.depends_on(within)
                 if not item.spec.deterministic:
-                    within.holds_fickle()
+                    within.mark_nondeterministic()
         kept = frozenset(graph.targets)
         if within is not None and within.needs_values:
             for name in kept:
@@ -198,7 +198,7 @@ class Run:
 
     def demand(self, name: str) -> NodeState:
         """See to it that a node and what it needs are run."""
-        with NoCollecting():
+        with PausedGC():
             self._demand(name)
         self._plan_pump()
         return self.states[name]
@@ -243,8 +243,8 @@ class Run:
             for source in waiting.pop().sources:
                 upstream = self.states[source]
                 upstream.consumers += 1
-                if upstream.is_let_go:
-                    upstream.is_let_go = False
+                if upstream.is_released:
+                    upstream.is_released = False
                     waiting.append(upstream)
 
     # The loop
@@ -273,7 +273,7 @@ class Run:
         # What it settles itself plans no other turn.
         self._pump_planned = True
         if not self.cancel.is_paused:
-            with self.no_hanging(), NoCollecting():
+            with self.end_on_fault(), PausedGC():
                 self._begin_ready()
         self._pump_planned = False
         self.events.flush()
@@ -289,7 +289,7 @@ class Run:
             if not number % _AT_ONCE and monotonic() > end:
                 return
 
-    def no_hanging(self) -> _NoHanging:
+    def end_on_fault(self) -> _NoHanging:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""
         return self._no_hanging
 
@@ -409,7 +409,7 @@ class Run:
             self._gather(state)
 
     def _begin_next(self, state: NodeState) -> None:
-        with self.no_hanging():
+        with self.end_on_fault():
             assert state.queue is not None
             self.calls.begin(state.queue.popleft())
 
@@ -458,17 +458,17 @@ class Run:
             self._over.set_result(None)
         self._plan_pump()
 
-    def wanted_are_there(self) -> None:
+    def targets_are_loaded(self) -> None:
         """The targets' values are in memory, or never will be."""
         if not self._open and not self._over.done():
             self._over.set_result(None)
 
     def _tell(self, state: NodeState, status: NodeStatus) -> None:
-        if not self.events.is_watched:
+        if not self.events.has_listener:
             return
         name = state.node.name
         if status == "cached":
-            self.events.cached(name, state.source, state.saved)
+            self.events.emit_cached(name, state.source, state.saved)
             # At its end it is told, should nothing else be before.
             self._plan_turn()
         elif status == "ran":
@@ -490,17 +490,17 @@ class Run:
     def _release(self, state: NodeState) -> None:
         """Let go of what this node was the last to use, and of branches that nobody took."""
         if not state.consumers:
-            state.let_values_go()
+            state.release_values()
         ended = [state]
         while ended:
             for source in ended.pop().sources:
                 upstream = self.states[source]
                 upstream.used()
                 if not upstream.consumers and not upstream.demanded:
-                    upstream.is_let_go = True
+                    upstream.is_released = True
                     ended.append(upstream)
 
-    def let_go(self, states: Sequence[NodeState]) -> None:
+    def release_outputs(self, states: Sequence[NodeState]) -> None:
         """Somebody outside the graph who kept these nodes' outputs needs them no more."""
         for state in states:
             state.used()
@@ -557,7 +557,7 @@ class _Pumping:
 
 
 class _NoHanging:
-    """See `Run.no_hanging`; entered for each call, so it is no generator."""
+    """See `Run.end_on_fault`; entered for each call, so it is no generator."""
 
     __slots__ = ("_over",)
 

@@ -16,12 +16,12 @@ from nodegraph.engine.lanes import Share
 from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, WrittenFile
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.states import Call, NodeState
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class FunctionResult:
     """What a function gave: outputs, or more graph.
 
     Attributes:
@@ -36,16 +36,16 @@ class Returned:
     loading: float = 0.0
 
 
-class Calling(Protocol):
+class RunCalls(Protocol):
     """The calls of a run. All of it is for the event loop's thread."""
 
     def begin(self, call: Call) -> None:
         """Answer a call from the cache, join an equal one in flight, or run it."""
 
-    def step_back(self, call: Call) -> None:
+    def release_followers(self, call: Call) -> None:
         """Nobody waits any more for a call whose inputs have to be computed again first."""
 
-    def answered_by_cache(self, call: Call, *, is_shared: bool = False) -> bool:
+    def answer_from_cache(self, call: Call, *, is_shared: bool = False) -> bool:
         """Complete a call with what is known under its key, if anything is."""
 
     def answer_with(self, call: Call, entry: CallOutputs, *, is_shared: bool = False) -> None:
@@ -58,10 +58,10 @@ class Calling(Protocol):
             act: What runs it, if not its lane or task.
         """
 
-    def again(self, call: Call) -> None:
+    def restart(self, call: Call) -> None:
         """Begin a call anew, as one of its inputs had to be computed again and may differ."""
 
-    def answer(self, call: Call, answer: Returned) -> None:
+    def answer(self, call: Call, answer: FunctionResult) -> None:
         """A call's function has returned."""
 
     def keep(self, call: Call, products: tuple[Product, ...], seconds: float) -> None:
@@ -80,17 +80,17 @@ class Calling(Protocol):
     def fail(self, call: Call, error: BaseException) -> None:
         """A call has raised."""
 
-    def leave(self, call: Call) -> None:
+    def abandon(self, call: Call) -> None:
         """A call ends without outputs, as something that it needs has none."""
 
     def failing(self, call: Call) -> AbstractContextManager[None]:
         """What an async node raises inside the `with` is its call's failure."""
 
 
-class Scheduling(Protocol):
+class RunScheduler(Protocol):
     """A run, as its parts see it. All of it is for the event loop's thread."""
 
-    shared: Shared
+    shared: EngineState
     events: EventStream
     cancel: CancelToken
     share: Share
@@ -103,7 +103,7 @@ class Scheduling(Protocol):
     alone: AbstractContextManager[object]
 
     @property
-    def calls(self) -> Calling:
+    def calls(self) -> RunCalls:
         """The calls of this run."""
 
     def add(self, graph: CheckedGraph, *, within: NodeState | None = None) -> None:
@@ -125,7 +125,7 @@ class Scheduling(Protocol):
     def inputs_of(self, call: Call) -> dict[str, Product]:
         """The linked inputs of a call, as their sources give them now."""
 
-    def let_go(self, states: Sequence[NodeState]) -> None:
+    def release_outputs(self, states: Sequence[NodeState]) -> None:
         """Somebody outside the graph who kept these nodes' outputs needs them no more."""
 
     def call_ended(self, call: Call) -> None:
@@ -134,5 +134,5 @@ class Scheduling(Protocol):
     def pumping(self) -> AbstractContextManager[None]:
         """What becomes ready inside the `with` begins at its end, in this turn of the loop."""
 
-    def no_hanging(self) -> AbstractContextManager[None]:
+    def end_on_fault(self) -> AbstractContextManager[None]:
         """A fault of the scheduler's own ends the run with it, rather than let it wait for ever."""

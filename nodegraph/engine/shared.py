@@ -19,9 +19,9 @@ from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.states import Call
 from nodegraph.packs.registry import Registry
-from nodegraph.store.codes import Codes
+from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 
 _MOST_BASES = 1 << 14
 _LONGEST_GIVEN = 256
@@ -43,7 +43,7 @@ class Claiming(Protocol):
 
 
 @dataclass
-class Shared:
+class EngineState:
     """See `nodegraph.engine.engine.Engine` for the fields.
 
     Attributes:
@@ -58,19 +58,19 @@ class Shared:
     numerics: Numerics | None = None
     costs: Costs | None = None
     claims: Claiming | None = None
-    written: Written | None = None
-    codes: Codes | None = None
+    written: SinkFiles | None = None
+    codes: CodeModules | None = None
     saver: Saver = field(default_factory=Saver)
     merging: Merging | None = None
     in_flight: dict[Key, Call] = field(default_factory=dict)
     _identities: dict[str, Identity] = field(default_factory=dict)
     _bases: dict[tuple[str, int, Digest, str, bytes | None], Digest] = field(default_factory=dict)
 
-    def granting(self, files: Collection[Path]) -> Shared:
+    def granting(self, files: Collection[Path]) -> EngineState:
         """The same for a run that may read some uploads; all that is shared stays so."""
         if not files:
             return self
-        return replace(self, environment=self.environment.granting(files))
+        return replace(self, environment=self.environment.with_granted(files))
 
     def base_of(self, node: GraphNode) -> Digest:
         """The part of a node's key that is known before it runs."""
@@ -113,7 +113,7 @@ class Shared:
     def forget_identities(self) -> None:
         """Look at the code behind node types anew: that of a notebook may have changed."""
         self._identities.clear()
-        self.registry.look_at_functions_anew()
+        self.registry.refresh_functions()
 
     def identify(self, graph: CheckedGraph, *, is_growing: bool = False) -> None:
         """Look at the code behind a graph's nodes before any of them runs and may change it.
@@ -124,7 +124,7 @@ class Shared:
         nodes = [node for name, node in graph.nodes.items() if name not in graph.values]
         for spec in {id(node.spec): node.spec for node in nodes}.values():
             self.identity(spec)
-        self.registry.look_at_others(is_growing=is_growing)
+        self.registry.digest_added_functions(is_growing=is_growing)
 
     def identity(self, spec: NodeSpec) -> Identity:
         """What enters the keys of all nodes of a type."""
@@ -139,7 +139,7 @@ class Shared:
             return ""
         return self.numerics.profile(self.device_of(spec))
 
-    def computes_as_named(self, spec: NodeSpec) -> bool:
+    def matches_profile(self, spec: NodeSpec) -> bool:
         """Whether nodes of a type compute as their keys say: a function may set threads anew."""
         return not spec.numerics or self._profile(spec) == self.identity(spec).profile
 

@@ -13,7 +13,7 @@ from nodegraph.core.keys import Key
 from nodegraph.engine.result import WrittenFile
 from nodegraph.store import written as stored
 from nodegraph.store.entries import CallWarning
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 
 _LOG = logging.getLogger(__name__)
 _ANOTHERS_INPUT = re.compile(r"%[^%]+\.[^%]+%")
@@ -29,18 +29,18 @@ def names_others(values: Iterable[object]) -> bool:
 
 
 def written_before(
-    written: Written, key: Key, environment: Environment, node: str
+    written: SinkFiles, key: Key, environment: Environment, node: str
 ) -> list[WrittenFile] | None:
     """The files that an equal call of a sink wrote, if none has changed since."""
-    files = lying_there(written, key, environment, node)
+    files = find_unchanged_files(written, key, environment, node)
     if files is None:
         return None
     return [WrittenFile(file.path, node, file.kind, existed=True) for file in files]
 
 
-def lying_there(
-    written: Written, key: Key, environment: Environment, node: str
-) -> Sequence[stored.LeftFile] | None:
+def find_unchanged_files(
+    written: SinkFiles, key: Key, environment: Environment, node: str
+) -> Sequence[stored.SinkFile] | None:
     """The same, with the digests of their bytes."""
     try:
         return written.unchanged(_files_key(key, environment))
@@ -50,7 +50,7 @@ def lying_there(
 
 
 def warnings_of_written(
-    written: Written, key: Key, environment: Environment
+    written: SinkFiles, key: Key, environment: Environment
 ) -> tuple[CallWarning, ...]:
     """What an equal call of a sink said of the files that it wrote."""
     try:
@@ -61,7 +61,7 @@ def warnings_of_written(
 
 
 def remember_written(
-    written: Written,
+    written: SinkFiles,
     key: Key,
     environment: Environment,
     files: Sequence[WrittenFile],
@@ -73,7 +73,7 @@ def remember_written(
         warnings: What it said of them.
     """
     try:
-        stamped = [stored.LeftFile.at(file.path, file.kind, file.node) for file in files]
+        stamped = [stored.SinkFile.from_path(file.path, file.kind, file.node) for file in files]
     except OSError:
         return  # somebody has moved one already, so next time there is something to do
     try:

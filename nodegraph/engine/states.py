@@ -10,11 +10,11 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.core.words import to_well_formed
-from nodegraph.engine.cache import place_of
-from nodegraph.engine.external_reads import ExternalReads, after
+from nodegraph.engine.cache import get_tier
+from nodegraph.engine.external_reads import ExternalReads, extend_key
 from nodegraph.engine.mapping import Nested
 from nodegraph.engine.memory_cache import CallOutputs, Entry
-from nodegraph.engine.mutation import Handing
+from nodegraph.engine.mutation import InputGuard
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
 from nodegraph.errors import NodeFailed
@@ -37,8 +37,8 @@ class NodeState:
         is_closed: See `Call.is_closed`; of all its calls.
         is_blocked: It was skipped, as an input stood for a blocked output.
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
-        is_let_go: Nobody needs it any more, and what it would have used was told so.
-        is_fickle: It stands behind something that differs from run to run, or holds it.
+        is_released: Nobody needs it any more, and what it would have used was told so.
+        is_nondeterministic: It stands behind something that differs from run to run, or holds it.
         relinked: Its calls by place, with the inputs that computing sources once more gave, and
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
@@ -77,9 +77,9 @@ class NodeState:
     is_closed: bool = True
     is_blocked: bool = False
     needs_values: bool = False
-    is_let_go: bool = False
-    is_fickle: bool = False
-    told: dict[CallWarning, bool] = field(default_factory=dict)
+    is_released: bool = False
+    is_nondeterministic: bool = False
+    emitted_warnings: dict[CallWarning, bool] = field(default_factory=dict)
     warnings: tuple[CallWarning, ...] = ()
     queue: deque[Call] | None = None
     followers: list[NodeState] = field(default_factory=list)
@@ -102,15 +102,15 @@ class NodeState:
     def output(self, port: str) -> Product:
         """One of the outputs, by its port's name; the node must have ended well."""
         assert self.products is not None, f"the outputs of {self.node.name} left memory too early"
-        return self.products[self.node.spec.output_places[port]]
+        return self.products[self.node.spec.output_indices[port]]
 
     def used(self) -> None:
         """One of those who may use the outputs has done so; the last one lets them go."""
         self.consumers -= 1
         if not self.consumers:
-            self.let_values_go()
+            self.release_values()
 
-    def let_values_go(self) -> None:
+    def release_values(self) -> None:
         """Let the outputs leave memory; their digests stay, and where the values may be had."""
         if self.products is not None:
             self.products = tuple([product.stub() for product in self.products])
@@ -134,14 +134,14 @@ class NodeState:
         What comes of something that differs each time needs its value at once: to have it later,
         that would have to run again, and differ from what others have of it in the same run.
         """
-        if source.is_fickle or not source.node.spec.deterministic:
-            self.is_fickle = self.needs_values = True
+        if source.is_nondeterministic or not source.node.spec.deterministic:
+            self.is_nondeterministic = self.needs_values = True
 
-    def holds_fickle(self) -> None:
+    def mark_nondeterministic(self) -> None:
         """Take note that it expanded into something that differs from run to run."""
         state: NodeState | None = self
-        while state is not None and not state.is_fickle:
-            state.is_fickle = True
+        while state is not None and not state.is_nondeterministic:
+            state.is_nondeterministic = True
             state = state.within
 
     @property
@@ -168,7 +168,7 @@ class NodeState:
                 self.source = call.cached_from
                 self.saved += call.saved
             # The lane's thread may hold on to the call a moment longer than the run does.
-            call.inputs, call.outputs, call.handing = {}, None, None
+            call.inputs, call.outputs, call.input_guard = {}, None, None
         self.key = calls[0].result_key if len(calls) == 1 else ""
 
     def report(self) -> NodeReport:
@@ -219,8 +219,8 @@ class Call:
         answer_key: The key that its result was found under, where that isn't `key`.
         is_repeatable: False if it expanded into something that must run each time.
         followers: Calls, maybe of other runs, that wait for the same key.
-        handing: What its function was handed, once it runs.
-        beside: See `LanePlace`.
+        input_guard: What its function was handed, once it runs.
+        batch_label: See `LaneSlot`.
         warnings: What was said of its result, in that order.
     """
 
@@ -245,8 +245,8 @@ class Call:
     has_ended: bool = False
     is_repeatable: bool = True
     followers: dict[Call, Follower] = field(default_factory=dict)
-    handing: Handing | None = None
-    beside: str = ""
+    input_guard: InputGuard | None = None
+    batch_label: str = ""
     warnings: dict[CallWarning, None] = field(default_factory=dict)
 
     def warn(self, message: object, level: str) -> bool:
@@ -261,7 +261,7 @@ class Call:
             text = f"{text[: _LONGEST_WARNING - 1]}…"
         warning = CallWarning(text, level)
         self.warnings[warning] = None
-        return not self.state.told.setdefault(warning, False)
+        return not self.state.emitted_warnings.setdefault(warning, False)
 
     def warn_again(self, warning: CallWarning) -> bool:
         """Note what was said of its result when that was computed.
@@ -270,9 +270,9 @@ class Call:
             Whether it is news: items of a list may all have it to say.
         """
         self.warnings[warning] = None
-        if warning in self.state.told:
+        if warning in self.state.emitted_warnings:
             return False
-        self.state.told[warning] = True
+        self.state.emitted_warnings[warning] = True
         return True
 
     @property
@@ -288,7 +288,7 @@ class Call:
     def result_key(self) -> Key:
         """The key of its result: `key`, and then what was read outside."""
         pending = self.readings.pending
-        return self.answer_key or (after(self.key, pending) if pending else self.key)
+        return self.answer_key or (extend_key(self.key, pending) if pending else self.key)
 
     @property
     def is_closed(self) -> bool:
@@ -304,5 +304,5 @@ def usable(entry: Entry | None, state: NodeState) -> CallOutputs | None:
     """An entry that may stand for a node's call: with its values, where those are needed."""
     if not isinstance(entry, CallOutputs):
         return None
-    is_short = state.needs_values and place_of(entry) == "digest"
+    is_short = state.needs_values and get_tier(entry) == "digest"
     return None if is_short else entry

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nodegraph.core.catalog import CatalogWith
+from nodegraph.core.catalog import ExtendedCatalog
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.flat import VALUE
 from nodegraph.core.hooks import Facts
@@ -47,12 +47,12 @@ class ValueNodes:
         self._facts[name] = facts
         return {"from": f"{name}.{OUTPUT}"}
 
-    def catalog(self, registry: Registry) -> CatalogWith:
+    def catalog(self, registry: Registry) -> ExtendedCatalog:
         """The node types of a registry, and those of these nodes."""
         return _WithValues(registry, self._specs, self._facts)
 
 
-class _WithValues(CatalogWith):
+class _WithValues(ExtendedCatalog):
     """The node types of a registry, and those that stand for values."""
 
     def __init__(

@@ -7,23 +7,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from nodegraph.engine.product import Product
-from nodegraph.engine.scheduling import Scheduling
+from nodegraph.engine.scheduling import RunScheduler
 from nodegraph.engine.states import NodeState
 from nodegraph.errors import InvalidValue
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 
 _MOST_CHANGES = 3
 """Times that values are had anew which were changed since their nodes gave them."""
 
 
-class WantingRun(Scheduling, Protocol):
+class WantingRun(RunScheduler, Protocol):
     """A run, as this part sees it."""
 
-    def wanted_are_there(self) -> None:
+    def targets_are_loaded(self) -> None:
         """The targets' values are in memory, or never will be."""
 
 
-class Wanted:
+class TargetValues:
     """Brings the targets' values into memory once all nodes have ended.
 
     Args:
@@ -58,7 +58,7 @@ class Wanted:
             self._run,
             self._loop,
             (0.0, 0.0),
-            lambda: [state.node.name for state in missing if state and not _load(state)],
+            lambda: [state.node.name for state in missing if state and not _load_outputs(state)],
             self._loaded,
             share=self._run.share,
         )
@@ -70,7 +70,7 @@ class Wanted:
             changed = [item for item in (state and state.products) or () if not item.is_intact]
             if state is None or not changed:
                 continue
-            self._run.shared.cache.found_changed(changed)
+            self._run.shared.cache.report_changed(changed)
             self._changes += 1
             if self._changes > _MOST_CHANGES:
                 raise InvalidValue(
@@ -79,7 +79,7 @@ class Wanted:
                 )
 
     def _loaded(self, gone: Any, error: BaseException | None) -> None:
-        with self._run.no_hanging():
+        with self._run.end_on_fault():
             if error is not None and not self._run.cancel.is_set:
                 raise error
             again = [self._run.revive(name) for name in gone or ()]
@@ -87,7 +87,7 @@ class Wanted:
                 return  # when they have ended, this is tried again
             # Another run may have brought in meanwhile what was gone.
             if not gone or not self.fetch():
-                self._run.wanted_are_there()
+                self._run.targets_are_loaded()
 
 
 def _lacks(state: NodeState | None) -> bool:
@@ -98,12 +98,12 @@ def _lacks(state: NodeState | None) -> bool:
     )
 
 
-def _load(state: NodeState) -> bool:
+def _load_outputs(state: NodeState) -> bool:
     """Bring a node's outputs into memory; False if they are gone."""
     products: tuple[Product, ...] = state.products or ()
     try:
         for product in products:
             product.load()
-    except Gone:
+    except OutputGone:
         return False
     return True

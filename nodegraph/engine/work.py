@@ -10,10 +10,10 @@ from typing import Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Estimate, Facts, HookInputs
-from nodegraph.core.patience import calling_hook
+from nodegraph.core.patience import watch_hook
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.values import Recipe
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 
 RECIPES = frozenset(
     {"DiffusionModel", "TextEncoder", "Vae", "ControlNet", "ImageEncoder", "Pipeline"}
@@ -71,7 +71,7 @@ class Work:
 _PLAIN = Work("", "", None)
 
 
-def work_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Work:
+def work_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: EngineState) -> Work:
     """The work of a node's call, whatever weights it computes with.
 
     Args:
@@ -98,7 +98,7 @@ def loading_work(recipe: Recipe, size: int) -> Work:
     return Work(f"{kind} {recipe.digest[:32]} {recipe.dtype}", kind, size or None)
 
 
-def estimate_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Estimate:
+def estimate_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: EngineState) -> Estimate:
     """What the node's own estimate hook says; nothing if it has none, or fails."""
     if "estimate" not in node.spec.hooks:
         return _NO_ESTIMATE
@@ -108,18 +108,20 @@ def estimate_of(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared)
     return known
 
 
-def _hook_estimate(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Estimate:
+def _hook_estimate(
+    node: GraphNode, nodes: Mapping[str, GraphNode], shared: EngineState
+) -> Estimate:
     hook_inputs = HookInputs(node.literals, _linked_facts(node, nodes), shared.environment)
     try:
         hook = shared.registry.hook(node.spec.type, "estimate")
-        with calling_hook(node.name, node.spec.type, "estimate"):
+        with watch_hook(node.name, node.spec.type, "estimate"):
             estimate: Any = hook(hook_inputs) if hook is not None else None
     except Exception:  # noqa: BLE001 - the pack's code may raise anything; nothing depends on it
         return _NO_ESTIMATE
     return estimate if isinstance(estimate, Estimate) else _NO_ESTIMATE
 
 
-def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: Shared) -> Work:
+def _looked(node: GraphNode, nodes: Mapping[str, GraphNode], shared: EngineState) -> Work:
     facts: dict[str, Any] = {}
     for known in node.facts.values():
         facts.update(_telling(known))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Family
-from nodegraph.families.registry import BUILT_IN, FAMILIES, try_family
+from nodegraph.families.registry import BUILT_IN, FAMILIES, call_family
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, KnownShapes
+from nodegraph.weights.single_files.base import FileLayout, PrefixCache
 
 LOAD_MODEL = "LoadModel"
 LOAD_DENOISER = "LoadDiffusionModel"
@@ -29,7 +29,7 @@ LOAD_UPSCALER = "LoadUpscaleModel"
 LOAD_VISION = "LoadVisionModel"
 
 
-class PartAlone(NamedTuple):
+class StandalonePart(NamedTuple):
     """A part that a file holds.
 
     Attributes:
@@ -45,7 +45,7 @@ class PartAlone(NamedTuple):
     node: str
 
 
-def denoisers_in(shapes: Shapes) -> list[PartAlone]:
+def find_denoisers(shapes: Shapes) -> list[StandalonePart]:
     """The denoiser that a file holds, for each family that it may be of; the likeliest first.
 
     Args:
@@ -54,19 +54,19 @@ def denoisers_in(shapes: Shapes) -> list[PartAlone]:
     return _in_families(LOAD_DENOISER, _of_denoiser, shapes)
 
 
-def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[PartAlone]:
-    """As `denoisers_in`, of the families that have the network class that a folder's config.json
+def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[StandalonePart]:
+    """As `find_denoisers`, of the families that have the network class that a folder's config.json
     names.
 
     Raises:
         InvalidFile: The families that have such tensors have other classes.
     """
-    alike = denoisers_in(shapes)
+    alike = find_denoisers(shapes)
     own = [part for part in alike if has_class(part.family, class_name)]
     if own or not alike:
         return own
     named = (name for name, family in FAMILIES.items() if has_class(family, class_name))
-    brought = [part for name in named if (part := denoiser_of(name, shapes)) is not None]
+    brought = [part for name in named if (part := find_family_denoiser(name, shapes)) is not None]
     if brought:
         return brought
     classes = (name for part in alike for name in part.family.denoisers[0].classes)
@@ -82,18 +82,18 @@ def has_class(family: Family, class_name: str) -> bool:
     return any(class_name in part.classes for part in family.denoisers)
 
 
-def denoiser_of(family: str, shapes: Shapes) -> PartAlone | None:
+def find_family_denoiser(family: str, shapes: Shapes) -> StandalonePart | None:
     """The denoiser that a file holds if it is of a family; None if it isn't, or none is so
     called."""
     known = FAMILIES.get(family)
     if known is None:
         return None
-    shapes = KnownShapes.of(shapes)
-    identified = try_family(known, lambda each: _matching_layout(_of_denoiser(each), shapes), None)
-    return None if identified is None else PartAlone(known, *identified, LOAD_DENOISER)
+    shapes = PrefixCache.of(shapes)
+    identified = call_family(known, lambda each: _matching_layout(_of_denoiser(each), shapes), None)
+    return None if identified is None else StandalonePart(known, *identified, LOAD_DENOISER)
 
 
-def parts_in(shapes: Shapes) -> list[PartAlone]:
+def find_parts(shapes: Shapes) -> list[StandalonePart]:
     """The part that a file holds, for each family that has it: a denoiser before a text encoder,
     that before a VAE."""
     kinds = (
@@ -104,21 +104,21 @@ def parts_in(shapes: Shapes) -> list[PartAlone]:
     return next((parts for kind in kinds if (parts := _in_families(*kind, shapes))), [])
 
 
-def controls_in(shapes: Shapes) -> list[PartAlone]:
+def find_control_networks(shapes: Shapes) -> list[StandalonePart]:
     """The control network that a file holds, for each family that it may lead."""
     return _in_families(LOAD_CONTROL, _of_control, shapes)
 
 
 def _in_families(
     node: str, layouts: Callable[[Family], Iterable[FileLayout]], shapes: Shapes
-) -> list[PartAlone]:
-    shapes = KnownShapes.of(shapes)
+) -> list[StandalonePart]:
+    shapes = PrefixCache.of(shapes)
     for families in (BUILT_IN, FAMILIES):
         parts = [
-            PartAlone(family, *identified, node)
+            StandalonePart(family, *identified, node)
             for family in families.values()
             if (
-                identified := try_family(
+                identified := call_family(
                     family, lambda each: _matching_layout(layouts(each), shapes), None
                 )
             )

@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.first_picture import FILM, FILM_AND_MASK, FIRST_FRAME, SIGHT
+from nodegraph.families.first_picture import (
+    CONDITION_VIDEO,
+    FILM_AND_MASK,
+    FIRST_FRAME,
+    IMAGE_EMBEDS,
+)
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlQuestion, Residuals
+    from nodegraph.families.control_questions import ControlNetCall, Residuals
     from nodegraph.weights.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
@@ -38,7 +43,7 @@ Warn = Callable[[str], None]
 
 MASKED_IMAGE, INPAINT_MASK = "hole", "hole_mask"
 """Tensors of a prompt for models that fill masked pictures: the latent of the picture's rest, and
-what `Family.hole_mask` makes of the mask."""
+what `Family.inpaint_mask` makes of the mask."""
 
 CONTROL_IMAGE = "beside"
 """Tensor of a prompt for models that follow a picture: its latent, (1, channels, height, width)."""
@@ -71,7 +76,7 @@ ORIGINAL_SIZE, CROP, TARGET_SIZE, SCORE = "original_size", "crop", "target_size"
 top and left; (1, 2), the score (1, 1)."""
 
 SHARED = (
-    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, FILM, SIGHT, RATE),
+    *(MASKED_IMAGE, INPAINT_MASK, CONTROL_IMAGE, FIRST_FRAME, CONDITION_VIDEO, IMAGE_EMBEDS, RATE),
     *(ORIGINAL_SIZE, CROP, TARGET_SIZE, INDEXED_REFERENCES, ZERO_TIMESTEP_REFERENCE),
 )
 """Tensors that go for prompts without such where the first positive prompt brings them."""
@@ -96,14 +101,14 @@ def with_masked_image(
         return {
             name: item for name, item in tensors.items() if name not in (MASKED_IMAGE, INPAINT_MASK)
         }
-    if MASKED_IMAGE not in tensors and not request.hole:
+    if MASKED_IMAGE not in tensors and not request.masked_image:
         raise InvalidValue(
             "the model fills masked pictures, and the conditioning brings none",
             port=request.side,
             hint="Put an InpaintConditioning between the prompts and the sampler, or sample a "
             "picture's latent with a noise mask.",
         )
-    return {**request.hole, **tensors}
+    return {**request.masked_image, **tensors}
 
 
 def with_control_image(
@@ -201,7 +206,7 @@ class Family(ABC):
         settings: Entries of ``model_index.json`` that its denoiser heeds, and what missing ones
             mean.
         encoder_settings: The same of its text encoder.
-        further: Configurations besides those of its parts that it heeds where ``model_index.json``
+        extra_configs: Configurations besides those of its parts that it heeds where ``model_index.json``
             names their folders, as paths in the model's; they are settings by the folder's name.
         multiple: Pixels that sides must be multiples of.
         size: Pixels per side of the pictures that it was trained on, if its files don't say.
@@ -229,7 +234,7 @@ class Family(ABC):
         tells_sizes: Whether its models are told what size and crop a picture is to look like.
         follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
             it.
-        led_alike: Names of other families whose prompts lead its models, too.
+        accepts_prompts_of: Names of other families whose prompts lead its models, too.
     """
 
     name: str
@@ -246,7 +251,7 @@ class Family(ABC):
     mu: Mu | None = None
     settings: Config = field(default_factory=dict)
     encoder_settings: Config = field(default_factory=dict)
-    further: tuple[str, ...] = ()
+    extra_configs: tuple[str, ...] = ()
     multiple: int = 8
     size: int = 1024
     needs_negative: bool = True
@@ -265,7 +270,7 @@ class Family(ABC):
     clip_layer: int = 0
     tells_sizes: bool = False
     follows_unscaled: bool = False
-    led_alike: tuple[str, ...] = ()
+    accepts_prompts_of: tuple[str, ...] = ()
 
     # Recognising it.
 
@@ -382,7 +387,7 @@ class Family(ABC):
 
         return padded(first), padded(second)
 
-    def hole_mask(self, mask: Tensor) -> Tensor:
+    def inpaint_mask(self, mask: Tensor) -> Tensor:
         """A mask as models that fill masked pictures take it, beside the picture's rest.
 
         Args:
@@ -439,7 +444,7 @@ class Family(ABC):
         return self.control is not None and class_name in self.control.classes
 
     def controlled(
-        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         """What a control network adds inside the model; `predict` finds the sum as `CONTROLS`.
 

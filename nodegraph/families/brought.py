@@ -19,7 +19,7 @@ from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
 
-_RENAMED = {"guider": "guider_config"}
+_RENAMED = {"guider": "guider_config", "hole_mask": "inpaint_mask"}
 """Methods of families that are called otherwise now: nobody would ask one that has the old."""
 _RESERVED = ("", "auto")
 """Names that stand for no family, and for no latent format, where one is chosen."""
@@ -70,19 +70,19 @@ class _LeftOut(NamedTuple):
 
 
 @dataclass
-class BroughtFamilies:
+class PluginFamilies:
     """The families of packages, by name, as far as they are found.
 
     Attributes:
         releases: Of each the package that brings it, its version, and a digest of its code.
-        left_out: What was left out, and why.
+        rejections: What was left out, and why.
         is_whole: Whether all were loaded that can be: a package that asks for families as it is
             imported may not have come to its own.
     """
 
     families: dict[str, Family] = field(default_factory=dict)
     releases: dict[str, str] = field(default_factory=dict)
-    left_out: list[_LeftOut] = field(default_factory=list)
+    rejections: list[_LeftOut] = field(default_factory=list)
     is_whole: bool = True
 
     def find(self, group: str) -> None:
@@ -91,9 +91,9 @@ class BroughtFamilies:
             for item in self._loaded(point):
                 self._add(item, point)
 
-    def tell(self) -> None:
+    def log_rejections(self) -> None:
         """Say what was left out."""
-        for text, error in self.left_out:
+        for text, error in self.rejections:
             getLogger(__name__).log(WARNING if error is None else ERROR, text, exc_info=error)
 
     def package(self, name: str) -> str:
@@ -108,7 +108,7 @@ class BroughtFamilies:
             raise
         except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit
             text = f"the model family {_named(point)} can't be loaded and is left out"
-            self.left_out.append(_LeftOut(text, error))
+            self.rejections.append(_LeftOut(text, error))
             self.is_whole = self.is_whole and not _is_being_imported(point.value)
             return []
 
@@ -126,7 +126,9 @@ class BroughtFamilies:
         except BaseException as error:  # noqa: BLE001 - see `_loaded`
             wrong = f"it can't be asked what it is ({_fault(error)})"
         if wrong is not None:
-            self.left_out.append(_LeftOut(f"the model family {_named(point)} is left out: {wrong}"))
+            self.rejections.append(
+                _LeftOut(f"the model family {_named(point)} is left out: {wrong}")
+            )
             return
         assert isinstance(item, Family)
         self.families[item.name] = item
@@ -156,7 +158,7 @@ class BroughtFamilies:
 _FAILED: set[tuple[str, str]] = set()
 
 
-def tell_failure(family: Family, package: str, error: BaseException) -> None:
+def log_failure(family: Family, package: str, error: BaseException) -> None:
     """Say that a package's family failed where all were asked; the same once."""
     fault = family.name, _fault(error)
     if fault not in _FAILED:

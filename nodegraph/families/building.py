@@ -24,12 +24,12 @@ from torch.overrides import TorchFunctionMode
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.fitting import check_fits, refuse_misfits
-from nodegraph.families.vocabulary import clip_words
-from nodegraph.weights.packed_tokenizers import SUFFIX, unpacked
+from nodegraph.families.fitting import check_weights_fit, refuse_misfits
+from nodegraph.families.vocabulary import read_clip_vocabulary
+from nodegraph.weights.packed_tokenizers import SUFFIX, unpack_tokenizer
 from nodegraph.weights.sentencepiece_models import TENSOR, merges_of, read_pieces
-from nodegraph.weights.single_files.base import fault_of
-from nodegraph.weights.thread_dtype import in_thread
+from nodegraph.weights.single_files.base import fault_text
+from nodegraph.weights.thread_dtype import with_thread_dtype
 from nodegraph.weights.weight_files import read_tensors
 
 _DAMAGED = (
@@ -103,7 +103,7 @@ def build_module(
     config_file = next(path for path in files if path.name == layout.CONFIG)
     weights = [path for path in files if path.suffix != ".json"]
     folder = config_file.parent
-    with reading(folder):
+    with building_from(folder):
         config = layout.read_config(config_file)
         kind = _class(folder, config, classes, module)
         if issubclass(kind, diffusers.ModelMixin):
@@ -133,7 +133,7 @@ def diffusers_module(
         model: nn.Module = kind.from_config(config)
     # Files of old name attention layers in another way.
     model._fix_state_dict_keys_on_load(tensors)  # type: ignore[operator]
-    check_fits(path, model, tensors, strict=strict)
+    check_weights_fit(path, model, tensors, strict=strict)
     model.load_state_dict(tensors, strict=False, assign=True)
     return model
 
@@ -154,7 +154,7 @@ def transformers_module(
             f"the weights in {path} are whole numbers, and what they stand for isn't known here.",
             expected="float32, float16 or bfloat16",
         )
-    model, report = in_thread(kind).from_pretrained(
+    model, report = with_thread_dtype(kind).from_pretrained(
         None,
         config=config,
         state_dict=tensors,
@@ -183,10 +183,10 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
     Raises:
         InvalidFile: They are damaged.
     """
-    with TemporaryDirectory() as alone, reading(files[0].parent):
+    with TemporaryDirectory() as alone, building_from(files[0].parent):
         for file in files:
             if file.suffix == SUFFIX:
-                for name, text in unpacked(file).items():
+                for name, text in unpack_tokenizer(file).items():
                     (Path(alone) / name).write_text(text, "utf-8")
             else:
                 shutil.copyfile(file, Path(alone) / file.name)
@@ -210,7 +210,7 @@ def sentencepiece_tokenizer(file: Path) -> Any:
     Raises:
         InvalidFile: It doesn't, or is damaged.
     """
-    with reading(file):
+    with building_from(file):
         (model,) = read_tensors([file], "float32", prefix=TENSOR).values()
         pieces = read_pieces(model.numpy().tobytes())
         tokenizer = transformers.GemmaTokenizer(
@@ -230,14 +230,14 @@ def sentencepiece_tokenizer(file: Path) -> Any:
 
 def clip_tokenizer(merges: Path, padding: str) -> Any:
     """CLIP's tokenizer from the vocabulary that comes along."""
-    words, pairs = clip_words(merges)
+    words, pairs = read_clip_vocabulary(merges)
     return transformers.CLIPTokenizer(
         vocab=words, merges=pairs, pad_token=padding, model_max_length=_CLIP_LENGTH
     )
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def building_from(path: Path) -> Iterator[None]:
     """Build from files one at a time, silence the libraries, and name the place in errors."""
     with quiet():
         try:
@@ -254,7 +254,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _error_text(error: Exception) -> str:
-    return fault_of(error) if isinstance(error, KeyError) else _first_line(error)
+    return fault_text(error) if isinstance(error, KeyError) else _first_line(error)
 
 
 _OWN = {

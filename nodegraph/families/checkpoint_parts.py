@@ -22,9 +22,9 @@ from nodegraph.core.values import (
 )
 from nodegraph.families.base import Family, Part
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.registry import FAMILIES, family_named, format_named
+from nodegraph.families.registry import FAMILIES, get_family, get_latent_format
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, part_of
+from nodegraph.weights.single_files.base import FileLayout, select_prefix
 from nodegraph.weights.single_files.clip_vision import CLIP_VISION_PROJECTED
 from nodegraph.weights.single_files.redux import REDUX, SIGLIP
 
@@ -64,12 +64,12 @@ class CheckpointPart:
 def recipe_parts(recipe: Recipe) -> tuple[Part, ...]:
     """What a recipe's component consists of, and the classes that each may be."""
     if isinstance(recipe, Vae):
-        return (vae_part("vae", format_named(recipe.family)),)
+        return (vae_part("vae", get_latent_format(recipe.family)),)
     if isinstance(recipe, ImageEncoder):
         return REDUX_PARTS if recipe.family == REDUX_FAMILY else (EYES,)
     if isinstance(recipe, PipelineComponent):
         return (Part(recipe.files[0].role, (recipe.family,)),)
-    family = family_named(recipe.family)
+    family = get_family(recipe.family)
     if isinstance(recipe, ControlNet):
         return () if family.control is None else (family.control,)
     return family.denoisers if isinstance(recipe, DiffusionModel) else family.encoders
@@ -89,11 +89,11 @@ def part_prefix(recipe: Recipe, part: Part, shapes: Shapes) -> str:
         KeyError: It isn't in there.
     """
     if recipe.paths(CHECKPOINT):
-        return prefix_within(_family(recipe), part, shapes)
-    return prefix_alone(part, shapes)
+        return checkpoint_prefix(_family(recipe), part, shapes)
+    return standalone_prefix(part, shapes)
 
 
-def prefix_alone(part: Part, shapes: Shapes) -> str:
+def standalone_prefix(part: Part, shapes: Shapes) -> str:
     """The same where the part lies in a file of its own."""
     for layout in part.files:
         prefix = layout.prefix(shapes)
@@ -111,7 +111,7 @@ def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
     Raises:
         KeyError: No layout of the part matches, or a tensor that every such part has is missing.
     """
-    part_shapes = part_of(shapes, prefix)
+    part_shapes = select_prefix(shapes, prefix)
     layout = next((item for item in part.files if item.matches(part_shapes)), None)
     if layout is None:
         raise KeyError(f"{prefix or 'it'} holds no {' or '.join(part.classes)} known here")
@@ -124,7 +124,7 @@ def checkpoint_part(part: Part, shapes: Shapes, prefix: str) -> CheckpointPart:
     return CheckpointPart(layout.class_name, config, layout, convert)
 
 
-def prefix_within(family: Family, part: Part, shapes: Shapes) -> str:
+def checkpoint_prefix(family: Family, part: Part, shapes: Shapes) -> str:
     """Before the names of a part's tensors in a file that holds a whole model.
 
     Args:
@@ -133,11 +133,13 @@ def prefix_within(family: Family, part: Part, shapes: Shapes) -> str:
         KeyError: It isn't in there.
     """
     if family.single_file is None:
-        return prefix_alone(part, shapes)
+        return standalone_prefix(part, shapes)
     return family.single_file.prefixes[part.role]
 
 
-def parts_within(family: Family, shapes: Shapes) -> tuple[list[Part], list[Part], list[Part]]:
+def find_checkpoint_parts(
+    family: Family, shapes: Shapes
+) -> tuple[list[Part], list[Part], list[Part]]:
     """The parts that a file with a whole model holds: denoiser, text encoders and autoencoder."""
     encoders = [part for part in family.encoders if not part.optional or _is_in(part, shapes)]
     return [family.denoisers[0]], encoders, [vae_part(family.vae, family.latent)]
@@ -150,17 +152,17 @@ def _is_in(part: Part, shapes: Shapes) -> bool:
 def denoiser_config(shapes: Shapes, family: Family) -> dict[str, Any]:
     """The configuration of the denoiser in a file with a whole model; errors as of
     `checkpoint_part`."""
-    return part_within(family, family.denoisers[0], shapes).config
+    return get_checkpoint_part(family, family.denoisers[0], shapes).config
 
 
-def part_within(family: Family, part: Part, shapes: Shapes) -> CheckpointPart:
+def get_checkpoint_part(family: Family, part: Part, shapes: Shapes) -> CheckpointPart:
     """A part of a whole model in one file; arguments and errors as of `checkpoint_part`."""
-    return checkpoint_part(part, shapes, prefix_within(family, part, shapes))
+    return checkpoint_part(part, shapes, checkpoint_prefix(family, part, shapes))
 
 
 def _family(recipe: Recipe) -> Family:
     """Of a single file; a VAE's recipe names its latent format alone, which its layout follows."""
     if not isinstance(recipe, Vae):
-        return family_named(recipe.family)
+        return get_family(recipe.family)
     of_format = (item for item in FAMILIES.values() if item.latent.name == recipe.family)
     return next(item for item in of_format if item.single_file is not None)

@@ -31,15 +31,15 @@ class ChromaFamily(Flux):
     """A prompt's padding is hidden from the transformer, but for its first token."""
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import padded, t5_states
+        from nodegraph.families.encoders import t5_states, tokenize_padded
 
-        tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         length = tokens["attention_mask"].sum(1, keepdim=True)
         mask = (torch.arange(_TOKENS)[None] <= length).to(torch.float32)
         return encoded({"embeddings": states, "mask": mask})
 
-    def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
+    def extra_inputs(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
         mask: Tensor = batch["mask"]
         picture = torch.ones(len(mask), tokens, dtype=torch.bool, device=mask.device)
         return {"attention_mask": torch.cat([mask, picture], 1)}

@@ -42,24 +42,24 @@ _EMPTY: WeakKeyDictionary[Any, dict[tuple[str, str, int], Encoded]] = WeakKeyDic
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ClipEncoder:
     """A CLIP text encoder, and what is taken from it.
 
     Attributes:
         model: CLIPTextModel or CLIPTextModelWithProjection of transformers.
         tokenizer: CLIPTokenizer of transformers.
         layer: That embeddings are taken from, counted from the last, 1.
-        normalised: Whether they are by the norm that comes after the last one; else they are as
+        final_norm: Whether they are by the norm that comes after the last one; else they are as
             they are.
-        by_spans: Whether windows are filled as ComfyUI 0.3.64 does, see `_words`; else CLIP's own
+        comfyui_windows: Whether windows are filled as ComfyUI 0.3.64 does, see `_words`; else CLIP's own
             words are never split between two.
     """
 
     model: Any
     tokenizer: Any
     layer: int
-    normalised: bool = False
-    by_spans: bool = False
+    final_norm: bool = False
+    comfyui_windows: bool = False
 
     @property
     def length(self) -> int:
@@ -76,7 +76,7 @@ class Clip:
     def _empty(self) -> Encoded:
         """The window without tokens, which most prompts need: computed once for each encoder."""
         known = _EMPTY.setdefault(self.model, {})
-        key = str(self.model.device), f"{self.layer} {self.normalised}", self.length
+        key = str(self.model.device), f"{self.layer} {self.final_norm}", self.length
         if key not in known:
             known[key] = self._computed(())
         hidden, pooled = known[key]
@@ -95,14 +95,14 @@ class Clip:
         mask = None
         if getattr(self.model.config, "use_attention_mask", False):
             mask = torch.tensor([[1] * len(whole) + [0] * len(padding)], device=ids.device)
-        is_last = self.layer == 1 and self.normalised
+        is_last = self.layer == 1 and self.final_norm
         check_layer(self.model, self.layer)
         output = self.model(ids, attention_mask=mask, output_hidden_states=not is_last)
         # Of an encoder with a projection the first output is the projected one.
         pooled = getattr(output, "text_embeds", None)
         pooled = output.pooler_output if pooled is None else pooled
         hidden = output.last_hidden_state if is_last else output.hidden_states[-self.layer]
-        if self.normalised and not is_last:
+        if self.final_norm and not is_last:
             # Where only some layers are on the device at a time, the norm may lie elsewhere by now.
             hidden = self._norm(hidden.to(self._norm.weight.device))
         return hidden.to("cpu", torch.float32), pooled.to("cpu", torch.float32)
@@ -114,7 +114,7 @@ class Clip:
 
 
 @contextmanager
-def learning() -> Iterator[None]:
+def prompt_gradients() -> Iterator[None]:
     """Inside the `with`, in this thread, what is encoded can be derived, and nothing of it is
     kept: the encoder's weights change."""
     before = _LEARNS.set(True)
@@ -125,7 +125,7 @@ def learning() -> Iterator[None]:
 
 
 def encode_windows(
-    clips: Sequence[Clip], texts: Sequence[str], warn: Warn | None = None
+    clips: Sequence[ClipEncoder], texts: Sequence[str], warn: Warn | None = None
 ) -> Encoded:
     """A prompt by some encoders, side by side, with the weights in brackets applied.
 
@@ -163,7 +163,7 @@ def encode_windows(
     return torch.cat(embeddings, dim=-1), pooled
 
 
-def _encode_window(clip: Clip, window: Window) -> Encoded:
+def _encode_window(clip: ClipEncoder, window: Window) -> Encoded:
     embeddings, pooled = clip.embed([token for token, _ in window])
     weights = _pad_weights(window, clip.length)
     if all(weight == 1.0 for weight in weights):
@@ -179,7 +179,7 @@ def _pad_weights(window: Window, length: int) -> list[float]:
     return weights + [1.0] * (length - len(weights))
 
 
-def _windows(clip: Clip, text: str) -> list[Window]:
+def _windows(clip: ClipEncoder, text: str) -> list[Window]:
     """The prompt's tokens in windows that leave room for the begin and end token.
 
     A ``BREAK`` begins another one; between two of them without words there is none.
@@ -187,7 +187,7 @@ def _windows(clip: Clip, text: str) -> list[Window]:
     room = clip.length - 2
     windows: list[Window] = []
     for chunk in parse_chunks(text):
-        words = _words(clip.tokenizer, chunk, by_spans=clip.by_spans)
+        words = _words(clip.tokenizer, chunk, by_spans=clip.comfyui_windows)
         cut = _cut(words, room, MAX_WINDOWS - len(windows))
         windows += [window for window in cut if window]
     return windows or [[]]
@@ -250,7 +250,7 @@ def _pieces(text: str, words: Iterable[str]) -> list[str]:
     return [piece for piece in re.split(rf"(?<![^ \n])({begun})", text) if piece]
 
 
-def prompt_words(clip: Clip, text: str) -> list[tuple[str, tuple[int, ...]]]:
+def word_token_indices(clip: ClipEncoder, text: str) -> list[tuple[str, tuple[int, ...]]]:
     """A prompt's words in their order, each with the places of its tokens in the embeddings."""
     words: list[tuple[str, tuple[int, ...]]] = []
     for number, window in enumerate(_windows(clip, text)):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.core.values import SHARES_ALIKE
+from nodegraph.core.values import SPAN_TOLERANCE
 from nodegraph.families.curves import (
     exponential_levels,
     karras_levels,
@@ -27,7 +27,7 @@ from nodegraph.families.curves import (
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.families.scheduler_file import CHOSEN, ENTRIES
-from nodegraph.families.sigma_range import chosen_ends
+from nodegraph.families.sigma_range import resolve_sigma_range
 
 FloatArray = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ _OF_FLUX = 10_000
 _WHATEVER_THE_FILE_SAYS = frozenset({"wan", "wan22-5b"})
 
 
-def common_flow(config: Mapping[str, Any], family: str, shift: float) -> CommonFlow:
+def comfyui_flow(config: Mapping[str, Any], family: str, shift: float) -> ComfyUIFlow:
     """How ComfyUI lays levels of a flow model.
 
     Args:
@@ -75,14 +75,14 @@ def common_flow(config: Mapping[str, Any], family: str, shift: float) -> CommonF
         shift: That the file names.
     """
     if config.get(CHOSEN):
-        return CommonFlow(shift, int(config.get(ENTRIES, 1000)))
+        return ComfyUIFlow(shift, int(config.get(ENTRIES, 1000)))
     if config.get("use_dynamic_shifting") or family in _WHATEVER_THE_FILE_SAYS:
-        return CommonFlow(*FLOW_SHIFTS.get(family, (shift, 1000)))
-    return CommonFlow(shift)
+        return ComfyUIFlow(*FLOW_SHIFTS.get(family, (shift, 1000)))
+    return ComfyUIFlow(shift)
 
 
 @dataclass(frozen=True, slots=True)
-class CommonFlow:
+class ComfyUIFlow:
     """A flow model's noise levels in ComfyUI's way.
 
     Attributes:
@@ -93,7 +93,7 @@ class CommonFlow:
     shift: float = 1.0
     entries: int = 1000
 
-    def shifted(self, levels: FloatArray) -> FloatArray:
+    def shift_times(self, levels: FloatArray) -> FloatArray:
         """Levels of times, above 0 to 1, rounded as ComfyUI's tensors round them: even schedules
         meet levels by which it tells parts of a sampling, and the last bit says on which side."""
         times, unit = np.asarray(levels).astype(np.float32), np.float32(1)
@@ -111,7 +111,7 @@ class CommonFlow:
     def _is_of_flux(self) -> bool:
         return self.entries == _OF_FLUX
 
-    def level_behind(self, share: float) -> float:
+    def sigma_at(self, share: float) -> float:
         """The level at which a share of the timesteps lies behind, above 0 to 1."""
         time = 1.0 - share
         if self._is_of_flux:
@@ -125,7 +125,7 @@ class CommonFlow:
     @property
     def table(self) -> FloatArray:
         """Its levels, lowest first; shape (entries,)."""
-        return self.shifted(np.arange(1, self.entries + 1) / self.entries)
+        return self.shift_times(np.arange(1, self.entries + 1) / self.entries)
 
     def levels(self, law: str, steps: int, numbers: Mapping[str, float]) -> FloatArray | None:
         """Falling levels of a law, without the closing 0; None for laws that differ in nothing."""
@@ -133,10 +133,10 @@ class CommonFlow:
         return None if lay is None else lay(self, steps, **numbers)
 
     def _ends(self, high: float | None, low: float | None) -> tuple[float, float]:
-        return chosen_ends((1.0, float(self.table[0])), 1.0, high, low)
+        return resolve_sigma_range((1.0, float(self.table[0])), 1.0, high, low)
 
 
-def table_levels(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | None:
+def table_sigmas(law: str, noise: NoiseSchedule, steps: int) -> FloatArray | None:
     """Falling levels of a table model, without the closing 0; None for laws that differ in nothing
     but their ends."""
     if law == "simple":
@@ -158,7 +158,7 @@ def _even(high: int, count: int) -> NDArray[np.float32]:
     return np.where(places < count // 2, falling, rising).astype(np.float32)
 
 
-def table_level_behind(noise: NoiseSchedule, share: float) -> float:
+def table_sigma_at(noise: NoiseSchedule, share: float) -> float:
     """A table model's level at which a share of the timesteps lies behind, in single precision as
     its schedules have theirs."""
     # rounded as ComfyUI's tensors are; beyond a shorter table's end is its greatest level
@@ -166,7 +166,7 @@ def table_level_behind(noise: NoiseSchedule, share: float) -> float:
     return float(_between(noise, np.array([timestep], np.float32))[0])
 
 
-def compared_shares(
+def comfyui_progress(
     shares: FloatArray, levels: FloatArray, level_behind: Callable[[float], float]
 ) -> FloatArray:
     """Shares of the timesteps that lie behind levels, on the side of a thousandth that they meet on
@@ -182,14 +182,14 @@ def compared_shares(
         met = round(share * 1000) / 1000
         if 0 < met < 1 and abs(share - met) < _NEAR:
             bound = level_behind(met)
-            before = 10 * SHARES_ALIKE if level > bound else SHARES_ALIKE / 10
+            before = 10 * SPAN_TOLERANCE if level > bound else SPAN_TOLERANCE / 10
             compared[at] = np.nextafter(met, 1.0) if level < bound else met - before
     return compared
 
 
 def _between(noise: NoiseSchedule, timesteps: NDArray[np.float32]) -> FloatArray:
     """Levels at timesteps, on a line over log sigma; all is rounded as ComfyUI's tensors are, so
-    that even schedules meet `table_level_behind` where they do there."""
+    that even schedules meet `table_sigma_at` where they do there."""
     table = np.log(_table(noise)).astype(np.float32)
     low = np.floor(timesteps).astype(np.int64)
     share = timesteps - low.astype(np.float32)
@@ -217,37 +217,37 @@ def nearest_timesteps(noise: NoiseSchedule, levels: FloatArray) -> NDArray[np.in
     return np.array([np.abs(level - logs).argmin() for level in wanted], dtype=np.int64)
 
 
-def table_shares(noise: NoiseSchedule, levels: FloatArray) -> tuple[FloatArray, float]:
+def table_progress(noise: NoiseSchedule, levels: FloatArray) -> tuple[FloatArray, float]:
     """Shares of the timesteps that lie behind a table model's levels, and what counts as behind
     wherever a part begins: where the table is shorter than ComfyUI takes it to be, all parts that
     begin beyond its end do so at its greatest level, and none of them has ended there.
     """
     shares = 1 - noise.sigma_to_timestep(levels) / _LAST
-    shares = compared_shares(shares, levels, partial(table_level_behind, noise))
+    shares = comfyui_progress(shares, levels, partial(table_sigma_at, noise))
     least = 1 - (noise.timesteps - 1) / _LAST
     if least <= 0:
         return shares, 0.0
-    greatest = table_level_behind(noise, 0.0)
+    greatest = table_sigma_at(noise, 0.0)
     shares[levels >= greatest] = 0.0
     return shares, least if levels.max() <= greatest else 0.0
 
 
-def _normal(flow: CommonFlow, steps: int) -> FloatArray:
+def _normal(flow: ComfyUIFlow, steps: int) -> FloatArray:
     """Evenly spaced from 1 to the least level, which is shifted once more with all others."""
-    return flow.shifted(np.linspace(1.0, float(flow.table[0]), steps))
+    return flow.shift_times(np.linspace(1.0, float(flow.table[0]), steps))
 
 
-def _sgm_uniform(flow: CommonFlow, steps: int) -> FloatArray:
-    return flow.shifted(np.linspace(1.0, float(flow.table[0]), steps + 1)[:-1])
+def _sgm_uniform(flow: ComfyUIFlow, steps: int) -> FloatArray:
+    return flow.shift_times(np.linspace(1.0, float(flow.table[0]), steps + 1)[:-1])
 
 
-def _simple(flow: CommonFlow, steps: int) -> FloatArray:
+def _simple(flow: ComfyUIFlow, steps: int) -> FloatArray:
     skipped = (np.arange(steps) * (flow.entries / steps)).astype(np.int64)
     return flow.table[flow.entries - 1 - skipped]
 
 
 def _karras(
-    flow: CommonFlow,
+    flow: ComfyUIFlow,
     steps: int,
     *,
     rho: float = KARRAS_RHO,
@@ -258,13 +258,13 @@ def _karras(
 
 
 def _exponential(
-    flow: CommonFlow, steps: int, *, high: float | None = None, low: float | None = None
+    flow: ComfyUIFlow, steps: int, *, high: float | None = None, low: float | None = None
 ) -> FloatArray:
     return exponential_levels(*flow._ends(high, low), steps)
 
 
 def _beta(
-    flow: CommonFlow, steps: int, *, alpha: float = BETA_SHAPE, beta: float = BETA_SHAPE
+    flow: ComfyUIFlow, steps: int, *, alpha: float = BETA_SHAPE, beta: float = BETA_SHAPE
 ) -> FloatArray:
     chances = 1 - np.linspace(0, 1, steps, endpoint=False)
     places = beta_quantiles(chances, alpha, beta) * (flow.entries - 1)
@@ -275,11 +275,11 @@ def _beta(
     return np.interp(places, np.arange(flow.entries), flow.table)
 
 
-def _kl_optimal(flow: CommonFlow, steps: int) -> FloatArray:
+def _kl_optimal(flow: ComfyUIFlow, steps: int) -> FloatArray:
     return kl_optimal_levels(*flow._ends(None, None), steps)
 
 
-def _linear_quadratic(flow: CommonFlow, steps: int) -> FloatArray:
+def _linear_quadratic(flow: ComfyUIFlow, steps: int) -> FloatArray:
     return linear_quadratic_levels(steps)
 
 

@@ -13,12 +13,12 @@ from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.base import CONDITION_TENSORS, GUIDANCE, Family
 from nodegraph.families.ip_adapter_pictures import (
+    image_embeds_name,
+    image_tensor_names,
     mask_name,
     mask_names,
-    picture_name,
-    shown_names,
 )
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 
 _MASKS = ("mask", "plain_mask", "glyph_mask")
 """Tensors of a prompt that say which tokens are looked at."""
@@ -28,7 +28,7 @@ _LENGTHENED = ("embeddings", "mask")
 Method = Literal["linear", "spherical"]
 
 
-def combined(conditionings: Sequence[Conditioning]) -> Conditioning:
+def combine(conditionings: Sequence[Conditioning]) -> Conditioning:
     """Prompts that all lead: the model's answers to them are averaged by strength and place.
 
     Args:
@@ -46,7 +46,7 @@ def combined(conditionings: Sequence[Conditioning]) -> Conditioning:
     )
 
 
-def standing_in(positive: Conditioning) -> Conditioning | None:
+def default_negative(positive: Conditioning) -> Conditioning | None:
     """The empty prompt that stands in for a negative one that isn't given, as a prompt.
 
     Returns:
@@ -56,7 +56,7 @@ def standing_in(positive: Conditioning) -> Conditioning | None:
     return None if empty is None else Conditioning((empty,), positive.family, empty)
 
 
-def concatenated(first: Conditioning, second: Conditioning) -> Conditioning:
+def concatenate(first: Conditioning, second: Conditioning) -> Conditioning:
     """One prompt of the tokens of two, one after the other; all else is the first one's.
 
     Raises:
@@ -82,7 +82,7 @@ def concatenated(first: Conditioning, second: Conditioning) -> Conditioning:
     return _paired(first, second, joined)
 
 
-def averaged(
+def average(
     first: Conditioning, second: Conditioning, share: float, method: Method = "linear"
 ) -> Conditioning:
     """One prompt between two: embeddings and the pooled prompt are interpolated.
@@ -187,11 +187,11 @@ def with_guidance(conditioning: Conditioning, guidance: float) -> Conditioning:
     )
 
 
-def zeroed(conditioning: Conditioning) -> Conditioning:
+def zero_out(conditioning: Conditioning) -> Conditioning:
     """Prompts of zeros in place of what their text was encoded to; what else they tell stays."""
 
     def silent(entry: ConditioningEntry) -> ConditioningEntry:
-        kept = {*CONDITION_TENSORS, *_MASKS, *shown_names(entry.tensors)}
+        kept = {*CONDITION_TENSORS, *_MASKS, *image_tensor_names(entry.tensors)}
         tensors = {
             name: torch.zeros_like(item) if name not in kept and item.is_floating_point() else item
             for name, item in entry.tensors.items()
@@ -237,7 +237,7 @@ def _either_mask(
     blended = {}
     for number in range(len(first) + len(second)):
         name = mask_name(number)
-        telling = [item for item in (first, second) if picture_name(number) in item]
+        telling = [item for item in (first, second) if image_embeds_name(number) in item]
         if len(telling) == 2 and share in (0.0, 1.0):
             telling = [telling[int(share)]]
         masks = [item[name] for item in telling if name in item]
@@ -257,11 +257,11 @@ def _between(name: str, tensor: Tensor, other: Tensor, share: float, method: Met
     if share in (0.0, 1.0):
         return other if share else tensor
     if method == "spherical":
-        return _along_the_arc(tensor, other, share)
+        return _slerp(tensor, other, share)
     return torch.lerp(tensor, other, share)
 
 
-def _along_the_arc(tensor: Tensor, other: Tensor, share: float) -> Tensor:
+def _slerp(tensor: Tensor, other: Tensor, share: float) -> Tensor:
     """Vectors between those of two tensors, along the last axis: lengths change evenly as well.
 
     Where two point the same way or oppositely, or one has no length, it is linear.
@@ -324,7 +324,7 @@ def _when(entry: ConditioningEntry) -> tuple[object, ...]:
 def _family_of(first: Conditioning, second: Conditioning) -> Family | None:
     _check_families(first, second)
     name = first.family or second.family
-    return None if name is None else family_named(name)
+    return None if name is None else get_family(name)
 
 
 def _check_families(first: Conditioning, other: Conditioning) -> None:

@@ -18,7 +18,7 @@ as in the model's batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class ControlQuestion:
+class ControlNetCall:
     """One call of a control network.
 
     Attributes:
@@ -28,7 +28,7 @@ class ControlQuestion:
         strengths: How strongly each leads.
         modes: Which of the network's kinds of pictures each is; None where it knows but one.
         repeat: Brings a tensor of such items to those of the model's batch.
-        kept: What doesn't change between steps may be kept here.
+        cache: What doesn't change between steps may be kept here.
         faint: As of `nodegraph.core.values.Control`.
     """
 
@@ -37,11 +37,11 @@ class ControlQuestion:
     strengths: Sequence[float]
     modes: Sequence[int | None]
     repeat: Callable[[Tensor], Tensor]
-    kept: dict[str, Any]
+    cache: dict[str, Any]
     faint: bool = False
 
 
-def added(residuals: Residuals, other: Residuals) -> Residuals:
+def add_residuals(residuals: Residuals, other: Residuals) -> Residuals:
     """The sum of two answers for the same model."""
     common = {
         name: [left + right for left, right in zip(tensors, other[name], strict=True)]
@@ -51,7 +51,7 @@ def added(residuals: Residuals, other: Residuals) -> Residuals:
     return {**residuals, **other, **common}
 
 
-def spread(residuals: Sequence[Tensor], blocks: int) -> list[Tensor]:
+def distribute_residuals(residuals: Sequence[Tensor], blocks: int) -> list[Tensor]:
     """One for each block of a model, of a network with fewer; as diffusers' transformers do it."""
     share = -(-blocks // len(residuals))
     return [residuals[block // share] for block in range(blocks)]

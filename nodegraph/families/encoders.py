@@ -14,7 +14,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Warn
 
 
-def padded(
+def tokenize_padded(
     tokenizer: Any, texts: str | Sequence[str], length: int, warn: Warn | None = None, **how: Any
 ) -> dict[str, Tensor]:
     """Tokens of prompts and their mask, padded and cut to a length; int64, (prompts, length)."""
@@ -31,7 +31,7 @@ def padded(
     return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
 
-def fitting(tokenizer: Any, text: str, fewest: int, most: int) -> int:
+def padded_length(tokenizer: Any, text: str, fewest: int, most: int) -> int:
     """How many tokens a prompt is padded to that is as long as it needs, between two lengths."""
     count = len(tokenizer(text, verbose=False)["input_ids"])
     return min(max(count, fewest), most)
@@ -88,7 +88,7 @@ def _last_as_it_is(base: Any) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def attentive_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:
+def all_hidden_states(model: Any, tokens: dict[str, Tensor]) -> Tensor:
     """What each layer of a language model gives; float32 on the CPU, (1, layers, tokens, width).
 
     Its attention weights are asked for, too: torch computes them by another kernel, whose last

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 FIRST_FRAME = "first_frame"
 """Latent of the picture, (1, channels, 1, height, width): the video's first frame as it is."""
-FILM = "film"
+CONDITION_VIDEO = "film"
 """Latent of a video that is grey after the picture, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
 """What `film_and_mask` made of a film."""
-SIGHT = "sight"
+IMAGE_EMBEDS = "sight"
 """What an image encoder sees in the picture, (1, tokens, width)."""
 
 _HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
 
 
-def check_fits(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
+def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
     """Refuse a picture or film of another size than the video.
 
     Raises:
         InvalidValue: On the port of the side.
     """
-    for name, first_axis in ((FIRST_FRAME, 3), (FILM, 2)):
+    for name, first_axis in ((FIRST_FRAME, 3), (CONDITION_VIDEO, 2)):
         tensor = tensors.get(name)
         if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
             raise InvalidValue(
@@ -46,7 +46,7 @@ def check_fits(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
             )
 
 
-def no_picture(request: SamplingRequest) -> InvalidValue:
+def missing_image_error(request: SamplingRequest) -> InvalidValue:
     """The refusal of a prompt alone."""
     return InvalidValue(
         "the model makes videos of a first picture, and the conditioning brings none",
@@ -55,7 +55,7 @@ def no_picture(request: SamplingRequest) -> InvalidValue:
     )
 
 
-def no_use_for_picture(request: SamplingRequest) -> InvalidValue:
+def unused_image_error(request: SamplingRequest) -> InvalidValue:
     """The refusal of a picture."""
     return InvalidValue(
         "the model makes videos of prompts alone, and the conditioning brings a picture",
@@ -64,12 +64,12 @@ def no_use_for_picture(request: SamplingRequest) -> InvalidValue:
     )
 
 
-def begun(x: Tensor, first: Tensor | None) -> Tensor:
+def with_first_frame(x: Tensor, first: Tensor | None) -> Tensor:
     """Latents (n, channels, frames, height, width) whose first frame is the picture's, if any."""
     return x if first is None else torch.cat([first.to(x.device, x.dtype), x[:, :, 1:]], 2)
 
 
-def to_denoise(x: Tensor, first: Tensor | None) -> Tensor:
+def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
     """1 for each cell of a video, and 0 in the first frame if that is a picture's; float32,
     (frames, height, width)."""
     mask = torch.ones(x.shape[2:], device=x.device)
@@ -78,7 +78,7 @@ def to_denoise(x: Tensor, first: Tensor | None) -> Tensor:
     return mask
 
 
-def film_and_mask(film: Tensor, temporal: int) -> Tensor:
+def mask_and_video(film: Tensor, temporal: int) -> Tensor:
     """A film after its mask, which has a channel for each frame of a latent frame: 1 in the first,
     where the film shows something."""
     shown = torch.zeros(1, temporal, *film.shape[2:])

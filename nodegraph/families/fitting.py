@@ -13,7 +13,7 @@ _NAMED = 3
 """Tensors that a message names of those that it is about."""
 
 
-def check_fits(
+def check_weights_fit(
     path: Path, module: nn.Module, tensors: Mapping[str, Tensor], *, strict: bool = False
 ) -> None:
     """Refuse weights of which some would be made up, or some weren't for this module.

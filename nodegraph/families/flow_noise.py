@@ -21,13 +21,13 @@ from torch import Tensor
 from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Family
-from nodegraph.families.comfyui_levels import CommonFlow, common_flow
+from nodegraph.families.comfyui_levels import ComfyUIFlow, comfyui_flow
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.noise import NoiseSchedule, check_noise_level, check_timestep
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import (
     FLOW_MATCHING_CLASSES,
-    refuse_unsupported,
+    check_supported,
     scheduler_config,
 )
 
@@ -76,7 +76,7 @@ class FlowNoise:
     terminal: float | None = None
     curve: str = "normal"
     spread: str = "own"
-    common: CommonFlow = field(default_factory=CommonFlow)
+    common: ComfyUIFlow = field(default_factory=ComfyUIFlow)
 
     @classmethod
     def from_config(
@@ -92,7 +92,7 @@ class FlowNoise:
             InvalidFile: It asks for something that isn't supported, or for a shift by size where
                 the family knows none.
         """
-        refuse_unsupported(config, kinds=("flow",))
+        check_supported(config, kinds=("flow",))
         dynamic = bool(config.get("use_dynamic_shifting", False))
         if dynamic and mu is None:
             raise InvalidFile(
@@ -115,7 +115,7 @@ class FlowNoise:
             spread=spread,
         )
 
-    def shifted(self, levels: Levels, tokens: int, steps: int) -> Levels:
+    def shift_sigmas(self, levels: Levels, tokens: int, steps: int) -> Levels:
         """Falling noise levels above 0 as they are for a latent of so many tokens.
 
         Computed in the levels' own precision and in the very order diffusers does.
@@ -137,9 +137,9 @@ class FlowNoise:
     def table(self, tokens: int, steps: int) -> NDArray[np.float64]:
         """The level of each training timestep, lowest first; shape (timesteps,)."""
         falling = np.arange(self.timesteps, 0, -1) / self.timesteps
-        return np.asarray(self.shifted(falling, tokens, steps)[::-1], dtype=np.float64)
+        return np.asarray(self.shift_sigmas(falling, tokens, steps)[::-1], dtype=np.float64)
 
-    def trained_levels(self, steps: int) -> NDArray[np.float64]:
+    def trained_sigmas(self, steps: int) -> NDArray[np.float64]:
         """Unshifted levels as diffusers' flow-matching schedulers spread them on their own.
 
         Where the shift is fixed, the least one is already shifted and will be once more: so do
@@ -199,16 +199,16 @@ def model_noise(config: Mapping[str, Any], family: Family) -> ModelNoise:
         InvalidFile: It asks for something that isn't supported, or for another kind of noise than
             models of the family are trained on.
     """
-    refuse_unsupported(config, kinds=(family.noise,))
+    check_supported(config, kinds=(family.noise,))
     if family.noise == "flow":
         noise = FlowNoise.from_config(config, spread=family.spread, mu=family.mu)
-        return replace(noise, common=common_flow(config, family.name, noise.shift))
+        return replace(noise, common=comfyui_flow(config, family.name, noise.shift))
     return replace(NoiseSchedule.from_config(config), aligned=family.aligned)
 
 
 def recipe_noise(recipe: DiffusionModel) -> ModelNoise:
     """What the model of a recipe was trained on; errors as of `model_noise`."""
-    return model_noise(scheduler_config(recipe), family_named(recipe.family))
+    return model_noise(scheduler_config(recipe), get_family(recipe.family))
 
 
 def _curve(config: Mapping[str, Any]) -> str:

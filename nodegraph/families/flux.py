@@ -23,18 +23,18 @@ from nodegraph.families.base import (
     with_control_image,
     with_masked_image,
 )
-from nodegraph.families.control_questions import BLOCKS, SINGLES, spread
+from nodegraph.families.control_questions import BLOCKS, SINGLES, distribute_residuals
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import (
-    lengthened,
-    packed,
-    places,
-    reference_places,
+    pack_latents,
+    pad_residuals,
+    reference_latents,
+    reference_positions,
     reference_tensors,
-    referenced,
-    unpacked,
+    token_positions,
+    unpack_latents,
 )
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlQuestion, Residuals
+    from nodegraph.families.control_questions import ControlNetCall, Residuals
 
 GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -88,14 +88,25 @@ class Flux(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.encoders import clip_pooled, fitting, padded, t5_states
+        from nodegraph.families.encoders import (
+            clip_pooled,
+            padded_length,
+            t5_states,
+            tokenize_padded,
+        )
 
         for_clip, for_t5 = texts
         clip = model.modules["text_encoder"]
-        first = padded(model.tokenizers["tokenizer"], for_clip, clip.config.max_position_embeddings)
+        first = tokenize_padded(
+            model.tokenizers["tokenizer"], for_clip, clip.config.max_position_embeddings
+        )
         tokenizer = model.tokenizers["tokenizer_2"]
-        room = fitting(tokenizer, for_t5, _FEWEST, _T5_TOKENS) if model.as_comfyui else _T5_TOKENS
-        second = padded(tokenizer, for_t5, room, warn)
+        room = (
+            padded_length(tokenizer, for_t5, _FEWEST, _T5_TOKENS)
+            if model.as_comfyui
+            else _T5_TOKENS
+        )
+        second = tokenize_padded(tokenizer, for_t5, room, warn)
         states = t5_states(model.modules["text_encoder_2"], second)
         return encoded({"embeddings": states, "pooled": clip_pooled(clip, first)})
 
@@ -113,14 +124,14 @@ class Flux(Family):
         follows = model.config["in_channels"] == 2 * (model.config.get("out_channels") or 0)
         return with_control_image(fitted, entry, request, follows=follows)
 
-    def hole_mask(self, mask: Tensor) -> Tensor:
+    def inpaint_mask(self, mask: Tensor) -> Tensor:
         """Each pixel of a cell is a channel."""
         cell, (height, width) = self.latent.spatial, mask.shape[-2:]
         cut = mask[:, 0].view(-1, height // cell, cell, width // cell, cell)
         return cut.permute(0, 2, 4, 1, 3).reshape(-1, cell**2, height // cell, width // cell)
 
     def controlled(
-        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         network, (height, width) = question.network, x.shape[-2:]
         hint = question.repeat(question.hints[0])
@@ -136,14 +147,14 @@ class Flux(Family):
             usual = torch.tensor([GUIDANCE], device=x.device, dtype=x.dtype).expand(len(x))
             options["guidance"] = usual if guidance is None else guidance
         doubles, singles = network(
-            hidden_states=packed(x),
-            controlnet_cond=hint if sees_pixels else packed(hint),
+            hidden_states=pack_latents(x),
+            controlnet_cond=hint if sees_pixels else pack_latents(hint),
             conditioning_scale=question.strengths[0],
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             pooled_projections=batch["pooled"],
             encoder_hidden_states=embeddings,
             txt_ids=torch.zeros(embeddings.shape[1], 3, device=x.device),
-            img_ids=places(height // 2, width // 2, x.device),
+            img_ids=token_positions(height // 2, width // 2, x.device),
             return_dict=False,
             **options,
         )
@@ -154,28 +165,28 @@ class Flux(Family):
             residuals[BLOCKS] = (
                 [doubles[at % len(doubles)] for at in range(len(own))]
                 if sees_pixels
-                else spread(doubles, len(own))
+                else distribute_residuals(doubles, len(own))
             )
         if singles:
-            residuals[SINGLES] = spread(singles, len(single))
+            residuals[SINGLES] = distribute_residuals(singles, len(single))
         return residuals
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
-        tokens, grid = packed(x), [places(height // 2, width // 2, x.device)]
+        tokens, grid = pack_latents(x), [token_positions(height // 2, width // 2, x.device)]
         own = tokens.shape[1]
         if MASKED_IMAGE in batch:
             tokens = torch.cat(
-                [tokens, packed(batch[MASKED_IMAGE]), packed(batch[INPAINT_MASK])], 2
+                [tokens, pack_latents(batch[MASKED_IMAGE]), pack_latents(batch[INPAINT_MASK])], 2
             )
         if CONTROL_IMAGE in batch:
-            tokens = torch.cat([tokens, packed(batch[CONTROL_IMAGE])], 2)
-        looked_at = referenced(batch)
+            tokens = torch.cat([tokens, pack_latents(batch[CONTROL_IMAGE])], 2)
+        looked_at = reference_latents(batch)
         sizes = [(item.shape[-2] // 2, item.shape[-1] // 2) for item in looked_at]
-        firsts = reference_places(sizes, numbered=INDEXED_REFERENCES in batch)
+        firsts = reference_positions(sizes, numbered=INDEXED_REFERENCES in batch)
         for picture, size, first in zip(looked_at, sizes, firsts, strict=True):
-            tokens = torch.cat([tokens, packed(picture)], 1)
-            grid.append(places(*size, x.device, first))
+            tokens = torch.cat([tokens, pack_latents(picture)], 1)
+            grid.append(token_positions(*size, x.device, first))
         output: Tensor = model.module(
             hidden_states=tokens,
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
@@ -183,12 +194,12 @@ class Flux(Family):
             txt_ids=torch.zeros(batch["embeddings"].shape[1], 3, device=x.device),
             img_ids=torch.cat(grid),
             return_dict=False,
-            **self.led(batch, tokens.shape[1] - own),
-            **self.also(batch, tokens.shape[1]),
+            **self.control_inputs(batch, tokens.shape[1] - own),
+            **self.extra_inputs(batch, tokens.shape[1]),
         )[0][:, :own]
-        return unpacked(output, height, width)
+        return unpack_latents(output, height, width)
 
-    def led(self, batch: Batch, extra_tokens: int) -> Mapping[str, Any]:
+    def control_inputs(self, batch: Batch, extra_tokens: int) -> Mapping[str, Any]:
         """What control networks add, as inputs of the model.
 
         Args:
@@ -202,12 +213,12 @@ class Flux(Family):
             "singles": "controlnet_single_block_samples",
         }
         return {
-            option: lengthened(residuals[name], extra_tokens)
+            option: pad_residuals(residuals[name], extra_tokens)
             for name, option in places.items()
             if name in residuals
         }
 
-    def also(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
+    def extra_inputs(self, batch: Batch, tokens: int) -> Mapping[str, Tensor | None]:
         """Further inputs of the model, for so many tokens of pictures."""
         return {"pooled_projections": batch["pooled"], "guidance": batch.get("guidance")}
 

@@ -15,7 +15,7 @@ from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import flux2_mu
 from nodegraph.families.flux2_latents import FLUX2 as FLUX2_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.patches import reference_names, referenced
+from nodegraph.families.patches import reference_latents, reference_names
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -59,7 +59,7 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
-def _layout(name: str, title: str, *, told: bool) -> FileLayout:
+def _layout(name: str, title: str, *, takes_guidance: bool) -> FileLayout:
     return denoiser_layout(
         f"{name}-transformer",
         f"the transformer of {title}",
@@ -70,12 +70,12 @@ def _layout(name: str, title: str, *, told: bool) -> FileLayout:
         ),
         config=_config,
         scheduler=DYNAMIC_FLOW,
-        fits=lambda shapes: (_GUIDANCE_WEIGHT in shapes) == told,
+        fits=lambda shapes: (_GUIDANCE_WEIGHT in shapes) == takes_guidance,
     )
 
 
-FLUX2_FILE = _layout("flux2", "Flux.2", told=True)
-FLUX2_KLEIN_FILE = _layout("flux2-klein", "Flux.2 Klein", told=False)
+FLUX2_FILE = _layout("flux2", "Flux.2", takes_guidance=True)
+FLUX2_KLEIN_FILE = _layout("flux2-klein", "Flux.2 Klein", takes_guidance=False)
 
 
 GUIDANCE = 4.0
@@ -126,12 +126,12 @@ class Flux2(Family):
         return prompt
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import layer_states, padded
+        from nodegraph.families.encoders import layer_states, tokenize_padded
 
         tokenizer = model.tokenizers["tokenizer"]
         # The template has written what begins a text already.
         chat = self.chat(tokenizer, text)
-        tokens = padded(tokenizer, chat, _TOKENS, warn, add_special_tokens=False)
+        tokens = tokenize_padded(tokenizer, chat, _TOKENS, warn, add_special_tokens=False)
         states = layer_states(model.modules["text_encoder"], tokens, self.layers)
         return encoded({"embeddings": torch.cat(states, -1)})
 
@@ -156,8 +156,10 @@ class Flux2(Family):
         return fitted | dict(zip(reference_names(), entry.references, strict=False))
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
-        references = referenced(batch)
-        places = torch.cat([_places(item, _APART * at) for at, item in enumerate([x, *references])])
+        references = reference_latents(batch)
+        places = torch.cat(
+            [_token_positions(item, _APART * at) for at, item in enumerate([x, *references])]
+        )
         own = x.shape[-2] * x.shape[-1]
         length = batch["embeddings"].shape[1]
         output: Tensor = model.module(
@@ -195,7 +197,7 @@ def _tokens(latents: Tensor) -> Tensor:
     return latents.flatten(2).transpose(1, 2)
 
 
-def _places(latents: Tensor, time: int) -> Tensor:
+def _token_positions(latents: Tensor, time: int) -> Tensor:
     return _grid(time, latents.shape[-2], latents.shape[-1], 1, latents.device)
 
 

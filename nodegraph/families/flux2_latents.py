@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, check_scale
+from nodegraph.weights.single_files.base import FileLayout, check_downscale
 from nodegraph.weights.single_files.kl_vae import (
     BATCH_NORM,
     PREFIXES,
@@ -41,7 +41,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     named = {_name(name): item for name, item in vae.items()}
     config = vae_config(named, (1.0, 0.0))
     kept = {name: item for name, item in config.items() if not name.endswith("_factor")}
-    check_scale(2 ** len(kept["block_out_channels"]), 2 * 8)
+    check_downscale(2 ** len(kept["block_out_channels"]), 2 * 8)
     return {
         **kept,
         "decoder_block_out_channels": decoder_widths(named),
@@ -81,27 +81,27 @@ class NormalisedPatches(LatentFormat):
     """Each patch's channels are normalised by what a batch norm in the autoencoder has learnt."""
 
     def encode(self, vae: Any, pixels: Tensor) -> Tensor:
-        patches = patched(vae.encode(pixels).latent_dist.mode())
+        patches = patchify(vae.encode(pixels).latent_dist.mode())
         mean, deviation = _statistics(vae, patches)
         return (patches - mean) / deviation
 
     def decode(self, vae: Any, latents: Tensor) -> Tensor:
         mean, deviation = _statistics(vae, latents)
-        pixels: Tensor = vae.decode(unpatched(latents * deviation + mean), return_dict=False)[0]
+        pixels: Tensor = vae.decode(unpatchify(latents * deviation + mean), return_dict=False)[0]
         return pixels
 
     def to_cells(self, latents: Tensor) -> Tensor:
-        return unpatched(latents)
+        return unpatchify(latents)
 
     def from_cells(self, cells: Tensor) -> Tensor:
-        return patched(cells)
+        return patchify(cells)
 
     def latent_channels(self, config: Mapping[str, Any]) -> int:
         height, width = config["patch_size"]
         return int(config["latent_channels"]) * int(height) * int(width)
 
 
-def patched(latents: Tensor) -> Tensor:
+def patchify(latents: Tensor) -> Tensor:
     """Latents (n, channels, height, width) with 2 x 2 cells in one: (n, channels · 4, height / 2,
     width / 2), the four of a channel one after the other."""
     n, channels, height, width = latents.shape
@@ -109,7 +109,7 @@ def patched(latents: Tensor) -> Tensor:
     return cut.permute(0, 1, 3, 5, 2, 4).reshape(n, channels * 4, height // 2, width // 2)
 
 
-def unpatched(patches: Tensor) -> Tensor:
+def unpatchify(patches: Tensor) -> Tensor:
     """What `patched` made patches of."""
     n, channels, height, width = patches.shape
     cut = patches.reshape(n, channels // 4, 2, 2, height, width)

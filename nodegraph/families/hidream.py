@@ -107,23 +107,28 @@ class HiDream(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.encoders import attentive_states, clip_states, padded, t5_states
+        from nodegraph.families.encoders import (
+            all_hidden_states,
+            clip_states,
+            t5_states,
+            tokenize_padded,
+        )
 
         clips = [
             clip_states(
                 model.modules[f"text_encoder{end}"],
-                padded(model.tokenizers[f"tokenizer{end}"], text, _TOKENS),
+                tokenize_padded(model.tokenizers[f"tokenizer{end}"], text, _TOKENS),
             )
             for end, text in zip(("", "_2"), texts, strict=False)
         ]
-        third = padded(model.tokenizers["tokenizer_3"], texts[2], _TOKENS)
+        third = tokenize_padded(model.tokenizers["tokenizer_3"], texts[2], _TOKENS)
         llama = model.tokenizers["tokenizer_4"]
         llama.pad_token = llama.eos_token
-        fourth = padded(llama, texts[3], _TOKENS, warn)
+        fourth = tokenize_padded(llama, texts[3], _TOKENS, warn)
         return encoded(
             {
                 "embeddings": t5_states(model.modules["text_encoder_3"], third, masked=True),
-                "layers": attentive_states(model.modules["text_encoder_4"], fourth),
+                "layers": all_hidden_states(model.modules["text_encoder_4"], fourth),
                 "pooled": torch.cat([projected for _, projected in clips], -1),
             }
         )

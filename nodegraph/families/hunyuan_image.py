@@ -137,10 +137,10 @@ class HunyuanImage(Family):
         return int(config["text_embed_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import layer_states, padded
+        from nodegraph.families.encoders import layer_states, tokenize_padded
 
         chat, length = _BEFORE + text + _AFTER, _TOKENS + _BEFORE_TOKENS
-        tokens = padded(model.tokenizers["tokenizer"], chat, length, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer"], chat, length, warn)
         (states,) = layer_states(model.modules["text_encoder"], tokens, [_LAYER])
         glyphs, glyph_mask = _glyphs(model, text, warn)
         return encoded(
@@ -191,7 +191,7 @@ class HunyuanImage(Family):
 
 def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Tensor]:
     """What is quoted as its letters, and which of them are there; zeros where nothing is."""
-    from nodegraph.families.encoders import padded, t5_states
+    from nodegraph.families.encoders import t5_states, tokenize_padded
 
     encoder = model.modules["text_encoder_2"]
     quoted = [written for marks in _QUOTED for written in re.findall(marks, text)]
@@ -199,7 +199,7 @@ def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Ten
         width = encoder.config.d_model
         return torch.zeros(1, _GLYPHS, width), torch.zeros(1, _GLYPHS, dtype=torch.int64)
     line = "".join(f'Text "{written}". ' for written in quoted)
-    tokens = padded(model.tokenizers["tokenizer_2"], line, _GLYPHS, warn)
+    tokens = tokenize_padded(model.tokenizers["tokenizer_2"], line, _GLYPHS, warn)
     return t5_states(encoder, tokens, masked=True), tokens["attention_mask"]
 
 
@@ -225,7 +225,7 @@ HUNYUAN_IMAGE = HunyuanImage(
     ),
     noise="flow",
     spread="open",
-    further=("guider/guider_config.json", "ocr_guider/guider_config.json"),
+    extra_configs=("guider/guider_config.json", "ocr_guider/guider_config.json"),
     multiple=32,
     held=TokenMemory(16, 1500, patch=1),
     size=2048,

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nodegraph.families.base import Config, Family
-from nodegraph.families.registry import FAMILIES, families_of_pipeline, try_family
+from nodegraph.families.registry import FAMILIES, call_family, families_of_pipeline
 
 if TYPE_CHECKING:
-    from nodegraph.families.alone import PartAlone
+    from nodegraph.families.alone import StandalonePart
 
 UNKNOWN = "no model that is known here"
 
 
-class Identified(NamedTuple):
+class Identification(NamedTuple):
     """What a file or folder turned out to be.
 
     Attributes:
@@ -27,7 +27,7 @@ class Identified(NamedTuple):
     title: str
     family: Family | None = None
     node: str | None = None
-    parts: Sequence[PartAlone] = ()
+    parts: Sequence[StandalonePart] = ()
 
     def instead_of(self, wanted: str) -> str:
         """What it is, where something else is wanted."""
@@ -47,13 +47,13 @@ def supported() -> str:
     return ", ".join(family.title for family in FAMILIES.values() if family.encoders)
 
 
-def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identified:
+def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identification:
     """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
     description = f"a {class_name}"
     for family in families_of_pipeline(class_name):
         failed: str | None = f"{description} whose family `{family.name}` failed to look at it"
-        mismatch = try_family(family, lambda each: each.mismatch(configs), failed)
+        mismatch = call_family(family, lambda each: each.mismatch(configs), failed)
         if mismatch is None:
-            return Identified(family.title, family)
+            return Identification(family.title, family)
         description = mismatch
-    return Identified(description)
+    return Identification(description)

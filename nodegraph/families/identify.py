@@ -16,17 +16,17 @@ from nodegraph.families.alone import (
     LOAD_UPSCALER,
     LOAD_VAE,
     LOAD_VISION,
-    PartAlone,
-    controls_in,
-    parts_in,
+    StandalonePart,
+    find_control_networks,
+    find_parts,
 )
 from nodegraph.families.depth_files import is_depth
 from nodegraph.families.foreground_architectures import is_foreground
-from nodegraph.families.identified import UNKNOWN, Identified
-from nodegraph.families.registry import BUILT_IN, FAMILIES, try_family
+from nodegraph.families.identified import UNKNOWN, Identification
+from nodegraph.families.registry import BUILT_IN, FAMILIES, call_family
 from nodegraph.families.upscaling_architectures import is_upscaler
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import KnownShapes
+from nodegraph.weights.single_files.base import PrefixCache
 from nodegraph.weights.single_files.denoisers import PREFIXES
 from nodegraph.weights.single_files.redux import SIGLIP
 from nodegraph.weights.single_files.tiny_vae import half_name
@@ -70,7 +70,7 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
 """By title: tensors of which one tells the model, where no supported one was found."""
 
 
-def unsupported(shapes: Shapes) -> str | None:
+def find_unsupported_title(shapes: Shapes) -> str | None:
     """What a file holds that isn't read here, in words; None if that isn't known either."""
     for title, marks in _MARKS.items():
         if any(f"{prefix}{mark}" in shapes for mark in marks for prefix in PREFIXES):
@@ -83,36 +83,36 @@ _MOST_ROWS = 75
 """Tokens that a prompt has room for."""
 
 
-def identify_tensors(shapes: Shapes) -> Identified:
+def identify_tensors(shapes: Shapes) -> Identification:
     """What a single file holds, by the names and shapes of its tensors."""
-    shapes = KnownShapes.of(shapes)
+    shapes = PrefixCache.of(shapes)
     for title, node, matches in _NO_MODELS:
         if matches(shapes):
-            return Identified(title, node=node)
-    controls = controls_in(shapes)
+            return Identification(title, node=node)
+    controls = find_control_networks(shapes)
     if controls:
         return identify_parts(shapes, controls)
     if _any(*_CONTROLS)(shapes):
-        return Identified("a ControlNet of a kind that isn't known here")
+        return Identification("a ControlNet of a kind that isn't known here")
     for families in (BUILT_IN, FAMILIES):
         for family in families.values():
-            if try_family(family, lambda each: each.recognises(shapes), otherwise=False):
-                return Identified(family.title, family)
-    parts = parts_in(shapes)
+            if call_family(family, lambda each: each.recognises(shapes), otherwise=False):
+                return Identification(family.title, family)
+    parts = find_parts(shapes)
     if parts:
         return identify_parts(shapes, parts)
     for title, matches in _OTHERS:
         if matches(shapes):
-            return Identified(title)
-    return Identified(unsupported(shapes) or _near(shapes))
+            return Identification(title)
+    return Identification(find_unsupported_title(shapes) or _near(shapes))
 
 
-def identify_parts(shapes: Shapes, parts: Sequence[PartAlone]) -> Identified:
+def identify_parts(shapes: Shapes, parts: Sequence[StandalonePart]) -> Identification:
     """What a file holds that has these parts of models."""
     title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
     alone = all(name.startswith(parts[0].prefix) for name in shapes)
     more = "" if alone else " beside parts that make no whole model with it"
-    return Identified(f"{title}{more}", node=parts[0].node, parts=parts)
+    return Identification(f"{title}{more}", node=parts[0].node, parts=parts)
 
 
 def _near(shapes: Shapes) -> str:
@@ -120,9 +120,9 @@ def _near(shapes: Shapes) -> str:
     if first is None or len(first) != 4:
         return UNKNOWN
     if first[1] != 4:
-        from nodegraph.families.unet import more_channels
+        from nodegraph.families.unet import channel_mismatch_text
 
-        return more_channels(first[1], 4)
+        return channel_mismatch_text(first[1], 4)
     parts = {"text encoder": "cond_stage_model.", "VAE": "first_stage_model."}
     missing = [part for part, prefix in parts.items() if not _any(prefix)(shapes)]
     return f"Stable Diffusion 1.x without its {' and its '.join(missing)}"
@@ -143,7 +143,7 @@ def _bare(*beginnings: str) -> Callable[[Shapes], bool]:
     return lambda shapes: starts(shapes) and not whole(shapes)
 
 
-def _are_words(shapes: Shapes) -> bool:
+def _is_textual_inversion(shapes: Shapes) -> bool:
     """Whether there is nothing but a few rows as wide as CLIP's embeddings."""
     named = len(shapes) == 1 or shapes.keys() <= {"clip_l", "clip_g"}
     rows = [prod(shape[:-1]) for shape in shapes.values() if shape[-1:] in _CLIP_WIDTHS]
@@ -162,7 +162,7 @@ _NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
     ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
     ("a ControlNet-LLLite", None, _any("lllite_")),
     ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
-    ("a textual inversion", LOAD_INVERSION, _are_words),
+    ("a textual inversion", LOAD_INVERSION, _is_textual_inversion),
     ("an upscale model", LOAD_UPSCALER, is_upscaler),
     ("a model that masks the foreground", LOAD_VISION, is_foreground),
     ("Depth Anything", LOAD_VISION, is_depth),

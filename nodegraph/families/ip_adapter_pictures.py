@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def picture_name(index: int) -> str:
+def image_embeds_name(index: int) -> str:
     """The tensor of a prompt that says what the pictures for a model's IP-Adapter show.
 
     Shape (1, pictures, width), or (1, pictures, patches, width), as the adapter reads it.
@@ -40,9 +40,9 @@ def mask_names(tensors: Mapping[str, Tensor]) -> list[str]:
     return [name for name in tensors if name in masks]
 
 
-def shown_names(tensors: Mapping[str, Tensor]) -> list[str]:
+def image_tensor_names(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names of those that say what pictures show, and where they lead."""
-    shown = {picture_name(number) for number in range(len(tensors))}
+    shown = {image_embeds_name(number) for number in range(len(tensors))}
     return [*(name for name in tensors if name in shown), *mask_names(tensors)]
 
 
@@ -61,26 +61,26 @@ def masks_over(tensors: Mapping[str, Tensor], width: int, height: int) -> dict[s
     return masks
 
 
-def pictures_wanted(network: Any) -> int:
+def count_ip_adapters(network: Any) -> int:
     """How many IP-Adapters there are on a network."""
     projection = getattr(network, "encoder_hid_proj", None)
     return len(getattr(projection, "image_projection_layers", ()))
 
 
-def check_pictures(tensors: Mapping[str, Tensor], wanted: int, side: str) -> None:
+def check_ip_adapter_images(tensors: Mapping[str, Tensor], wanted: int, side: str) -> None:
     """Refuse prompts without the pictures that a model is led by, and pictures without a model.
 
     Raises:
         InvalidValue: On the port of the side.
     """
-    count = sum(picture_name(index) in tensors for index in range(wanted))
+    count = sum(image_embeds_name(index) in tensors for index in range(wanted))
     if count < wanted:
         raise InvalidValue(
             "the model is led by pictures, and this prompt doesn't say what they show",
             port=side,
             hint="Let the prompt go through ApplyIPAdapter, too.",
         )
-    if picture_name(wanted) in tensors:
+    if image_embeds_name(wanted) in tensors:
         raise InvalidValue(
             "the prompt says what pictures show, and the model isn't led by so many",
             port=side,
@@ -89,16 +89,16 @@ def check_pictures(tensors: Mapping[str, Tensor], wanted: int, side: str) -> Non
         )
 
 
-def picture_options(batch: Mapping[str, Any]) -> dict[str, Any]:
+def ip_adapter_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
     """What a UNet with IP-Adapters is told beside the prompt."""
-    names = takewhile(batch.__contains__, map(picture_name, count()))
+    names = takewhile(batch.__contains__, map(image_embeds_name, count()))
     embeddings = [batch[name] for name in names]
     return {"image_embeds": embeddings} if embeddings else {}
 
 
-def picture_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
+def ip_adapter_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
     """Where the pictures of each of its IP-Adapters lead, row by row; None is everywhere."""
-    places = takewhile(lambda index: picture_name(index) in batch, count())
+    places = takewhile(lambda index: image_embeds_name(index) in batch, count())
     return [batch.get(mask_name(index)) for index in places]
 
 

@@ -14,7 +14,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import RATE, Config, Family, Part, Warn, encoded
-from nodegraph.families.first_picture import FIRST_FRAME, begun, check_fits, to_denoise
+from nodegraph.families.first_picture import (
+    FIRST_FRAME,
+    check_video_size,
+    denoise_mask,
+    with_first_frame,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
@@ -163,9 +168,9 @@ class LTXVideo(Family):
         return math.prod(shape[2:])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import padded, t5_states
+        from nodegraph.families.encoders import t5_states, tokenize_padded
 
-        tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens)
         return encoded({"embeddings": states, "mask": tokens["attention_mask"].bool()})
 
@@ -173,16 +178,16 @@ class LTXVideo(Family):
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
-        check_fits(fitted, request)
+        check_video_size(fitted, request)
         return fitted
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         frames, height, width = x.shape[2:]
         first, temporal, spatial = batch.get(FIRST_FRAME), self.latent.temporal, self.latent.spatial
-        tokens = begun(x, first).flatten(2).transpose(1, 2).contiguous().to(model.dtype)
+        tokens = with_first_frame(x, first).flatten(2).transpose(1, 2).contiguous().to(model.dtype)
         timestep = moment.timestep.expand(len(x))
         if first is not None:
-            timestep = timestep.unsqueeze(-1) * to_denoise(x, first).flatten()
+            timestep = timestep.unsqueeze(-1) * denoise_mask(x, first).flatten()
         rate = batch[RATE][0].float() if RATE in batch else (USUAL_RATE, 1)
         output: Tensor = model.module(
             hidden_states=tokens,

@@ -16,7 +16,7 @@ from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.norms import guided_by_norm
+from nodegraph.families.norms import norm_preserving_guidance
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -130,13 +130,15 @@ class Lumina2(Family):
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """Each row of cells stays as long as the positive prompt alone has it."""
-        return guided_by_norm(towards, away, cfg)
+        return norm_preserving_guidance(towards, away, cfg)
 
 
 def _states(model: TextModel, text: str, warn: Warn | None = None) -> tuple[Tensor, Tensor]:
-    from nodegraph.families.encoders import hidden_states, padded
+    from nodegraph.families.encoders import hidden_states, tokenize_padded
 
-    tokens = padded(model.tokenizers["tokenizer"], text, _TOKENS, warn, padding_side="right")
+    tokens = tokenize_padded(
+        model.tokenizers["tokenizer"], text, _TOKENS, warn, padding_side="right"
+    )
     return hidden_states(model.modules["text_encoder"], tokens, layer=-2), tokens["attention_mask"]
 
 

@@ -29,7 +29,7 @@ class SamplingRequest:
         shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
             height for videos.
         cfg: Guidance scale.
-        hole: The latent's own masked picture, for prompts that bring none; see `HOLE`.
+        masked_image: The latent's own masked picture, for prompts that bring none; see `HOLE`.
     """
 
     side: Lead
@@ -37,7 +37,7 @@ class SamplingRequest:
     height: int
     shape: tuple[int, ...]
     cfg: float
-    hole: Mapping[str, Tensor] = field(default_factory=dict)
+    masked_image: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +49,34 @@ class Moment:
         following: The next one, 0 after the last; 0-dimensional, where the first is.
         training_timesteps: Of the model.
         progress: Part of the sampling that is done, 0 to below 1.
-        at: The timestep as a number of the host: to decide by it waits for no device.
+        timestep_value: The timestep as a number of the host: to decide by it waits for no device.
         step: Steps that are done.
-        rung, rungs: The same counted from the top of the whole schedule, and its steps in all.
-        reached: Part of the sampling that is done after the step.
-        least: See `nodegraph.sampling.schedules.NoiseLevels`.
+        schedule_step, schedule_steps: The same counted from the top of the whole schedule, and its steps in all.
+        progress_after: Part of the sampling that is done after the step.
+        min_progress: See `nodegraph.sampling.schedules.NoiseLevels`.
     """
 
     timestep: Tensor
     following: Tensor
     training_timesteps: int
     progress: float
-    at: float = 0.0
+    timestep_value: float = 0.0
     step: int = 0
-    rung: int = 0
-    rungs: int = 1
-    reached: float = 1.0
-    least: float = 0.0
+    schedule_step: int = 0
+    schedule_steps: int = 1
+    progress_after: float = 1.0
+    min_progress: float = 0.0
 
     @property
     def begun(self) -> float:
         """Part of the sampling up to which those that begin there have begun."""
-        return max(self.progress, self.least)
+        return max(self.progress, self.min_progress)
 
-    def lies_in(self, start: float, end: float) -> bool:
+    def is_within(self, start: float, end: float) -> bool:
         """Whether it lies in a part of the sampling, 0 to 1."""
-        from nodegraph.core.values import SHARES_ALIKE  # checks of models do without values
+        from nodegraph.core.values import SPAN_TOLERANCE  # checks of models do without values
 
-        return start - SHARES_ALIKE <= self.begun and self.progress < end
+        return start - SPAN_TOLERANCE <= self.begun and self.progress < end
 
 
 class Guider(Protocol):

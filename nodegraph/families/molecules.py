@@ -15,9 +15,9 @@ MOLECULE_PROPERTIES = ("logp", "qed", "rings", "atoms")
 
 
 def _drawn(items: Tensor) -> Tensor | None:
-    from nodegraph.families.items.drawing import drawn_molecules
+    from nodegraph.families.items.drawing import draw_molecules
 
-    return drawn_molecules(items)
+    return draw_molecules(items)
 
 
 MOLECULES = item_family(

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def _drawn(items: Tensor) -> Tensor:
-    from nodegraph.families.items.drawing import drawn_motions
+    from nodegraph.families.items.drawing import draw_motions
 
-    return drawn_motions(items)
+    return draw_motions(items)
 
 
 MOTIONS = item_family(

@@ -7,17 +7,25 @@ from types import MappingProxyType
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
-from nodegraph.families.names_elsewhere import name_here
+from nodegraph.families.names_elsewhere import suggest_sampler
 
 SPACINGS = ("leading", "trailing", "linspace")
 """Ways to spread whole timesteps over the training range, as scheduler files name them."""
 
-ALIGNED = "align_your_steps"
+ALIGN_YOUR_STEPS = "align_your_steps"
 """The schedule that was found for single families."""
 GITS = "gits"
 """The schedule that was found along the ways of one model."""
 
-WHOLE_SCHEDULES = ("normal", "sgm_uniform", "simple", "ddim_uniform", ALIGNED, GITS, *SPACINGS)
+TABLE_SCHEDULES = (
+    "normal",
+    "sgm_uniform",
+    "simple",
+    "ddim_uniform",
+    ALIGN_YOUR_STEPS,
+    GITS,
+    *SPACINGS,
+)
 """Schedules that samplers can follow which take noise levels from the model's own table alone."""
 
 _LEVELS = (
@@ -25,7 +33,7 @@ _LEVELS = (
     *("kl_optimal", "linear_quadratic"),
 )
 
-SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGNED, GITS, *SPACINGS)
+SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGN_YOUR_STEPS, GITS, *SPACINGS)
 
 _ANY_LEVEL = (
     "euler",
@@ -68,7 +76,7 @@ _ANY_LEVEL = (
 _TABLE_LEVELS = ("ddim", "ddpm", "pndm", "lcm", "tcd")
 
 ALLOWED_SCHEDULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    dict.fromkeys(_ANY_LEVEL, SCHEDULE_NAMES) | dict.fromkeys(_TABLE_LEVELS, WHOLE_SCHEDULES)
+    dict.fromkeys(_ANY_LEVEL, SCHEDULE_NAMES) | dict.fromkeys(_TABLE_LEVELS, TABLE_SCHEDULES)
 )
 """By sampler: the schedules it can follow. ddim, ddpm, pndm, lcm and tcd read the model's table
 of cumulative alphas, so they can't take noise levels between two of its timesteps."""
@@ -79,7 +87,7 @@ FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 
-ASKS_UNGUIDED = frozenset(
+CFG_PP_SAMPLERS = frozenset(
     {
         "euler_cfg_pp",
         "euler_ancestral_cfg_pp",
@@ -152,7 +160,7 @@ def check_sampler(sampler: str, kind: str) -> None:
         InvalidValue: On port ``sampler``, naming those that can.
     """
     if sampler not in SAMPLER_NAMES:
-        raise _unknown("sampler", sampler, SAMPLER_NAMES, name_here(sampler, SAMPLER_NAMES))
+        raise _unknown("sampler", sampler, SAMPLER_NAMES, suggest_sampler(sampler, SAMPLER_NAMES))
     if sampler not in _ALLOWED[kind]:
         raise InvalidValue(
             f"sampler {sampler} can't sample {_MODELS[kind]}",
@@ -178,7 +186,7 @@ def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") ->
 
     Args:
         kind: One of `NOISE_KINDS`.
-        convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`.
+        convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
     """
     if convention == "comfyui" and sampler in FREED:
         return True
@@ -227,8 +235,8 @@ def check_schedule(schedule: str, kind: str) -> None:
         )
 
 
-def check_aligned(aligned: Sequence[int], title: str = "the model") -> None:
-    """Refuse `ALIGNED` with a family that it wasn't found for.
+def check_align_your_steps(aligned: Sequence[int], title: str = "the model") -> None:
+    """Refuse `ALIGN_YOUR_STEPS` with a family that it wasn't found for.
 
     Args:
         aligned: The timesteps that were found for the family, if any.
@@ -237,9 +245,9 @@ def check_aligned(aligned: Sequence[int], title: str = "the model") -> None:
     """
     if not aligned:
         raise InvalidValue(
-            f"no {ALIGNED} schedule was published for {title}",
+            f"no {ALIGN_YOUR_STEPS} schedule was published for {title}",
             port="schedule",
-            given=ALIGNED,
+            given=ALIGN_YOUR_STEPS,
             expected="another schedule, or Stable Diffusion 1.x or XL",
             hint="Choose normal, which is the model's own.",
         )

@@ -119,7 +119,7 @@ def comfyui_sampler(name: str, ours: Collection[str]) -> str | None:
 _SCHEDULE_ENDINGS = {"_karras": "karras", "_exponential": "exponential", "_k": "karras"}
 
 
-def name_here(name: str, ours: Collection[str]) -> str | None:
+def suggest_sampler(name: str, ours: Collection[str]) -> str | None:
     """What to choose for a sampler's name in another tool, as a sentence; None: it isn't known.
 
     Schedules in a name, such as of ``DPM++ 2M Karras``, are told apart.

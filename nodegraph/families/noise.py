@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.scheduler_file import refuse_unsupported
+from nodegraph.families.scheduler_file import check_supported
 
 ZERO_SNR_FLOOR = 2.0**-24
 """Stands for a last alpha bar of 0, so that its sigma is finite (4096); as in diffusers."""
@@ -76,7 +76,7 @@ class NoiseSchedule:
         Raises:
             InvalidFile: It asks for something that isn't supported.
         """
-        refuse_unsupported(config)
+        check_supported(config)
         zero_snr = bool(config.get("rescale_betas_zero_snr", False))
         betas = _betas(config)
         if zero_snr:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def guided_by_norm(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
+def norm_preserving_guidance(towards: Tensor, away: Tensor, cfg: float) -> Tensor:
     """What two outputs add up to, each vector along the last axis as long as in the first.
 
     Source: Lin et al. 2024, arXiv:2305.08891, section 3.4, with the norm in place of the

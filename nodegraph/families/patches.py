@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def packed(latents: Tensor) -> Tensor:
+def pack_latents(latents: Tensor) -> Tensor:
     """Latents (n, channels, height, width) as tokens (n, height / 2 · width / 2, channels · 4)."""
     n, channels, height, width = latents.shape
     cut = latents.view(n, channels, height // 2, 2, width // 2, 2)
     return cut.permute(0, 2, 4, 1, 3, 5).reshape(n, height // 2 * (width // 2), channels * 4)
 
 
-def unpacked(tokens: Tensor, height: int, width: int) -> Tensor:
+def unpack_latents(tokens: Tensor, height: int, width: int) -> Tensor:
     """What `packed` made tokens of, height and width in cells."""
     n, _, channels = tokens.shape
     cut = tokens.view(n, height // 2, width // 2, channels // 4, 2, 2)
     return cut.permute(0, 3, 1, 4, 2, 5).reshape(n, channels // 4, height, width)
 
 
-def places(
+def token_positions(
     height: int, width: int, device: torch.device, first: tuple[int, int, int] = (0, 0, 0)
 ) -> Tensor:
     """Where the tokens of a grid lie: (picture, row, column); float32, (height · width, 3).
@@ -43,7 +43,7 @@ def places(
     return positions.reshape(height * width, 3)
 
 
-def reference_places(
+def reference_positions(
     sizes: Sequence[tuple[int, int]], *, numbered: bool
 ) -> list[tuple[int, int, int]]:
     """Where the first token of each picture to look at lies, as of `places`.
@@ -90,7 +90,7 @@ def _evened(latents: Tensor) -> Tensor:
     return torch.nn.functional.pad(latents, missing, mode="circular") if any(missing) else latents
 
 
-def referenced(batch: Batch) -> list[Tensor]:
+def reference_latents(batch: Batch) -> list[Tensor]:
     """The latents of a batch that `reference_tensors` named, in their order."""
     return [batch[name] for name in takewhile(batch.__contains__, reference_names())]
 
@@ -100,7 +100,7 @@ def reference_names() -> Iterator[str]:
     return (f"reference {number}" for number in count(1))
 
 
-def lengthened(residuals: Sequence[Tensor], tokens: int) -> list[Tensor]:
+def pad_residuals(residuals: Sequence[Tensor], tokens: int) -> list[Tensor]:
     """What is added to tokens (n, tokens, width), with nothing added to some more after them."""
     if not tokens:
         return list(residuals)

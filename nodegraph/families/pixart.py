@@ -100,9 +100,9 @@ class PixArt(Family):
         return int(config["caption_channels"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import padded, t5_states
+        from nodegraph.families.encoders import t5_states, tokenize_padded
 
-        tokens = padded(model.tokenizers["tokenizer"], text.lower().strip(), _TOKENS, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer"], text.lower().strip(), _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         return encoded({"embeddings": states, "mask": tokens["attention_mask"]})
 

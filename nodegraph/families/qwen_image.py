@@ -21,16 +21,16 @@ from nodegraph.families.base import (
     Warn,
     encoded,
 )
-from nodegraph.families.control_questions import BLOCKS, spread
+from nodegraph.families.control_questions import BLOCKS, distribute_residuals
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.norms import guided_by_norm
+from nodegraph.families.norms import norm_preserving_guidance
 from nodegraph.families.patches import (
-    lengthened,
-    packed,
+    pack_latents,
+    pad_residuals,
+    reference_latents,
     reference_tensors,
-    referenced,
-    unpacked,
+    unpack_latents,
 )
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.wan_latents import QWEN_IMAGE as QWEN_IMAGE_LATENTS
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlQuestion, Residuals
+    from nodegraph.families.control_questions import ControlNetCall, Residuals
 
 _PATCH = 2
 _ZERO_TIMESTEP = "__index_timestep_zero__"
@@ -142,12 +142,12 @@ class QwenImage(Family):
         return fitted | reference_tensors(entry.references, request.side)
 
     def controlled(
-        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         height, width = x.shape[-2:]
         residuals = question.network(
-            hidden_states=packed(x),
-            controlnet_cond=packed(question.repeat(question.hints[0])),
+            hidden_states=pack_latents(x),
+            controlnet_cond=pack_latents(question.repeat(question.hints[0])),
             conditioning_scale=question.strengths[0],
             timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
             encoder_hidden_states=batch["embeddings"],
@@ -155,17 +155,17 @@ class QwenImage(Family):
             img_shapes=[[(1, height // 2, width // 2)]] * len(x),
             return_dict=False,
         )
-        return {BLOCKS: spread(residuals, len(model.module.transformer_blocks))}
+        return {BLOCKS: distribute_residuals(residuals, len(model.module.transformer_blocks))}
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         height, width = x.shape[-2:]
-        pictures = [x, *referenced(batch)]
+        pictures = [x, *reference_latents(batch)]
         grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
         with _told_still(
             model.module, still=ZERO_TIMESTEP_REFERENCE in batch and len(pictures) > 1
         ):
             output: Tensor = model.module(
-                hidden_states=torch.cat([packed(item) for item in pictures], 1),
+                hidden_states=torch.cat([pack_latents(item) for item in pictures], 1),
                 timestep=moment.timestep.expand(len(x)).to(x.dtype) / 1000,
                 encoder_hidden_states=batch["embeddings"],
                 encoder_hidden_states_mask=None,
@@ -174,12 +174,14 @@ class QwenImage(Family):
                 return_dict=False,
             )[0]
         own = height // 2 * (width // 2)
-        return unpacked(output[:, :own], height, width)
+        return unpack_latents(output[:, :own], height, width)
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """Each patch stays as long as the positive prompt alone has it."""
         height, width = towards.shape[-2:]
-        return unpacked(guided_by_norm(packed(towards), packed(away), cfg), height, width)
+        return unpack_latents(
+            norm_preserving_guidance(pack_latents(towards), pack_latents(away), cfg), height, width
+        )
 
 
 @contextmanager
@@ -209,7 +211,7 @@ def _control_residuals(batch: Batch, extra_tokens: int) -> list[Tensor] | None:
     """What control networks add; nothing to so many tokens of pictures that it looks at."""
     if CONTROLS not in batch:
         return None
-    return lengthened(batch[CONTROLS]["blocks"], extra_tokens)
+    return pad_residuals(batch[CONTROLS]["blocks"], extra_tokens)
 
 
 def last_states(model: TextModel, tokens: Any) -> Tensor:
@@ -242,5 +244,5 @@ QWEN_IMAGE = QwenImage(
     held=TokenMemory(16, 128),
     needs_negative=False,
     joint=False,
-    led_alike=("qwen-image-edit", "qwen-image-edit-plus"),
+    accepts_prompts_of=("qwen-image-edit", "qwen-image-edit-plus"),
 )

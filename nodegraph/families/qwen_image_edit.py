@@ -50,13 +50,13 @@ class QwenImageEdit(QwenImage):
     """Pictures are seen twice: by the encoder beside the prompt, and as latents by the transformer.
 
     Attributes:
-        look: What is said of the picture of a number before the prompt.
-        most: Pictures that it can look at.
+        image_template: What is said of the picture of a number before the prompt.
+        max_images: Pictures that it can look at.
         area: Pixels that the encoder sees of each.
     """
 
-    look: str = _LOOK
-    most: int | None = 1
+    image_template: str = _LOOK
+    max_images: int | None = 1
     area: int = 1024 * 1024
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
@@ -66,18 +66,18 @@ class QwenImageEdit(QwenImage):
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
     ) -> ConditioningEntry:
         self._check(text, images)
-        looks = "".join(self.look.format(number) for number in range(1, len(images) + 1))
+        looks = "".join(self.image_template.format(number) for number in range(1, len(images) + 1))
         prompt = _TEMPLATE.format(looks + text)
         pixels: dict[str, Tensor] = {}
         if images:
-            pixels, counts = looked_at(model.tokenizers["processor"], images, self.area)
+            pixels, counts = preprocess_images(model.tokenizers["processor"], images, self.area)
             prompt = spread(prompt, counts)
         tokens = model.tokenizers["tokenizer"](prompt, return_tensors="pt")
         states = last_states(model, {**tokens, **pixels})
         return encoded({"embeddings": states[:, _TEMPLATE_TOKENS:]})
 
     def _check(self, text: str, images: Sequence[Tensor]) -> None:
-        if self.most is not None and len(images) > self.most:
+        if self.max_images is not None and len(images) > self.max_images:
             raise InvalidValue(
                 f"{self.title} looks at one picture",
                 port="images",
@@ -113,7 +113,7 @@ def _in_steps(side: float) -> int:
     return round(side / _STEP) * _STEP
 
 
-def looked_at(
+def preprocess_images(
     processor: Any, images: Sequence[Tensor], area: int
 ) -> tuple[dict[str, Tensor], list[int]]:
     """Pictures as the encoder takes them, and how many tokens each becomes."""
@@ -162,16 +162,16 @@ QWEN_IMAGE_EDIT = QwenImageEdit(
     "qwen-image-edit",
     "Qwen-Image-Edit",
     pipelines=PIPELINE_CLASSES["qwen-image-edit"],
-    led_alike=("qwen-image", "qwen-image-edit-plus"),
+    accepts_prompts_of=("qwen-image", "qwen-image-edit-plus"),
     **_COMMON,
 )
 QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
     "qwen-image-edit-plus",
     "Qwen-Image-Edit Plus",
     pipelines=PIPELINE_CLASSES["qwen-image-edit-plus"],
-    led_alike=("qwen-image", "qwen-image-edit"),
-    look=f"Picture {{}}: {_LOOK}",
-    most=None,
+    accepts_prompts_of=("qwen-image", "qwen-image-edit"),
+    image_template=f"Picture {{}}: {_LOOK}",
+    max_images=None,
     area=384 * 384,
     **_COMMON,
 )

@@ -14,14 +14,14 @@ from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 
 if TYPE_CHECKING:
-    from nodegraph.families.brought import BroughtFamilies
+    from nodegraph.families.brought import PluginFamilies
 
 T = TypeVar("T")
 GROUP = "nodegraph.families"
 """Entry points of this group name a `Family`, or a list of them, that a package brings."""
 
 
-class _ComeAlong(Mapping[str, Family]):
+class _BuiltInFamilies(Mapping[str, Family]):
     """By name; a family is imported when it is asked for."""
 
     def __getitem__(self, name: str) -> Family:
@@ -37,7 +37,7 @@ class _ComeAlong(Mapping[str, Family]):
         return len(INDEX)
 
 
-BUILT_IN: Mapping[str, Family] = _ComeAlong()
+BUILT_IN: Mapping[str, Family] = _BuiltInFamilies()
 """Those that come along."""
 
 
@@ -45,7 +45,7 @@ class _Families(Mapping[str, Family]):
     """By name; packages are asked for theirs once those that come along don't do."""
 
     def __init__(self) -> None:
-        self._found: BroughtFamilies | None = None
+        self._found: PluginFamilies | None = None
         self._under_way = local()
         self._lock = Lock()
 
@@ -77,18 +77,18 @@ class _Families(Mapping[str, Family]):
         return "" if family.name in BUILT_IN else self._all.releases.get(family.name, "")
 
     @property
-    def _all(self) -> BroughtFamilies:
+    def _all(self) -> PluginFamilies:
         """Those of packages. A package that asks while it is imported sees those before it."""
         if self._found is not None:
             return self._found
-        under_way: BroughtFamilies | None = getattr(self._under_way, "found", None)
+        under_way: PluginFamilies | None = getattr(self._under_way, "found", None)
         return self._looked_for() if under_way is None else under_way
 
-    def _looked_for(self) -> BroughtFamilies:
+    def _looked_for(self) -> PluginFamilies:
         # Looking through all that is installed takes a while.
-        from nodegraph.families.brought import BroughtFamilies
+        from nodegraph.families.brought import PluginFamilies
 
-        families = BroughtFamilies()
+        families = PluginFamilies()
         try:
             self._under_way.found = families
             # Threads that look at once wait for each other's imports. With a lock around them, one
@@ -101,7 +101,7 @@ class _Families(Mapping[str, Family]):
             if is_first:
                 self._found = families
         if is_first:
-            families.tell()
+            families.log_rejections()
         return self._found or families
 
 
@@ -127,7 +127,7 @@ def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
     return next((family_release(each) for each in brought if each.latent.name == latents.name), ())
 
 
-def try_family(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
+def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
     """What a family answers where all are asked, such as whether a file is of it.
 
     A package's that fails is told, and takes nothing from the others.
@@ -140,9 +140,9 @@ def try_family(family: Family, question: Callable[[Family], T], otherwise: T) ->
     try:
         return question(family)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a package's code may raise anything
-        from nodegraph.families.brought import tell_failure
+        from nodegraph.families.brought import log_failure
 
-        tell_failure(family, _FAMILIES.package(family), error)
+        log_failure(family, _FAMILIES.package(family), error)
         return otherwise
 
 
@@ -154,7 +154,7 @@ def families_of_pipeline(class_name: str) -> list[Family]:
     return [each for each in _FAMILIES.brought.values() if class_name in each.pipelines]
 
 
-def family_named(name: str) -> Family:
+def get_family(name: str) -> Family:
     """The family of a recipe or prompt.
 
     Raises:
@@ -170,7 +170,7 @@ def family_named(name: str) -> Family:
     return FAMILIES[name]
 
 
-def format_named(name: str) -> LatentFormat:
+def get_latent_format(name: str) -> LatentFormat:
     """The latent format of a latent or of an autoencoder's recipe.
 
     Raises:

@@ -169,9 +169,11 @@ class Sana(Family):
 def _states(
     model: TextModel, text: str, length: int, warn: Warn | None = None
 ) -> tuple[Tensor, Tensor]:
-    from nodegraph.families.encoders import hidden_states, padded
+    from nodegraph.families.encoders import hidden_states, tokenize_padded
 
-    tokens = padded(model.tokenizers["tokenizer"], text, length, warn, padding_side="right")
+    tokens = tokenize_padded(
+        model.tokenizers["tokenizer"], text, length, warn, padding_side="right"
+    )
     return hidden_states(model.modules["text_encoder"], tokens, layer=-1), tokens["attention_mask"]
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OPTION = "scheduler"
 """Option of a recipe that holds the noise schedule, as JSON."""
 
-SAMPLED_ON = f"{SPEED}noise_schedule"
+SAMPLED_ON = f"{SPEED_PREFIX}noise_schedule"
 """Option of a recipe that holds another schedule than its files', over the same weights."""
 CHOSEN, ENTRIES = "shift_chosen", "shift_entries"
 """Keys that no file has: that somebody chose the shift, and how many levels the table has then by
@@ -183,7 +183,7 @@ def folder_scheduler(folder: Path, family: Family) -> dict[str, Any]:
     if of_index is not None and "flow" in kinds:
         # the pipeline's loader makes this class, whatever the scheduler's own file says
         config = config | {"_class_name": of_index}
-    refuse_unsupported(config, str(path), kinds)
+    check_supported(config, str(path), kinds)
     return config | dict(family.scheduler)
 
 
@@ -202,21 +202,21 @@ _MOST_CONFIG = 1_000_000
 """Bytes of a configuration beside a checkpoint that are read."""
 
 
-def config_beside(checkpoint: Path) -> Path | None:
+def find_original_config(checkpoint: Path) -> Path | None:
     """The original configuration of a checkpoint, which A1111 and others read where it has the
     checkpoint's name; None where there is none."""
     places = (checkpoint.with_suffix(suffix) for suffix in _YAML_SUFFIXES)
     return next((path for path in places if path.is_file()), None)
 
 
-def with_config_beside(header: Header, checkpoint: Path) -> Header:
+def with_original_config(header: Header, checkpoint: Path) -> Header:
     """The header of a checkpoint, with what its original configuration says that it doesn't: what
     the model predicts.
 
     Raises:
         InvalidFile: The configuration can't be read.
     """
-    config = config_beside(checkpoint)
+    config = find_original_config(checkpoint)
     if (
         config is None
         or unet.DECLARED_PREDICTION in header.metadata
@@ -236,7 +236,7 @@ def with_config_beside(header: Header, checkpoint: Path) -> Header:
     return replace(header, metadata={**header.metadata, unet.DECLARED_PREDICTION: prediction})
 
 
-def overridden(
+def override_schedule(
     config: Mapping[str, Any], prediction_type: str = "auto", zero_terminal_snr: str = "auto"
 ) -> dict[str, Any]:
     """A noise schedule with what somebody knows better than the file.
@@ -326,7 +326,7 @@ def _refuse_of_flow(prediction_type: str, zero_terminal_snr: str) -> None:
             )
 
 
-def refuse_unsupported(
+def check_supported(
     config: Mapping[str, Any],
     origin: str = "the model's scheduler file",
     kinds: Collection[str] = ("discrete",),

@@ -26,7 +26,7 @@ from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import Tensors, count_of
 from nodegraph.weights.single_files.clip import clip_layout
 from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
-from nodegraph.weights.single_files.renaming import swapped
+from nodegraph.weights.single_files.renaming import swap_scale_shift
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 from nodegraph.weights.single_files.transformer_controlnets import SD3_CONTROLNET
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlQuestion, Residuals
+    from nodegraph.families.control_questions import ControlNetCall, Residuals
 
 _HEAD = 64
 _SAMPLE = 128
@@ -97,7 +97,7 @@ def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
     for name in tensors:
         match = re.fullmatch(_LAST, name)
         if match and int(match[1]) == config["num_layers"] - 1:
-            converted[name] = swapped(converted[name])
+            converted[name] = swap_scale_shift(converted[name])
     if _PLACES in converted:
         converted[_PLACES_HERE] = converted.pop(_PLACES)
     return _NAMED.convert(converted, config)
@@ -128,12 +128,12 @@ class StableDiffusion3(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.encoders import clip_states, padded, t5_states
+        from nodegraph.families.encoders import clip_states, t5_states, tokenize_padded
 
         states = [
             clip_states(
                 model.modules[f"text_encoder{end}"],
-                padded(model.tokenizers[f"tokenizer{end}"], text, _CLIP_TOKENS),
+                tokenize_padded(model.tokenizers[f"tokenizer{end}"], text, _CLIP_TOKENS),
                 model.clip_layer or self.clip_layer,
             )
             for end, text in zip(("", "_2"), texts, strict=False)
@@ -142,7 +142,7 @@ class StableDiffusion3(Family):
         both = torch.cat([hidden for hidden, _ in states], -1)
         if "text_encoder_3" not in model.modules:
             return encoded({"embeddings": both, "pooled": pooled})
-        tokens = padded(model.tokenizers["tokenizer_3"], texts[2], _T5_TOKENS, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer_3"], texts[2], _T5_TOKENS, warn)
         third = t5_states(model.modules["text_encoder_3"], tokens)
         embeddings = torch.cat([_widened(both, third.shape[-1]), third], -2)
         return encoded({"embeddings": embeddings, "pooled": pooled})
@@ -160,7 +160,7 @@ class StableDiffusion3(Family):
         return super().fit(model, entry, request)
 
     def controlled(
-        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         network = question.network
         pooled, config = batch["pooled"], network.config

@@ -35,8 +35,8 @@ from nodegraph.weights.single_files.controlnet import (
 )
 from nodegraph.weights.single_files.unet import (
     TIME_EMBED_WIDTH,
-    is_told,
-    told_width,
+    added_condition_width,
+    has_added_conditions,
     unet_layout,
 )
 
@@ -78,15 +78,15 @@ class StableDiffusionXL(UNetFamily):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.clip import Clip, encode_windows
+        from nodegraph.families.clip import ClipEncoder, encode_windows
 
         layer = model.clip_layer or self.clip_layer
         clips = [
-            Clip(
+            ClipEncoder(
                 model.modules[encoder.role],
                 model.tokenizers[tokenizer.role],
                 layer,
-                by_spans=model.as_comfyui,
+                comfyui_windows=model.as_comfyui,
             )
             for encoder, tokenizer in zip(self.encoders, self.tokenizers, strict=True)
         ]
@@ -120,7 +120,7 @@ class StableDiffusionXL(UNetFamily):
 def _is_refiner(unet: Shapes) -> bool:
     """Whether a UNet is told five numbers beside the pooled prompt of the one encoder it reads."""
     read = next((item[1] for name, item in unet.items() if name.endswith("attn2.to_k.weight")), 0)
-    return is_told(unet) and told_width(unet) - read == 5 * TIME_EMBED_WIDTH
+    return has_added_conditions(unet) and added_condition_width(unet) - read == 5 * TIME_EMBED_WIDTH
 
 
 def _unet(name: str, title: str, matches: Callable[[Shapes], bool]) -> Part:
@@ -135,8 +135,10 @@ _CONTROL = Part(
     "controlnet",
     ("ControlNetModel", "ControlNetUnionModel", "T2IAdapter"),
     files=(
-        controlnet_layout("sdxl", "Stable Diffusion XL", width=_WIDTH, matches=is_told),
-        union_layout("sdxl", "Stable Diffusion XL", width=_WIDTH, matches=is_told),
+        controlnet_layout(
+            "sdxl", "Stable Diffusion XL", width=_WIDTH, matches=has_added_conditions
+        ),
+        union_layout("sdxl", "Stable Diffusion XL", width=_WIDTH, matches=has_added_conditions),
         adapter_layout("sdxl", "Stable Diffusion XL", is_xl=True),
     ),
 )
@@ -161,7 +163,11 @@ SDXL = StableDiffusionXL(
     "sdxl",
     "Stable Diffusion XL",
     denoisers=(
-        _unet("sdxl", "Stable Diffusion XL", lambda unet: is_told(unet) and not _is_refiner(unet)),
+        _unet(
+            "sdxl",
+            "Stable Diffusion XL",
+            lambda unet: has_added_conditions(unet) and not _is_refiner(unet),
+        ),
     ),
     encoders=(
         Part(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nodegraph.families.item_family import item_family
-from nodegraph.media.shapes.grids import FEATURES, TOKENS, front_views
+from nodegraph.media.shapes.grids import FEATURES, TOKENS, depth_views
 
 SHAPES = item_family(
     "shapes",
@@ -11,6 +11,6 @@ SHAPES = item_family(
     "a transformer of shapes",
     tokens=TOKENS,
     features=FEATURES,
-    drawn=front_views,
+    drawn=depth_views,
     asked_by="ShapeConditioning",
 )

@@ -14,7 +14,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.names import (
     FLOW_SCHEDULE_NAMES,
     SCHEDULE_NAMES,
-    WHOLE_SCHEDULES,
+    TABLE_SCHEDULES,
     check_combination,
     check_sampler,
     follows_any_level,
@@ -32,15 +32,15 @@ SCHEDULES = (*SCHEDULE_NAMES, *FURTHER_LAWS)
 
 FLOW_LAWS = (*FLOW_SCHEDULE_NAMES, "polyexponential", "laplace", LEVELS)
 """Those that flow models can follow."""
-WHOLE_LAWS = (*WHOLE_SCHEDULES, TURBO)
+TABLE_FORMULAS = (*TABLE_SCHEDULES, TURBO)
 """Those that samplers can follow which take noise levels from the model's own table alone."""
 
-WALKS_UP = ("euler",)
+INVERSION_SAMPLERS = ("euler",)
 """Samplers that can walk from little noise to much: those that neither draw noise nor look back."""
 
 _ABOVE = (1e-6, 1e6)
 _ENDS = {"high": _ABOVE, "low": _ABOVE}
-LAW_NUMBERS: Mapping[str, Mapping[str, tuple[float, float]]] = MappingProxyType(
+FORMULA_PARAMETERS: Mapping[str, Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
         "karras": {"rho": (0.1, 100.0), **_ENDS},
         "exponential": _ENDS,
@@ -54,7 +54,7 @@ LAW_NUMBERS: Mapping[str, Mapping[str, tuple[float, float]]] = MappingProxyType(
 """By law: the numbers that it heeds, with the least and the greatest."""
 
 
-def check_law(law: str) -> None:
+def check_schedule_exists(law: str) -> None:
     """Refuse laws that there aren't.
 
     Raises:
@@ -70,13 +70,13 @@ def check_law(law: str) -> None:
         )
 
 
-def check_numbers(law: str, numbers: Mapping[str, float]) -> None:
+def check_formula_parameters(law: str, numbers: Mapping[str, float]) -> None:
     """Refuse numbers out of range, and ends that are the wrong way round.
 
     Raises:
         InvalidValue: On the port of the number's name; ``sigma_max`` and ``sigma_min`` of ends.
     """
-    heeded = LAW_NUMBERS.get(law, {})
+    heeded = FORMULA_PARAMETERS.get(law, {})
     for name, number in numbers.items():
         least, most = heeded.get(name, (math.inf, -math.inf))
         if not least <= number <= most:
@@ -128,7 +128,7 @@ def check_levels(levels: Sequence[float]) -> None:
             )
 
 
-def check_followed(
+def check_sampler_follows(
     sampler: str,
     schedules: Sequence[str],
     kind: str,
@@ -141,19 +141,19 @@ def check_followed(
     Args:
         kind: One of `nodegraph.families.names.NOISE_KINDS`.
         rises: Whether some of it leads from little noise to much.
-        convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`.
+        convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
     Raises:
         InvalidValue: On port ``sampler`` or ``schedule``, naming what is allowed.
     """
     check_sampler(sampler, kind)
     for law in schedules:
-        check_law(law)
+        check_schedule_exists(law)
         if law in SCHEDULE_NAMES:
             check_combination(sampler, law, kind, convention)
             continue
         able: tuple[str, ...] = FLOW_LAWS if kind == "flow" else SCHEDULES
         if not follows_any_level(sampler, kind, convention):
-            able = tuple(name for name in able if name in WHOLE_LAWS)
+            able = tuple(name for name in able if name in TABLE_FORMULAS)
         if law not in able:
             raise InvalidValue(
                 f"sampler {sampler} can't follow such a schedule with this model",
@@ -162,12 +162,12 @@ def check_followed(
                 expected=", ".join(able),
                 hint="Choose normal, which is the model's own.",
             )
-    if rises and sampler not in WALKS_UP:
+    if rises and sampler not in INVERSION_SAMPLERS:
         raise InvalidValue(
             f"sampler {sampler} can't walk from little noise to much",
             port="sampler",
             given=sampler,
-            expected=", ".join(WALKS_UP),
+            expected=", ".join(INVERSION_SAMPLERS),
             hint="Choose euler, or leave FlipSchedule out.",
         )
 

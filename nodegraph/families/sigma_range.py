@@ -8,7 +8,7 @@ ROUNDING = 1.001
 """Levels this much above the model's greatest are taken to be rounded ones."""
 
 
-def chosen_ends(
+def resolve_sigma_range(
     own: tuple[float, float], greatest: float, high: float | None, low: float | None
 ) -> tuple[float, float]:
     """The ends that somebody chose, the model's own where nothing was.
@@ -21,7 +21,7 @@ def chosen_ends(
             ``sigma_max`` or ``sigma_min``.
     """
     if high is not None:
-        check_known(high, greatest, "sigma_max")
+        check_sigma(high, greatest, "sigma_max")
     first, last = own[0] if high is None else high, own[1] if low is None else low
     if last > first:
         raise InvalidValue(
@@ -33,7 +33,7 @@ def chosen_ends(
     return first, last
 
 
-def check_known(level: float, greatest: float, port: str) -> None:
+def check_sigma(level: float, greatest: float, port: str) -> None:
     """Refuse noise levels above what a model knows.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodegraph.families.item_family import item_family
-from nodegraph.families.items.sounds import FEATURES, TOKENS, mels_of_tokens
+from nodegraph.families.items.sounds import FEATURES, TOKENS, tokens_to_mels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def _drawn(items: Tensor) -> Tensor:
     """Spectrograms, upright."""
     from nodegraph.media.audio.mel import SOUND_MEL
-    from nodegraph.media.audio.spectrograms import mel_pictures
+    from nodegraph.media.audio.spectrograms import mel_images
 
-    pictures = mel_pictures(mels_of_tokens(items), SOUND_MEL)
+    pictures = mel_images(tokens_to_mels(items), SOUND_MEL)
     return pictures.permute(0, 3, 1, 2) * 2 - 1
 
 

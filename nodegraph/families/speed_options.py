@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.errors import InvalidValue
 
@@ -17,7 +17,7 @@ CUDA_ONLY = ("flash", "efficient", "cudnn")
 """Kernels of torch for CUDA, of which it chooses one itself where none is named."""
 ATTENTIONS = (*ANYWHERE, *CUDA_ONLY)
 
-_CACHE = f"{SPEED}cache"
+_CACHE = f"{SPEED_PREFIX}cache"
 _ON = "on"
 
 
@@ -177,11 +177,11 @@ def parse_ratios(text: str) -> tuple[float, ...]:
 def with_speed(recipe: AnyModel, speed: SpeedOptions) -> AnyModel:
     """A recipe with these speed options in place of others; its step cache stays."""
     chosen = {
-        f"{SPEED}{name}": value if isinstance(value, str) else _ON
+        f"{SPEED_PREFIX}{name}": value if isinstance(value, str) else _ON
         for name, value in ((item.name, getattr(speed, item.name)) for item in fields(speed))
         if value not in (False, AUTO)
     }
-    return _with(recipe, chosen, [f"{SPEED}{item.name}" for item in fields(speed)])
+    return _with(recipe, chosen, [f"{SPEED_PREFIX}{item.name}" for item in fields(speed)])
 
 
 def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:
@@ -191,7 +191,7 @@ def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:
         InvalidValue: It has one.
     """
     check_caching(caching)
-    before = caching_of(recipe)
+    before = find_step_cache(recipe)
     if before is not None:
         raise InvalidValue(
             f"the model has a step cache already: {cache_name(before)}",
@@ -203,17 +203,17 @@ def with_caching(recipe: AnyModel, caching: StepCaching) -> AnyModel:
     return _with(recipe, {_CACHE: cache_name(caching), **chosen}, [])
 
 
-def speed_of(recipe: Recipe) -> SpeedOptions:
+def read_speed_options(recipe: Recipe) -> SpeedOptions:
     """How a recipe's denoiser is to compute."""
     return SpeedOptions(
-        compiled=bool(recipe.option(f"{SPEED}compiled")),
-        fused=bool(recipe.option(f"{SPEED}fused")),
-        channels_last=bool(recipe.option(f"{SPEED}channels_last")),
-        attention=recipe.option(f"{SPEED}attention", AUTO),
+        compiled=bool(recipe.option(f"{SPEED_PREFIX}compiled")),
+        fused=bool(recipe.option(f"{SPEED_PREFIX}fused")),
+        channels_last=bool(recipe.option(f"{SPEED_PREFIX}channels_last")),
+        attention=recipe.option(f"{SPEED_PREFIX}attention", AUTO),
     )
 
 
-def caching_of(recipe: Recipe) -> StepCaching | None:
+def find_step_cache(recipe: Recipe) -> StepCaching | None:
     """The step cache of a recipe."""
     name = recipe.option(_CACHE)
     if not name:
@@ -234,9 +234,11 @@ def speed_text(recipe: Recipe) -> str:
     What is said in JSON isn't among them: it tells how a model is sampled, not how it computes.
     """
     phrases = [
-        name.removeprefix(SPEED) if value == _ON else f"{name.removeprefix(SPEED)} {value}"
+        name.removeprefix(SPEED_PREFIX)
+        if value == _ON
+        else f"{name.removeprefix(SPEED_PREFIX)} {value}"
         for name, value in recipe.options
-        if name.startswith(SPEED) and value and not value.startswith("{")
+        if name.startswith(SPEED_PREFIX) and value and not value.startswith("{")
     ]
     return ", ".join(phrases)
 

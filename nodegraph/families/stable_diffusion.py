@@ -21,7 +21,7 @@ from nodegraph.weights.single_files.controlnet import (
     controlnet_layout,
     is_second_version,
 )
-from nodegraph.weights.single_files.unet import is_told, unet_layout
+from nodegraph.weights.single_files.unet import has_added_conditions, unet_layout
 
 if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
@@ -55,16 +55,16 @@ class StableDiffusion(UNetFamily):
         return super().leads(class_name, config) and is_second == self.is_second
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.clip import Clip, encode_windows
+        from nodegraph.families.clip import ClipEncoder, encode_windows
 
         layer = model.clip_layer or self.clip_layer
         modules, tokenizers = model.modules, model.tokenizers
-        clip = Clip(
+        clip = ClipEncoder(
             modules["text_encoder"],
             tokenizers["tokenizer"],
             layer,
-            normalised=True,
-            by_spans=model.as_comfyui,
+            final_norm=True,
+            comfyui_windows=model.as_comfyui,
         )
         embeddings, _ = encode_windows([clip], [text], warn)
         return encoded({"embeddings": embeddings})
@@ -91,7 +91,7 @@ def _control(version: str, width: int, layouts: tuple[FileLayout, ...]) -> Part:
         title,
         width=width,
         heads=None if is_second else 8,
-        matches=lambda net: is_second_version(net) == is_second and not is_told(net),
+        matches=lambda net: is_second_version(net) == is_second and not has_added_conditions(net),
     )
     return Part("controlnet", ("ControlNetModel", "T2IAdapter"), files=(layout, *layouts))
 
@@ -103,7 +103,9 @@ SD1 = StableDiffusion(
     "Stable Diffusion 1.x",
     latent=SD,
     pipelines=PIPELINE_CLASSES["sd1"],
-    denoisers=(_unet("1", 64, lambda unet: not (_is_linear(unet) or is_told(unet)), heads=8),),
+    denoisers=(
+        _unet("1", 64, lambda unet: not (_is_linear(unet) or has_added_conditions(unet)), heads=8),
+    ),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l"),),
     # The stock pipeline corrects these two in outdated files.
@@ -120,7 +122,11 @@ SD2 = replace(
     SD1,
     name="sd2",
     title="Stable Diffusion 2.x",
-    denoisers=(_unet("2", 96, lambda unet: _is_linear(unet) and not is_told(unet), heads=None),),
+    denoisers=(
+        _unet(
+            "2", 96, lambda unet: _is_linear(unet) and not has_added_conditions(unet), heads=None
+        ),
+    ),
     encoders=(Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-H", kind="H"),)),),
     tokenizers=(Part("tokenizer", ("CLIPTokenizer",), vocabulary="clip-l", padding="!"),),
     size=768,

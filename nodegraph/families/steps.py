@@ -13,7 +13,7 @@ WHOLLY_DENOISED = 0.9999
 """Above it, denoise is 1 where all steps are walked; as in ComfyUI."""
 
 
-def steps_walked(steps: int, denoise: float) -> int:
+def sampled_steps(steps: int, denoise: float) -> int:
     """How many of a schedule's steps are walked.
 
     Raises:
@@ -42,7 +42,9 @@ def steps_walked(steps: int, denoise: float) -> int:
     return walked
 
 
-def laid_and_walked(steps: int, denoise: float, counted: str = "share") -> tuple[int, int]:
+def schedule_and_sampled_steps(
+    steps: int, denoise: float, counted: str = "share"
+) -> tuple[int, int]:
     """How many steps a schedule has, and how many of them, from its end, are walked.
 
     Args:
@@ -59,8 +61,8 @@ def laid_and_walked(steps: int, denoise: float, counted: str = "share") -> tuple
             expected=", ".join(DENOISE_STEPS),
         )
     if counted == "share":
-        return steps, steps_walked(steps, denoise)
-    steps_walked(steps, 1.0)
+        return steps, sampled_steps(steps, denoise)
+    sampled_steps(steps, 1.0)
     if not 0 < denoise <= 1:
         raise InvalidValue(
             "denoise is out of range",
@@ -84,11 +86,11 @@ def last_step(steps: int, denoise: float, end_step: int | None, counted: str = "
     """After which step a sampling stops: after the last one walked, unless it is to stop before.
 
     Args:
-        counted: See `laid_and_walked`.
+        counted: See `schedule_and_sampled_steps`.
     Raises:
         InvalidValue: A number is out of range, or no step is left.
     """
-    _, walked = laid_and_walked(steps, denoise, counted)
+    _, walked = schedule_and_sampled_steps(steps, denoise, counted)
     if end_step is None:
         return walked
     if not 1 <= end_step <= walked:
@@ -102,7 +104,7 @@ def last_step(steps: int, denoise: float, end_step: int | None, counted: str = "
     return end_step
 
 
-def walked_window(steps: int, start: int, end: int | None) -> tuple[int, int]:
+def step_window(steps: int, start: int, end: int | None) -> tuple[int, int]:
     """Between which steps of a schedule a part of it is walked.
 
     Args:
@@ -110,7 +112,7 @@ def walked_window(steps: int, start: int, end: int | None) -> tuple[int, int]:
     Raises:
         InvalidValue: A number is out of range, or no step is left.
     """
-    steps_walked(steps, 1.0)
+    sampled_steps(steps, 1.0)
     last = steps if end is None else end
     if not 1 <= last <= steps:
         raise InvalidValue(
@@ -130,7 +132,7 @@ def walked_window(steps: int, start: int, end: int | None) -> tuple[int, int]:
     return start, last
 
 
-def check_cut_at(steps: int, step: int) -> None:
+def check_split_step(steps: int, step: int) -> None:
     """Refuse to cut steps where one of the parts would be empty.
 
     Raises:
@@ -146,7 +148,7 @@ def check_cut_at(steps: int, step: int) -> None:
         )
 
 
-def kept_steps(steps: int, denoise: float) -> int:
+def split_step(steps: int, denoise: float) -> int:
     """Where steps are cut so that a share of them lies behind.
 
     Args:
@@ -154,7 +156,7 @@ def kept_steps(steps: int, denoise: float) -> int:
     Raises:
         InvalidValue: One of the parts would be empty; on port ``denoise``.
     """
-    behind = steps_walked(steps, denoise)
+    behind = sampled_steps(steps, denoise)
     if behind == steps:
         raise InvalidValue(
             f"denoise {denoise:g} of {steps} steps leaves none before",

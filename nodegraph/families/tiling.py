@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nodegraph.media.images.tiles import even_starts
+from nodegraph.media.images.tiles import tile_starts
 
 TILE = 32
 """Latent cells along a tile's side; smaller pictures are cut into about halves."""
@@ -32,7 +32,7 @@ class TileSize:
 
     def spans(self, length: int) -> list[TileSpan]:
         """Tiles along a side, evenly spread; a single one where it is no longer than a tile."""
-        starts = even_starts(length, self.side, self.overlap)
+        starts = tile_starts(length, self.side, self.overlap)
         return [TileSpan(start, start + min(self.side, length)) for start in starts]
 
 

@@ -21,17 +21,17 @@ from nodegraph.families.control_questions import (
     DOWN,
     FEATURES,
     MID,
-    ControlQuestion,
+    ControlNetCall,
     Residuals,
     unet_options,
 )
 from nodegraph.families.ip_adapter_pictures import (
     any_mask,
-    check_pictures,
+    check_ip_adapter_images,
+    count_ip_adapters,
+    ip_adapter_inputs,
+    ip_adapter_masks,
     masks_over,
-    picture_masks,
-    picture_options,
-    pictures_wanted,
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 def unet_residuals(
-    question: ControlQuestion,
+    question: ControlNetCall,
     x: Tensor,
     moment: Moment,
     batch: Batch,
@@ -78,7 +78,7 @@ def unet_residuals(
     return {DOWN: down, MID: [mid]}
 
 
-def _together(question: ControlQuestion, x: Tensor) -> dict[str, Any]:
+def _together(question: ControlNetCall, x: Tensor) -> dict[str, Any]:
     """What one that takes several pictures at once is told of them."""
     modes = [int(mode or 0) for mode in question.modes]
     kinds = torch.zeros(question.network.config.num_control_type).scatter_(
@@ -92,12 +92,12 @@ def _together(question: ControlQuestion, x: Tensor) -> dict[str, Any]:
     }
 
 
-def _features(question: ControlQuestion) -> Residuals:
+def _features(question: ControlNetCall) -> Residuals:
     """It looks at the picture alone, so that once is enough."""
-    if FEATURES not in question.kept:
+    if FEATURES not in question.cache:
         features = question.network(question.hints[0])
-        question.kept[FEATURES] = [item * question.strengths[0] for item in features]
-    return {FEATURES: [question.repeat(item) for item in question.kept[FEATURES]]}
+        question.cache[FEATURES] = [item * question.strengths[0] for item in features]
+    return {FEATURES: [question.repeat(item) for item in question.cache[FEATURES]]}
 
 
 LENGTHENED = 2
@@ -137,25 +137,31 @@ class UNetFamily(Family):
         )
         # Any latent will do, as a folder says how many channels its own has. A UNet that takes
         # more than it gives wants something else beside it.
-        return None if taken in taken_channels(out_channels) else more_channels(taken, out_channels)
+        return (
+            None
+            if taken in input_channels(out_channels)
+            else channel_mismatch_text(taken, out_channels)
+        )
 
     def recognises(self, shapes: Shapes) -> bool:
         first = shapes.get("model.diffusion_model.input_blocks.0.0.weight", ())
         last = shapes.get("model.diffusion_model.out.2.weight", (4,))
-        fits = len(first) == 4 and first[1] in taken_channels(last[0])
+        fits = len(first) == 4 and first[1] in input_channels(last[0])
         return fits and super().recognises(shapes)
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
-        check_pictures(fitted, pictures_wanted(model.module), request.side)
+        check_ip_adapter_images(fitted, count_ip_adapters(model.module), request.side)
         masks = masks_over(fitted, request.width, request.height)
-        fitted = with_masked_image({**fitted, **masks}, request, fills=_fills(model.config))
-        fitted = with_control_image(fitted, entry, request, follows=_follows(model.config))
+        fitted = with_masked_image({**fitted, **masks}, request, fills=_is_inpainting(model.config))
+        fitted = with_control_image(
+            fitted, entry, request, follows=_is_instruct_pix2pix(model.config)
+        )
         if self.guides_itself(model.config, model.settings):
             width = int(model.config["time_cond_proj_dim"])
-            fitted["guidance"] = scale_embedding(request.cfg - 1, width)
+            fitted["guidance"] = guidance_scale_embedding(request.cfg - 1, width)
         return fitted
 
     def groups(self, prompts: Sequence[Mapping[str, Tensor]]) -> list[list[int]]:
@@ -193,8 +199,8 @@ class UNetFamily(Family):
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
-        added |= picture_options(batch)
-        masks = picture_masks(batch)
+        added |= ip_adapter_inputs(batch)
+        masks = ip_adapter_masks(batch)
         residuals = unet_options(batch[CONTROLS]) if CONTROLS in batch else {}
         extra_inputs = (
             name for name in (INPAINT_MASK, MASKED_IMAGE, CONTROL_IMAGE) if name in batch
@@ -223,7 +229,7 @@ class UNetFamily(Family):
         return is_told == self.is_told_sizes
 
     def controlled(
-        self, model: Denoiser, question: ControlQuestion, x: Tensor, moment: Moment, batch: Batch
+        self, model: Denoiser, question: ControlNetCall, x: Tensor, moment: Moment, batch: Batch
     ) -> Residuals:
         added = {name: batch[key] for name, key in _ADDED.items() if key in batch}
         return unet_residuals(question, x, moment, batch, added)
@@ -234,17 +240,17 @@ def _filling(channels: int) -> int:
     return 2 * channels + 1
 
 
-def taken_channels(channels: int) -> tuple[int, int, int]:
+def input_channels(channels: int) -> tuple[int, int, int]:
     """Channels that a UNet for latents of so many takes: those alone, beside a picture to follow,
     and beside what fills a masked one."""
     return channels, 2 * channels, _filling(channels)
 
 
-def _fills(config: Config) -> bool:
+def _is_inpainting(config: Config) -> bool:
     return bool(config["in_channels"] == _filling(config["out_channels"]))
 
 
-def _follows(config: Config) -> bool:
+def _is_instruct_pix2pix(config: Config) -> bool:
     """Whether it was trained on instructions: Brooks et al. 2023, arXiv:2211.09800."""
     return bool(config["in_channels"] == 2 * config["out_channels"])
 
@@ -269,12 +275,12 @@ def _lengthened(prompt: Mapping[str, Tensor], tokens: int) -> Mapping[str, Tenso
     return {**prompt, "embeddings": prompt["embeddings"].repeat(1, times, 1)}
 
 
-def more_channels(taken: int, expected: int) -> str:
+def channel_mismatch_text(taken: int, expected: int) -> str:
     """In words, a UNet that takes more channels than it gives."""
     return f"a model whose UNet takes {taken} channels instead of {expected}"
 
 
-def scale_embedding(scale: float, width: int) -> Tensor:
+def guidance_scale_embedding(scale: float, width: int) -> Tensor:
     """The guidance scale as sines and cosines, for models that were distilled with it.
 
     Returns:

@@ -113,7 +113,7 @@ def find_tokenizer(part: Part, words: int, folders: Sequence[Path]) -> list[Path
     return []
 
 
-def missing_tokenizer(part: Part, source: str, *, port: str | None = None) -> InvalidFile:
+def missing_tokenizer_error(part: Part, source: str, *, port: str | None = None) -> InvalidFile:
     """What is raised where none was found.
 
     Args:
@@ -132,7 +132,7 @@ def missing_tokenizer(part: Part, source: str, *, port: str | None = None) -> In
     )
 
 
-def clip_words(merges: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def read_clip_vocabulary(merges: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """A vocabulary as `CLIPTokenizer` takes it, from its pairs: words by number, and the pairs.
 
     The words are the 256 bytes, the same at the end of a word, the pairs joined, and two marks.

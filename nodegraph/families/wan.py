@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import LATE_CFG, Config, Family, Part, Warn, encoded
 from nodegraph.families.first_picture import (
-    FILM,
+    CONDITION_VIDEO,
     FILM_AND_MASK,
     FIRST_FRAME,
-    SIGHT,
-    begun,
-    check_fits,
-    film_and_mask,
-    no_picture,
-    no_use_for_picture,
-    to_denoise,
+    IMAGE_EMBEDS,
+    check_video_size,
+    denoise_mask,
+    mask_and_video,
+    missing_image_error,
+    unused_image_error,
+    with_first_frame,
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
@@ -73,9 +73,9 @@ class WanFamily(Family):
         return int(config["text_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import padded, t5_states
+        from nodegraph.families.encoders import t5_states, tokenize_padded
 
-        tokens = padded(model.tokenizers["tokenizer"], _cleaned(text), _TOKENS, warn)
+        tokens = tokenize_padded(model.tokenizers["tokenizer"], _cleaned(text), _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)
         length = int(tokens["attention_mask"].sum())
         states[:, length:] = 0
@@ -86,18 +86,18 @@ class WanFamily(Family):
     ) -> dict[str, Tensor]:
         fitted = super().fit(model, entry, request)
         fitted.pop(LATE_CFG, None)
-        check_fits(fitted, request)
-        film, config = fitted.pop(FILM, None), model.config
+        check_video_size(fitted, request)
+        film, config = fitted.pop(CONDITION_VIDEO, None), model.config
         takes_film = config["in_channels"] != config["out_channels"]
         if takes_film and film is None:
-            raise no_picture(request)
+            raise missing_image_error(request)
         if film is not None and not takes_film:
-            raise no_use_for_picture(request)
+            raise unused_image_error(request)
         if film is not None:
-            fitted[FILM_AND_MASK] = film_and_mask(film, self.latent.temporal)
+            fitted[FILM_AND_MASK] = mask_and_video(film, self.latent.temporal)
         if config.get("image_dim") is None:
-            fitted.pop(SIGHT, None)
-        elif SIGHT not in fitted:
+            fitted.pop(IMAGE_EMBEDS, None)
+        elif IMAGE_EMBEDS not in fitted:
             raise InvalidValue(
                 "the model needs to see the first picture, too",
                 port=request.side,
@@ -108,32 +108,34 @@ class WanFamily(Family):
 
     def scale(self, model: Denoiser, entry: ConditioningEntry, cfg: float, moment: Moment) -> float:
         late = entry.tensors.get(LATE_CFG)
-        return cfg if late is None or not self.is_late(model, moment) else float(late)
+        return cfg if late is None or not self.is_second_expert(model, moment) else float(late)
 
     def predict(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
         expert, first = self.expert(model, moment), batch.get(FIRST_FRAME)
-        hidden = begun(x, first).to(model.dtype)
+        hidden = with_first_frame(x, first).to(model.dtype)
         if FILM_AND_MASK in batch:
             hidden = torch.cat([hidden, batch[FILM_AND_MASK]], 1)
         output: Tensor = expert(
             hidden_states=hidden,
             timestep=_timesteps(model, x, first, moment.timestep),
             encoder_hidden_states=batch["embeddings"],
-            encoder_hidden_states_image=batch.get(SIGHT),
+            encoder_hidden_states_image=batch.get(IMAGE_EMBEDS),
             return_dict=False,
         )[0]
         return output
 
-    def is_late(self, model: Denoiser, moment: Moment) -> bool:
+    def is_second_expert(self, model: Denoiser, moment: Moment) -> bool:
         """Whether it is the second expert's turn."""
         ratio = model.settings.get("boundary_ratio")
         if ratio is None or "transformer_2" not in model.modules:
             return False
-        return moment.at < float(ratio) * moment.training_timesteps
+        return moment.timestep_value < float(ratio) * moment.training_timesteps
 
     def expert(self, model: Denoiser, moment: Moment) -> Any:
         """The transformer whose turn it is."""
-        return model.modules["transformer_2" if self.is_late(model, moment) else "transformer"]
+        return model.modules[
+            "transformer_2" if self.is_second_expert(model, moment) else "transformer"
+        ]
 
 
 def _cleaned(text: str) -> str:
@@ -149,7 +151,7 @@ def _timesteps(model: Denoiser, x: Tensor, first: Tensor | None, timestep: Tenso
     of a first picture."""
     if not model.settings.get("expand_timesteps"):
         return timestep.expand(len(x))
-    tokens = to_denoise(x, first)[:, ::2, ::2]
+    tokens = denoise_mask(x, first)[:, ::2, ::2]
     return (tokens * timestep).flatten()[None].expand(len(x), -1)
 
 

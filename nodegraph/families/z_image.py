@@ -84,7 +84,7 @@ class ZImage(Family):
         return int(config["cap_feat_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import hidden_states, padded
+        from nodegraph.families.encoders import hidden_states, tokenize_padded
 
         tokenizer = model.tokenizers["tokenizer"]
         chat = tokenizer.apply_chat_template(
@@ -93,7 +93,7 @@ class ZImage(Family):
             add_generation_prompt=True,
             enable_thinking=True,
         )
-        tokens = padded(tokenizer, chat, _TOKENS, warn)
+        tokens = tokenize_padded(tokenizer, chat, _TOKENS, warn)
         mask = tokens["attention_mask"].bool()
         states = hidden_states(
             model.modules["text_encoder"], {**tokens, "attention_mask": mask}, layer=-2

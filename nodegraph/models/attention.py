@@ -64,7 +64,7 @@ class NamedAttention(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         if self._kernel == "math":
             return _plain(*args, **(kwargs or {}))
-        with _TURN, sdpa_kernel(_KERNELS[self._kernel]):
+        with _KERNEL_LOCK, sdpa_kernel(_KERNELS[self._kernel]):
             return func(*args, **(kwargs or {}))
 
 
@@ -73,19 +73,19 @@ _KERNELS = {
     "efficient": SDPBackend.EFFICIENT_ATTENTION,
     "cudnn": SDPBackend.CUDNN_ATTENTION,
 }
-_TURN = Lock()
+_KERNEL_LOCK = Lock()
 """Held while a kernel is chosen, as torch keeps the choice for the whole process."""
 
 
-def attention_by(way: str) -> AbstractContextManager[object]:
+def using_attention(kind: str) -> AbstractContextManager[object]:
     """Inside, this thread computes attention in a way.
 
     Args:
-        way: ``auto``, ``sliced``, or a kernel of `NamedAttention`.
+        kind: ``auto``, ``sliced``, or a kernel of `NamedAttention`.
     """
-    if way == "auto":
+    if kind == "auto":
         return nullcontext()
-    return SlicedAttention() if way == "sliced" else NamedAttention(way)
+    return SlicedAttention() if kind == "sliced" else NamedAttention(kind)
 
 
 def _plain(

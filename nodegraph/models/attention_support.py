@@ -7,17 +7,17 @@ from typing import Literal
 from nodegraph.errors import InvalidValue
 
 ScaleOf = Literal["each word", "all words"]
-LOOKED_INTO = ("sd1", "sd2", "sdxl")
+ATTENTION_MAP_FAMILIES = ("sd1", "sd2", "sdxl")
 """Families whose UNets look at the words of a CLIP by cross-attention."""
 
 
-def check_looked_into(family: str) -> None:
+def check_attention_support(family: str) -> None:
     """Refuse models of other families.
 
     Raises:
         InvalidValue: On port ``model``.
     """
-    if family not in LOOKED_INTO:
+    if family not in ATTENTION_MAP_FAMILIES:
         raise InvalidValue(
             "only UNets that read their prompt by cross-attention can be looked into",
             port="model",

@@ -22,14 +22,14 @@ from nodegraph.models.adapters.files import locate_adapter
 from nodegraph.weights.safetensors_header import read_header
 
 FORMAT = "nodegraph guidance classifier 1"
-COMPANION = f"{EMBEDDED}/guidance_classifier"
+BUNDLED_CLASSIFIER = f"{EMBEDDED}/guidance_classifier"
 """Name of the one that comes along with the embedded model."""
 
 _ROLE = "classifier"
 
 
 @dataclass(frozen=True, slots=True)
-class AboutClassifier:
+class ClassifierInfo:
     """What a file says of its classifier.
 
     Attributes:
@@ -44,7 +44,7 @@ class AboutClassifier:
     channels: int
     widths: tuple[int, int]
 
-    def places(self, label: str, background: str) -> tuple[int | None, int | None]:
+    def class_indices(self, label: str, background: str) -> tuple[int | None, int | None]:
         """Of the names that are wished for among those that it knows; None for empty ones.
 
         Raises:
@@ -77,7 +77,7 @@ def locate_classifier(name: str, folders: Sequence[Path]) -> Path:
     Raises:
         ModelNotFound: There is nothing of that name.
     """
-    if name == COMPANION:
+    if name == BUNDLED_CLASSIFIER:
         return embedded_folder().parent / f"companions/{_OWN}/{_OWN}.safetensors"
     return locate_adapter(name, folders, title="classifier")
 
@@ -85,7 +85,7 @@ def locate_classifier(name: str, folders: Sequence[Path]) -> Path:
 _OWN = "guidance_classifier"
 
 
-def read_classifier(path: Path) -> AboutClassifier:
+def read_classifier(path: Path) -> ClassifierInfo:
     """What a file says of its classifier.
 
     Raises:
@@ -98,12 +98,12 @@ def read_classifier(path: Path) -> AboutClassifier:
             raise ValueError(about["format"])
         wide, deep = map(int, about["channels"])
         labels, backgrounds = (tuple(map(str, about[key])) for key in ("labels", "backgrounds"))
-        return AboutClassifier(labels, backgrounds, int(about["latent_channels"]), (wide, deep))
+        return ClassifierInfo(labels, backgrounds, int(about["latent_channels"]), (wide, deep))
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidFile(
             f"{path} holds no classifier of noisy latents.",
             expected=f"a file of the format `{FORMAT}`",
-            hint=f"`{COMPANION}` comes along with the model {EMBEDDED}.",
+            hint=f"`{BUNDLED_CLASSIFIER}` comes along with the model {EMBEDDED}.",
         ) from error
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import Recipe, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 
-_OPTION = f"{SPEED}clip_layer"
+_OPTION = f"{SPEED_PREFIX}clip_layer"
 """Its component is another way to compute over the same weights, as those that are sped up."""
 
 
@@ -34,7 +34,7 @@ def with_clip_layer(recipe: TextEncoder, layer: int) -> TextEncoder:
     Raises:
         InvalidValue: See `check_skips`.
     """
-    family = family_named(recipe.family)
+    family = get_family(recipe.family)
     check_skips(family)
     options = dict(recipe.options)
     options.pop(_OPTION, None)

@@ -21,10 +21,10 @@ from nodegraph.families.checkpoint_parts import recipe_parts
 from nodegraph.families.components import Component
 from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.models.loading import load_component, stored_tensors
-from nodegraph.models.opening import unchanged
+from nodegraph.models.opening import checking_digests
 from nodegraph.models.preview_files import PreviewDecoder
-from nodegraph.weights.precision.choices import storage_of
-from nodegraph.weights.precision.layers import pretend_to_compute
+from nodegraph.weights.precision.choices import recipe_storage
+from nodegraph.weights.precision.layers import set_compute_device
 from nodegraph.weights.weight_files import PRECISIONS
 
 _WIDENED = frozenset(
@@ -48,13 +48,13 @@ def load_compact(recipe: Recipe) -> Component:
     Raises:
         InvalidFile: `compact_bytes` gives None for it, or as for `load_component`.
     """
-    with unchanged(recipe):
-        half = _half(recipe)
+    with checking_digests(recipe):
+        half = _half_precision(recipe)
         if half is None:
             raise InvalidFile(f"{recipe.source} isn't stored in half precision throughout.")
         component = load_component(replace(recipe, dtype=half), "cpu")
     for module in component.modules.values():
-        _widen_in_use(module)
+        _upcast_on_use(module)
     return component
 
 
@@ -66,7 +66,7 @@ def compact_bytes(recipe: Recipe) -> int | None:
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    half = _half(recipe)
+    half = _half_precision(recipe)
     if half is None:
         return None
     narrow, wide = PRECISIONS[half].itemsize, PRECISIONS[recipe.dtype].itemsize
@@ -74,9 +74,9 @@ def compact_bytes(recipe: Recipe) -> int | None:
     return sum(math.prod(shape) * (narrow if _is_large(shape) else wide) for shape in shapes)
 
 
-def _half(recipe: Recipe) -> str | None:
+def _half_precision(recipe: Recipe) -> str | None:
     """The half precision of all of a recipe's files, if it is to be computed in float32."""
-    if recipe.dtype != "float32" or storage_of(recipe) or not _is_known(recipe):
+    if recipe.dtype != "float32" or recipe_storage(recipe) or not _is_known(recipe):
         return None
     kinds = {
         kind for _, _, kind in stored_tensors(recipe) if not kind.startswith(("I", "U", "BOOL"))
@@ -103,14 +103,14 @@ class _Linear(nn.Linear):
     """Widens its weights while it computes."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.linear(input, _widened(self.weight, input.dtype), self.bias)
+        return functional.linear(input, _upcast(self.weight, input.dtype), self.bias)
 
 
 class _Conv2d(nn.Conv2d):
     """Widens its weights while it computes."""
 
     def forward(self, input: Tensor) -> Tensor:
-        weight = _widened(self.weight, input.dtype)
+        weight = _upcast(self.weight, input.dtype)
         output: Tensor = self._conv_forward(input, weight, self.bias)
         return output
 
@@ -129,7 +129,7 @@ _NARROW: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def _widen_in_use(module: nn.Module) -> None:
+def _upcast_on_use(module: nn.Module) -> None:
     """Let a module in half precision compute in float32, with the large weights as they are."""
     for layer in list(module.modules()):
         narrow = _NARROW.get(type(layer))
@@ -140,7 +140,7 @@ def _widen_in_use(module: nn.Module) -> None:
         for name, buffer in [*layer.named_buffers(recurse=False)]:
             if buffer.is_floating_point():
                 setattr(layer, name, buffer.float())
-    pretend_to_compute(module, "cpu", torch.float32)
+    set_compute_device(module, "cpu", torch.float32)
 
 
 _SCRATCH = local()
@@ -148,7 +148,7 @@ _SCRATCH = local()
 several times what widening costs. It is as large as the largest layer was."""
 
 
-def _widened(weight: Tensor, dtype: torch.dtype) -> Tensor:
+def _upcast(weight: Tensor, dtype: torch.dtype) -> Tensor:
     """A weight for one layer's computation, until the next one is asked for in this thread."""
     if torch.is_grad_enabled():
         # It is kept for the way back.

@@ -15,23 +15,23 @@ from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.errors import InvalidValue
 from nodegraph.families.registry import family_release
 from nodegraph.families.scheduler_file import (
-    config_beside,
-    overridden,
+    find_original_config,
+    override_schedule,
     scheduler_config,
     scheduler_option,
-    with_config_beside,
+    with_original_config,
     with_shift,
 )
 from nodegraph.models.denoiser_search import (
     AUTO,
+    DenoiserRequest,
     FoundDenoiser,
-    WantedDenoiser,
     find_denoiser,
     is_whole,
 )
 from nodegraph.models.facts import (
-    HowStored,
     ModelFacts,
+    StorageOptions,
     StoredWeights,
     family_facts,
     model_facts,
@@ -45,7 +45,7 @@ from nodegraph.models.model_files import (
 )
 from nodegraph.models.model_sources import find_path, locate_model
 from nodegraph.models.model_stamps import files_stamp, model_stamp
-from nodegraph.models.opening import open_model, scales_told, storage_told
+from nodegraph.models.opening import open_model, scale_warnings, storage_warnings
 from nodegraph.weights.precision.choices import (
     STORAGE,
     check_storage,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 
 def open_denoiser(
-    wanted: WantedDenoiser,
+    wanted: DenoiserRequest,
     folders: Sequence[Path],
     *,
     dtype: str = AUTO,
@@ -106,7 +106,7 @@ def open_denoiser(
 
 
 def denoiser_facts(
-    wanted: WantedDenoiser, folders: Sequence[Path], *, allow_pickle: bool = False
+    wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool = False
 ) -> ModelFacts:
     """What is known of a denoiser without loading it; errors as of `open_denoiser`."""
     if is_whole(find_path(wanted.name, folders)):
@@ -125,7 +125,7 @@ def denoiser_facts(
 
 
 def denoiser_bytes(
-    wanted: WantedDenoiser, folders: Sequence[Path], **how: Unpack[HowStored]
+    wanted: DenoiserRequest, folders: Sequence[Path], **how: Unpack[StorageOptions]
 ) -> int | None:
     """Bytes that a denoiser takes in memory; see `stored_denoiser`."""
     stored = stored_denoiser(wanted, folders, **how)
@@ -133,7 +133,7 @@ def denoiser_bytes(
 
 
 def stored_denoiser(
-    wanted: WantedDenoiser,
+    wanted: DenoiserRequest,
     folders: Sequence[Path],
     *,
     dtype: str = AUTO,
@@ -159,19 +159,19 @@ def _kinds(experts: Sequence[FoundDenoiser]) -> set[str]:
     return {kind for expert in experts for _, _, kind in expert.tensors}
 
 
-def denoiser_told(
-    wanted: WantedDenoiser, folders: Sequence[Path], *, allow_pickle: bool = False
+def denoiser_warnings(
+    wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool = False
 ) -> list[str]:
     """What is to be told of how its files store weights; arguments and errors as of
     `open_denoiser`."""
     if is_whole(find_path(wanted.name, folders)):
-        return storage_told(wanted.name, folders, allow_pickle=allow_pickle)
+        return storage_warnings(wanted.name, folders, allow_pickle=allow_pickle)
     experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
-    return scales_told([path for expert in experts for path in expert.weights])
+    return scale_warnings([path for expert in experts for path in expert.weights])
 
 
 def denoiser_stamp(
-    wanted: WantedDenoiser,
+    wanted: DenoiserRequest,
     folders: Sequence[Path],
     *,
     allow_pickle: bool = False,
@@ -183,11 +183,11 @@ def denoiser_stamp(
     experts = find_denoiser(wanted, folders, allow_pickle=allow_pickle)
     releases = [family_release(expert.part.family) for expert in experts]
     files = [path for expert in experts for path in expert.files]
-    config = None if experts[0].path.is_dir() else config_beside(experts[0].path)
+    config = None if experts[0].path.is_dir() else find_original_config(experts[0].path)
     return files_stamp([*files, config] if config else files, device, releases)
 
 
-def _refuse_of_whole(wanted: WantedDenoiser) -> None:
+def _refuse_of_whole(wanted: DenoiserRequest) -> None:
     for port, value, none in (("second", wanted.second, ""), ("family", wanted.family, AUTO)):
         if value != none:
             raise InvalidValue(
@@ -198,15 +198,17 @@ def _refuse_of_whole(wanted: WantedDenoiser) -> None:
             )
 
 
-def _schedule(wanted: WantedDenoiser, denoiser: FoundDenoiser) -> dict[str, Any]:
+def _schedule(wanted: DenoiserRequest, denoiser: FoundDenoiser) -> dict[str, Any]:
     """The published noise schedule, with what its original configuration says, and what somebody
     knows better."""
     family, layout = denoiser.part.family, denoiser.part.layout
     header = (
         denoiser.header
         if denoiser.path.is_dir()
-        else with_config_beside(denoiser.header, denoiser.path)
+        else with_original_config(denoiser.header, denoiser.path)
     )
     schedule = published_schedule(header, family, layout, denoiser.config)
-    overridden_schedule = overridden(schedule, wanted.prediction_type, wanted.zero_terminal_snr)
+    overridden_schedule = override_schedule(
+        schedule, wanted.prediction_type, wanted.zero_terminal_snr
+    )
     return with_shift(overridden_schedule, wanted.shift)

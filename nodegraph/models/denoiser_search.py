@@ -12,27 +12,27 @@ from pathlib import Path
 from nodegraph.errors import InvalidFile, InvalidValue, at_port
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.alone import (
-    PartAlone,
-    denoiser_of,
-    denoisers_in,
+    StandalonePart,
     denoisers_of_class,
+    find_denoisers,
+    find_family_denoiser,
     has_class,
 )
 from nodegraph.families.base import Config
 from nodegraph.families.identify import identify_tensors
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.precision.choices import StoredTensor
 from nodegraph.weights.precision.gguf_types import check_gguf_installed
 from nodegraph.weights.safetensors_header import Header, Shapes
-from nodegraph.weights.single_files.base import DAMAGED, fault_of, part_of
+from nodegraph.weights.single_files.base import DAMAGED, fault_text, select_prefix
 
 AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class WantedDenoiser:
+class DenoiserRequest:
     """What LoadDiffusionModel is asked for.
 
     Attributes:
@@ -66,7 +66,7 @@ class FoundDenoiser:
     path: Path
     files: tuple[Path, ...]
     header: Header
-    part: PartAlone
+    part: StandalonePart
     config: Config
 
     @property
@@ -89,12 +89,13 @@ def is_whole(path: Path) -> bool:
     if path.is_dir():
         return (path / layout.INDEX).is_file()
     return (
-        ending(path) == SAFETENSORS and identify_tensors(header_of(path).shapes).family is not None
+        file_suffix(path) == SAFETENSORS
+        and identify_tensors(header_of(path).shapes).family is not None
     )
 
 
 def find_denoiser(
-    wanted: WantedDenoiser, folders: Sequence[Path], *, allow_pickle: bool
+    wanted: DenoiserRequest, folders: Sequence[Path], *, allow_pickle: bool
 ) -> list[FoundDenoiser]:
     """The files of a denoiser that is no part of a whole model, and those of its second expert
     where one is asked for; errors as of `denoiser_files.open_denoiser`."""
@@ -121,7 +122,7 @@ def find_denoiser(
     return [first, second]
 
 
-def _second(wanted: WantedDenoiser, folders: Sequence[Path], allow_pickle: bool) -> FoundDenoiser:
+def _second(wanted: DenoiserRequest, folders: Sequence[Path], allow_pickle: bool) -> FoundDenoiser:
     path = find_path(wanted.second, folders)
     if is_whole(path):
         raise InvalidValue(
@@ -139,22 +140,22 @@ def _find(path: Path, family: str, allow_pickle: bool) -> FoundDenoiser:
     )
     named = [file for file in files if file.name == layout.CONFIG]
     read = layout.read_config(named[0]) if named else {}
-    part = _chosen(path, header.shapes, family, str(read.get("_class_name") or ""))
+    part = _choose_part(path, header.shapes, family, str(read.get("_class_name") or ""))
     try:
-        own = part_of(header.shapes, part.prefix)
+        own = select_prefix(header.shapes, part.prefix)
         config = read if named else part.layout.config(own)
     except DAMAGED as error:
         raise InvalidFile(
-            f"{path} is {part.layout.title}, but it is damaged: {fault_of(error)}.",
+            f"{path} is {part.layout.title}, but it is damaged: {fault_text(error)}.",
             hint="Copy the file again.",
         ) from error
     return FoundDenoiser(path, files, header, part, config)
 
 
 def _of_file(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header]:
-    if ending(path) in PICKLES and not allow_pickle:
+    if file_suffix(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    if ending(path) not in {*HEADED, *PICKLES}:
+    if file_suffix(path) not in {*HEADED, *PICKLES}:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors or .gguf file or a folder"
         )
@@ -181,11 +182,11 @@ def _of_folder(path: Path, allow_pickle: bool) -> tuple[tuple[Path, ...], Header
     return (path / layout.CONFIG, *weights.files, *index), whole
 
 
-def _chosen(path: Path, shapes: Shapes, family: str, class_name: str) -> PartAlone:
+def _choose_part(path: Path, shapes: Shapes, family: str, class_name: str) -> StandalonePart:
     """What a file holds, of the family that is asked for and has the class that it names, if it
     names one."""
     candidates = (
-        denoisers_of_class(path, class_name, shapes) if class_name else denoisers_in(shapes)
+        denoisers_of_class(path, class_name, shapes) if class_name else find_denoisers(shapes)
     )
     if not candidates:
         identified = identify_tensors(shapes)
@@ -199,7 +200,7 @@ def _chosen(path: Path, shapes: Shapes, family: str, class_name: str) -> PartAlo
     names = [part.family.name for part in candidates]
     if family not in names:
         # A family of a package may look like one that comes along.
-        other = denoiser_of(family, shapes)
+        other = find_family_denoiser(family, shapes)
         if other is not None and (not class_name or has_class(other.family, class_name)):
             return other
         what = f"is {candidates[0].layout.title}"

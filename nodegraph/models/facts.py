@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Config, Family
-from nodegraph.families.registry import family_named
-from nodegraph.families.scheduler_file import overridden
+from nodegraph.families.registry import get_family
+from nodegraph.families.scheduler_file import override_schedule
 from nodegraph.models.model_files import (
     Options,
     model_configs,
@@ -21,11 +21,11 @@ from nodegraph.models.model_files import (
     settings_of,
 )
 from nodegraph.models.model_sources import ModelSource
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
-from nodegraph.weights.memory import in_parts
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
+from nodegraph.weights.memory import peak_offloaded_bytes
 from nodegraph.weights.precision.choices import STORAGE, StoredTensor, bytes_in_memory
 from nodegraph.weights.safetensors_header import read_header
-from nodegraph.weights.single_files.base import DAMAGED, fault_of
+from nodegraph.weights.single_files.base import DAMAGED, fault_text
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nodegraph.families.latent_formats import LatentFormat
 
 
-class HowStored(TypedDict, total=False):
+class StorageOptions(TypedDict, total=False):
     """How a model's weights are to be held; see `open_model`."""
 
     dtype: str
@@ -96,15 +96,15 @@ def model_facts(
         InvalidValue: No such prediction type.
     """
     try:
-        schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
+        schedule = override_schedule(model_schedule(source), prediction_type, zero_terminal_snr)
         denoiser, vae = model_configs(source)
-        family = family_named(source.family)
+        family = get_family(source.family)
         facts = family_facts(family, denoiser, schedule, model_settings(source, family))
         facts["latent_channels"] = family.latent.latent_channels(vae)
         facts["held_decoding"], facts["held_encoding"] = coding_memory(family.latent, vae)
         return facts
     except DAMAGED as error:
-        message = f"the configuration of {source.path} is damaged: {fault_of(error)}."
+        message = f"the configuration of {source.path} is damaged: {fault_text(error)}."
         raise InvalidFile(message, hint="Copy the model again.") from error
 
 
@@ -124,10 +124,10 @@ class StoredWeights(NamedTuple):
     def parts(self) -> int:
         """Of these, the most that is on a device at once if they are brought there in parts."""
         sizes = {name: prod(shape) for name, shape, _ in self.tensors}
-        return self.bytes * in_parts(sizes) // max(1, sum(sizes.values()))
+        return self.bytes * peak_offloaded_bytes(sizes) // max(1, sum(sizes.values()))
 
 
-def weight_bytes(source: ModelSource, **how: Unpack[HowStored]) -> dict[str, int]:
+def weight_bytes(source: ModelSource, **how: Unpack[StorageOptions]) -> dict[str, int]:
     """Bytes that a model's parts take in memory; see `stored_weights`."""
     return {port: stored.bytes for port, stored in stored_weights(source, **how).items()}
 
@@ -150,11 +150,11 @@ def stored_weights(
         InvalidFile: A file is missing or damaged.
     """
     found = {}
-    ports = port_files(source, family_named(source.family), (), allow_pickle=allow_pickle)
+    ports = port_files(source, get_family(source.family), (), allow_pickle=allow_pickle)
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
         # A file that holds all of them is named once for each.
         weights = list(dict.fromkeys(path for part in port for path in part.weights))
-        if weights and all(ending(path) == SAFETENSORS for path in weights):
+        if weights and all(file_suffix(path) == SAFETENSORS for path in weights):
             tensors = [
                 (tensor, shape, header.dtypes[tensor])
                 for header in map(read_header, weights)
@@ -166,17 +166,17 @@ def stored_weights(
     return found
 
 
-def lacking_encoder(source: ModelSource) -> str:
+def missing_encoder(source: ModelSource) -> str:
     """The part of its text encoder that a model's folder leaves to others, in words; empty where
     it is whole."""
-    parts = family_named(source.family).encoders if source.is_folder else ()
+    parts = get_family(source.family).encoders if source.is_folder else ()
     missing = (item for item in parts if item.apart and not (source.path / item.role).is_dir())
     return next((item.files[0].title for item in missing), "")
 
 
 def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
-    if source.is_folder or ending(source.path) != SAFETENSORS:
+    if source.is_folder or file_suffix(source.path) != SAFETENSORS:
         return ("",), ("",), ("",)
     from nodegraph.models.whole_files import prefixes_within
 
@@ -211,7 +211,7 @@ def family_facts(
         guides_itself=family.guides_itself(denoiser, settings_of(settings)),
         takes_scale=family.takes_scale(denoiser),
         needs_negative=family.needs_negative,
-        held_step=(step.cell, step.fixed, step.use),
+        held_step=(step.cell, step.fixed, step.parameter_uses),
     )
 
 
@@ -219,6 +219,6 @@ def coding_memory(latent: LatentFormat, vae: Config) -> tuple[Held, Held]:
     """Numbers that decoding and encoding hold for each pixel, by a VAE's configuration."""
     decoding, encoding = latent.decoding(vae), latent.encoding(vae)
     return (
-        (decoding.picture, decoding.film, decoding.frame),
-        (encoding.picture, encoding.film, encoding.frame),
+        (decoding.image, decoding.video, decoding.frame),
+        (encoding.image, encoding.video, encoding.frame),
     )

@@ -12,14 +12,14 @@ import torch
 from nodegraph.core.context import Footprint
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder, Component, Denoiser
-from nodegraph.models.offloading import by_turns, in_parts
-from nodegraph.residency import Lean
+from nodegraph.models.offloading import offload_layers, offload_modules
+from nodegraph.residency import PartialComponent
 
 
 @contextmanager
-def lean(
+def offload_component(
     component: Any, device: str, footprint: Footprint, room: int | None = None
-) -> Iterator[Lean]:
+) -> Iterator[PartialComponent]:
     """A component that computes on a device while most of its weights lie at the host.
 
     It gives the very results of one that lies there whole, unless the footprint is ``small``. Of a
@@ -34,7 +34,7 @@ def lean(
         room: Bytes of weights that the device has room for; None where that isn't known.
     """
     if not isinstance(component, Component):
-        yield Lean(component)
+        yield PartialComponent(component)
         return
     with _offloaded(component, device, 0 if footprint == "small" else room) as offloaded:
         yield (
@@ -55,14 +55,14 @@ def small_footprint(component: Any, device: str) -> Iterator[Any]:
     Args:
         component, device: As for `lean`.
     """
-    with lean(component, device, "small") as offloaded:
+    with offload_component(component, device, "small") as offloaded:
         yield offloaded.component
 
 
 @contextmanager
-def _offloaded(component: Component, device: str, room: int | None) -> Iterator[Lean]:
+def _offloaded(component: Component, device: str, room: int | None) -> Iterator[PartialComponent]:
     if _is_on(component, device):
-        yield Lean(component)
+        yield PartialComponent(component)
         return
     is_denoiser = isinstance(component, Denoiser)
     if isinstance(component, Denoiser) and component.compiled:
@@ -72,14 +72,14 @@ def _offloaded(component: Component, device: str, room: int | None) -> Iterator[
             hint="Leave `compiled` off in SpeedUp, or take a smaller size or storage.",
         )
     if is_denoiser and _could_turn(component, room):
-        bringing = by_turns(component.modules, device)
+        bringing = offload_modules(component.modules, device)
     else:
-        bringing = in_parts(component.modules, device, in_blocks=is_denoiser)
+        bringing = offload_layers(component.modules, device, in_blocks=is_denoiser)
     with bringing as brought:
         made = replace(component, modules=brought.modules)
         if isinstance(made, Denoiser):
             made = replace(made, is_own=True)
-        yield Lean(made, brought.bytes, brought.way)
+        yield PartialComponent(made, brought.bytes, brought.granularity)
 
 
 def _small(component: Component) -> Component:

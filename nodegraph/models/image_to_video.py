@@ -9,8 +9,8 @@ from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, TextModel
-from nodegraph.families.first_picture import FILM, FIRST_FRAME, SIGHT
-from nodegraph.families.registry import family_named
+from nodegraph.families.first_picture import CONDITION_VIDEO, FIRST_FRAME, IMAGE_EMBEDS
+from nodegraph.families.registry import get_family
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.vae import check_frames, encode_video
 
@@ -19,7 +19,7 @@ _GREY = 0.5
 
 
 @torch.no_grad()
-def encoded_picture(
+def encode_first_frame(
     autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, frames: int
 ) -> dict[str, Tensor]:
     """The first picture of a video, as the conditioning's family takes it.
@@ -35,21 +35,21 @@ def encoded_picture(
             VAE can't work on that size or number of frames.
         TooLarge, MemoryError, NumericalError: As of `encode_video`.
     """
-    family = family_named(conditioning.family or "")
+    family = get_family(conditioning.family or "")
     _check(family, autoencoder, image)
     check_frames(autoencoder, frames, port="frames")
     if family.first_picture == "frame":
         return {FIRST_FRAME: _encoded(autoencoder, image)}
     padding = torch.full((frames - 1, *image.shape[1:]), _GREY)
-    return {FILM: _encoded(autoencoder, torch.cat([image, padding]))}
+    return {CONDITION_VIDEO: _encoded(autoencoder, torch.cat([image, padding]))}
 
 
 @torch.no_grad()
-def seen_picture(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
+def embed_first_frame(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
     """What a model's image encoder sees in a picture: its last but one hidden states.
 
     Args:
-        image: As of `encoded_picture`.
+        image: As of `encode_first_frame`.
     Raises:
         InvalidValue: The model comes without one.
     """
@@ -64,7 +64,7 @@ def seen_picture(text_model: TextModel, image: Tensor) -> dict[str, Tensor]:
     prepare = text_model.tokenizers["image_processor"]
     pixels = prepare(images=to_pil(image), return_tensors="pt")["pixel_values"]
     output = eye(pixels.to(eye.device, eye.dtype), output_hidden_states=True)
-    return {SIGHT: output.hidden_states[-2].to("cpu", torch.float32)}
+    return {IMAGE_EMBEDS: output.hidden_states[-2].to("cpu", torch.float32)}
 
 
 def _encoded(autoencoder: Autoencoder, frames: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from nodegraph.families.items.motions import (
     Motion,
     check_amount,
     check_latents,
-    frames_of_tokens,
-    tokens_of_frames,
+    frames_to_tokens,
+    tokens_to_frames,
 )
 from nodegraph.media.images.resizing import resize_image
 from nodegraph.models.vae import decode_latent, downscale, encode_image, latent_format
@@ -59,11 +59,11 @@ def motion_conditioning(
     samples = encode_image(autoencoder, frame).samples
     assert samples is not None
     kind = None if motion is None else MOTIONS.index(motion)
-    picture = tokens_of_frames(samples[:, None])
+    picture = frames_to_tokens(samples[:, None])
     return item_conditioning("motions", (kind,), (amount,), {PICTURE: picture})
 
 
-def videos_of(autoencoder: Autoencoder, items: Tensor) -> list[Video]:
+def decode_videos(autoencoder: Autoencoder, items: Tensor) -> list[Video]:
     """The videos that a model's tokens are of.
 
     Args:
@@ -71,7 +71,7 @@ def videos_of(autoencoder: Autoencoder, items: Tensor) -> list[Video]:
         items: Shape (batch, 256, 32).
     """
     _check(autoencoder)
-    return [_video(autoencoder, samples) for samples in frames_of_tokens(items)]
+    return [_video(autoencoder, samples) for samples in tokens_to_frames(items)]
 
 
 def _video(autoencoder: Autoencoder, samples: Tensor) -> Video:

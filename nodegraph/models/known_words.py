@@ -13,10 +13,10 @@ from nodegraph.errors import NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Part
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.vocabulary import MERGES, VOCABULARIES, clip_words, find_tokenizer
+from nodegraph.families.vocabulary import MERGES, VOCABULARIES, find_tokenizer, read_clip_vocabulary
 from nodegraph.models.model_sources import FoundModel
 from nodegraph.weights.file_kinds import file_stamp
-from nodegraph.weights.packed_tokenizers import SUFFIX, byte_characters, unpacked
+from nodegraph.weights.packed_tokenizers import SUFFIX, byte_characters, unpack_tokenizer
 from nodegraph.weights.sentencepiece_models import read_pieces
 
 MOST_WORDS = 30_000
@@ -87,9 +87,9 @@ def _tokens(files: Iterable[Path]) -> Iterator[str]:
 def _contents(file: Path) -> Iterator[tuple[str, Any]]:
     """What a file holds, or the files that a packed one stands for, by name."""
     if file == MERGES:
-        yield "vocab.json", json.dumps(clip_words(file)[0])
+        yield "vocab.json", json.dumps(read_clip_vocabulary(file)[0])
     elif file.name.endswith(SUFFIX):
-        yield from unpacked(file).items()
+        yield from unpack_tokenizer(file).items()
     elif file.name in _READERS:
         yield file.name, file.read_bytes()
 

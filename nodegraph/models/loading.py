@@ -26,10 +26,10 @@ from nodegraph.families.base import Family, Part
 from nodegraph.families.building import (
     build_module,
     build_tokenizer,
+    building_from,
     clip_tokenizer,
     diffusers_module,
     library_class,
-    reading,
     sentencepiece_tokenizer,
     transformers_module,
 )
@@ -49,23 +49,23 @@ from nodegraph.families.components import (
 )
 from nodegraph.families.depth_files import DEPTH_ANYTHING
 from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.tables import move_with_tables
-from nodegraph.families.vocabulary import MERGES, missing_tokenizer
+from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error
 from nodegraph.models.classifier_files import classifier_bytes
 from nodegraph.models.depth.loading import load_depth
 from nodegraph.models.foreground.loading import foreground_bytes, load_foreground
 from nodegraph.models.noisy_classifier import load_classifier
-from nodegraph.models.opening import recipe_settings, unchanged
+from nodegraph.models.opening import checking_digests, recipe_settings
 from nodegraph.models.preview_decoders import load_preview_decoder, preview_decoder_bytes
 from nodegraph.models.preview_files import PreviewDecoder
 from nodegraph.models.upscaler_files import upscaler_bytes
 from nodegraph.models.upscaling.loading import load_upscaler
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
-from nodegraph.weights.precision.choices import StoredTensor, bytes_in_memory, storage_of
-from nodegraph.weights.precision.unpacking import settle
+from nodegraph.weights.precision.choices import StoredTensor, bytes_in_memory, recipe_storage
+from nodegraph.weights.precision.unpacking import apply_storage
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
@@ -103,10 +103,10 @@ def load_component(recipe: Recipe, device: str) -> Component:
             hint="Load the recipe's base, and put them on that.",
         )
     # What is made holds no file, so from here on it is what the recipe says, whatever happens.
-    with unchanged(recipe):
+    with checking_digests(recipe):
         component = maker(recipe)
     for module in component.modules.values():
-        settle(module, storage_of(recipe), PRECISIONS[recipe.dtype])
+        apply_storage(module, recipe_storage(recipe), PRECISIONS[recipe.dtype])
         module.eval().requires_grad_(False)
     return move_component(component, device)
 
@@ -136,7 +136,7 @@ def estimate_bytes(recipe: Recipe) -> int:
         return foreground_bytes(recipe)
     if isinstance(recipe, LatentClassifier):
         return classifier_bytes(recipe)
-    return bytes_in_memory(stored_tensors(recipe), recipe.dtype, storage_of(recipe))
+    return bytes_in_memory(stored_tensors(recipe), recipe.dtype, recipe_storage(recipe))
 
 
 def stored_tensors(recipe: Recipe) -> list[StoredTensor]:
@@ -183,7 +183,7 @@ def _modules(recipe: Recipe) -> dict[str, nn.Module]:
 def _module(recipe: Recipe, part: Part) -> nn.Module:
     files = [Path(path) for path in recipe.paths(part.role)]
     if _has_config(files):
-        as_stored = bool(storage_of(recipe))
+        as_stored = bool(recipe_storage(recipe))
         return build_module(
             part.classes, files, recipe.dtype, module=part.module, as_stored=as_stored
         )
@@ -193,14 +193,14 @@ def _module(recipe: Recipe, part: Part) -> nn.Module:
 def _without_config(recipe: Recipe, part: Part, files: Sequence[Path]) -> nn.Module:
     """A part in files without configuration: its layout is told by their headers anew."""
     path = files[0]
-    with reading(path):
+    with building_from(path):
         shapes = joined_shapes(files)
         prefix = part_prefix(recipe, part, shapes)
         checkpoint = checkpoint_part(part, shapes, prefix)
         kind = library_class(checkpoint.class_name, part.module)
         own = {name: shape for name, shape in shapes.items() if name.startswith(prefix)}
-        wide = _wide(kind, checkpoint, own)
-        as_stored = bool(storage_of(recipe))
+        wide = _float32_tensors(kind, checkpoint, own)
+        as_stored = bool(recipe_storage(recipe))
         tensors_read = _joined_tensors(files, recipe.dtype, prefix, wide, as_stored=as_stored)
         tensors = checkpoint.convert(tensors_read)
         if issubclass(kind, ModelMixin):
@@ -222,7 +222,7 @@ def _joined_tensors(
     return joined
 
 
-def _wide(kind: Any, checkpoint: CheckpointPart, shapes: Shapes) -> list[str]:
+def _float32_tensors(kind: Any, checkpoint: CheckpointPart, shapes: Shapes) -> list[str]:
     """The tensors of a file that their class of diffusers wants in float32 whatever the rest is,
     as far as they only change their names."""
     layers = set(getattr(kind, "_keep_in_fp32_modules", None) or ())
@@ -245,7 +245,7 @@ def _autoencoder(recipe: Vae) -> Autoencoder:
 
 
 def _text_model(recipe: TextEncoder) -> TextModel:
-    family = family_named(recipe.family)
+    family = get_family(recipe.family)
     _check_whole(recipe, family)
     tokenizers = {
         part.role: _tokenizer(recipe, part)
@@ -305,8 +305,8 @@ def _tokenizer(recipe: TextEncoder, part: Part) -> Any:
     files = [Path(path) for path in recipe.paths(part.role)]
     if files == [MERGES]:
         return clip_tokenizer(MERGES, part.padding)
-    if files and ending(files[0]) == SAFETENSORS:
+    if files and file_suffix(files[0]) == SAFETENSORS:
         return sentencepiece_tokenizer(files[0])
     if files:
         return build_tokenizer(part.classes, files)
-    raise missing_tokenizer(part, recipe.source)
+    raise missing_tokenizer_error(part, recipe.source)

@@ -10,17 +10,17 @@ from typing import Any
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import (
     checkpoint_scheduler,
-    config_beside,
+    find_original_config,
     folder_scheduler,
-    with_config_beside,
+    with_original_config,
 )
 from nodegraph.models.model_sources import ModelSource
-from nodegraph.weights.file_kinds import HEADED, PartFiles, ending
+from nodegraph.weights.file_kinds import HEADED, PartFiles, file_suffix
 from nodegraph.weights.joined_files import header_of
-from nodegraph.weights.precision.choices import FEW_BITS, storage_option
+from nodegraph.weights.precision.choices import QUANTIZED_BITS, storage_option
 from nodegraph.weights.safetensors_header import Header
 from nodegraph.weights.single_files.base import FileLayout
 
@@ -47,7 +47,7 @@ def port_files(
 
     def files_of(parts: Sequence[Part]) -> list[PartFiles]:
         return [
-            _weighty(source.path, part.role, allow_pickle=allow_pickle)
+            _part_files(source.path, part.role, allow_pickle=allow_pickle)
             for part in parts
             if not part.may_lack or (source.path / part.role / layout.CONFIG).is_file()
         ]
@@ -60,11 +60,11 @@ def port_files(
     return files_of(family.denoisers), [*files_of(family.encoders), *tokenizers], vae
 
 
-def _weighty(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
-    return weighty_folder(folder / role, role, allow_pickle=allow_pickle)
+def _part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
+    return folder_part_files(folder / role, role, allow_pickle=allow_pickle)
 
 
-def weighty_folder(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
+def folder_part_files(folder: Path, role: str, *, allow_pickle: bool) -> PartFiles:
     """The files of a part with weights: its configuration, and what holds them."""
     weights = layout.find_weights(folder.parent, folder.name, allow_pickle=allow_pickle)
     index = [weights.index] if weights.index else []
@@ -75,13 +75,13 @@ def scheduler_files(source: ModelSource) -> list[Path]:
     """The files beside its weights that say what noise a model was trained on."""
     if source.is_folder:
         return [source.path / layout.SCHEDULER / layout.SCHEDULER_FILE]
-    config_path = config_beside(source.path)
+    config_path = find_original_config(source.path)
     return [] if config_path is None else [config_path]
 
 
 def model_settings(source: ModelSource, family: Family) -> Options:
     """What a model's denoiser heeds of its index; nothing where that is nothing."""
-    if not family.settings and not family.further:
+    if not family.settings and not family.extra_configs:
         return ()
     if not source.is_folder:
         from nodegraph.models.whole_files import denoiser_within
@@ -90,7 +90,7 @@ def model_settings(source: ModelSource, family: Family) -> Options:
         return published_settings(family, within.layout, within.config)
     index = layout.read_config(source.path / layout.INDEX)
     further = {path.parent.name: layout.read_config(path) for path in further_files(source, index)}
-    return _settings({**_heeded(index, family.settings), **further})
+    return _settings({**_index_settings(index, family.settings), **further})
 
 
 def encoder_settings(family: Family, source: ModelSource | None = None) -> Options:
@@ -102,7 +102,7 @@ def encoder_settings(family: Family, source: ModelSource | None = None) -> Optio
     index: Config = {}
     if source is not None and source.is_folder:
         index = layout.read_config(source.path / layout.INDEX)
-    return _settings(_heeded(index, family.encoder_settings))
+    return _settings(_index_settings(index, family.encoder_settings))
 
 
 def published_settings(family: Family, layout: FileLayout, config: Config) -> Options:
@@ -112,12 +112,12 @@ def published_settings(family: Family, layout: FileLayout, config: Config) -> Op
         layout: How the denoiser lies in its file.
         config: Its configuration.
     """
-    if not family.settings and not family.further:
+    if not family.settings and not family.extra_configs:
         return ()
     return _settings({**family.settings, **layout.settings(config)})
 
 
-def _heeded(index: Config, settings: Config) -> Config:
+def _index_settings(index: Config, settings: Config) -> Config:
     return {name: index.get(name, default) for name, default in settings.items()}
 
 
@@ -133,7 +133,7 @@ def _settings(settings: Config) -> Options:
 
 def further_files(source: ModelSource, index: Config) -> list[Path]:
     """The further configurations of a model's folder; `index` is its ``model_index.json``."""
-    paths = [source.path / name for name in family_named(source.family).further]
+    paths = [source.path / name for name in get_family(source.family).extra_configs]
     return [path for path in paths if any(index.get(path.parent.name) or ()) and path.is_file()]
 
 
@@ -141,10 +141,10 @@ def stored_precision(dtype: str, weights: Sequence[Path], device: str) -> str:
     """The precision that ``auto`` means: of several files the first tells."""
     if dtype != "auto":
         return dtype
-    if device == "cpu" or ending(weights[0]) not in HEADED:
+    if device == "cpu" or file_suffix(weights[0]) not in HEADED:
         return "float32"
     names = list(header_of(weights[0]).dtypes.values())
-    if not FEW_BITS.keys().isdisjoint(names):
+    if not QUANTIZED_BITS.keys().isdisjoint(names):
         return _WIDENED
     most = max(set(names), key=names.count) if names else "F32"
     return _STORED.get(most, "float32")
@@ -158,7 +158,7 @@ def port_precision(dtype: str, parts: Sequence[PartFiles], device: str) -> str:
 def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, str], ...]:
     """What weights are kept in, as an option of recipes; nothing where that is what they are
     computed in."""
-    weights = [path for part in parts for path in part.weights if ending(path) in HEADED]
+    weights = [path for part in parts for path in part.weights if file_suffix(path) in HEADED]
     kinds = {kind for path in weights for kind in header_of(path).dtypes.values()}
     return storage_option(storage, kinds)
 
@@ -166,11 +166,11 @@ def port_storage(storage: str, parts: Sequence[PartFiles]) -> tuple[tuple[str, s
 def model_schedule(source: ModelSource) -> dict[str, Any]:
     """The noise that a model was trained on, as its scheduler file says it."""
     if source.is_folder:
-        return folder_scheduler(source.path, family_named(source.family))
+        return folder_scheduler(source.path, get_family(source.family))
     from nodegraph.models.whole_files import denoiser_within
 
-    family, within = family_named(source.family), denoiser_within(source)
-    header = with_config_beside(header_of(source.path), source.path)
+    family, within = get_family(source.family), denoiser_within(source)
+    header = with_original_config(header_of(source.path), source.path)
     return published_schedule(header, family, within.layout, within.config)
 
 
@@ -192,7 +192,7 @@ def published_schedule(
 def model_configs(source: ModelSource) -> tuple[Config, Config]:
     """Of the denoiser and the VAE."""
     if source.is_folder:
-        family = family_named(source.family)
+        family = get_family(source.family)
         roles = (family.denoisers[0].role, family.vae)
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae

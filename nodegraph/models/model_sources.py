@@ -33,14 +33,14 @@ from nodegraph.families.embedded_models import (
     control_folder,
     embedded_folder,
 )
-from nodegraph.families.identified import Identified, identify_folder, supported
-from nodegraph.families.registry import FAMILIES, families_of_pipeline, try_family
+from nodegraph.families.identified import Identification, identify_folder, supported
+from nodegraph.families.registry import FAMILIES, call_family, families_of_pipeline
 from nodegraph.families.scheduler_file import folder_scheduler
 from nodegraph.weights.attached_models import (
     ListedModel,
-    ModelPlace,
+    RemoteStore,
     find_remote,
-    remote_place,
+    find_remote_store,
     shown_folders,
     whole_size,
 )
@@ -48,7 +48,7 @@ from nodegraph.weights.file_kinds import (
     HEADED,
     LEFT_OUT,
     PICKLES,
-    ending,
+    file_suffix,
     without_ending,
 )
 from nodegraph.weights.joined_files import header_of
@@ -78,7 +78,7 @@ class FoundModel:
         part: What it is by itself, such as "the transformer of Flux.1" or "a LoRA"; None of whole
             models, and of what can't be used.
         node: The node that takes it; None where none does.
-        place: URL of the place where it lies, if it is fetched from there when it is needed.
+        remote_url: URL of the place where it lies, if it is fetched from there when it is needed.
         trigger_words: Of a LoRA, what prompts say for what it was taught, as its file has it; None
             if that doesn't say.
     """
@@ -91,13 +91,13 @@ class FoundModel:
     problem: str | None = None
     part: str | None = None
     node: str | None = None
-    place: str | None = None
+    remote_url: str | None = None
     trigger_words: str | None = None
 
     @property
     def is_looked_at(self) -> bool:
         """False of a remote model of which no more than the name is known."""
-        return self.place is None or bool(self.bytes or self.problem)
+        return self.remote_url is None or bool(self.bytes or self.problem)
 
     @property
     def use(self) -> Use:
@@ -166,7 +166,7 @@ def list_models(folders: Sequence[Path], describe: Describe | None = None) -> li
     for name, path in _embedded():
         models[name] = describe(name, path, "embedded")
     for folder in folders:
-        remote = remote_place(folder)
+        remote = find_remote_store(folder)
         if remote is not None:
             for model in _remote_models(remote, describe):
                 models.setdefault(model.name, model)
@@ -178,21 +178,21 @@ def list_models(folders: Sequence[Path], describe: Describe | None = None) -> li
     return [models[name] for name in sorted(models)]
 
 
-def _remote_models(remote: ModelPlace, describe: Describe) -> Iterator[FoundModel]:
-    for listed in remote.listed():
+def _remote_models(remote: RemoteStore, describe: Describe) -> Iterator[FoundModel]:
+    for listed in remote.list_models():
         if listed.outline is None:
             yield _by_name(listed, remote)
             continue
         # An outline is a folder of models with one in it.
         for path in model_files(listed.outline):
             name = path.relative_to(listed.outline).as_posix()
-            yield replace(describe(name, path, _kind(path)), place=remote.url)
+            yield replace(describe(name, path, _kind(path)), remote_url=remote.url)
 
 
-def _by_name(listed: ListedModel, remote: ModelPlace) -> FoundModel:
-    kind: ModelKind = "checkpoint" if ending(Path(listed.name)) in HEADED else "diffusers"
+def _by_name(listed: ListedModel, remote: RemoteStore) -> FoundModel:
+    kind: ModelKind = "checkpoint" if file_suffix(Path(listed.name)) in HEADED else "diffusers"
     path, problem = remote.root / listed.name, listed.problem
-    return FoundModel(listed.name, path, kind, None, 0, problem, place=remote.url)
+    return FoundModel(listed.name, path, kind, None, 0, problem, remote_url=remote.url)
 
 
 def locate_model(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> ModelSource:
@@ -268,9 +268,9 @@ def _not_found(name: str, folders: Sequence[Path]) -> ModelNotFound:
     known = [
         path.relative_to(folder).as_posix() for folder in folders for path in model_files(folder)
     ]
-    places = [remote for folder in folders if (remote := remote_place(folder)) is not None]
-    known += [model.name for remote in places for model in remote.listed()]
-    if ending(Path(name)) not in HEADED:
+    places = [remote for folder in folders if (remote := find_remote_store(folder)) is not None]
+    known += [model.name for remote in places for model in remote.list_models()]
+    if file_suffix(Path(name)) not in HEADED:
         # Compared as names are mostly given: endings that all have would make all look alike.
         known = [without_ending(item) for item in known]
     known += [EMBEDDED] if _has_embedded() else []
@@ -304,7 +304,7 @@ def model_files(folder: Path) -> Iterator[Path]:
             continue
         folders[:] = sorted(filter(_is_shown, folders))
         for name in sorted(filter(_is_shown, files)):
-            if ending(Path(name)) in {*HEADED, *PICKLES}:
+            if file_suffix(Path(name)) in {*HEADED, *PICKLES}:
                 yield Path(root) / name
 
 
@@ -382,7 +382,7 @@ def _kind(path: Path) -> ModelKind:
     return "diffusers" if path.is_dir() else "checkpoint"
 
 
-def _identify(path: Path, allow_pickle: bool) -> Identified:
+def _identify(path: Path, allow_pickle: bool) -> Identification:
     if not path.is_dir():
         from nodegraph.families.identify import identify_tensors
 
@@ -399,27 +399,27 @@ def _identify(path: Path, allow_pickle: bool) -> Identified:
     class_name = str(layout.read_config(path / layout.INDEX).get("_class_name"))
     families = families_of_pipeline(class_name)
     if not families:
-        return Identified(f"a {class_name}", node=LOAD_PIPELINE)
+        return Identification(f"a {class_name}", node=LOAD_PIPELINE)
     identified = identify_folder(class_name, _part_configs(path, families))
     if identified.family is not None:
         _check_folder(path, identified.family, allow_pickle)
     return identified
 
 
-def _control_in(path: Path) -> Identified | None:
+def _control_in(path: Path) -> Identification | None:
     """The control network that a folder of its own holds; None where it is something else."""
     config = layout.read_config(path / layout.CONFIG)
     class_name = str(config.get("_class_name"))
     families = (
         family
         for family in FAMILIES.values()
-        if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
+        if call_family(family, lambda each: each.leads(class_name, config), otherwise=False)
     )
     title = next((f"a {class_name} for {family.title}" for family in families), None)
-    return None if title is None else Identified(title, node=LOAD_CONTROL)
+    return None if title is None else Identification(title, node=LOAD_CONTROL)
 
 
-def _denoiser_in(path: Path, allow_pickle: bool) -> Identified | None:
+def _denoiser_in(path: Path, allow_pickle: bool) -> Identification | None:
     """The denoiser that a folder of its own holds; None where it is something else."""
     from nodegraph.families.identify import identify_parts, identify_tensors
 
@@ -477,10 +477,10 @@ def file_shapes(path: Path, allow_pickle: bool) -> Mapping[str, tuple[int, ...]]
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is no model file, or damaged.
     """
-    if ending(path) not in HEADED | PICKLES:
+    if file_suffix(path) not in HEADED | PICKLES:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
         )
-    if ending(path) in PICKLES and not allow_pickle:
+    if file_suffix(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
     return header_of(path).shapes

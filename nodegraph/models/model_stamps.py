@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodegraph.core.digests import digest_value
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.registry import family_named, family_release
+from nodegraph.families.registry import family_release, get_family
 from nodegraph.models.model_files import Options, further_files, port_files, scheduler_files
 from nodegraph.models.model_sources import locate_model
 from nodegraph.weights.file_kinds import file_stamp
@@ -38,7 +38,7 @@ def model_stamp(
         NodegraphError: See `locate_model`.
     """
     source = locate_model(name, folders, allow_pickle=allow_pickle)
-    family = family_named(source.family)
+    family = get_family(source.family)
     ports = port_files(source, family, folders, allow_pickle=allow_pickle)
     files = {path for port in ports for part in port for path in part.files}
     files |= set(scheduler_files(source))

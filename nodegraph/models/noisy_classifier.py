@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph.families.components import Component
-from nodegraph.families.fitting import check_fits
+from nodegraph.families.fitting import check_weights_fit
 from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.models.classifier_files import read_classifier
 from nodegraph.weights.weight_files import read_tensors
@@ -89,7 +89,7 @@ class GuidanceClassifier(nn.Module):
 
     def features(self, latents: Tensor, timesteps: Tensor) -> Tensor:
         """What the logits are computed from, (n, features); arguments are those of `forward`."""
-        time = functional.silu(self.time(_waves(timesteps).to(latents.dtype)))
+        time = functional.silu(self.time(_timestep_embedding(timesteps).to(latents.dtype)))
         states = self.large(self.enter(latents), time)
         states = self.halve(states)
         for block in self.small:
@@ -101,7 +101,7 @@ class GuidanceClassifier(nn.Module):
         return torch.cat([(cells * weights).sum(2), cells.mean(2)], dim=1)
 
 
-def _waves(timesteps: Tensor) -> Tensor:
+def _timestep_embedding(timesteps: Tensor) -> Tensor:
     """Sines and cosines of timesteps, (n, _WAVES), float32 (arXiv:1706.03762, section 3.5)."""
     half = _WAVES // 2
     places = torch.arange(half, device=timesteps.device, dtype=torch.float32)
@@ -110,7 +110,7 @@ def _waves(timesteps: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Classifying(Component):
+class LatentClassifierComponent(Component):
     """A classifier of noisy latents."""
 
     @property
@@ -129,7 +129,7 @@ class Classifying(Component):
         return self.network.enter.weight.dtype
 
 
-def load_classifier(recipe: LatentClassifier) -> Classifying:
+def load_classifier(recipe: LatentClassifier) -> LatentClassifierComponent:
     """The classifier of a recipe, on the CPU.
 
     Raises:
@@ -139,12 +139,12 @@ def load_classifier(recipe: LatentClassifier) -> Classifying:
     about = read_classifier(path)
     network = GuidanceClassifier(about.labels, about.backgrounds, about.channels, about.widths)
     tensors = read_tensors([path], recipe.dtype)
-    check_fits(path, network, tensors, strict=True)
+    check_weights_fit(path, network, tensors, strict=True)
     network.load_state_dict(tensors)
-    return Classifying({"classifier": network}, recipe.family)
+    return LatentClassifierComponent({"classifier": network}, recipe.family)
 
 
-def log_chance_gradient(
+def log_prob_gradient(
     network: GuidanceClassifier,
     noisy: Tensor,
     timestep: float,

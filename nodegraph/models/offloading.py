@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nodegraph.weights.precision.layers import pretend_to_compute
+from nodegraph.weights.precision.layers import set_compute_device
 
 _HOOK = "group_offloading"
 _SMALL = 0.5
@@ -26,7 +26,7 @@ block by block; else it is brought layer by layer."""
 Module = TypeVar("Module", bound=nn.Module)
 
 
-class Twin:
+class OffloadedModule:
     """A module that computes on a device, over weights that it shares with another.
 
     The other stays as it is, so that others may use it at the same time. Weights are copied to
@@ -54,9 +54,9 @@ class Twin:
 
     def pretend(self) -> None:
         """Let it say that it is where it computes; to be done once it has its hooks."""
-        pretend_to_compute(self.module, self._device, self._dtype)
+        set_compute_device(self.module, self._device, self._dtype)
 
-    def come(self) -> None:
+    def onload(self) -> None:
         """Bring all weights to the device, if they aren't there."""
         if not self._is_there:
             # At once, so that those that came go again if one has no room.
@@ -64,7 +64,7 @@ class Twin:
             for tensor, home in self._pairs:
                 tensor.data = home.to(self._device, non_blocking=True)
 
-    def leave(self) -> None:
+    def offload(self) -> None:
         """Forget what is on the device."""
         self._is_there = False
         for tensor, home in self._pairs:
@@ -79,24 +79,24 @@ def _alike(tensor: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class OffloadedModules:
     """Modules whose weights are brought to a device in parts.
 
     Attributes:
         modules: By role.
         bytes: The most of their weights that is on the device at once.
-        way: How they come, in words.
+        granularity: How they come, in words.
     """
 
     modules: Mapping[str, Any]
     bytes: int
-    way: str
+    granularity: str
 
 
 @contextmanager
-def in_parts(
+def offload_layers(
     modules: Mapping[str, nn.Module], device: str, *, in_blocks: bool = False
-) -> Iterator[Brought]:
+) -> Iterator[OffloadedModules]:
     """Modules that hold a few of their layers on the device at a time, by diffusers' hooks.
 
     While one part computes, the next is on its way.
@@ -106,37 +106,39 @@ def in_parts(
             most of the memory; else they come layer by layer.
     """
     with ExitStack() as leaving:
-        twins = {role: Twin(module, device) for role, module in modules.items()}
+        twins = {role: OffloadedModule(module, device) for role, module in modules.items()}
         parts = []
         for twin in twins.values():
-            leaving.callback(twin.leave)
+            leaving.callback(twin.offload)
             parts.append(_hooked(twin, device, in_blocks=in_blocks))
             twin.pretend()
         # What stays does so for all; of the rest, one module's is there at a time.
         most = sum(part.stays for part in parts) + max(part.passes for part in parts)
         way = "block by block" if all(part.is_block for part in parts) else "layer by layer"
-        yield Brought({role: twin.module for role, twin in twins.items()}, most, way)
+        yield OffloadedModules({role: twin.module for role, twin in twins.items()}, most, way)
 
 
 @contextmanager
-def by_turns(modules: Mapping[str, nn.Module], device: str) -> Iterator[Brought]:
+def offload_modules(modules: Mapping[str, nn.Module], device: str) -> Iterator[OffloadedModules]:
     """Modules of which the one that was called last is on the device, whole."""
     with ExitStack() as leaving:
-        twins = {role: Twin(module, device) for role, module in modules.items()}
+        twins = {role: OffloadedModule(module, device) for role, module in modules.items()}
         for role, twin in twins.items():
-            leaving.callback(twin.leave)
+            leaving.callback(twin.offload)
             others = [other for name, other in twins.items() if name != role]
-            twin.module.register_forward_pre_hook(_turn_of(twin, others))
+            twin.module.register_forward_pre_hook(_onload_hook(twin, others))
             twin.pretend()
         most = max(twin.bytes for twin in twins.values())
-        yield Brought({role: twin.module for role, twin in twins.items()}, most, "one by one")
+        yield OffloadedModules(
+            {role: twin.module for role, twin in twins.items()}, most, "one by one"
+        )
 
 
-def _turn_of(twin: Twin, others: Sequence[Twin]) -> Any:
+def _onload_hook(twin: OffloadedModule, others: Sequence[OffloadedModule]) -> Any:
     def begin(_: nn.Module, __: Any) -> None:
         for other in others:
-            other.leave()
-        twin.come()
+            other.offload()
+        twin.onload()
 
     return begin
 
@@ -150,11 +152,11 @@ class _Parts:
     is_block: bool
 
 
-def _hooked(twin: Twin, device: str, *, in_blocks: bool) -> _Parts:
+def _hooked(twin: OffloadedModule, device: str, *, in_blocks: bool) -> _Parts:
     """Let a twin's weights come and go by hooks; how many of them are there at a time."""
     from diffusers.hooks import apply_group_offloading
 
-    logging.getLogger("diffusers.hooks.group_offloading").addFilter(_is_news)
+    logging.getLogger("diffusers.hooks.group_offloading").addFilter(_is_relevant)
     is_block = in_blocks and _has_small_blocks(twin)
     apply_group_offloading(
         twin.module,
@@ -179,7 +181,7 @@ def _hooked(twin: Twin, device: str, *, in_blocks: bool) -> _Parts:
     return _Parts(stays, sum(sorted(passing)[-2:]), is_block)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _is_relevant(record: logging.LogRecord) -> bool:
     """Whether a message of diffusers is more than that a layer wasn't called the first time.
 
     Such a layer, an expert or what is there for pictures, is brought when it is called.
@@ -187,7 +189,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "layers were not executed" not in str(record.msg)
 
 
-def _has_small_blocks(twin: Twin) -> bool:
+def _has_small_blocks(twin: OffloadedModule) -> bool:
     """Whether it is made of blocks that are small parts of it, as transformers are."""
     blocks = [
         sum(_size(tensor) for tensor in chain(block.parameters(), block.buffers()))

@@ -24,8 +24,8 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.registry import family_named, family_release, format_release
-from nodegraph.families.scheduler_file import overridden, scheduler_option
+from nodegraph.families.registry import family_release, format_release, get_family
+from nodegraph.families.scheduler_file import override_schedule, scheduler_option
 from nodegraph.models.model_files import (
     encoder_settings,
     model_configs,
@@ -37,10 +37,10 @@ from nodegraph.models.model_files import (
     settings_of,
 )
 from nodegraph.models.model_sources import ModelSource, locate_model
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.weights.precision.choices import check_storage
 from nodegraph.weights.precision.scaled import joined_scales
-from nodegraph.weights.safetensors_header import check_forms, read_header
+from nodegraph.weights.safetensors_header import check_file_formats, read_header
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 """Precisions that `open_model` takes."""
@@ -79,7 +79,7 @@ def open_model(
         digests: Where the files' digests are remembered; once for the process if not given.
         device: What ``auto`` is decided for.
         prediction_type, zero_terminal_snr: What the files don't say, or say wrongly; see
-            `scheduler_file.overridden`.
+            `scheduler_file.override_schedule`.
         storage: In what form the denoiser's and the text encoder's weights are kept, one of
             `nodegraph.weights.precision.choices.STORAGES`.
     Raises:
@@ -90,10 +90,10 @@ def open_model(
         raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
     check_storage(storage)
     source = locate_model(name, folders, allow_pickle=allow_pickle)
-    family = family_named(source.family)
-    schedule = overridden(model_schedule(source), prediction_type, zero_terminal_snr)
+    family = get_family(source.family)
+    schedule = override_schedule(model_schedule(source), prediction_type, zero_terminal_snr)
     denoiser, encoder, vae = port_files(source, family, folders, allow_pickle=allow_pickle)
-    kept = _Kept(family, dtype, device, storage, digests or FILE_DIGESTS)
+    kept = _StorageRequest(family, dtype, device, storage, digests or FILE_DIGESTS)
     settings = [scheduler_option(schedule), *model_settings(source, family)]
     return ModelRecipes(
         kept.recipe(DiffusionModel, denoiser, settings),
@@ -108,7 +108,7 @@ def open_model(
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _StorageRequest:
     """What a model's parts are kept in, as it was asked for."""
 
     family: Family
@@ -147,7 +147,7 @@ _PARTS = (
 
 
 @contextmanager
-def unchanged(recipe: Recipe) -> Iterator[None]:
+def checking_digests(recipe: Recipe) -> Iterator[None]:
     """Make sure that a recipe's files are, from begin to end of the `with`, those it was made of.
 
     Raises:
@@ -175,27 +175,29 @@ def _check_digests(recipe: Recipe) -> None:
             )
 
 
-def storage_told(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> list[str]:
+def storage_warnings(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> list[str]:
     """What is to be told of how a model's files store their weights; mostly nothing.
 
     Raises:
         NodegraphError: See `locate_model`.
     """
     source = locate_model(name, folders, allow_pickle=allow_pickle)
-    ports = port_files(source, family_named(source.family), folders, allow_pickle=allow_pickle)
-    return scales_told(path for port in ports for part in port for path in part.weights)
+    ports = port_files(source, get_family(source.family), folders, allow_pickle=allow_pickle)
+    return scale_warnings(path for port in ports for part in port for path in part.weights)
 
 
-def scales_told(paths: Iterable[Path]) -> list[str]:
+def scale_warnings(paths: Iterable[Path]) -> list[str]:
     """The same of some files.
 
     Raises:
         InvalidFile: One can't be read, or holds weights in a form that isn't read here.
     """
-    several = dict.fromkeys(path for path in paths if ending(path) == SAFETENSORS)
+    several = dict.fromkeys(path for path in paths if file_suffix(path) == SAFETENSORS)
     for path in several:
-        check_forms(path)
-    return joined_scales(read_header(path).scales for path in several).told()
+        check_file_formats(path)
+    return joined_scales(read_header(path).scales for path in several).describe()
 
 
 def recipe_settings(recipe: Recipe) -> dict[str, Any]:

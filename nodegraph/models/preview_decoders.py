@@ -14,8 +14,8 @@ from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.components import TinyAutoencoder
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.families.fitting import check_fits
-from nodegraph.families.registry import family_named
+from nodegraph.families.fitting import check_weights_fit
+from nodegraph.families.registry import get_family
 from nodegraph.models.preview_files import OF_USER, has_config
 from nodegraph.weights.safetensors_header import read_header
 from nodegraph.weights.single_files.tiny_vae import (
@@ -55,7 +55,7 @@ def load_preview_decoder(recipe: Recipe, device: str) -> TinyAutoencoder:
         with torch.device("meta"):
             vae = AutoencoderTiny(**{name: config[name] for name in config if name in known})
         vae.encoder = None
-        check_fits(file, vae, tensors, strict=True)
+        check_weights_fit(file, vae, tensors, strict=True)
         vae.load_state_dict(tensors, assign=True)
         vae = vae.eval().requires_grad_(False).to(device)
     except torch.OutOfMemoryError:
@@ -139,7 +139,7 @@ def _check(config: Any, recipe: Recipe, file: Path) -> None:
 
 def _channels(recipe: Recipe) -> int:
     """Channels of a model's latents; where they aren't the format's, no user's decoder is asked."""
-    family = family_named(recipe.family)
+    family = get_family(recipe.family)
     if recipe.paths(OF_USER):
         return family.latent.channels
     denoiser = Path(recipe.source) / family.denoisers[0].role / layout.CONFIG

@@ -15,7 +15,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.models.model_sources import model_files
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import joined_shapes
 from nodegraph.weights.single_files.tiny_vae import TINY
 
@@ -82,7 +82,7 @@ def has_config(path: Path) -> bool:
 def _is_named(path: Path, latents: LatentFormat) -> bool:
     name = (path.parent.name if has_config(path) else path.stem).lower()
     suffix = name.removeprefix(latents.tiny)
-    return ending(path) == SAFETENSORS and suffix != name and not suffix[:1].isalnum()
+    return file_suffix(path) == SAFETENSORS and suffix != name and not suffix[:1].isalnum()
 
 
 def _reads(path: Path, latents: LatentFormat) -> bool:

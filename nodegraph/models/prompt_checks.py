@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.prompts import parse_prompt
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.models.prompt_parts import joint_parts, prompt_parts, texts_of
-from nodegraph.models.prompt_translation import read_as
+from nodegraph.models.prompt_translation import translate_prompt
 
 READERS = ("clip_l", "clip_g", "t5", "llama")
 """Text encoders that may read a text of their own; see `Family.readers`."""
@@ -26,7 +26,7 @@ def check_text(text: str, family: Family, syntax: str, *, apart: bool = False) -
         InvalidValue: So it is.
     """
     weighs = family.weighs_words
-    prompt, reading = read_as(text, syntax, family)
+    prompt, reading = translate_prompt(text, syntax, family)
     if apart:
         parts = joint_parts([prompt], weighs_words=weighs, syntax=reading)
     else:
@@ -44,7 +44,7 @@ _EMBEDDING = re.compile(
 )
 
 
-def unread_tags(
+def unsupported_tags(
     text: str, words: Collection[str] = (), escape: Callable[[str], str] = str
 ) -> Iterator[str]:
     """What other tools act upon in a prompt and nothing here does, in a sentence each.
@@ -98,13 +98,13 @@ def check_readers(family: Family, encoders: Collection[str]) -> None:
             )
 
 
-def check_told_sizes(name: str | None) -> None:
+def check_size_conditioning(name: str | None) -> None:
     """Refuse families whose models are told no sizes.
 
     Raises:
         InvalidValue: On port ``conditioning``.
     """
-    family = None if name is None else family_named(name)
+    family = None if name is None else get_family(name)
     if family is None or not family.tells_sizes:
         raise InvalidValue(
             "only models of Stable Diffusion XL are told sizes",

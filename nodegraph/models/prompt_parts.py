@@ -67,12 +67,12 @@ def prompt_parts(prompt: str, *, weighs_words: bool, syntax: Syntax = "auto") ->
     if syntax == "auto" and not weighs_words:
         return [PromptPart(prompt)]
     reader = PromptReader(prompt, weighs_words)
-    if weighs_words and not (reader.tells_steps or reader.ands):
+    if weighs_words and not (reader.has_step_changes or reader.ands):
         return [PromptPart(prompt)]
     parts: list[PromptPart] = []
-    for pieces, strength in reader.beside():
+    for pieces, strength in reader.side_by_side():
         if strength > 0:
-            for part in _spread(pieces, MOST_PROMPTS - len(parts)):
+            for part in _split_by_steps(pieces, MOST_PROMPTS - len(parts)):
                 text = part.text.strip() if reader.ands else part.text
                 parts.append(part._replace(text=text, strength=strength))
     if not parts:
@@ -105,9 +105,9 @@ def joint_parts(
                 given=prompt[:40],
                 hint=r"Encode each by a node of its own, for CombineConditioning; or write \AND.",
             )
-        [(own, _)] = reader.beside()
+        [(own, _)] = reader.side_by_side()
         pieces += [*own, _BETWEEN]
-    return list(_spread(pieces[:-1], MOST_PROMPTS))
+    return list(_split_by_steps(pieces[:-1], MOST_PROMPTS))
 
 
 def texts_of(joint: str) -> list[str]:
@@ -151,7 +151,7 @@ class _Span:
         return piece.before if end is not None and end <= piece.when else None
 
 
-def _spread(pieces: Sequence[Piece], most: int) -> Iterator[PromptPart]:
+def _split_by_steps(pieces: Sequence[Piece], most: int) -> Iterator[PromptPart]:
     """The texts of a prompt, each with the steps that it is for.
 
     Raises:

@@ -88,7 +88,7 @@ class PromptReader:
         return signs
 
     @cached_property
-    def _parting(self) -> dict[int, list[int]]:
+    def _separators(self) -> dict[int, list[int]]:
         """By place of a square bracket that tells steps: of what parts its content."""
         separators = {
             opening: self._parts_of(opening, [at for at in signs if self.tokens[at] != AND])
@@ -98,16 +98,16 @@ class PromptReader:
         return {opening: parts for opening, parts in separators.items() if parts}
 
     @property
-    def tells_steps(self) -> bool:
+    def has_step_changes(self) -> bool:
         """Whether some words change with the steps."""
-        return bool(self._parting)
+        return bool(self._separators)
 
     @cached_property
     def ands(self) -> list[int]:
         """Places of the ANDs that stand in no brackets."""
         return [at for at in self._signs.get(-1, ()) if self.tokens[at] == AND]
 
-    def beside(self) -> Iterator[tuple[list[Piece], float]]:
+    def side_by_side(self) -> Iterator[tuple[list[Piece], float]]:
         """The prompts side by side, with their weights.
 
         Raises:
@@ -156,7 +156,7 @@ class PromptReader:
         pieces: list[Piece] = []
         at = first
         while at < end:
-            if at not in self._parting:
+            if at not in self._separators:
                 pieces.append(self._markup(at))
                 at += 1
                 continue
@@ -167,7 +167,7 @@ class PromptReader:
         return pieces
 
     def _changing(self, opening: int, depth: int) -> Piece:
-        signs, end = self._parting[opening], self._pairs[opening]
+        signs, end = self._separators[opening], self._pairs[opening]
         bounds = pairwise([opening, *signs, end])
         between = [self._pieces(before + 1, after, depth) for before, after in bounds]
         if self.tokens[signs[0]] == "|":

@@ -56,7 +56,7 @@ def from_comfyui(prompt: str) -> str:
     return "".join(map(_marked, comfyui_spans(prompt)))
 
 
-def read_as(prompt: str, syntax: str, family: Family) -> tuple[str, Syntax]:
+def translate_prompt(prompt: str, syntax: str, family: Family) -> tuple[str, Syntax]:
     """A prompt in the syntax that is read here, and how it is then to be read.
 
     Args:

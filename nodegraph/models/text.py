@@ -19,10 +19,10 @@ from nodegraph.families.base import (
     ZERO_TIMESTEP_REFERENCE,
 )
 from nodegraph.families.components import TextModel
-from nodegraph.families.registry import family_named
-from nodegraph.models.prompt_checks import check_told_sizes, unread_tags
+from nodegraph.families.registry import get_family
+from nodegraph.models.prompt_checks import check_size_conditioning, unsupported_tags
 from nodegraph.models.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
-from nodegraph.models.prompt_translation import escaper, read_as
+from nodegraph.models.prompt_translation import escaper, translate_prompt
 
 
 def encode_prompt(
@@ -48,15 +48,15 @@ def encode_prompt(
         InvalidValue: The prompt is far too long, or something in it is out of range.
         NumericalError: An encoder gives NaN or infinity.
     """
-    family = family_named(text_model.family)
+    family = get_family(text_model.family)
     _tell_unread(text_model, [text], warn, syntax)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
-    prompt, reading = read_as(text, syntax, family)
+    prompt, reading = translate_prompt(text, syntax, family)
     parts = prompt_parts(prompt, weighs_words=family.weighs_words, syntax=reading)
     return _parts_encoded(text_model, parts, lambda prompt: family.encode(text_model, prompt, warn))
 
 
-def encode_prompt_apart(
+def encode_prompts_per_encoder(
     text_model: TextModel,
     texts: Sequence[str],
     *,
@@ -71,10 +71,10 @@ def encode_prompt_apart(
     Returns, Raises:
         As of `encode_prompt`.
     """
-    family = family_named(text_model.family)
+    family = get_family(text_model.family)
     _tell_unread(text_model, texts, warn, syntax)
     text_model = replace(text_model, as_comfyui=syntax == "comfyui")
-    read = [read_as(text, syntax, family) for text in texts]
+    read = [translate_prompt(text, syntax, family) for text in texts]
     joint = joint_parts(
         [prompt for prompt, _ in read], weighs_words=family.weighs_words, syntax=read[0][1]
     )
@@ -93,8 +93,8 @@ def _tell_unread(
     if warn is None:
         return
     words = {word for item in text_model.tokenizers.values() for word in getattr(item, "words", ())}
-    escape = escaper(syntax, family_named(text_model.family))
-    messages = (each for text in texts for each in unread_tags(text, words, escape))
+    escape = escaper(syntax, get_family(text_model.family))
+    messages = (each for text in texts for each in unsupported_tags(text, words, escape))
     for message in dict.fromkeys(messages):
         warn(message)
 
@@ -140,7 +140,7 @@ def encode_edit(
         InvalidValue: The encoder sees no pictures, or not so many.
         NumericalError: As of `encode_prompt`.
     """
-    family = family_named(text_model.family)
+    family = get_family(text_model.family)
     _tell_unread(text_model, [text], warn)
     pictures = [picture for image in images for picture in image]
     return _conditioning(text_model, lambda: [family.encode_edit(text_model, text, pictures, warn)])
@@ -150,23 +150,23 @@ def with_references(
     conditioning: Conditioning,
     latent: Latent | None,
     *,
-    numbered: bool | None = None,
-    still: bool = False,
+    indexed: bool | None = None,
+    zero_timestep: bool = False,
 ) -> Conditioning:
     """Prompts that bring pictures to look at, after those that they brought before.
 
     Args:
         latent: Of one picture or several; the mask has no meaning here. None for those alone that
             they brought before.
-        numbered: Whether Flux.1 tells all of them apart by their numbers; None: as before.
-        still: Whether Qwen-Image is told that all of them are without noise.
+        indexed: Whether Flux.1 tells all of them apart by their numbers; None: as before.
+        zero_timestep: Whether Qwen-Image is told that all of them are without noise.
     Raises:
         InvalidValue: The latent is empty, or of another format than the model's.
     """
     pictures = () if latent is None else _pictures(conditioning, latent)
-    flags = {INDEXED_REFERENCES: numbered, ZERO_TIMESTEP_REFERENCE: still}
+    flags = {INDEXED_REFERENCES: indexed, ZERO_TIMESTEP_REFERENCE: zero_timestep}
     made = {name: torch.ones(1) for name, is_so in flags.items() if is_so}
-    dropped = {INDEXED_REFERENCES} if numbered is False else set[str]()
+    dropped = {INDEXED_REFERENCES} if indexed is False else set[str]()
 
     def shown(entry: ConditioningEntry) -> ConditioningEntry:
         kept = {name: item for name, item in entry.tensors.items() if name not in dropped}
@@ -208,7 +208,7 @@ def with_sizes(
         InvalidValue: The family's models are told no sizes.
     Source: Podell et al. 2023, arXiv:2307.01952, section 2.2.
     """
-    check_told_sizes(conditioning.family)
+    check_size_conditioning(conditioning.family)
     pairs = {ORIGINAL_SIZE: original, CROP: crop, TARGET_SIZE: target}
     tensors = {name: torch.tensor([[y, x]], dtype=torch.float32) for name, (x, y) in pairs.items()}
     if score is not None:
@@ -222,7 +222,7 @@ def with_sizes(
 def _check_format(conditioning: Conditioning, latent: Latent) -> None:
     if conditioning.family is None or latent.format is None:
         return
-    wanted = family_named(conditioning.family).latent.name
+    wanted = get_family(conditioning.family).latent.name
     if latent.format != wanted:
         raise InvalidValue(
             "the latent is of another format than the model's",
@@ -251,7 +251,7 @@ def _unconditional(text_model: TextModel) -> ConditioningEntry | None:
     """What stands in for a missing negative prompt: encoded once for each encoder."""
     device = str(text_model.device)
     if device not in text_model.empty:
-        text_model.empty[device] = family_named(text_model.family).unconditional(text_model)
+        text_model.empty[device] = get_family(text_model.family).unconditional(text_model)
     known = text_model.empty[device]
     if known is None:
         return None

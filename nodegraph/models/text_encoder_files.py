@@ -17,21 +17,21 @@ from nodegraph.core.values import RecipeFile, TextEncoder
 from nodegraph.errors import InvalidFile, InvalidValue, at_port
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
-from nodegraph.families.checkpoint_parts import prefix_alone
-from nodegraph.families.registry import FAMILIES, family_named, family_release
-from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer
+from nodegraph.families.checkpoint_parts import standalone_prefix
+from nodegraph.families.registry import FAMILIES, family_release, get_family
+from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer_error
 from nodegraph.models.model_files import encoder_settings, port_precision, port_storage
 from nodegraph.models.model_sources import find_path
 from nodegraph.models.model_stamps import files_stamp
-from nodegraph.models.opening import DTYPES, scales_told
+from nodegraph.models.opening import DTYPES, scale_warnings
 from nodegraph.models.text_encoder_parts import (
     TEXT_ENCODER,
-    GivenEncoder,
+    EncoderCandidate,
+    duplicate_error,
     encoder_title,
     encoders_in,
     expected_encoders,
     no_encoder,
-    twice,
 )
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import PartFiles
@@ -108,7 +108,7 @@ def find_text_encoder(
 ) -> FoundEncoders:
     """The files of a text encoder, by role; arguments and errors as of `open_text_encoder`."""
     known = _readable(family)
-    found: dict[str, GivenEncoder] = {}
+    found: dict[str, EncoderCandidate] = {}
     for port, name in names.items():
         if not name.strip():
             continue
@@ -119,7 +119,7 @@ def find_text_encoder(
             raise no_encoder(known, port, path, allow_pickle)
         for role, item in by_role.items():
             if role in found:
-                raise twice(known, role, found[role], item)
+                raise duplicate_error(known, role, found[role], item)
             found[role] = item
     _check_whole(known, found)
     tokenizers = [
@@ -157,9 +157,9 @@ def text_encoder_bytes(
     )
 
 
-def text_encoder_told(encoders: FoundEncoders) -> list[str]:
+def text_encoder_warnings(encoders: FoundEncoders) -> list[str]:
     """What is to be told of how files store weights."""
-    return scales_told([path for part in encoders.encoders for path in part.weights])
+    return scale_warnings([path for part in encoders.encoders for path in part.weights])
 
 
 def text_encoder_stamp(encoders: FoundEncoders, device: str) -> str:
@@ -172,14 +172,14 @@ def _own(part: Part, files: PartFiles) -> Iterator[StoredTensor]:
     alone = not any(path.name == layout.CONFIG for path in files.files)
     for path in files.weights:
         header = header_of(path)
-        prefix = prefix_alone(part, header.shapes) if alone else ""
+        prefix = standalone_prefix(part, header.shapes) if alone else ""
         for name, shape in header.shapes.items():
             if name.startswith(prefix):
                 yield name, shape, header.dtypes.get(name, "")
 
 
 def _readable(name: str) -> Family:
-    family = family_named(name)
+    family = get_family(name)
     if not any(part.files for part in family.encoders):
         known = [item.name for item in FAMILIES.values() if any(p.files for p in item.encoders)]
         raise InvalidValue(
@@ -199,7 +199,9 @@ def _pairs(family: Family) -> Iterator[tuple[Part, Part]]:
         yield family.encoders[min(at, last)], tokenizer
 
 
-def _tokenizer_of(encoder: GivenEncoder, tokenizer: Part, folders: Sequence[Path]) -> list[Path]:
+def _tokenizer_of(
+    encoder: EncoderCandidate, tokenizer: Part, folders: Sequence[Path]
+) -> list[Path]:
     if encoder.path.is_dir():
         sibling = encoder.path.with_name(
             encoder.path.name.replace(TEXT_ENCODER, tokenizer.role.split("_")[0])
@@ -211,7 +213,7 @@ def _tokenizer_of(encoder: GivenEncoder, tokenizer: Part, folders: Sequence[Path
         return [encoder.path]
     files = find_tokenizer(tokenizer, encoder.words, [*folders, encoder.path.parent])
     if not files:
-        raise missing_tokenizer(tokenizer, str(encoder.path), port=encoder.port)
+        raise missing_tokenizer_error(tokenizer, str(encoder.path), port=encoder.port)
     return files
 
 
@@ -224,7 +226,7 @@ PACKABLE = ("gemma2",)
 """Vocabularies that files may bring; others come along."""
 
 
-def _check_whole(family: Family, encoders: Mapping[str, GivenEncoder]) -> None:
+def _check_whole(family: Family, encoders: Mapping[str, EncoderCandidate]) -> None:
     missing = [part for part in family.encoders if not part.optional and part.role not in encoders]
     if missing:
         names = " and ".join(encoder_title(part) for part in missing)

@@ -11,23 +11,23 @@ from typing import Any
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
-from nodegraph.families.checkpoint_parts import checkpoint_part, prefix_alone
+from nodegraph.families.checkpoint_parts import checkpoint_part, standalone_prefix
 from nodegraph.families.identify import identify_tensors
-from nodegraph.families.registry import FAMILIES, try_family
-from nodegraph.models.model_files import weighty_folder
+from nodegraph.families.registry import FAMILIES, call_family
+from nodegraph.models.model_files import folder_part_files
 from nodegraph.models.model_sources import file_shapes
-from nodegraph.weights.file_kinds import GGUF, PartFiles, ending
+from nodegraph.weights.file_kinds import GGUF, PartFiles, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.precision.gguf_types import check_gguf_installed
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_of
+from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text
 
 TEXT_ENCODER = "text_encoder"
 """What the names of text encoders' folders begin with."""
 
 
 @dataclass(frozen=True, slots=True)
-class GivenEncoder:
+class EncoderCandidate:
     """A file or folder that may be a part of a text encoder.
 
     Attributes:
@@ -44,7 +44,7 @@ class GivenEncoder:
 
 def encoders_in(
     family: Family, port: str, path: Path, allow_pickle: bool
-) -> dict[str, GivenEncoder]:
+) -> dict[str, EncoderCandidate]:
     """The parts of a family's text encoder that a file or folder holds, by role.
 
     Args:
@@ -66,7 +66,9 @@ def encoders_in(
     return _in_model(family, port, path, allow_pickle)
 
 
-def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, GivenEncoder]:
+def _in_model(
+    family: Family, port: str, path: Path, allow_pickle: bool
+) -> dict[str, EncoderCandidate]:
     """The text encoders of a whole model: of this family by their folders' names, and else as
     they are told apart."""
     places = {
@@ -76,24 +78,26 @@ def _in_model(family: Family, port: str, path: Path, allow_pickle: bool) -> dict
     if class_name in family.pipelines:
         own = {part.role: places[part.role] for part in family.encoders if part.role in places}
         return {role: _of_folder(port, folder, role, allow_pickle) for role, folder in own.items()}
-    encoders: dict[str, GivenEncoder] = {}
+    encoders: dict[str, EncoderCandidate] = {}
     for folder in (places[name] for name in places if name.startswith(TEXT_ENCODER)):
         for role, encoder in _in_folder(family, port, folder, allow_pickle).items():
             if role in encoders:
-                raise twice(family, role, encoders[role], encoder)
+                raise duplicate_error(family, role, encoders[role], encoder)
             encoders[role] = encoder
     return encoders
 
 
-def _in_file(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[str, GivenEncoder]:
+def _in_file(
+    family: Family, port: str, path: Path, allow_pickle: bool
+) -> dict[str, EncoderCandidate]:
     shapes = file_shapes(path, allow_pickle)
-    if ending(path) == GGUF:
+    if file_suffix(path) == GGUF:
         check_gguf_installed(header_of(path).dtypes.values())
     encoders = {}
     for part in family.encoders:
         words = _words_in(part, shapes, path)
         if words is not None:
-            encoders[part.role] = GivenEncoder(
+            encoders[part.role] = EncoderCandidate(
                 port, path, PartFiles(part.role, [path], [path]), words
             )
     return encoders
@@ -102,14 +106,14 @@ def _in_file(family: Family, port: str, path: Path, allow_pickle: bool) -> dict[
 def _words_in(part: Part, shapes: Shapes, path: Path) -> int | None:
     """Words that a part in a file knows; None if the file has no such part."""
     try:
-        prefix = prefix_alone(part, shapes)
+        prefix = standalone_prefix(part, shapes)
     except KeyError:
         return None
     try:
         return _words(checkpoint_part(part, shapes, prefix).config)
     except DAMAGED as error:
         raise InvalidFile(
-            f"the text encoder in {path} is damaged: {fault_of(error)}.",
+            f"the text encoder in {path} is damaged: {fault_text(error)}.",
             hint="Copy the file again.",
         ) from error
 
@@ -120,7 +124,7 @@ def _words(config: Mapping[str, Any]) -> int:
 
 def _in_folder(
     family: Family, port: str, path: Path, allow_pickle: bool
-) -> dict[str, GivenEncoder]:
+) -> dict[str, EncoderCandidate]:
     """A folder with a configuration: its class says what it is, and else its tensors do."""
     config = layout.read_config(path / layout.CONFIG)
     named = (config.get("architectures") or [None])[0]
@@ -133,9 +137,9 @@ def _in_folder(
     return {part.role: _of_folder(port, path, part.role, allow_pickle) for part in fitting[:1]}
 
 
-def _of_folder(port: str, path: Path, role: str, allow_pickle: bool) -> GivenEncoder:
-    files = weighty_folder(path, role, allow_pickle=allow_pickle)
-    return GivenEncoder(port, path, files, _words(layout.read_config(path / layout.CONFIG)))
+def _of_folder(port: str, path: Path, role: str, allow_pickle: bool) -> EncoderCandidate:
+    files = folder_part_files(path, role, allow_pickle=allow_pickle)
+    return EncoderCandidate(port, path, files, _words(layout.read_config(path / layout.CONFIG)))
 
 
 def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -144,7 +148,7 @@ def _shapes(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def no_encoder(family: Family, port: str, path: Path, allow_pickle: bool) -> InvalidFile:
     """What is raised where a file or folder holds no part of the family's text encoder."""
-    what, hint = _what(path, allow_pickle)
+    what, hint = _describe_path(path, allow_pickle)
     return InvalidFile(
         f"{path} is {what}, which is no text encoder of {family.title}.",
         port=port,
@@ -154,10 +158,10 @@ def no_encoder(family: Family, port: str, path: Path, allow_pickle: bool) -> Inv
 
 
 def _reads(family: Family, encoder: FileLayout, shapes: Shapes) -> bool:
-    return try_family(family, lambda _: encoder.prefix(shapes) is not None, otherwise=False)
+    return call_family(family, lambda _: encoder.prefix(shapes) is not None, otherwise=False)
 
 
-def _what(path: Path, allow_pickle: bool) -> tuple[str, str]:
+def _describe_path(path: Path, allow_pickle: bool) -> tuple[str, str]:
     """What a file or folder is, and what to do about it."""
     if path.is_dir():
         return f"a {_class_in(path)}", _NO_WHOLE
@@ -185,7 +189,9 @@ def _class_in(folder: Path) -> str:
 _NO_WHOLE = "Name files that hold text encoders; LoadModel opens whole models."
 
 
-def twice(family: Family, role: str, first: GivenEncoder, second: GivenEncoder) -> InvalidFile:
+def duplicate_error(
+    family: Family, role: str, first: EncoderCandidate, second: EncoderCandidate
+) -> InvalidFile:
     """What is raised where two hold the same part."""
     part = next(part for part in family.encoders if part.role == role)
     title, same = encoder_title(part), first.path == second.path

@@ -11,7 +11,7 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.models.model_sources import find_path
 
 
-def locate(name: str, folders: Sequence[Path], *, where: str) -> Path:
+def locate_transformers_model(name: str, folders: Sequence[Path], *, where: str) -> Path:
     """The folder, or a file in it, that a name means.
 
     Args:

@@ -16,10 +16,10 @@ from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.families.identify import identify_tensors
 from nodegraph.families.upscaling_architectures import compact_shape, is_upscaler
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
-SHIPPED = f"{EMBEDDED}/upscaler"
+BUNDLED_UPSCALER = f"{EMBEDDED}/upscaler"
 """Name of the upscale model that comes along."""
 COMPACT, OTHER = "compact", "spandrel"
 """Kinds of recipes: those of the network that is built here, and those that spandrel knows."""
@@ -36,10 +36,10 @@ def locate_upscaler(name: str, folders: Sequence[Path], *, allow_pickle: bool = 
         UnsafeFile: It is a pickle file, and those aren't allowed.
         InvalidFile: It is a folder, or a model of another kind.
     """
-    path = shipped_file() if name == SHIPPED else _upscaler_path(name, folders)
-    if ending(path) in PICKLES and not allow_pickle:
+    path = shipped_file() if name == BUNDLED_UPSCALER else _upscaler_path(name, folders)
+    if file_suffix(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    if path.is_dir() or ending(path) not in {SAFETENSORS, *PICKLES}:
+    if path.is_dir() or file_suffix(path) not in {SAFETENSORS, *PICKLES}:
         raise InvalidFile(f"{path} is no upscale model.", expected="a .safetensors file")
     _check_kind(path)
     return path
@@ -54,18 +54,18 @@ def _upscaler_path(name: str, folders: Sequence[Path]) -> Path:
     try:
         return find_path(name, folders)
     except ModelNotFound as error:
-        hint = did_you_mean(name, [SHIPPED]) or error.problem.hint
+        hint = did_you_mean(name, [BUNDLED_UPSCALER]) or error.problem.hint
         raise ModelNotFound(
             f"there is no upscale model `{name}`.",
             given=name,
-            expected=f"a file under a models folder, or {SHIPPED}",
+            expected=f"a file under a models folder, or {BUNDLED_UPSCALER}",
             hint=hint,
         ) from error
 
 
 def _check_kind(path: Path) -> None:
     """Refuse what is surely something else; what is known to nobody here spandrel may know."""
-    if ending(path) not in HEADED:
+    if file_suffix(path) not in HEADED:
         return
     shapes = read_header(path).shapes
     if is_upscaler(shapes):
@@ -85,7 +85,7 @@ def upscaler_scale(path: Path) -> int | None:
     Raises:
         InvalidFile: It can't be read.
     """
-    shape = compact_shape(read_header(path).shapes) if ending(path) in HEADED else None
+    shape = compact_shape(read_header(path).shapes) if file_suffix(path) in HEADED else None
     return None if shape is None else shape.scale
 
 
@@ -104,7 +104,7 @@ def upscaler_bytes(path: Path) -> int:
     Raises:
         InvalidFile: It can't be read.
     """
-    if ending(path) in HEADED:
+    if file_suffix(path) in HEADED:
         return 4 * sum(map(prod, read_header(path).shapes.values()))
     try:
         return path.stat().st_size

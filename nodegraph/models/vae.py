@@ -16,16 +16,16 @@ from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.registry import format_named
+from nodegraph.families.registry import get_latent_format
 from nodegraph.families.tiling import TileSize, tiled
 from nodegraph.media.images.editing.pictures import check_finite
-from nodegraph.media.images.room import ImageTooLarge, check_room, coding_bytes
+from nodegraph.media.images.room import ImageTooLarge, check_memory, vae_bytes
 from nodegraph.models.attention import SlicedAttention
 
 
 def latent_format(autoencoder: Autoencoder) -> LatentFormat:
     """What it makes and reads."""
-    return format_named(autoencoder.family)
+    return get_latent_format(autoencoder.family)
 
 
 def downscale(autoencoder: Autoencoder) -> int:
@@ -57,7 +57,7 @@ def in_tiles(autoencoder: Autoencoder, tile: int, overlap: int) -> Autoencoder:
     return replace(autoencoder, tiled=True, tiles=size)
 
 
-def cropped(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
+def crop_to_cells(autoencoder: Autoencoder, pixels: Tensor) -> Tensor:
     """The middle of pictures, or of masks, that fills whole cells of an autoencoder.
 
     Of an odd number of pixels that are too many, the one more goes on the right or at the bottom.
@@ -281,8 +281,8 @@ def _check_image(image: Tensor, factor: int, port: str = "image") -> None:
             "the sides of the picture are no multiples of what the VAE works in",
             port=port,
             given=f"{width} x {height} pixels",
-            expected=f"multiples of {factor}, such as {_fitting(width, factor)} x "
-            f"{_fitting(height, factor)}",
+            expected=f"multiples of {factor}, such as {_nearest_multiple(width, factor)} x "
+            f"{_nearest_multiple(height, factor)}",
             hint="Put a ResizeImage before.",
         )
 
@@ -295,14 +295,14 @@ def _check_size(
     Args:
         layer: The layer at full size that holds most, of those whose widths the model names.
     """
-    check_room(width, height, pictures, coding_bytes(width, height, pictures), port=port)
+    check_memory(width, height, pictures, vae_bytes(width, height, pictures), port=port)
     widths = autoencoder.config.get("block_out_channels")
     if autoencoder.tiled or not widths or autoencoder.device.type != "cpu":
         return
     if latent_format(autoencoder).temporal:
         # Nothing is at full size in them but the pictures.
         return
-    needed = coding_bytes(
+    needed = vae_bytes(
         width,
         height,
         pictures,
@@ -310,13 +310,13 @@ def _check_size(
         item=autoencoder.dtype.itemsize,
     )
     try:
-        check_room(width, height, pictures, needed, port=port)
+        check_memory(width, height, pictures, needed, port=port)
     except ImageTooLarge as error:
         # Whoever runs this may do it in tiles then, as where the system refuses memory.
         raise MemoryError(str(error)) from error
 
 
-def _fitting(side: int, factor: int) -> int:
+def _nearest_multiple(side: int, factor: int) -> int:
     """The nearest multiple, the smaller of two that are equally near."""
     return max(1, -(-(2 * side - factor) // (2 * factor))) * factor
 

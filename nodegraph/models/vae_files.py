@@ -20,21 +20,21 @@ from nodegraph.families.identify import identify_tensors
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import (
     FAMILIES,
-    family_named,
-    format_named,
+    call_family,
     format_release,
-    try_family,
+    get_family,
+    get_latent_format,
 )
 from nodegraph.models.facts import weight_bytes
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path, locate_model
 from nodegraph.models.model_stamps import files_stamp, model_stamp
 from nodegraph.models.opening import open_model, vae_precision
-from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, ending
+from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of, joined_shapes
 from nodegraph.weights.precision.choices import ITEM_BYTES
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_of, part_of
+from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text, select_prefix
 from nodegraph.weights.single_files.tiny_vae import HALVES, TINY, half_name
 
 AUTO = "auto"
@@ -85,7 +85,7 @@ def open_vae(
         options = {"dtype": dtype, "device": device, "allow_pickle": allow_pickle}
         return open_model(name, folders, **options).vae  # type: ignore[arg-type]
     vae = _find_vae(path, allow_pickle=allow_pickle)
-    chosen = _chosen(name, vae, latents)
+    chosen = _choose_format(name, vae, latents)
     precision = _precision(vae, chosen, dtype, device)
     files = (RecipeFile("vae", str(file), FILE_DIGESTS.digest(file)) for file in vae.files)
     return Vae(chosen.name, tuple(files), precision, format_release(chosen))
@@ -108,9 +108,9 @@ def vae_bytes(
         known = weight_bytes(source, dtype=dtype, device=device, allow_pickle=allow_pickle)
         return known.get("vae")
     vae = _find_vae(path, allow_pickle=allow_pickle)
-    if any(ending(file) in PICKLES for file in vae.files):
+    if any(file_suffix(file) in PICKLES for file in vae.files):
         return None
-    chosen = _chosen(name, vae, latents)
+    chosen = _choose_format(name, vae, latents)
     shapes = joined_shapes(vae.weights)
     layout = None if path.is_dir() else _layout_of(chosen, shapes)
     prefix = (layout.prefix(shapes) if layout else None) or ""
@@ -130,9 +130,9 @@ def vae_format(
     path = find_path(name, folders)
     if _is_whole(path, allow_pickle=allow_pickle):
         source = locate_model(name, folders, allow_pickle=allow_pickle)
-        own = family_named(source.family).latent
-        return _chosen(name, FoundVae((), (own,)), latents)
-    return _chosen(name, _find_vae(path, allow_pickle=allow_pickle), latents)
+        own = get_family(source.family).latent
+        return _choose_format(name, FoundVae((), (own,)), latents)
+    return _choose_format(name, _find_vae(path, allow_pickle=allow_pickle), latents)
 
 
 def vae_stamp(
@@ -160,11 +160,11 @@ def _is_whole(path: Path, *, allow_pickle: bool) -> bool:
 def _find_vae(path: Path, *, allow_pickle: bool) -> FoundVae:
     if path.is_dir():
         return _in_folder(path, allow_pickle=allow_pickle)
-    files = _halves(path)
+    files = _with_other_half(path)
     shapes = joined_shapes(files)
     families = _by_format()
     layouts = {
-        name: try_family(family, lambda each: _layout_of(each.latent, shapes), None)
+        name: call_family(family, lambda each: _layout_of(each.latent, shapes), None)
         for name, family in families.items()
     }
     fitting = tuple(families[name].latent for name, item in layouts.items() if item is not None)
@@ -183,7 +183,7 @@ def _find_vae(path: Path, *, allow_pickle: bool) -> FoundVae:
 def _check_whole(path: Path, layout: FileLayout | None, shapes: Shapes) -> None:
     """Tell of tensors that are missing, as far as sizes are read from them."""
     assert layout is not None
-    own = part_of(shapes, layout.prefix(shapes) or "")
+    own = select_prefix(shapes, layout.prefix(shapes) or "")
     try:
         layout.config(own)
     except DAMAGED as error:
@@ -195,7 +195,7 @@ def _check_whole(path: Path, layout: FileLayout | None, shapes: Shapes) -> None:
                 hint="Take the whole file.",
             ) from error
         raise InvalidFile(
-            f"{path} is {layout.title}, but it is damaged: {fault_of(error)}.",
+            f"{path} is {layout.title}, but it is damaged: {fault_text(error)}.",
             hint="Copy the file again.",
         ) from error
 
@@ -206,15 +206,15 @@ def _layout_of(latents: LatentFormat, shapes: Shapes) -> FileLayout | None:
 
 
 def _check_kind(path: Path, *, allow_pickle: bool) -> None:
-    if ending(path) in PICKLES and not allow_pickle:
+    if file_suffix(path) in PICKLES and not allow_pickle:
         raise layout.unsafe(path)
-    if ending(path) not in {SAFETENSORS, *PICKLES}:
+    if file_suffix(path) not in {SAFETENSORS, *PICKLES}:
         raise InvalidFile(
             f"{path} is no model file.", expected="a .safetensors file or a diffusers folder"
         )
 
 
-def _halves(path: Path) -> tuple[Path, ...]:
+def _with_other_half(path: Path) -> tuple[Path, ...]:
     """The file, and before an encoder or behind a decoder the other half of a tiny autoencoder."""
     half = half_name(header_of(path).shapes)
     if half is None:
@@ -261,7 +261,7 @@ def _fitting_config(config: dict[str, object]) -> tuple[LatentFormat, ...]:
         lambda each: each.latent.latent_channels(config) == each.latent.channels,
     )
     for test in tests:
-        fitting = [each for each in fitting if try_family(each, test, otherwise=False)] or fitting
+        fitting = [each for each in fitting if call_family(each, test, otherwise=False)] or fitting
     return tuple(each.latent for each in fitting)
 
 
@@ -273,12 +273,12 @@ def _by_format() -> dict[str, Family]:
     return families
 
 
-def _chosen(name: str, vae: FoundVae, latents: str) -> LatentFormat:
+def _choose_format(name: str, vae: FoundVae, latents: str) -> LatentFormat:
     names = [item.name for item in vae.latents]
     if latents != AUTO:
-        format_named(latents)
+        get_latent_format(latents)
         if latents in names:
-            return format_named(latents)
+            return get_latent_format(latents)
     elif len(names) == 1:
         return vae.latents[0]
     raise InvalidValue(

@@ -48,7 +48,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
     }
 )
 """By classes of transformers, and of networks that are built here."""
-BUILT_HERE = frozenset({BIREFNET, U2NET})
+NATIVE_CLASSES = frozenset({BIREFNET, U2NET})
 _SAME = {
     "Sam2VideoModel": "Sam2Model",
     "Sam3VideoModel": "Sam3Model",

@@ -13,19 +13,19 @@ from nodegraph.families.base import Config, Family, Part
 from nodegraph.families.checkpoint_parts import (
     CHECKPOINT,
     CheckpointPart,
+    checkpoint_prefix,
     denoiser_config,
-    part_within,
-    parts_within,
-    prefix_within,
+    find_checkpoint_parts,
+    get_checkpoint_part,
     vae_part,
 )
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.vocabulary import find_tokenizer
 from nodegraph.models.model_sources import ModelSource
 from nodegraph.weights.file_kinds import PartFiles
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.safetensors_header import Shapes, read_header
-from nodegraph.weights.single_files.base import DAMAGED, fault_of
+from nodegraph.weights.single_files.base import DAMAGED, fault_text
 
 
 def ports_within(
@@ -33,7 +33,7 @@ def ports_within(
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The parts of a single file: the file itself, whichever part it is for."""
     shapes = header_of(source.path).shapes
-    ports = parts_within(family, shapes)
+    ports = find_checkpoint_parts(family, shapes)
     words = _tokenizers(source, family, shapes, ports[1], folders)
     denoiser, encoders, vae = (_within(source, family, parts) for parts in ports)
     return denoiser, [*encoders, *words], vae
@@ -58,10 +58,10 @@ def _tokenizers(
         if encoder not in encoders:
             continue
         try:
-            config = part_within(family, encoder, shapes).config
+            config = get_checkpoint_part(family, encoder, shapes).config
             words = int((config.get("text_config") or config)["vocab_size"])
         except DAMAGED as error:
-            message = f"the text encoder in {source.path} is damaged: {fault_of(error)}."
+            message = f"the text encoder in {source.path} is damaged: {fault_text(error)}."
             raise InvalidFile(message, hint="Copy the file again.") from error
         files = find_tokenizer(tokenizer, words, [*folders, source.path.parent])
         tokenizers.append(PartFiles(tokenizer.role, files))
@@ -74,26 +74,26 @@ def denoiser_within(source: ModelSource) -> CheckpointPart:
     Raises:
         InvalidFile: It is damaged.
     """
-    family = family_named(source.family)
+    family = get_family(source.family)
     try:
-        return part_within(family, family.denoisers[0], header_of(source.path).shapes)
+        return get_checkpoint_part(family, family.denoisers[0], header_of(source.path).shapes)
     except DAMAGED as error:
-        message = f"the denoiser in {source.path} is damaged: {fault_of(error)}."
+        message = f"the denoiser in {source.path} is damaged: {fault_text(error)}."
         raise InvalidFile(message, hint="Copy the file again.") from error
 
 
 def configs_within(source: ModelSource) -> tuple[Config, Config]:
     """The configurations of the denoiser and the VAE."""
-    shapes, family = header_of(source.path).shapes, family_named(source.family)
-    autoencoder = part_within(family, vae_part(family.vae, family.latent), shapes)
+    shapes, family = header_of(source.path).shapes, get_family(source.family)
+    autoencoder = get_checkpoint_part(family, vae_part(family.vae, family.latent), shapes)
     return denoiser_config(shapes, family), autoencoder.config
 
 
 def prefixes_within(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port."""
-    family = family_named(source.family)
+    family = get_family(source.family)
     shapes = read_header(source.path).shapes
     return tuple(
-        tuple(prefix_within(family, part, shapes) for part in parts)
-        for parts in parts_within(family, shapes)
+        tuple(checkpoint_prefix(family, part, shapes) for part in parts)
+        for parts in find_checkpoint_parts(family, shapes)
     )

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from nodegraph.core.events import Event
-from nodegraph.core.words import cleaned, shown_seconds
-from nodegraph.observe.lines import Silent, logged, restored, waiting
+from nodegraph.core.words import format_seconds, strip_control_characters
+from nodegraph.observe.lines import Silent, log_line, restored_line, waiting_line
 from nodegraph.observe.names import node_of
 
 _ENDED = {"node.finished", "node.failed", "node.skipped"}
@@ -57,7 +57,7 @@ class Bars(Silent):
         self._all = self._progress.add_task(escape(title or "nodes"), total=None, count="")
 
     def say(self, text: str) -> None:
-        self._progress.console.print(Text(cleaned(text)))
+        self._progress.console.print(Text(strip_control_characters(text)))
 
     def show(self, event: Event) -> None:
         if event.kind == "job.started":
@@ -68,7 +68,7 @@ class Bars(Silent):
             self._begin(event)
         elif event.kind == "node.waiting" and not self._has_waited:
             self._has_waited = True
-            self.say(waiting(event))
+            self.say(waiting_line(event))
         elif event.kind == "node.restored":
             self._restore(event)
         elif event.kind == "node.progress":
@@ -81,7 +81,7 @@ class Bars(Silent):
             if event.kind == "node.failed":
                 self.say(f"{event.node} failed: {event.data['message']}")
         elif event.kind == "log":
-            self.say(logged(event))
+            self.say(log_line(event))
 
     def _count(self, *, total: int | None = None, more: int = 0, done: int = 0) -> None:
         if self._all is None:
@@ -96,7 +96,7 @@ class Bars(Silent):
         call = event.node or ""
         if node_of(call) in self._running:
             return  # another call of a node that is mapped over a list: they share a bar
-        name = f"{cleaned(node_of(call))} ({event.data['type']})"
+        name = f"{strip_control_characters(node_of(call))} ({event.data['type']})"
         task = self._progress.add_task(escape(name), total=None, count="", node=True)
         self._running[node_of(call)] = task
 
@@ -112,7 +112,7 @@ class Bars(Silent):
             step, total = event.data["step"], event.data["total"]
             # Reset, so that the steps of the attempt before don't count as done in no time.
             self._progress.reset(task, completed=step, total=total, count=f"{step}/{total}")
-        self.say(restored(event))
+        self.say(restored_line(event))
 
     def _end(self, node: str) -> None:
         if node not in self._ended:
@@ -128,9 +128,9 @@ class _Time(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         if "node" not in task.fields:
-            return Text(shown_seconds(task.elapsed or 0.0), style="dim")
+            return Text(format_seconds(task.elapsed or 0.0), style="dim")
         left = task.time_remaining
         if left is None:
             return Text("")
-        shown = f"{left:.0f} s" if left < 60 else shown_seconds(left)
+        shown = f"{left:.0f} s" if left < 60 else format_seconds(left)
         return Text(f"{shown} left", style="cyan")

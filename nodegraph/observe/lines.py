@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import monotonic
 
 from nodegraph.core.events import Event
-from nodegraph.core.words import cleaned, shown_seconds
+from nodegraph.core.words import format_seconds, strip_control_characters
 from nodegraph.observe.names import node_of
 
 _SECONDS_BETWEEN_STEPS = 10.0
@@ -30,7 +30,7 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Tell the user something; may be called from any thread."""
-        sys.stderr.write(f"{cleaned(text)}\n")
+        sys.stderr.write(f"{strip_control_characters(text)}\n")
 
 
 class Lines(Silent):
@@ -65,18 +65,18 @@ class Lines(Silent):
             self._told[event.node] = monotonic()
         elif event.kind == "node.waiting" and not self._has_waited:
             self._has_waited = True  # once: where one waits, so do many
-            self.say(waiting(event))
+            self.say(waiting_line(event))
         elif event.kind == "node.restored":
-            self.say(restored(event))
+            self.say(restored_line(event))
         elif event.kind == "node.progress":
             self._step(event)
         elif event.kind == "nodes.cached":
             for node in event.data["nodes"]:
                 self._end(node, "from the cache")
         elif event.kind in _ENDED:
-            self._end(event.node or "", outcome(event))
+            self._end(event.node or "", outcome_text(event))
         elif event.kind == "log":
-            self.say(logged(event))
+            self.say(log_line(event))
 
     def _end(self, node: str, how: str) -> None:
         # One that was answered may run after all, as its value is needed and gone.
@@ -93,7 +93,7 @@ class Lines(Silent):
         return f"{node} ({self._types[node]})" if node in self._types else node
 
 
-def outcome(event: Event) -> str:
+def outcome_text(event: Event) -> str:
     """How a node fared, in a few words."""
     if event.kind == "node.failed":
         return f"failed: {event.data['message']}"
@@ -101,20 +101,20 @@ def outcome(event: Event) -> str:
         return "cancelled" if event.data.get("reason") == "cancelled" else "skipped"
     calls, cached = event.data.get("calls", 1), event.data.get("cached", 0)
     times = f", {calls} times" if calls != 1 else ""
-    return shown_seconds(event.data["seconds"]) + times + (f", {cached} cached" if cached else "")
+    return format_seconds(event.data["seconds"]) + times + (f", {cached} cached" if cached else "")
 
 
-def waiting(event: Event) -> str:
+def waiting_line(event: Event) -> str:
     """That a node waits for another process, as a line."""
     return f"{event.node}: another process works on the same; waiting for its result"
 
 
-def restored(event: Event) -> str:
+def restored_line(event: Event) -> str:
     """That a node goes on where an earlier attempt stopped, as a line."""
     return f"{event.node}: goes on from step {event.data['step']} of {event.data['total']}"
 
 
-def logged(event: Event) -> str:
+def log_line(event: Event) -> str:
     """What a node said, as a line."""
     level = event.data.get("level", "info")
     start = "" if level == "info" else f"{level}: "

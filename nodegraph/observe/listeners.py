@@ -10,7 +10,7 @@ from nodegraph.core.events import Event, Listener
 _LOG = logging.getLogger(__name__)
 
 
-def together(listeners: Iterable[Listener | None]) -> Listener | None:
+def combine_listeners(listeners: Iterable[Listener | None]) -> Listener | None:
     """One listener that hands each event on to all of them, in this order.
 
     One that raises is told no more; the others are. None if there is nobody to tell.

@@ -15,8 +15,8 @@ from time import monotonic
 from typing import Any
 
 from nodegraph.core.events import Event
-from nodegraph.core.words import cleaned, shown_seconds
-from nodegraph.observe.lines import Silent, logged, restored, waiting
+from nodegraph.core.words import format_seconds, strip_control_characters
+from nodegraph.observe.lines import Silent, log_line, restored_line, waiting_line
 from nodegraph.observe.names import node_of
 
 _BETWEEN = 0.2
@@ -123,11 +123,11 @@ class NotebookBars(Silent):
         """Note what is said in words."""
         if event.kind == "node.waiting" and not self._has_waited:
             self._has_waited = True  # once: where one waits, so do many
-            self._tell(waiting(event))
+            self._tell(waiting_line(event))
         elif event.kind == "node.restored":
-            self._tell(restored(event))
+            self._tell(restored_line(event))
         elif event.kind == "log":
-            self._tell(logged(event))
+            self._tell(log_line(event))
         else:
             return False
         return True
@@ -153,15 +153,15 @@ class NotebookBars(Silent):
         title = f"{self._title}: " if self._title else ""
         nodes = f"{len(self._ended - self._skipped)}/{self._total} nodes{cached}"
         line = f"{title}{self._outcome}{nodes if self._total else 'nothing was run'}, {self._time}"
-        return f"<small>{escape(cleaned(line))}</small>{self._words}"
+        return f"<small>{escape(strip_control_characters(line))}</small>{self._words}"
 
     @property
     def _time(self) -> str:
-        return shown_seconds(monotonic() - self._begun)
+        return format_seconds(monotonic() - self._begun)
 
     @property
     def _words(self) -> str:
-        joined = "\n".join(escape(cleaned(text)) for text in self._said)
+        joined = "\n".join(escape(strip_control_characters(text)) for text in self._said)
         return f"<pre>{joined}</pre>" if joined else ""
 
 
@@ -180,7 +180,7 @@ class _Page:
 
 def _bar(label: str, done: int, total: int, count: str) -> str:
     share = f'value="{done}" max="{total}"' if total else ""
-    name = escape(cleaned(label))
+    name = escape(strip_control_characters(label))
     return f"<tr><td>{name}</td><td><progress {share}></progress></td><td>{escape(count)}</td></tr>"
 
 
@@ -202,7 +202,7 @@ def notebook_display() -> Display | None:
     return display
 
 
-def spare_widgets() -> None:
+def silence_widget_warnings() -> None:
     """Have libraries not warn that widgets for bars of their own lack; these are in a notebook."""
     if notebook_shell() is not None:
         warnings.filterwarnings("ignore", "IProgress not found")

@@ -84,7 +84,7 @@ def record_of(
 
     Args:
         workflow: The document that was run, with its values set.
-        environment: See `described_environment`.
+        environment: See `describe_environment`.
         targets: Nodes that were asked for; None for all sinks.
         client: Who asked for the run, where there are several.
     """
@@ -127,7 +127,7 @@ def _file(file: FileOutcome) -> dict[str, Any]:
     }
 
 
-def described_environment(
+def describe_environment(
     *, device: str, numerics: str = "", packs: Mapping[str, str] | Iterable[str] = ()
 ) -> dict[str, Any]:
     """What a run's results and times may depend on besides its workflow; imports no library.

@@ -67,7 +67,7 @@ class SpanListener:
         self._run.end(self._time(event))
         self._run = self._context = None
 
-    def _run_told(self, event: Event) -> None:
+    def _add_run_event(self, event: Event) -> None:
         assert self._run is not None
         name = event.kind.replace(".", " ")
         self._run.add_event(name, _attributes(event), timestamp=self._time(event))
@@ -98,7 +98,7 @@ class SpanListener:
                 span.set_status(Status(StatusCode.ERROR, str(event.data["error"])))
             self._ended[call] = span, self._time(event)
 
-    def _call_told(self, event: Event) -> None:
+    def _add_call_event(self, event: Event) -> None:
         span = self._open.get(event.node or "", self._run)
         assert span is not None
         name = event.kind.partition(".")[2] or event.kind
@@ -149,15 +149,15 @@ _SHOWN: Mapping[str, Callable[[SpanListener, Event], None]] = {
     "job.finished": SpanListener._run_ended,
     "job.failed": SpanListener._run_ended,
     "job.cancelled": SpanListener._run_ended,
-    "job.paused": SpanListener._run_told,
-    "job.resumed": SpanListener._run_told,
-    "nodes.cached": SpanListener._run_told,
+    "job.paused": SpanListener._add_run_event,
+    "job.resumed": SpanListener._add_run_event,
+    "nodes.cached": SpanListener._add_run_event,
     "node.started": SpanListener._call_started,
     "call.ended": SpanListener._call_ended,
-    "node.restored": SpanListener._call_told,
-    "node.retried": SpanListener._call_told,
-    "node.wrote": SpanListener._call_told,
-    "log": SpanListener._call_told,
+    "node.restored": SpanListener._add_call_event,
+    "node.retried": SpanListener._add_call_event,
+    "node.wrote": SpanListener._add_call_event,
+    "log": SpanListener._add_call_event,
     "node.finished": SpanListener._node_ended,
     "node.skipped": SpanListener._node_ended,
     "node.failed": SpanListener._node_failed,

@@ -17,7 +17,7 @@ _IMPORTERS = frozenset({"import_module", "__import__"})
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-class Lookups(NamedTuple):
+class CodeReferences(NamedTuple):
     """What a function and those in it may look up.
 
     Attributes:
@@ -32,7 +32,7 @@ class Lookups(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def lookups(code: CodeType) -> Lookups:
+def code_references(code: CodeType) -> CodeReferences:
     """What a function and those in it may look up, in the order in which it stands there."""
     names: dict[str, None] = {}
     modules: dict[tuple[int, str], None] = {}
@@ -51,7 +51,7 @@ def lookups(code: CodeType) -> Lookups:
                 modules.update(dict.fromkeys(imports_in(each)))
     if not _BY_TEXT.isdisjoint(names):
         names.update(dict.fromkeys(word for text in texts for word in _WORD.findall(text)))
-    return Lookups(tuple(names), tuple(modules), tuple(texts))
+    return CodeReferences(tuple(names), tuple(modules), tuple(texts))
 
 
 def _operations(code: CodeType) -> Iterator[str]:

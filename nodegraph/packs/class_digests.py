@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from nodegraph.core.digests import Digest, Undigestable, is_named_tuple, type_name
 from nodegraph.errors import PackError
-from nodegraph.packs.code_reader import Met, Unreadable, code_digest
-from nodegraph.packs.functions import as_before, settle_code
+from nodegraph.packs.code_reader import CodeTrace, Unreadable, code_digest
+from nodegraph.packs.functions import baseline_digest, rebaseline_digest
 from nodegraph.packs.libraries import is_of_library
 
 
@@ -34,19 +34,19 @@ class ClassDigests:
         self._of_pack = of_pack
         self._named = named
         # Kept until they are read anew, as results of a run that ended may still be compared.
-        self._told: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[type, str] = WeakKeyDictionary()
         self._read_once: WeakSet[type] = WeakSet()
         # Of those that were read since the last look.
-        self._codes: WeakKeyDictionary[type, tuple[Digest, Met]] = WeakKeyDictionary()
+        self._codes: WeakKeyDictionary[type, tuple[Digest, CodeTrace]] = WeakKeyDictionary()
         self._is_blind = False
 
-    def told(self, kind: type) -> str:
+    def class_key(self, kind: type) -> str:
         """A class's name, with a digest of its code if that may be edited.
 
         Raises:
             Undigestable: Its code can't be told from another.
         """
-        known = self._told.get(kind)
+        known = self._keys.get(kind)
         return known if known is not None else self._looked_up(kind)
 
     def _looked_up(self, kind: type) -> str:
@@ -60,10 +60,10 @@ class ClassDigests:
             if digest is None:
                 # What makes its values is no function that was read, and counts without it too.
                 return self._read(kind) if self._is_blind else type_name(kind)
-        self._told[kind] = known = _joined(kind, digest)
+        self._keys[kind] = known = _joined(kind, digest)
         return known
 
-    def are_met(self, kinds: Iterable[type], *, is_all: bool) -> None:
+    def note_reached(self, kinds: Iterable[type], *, is_all: bool) -> None:
         """Note classes that a function reaches, before it runs.
 
         Args:
@@ -79,10 +79,10 @@ class ClassDigests:
             self._is_blind = True
             for kind in list(self._read_once):
                 if kind not in self._codes:
-                    self._told.pop(kind, None)
+                    self._keys.pop(kind, None)
 
     def _read(self, kind: type) -> str:
-        met = Met()
+        met = CodeTrace()
         try:
             digest = code_digest(kind, met)
         # Sets and mappings may change while they are read, if nodes run.
@@ -90,24 +90,24 @@ class ClassDigests:
             raise Undigestable(
                 f"{kind.__qualname__} has no content digest: it reaches {error}"
             ) from error
-        digest = as_before(digest)
+        digest = baseline_digest(digest)
         self._codes[kind] = digest, met
         self._read_once.add(kind)
-        self._told[kind] = known = _joined(kind, digest)
+        self._keys[kind] = known = _joined(kind, digest)
         return known
 
-    def look_anew(self) -> None:
+    def refresh(self) -> None:
         """Read classes of scripts once more when a function is read that reaches them."""
         self._codes.clear()
         self._is_blind = False
 
-    def settle(self) -> None:
+    def rebaseline(self) -> None:
         """Runs are over: what they changed of what classes reach is no edit of these."""
         for kind, (before, met) in list(self._codes.items()):
-            if not met.is_still_so():
+            if not met.is_unchanged():
                 continue
             try:
-                settle_code(code_digest(kind), before)
+                rebaseline_digest(code_digest(kind), before)
             except (Unreadable, RuntimeError):
                 continue
 

@@ -18,9 +18,9 @@ from uuid import uuid4
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
 from nodegraph.packs.loading import LOOSE
-from nodegraph.packs.parsing import EVERYTHING, parsed, remembered
+from nodegraph.packs.parsing import EVERYTHING, cached_module, parse_module
 from nodegraph.packs.snapshot import STARTED, Snapshot, Stamp, stamp_of
-from nodegraph.packs.source_files import Import, ModuleText, SourceFiles
+from nodegraph.packs.source_files import Import, ModuleSource, SourceFiles
 
 API_VERSION = "2"
 """Raised when a change to the API changes what nodes compute."""
@@ -61,8 +61,8 @@ class CodeDigests:
         self._files = files or SourceFiles(None)
         self._owner = owner
         self._owners: dict[Path, Snapshot | None] = {}
-        self._sources: dict[Path, ModuleText] = {}
-        self._places: dict[str, Path | None] = {}
+        self._sources: dict[Path, ModuleSource] = {}
+        self._paths: dict[str, Path | None] = {}
         self._brought: dict[Path, tuple[str, ...]] = {}
         self._closures: dict[str, tuple[tuple[str, Path], ...]] = {}
         self._digests: dict[str, Digest] = {}
@@ -116,7 +116,7 @@ class CodeDigests:
         """Environment variables whose values enter the digest."""
         return {name for _, path in self._closure(module) for name in self._source(path).variables}
 
-    def may_add(self, module: str) -> set[str]:
+    def expandable_types(self, module: str) -> set[str]:
         """Texts that may name the node types of what the module's nodes add to a run."""
         return {text for _, path in self._closure(module) for text in self._source(path).texts}
 
@@ -170,9 +170,9 @@ class CodeDigests:
             visited.add(name)
             yield name, path
             waiting.extend(self._brought_in(path))
-            yield from self._on_the_way(name, visited, waiting)
+            yield from self._parent_packages(name, visited, waiting)
 
-    def _on_the_way(
+    def _parent_packages(
         self, name: str, visited: set[str], waiting: list[str]
     ) -> Iterator[tuple[str, Path]]:
         """The packages that are executed before a module is.
@@ -209,12 +209,12 @@ class CodeDigests:
         top = statement.module.partition(".")[0]
         is_elsewhere = top in sys.stdlib_module_names or _is_contract(top)
         if top and not targets and not is_elsewhere and self._owner_of(path) is not None:
-            for package in self._beside(path):
+            for package in self._sibling_packages(path):
                 yield from self._targets(
                     Import(f"{package}.{statement.module}", statement.name, statement.bound)
                 )
 
-    def _beside(self, path: Path) -> Iterator[str]:
+    def _sibling_packages(self, path: Path) -> Iterator[str]:
         """Packages in whose folders a pack's module may find others, by way of `sys.path`."""
         for package, root in self._roots.items():
             if package == "nodegraph" or package.startswith("@"):
@@ -262,7 +262,7 @@ class CodeDigests:
         source = self._source(path)
         origins = [item for item in source.imports if item.bound == statement.name]
         # Made or changed there, or brought in by a star: then the file itself counts.
-        if not origins or statement.name in source.made:
+        if not origins or statement.name in source.rebound:
             yield statement.module
         for origin in origins:
             yield from self._targets(origin, visited)
@@ -273,9 +273,9 @@ class CodeDigests:
         return self._owners[path]
 
     def _locate(self, module: str) -> Path | None:
-        if module not in self._places:
-            self._places[module] = self._found(module)
-        return self._places[module]
+        if module not in self._paths:
+            self._paths[module] = self._find_file(module)
+        return self._paths[module]
 
     def module_at(self, path: Path) -> str | None:
         """The module that a file of a package is, by the name that it is digested by."""
@@ -288,19 +288,19 @@ class CodeDigests:
                 return ".".join((package, *(part for part in inner if part != "__init__")))
         return None
 
-    def _found(self, module: str) -> Path | None:
+    def _find_file(self, module: str) -> Path | None:
         for package, root in self._roots.items():
             if module == package or module.startswith(f"{package}."):
                 return _file(root, module[len(package) + 1 :])
         return None
 
-    def _source(self, path: Path) -> ModuleText:
+    def _source(self, path: Path) -> ModuleSource:
         known = self._sources.get(path)
         if known is None:
             known = self._sources[path] = self._read(path)
         return known
 
-    def _read(self, path: Path) -> ModuleText:
+    def _read(self, path: Path) -> ModuleSource:
         package = self._package_of(path)
         snapshot = self._owner_of(path)
         if snapshot is None:
@@ -311,7 +311,7 @@ class CodeDigests:
         except OSError as error:
             raise PackError(f"can't read the code of {path}: {error}") from error
         digest = digest_bytes(data)
-        known = remembered(digest, package)
+        known = cached_module(digest, package)
         if known is not None:
             return known
         return self._files.parsed(path, package, digest, partial(_parsed, path, package, data))
@@ -325,16 +325,16 @@ class CodeDigests:
         return ""
 
 
-def _parsed(path: Path, package: str, data: bytes | None = None) -> ModuleText:
+def _parsed(path: Path, package: str, data: bytes | None = None) -> ModuleSource:
     try:
         data = path.read_bytes() if data is None else data
     except OSError as error:
         raise PackError(f"can't read the code of {path}: {error}") from error
     try:
-        return parsed(data, package)
+        return parse_module(data, package)
     except (SyntaxError, ValueError):
         # It can't run, so it imports nothing; whoever imports it is told by Python.
-        return ModuleText(digest_bytes(data), (), frozenset())
+        return ModuleSource(digest_bytes(data), (), frozenset())
 
 
 def _data(snapshot: Snapshot) -> dict[str, Digest]:

@@ -22,9 +22,9 @@ from weakref import ref
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest, Undigestable, digest_tensor, is_tensor, type_name
-from nodegraph.packs.byte_code import lookups
+from nodegraph.packs.byte_code import code_references
 from nodegraph.packs.libraries import (
-    imported,
+    import_own_module,
     is_library,
     is_of_library,
     library_name,
@@ -57,27 +57,27 @@ class Unreadable(Exception):
     """Something that a function can reach has no content that could be told from another."""
 
 
-def code_digest(code: Callable[..., Any], met: Met | None = None) -> Digest:
+def code_digest(code: Callable[..., Any], trace: CodeTrace | None = None) -> Digest:
     """Digest of a function or class with all that it can reach.
 
     Args:
-        met: Takes up what is met on the way.
+        trace: Takes up what is met on the way.
     Raises:
         Unreadable: Something of it can't be told from others; the message says what and where.
     """
-    reader = _Reader(met or Met())
+    reader = _Reader(trace or CodeTrace())
     reader.read(code, getattr(code, "__name__", "it"))
     reader.read_variables()
     return reader.hasher.hexdigest()
 
 
-class Met:
+class CodeTrace:
     """What was met on the way, in sets too.
 
     Attributes:
         classes: Of one's own.
         bound: Functions and classes, by the scope and the name that they were found at.
-        gives_graph: Whether `Expand` was met.
+        uses_expand: Whether `Expand` was met.
         texts: That may name environment variables, or node types.
         is_environ: Whether something looks variables up: under which names, other code may say.
     """
@@ -85,15 +85,15 @@ class Met:
     def __init__(self) -> None:
         self.classes: list[type] = []
         self.bound: list[tuple[Mapping[str, Any], str, object]] = []
-        self.gives_graph = False
+        self.uses_expand = False
         self.texts: set[str] = set()
         self.is_environ = False
 
-    def found(self, scope: Mapping[str, Any], name: str, value: object) -> None:
+    def add_binding(self, scope: Mapping[str, Any], name: str, value: object) -> None:
         if isinstance(value, _BOUND):
             self.bound.append((scope, name, value))
 
-    def is_still_so(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether functions and classes are still what they were, and not defined anew."""
         return all(scope.get(name) is value for scope, name, value in self.bound)
 
@@ -111,15 +111,15 @@ class _Reader:
         around: Ids of the sets that hold what is read, and are being read themselves.
     """
 
-    def __init__(self, met: Met, around: tuple[int, ...] = ()) -> None:
+    def __init__(self, trace: CodeTrace, around: tuple[int, ...] = ()) -> None:
         self.hasher = blake3()
-        self._met = met
+        self._trace = trace
         self._around = around
-        self._seen: dict[int, int] = {each: -at for at, each in enumerate(around, 1)}
+        self._visited: dict[int, int] = {each: -at for at, each in enumerate(around, 1)}
         self._alive: list[object] = []  # an id names an object only while that lives
         self._left = _MOST
 
-    def _tell(self, *parts: object) -> None:
+    def _update(self, *parts: object) -> None:
         for part in parts:
             text = str(part).encode("utf-8", "surrogatepass")
             self.hasher.update(f"{len(text)}:".encode() + text)
@@ -134,17 +134,17 @@ class _Reader:
         if kind in _SCALARS:
             # Python writes no larger numbers in decimal, nor quickly.
             is_huge = kind is int and value.bit_length() > _HUGE
-            self._tell(kind.__name__, hex(value) if is_huge else repr(value))
+            self._update(kind.__name__, hex(value) if is_huge else repr(value))
             if kind is str:
-                self._met.text(value)
+                self._trace.text(value)
             return
         # Whether equal constants are one object differs from process to process.
         if kind not in _CONSTANTS:
-            known = self._seen.get(id(value))
+            known = self._visited.get(id(value))
             if known is not None:
-                self._tell("again", known)
+                self._update("again", known)
                 return
-            self._seen[id(value)] = len(self._seen)
+            self._visited[id(value)] = len(self._visited)
             self._alive.append(value)
         self._left -= 1
         if not self._left:
@@ -156,14 +156,14 @@ class _Reader:
 
     def read_variables(self) -> None:
         """Take in the environment variables that all that was met may look up."""
-        if self._met.is_environ:
-            for name in sorted(self._met.texts):
-                self._tell("variable", name, os.environ.get(name))
+        if self._trace.is_environ:
+            for name in sorted(self._trace.texts):
+                self._update("variable", name, os.environ.get(name))
 
     def _read_object(self, value: Any, kind: type, where: str) -> None:
         if value is os.environ or value is getattr(os, "environb", None):
-            self._met.is_environ = True
-            self._tell("environment")
+            self._trace.is_environ = True
+            self._update("environment")
         elif isinstance(value, ModuleType):
             self._module(value, where)
         elif isinstance(value, type):
@@ -185,11 +185,11 @@ class _Reader:
 
     def _function(self, value: FunctionType, where: str) -> None:
         if is_of_library(value):
-            self._tell("library function", *library_name(value))
-            self._met.is_environ |= value.__name__ in _ENVIRON
+            self._update("library function", *library_name(value))
+            self._trace.is_environ |= value.__name__ in _ENVIRON
             return
         where = f"`{value.__qualname__}`"
-        self._tell("function")
+        self._update("function")
         self._code(value.__code__, where)
         self.read(value.__defaults__, f"a default of {where}")
         self.read(value.__kwdefaults__, f"a default of {where}")
@@ -199,7 +199,7 @@ class _Reader:
             return
         self.read(attributes, f"an attribute of {where}")
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=False):
-            self._tell("captures", name)
+            self._update("captures", name)
             try:
                 captured = cell.cell_contents
             except ValueError:  # not assigned yet
@@ -209,73 +209,73 @@ class _Reader:
 
     def _used(self, function: FunctionType, where: str) -> None:
         """What a function names: globals, attributes of modules of one's own, what it imports."""
-        names, modules, texts = lookups(function.__code__)
+        names, modules, texts = code_references(function.__code__)
         scope = function.__globals__
-        self._met.is_environ |= not _ENVIRON.isdisjoint(names)
+        self._trace.is_environ |= not _ENVIRON.isdisjoint(names)
         for text in texts:
-            self._met.text(text)
+            self._trace.text(text)
         if "modules" in names:
             modules += tuple((0, text) for text in texts if text in sys.modules)
         for name in names:
             if name not in scope:
                 continue
             value = scope[name]
-            self._tell("uses", name)
-            self._met.found(scope, name, value)
+            self._update("uses", name)
+            self._trace.add_binding(scope, name, value)
             if isinstance(value, ModuleType):
                 self._attributes(value, names, f"`{name}`")
             else:
                 self.read(value, f"`{name}`, which {where} uses")
         for level, name in modules:
-            module = imported(name, level, scope)
+            module = import_own_module(name, level, scope)
             if module is not None:
                 self._attributes(module, names, f"`{name}`")
 
     def _attributes(self, module: ModuleType, names: tuple[str, ...], where: str) -> None:
         """The parts of a module that a function may name."""
         if is_library(module.__name__, module):
-            self._tell("library", *library_version(module.__name__))
+            self._update("library", *library_version(module.__name__))
             return
         used = [name for name in names if name in vars(module)]
         if not used:
             self.read(module, where)
         for name in used:
-            self._tell("attribute", name)
-            self._met.found(vars(module), name, vars(module)[name])
+            self._update("attribute", name)
+            self._trace.add_binding(vars(module), name, vars(module)[name])
             self.read(vars(module)[name], f"{where}.{name}")
 
     def _code(self, code: CodeType, where: str) -> None:
-        self._tell("code", code.co_code.hex(), code.co_names, code.co_varnames, code.co_flags)
-        self._tell(code.co_freevars, code.co_cellvars, code.co_argcount, code.co_kwonlyargcount)
-        self._tell(getattr(code, "co_exceptiontable", b""))
+        self._update("code", code.co_code.hex(), code.co_names, code.co_varnames, code.co_flags)
+        self._update(code.co_freevars, code.co_cellvars, code.co_argcount, code.co_kwonlyargcount)
+        self._update(getattr(code, "co_exceptiontable", b""))
         for constant in code.co_consts:
             self.read(constant, f"a constant of {where}")
 
     def _class(self, value: type, where: str) -> None:
         if is_of_library(value):
-            self._tell("library class", *library_name(value))
-            self._met.gives_graph |= value.__name__ == "Expand"
+            self._update("library class", *library_name(value))
+            self._trace.uses_expand |= value.__name__ == "Expand"
             return
-        self._met.classes.append(value)
+        self._trace.classes.append(value)
         where = f"class `{value.__qualname__}`"
-        self._tell("class", value.__qualname__)
+        self._update("class", value.__qualname__)
         if type(value) is not type:
             self.read(type(value), f"the class of {where}")
         self.read(list(value.__bases__), f"a base of {where}")
         for name, item in list(vars(value).items()):
             is_of_pydantic = name.startswith("__pydantic_") and name not in _READ_OF_PYDANTIC
             if name not in _SKIPPED and not is_of_pydantic:
-                self._tell("attribute", name)
+                self._update("attribute", name)
                 self.read(item, f"`{name}` of {where}")
 
     def _module(self, value: ModuleType, where: str) -> None:
         if is_library(value.__name__, value):
-            self._tell("library", *library_version(value.__name__))
+            self._update("library", *library_version(value.__name__))
             return
-        self._tell("module", value.__name__)
+        self._update("module", value.__name__)
         for name, item in list(vars(value).items()):
             if not (name.startswith("__") and name.endswith("__")):
-                self._tell("attribute", name)
+                self._update("attribute", name)
                 self.read(item, f"{where}.{name}")
 
     # Values
@@ -285,7 +285,7 @@ class _Reader:
         self._kind(value, where)
         if isinstance(value, (set, frozenset)):
             around = (*self._around, id(value))
-            self._tell(len(value), *sorted(self._apart(item, around) for item in list(value)))
+            self._update(len(value), *sorted(self._apart(item, around) for item in list(value)))
             return
         if isinstance(value, Mapping):
             items: Iterator[Any] = (part for pair in list(value.items()) for part in pair)
@@ -293,7 +293,7 @@ class _Reader:
             self.read(factory, f"what {where} makes")
         else:
             items = iter((value.start, value.stop, value.step) if type(value) is range else value)
-        self._tell(len(value))
+        self._update(len(value))
         for item in items:
             self.read(item, where)
         if not isinstance(value, types.MappingProxyType) and hasattr(value, "__dict__"):
@@ -301,24 +301,24 @@ class _Reader:
 
     def _apart(self, item: Any, around: tuple[int, ...]) -> Digest:
         """Digest of an item by itself, as a set has no order."""
-        reader = _Reader(self._met, around)
+        reader = _Reader(self._trace, around)
         reader.read(item, "something in a set")
         return reader.hasher.hexdigest()
 
     def _kind(self, value: Any, where: str) -> None:
-        self._tell("of")
+        self._update("of")
         self.read(type(value), f"the class of {where}")
 
     def _tensor(self, value: Any, where: str) -> None:
         try:
-            self._tell("tensor", digest_tensor(value), value.requires_grad)
+            self._update("tensor", digest_tensor(value), value.requires_grad)
         except Undigestable as error:
             raise Unreadable(f"{where}: {error}") from error
         self._kind(value, where)
 
     def _array(self, value: Any, where: str) -> None:
         # By `str` all structures of one size are alike; functions may go by the order in memory.
-        self._tell(type(value).__qualname__, repr(value.dtype), value.shape, value.strides)
+        self._update(type(value).__qualname__, repr(value.dtype), value.shape, value.strides)
         if value.dtype.hasobject:
             self.read(value.tolist(), where)
         else:
@@ -326,7 +326,7 @@ class _Reader:
 
     def _other(self, value: Any, kind: type, where: str) -> None:
         if isinstance(value, _LOCKS):
-            self._tell("lock")  # it keeps order, and makes no difference to a result
+            self._update("lock")  # it keeps order, and makes no difference to a result
         elif isinstance(value, ref):
             self._parts("weak reference", where, value())
         elif isinstance(value, (staticmethod, classmethod)):
@@ -335,26 +335,26 @@ class _Reader:
             self._parts("property", where, value.fget, value.fset, value.fdel)
         elif isinstance(value, types.MethodType):
             if is_of_library(value):
-                self._tell("library method", *library_name(value))
+                self._update("library method", *library_name(value))
             else:
                 self._parts("method", where, value.__func__, value.__self__)
         elif isinstance(value, (types.BuiltinFunctionType, types.MethodWrapperType)):
             owner = getattr(value, "__self__", None)
             if owner is None or isinstance(owner, (ModuleType, type)) or is_of_library(value):
-                self._tell("built-in", *library_name(value))
+                self._update("built-in", *library_name(value))
             else:
                 self._parts(f"built-in {value.__name__}", where, owner)
         elif hasattr(value, "__wrapped__") and hasattr(value, "cache_info"):
             self._parts("cached", where, value.__wrapped__, value.cache_parameters())
         elif kind.__module__ == "_struct":
-            self._tell("struct", value.format)
+            self._update("struct", value.format)
         elif kind.__module__ in ("types", "typing", "builtins", "_typing"):
             self._plain(value, kind, where)
         else:
             self._instance(value, kind, where)
 
     def _parts(self, name: str, where: str, *parts: Any) -> None:
-        self._tell(name)
+        self._update(name)
         for part in parts:
             self.read(part, where)
 
@@ -362,11 +362,13 @@ class _Reader:
         if kind.__name__ in ("generator", "coroutine", "async_generator", "frame", "traceback"):
             raise Unreadable(f"{where}, a {kind.__name__}")
         if kind in (bytearray, memoryview):
-            self._tell(kind.__name__, bytes(value).hex())
+            self._update(kind.__name__, bytes(value).hex())
         elif kind is slice:
             self._parts("slice", where, value.start, value.stop, value.step)
-        elif kind.__name__ in _DESCRIPTORS or (kind.__module__ != "builtins" and _is_told(value)):
-            self._tell(kind.__name__, repr(value))
+        elif kind.__name__ in _DESCRIPTORS or (
+            kind.__module__ != "builtins" and _has_stable_repr(value)
+        ):
+            self._update(kind.__name__, repr(value))
         else:
             self._instance(value, kind, where)
 
@@ -386,7 +388,7 @@ class _Reader:
         if is_named and getattr(sys.modules.get(kind.__module__), str(made), None) is not value:
             raise Unreadable(description)  # such as what numpy has made of a function of one's own
         if isinstance(made, str):
-            self._tell("named", kind.__module__, made)
+            self._update("named", kind.__module__, made)
             return
         self._kind(value, where)
         for part in made[:3]:
@@ -395,7 +397,7 @@ class _Reader:
             self.read(None if part is None else list(part), where)
 
 
-def _is_told(value: Any) -> bool:
+def _has_stable_repr(value: Any) -> bool:
     """Whether what `types` and `typing` make is told by how it prints.
 
     A namespace holds anything, and so do annotations, whose objects may print as places in memory.

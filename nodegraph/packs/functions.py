@@ -10,7 +10,7 @@ from uuid import uuid4
 from nodegraph.core.digests import Digest
 
 if TYPE_CHECKING:
-    from nodegraph.packs.code_reader import Met
+    from nodegraph.packs.code_reader import CodeTrace
 
 _SAME: dict[Digest, Digest] = {}
 """Of code that has changed what it reaches while it ran: its digests before that.
@@ -20,12 +20,12 @@ Those of the process, as a function is the same in its next session.
 _MOST_SAME = 10_000
 
 
-def as_before(digest: Digest) -> Digest:
+def baseline_digest(digest: Digest) -> Digest:
     """The digest that code had before it ran, if running has changed it to this one."""
     return _SAME.get(digest, digest)
 
 
-def settle_code(after: Digest, before: Digest) -> None:
+def rebaseline_digest(after: Digest, before: Digest) -> None:
     """Take what running has changed of what code reaches for no edit of it."""
     if after != before:
         _SAME[after] = before
@@ -42,14 +42,14 @@ class FunctionDigests:
         met: Takes the classes that a function reaches, and whether these are all.
 
     Attributes:
-        may_give_graph: Whether one of them may add nodes to a run.
+        may_expand: Whether one of them may add nodes to a run.
     """
 
     def __init__(self, met: Callable[[list[type], bool], None] | None = None) -> None:
         self._met = met or (lambda kinds, is_all: None)
-        self.may_give_graph = False
-        self._now: dict[str, tuple[Callable[..., Any], Digest, Met]] = {}
-        self._told: set[str] = set()
+        self.may_expand = False
+        self._now: dict[str, tuple[Callable[..., Any], Digest, CodeTrace]] = {}
+        self._warned: set[str] = set()
         self._has_run = False
 
     def runs(self) -> None:
@@ -63,30 +63,30 @@ class FunctionDigests:
             name: Of its node type.
         """
         if name not in self._now:
-            from nodegraph.packs.code_reader import Met
+            from nodegraph.packs.code_reader import CodeTrace
 
-            met = Met()
+            met = CodeTrace()
             code_digest = self._read(name, function, met)
             self._met(met.classes, code_digest is not None)
-            self.may_give_graph |= met.gives_graph or code_digest is None
-            self._now[name] = function, as_before(code_digest or uuid4().hex), met
+            self.may_expand |= met.uses_expand or code_digest is None
+            self._now[name] = function, baseline_digest(code_digest or uuid4().hex), met
         return self._now[name][1]
 
-    def may_add(self, name: str) -> Collection[str]:
+    def expandable_types(self, name: str) -> Collection[str]:
         """Texts that may name the node types of what a node's function adds to a run."""
         known = self._now.get(name)
-        return known[2].texts if known is not None and known[2].gives_graph else ()
+        return known[2].texts if known is not None and known[2].uses_expand else ()
 
     def is_as_digested(self, name: str) -> bool:
         """Whether no function or class that a node's function names was defined anew since then."""
         known = self._now.get(name)
-        return known is None or known[2].is_still_so()
+        return known is None or known[2].is_unchanged()
 
-    def look_anew(self) -> None:
+    def refresh(self) -> None:
         """Look at the functions once more when they are asked for next."""
         self._now.clear()
 
-    def settle(self) -> bool:
+    def rebaseline(self) -> bool:
         """Runs are over: what the functions changed of what they can reach is no edit of them.
 
         Such as a list in which one notes that it was called, or its own cache. What was defined
@@ -99,22 +99,22 @@ class FunctionDigests:
             return False
         self._has_run = False
         for name, (function, before, met) in self._now.items():
-            after = self._read(name, function) if met.is_still_so() else None
+            after = self._read(name, function) if met.is_unchanged() else None
             if after is not None:
-                settle_code(after, before)
+                rebaseline_digest(after, before)
         self._now.clear()
         return True
 
     def _read(
-        self, name: str, function: Callable[..., Any], met: Met | None = None
+        self, name: str, function: Callable[..., Any], trace: CodeTrace | None = None
     ) -> Digest | None:
         from nodegraph.packs.code_reader import Unreadable, code_digest  # of use only to runs
 
         try:
-            return code_digest(function, met)
+            return code_digest(function, trace)
         except Unreadable as error:
-            if name not in self._told:
-                self._told.add(name)
+            if name not in self._warned:
+                self._warned.add(name)
                 warnings.warn(
                     f"results of node `{name}` aren't kept, as it can't be told whether it has "
                     f"changed: it reaches {error}",

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import time
 
-from nodegraph.core.digests import digest_bytes, sealed, unsealed
+from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
-from nodegraph.core.patience import PATIENCE
+from nodegraph.core.patience import WATCHDOG
 from nodegraph.errors import OutputError
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Stamp, stamp_of
@@ -61,7 +61,7 @@ class _Note:
         """Whether the pack is to be left out for it."""
         if self.most is None:
             return self.is_of_another
-        has_more_patience = self.most < PATIENCE.most_importing < math.inf
+        has_more_patience = self.most < WATCHDOG.import_limit < math.inf
         return not has_more_patience and abs(time() - self.at) < _FORGOTTEN_AFTER
 
 
@@ -98,7 +98,7 @@ class ImportTimeouts:
         )
         return f"{note.text}. It is left out {until}"
 
-    def goes_on(self, pack: Pack) -> bool:
+    def is_importing(self, pack: Pack) -> bool:
         """Whether a process is still at a pack, as `problem` told last."""
         _, note = self._relied.get(self._path(pack), (None, None))
         return note is not None and not note.is_given_up
@@ -121,11 +121,11 @@ class ImportTimeouts:
 
         def is_over(seconds: float, text: str) -> bool:
             if self._folder is None:
-                return seconds > PATIENCE.most_importing
+                return seconds > WATCHDOG.import_limit
             there = _read(self._path(pack))
-            if not PATIENCE.is_planner and there and there.stamp == stamp and there.is_of_another:
+            if not WATCHDOG.is_planner and there and there.stamp == stamp and there.is_of_another:
                 return seconds > _YIELDS_AFTER
-            is_given_up = PATIENCE.end is not None and seconds > PATIENCE.most_importing
+            is_given_up = WATCHDOG.end is not None and seconds > WATCHDOG.import_limit
             if is_given_up or not written:
                 written.append(_note(stamp, text, is_given_up=is_given_up))
                 self._write(pack, written[-1])
@@ -133,7 +133,7 @@ class ImportTimeouts:
 
         name = pack.name or pack.package
         try:
-            with PATIENCE.doing(f"pack `{name}`: importing it", pack.root, is_over):
+            with WATCHDOG.watch(f"pack `{name}`: importing it", pack.root, is_over):
                 yield
         finally:
             if written and _read(self._path(pack)) == written[-1]:
@@ -148,7 +148,7 @@ class ImportTimeouts:
         path = self._path(pack)
         with suppress(OSError, OutputError):  # others find out by themselves then
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, sealed(json.dumps(asdict(note)).encode()), durable=False)
+            write_file(path, with_checksum(json.dumps(asdict(note)).encode()), durable=False)
 
 
 def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
@@ -158,13 +158,13 @@ def _note(stamp: str, text: str, *, is_given_up: bool) -> _Note:
         process=os.getpid(),
         born=_born(os.getpid()),
         at=time(),
-        most=PATIENCE.most_importing if is_given_up else None,
+        most=WATCHDOG.import_limit if is_given_up else None,
     )
 
 
 def _read(path: Path) -> _Note | None:
     try:
-        return _Note(**json.loads(unsealed(path.read_bytes())))
+        return _Note(**json.loads(without_checksum(path.read_bytes())))
     except (OSError, ValueError):
         return None
 

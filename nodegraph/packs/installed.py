@@ -100,11 +100,11 @@ class _Point(NamedTuple):
     """An entry point.
 
     Attributes:
-        told: Its name and its package's, with the version.
+        label: Its name and its package's, with the version.
         value: What it names.
     """
 
-    told: str
+    label: str
     value: str
 
 

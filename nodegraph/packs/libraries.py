@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 
-def imported(name: str, level: int, scope: Mapping[str, Any]) -> ModuleType | None:
+def import_own_module(name: str, level: int, scope: Mapping[str, Any]) -> ModuleType | None:
     """A module of one's own that a function imports when it runs; it is imported now.
 
     Python would take its byte code for current by whole seconds: what is read must be what runs.

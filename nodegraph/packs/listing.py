@@ -68,7 +68,7 @@ def listed_type(spec: NodeSpec) -> ListedType:
     )
 
 
-def written(specs: Sequence[NodeSpec]) -> tuple[tuple[ListedType, ...], bytes]:
+def encode_specs(specs: Sequence[NodeSpec]) -> tuple[tuple[ListedType, ...], bytes]:
     """Specs as lines, and where each of them lies there."""
     rows, lines, start = [], [], 0
     for spec in specs:

@@ -39,7 +39,7 @@ _CHANGED: dict[str, int] = {}
 """When a package's modules were last let go, counted like the beginnings of modules."""
 
 
-def current(package: str, code: Path, root: Path) -> Snapshot:
+def current_snapshot(package: str, code: Path, root: Path) -> Snapshot:
     """The snapshot of a pack's files as they are now; the one in use if nothing has changed.
 
     Args:
@@ -51,7 +51,7 @@ def current(package: str, code: Path, root: Path) -> Snapshot:
         if known is None:
             known = Snapshot(root, code, package)
         elif not known.is_current():
-            known = known.renewed()
+            known = known.refreshed()
         _SNAPSHOTS[package, root] = known
         return known
 
@@ -66,7 +66,7 @@ def activate(snapshot: Snapshot) -> None:
             _ACTIVE[snapshot.package] = snapshot
             _CHANGED[snapshot.package] = next(_ORDER)
             if known is not None:
-                forget({known})
+                unload({known})
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def retire(kept: Collection[str]) -> None:
         for package, snapshot in _ACTIVE.copy().items():
             if package not in kept and not snapshot.is_current():
                 del _ACTIVE[package]
-                forget({snapshot})
+                unload({snapshot})
 
 
 def roots() -> dict[str, Path]:
@@ -104,7 +104,7 @@ def roots() -> dict[str, Path]:
     return {package: snapshot.code for package, snapshot in _ACTIVE.copy().items()}
 
 
-def forget(snapshots: Collection[Snapshot]) -> None:
+def unload(snapshots: Collection[Snapshot]) -> None:
     """Have the modules that came from some snapshots imported anew."""
     if not snapshots:
         return
@@ -129,7 +129,7 @@ def _loose_package(module: str) -> str:
     return ".".join(module.split(".", 2)[:2]) if module.startswith(f"{LOOSE}.") else ""
 
 
-def loaded(snapshots: Collection[Snapshot]) -> dict[Snapshot, list[str]]:
+def loaded_modules(snapshots: Collection[Snapshot]) -> dict[Snapshot, list[str]]:
     """Names of the modules that came from each of some snapshots."""
     modules: dict[Snapshot, list[str]] = {snapshot: [] for snapshot in snapshots}
     for name, snapshot in _from_snapshots() if modules else ():
@@ -171,7 +171,7 @@ def is_foreign(snapshot: Snapshot) -> bool:
     return module is not None and _loaded_from(module) is None
 
 
-def owner(path: str | Path) -> Snapshot | None:
+def snapshot_of(path: str | Path) -> Snapshot | None:
     """The snapshot that a source file belongs to."""
     path_text = str(Path(path))
     if path_text.startswith(_OURS):
@@ -328,7 +328,7 @@ class _Finder:
 
 def _exact(spec: ModuleSpec) -> ModuleSpec:
     if type(spec.loader) is SourceFileLoader and spec.origin is not None:
-        snapshot = owner(spec.origin)
+        snapshot = snapshot_of(spec.origin)
         if snapshot is not None:
             spec.loader = _Loader(spec.name, spec.origin, snapshot)
             spec.cached = None

@@ -13,14 +13,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.digests import digest_bytes, sealed, unsealed
+from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
-from nodegraph.core.spec import NodeSpec, record, to_document
+from nodegraph.core.spec import NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.import_timeouts import ImportTimeouts
 from nodegraph.packs.installed import points_stamp
-from nodegraph.packs.listing import ListedType, SpecLines, written
+from nodegraph.packs.listing import ListedType, SpecLines, encode_specs
 from nodegraph.packs.loading import is_foreign
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
@@ -78,12 +78,12 @@ class Manifest:
 
     def as_file(self) -> bytes:
         """As it is written."""
-        return sealed(self._head())
+        return with_checksum(self._head())
 
     def as_lines(self) -> bytes:
         """As it is written where it tells of many node types, and most are seldom used."""
-        listed, lines = written(tuple(self.by_type().values()))
-        return sealed(replace(self, specs=(), listed=listed)._head() + b"\n" + lines)
+        listed, lines = encode_specs(tuple(self.by_type().values()))
+        return with_checksum(replace(self, specs=(), listed=listed)._head() + b"\n" + lines)
 
     def _head(self) -> bytes:
         try:
@@ -98,7 +98,7 @@ class Manifest:
         Raises:
             ValueError: It isn't one, or damaged.
         """
-        head, _, lines = unsealed(data).partition(b"\n")
+        head, _, lines = without_checksum(data).partition(b"\n")
         manifest = cls(**{name: _read(name, value) for name, value in json.loads(head).items()})
         if not manifest.listed:
             return manifest
@@ -110,9 +110,9 @@ def _read(name: str, value: Any) -> Any:
     if name == "specs":
         return tuple(map(NodeSpec.from_dict, value))
     if name == "listed":
-        return tuple(record(ListedType, row, "tags") for row in value)
+        return tuple(from_document(ListedType, row, "tags") for row in value)
     if name == "types":
-        return tuple(record(TypeInfo, info, "parents") for info in value)
+        return tuple(from_document(TypeInfo, info, "parents") for info in value)
     if name == "panels" and value:
         from nodegraph.core.panels import Panel  # hardly any pack has one
 
@@ -128,9 +128,9 @@ class ManifestCache:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.hanging = ImportTimeouts(folder)
+        self.import_timeouts = ImportTimeouts(folder)
         self._folder = folder
-        self._seen: dict[Path, tuple[Stamp, Manifest]] = {}
+        self._last_read: dict[Path, tuple[Stamp, Manifest]] = {}
         self._own = _READ_HERE if folder is not None else {}
 
     @cached_property
@@ -148,7 +148,7 @@ class ManifestCache:
         kept = self._own if is_foreign(snapshot) else None
         there = (kept and kept.get(pack)) or self.last(pack)
         known = there or self._read_before(pack)
-        if known is not None and self.is_worth(known, pack):
+        if known is not None and self.is_valid(known, pack):
             stamp = snapshot.listing.text(known.also)
             is_same = known.stamp == stamp and snapshot.listing.is_settled
             if is_same:
@@ -160,16 +160,16 @@ class ManifestCache:
         left_out = self.left_out(pack)
         if left_out is not None:
             return left_out
-        with self.hanging.importing(pack, snapshot.listing.text()):
+        with self.import_timeouts.importing(pack, snapshot.listing.text()):
             new_manifest = self._read(pack)
         return self._kept(pack, new_manifest, kept)
 
     def _read(self, pack: Pack) -> Manifest:
-        from nodegraph.packs.reading import code_elsewhere, read_pack  # see `sources`
+        from nodegraph.packs.reading import external_files, read_pack  # see `sources`
 
         snapshot, made_of = pack.snapshot(), pack.made_of()
         declarations = read_pack(pack, snapshot)
-        also = code_elsewhere(pack, snapshot, declarations.specs, self.sources)
+        also = external_files(pack, snapshot, declarations.specs, self.sources)
         return Manifest(
             stamp=snapshot.listing.text(also),
             digest=_digest(snapshot, also),
@@ -180,13 +180,13 @@ class ManifestCache:
             **declarations._asdict(),
         )
 
-    def is_worth(self, manifest: Manifest, pack: Pack) -> bool:
+    def is_valid(self, manifest: Manifest, pack: Pack) -> bool:
         """Whether a manifest counts as long as the pack's own files stay as they are."""
         if manifest.points != self._points(manifest.points):
             return False
         # A module that failed to import may fail for reasons outside the pack: it is tried again.
         # Of a pack that is made of packages it is known what those reasons are.
-        if not (manifest.made_of or pack.is_made):
+        if not (manifest.made_of or pack.is_generated):
             return not manifest.problems
         has_any = bool(manifest.by_type()) or not manifest.problems
         return has_any and manifest.made_of == pack.made_of()
@@ -197,7 +197,7 @@ class ManifestCache:
 
     def left_out(self, pack: Pack) -> Manifest | None:
         """What stands for a pack that isn't to be imported as it hangs; None for others."""
-        problem = self.hanging.problem(pack, pack.stamp)
+        problem = self.import_timeouts.problem(pack, pack.stamp)
         if problem is None:
             return None
         return Manifest(stamp="", digest="", specs=(), problems=(problem,))
@@ -225,7 +225,7 @@ class ManifestCache:
         if path is None:
             return None
         stamp = stamp_of(path)
-        remembered = self._seen.get(path)
+        remembered = self._last_read.get(path)
         if remembered is not None and remembered[0] == stamp:
             return remembered[1]
         try:
@@ -234,7 +234,7 @@ class ManifestCache:
             return None  # missing, or written by another version: it is made anew
         # The stamp is older than what was read, and tells of any later change.
         if stamp is not None and stamp.is_settled:
-            self._seen[path] = stamp, manifest
+            self._last_read[path] = stamp, manifest
         return manifest
 
     def _write(self, pack: Pack, manifest: Manifest) -> None:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.pack_faults import lenient
 from nodegraph.errors import PackError
-from nodegraph.packs.loading import LOOSE, current, importing
-from nodegraph.packs.snapshot import Snapshot, listed, stamp_of
+from nodegraph.packs.loading import LOOSE, current_snapshot, importing
+from nodegraph.packs.snapshot import Snapshot, list_files, stamp_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -104,7 +104,7 @@ class Pack:
     def snapshot(self) -> Snapshot:
         """Its files as they are now; the snapshot in use, if nothing has changed."""
         package, code = self.code_root()
-        return current(package, code, self.root)
+        return current_snapshot(package, code, self.root)
 
     def stamp(self, also: Sequence[str] = ()) -> str:
         """Changes whenever a file is added, removed or written; cheap to get.
@@ -112,7 +112,7 @@ class Pack:
         Args:
             also: Files elsewhere that count too.
         """
-        return listed(self.root).text(also)
+        return list_files(self.root).text(also)
 
     def code_root(self) -> tuple[str, Path]:
         """The package whose modules count as its code, and where that lies.
@@ -130,12 +130,12 @@ class Pack:
         return self.package.startswith(f"{LOOSE}.")
 
     @property
-    def is_followed(self) -> bool:
+    def is_reloadable(self) -> bool:
         """Whether an edit of it counts at once: of any but those that nodegraph itself brings."""
         return bool(self.name) and self.distribution != OWN_DISTRIBUTION
 
     @property
-    def is_made(self) -> bool:
+    def is_generated(self) -> bool:
         """Whether its node types are made of what other packages hold.
 
         It is read only once one of them is asked for, or a list of all.
@@ -158,7 +158,7 @@ class Pack:
             PackError: The import failed; the original error is the cause.
         """
         try:
-            used = [snapshot or self.snapshot()] if self.is_followed else []
+            used = [snapshot or self.snapshot()] if self.is_reloadable else []
             with lenient(), importing(used):
                 return importlib.import_module(module)
         except (Exception, SystemExit) as error:  # the border with pack code: importing runs it

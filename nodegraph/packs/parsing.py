@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.packs.source_files import Import, ModuleText
+from nodegraph.packs.source_files import Import, ModuleSource
 
 EVERYTHING = "*"
 """As an import's module: it can't be told which one, so it may be any of the pack."""
@@ -20,11 +20,11 @@ _NODE_TYPE = re.compile(r"[\w-]+(:\w+)?")
 _PARSING = Lock()
 _MOST_TRIES = 10
 _MOST_KNOWN = 4096
-_KNOWN: dict[tuple[Digest, str], ModuleText] = {}
+_KNOWN: dict[tuple[Digest, str], ModuleSource] = {}
 """What was parsed in this process, for all its sessions: a text says the same each time."""
 
 
-def parsed(data: bytes, package: str) -> ModuleText:
+def parse_module(data: bytes, package: str) -> ModuleSource:
     """What a source says.
 
     Args:
@@ -41,19 +41,19 @@ def parsed(data: bytes, package: str) -> ModuleText:
     return known
 
 
-def remembered(digest: Digest, package: str) -> ModuleText | None:
+def cached_module(digest: Digest, package: str) -> ModuleSource | None:
     """What a source of this digest says, if it was parsed in this process before."""
     return _KNOWN.get((digest, package))
 
 
-def _parsed(data: bytes, package: str) -> ModuleText:
+def _parsed(data: bytes, package: str) -> ModuleSource:
     items = list(ast.walk(_tree(data)))
     imports = tuple(dict.fromkeys(_imports(items, package)))
     bound = frozenset(item.bound for item in imports)
     texts = frozenset(_texts(items) if _gives_graph(items, package) else ())
     made, used = bound.intersection(_made(items)), bound.intersection(_used(items))
     variables = frozenset(_variables(items, package))
-    return ModuleText(digest_bytes(data), imports, made, used, variables, texts)
+    return ModuleSource(digest_bytes(data), imports, made, used, variables, texts)
 
 
 def _tree(data: bytes) -> ast.Module:

@@ -15,7 +15,7 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, PackError
 from nodegraph.packs.code import CodeDigests
-from nodegraph.packs.loading import owner, roots
+from nodegraph.packs.loading import roots, snapshot_of
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Snapshot
 from nodegraph.packs.source_files import SourceFiles
@@ -61,10 +61,10 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
                 continue  # the same function under a second name
             if node_type in definitions:
                 twice.add(node_type)
-                problems.append(_told_twice(pack, definitions[node_type], definition))
+                problems.append(_declared_twice(pack, definitions[node_type], definition))
             definitions[node_type] = definition
     if has_mappings or not (definitions or panels or problems):
-        problems.append(_nothing_taken(pack, has_mappings))
+        problems.append(_no_nodes_problem(pack, has_mappings))
     # Which of them a workflow means can't be told.
     for node_type in twice:
         del definitions[node_type]
@@ -75,7 +75,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
     return Declarations(specs, _types(definitions), tuple(panels.values()), tuple(problems))
 
 
-def _nothing_taken(pack: Pack, has_mappings: bool) -> str:
+def _no_nodes_problem(pack: Pack, has_mappings: bool) -> str:
     message = f"pack `{pack.name or pack.package}`"
     if has_mappings:
         message += f": its {_MAPPINGS} are nodes of ComfyUI, which nodegraph doesn't run"
@@ -87,7 +87,7 @@ def _nothing_taken(pack: Pack, has_mappings: bool) -> str:
     )
 
 
-def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> str:
+def _declared_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> str:
     places = [
         f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
         for code in (first.function.__code__, second.function.__code__)
@@ -101,7 +101,7 @@ def _told_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -> st
     )
 
 
-def code_elsewhere(
+def external_files(
     pack: Pack, snapshot: Snapshot, specs: Sequence[NodeSpec], sources: SourceFiles
 ) -> tuple[str, ...]:
     """Files outside a pack that its modules import, such as a list of choices.
@@ -110,7 +110,7 @@ def code_elsewhere(
         sources: Reads what its modules import.
     """
     package, root = pack.code_root()
-    code = CodeDigests({package: root, **roots()}, sources, owner)
+    code = CodeDigests({package: root, **roots()}, sources, snapshot_of)
     files = {path for module in {spec.module for spec in specs} for path in code.files(module)}
     sources.save()
     inside = snapshot.listing.files

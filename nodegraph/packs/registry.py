@@ -16,21 +16,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, Digesters, digest_bytes
-from nodegraph.core.patience import PATIENCE
+from nodegraph.core.patience import WATCHDOG
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
 from nodegraph.packs.functions import FunctionDigests
 from nodegraph.packs.listing import ListedType, SpecLines, listed_type
 from nodegraph.packs.loading import (
-    forget,
     importing,
     is_active,
     is_foreign,
     is_outdated,
-    loaded,
-    owner,
+    loaded_modules,
     retire,
+    snapshot_of,
+    unload,
 )
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
@@ -63,7 +63,7 @@ class Registry:
         self.types = TypeTable()
         self.problems: list[str] = []
         self._faults: dict[str, list[str]] = {}
-        self.digesters = Digesters(self._told_class)
+        self.digesters = Digesters(self._class_key)
         self.serializers: dict[type, Serializer] = {}
         self._specs: dict[str, NodeSpec] = {}
         # Of packs that are read when they are asked for: by prefix, and what was read of them.
@@ -85,7 +85,7 @@ class Registry:
         self._snapshots = {pack: pack.snapshot() for pack in packs}
         # Of the packs of which an edit counts at once: all, and by node type.
         self._followed = [
-            snapshot for pack, snapshot in self._snapshots.items() if pack.is_followed
+            snapshot for pack, snapshot in self._snapshots.items() if pack.is_reloadable
         ]
         self._followed_by: dict[str, Snapshot] = {}
         self._roots = roots = dict(pack.code_root() for pack in reversed(self._snapshots))
@@ -93,7 +93,7 @@ class Registry:
             retire(roots)
             self._forget_outdated()
             for pack in packs:
-                if pack.is_made and pack.name not in self._waiting:
+                if pack.is_generated and pack.name not in self._waiting:
                     self._waiting[pack.name] = pack
                 else:
                     self._add_pack(pack)
@@ -117,7 +117,7 @@ class Registry:
                 return
             # Nobody has asked for anything of it, so it may be as it is now.
             self._snapshots[pack] = pack.snapshot()
-            self._followed = [each for of, each in self._snapshots.items() if of.is_followed]
+            self._followed = [each for of, each in self._snapshots.items() if of.is_reloadable]
             with importing(self._followed):
                 self._add_pack(pack)
             del self._waiting[name]
@@ -149,7 +149,7 @@ class Registry:
         self._faults[pack.name] = list(manifest.problems)
         self._packs.update(dict.fromkeys(specs, pack))
         self._panels[pack] = manifest.panels
-        if pack.is_followed:
+        if pack.is_reloadable:
             self._followed_by.update(dict.fromkeys(specs, self._snapshots[pack]))
         if isinstance(specs, SpecLines):
             self._stored[pack.name] = specs
@@ -198,9 +198,9 @@ class Registry:
     def node_types(self) -> list[str]:
         for pack in list(self._waiting):
             self._read_waiting(pack)
-        return self.types_at_hand()
+        return self.loaded_node_types()
 
-    def types_at_hand(self) -> list[str]:
+    def loaded_node_types(self) -> list[str]:
         """Names of the node types that are known without reading a pack that waits for it."""
         return sorted({*self._packs, *self._specs})
 
@@ -218,10 +218,10 @@ class Registry:
     @cached_property
     def usage(self) -> Usage:
         """How often node types occur and are linked in the workflows that come with nodegraph."""
-        from nodegraph.core.usage import FILE, NO_USAGE, Usage  # see `usage_of`
+        from nodegraph.core.usage import NO_USAGE, USAGE_FILE, Usage  # see `usage_of`
 
         own = next((pack for pack in self.packs if not pack.name), None)
-        return NO_USAGE if own is None else Usage.load(own.root / FILE)
+        return NO_USAGE if own is None else Usage.load(own.root / USAGE_FILE)
 
     @cached_property
     def other_names(self) -> OtherNames:
@@ -259,12 +259,12 @@ class Registry:
 
         inputs: dict[Pack, list[InputSpec]] = {pack: [] for pack in self._panels}
         for node_type, pack in self._packs.items():
-            if pack.is_followed:
+            if pack.is_reloadable:
                 inputs[pack] += self._known(node_type).inputs
         return [
             script
             for pack, panels in self._panels.items()
-            if pack.is_followed
+            if pack.is_reloadable
             for script in scripts_of(pack, inputs[pack], panels)
         ]
 
@@ -312,15 +312,15 @@ class Registry:
             return known
         pack = self._packs[node_type]
         activity = f"pack `{pack.name or pack.package}`: importing {name}"
-        with PATIENCE.importing(activity, pack.root), importing(self._followed):
+        with WATCHDOG.watch_import(activity, pack.root), importing(self._followed):
             self._forget_outdated()
             module = pack.import_module(name, self._snapshots[pack])
-        if not pack.is_followed and not self._is_code_current():
+        if not pack.is_reloadable and not self._is_code_current():
             raise PackError(
                 f"the files of nodegraph have changed since {name} was looked at",
                 hint="Start again, so that what runs is what is there now.",
             )
-        if not pack.is_followed:
+        if not pack.is_reloadable:
             self._kept_modules[name] = module
         return module
 
@@ -337,7 +337,7 @@ class Registry:
     # Edits of packs
 
     def _owner(self, path: Path) -> Snapshot | None:
-        snapshot = owner(path)
+        snapshot = snapshot_of(path)
         if snapshot is None:
             return None
         mine = (each for each in self._snapshots.values() if each.package == snapshot.package)
@@ -349,21 +349,21 @@ class Registry:
         return (
             all(snapshot.is_current() for snapshot in snapshots)
             and self._is_code_current()
-            and self._manifests.hanging.is_current()
+            and self._manifests.import_timeouts.is_current()
         )
 
-    def put_to_use(self) -> None:
+    def activate(self) -> None:
         """Have packs imported as they were when they were read, whatever other sessions use."""
         with importing(self._followed):
             pass
 
-    def let_go(self) -> None:
+    def unload_changed(self) -> None:
         """Have what has changed, and what depends on it, imported anew when it is needed next.
 
         A registry of the packs as they are now does that.
         """
         followed = {
-            pack: snapshot for pack, snapshot in self._snapshots.items() if pack.is_followed
+            pack: snapshot for pack, snapshot in self._snapshots.items() if pack.is_reloadable
         }
         changed = {
             id(snapshot) for pack, snapshot in followed.items() if pack.snapshot() is not snapshot
@@ -373,7 +373,7 @@ class Registry:
         for node_type, pack in self._packs.items():
             if pack in modules:
                 modules[pack].add(self._known(node_type).module)
-        forget(
+        unload(
             {
                 followed[pack]
                 for pack, names in modules.items()
@@ -390,10 +390,10 @@ class Registry:
         followed = self._followed
         while outdated := {
             snapshot
-            for snapshot, modules in loaded(followed).items()
+            for snapshot, modules in loaded_modules(followed).items()
             if any(map(self._is_outdated, modules))
         }:
-            forget(outdated)
+            unload(outdated)
 
     def _is_outdated(self, module: str) -> bool:
         if module not in self._holds:
@@ -463,7 +463,7 @@ class Registry:
         digests = {node_type: self._own_code(node_type)}
         waiting = [node_type]
         while waiting:
-            for text in self._may_add(waiting.pop()):
+            for text in self._expandable_types(waiting.pop()):
                 if text in digests or self.spec(text) is None:
                     continue
                 try:
@@ -473,11 +473,11 @@ class Registry:
                 waiting.append(text)
         return digests
 
-    def _may_add(self, node_type: str) -> Collection[str]:
+    def _expandable_types(self, node_type: str) -> Collection[str]:
         """Texts that may name node types that one adds to a run."""
         if node_type in self._followed_by:
-            return self._code.may_add(self._known(node_type).module)
-        return () if node_type in self._packs else self._functions.may_add(node_type)
+            return self._code.expandable_types(self._known(node_type).module)
+        return () if node_type in self._packs else self._functions.expandable_types(node_type)
 
     def _own_code(self, node_type: str) -> Digest:
         if node_type in self._packs:
@@ -487,7 +487,7 @@ class Registry:
 
         return digest_bytes(f"{API_VERSION} {digest}".encode())
 
-    def look_at_others(self, *, is_growing: bool) -> None:
+    def digest_added_functions(self, *, is_growing: bool) -> None:
         """Look at the functions added by hand that a run may come to as it goes on.
 
         Others may have changed what they reach by then.
@@ -496,21 +496,21 @@ class Registry:
             is_growing: Whether nodes that aren't there yet will be added to the run; else whether
                 functions that were looked at may add some.
         """
-        if is_growing or self._functions.may_give_graph:
+        if is_growing or self._functions.may_expand:
             for node_type, definition in list(self._definitions.items()):
                 if node_type not in self._packs:
                     self._functions.digest(node_type, definition.function)
 
-    def look_at_functions_anew(self) -> None:
+    def refresh_functions(self) -> None:
         """Notice where functions that were added by hand have changed, and classes with them."""
-        self._functions.look_anew()
+        self._functions.refresh()
         if "_classes" in vars(self):
-            self._classes.look_anew()
+            self._classes.refresh()
 
-    def settle(self) -> None:
+    def rebaseline(self) -> None:
         """No run goes on: take what functions changed of what they reach for no edit of them."""
-        if self._functions.settle():
-            self._classes.settle()
+        if self._functions.rebaseline():
+            self._classes.rebaseline()
 
     @cached_property
     def _classes(self) -> ClassDigests:
@@ -518,11 +518,11 @@ class Registry:
 
         return ClassDigests(self._class_code, self.digesters)
 
-    def _told_class(self, kind: type) -> str:
-        return self._classes.told(kind)
+    def _class_key(self, kind: type) -> str:
+        return self._classes.class_key(kind)
 
     def _meet_classes(self, kinds: list[type], is_all: bool) -> None:
-        self._classes.are_met(kinds, is_all=is_all)
+        self._classes.note_reached(kinds, is_all=is_all)
 
     def _class_code(self, kind: type) -> Digest | None:
         """Digest of the code behind a class of a pack's values; None if it is of none."""

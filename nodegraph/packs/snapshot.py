@@ -83,7 +83,7 @@ class Listing(NamedTuple):
         return all(stamp.is_settled for stamp in self.files.values())
 
 
-def listed(root: Path) -> Listing:
+def list_files(root: Path) -> Listing:
     """What belongs to the pack in a folder or a file."""
     return _of_folder(str(root)) if root.is_dir() else _of_file(root)
 
@@ -157,7 +157,7 @@ class Snapshot:
     listing: Listing = field(init=False)
 
     def __post_init__(self) -> None:
-        self._take(listed(self.root))
+        self._take(list_files(self.root))
         # What was imported of it, once another is in use: functions may import more as they run.
         self.modules: dict[str, ModuleType] = {}
         self._texts: dict[str, bytes] = {}
@@ -254,7 +254,7 @@ class Snapshot:
         """Whether the files that are no code are still what they were."""
         return all(stamp_of(path) == stamp for path, stamp in self._data_stamps.items())
 
-    def renewed(self) -> Snapshot:
+    def refreshed(self) -> Snapshot:
         """This one, if the files hold what they held, else one of the files as they are now."""
         now = Snapshot(self.root, self.code, self.package)
         if not self._holds_what(now):

@@ -38,11 +38,11 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleText:
+class ModuleSource:
     """A module's text.
 
     Attributes:
-        made: Those of the names it imports that it also binds in other ways, at whatever level.
+        rebound: Those of the names it imports that it also binds in other ways, at whatever level.
         used: Those of the names it imports that it reads itself.
         variables: Environment variables that it reads by a name that stands in it.
         texts: Of a module that uses `Expand`: those that may name node types.
@@ -50,7 +50,7 @@ class ModuleText:
 
     digest: Digest
     imports: tuple[Import, ...]
-    made: frozenset[str]
+    rebound: frozenset[str]
     used: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
     texts: frozenset[str] = frozenset()
@@ -58,7 +58,7 @@ class ModuleText:
 
 _Key = tuple[str, str]
 """Path, and the package that relative imports start from."""
-_Known = tuple[Stamp, ModuleText]
+_Known = tuple[Stamp, ModuleSource]
 
 
 class SourceFiles:
@@ -77,8 +77,8 @@ class SourceFiles:
         self._has_news = False
 
     def parsed(
-        self, path: Path, package: str, digest: Digest, read: Callable[[], ModuleText]
-    ) -> ModuleText:
+        self, path: Path, package: str, digest: Digest, read: Callable[[], ModuleSource]
+    ) -> ModuleSource:
         """What the bytes of a file say that have this digest; other arguments as for `source`."""
         if self._path is None:
             return read()
@@ -90,7 +90,7 @@ class SourceFiles:
         self._has_news = True
         return module_text
 
-    def source(self, path: Path, package: str, read: Callable[[], ModuleText]) -> ModuleText:
+    def source(self, path: Path, package: str, read: Callable[[], ModuleSource]) -> ModuleSource:
         """What a file says.
 
         Args:
@@ -150,7 +150,7 @@ def _packed(known: dict[_Key, _Known]) -> bytes:
             stamp,
             source.digest,
             [_row(item) for item in source.imports],
-            *map(sorted, (source.made, source.used, source.variables, source.texts)),
+            *map(sorted, (source.rebound, source.used, source.variables, source.texts)),
         )
         for key, (stamp, source) in known.items()
     ]
@@ -176,5 +176,5 @@ def _read(file: Path) -> dict[_Key, list[Any]]:
 
 def _of_row(row: list[Any]) -> _Known:
     _, stamp, digest, imports, *names = row
-    source = ModuleText(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
+    source = ModuleSource(digest, tuple(Import(*item) for item in imports), *map(frozenset, names))
     return Stamp(*stamp), source

@@ -23,9 +23,9 @@ PlacementKey = tuple[Content, str]
 class PlacementState(Enum):
     """Where a component is on its way."""
 
-    COMING = auto()
-    THERE = auto()
-    LEAVING = auto()
+    LOADING = auto()
+    RESIDENT = auto()
+    MOVING = auto()
     GONE = auto()
 
 
@@ -59,14 +59,14 @@ class Placement:
         score: What it is worth to be kept; the lowest goes first.
         base: Whose weights it shares; pinned while this one is.
         is_compact: Whether it takes less memory, and more time at each use.
-        unwanted: To be dropped as soon as nobody uses it.
+        drop_when_idle: To be dropped as soon as nobody uses it.
         is_whole: Whether all of its weights are there; else it is one user's own.
     """
 
     recipe: Recipe
     location: str
     bytes: int
-    state: PlacementState = PlacementState.COMING
+    state: PlacementState = PlacementState.LOADING
     component: Any = None
     seconds: float = 0.0
     error: Exception | None = None
@@ -75,7 +75,7 @@ class Placement:
     score: float = 0.0
     base: Placement | None = None
     is_compact: bool = False
-    unwanted: bool = False
+    drop_when_idle: bool = False
     is_whole: bool = True
 
     @property
@@ -86,7 +86,7 @@ class Placement:
     @property
     def is_idle(self) -> bool:
         """Whether it is there and nobody uses it."""
-        return self.state is PlacementState.THERE and not self.pins
+        return self.state is PlacementState.RESIDENT and not self.pins
 
     def resident(self) -> Resident:
         """What may be told of it."""

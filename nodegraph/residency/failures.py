@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def explained(error: BaseException, device: str, held: int) -> OutOfMemory:
+def explain_out_of_memory(error: BaseException, device: str, held: int) -> OutOfMemory:
     """What was needed and what there was.
 
     Args:
@@ -53,7 +53,7 @@ def explained(error: BaseException, device: str, held: int) -> OutOfMemory:
         f"{size_text(needed)} more were needed" if needed else "more was needed than there is"
     )
     explanation = OutOfMemory(
-        f"out of memory on {device}: {shortfall}; {division(device, held)}",
+        f"out of memory on {device}: {shortfall}; {describe_usage(device, held)}",
         hint="Make smaller pictures or fewer at once, load the model with a smaller dtype, or "
         "close other programs on that device.",
     )
@@ -61,7 +61,7 @@ def explained(error: BaseException, device: str, held: int) -> OutOfMemory:
     return explanation
 
 
-def division(device: str, held: int) -> str:
+def describe_usage(device: str, held: int) -> str:
     """Who has how much of a device's memory, in words.
 
     Args:

@@ -9,12 +9,12 @@ from typing import Any
 from nodegraph.core.frames import release_frames
 from nodegraph.core.values import Recipe
 from nodegraph.residency.entries import Placement
-from nodegraph.residency.failures import OutOfMemory, division, is_out_of_memory, size_text
+from nodegraph.residency.failures import OutOfMemory, describe_usage, is_out_of_memory, size_text
 from nodegraph.residency.needs import Compact
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class LoadPolicy:
     """How components are made, and what is known of the memory that they are made in.
 
     Attributes are as the arguments of `ResidencyManager` of the same names.
@@ -25,7 +25,7 @@ class Making:
     derive: Callable[[Any, Recipe], Any] | None
     compact: Compact | None
     estimate: Callable[[Recipe], int] | None
-    at_hand: Callable[[Recipe], bool]
+    is_local: Callable[[Recipe], bool]
     free: Callable[[str], int | None]
     empty_reserves: Callable[[str], None]
     clock: Callable[[], float]
@@ -40,7 +40,7 @@ class ComponentMaker:
     """
 
     def __init__(
-        self, making: Making, relieve: Callable[[str], object], held: Callable[[str], int]
+        self, making: LoadPolicy, relieve: Callable[[str], object], held: Callable[[str], int]
     ) -> None:
         self._making = making
         self._relieve = relieve
@@ -116,6 +116,6 @@ class ComponentMaker:
         need = f"about {size_text(entry.bytes)}" if entry.bytes else "an unknown amount"
         return OutOfMemory(
             f"out of memory on {entry.location} while loading {entry.recipe.source}: it needs "
-            f"{need}; {division(entry.location, held)}",
+            f"{need}; {describe_usage(entry.location, held)}",
             hint="Load the model with a smaller dtype, or close other programs on that device.",
         )

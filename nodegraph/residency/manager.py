@@ -12,17 +12,17 @@ from nodegraph.core.values import Recipe
 from nodegraph.residency.entries import HOST, Placement, Resident, device_name
 from nodegraph.residency.failures import (
     OutOfMemory,
-    explained,
+    explain_out_of_memory,
     is_out_of_memory,
     missing_bytes,
     size_text,
 )
-from nodegraph.residency.making import Making
-from nodegraph.residency.memory import empty_reserves, free_bytes, lies_apart
-from nodegraph.residency.needs import Compact, Lean, MakesLean
+from nodegraph.residency.making import LoadPolicy
+from nodegraph.residency.memory import empty_reserves, free_bytes, has_own_memory
+from nodegraph.residency.needs import Compact, PartialComponent, PartialLoader
 from nodegraph.residency.peaks import MemoryPeak, measuring
 from nodegraph.residency.sharing import SharedComponents
-from nodegraph.residency.shelves import Shelves
+from nodegraph.residency.shelves import Placements
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Footprint, Weights
@@ -52,7 +52,7 @@ class ResidencyManager:
             Asked until it gives some, as a device may not tell before it is used.
         estimate: Bytes that a recipe's component will take, to make room before the first load.
             Afterwards its measured size is remembered.
-        at_hand: Whether all files of a recipe are on this machine. What would have to be fetched
+        is_local: Whether all files of a recipe are on this machine. What would have to be fetched
             isn't loaded ahead: the node that needs it fetches it, where it shows and can be ended.
         move: Moves a component to another device and returns it; without it, what leaves an
             accelerator is gone.
@@ -77,18 +77,20 @@ class ResidencyManager:
         *,
         default_budget: Callable[[str], int | None] = lambda device: None,
         estimate: Callable[[Recipe], int] | None = None,
-        at_hand: Callable[[Recipe], bool] = lambda recipe: True,
+        is_local: Callable[[Recipe], bool] = lambda recipe: True,
         move: Callable[[Any, str], Any] | None = None,
         derive: Callable[[Any, Recipe], Any] | None = None,
-        lean: MakesLean | None = None,
+        lean: PartialLoader | None = None,
         compact: Compact | None = None,
         free: Callable[[str], int | None] = free_bytes,
         free_beside: Callable[[str, int | None], int | None] = lambda device, work: None,
         empty_reserves: Callable[[str], None] = empty_reserves,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        making = Making(load, move, derive, compact, estimate, at_hand, free, empty_reserves, clock)
-        shelves = Shelves(budgets or {}, default_budget, has_host_tier=move is not None)
+        making = LoadPolicy(
+            load, move, derive, compact, estimate, is_local, free, empty_reserves, clock
+        )
+        shelves = Placements(budgets or {}, default_budget, has_host_tier=move is not None)
         self._components = SharedComponents(making, shelves)
         self._lean = lean
         self._free = free
@@ -176,7 +178,7 @@ class ResidencyManager:
 
     def can_offload(self, device: str) -> bool:
         """Whether weights can stay at the host and take less of a device's memory so."""
-        return self._lean is not None and lies_apart(device)
+        return self._lean is not None and has_own_memory(device)
 
     def missing(self, error: BaseException) -> int:
         """Bytes that could not be had, by an error that says that memory ran out; 0 if unknown."""
@@ -185,7 +187,7 @@ class ResidencyManager:
     def explain(self, error: BaseException, device: str) -> OutOfMemory:
         """What was needed and what there was, for an error that says that memory ran out."""
         device = device_name(device)
-        return explained(error, device, self._components.held(device))
+        return explain_out_of_memory(error, device, self._components.held(device))
 
     def measuring(self, device: str) -> AbstractContextManager[MemoryPeak]:
         """Measure the memory that the inside of the `with` takes at its peak."""
@@ -204,7 +206,7 @@ class ResidencyManager:
 
     def _make_room_for_work(self, device: str, work: int | None) -> None:
         """Evict others rather than let work run out of memory that is expected to take more."""
-        if work is None or not lies_apart(device):
+        if work is None or not has_own_memory(device):
             return
         free = self._free_beside(device, work)
         if free is not None and free < 0:
@@ -215,12 +217,12 @@ class ResidencyManager:
         self,
         recipe: Recipe,
         device: str,
-        lean: Callable[..., AbstractContextManager[Lean]],
+        lean: Callable[..., AbstractContextManager[PartialComponent]],
         calls_only: bool,
         work: int | None,
-    ) -> Iterator[tuple[Lean, int | None]]:
+    ) -> Iterator[tuple[PartialComponent, int | None]]:
         """A component whose weights come to a device in part only, and the room for them."""
-        location = HOST if lies_apart(device) else device
+        location = HOST if has_own_memory(device) else device
         if location != device:
             self._components.vacate(recipe, device)
         with self._components.using(recipe, location, may_be_compact=calls_only) as component:
@@ -233,7 +235,7 @@ class ResidencyManager:
         if not size:
             return nullcontext()
         entry = Placement(recipe, device, size, pins=1, is_whole=False)
-        return self._components.lending(entry, self._free(device))
+        return self._components.counting(entry, self._free(device))
 
 
 def _lack(room: int | None) -> str:

@@ -26,7 +26,7 @@ def memory_of(device: str) -> HostMemory | None:
     return HostMemory(free + spare, total)
 
 
-def lies_apart(device: str) -> bool:
+def has_own_memory(device: str) -> bool:
     """Whether a device has a memory of its own, that weights at the host take nothing of.
 
     What MPS computes with is the host's memory, wherever it is said to lie.

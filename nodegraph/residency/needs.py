@@ -70,7 +70,7 @@ class Compact:
 
 
 @dataclass(frozen=True, slots=True)
-class Lean:
+class PartialComponent:
     """A component whose weights are on its device in part only.
 
     Attributes:
@@ -83,12 +83,12 @@ class Lean:
     way: str = ""
 
 
-class MakesLean(Protocol):
+class PartialLoader(Protocol):
     """Makes a component that computes on a device with its weights there in part only."""
 
     def __call__(
         self, component: Any, device: str, footprint: Footprint, room: int | None
-    ) -> AbstractContextManager[Lean]:
+    ) -> AbstractContextManager[PartialComponent]:
         """One of a component that lies at the host, and stays as it is.
 
         Args:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import Any
 
-from nodegraph.core.frames import frameless_copy, release_frames
-from nodegraph.core.reporting import report
+from nodegraph.core.frames import copy_without_frames, release_frames
+from nodegraph.core.reporting import report_progress
 from nodegraph.core.values import Recipe
 from nodegraph.errors import Cancelled, InvalidValue, NodegraphError
 from nodegraph.residency.entries import (
@@ -21,9 +21,9 @@ from nodegraph.residency.entries import (
     Resident,
     content_of,
 )
-from nodegraph.residency.making import ComponentMaker, Making
+from nodegraph.residency.making import ComponentMaker, LoadPolicy
 from nodegraph.residency.needs import Need, component_bytes
-from nodegraph.residency.shelves import Leaving, Shelves
+from nodegraph.residency.shelves import HostMove, Placements
 
 _LOG = logging.getLogger(__name__)
 _PAUSE = 0.1
@@ -31,7 +31,7 @@ _PAUSE = 0.1
 
 
 @dataclass(slots=True)
-class _Filling:
+class _LoadTask:
     """What a thread has to do for an entry that it is the first to ask for.
 
     Attributes:
@@ -43,7 +43,7 @@ class _Filling:
 
     entry: Placement
     source: Placement | None
-    leaving: Sequence[Leaving] = field(default_factory=list)
+    leaving: Sequence[HostMove] = field(default_factory=list)
     may_evict: bool = True
     is_tight: bool = False
 
@@ -56,7 +56,7 @@ class SharedComponents:
         shelves: Where they are noted; nobody else changes it.
     """
 
-    def __init__(self, making: Making, shelves: Shelves) -> None:
+    def __init__(self, making: LoadPolicy, shelves: Placements) -> None:
         self._making = making
         self._maker = ComponentMaker(making, self.relieve, self.held)
         self._shelves = shelves
@@ -128,16 +128,16 @@ class SharedComponents:
             idle = [entry for entry in self._shelves.entries() if entry.is_idle]
             freed = sum(entry.bytes for entry in idle)
             for entry in self._shelves.entries():
-                entry.unwanted = True
+                entry.drop_when_idle = True
             for entry in idle:
                 self._shelves.drop(entry)
-            self._shelves.forgive()
+            self._shelves.forget_crowded_out()
             return freed
 
     def resident(self) -> list[Resident]:
         """What is in memory, least recently used first."""
         with self._changed:
-            return [entry.resident() for entry in self._shelves.there()]
+            return [entry.resident() for entry in self._shelves.residents()]
 
     def held(self, location: str) -> int:
         """Bytes that are at a place."""
@@ -151,38 +151,38 @@ class SharedComponents:
             return entry is not None and not entry.is_idle
 
     def room_beside(self, location: str, free: int | None) -> int | None:
-        """See `Shelves.room_beside`."""
+        """See `Placements.room_beside`."""
         with self._changed:
             return self._shelves.room_beside(location, free)
 
     def make_room(self, location: str, needed: int, free: int | None) -> None:
-        """See `Shelves.make_room`."""
+        """See `Placements.make_room`."""
         with self._changed:
             leaving = self._shelves.make_room(location, needed, free)
         self._carry_out(leaving)
 
     def vacate(self, recipe: Recipe, location: str) -> None:
-        """See `Shelves.vacate`."""
+        """See `Placements.vacate`."""
         with self._changed:
             leaving = self._shelves.vacate(recipe, location)
         self._carry_out(leaving)
 
     @contextmanager
-    def lending(self, entry: Placement, free: int | None) -> Iterator[None]:
+    def counting(self, entry: Placement, free: int | None) -> Iterator[None]:
         """Make room for a part of a component that is at a place, and count it, inside the `with`.
 
         Args:
-            free: See `Shelves.make_room`.
+            free: See `Placements.make_room`.
         """
         with self._changed:
             leaving = self._shelves.make_room(entry.location, entry.bytes, free)
-            self._shelves.lend(entry)
+            self._shelves.add_partial(entry)
         try:
             self._carry_out(leaving)
             yield
         finally:
             with self._changed:
-                self._shelves.take_back(entry)
+                self._shelves.remove_partial(entry)
 
     def _acquire(self, recipe: Recipe, location: str, *, may_be_compact: bool = False) -> Placement:
         """The entry of a recipe, pinned and filled, by this thread if it is the first to ask."""
@@ -205,7 +205,7 @@ class SharedComponents:
                     filling = self._begin(recipe, location, need)
                     break
             need = self._need(recipe, location, may_be_compact=may_be_compact)
-        self._fill(filling)
+        self._load(filling)
         return filling.entry
 
     def _settled(self, recipe: Recipe, location: str) -> Placement | None:
@@ -214,7 +214,7 @@ class SharedComponents:
         def on_the_move() -> bool:
             here = self._shelves.find(recipe, location)
             if here is not None:
-                return here.state is PlacementState.LEAVING
+                return here.state is PlacementState.MOVING
             return self._is_promoted(recipe, location) and self._is_moving(recipe)
 
         self._wait_while(on_the_move)
@@ -232,8 +232,8 @@ class SharedComponents:
     def _is_moving(self, recipe: Recipe) -> bool:
         source = self._shelves.find(recipe, HOST)
         return source is not None and source.state in (
-            PlacementState.COMING,
-            PlacementState.LEAVING,
+            PlacementState.LOADING,
+            PlacementState.MOVING,
         )
 
     def _is_promoted(self, recipe: Recipe, location: str) -> bool:
@@ -248,13 +248,13 @@ class SharedComponents:
         """
         self._pin(entry)
         try:
-            self._wait_while(lambda: entry.state is PlacementState.COMING)
+            self._wait_while(lambda: entry.state is PlacementState.LOADING)
         except BaseException:
             self._unpin(entry)
             raise
         if entry.error is not None:
-            raise frameless_copy(entry.error)
-        return entry.state is PlacementState.THERE
+            raise copy_without_frames(entry.error)
+        return entry.state is PlacementState.RESIDENT
 
     def _wait_while(self, is_so: Callable[[], bool]) -> None:
         """Wait, in short pieces, as another's load may take long: it may have to be fetched.
@@ -263,18 +263,18 @@ class SharedComponents:
             Cancelled: The run of the node that waits here was cancelled.
         """
         while is_so():
-            report(0, 1)
+            report_progress(0, 1)
             self._changed.wait(_PAUSE)
 
     def _begin(
         self, recipe: Recipe, location: str, need: Need, *, may_evict: bool = True
-    ) -> _Filling:
+    ) -> _LoadTask:
         source = None
         if self._is_promoted(recipe, location):
             host_copy = self._shelves.find(recipe, HOST)
             if host_copy is not None and host_copy.is_idle:
                 source = host_copy
-                self._shelves.take(source)
+                self._shelves.begin_move(source)
         is_compact = self._is_compact(recipe, location, need)
         expected = need.bytes(is_compact=is_compact)
         free = need.free if may_evict else None
@@ -284,9 +284,9 @@ class SharedComponents:
             self._shelves.add(entry)
         else:
             # Others are at work with a compact one: this is for one use alone.
-            entry.unwanted = True
+            entry.drop_when_idle = True
         is_tight = free is not None and expected > free
-        return _Filling(entry, source, leaving, may_evict, is_tight)
+        return _LoadTask(entry, source, leaving, may_evict, is_tight)
 
     def _need(self, recipe: Recipe, location: str, *, may_be_compact: bool) -> Need:
         compact = None
@@ -302,7 +302,7 @@ class SharedComponents:
         is_too_large = not self._shelves.could_hold(location, need.full, need.free)
         return is_too_large or self._shelves.was_crowded_out(recipe)
 
-    def _fill(self, filling: _Filling) -> None:
+    def _load(self, filling: _LoadTask) -> None:
         entry, source = filling.entry, filling.source
         try:
             self._carry_out(filling.leaving)
@@ -327,7 +327,7 @@ class SharedComponents:
                 self._give_up(filling)
             raise
         with self._changed:
-            entry.component, entry.bytes, entry.state = component, size, PlacementState.THERE
+            entry.component, entry.bytes, entry.state = component, size, PlacementState.RESIDENT
             if not entry.is_compact:
                 self._measured[content_of(entry.recipe)] = size
             if source is not None:
@@ -341,7 +341,7 @@ class SharedComponents:
             self._release(entry)
             raise
 
-    def _give_up(self, filling: _Filling) -> None:
+    def _give_up(self, filling: _LoadTask) -> None:
         base = filling.entry.base
         for entry in (filling.entry, filling.source):
             if entry is not None:
@@ -363,18 +363,18 @@ class SharedComponents:
 
     def _unpin(self, entry: Placement) -> None:
         entry.pins -= 1
-        if entry.state is not PlacementState.THERE:
+        if entry.state is not PlacementState.RESIDENT:
             return
         self._shelves.touch(entry)
         if entry.pins:
             return
         base = entry.base
-        if entry.unwanted:
+        if entry.drop_when_idle:
             self._shelves.drop(entry)
         if base is not None:
             self._unpin(base)
 
-    def _carry_out(self, moves: Sequence[Leaving]) -> None:
+    def _carry_out(self, moves: Sequence[HostMove]) -> None:
         """Move what was evicted to the host. What fails to get there is gone: no harm is done."""
         pending = list(moves)
         try:
@@ -385,7 +385,7 @@ class SharedComponents:
             # After an interrupt nobody may wait for those that won't come.
             self._lose(pending)
 
-    def _demote(self, leaving: Leaving) -> None:
+    def _demote(self, leaving: HostMove) -> None:
         assert self._making.move is not None
         try:
             component = self._making.move(leaving.entry.component, HOST)
@@ -394,22 +394,22 @@ class SharedComponents:
             self._lose([leaving])
             return
         with self._changed:
-            leaving.arriving.component = component
-            self._shelves.arrived(leaving)
+            leaving.target.component = component
+            self._shelves.end_move(leaving)
             self._changed.notify_all()
 
-    def _lose(self, moves: Sequence[Leaving]) -> None:
+    def _lose(self, moves: Sequence[HostMove]) -> None:
         if not moves:
             return
         with self._changed:
             for leaving in moves:
                 self._shelves.drop(leaving.entry)
-                self._shelves.drop(leaving.arriving)
+                self._shelves.drop(leaving.target)
             self._changed.notify_all()
 
     def _prefetched(self, recipe: Recipe, device: str) -> bool:
         need = self._need(recipe, device, may_be_compact=True)
-        is_at_hand = self._making.at_hand(recipe)
+        is_at_hand = self._making.is_local(recipe)
         with self._changed:
             entry = self._settled(recipe, device)
             if entry is not None:
@@ -425,7 +425,7 @@ class SharedComponents:
             if any(limit is not None and expected > limit for limit in (room, free and free // 2)):
                 return False
             filling = self._begin(recipe, device, need, may_evict=False)
-        self._fill(filling)
+        self._load(filling)
         return self._kept(filling.entry)
 
     def _kept(self, entry: Placement) -> bool:
@@ -435,11 +435,11 @@ class SharedComponents:
             room = self._shelves.room(entry.location)
             if entry.is_idle and room is not None and room < 0:
                 self._shelves.drop(entry)
-            return entry.state is PlacementState.THERE
+            return entry.state is PlacementState.RESIDENT
 
 
 def _error_for_waiter(error: BaseException, entry: Placement) -> Exception:
     """What those are told who wait for a load that failed."""
     if isinstance(error, Exception):
-        return frameless_copy(error)
+        return copy_without_frames(error)
     return NodegraphError(f"loading {entry.recipe.source} was interrupted")

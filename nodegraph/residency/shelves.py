@@ -50,14 +50,14 @@ class GreedyDual:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class HostMove:
     """A component that is to be moved to the host's memory."""
 
     entry: Placement
-    arriving: Placement
+    target: Placement
 
 
-class Shelves:
+class Placements:
     """The entries at all places, within their budgets. The manager's lock guards it.
 
     What is evicted from an accelerator goes to the host's memory if it has room, or can be given
@@ -96,7 +96,7 @@ class Shelves:
         """Whether a recipe's component had to leave the host for lack of room."""
         return content_of(recipe) in self._crowded_out
 
-    def forgive(self) -> None:
+    def forget_crowded_out(self) -> None:
         """Forget what had to leave."""
         self._crowded_out.clear()
 
@@ -104,21 +104,21 @@ class Shelves:
         """Those at a place, or all."""
         return [item for item in self._entries.values() if location in (None, item.location)]
 
-    def there(self) -> list[Placement]:
+    def residents(self) -> list[Placement]:
         """What is in memory, least recently used first."""
-        placed = [item for item in self._entries.values() if item.state is PlacementState.THERE]
+        placed = [item for item in self._entries.values() if item.state is PlacementState.RESIDENT]
         return sorted([*placed, *self._in_parts], key=_last_used)
 
     def held(self, location: str) -> int:
         """Bytes that are at a place."""
-        return sum(item.bytes for item in self.there() if item.location == location)
+        return sum(item.bytes for item in self.residents() if item.location == location)
 
-    def lend(self, entry: Placement) -> None:
+    def add_partial(self, entry: Placement) -> None:
         """Note what is at a place of a component that comes there in parts, until `take_back`."""
-        entry.state, entry.last_used = PlacementState.THERE, next(self._clock)
+        entry.state, entry.last_used = PlacementState.RESIDENT, next(self._clock)
         self._in_parts.append(entry)
 
-    def take_back(self, entry: Placement) -> None:
+    def remove_partial(self, entry: Placement) -> None:
         """Forget an entry that was lent."""
         self._in_parts.remove(entry)
 
@@ -136,11 +136,11 @@ class Shelves:
         entry.state = PlacementState.GONE
         entry.component = entry.base = None
 
-    def take(self, entry: Placement) -> None:
+    def begin_move(self, entry: Placement) -> None:
         """Note that an entry is being moved away, and let go of what shares its weights."""
         for other in self._sharing(entry):
             self.drop(other)
-        entry.state = PlacementState.LEAVING
+        entry.state = PlacementState.MOVING
 
     def touch(self, entry: Placement) -> None:
         """Note that an entry was used just now."""
@@ -152,7 +152,7 @@ class Shelves:
         budget = self._budget(location)
         return None if budget is None else budget - self._used(location)
 
-    def make_room(self, location: str, needed: int = 0, free: int | None = None) -> list[Leaving]:
+    def make_room(self, location: str, needed: int = 0, free: int | None = None) -> list[HostMove]:
         """Evict what is worth least and not in use until `needed` more bytes fit, or all is gone.
 
         Args:
@@ -161,7 +161,7 @@ class Shelves:
         Returns:
             What is to be moved to the host; all else was dropped at once.
         """
-        leaving: list[Leaving] = []
+        leaving: list[HostMove] = []
         for entry in self._by_worth(location):
             room = self.room(location)
             if (room is None or needed <= room) and (free is None or needed <= free):
@@ -195,13 +195,13 @@ class Shelves:
         limits = [limit for limit in (budget, free) if limit is not None]
         return min(limits, default=None)
 
-    def vacate(self, recipe: Recipe, location: str) -> list[Leaving]:
+    def vacate(self, recipe: Recipe, location: str) -> list[HostMove]:
         """Evict a recipe's component and the weights below it, if they aren't in use."""
         candidates = [self.find(item, location) for item in (recipe, recipe.base)]
         idle = [entry for entry in candidates if entry is not None and entry.is_idle]
         return [gone for entry in dict.fromkeys(idle) for gone in self._evict(entry)]
 
-    def clear(self, location: str, keep: Iterable[Recipe] = ()) -> list[Leaving]:
+    def clear(self, location: str, keep: Iterable[Recipe] = ()) -> list[HostMove]:
         """Evict all that isn't in use at a place; see `make_room`.
 
         Args:
@@ -212,13 +212,13 @@ class Shelves:
         leaving = [entry for entry in self._by_worth(location) if id(entry) not in kept]
         return [gone for entry in leaving for gone in self._evict(entry)]
 
-    def arrived(self, leaving: Leaving) -> None:
+    def end_move(self, leaving: HostMove) -> None:
         """Note that a component that was leaving is at the host now."""
-        arriving = leaving.arriving
+        arriving = leaving.target
         self.drop(leaving.entry)
-        arriving.state = PlacementState.THERE
+        arriving.state = PlacementState.RESIDENT
         self._rate(arriving)
-        if arriving.unwanted and arriving.is_idle:
+        if arriving.drop_when_idle and arriving.is_idle:
             self.drop(arriving)
 
     def _budget(self, location: str) -> int | None:
@@ -227,8 +227,8 @@ class Shelves:
             self._budgets[location] = known
         return known
 
-    def _evict(self, entry: Placement) -> list[Leaving]:
-        if entry.state is not PlacementState.THERE:
+    def _evict(self, entry: Placement) -> list[HostMove]:
+        if entry.state is not PlacementState.RESIDENT:
             return []  # it went along with what it shares weights with
         self._policy.evicted(entry.location, entry.score)
         if not self._goes_to_host(entry) or not self._make_host_room(entry):
@@ -236,11 +236,11 @@ class Shelves:
                 self._crowded_out.add(content_of(entry.recipe))
             self.drop(entry)
             return []
-        self.take(entry)
+        self.begin_move(entry)
         arriving = Placement(
             entry.recipe, HOST, entry.bytes, seconds=entry.seconds, last_used=entry.last_used
         )
-        return [Leaving(entry, self.add(arriving))]
+        return [HostMove(entry, self.add(arriving))]
 
     def _make_host_room(self, entry: Placement) -> bool:
         """Whether the host took nothing of the kind yet and has room now; else nothing changes."""
@@ -269,7 +269,7 @@ class Shelves:
         return sum(
             item.bytes
             for item in (*self._entries.values(), *self._in_parts)
-            if item.location == location and item.state is not PlacementState.LEAVING
+            if item.location == location and item.state is not PlacementState.MOVING
         )
 
     def _idle(self, location: str) -> list[Placement]:

@@ -53,12 +53,12 @@ class Window:
     height: int
     width: int
 
-    def of(self, latent: Tensor) -> Tensor:
+    def crop(self, latent: Tensor) -> Tensor:
         """What lies in it, of anything that is as high and wide as the latent."""
         below, right = self.top + self.height, self.left + self.width
         return latent[..., self.top : below, self.left : right]
 
-    def part_of(self, picture: Tensor, cells: Sequence[int]) -> Tensor:
+    def crop_image(self, picture: Tensor, cells: Sequence[int]) -> Tensor:
         """What lies in it, of a picture of any size that covers the latent; a pixel at least.
 
         Args:
@@ -73,17 +73,17 @@ class Window:
             places.append(slice(begin, max(round((start + length) * pixels / count), begin + 1)))
         return picture[..., places[0], places[1]]
 
-    def placed(self, inner: Tensor, latent: Tensor) -> Tensor:
+    def paste(self, inner: Tensor, latent: Tensor) -> Tensor:
         """What it holds, with zeros around it."""
         whole = inner.new_zeros(*inner.shape[:-2], *latent.shape[-2:])
-        self.of(whole).copy_(inner)
+        self.crop(whole).copy_(inner)
         return whole
 
-    def holds(self, other: Window) -> bool:
+    def contains(self, other: Window) -> bool:
         """Whether another lies in it."""
-        return self.met(other) == other
+        return self.intersection(other) == other
 
-    def met(self, other: Window) -> Window:
+    def intersection(self, other: Window) -> Window:
         """What lies in both; of no height or width if nothing does."""
         top, left = max(self.top, other.top), max(self.left, other.left)
         below = min(self.top + self.height, other.top + other.height)
@@ -114,7 +114,7 @@ class Window:
         weight = torch.zeros(tuple(cells))
         down = _fading(self.top, self.height, cells[0], fades[0])
         across = _fading(self.left, self.width, cells[1], fades[1])
-        self.of(weight).copy_(down[:, None] * across[None, :])
+        self.crop(weight).copy_(down[:, None] * across[None, :])
         return weight
 
 

@@ -18,11 +18,11 @@ from torch.overrides import TorchFunctionMode
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.clip import Clip, prompt_words
+from nodegraph.families.clip import ClipEncoder, word_token_indices
 from nodegraph.families.components import Denoiser, TextModel
 from nodegraph.families.flow_noise import model_noise
-from nodegraph.families.registry import family_named
-from nodegraph.models.attention_support import ScaleOf, check_looked_into
+from nodegraph.families.registry import get_family
+from nodegraph.models.attention_support import ScaleOf, check_attention_support
 from nodegraph.models.text import encode_prompt
 from nodegraph.sampling.noise_drawing import add_noise
 from nodegraph.sampling.single_prediction import SinglePrediction
@@ -91,7 +91,7 @@ def word_maps(
     levels: int,
     seed: int,
     scale: ScaleOf,
-    told: Callable[[int], None] = lambda _: None,
+    on_level: Callable[[int], None] = lambda _: None,
 ) -> WordMaps:
     """Where in pictures a UNet looks for the words of a prompt.
 
@@ -100,12 +100,12 @@ def word_maps(
         levels: Noise levels that the model is asked at, spread evenly over its timesteps.
         seed: Of the noise of the first item.
         scale: Whether each word's largest value is 1, or that of all.
-        told: Called with how many levels are done.
+        on_level: Called with how many levels are done.
     Raises:
         InvalidValue: The model is of no family that can be looked into, the prompt isn't a plain
             one, or the latent is empty.
     """
-    check_looked_into(model.family)
+    check_attention_support(model.family)
     prompt = encode_prompt(encoder, text)
     if len(prompt.entries) > 1:
         raise InvalidValue(
@@ -117,16 +117,16 @@ def word_maps(
     if not words:
         raise InvalidValue("the prompt has no words to look for", port="text", given=repr(text))
     plain = replace(model, attention="auto", one_by_one=False, caching=None)
-    attention = torch.stack(list(_recorded(plain, prompt, latent, levels, seed, told))).mean(0)
+    attention = torch.stack(list(_recorded(plain, prompt, latent, levels, seed, on_level))).mean(0)
     maps = [_sized(attention[:, list(places)].sum(1), latent) for _, places in words]
     return WordMaps([word for word, _ in words], _scaled(maps, scale))
 
 
 def _words(encoder: TextModel, text: str) -> list[tuple[str, tuple[int, ...]]]:
     # The encoders of XL have one vocabulary, so tokens are at the same places of both.
-    clip = Clip(encoder.modules["text_encoder"], encoder.tokenizers["tokenizer"], layer=1)
+    clip = ClipEncoder(encoder.modules["text_encoder"], encoder.tokenizers["tokenizer"], layer=1)
     with encoder.turn:
-        return prompt_words(clip, text)
+        return word_token_indices(clip, text)
 
 
 def _recorded(
@@ -138,14 +138,14 @@ def _recorded(
     on_level: Callable[[int], None],
 ) -> Iterator[Tensor]:
     """At each level the mean over layers and heads, (batch, tokens, height, width) in cells."""
-    schedule = model_noise(model.scheduler_config, family_named(model.family))
+    schedule = model_noise(model.scheduler_config, get_family(model.family))
     tokens = int(prompt.entries[0].embeddings.shape[1])
     for level in range(levels):
         timestep = int((level + 0.5) / levels * schedule.timesteps)
         noisy = add_noise(latent, schedule, seed=seed, timestep=timestep)
         question = SinglePrediction(model, noisy)
         with _Recorder(tokens, *question.shape[-2:]) as recorder:
-            question.answers(prompt, None, alone=True)
+            question.evaluate_sides(prompt, None, alone=True)
         if recorder.total is None:
             raise InvalidValue("the model has no layer that looks at words", port="model")
         yield (recorder.total / recorder.layers).cpu().clone()

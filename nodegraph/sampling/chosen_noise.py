@@ -12,7 +12,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.scheduler_file import (
     SAMPLED_ON,
-    overridden,
+    override_schedule,
     scheduler_config,
     scheduler_option,
     with_shift,
@@ -73,9 +73,9 @@ def with_prediction(
 ) -> DiffusionModel:
     """A model whose output is taken for something else than its files say.
 
-    Arguments and errors are those of `nodegraph.families.scheduler_file.overridden`.
+    Arguments and errors are those of `nodegraph.families.scheduler_file.override_schedule`.
     """
-    config = overridden(scheduler_config(recipe), prediction_type, zero_terminal_snr)
+    config = override_schedule(scheduler_config(recipe), prediction_type, zero_terminal_snr)
     return _sampled_on(recipe, config)
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from nodegraph.errors import InvalidValue
-from nodegraph.sampling.wildcards import DEEPEST, LONGEST, listed
+from nodegraph.sampling.wildcards import DEEPEST, LONGEST, list_distinct
 
 Choose = Callable[[int], int]
 """Which of so many options is taken."""
@@ -89,7 +89,7 @@ def plain_prompt(text: str) -> str:
     Raises:
         InvalidValue: See `check_prompt`.
     """
-    return _chosen(text, lambda count: 0)
+    return _resolve_choices(text, lambda count: 0)
 
 
 def draw_prompt(text: str, seed: int) -> str:
@@ -101,7 +101,7 @@ def draw_prompt(text: str, seed: int) -> str:
     from random import Random  # takes a while to import, which a start needn't wait for
 
     chance = Random(seed).random  # noqa: S311 - not for secrets
-    return _chosen(text, lambda count: int(chance() * count))
+    return _resolve_choices(text, lambda count: int(chance() * count))
 
 
 def every_prompt(text: str, most: int) -> list[str]:
@@ -112,7 +112,7 @@ def every_prompt(text: str, most: int) -> list[str]:
     Raises:
         InvalidValue: They are more; or see `check_prompt`.
     """
-    return listed(_every(text), most)
+    return list_distinct(_every(text), most)
 
 
 def _every(text: str) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _every(text: str) -> Iterator[str]:
             counts.append(count)
             return way[len(counts) - 1] if len(counts) <= len(way) else 0
 
-        yield _chosen(text, choose)
+        yield _resolve_choices(text, choose)
         way = [*way, *[0] * (len(counts) - len(way))]
         while way and way[-1] + 1 >= counts[len(way) - 1]:
             way.pop()
@@ -134,7 +134,7 @@ def _every(text: str) -> Iterator[str]:
         way[-1] += 1
 
 
-def _chosen(text: str, choose: Choose) -> str:
+def _resolve_choices(text: str, choose: Choose) -> str:
     check_prompt(text)
     return _read(text, choose)
 

@@ -15,12 +15,17 @@ from dataclasses import asdict, dataclass, replace
 from nodegraph.core.ports import port_type
 from nodegraph.errors import InvalidValue
 from nodegraph.families.names import check_schedule
-from nodegraph.families.sigma_formulas import LEVELS, check_law, check_levels, check_numbers
-from nodegraph.families.steps import check_cut_at, laid_and_walked, steps_walked
+from nodegraph.families.sigma_formulas import (
+    LEVELS,
+    check_formula_parameters,
+    check_levels,
+    check_schedule_exists,
+)
+from nodegraph.families.steps import check_split_step, sampled_steps, schedule_and_sampled_steps
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ScheduleSegment:
     """Some consecutive steps of a law.
 
     Attributes:
@@ -56,7 +61,7 @@ class Stretch:
         """Steps that are walked."""
         return self.last - self.first
 
-    def part(self, start: int, end: int) -> Stretch:
+    def part(self, start: int, end: int) -> ScheduleSegment:
         """Some of the steps that are walked, in the order in which they are."""
         kept = replace(
             self,
@@ -67,7 +72,7 @@ class Stretch:
             return replace(kept, first=self.last - end, last=self.last - start)
         return replace(kept, first=self.first + start, last=self.first + end)
 
-    def joined(self, following: Stretch) -> Stretch | None:
+    def joined(self, following: ScheduleSegment) -> ScheduleSegment | None:
         """Both in one, if the other goes on where this one ends."""
         low, high = (following, self) if self.rises else (self, following)
         moved = replace(
@@ -78,22 +83,22 @@ class Stretch:
             return None
         return replace(self, first=low.first, last=high.last, closed=following.closed)
 
-    def scaled(self, factor: float) -> Stretch:
+    def scaled(self, factor: float) -> ScheduleSegment:
         """The same with all levels times a number."""
         start = None if self.start is None else self.start * factor
         return replace(self, factor=self.factor * factor, start=start)
 
 
 def _dumped(schedule: Schedule) -> bytes:
-    return json.dumps([asdict(stretch) for stretch in schedule.stretches]).encode()
+    return json.dumps([asdict(stretch) for stretch in schedule.segments]).encode()
 
 
 def _loaded(data: bytes) -> Schedule:
-    def read(saved: dict[str, object]) -> Stretch:
+    def read(saved: dict[str, object]) -> ScheduleSegment:
         pairs: Iterable[tuple[str, float]] = saved["numbers"]  # type: ignore[assignment]
         levels: Iterable[float] = saved["levels"]  # type: ignore[assignment]
         numbers = tuple((name, number) for name, number in pairs)
-        return Stretch(**{**saved, "numbers": numbers, "levels": tuple(levels)})  # type: ignore[arg-type]
+        return ScheduleSegment(**{**saved, "numbers": numbers, "levels": tuple(levels)})  # type: ignore[arg-type]
 
     return Schedule(tuple(read(item) for item in json.loads(data)))
 
@@ -108,22 +113,22 @@ class Schedule:
             where the one before ends are one.
     """
 
-    stretches: tuple[Stretch, ...]
+    segments: tuple[ScheduleSegment, ...]
 
     @property
     def steps(self) -> int:
         """Steps that are walked."""
-        return sum(stretch.length for stretch in self.stretches)
+        return sum(stretch.length for stretch in self.segments)
 
     @property
     def laws(self) -> tuple[str, ...]:
         """How the levels of its stretches are laid."""
-        return tuple(stretch.law for stretch in self.stretches)
+        return tuple(stretch.law for stretch in self.segments)
 
     @property
     def rises(self) -> bool:
         """Whether some of it leads from little noise to much."""
-        return any(stretch.rises for stretch in self.stretches)
+        return any(stretch.rises for stretch in self.segments)
 
     def part(self, start: int, end: int) -> Schedule:
         """Some of its steps.
@@ -140,9 +145,9 @@ class Schedule:
                 given=f"{start} to {end}",
                 expected=f"0 to {self.steps}, the first below the second",
             )
-        stretches: list[Stretch] = []
+        stretches: list[ScheduleSegment] = []
         gone = 0
-        for stretch in self.stretches:
+        for stretch in self.segments:
             low, high = max(start - gone, 0), min(end - gone, stretch.length)
             if low < high:
                 stretches.append(stretch.part(low, high))
@@ -155,13 +160,13 @@ class Schedule:
         Raises:
             InvalidValue: One of the two would be empty; on port ``step``.
         """
-        check_cut_at(self.steps, step)
+        check_split_step(self.steps, step)
         return self.part(0, step), self.part(step, self.steps)
 
     def then(self, following: Schedule) -> Schedule:
         """Both, one after the other."""
-        stretches = list(self.stretches)
-        for stretch in following.stretches:
+        stretches = list(self.segments)
+        for stretch in following.segments:
             joined = stretches[-1].joined(stretch)
             stretches[-1:] = [stretches[-1], stretch] if joined is None else [joined]
         return Schedule(tuple(stretches))
@@ -172,13 +177,13 @@ class Schedule:
         Raises:
             InvalidValue: Its last step was made to lead to no noise; on port ``schedule``.
         """
-        if any(stretch.closed or stretch.start is not None for stretch in self.stretches):
+        if any(stretch.closed or stretch.start is not None for stretch in self.segments):
             raise InvalidValue(
                 "a schedule whose first level was set, or whose last step leads to no noise, can't "
                 "be walked the other way",
                 port="schedule",
             )
-        turned = (replace(item, rises=not item.rises) for item in reversed(self.stretches))
+        turned = (replace(item, rises=not item.rises) for item in reversed(self.segments))
         return Schedule(tuple(turned))
 
     def scaled(self, factor: float) -> Schedule:
@@ -191,7 +196,7 @@ class Schedule:
             raise InvalidValue(
                 "levels can be scaled by a number above 0 alone", port="factor", given=f"{factor:g}"
             )
-        return Schedule(tuple(item.scaled(factor) for item in self.stretches))
+        return Schedule(tuple(item.scaled(factor) for item in self.segments))
 
     def started(self, sigma: float) -> Schedule:
         """The same with another first level.
@@ -205,12 +210,12 @@ class Schedule:
                 port="sigma",
                 given=f"{sigma:g}",
             )
-        first, *others = self.stretches
+        first, *others = self.segments
         return Schedule((replace(first, start=float(sigma)), *others))
 
     def closed(self) -> Schedule:
         """The same, but the last step leads to no noise at all."""
-        *before, last = self.stretches
+        *before, last = self.segments
         return Schedule((*before, replace(last, closed=last.last < last.steps)))
 
 
@@ -228,15 +233,17 @@ def named_schedule(
         name: One of `SCHEDULE_NAMES`.
         steps: Of the whole schedule, 1 to 10000.
         denoise: Part that is walked, above 0 to 1.
-        counted: How many steps that is; see `laid_and_walked`.
-        dropped: See `Stretch`.
+        counted: How many steps that is; see `schedule_and_sampled_steps`.
+        dropped: See `ScheduleSegment`.
     Raises:
         InvalidValue: There is no such schedule, a number is out of range, or no step is left.
     """
     check_schedule(name, "discrete")
-    total_steps, walked = laid_and_walked(steps, denoise, counted)
+    total_steps, walked = schedule_and_sampled_steps(steps, denoise, counted)
     first = total_steps - walked
-    return Schedule((Stretch(name, total_steps, first, total_steps, begin=first, dropped=dropped),))
+    return Schedule(
+        (ScheduleSegment(name, total_steps, first, total_steps, begin=first, dropped=dropped),)
+    )
 
 
 def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None]) -> Schedule:
@@ -247,11 +254,13 @@ def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None])
     Raises:
         InvalidValue: There is no such law, or a number is out of range.
     """
-    check_law(law)
-    steps_walked(steps, 1.0)
+    check_schedule_exists(law)
+    sampled_steps(steps, 1.0)
     chosen_numbers = {name: float(number) for name, number in numbers.items() if number is not None}
-    check_numbers(law, chosen_numbers)
-    return Schedule((Stretch(law, steps, 0, steps, numbers=tuple(sorted(chosen_numbers.items()))),))
+    check_formula_parameters(law, chosen_numbers)
+    return Schedule(
+        (ScheduleSegment(law, steps, 0, steps, numbers=tuple(sorted(chosen_numbers.items()))),)
+    )
 
 
 def listed_schedule(levels: Iterable[float]) -> Schedule:
@@ -266,4 +275,4 @@ def listed_schedule(levels: Iterable[float]) -> Schedule:
     sigmas = tuple(float(level) for level in levels)
     check_levels(sigmas)
     steps = len(sigmas) - 1
-    return Schedule((Stretch(LEVELS, steps, 0, steps, levels=sigmas),))
+    return Schedule((ScheduleSegment(LEVELS, steps, 0, steps, levels=sigmas),))

@@ -8,12 +8,12 @@ from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE
 from nodegraph.families.components import Autoencoder
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.models.vae import encode_image
 from nodegraph.sampling.inpainting import with_tensors
 
 
-def with_picture(
+def with_control_image(
     autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, *, shown: bool = True
 ) -> Conditioning:
     """Prompts that bring a picture to follow.
@@ -35,6 +35,6 @@ def with_picture(
         )
     image_latent = encode_image(autoencoder, image).samples
     assert image_latent is not None
-    if conditioning.family and family_named(conditioning.family).follows_unscaled:
+    if conditioning.family and get_family(conditioning.family).follows_unscaled:
         image_latent = image_latent / float(autoencoder.config["scaling_factor"])
     return with_tensors(conditioning, {CONTROL_IMAGE: image_latent if shown else image_latent * 0})

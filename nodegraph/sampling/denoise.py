@@ -12,22 +12,22 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
 from nodegraph.errors import NumericalError
 from nodegraph.families.components import Denoiser
-from nodegraph.families.first_picture import begun
+from nodegraph.families.first_picture import with_first_frame
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.model_step import Moment
-from nodegraph.families.names import ASKS_UNGUIDED
-from nodegraph.families.registry import family_named
-from nodegraph.families.sigma_formulas import check_churn, check_followed
+from nodegraph.families.names import CFG_PP_SAMPLERS
+from nodegraph.families.registry import get_family
+from nodegraph.families.sigma_formulas import check_churn, check_sampler_follows
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.initial_latent import (
     InitialLatent,
-    check_beginning,
+    check_initial_latent,
     leftover_of,
     original_of,
 )
-from nodegraph.sampling.inpainting import own_mask_tensors
-from nodegraph.sampling.masks import mask_of_step
-from nodegraph.sampling.noise_drawing import drawn_noise
+from nodegraph.sampling.inpainting import noise_mask_tensors
+from nodegraph.sampling.masks import step_mask
+from nodegraph.sampling.noise_drawing import draw_sampling_noise
 from nodegraph.sampling.noise_mask import KeptPart
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
@@ -38,13 +38,13 @@ from nodegraph.sampling.sampling_checks import (
     latent_shape,
     mask_in_cells,
 )
-from nodegraph.sampling.sampling_parts import SamplingParts, usual_parts
+from nodegraph.sampling.sampling_parts import SamplingParts, build_sampling_parts
 from nodegraph.sampling.schedules import levels_for
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
 
-LOOKED_AT = 8
+CHECK_EVERY = 8
 """Steps between two looks at whether all is finite: on an accelerator each look waits for it."""
 
 
@@ -53,7 +53,7 @@ _GUIDER = "guider."
 
 
 class SamplingOptions(TypedDict):
-    """The numbers and names of a sampling; see `usual_parts`."""
+    """The numbers and names of a sampling; see `build_sampling_parts`."""
 
     seed: int
     steps: int
@@ -114,7 +114,7 @@ class Denoising:
         model: The denoiser.
         latent: Where to start: empty, a picture's latent, or one with noise left in it.
         parts: What leads it, by which method, over which noise levels.
-        beside: What its guider wants in memory besides the model, by its recipe.
+        extra_models: What its guider wants in memory besides the model, by its recipe.
     Raises:
         InvalidValue: An argument is out of range, or two don't fit together.
     """
@@ -126,15 +126,15 @@ class Denoising:
         parts: SamplingParts,
         extra_models: Mapping[Recipe, Any] | None = None,
     ) -> None:
-        self._family = family_named(model.family)
+        self._family = get_family(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
-        self._asks_unguided = sampler.name in ASKS_UNGUIDED
-        self._is_strong = guider.strongest > 1
+        self._asks_unguided = sampler.name in CFG_PP_SAMPLERS
+        self._is_strong = guider.max_scale > 1
         shape = self._checked_shape(model, latent, parts)
         noise = model_noise(model.scheduler_config, self._family)
-        grid = SAMPLERS[sampler.name].laying(parts.convention)
+        grid = SAMPLERS[sampler.name].grid_for(parts.convention)
         tokens = self._family.tokens(shape)
-        self._ladder = noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
+        self._noise_levels = noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
         # Told once: diffusers looks through all modules of a model to tell either.
         self._device = model.device
         self._dtype = torch.float32 if self._family.wide else model.dtype
@@ -148,13 +148,13 @@ class Denoising:
             width=latent.width,
             height=latent.height,
             shape=shape,
-            hole=own_mask_tensors(self._family, latent, self._original),
-            beside=extra_models,
+            inpaint_tensors=noise_mask_tensors(self._family, latent, self._original),
+            extra_models=extra_models,
         )
         first = self._guidance.first_frame
         self._first_frame = None if first is None else first.expand(shape[0], *first.shape[1:])
         self._guidance.check(map(noise_levels.point, range(noise_levels.first, noise_levels.end)))
-        self._drawn = drawn = drawn_noise(parts.noise, latent, shape)
+        self._drawn = drawn = draw_sampling_noise(parts.noise, latent, shape)
         self._sampler: Sampler = make_sampler(
             sampler.name,
             noise_levels,
@@ -163,11 +163,11 @@ class Denoising:
             sampler.options,
             convention=parts.convention,
         )
-        if drawn.motion is not None:
-            self._sampler.follow_motion(drawn.motion, shape)
+        if drawn.brownian_seed is not None:
+            self._sampler.use_brownian_noise(drawn.brownian_seed, shape)
         self._noise = self._placed(drawn.first)
         self._added = parts.noise.added
-        self._mask = mask_in_cells(latent, shape, smooth=noise_levels.gone is not None)
+        self._mask = mask_in_cells(latent, shape, smooth=noise_levels.comfyui_progress is not None)
         self._finite = torch.ones(noise_levels.steps, dtype=torch.bool, device=self._device)
         self._looked_at = 0
         self._begin()
@@ -177,7 +177,7 @@ class Denoising:
     ) -> tuple[int, ...]:
         """The shape that is sampled, once all is checked that its parts alone tell."""
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
-        check_followed(
+        check_sampler_follows(
             sampler.name,
             schedule.laws,
             self._family.noise,
@@ -186,7 +186,7 @@ class Denoising:
         )
         check_churn(sampler.options.s_churn, rises=schedule.rises)
         check_values(model, self._family, guider.prompts, latent)
-        check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
+        check_initial_latent(latent, added=parts.noise.added, rises=schedule.rises)
         shape = latent_shape(model, self._family, latent)
         is_guided = guider.is_guided or self._asks_unguided
         check_size(model, latent, shape, is_guided=is_guided)
@@ -202,8 +202,8 @@ class Denoising:
         latent: Latent,
         **options: Unpack[SamplingOptions],
     ) -> Denoising:
-        """A sampling by the names of a sampler and a schedule; see `usual_parts`."""
-        return cls(model, latent, usual_parts(positive, negative, **options))
+        """A sampling by the names of a sampler and a schedule; see `build_sampling_parts`."""
+        return cls(model, latent, build_sampling_parts(positive, negative, **options))
 
     @property
     def step(self) -> int:
@@ -213,7 +213,7 @@ class Denoising:
     @property
     def total(self) -> int:
         """Steps to walk in all."""
-        return self._ladder.steps
+        return self._noise_levels.steps
 
     def __iter__(self) -> Iterator[StepInfo]:
         """Walk the remaining steps."""
@@ -238,7 +238,7 @@ class Denoising:
             sigma=sigma,
             timestep=timestep,
             latent=self._sampler.x.clone(),
-            denoised=self._with_kept(begun(denoised.clone(), self._first_frame)),
+            denoised=self._with_kept(with_first_frame(denoised.clone(), self._first_frame)),
         )
 
     def result(self) -> Latent:
@@ -294,77 +294,79 @@ class Denoising:
 
     @torch.inference_mode()
     def _begin(self) -> None:
-        begin = InitialLatent(self._latent, self._noise, self._added, self._drawn.goes_on)
+        begin = InitialLatent(self._latent, self._noise, self._added, self._drawn.resumes)
         begin.start(self._sampler, self._placed)
 
     @torch.inference_mode()
     def _walk(self) -> None:
         """Evaluate the model as often as the sampler needs for one step."""
-        sampler, step_index = self._sampler, self._sampler.rung
-        while sampler.rung == step_index:
-            sampler.feed(self._answer())
-        if self._mask is not None and self._ladder.gone is None:
-            mask = self._placed(self._changed(step_index))
-            sampler.x = (1 - mask) * self._noised(sampler.rung) + mask * sampler.x
+        sampler, step_index = self._sampler, self._sampler.step_index
+        while sampler.step_index == step_index:
+            sampler.feed(self._evaluate())
+        if self._mask is not None and self._noise_levels.comfyui_progress is None:
+            mask = self._placed(self._step_mask(step_index))
+            sampler.x = (1 - mask) * self._noised(sampler.step_index) + mask * sampler.x
 
-    def _answer(self) -> Tensor:
+    def _evaluate(self) -> Tensor:
         """What the guided model says to what the sampler asks next; samplers that look at what it
         says without guidance are told of that, too."""
         sampler = self._sampler
-        if self._mask is None or self._ladder.gone is None:
+        if self._mask is None or self._noise_levels.comfyui_progress is None:
             output = self._guidance(sampler.model_input(), self._moment())
             if self._asks_unguided:
                 sampler.unguided = self._guidance.unguided
             return output
-        mask = self._placed(self._changed(sampler.rung))
+        mask = self._placed(self._step_mask(sampler.step_index))
         keeping = KeptPart(mask, self._placed(self._original), self._noise)
-        shown = keeping.shown(sampler)
-        space, step_index = sampler.asked_at
+        shown = keeping.with_original(sampler)
+        space, step_index = sampler.evaluation_point
         output = self._guidance(space.model_input(shown, step_index), self._moment())
         unguided = self._guidance.unguided
         if self._asks_unguided and unguided is not None:
             sampler.unguided = keeping.unguided(sampler, unguided, shown)
-        return keeping.told(sampler, output, shown)
+        return keeping.blend_output(sampler, output, shown)
 
     def _moment(self) -> Moment:
         sampler = self._sampler
         return Moment(
             timestep=sampler.model_timestep,
-            following=sampler.following_timestep,
+            following=sampler.next_timestep,
             training_timesteps=self._training_timesteps,
-            progress=self._ladder.progress(sampler.rung),
-            at=float(sampler.timestep),
-            step=self._ladder.walked(sampler.rung),
-            rung=sampler.rung,
-            rungs=self._ladder.rungs,
-            reached=self._ladder.reached(sampler.rung),
-            least=self._ladder.least,
+            progress=self._noise_levels.progress(sampler.step_index),
+            timestep_value=float(sampler.timestep),
+            step=self._noise_levels.walked(sampler.step_index),
+            schedule_step=sampler.step_index,
+            schedule_steps=self._noise_levels.level_count,
+            progress_after=self._noise_levels.progress_after_step(sampler.step_index),
+            min_progress=self._noise_levels.min_progress,
         )
 
     def _noised(self, step_index: int) -> Tensor:
-        return self._sampler.noised(self._placed(self._original), self._noise, step_index)
+        return self._sampler.add_noise(self._placed(self._original), self._noise, step_index)
 
     def _with_kept(self, samples: Tensor) -> Tensor:
         """Samples with the kept part of the original where there is a mask."""
         if self._mask is None:
             return samples
-        mask = self._changed().to(samples.device, samples.dtype)
+        mask = self._step_mask().to(samples.device, samples.dtype)
         return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
 
-    def _changed(self, step_index: int | None = None) -> Tensor:
+    def _step_mask(self, step_index: int | None = None) -> Tensor:
         """What the step from a rung changes where there is a mask; the last step, if none."""
-        noise_levels = self._ladder
+        noise_levels = self._noise_levels
         begun = (
-            max(noise_levels.first, self._sampler.rung - 1) if step_index is None else step_index
+            max(noise_levels.first, self._sampler.step_index - 1)
+            if step_index is None
+            else step_index
         )
         assert self._mask is not None
-        return mask_of_step(self._mask, self._latent.gradual, noise_levels.left(begun))
+        return step_mask(self._mask, self._latent.gradual, noise_levels.remaining_share(begun))
 
     def _as_latent(self, samples: Tensor, left: Leftover | None = None) -> Latent:
-        samples = begun(samples.to("cpu", torch.float32, copy=True), self._first_frame)
+        samples = with_first_frame(samples.to("cpu", torch.float32, copy=True), self._first_frame)
         if self._mask is not None and left is None:
             # set back once more, as the model's precision may be lower than the original's
-            samples = torch.where(self._changed() == 0, self._original, samples)
+            samples = torch.where(self._step_mask() == 0, self._original, samples)
         name = self._family.latent.name
         return replace(self._latent, samples=samples, format=name, leftover=left)
 
@@ -378,7 +380,7 @@ class Denoising:
     def _note_finite(self) -> None:
         """Keep, where it computes, whether the step was finite; look at that now and then."""
         self._finite[self.step - 1] = torch.isfinite(self._sampler.x).all()
-        is_due = self.step - self._looked_at >= LOOKED_AT or self.step == self.total
+        is_due = self.step - self._looked_at >= CHECK_EVERY or self.step == self.total
         if is_due or self._device.type == "cpu":
             self._check_finite()
 

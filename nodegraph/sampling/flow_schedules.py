@@ -23,7 +23,7 @@ from nodegraph.families.curves import (
 )
 from nodegraph.families.flow_noise import SPREADS, FlowNoise, Levels
 from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
-from nodegraph.families.sigma_range import chosen_ends
+from nodegraph.families.sigma_range import resolve_sigma_range
 
 KARRAS_RHO = 7.0
 BELOW_ONE = 1e-6
@@ -32,10 +32,10 @@ FINITE = 1 - 1e-4
 `offset_first_sigma_for_snr` where nothing is shifted."""
 
 FlowSchedule = Callable[..., Levels]
-"""Of the model's noise, steps, tokens and the sampler's custom (`FLOW_CUSTOMS`), and by name what
+"""Of the model's noise, steps, tokens and the sampler's custom (`FLOW_GRIDS`), and by name what
 numbers it heeds: levels, falling, without the closing 0."""
 
-FLOW_CUSTOMS = ("trained", "finite", "from_one", "below_one", "common", "common_finite")
+FLOW_GRIDS = ("trained", "finite", "from_one", "below_one", "common", "common_finite")
 """How samplers lay levels where the family leaves it to them: as diffusers' flow-matching
 schedulers, as they do but below 1, as its UniPC, as its DPM-Solver, which two ask the model at
 whole timesteps; as ComfyUI, and as that does but below 1."""
@@ -46,38 +46,38 @@ def flow_levels(
     noise: FlowNoise,
     steps: int,
     tokens: int,
-    custom: str,
+    grid: str,
     numbers: Mapping[str, float] = MappingProxyType({}),
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
     """Noise levels, closed by a 0, and timesteps of a flow model's sampling.
 
     Args:
         schedule: One of `FLOW_SCHEDULES`, or of `FURTHER_FLOW_SCHEDULES`.
-        custom: The sampler's, one of `FLOW_CUSTOMS`.
+        grid: The sampler's, one of `FLOW_GRIDS`.
         numbers: That the schedule heeds.
     """
-    if custom.startswith("common"):
+    if grid.startswith("common"):
         levels = noise.common.levels(schedule, steps, numbers)
         if levels is not None:
-            return with_timesteps(levels, noise, custom)
+            return with_timesteps(levels, noise, grid)
     law = FLOW_SCHEDULES.get(schedule) or FURTHER_FLOW_SCHEDULES[schedule]
-    return with_timesteps(law(noise, steps, tokens, custom, **numbers), noise, custom)
+    return with_timesteps(law(noise, steps, tokens, grid, **numbers), noise, grid)
 
 
 def with_timesteps(
-    levels: Levels, noise: FlowNoise, custom: str
+    levels: Levels, noise: FlowNoise, grid: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
     """Falling levels closed by a 0, and the timesteps at which a model is asked at them.
 
     Args:
-        custom: The sampler's, one of `FLOW_CUSTOMS`.
+        grid: The sampler's, one of `FLOW_GRIDS`.
     """
-    if custom not in ("from_one", "below_one"):
+    if grid not in ("from_one", "below_one"):
         single = levels.astype(np.float32)
-        if custom == "finite":
+        if grid == "finite":
             single[0] = min(single[0], np.float32(FINITE))
-        if custom == "common_finite" and single[0] >= 1:
-            single[0] = noise.common.level_behind(FIRST_FINITE)
+        if grid == "common_finite" and single[0] >= 1:
+            single[0] = noise.common.sigma_at(FIRST_FINITE)
         return np.append(single, np.float32(0)), single * np.float32(noise.timesteps)
     levels = np.array(levels, dtype=np.float64)
     if abs(levels[0] - 1) < BELOW_ONE:
@@ -99,13 +99,13 @@ def _scheduled_levels(noise: FlowNoise, steps: int, tokens: int, custom: str) ->
     if spread is not None:
         base = spread(steps)
         single = custom in ("trained", "finite")
-        return noise.shifted(base.astype(np.float32) if single else base, tokens, steps)
+        return noise.shift_sigmas(base.astype(np.float32) if single else base, tokens, steps)
     if custom == "below_one":
         return noise.below_one_levels(tokens, steps)
     if custom == "from_one":
         base = np.linspace(1, 1 / noise.timesteps, steps + 1)[:-1]
-        return noise.shifted(base, tokens, steps)
-    return noise.shifted(noise.trained_levels(steps), tokens, steps)
+        return noise.shift_sigmas(base, tokens, steps)
+    return noise.shift_sigmas(noise.trained_sigmas(steps), tokens, steps)
 
 
 def _karras(
@@ -163,7 +163,7 @@ def _laplace(
     """Quantiles of Laplace's distribution over the log of the noise over the picture, which is
     what sigma is of table models: sigma / (1 - sigma) here."""
     greatest = float(_scheduled_levels(noise, steps, tokens, custom)[0])
-    ends = chosen_ends((greatest, 1 / noise.timesteps), 1.0, high, low)
+    ends = resolve_sigma_range((greatest, 1 / noise.timesteps), 1.0, high, low)
     first, last = (end / (1 - end) if end < 1 else math.inf for end in ends)
     over = laplace_levels(first, last, steps, mu, scale)
     return over / (1 + over)
@@ -178,13 +178,13 @@ def _ends(
     low: float | None = None,
 ) -> tuple[float, float]:
     levels = _scheduled_levels(noise, steps, tokens, custom)
-    return chosen_ends((float(levels[0]), float(levels[-1])), 1.0, high, low)
+    return resolve_sigma_range((float(levels[0]), float(levels[-1])), 1.0, high, low)
 
 
 def _sgm_uniform(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:
     """Even levels down to the least, which is left out, then shifted."""
     least = float(noise.table(tokens, steps)[0])
-    return noise.shifted(np.linspace(1, least, steps + 1)[:-1], tokens, steps)
+    return noise.shift_sigmas(np.linspace(1, least, steps + 1)[:-1], tokens, steps)
 
 
 def _simple(noise: FlowNoise, steps: int, tokens: int, custom: str) -> Levels:

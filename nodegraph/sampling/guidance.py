@@ -15,14 +15,14 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.first_picture import FIRST_FRAME
 from nodegraph.families.ip_adapter_pictures import mask_names
 from nodegraph.families.model_step import Guider, Moment, Side
-from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.families.names import CFG_PP_SAMPLERS
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
-from nodegraph.sampling.guiders.checks import check_guidable, check_told
+from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
 from nodegraph.sampling.guiders.classifier_free import Rescaling
 from nodegraph.sampling.guiders.outputs import clean_arithmetic
-from nodegraph.sampling.guiders.shortening import Shortening
-from nodegraph.sampling.model_calls import ModelEvaluator, answered
-from nodegraph.sampling.prompt_fitting import PromptFitting
+from nodegraph.sampling.guiders.shortening import NormLimit
+from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
+from nodegraph.sampling.prompt_fitting import PromptFitter
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from nodegraph.sampling.step_prompts import entries_of, mean_of, with_same_windows
 
@@ -37,7 +37,7 @@ class ComposedGuider:
         rescaling: What is done to the sum.
         start, end: As of `GuiderChoice`.
         shortening: What is done last.
-        rests: Whether the positive prompt leads alone at a step within its part.
+        positive_only: Whether the positive prompt leads alone at a step within its part.
     """
 
     guider: Guider | None
@@ -45,11 +45,11 @@ class ComposedGuider:
     rescaling: Rescaling | None = None
     start: float = 0.0
     end: float = 1.0
-    shortening: Shortening | None = None
-    rests: Callable[[Moment], bool] = lambda moment: False
+    shortening: NormLimit | None = None
+    positive_only: Callable[[Moment], bool] = lambda moment: False
 
     def _guiding(self, moment: Moment) -> Guider | None:
-        applies = moment.lies_in(self.start, self.end) and not self.rests(moment)
+        applies = moment.is_within(self.start, self.end) and not self.positive_only(moment)
         return self.guider if applies else None
 
     def _adding(self, moment: Moment) -> list[AddedTerm]:
@@ -62,12 +62,12 @@ class ComposedGuider:
         further = [side for term in self._adding(moment) for side in term.sides(moment)]
         return tuple(dict.fromkeys([*own, *further]))
 
-    def askings(self, moment: Moment) -> Mapping[Side, ModelEvaluator]:
+    def evaluators(self, moment: Moment) -> Mapping[Side, ModelEvaluator]:
         """Who answers for some sides in place of the model itself."""
         return {
             side: evaluator
             for term in self._adding(moment)
-            for side, evaluator in term.askings.items()
+            for side, evaluator in term.evaluators.items()
         }
 
     def combine(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
@@ -85,7 +85,7 @@ class ComposedGuider:
         if self.rescaling is not None:
             guided = self.rescaling.applied(x, guided, towards, moment)
         if self.shortening is not None:
-            guided = self.shortening.shortened(x, guided, towards, moment)
+            guided = self.shortening.limit(x, guided, towards, moment)
         return guided
 
     def state(self) -> dict[str, Tensor]:
@@ -116,8 +116,8 @@ class Guidance:
         sampler: Its name: some look at the negative side whatever the scale.
         width, height: In pixels.
         shape: Of the latent: (batch, channels, height, width) in cells, or with frames.
-        hole: The latent's own masked picture, for models that fill one.
-        beside: What the guider wants in memory besides the model, by its recipe.
+        inpaint_tensors: The latent's own masked picture, for models that fill one.
+        extra_models: What the guider wants in memory besides the model, by its recipe.
     Attributes:
         unguided: The negative side's output when the model was last asked; where there is no such
             side, the guided one.
@@ -134,22 +134,22 @@ class Guidance:
         width: int,
         height: int,
         shape: Sequence[int],
-        hole: Mapping[str, Tensor] | None = None,
-        beside: Mapping[Recipe, Any] | None = None,
+        inpaint_tensors: Mapping[str, Tensor] | None = None,
+        extra_models: Mapping[Recipe, Any] | None = None,
     ) -> None:
-        self._asking = ModelEvaluator(model, (width, height), shape)
-        self._family = self._asking.family
-        self._asks_unguided = sampler in ASKS_UNGUIDED
+        self._evaluator = ModelEvaluator(model, (width, height), shape)
+        self._family = self._evaluator.family
+        self._asks_unguided = sampler in CFG_PP_SAMPLERS
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
         conditionings: dict[Side, Conditioning | None] = {"positive": choice.positive}
         if is_guided:
             conditionings |= {"negative": choice.negative, **choice.method.prompts}
         for index, added in enumerate(choice.added):
-            conditionings |= {"negative": choice.negative} if added.several else {}
+            conditionings |= {"negative": choice.negative} if added.needs_negative else {}
             conditionings |= added.prompts(index)
-        fitting = PromptFitting(
-            self._asking.model,
+        fitting = PromptFitter(
+            self._evaluator.model,
             self._family,
             width,
             height,
@@ -157,15 +157,17 @@ class Guidance:
             choice.cfg,
             first,
             choice.empty,
-            self._asking.controls,
+            self._evaluator.controls,
             choice.embedded,
-            hole or {},
+            inpaint_tensors or {},
             _any_masked(conditionings.values(), choice.empty),
         )
         self._sides = {side: fitting.prompts(side, item) for side, item in conditionings.items()}
         with_same_windows(self._sides)
         self.first_frame: Tensor | None = first.tensors.get(FIRST_FRAME)
-        self._guider = self._composed(model, choice, fitting, beside or {}, is_guided=is_guided)
+        self._guider = self._composed(
+            model, choice, fitting, extra_models or {}, is_guided=is_guided
+        )
         self.unguided: Tensor | None = None
 
     def _is_guided(self, choice: GuiderChoice, sampler: str | None) -> bool:
@@ -174,24 +176,24 @@ class Guidance:
         Raises:
             InvalidValue: It would have to be, and the model is asked for one prompt alone.
         """
-        model, method = self._asking.model, choice.method
+        model, method = self._evaluator.model, choice.method
         is_told = guides_itself(self._family, model)
         if choice.embedded is not None:
-            check_told(is_told=self._family.takes_scale(model.config))
+            check_takes_scale(takes_scale=self._family.takes_scale(model.config))
             is_told = False
         if is_told:
-            several = not method.is_usual or any(item.several for item in choice.added)
-            check_guidable(sampler, several=several)
-        if sampler in ASKS_UNGUIDED or method.always:
+            several = not method.is_default or any(item.needs_negative for item in choice.added)
+            check_guidable(sampler, needs_negative=several)
+        if sampler in CFG_PP_SAMPLERS or method.always:
             return True
         has_negative = choice.negative is not None or self._family.needs_negative
-        return choice.strongest > 1 and has_negative and not is_told
+        return choice.max_scale > 1 and has_negative and not is_told
 
     def _composed(
         self,
         model: Denoiser,
         choice: GuiderChoice,
-        fitting: PromptFitting,
+        fitting: PromptFitter,
         extra_models: Mapping[Recipe, Any],
         *,
         is_guided: bool,
@@ -199,7 +201,7 @@ class Guidance:
         family = self._family
         guided_model = GuidedModel(
             model,
-            self._asking,
+            self._evaluator,
             family,
             choice.cfg,
             functools.partial(_scale, family, model, fitting.first, choice),
@@ -228,14 +230,14 @@ class Guidance:
             return Rescaling(choice.rescale)
         return Rescaling(choice.rescale, clean_arithmetic(model.scheduler_config, self._family))
 
-    def _shortening(self, model: Denoiser, choice: GuiderChoice) -> Shortening | None:
+    def _shortening(self, model: Denoiser, choice: GuiderChoice) -> NormLimit | None:
         if choice.norm is None:
             return None
-        return Shortening(clean_arithmetic(model.scheduler_config, self._family), choice.norm)
+        return NormLimit(clean_arithmetic(model.scheduler_config, self._family), choice.norm)
 
     def _resting(self, guided_model: GuidedModel, choice: GuiderChoice) -> Callable[[Moment], bool]:
         """Whether the scale has come to where the negative side makes no difference."""
-        if choice.changing is None or not choice.method.is_usual or self._asks_unguided:
+        if choice.changing is None or not choice.method.is_default or self._asks_unguided:
             return lambda moment: False
         return lambda moment: guided_model.scale(moment) == 1
 
@@ -245,17 +247,17 @@ class Guidance:
         Args:
             x: The latent as the model takes it.
         """
-        outputs = self.answers(x, moment)
+        outputs = self.evaluate_sides(x, moment)
         guided = self._guider.combine(x, outputs, moment)
         self.unguided = outputs.get("negative", guided)
         return guided
 
-    def answers(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
+    def evaluate_sides(self, x: Tensor, moment: Moment) -> dict[Side, Tensor]:
         """What the model, or who stands in for it, says about each side."""
-        self._asking.controls.begin(
+        self._evaluator.controls.begin(
             self._sides["positive"].at(moment.progress, moment.step, moment.begun)[0].tensors
         )
-        elsewhere = self._guider.askings(moment)
+        elsewhere = self._guider.evaluators(moment)
         prompts_by_side = {
             side: self._sides[side].at(moment.progress, moment.step, moment.begun)
             for side in self._guider.sides(moment)
@@ -266,9 +268,9 @@ class Guidance:
             if side not in elsewhere
             for prompt in item
         ]
-        answers = iter(self._asking.outputs(x, moment, flat) if flat else ())
+        answers = iter(self._evaluator.evaluate(x, moment, flat) if flat else ())
         return {
-            side: answered(elsewhere[side], self._sides[side], x, moment)
+            side: evaluate_mean(elsewhere[side], self._sides[side], x, moment)
             if side in elsewhere
             else mean_of([next(answers) for _ in prompts], prompts)
             for side, prompts in prompts_by_side.items()
@@ -277,16 +279,16 @@ class Guidance:
     @property
     def is_savable(self) -> bool:
         """Whether `state` is small enough to be saved now and then."""
-        return self._asking.is_savable
+        return self._evaluator.is_savable
 
     @property
     def reuse(self) -> str:
         """What a step cache has spared, in words; empty where there is nothing to tell."""
-        return self._asking.reuse
+        return self._evaluator.reuse
 
     def state(self) -> dict[str, Tensor]:
         """What is kept between steps, by name."""
-        cached = {f"{_CACHED}{name}": item for name, item in self._asking.state().items()}
+        cached = {f"{_CACHED}{name}": item for name, item in self._evaluator.state().items()}
         return self._guider.state() | cached
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -297,13 +299,13 @@ class Guidance:
         """
         cached = {name: item for name, item in state.items() if name.startswith(_CACHED)}
         self._guider.restore({name: state[name] for name in state.keys() - cached.keys()})
-        self._asking.restore({name.removeprefix(_CACHED): cached[name] for name in cached})
+        self._evaluator.restore({name.removeprefix(_CACHED): cached[name] for name in cached})
 
     def check(self, points: Iterable[tuple[float, int, float]]) -> None:
         """Find out before sampling whether there is a prompt for each of these points.
 
         Args:
-            points: As of `check_cover`.
+            points: As of `check_prompt_coverage`.
         Raises:
             InvalidValue: The empty prompt is needed and there is none.
         """

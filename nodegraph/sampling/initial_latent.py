@@ -12,7 +12,7 @@ from nodegraph.core.values import Form, Latent, Leftover
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.noise import draw_batch
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.sampling.samplers import Sampler
 from nodegraph.sampling.samplers.spaces import ExplodingSpace
 from nodegraph.sampling.sampling_checks import latent_shape
@@ -26,13 +26,13 @@ class InitialLatent:
         latent: As it was given.
         noise: Standard normal, of the latent's shape; on the model's device.
         added: Whether the noise is; else the latent is gone on with as it is.
-        goes_on: Whether what steps before drew is passed over; see `DrawnNoise`.
+        resumes: Whether what steps before drew is passed over; see `DrawnNoise`.
     """
 
     latent: Latent
     noise: Tensor
     added: bool
-    goes_on: bool = True
+    resumes: bool = True
 
     def start(self, sampler: Sampler, placed: Callable[[Tensor], Tensor]) -> None:
         """Put the sampler where it begins.
@@ -40,15 +40,15 @@ class InitialLatent:
         Args:
             placed: Brings a tensor to the model's device, in the latents' precision.
         """
-        samples, step_index = self.latent.samples, sampler.ladder.first
-        if self.added and sampler.ladder.gone is not None:
+        samples, step_index = self.latent.samples, sampler.noise_levels.first
+        if self.added and sampler.noise_levels.comfyui_progress is not None:
             clean = torch.zeros_like(self.noise) if samples is None else placed(samples)
-            sampler.start(_commonly(sampler, clean, self.noise))
+            sampler.start(_comfyui_start(sampler, clean, self.noise))
         elif samples is None and step_index == 0:
             sampler.start(sampler.pure_noise(self.noise))
         elif self.added:
             clean = torch.zeros_like(self.noise) if samples is None else placed(samples)
-            sampler.start(sampler.noised(clean, self.noise, step_index))
+            sampler.start(sampler.add_noise(clean, self.noise, step_index))
         else:
             assert samples is not None
             self._go_on(sampler, placed(samples))
@@ -56,31 +56,31 @@ class InitialLatent:
     def _go_on(self, sampler: Sampler, x: Tensor) -> None:
         left = self.latent.leftover
         if left is None:
-            sampler.start(sampler.noised(x, torch.zeros_like(x), sampler.ladder.first))
+            sampler.start(sampler.add_noise(x, torch.zeros_like(x), sampler.noise_levels.first))
         else:
-            sampler.start(kept_as(form_of(sampler), x, left))
-        if self.goes_on:
+            sampler.start(convert_form(form_of(sampler), x, left))
+        if self.resumes:
             self._pass_over(sampler)
 
     def _pass_over(self, sampler: Sampler) -> None:
         """Draw the noise of the steps that were walked before: one that adds some in each goes on
         with what comes after it, as if it hadn't been stopped."""
-        first = sampler.ladder.first
-        walked = range(first - sampler.ladder.walked(first), first)
+        first = sampler.noise_levels.first
+        walked = range(first - sampler.noise_levels.walked(first), first)
         for _ in range(sum(map(sampler.draws, walked))):
             draw_batch(sampler.generators, self.noise.shape)
 
 
-def _commonly(sampler: Sampler, clean: Tensor, noise: Tensor) -> Tensor:
+def _comfyui_start(sampler: Sampler, clean: Tensor, noise: Tensor) -> Tensor:
     """A latent with noise as ComfyUI begins with it: at the model's greatest level, with so much
     noise more that the model sees unit variance; else as the forward process leaves it."""
-    step_index = sampler.ladder.first
-    if not sampler.ladder.full:
-        return sampler.noised(clean, noise, step_index)
-    return sampler.pure_noise(noise) + sampler.noised(clean, torch.zeros_like(noise), step_index)
+    step_index = sampler.noise_levels.first
+    if not sampler.noise_levels.starts_at_max_sigma:
+        return sampler.add_noise(clean, noise, step_index)
+    return sampler.pure_noise(noise) + sampler.add_noise(clean, torch.zeros_like(noise), step_index)
 
 
-def check_beginning(latent: Latent, *, added: bool, rises: bool) -> None:
+def check_initial_latent(latent: Latent, *, added: bool, rises: bool) -> None:
     """Refuse a latent that a sampling can't begin with.
 
     Args:
@@ -117,7 +117,7 @@ def zeros_for(model: Denoiser, latent: Latent) -> Latent:
     Raises:
         InvalidValue: Its size doesn't fit the model.
     """
-    family = family_named(model.family)
+    family = get_family(model.family)
     zeros = torch.zeros(latent_shape(model, family, latent))
     return replace(latent, samples=zeros, format=family.latent.name)
 
@@ -140,13 +140,13 @@ def form_of(sampler: Sampler) -> Form:
 
 def leftover_of(sampler: Sampler, original: Tensor | None) -> Leftover | None:
     """The noise that is left at the rung where a sampler stands; None where there is none."""
-    sigma = float(sampler.ladder.sigmas[sampler.rung])
+    sigma = float(sampler.noise_levels.sigmas[sampler.step_index])
     if sigma == 0:
         return None
     return Leftover(sigma, form_of(sampler), original)
 
 
-def kept_as(form: Form, x: Tensor, left: Leftover) -> Tensor:
+def convert_form(form: Form, x: Tensor, left: Leftover) -> Tensor:
     """A noisy latent in another form; untouched where it is in that already."""
     if form == left.form:
         return x

@@ -12,7 +12,7 @@ from torch.nn import functional
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import INPAINT_MASK, MASKED_IMAGE, Family
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 
 _GREY = 0.5
 """Stands for what is masked: 0 where pictures are in -1..1."""
@@ -109,13 +109,13 @@ def with_masked_latent(
         kept_latent: Latent of what the picture keeps, shape (1, channels, height, width) in cells.
         mask: As `masked_picture` gave it.
     """
-    family = family_named(conditioning.family or "")
+    family = get_family(conditioning.family or "")
     return with_tensors(
-        conditioning, {MASKED_IMAGE: kept_latent, INPAINT_MASK: family.hole_mask(mask)}
+        conditioning, {MASKED_IMAGE: kept_latent, INPAINT_MASK: family.inpaint_mask(mask)}
     )
 
 
-def own_mask_tensors(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
+def noise_mask_tensors(family: Family, latent: Latent, picture: Tensor) -> dict[str, Tensor]:
     """What a latent's noise mask says of its picture, for models that fill masked ones; else empty.
 
     Unlike `InpaintConditioning` it doesn't cover what is masked: what lies there the model sees.
@@ -127,7 +127,7 @@ def own_mask_tensors(family: Family, latent: Latent, picture: Tensor) -> dict[st
         return {}
     mask = (latent.noise_mask[:, None] >= 0.5).to(torch.float32)
     mask = functional.interpolate(mask, size=(latent.height, latent.width))
-    return {MASKED_IMAGE: picture, INPAINT_MASK: family.hole_mask(mask)}
+    return {MASKED_IMAGE: picture, INPAINT_MASK: family.inpaint_mask(mask)}
 
 
 def with_tensors(conditioning: Conditioning, tensors: Mapping[str, Tensor]) -> Conditioning:

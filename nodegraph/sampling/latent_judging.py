@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.models.noisy_classifier import Classifying
+from nodegraph.models.noisy_classifier import LatentClassifierComponent
 
 
 class LatentAnswers(NamedTuple):
@@ -26,7 +26,7 @@ class LatentAnswers(NamedTuple):
 
 
 @torch.no_grad()
-def classify_latents(judge: Classifying, latents: Sequence[Latent]) -> LatentAnswers:
+def classify_latents(judge: LatentClassifierComponent, latents: Sequence[Latent]) -> LatentAnswers:
     """What latents show.
 
     Raises:
@@ -44,7 +44,7 @@ def classify_latents(judge: Classifying, latents: Sequence[Latent]) -> LatentAns
     return answers
 
 
-def _samples(judge: Classifying, latent: Latent) -> Tensor:
+def _samples(judge: LatentClassifierComponent, latent: Latent) -> Tensor:
     samples = latent.samples
     if samples is None:
         raise InvalidValue(

@@ -7,7 +7,7 @@ import re
 from nodegraph.errors import InvalidValue
 
 
-def numbers_of(text: str) -> list[float]:
+def parse_numbers(text: str) -> list[float]:
     """The numbers of a text, with commas, semicolons or space between them, in brackets or not.
 
     Raises:

@@ -28,13 +28,13 @@ _ROUNDING = 1e-6
 """What the mean of ones may lack of 1."""
 
 
-def mask_of_step(mask: Tensor, gradual: float, left: float) -> Tensor:
+def step_mask(mask: Tensor, gradual: float, remaining: float) -> Tensor:
     """What a step changes of a latent.
 
     Args:
         mask: In cells, 0..1.
         gradual: As of `Latent.gradual`.
-        left: Share of the sampling's timesteps that is left when the step begins, 1 at first.
+        remaining: Share of the sampling's timesteps that is left when the step begins, 1 at first.
     Returns:
         Shaped as the mask: 1 where it is at least `left` and above 0, else 0; mixed with the mask
         by `gradual`.
@@ -42,5 +42,5 @@ def mask_of_step(mask: Tensor, gradual: float, left: float) -> Tensor:
     """
     if not gradual:
         return mask
-    begun = (mask >= left - _ROUNDING) & (mask > 0)
+    begun = (mask >= remaining - _ROUNDING) & (mask > 0)
     return torch.lerp(mask, begun.to(mask.dtype), gradual)

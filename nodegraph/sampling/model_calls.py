@@ -14,8 +14,8 @@ from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.components import Denoiser
 from nodegraph.families.ip_adapter_pictures import mask_names
 from nodegraph.families.model_step import Moment
-from nodegraph.families.registry import family_named
-from nodegraph.models.attention import SlicedAttention, attention_by
+from nodegraph.families.registry import get_family
+from nodegraph.models.attention import SlicedAttention, using_attention
 from nodegraph.sampling.areas import Window
 from nodegraph.sampling.controls.control_residuals import ActiveControls
 from nodegraph.sampling.step_prompts import Prompt, Prompts, mean_of
@@ -44,35 +44,35 @@ class ModelEvaluator:
     def __init__(self, model: Denoiser, size: tuple[int, int], shape: Sequence[int]) -> None:
         self._steps = None if model.caching is None else cached_steps(model, model.caching)
         self.model = model if self._steps is None else self._steps.model
-        self.family = family_named(model.family)
+        self.family = get_family(model.family)
         self.controls = ActiveControls(self.family, self.model, size, shape)
         self.window: Window | None = None
         self._of = size, shape
 
-    def another(self, model: Denoiser) -> ModelEvaluator:
+    def for_model(self, model: Denoiser) -> ModelEvaluator:
         """Another network of the family in the same sampling: the same pictures lead it."""
         evaluator = ModelEvaluator(replace(model, caching=None), *self._of)
         evaluator.controls = self.controls
         return evaluator
 
-    def outputs(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
+    def evaluate(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> list[Tensor]:
         """The network's output for each prompt.
 
         Args:
             x: The latent as the model takes it.
         """
         outputs_by_index: dict[int, Tensor] = {}
-        self.controls.about(x)
+        self.controls.set_latent(x)
         for window in dict.fromkeys(prompt.window for prompt in prompts):
             places = [at for at, prompt in enumerate(prompts) if prompt.window == window]
             shown, here = x, [prompts[at] for at in places]
             self.window = window
             if window is not None:
-                shown = window.of(x).contiguous()
+                shown = window.crop(x).contiguous()
                 here = [_cropped(prompt, window, x) for prompt in here]
             for group in self.family.groups([prompt.tensors for prompt in here]):
                 output = self._evaluated(shown, moment, [here[at] for at in group])
-                whole = output if window is None else window.placed(output, x)
+                whole = output if window is None else window.paste(output, x)
                 outputs_by_index |= zip(
                     [places[at] for at in group], whole.chunk(len(group)), strict=True
                 )
@@ -104,17 +104,17 @@ class ModelEvaluator:
     def _evaluated(self, x: Tensor, moment: Moment, prompts: Sequence[Prompt]) -> Tensor:
         if not self.model.one_by_one:
             xs = torch.cat([x] * len(prompts))
-            return self._asked(xs, moment, prompts, "+".join(item.name for item in prompts))
+            return self._forward(xs, moment, prompts, "+".join(item.name for item in prompts))
         # Guidance asks for several prompts in one batch: this halves what layers hold, at least.
         with SlicedAttention():
             singles = [
-                self._asked(item[None], moment, [prompt], f"{prompt.name} of {index}", index)
+                self._forward(item[None], moment, [prompt], f"{prompt.name} of {index}", index)
                 for prompt in prompts
                 for index, item in enumerate(x)
             ]
         return torch.cat(singles)
 
-    def _asked(
+    def _forward(
         self,
         xs: Tensor,
         moment: Moment,
@@ -131,9 +131,9 @@ class ModelEvaluator:
         tensors = [prompt.tensors for prompt in prompts]
         batch = self.family.join(tensors, len(xs) // len(prompts))
         keeping = nullcontext() if self._steps is None else self._steps.call(name, moment)
-        with attention_by(self.model.attention):
-            batch = self.controls.joined(batch, xs, moment, prompts, item)
-        with attention_by(self.model.attention), keeping:
+        with using_attention(self.model.attention):
+            batch = self.controls.with_residuals(batch, xs, moment, prompts, item)
+        with using_attention(self.model.attention), keeping:
             if self.model.seat is not None:
                 return self.model.seat.ask(self.model, xs, moment, batch)
             return self.family.predict(self.model, xs, moment, batch)
@@ -146,23 +146,23 @@ def _cropped(prompt: Prompt, window: Window, x: Tensor) -> Prompt:
         x: The whole latent.
     """
     cut = {
-        name: window.of(tensor)
+        name: window.crop(tensor)
         for name, tensor in prompt.tensors.items()
         if name in OVER_CELLS and tensor.shape[-2:] == x.shape[-2:]
     }
     for name in mask_names(prompt.tensors):
-        cut[name] = window.part_of(prompt.tensors[name], x.shape[-2:])
+        cut[name] = window.crop_image(prompt.tensors[name], x.shape[-2:])
     return replace(prompt, tensors={**prompt.tensors, **cut}) if cut else prompt
 
 
-def answered(evaluator: ModelEvaluator, prompts: Prompts, x: Tensor, moment: Moment) -> Tensor:
+def evaluate_mean(evaluator: ModelEvaluator, prompts: Prompts, x: Tensor, moment: Moment) -> Tensor:
     """What a model says about the prompts of one side.
 
     Args:
         x: The latent as the model takes it.
     """
     now = prompts.at(moment.progress, moment.step, moment.begun)
-    return mean_of(evaluator.outputs(x, moment, now), now)
+    return mean_of(evaluator.evaluate(x, moment, now), now)
 
 
 def cached_steps(model: Denoiser, caching: StepCaching) -> CachedSteps:

@@ -42,18 +42,18 @@ class DrawnNoise:
         first: What it begins with; standard normal but for its strength, float32 on the CPU, of the
             latent's shape.
         generators: What samplers draw from on the way: one for each item, or one for all.
-        goes_on: Whether they were used for the first noise, so that a sampling which goes on from
+        resumes: Whether they were used for the first noise, so that a sampling which goes on from
             another has to pass over what that one drew.
-        motion: Seed of the Brownian motion that some samplers follow; None where they don't.
+        brownian_seed: Seed of the Brownian motion that some samplers follow; None where they don't.
     """
 
     first: Tensor
     generators: tuple[torch.Generator, ...]
-    goes_on: bool
-    motion: int | None = None
+    resumes: bool
+    brownian_seed: int | None = None
 
 
-def drawn_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> DrawnNoise:
+def draw_sampling_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> DrawnNoise:
     """The noise of a sampling; see the module.
 
     Args:

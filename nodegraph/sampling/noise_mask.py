@@ -31,32 +31,36 @@ class KeptPart:
     original: Tensor
     noise: Tensor
 
-    def shown(self, sampler: Sampler) -> Tensor:
+    def with_original(self, sampler: Sampler) -> Tensor:
         """What a sampler would ask the model about, with the kept part in it; as it keeps it."""
-        x, (space, step_index) = sampler.asked_x(), sampler.asked_at
-        return self.mask * x + (1 - self.mask) * space.noised(self.original, self.noise, step_index)
+        x, (space, step_index) = sampler.evaluation_x(), sampler.evaluation_point
+        return self.mask * x + (1 - self.mask) * space.add_noise(
+            self.original, self.noise, step_index
+        )
 
-    def told(self, sampler: Sampler, output: Tensor, shown: Tensor) -> Tensor:
+    def blend_output(self, sampler: Sampler, output: Tensor, shown: Tensor) -> Tensor:
         """The output that tells a sampler of the prediction with the kept part in it.
 
         Args:
             output: The model's, about what was `shown`.
         """
-        space, step_index = sampler.asked_at
-        predicted = space.predicted(output, shown, step_index)
+        space, step_index = sampler.evaluation_point
+        predicted = space.to_denoised(output, shown, step_index)
         wanted = self.mask * predicted + (1 - self.mask) * self.original
-        return self._telling(sampler, wanted).to(output.dtype)
+        return self._output_for(sampler, wanted).to(output.dtype)
 
     def unguided(self, sampler: Sampler, output: Tensor, shown: Tensor) -> Tensor:
         """The output that tells a sampler of the prediction as it is: the kept part is put into
         guided ones alone. Arguments are those of `told`."""
-        space, step_index = sampler.asked_at
-        return self._telling(sampler, space.predicted(output, shown, step_index)).to(output.dtype)
+        space, step_index = sampler.evaluation_point
+        return self._output_for(sampler, space.to_denoised(output, shown, step_index)).to(
+            output.dtype
+        )
 
-    def _telling(self, sampler: Sampler, wanted: Tensor) -> Tensor:
+    def _output_for(self, sampler: Sampler, wanted: Tensor) -> Tensor:
         """The output about what a sampler asks that stands for a prediction."""
-        x, (space, step_index) = sampler.asked_x(), sampler.asked_at
+        x, (space, step_index) = sampler.evaluation_x(), sampler.evaluation_point
         # predictions are straight in the output: of which one does this one come?
-        none = space.predicted(torch.zeros_like(wanted), x, step_index)
-        slope = space.predicted(torch.ones(()), torch.zeros(()), step_index)
+        none = space.to_denoised(torch.zeros_like(wanted), x, step_index)
+        slope = space.to_denoised(torch.ones(()), torch.zeros(()), step_index)
         return (wanted - none) / slope

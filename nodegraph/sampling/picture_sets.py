@@ -14,7 +14,7 @@ from nodegraph.core.plots import Plot, Series
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder
 from nodegraph.media.images.set_measures import SetMeasures, Vectors, set_measures
-from nodegraph.models.noisy_classifier import Classifying
+from nodegraph.models.noisy_classifier import LatentClassifierComponent
 from nodegraph.models.vae import encode_image
 
 _AT_ONCE = 32
@@ -24,7 +24,9 @@ Describe = Callable[[Tensor], Tensor]
 """Features, (batch, features), of pictures, (batch, height, width, 3) in 0..1."""
 
 
-def by_classifier(judge: Classifying, autoencoder: Autoencoder, side: int) -> Describe:
+def by_classifier(
+    judge: LatentClassifierComponent, autoencoder: Autoencoder, side: int
+) -> Describe:
     """What a classifier of noisy latents looks at before it names things.
 
     Args:
@@ -73,7 +75,7 @@ def squares(pictures: Tensor, side: int) -> Tensor:
     return planes.movedim(1, -1)
 
 
-def compared_sets(
+def compare_sets(
     ctx: Context,
     reference: Sequence[Tensor],
     made: Sequence[Tensor],

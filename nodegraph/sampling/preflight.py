@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.families.base import Family
 from nodegraph.families.flow_noise import recipe_noise
-from nodegraph.families.registry import family_named
-from nodegraph.families.sigma_formulas import check_churn, check_followed
+from nodegraph.families.registry import get_family
+from nodegraph.families.sigma_formulas import check_churn, check_sampler_follows
 from nodegraph.sampling.guiders.checks import check_negative
-from nodegraph.sampling.initial_latent import check_beginning
-from nodegraph.sampling.sampler_options import resolved
+from nodegraph.sampling.initial_latent import check_initial_latent
+from nodegraph.sampling.sampler_options import resolve_options
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
 from nodegraph.sampling.schedules import NoiseLevels, levels_for
 from nodegraph.sampling.step_prompts import Prompt, Prompts, entries_of, weight_of
 
 
-def planned_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> NoiseLevels:
+def plan_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> NoiseLevels:
     """The noise levels that a sampling will walk.
 
     Raises:
@@ -26,25 +26,25 @@ def planned_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts)
             prompt applies somewhere, at some step; or a negative one is asked for and there is
             none.
     """
-    family = family_named(recipe.family)
+    family = get_family(recipe.family)
     schedule, sampler, noise = parts.schedule, parts.sampler, recipe_noise(recipe)
-    check_followed(
+    check_sampler_follows(
         sampler.name,
         schedule.laws,
         noise.kind,
         rises=schedule.rises,
         convention=parts.convention,
     )
-    resolved(sampler.name, sampler.options)
+    resolve_options(sampler.name, sampler.options)
     check_churn(sampler.options.s_churn, rises=schedule.rises)
-    check_beginning(latent, added=parts.noise.added, rises=schedule.rises)
-    grid = SAMPLERS[sampler.name].laying(parts.convention)
+    check_initial_latent(latent, added=parts.noise.added, rises=schedule.rises)
+    grid = SAMPLERS[sampler.name].grid_for(parts.convention)
     tokens = tokens_of(family, latent)
     for added in parts.guider.added:
         added.check(recipe)
     noise_levels = levels_for(schedule, noise, grid=grid, tokens=tokens)
     points = map(noise_levels.point, range(noise_levels.first, noise_levels.end))
-    check_cover(family, parts.guider, latent, points, sampler.name)
+    check_prompt_coverage(family, parts.guider, latent, points, sampler.name)
     return noise_levels
 
 
@@ -56,7 +56,7 @@ def tokens_of(family: Family, latent: Latent) -> int:
     return family.tokens((latent.batch_size, 1, *frames, *cells))
 
 
-def check_cover(
+def check_prompt_coverage(
     family: Family,
     choice: GuiderChoice,
     latent: Latent,
@@ -78,7 +78,7 @@ def check_cover(
     ):
         return
     if choice.negative is None:
-        check_negative(sampler, several=choice.asks_always)
+        check_negative(sampler, needs_negative=choice.always_uses_negative)
     cells = family.latent.cells(latent.height), family.latent.cells(latent.width)
     shape = (1, 1, 1, *cells) if family.latent.temporal else (1, 1, *cells)
     prompts = [

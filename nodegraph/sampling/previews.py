@@ -19,7 +19,7 @@ from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 from nodegraph.families.latent_colours import latent_rgb
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import FAMILIES
-from nodegraph.media.images.previews import grid_preview, resized, within
+from nodegraph.media.images.previews import fit_within, grid_preview, resize_planes
 from nodegraph.models.preview_files import PreviewDecoder, find_preview_decoder
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ class Previews:
 
     @torch.no_grad()
     def _preview(self, latents: Tensor) -> Preview | None:
-        latents = in_the_middle(latents[:MOST])
+        latents = middle_frame(latents[:MOST])
         if self._format is not None and self._format.only_size is not None:
             own = self._format.pictures(latents)
             return None if own is None else grid_preview((own + 1) / 2, LONGEST)
         pictures = self._decoded(latents)
         if pictures is None:
-            pictures = None if self._format is None else mapped(latents, self._format)
+            pictures = None if self._format is None else map_colours(latents, self._format)
         return None if pictures is None else grid_preview((pictures + 1) / 2, LONGEST)
 
     def _decoded(self, latents: Tensor) -> Tensor | None:
@@ -99,7 +99,7 @@ class Previews:
             return None
 
 
-def in_the_middle(latents: Tensor) -> Tensor:
+def middle_frame(latents: Tensor) -> Tensor:
     """The frame in the middle of videos' latents; pictures' as they are."""
     return latents[:, :, latents.shape[2] // 2] if latents.ndim == 5 else latents
 
@@ -117,12 +117,12 @@ def decoded(decoder: TinyAutoencoder, latents: Tensor) -> Tensor:
     shrink = math.ceil(max(height, width) / _MOST_CELLS)
     inputs = latents.to(vae.device, vae.dtype) / vae.config.scaling_factor
     if shrink > 1:
-        inputs = resized(inputs, max(1, height // shrink), max(1, width // shrink))
+        inputs = resize_planes(inputs, max(1, height // shrink), max(1, width // shrink))
     # One by one, which bounds the memory.
     return torch.cat([vae.decode(item[None], return_dict=False)[0] for item in inputs])
 
 
-def mapped(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
+def map_colours(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
     """The colours of latents' cells by the format's linear map, in -1..1, at full size or less.
 
     Returns:
@@ -134,4 +134,4 @@ def mapped(latents: Tensor, pixels: LatentFormat) -> Tensor | None:
     # On the CPU, where the few numbers go anyway: in all the same way whatever the device.
     colours = latent_rgb(latents, factors, pixels.rgb_bias)
     height, width = (side * pixels.spatial for side in latents.shape[-2:])
-    return resized(colours, *within(height, width, LONGEST))
+    return resize_planes(colours, *fit_within(height, width, LONGEST))

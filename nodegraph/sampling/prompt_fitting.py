@@ -15,7 +15,7 @@ from nodegraph.families.base import CONTROL_IMAGE, GUIDANCE, SHARED, Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.ip_adapter_pictures import MASK_MULTIPLE, mask_names
 from nodegraph.families.model_step import Lead, SamplingRequest, Side
-from nodegraph.families.patches import referenced
+from nodegraph.families.patches import reference_latents
 from nodegraph.sampling.areas import Window
 from nodegraph.sampling.controls.control_residuals import ActiveControls
 from nodegraph.sampling.step_prompts import (
@@ -28,7 +28,7 @@ from nodegraph.sampling.step_prompts import (
 
 
 @dataclass(frozen=True)
-class PromptFitting:
+class PromptFitter:
     """What the prompts of a sampling are fitted to.
 
     Attributes:
@@ -39,7 +39,7 @@ class PromptFitting:
         empty: The empty prompt, if a conditioning brings it.
         controls: The pictures that lead beside prompts.
         embedded: The scale that the model is told.
-        hole: The latent's own masked picture, see `SamplingRequest`.
+        inpaint_tensors: The latent's own masked picture, see `SamplingRequest`.
         masked: Whether pictures lead a part alone beside any prompt: what of the latent is shown
             for one is shown for those of the other sides, too.
     """
@@ -54,7 +54,7 @@ class PromptFitting:
     empty: ConditioningEntry | None
     controls: ActiveControls
     embedded: float | None = None
-    hole: Mapping[str, Tensor] = field(default_factory=dict)
+    inpaint_tensors: Mapping[str, Tensor] = field(default_factory=dict)
     masked: bool = False
 
     def prompts(self, side: Side, conditioning: Conditioning | None) -> Prompts:
@@ -75,10 +75,15 @@ class PromptFitting:
         lead: Lead = "negative" if side.startswith("negative") else "positive"
         entry = self._with_guidance(self._with_picture(entry))
         request = SamplingRequest(
-            lead, self.width, self.height, self.shape, self._told(entry), self.hole
+            lead,
+            self.width,
+            self.height,
+            self.shape,
+            self._scale_input(entry),
+            self.inpaint_tensors,
         )
         tensors = self.family.fit(self.model, entry, request)
-        if entry.references and not referenced(tensors):
+        if entry.references and not reference_latents(tensors):
             raise InvalidValue(
                 f"{self.family.title} looks at no pictures",
                 port=side,
@@ -91,7 +96,7 @@ class PromptFitting:
                 port=side,
                 hint="Load one that does, such as Flux.1 Canny, or leave ImageConditioning out.",
             )
-        controls = self.controls.taken(side, entry.controls)
+        controls = self.controls.register(side, entry.controls)
         placed = {name: self._placed(tensor) for name, tensor in tensors.items()}
         window = self._window(entry, tensors)
         named = f"{side} {name}"
@@ -125,7 +130,7 @@ class PromptFitting:
             return entry
         return replace(entry, tensors={**entry.tensors, GUIDANCE: torch.tensor([self.embedded])})
 
-    def _told(self, entry: ConditioningEntry) -> float:
+    def _scale_input(self, entry: ConditioningEntry) -> float:
         """The scale as a number, which is the sampler's where nobody says another."""
         if self.embedded is not None:
             return self.embedded

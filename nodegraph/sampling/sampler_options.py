@@ -127,13 +127,13 @@ COMFYUI_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
 _HIGHEST_ORDER = {"deis": 3, "er_sde": 3, "uni_pc": 3, "uni_pc_bh1": 3}
 
 
-def resolved(
+def resolve_options(
     sampler: str, options: SamplerOptions, convention: str = "diffusers"
 ) -> ResolvedOptions:
     """A sampler's numbers, its own where none was given.
 
     Args:
-        convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`.
+        convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
     Raises:
         InvalidValue: One is out of range, or the sampler doesn't heed it; on the port of the
             option's name.

@@ -12,7 +12,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
-from nodegraph.media.images.room import check_sampling_room
+from nodegraph.media.images.room import check_sampling_memory
 from nodegraph.sampling.masks import mask_to_cells
 
 
@@ -28,7 +28,11 @@ def check_values(
         prompts: By port.
     """
     for port, value in prompts.items():
-        if value is not None and value.family not in (None, model.family, *family.led_alike):
+        if value is not None and value.family not in (
+            None,
+            model.family,
+            *family.accepts_prompts_of,
+        ):
             raise InvalidValue(
                 f"the model is of family {model.family}, the {port} of {value.family}",
                 port=port,
@@ -109,7 +113,7 @@ def check_size(model: Denoiser, latent: Latent, shape: tuple[int, ...], *, is_gu
     """Refuse what there isn't memory for."""
     device = model.device.type
     pictures = latent.batch_size * math.prod(shape[2:-2])
-    check_sampling_room(_sides(latent), pictures, device, is_guided=is_guided, port="latent")
+    check_sampling_memory(_sides(latent), pictures, device, is_guided=is_guided, port="latent")
 
 
 def check_seed(seed: int, latent: Latent) -> None:

@@ -15,7 +15,7 @@ from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.guiders.base import AddedGuidance, GuidanceMethod
 from nodegraph.sampling.guiders.changing import ChangingScale
 from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
-from nodegraph.sampling.guiders.methods import Usual
+from nodegraph.sampling.guiders.methods import DefaultGuidance
 from nodegraph.sampling.sampler_options import SamplerOptions
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class GuiderChoice:
     end: float = 1.0
     rescale: float = 0.0
     norm: float | None = None
-    method: GuidanceMethod = field(default_factory=Usual)
+    method: GuidanceMethod = field(default_factory=DefaultGuidance)
     changing: ChangingScale | None = None
     added: tuple[AddedGuidance, ...] = ()
     embedded: float | None = None
@@ -119,9 +119,9 @@ class GuiderChoice:
         return tuple(dict.fromkeys(recipe for item in self.added for recipe in item.recipes))
 
     @property
-    def asks_always(self) -> bool:
+    def always_uses_negative(self) -> bool:
         """Whether it asks about the negative side whatever the scale."""
-        return self.method.always or any(item.several for item in self.added)
+        return self.method.always or any(item.needs_negative for item in self.added)
 
     @property
     def empty(self) -> ConditioningEntry | None:
@@ -132,16 +132,16 @@ class GuiderChoice:
     @property
     def is_guided(self) -> bool:
         """Whether more than the positive prompt is asked for."""
-        return self.asks_always or self.strongest > 1
+        return self.always_uses_negative or self.max_scale > 1
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What leads besides usual guidance, in words; empty where nothing does."""
-        method = () if self.method.is_usual else (f"{self.method.title} at {self.cfg:g}",)
-        return ", ".join((*method, *(item.told for item in self.added)))
+        method = () if self.method.is_default else (f"{self.method.title} at {self.cfg:g}",)
+        return ", ".join((*method, *(item.description for item in self.added)))
 
     @property
-    def strongest(self) -> float:
+    def max_scale(self) -> float:
         """The largest guidance scale on the way."""
         return self.cfg if self.changing is None else max(self.cfg, self.changing.end)
 
@@ -175,7 +175,7 @@ class SamplingParts:
     convention: str = "diffusers"
 
 
-def usual_parts(
+def build_sampling_parts(
     positive: Conditioning,
     negative: Conditioning | None,
     *,

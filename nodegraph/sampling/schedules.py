@@ -17,17 +17,17 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.comfyui_levels import (
-    compared_shares,
+    comfyui_progress,
     nearest_timesteps,
-    table_levels,
-    table_shares,
+    table_progress,
+    table_sigmas,
 )
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.names import SPACINGS, check_schedule
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.sigma_formulas import FLOW_LAWS, LEVELS
-from nodegraph.families.sigma_range import check_known
-from nodegraph.sampling.composed_schedules import Schedule, Stretch, named_schedule
+from nodegraph.families.sigma_range import check_sigma
+from nodegraph.sampling.composed_schedules import Schedule, ScheduleSegment, named_schedule
 from nodegraph.sampling.flow_schedules import flow_levels, with_timesteps
 from nodegraph.sampling.table_schedules import (
     FURTHER_SCHEDULES,
@@ -60,12 +60,12 @@ class NoiseLevels:
             a scheduler file's rule; else None.
         last: The rung that sampling ends on, where it is stopped before the noise is gone; else
             None.
-        whole: Where the sampling that this is a part of begins and ends; None if it is all of it.
-        gone: Laid as ComfyUI does, the part of the training timesteps that lies behind each rung
+        whole_range: Where the sampling that this is a part of begins and ends; None if it is all of it.
+        comfyui_progress: Laid as ComfyUI does, the part of the training timesteps that lies behind each rung
             and the end, by which the sampling's parts are told there; shape (rungs + 1,). Else
             None: parts are told by steps.
-        full: Laid so, whether a table model's latent begins at its greatest noise level.
-        least: Laid so, the part that counts as behind wherever one begins: above 0 of tables that
+        starts_at_max_sigma: Laid so, whether a table model's latent begins at its greatest noise level.
+        min_progress: Laid so, the part that counts as behind wherever one begins: above 0 of tables that
             are shorter than ComfyUI takes them to be.
     """
 
@@ -75,20 +75,20 @@ class NoiseLevels:
     spacing: str
     stride: int | None = None
     last: int | None = None
-    whole: tuple[int, int] | None = None
-    gone: tuple[float, ...] | None = None
-    full: bool = False
-    least: float = 0.0
+    whole_range: tuple[int, int] | None = None
+    comfyui_progress: tuple[float, ...] | None = None
+    starts_at_max_sigma: bool = False
+    min_progress: float = 0.0
 
     @property
-    def rungs(self) -> int:
+    def level_count(self) -> int:
         """Noise levels above 0, those that are skipped included."""
         return len(self.timesteps)
 
     @property
     def end(self) -> int:
         """The rung that sampling ends on."""
-        return self.rungs if self.last is None else self.last
+        return self.level_count if self.last is None else self.last
 
     @property
     def steps(self) -> int:
@@ -97,23 +97,23 @@ class NoiseLevels:
 
     def walked(self, step_index: int) -> int:
         """Steps of the whole sampling that lie behind a rung."""
-        return step_index - (self.first if self.whole is None else self.whole[0])
+        return step_index - (self.first if self.whole_range is None else self.whole_range[0])
 
     def progress(self, step_index: int) -> float:
         """Part of the whole sampling that lies behind a rung, from 0 on."""
-        if self.gone is not None:
-            return self.gone[step_index]
-        begin, end = self.whole or (self.first, self.rungs)
+        if self.comfyui_progress is not None:
+            return self.comfyui_progress[step_index]
+        begin, end = self.whole_range or (self.first, self.level_count)
         return (step_index - begin) / (end - begin)
 
-    def reached(self, step_index: int) -> float:
+    def progress_after_step(self, step_index: int) -> float:
         """Part of the whole sampling by which it is told whether the step from a rung still lies in
         a part: where it ends; by ComfyUI's convention where it begins."""
-        return self.progress(step_index + 1 if self.gone is None else step_index)
+        return self.progress(step_index + 1 if self.comfyui_progress is None else step_index)
 
-    def left(self, step_index: int) -> float:
+    def remaining_share(self, step_index: int) -> float:
         """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
-        begin, _ = self.whole or (self.first, self.rungs)
+        begin, _ = self.whole_range or (self.first, self.level_count)
         highest = float(self.timesteps[begin:].max())
         return float(self.timesteps[step_index]) / highest if highest else 1.0
 
@@ -121,7 +121,7 @@ class NoiseLevels:
         """`progress` and `walked` of a rung, and the part up to which those that begin there have
         begun."""
         progress = self.progress(step_index)
-        return progress, self.walked(step_index), max(progress, self.least)
+        return progress, self.walked(step_index), max(progress, self.min_progress)
 
 
 def sigmas_for(
@@ -158,12 +158,12 @@ def levels_for(
 
     Arguments besides it, and errors, are those of `sigmas_for`.
     """
-    stretch_levels = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.stretches]
+    stretch_levels = [_of_law(stretch, noise, grid, tokens) for stretch in schedule.segments]
     if len(stretch_levels) == 1 and not schedule.rises:
-        noise_levels = _stretched(schedule.stretches[0], stretch_levels[0])
+        noise_levels = _stretched(schedule.segments[0], stretch_levels[0])
     else:
         noise_levels = _joined(schedule, stretch_levels, noise)
-    return _commonly(noise_levels, noise) if grid.common else noise_levels
+    return _with_comfyui_progress(noise_levels, noise) if grid.is_comfyui else noise_levels
 
 
 _NEARLY_FULL = 1 - 1e-5
@@ -172,26 +172,26 @@ _NEARLY_ONE = 1 - 1e-6
 """Most of the sampling that lies behind a rung where there is noise."""
 
 
-def _commonly(noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:
+def _with_comfyui_progress(noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:
     """The same with what ComfyUI tells by noise levels."""
     levels, timesteps = noise_levels.sigmas.numpy().astype(np.float64), noise_levels.timesteps
     if isinstance(noise, FlowNoise):
         full, least = False, 0.0
         gone = 1 - noise.common.times(levels)
-        shares = compared_shares(gone, levels, noise.common.level_behind)
+        shares = comfyui_progress(gone, levels, noise.common.sigma_at)
     else:
-        shares, least = table_shares(noise, levels)
+        shares, least = table_progress(noise, levels)
         timesteps = torch.from_numpy(nearest_timesteps(noise, levels[: len(timesteps)]))
         full = levels[noise_levels.first] >= _NEARLY_FULL * float(noise.sigmas[-1])
     behind = np.where(levels > 0, np.clip(shares, 0, _NEARLY_ONE), 1.0)
     spacing = "leading" if full else "linspace"
     common = replace(
-        noise_levels, timesteps=timesteps, gone=tuple(behind.tolist()), spacing=spacing
+        noise_levels, timesteps=timesteps, comfyui_progress=tuple(behind.tolist()), spacing=spacing
     )
-    return replace(common, full=bool(full), least=least)
+    return replace(common, starts_at_max_sigma=bool(full), min_progress=least)
 
 
-def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> NoiseLevels:
+def _of_law(stretch: ScheduleSegment, noise: ModelNoise, grid: Grid, tokens: int) -> NoiseLevels:
     """All levels of a stretch's law."""
     if stretch.dropped:
         longer = replace(stretch, steps=stretch.steps + 1, dropped=False)
@@ -214,7 +214,7 @@ def _of_law(stretch: Stretch, noise: ModelNoise, grid: Grid, tokens: int) -> Noi
     return _table_levels(stretch, noise, grid)
 
 
-def _started(stretch: Stretch, noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:
+def _started(stretch: ScheduleSegment, noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:
     """With another level where the stretch begins; the model is asked there as near as it can be.
 
     Raises:
@@ -223,7 +223,7 @@ def _started(stretch: Stretch, noise_levels: NoiseLevels, noise: ModelNoise) -> 
     start, at = stretch.start, stretch.first
     assert start is not None
     if isinstance(noise, FlowNoise):
-        check_known(start, 1.0, "schedule")
+        check_sigma(start, 1.0, "schedule")
     if start <= float(noise_levels.sigmas[at + 1]):
         raise InvalidValue(
             "the first level that was set isn't above the next one",
@@ -239,7 +239,9 @@ def _started(stretch: Stretch, noise_levels: NoiseLevels, noise: ModelNoise) -> 
     return replace(noise_levels, sigmas=sigmas, timesteps=timesteps, stride=None)
 
 
-def _flow_levels(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -> NoiseLevels:
+def _flow_levels(
+    stretch: ScheduleSegment, noise: FlowNoise, tokens: int, custom: str
+) -> NoiseLevels:
     steps, numbers = stretch.steps, dict(stretch.numbers)
     if stretch.law == LEVELS:
         levels, timesteps = with_timesteps(_listed_levels(stretch, 1.0), noise, custom)
@@ -250,72 +252,74 @@ def _flow_levels(stretch: Stretch, noise: FlowNoise, tokens: int, custom: str) -
     if stretch.factor != 1:
         scaled = levels[:-1].astype(np.float64) * stretch.factor
         levels, timesteps = with_timesteps(scaled, noise, custom)
-    check_known(float(levels[0]), 1.0, "schedule")
+    check_sigma(float(levels[0]), 1.0, "schedule")
     _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps)
     return NoiseLevels(torch.from_numpy(levels), torch.from_numpy(timesteps), 0, noise.spread)
 
 
-def _table_levels(stretch: Stretch, noise: NoiseSchedule, grid: Grid) -> NoiseLevels:
+def _table_levels(stretch: ScheduleSegment, noise: NoiseSchedule, grid: Grid) -> NoiseLevels:
     law, steps = stretch.law, stretch.steps
     # too many steps show as levels that don't fall, and are told below
     with np.errstate(divide="ignore", invalid="ignore"):
         if law == LEVELS:
             listed_sigmas = _listed_levels(stretch, float(noise.sigmas[-1]))
             timesteps, sigmas = on_model_grid(noise, listed_sigmas, grid)
-        elif grid.common and (common := table_levels(law, noise, steps)) is not None:
+        elif grid.is_comfyui and (common := table_sigmas(law, noise, steps)) is not None:
             timesteps, sigmas = on_model_grid(noise, common, grid)
         else:
             lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
             timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
-            if grid.common:
+            if grid.is_comfyui:
                 timesteps, sigmas = on_model_grid(noise, sigmas, grid)
         if stretch.factor != 1:
             timesteps, sigmas = on_model_grid(noise, sigmas * stretch.factor, grid)
-    check_known(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
+    check_sigma(float(sigmas[0]), float(noise.sigmas[-1]), "schedule")
     levels = np.concatenate([sigmas, [0.0]]).astype(np.float32)
     _check_falling(stretch, timesteps, levels, noise.timesteps, noise.timesteps - 1)
     even = law in SPACINGS or (law == "normal" and not grid.distilled)
     return NoiseLevels(
         sigmas=torch.from_numpy(levels),
-        timesteps=torch.from_numpy(timesteps.astype(np.int64 if grid.whole else np.float32)),
+        timesteps=torch.from_numpy(
+            timesteps.astype(np.int64 if grid.integer_timesteps else np.float32)
+        ),
         first=0,
         spacing=law if law in SPACINGS else noise.spacing or grid.spacing,
         stride=noise.timesteps // steps if even and stretch.factor == 1 else None,
     )
 
 
-def _listed_levels(stretch: Stretch, greatest: float) -> NDArray[np.float64]:
+def _listed_levels(stretch: ScheduleSegment, greatest: float) -> NDArray[np.float64]:
     """Levels that were named one by one, without a closing 0.
 
     Args:
         greatest: That the model knows.
     """
-    check_known(stretch.levels[0], greatest, "sigmas")
+    check_sigma(stretch.levels[0], greatest, "sigmas")
     return np.array([level for level in stretch.levels if level > 0])
 
 
-def _stretched(stretch: Stretch, noise_levels: NoiseLevels) -> NoiseLevels:
+def _stretched(stretch: ScheduleSegment, noise_levels: NoiseLevels) -> NoiseLevels:
     """A part of a law's levels."""
     whole = stretch.begin, stretch.steps
     if not stretch.closed:
-        last = None if stretch.last == noise_levels.rungs else stretch.last
-        return replace(noise_levels, first=stretch.first, last=last, whole=whole)
+        last = None if stretch.last == noise_levels.level_count else stretch.last
+        return replace(noise_levels, first=stretch.first, last=last, whole_range=whole)
     sigmas = torch.cat([noise_levels.sigmas[: stretch.last], torch.zeros(1)])
     timesteps = noise_levels.timesteps[: stretch.last]
     closed = replace(noise_levels, sigmas=sigmas, timesteps=timesteps, stride=None)
-    return replace(closed, first=stretch.first, whole=whole)
+    return replace(closed, first=stretch.first, whole_range=whole)
 
 
 def _joined(
     schedule: Schedule, stretch_levels: Sequence[NoiseLevels], noise: ModelNoise
 ) -> NoiseLevels:
     """Parts of laws one after the other: each gives the levels that its steps begin at."""
-    if len({stretch.rises for stretch in schedule.stretches}) > 1:
+    if len({stretch.rises for stretch in schedule.segments}) > 1:
         raise InvalidValue(
             "a schedule that falls can't be joined with one that rises", port="schedule"
         )
     least = 0.0 if isinstance(noise, FlowNoise) else LEAST_LEVEL
-    stretches, (*_, final) = schedule.stretches, schedule.stretches
+    stretches, (*_, final) = schedule.segments, schedule.segments
     parts = [_ordered(*pair, least=least) for pair in zip(stretches, stretch_levels, strict=True)]
     lengths = [*(stretch.length for stretch in stretches[:-1]), None]
     sigmas = [item[:length] for (item, _), length in zip(parts, lengths, strict=True)]
@@ -339,7 +343,7 @@ def _joined(
     )
 
 
-def _check_open(stretches: Sequence[Stretch], parts: Sequence[Tensor]) -> None:
+def _check_open(stretches: Sequence[ScheduleSegment], parts: Sequence[Tensor]) -> None:
     """Refuse stretches after one that takes all noise away: there is nothing left to walk.
 
     Args:
@@ -356,7 +360,9 @@ def _check_open(stretches: Sequence[Stretch], parts: Sequence[Tensor]) -> None:
             )
 
 
-def _ordered(stretch: Stretch, noise_levels: NoiseLevels, *, least: float) -> tuple[Tensor, Tensor]:
+def _ordered(
+    stretch: ScheduleSegment, noise_levels: NoiseLevels, *, least: float
+) -> tuple[Tensor, Tensor]:
     """Levels from where a stretch begins, and their timesteps, in the order of its steps.
 
     A falling one goes on to the end of its law, a rising one to where it ends.
@@ -391,7 +397,7 @@ def _levels_text(levels: Tensor) -> str:
 
 
 def _check_falling(
-    stretch: Stretch,
+    stretch: ScheduleSegment,
     timesteps: NDArray[Any],
     levels: NDArray[np.float32],
     count: int,

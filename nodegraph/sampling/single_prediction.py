@@ -14,14 +14,14 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.model_step import Moment
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.guiders.outputs import clean_arithmetic
 from nodegraph.sampling.sampling_checks import latent_shape
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 
-class Predicted(NamedTuple):
+class PredictionLatents(NamedTuple):
     """What a model says about a noisy latent, as latents of their own.
 
     Attributes:
@@ -60,7 +60,7 @@ class SinglePrediction:
                 hint="Put AddNoise before it, or stop a sampling early.",
             )
         self.model, self.latent = model, latent
-        self.family = family_named(model.family)
+        self.family = get_family(model.family)
         self.shape = latent_shape(model, self.family, latent)
         schedule = model_noise(model.scheduler_config, self.family)
         alpha, deviation = (float(item) for item in schedule.scales(sigma=left.sigma))
@@ -73,11 +73,11 @@ class SinglePrediction:
             following=torch.tensor(0.0, device=model.device),
             training_timesteps=schedule.timesteps,
             progress=min(max(1 - at / schedule.timesteps, 0.0), 1 - 1e-6),
-            at=at,
+            timestep_value=at,
         )
 
     @torch.inference_mode()
-    def answers(
+    def evaluate_sides(
         self, positive: Conditioning, negative: Conditioning | None, *, alone: bool = False
     ) -> Mapping[str, Tensor]:
         """The network's output for each side, by its name.
@@ -93,7 +93,7 @@ class SinglePrediction:
             height=self.latent.height,
             shape=self.shape,
         )
-        return dict(guidance.answers(self.x, self.moment))
+        return dict(guidance.evaluate_sides(self.x, self.moment))
 
     def as_latent(self, samples: Tensor) -> Latent:
         """Samples as a value without noise; a copy out of inference mode."""
@@ -101,13 +101,13 @@ class SinglePrediction:
         return replace(self.latent, samples=kept, leftover=None, noise_mask=None, gradual=0.0)
 
 
-def predicted(
+def predict_once(
     model: Denoiser,
     latent: Latent,
     positive: Conditioning,
     negative: Conditioning | None,
     cfg: float,
-) -> Predicted:
+) -> PredictionLatents:
     """What a model says about a noisy latent, and of what its guided answer is made.
 
     Args:
@@ -116,18 +116,18 @@ def predicted(
         InvalidValue: See `SinglePrediction`; or prompts don't fit the model.
     """
     question = SinglePrediction(model, latent)
-    answers = question.answers(positive, negative)
+    answers = question.evaluate_sides(positive, negative)
     arithmetic = clean_arithmetic(model.scheduler_config, question.family)
     towards = answers["positive"]
     away = answers.get("negative", towards)
     guided = question.family.guided(towards, away, cfg) if cfg != 1 else towards
     x, moment = question.x.float(), question.moment
     clean, positive_denoised, negative_denoised = (
-        arithmetic.clean_in(x, output.float(), moment) for output in (guided, towards, away)
+        arithmetic.to_clean(x, output.float(), moment) for output in (guided, towards, away)
     )
     alpha, deviation = question.scales
     noise = (x - alpha * clean) / deviation
-    return Predicted(
+    return PredictionLatents(
         *map(
             question.as_latent,
             (

@@ -10,7 +10,7 @@ from itertools import compress
 import torch
 from torch import Tensor
 
-from nodegraph.core.values import SHARES_ALIKE, Conditioning, ConditioningEntry, StepSpan
+from nodegraph.core.values import SPAN_TOLERANCE, Conditioning, ConditioningEntry, StepSpan
 from nodegraph.errors import InvalidValue
 from nodegraph.families.model_step import Side
 from nodegraph.sampling.areas import Window, area_mask, area_window, cells_of
@@ -50,7 +50,7 @@ class Prompt:
             begun: Part of it up to which those that begin there have begun; None: `progress`.
         """
         is_its_step = self.steps is None or self.steps.holds(step)
-        has_begun = self.start - SHARES_ALIKE <= (progress if begun is None else begun)
+        has_begun = self.start - SPAN_TOLERANCE <= (progress if begun is None else begun)
         return is_its_step and has_begun and progress < self.end
 
 
@@ -142,7 +142,7 @@ def window_of(
     ]
     if not windows:
         return None
-    met = functools.reduce(Window.met, windows)
+    met = functools.reduce(Window.intersection, windows)
     if not (met.height and met.width):
         return None  # it counts nowhere
     return met.aligned(max(1, round(multiple * cells[0] / height)), cells)
@@ -168,7 +168,7 @@ def _share_window(prompt: Prompt, window: Window, there: Prompts) -> None:
     known = list(there.prompts)
     if not known and there.empty is not None:
         known = [there.empty]
-    around = [item for item in known if item.window is None or item.window.holds(window)]
+    around = [item for item in known if item.window is None or item.window.contains(window)]
     least = min(around, key=_cells_shown, default=None)
     if least is not None and least.window != window:
         same = replace(prompt, tensors=least.tensors, name=f"{least.name} in {prompt.name}")

@@ -22,11 +22,11 @@ from nodegraph.families.curves import (
     polyexponential_levels,
     vp_levels,
 )
-from nodegraph.families.names import ALIGNED, GITS, SPACINGS, check_aligned
+from nodegraph.families.names import ALIGN_YOUR_STEPS, GITS, SPACINGS, check_align_your_steps
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
 from nodegraph.families.sigma_formulas import TURBO, TURBO_STEPS
-from nodegraph.families.sigma_range import chosen_ends
+from nodegraph.families.sigma_range import resolve_sigma_range
 from nodegraph.sampling.gits import MOST_FOUND, gits_timesteps
 
 KARRAS_RHO = 7.0
@@ -41,41 +41,43 @@ class Grid:
 
     Attributes:
         spacing: Its custom where the model's scheduler file doesn't say.
-        whole: The model is asked at whole timesteps only.
+        integer_timesteps: The model is asked at whole timesteps only.
         reads_table: The model's table of cumulative alphas decides, not the noise levels.
         closing: One point more is laid and the last dropped: there the noise is gone.
         full_range: Karras' and exponential levels run between the least and the greatest noise of
             the model, not between those of the normal schedule's ends.
         distilled: The normal schedule is the one latent consistency models are distilled on.
-        flow: With flow models, its custom, of `nodegraph.sampling.flow_schedules.FLOW_CUSTOMS`;
+        flow: With flow models, its custom, of `nodegraph.sampling.flow_schedules.FLOW_GRIDS`;
             the rest isn't asked then.
-        common: As ComfyUI lays them, alike for all samplers; see
+        is_comfyui: As ComfyUI lays them, alike for all samplers; see
             `nodegraph.families.comfyui_levels`.
     """
 
     spacing: str
-    whole: bool = False
+    integer_timesteps: bool = False
     reads_table: bool = False
     closing: bool = False
     full_range: bool = False
     distilled: bool = False
     flow: str = "trained"
-    common: bool = False
+    is_comfyui: bool = False
 
 
-TABLE = Grid("leading", whole=True, reads_table=True)
+TABLE = Grid("leading", integer_timesteps=True, reads_table=True)
 """As diffusers' DDIM and DDPM schedulers do."""
 CONTINUOUS = Grid("linspace")
 """As diffusers' Euler and Heun schedulers do."""
 CONTINUOUS_FINITE = replace(CONTINUOUS, flow="finite")
 """The same for those that need the logarithm of the picture's share: a flow's begins above none."""
-MULTISTEP = Grid("linspace", whole=True, closing=True, full_range=True, flow="below_one")
+MULTISTEP = Grid(
+    "linspace", integer_timesteps=True, closing=True, full_range=True, flow="below_one"
+)
 """As diffusers' DPM-Solver schedulers do."""
 CORRECTED = replace(MULTISTEP, flow="from_one")
 """As diffusers' UniPC scheduler does: the same but for flow models."""
-DISTILLED = Grid("leading", whole=True, reads_table=True, distilled=True)
+DISTILLED = Grid("leading", integer_timesteps=True, reads_table=True, distilled=True)
 """As diffusers' LCM scheduler does."""
-COMMON = Grid("linspace", whole=True, full_range=True, flow="common", common=True)
+COMMON = Grid("linspace", integer_timesteps=True, full_range=True, flow="common", is_comfyui=True)
 """As ComfyUI does for all samplers."""
 COMMON_FINITE = replace(COMMON, flow="common_finite")
 """The same for those that need the logarithm of the picture's share: a flow's begins above none."""
@@ -101,7 +103,9 @@ def _spaced(noise: NoiseSchedule, steps: int, grid: Grid, *, spacing: str) -> Ta
         timesteps = np.arange(points)[::-1][:steps] * stride + max(offset, 0)
     else:
         even = np.linspace(0, count - 1, points)
-        timesteps = (even.round() if grid.whole else even.astype(np.float32))[::-1][:steps]
+        timesteps = (even.round() if grid.integer_timesteps else even.astype(np.float32))[::-1][
+            :steps
+        ]
     return _levels(noise, timesteps.astype(np.float64))
 
 
@@ -150,7 +154,7 @@ def _exponential(
     sigmas = exponential_levels(*_ends(noise, steps, grid, high, low), steps)
     # rounded down where karras rounds to the nearest: so do diffusers' multistep schedulers
     timesteps = noise.sigma_to_timestep(sigmas)
-    return np.floor(timesteps) if grid.whole else timesteps, sigmas
+    return np.floor(timesteps) if grid.integer_timesteps else timesteps, sigmas
 
 
 def _polyexponential(
@@ -236,8 +240,8 @@ def _ends(
     greatest, least = float(noise.sigmas[-1]), float(noise.sigmas[0])
     if not grid.full_range:
         _, sigmas = _normal(noise, steps, grid)
-        return chosen_ends((float(sigmas[0]), float(sigmas[-1])), greatest, high, low)
-    return chosen_ends((greatest, least), greatest, high, low)
+        return resolve_sigma_range((float(sigmas[0]), float(sigmas[-1])), greatest, high, low)
+    return resolve_sigma_range((greatest, least), greatest, high, low)
 
 
 def _sgm_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
@@ -252,7 +256,7 @@ def _sgm_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
         return _levels(noise, timesteps.round())
     table = np.log(noise.sigmas.numpy().astype(np.float64))
     sigmas = np.exp(np.interp(timesteps, np.arange(len(table)), table))
-    return timesteps.round() if grid.whole else timesteps, sigmas
+    return timesteps.round() if grid.integer_timesteps else timesteps, sigmas
 
 
 def _simple(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
@@ -284,7 +288,7 @@ def _beta(
     if (np.diff(whole) < 0).all():
         return _levels(noise, whole)
     sigmas = noise.timestep_to_sigma(timesteps)
-    return whole if grid.whole else timesteps, sigmas
+    return whole if grid.integer_timesteps else timesteps, sigmas
 
 
 def _kl_optimal(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
@@ -300,7 +304,7 @@ def _linear_quadratic(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLeve
 def on_model_grid(noise: NoiseSchedule, sigmas: NDArray[np.float64], grid: Grid) -> TableLevels:
     """TableLevels with their timesteps, the nearest whole ones if need be."""
     timesteps = noise.sigma_to_timestep(sigmas)
-    return timesteps.round() if grid.whole else timesteps, sigmas
+    return timesteps.round() if grid.integer_timesteps else timesteps, sigmas
 
 
 def _ddim_uniform(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
@@ -320,7 +324,7 @@ def _align_your_steps(noise: NoiseSchedule, steps: int, grid: Grid) -> TableLeve
 
     Source: Sabour et al. 2024, arXiv:2404.14507, and the guide on its page.
     """
-    check_aligned(noise.aligned)
+    check_align_your_steps(noise.aligned)
     published = np.array([*noise.aligned, 0], dtype=np.float64)
     if steps == len(noise.aligned):
         return _levels(noise, published[:-1])
@@ -366,7 +370,7 @@ SCHEDULES: Mapping[str, Callable[..., TableLevels]] = {
     "kl_optimal": _kl_optimal,
     "linear_quadratic": _linear_quadratic,
     "ddim_uniform": _ddim_uniform,
-    ALIGNED: _align_your_steps,
+    ALIGN_YOUR_STEPS: _align_your_steps,
     GITS: _gits,
     **{spacing: partial(_spaced, spacing=spacing) for spacing in SPACINGS},
 }

@@ -103,7 +103,7 @@ def draw_prompt(text: str, seed: int, lines: Lines) -> str:
 
     # `Random.random` alone is promised to stay as it is from one Python to the next.
     chance = Random(seed).random  # noqa: S311 - not for secrets
-    return _drawn(parse_choices(text), chance, _Counted(lines), ())
+    return _draw_text(parse_choices(text), chance, _Counted(lines), ())
 
 
 def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
@@ -114,17 +114,17 @@ def every_prompt(text: str, lines: Lines, most: int) -> list[str]:
     Raises:
         InvalidValue: They are more; or as of `draw_prompt`.
     """
-    return listed(_each_counted(text, lines), most)
+    return list_distinct(_each_counted(text, lines), most)
 
 
 def _each_counted(text: str, lines: Lines) -> Iterator[str]:
     counted = _Counted(lines)
-    for prompt in _every(parse_choices(text), counted, ()):
+    for prompt in _iter_texts(parse_choices(text), counted, ()):
         counted.asked = 0
         yield prompt
 
 
-def listed(prompts: Iterable[str], most: int) -> list[str]:
+def list_distinct(prompts: Iterable[str], most: int) -> list[str]:
     """Prompts that could be drawn, each once.
 
     Args:
@@ -283,7 +283,7 @@ def _only(option: Sequence[Drawn]) -> Drawn | None:
     return left[0] if len(left) == 1 else None
 
 
-def _drawn(
+def _draw_text(
     pieces: Sequence[Drawn], chance: Callable[[], float], lines: Lines, within: tuple[str, ...]
 ) -> str:
     texts = []
@@ -293,8 +293,8 @@ def _drawn(
         elif isinstance(piece, Wildcard):
             known = lines(piece.name)
             line = known[int(chance() * len(known))]
-            deeper = _deeper(piece.name, within)
-            texts.append(_drawn(_choices_of(line, piece.name), chance, lines, deeper))
+            deeper = _descend(piece.name, within)
+            texts.append(_draw_text(_choices_of(line, piece.name), chance, lines, deeper))
         else:
             options, weights = _options(piece, lines, within)
             count = piece.low
@@ -302,8 +302,8 @@ def _drawn(
                 count += int(chance() * (piece.high - piece.low + 1))
             if len(options) < count:
                 raise _too_few(count, len(options))
-            places = _some(weights, count, chance)
-            drawn_texts = [_drawn(options[at], chance, lines, within) for at in places]
+            places = _draw_indices(weights, count, chance)
+            drawn_texts = [_draw_text(options[at], chance, lines, within) for at in places]
             texts.append(piece.between.join(drawn_texts))
     return _bounded("".join(texts))
 
@@ -322,7 +322,7 @@ def _choices_of(line: str, name: str) -> list[Drawn]:
         ) from None
 
 
-def _deeper(name: str, within: tuple[str, ...]) -> tuple[str, ...]:
+def _descend(name: str, within: tuple[str, ...]) -> tuple[str, ...]:
     if len(within) >= DEEPEST:
         raise InvalidValue(
             "wildcards name each other without end",
@@ -338,13 +338,13 @@ def _options(
     """What is drawn from: of a choice of several of one wildcard, its lines."""
     only = _only(piece.options[0]) if len(piece.options) == 1 and piece.high > 1 else None
     if isinstance(only, Wildcard):
-        _deeper(only.name, within)
+        _descend(only.name, within)
         options: list[Sequence[Drawn]] = [_choices_of(line, only.name) for line in lines(only.name)]
         return options, [1.0] * len(options)
     return list(piece.options), list(piece.weights)
 
 
-def _some(weights: Sequence[float], count: int, chance: Callable[[], float]) -> list[int]:
+def _draw_indices(weights: Sequence[float], count: int, chance: Callable[[], float]) -> list[int]:
     """So many places by weight, none twice, in the order in which they are drawn."""
     left = dict(enumerate(weights))
     indices: list[int] = []
@@ -364,7 +364,7 @@ def _weighted_index(weights: Mapping[int, float], at: float) -> int:
     return possible[-1][0]  # what rounding left
 
 
-def _every(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) -> Iterator[str]:
+def _iter_texts(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) -> Iterator[str]:
     if not pieces:
         yield ""
         return
@@ -376,18 +376,18 @@ def _every(pieces: Sequence[Drawn], lines: Lines, within: tuple[str, ...]) -> It
             expected=f"{MOST_PIECES} at most",
         )
     first, *others = pieces
-    for begin in _every_of(first, lines, within):
-        for suffix in _every(others, lines, within):
+    for begin in _iter_piece_texts(first, lines, within):
+        for suffix in _iter_texts(others, lines, within):
             yield _bounded(begin + suffix)
 
 
-def _every_of(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[str]:
+def _iter_piece_texts(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[str]:
     if isinstance(piece, str):
         yield piece
     elif isinstance(piece, Wildcard):
-        deeper = _deeper(piece.name, within)
+        deeper = _descend(piece.name, within)
         for line in lines(piece.name):
-            yield from _every(_choices_of(line, piece.name), lines, deeper)
+            yield from _iter_texts(_choices_of(line, piece.name), lines, deeper)
     else:
         options, weights = _options(piece, lines, within)
         possible = [item for item, weight in zip(options, weights, strict=True) if weight > 0]
@@ -396,7 +396,7 @@ def _every_of(piece: Drawn, lines: Lines, within: tuple[str, ...]) -> Iterator[s
                 raise _too_few(count, len(possible))
             for some in combinations(possible, count):
                 joined = [part for option in some for part in (piece.between, *option)]
-                yield from _every(joined[1:], lines, within)
+                yield from _iter_texts(joined[1:], lines, within)
 
 
 def _too_few(count: int, there: int) -> InvalidValue:

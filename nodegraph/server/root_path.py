@@ -53,13 +53,13 @@ def root_path() -> str:
     return _CURRENT.get()
 
 
-def link(path: str) -> str:
+def public_path(path: str) -> str:
     """One of the server's own paths as clients see it."""
     return f"{_CURRENT.get()}{path}"
 
 
 @contextmanager
-def linked_below(root: str) -> Iterator[None]:
+def using_root_path(root: str) -> Iterator[None]:
     """Inside, links lie below a path."""
     token = _CURRENT.set(root)
     try:
@@ -68,7 +68,7 @@ def linked_below(root: str) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-class BelowRoot:
+class RootPathMiddleware:
     """An application that is asked for its own paths alone; before everything else.
 
     Args:
@@ -84,7 +84,7 @@ class BelowRoot:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        with linked_below(self._root):
+        with using_root_path(self._root):
             await self._app(self._own(scope), receive, send)
 
     def _own(self, scope: Scope) -> Scope:

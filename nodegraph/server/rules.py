@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.core.host_memory import SHARE, total_memory
-from nodegraph.jobs.cluster.kinds import WorkerKind, needs_of, places, usual_device
+from nodegraph.jobs.cluster.kinds import WorkerKind, count_worker_slots, needs_of, usual_device
 from nodegraph.jobs.queue import Limits, RetentionRules
 from nodegraph.jobs.queue.fairness import INFINITE
 from nodegraph.jobs.supervisor.launch import settings_flags
 from nodegraph.jobs.supervisor.rules import Needs, SupervisionRules, WorkerSpec
 from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, ClusterKind, Retention, ServerSettings
-from nodegraph.session.cards import visible_cards
-from nodegraph.session.settings import Settings, places_of
+from nodegraph.session.cards import visible_gpu_count
+from nodegraph.session.settings import Settings, path_redactor
 from nodegraph.session.weights import host_weights_budget
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _numbered(
     if server.workers is not None:
         return replace(worker_kind, least=server.workers, most=server.workers)
     most = kind.max_workers or server.cluster_max_workers
-    most = most or max(1, places(nodes, worker_kind.spec.needs))
+    most = most or max(1, count_worker_slots(nodes, worker_kind.spec.needs))
     least = server.cluster_min_workers if kind.min_workers is None else kind.min_workers
     return replace(worker_kind, least=min(least, most), most=most)
 
@@ -149,7 +149,7 @@ def _common(
         settings=flags,
         packs=[str(path) for path in packs],
         warm=server.warm,
-        places=places_of(settings),
+        places=path_redactor(settings),
     )
 
 
@@ -182,5 +182,5 @@ def _spared(devices: Sequence[str | None]) -> list[bool]:
 
 def _cards() -> list[str]:
     """Names of this machine's cards, where there are several to share out."""
-    count = visible_cards()
+    count = visible_gpu_count()
     return [f"cuda:{at}" for at in range(count)] if count > 1 else []

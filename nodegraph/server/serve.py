@@ -22,14 +22,14 @@ from fastapi import FastAPI
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.server.access.tokens import Tokens
-from nodegraph.server.events.sockets.protocol import counted_protocol
+from nodegraph.server.events.sockets.protocol import websocket_protocol
 from nodegraph.server.http.app import create_app
-from nodegraph.server.http.limits.connections import patient_protocol
-from nodegraph.server.http.limits.crowd import SPARE, Crowd
-from nodegraph.server.operations.logs.setup import redact_others
+from nodegraph.server.http.limits.connections import http_protocol
+from nodegraph.server.http.limits.crowd import SPARE, ConnectionLimiter
+from nodegraph.server.operations.logs.setup import redact_foreign_loggers
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
-from nodegraph.session.cards import visible_cards
+from nodegraph.session.cards import visible_gpu_count
 from nodegraph.session.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def application() -> FastAPI:
     """The application for another program that runs it, such as ``uvicorn server:app``."""
-    redact_others()
+    redact_foreign_loggers()
     settings = load_settings()
     server = load_server_settings(settings)
     check_devices(server)
@@ -66,7 +66,7 @@ def serve(
     check_exposure(server, services.tokens)
     with listening_socket(server.host, server.port) as listening:
         url = url_of(listening, server.host) + server.root_path
-        _run(_Serving(services, listening, lambda: ready(url)).run())
+        _run(_ServerRun(services, listening, lambda: ready(url)).run())
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
@@ -78,7 +78,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-class _Serving:
+class _ServerRun:
     """One run of the server."""
 
     def __init__(
@@ -121,7 +121,7 @@ class _Serving:
         if self._opening is not None:
             # It may join a cluster, which takes minutes where nobody answers.
             self._opening.cancel()
-        self._services.stop_soon()
+        self._services.begin_shutdown()
 
 
 class _Server(uvicorn.Server):
@@ -159,13 +159,15 @@ def _handled(stop: Callable[[], None]) -> Iterator[None]:
 def _options(services: Services) -> dict[str, Any]:
     """Of `uvicorn.Config`."""
     server, limits = services.server, services.server.limits
-    crowd = Crowd(limits.connections, limits.address_connections, server.trusted_proxies)
+    crowd = ConnectionLimiter(
+        limits.connections, limits.address_connections, server.trusted_proxies
+    )
     return {
         "lifespan": "off",  # opened and closed here, so that a fault is told as one
-        "http": patient_protocol(
-            limits, crowd, services.metrics.requests.refused, root=server.root_path
+        "http": http_protocol(
+            limits, crowd, services.metrics.requests.request_refused, root=server.root_path
         ),
-        "ws": counted_protocol(crowd),
+        "ws": websocket_protocol(crowd),
         "ws_max_size": limits.frame,
         "ws_per_message_deflate": False,
         # The crowd keeps to the number of connections; this is of requests that are worked at.
@@ -218,7 +220,7 @@ def _is_plain(name: str) -> bool:
     if name in ("auto", "cpu"):
         return True
     kind, _, number = name.partition(":")
-    return kind == "cuda" and int(number or 0) < visible_cards()
+    return kind == "cuda" and int(number or 0) < visible_gpu_count()
 
 
 def _torch_devices() -> Sequence[str]:

@@ -15,23 +15,23 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
-from nodegraph.core.files import private_folder
-from nodegraph.core.graphs import Graphs
-from nodegraph.core.places import Places
+from nodegraph.core.files import make_private_folder
+from nodegraph.core.graphs import GraphCache
+from nodegraph.core.places import PathRedactor
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.cluster.scaling import Pace, Scaler
+from nodegraph.jobs.cluster.scaling import JobDurations, Scaler
 from nodegraph.jobs.queue import JobQueue, ReadyCounts
-from nodegraph.jobs.queue.places import tables_beside
+from nodegraph.jobs.queue.places import open_shared_tables
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.distributed_run import JobHelp
+from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
 from nodegraph.jobs.supervisor.queue_reads import QueueReads
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
 from nodegraph.models.known_models import KnownModels
 from nodegraph.models.model_sources import FoundModel
-from nodegraph.server.access.access import Access
-from nodegraph.server.access.tokens import NAME as TOKENS
+from nodegraph.server.access.access import Authenticator
+from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.content.artifacts.sharing import SharedArtifacts
@@ -43,12 +43,16 @@ from nodegraph.server.content.files.shared import (
     FilesUnreachable,
     SharedFiles,
 )
-from nodegraph.server.content.files.shared_schema import LOCK, MIGRATIONS, SCHEMA
+from nodegraph.server.content.files.shared_schema import (
+    SCHEMA_LOCK,
+    SHARED_MIGRATIONS,
+    SHARED_SCHEMA,
+)
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
 from nodegraph.server.events.hub import EventHub
-from nodegraph.server.events.hub.relaying import RelayedLive
+from nodegraph.server.events.hub.relaying import LiveRelay
 from nodegraph.server.operations.artifact_sharing import ArtifactSharing
 from nodegraph.server.operations.backup.unfinished import finish_restore
 from nodegraph.server.operations.logs.jobs import JobLog
@@ -63,14 +67,14 @@ from nodegraph.server.rules import (
 )
 from nodegraph.server.settings import ServerSettings
 from nodegraph.server.workflows.catalog import DeclaredTypes
-from nodegraph.server.workflows.known_types import KnownTypes
+from nodegraph.server.workflows.known_types import NodeTypeCache
 from nodegraph.server.workflows.model_watch import ModelWatch
 from nodegraph.server.workflows.pack_checks import PackChecks
-from nodegraph.server.workflows.remote_look import RemoteLook
-from nodegraph.session.remote_models import attached_models
-from nodegraph.session.settings import Settings, places_of
-from nodegraph.store.remote.address import open_place
-from nodegraph.weights.attached_models import remote_place
+from nodegraph.server.workflows.remote_look import RemoteModelWatch
+from nodegraph.session.remote_models import attach_remote_models
+from nodegraph.session.settings import Settings, path_redactor
+from nodegraph.store.remote.address import open_storage
+from nodegraph.weights.attached_models import find_remote_store
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.distributed_run import Joined
@@ -97,19 +101,19 @@ class Services:
     Attributes:
         node_types: Those that there are. No pack is imported in this process.
         queue: Jobs. Its futures are waited for by `looks.changed`; what reads one job of it goes
-            through `looks`, what reads more through `from_queue`.
-        looks: At the queue.
+            through `looks`, what reads more through `read_queue`.
+        queue_reads: At the queue.
         tokens: Who may come in.
         access: Finds out who does, and who has logged in.
         hub: What happens, for whoever follows it.
-        live: Is told progress and previews.
+        live_relay: Is told progress and previews.
         supervisor: The worker processes, the planner among them.
         dispatcher: Gives the queue's jobs to the workers.
         artifacts, uploads, workflows: What is kept for clients.
         places: What clients are told instead of where things lie here.
         models: Those in the models folders.
         model_watch: Notices when they have changed.
-        remote_look: Looks at remote ones; None where there is no place of them.
+        remote_watch: Looks at remote ones; None where there is no place of them.
         editor: Its files.
         pack_checks: What packs' own checks say of workflows.
         graphs: Of workflows that were found sound.
@@ -126,21 +130,21 @@ class Services:
     has_workers: bool = True
 
     tokens: Tokens = field(init=False)
-    access: Access = field(init=False)
-    node_types: KnownTypes = field(init=False)
+    access: Authenticator = field(init=False)
+    node_types: NodeTypeCache = field(init=False)
     queue: JobQueue = field(init=False)
-    looks: QueueReads = field(init=False)
+    queue_reads: QueueReads = field(init=False)
     hub: EventHub = field(init=False)
-    live: RelayedLive = field(init=False)
+    live_relay: LiveRelay = field(init=False)
     supervisor: Supervisor = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     artifacts: Artifacts = field(init=False)
     uploads: Uploads = field(init=False)
     workflows: SavedWorkflows = field(init=False)
-    places: Places = field(init=False)
+    places: PathRedactor = field(init=False)
     models: KnownModels = field(init=False)
     model_watch: ModelWatch = field(init=False)
-    remote_look: RemoteLook | None = field(init=False, default=None)
+    remote_watch: RemoteModelWatch | None = field(init=False, default=None)
     editor: Editor = field(init=False)
     pack_checks: PackChecks = field(init=False)
     metrics: Metrics = field(init=False)
@@ -148,16 +152,16 @@ class Services:
     started: float = field(init=False)
     environment: Environment = field(init=False)
     stopping: asyncio.Event = field(init=False)
-    graphs: Graphs = field(init=False, default_factory=Graphs)
+    graphs: GraphCache = field(init=False, default_factory=GraphCache)
 
     def __post_init__(self) -> None:
         finish_restore(self.home)
         self.tokens = Tokens(self.home / TOKENS)
-        self.access = Access(self.server, self.tokens)
+        self.access = Authenticator(self.server, self.tokens)
         self.stopping = asyncio.Event()
         self.metrics = Metrics()
         queue = self.server.queue
-        self.places = places_of(self.worker_settings, None if queue is None else str(queue))
+        self.places = path_redactor(self.worker_settings, None if queue is None else str(queue))
         self.models = KnownModels()
         self.editor = Editor(root=self.server.root_path)
 
@@ -209,10 +213,10 @@ class Services:
                 _THREADS, thread_name_prefix="nodegraph-shared-files"
             )
             opened.callback(self._file_threads.shutdown)
-            self.queue = await self.off_loop(self._open_queue)
-            opened.push_async_callback(self.off_loop, self.queue.close)
-            self.looks = QueueReads(self.queue)
-            opened.callback(self.looks.close)
+            self.queue = await self.run_in_thread(self._open_queue)
+            opened.push_async_callback(self.run_in_thread, self.queue.close)
+            self.queue_reads = QueueReads(self.queue)
+            opened.callback(self.queue_reads.close)
             self._long_changes = QueueReads(self.queue, threads=2, patience=_LONG_PATIENCE)
             opened.callback(self._long_changes.close)
             await self._open_stores(opened)
@@ -222,8 +226,8 @@ class Services:
 
     def _open_queue(self) -> JobQueue:
         # Others' pictures and prompts are in both.
-        private_folder(self.home)
-        private_folder(self.settings.cache_folder)
+        make_private_folder(self.home)
+        make_private_folder(self.settings.cache_folder)
         if self.server.merge_jobs > 1 and self.settings.merge_steps == "off":
             _LOG.warning(
                 "merge_jobs is %d and does nothing: the setting merge_steps is off; "
@@ -247,17 +251,19 @@ class Services:
         for name in ("uploads/uploads.sqlite", "artifacts.sqlite"):
             if (self.home / name).exists():
                 _LOG.warning("what %s lists stays here: the files of servers are at %s", name, url)
-        files = SharedFiles(open_place(url), self.queue.identity)
+        files = SharedFiles(open_storage(url), self.queue.identity)
         try:
             files.check()
         except FilesOfOthers:
             raise
         except FilesUnreachable as error:
             _LOG.warning("%s; what needs them waits", error)
-        return FilePool(files, tables_beside(queue, SCHEMA, MIGRATIONS, LOCK))
+        return FilePool(
+            files, open_shared_tables(queue, SHARED_SCHEMA, SHARED_MIGRATIONS, SCHEMA_LOCK)
+        )
 
     async def _open_stores(self, opened: AsyncExitStack) -> None:
-        shared = await self.off_loop(self._open_shared)
+        shared = await self.run_in_thread(self._open_shared)
         if shared is not None:
             opened.callback(shared.tables.close)
         others = (
@@ -267,7 +273,7 @@ class Services:
         )
         pixels = self.server.limits.pixels
         thumbnails = Thumbnails(self.settings.cache_folder / "thumbnails", pixels=pixels)
-        self.artifacts = await self.off_loop(
+        self.artifacts = await self.run_in_thread(
             Artifacts,
             self.home / "artifacts.sqlite",
             self.queue,
@@ -277,28 +283,28 @@ class Services:
         )
         opened.callback(self.artifacts.close)
         rules = upload_rules(self.server)
-        self.uploads = await self.off_loop(
+        self.uploads = await self.run_in_thread(
             Uploads, self.uploads_folder, self.queue, rules, shared=shared
         )
         opened.callback(self.uploads.close)
-        self.workflows = await self.off_loop(SavedWorkflows, self.home / "workflows")
+        self.workflows = await self.run_in_thread(SavedWorkflows, self.home / "workflows")
 
     async def _open_workers(self, opened: AsyncExitStack) -> None:
         tail = EventTail(self.queue)
         opened.callback(tail.close)
         self.metrics.follow(tail, self.queue)
-        tail.listen(JobLog().happened)
+        tail.listen(JobLog().handle_events)
         self.hub = EventHub(
-            self.queue, tail, held=self.server.limits.waiting, root=self.server.root_path
+            self.queue, tail, max_bytes=self.server.limits.waiting, root=self.server.root_path
         )
         opened.callback(self.hub.close)
-        self.live = RelayedLive(self.queue, self.hub)
-        opened.push_async_callback(self.off_loop, self.live.close)
+        self.live_relay = LiveRelay(self.queue, self.hub)
+        opened.push_async_callback(self.run_in_thread, self.live_relay.close)
         self.dispatcher = Dispatcher(
             self.queue,
             tail,
-            self.live.live,
-            self.uploads.found_here if self.uploads.is_shared else None,
+            self.live_relay.publish_live,
+            self.uploads.resolve_shared if self.uploads.is_shared else None,
         )
         specs = worker_specs(self.worker_settings, self.server, self.packs)
         rules = supervision_rules(self.server)
@@ -314,59 +320,59 @@ class Services:
         )
         self.pack_checks = PackChecks(self.supervisor)
         ask = self._ask_for_types if self.has_workers else None
-        self.node_types = KnownTypes(self.settings, self.packs, ask)
+        self.node_types = NodeTypeCache(self.settings, self.packs, ask)
         await self.node_types.load()
         self.node_types.listen(
-            lambda types: self.hub.tell("node_types.changed", digest=types.digest)
+            lambda types: self.hub.notify("node_types.changed", digest=types.digest)
         )
         self.model_watch = ModelWatch(
             self.settings.model_folders,
-            self.off_loop,
-            lambda: self.hub.tell("models.changed"),
-            lambda: self.hub.is_heard,
+            self.run_in_thread,
+            lambda: self.hub.notify("models.changed"),
+            lambda: self.hub.has_listeners,
         )
-        self.remote_look = self._remote_look(opened)
+        self.remote_watch = self._open_remote_watch(opened)
         opened.push_async_callback(self.dispatcher.stop, self.server.shutdown_seconds)
         helpers = self.supervisor.helpers if self.server.help_jobs else None
-        await self.dispatcher.start(self.supervisor, JobHelp(helpers))
+        await self.dispatcher.start(self.supervisor, HelpScheduler(helpers))
         await self.supervisor.start()
         # Without a planner, all that can be read is read already.
         reading = (self._read_packs,) if self.has_workers else ()
         scaling = () if cluster is None else ((await self._scaler(cluster, tail)).run,)
-        looking = () if self.remote_look is None else (self.remote_look.run,)
+        looking = () if self.remote_watch is None else (self.remote_watch.run,)
         watching = (self._watch_packs, self.model_watch.run, *looking, self.throughput.run)
         sharing = (self._sharing(tail).run,) if self.uploads.is_shared else ()
         for task in (*reading, *scaling, *watching, *sharing):
             name = task.__qualname__
-            opened.push_async_callback(ended, asyncio.create_task(task(), name=name))
+            opened.push_async_callback(cancel_and_wait, asyncio.create_task(task(), name=name))
 
-    def _remote_look(self, opened: AsyncExitStack) -> RemoteLook | None:
-        opened.callback(attached_models(self.settings))
-        model_store = remote_place(self.settings.remote_models_folder)
+    def _open_remote_watch(self, opened: AsyncExitStack) -> RemoteModelWatch | None:
+        opened.callback(attach_remote_models(self.settings))
+        model_store = find_remote_store(self.settings.remote_models_folder)
         if model_store is None:
             return None
-        tell, is_wanted = lambda: self.hub.tell("models.changed"), lambda: self.hub.is_heard
-        return RemoteLook(model_store, self.off_loop, tell, is_wanted)
+        tell, is_wanted = lambda: self.hub.notify("models.changed"), lambda: self.hub.has_listeners
+        return RemoteModelWatch(model_store, self.run_in_thread, tell, is_wanted)
 
     def listed_models(self) -> list[FoundModel]:
         """The models that jobs may name, remote ones as far as they are known."""
-        if self.remote_look is not None:
-            self.remote_look.asked()
+        if self.remote_watch is not None:
+            self.remote_watch.request_update()
         return self.models.list(self.environment.models)
 
     async def _join(self, opened: AsyncExitStack) -> Joined | None:
         """The cluster that workers run on, if they do."""
         if self.server.cluster is None or not self.has_workers:
             return None
-        from nodegraph.jobs.cluster.distributed_run import joined
+        from nodegraph.jobs.cluster.distributed_run import join_cluster
 
-        return await opened.enter_async_context(joined(self.server.cluster))
+        return await opened.enter_async_context(join_cluster(self.server.cluster))
 
     async def _scaler(self, cluster: Joined, tail: EventTail) -> Scaler:
         nodes = await cluster.cluster.nodes()
         kinds = cluster_kinds(self.worker_settings, self.server, self.packs, nodes)
-        pace = Pace()
-        tail.listen(pace.happened)
+        pace = JobDurations()
+        tail.listen(pace.add_events)
         return Scaler(
             self.supervisor,
             kinds,
@@ -377,17 +383,17 @@ class Services:
 
     def _sharing(self, tail: EventTail) -> ArtifactSharing:
         sharing = ArtifactSharing(self.artifacts)
-        tail.listen(sharing.happened)
+        tail.listen(sharing.handle_events)
         return sharing
 
     async def _waiting(self) -> ReadyCounts:
         """How many jobs a worker could have now."""
         try:
-            return await self.looks.give(_ready, self.queue)
+            return await self.queue_reads.run(_ready, self.queue)
         except NodegraphError:
             return ReadyCounts()  # what can't be read can't be claimed
 
-    def stop_soon(self) -> None:
+    def begin_shutdown(self) -> None:
         """End what would hold up the end: answers that follow what happens."""
         self.stopping.set()
         if hasattr(self, "hub"):  # it may still be opening
@@ -395,39 +401,43 @@ class Services:
 
     async def close(self) -> None:
         """Close the parts: running jobs are given back, everything asked for is written."""
-        self.stop_soon()
+        self.begin_shutdown()
         await self._opened.aclose()
 
-    async def off_loop(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    async def run_in_thread(
+        self, function: Callable[P, T], *args: P.args, **options: P.kwargs
+    ) -> T:
         """Call what reads a disk or takes its time, without keeping the event loop from others."""
         loop = asyncio.get_running_loop()
         # With what the request is known by, for what is logged there.
         call = partial(copy_context().run, function, *args, **options)
         return await loop.run_in_executor(self._threads, call)
 
-    async def from_queue(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    async def read_queue(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """What reads more of the queue than a job; a database that hangs keeps no other threads.
 
         Raises:
             QueueUnreachable: A database takes too long.
         """
-        give = self.looks.give if self.queue.is_shared else self.off_loop
+        give = self.queue_reads.run if self.queue.is_shared else self.run_in_thread
         return await give(look, *args, **options)
 
-    async def long_change(self, change: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    async def run_long_change(
+        self, change: Callable[P, T], *args: P.args, **options: P.kwargs
+    ) -> T:
         """What comes of a change of many jobs, which goes on where nobody waits any more.
 
         Raises:
             QueueUnreachable: A database takes too long.
         """
-        give = self._long_changes.give if self.queue.is_shared else self.off_loop
+        give = self._long_changes.run if self.queue.is_shared else self.run_in_thread
         return await give(change, *args, **options)
 
-    async def with_files(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    async def run_file_task(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """What looks at uploads, or opens files. Shared ones may be brought from afar, or their
         database hang: that takes no threads from others."""
         if not self.uploads.is_shared:
-            return await self.off_loop(look, *args, **options)
+            return await self.run_in_thread(look, *args, **options)
         call = partial(copy_context().run, look, *args, **options)
         return await asyncio.get_running_loop().run_in_executor(self._file_threads, call)
 
@@ -450,7 +460,7 @@ class Services:
 
     async def _read_packs(self) -> None:
         """Have packs read that changed while no server ran, once the planner is there."""
-        while not await self.node_types.has_refreshed():
+        while not await self.node_types.try_refresh():
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch_packs(self) -> None:
@@ -458,7 +468,7 @@ class Services:
 
         Jobs that wait find them, too: workers of a cluster have to be sent them.
         """
-        await self.node_types.watch(lambda: self._cluster is not None or self.hub.is_heard)
+        await self.node_types.watch(lambda: self._cluster is not None or self.hub.has_listeners)
 
     async def _ask_for_types(self) -> None:
         """Have packs read that have changed, and sent to workers elsewhere.
@@ -475,7 +485,7 @@ def _ready(queue: JobQueue) -> ReadyCounts:
     return ReadyCounts() if queue.is_paused() else queue.waiting()
 
 
-async def ended(task: asyncio.Task[None]) -> None:
+async def cancel_and_wait(task: asyncio.Task[None]) -> None:
     """Cancel a task, and wait until it has come to its end."""
     task.cancel()
     await asyncio.wait([task])

@@ -29,8 +29,8 @@ from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.supervisor.rules import MOST_JOBS
 from nodegraph.server.root_path import check_root_path
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
-from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, faults
-from nodegraph.session.settings_sources import read_settings, setting_places
+from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, error_lines
+from nodegraph.session.settings_sources import iter_setting_paths, read_settings
 
 DEFAULT_PORT = 8420
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
@@ -319,11 +319,11 @@ def load_server_settings(
             ServerSettings, explicit, file, variables, SERVER_PREFIX, table=SERVER_TABLE
         )
     except ValidationError as error:
-        known = [".".join(keys) for keys in setting_places(ServerSettings)]
+        known = [".".join(keys) for keys in iter_setting_paths(ServerSettings)]
         where = (
             f"They are the server's, of [{SERVER_TABLE}] in {file} and {SERVER_PREFIX}* variables."
         )
-        raise InvalidFile("\n".join([*faults(error, known), where])) from None
+        raise InvalidFile("\n".join([*error_lines(error, known), where])) from None
 
 
 @lru_cache(maxsize=256)

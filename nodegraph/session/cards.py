@@ -13,7 +13,7 @@ _BUILT_FOR = re.compile(r"^(cuda|hip)\b[^=\n]*=\s*(?!None\b)\S", re.MULTILINE)
 """In torch/version.py, a line such as ``cuda: Optional[str] = '12.8'``."""
 
 
-def visible_cards(
+def visible_gpu_count(
     root: Path = Path("/"),
     variables: Mapping[str, str] = os.environ,
     torch_version: Path | None = None,
@@ -30,11 +30,11 @@ def visible_cards(
         return 0
     kind = _built_for(torch_version or _torch_version())
     if kind == "cuda":
-        return _visible(variables.get("CUDA_VISIBLE_DEVICES"), _nvidia_cards(root))
+        return _visible_count(variables.get("CUDA_VISIBLE_DEVICES"), _nvidia_gpu_count(root))
     if kind == "hip":
-        card_count = _visible(variables.get("ROCR_VISIBLE_DEVICES"), _amd_cards(root))
+        card_count = _visible_count(variables.get("ROCR_VISIBLE_DEVICES"), _amd_gpu_count(root))
         names = variables.get("HIP_VISIBLE_DEVICES", variables.get("CUDA_VISIBLE_DEVICES"))
-        return _visible(names, card_count)
+        return _visible_count(names, card_count)
     return 0
 
 
@@ -51,11 +51,11 @@ def _built_for(version: Path | None) -> str | None:
     return None if match is None else match[1]
 
 
-def _nvidia_cards(root: Path) -> int:
+def _nvidia_gpu_count(root: Path) -> int:
     return sum(path.name[6:].isdigit() for path in (root / "dev").glob("nvidia[0-9]*"))
 
 
-def _amd_cards(root: Path) -> int:
+def _amd_gpu_count(root: Path) -> int:
     """Nodes of the driver's topology that compute and that this process may use.
 
     Those without a GPU are processors, and the files of others' containers can't be read.
@@ -73,7 +73,7 @@ def _number(path: Path) -> int:
         return 0
 
 
-def _visible(names: str | None, count: int) -> int:
+def _visible_count(names: str | None, count: int) -> int:
     """How many of some cards a variable names, by numbers or by identifiers.
 
     A name that stands for none hides itself and what comes after it; one named twice, all.

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgpack
 
 from nodegraph.core.analysis import check_workflow
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.json_text import write_json
-from nodegraph.core.uploads import may_name, with_references
-from nodegraph.core.versions import versioned
+from nodegraph.core.uploads import may_contain_uploads, with_upload_references
+from nodegraph.core.versions import to_versioned_dict
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
-    from nodegraph.core.graphs import Graphs
+    from nodegraph.core.graphs import GraphCache
     from nodegraph.engine.live_values import LiveWorkflow, SharedValues
     from nodegraph.packs.registry import Registry
 
@@ -32,12 +32,12 @@ class CheckedWorkflow(NamedTuple):
 
     Attributes:
         document: It as it is noted.
-        told: It as pictures carry it.
+        embedded_document: It as pictures carry it.
     """
 
     graph: CheckedGraph
     document: dict[str, Any]
-    told: Mapping[str, Any]
+    embedded_document: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,11 @@ class Checker:
             return live.graph(self.environment, targets)
         return build_graph(workflow, self.registry, self.environment, targets=targets)
 
-    def checked(
+    def check(
         self,
         workflow: WorkflowOrDict,
         options: RunOptions,
-        graphs: Graphs,
+        graphs: GraphCache,
         *,
         uploads: Path | None = None,
         shared: SharedValues | None = None,
@@ -88,24 +88,26 @@ class Checker:
         """
         parameters = options.parameters or {}
         if shared is not None:
-            parameters = shared.given(parameters)
+            parameters = shared.copy_parameters(parameters)
         targets = options.targets
-        with NoCollecting():
+        with PausedGC():
             whole = Workflow.of(workflow).with_parameters(parameters)
             # What sinks keep is to mean the same after an upgrade of the nodes.
-            document = versioned(whole, self.registry)
+            document = to_versioned_dict(whole, self.registry)
             packed = None if whole.too_large_input() else _packed(document)
             live = self._live(whole, shared) if packed is None else None
         if live is not None:
             graph = live.graph(self.environment, targets)
-            document = versioned(live.document, self.registry)
+            document = to_versioned_dict(live.document, self.registry)
             packed = _packed(document)
         elif packed is None:
             # It has values that no file has; where they are objects, they may have changed.
             graph = self.graph(whole, targets)
         else:
             digest = digest_bytes(packed)
-            graph = graphs.built(digest, whole, self.registry, self.environment, targets=targets)
+            graph = graphs.get_or_build(
+                digest, whole, self.registry, self.environment, targets=targets
+            )
         if packed is None:
             write_json(document)  # what the editor or a later version keeps in it is in no graph
         return CheckedWorkflow(graph, document, _embedded_document(document, packed, uploads))
@@ -132,7 +134,7 @@ def _embedded_document(
     document: dict[str, Any], packed: bytes | None, uploads: Path | None
 ) -> dict[str, Any]:
     """A workflow as pictures carry it, without the places of files that a client brought."""
-    if uploads is None or (packed is not None and not may_name(packed, uploads)):
+    if uploads is None or (packed is not None and not may_contain_uploads(packed, uploads)):
         return document
-    referenced: dict[str, Any] = with_references(document, uploads)
+    referenced: dict[str, Any] = with_upload_references(document, uploads)
     return referenced

@@ -31,7 +31,7 @@ def share_cores() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def checked_device(name: str) -> str:
+def resolve_device(name: str) -> str:
     """A device that there is, by the one name that it has here: ``cuda`` is ``cuda:0``.
 
     Raises:
@@ -41,7 +41,7 @@ def checked_device(name: str) -> str:
         return name
     from nodegraph.residency import device_name
 
-    there = devices_there()
+    there = list_devices()
     if device_name(name) not in there:
         raise InvalidValue(
             "there is no such device", given=name, expected=f"auto, {', '.join(there)}"
@@ -49,7 +49,7 @@ def checked_device(name: str) -> str:
     return device_name(name)
 
 
-def devices_there() -> list[str]:
+def list_devices() -> list[str]:
     """The devices that torch finds."""
     import torch
 
@@ -59,7 +59,7 @@ def devices_there() -> list[str]:
     return there
 
 
-def multiplying_seconds(device: str) -> float | None:
+def matmul_seconds(device: str) -> float | None:
     """Seconds that 1e9 multiplications take in a large product of matrices; None if unknown.
 
     It takes a few milliseconds. Of an accelerator it is known only once torch is in use, and only
@@ -68,14 +68,14 @@ def multiplying_seconds(device: str) -> float | None:
     from nodegraph.residency import is_out_of_memory
 
     try:
-        return _multiplying_seconds(device)
+        return _measure_matmul(device)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         return None
 
 
-def _multiplying_seconds(device: str) -> float | None:
+def _measure_matmul(device: str) -> float | None:
     side, times = 768, 3
     if device == "cpu":
         import numpy

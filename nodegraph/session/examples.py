@@ -101,7 +101,7 @@ class NodeExample:
         first, *others = value.split("/")
         return first == folder and ".." not in others and (self.inputs / value).is_dir()
 
-    def bring_folders(self, inputs: Path) -> None:
+    def copy_folders(self, inputs: Path) -> None:
         """Put the folders that it reads into another one; what is there already stays as it is.
 
         Raises:

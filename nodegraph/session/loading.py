@@ -35,7 +35,9 @@ def used_recipes(graph: CheckedGraph, made: RunResult) -> list[Recipe]:
         for name in graph.values
         for port in _recipe_ports(graph.nodes[name])
     }
-    wanted = [name for node in graph.nodes.values() for name in _taken_by(node, graph, makers)]
+    wanted = [
+        name for node in graph.nodes.values() for name in _used_recipe_outputs(node, graph, makers)
+    ]
     if not wanted:
         wanted = [f"{name}.{port}" for name in makers for port in _recipe_ports(graph.nodes[name])]
     outputs = {**made.outputs, **live_values}
@@ -49,7 +51,7 @@ def _recipe_ports(node: GraphNode) -> Iterator[str]:
             yield output.name
 
 
-def _taken_by(node: GraphNode, graph: CheckedGraph, makers: set[str]) -> Iterator[str]:
+def _used_recipe_outputs(node: GraphNode, graph: CheckedGraph, makers: set[str]) -> Iterator[str]:
     """Outputs with recipes that a node computes with, unless it makes others of them."""
     if node.name in makers:
         return

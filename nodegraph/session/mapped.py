@@ -16,10 +16,10 @@ from nodegraph.core.summary import summarize
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.observe.lines import Silent
-from nodegraph.session.ongoing import Ongoing, stop_told
-from nodegraph.session.scripts import ScriptOptions, WorkflowLike, checked, watched
+from nodegraph.session.ongoing import BackgroundTask, translate_cancellation
+from nodegraph.session.scripts import ScriptOptions, WorkflowLike, check_result, with_display
 from nodegraph.session.session import Session
-from nodegraph.session.standing import STANDING
+from nodegraph.session.standing import SHARED_SESSIONS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -44,7 +44,7 @@ class MappedRuns(Sequence[RunResult]):
         self,
         combinations: Sequence[Combination],
         futures: Sequence[Future[RunResult]],
-        ongoing: Ongoing[None],
+        ongoing: BackgroundTask[None],
         check: bool,
     ) -> None:
         self.combinations = combinations
@@ -64,14 +64,14 @@ class MappedRuns(Sequence[RunResult]):
     def __getitem__(self, at: int | slice) -> RunResult | list[RunResult]:
         if isinstance(at, slice):
             return [self[each] for each in range(*at.indices(len(self)))]
-        return checked(self._waited(self._futures[at]), self._check)
+        return check_result(self._waited(self._futures[at]), self._check)
 
     def __iter__(self) -> Iterator[RunResult]:
         return (self[at] for at in range(len(self)))
 
     def _waited(self, future: Future[RunResult]) -> RunResult:
         try:
-            with stop_told():
+            with translate_cancellation():
                 return future.result()
         except KeyboardInterrupt:
             self.stop()
@@ -133,28 +133,28 @@ def map(  # noqa: A001 - as `nodegraph.map`, it is what `map` is elsewhere
     """
     script_options = ScriptOptions.of(options)
     script = script_options.script(workflow)
-    combinations = combined(over, product=product)
+    combinations = combinations_of(over, product=product)
     with ExitStack() as stack:
         shown = stack.enter_context(script.display(script_options.progress))
-        ways = _ways(script_options.options, combinations, shown)
+        ways = _options_of_runs(script_options.options, combinations, shown)
         futures: list[Future[RunResult]] = [Future() for _ in combinations]
         begun: Future[None] = Future()
 
         async def work(session: Session) -> None:
             runs = session.begin_many([script.workflow] * len(ways), ways)
             begun.set_result(None)
-            await _settled(runs, futures)
+            await _deliver_results(runs, futures)
 
-        ongoing = STANDING.begin(script.wish, work)
-        ongoing.future.add_done_callback(lambda done: _give_up(done, [begun, *futures]))
-        with stop_told():
+        ongoing = SHARED_SESSIONS.begin(script.session_options, work)
+        ongoing.future.add_done_callback(lambda done: _cancel_pending(done, [begun, *futures]))
+        with translate_cancellation():
             begun.result()
         closing = stack.pop_all()
         ongoing.future.add_done_callback(lambda _: closing.close())
     return MappedRuns(combinations, futures, ongoing, script_options.check)
 
 
-async def _settled(runs: Sequence[Any], futures: Sequence[Future[RunResult]]) -> None:
+async def _deliver_results(runs: Sequence[Any], futures: Sequence[Future[RunResult]]) -> None:
     """Hand the runs' results on as they come; cancelling it ends them."""
     import asyncio
 
@@ -169,7 +169,7 @@ async def _settled(runs: Sequence[Any], futures: Sequence[Future[RunResult]]) ->
     await asyncio.gather(*handing, return_exceptions=True)
 
 
-def _give_up(done: Future[None], futures: Sequence[Future[Any]]) -> None:
+def _cancel_pending(done: Future[None], futures: Sequence[Future[Any]]) -> None:
     """Tell whoever waits for what will never come."""
     error = None if done.cancelled() else done.exception()
     for future in futures:
@@ -181,7 +181,7 @@ def _give_up(done: Future[None], futures: Sequence[Future[Any]]) -> None:
             future.set_exception(error)
 
 
-def combined(values: Mapping[str, Any], *, product: bool) -> list[Combination]:
+def combinations_of(values: Mapping[str, Any], *, product: bool) -> list[Combination]:
     """The values of each run.
 
     Raises:
@@ -246,22 +246,26 @@ def _items(name: str, values: Any) -> list[Any]:
     return listed
 
 
-def _ways(
+def _options_of_runs(
     options: RunOptions, combinations: Sequence[Combination], shown: Silent
 ) -> list[RunOptions]:
     """How each is run, all of them told to one display."""
-    display_options = watched(options, shown)
-    together = _Together(display_options.listener) if display_options.listener is not None else None
+    display_options = with_display(options, shown)
+    together = (
+        _CombinedListener(display_options.listener)
+        if display_options.listener is not None
+        else None
+    )
     return [
-        display_options.but(
+        display_options.with_changes(
             parameters={**(options.parameters or {}), **combination},
-            listener=None if together is None else together.of(at),
+            listener=None if together is None else together.listener_for(at),
         )
         for at, combination in enumerate(combinations)
     ]
 
 
-class _Together:
+class _CombinedListener:
     """Tells one listener of several runs, as if their nodes were those of a single one."""
 
     def __init__(self, listener: Callable[[Event], None]) -> None:
@@ -269,7 +273,7 @@ class _Together:
         self._lock = Lock()
         self._nodes = 0
 
-    def of(self, at: int) -> Callable[[Event], None]:
+    def listener_for(self, at: int) -> Callable[[Event], None]:
         """What one of the runs tells."""
 
         def tell(event: Event) -> None:

@@ -37,7 +37,7 @@ class PackFolders:
     def __init__(self, settings: Settings) -> None:
         self._stamps = {folder: stamp_of(folder) for folder in settings.pack_folders}
 
-    def look_same(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether none has come or gone since; cheap."""
         return all(stamp_of(folder) == stamp for folder, stamp in self._stamps.items())
 
@@ -72,19 +72,19 @@ class NodeTypes:
         assert self._registry is not None
         return self._registry
 
-    def look_anew(self) -> bool:
+    def refresh(self) -> bool:
         """Take up packs that have changed; whether any has since they were read."""
         if self._registry is None:
             return False
-        is_same = self._folders.look_same() and not self._has_other_functions
+        is_same = self._folders.is_unchanged() and not self._has_other_functions
         if is_same and self._registry.is_current():
-            self._registry.put_to_use()
+            self._registry.activate()
             return False
-        self._registry.let_go()
+        self._registry.unload_changed()
         self._read()
         return True
 
-    def take(self, functions: Sequence[Callable[..., Any]]) -> None:
+    def set_functions(self, functions: Sequence[Callable[..., Any]]) -> None:
         """Have other functions among them from the next look on."""
         if len(functions) != len(self._functions) or any(map(is_not, functions, self._functions)):
             self._functions = functions

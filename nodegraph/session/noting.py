@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.observe.record import record_of
@@ -17,19 +17,19 @@ from nodegraph.store.records import Runs
 
 
 @dataclass
-class NotedRun:
+class RecordedRun:
     """A run that goes on: its id in the store, if it has one, and then its result."""
 
     id: str = ""
     result: RunResult | None = None
 
 
-class RunNotes:
+class RunRecorder:
     """Notes runs. A fault of the store costs the record of a run, and not the run.
 
     Args:
         runs: None if nothing is noted.
-        environment: Tells what runs depend on; see `described_environment`.
+        environment: Tells what runs depend on; see `describe_environment`.
         problems: Takes up what couldn't be noted.
     """
 
@@ -41,17 +41,17 @@ class RunNotes:
         self._problems = problems
 
     @contextmanager
-    def noted(self, document: Mapping[str, Any], options: RunOptions) -> Iterator[NotedRun]:
+    def record(self, document: Mapping[str, Any], options: RunOptions) -> Iterator[RecordedRun]:
         """Note that a run begins and, after the `with`, how it ended.
 
         Args:
             document: The workflow, with its values set.
         """
-        run = NotedRun()
+        run = RecordedRun()
         if self._runs is None:
             yield run
             return
-        with self._trying():
+        with self._collect_faults():
             run.id = self._runs.begin(str(document.get("title", "")))
         record: Mapping[str, Any] = {}
         start = monotonic()
@@ -59,7 +59,7 @@ class RunNotes:
             yield run
             if run.result is not None:
                 environment = self._environment()
-                with NoCollecting():
+                with PausedGC():
                     record = record_of(
                         run.result,
                         document,
@@ -70,11 +70,11 @@ class RunNotes:
         finally:
             status = run.result.status if run.result is not None else "failed"
             if run.id:
-                with self._trying():
+                with self._collect_faults():
                     self._runs.finish(run.id, status, monotonic() - start, record)
 
     @contextmanager
-    def _trying(self) -> Iterator[None]:
+    def _collect_faults(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

@@ -8,16 +8,16 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from nodegraph.core.reporting import REPORT, report
+from nodegraph.core.reporting import PROGRESS_CALLBACK, report_progress
 from nodegraph.errors import Cancelled
 
 Result = TypeVar("Result")
 
-_LOOK = 0.1
+_POLL_SECONDS = 0.1
 """Seconds between two looks whether who waits for a run was stopped meanwhile."""
 
 
-class Ongoing(Generic[Result]):
+class BackgroundTask(Generic[Result]):
     """Work on another event loop.
 
     Attributes:
@@ -28,7 +28,7 @@ class Ongoing(Generic[Result]):
         self,
         work: Coroutine[Any, Any, Result],
         loop: asyncio.AbstractEventLoop,
-        ended: Callable[[Ongoing[Any]], object],
+        ended: Callable[[BackgroundTask[Any]], object],
     ) -> None:
         self.future: Future[Result] = Future()
         self._loop = loop
@@ -56,15 +56,15 @@ class Ongoing(Generic[Result]):
         Raises:
             Cancelled: It was stopped from elsewhere.
         """
-        is_in_node = REPORT.get() is not None
+        is_in_node = PROGRESS_CALLBACK.get() is not None
         try:
-            while wait([self.future], _LOOK if is_in_node else None).not_done:
-                report(0, 0)
+            while wait([self.future], _POLL_SECONDS if is_in_node else None).not_done:
+                report_progress(0, 0)
         except BaseException:
             self.stop()
             wait([self.future])
             raise
-        with stop_told():
+        with translate_cancellation():
             return self.future.result()
 
     async def wait_async(self) -> Result:
@@ -76,7 +76,7 @@ class Ongoing(Generic[Result]):
         waiting = asyncio.wrap_future(self.future)
         try:
             while not waiting.done():  # a notebook's kernel sees an interrupt once its loop wakes
-                await asyncio.wait([waiting], timeout=_LOOK)
+                await asyncio.wait([waiting], timeout=_POLL_SECONDS)
         except asyncio.CancelledError:
             self.stop()
             await asyncio.wait([waiting])
@@ -97,7 +97,7 @@ class Ongoing(Generic[Result]):
 
 
 @contextmanager
-def stop_told() -> Iterator[None]:
+def translate_cancellation() -> Iterator[None]:
     """Tell in words that what is waited for in here was stopped from elsewhere.
 
     Raises:

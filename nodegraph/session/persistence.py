@@ -14,16 +14,16 @@ from nodegraph.errors import NodegraphError
 from nodegraph.session.settings import Settings
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
-from nodegraph.store.codes import Codes
+from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
 from nodegraph.store.file_digests import StoredFileDigests
 from nodegraph.store.records import Runs
 from nodegraph.store.store import Store, open_store
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 
 if TYPE_CHECKING:
     from nodegraph.store.codec import Serializers
-    from nodegraph.store.remote.place import ObjectPlace
+    from nodegraph.store.remote.place import ObjectStorage
     from nodegraph.store.remote.tier import LeasedClaims
 
 _LOG = logging.getLogger(__name__)
@@ -44,10 +44,10 @@ class Persistence:
     claims: Claims | LeasedClaims | None
     runs: Runs | None
     checkpoints: Checkpoints | None
-    written: Written | None
-    codes: Codes
+    written: SinkFiles | None
+    codes: CodeModules
     file_digests: StoredFileDigests
-    others: tuple[Store, ...] = ()
+    read_only_stores: tuple[Store, ...] = ()
     problems: tuple[str, ...] = ()
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Persistence:
             self.costs.flush()
         except sqlite3.Error as error:
             _LOG.warning("can't note what calls took: %s", error)
-        for store in (self.store, *self.others):
+        for store in (self.store, *self.read_only_stores):
             store.close()
 
 
@@ -75,9 +75,9 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
         budget=settings.disk_cache,
         keep_cheap=settings.keep_cheap,
         serializers=serializers,
-        place=remote,
+        storage=remote,
     )
-    others, problems = _opened(settings.stores, serializers)
+    others, problems = _open_read_only(settings.stores, serializers)
     problems += fault
     if store.refusal is not None:
         problems.insert(0, f"results aren't kept on disk, only read from there: {store.refusal}")
@@ -87,18 +87,18 @@ def open_persistence(settings: Settings, serializers: Callable[[], Serializers])
     return Persistence(
         store,
         Costs(store.index),
-        _shared(store),
+        _shared_claims(store),
         None if claims is None else Runs(store.index, claims, owner=store.owner),
         None if claims is None else Checkpoints(store),
-        None if claims is None else Written(store.index),
-        Codes(store.index),
+        None if claims is None else SinkFiles(store.index),
+        CodeModules(store.index),
         digests,
         tuple(others),
         tuple(problems),
     )
 
 
-def _shared(store: Store) -> Claims | LeasedClaims | None:
+def _shared_claims(store: Store) -> Claims | LeasedClaims | None:
     """Claims that the machines respect, too, which the store shares results with."""
     if store.claims is None or store.remote is None:
         return store.claims
@@ -107,19 +107,19 @@ def _shared(store: Store) -> Claims | LeasedClaims | None:
     return LeasedClaims(store.claims, store.remote)
 
 
-def _open_remote(url: str) -> tuple[ObjectPlace | None, list[str]]:
+def _open_remote(url: str) -> tuple[ObjectStorage | None, list[str]]:
     """What is shared with other machines, and why it can't be, if so."""
     if not url:
         return None, []
-    from nodegraph.store.remote.address import open_place
+    from nodegraph.store.remote.address import open_storage
 
     try:
-        return open_place(url), []
+        return open_storage(url), []
     except NodegraphError as error:
         return None, [f"results aren't shared with other machines: {error}"]
 
 
-def _opened(
+def _open_read_only(
     folders: Sequence[Path], serializers: Callable[[], Serializers]
 ) -> tuple[list[Store], list[str]]:
     """Stores that are only read, and what is wrong with those that can't be opened."""

@@ -8,7 +8,7 @@ from functools import partial
 from nodegraph.session.settings import Settings
 
 
-def attached_models(settings: Settings) -> Callable[[], None]:
+def attach_remote_models(settings: Settings) -> Callable[[], None]:
     """Have models found at the place that the settings name, if any; what is given undoes it.
 
     Raises:

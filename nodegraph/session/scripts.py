@@ -17,14 +17,14 @@ from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords, ch
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
 from nodegraph.observe.lines import Silent
-from nodegraph.observe.listeners import together
+from nodegraph.observe.listeners import combine_listeners
 from nodegraph.observe.notebook import NotebookBars, notebook_display, notebook_shell
-from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.ongoing import BackgroundTask
 from nodegraph.session.results.html import value_html
 from nodegraph.session.session import Session
 from nodegraph.session.session_options import SessionOptions
 from nodegraph.session.settings import Settings
-from nodegraph.session.standing import STANDING
+from nodegraph.session.standing import SHARED_SESSIONS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -104,8 +104,8 @@ async def run_async(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -
     script_options = ScriptOptions.of(options)
     script = script_options.script(workflow)
     with script.display(script_options.progress) as shown:
-        result = await script.begin(watched(script_options.options, shown)).wait_async()
-    return checked(result, script_options.check)
+        result = await script.begin(with_display(script_options.options, shown)).wait_async()
+    return check_result(result, script_options.check)
 
 
 def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
@@ -124,8 +124,8 @@ def run(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> RunResult:
     script_options = ScriptOptions.of(options)
     script = script_options.script(workflow)
     with script.display(script_options.progress) as shown:
-        result = script.begin(watched(script_options.options, shown)).wait()
-    return checked(result, script_options.check)
+        result = script.begin(with_display(script_options.options, shown)).wait()
+    return check_result(result, script_options.check)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Script:
     """A workflow that a script runs by the standing session."""
 
     workflow: Workflow
-    wish: SessionOptions
+    session_options: SessionOptions
 
     @classmethod
     def of(
@@ -183,17 +183,17 @@ class Script:
         Raises:
             InvalidFile, InvalidWorkflow: It can't be read, or the settings can't.
         """
-        document, workflow_folder = _opened(workflow)
+        document, workflow_folder = _open_workflow(workflow)
         folder = workflow_folder if inputs is None else inputs
         return cls(document, SessionOptions.of(settings, packs, nodes, folder))
 
-    def begin(self, options: RunOptions) -> Ongoing[RunResult]:
+    def begin(self, options: RunOptions) -> BackgroundTask[RunResult]:
         """Begin to run it."""
 
         async def work(session: Session) -> RunResult:
             return await session.run_async(self.workflow, options)
 
-        return STANDING.begin(self.wish, work)
+        return SHARED_SESSIONS.begin(self.session_options, work)
 
     def display(self, is_wanted: bool) -> Silent:
         """Shows how it goes on, inside a `with`; in a notebook values show themselves, too."""
@@ -204,7 +204,7 @@ class Script:
         return display_for(types, is_wanted=is_wanted)
 
 
-def watched(options: RunOptions, shown: Silent) -> RunOptions:
+def with_display(options: RunOptions, shown: Silent) -> RunOptions:
     """The options with a display told of the events. Previews are made where somebody sees them."""
     if type(shown) is Silent:
         return options
@@ -212,10 +212,12 @@ def watched(options: RunOptions, shown: Silent) -> RunOptions:
     previews = options.previews and (
         options.listener is not None or isinstance(shown, NotebookBars)
     )
-    return options.but(listener=together([options.listener, shown.show]), previews=previews)
+    return options.with_changes(
+        listener=combine_listeners([options.listener, shown.show]), previews=previews
+    )
 
 
-def checked(result: RunResult, is_wanted: bool) -> RunResult:
+def check_result(result: RunResult, is_wanted: bool) -> RunResult:
     """The result, if no node failed or nobody wants to know.
 
     Raises:
@@ -226,7 +228,7 @@ def checked(result: RunResult, is_wanted: bool) -> RunResult:
     return result
 
 
-def _opened(workflow: WorkflowLike) -> tuple[Workflow, Path | None]:
+def _open_workflow(workflow: WorkflowLike) -> tuple[Workflow, Path | None]:
     if isinstance(workflow, (Workflow, Mapping)):
         return Workflow.of(workflow), None
     if not isinstance(workflow, (str, Path)):

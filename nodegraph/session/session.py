@@ -14,36 +14,36 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
-from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
+from nodegraph.engine.options import DEFAULT_OPTIONS, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.session.checking import CheckedWorkflow, Checker
 from nodegraph.session.devices import (
-    checked_device,
     default_device,
-    multiplying_seconds,
+    matmul_seconds,
+    resolve_device,
     share_cores,
 )
 from nodegraph.session.node_types import NodeTypes
-from nodegraph.session.settings import Settings, check_kinds, folder_of, load_settings
+from nodegraph.session.settings import Settings, check_kinds, input_folder, load_settings
 
 if TYPE_CHECKING:
     import asyncio
 
     from typing_extensions import Unpack
 
-    from nodegraph.core.graphs import Graphs
+    from nodegraph.core.graphs import GraphCache
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.live_values import SharedValues
     from nodegraph.engine.planning.plan import Plan
-    from nodegraph.engine.planning.room import DeviceRoom
-    from nodegraph.engine.planning.stock import Stock
+    from nodegraph.engine.planning.room import DeviceMemory
+    from nodegraph.engine.planning.stock import RemoteMemory
     from nodegraph.engine.planning.why import NodeWhy
     from nodegraph.engine.result import RunResult
     from nodegraph.packs.registry import Registry
     from nodegraph.residency import ResidencyManager
     from nodegraph.sampling.merging.merging import StepMerging
-    from nodegraph.session.noting import RunNotes
+    from nodegraph.session.noting import RunRecorder
     from nodegraph.session.persistence import Persistence
     from nodegraph.store.store import Store
 
@@ -75,15 +75,15 @@ class Session:
         self.settings = settings or load_settings()
         opened_packs = [pack if isinstance(pack, Pack) else pack_at(Path(pack)) for pack in packs]
         self._types = NodeTypes(self.settings, opened_packs, nodes)
-        self._inputs = folder_of(inputs)
+        self._inputs = input_folder(inputs)
         self._use_cache = use_cache
         self.problems: list[str] = []
         self._one_at_a_time = Lock()
         self._detach_models: Callable[[], None] | None = None
         if self.settings.remote_models:
-            from nodegraph.session.remote_models import attached_models
+            from nodegraph.session.remote_models import attach_remote_models
 
-            self._detach_models = attached_models(self.settings)
+            self._detach_models = attach_remote_models(self.settings)
 
     def __enter__(self) -> Session:
         return self
@@ -92,17 +92,17 @@ class Session:
         self.close()
 
     @cached_property
-    def _graphs(self) -> Graphs:
-        from nodegraph.core.graphs import Graphs  # what only checks workflows has no use for it
+    def _graphs(self) -> GraphCache:
+        from nodegraph.core.graphs import GraphCache  # what only checks workflows has no use for it
 
-        return Graphs()
+        return GraphCache()
 
     @property
     def registry(self) -> Registry:
         """The node types of all packs, as they were when a job was last begun."""
         return self._types.registry
 
-    def look_anew(self) -> None:
+    def refresh(self) -> None:
         """Take up packs that have changed, unless a run goes on; what runs keeps the old ones.
 
         Every job and every plan begins with it.
@@ -110,10 +110,10 @@ class Session:
         engine: Engine | None = self.__dict__.get("engine")
         if engine is not None and engine.is_running:
             return
-        if self._types.look_anew() and engine is not None:
+        if self._types.refresh() and engine is not None:
             if self.store is not None:
                 self.store.flush()
-            engine.take(self.registry)
+            engine.replace_registry(self.registry)
 
     def take(self, *, nodes: Sequence[Callable[..., Any]], inputs: Path | None) -> None:
         """Use other functions as nodes, and other folders, from the next run on; none may go on.
@@ -121,7 +121,7 @@ class Session:
         Args:
             nodes, inputs: As in the beginning.
         """
-        self._types.take(nodes)
+        self._types.set_functions(nodes)
         self._inputs = inputs
         self.__dict__.pop("environment", None)
         if "engine" in self.__dict__:
@@ -135,7 +135,7 @@ class Session:
     @cached_property
     def _device(self) -> str:
         wanted = self.settings.device
-        return default_device() if wanted == "auto" else checked_device(wanted)
+        return default_device() if wanted == "auto" else resolve_device(wanted)
 
     @cached_property
     def persistence(self) -> Persistence | None:
@@ -169,17 +169,17 @@ class Session:
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
         from nodegraph.engine.memory_cache import MemoryCache
-        from nodegraph.observe.notebook import spare_widgets
+        from nodegraph.observe.notebook import silence_widget_warnings
         from nodegraph.weights.numerics import LibraryNumerics
 
-        spare_widgets()
+        silence_widget_warnings()
         kept = self.persistence
         memory = MemoryCache(self.settings.memory_budget)
         interval = self.settings.checkpoint_seconds
         cache = Cache(memory) if self._use_cache else NoCache()
         saver = Saver(interval=interval)
         if kept is not None:
-            cache = Cache(memory, kept.store, kept.others, self._import_types)
+            cache = Cache(memory, kept.store, kept.read_only_stores, self._import_types)
             if kept.checkpoints is not None:
                 saver = Saver(kept.checkpoints, interval=interval, settle=kept.store.flush)
         merging = self.merging
@@ -243,11 +243,11 @@ class Session:
         Args:
             granted: See `RunOptions`.
         """
-        self.look_anew()
+        self.refresh()
         return self._checker(granted).problems(Workflow.of(workflow), targets)
 
     def _checker(self, granted: Collection[Path]) -> Checker:
-        return Checker(self.registry, self.environment.granting(granted))
+        return Checker(self.registry, self.environment.with_granted(granted))
 
     def graph(
         self,
@@ -272,7 +272,7 @@ class Session:
         targets: Sequence[str] | None = None,
         problems: Sequence[Problem] = (),
         granted: Collection[Path] = (),
-        stock: Stock | None = None,
+        stock: RemoteMemory | None = None,
         values: bool = False,
     ) -> Plan:
         """What a run would do, node by node, and what it is expected to take; nothing runs.
@@ -289,16 +289,16 @@ class Session:
         from nodegraph.engine.planning.workflow import plan_workflow
         from nodegraph.residency import resident_name
 
-        self.look_anew()
+        self.refresh()
         self.engine.look_at_code_anew()
         kept = self.persistence
         self.measure_machine()
-        stores = () if kept is None else (kept.store, *kept.others)
+        stores = () if kept is None else (kept.store, *kept.read_only_stores)
         shared = self.engine.shared.granting(granted)
         weights = frozenset(self.resident() if stock is None else stock.weights)
         return plan_workflow(
             Workflow.of(workflow),
-            shared if stock is None else stock.seen_from(shared),
+            shared if stock is None else stock.overlay(shared),
             targets=targets,
             problems=problems,
             is_resident=lambda recipe, device: resident_name(recipe, device) in weights,
@@ -307,11 +307,11 @@ class Session:
             room_of=self._room_of if stock is None else stock.room_of(self._room_of),
         ).plan
 
-    def room(self) -> DeviceRoom | None:
+    def room(self) -> DeviceMemory | None:
         """The memory of the device that nodes compute on; None where it can't be told."""
         return self._room_of(self._device)
 
-    def _room_of(self, device: str) -> DeviceRoom | None:
+    def _room_of(self, device: str) -> DeviceMemory | None:
         from nodegraph.session.weights import device_room
 
         return device_room(self._weights, self.settings.weights_budget, device)
@@ -323,7 +323,7 @@ class Session:
         kept, device = self.persistence, self._device
         if kept is None or kept.costs.expected(MACHINE, "", device) is not None:
             return
-        seconds = multiplying_seconds(device)
+        seconds = matmul_seconds(device)
         if seconds is not None:
             kept.costs.record(MACHINE, "", device, seconds)
 
@@ -342,22 +342,24 @@ class Session:
                 given.
         """
         from nodegraph.engine.planning.past import past_in
-        from nodegraph.engine.planning.why import Past
+        from nodegraph.engine.planning.why import RunHistory
         from nodegraph.engine.planning.workflow import why_workflow
 
-        self.look_anew()
+        self.refresh()
         self.engine.look_at_code_anew()
         kept = self.persistence
-        past = Past()
+        past = RunHistory()
         if kept is not None:
             kept.store.flush()
-            past = past_in([store.index for store in (kept.store, *kept.others)], kept.runs)
+            past = past_in(
+                [store.index for store in (kept.store, *kept.read_only_stores)], kept.runs
+            )
         return why_workflow(Workflow.of(workflow), self.engine.shared, past, node=node)
 
     async def run_async(
         self,
         workflow: WorkflowOrDict,
-        options: RunOptions = AS_USUAL,
+        options: RunOptions = DEFAULT_OPTIONS,
         **keywords: Unpack[RunKeywords],
     ) -> RunResult:
         """Run a workflow on the running event loop.
@@ -372,26 +374,28 @@ class Session:
             InvalidValue: An option has a wrong value, or one of its own nodes calls it.
             TypeError: There is no such option.
         """
-        self._refuse_own()
-        options = options.but(**keywords)
-        self.look_anew()
+        self._refuse_nested_use()
+        options = options.with_changes(**keywords)
+        self.refresh()
         return await self._run_checked(self._checked(workflow, options), options)
 
     def _checked(
         self, workflow: WorkflowOrDict, options: RunOptions, shared: SharedValues | None = None
     ) -> CheckedWorkflow:
         checker, uploads = self._checker(options.granted), self.settings.uploads
-        return checker.checked(workflow, options, self._graphs, uploads=uploads, shared=shared)
+        return checker.check(workflow, options, self._graphs, uploads=uploads, shared=shared)
 
     async def _run_checked(self, checked: CheckedWorkflow, options: RunOptions) -> RunResult:
-        from nodegraph.core.nesting import within  # see `_refuse_own`
+        from nodegraph.core.nesting import nested_in  # see `_refuse_own`
 
-        with self._notes.noted(checked.document, options) as noted, within(self):
+        with self._run_recorder.record(checked.document, options) as noted, nested_in(self):
             result = await self.engine.run(
-                checked.graph, options, workflow=checked.told, run_id=noted.id
+                checked.graph, options, workflow=checked.embedded_document, run_id=noted.id
             )
             most = self.settings.max_image_pixels
-            noted.result = result = replace(result, run=noted.id, shown=_shown, max_pixels=most)
+            noted.result = result = replace(
+                result, run=noted.id, shown=_result_html, max_pixels=most
+            )
         self._warn_of_changes()
         return result
 
@@ -410,18 +414,20 @@ class Session:
             )
 
     @cached_property
-    def _notes(self) -> RunNotes:
-        from nodegraph.session.noting import RunNotes
+    def _run_recorder(self) -> RunRecorder:
+        from nodegraph.session.noting import RunRecorder
 
         kept = self.persistence
-        return RunNotes(None if kept is None else kept.runs, self._described, self.problems)
+        return RunRecorder(
+            None if kept is None else kept.runs, self._run_environment, self.problems
+        )
 
-    def _described(self) -> dict[str, Any]:
+    def _run_environment(self) -> dict[str, Any]:
         """What runs depend on besides their workflows."""
-        from nodegraph.observe.record import described_environment
+        from nodegraph.observe.record import describe_environment
 
         numerics = self.engine.shared.numerics
-        return described_environment(
+        return describe_environment(
             device=self._device,
             numerics="" if numerics is None else numerics.profile(self.engine.shared.lanes.device),
             packs=self.registry.pack_versions(),
@@ -434,11 +440,11 @@ class Session:
         Raises:
             InvalidValue: A node or a listener of its own run wants one, which would never come.
         """
-        self._refuse_own()
+        self._refuse_nested_use()
         with self._one_at_a_time:
             yield
 
-    def _refuse_own(self) -> None:
+    def _refuse_nested_use(self) -> None:
         from nodegraph.core.nesting import NESTING  # what only checks workflows runs nothing
 
         if id(self) in NESTING.get().sessions:
@@ -452,7 +458,7 @@ class Session:
     def run(
         self,
         workflow: WorkflowOrDict,
-        options: RunOptions = AS_USUAL,
+        options: RunOptions = DEFAULT_OPTIONS,
         **keywords: Unpack[RunKeywords],
     ) -> RunResult:
         """As `run_async`, waiting for the end.
@@ -485,7 +491,9 @@ class Session:
         from nodegraph.session.waiting import wait_for  # validating needs no event loop
 
         with self._turn():
-            return wait_for(self._run_many(workflows, options or [AS_USUAL] * len(workflows)))
+            return wait_for(
+                self._run_many(workflows, options or [DEFAULT_OPTIONS] * len(workflows))
+            )
 
     def begin_many(
         self, workflows: Sequence[WorkflowOrDict], options: Sequence[RunOptions]
@@ -499,8 +507,8 @@ class Session:
 
         from nodegraph.engine.live_values import SharedValues
 
-        self._refuse_own()
-        self.look_anew()
+        self._refuse_nested_use()
+        self.refresh()
         shared = SharedValues()
         checked = [
             self._checked(workflow, how, shared)
@@ -553,14 +561,14 @@ class Session:
         from nodegraph.residency import resident_name
         from nodegraph.session.loading import load_components, recipe_nodes, used_recipes
 
-        self.look_anew()
-        options = AS_USUAL.but(**keywords)
+        self.refresh()
+        options = DEFAULT_OPTIONS.with_changes(**keywords)
         ready = Workflow.of(workflow).with_parameters(options.parameters or {})
         graph = self.graph(ready, targets=options.targets, granted=options.granted)
         run = [node for name, node in graph.nodes.items() if name not in graph.values]
         for node_type in {node.spec.type for node in run}:
             self._import_types(node_type)
-        makers = options.but(targets=recipe_nodes(graph), parameters=None, values=True)
+        makers = options.with_changes(targets=recipe_nodes(graph), parameters=None, values=True)
         made = await self.run_async(ready, makers)
         if made.errors:
             raise made.errors[0]
@@ -583,7 +591,7 @@ class Session:
             self._warn_of_changes()  # also of what was found on the way to the disk
 
 
-def _shown(result: RunResult) -> str:
+def _result_html(result: RunResult) -> str:
     """What notebooks show of a result, of which the engine knows nothing."""
     from nodegraph.session.results.page import result_html
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nodegraph.session.settings import Settings, check_kinds, folder_of, load_settings
+from nodegraph.session.settings import Settings, check_kinds, input_folder, load_settings
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,14 @@ class SessionOptions:
 
     Attributes:
         inputs: Where relative input paths start, unless the settings say.
-        here: The current folder, below which outputs lie unless the settings say.
+        working_folder: The current folder, below which outputs lie unless the settings say.
     """
 
     settings: Settings
     packs: tuple[Path, ...] = ()
     nodes: tuple[Callable[..., Any], ...] = ()
     inputs: Path | None = None
-    here: Path | None = None
+    working_folder: Path | None = None
 
     @classmethod
     def of(
@@ -41,9 +41,9 @@ class SessionOptions:
         """
         check_kinds(settings, packs, nodes)
         pack_paths = tuple(Path(path).absolute() for path in packs)
-        folder = folder_of(inputs)
+        folder = input_folder(inputs)
         return cls(settings or load_settings(), pack_paths, tuple(nodes), folder, Path.cwd())
 
-    def is_met_by(self, other: SessionOptions) -> bool:
+    def can_reuse(self, other: SessionOptions) -> bool:
         """Whether a session made for another wish will do, once it takes nodes and folders."""
         return (self.settings, self.packs) == (other.settings, other.packs)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS, Environment
-from nodegraph.core.places import Places
+from nodegraph.core.places import PathRedactor
 from nodegraph.errors import InvalidFile, InvalidValue
 
 PREFIX = "NODEGRAPH_"
@@ -40,7 +40,7 @@ def _at_home(path: Path) -> Path:
         return path  # nobody's home that is known
 
 
-def _left_out() -> tuple[str, ...]:
+def _excluded_packs() -> tuple[str, ...]:
     """What the variable says, which holds for settings made by hand, too."""
     names = os.environ.get(LEAVE_OUT)
     if not names:
@@ -120,7 +120,7 @@ class Settings:
     home: FolderPath | None = None
     models: Folders = ()
     packs: Folders = ()
-    leave_out: Names = field(default_factory=_left_out)
+    leave_out: Names = field(default_factory=_excluded_packs)
     outputs: FolderPath | None = None
     inputs: FolderPath | None = None
     readable: Folders | None = None
@@ -149,9 +149,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not _is_plain(vars(self)):
-            from nodegraph.session.settings_kinds import checked
+            from nodegraph.session.settings_kinds import validate_settings
 
-            for name, value in checked(Settings, vars(self)).items():
+            for name, value in validate_settings(Settings, vars(self)).items():
                 object.__setattr__(self, name, value)
         for name, value in vars(self).items():
             if isinstance(value, Path):
@@ -232,7 +232,7 @@ class Settings:
             device=device,
             readable=self.readable,
             uploads=None if self.uploads is None else self.uploads.parent,
-            taught=self.data_folder / "taught",
+            trained=self.data_folder / "taught",
             max_image_pixels=self.max_image_pixels,
         )
 
@@ -240,10 +240,10 @@ class Settings:
 def _is_plain(values: Mapping[str, Any]) -> bool:
     """Whether there is nothing to be checked, which costs the import of what checks."""
     known = {item.name: item for item in fields(Settings)}
-    return all(name in known and _is_as_said(known[name], values[name]) for name in values)
+    return all(name in known and _has_annotated_type(known[name], values[name]) for name in values)
 
 
-def _is_as_said(setting: Field[Any], value: Any) -> bool:
+def _has_annotated_type(setting: Field[Any], value: Any) -> bool:
     if value is setting.default or (type(value), value) == (type(setting.default), setting.default):
         return True
     kind = str(setting.type)
@@ -255,7 +255,7 @@ def _is_as_said(setting: Field[Any], value: Any) -> bool:
     return kind == "str" and type(value) is str
 
 
-def places_of(settings: Settings, database: str | None = None) -> Places:
+def path_redactor(settings: Settings, database: str | None = None) -> PathRedactor:
     """What a server calls its folders when it speaks to clients.
 
     Args:
@@ -285,7 +285,7 @@ def places_of(settings: Settings, database: str | None = None) -> Places:
         for number, folder in enumerate(listed):
             if folder not in folders.values():
                 folders[f"{name}-{number + 1}" if number else name] = folder
-    return Places(folders, settings.uploads, database=database)
+    return PathRedactor(folders, settings.uploads, database=database)
 
 
 def config_file(home: Path | None = None) -> Path:
@@ -321,9 +321,9 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         return Settings(**explicit)
     from pydantic import ValidationError
 
-    from nodegraph.session.settings_kinds import faults, model_of
+    from nodegraph.session.settings_kinds import error_lines, pydantic_model
 
-    model = model_of(Settings)
+    model = pydantic_model(Settings)
     # Where home isn't known the variable is empty, and says nothing.
     explicit.setdefault("home", None)
     try:
@@ -336,7 +336,7 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
             validated = model.model_validate(explicit)
     except ValidationError as error:
         lines = [
-            *faults(error, model.model_fields),
+            *error_lines(error, model.model_fields),
             f"Settings come from {file} and {PREFIX}* variables.",
         ]
         raise InvalidFile("\n".join(lines)) from None
@@ -380,7 +380,7 @@ def _names_pack(candidate: object) -> bool:
     return isinstance(candidate, Pack)
 
 
-def folder_of(inputs: str | Path | None) -> Path | None:
+def input_folder(inputs: str | Path | None) -> Path | None:
     """Where relative input paths start, as somebody said it, whatever the current folder will be.
 
     Raises:

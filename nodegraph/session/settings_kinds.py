@@ -38,7 +38,7 @@ def _bytes(value: Any) -> Any:
         raise ValueError(f"no size such as {2 << 30}, 500MB, 2GB or 1.5GiB") from error
 
 
-def _listed(value: Any) -> Any:
+def _parse_folders(value: Any) -> Any:
     """Folders of a text as variables have it: parted as in ``PATH``, or a JSON list."""
     if not isinstance(value, str):
         return value
@@ -48,7 +48,7 @@ def _listed(value: Any) -> Any:
 
 
 FolderPath = Path
-Folders = Annotated[tuple[Path, ...], BeforeValidator(_listed)]
+Folders = Annotated[tuple[Path, ...], BeforeValidator(_parse_folders)]
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 Count = Annotated[int, NUMBER, Field(ge=1)]
@@ -59,7 +59,7 @@ Margin = Annotated[float, NUMBER, Field(lt=1)]
 
 
 @cache
-def model_of(settings: type) -> type[BaseModel]:
+def pydantic_model(settings: type) -> type[BaseModel]:
     """What checks settings that are a dataclass, whose annotations are names of the kinds above."""
     kinds = get_type_hints(settings, localns=globals(), include_extras=True)
     definitions: dict[str, Any] = {
@@ -76,20 +76,20 @@ def model_of(settings: type) -> type[BaseModel]:
     )
 
 
-def checked(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
+def validate_settings(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of settings that a program has given, read as those from outside.
 
     Raises:
         InvalidValue: See `Settings`.
     """
-    model = model_of(settings)
+    model = pydantic_model(settings)
     try:
         return vars(model.model_validate(dict(values)))
     except ValidationError as error:
-        raise InvalidValue("\n".join(faults(error, model.model_fields))) from None
+        raise InvalidValue("\n".join(error_lines(error, model.model_fields))) from None
 
 
-def faults(error: ValidationError, known: Collection[str]) -> list[str]:
+def error_lines(error: ValidationError, known: Collection[str]) -> list[str]:
     """What is wrong with which setting, a line each.
 
     Args:

@@ -24,16 +24,16 @@ else:
     from tomli import TOMLDecodeError
 
 M = TypeVar("M", bound=BaseModel)
-SettingPlace = tuple[str, ...]
+SettingPath = tuple[str, ...]
 """Of a setting: ``("port",)``, ``("limits", "body")``."""
 
 
-def setting_places(model: type[BaseModel], above: SettingPlace = ()) -> Iterator[SettingPlace]:
+def iter_setting_paths(model: type[BaseModel], above: SettingPath = ()) -> Iterator[SettingPath]:
     """Every setting there is."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from setting_places(kind, (*above, name))
+            yield from iter_setting_paths(kind, (*above, name))
         else:
             yield (*above, name)
 
@@ -61,7 +61,7 @@ def read_settings(
         InvalidFile: The file can't be read, or a variable is no setting.
         ValidationError: A value is none of the setting's.
     """
-    _check_names(variables, {prefix + "_".join(at).upper() for at in setting_places(model)})
+    _check_names(variables, {prefix + "_".join(at).upper() for at in iter_setting_paths(model)})
 
     class Here(model, BaseSettings):  # type: ignore[misc, valid-type]  # known only here
         model_config = SettingsConfigDict(

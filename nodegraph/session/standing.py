@@ -17,10 +17,10 @@ from typing import TypeVar
 
 from nodegraph.core.nesting import NESTING
 from nodegraph.errors import InvalidValue
-from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.ongoing import BackgroundTask
 from nodegraph.session.session import Session
 from nodegraph.session.session_options import SessionOptions
-from nodegraph.session.standing_session import StandingSession
+from nodegraph.session.standing_session import SharedSession
 
 Result = TypeVar("Result")
 
@@ -28,7 +28,7 @@ _DEEPEST = 8
 """Runs within runs; more are taken for a node that calls itself for ever."""
 
 
-class StandingSessions:
+class SharedSessions:
     """Standing sessions, each for what the one before can't serve without a wait for itself.
 
     The first serves scripts; the second what nodes and listeners of its runs call, and scripts that
@@ -37,16 +37,16 @@ class StandingSessions:
     """
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start anew, also in a forked process, which has none of the threads."""
         self._lock = Lock()
-        self._sessions: list[StandingSession] = []
+        self._sessions: list[SharedSession] = []
 
     def begin(
         self, options: SessionOptions, work: Callable[[Session], Awaitable[Result]]
-    ) -> Ongoing[Result]:
+    ) -> BackgroundTask[Result]:
         """Begin some work with a session that is as wished.
 
         Raises:
@@ -62,11 +62,11 @@ class StandingSessions:
             )
         with self._lock:
             while len(self._sessions) < depth + 2:
-                self._sessions.append(StandingSession(len(self._sessions) + 1))
+                self._sessions.append(SharedSession(len(self._sessions) + 1))
             first, second = self._sessions[depth : depth + 2]
-            return (first if first.serves_at_once(options) else second).begin(options, work)
+            return (first if first.can_start_now(options) else second).begin(options, work)
 
-    def ask(self, options: SessionOptions, question: Callable[[Session], Result]) -> Result:
+    def query(self, options: SessionOptions, question: Callable[[Session], Result]) -> Result:
         """What a session that is as wished answers, without a run.
 
         Raises:
@@ -79,7 +79,7 @@ class StandingSessions:
         return self.begin(options, answered).wait()
 
     def _depth(self) -> int:
-        here = [each.depth for each in self._sessions if each.is_here]
+        here = [each.depth for each in self._sessions if each.is_current_thread]
         return here[0] if here else NESTING.get().depth
 
     def finish(self) -> None:
@@ -108,12 +108,12 @@ class StandingSessions:
             each.close()
 
 
-STANDING = StandingSessions()
+SHARED_SESSIONS = SharedSessions()
 """That of this process."""
 # Before Python's own thread pools refuse work, which they do before `atexit` is heard.
-getattr(threading, "_register_atexit", atexit.register)(STANDING.finish)
+getattr(threading, "_register_atexit", atexit.register)(SHARED_SESSIONS.finish)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=STANDING.forget)
+    os.register_at_fork(after_in_child=SHARED_SESSIONS.reset)
 
 
 def close() -> None:
@@ -121,4 +121,4 @@ def close() -> None:
 
     The next call loads anew what it needs.
     """
-    STANDING.close()
+    SHARED_SESSIONS.close()

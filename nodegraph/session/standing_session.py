@@ -15,14 +15,14 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from nodegraph.core.nesting import NESTING
-from nodegraph.session.ongoing import Ongoing
+from nodegraph.session.ongoing import BackgroundTask
 from nodegraph.session.session import Session
 from nodegraph.session.session_options import SessionOptions
 
 Result = TypeVar("Result")
 
 
-class StandingSession:
+class SharedSession:
     """One session at a time, as the last call wished for it.
 
     Calls that wish for the same overlap; one that wishes for something else waits for these.
@@ -38,10 +38,10 @@ class StandingSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
         self._session: Session | None = None
-        self._wish: SessionOptions | None = None
+        self._options: SessionOptions | None = None
         self._users = 0
         self._changed: asyncio.Condition | None = None
-        self._ongoing: dict[Ongoing[Any], SessionOptions] = {}
+        self._ongoing: dict[BackgroundTask[Any], SessionOptions] = {}
 
     @property
     def futures(self) -> list[Future[Any]]:
@@ -49,31 +49,31 @@ class StandingSession:
         return [each.future for each in list(self._ongoing)]
 
     @property
-    def is_here(self) -> bool:
+    def is_current_thread(self) -> bool:
         """Whether this thread is that of its event loop."""
         return threading.current_thread() is self._thread
 
-    def serves_at_once(self, options: SessionOptions) -> bool:
+    def can_start_now(self, options: SessionOptions) -> bool:
         """Whether nothing goes on that such a wish would have to wait for."""
         return all(other == options for other in list(self._ongoing.values()))
 
     def begin(
         self, options: SessionOptions, work: Callable[[Session], Awaitable[Result]]
-    ) -> Ongoing[Result]:
+    ) -> BackgroundTask[Result]:
         """Begin some work with a session that is as wished."""
 
         async def served() -> Result:
-            NESTING.set(NESTING.get().at(self.depth))
+            NESTING.set(NESTING.get().with_depth(self.depth))
             async with self._turn(options) as session:
                 return await work(session)
 
         with self._lock:
             loop = self._running_loop()
-            ongoing = Ongoing(served(), loop, self._note_end)
+            ongoing = BackgroundTask(served(), loop, self._note_end)
             self._ongoing[ongoing] = options
         return ongoing
 
-    def _note_end(self, ended: Ongoing[Any]) -> None:
+    def _note_end(self, ended: BackgroundTask[Any]) -> None:
         with self._lock:
             del self._ongoing[ended]
 
@@ -90,8 +90,8 @@ class StandingSession:
     async def _turn(self, options: SessionOptions) -> AsyncIterator[Session]:
         assert self._changed is not None
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._users or self._wish == options)
-            session = self._settled(options)
+            await self._changed.wait_for(lambda: not self._users or self._options == options)
+            session = self._prepare_session(options)
             self._users += 1
         try:
             yield session
@@ -100,11 +100,13 @@ class StandingSession:
                 self._users -= 1
                 self._changed.notify_all()
 
-    def _settled(self, options: SessionOptions) -> Session:
+    def _prepare_session(self, options: SessionOptions) -> Session:
         """The session as wished; nobody uses it, or all wish for the same."""
-        if self._wish == options and self._session is not None:
+        if self._options == options and self._session is not None:
             return self._session
-        if self._session is not None and (self._wish is None or not options.is_met_by(self._wish)):
+        if self._session is not None and (
+            self._options is None or not options.can_reuse(self._options)
+        ):
             self._close_session()
         if self._session is None:
             self._session = Session(
@@ -112,11 +114,11 @@ class StandingSession:
             )
         else:
             self._session.take(nodes=options.nodes, inputs=options.inputs)
-        self._wish = options
+        self._options = options
         return self._session
 
     def _close_session(self) -> None:
-        session, self._session, self._wish = self._session, None, None
+        session, self._session, self._options = self._session, None, None
         if session is not None:
             session.close()
 
@@ -138,10 +140,10 @@ class StandingSession:
         for each in ongoing:
             each.stop()
         wait([each.future for each in ongoing])
-        asyncio.run_coroutine_threadsafe(self._emptied(), loop).result()
+        asyncio.run_coroutine_threadsafe(self._close_on_loop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
-    async def _emptied(self) -> None:
+    async def _close_on_loop(self) -> None:
         self._close_session()

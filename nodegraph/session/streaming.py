@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.events import Event
 from nodegraph.engine.result import RunResult
-from nodegraph.observe.listeners import together
-from nodegraph.session.ongoing import Ongoing
-from nodegraph.session.scripts import Script, ScriptOptions, WorkflowLike, checked
+from nodegraph.observe.listeners import combine_listeners
+from nodegraph.session.ongoing import BackgroundTask
+from nodegraph.session.scripts import Script, ScriptOptions, WorkflowLike, check_result
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,11 +27,13 @@ class Stream:
 
     def __init__(self, script: Script, script_options: ScriptOptions) -> None:
         self._script = script
-        self._said = script_options
+        self._script_options = script_options
 
-    def _begin(self, listener: Callable[[Event | None], None]) -> Ongoing[RunResult]:
-        options = self._said.options
-        running = self._script.begin(options.but(listener=together([options.listener, listener])))
+    def _begin(self, listener: Callable[[Event | None], None]) -> BackgroundTask[RunResult]:
+        options = self._script_options.options
+        running = self._script.begin(
+            options.with_changes(listener=combine_listeners([options.listener, listener]))
+        )
         running.future.add_done_callback(lambda _: listener(None))
         return running
 
@@ -41,7 +43,7 @@ class Stream:
         try:
             while (event := events.get()) is not None:
                 yield event
-            yield checked(running.wait(), self._said.check)
+            yield check_result(running.wait(), self._script_options.check)
         finally:
             running.stop()
 
@@ -61,7 +63,7 @@ class Stream:
         try:
             while (event := await events.get()) is not None:
                 yield event
-            yield checked(await running.wait_async(), self._said.check)
+            yield check_result(await running.wait_async(), self._script_options.check)
         finally:
             running.stop()
 

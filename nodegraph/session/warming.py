@@ -13,7 +13,7 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.session.scripts import ScriptOptions, WorkflowLike
 from nodegraph.session.session import Session
-from nodegraph.session.standing import STANDING
+from nodegraph.session.standing import SHARED_SESSIONS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,7 +46,7 @@ def warm(model_or_workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> 
             script.workflow, parameters=parameters, targets=targets
         )
 
-    return STANDING.begin(script.wish, work).wait()
+    return SHARED_SESSIONS.begin(script.session_options, work).wait()
 
 
 def _as_model(source: WorkflowLike) -> Workflow | None:

@@ -10,12 +10,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.core.context import Footprint
 from nodegraph.core.host_memory import total_memory
 from nodegraph.core.values import PipelineComponent, Recipe
-from nodegraph.engine.planning.room import DeviceRoom
-from nodegraph.residency import MOVING_RATE, Compact, Lean, ResidencyManager, lies_apart, memory_of
+from nodegraph.engine.planning.room import DeviceMemory
+from nodegraph.residency import (
+    MOVING_RATE,
+    Compact,
+    PartialComponent,
+    ResidencyManager,
+    has_own_memory,
+    memory_of,
+)
 from nodegraph.session.settings import Settings
 from nodegraph.weights.attached_models import is_here
 
@@ -46,14 +53,14 @@ def residency_manager(settings: Settings, device: str) -> ResidencyManager:
         _budgets(settings, device),
         default_budget=device_weights_budget,
         estimate=_estimate_bytes,
-        at_hand=_at_hand,
-        move=_moved,
+        is_local=_is_local,
+        move=_move,
         derive=_derived,
         lean=_lean,
         # On an accelerator what lies at the host is on its way, and whole.
         compact=_compact() if device == "cpu" else None,
         free=_free_for_weights,
-        free_beside=_free_beside,
+        free_beside=_free_besides_work,
     )
 
 
@@ -85,7 +92,7 @@ def device_weights_budget(device: str) -> int | None:
     return None if there is None else there.total - _room_for_work(device, there.total)
 
 
-def device_room(weights: ResidencyManager, budget: int | None, device: str) -> DeviceRoom | None:
+def device_room(weights: ResidencyManager, budget: int | None, device: str) -> DeviceMemory | None:
     """The memory of a device, for plans; None where it can't be told.
 
     Args:
@@ -95,8 +102,8 @@ def device_room(weights: ResidencyManager, budget: int | None, device: str) -> D
     if there is None:
         return None
     idle = sum(item.bytes for item in weights.resident() if item.device == device and not item.pins)
-    rate = MOVING_RATE if lies_apart(device) else None
-    return DeviceRoom(there.total, min(there.free + idle, there.total), budget, rate)
+    rate = MOVING_RATE if has_own_memory(device) else None
+    return DeviceMemory(there.total, min(there.free + idle, there.total), budget, rate)
 
 
 def _free_for_weights(device: str) -> int | None:
@@ -105,7 +112,7 @@ def _free_for_weights(device: str) -> int | None:
     return None if there is None else there.free - _room_for_work(device, there.total)
 
 
-def _free_beside(device: str, work: int | None) -> int | None:
+def _free_besides_work(device: str, work: int | None) -> int | None:
     """Bytes of weights that an accelerator has room for beside some work, or work unknown."""
     there = memory_of(device)
     if there is None:
@@ -124,13 +131,13 @@ def _room_for_work(device: str, total: int) -> int:
 
 def _loading() -> ModuleType:
     # The collector would go through a growing heap again and again: a fifth of the whole import.
-    with NoCollecting():
+    with PausedGC():
         from nodegraph.models import loading
     return loading
 
 
 def _parts() -> ModuleType:
-    with NoCollecting():
+    with PausedGC():
         from nodegraph.interop.pipelines import building
     return building
 
@@ -143,12 +150,12 @@ def _estimate_bytes(recipe: Recipe) -> int:
     return estimate
 
 
-def _at_hand(recipe: Recipe) -> bool:
+def _is_local(recipe: Recipe) -> bool:
     paths = [*(file.path for file in recipe.files), *(item.source for item in recipe.adapters)]
     return all(is_here(Path(path)) for path in paths)
 
 
-def _moved(component: Any, device: str) -> Any:
+def _move(component: Any, device: str) -> Any:
     if not hasattr(component, "modules"):
         # A tokenizer is nowhere in particular.
         return component
@@ -179,7 +186,7 @@ def _compact() -> Compact:
 
 def _lean(
     component: Any, device: str, footprint: Footprint, room: int | None
-) -> AbstractContextManager[Lean]:
-    from nodegraph.models.footprint import lean
+) -> AbstractContextManager[PartialComponent]:
+    from nodegraph.models.footprint import offload_component
 
-    return lean(component, device, footprint, room)
+    return offload_component(component, device, footprint, room)

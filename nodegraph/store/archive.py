@@ -34,11 +34,16 @@ from nodegraph.store.archive_reader import (
     ArchivedArtifact,
     ArchiveReader,
 )
-from nodegraph.store.blobs import Staged
+from nodegraph.store.blobs import StagedBlob
 from nodegraph.store.entries import leaves
 from nodegraph.store.rows import CallResult, pack_outputs, unpack_result
 from nodegraph.store.store import Store
-from nodegraph.store.taking_in import file_of, has_file, take_entries, take_file
+from nodegraph.store.taking_in import (
+    find_value_file,
+    has_value_file,
+    insert_entries,
+    insert_value_file,
+)
 from nodegraph.store.zip_reader import opened_zip
 
 Progress = Callable[[int, int], None]
@@ -55,7 +60,7 @@ WHERE rowid > ? ORDER BY rowid LIMIT ?
 
 
 @dataclass(slots=True)
-class Exported:
+class ExportReport:
     """What went into an archive.
 
     Attributes:
@@ -73,7 +78,7 @@ class Exported:
 
 
 @dataclass(slots=True)
-class Imported:
+class ImportReport:
     """What came of an archive.
 
     Attributes:
@@ -93,13 +98,13 @@ class Imported:
     evicted: int = 0
 
 
-def export(
+def export_archive(
     store: Store,
     path: Path,
     *,
     keys: Iterable[Key] | None = None,
     progress: Progress | None = None,
-) -> Exported:
+) -> ExportReport:
     """Write results into one file; it is there whole, or as it was before.
 
     Args:
@@ -117,7 +122,7 @@ def export(
         try:
             with temporary.open("xb") as file:
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                    exported = _Export(store, archive, progress or _untold).run(keys)
+                    exported = _Export(store, archive, progress or _no_progress).run(keys)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -138,11 +143,11 @@ class _Export:
         self._store = store
         self._archive = archive
         self._progress = progress
-        self._done = Exported()
+        self._done = ExportReport()
         # Without warnings it is what older versions read, too.
         self._version = FIRST_VERSION
 
-    def run(self, keys: Iterable[Key] | None) -> Exported:
+    def run(self, keys: Iterable[Key] | None) -> ExportReport:
         wanted: dict[Digest, None] = {}
         with self._member(ENTRIES) as file:
             for row in self._rows(keys):
@@ -187,7 +192,7 @@ class _Export:
             yield from self._all_rows()
             return
         for key in dict.fromkeys(keys):
-            row = self._store.index.one(_SELECT, (bytes.fromhex(key),))
+            row = self._store.index.fetch_one(_SELECT, (bytes.fromhex(key),))
             if row is None:
                 self._done.unknown += 1
             else:
@@ -205,7 +210,7 @@ class _Export:
 
     def _artifacts(self, digests: Iterable[Digest]) -> Iterator[ArchivedArtifact]:
         for digest in digests:
-            row = file_of(self._store.index, digest)
+            row = find_value_file(self._store.index, digest)
             if row is not None:
                 yield ArchivedArtifact(*row)
 
@@ -238,7 +243,7 @@ class _Export:
         return True
 
 
-def import_(store: Store, path: Path, *, progress: Progress | None = None) -> Imported:
+def import_archive(store: Store, path: Path, *, progress: Progress | None = None) -> ImportReport:
     """Take in what `export` wrote; what the store has already stays as it is.
 
     Args:
@@ -248,12 +253,12 @@ def import_(store: Store, path: Path, *, progress: Progress | None = None) -> Im
         OutputError: The store can't be written.
     """
     if store.read_only:
-        raise store.only_read()
+        raise store.read_only_error()
     store.flush()
     try:
         refusal, expected = f"{path} is no archive of a store", "a file that was exported"
         with opened_zip(path, refusal, expected) as archive:
-            return _Import(store, ArchiveReader(path, archive), progress or _untold).run()
+            return _Import(store, ArchiveReader(path, archive), progress or _no_progress).run()
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
@@ -265,10 +270,10 @@ class _Import:
         self._store = store
         self._archive = archive
         self._progress = progress
-        self._files: dict[Digest, Staged | None] = {}
-        self._done = Imported()
+        self._files: dict[Digest, StagedBlob | None] = {}
+        self._done = ImportReport()
 
-    def run(self) -> Imported:
+    def run(self) -> ImportReport:
         try:
             self._take_all()
         except (sqlite3.Error, OSError) as error:
@@ -289,7 +294,7 @@ class _Import:
         self._take_entries()
 
     def _take(self, artifact: ArchivedArtifact) -> None:
-        if has_file(self._store.index, self._store.blobs, artifact.digest):
+        if has_value_file(self._store.index, self._store.blobs, artifact.digest):
             self._done.known_artifacts += 1
             return
         if artifact.file not in self._files:
@@ -297,12 +302,12 @@ class _Import:
         staged = self._files[artifact.file]
         if staged is None:
             self._done.damaged += 1
-        elif self._place(artifact, staged):
+        elif self._commit_file(artifact, staged):
             self._done.artifacts += 1
         else:
             self._done.known_artifacts += 1
 
-    def _stage(self, artifact: ArchivedArtifact) -> Staged | None:
+    def _stage(self, artifact: ArchivedArtifact) -> StagedBlob | None:
         """The file beside the store's own; None if it is damaged."""
         blobs = self._store.blobs
         try:
@@ -315,10 +320,10 @@ class _Import:
         self._done.bytes += artifact.bytes
         return staged
 
-    def _place(self, artifact: ArchivedArtifact, staged: Staged) -> bool:
+    def _commit_file(self, artifact: ArchivedArtifact, staged: StagedBlob) -> bool:
         """Take a file in, unless another process was quicker."""
         with self._store.index.writing() as connection:
-            return take_file(connection, self._store.blobs, artifact, staged)
+            return insert_value_file(connection, self._store.blobs, artifact, staged)
 
     def _take_entries(self) -> None:
         batch: list[tuple[Any, ...]] = []
@@ -331,10 +336,10 @@ class _Import:
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
         with self._store.index.writing() as connection:
-            taken = take_entries(connection, rows) if rows else 0
+            taken = insert_entries(connection, rows) if rows else 0
         self._done.entries += taken
         self._done.known_entries += len(rows) - taken
 
 
-def _untold(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     pass

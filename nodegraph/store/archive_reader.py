@@ -20,7 +20,7 @@ import msgpack
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile
-from nodegraph.store.entries import CallWarning, Stored
+from nodegraph.store.entries import CallWarning, StoredOutput
 from nodegraph.store.packing import unpack
 from nodegraph.store.rows import pack_outputs, unpack_result
 from nodegraph.store.taking_in import ValueFile
@@ -197,7 +197,7 @@ def _are_parts(packed: bytes) -> bool:
         return False
 
 
-def _is_output(output: Stored) -> bool:
+def _is_output(output: StoredOutput) -> bool:
     digest_is_one = isinstance(output.digest, str) and len(output.digest) == 2 * _DIGEST_BYTES
     size_is_one = type(output.size) is int and 0 <= output.size < 1 << 62
     inline_is_one = output.inline is None or isinstance(output.inline, bytes)

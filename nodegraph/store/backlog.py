@@ -10,7 +10,7 @@ from time import monotonic
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.store.entries import UNLOADED, NewEntry, Unsaved
+from nodegraph.store.entries import UNLOADED, NewEntry, UnsavedOutput
 
 _LONGEST_BATCH = 256
 _LARGEST_BATCH = 128 << 20
@@ -25,7 +25,7 @@ Use = tuple[tuple[str, Digest], float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Put:
+class QueuedEntry:
     """An entry on its way.
 
     Attributes:
@@ -53,10 +53,10 @@ class Backlog:
         self._limit = limit
         self._length = length
         self._changed = Condition(Lock())
-        self._queue: deque[Put] = deque()
+        self._queue: deque[QueuedEntry] = deque()
         self._bytes = 0
-        self._entries: dict[Key, Put] = {}
-        self._values: dict[Digest, tuple[Unsaved, Put]] = {}
+        self._entries: dict[Key, QueuedEntry] = {}
+        self._values: dict[Digest, tuple[UnsavedOutput, QueuedEntry]] = {}
         self._uses: dict[tuple[str, Digest], float] = {}
         self._has_uses = False
         self._added = 0
@@ -64,11 +64,11 @@ class Backlog:
         self._rounds = 0  # of the writer that have begun
         self._rounds_done = 0
         self._flushing = 0
-        self._drowsy = False  # whether the writer must be woken for a first entry
+        self._is_writer_idle = False  # whether the writer must be woken for a first entry
         self._error: BaseException | None = None
         self._is_closed = False
 
-    def add(self, put: Put) -> None:
+    def add(self, put: QueuedEntry) -> None:
         """Queue an entry; blocks while too much waits already.
 
         Raises:
@@ -86,7 +86,7 @@ class Backlog:
                 if leaf.value is not UNLOADED:
                     self._values[leaf.digest] = (leaf, put)
             self._entries[put.key] = put
-            if self._drowsy or len(self._queue) == _LONGEST_BATCH or self._is_full:
+            if self._is_writer_idle or len(self._queue) == _LONGEST_BATCH or self._is_full:
                 self._changed.notify_all()
 
     @property
@@ -94,7 +94,7 @@ class Backlog:
         waiting = self._added - self._done
         return waiting > 0 and (self._bytes > self._limit or waiting >= self._length)
 
-    def used(self, kind: str, digest: Digest, now: float) -> None:
+    def note_use(self, kind: str, digest: Digest, now: float) -> None:
         """Note a use, to be written with what comes next, or soon."""
         self._uses[kind, digest] = now
         if not self._has_uses:
@@ -102,20 +102,20 @@ class Backlog:
                 self._has_uses = True
                 self._changed.notify_all()
 
-    def entry(self, key: Key) -> Put | None:
+    def entry(self, key: Key) -> QueuedEntry | None:
         """What waits under a key."""
         return self._entries.get(key)
 
-    def value(self, digest: Digest) -> Unsaved | None:
+    def value(self, digest: Digest) -> UnsavedOutput | None:
         """A value that waits."""
         waiting = self._values.get(digest)
         return None if waiting is None else waiting[0]
 
-    def take(self) -> tuple[list[Put], list[Use]] | None:
+    def take(self) -> tuple[list[QueuedEntry], list[Use]] | None:
         """For the writer: the next entries and the uses noted; None once it is closed and empty."""
         with self._changed:
             self._wait_for_work()
-            batch: list[Put] = []
+            batch: list[QueuedEntry] = []
             size = 0
             while self._queue and len(batch) < _LONGEST_BATCH and size < _LARGEST_BATCH:
                 batch.append(self._queue.popleft())
@@ -130,21 +130,21 @@ class Backlog:
             return batch, uses
 
     def _wait_for_work(self) -> None:
-        self._drowsy = True
+        self._is_writer_idle = True
         while not (self._queue or self._has_uses or self._is_closed):
             self._changed.wait()
         end = monotonic() + _LINGER_FOR_USES
         while not (self._flushing or self._is_closed or self._is_full):
             if len(self._queue) >= _LONGEST_BATCH:
                 break
-            if self._queue and self._drowsy:
-                self._drowsy = False
+            if self._queue and self._is_writer_idle:
+                self._is_writer_idle = False
                 end = monotonic() + _LINGER
             if not self._changed.wait(end - monotonic()):
                 break
-        self._drowsy = False
+        self._is_writer_idle = False
 
-    def done(self, batch: Sequence[Put], error: BaseException | None = None) -> None:
+    def done(self, batch: Sequence[QueuedEntry], error: BaseException | None = None) -> None:
         """For the writer: a batch is committed, or given up for an error."""
         with self._changed:
             for put in batch:
@@ -181,7 +181,7 @@ class Backlog:
             self._changed.notify_all()
 
 
-def leaves(outputs: Sequence[Unsaved]) -> Iterator[Unsaved]:
+def leaves(outputs: Sequence[UnsavedOutput]) -> Iterator[UnsavedOutput]:
     """The outputs that are no lists, those in lists included."""
     for output in outputs:
         if output.items is None:

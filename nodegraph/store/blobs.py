@@ -20,7 +20,7 @@ _QUARANTINED = 64
 """Damaged files that are kept for a look at what happened; older ones go."""
 
 
-class Damaged(Exception):
+class DamagedBlob(Exception):
     """A file's bytes aren't those that its name promises.
 
     Attributes:
@@ -42,7 +42,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedBlob:
     """A file that is written and synced, still under a temporary name."""
 
     blob: Blob
@@ -85,14 +85,14 @@ class Blobs:
 
     def path(self, digest: Digest, suffix: str) -> Path:
         """Where a file lies, or would lie."""
-        return Path(self._place(digest, suffix))
+        return Path(self._path_text(digest, suffix))
 
-    def _place(self, digest: Digest, suffix: str) -> str:
+    def _path_text(self, digest: Digest, suffix: str) -> str:
         return f"{self._root}{digest[:2]}{os.sep}{digest[2:]}.{suffix}"
 
     def exists(self, digest: Digest, suffix: str) -> bool:
         """Whether there is a file of that name; its bytes aren't looked at."""
-        return os.path.exists(self._place(digest, suffix))  # noqa: PTH110 - quicker than a Path
+        return os.path.exists(self._path_text(digest, suffix))  # noqa: PTH110 - quicker than a Path
 
     def write(self, chunks: Iterable[Chunk], suffix: str) -> Blob:
         """Write a file under its content's name.
@@ -101,10 +101,10 @@ class Blobs:
             OSError: No space, no permission.
         """
         staged = self.stage(chunks, suffix)
-        self.place(staged)
+        self.commit(staged)
         return staged.blob
 
-    def stage(self, chunks: Iterable[Chunk], suffix: str, *, sync: bool = True) -> Staged:
+    def stage(self, chunks: Iterable[Chunk], suffix: str, *, sync: bool = True) -> StagedBlob:
         """Write and sync a file under a temporary name; `place` or `discard` it.
 
         Args:
@@ -126,9 +126,9 @@ class Blobs:
         except BaseException:
             _unlink(temporary)
             raise
-        return Staged(Blob(hasher.hexdigest(), suffix, size), temporary)
+        return StagedBlob(Blob(hasher.hexdigest(), suffix, size), temporary)
 
-    def sync(self, staged: Staged) -> None:
+    def sync(self, staged: StagedBlob) -> None:
         """Bring a staged file's bytes onto the disk.
 
         Raises:
@@ -137,13 +137,13 @@ class Blobs:
         with staged.temporary.open("rb+", buffering=0) as file:
             os.fsync(file.fileno())
 
-    def place(self, staged: Staged) -> None:
+    def commit(self, staged: StagedBlob) -> None:
         """Give a staged file its final name; one that is there already is replaced.
 
         Raises:
             OSError: The temporary file is gone, no permission.
         """
-        target = self._place(staged.blob.digest, staged.blob.suffix)
+        target = self._path_text(staged.blob.digest, staged.blob.suffix)
         try:
             staged.temporary.replace(target)
         except FileNotFoundError:
@@ -155,7 +155,7 @@ class Blobs:
                 raise
             self.discard(staged)
 
-    def discard(self, staged: Staged) -> None:
+    def discard(self, staged: StagedBlob) -> None:
         """Let go of a staged file."""
         _unlink(staged.temporary)
 
@@ -167,7 +167,7 @@ class Blobs:
             Damaged: It holds something else than its name says.
             OSError: It can't be read.
         """
-        path = self._place(digest, suffix)
+        path = self._path_text(digest, suffix)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - quicker than a Path
             status = os.fstat(file.fileno())
             data = bytearray(status.st_size)
@@ -181,7 +181,7 @@ class Blobs:
                 hasher.update(view[filled : filled + count])
                 filled += count
             if hasher.hexdigest() != digest:
-                raise Damaged(Path(path), _stamp(status))
+                raise DamagedBlob(Path(path), _stamp(status))
         return data
 
     def check(self, digest: Digest, suffix: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from nodegraph.core.context import Checkpoint
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.store.blobs import Blob, Blobs, Damaged
+from nodegraph.store.blobs import Blob, Blobs, DamagedBlob
 from nodegraph.store.codec import MSGPACK, SAFETENSORS, Undecodable, decode, encode
 from nodegraph.store.index import Index
 from nodegraph.store.store import Store
@@ -70,7 +70,7 @@ class Checkpoints:
         try:
             with self._index.writing() as connection:
                 before = _file(connection, key)
-                self.blobs.place(staged)
+                self.blobs.commit(staged)
                 row = (name, step, total, file, staged.blob.bytes, time.time())
                 connection.execute(_PUT, row)
         except BaseException:
@@ -90,7 +90,7 @@ class Checkpoints:
             try:
                 data = self.blobs.read(row.file, suffix)
                 return Checkpoint(row.step, row.total, decode(data, suffix, {}))
-            except Damaged as damage:
+            except DamagedBlob as damage:
                 self._drop(row, suffix, damage)
             except FileNotFoundError:
                 # Another process may have saved a later one in the meantime.
@@ -105,7 +105,7 @@ class Checkpoints:
         return None
 
     def _row(self, key: Key) -> CheckpointRow | None:
-        row = self._index.one(
+        row = self._index.fetch_one(
             "SELECT key, step, total, file, bytes, created FROM checkpoints WHERE key = ?",
             (bytes.fromhex(key),),
         )
@@ -114,7 +114,7 @@ class Checkpoints:
     def _suffix(self, file: Digest) -> str:
         return SAFETENSORS if self.blobs.exists(file, SAFETENSORS) else MSGPACK
 
-    def _drop(self, row: CheckpointRow, suffix: str, damage: Damaged | None = None) -> None:
+    def _drop(self, row: CheckpointRow, suffix: str, damage: DamagedBlob | None = None) -> None:
         if self._index.read_only:
             return
         with self._index.writing() as connection:
@@ -142,7 +142,7 @@ class Checkpoints:
         Returns:
             How many were forgotten.
         """
-        excess = self._index.one("SELECT sum(bytes) FROM checkpoints")[0] or 0
+        excess = self._index.fetch_one("SELECT sum(bytes) FROM checkpoints")[0] or 0
         if excess <= budget:
             return 0
         count = 0

@@ -10,14 +10,14 @@ from nodegraph.core.digests import Digest
 from nodegraph.store.index import Index
 
 
-class Codes:
+class CodeModules:
     """Modules by code digest; safe to use from several threads."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._noted: set[Digest] = set()
 
-    def note(self, digest: Digest, modules: Callable[[], Mapping[str, Digest]]) -> None:
+    def remember(self, digest: Digest, modules: Callable[[], Mapping[str, Digest]]) -> None:
         """Remember what is behind a code digest; at once if that was done before.
 
         Args:

@@ -48,7 +48,7 @@ class Cost:
     kind: str = ""
     amount: float | None = None
 
-    def after(self, seconds: float, memory: int | None) -> Cost:
+    def with_call(self, seconds: float, memory: int | None) -> Cost:
         """With one more call."""
         count = self.count + 1
         weight = max(1 / count, _LOWER if seconds < self.seconds else _WEIGHT)
@@ -81,13 +81,13 @@ class _Pending:
         memory = _higher(self.memory, later.memory)
         return _Pending(later.kind, later.amount, self.count + later.count, seconds, memory)
 
-    def onto(self, cost: Cost) -> Cost:
+    def apply_to(self, cost: Cost) -> Cost:
         left_out = self.count - len(self.seconds)
         mean = self.seconds[0] if left_out and not cost.count else cost.seconds
         count = cost.count + left_out
         cost = replace(cost, seconds=mean, count=count, kind=self.kind, amount=self.amount)
         for seconds in self.seconds:
-            cost = cost.after(seconds, self.memory)
+            cost = cost.with_call(seconds, self.memory)
         return cost
 
 
@@ -115,7 +115,7 @@ class Costs:
         cost = known.get((node_type, shape, device))
         return known.get((node_type, _ALL, device)) if cost is None else cost
 
-    def seen(self, node_type: str, device: str) -> list[Cost]:
+    def costs_by_shape(self, node_type: str, device: str) -> list[Cost]:
         """What calls of a node type took whose amount of work is known, a cost for each shape."""
         with self._lock:
             known = self._loaded()
@@ -151,11 +151,11 @@ class Costs:
                 before = known.get(row)
                 pending = self._pending.get(row)
                 if before is None:
-                    before = _nothing(each, *((kind, amount) if each else ()))
+                    before = _no_cost(each, *((kind, amount) if each else ()))
                     self._add_shape(row)
                 if pending is None:
                     pending = self._pending[row] = _Pending(before.kind, before.amount)
-                known[row] = before.after(seconds, memory)
+                known[row] = before.with_call(seconds, memory)
                 pending.add(seconds, memory)
 
     def _add_shape(self, row: _Kind) -> None:
@@ -204,7 +204,7 @@ class Costs:
                 for node_type, shape, device, seconds, memory, count, *work in rows
             }
             for row, pending in self._pending.items():
-                known[row] = pending.onto(known.get(row) or _nothing(row[1]))
+                known[row] = pending.apply_to(known.get(row) or _no_cost(row[1]))
             self._shapes = {}
             for row in known:
                 self._add_shape(row)
@@ -221,10 +221,10 @@ class Costs:
                     " WHERE node_type = ? AND shape = ? AND device = ?",
                     kind,
                 ).fetchone()
-                before = _nothing(kind[1])
+                before = _no_cost(kind[1])
                 if row is not None:
                     before = Cost(row[0], row[1], row[2], before.exact)
-                cost = pending.onto(before)
+                cost = pending.apply_to(before)
                 connection.execute(
                     "INSERT OR REPLACE INTO costs"
                     " (node_type, shape, device, seconds, memory, count, kind, amount)"
@@ -240,7 +240,7 @@ class Costs:
                 )
 
 
-def _nothing(shape: str, kind: str = "", amount: float | None = None) -> Cost:
+def _no_cost(shape: str, kind: str = "", amount: float | None = None) -> Cost:
     return Cost(0.0, None, 0, bool(shape), kind, amount)
 
 

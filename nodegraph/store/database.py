@@ -12,7 +12,7 @@ from threading import RLock
 from time import monotonic, sleep
 from typing import Any
 
-from nodegraph.core.files import close_to_others
+from nodegraph.core.files import restrict_to_owner
 from nodegraph.errors import InvalidFile, OutputError
 
 PATIENCE = 30.0
@@ -111,7 +111,7 @@ class Database:
                 f"can't make the folder {self.path.parent}: {error.strerror or error}"
             ) from error
         if self._format.is_irreplaceable:
-            self._make_whole()
+            self._create_atomically()
         if self._format.is_private:
             self._make_private()
         connection = _ready(self._connected(self._address), self._migrate)
@@ -119,7 +119,7 @@ class Database:
         self._address = f"{self.path.absolute().as_uri()}?mode=rw"
         return connection
 
-    def _make_whole(self) -> None:
+    def _create_atomically(self) -> None:
         """Make the file in one step, if it isn't there: killed meanwhile, none that is empty."""
         if self.path.exists():
             if not _size(self.path):
@@ -149,7 +149,7 @@ class Database:
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             for end in ("", "-wal", "-shm"):
-                close_to_others(self.path.with_name(f"{self.path.name}{end}"))
+                restrict_to_owner(self.path.with_name(f"{self.path.name}{end}"))
         except OSError:
             return  # SQLite is about to say why, in its own words
 
@@ -249,7 +249,8 @@ class Database:
         """What SQLite raised, in words."""
         if isinstance(error, sqlite3.OperationalError):
             return OutputError(
-                f"can't write {self._format.name} {self.path}: {error}", hint=_mend(str(error))
+                f"can't write {self._format.name} {self.path}: {error}",
+                hint=_repair_hint(str(error)),
             )
         return InvalidFile(
             f"{self._format.name} {self.path} is damaged: {error}",
@@ -265,7 +266,7 @@ class Database:
         except sqlite3.Error as error:
             raise self.explained(error) from error
 
-    def one(self, query: str, values: Sequence[Any] = ()) -> Any:
+    def fetch_one(self, query: str, values: Sequence[Any] = ()) -> Any:
         """The first row of a query, or None; the quickest way to look something up."""
         connection = self._taken()
         try:
@@ -371,7 +372,7 @@ def _sync(connection: sqlite3.Connection, synced: bool) -> None:
     connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
 
 
-def _mend(message: str) -> str | None:
+def _repair_hint(message: str) -> str | None:
     if "full" in message:
         return "Free some space on its disk; nothing was half written."
     if "locked" in message:

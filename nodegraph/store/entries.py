@@ -10,7 +10,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.store.packing import unpack
 
 
-class Gone(Exception):
+class OutputGone(Exception):
     """An output's bytes aren't there any more, never were, or turned out damaged."""
 
 
@@ -22,7 +22,7 @@ class _Unloaded:
 
 
 UNLOADED = _Unloaded()
-"""As an `Unsaved.value`: it was loaded from a store and let go, so only its digest is noted."""
+"""As an `UnsavedOutput.value`: it was loaded from a store and let go, so only its digest is noted."""
 
 
 class CallWarning(NamedTuple):
@@ -40,7 +40,7 @@ class CallWarning(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredOutput:
     """An output, as the index knows it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Stored:
     digest: Digest
     size: int
     inline: bytes | None = None
-    items: tuple[Stored, ...] | None = None
+    items: tuple[StoredOutput, ...] | None = None
     file: tuple[Digest, str] | None = field(default=None, compare=False)
 
 
@@ -65,7 +65,7 @@ class Entry:
 
     Attributes:
         outputs: One for each output port; None where the node asked for a lazy input.
-        asked: The lazy input that the node asked for next.
+        requested_input: The lazy input that the node asked for next.
         seconds: That computing it took.
         created: Unix time at which it was computed.
         run: Id of the run that computed it.
@@ -73,8 +73,8 @@ class Entry:
         warnings: What the node said of it.
     """
 
-    outputs: tuple[Stored, ...] | None
-    asked: str | None
+    outputs: tuple[StoredOutput, ...] | None
+    requested_input: str | None
     node_type: str
     seconds: float
     created: float
@@ -89,12 +89,12 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsaved:
+class UnsavedOutput:
     """An output to be stored.
 
     Attributes:
         value: Read in the writer's thread, so it must not change; that of a list isn't looked at.
-        inline: The encoded value, as in `Stored`, where it came from a row of the index: then the
+        inline: The encoded value, as in `StoredOutput`, where it came from a row of the index: then the
             value may be `UNLOADED`.
         is_intact: Tells whether the value is still the one that the digest names; asked once its
             bytes are read. One that a node has changed meanwhile isn't stored.
@@ -103,7 +103,7 @@ class Unsaved:
     digest: Digest
     size: int
     value: Any
-    items: tuple[Unsaved, ...] | None = None
+    items: tuple[UnsavedOutput, ...] | None = None
     inline: bytes | None = None
     is_intact: Callable[[], bool] | None = None
 
@@ -114,12 +114,12 @@ class SharedValue:
 
     Attributes:
         is_intact: Tells whether the value is still the one that its digest names.
-        found_changed: To be called if it isn't.
+        on_changed: To be called if it isn't.
     """
 
     value: Any
     is_intact: Callable[[], bool]
-    found_changed: Callable[[], None]
+    on_changed: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +129,14 @@ class NewEntry:
     Attributes:
         sources: What it was computed from. If one isn't intact once the entry is about to be
             written, what the call gave may be wrong, and the entry is not written.
-        outputs, asked: As in `Entry`.
+        outputs, requested_input: As in `Entry`.
         parts: Called in the writer's thread; what it returns is plain values.
         worth: Seconds that other machines save by it; None where it is of no use to them.
         warnings: What the node said of it.
     """
 
-    outputs: tuple[Unsaved, ...] | None
-    asked: str | None
+    outputs: tuple[UnsavedOutput, ...] | None
+    requested_input: str | None
     node_type: str
     seconds: float
     run: str
@@ -146,7 +146,7 @@ class NewEntry:
     warnings: tuple[CallWarning, ...] = ()
 
 
-def leaves(outputs: Sequence[Stored]) -> Iterator[Stored]:
+def leaves(outputs: Sequence[StoredOutput]) -> Iterator[StoredOutput]:
     """The outputs that are no lists, those in lists included."""
     for output in outputs:
         if output.items is None:

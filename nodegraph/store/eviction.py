@@ -26,7 +26,7 @@ _AT_ONCE = 512
 class Pins:
     """Digests of what a run needs; they stay on disk until it lets go."""
 
-    def __init__(self, pinned: Pinned) -> None:
+    def __init__(self, pinned: PinCounts) -> None:
         self._pinned = pinned
         self._digests: set[Digest] = set()
         self._lock = Lock()
@@ -46,17 +46,17 @@ class Pins:
             self._digests.clear()
 
 
-class Pinned:
+class PinCounts:
     """What the runs of this process need.
 
     Args:
         used: Told of each digest, so that other processes see that it is in use.
     Attributes:
-        is_told: Whether runs say what they need at all.
+        is_complete: Whether runs say what they need at all.
     """
 
     def __init__(self, used: Callable[[Digest], None]) -> None:
-        self.is_told = False
+        self.is_complete = False
         self._counts: Counter[Digest] = Counter()
         self._lock = Lock()
         self._used = used
@@ -77,7 +77,7 @@ class Pinned:
     def run(self) -> Iterator[Pins]:
         """The pins of one run, released at its end."""
         pins = Pins(self)
-        self.is_told = True
+        self.is_complete = True
         try:
             yield pins
         finally:
@@ -85,7 +85,7 @@ class Pinned:
 
 
 @dataclass(frozen=True, slots=True)
-class Trimmed:
+class TrimReport:
     """What was removed.
 
     Attributes:
@@ -120,7 +120,7 @@ class Eviction:
         self,
         index: Index,
         blobs: Blobs,
-        pinned: Pinned,
+        pinned: PinCounts,
         is_alive: Callable[[str], bool],
         own: Callable[[str], bool],
     ) -> None:
@@ -130,7 +130,7 @@ class Eviction:
         self._is_alive = is_alive
         self._own = own
 
-    def trim(self, budget: int, ceiling: int, entries: int = MOST_ENTRIES) -> Trimmed:
+    def trim(self, budget: int, ceiling: int, entries: int = MOST_ENTRIES) -> TrimReport:
         """Remove artifacts, the least worth first, until their files fit the budget.
 
         What is pinned stays, and what another process's run may need: all that was used since it
@@ -142,7 +142,7 @@ class Eviction:
         """
         gone = self._shrink(budget, self._oldest_run())
         gone += self._shrink(max(budget, ceiling), float("inf"))
-        return Trimmed(len(gone), sum(gone), self._thin(entries))
+        return TrimReport(len(gone), sum(gone), self._thin(entries))
 
     def _shrink(self, budget: int, used_since: float) -> list[int]:
         gone: list[int] = []
@@ -194,7 +194,7 @@ class Eviction:
                 "SELECT owner, started FROM runs WHERE seconds IS NULL ORDER BY started"
             ).fetchall()
         for owner, started in rows:
-            is_exact = self._pinned.is_told and self._own(owner)
+            is_exact = self._pinned.is_complete and self._own(owner)
             if not is_exact and self._is_alive(owner):
                 return float(started)
         return float("inf")

@@ -14,7 +14,7 @@ _COLUMNS = "key, node_type, seconds, created, run, parts"
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class StoredResult:
     """A result of earlier, without its outputs.
 
     Attributes:
@@ -38,7 +38,7 @@ class History:
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def of(self, key: Key) -> Earlier | None:
+    def of(self, key: Key) -> StoredResult | None:
         """The result of a key."""
         with self._index.reading() as connection:
             row = connection.execute(
@@ -53,7 +53,7 @@ class History:
             query = "SELECT 1 FROM entries WHERE node_type = ? LIMIT 1"
             return connection.execute(query, (node_type,)).fetchone() is not None
 
-    def latest(self, node_type: str, limit: int) -> list[Earlier]:
+    def latest(self, node_type: str, limit: int) -> list[StoredResult]:
         """The latest results of a node type, the last one first."""
         with self._index.reading() as connection:
             rows = connection.execute(
@@ -64,9 +64,9 @@ class History:
         return [_earlier(row) for row in rows]
 
 
-def _earlier(row: tuple[Any, ...]) -> Earlier:
+def _earlier(row: tuple[Any, ...]) -> StoredResult:
     key, node_type, seconds, created, run, parts = row
-    return Earlier(key.hex(), node_type, seconds, created, run, _unpacked(parts))
+    return StoredResult(key.hex(), node_type, seconds, created, run, _unpacked(parts))
 
 
 def _unpacked(parts: bytes | None) -> Mapping[str, Any] | None:

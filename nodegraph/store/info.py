@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.keys import Key
-from nodegraph.store.entries import Stored, leaves
+from nodegraph.store.entries import StoredOutput, leaves
 from nodegraph.store.index import Index
 from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.store import Store
@@ -59,7 +59,7 @@ class EntryInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class TypeUse:
+class TypeUsage:
     """All that is kept of a node type's calls.
 
     Attributes:
@@ -97,7 +97,7 @@ class StoreInfo:
     seconds: float
     oldest: float | None
     newest: float | None
-    types: Sequence[TypeUse]
+    types: Sequence[TypeUsage]
     runs: int
     checkpoints: int
     checkpoint_bytes: int
@@ -110,13 +110,15 @@ class StoreInfo:
 def describe(store: Store) -> StoreInfo:
     """A store in numbers. Takes a few seconds for a million entries."""
     index = store.index
-    artifacts, artifact_bytes = index.one(
+    artifacts, artifact_bytes = index.fetch_one(
         "SELECT count(*), coalesce(sum(bytes), 0) FROM (SELECT DISTINCT file, bytes FROM artifacts)"
     )
-    checkpoints, checkpoint_bytes = index.one(
+    checkpoints, checkpoint_bytes = index.fetch_one(
         "SELECT count(*), coalesce(sum(bytes), 0) FROM checkpoints"
     )
-    entries, oldest, newest = index.one("SELECT count(*), min(created), max(created) FROM entries")
+    entries, oldest, newest = index.fetch_one(
+        "SELECT count(*), min(created), max(created) FROM entries"
+    )
     types, whole = _types(index)
     quarantined = _sizes(store.folder / "quarantine")
     return StoreInfo(
@@ -130,7 +132,7 @@ def describe(store: Store) -> StoreInfo:
         oldest=oldest,
         newest=newest,
         types=types,
-        runs=index.one("SELECT count(*) FROM runs")[0],
+        runs=index.fetch_one("SELECT count(*) FROM runs")[0],
         checkpoints=checkpoints,
         checkpoint_bytes=checkpoint_bytes,
         index_bytes=sum(_sizes(store.folder, "index.sqlite*")),
@@ -174,7 +176,7 @@ class _ArtifactSizes:
             rows = connection.execute("SELECT digest, bytes FROM artifacts").fetchall()
         self._known: dict[str, int] = {digest.hex(): size for digest, size in rows}
 
-    def of(self, output: Stored) -> int | None:
+    def of(self, output: StoredOutput) -> int | None:
         """Bytes on disk of an output that is no list; None if it isn't there."""
         return self._known.get(output.digest) if output.inline is None else len(output.inline)
 
@@ -208,7 +210,7 @@ def _entry(row: Any, sizes: _ArtifactSizes) -> EntryInfo:
     )
 
 
-def _outputs(packed: bytes | None) -> Sequence[Stored] | None:
+def _outputs(packed: bytes | None) -> Sequence[StoredOutput] | None:
     """The outputs of an entry; None if they are damaged."""
     try:
         return () if packed is None else unpack_outputs(packed)
@@ -216,7 +218,7 @@ def _outputs(packed: bytes | None) -> Sequence[Stored] | None:
         return None
 
 
-def _types(index: Index) -> tuple[list[TypeUse], int]:
+def _types(index: Index) -> tuple[list[TypeUsage], int]:
     """What is kept of each type, and how many entries are whole."""
     sizes = _ArtifactSizes(index)
     sums: dict[str, _Sum] = {}
@@ -239,7 +241,7 @@ def _types(index: Index) -> tuple[list[TypeUse], int]:
             whole += 1
             total.seconds += seconds
     types = [
-        TypeUse(node_type, total.entries, total.bytes, total.seconds)
+        TypeUsage(node_type, total.entries, total.bytes, total.seconds)
         for node_type, total in sums.items()
     ]
     return sorted(types, key=lambda each: (-each.bytes, each.node_type)), whole

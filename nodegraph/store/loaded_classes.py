@@ -21,7 +21,7 @@ _MARK = ":"
 def loaded_name(kind: type) -> str | None:
     """What a class is found by; None if it can't be found, or isn't kept by its parts."""
     name = f"{kind.__module__}{_MARK}{kind.__qualname__}"
-    return name if class_named(name) is kind else None
+    return name if find_class(name) is kind else None
 
 
 def is_loaded_name(name: str) -> bool:
@@ -29,7 +29,7 @@ def is_loaded_name(name: str) -> bool:
     return _MARK in name
 
 
-def class_named(name: str) -> Any:
+def find_class(name: str) -> Any:
     """The class of a name, if it is loaded and is kept by its parts; else None."""
     module, _, path = name.partition(_MARK)
     member: Any = sys.modules.get(module)

@@ -28,16 +28,16 @@ from nodegraph.core.digests import (
     type_name,
 )
 from nodegraph.core.plain_forms import (
-    dtype_form,
-    dtype_of,
+    datetime_from_plain,
+    datetime_to_plain,
+    dtype_from_plain,
+    dtype_to_plain,
     is_array_scalar,
     is_plain_array,
-    moment_form,
-    moment_of,
 )
 from nodegraph.core.ports import BLOCKED, Blocked, Serializer
 from nodegraph.store.loaded_classes import (
-    class_named,
+    find_class,
     is_loaded_name,
     is_plain_key,
     loaded_name,
@@ -141,7 +141,7 @@ def pack(value: Any, serializers: Serializers, tensors: TensorSink) -> bytes:
     Raises:
         Unstorable: It holds something that can't be stored.
     """
-    form = _Form(serializers, tensors)
+    form = _Encoder(serializers, tensors)
     try:
         return form.packed(form.of(value))
     except RecursionError as error:
@@ -150,12 +150,12 @@ def pack(value: Any, serializers: Serializers, tensors: TensorSink) -> bytes:
         raise Unstorable(str(error)) from error
 
 
-class _Form:
+class _Encoder:
     """Brings values into a form that msgpack writes."""
 
     def __init__(self, serializers: Serializers, tensors: TensorSink) -> None:
         self._serializers = serializers
-        self._beside = tensors
+        self._tensors = tensors
         self._depth = 0
 
     def packed(self, form: Any) -> bytes:
@@ -217,12 +217,12 @@ class _Form:
     def _undeclared(self, value: Any) -> Any:
         """The form of what belongs to a library; None if it isn't that."""
         if is_tensor(value):
-            return self._extension(_TENSOR, self._beside.add(value))
+            return self._extension(_TENSOR, self._tensors.add(value))
         if is_plain_array(value):
-            return self._extension(_ARRAY, self._beside.add_array(value))
+            return self._extension(_ARRAY, self._tensors.add_array(value))
         if is_array_scalar(value):
-            return self._extension(_SCALAR, [dtype_form(value.dtype), value.tobytes()])
-        moment = moment_form(value)
+            return self._extension(_SCALAR, [dtype_to_plain(value.dtype), value.tobytes()])
+        moment = datetime_to_plain(value)
         return None if moment is None else self._extension(_MOMENT, moment)
 
     def _fields(self, value: Any, kind: Any) -> dict[str, Any]:
@@ -298,7 +298,7 @@ class _Reader:
         self, serializers: Serializers, tensors: TensorSource | None, relocated: Relocated
     ) -> None:
         self._serializers = serializers
-        self._beside = tensors
+        self._tensors = tensors
         self._relocated = relocated
         self._depth = 0
 
@@ -325,14 +325,14 @@ class _Reader:
             return _PATH_MAKERS[form[0]](form[1])
         if code == _FRACTION:
             return Fraction(*form)
-        if code == _TENSOR and self._beside is not None:
-            return self._beside.tensor(form)
-        if code == _ARRAY and self._beside is not None:
-            return self._beside.array(form)
+        if code == _TENSOR and self._tensors is not None:
+            return self._tensors.tensor(form)
+        if code == _ARRAY and self._tensors is not None:
+            return self._tensors.array(form)
         if code == _SCALAR:
             return _scalar(*form)
         if code == _MOMENT:
-            return moment_of(form)
+            return datetime_from_plain(form)
         if code == _NAMED_TUPLE:
             return _named_tuple(self._named(form[0])[0], *form[1:])
         name, content = form
@@ -354,7 +354,7 @@ class _Reader:
                 if serializer.name == name:
                     return kind, serializer
         if is_loaded_name(name):
-            loaded_class = class_named(name)
+            loaded_class = find_class(name)
             if loaded_class is None:
                 raise NotLoaded(f"{name} isn't known here")
             return loaded_class, Serializer(name)
@@ -372,7 +372,7 @@ def _mapping(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 def _scalar(form: Any, data: bytes) -> Any:
     import numpy as np
 
-    return np.frombuffer(data, dtype=dtype_of(form))[0]
+    return np.frombuffer(data, dtype=dtype_from_plain(form))[0]
 
 
 def _named_tuple(kind: Any, names: list[str], items: list[Any]) -> Any:

@@ -11,15 +11,15 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.core.summary import summarize
 from nodegraph.errors import NodegraphError
-from nodegraph.store.backlog import Put
-from nodegraph.store.blobs import Blobs, Staged
+from nodegraph.store.backlog import QueuedEntry
+from nodegraph.store.blobs import Blobs, StagedBlob
 from nodegraph.store.codec import Encoded, Serializers, Unstorable, encode
-from nodegraph.store.entries import UNLOADED, SharedValue, Stored, Unsaved
+from nodegraph.store.entries import UNLOADED, SharedValue, StoredOutput, UnsavedOutput
 from nodegraph.store.index import Index
 from nodegraph.store.packing import pack
 from nodegraph.store.plain import SerializerFailed
 from nodegraph.store.rows import unpack_outputs
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.speeds import TransferSpeeds
 
 LONGEST_INLINE = 4096
 """Bytes of an encoded value that go into the entry's row."""
@@ -28,16 +28,16 @@ _SYNCING = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EncodedEntry:
     """An entry that is ready to be written."""
 
-    put: Put
-    outputs: tuple[Stored, ...] | None
+    put: QueuedEntry
+    outputs: tuple[StoredOutput, ...] | None
     parts: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class FileToKeep:
+class PendingArtifact:
     """A file that is to become an artifact.
 
     Attributes:
@@ -46,13 +46,13 @@ class FileToKeep:
     """
 
     digest: Digest
-    staged: Staged
+    staged: StagedBlob
     seconds: float
     synced: Future[float]
 
 
 @dataclass(slots=True)
-class PreparedRows:
+class EncodedBatch:
     """What one transaction is to write.
 
     Attributes:
@@ -61,18 +61,18 @@ class PreparedRows:
             all calls that were handed them have ended, so once is enough for all of these.
     """
 
-    rows: list[Row] = field(default_factory=list)
-    files: dict[Digest, FileToKeep] = field(default_factory=dict)
+    rows: list[EncodedEntry] = field(default_factory=list)
+    files: dict[Digest, PendingArtifact] = field(default_factory=dict)
     known: dict[Digest, tuple[Digest, str]] = field(default_factory=dict)
     intact: dict[int, bool] = field(default_factory=dict)
 
 
-class Preparing:
+class EntryEncoder:
     """Encodes values and writes their files, still under temporary names.
 
     Args:
         budget: Bytes; a larger file isn't written.
-        failed: Told of what can't be stored; its entry is kept without the value.
+        on_error: Told of what can't be stored; its entry is kept without the value.
         keep_cheap: Values are written, too, that are quicker to compute again.
     """
 
@@ -80,10 +80,10 @@ class Preparing:
         self,
         index: Index,
         blobs: Blobs,
-        speeds: Speeds,
+        speeds: TransferSpeeds,
         serializers: Callable[[], Serializers],
         budget: int,
-        failed: Callable[[Exception], None],
+        on_error: Callable[[Exception], None],
         *,
         keep_cheap: bool = False,
     ) -> None:
@@ -93,42 +93,42 @@ class Preparing:
         self._keep_cheap = keep_cheap
         self._serializers = serializers
         self._budget = budget
-        self._failed = failed
+        self._on_error = on_error
         self._pool = ThreadPoolExecutor(_SYNCING, "nodegraph-store-sync")
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()
 
-    def finish(self, prepared: PreparedRows) -> None:
+    def finish(self, prepared: EncodedBatch) -> None:
         """Wait until all files are on the disk; what doesn't get there is left out."""
         for file in tuple(prepared.files.values()):
             try:
-                self._speeds.wrote(file.staged.blob.bytes, file.synced.result())
+                self._speeds.record_write(file.staged.blob.bytes, file.synced.result())
             except OSError as error:
-                self._failed(error)
+                self._on_error(error)
                 self._blobs.discard(file.staged)
                 del prepared.files[file.digest]
 
-    def add(self, put: Put, prepared: PreparedRows) -> None:
+    def add(self, put: QueuedEntry, prepared: EncodedBatch) -> None:
         """Prepare an entry, unless what it was computed from isn't what it was taken for."""
         if not all(self._is_sound(source, prepared) for source in put.entry.sources):
             return
         try:
             row = self._row(put, prepared)
         except Exception as error:  # noqa: BLE001 - packs' values and devices may raise anything
-            self._failed(error)
+            self._on_error(error)
             outputs = put.entry.outputs
-            row = Row(put, None if outputs is None else tuple(map(_bare, outputs)))
+            row = EncodedEntry(put, None if outputs is None else tuple(map(_bare, outputs)))
         prepared.rows.append(row)
 
-    def _is_sound(self, source: SharedValue, prepared: PreparedRows) -> bool:
+    def _is_sound(self, source: SharedValue, prepared: EncodedBatch) -> bool:
         known = prepared.intact.get(id(source.value))
         if known is None:
             known = prepared.intact[id(source.value)] = source.is_intact()
         if not known:
-            source.found_changed()
-            self._failed(
+            source.on_changed()
+            self._on_error(
                 NodegraphError(
                     "what a result was computed from was changed meanwhile, so it isn't stored",
                     given=summarize(source.value),
@@ -137,36 +137,36 @@ class Preparing:
             )
         return known
 
-    def _row(self, put: Put, prepared: PreparedRows) -> Row:
+    def _row(self, put: QueuedEntry, prepared: EncodedBatch) -> EncodedEntry:
         entry = put.entry
         parts = None if entry.parts is None else pack(entry.parts())
         if entry.outputs is None:
-            return Row(put, None, parts)
+            return EncodedEntry(put, None, parts)
         call = _Call(put.key, prepared)
         outputs = tuple(self._stored(output, call) for output in entry.outputs)
         self._write(entry.seconds, call)
-        return Row(put, outputs, parts)
+        return EncodedEntry(put, outputs, parts)
 
-    def _stored(self, output: Unsaved, call: _Call) -> Stored:
+    def _stored(self, output: UnsavedOutput, call: _Call) -> StoredOutput:
         if output.items is not None:
             items = tuple(self._stored(item, call) for item in output.items)
-            return Stored(output.digest, output.size, None, items)
+            return StoredOutput(output.digest, output.size, None, items)
         inline = output.inline
         if inline is None and not self._is_on_disk(output, call.prepared):
             inline = self._inline(output, call)
-        return Stored(output.digest, output.size, inline)
+        return StoredOutput(output.digest, output.size, inline)
 
-    def _is_on_disk(self, output: Unsaved, prepared: PreparedRows) -> bool:
+    def _is_on_disk(self, output: UnsavedOutput, prepared: EncodedBatch) -> bool:
         if output.size <= LONGEST_INLINE or output.digest in prepared.files:
             return output.digest in prepared.files
         query = "SELECT file, suffix FROM artifacts WHERE digest = ?"
-        row = self._index.one(query, (bytes.fromhex(output.digest),))
+        row = self._index.fetch_one(query, (bytes.fromhex(output.digest),))
         if row is None:
             return False
         prepared.known[output.digest] = (row[0].hex(), row[1])
         return True
 
-    def _inline(self, output: Unsaved, call: _Call) -> bytes | None:
+    def _inline(self, output: UnsavedOutput, call: _Call) -> bytes | None:
         """The encoded value, if it is small; a large one is noted."""
         if output.value is UNLOADED:
             # It came from this very row, maybe.
@@ -174,7 +174,7 @@ class Preparing:
         try:
             encoded = encode(output.value, self._serializers())
         except SerializerFailed as error:
-            self._failed(NodegraphError(f"a result isn't kept on disk: {error}"))
+            self._on_error(NodegraphError(f"a result isn't kept on disk: {error}"))
             return None
         except Unstorable:
             return None
@@ -184,14 +184,14 @@ class Preparing:
         inline = encoded.inline()
         return inline if self._is_intact(output, call.prepared) else None
 
-    def _is_intact(self, output: Unsaved, prepared: PreparedRows) -> bool:
+    def _is_intact(self, output: UnsavedOutput, prepared: EncodedBatch) -> bool:
         """Asked once the value's bytes were read, so it counts for those who used it, too."""
         if output.is_intact is None:
             return True
         is_intact = prepared.intact[id(output.value)] = output.is_intact()
         if is_intact:
             return True
-        self._failed(
+        self._on_error(
             NodegraphError(
                 "a result was changed after its node had given it, so it isn't stored",
                 given=summarize(output.value),
@@ -203,7 +203,7 @@ class Preparing:
     def _inlines(self, call: _Call) -> Mapping[Digest, bytes]:
         if call.inlines is None:
             query = "SELECT outputs FROM entries WHERE key = ?"
-            row = self._index.one(query, (bytes.fromhex(call.key),))
+            row = self._index.fetch_one(query, (bytes.fromhex(call.key),))
             outputs = () if row is None or row[0] is None else unpack_outputs(row[0])
             call.inlines = dict(_inlines_of(outputs))
         return call.inlines
@@ -213,7 +213,7 @@ class Preparing:
         size = sum(large.encoded.size for large in call.large.values())
         if not size:
             return
-        is_cheap = seconds <= self._speeds.there_and_back(len(call.large), size)
+        is_cheap = seconds <= self._speeds.round_trip_seconds(len(call.large), size)
         if is_cheap and not self._keep_cheap:
             return
         for digest, large in call.large.items():
@@ -228,9 +228,9 @@ class Preparing:
                 continue
             synced = self._pool.submit(self._sync, staged, took)
             share = seconds * encoded.size / size
-            call.prepared.files[digest] = FileToKeep(digest, staged, share, synced)
+            call.prepared.files[digest] = PendingArtifact(digest, staged, share, synced)
 
-    def _sync(self, staged: Staged, before: float) -> float:
+    def _sync(self, staged: StagedBlob, before: float) -> float:
         start = perf_counter()
         self._blobs.sync(staged)
         return before + perf_counter() - start
@@ -241,7 +241,7 @@ class _Large:
     """A value that may become a file."""
 
     encoded: Encoded
-    output: Unsaved
+    output: UnsavedOutput
 
 
 @dataclass(slots=True)
@@ -249,17 +249,17 @@ class _Call:
     """What one entry needs on the way."""
 
     key: Key
-    prepared: PreparedRows
+    prepared: EncodedBatch
     large: dict[Digest, _Large] = field(default_factory=dict)
     inlines: dict[Digest, bytes] | None = None
 
 
-def _bare(output: Unsaved) -> Stored:
+def _bare(output: UnsavedOutput) -> StoredOutput:
     items = None if output.items is None else tuple(map(_bare, output.items))
-    return Stored(output.digest, output.size, output.inline, items)
+    return StoredOutput(output.digest, output.size, output.inline, items)
 
 
-def _inlines_of(outputs: Sequence[Stored]) -> Iterator[tuple[Digest, bytes]]:
+def _inlines_of(outputs: Sequence[StoredOutput]) -> Iterator[tuple[Digest, bytes]]:
     for output in outputs:
         if output.inline is not None:
             yield output.digest, output.inline

@@ -10,14 +10,14 @@ from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.eviction import bytes_on_disk, is_unused
 from nodegraph.store.records import Runs
 from nodegraph.store.store import Store
-from nodegraph.store.writing import reported
+from nodegraph.store.writing import to_store_error
 
 _AT_ONCE = 512
 """Files that go in one transaction, so that other processes get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned:
+class PruneReport:
     """What was removed, or would be.
 
     Attributes:
@@ -35,7 +35,7 @@ class Pruned:
     checkpoint_bytes: int = 0
 
 
-def prune(store: Store, unused_since: float, *, dry_run: bool = False) -> Pruned:
+def prune(store: Store, unused_since: float, *, dry_run: bool = False) -> PruneReport:
     """Remove what wasn't used since a moment: values, what is known of calls, checkpoints.
 
     What a run may need that goes on in any process stays.
@@ -53,14 +53,14 @@ def prune(store: Store, unused_since: float, *, dry_run: bool = False) -> Pruned
     try:
         artifacts, freed = _remove_artifacts(store, moment)
         checkpoints, checkpoint_bytes = _remove_checkpoints(store, moment)
-        return Pruned(
+        return PruneReport(
             artifacts, freed, _remove_entries(store, moment), checkpoints, checkpoint_bytes
         )
     except (sqlite3.Error, OSError) as error:
-        raise reported(error) from error
+        raise to_store_error(error) from error
 
 
-def would_trim(store: Store, budget: int) -> Pruned:
+def preview_trim(store: Store, budget: int) -> PruneReport:
     """What `Store.trim` would remove to fit a budget, as things are now."""
     needed = needed_since(store)
     with store.index.reading() as connection:
@@ -73,7 +73,7 @@ def would_trim(store: Store, budget: int) -> Pruned:
 
 def _whole_files(
     connection: sqlite3.Connection, rows: Iterator[tuple[bytes, int]], excess: int
-) -> Pruned:
+) -> PruneReport:
     shared = {
         bytes(file): count
         for file, count in connection.execute(
@@ -87,7 +87,7 @@ def _whole_files(
         artifacts += 1
         left = shared[file] = shared.get(file, 1) - 1
         freed += 0 if left else size
-    return Pruned(artifacts, freed)
+    return PruneReport(artifacts, freed)
 
 
 def needed_since(store: Store) -> float:
@@ -97,21 +97,21 @@ def needed_since(store: Store) -> float:
         OutputError: The store is only read here.
     """
     if store.claims is None:
-        raise store.only_read()
+        raise store.read_only_error()
     oldest = Runs(store.index, store.claims).oldest_live_start()
     return float("inf") if oldest is None else oldest
 
 
-def _counted(store: Store, moment: float) -> Pruned:
+def _counted(store: Store, moment: float) -> PruneReport:
     index = store.index
-    entries = index.one("SELECT count(*) FROM entries WHERE used < ?", (moment,))[0]
-    checkpoints, checkpoint_bytes = index.one(
+    entries = index.fetch_one("SELECT count(*) FROM entries WHERE used < ?", (moment,))[0]
+    checkpoints, checkpoint_bytes = index.fetch_one(
         "SELECT count(*), coalesce(sum(bytes), 0) FROM checkpoints WHERE created < ?", (moment,)
     )
     with index.reading() as connection:
         rows = connection.execute("SELECT file, bytes FROM artifacts WHERE used < ?", (moment,))
         pruned = _whole_files(connection, rows, 1 << 62)
-    return Pruned(pruned.artifacts, pruned.bytes, entries, checkpoints, checkpoint_bytes)
+    return PruneReport(pruned.artifacts, pruned.bytes, entries, checkpoints, checkpoint_bytes)
 
 
 def _remove_artifacts(store: Store, moment: float) -> tuple[int, int]:

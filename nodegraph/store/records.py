@@ -153,7 +153,7 @@ class Runs:
         """
         with self._index.reading() as connection:
             rows = connection.execute("SELECT id FROM runs ORDER BY number DESC")
-            run = _meant(name, [known for (known,) in rows])
+            run = _resolve_id(name, [known for (known,) in rows])
             row = connection.execute(_SELECT_RUN, (run,)).fetchone()
         summary = self._summary(row)
         with self._index.reading() as connection:
@@ -215,7 +215,7 @@ def _new_id(connection: Connection, started: float) -> str:
             return run
 
 
-def _meant(name: str, ids: Sequence[str]) -> str:
+def _resolve_id(name: str, ids: Sequence[str]) -> str:
     """The id that a name stands for; `ids` from the last one to the first.
 
     Raises:

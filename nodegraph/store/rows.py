@@ -13,7 +13,7 @@ from zlib import crc32
 import msgpack
 
 from nodegraph.core.digests import Digest
-from nodegraph.store.entries import CallWarning, Stored
+from nodegraph.store.entries import CallWarning, StoredOutput
 
 _CHECK = 4
 """Bytes of the checksum."""
@@ -26,12 +26,12 @@ Files = Mapping[Digest, tuple[Digest, str]]
 class CallResult(NamedTuple):
     """What a column holds."""
 
-    outputs: tuple[Stored, ...]
+    outputs: tuple[StoredOutput, ...]
     warnings: tuple[CallWarning, ...] = ()
 
 
 def pack_outputs(
-    outputs: Sequence[Stored],
+    outputs: Sequence[StoredOutput],
     files: Files | None = None,
     warnings: Sequence[CallWarning] = (),
 ) -> bytes:
@@ -80,7 +80,7 @@ def unpack_warnings(forms: Any) -> tuple[CallWarning, ...]:
     return warnings
 
 
-def _packed(output: Stored, files: Files) -> list[Any]:
+def _packed(output: StoredOutput, files: Files) -> list[Any]:
     form: list[Any] = [bytes.fromhex(output.digest), output.size]
     if output.items is not None:
         form += (output.inline, [_packed(item, files) for item in output.items])
@@ -92,7 +92,7 @@ def _packed(output: Stored, files: Files) -> list[Any]:
     return form
 
 
-def unpack_outputs(data: bytes) -> tuple[Stored, ...]:
+def unpack_outputs(data: bytes) -> tuple[StoredOutput, ...]:
     """The outputs again.
 
     Raises:
@@ -124,9 +124,9 @@ def _unpacked(
     items: list[Any] | None = None,
     file: bytes | None = None,
     suffix: str = "",
-) -> Stored:
+) -> StoredOutput:
     if file is not None:
-        return Stored(digest.hex(), size, file=(file.hex(), suffix))
+        return StoredOutput(digest.hex(), size, file=(file.hex(), suffix))
     if items is None:
-        return Stored(digest.hex(), size, inline)
-    return Stored(digest.hex(), size, inline, tuple([_unpacked(*item) for item in items]))
+        return StoredOutput(digest.hex(), size, inline)
+    return StoredOutput(digest.hex(), size, inline, tuple([_unpacked(*item) for item in items]))

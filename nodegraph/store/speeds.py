@@ -14,7 +14,7 @@ _BYTE_BOUNDS = (2e-11, 2e-7)  # 50 GB/s to 5 MB/s
 
 
 @dataclass(slots=True)
-class Speeds:
+class TransferSpeeds:
     """Seconds that files take: so many each, and so many a byte. Begins with those of an SSD.
 
     Small files tell of the first, large ones of the second; one slow moment counts little.
@@ -25,21 +25,21 @@ class Speeds:
     read_file: float = 1e-4
     read_byte: float = 7e-10
 
-    def wrote(self, size: int, seconds: float) -> None:
+    def record_write(self, size: int, seconds: float) -> None:
         """Note what writing a file took."""
         if size <= _SMALL:
             self.write_file = _moved(self.write_file, seconds, _FILE_BOUNDS)
         elif size >= _LARGE:
             self.write_byte = _moved(self.write_byte, seconds / size, _BYTE_BOUNDS)
 
-    def read(self, size: int, seconds: float) -> None:
+    def record_read(self, size: int, seconds: float) -> None:
         """Note what reading and checking a file took."""
         if size <= _SMALL:
             self.read_file = _moved(self.read_file, seconds, _FILE_BOUNDS)
         elif size >= _LARGE:
             self.read_byte = _moved(self.read_byte, seconds / size, _BYTE_BOUNDS)
 
-    def there_and_back(self, files: int, size: int) -> float:
+    def round_trip_seconds(self, files: int, size: int) -> float:
         """Seconds to write so much and read it once."""
         each = self.write_file + self.read_file
         return files * each + size * (self.write_byte + self.read_byte)

@@ -22,20 +22,20 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError, OutputError
-from nodegraph.store.backlog import Backlog, Put, leaves
+from nodegraph.store.backlog import Backlog, QueuedEntry, leaves
 from nodegraph.store.blobs import Blobs
 from nodegraph.store.claims import Claims
 from nodegraph.store.codec import Serializers
-from nodegraph.store.entries import UNLOADED, Entry, Gone, NewEntry, Stored
-from nodegraph.store.eviction import Eviction, Pinned, Pins, Trimmed
+from nodegraph.store.entries import UNLOADED, Entry, NewEntry, OutputGone, StoredOutput
+from nodegraph.store.eviction import Eviction, PinCounts, Pins, TrimReport
 from nodegraph.store.index import Index
 from nodegraph.store.lookup import Lookup
-from nodegraph.store.preparing import Preparing, Row
-from nodegraph.store.speeds import Speeds
-from nodegraph.store.writing import SLACK, StoreWriter, reported
+from nodegraph.store.preparing import EncodedEntry, EntryEncoder
+from nodegraph.store.speeds import TransferSpeeds
+from nodegraph.store.writing import SLACK, StoreWriter, to_store_error
 
 if TYPE_CHECKING:
-    from nodegraph.store.remote.place import ObjectPlace
+    from nodegraph.store.remote.place import ObjectStorage
     from nodegraph.store.remote.tier import RemoteTier
 
 _LOG = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def relocation_of(index: Index, folder: Path) -> Relocation:
 
 
 def _folders(index: Index) -> list[str]:
-    row = index.one(_GET)
+    row = index.fetch_one(_GET)
     return [] if row is None else [str(each) for each in json.loads(row[0])]
 
 
@@ -93,7 +93,7 @@ def _moved(before: Path, now: Path) -> tuple[Path, Path]:
     return before, now
 
 
-__all__ = ["Gone", "Pins", "Store", "Swept", "Trimmed", "open_store"]
+__all__ = ["OutputGone", "Pins", "Store", "SweepReport", "TrimReport", "open_store"]
 
 _INDEX = "index.sqlite"
 
@@ -103,7 +103,7 @@ def _no_serializers() -> Serializers:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepReport:
     """What crashes had left.
 
     Attributes:
@@ -129,7 +129,7 @@ class Store:
         read_only: Nothing is ever changed; `put` is ignored.
         serializers: Those of the packs' types, asked for whenever they are needed.
         run: Hexadecimal name under which this process lists its runs; one of its own if empty.
-        place: What is shared with other machines, behind this folder; ignored if read only.
+        storage: What is shared with other machines, behind this folder; ignored if read only.
     Attributes:
         remote: The tier there.
         owner: That name; this process has a claim on it as long as the store is open.
@@ -149,7 +149,7 @@ class Store:
         read_only: bool = False,
         serializers: Callable[[], Serializers] = _no_serializers,
         run: str = "",
-        place: ObjectPlace | None = None,
+        storage: ObjectStorage | None = None,
     ) -> None:
         self.folder = folder
         self.budget = budget
@@ -168,13 +168,13 @@ class Store:
         self._serializers = serializers
         self._problem: NodegraphError | None = None
         self._backlog = Backlog()
-        self._pinned = Pinned(self._note_pin)
+        self._pinned = PinCounts(self._note_pin)
         self._eviction = Eviction(
             self.index, self.blobs, self._pinned, self._is_alive, self._is_own
         )
         self._speeds = self._known_speeds()
         self._is_closed = False
-        self.remote = None if place is None or read_only else self._remote_tier(place)
+        self.remote = None if storage is None or read_only else self._remote_tier(storage)
         self._lookup = Lookup(
             self.index,
             self.blobs,
@@ -202,7 +202,7 @@ class Store:
         claims.try_claim(self.owner)
         return claims
 
-    def _remote_tier(self, storage: ObjectPlace) -> RemoteTier:
+    def _remote_tier(self, storage: ObjectStorage) -> RemoteTier:
         from nodegraph.store.remote.tier import RemoteTier  # what most stores have no use for
 
         try:
@@ -222,8 +222,8 @@ class Store:
                 self.claims.close()
             raise
 
-    def _known_speeds(self) -> Speeds:
-        speeds = Speeds()
+    def _known_speeds(self) -> TransferSpeeds:
+        speeds = TransferSpeeds()
         try:
             with self.index.reading() as connection:
                 speeds.restore(connection)
@@ -237,9 +237,9 @@ class Store:
         return self._problem
 
     def _failed(self, error: Exception) -> None:
-        self._problem = reported(error)
+        self._problem = to_store_error(error)
 
-    def only_read(self) -> OutputError:
+    def read_only_error(self) -> OutputError:
         """What to raise where the store would have to be written, but can only be read."""
         if self.refusal is None:
             return OutputError(f"the store {self.folder} can only be read")
@@ -255,7 +255,7 @@ class Store:
         """What a key led to, if it is known."""
         return self._lookup.entry(key)
 
-    def has(self, output: Stored) -> bool:
+    def has(self, output: StoredOutput) -> bool:
         """Whether an output's value can be loaded, as far as can be told without reading it."""
         return self._lookup.has(output)
 
@@ -277,7 +277,7 @@ class Store:
         """
         return self.remote is not None and self.remote.bring(key)
 
-    def load(self, output: Stored) -> Any:
+    def load(self, output: StoredOutput) -> Any:
         """An output's value.
 
         Raises:
@@ -287,7 +287,7 @@ class Store:
 
     def _note_use(self, table: str, digest: Digest, now: float) -> None:
         if not self.read_only and not self._is_closed:
-            self._backlog.used(table, digest, now)
+            self._backlog.note_use(table, digest, now)
             self._start_writer()
 
     def _note_pin(self, digest: Digest) -> None:
@@ -307,7 +307,7 @@ class Store:
                 committed()
             return
         size = sum(leaf.size for leaf in leaves(entry.outputs or ()) if leaf.value is not UNLOADED)
-        self._backlog.add(Put(key, entry, time(), size, committed))
+        self._backlog.add(QueuedEntry(key, entry, time(), size, committed))
         if self._writer is None:
             self._start_writer()
 
@@ -316,7 +316,7 @@ class Store:
             return
         with self._starting:
             if self._writer is None:
-                preparing = Preparing(
+                preparing = EntryEncoder(
                     self.index,
                     self.blobs,
                     self._speeds,
@@ -337,7 +337,7 @@ class Store:
                     None if self.remote is None else self._share,
                 )
 
-    def _share(self, rows: Sequence[Row]) -> None:
+    def _share(self, rows: Sequence[EncodedEntry]) -> None:
         """Bring what was committed to where other machines find it, as far as it is worth it."""
         assert self.remote is not None
         self.remote.send(
@@ -354,7 +354,7 @@ class Store:
             return
         error = self._backlog.flush()
         if isinstance(error, Exception):
-            raise reported(error) from error
+            raise to_store_error(error) from error
 
     # -- room ------------------------------------------------------------------------------------
 
@@ -362,26 +362,26 @@ class Store:
         """A run's pins: what it adds isn't evicted while the `with` lasts."""
         return self._pinned.run()
 
-    def trim(self, budget: int | None = None) -> Trimmed:
+    def trim(self, budget: int | None = None) -> TrimReport:
         """Evict down to a budget; the store's own if none is given.
 
         Raises:
             OutputError: The index can't be written.
         """
         if self.read_only:
-            raise self.only_read()
+            raise self.read_only_error()
         self.flush()
         with self._reporting():
             return self._eviction.trim(self.budget if budget is None else budget, 2 * self.budget)
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> SweepReport:
         """Delete what crashes left: temporary files of dead processes, files without a row.
 
         Raises:
             OutputError: The index can't be written.
         """
         with self._reporting():
-            return Swept(self._sweep_temporaries(), self._eviction.sweep())
+            return SweepReport(self._sweep_temporaries(), self._eviction.sweep())
 
     def _sweep_temporaries(self) -> int:
         # Where claims don't reach other processes, theirs look like those of dead ones.
@@ -400,7 +400,7 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise reported(error) from error
+            raise to_store_error(error) from error
 
     # -- the end ---------------------------------------------------------------------------------
 
@@ -433,7 +433,7 @@ def open_store(
     keep_cheap: bool = False,
     serializers: Callable[[], Serializers] = _no_serializers,
     run: str = "",
-    place: ObjectPlace | None = None,
+    storage: ObjectStorage | None = None,
 ) -> Store:
     """Open a store to write, or only to read where nothing can be written; see `read_only`.
 
@@ -448,7 +448,7 @@ def open_store(
             keep_cheap=keep_cheap,
             serializers=serializers,
             run=run,
-            place=place,
+            storage=storage,
         )
     except OutputError as error:
         if not _has_index(folder):

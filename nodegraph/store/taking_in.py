@@ -9,7 +9,7 @@ from time import time
 from typing import Any
 
 from nodegraph.core.digests import Digest
-from nodegraph.store.blobs import Blobs, Staged
+from nodegraph.store.blobs import Blobs, StagedBlob
 from nodegraph.store.eviction import level_of
 from nodegraph.store.index import Index
 
@@ -43,19 +43,19 @@ class ValueFile:
     seconds: float
 
 
-def file_of(index: Index, digest: Digest) -> tuple[Digest, Digest, str, int, float] | None:
+def find_value_file(index: Index, digest: Digest) -> tuple[Digest, Digest, str, int, float] | None:
     """The fields of a `ValueFile` of this store; None if it has none of that value."""
-    row = index.one(_WHOLE_FILE, (bytes.fromhex(digest),))
+    row = index.fetch_one(_WHOLE_FILE, (bytes.fromhex(digest),))
     return None if row is None else (digest, row[0].hex(), *row[1:])
 
 
-def has_file(index: Index, blobs: Blobs, digest: Digest) -> bool:
+def has_value_file(index: Index, blobs: Blobs, digest: Digest) -> bool:
     """Whether a value's file is there."""
-    return _is_there(index.one(_FILE, (bytes.fromhex(digest),)), blobs)
+    return _is_there(index.fetch_one(_FILE, (bytes.fromhex(digest),)), blobs)
 
 
-def take_file(
-    connection: sqlite3.Connection, blobs: Blobs, file: ValueFile, staged: Staged
+def insert_value_file(
+    connection: sqlite3.Connection, blobs: Blobs, file: ValueFile, staged: StagedBlob
 ) -> bool:
     """Take a staged file in; False if there is one of the value, or its bytes have gone."""
     blob, digest = staged.blob, bytes.fromhex(file.digest)
@@ -63,7 +63,7 @@ def take_file(
         return False
     # Several values may lie in one file: the first of them placed it.
     if staged.temporary.exists():
-        blobs.place(staged)
+        blobs.commit(staged)
     elif not blobs.exists(blob.digest, blob.suffix):
         return False
     connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
@@ -77,7 +77,7 @@ def _is_there(row: tuple[Any, ...] | None, blobs: Blobs) -> bool:
     return row is not None and blobs.exists(row[0].hex(), row[1])
 
 
-def take_entries(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> int:
+def insert_entries(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> int:
     """Take entries in, but for those whose keys are there; gives how many were taken.
 
     Args:

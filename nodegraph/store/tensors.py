@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.digests import tensor_kind
-from nodegraph.core.plain_forms import array_bytes, dtype_form, dtype_of
+from nodegraph.core.plain_forms import array_bytes, dtype_from_plain, dtype_to_plain
 from nodegraph.store.plain import Undecodable, Unstorable
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class TensorWriter:
         data = partial(array_bytes, array)
         part = _Part(array, dtype, shape, array.nbytes, array.dtype.alignment, data)
         number = self._number(part)
-        return [number, dtype_form(array.dtype), shape]
+        return [number, dtype_to_plain(array.dtype), shape]
 
     def _number(self, part: _Part) -> int:
         number = self._numbers.get(id(part.source))
@@ -213,7 +213,7 @@ class TensorReader:
         import numpy as np
 
         number, form, shape = reference
-        dtype = dtype_of(form)
+        dtype = dtype_from_plain(form)
         start, end = self._header[str(number)]["data_offsets"]
         if start == end:
             return np.empty(shape, dtype=dtype)

@@ -35,7 +35,7 @@ class UnusedTrainedFiles(NamedTuple):
     bytes: int
 
 
-def unused_taught(store: Store, folder: Path) -> list[UnusedTrainedFiles]:
+def unused_trained_files(store: Store, folder: Path) -> list[UnusedTrainedFiles]:
     """What was taught, lies in a folder, and is named by no value and no run in a store.
 
     What is newer than the oldest run that goes on isn't among it.
@@ -45,7 +45,7 @@ def unused_taught(store: Store, folder: Path) -> list[UnusedTrainedFiles]:
     """
     moment = needed_since(store)
     with suppress(FileNotFoundError):
-        lying = {path.name: path for path in folder.iterdir() if _is_taught(path)}
+        lying = {path.name: path for path in folder.iterdir() if _is_trained_folder(path)}
         named = _named(store, lying) if lying else set()
         return [
             UnusedTrainedFiles(path, sum(file.stat().st_size for file in path.iterdir()))
@@ -55,7 +55,7 @@ def unused_taught(store: Store, folder: Path) -> list[UnusedTrainedFiles]:
     return []
 
 
-def remove_taught(unused: list[UnusedTrainedFiles]) -> None:
+def remove_trained_files(unused: list[UnusedTrainedFiles]) -> None:
     """Remove it.
 
     Raises:
@@ -68,7 +68,7 @@ def remove_taught(unused: list[UnusedTrainedFiles]) -> None:
             raise OutputError(f"can't remove {item.folder}: {error}") from error
 
 
-def _is_taught(path: Path) -> bool:
+def _is_trained_folder(path: Path) -> bool:
     return path.is_dir() and _DIGEST.fullmatch(path.name) is not None
 
 

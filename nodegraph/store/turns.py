@@ -16,7 +16,7 @@ _PATIENCE = 10.0
 
 
 @contextmanager
-def turn(lock: Path, changed: str) -> Iterator[None]:
+def exclusive_lock(lock: Path, changed: str) -> Iterator[None]:
     """Inside the `with`, nobody else who takes turns by this lock does.
 
     Args:

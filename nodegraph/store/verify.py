@@ -77,11 +77,11 @@ def verify(store: Store, *, repair: bool = False, progress: Progress | None = No
         OutputError: The store can't be written, to be repaired.
     """
     store.flush()
-    checking = _Checking(store, progress or _untold, repair=repair and not store.read_only)
+    checking = _Checking(store, progress or _no_progress, repair=repair and not store.read_only)
     return checking.report()
 
 
-def _untold(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     pass
 
 
@@ -170,7 +170,7 @@ class _Checking:
             self._forget(folder, blob, stamp)
 
     def _is_used(self, table: str, file: Digest) -> bool:
-        return self._index.one(_USED[table], (bytes.fromhex(file),)) is not None
+        return self._index.fetch_one(_USED[table], (bytes.fromhex(file),)) is not None
 
     def _forget(self, folder: _Folder, blob: Blob, stamp: tuple[int, int, int] | None) -> None:
         blobs = folder.blobs
@@ -194,7 +194,7 @@ class _Checking:
             name = bytes.fromhex(blob.digest)
         except ValueError:
             return False
-        if self._index.one(_USED[folder.table], (name,)) is not None:
+        if self._index.fetch_one(_USED[folder.table], (name,)) is not None:
             return True
         if self._store.read_only:
             return False

@@ -10,13 +10,13 @@ from typing import Any
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import NodegraphError, OutputError
-from nodegraph.store.backlog import Backlog, Put, Use
+from nodegraph.store.backlog import Backlog, QueuedEntry, Use
 from nodegraph.store.blobs import Blobs
 from nodegraph.store.eviction import Eviction, bytes_on_disk, level_of
 from nodegraph.store.index import Index
-from nodegraph.store.preparing import FileToKeep, PreparedRows, Preparing, Row
+from nodegraph.store.preparing import EncodedBatch, EncodedEntry, EntryEncoder, PendingArtifact
 from nodegraph.store.rows import Files, pack_outputs
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.speeds import TransferSpeeds
 
 SLACK = 0.95
 """Of the budget that is left when the store was full, so that not every batch must evict."""
@@ -45,8 +45,8 @@ class StoreWriter:
 
     Args:
         budget: Bytes that artifacts' files may take in all.
-        failed: Told of what can't be written; work goes on without.
-        written: Told of the entries that were committed.
+        on_error: Told of what can't be written; work goes on without.
+        on_commit: Told of the entries that were committed.
     """
 
     def __init__(
@@ -55,28 +55,28 @@ class StoreWriter:
         blobs: Blobs,
         backlog: Backlog,
         eviction: Eviction,
-        preparing: Preparing,
-        speeds: Speeds,
+        encoder: EntryEncoder,
+        speeds: TransferSpeeds,
         budget: int,
-        failed: Callable[[Exception], None],
-        written: Callable[[Sequence[Row]], None] | None = None,
+        on_error: Callable[[Exception], None],
+        on_commit: Callable[[Sequence[EncodedEntry]], None] | None = None,
     ) -> None:
-        self._written = written
+        self._on_commit = on_commit
         self._index = index
         self._blobs = blobs
         self._backlog = backlog
         self._eviction = eviction
-        self._preparing = preparing
+        self._encoder = encoder
         self._speeds = speeds
         self._budget = budget
-        self._failed = failed
+        self._on_error = on_error
         self._thread = Thread(target=self._work, name="nodegraph-store", daemon=True)
         self._thread.start()
 
     def join(self) -> None:
         """Wait until the closed backlog is written."""
         self._thread.join()
-        self._preparing.close()
+        self._encoder.close()
 
     def _work(self) -> None:
         while (work := self._backlog.take()) is not None:
@@ -85,27 +85,27 @@ class StoreWriter:
             try:
                 self._write(batch, uses)
             except Exception as caught:  # noqa: BLE001 - whoever waits for the batch is told
-                self._failed(caught)
+                self._on_error(caught)
                 error = caught
             self._backlog.done(batch, error)
-            self._tell(batch)
+            self._notify(batch)
             # What a batch held must not stay in memory until the next.
             del batch, work
 
-    def _tell(self, batch: Iterable[Put]) -> None:
+    def _notify(self, batch: Iterable[QueuedEntry]) -> None:
         for put in batch:
             if put.committed is not None:
                 try:
                     put.committed()
                 except Exception as error:  # noqa: BLE001 - the others are told all the same
-                    self._failed(error)
+                    self._on_error(error)
 
-    def _write(self, batch: Sequence[Put], uses: Sequence[Use]) -> None:
-        prepared = PreparedRows()
+    def _write(self, batch: Sequence[QueuedEntry], uses: Sequence[Use]) -> None:
+        prepared = EncodedBatch()
         try:
             for put in batch:
-                self._preparing.add(put, prepared)
-            self._preparing.finish(prepared)
+                self._encoder.add(put, prepared)
+            self._encoder.finish(prepared)
             with self._index.writing() as connection:
                 self._commit(connection, prepared, uses)
                 is_full = bytes_on_disk(connection) > self._budget
@@ -114,22 +114,22 @@ class StoreWriter:
             for file in prepared.files.values():
                 self._blobs.discard(file.staged)
             raise
-        if self._written is not None:
-            self._written(prepared.rows)
+        if self._on_commit is not None:
+            self._on_commit(prepared.rows)
         if is_full:
             self._eviction.trim(int(self._budget * SLACK), 2 * self._budget)
 
     def _commit(
-        self, connection: sqlite3.Connection, prepared: PreparedRows, uses: Sequence[Use]
+        self, connection: sqlite3.Connection, prepared: EncodedBatch, uses: Sequence[Use]
     ) -> None:
         now = time()
         level = level_of(connection)
         files = dict(prepared.known)
         for file in prepared.files.values():
             try:
-                files[file.digest] = self._place(connection, file, level, now)
+                files[file.digest] = self._insert_artifact(connection, file, level, now)
             except OSError as error:
-                self._failed(error)
+                self._on_error(error)
                 self._blobs.discard(file.staged)
         connection.executemany(_PUT_ENTRY, [_values(row, files) for row in prepared.rows])
         used = [(now, level, bytes.fromhex(digest)) for digest in prepared.known]
@@ -146,8 +146,8 @@ class StoreWriter:
         if prepared.files:
             self._speeds.save(connection)
 
-    def _place(
-        self, connection: sqlite3.Connection, file: FileToKeep, level: float, now: float
+    def _insert_artifact(
+        self, connection: sqlite3.Connection, file: PendingArtifact, level: float, now: float
     ) -> tuple[Digest, str]:
         """Give a file its name, and a row; gives the digest and suffix of the one that counts."""
         digest = bytes.fromhex(file.digest)
@@ -160,14 +160,14 @@ class StoreWriter:
                 self._blobs.discard(file.staged)
                 return known[0].hex(), known[1]
             connection.execute("DELETE FROM artifacts WHERE digest = ?", (digest,))
-        self._blobs.place(file.staged)
+        self._blobs.commit(file.staged)
         score = level + file.seconds / blob.bytes
         values = (digest, bytes.fromhex(blob.digest), blob.suffix, blob.bytes, file.seconds)
         connection.execute(_PUT_ARTIFACT, (*values, score, now))
         return blob.digest, blob.suffix
 
 
-def _values(row: Row, files: Files) -> tuple[Any, ...]:
+def _values(row: EncodedEntry, files: Files) -> tuple[Any, ...]:
     put, entry = row.put, row.put.entry
     outputs = None
     if row.outputs is not None:
@@ -175,7 +175,7 @@ def _values(row: Row, files: Files) -> tuple[Any, ...]:
     return (
         bytes.fromhex(put.key),
         outputs,
-        entry.asked,
+        entry.requested_input,
         entry.node_type,
         entry.seconds,
         put.created,
@@ -185,7 +185,7 @@ def _values(row: Row, files: Files) -> tuple[Any, ...]:
     )
 
 
-def reported(error: Exception) -> NodegraphError:
+def to_store_error(error: Exception) -> NodegraphError:
     """What went wrong with the store, in words."""
     if isinstance(error, NodegraphError):
         return error

@@ -29,7 +29,7 @@ _KEPT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class LeftFile:
+class SinkFile:
     """A file as a sink left it.
 
     Attributes:
@@ -48,7 +48,7 @@ class LeftFile:
     ctime_ns: int = _UNKNOWN
 
     @classmethod
-    def at(cls, path: Path, kind: str, node: str) -> LeftFile:
+    def from_path(cls, path: Path, kind: str, node: str) -> SinkFile:
         """A file as it is now.
 
         Raises:
@@ -59,7 +59,7 @@ class LeftFile:
         mtime, ctime = _lasting(stamp)
         return cls(path, kind, node, stamp.size, mtime, hash_file(path), ctime)
 
-    def now(self) -> LeftFile | None:
+    def if_unchanged(self) -> SinkFile | None:
         """The same file if its content is still the same, else None."""
         try:
             stamp = FileStamp.of(self.path)
@@ -75,14 +75,14 @@ class LeftFile:
             return None
 
 
-class Written:
+class SinkFiles:
     """Which files came of which key; safe to use from several threads."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
 
     def remember(
-        self, key: Key, files: Iterable[LeftFile], warnings: Sequence[CallWarning] = ()
+        self, key: Key, files: Iterable[SinkFile], warnings: Sequence[CallWarning] = ()
     ) -> None:
         """Note what a sink wrote, in place of what it wrote before.
 
@@ -118,7 +118,7 @@ class Written:
                     (count - _KEPT,),
                 )
 
-    def unchanged(self, key: Key) -> tuple[LeftFile, ...] | None:
+    def unchanged(self, key: Key) -> tuple[SinkFile, ...] | None:
         """The files that a sink wrote if each still lies there with the same content, else None.
 
         Files are told apart by size and times; one that only has other times is read.
@@ -130,10 +130,10 @@ class Written:
         if row is None:
             return None
         rows, warnings = _parted(row[0])
-        before = [LeftFile(Path(path), *details) for path, *details in rows]
+        before = [SinkFile(Path(path), *details) for path, *details in rows]
         files = []
         for file in before:
-            now = file.now()
+            now = file.if_unchanged()
             if now is None:
                 return None
             files.append(now)
@@ -144,11 +144,11 @@ class Written:
     def warnings(self, key: Key) -> tuple[CallWarning, ...]:
         """What a sink said of the files that it wrote."""
         query = "SELECT files FROM written WHERE key = ?"
-        row = self._index.one(query, (bytes.fromhex(key),))
+        row = self._index.fetch_one(query, (bytes.fromhex(key),))
         return () if row is None else _parted(row[0])[1]
 
     def _refresh(
-        self, key: Key, files: Sequence[LeftFile], warnings: Sequence[CallWarning]
+        self, key: Key, files: Sequence[SinkFile], warnings: Sequence[CallWarning]
     ) -> None:
         if self._index.read_only:
             return

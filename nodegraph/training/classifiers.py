@@ -20,14 +20,14 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.errors import InvalidValue
 from nodegraph.families.building import build_module
-from nodegraph.media.datasets.reading import picture_of
+from nodegraph.media.datasets.reading import read_training_picture
 from nodegraph.training.drawing import BatchOrder
-from nodegraph.training.examples import Reading
+from nodegraph.training.examples import DatasetReader
 from nodegraph.training.files import CONFIG, TRANSFORMERS_WEIGHTS, write_trained
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import ClassifierSize, TrainingPlan
-from nodegraph.training.running import trained
-from nodegraph.training.whole_models import learning_weights, module_tensors
+from nodegraph.training.running import run_training
+from nodegraph.training.whole_models import module_tensors, trainable_parameters
 
 _WIDTHS: Mapping[ClassifierSize, tuple[list[int], list[int]]] = {
     "tiny": ([16, 32, 64, 128], [1, 1, 2, 1]),
@@ -40,23 +40,23 @@ _PREPARATION = "preprocessor_config.json"
 _AT_ONCE = 32
 
 
-class Judged(NamedTuple):
+class TrainedClassifier(NamedTuple):
     """A classifier that was taught, and how it does.
 
     Attributes:
-        right: How many pictures of the split validation it tells right; of those that it learned
+        correct: How many pictures of the split validation it tells right; of those that it learned
             from, where there are none.
-        judged: How many these are in all.
+        evaluated: How many these are in all.
     """
 
     weights: TrainedWeights
-    right: int
-    judged: int
+    correct: int
+    evaluated: int
 
     @property
     def accuracy(self) -> float:
         """Share of these that it tells right."""
-        return self.right / self.judged
+        return self.correct / self.evaluated
 
 
 class ClassAnswer(NamedTuple):
@@ -79,7 +79,7 @@ class ClassificationTask:
 
     network: Any
     parameters: Parameters
-    reading: Reading
+    reading: DatasetReader
     labels: tuple[str, ...]
     side: int
 
@@ -93,7 +93,7 @@ class ClassificationTask:
 
     def loss(self, number: int) -> Tensor:
         keys = self.reading.batch(number)
-        pictures = prepared([self.reading.picture(key) for key in keys], self.side)
+        pictures = to_network_input([self.reading.picture(key) for key in keys], self.side)
         examples = [self.reading.dataset.examples[key.example] for key in keys]
         wanted = torch.tensor([self.labels.index(item.label) for item in examples])
         weights = torch.tensor([item.weight for item in examples]).to(self.device)
@@ -104,7 +104,7 @@ class ClassificationTask:
 
 def train_classifier(
     ctx: Context, dataset: Dataset, plan: TrainingPlan, size: ClassifierSize, side: int
-) -> Judged:
+) -> TrainedClassifier:
     """A classifier of a dataset's labels that was taught from nothing.
 
     Args:
@@ -115,15 +115,17 @@ def train_classifier(
         OutputError: What was learned can't be written.
     """
     labels = checked_labels(dataset)
-    reading = Reading(dataset, BatchOrder(dataset, plan.batch, plan.seed), plan.options.variations)
+    reading = DatasetReader(
+        dataset, BatchOrder(dataset, plan.batch, plan.seed), plan.options.variations
+    )
     network = new_classifier(labels, size, plan.seed).to(ctx.device)
     with torch.enable_grad():
-        task = ClassificationTask(network, learning_weights(network), reading, labels, side)
-        learned = trained(ctx, task, plan)
+        task = ClassificationTask(network, trainable_parameters(network), reading, labels, side)
+        learned = run_training(ctx, task, plan)
     with torch.no_grad():
         for name, item in task.parameters.items():
             item.copy_(learned.weights[name])
-    settings = (*plan.told(), ("size", size), ("side", str(side)))
+    settings = (*plan.to_settings(), ("size", size), ("side", str(side)))
     configs = {
         CONFIG: {**network.config.to_dict(), "architectures": [_CLASS]},
         _PREPARATION: _preparation(side),
@@ -133,7 +135,7 @@ def train_classifier(
         ctx.environment, "classifier", tensors, name=TRANSFORMERS_WEIGHTS, configs=configs
     )
     weights = TrainedWeights("classifier", "convnext", files, labels, settings, learned.losses)
-    return Judged(weights, *_count_correct(network, dataset, labels, side))
+    return TrainedClassifier(weights, *_count_correct(network, dataset, labels, side))
 
 
 def checked_labels(dataset: Dataset) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ def new_classifier(labels: Sequence[str], size: ClassifierSize, seed: int) -> An
         torch.set_rng_state(state)
 
 
-def prepared(pictures: Sequence[Tensor], side: int) -> Tensor:
+def to_network_input(pictures: Sequence[Tensor], side: int) -> Tensor:
     """Pictures as a classifier sees them: squares in -1..1, (batch, 3, side, side).
 
     Args:
@@ -225,7 +227,7 @@ def _count_correct(
     right = 0
     for begin in range(0, len(judged), _AT_ONCE):
         places = judged[begin : begin + _AT_ONCE]
-        pictures = prepared([picture_of(dataset, at) for at in places], side)
+        pictures = to_network_input([read_training_picture(dataset, at) for at in places], side)
         predictions = network(pictures.to(network.device)).logits.argmax(1).tolist()
         wanted = [dataset.examples[at].label for at in places]
         right += sum(
@@ -236,7 +238,7 @@ def _count_correct(
 
 
 @torch.no_grad()
-def classified(weights: TrainedWeights, images: Tensor, device: str) -> list[ClassAnswer]:
+def classify_pictures(weights: TrainedWeights, images: Tensor, device: str) -> list[ClassAnswer]:
     """What a classifier that was taught says of pictures.
 
     Args:
@@ -255,7 +257,7 @@ def classified(weights: TrainedWeights, images: Tensor, device: str) -> list[Cla
     labels, answers = weights.words, []
     for image in images:
         picture = image[..., :3].expand(*image.shape[:2], 3).movedim(-1, 0)
-        shares = network(prepared([picture], side).to(device)).logits.softmax(1)[0].tolist()
+        shares = network(to_network_input([picture], side).to(device)).logits.softmax(1)[0].tolist()
         best = max(range(len(labels)), key=shares.__getitem__)
         shares_by_label = dict(zip(labels, shares, strict=True))
         answers.append(ClassAnswer(labels[best], shares[best], shares_by_label))

@@ -15,21 +15,21 @@ from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.media.images.editing.measuring import compare
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.vae import decode_latent
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.sampling_parts import usual_parts
-from nodegraph.training.classifiers import classified
-from nodegraph.weights.precision.choices import storage_of
+from nodegraph.sampling.sampling_parts import build_sampling_parts
+from nodegraph.training.classifiers import classify_pictures
+from nodegraph.weights.precision.choices import recipe_storage
 
 _HIGHEST_PSNR = 100.0
 """Of equal pictures."""
 
 
 @dataclass(frozen=True, slots=True)
-class SamplingWalk:
+class SamplingSettings:
     """How a model is sampled; as of KSampler."""
 
     steps: int
@@ -39,7 +39,7 @@ class SamplingWalk:
 
 
 @dataclass(frozen=True)
-class SamplingQuestions:
+class ComparisonPrompts:
     """What all models are asked for.
 
     Attributes:
@@ -61,7 +61,7 @@ class SamplingQuestions:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedModel:
     """A model that is compared.
 
     Attributes:
@@ -70,11 +70,11 @@ class Compared:
 
     name: str
     model: DiffusionModel
-    walk: SamplingWalk
+    settings: SamplingSettings
 
 
 @dataclass(frozen=True)
-class Made:
+class ModelOutputs:
     """What a model made.
 
     Attributes:
@@ -86,7 +86,7 @@ class Made:
     """
 
     name: str
-    walk: SamplingWalk
+    settings: SamplingSettings
     storage: str
     latents: Sequence[Tensor]
     pictures: Tensor
@@ -122,7 +122,7 @@ class Distances:
 class SamplingComparison:
     """Models side by side, the one that others are held against first."""
 
-    made: tuple[Made, ...]
+    made: tuple[ModelOutputs, ...]
     distances: tuple[Distances, ...] = field(default=())
 
     def text(self) -> str:
@@ -133,7 +133,7 @@ class SamplingComparison:
         rows = [head, ["---"] * len(head)]
         for index, made in enumerate(self.made):
             distances = self.distances[index - 1] if index else None
-            row = [made.name, str(made.walk.steps), f"{made.walk.cfg:g}"]
+            row = [made.name, str(made.settings.steps), f"{made.settings.cfg:g}"]
             row += _distance_cells(distances, judged=judged)
             row += [f"{made.seconds:.3g}", f"{made.weights / 1e6:.1f} MB {made.storage}".strip()]
             rows.append(row)
@@ -182,12 +182,12 @@ def _distance_cells(distances: Distances | None, *, judged: bool) -> list[str]:
     return [*cells, f"{round(distances.agreement * count)} of {count}"]
 
 
-def compared(
+def compare_models(
     ctx: Context,
-    models: Sequence[Compared],
+    models: Sequence[ComparedModel],
     text_encoder: TextEncoder,
     vae: Vae,
-    questions: SamplingQuestions,
+    questions: ComparisonPrompts,
     classifier: TrainedWeights | None = None,
 ) -> SamplingComparison:
     """What models make of equal prompts and seeds; the others are held against the first.
@@ -205,7 +205,7 @@ def compared(
         conditionings = {
             text: encode_prompt(text_model, text) for text in dict.fromkeys(questions.prompts)
         }
-    total = sum(item.walk.steps for item in models) * len(questions.each())
+    total = sum(item.settings.steps for item in models) * len(questions.each())
     progress = _Progress(ctx, total)
     walked = [_walked(ctx, item, conditionings, questions, progress) for item in models]
     made = []
@@ -214,18 +214,20 @@ def compared(
             pictures = torch.cat([decode_latent(autoencoder, latent) for latent in latents])
             samples = [latent.samples for latent in latents if latent.samples is not None]
             class_answers = (
-                () if classifier is None else classified(classifier, pictures, ctx.device)
+                () if classifier is None else classify_pictures(classifier, pictures, ctx.device)
             )
             labels = tuple(answer.label for answer in class_answers)
-            size, storage = estimate_bytes(item.model), storage_of(item.model)
+            size, storage = estimate_bytes(item.model), recipe_storage(item.model)
             made.append(
-                Made(item.name, item.walk, storage, samples, pictures, seconds, size, labels)
+                ModelOutputs(
+                    item.name, item.settings, storage, samples, pictures, seconds, size, labels
+                )
             )
     first, *others = made
     return SamplingComparison(tuple(made), tuple(_apart(first, other) for other in others))
 
 
-def _check(models: Sequence[Compared], questions: SamplingQuestions) -> None:
+def _check(models: Sequence[ComparedModel], questions: ComparisonPrompts) -> None:
     if not questions.prompts:
         raise InvalidValue("there is nothing to ask for", port="prompts", given="no prompts")
     families = {item.model.family for item in models}
@@ -251,9 +253,9 @@ class _Progress:
 
 def _walked(
     ctx: Context,
-    item: Compared,
+    item: ComparedModel,
     conditionings: Mapping[str, Conditioning],
-    questions: SamplingQuestions,
+    questions: ComparisonPrompts,
     progress: _Progress,
 ) -> tuple[list[Latent], float]:
     """Latents, and the seconds that each took."""
@@ -262,8 +264,8 @@ def _walked(
         size = _size(denoiser, questions)
         began = perf_counter()
         for text, seed in questions.each():
-            walk = item.walk
-            parts = usual_parts(
+            walk = item.settings
+            parts = build_sampling_parts(
                 conditionings[text],
                 None,
                 seed=seed,
@@ -279,15 +281,15 @@ def _walked(
     return latents, (perf_counter() - began) / len(latents)
 
 
-def _size(denoiser: Denoiser, questions: SamplingQuestions) -> Latent:
-    usual = family_named(denoiser.family).trained_size(denoiser.config)
+def _size(denoiser: Denoiser, questions: ComparisonPrompts) -> Latent:
+    usual = get_family(denoiser.family).trained_size(denoiser.config)
     width, height = (
         side or trained_side for side, trained_side in zip(questions.size, usual, strict=True)
     )
     return Latent(None, width, height)
 
 
-def _apart(first: Made, other: Made) -> Distances:
+def _apart(first: ModelOutputs, other: ModelOutputs) -> Distances:
     latent = tuple(
         float(
             (actual - expected).square().mean().sqrt()

@@ -18,45 +18,50 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROLS
 from nodegraph.families.control_questions import DOWN, MID
 from nodegraph.families.model_step import Moment
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.unet import UNetFamily
 from nodegraph.training.denoising import DenoisingTask, EncodedDataset, own_denoiser
 from nodegraph.training.examples import LatentKey
-from nodegraph.training.running import TrainingSetup, saving_memory, trained
-from nodegraph.training.whole_models import kept_module, learning_weights
+from nodegraph.training.running import TrainingSetup, enable_gradient_checkpointing, run_training
+from nodegraph.training.whole_models import trainable_parameters, write_module
 
 _ADDED_COND_KEYS = {"text_embeds": "pooled", "time_ids": "time_ids"}
 
 
-def train_control_net(room: TrainingSetup, preprocessor: Preprocessor) -> TrainedWeights:
+def train_control_net(setup: TrainingSetup, preprocessor: Preprocessor) -> TrainedWeights:
     """A control network that was taught, from pictures and what a preprocessor makes of them.
 
     Raises:
-        InvalidValue: The family's models are no UNets; see `TrainingSetup.teach`.
+        InvalidValue: The family's models are no UNets; see `TrainingSetup.train`.
         NumericalError, OutputError: See there and `write_trained`.
     """
-    family = family_named(room.model.family)
+    family = get_family(setup.model.family)
     if not isinstance(family, UNetFamily):
         raise InvalidValue(
             f"control networks aren't taught for {family.title} here",
             port="model",
             expected="a Stable Diffusion 1.x, 2.x or XL",
         )
-    room.check()
-    datasets = room.taught()
-    prompts, _ = room.prompts(datasets)
+    setup.check()
+    datasets = setup.encode_datasets()
+    prompts, _ = setup.prompts(datasets)
     hints = hints_of(datasets[0], preprocessor)
-    with room.ctx.weights(room.lesson_model) as shared, torch.enable_grad():
+    with setup.ctx.weights(setup.training_model) as shared, torch.enable_grad():
         network = new_control(shared.module)
-        if room.saves_memory:
-            saving_memory(network)
-        model = own_denoiser(shared, room.own_modules(shared))
+        if setup.saves_memory:
+            enable_gradient_checkpointing(network)
+        model = own_denoiser(shared, setup.own_modules(shared))
         control_inputs = ControlInputs(network, datasets[0], hints)
         task = DenoisingTask(
-            model, learning_weights(network), datasets, prompts, room.plan, beside=control_inputs
+            model,
+            trainable_parameters(network),
+            datasets,
+            prompts,
+            setup.plan,
+            extra_inputs=control_inputs,
         )
-        learned = trained(room.ctx, task, room.plan)
-    return kept_module(room, "controlnet", "controlnet", network, learned, room.model.dtype)
+        learned = run_training(setup.ctx, task, setup.plan)
+    return write_module(setup, "controlnet", "controlnet", network, learned, setup.model.dtype)
 
 
 def new_control(unet: Any) -> Any:

@@ -15,10 +15,10 @@ from nodegraph.core.values import ConditioningEntry
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.model_step import Lead, Moment, SamplingRequest
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.training.drawing import generator_of
-from nodegraph.training.examples import LatentKey, Prompts, Reading
-from nodegraph.training.objectives import NoisyQuestion, mean_loss, objective_of
+from nodegraph.training.examples import DatasetReader, LatentKey, Prompts
+from nodegraph.training.objectives import NoisyBatch, mean_loss, objective_of
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import TrainingPlan
 
@@ -32,12 +32,12 @@ class EncodedDataset:
     Attributes:
         latents: Of all that is read in the training.
         masks: The part of a latent that counts, by the same; shape (1, …) in cells.
-        share: What its loss is multiplied by.
+        loss_weight: What its loss is multiplied by.
     """
 
-    reading: Reading
+    reading: DatasetReader
     latents: Mapping[LatentKey, Tensor]
-    share: float = 1.0
+    loss_weight: float = 1.0
     masks: Mapping[LatentKey, Tensor] = field(default_factory=dict)
 
 
@@ -79,7 +79,7 @@ class DenoisingTask:
         parameters: What learns.
         taught: The dataset, and behind it the one that is kept, if there is one.
         prompts: The captions of both; or what makes them, where encoders learn.
-        beside: A network beside the denoiser, that learns or is learned with.
+        extra_inputs: A network beside the denoiser, that learns or is learned with.
     Raises:
         InvalidValue: The plan's options don't go with the model.
     """
@@ -92,14 +92,14 @@ class DenoisingTask:
         prompts: Prompts | Callable[[str], Any],
         plan: TrainingPlan,
         *,
-        beside: ExtraInputs | None = None,
+        extra_inputs: ExtraInputs | None = None,
     ) -> None:
-        self._model, self.parameters, self._taught, self._plan = model, parameters, datasets, plan
-        self._family = family_named(model.family)
+        self._model, self.parameters, self._datasets, self._plan = model, parameters, datasets, plan
+        self._family = get_family(model.family)
         self._entry = prompts if callable(prompts) else prompts.__getitem__
         noise = model_noise(model.scheduler_config, self._family)
         self._objective = objective_of(noise, plan.options)
-        self._beside = beside
+        self._extra_inputs = extra_inputs
 
     @property
     def device(self) -> torch.device:
@@ -115,15 +115,15 @@ class DenoisingTask:
 
     def loss(self, number: int) -> Tensor:
         items = self._items(number)
-        counts = [sum(item.part == part for item in items) for part in range(len(self._taught))]
+        counts = [sum(item.part == part for item in items) for part in range(len(self._datasets))]
         generator = generator_of(self._plan.seed, "noise", number)
         total: Tensor | None = None
         for group in _alike(items):
-            answer, question = self._answer(group, generator)
-            for part, dataset in enumerate(self._taught):
+            answer, question = self._predict(group, generator)
+            for part, dataset in enumerate(self._datasets):
                 places = [at for at, item in enumerate(group) if item.part == part]
                 if places:
-                    share = dataset.share * len(places) / counts[part]
+                    share = dataset.loss_weight * len(places) / counts[part]
                     part_loss = _part_loss(answer, question, group, places, self._measure)
                     # By 1 nothing is multiplied, so that it is the very loss of a plain loop.
                     part_loss = part_loss if share == 1 else share * part_loss
@@ -134,7 +134,7 @@ class DenoisingTask:
     def _items(self, number: int) -> list[TrainingItem]:
         return [
             self._item(dataset, key, part)
-            for part, dataset in enumerate(self._taught)
+            for part, dataset in enumerate(self._datasets)
             for key in dataset.reading.batch(number)
         ]
 
@@ -158,24 +158,24 @@ class DenoisingTask:
             for name, item in tensors.items()
         }
 
-    def _answer(
+    def _predict(
         self, group: Sequence[TrainingItem], generator: torch.Generator
-    ) -> tuple[Tensor, NoisyQuestion]:
+    ) -> tuple[Tensor, NoisyBatch]:
         latents = torch.stack([item.latent for item in group]).to(self.device)
-        question = self._objective.ask(latents, generator)
+        question = self._objective.make_batch(latents, generator)
         batch = dict(self._family.join([item.prompt for item in group], 1))
         moment = self._moment(question.timesteps)
-        noisy = self._seen(question.noisy)
+        noisy = self._model_input(question.noisy)
         with self._computing():
-            if self._beside is not None:
-                batch |= self._beside(noisy, moment, batch, [item.key for item in group])
+            if self._extra_inputs is not None:
+                batch |= self._extra_inputs(noisy, moment, batch, [item.key for item in group])
             return self._family.predict(self._model, noisy, moment, batch), question
 
     def _moment(self, timesteps: Tensor) -> Moment:
         total = self._objective.timesteps
-        return Moment(timesteps, timesteps, total, progress=0.0, at=float(timesteps[0]))
+        return Moment(timesteps, timesteps, total, progress=0.0, timestep_value=float(timesteps[0]))
 
-    def _seen(self, noisy: Tensor) -> Tensor:
+    def _model_input(self, noisy: Tensor) -> Tensor:
         """What is noisy, in the precision that the model takes it in."""
         wide = self._family.wide or self._model.dtype == torch.float32
         return noisy if wide else noisy.to(self._model.dtype)
@@ -201,7 +201,7 @@ def _alike(items: Sequence[TrainingItem]) -> list[list[TrainingItem]]:
 
 def _part_loss(
     answer: Tensor,
-    question: NoisyQuestion,
+    question: NoisyBatch,
     group: Sequence[TrainingItem],
     places: Sequence[int],
     measure: Measure,

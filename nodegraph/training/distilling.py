@@ -27,7 +27,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.families.model_step import Lead
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.sampling.samplers.lcm import SIGMA_DATA
 from nodegraph.training.denoising import (
     DenoisingTask,
@@ -37,21 +37,21 @@ from nodegraph.training.denoising import (
 )
 from nodegraph.training.drawing import generator_of
 from nodegraph.training.lora_training import LoraShape, train_lora
-from nodegraph.training.objectives import NoisyQuestion, drawn_noise_of, flow_levels
+from nodegraph.training.objectives import NoisyBatch, drawn_noise_of, flow_levels
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import DistillationKind, TrainingPlan
-from nodegraph.training.painting import Painting, painted
+from nodegraph.training.painting import PictureRequest, generate_pictures
 from nodegraph.training.running import TrainingSetup
 from nodegraph.training.teachable import check_teachable
 
 
 @dataclass(frozen=True)
-class TrajectoryPlaces:
+class TimestepTable:
     """The noise of each training timestep, and what answers mean there.
 
     Attributes:
         signal, noise: What picture and noise are multiplied by; float32, shape (timesteps,).
-        told: What the model is told; same shape.
+        timesteps: What the model is told; same shape.
         kind: What it answers: ``epsilon``, ``v_prediction``, ``sample``, or ``flow``: the noise
             less the picture.
         scaling: Of timesteps in the boundary condition; None for flows, which need none.
@@ -59,12 +59,12 @@ class TrajectoryPlaces:
 
     signal: Tensor
     noise: Tensor
-    told: Tensor
+    timesteps: Tensor
     kind: str
     scaling: float | None
 
     @classmethod
-    def of(cls, noise: ModelNoise, device: torch.device) -> TrajectoryPlaces:
+    def of(cls, noise: ModelNoise, device: torch.device) -> TimestepTable:
         """Those of what a model was trained on."""
         if isinstance(noise, FlowNoise):
             levels = flow_levels(noise).flip(0).to(device)
@@ -79,11 +79,13 @@ class TrajectoryPlaces:
         """Of the places."""
         return len(self.signal)
 
-    def mixed(self, clean: Tensor, noise: Tensor, places: Tensor) -> Tensor:
+    def add_noise(self, clean: Tensor, noise: Tensor, places: Tensor) -> Tensor:
         """What lies at places; all shaped (examples, channels, …)."""
         return _wide(self.signal[places], clean) * clean + _wide(self.noise[places], noise) * noise
 
-    def parted(self, answer: Tensor, noisy: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def split_prediction(
+        self, answer: Tensor, noisy: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Picture and noise that an answer sees in what was seen; float32."""
         answer, noisy = answer.float(), noisy.float()
         signal, noise = (_wide(item[places], noisy) for item in (self.signal, self.noise))
@@ -95,13 +97,13 @@ class TrajectoryPlaces:
             return answer, (noisy - signal * answer) / noise
         return (noisy - noise * answer) / signal, answer
 
-    def ended(self, answer: Tensor, noisy: Tensor, places: Tensor) -> Tensor:
+    def predict_endpoint(self, answer: Tensor, noisy: Tensor, places: Tensor) -> Tensor:
         """Where an answer says that the trajectory through what was seen ends; float32.
 
         At place 0 of a table it is what was seen, whatever the answer: as the sampler `lcm` has it.
         Source: Song et al. 2023, arXiv:2303.01469, appendix C.
         """
-        clean, _ = self.parted(answer, noisy, places)
+        clean, _ = self.split_prediction(answer, noisy, places)
         if self.scaling is None:
             return clean
         scaled = places.float() * self.scaling
@@ -146,7 +148,7 @@ class DistillationPlan:
         """The teacher's."""
         return self.teacher_steps or _USUAL_STEPS[self.kind]
 
-    def told(self) -> tuple[tuple[str, str], ...]:
+    def to_settings(self) -> tuple[tuple[str, str], ...]:
         """As settings of what was taught."""
         return (
             *(("distilled", self.kind), ("cfg", f"{self.cfg:g}"), ("negative", self.negative)),
@@ -160,7 +162,7 @@ class DistillationTask(DenoisingTask):
     Args:
         teacher: The denoiser without what learns.
         model, parameters, taught, prompts, plan: As of `DenoisingTask`.
-        how: What it learns by.
+        distillation: What it learns by.
         away: What the teacher is led away from; None: it isn't guided.
     """
 
@@ -173,18 +175,18 @@ class DistillationTask(DenoisingTask):
         prompts: Mapping[str, ConditioningEntry],
         plan: TrainingPlan,
         *,
-        how: DistillationPlan,
-        away: ConditioningEntry | None,
+        distillation: DistillationPlan,
+        negative: ConditioningEntry | None,
     ) -> None:
         super().__init__(model, parameters, datasets, prompts, plan)
-        self._teacher, self._how, self._away = teacher, how, away
+        self._teacher, self._how, self._away = teacher, distillation, negative
         noise = model_noise(model.scheduler_config, self._family)
-        self._places = TrajectoryPlaces.of(noise, model.device)
-        if how.steps > self._places.count:
+        self._places = TimestepTable.of(noise, model.device)
+        if distillation.steps > self._places.count:
             raise InvalidValue(
                 "the teacher takes more steps than the model has timesteps",
                 port="teacher_steps",
-                given=str(how.steps),
+                given=str(distillation.steps),
                 expected=f"up to {self._places.count}",
             )
 
@@ -195,22 +197,22 @@ class DistillationTask(DenoisingTask):
 
         return measure
 
-    def _answer(
+    def _predict(
         self, group: Sequence[TrainingItem], generator: torch.Generator
-    ) -> tuple[Tensor, NoisyQuestion]:
+    ) -> tuple[Tensor, NoisyBatch]:
         latents = torch.stack([item.latent for item in group]).to(self.device)
         noise = drawn_noise_of(latents, generator, self._plan.options.noise_offset)
         places, following = self._drawn(len(group), generator)
-        noisy = self._places.mixed(latents, noise, places)
+        noisy = self._places.add_noise(latents, noise, places)
         with torch.no_grad(), self._computing():
             if self._how.kind == "trajectory":
-                target = self._followed(group, noisy, places)
+                target = self._teacher_endpoint(group, noisy, places)
             else:
-                reached = self._walked(group, noisy, places, following)
-                target = self._said(group, reached, following)
+                reached = self._teacher_step(group, noisy, places, following)
+                target = self._student_endpoint(group, reached, following)
         with self._computing():
-            answer = self._said(group, noisy, places)
-        return answer, NoisyQuestion(noisy, self._places.told[places], target)
+            answer = self._student_endpoint(group, noisy, places)
+        return answer, NoisyBatch(noisy, self._places.timesteps[places], target)
 
     def _drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Where examples are, and where a step of the teacher leads to."""
@@ -225,50 +227,54 @@ class DistillationTask(DenoisingTask):
         places = torch.where(is_late, total - 1, places).to(device)
         return places, torch.zeros_like(places)
 
-    def _followed(self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor) -> Tensor:
+    def _teacher_endpoint(
+        self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor
+    ) -> Tensor:
         """Where the teacher's trajectory ends."""
         links = self._how.steps
         clean = noisy
         for left in range(links, 0, -1):
             here, to = places * left // links, places * (left - 1) // links
-            clean, predicted_noise = self._places.parted(
+            clean, predicted_noise = self._places.split_prediction(
                 self._guided(group, noisy, here), noisy, here
             )
-            noisy = self._places.mixed(clean, predicted_noise, to)
+            noisy = self._places.add_noise(clean, predicted_noise, to)
         return clean
 
-    def _walked(
+    def _teacher_step(
         self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor, following: Tensor
     ) -> Tensor:
         """Where a step of the teacher leads to: of DDIM, of flows Euler's."""
-        clean, predicted_noise = self._places.parted(
+        clean, predicted_noise = self._places.split_prediction(
             self._guided(group, noisy, places), noisy, places
         )
-        return self._places.mixed(clean, predicted_noise, following)
+        return self._places.add_noise(clean, predicted_noise, following)
 
-    def _said(self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor) -> Tensor:
+    def _student_endpoint(
+        self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor
+    ) -> Tensor:
         """Where the student says that the trajectory ends."""
         prompts = [item.prompt for item in group]
-        answer = self._asked(self._model, noisy, places, prompts)
-        return self._places.ended(answer, noisy, places)
+        answer = self._forward(self._model, noisy, places, prompts)
+        return self._places.predict_endpoint(answer, noisy, places)
 
     def _guided(self, group: Sequence[TrainingItem], noisy: Tensor, places: Tensor) -> Tensor:
         """The teacher's answer, with guidance."""
         prompts = [item.prompt for item in group]
         if self._away is None:
-            return self._asked(self._teacher, noisy, places, prompts)
+            return self._forward(self._teacher, noisy, places, prompts)
         side: Lead = "negative"
         away = [self._fitted(self._away, item.latent, side) for item in group]
         if _shapes(prompts[0]) == _shapes(away[0]):
             twice = torch.cat([noisy, noisy]), torch.cat([places, places])
-            both = self._asked(self._teacher, *twice, [*prompts, *away])
+            both = self._forward(self._teacher, *twice, [*prompts, *away])
             towards, unled = both.float().chunk(2)
         else:
-            towards = self._asked(self._teacher, noisy, places, prompts).float()
-            unled = self._asked(self._teacher, noisy, places, away).float()
+            towards = self._forward(self._teacher, noisy, places, prompts).float()
+            unled = self._forward(self._teacher, noisy, places, away).float()
         return self._family.guided(towards, unled, self._how.cfg)
 
-    def _asked(
+    def _forward(
         self,
         model: Denoiser,
         noisy: Tensor,
@@ -276,8 +282,8 @@ class DistillationTask(DenoisingTask):
         prompts: Sequence[Mapping[str, Tensor]],
     ) -> Tensor:
         batch = self._family.join(prompts, 1)
-        moment = self._moment(self._places.told[places])
-        return self._family.predict(model, self._seen(noisy), moment, batch)
+        moment = self._moment(self._places.timesteps[places])
+        return self._family.predict(model, self._model_input(noisy), moment, batch)
 
 
 def _shapes(prompt: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -293,8 +299,8 @@ def huber_loss(prediction: Tensor, target: Tensor, weights: Tensor | None, bend:
     return (each.mean(dim=list(range(1, each.ndim))) * weights).mean()
 
 
-def prompted(
-    room: TrainingSetup, texts: Sequence[str], count: int, cfg: float, *, steps: int = 25
+def with_generated_dataset(
+    setup: TrainingSetup, texts: Sequence[str], count: int, cfg: float, *, steps: int = 25
 ) -> TrainingSetup:
     """A classroom whose dataset the model paints itself before it learns.
 
@@ -305,7 +311,7 @@ def prompted(
     Raises:
         InvalidValue: There are no prompts, or the model can't be taught.
     """
-    check_teachable(room.model, room.text_encoder, room.vae)
+    check_teachable(setup.model, setup.text_encoder, setup.vae)
     if not texts:
         raise InvalidValue(
             "there is nothing to distil by",
@@ -314,24 +320,27 @@ def prompted(
             hint="Give it a dataset, or prompts, one a line.",
         )
     drawn = torch.randint(
-        2**62, (len(texts) * count,), generator=generator_of(room.plan.seed, "prompts")
+        2**62, (len(texts) * count,), generator=generator_of(setup.plan.seed, "prompts")
     ).tolist()
     wanted = [
-        Painting(f"picture {at + 1}", texts[at % len(texts)], seed) for at, seed in enumerate(drawn)
+        PictureRequest(f"picture {at + 1}", texts[at % len(texts)], seed)
+        for at, seed in enumerate(drawn)
     ]
-    return replace(room, dataset=Dataset(painted(room, wanted, steps=steps, cfg=cfg)))
+    return replace(setup, dataset=Dataset(generate_pictures(setup, wanted, steps=steps, cfg=cfg)))
 
 
-def distilled_lora(room: TrainingSetup, shape: LoraShape, how: DistillationPlan) -> TrainedWeights:
+def distilled_lora(
+    setup: TrainingSetup, shape: LoraShape, distillation: DistillationPlan
+) -> TrainedWeights:
     """A few-step student as a LoRA.
 
     Raises:
-        InvalidValue: Options don't go with distilling, and see `TrainingSetup.teach`.
+        InvalidValue: Options don't go with distilling, and see `TrainingSetup.train`.
         NumericalError, OutputError: See there, and `write_trained`.
     """
-    _check_options(room.plan)
-    room.check()
-    away = _away(room, how)
+    _check_options(setup.plan)
+    setup.check()
+    away = _encode_negative(setup, distillation)
 
     def maker(teacher: Denoiser) -> Callable[..., DistillationTask]:
         def make_task(
@@ -342,24 +351,35 @@ def distilled_lora(room: TrainingSetup, shape: LoraShape, how: DistillationPlan)
             plan: TrainingPlan,
         ) -> DistillationTask:
             return DistillationTask(
-                teacher, model, parameters, datasets, prompts, plan, how=how, away=away
+                teacher,
+                model,
+                parameters,
+                datasets,
+                prompts,
+                plan,
+                distillation=distillation,
+                negative=away,
             )
 
         return make_task
 
-    return train_lora(room, shape, lesson_by=maker, sampler=SAMPLER, settings=how.told())
+    return train_lora(
+        setup, shape, task_by_teacher=maker, sampler=SAMPLER, settings=distillation.to_settings()
+    )
 
 
-def _away(room: TrainingSetup, how: DistillationPlan) -> ConditioningEntry | None:
+def _encode_negative(
+    setup: TrainingSetup, distillation: DistillationPlan
+) -> ConditioningEntry | None:
     """What the teacher is led away from, if it is guided."""
     from nodegraph.models.text import encode_prompt
 
-    if how.cfg == 1:
+    if distillation.cfg == 1:
         return None
-    family = family_named(room.model.family)
-    with room.ctx.weights(room.text_encoder, calls_only=True) as text_model, torch.no_grad():
-        if how.negative:
-            return encode_prompt(text_model, how.negative).entries[0]
+    family = get_family(setup.model.family)
+    with setup.ctx.weights(setup.text_encoder, calls_only=True) as text_model, torch.no_grad():
+        if distillation.negative:
+            return encode_prompt(text_model, distillation.negative).entries[0]
         with text_model.turn:
             return family.unconditional(text_model)
 

@@ -11,7 +11,7 @@ import torch
 
 from nodegraph.core.dataset_values import Dataset
 from nodegraph.media.datasets.order import Visit, epoch_visits
-from nodegraph.media.datasets.reading import size_of
+from nodegraph.media.datasets.reading import training_size
 
 
 def generator_of(seed: int, purpose: str, number: int = 0) -> torch.Generator:
@@ -55,7 +55,7 @@ class BatchOrder:
         by_size: dict[tuple[int, int], list[Visit]] = {}
         for visit in epoch_visits(self._dataset, seed=self._seed, epoch=epoch):
             example_index, _ = visit
-            by_size.setdefault(size_of(self._dataset, example_index), []).append(visit)
+            by_size.setdefault(training_size(self._dataset, example_index), []).append(visit)
         batches = []
         for visits in by_size.values():
             # As often round as it takes: there may be fewer than a batch.

@@ -15,10 +15,10 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.components import Autoencoder, TextModel
 from nodegraph.families.prompts import escape_prompt
-from nodegraph.families.registry import family_named
-from nodegraph.media.datasets.augmenting import PLAIN
+from nodegraph.families.registry import get_family
+from nodegraph.media.datasets.augmenting import NO_AUGMENTATION
 from nodegraph.media.datasets.order import Visit
-from nodegraph.media.datasets.reading import caption_of, picture_of, read_example
+from nodegraph.media.datasets.reading import read_example, read_training_picture, training_caption
 from nodegraph.models.vae import downscale, encode_image
 from nodegraph.training.drawing import BatchOrder
 
@@ -35,7 +35,7 @@ class LatentKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reading:
+class DatasetReader:
     """What of a dataset is read in a training.
 
     Attributes:
@@ -55,7 +55,7 @@ class Reading:
 
     def _key(self, visit: Visit, epoch: int) -> LatentKey:
         example_index, repeat = visit
-        if self.dataset.augmentation == PLAIN:
+        if self.dataset.augmentation == NO_AUGMENTATION:
             return LatentKey(example_index, 0, 0)
         # Repeats are readings, too.
         times = self.dataset.examples[example_index].repeats
@@ -68,11 +68,11 @@ class Reading:
 
     def caption(self, key: LatentKey) -> str:
         """What is said of it."""
-        return caption_of(self.dataset, key.example, epoch=key.epoch, repeat=key.repeat)
+        return training_caption(self.dataset, key.example, epoch=key.epoch, repeat=key.repeat)
 
     def picture(self, key: LatentKey) -> Tensor:
         """float32 in 0..1, shape (3, height, width)."""
-        return picture_of(self.dataset, key.example, epoch=key.epoch, repeat=key.repeat)
+        return read_training_picture(self.dataset, key.example, epoch=key.epoch, repeat=key.repeat)
 
     def mask(self, key: LatentKey) -> Tensor | None:
         """The part that counts; float32 in 0..1, shape (height, width)."""
@@ -81,11 +81,11 @@ class Reading:
         return read_example(self.dataset, key.example, epoch=key.epoch, repeat=key.repeat).mask
 
 
-def encoded_latents(
+def encode_latents(
     autoencoder: Autoencoder,
-    reading: Reading,
+    reading: DatasetReader,
     keys: Iterable[LatentKey],
-    breathe: Callable[[], object] = lambda: None,
+    check_cancelled: Callable[[], object] = lambda: None,
 ) -> dict[LatentKey, Tensor]:
     """The latents of readings, scaled as models are trained on; each float32, (channels, …).
 
@@ -96,7 +96,7 @@ def encoded_latents(
     cell = downscale(autoencoder)
     latents = {}
     for key in keys:
-        breathe()
+        check_cancelled()
         picture = reading.picture(key)
         height, width = picture.shape[1:]
         if height % cell or width % cell or not picture.numel():
@@ -114,14 +114,16 @@ def encoded_latents(
     return latents
 
 
-def encoded_prompts(
-    text_model: TextModel, texts: Iterable[str], breathe: Callable[[], object] = lambda: None
+def encode_prompts(
+    text_model: TextModel,
+    texts: Iterable[str],
+    check_cancelled: Callable[[], object] = lambda: None,
 ) -> dict[str, ConditioningEntry]:
     """Captions as the denoiser takes them."""
-    family, prompts = family_named(text_model.family), {}
+    family, prompts = get_family(text_model.family), {}
     with torch.no_grad():
         for text in texts:
-            breathe()
+            check_cancelled()
             with text_model.turn:
                 prompts[text] = family.encode(text_model, plain_prompt(family, text))
     return prompts

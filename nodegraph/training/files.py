@@ -24,7 +24,7 @@ CONFIG = "config.json"
 
 def trained_folder(environment: Environment) -> Path:
     """Where files of what was taught lie."""
-    return environment.taught or environment.temporary / "taught"
+    return environment.trained or environment.temporary / "taught"
 
 
 def write_trained(

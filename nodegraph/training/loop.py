@@ -15,7 +15,7 @@ from nodegraph.errors import NumericalError
 from nodegraph.training.optimising import (
     AveragedWeights,
     Parameters,
-    made_optimizer,
+    build_optimizer,
     optimizer_tensors,
     rate_factors,
     restore_optimizer,
@@ -79,11 +79,14 @@ class Training:
     """
 
     def __init__(
-        self, task: TrainingTask, plan: TrainingPlan, breathe: Callable[[], object] = lambda: None
+        self,
+        task: TrainingTask,
+        plan: TrainingPlan,
+        check_cancelled: Callable[[], object] = lambda: None,
     ) -> None:
-        self._lesson, self._plan, self._breathe = task, plan, breathe
+        self._task, self._plan, self._breathe = task, plan, check_cancelled
         self._parameters = task.parameters
-        self._optimizer = made_optimizer(self._parameters.values(), plan)
+        self._optimizer = build_optimizer(self._parameters.values(), plan)
         self._factors = rate_factors(plan)
         average = plan.options.average
         self._average = AveragedWeights(self._parameters, average) if average else None
@@ -121,7 +124,7 @@ class Training:
         self.losses.append(loss)
         if self._average is not None:
             self._average.follow(self.step)
-        self._lesson.after_step()
+        self._task.after_step()
         return TrainingStep(self.step, self.total, loss, rate)
 
     def _derived(self) -> float:
@@ -130,7 +133,7 @@ class Training:
         loss = 0.0
         for part in range(count):
             self._breathe()
-            batch_loss = self._lesson.loss(self.step * count + part)
+            batch_loss = self._task.loss(self.step * count + part)
             batch_loss = batch_loss if count == 1 else batch_loss / count
             loss += float(batch_loss.detach())
             if not math.isfinite(loss):
@@ -214,7 +217,7 @@ class Training:
         if self._scaler is not None:
             self._scaler.load_state_dict(_below(state, _SCALER))
         self.losses = [float(loss) for loss in state[_LOSSES]]
-        self._lesson.after_step()
+        self._task.after_step()
 
 
 class _Swapped:

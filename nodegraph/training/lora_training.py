@@ -25,7 +25,7 @@ from nodegraph.training.drawing import generator_of
 from nodegraph.training.files import write_trained
 from nodegraph.training.loop import TrainingTask
 from nodegraph.training.options import TaughtLayers
-from nodegraph.training.running import LessonMaker, Prepared, TrainingSetup
+from nodegraph.training.running import PreparedModel, TaskFactory, TrainingSetup
 
 _NAME = "default"
 """Of the adapter, as peft calls it."""
@@ -160,11 +160,11 @@ class LoraShape(NamedTuple):
 
 
 def train_lora(
-    room: TrainingSetup,
+    setup: TrainingSetup,
     shape: LoraShape,
     words: tuple[str, ...] = (),
     *,
-    lesson_by: Callable[[Denoiser], LessonMaker] = lambda shared: DenoisingTask,
+    task_by_teacher: Callable[[Denoiser], TaskFactory] = lambda shared: DenoisingTask,
     sampler: str = "",
     settings: tuple[tuple[str, str], ...] = (),
 ) -> TrainedWeights:
@@ -172,16 +172,16 @@ def train_lora(
 
     Args:
         words: What prompts say to ask for it.
-        lesson_by: What it learns by, made of the denoiser without it.
-        sampler: Of the pictures to look at meanwhile; see `TrainingSetup.teach`.
+        task_by_teacher: What it learns by, made of the denoiser without it.
+        sampler: Of the pictures to look at meanwhile; see `TrainingSetup.train`.
         settings: More of them than the plan's and the LoRA's, to be told with it.
     Raises:
-        InvalidValue, NumericalError, OutputError: See `TrainingSetup.teach` and `write_trained`.
+        InvalidValue, NumericalError, OutputError: See `TrainingSetup.train` and `write_trained`.
     """
-    role = room.model.files[0].role
+    role = setup.model.files[0].role
     teacher: Denoiser | None = None
 
-    def prepare(shared: Denoiser) -> Prepared:
+    def prepare(shared: Denoiser) -> PreparedModel:
         nonlocal role, teacher
         teacher = shared
         role, module = next(iter(shared.modules.items()))
@@ -190,25 +190,25 @@ def train_lora(
             rank=shape.rank,
             alpha=shape.alpha or shape.rank,
             layers=shape.layers,
-            seed=room.plan.seed,
+            seed=setup.plan.seed,
         )
         return own_denoiser(shared, {**shared.modules, role: twin}), lora_parameters(twin)
 
     def make_task(*arguments: Any) -> TrainingTask:
         assert teacher is not None
-        return lesson_by(teacher)(*arguments)
+        return task_by_teacher(teacher)(*arguments)
 
-    learned = room.teach(prepare, make_task, sampler)
+    learned = setup.train(prepare, make_task, sampler)
     settings = (
-        *room.plan.told(),
+        *setup.plan.to_settings(),
         *settings,
         *(("rank", str(shape.rank)), ("alpha", f"{shape.alpha or shape.rank:g}")),
-        *(("layers", shape.layers), ("pictures", str(len(room.dataset.examples)))),
+        *(("layers", shape.layers), ("pictures", str(len(setup.dataset.examples)))),
     )
     tensors = lora_file(learned.weights, role, shape.scale)
-    about = {"family": room.model.family, "words": words, **dict(settings)}
-    files = write_trained(room.ctx.environment, role, tensors, about)
-    return TrainedWeights("lora", room.model.family, files, words, settings, learned.losses)
+    about = {"family": setup.model.family, "words": words, **dict(settings)}
+    files = write_trained(setup.ctx.environment, role, tensors, about)
+    return TrainedWeights("lora", setup.model.family, files, words, settings, learned.losses)
 
 
 def with_trained_lora(
@@ -225,11 +225,11 @@ def with_trained_lora(
         InvalidFile: Nothing of it is for them.
     """
     opened = OpenedAdapter(Path(weights.files[0].path), fused=fused)
-    adapted = opened.put_on(model, strength)
+    adapted = opened.apply_to(model, strength)
     matches = [adapted.matched]
     encoder = text_encoder
     if text_encoder is not None:
-        encoded = opened.put_on(text_encoder, strength)
+        encoded = opened.apply_to(text_encoder, strength)
         encoder = encoded.recipe
         matches.append(encoded.matched)
     opened.check_applies(matches)

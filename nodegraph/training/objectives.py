@@ -18,7 +18,7 @@ from nodegraph.training.options import TrainingOptions
 
 
 @dataclass(frozen=True, slots=True)
-class NoisyQuestion:
+class NoisyBatch:
     """What a denoiser is asked about some examples.
 
     Attributes:
@@ -41,7 +41,7 @@ class Objective(Protocol):
     def timesteps(self) -> int:
         """Of the model's training."""
 
-    def ask(self, latents: Tensor, generator: torch.Generator) -> NoisyQuestion:
+    def make_batch(self, latents: Tensor, generator: torch.Generator) -> NoisyBatch:
         """A question about latents, by noise and levels that a generator draws on the CPU.
 
         Args:
@@ -95,7 +95,7 @@ class _Variances:
     def timesteps(self) -> int:
         return self.noise.timesteps
 
-    def ask(self, latents: Tensor, generator: torch.Generator) -> NoisyQuestion:
+    def make_batch(self, latents: Tensor, generator: torch.Generator) -> NoisyBatch:
         noise = drawn_noise_of(latents, generator, self.options.noise_offset)
         drawn = self._drawn(len(latents), generator)
         shape = (-1, *(1,) * (latents.ndim - 1))
@@ -109,7 +109,7 @@ class _Variances:
             target = kept * noise - added * latents
         elif kind == "sample":
             target = latents
-        return NoisyQuestion(kept * latents + added * noise, places, target, self._weights(places))
+        return NoisyBatch(kept * latents + added * noise, places, target, self._weights(places))
 
     def _drawn(self, count: int, generator: torch.Generator) -> Tensor:
         if self.options.levels == "logit_normal":
@@ -144,7 +144,7 @@ class _Flow:
     def timesteps(self) -> int:
         return self.noise.timesteps
 
-    def ask(self, latents: Tensor, generator: torch.Generator) -> NoisyQuestion:
+    def make_batch(self, latents: Tensor, generator: torch.Generator) -> NoisyBatch:
         noise = drawn_noise_of(latents, generator, self.options.noise_offset)
         if self.options.levels == "uniform":
             drawn = torch.rand((len(latents),), generator=generator)
@@ -154,7 +154,7 @@ class _Flow:
         levels = table[(drawn * self.timesteps).long()].to(latents.device)
         sigma = levels.view(-1, *(1,) * (latents.ndim - 1))
         noisy = (1.0 - sigma) * latents + sigma * noise
-        return NoisyQuestion(noisy, levels * self.timesteps, noise - latents)
+        return NoisyBatch(noisy, levels * self.timesteps, noise - latents)
 
 
 def flow_levels(noise: FlowNoise) -> Tensor:

@@ -17,7 +17,9 @@ Parameters = Mapping[str, nn.Parameter]
 _BETAS = (0.9, 0.999)
 
 
-def made_optimizer(parameters: Iterable[nn.Parameter], plan: TrainingPlan) -> torch.optim.Optimizer:
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], plan: TrainingPlan
+) -> torch.optim.Optimizer:
     """The optimiser of a training.
 
     Raises:

@@ -106,7 +106,7 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         _check(self)
 
-    def told(self) -> tuple[tuple[str, str], ...]:
+    def to_settings(self) -> tuple[tuple[str, str], ...]:
         """Its settings by name, for who looks at what it made."""
         own = {name: getattr(self, name) for name in ("steps", "batch", "learning_rate", "seed")}
         chosen = {item.name: getattr(self.options, item.name) for item in fields(self.options)}

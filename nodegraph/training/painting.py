@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from nodegraph.core.dataset_values import Example
 from nodegraph.core.values import Latent
-from nodegraph.families.registry import family_named
-from nodegraph.sampling.sampling_parts import usual_parts
+from nodegraph.families.registry import get_family
+from nodegraph.sampling.sampling_parts import build_sampling_parts
 from nodegraph.training.running import TrainingSetup
 
 
-class Painting(NamedTuple):
+class PictureRequest(NamedTuple):
     """A picture to be painted.
 
     Attributes:
@@ -26,9 +26,9 @@ class Painting(NamedTuple):
     seed: int
 
 
-def painted(
-    room: TrainingSetup,
-    wanted: Sequence[Painting],
+def generate_pictures(
+    setup: TrainingSetup,
+    wanted: Sequence[PictureRequest],
     size: tuple[int, int] | None = None,
     *,
     steps: int = 25,
@@ -46,17 +46,17 @@ def painted(
     from nodegraph.models.vae import decode_latent
     from nodegraph.sampling.denoise import Denoising
 
-    ctx, family = room.ctx, family_named(room.model.family)
-    with ctx.weights(room.text_encoder, calls_only=True) as text_model:
+    ctx, family = setup.ctx, get_family(setup.model.family)
+    with ctx.weights(setup.text_encoder, calls_only=True) as text_model:
         conditionings = {
             text: encode_prompt(text_model, text) for text in {item.prompt for item in wanted}
         }
     is_flow = family.noise == "flow"
     made = []
-    with ctx.weights(room.lesson_model, calls_only=True) as model:
+    with ctx.weights(setup.training_model, calls_only=True) as model:
         width, height = size or family.trained_size(model.config)
         for item in wanted:
-            parts = usual_parts(
+            parts = build_sampling_parts(
                 conditionings[item.prompt],
                 None,
                 seed=item.seed,
@@ -69,7 +69,7 @@ def painted(
             for _ in denoising:
                 ctx.check_cancelled()
             made.append(denoising.result())
-    with ctx.weights(room.vae, calls_only=True) as autoencoder:
+    with ctx.weights(setup.vae, calls_only=True) as autoencoder:
         pictures = [decode_latent(autoencoder, latent)[0] for latent in made]
     return tuple(
         Example(picture, item.name, item.prompt)

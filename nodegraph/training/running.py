@@ -23,12 +23,12 @@ from nodegraph.core.values import (
     Vae,
 )
 from nodegraph.families.components import Denoiser
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.models.adapters.layers import structural_copy
-from nodegraph.sampling.sampling_parts import usual_parts
+from nodegraph.sampling.sampling_parts import build_sampling_parts
 from nodegraph.training.denoising import DenoisingTask, EncodedDataset, cell_mask
 from nodegraph.training.drawing import BatchOrder
-from nodegraph.training.examples import Reading, encoded_latents, encoded_prompts
+from nodegraph.training.examples import DatasetReader, encode_latents, encode_prompts
 from nodegraph.training.loop import Training, TrainingTask
 from nodegraph.training.optimising import Parameters
 from nodegraph.training.options import TrainingPlan, TrainingSamples
@@ -65,9 +65,9 @@ _RATE = 100 << 20
 _SHARE = 0.05
 """Of the time, that may be spent on writing what is large."""
 
-Prepared = tuple[Denoiser, Parameters]
+PreparedModel = tuple[Denoiser, Parameters]
 """A denoiser of one's own, and what of it learns."""
-LessonMaker = Callable[
+TaskFactory = Callable[
     [Denoiser, Parameters, Sequence[EncodedDataset], Mapping[str, ConditioningEntry], TrainingPlan],
     TrainingTask,
 ]
@@ -104,7 +104,7 @@ class TrainingSetup:
         if self.kept is not None:
             check_dataset(self.kept, port="kept")
 
-    def taught(self) -> list[EncodedDataset]:
+    def encode_datasets(self) -> list[EncodedDataset]:
         """What is learned and what is kept, encoded by the VAE."""
         plan, encoded = self.plan, []
         weighted_datasets = [(self.dataset, 1.0)]
@@ -113,10 +113,10 @@ class TrainingSetup:
         with self.ctx.weights(self.vae, calls_only=True) as autoencoder:
             for dataset, share in weighted_datasets:
                 order = BatchOrder(dataset, plan.batch, plan.seed)
-                reading = Reading(dataset, order, plan.options.variations)
+                reading = DatasetReader(dataset, order, plan.options.variations)
                 keys = reading.keys(range(plan.steps * plan.options.accumulate))
                 breathe = self.ctx.check_cancelled
-                latents = encoded_latents(autoencoder, reading, keys, breathe)
+                latents = encode_latents(autoencoder, reading, keys, breathe)
                 masks = {key: reading.mask(key) for key in keys}
                 counted = {
                     key: cell_mask(mask, latents[key])
@@ -140,12 +140,12 @@ class TrainingSetup:
         shown = () if self.samples is None else self.samples.prompts
         with self.ctx.weights(self.text_encoder, calls_only=True) as text_model:
             breathe = self.ctx.check_cancelled
-            encoded_captions = encoded_prompts(text_model, self.captions(datasets), breathe)
+            encoded_captions = encode_prompts(text_model, self.captions(datasets), breathe)
             sample_prompts = {text: encode_prompt(text_model, text) for text in shown}
         return encoded_captions, sample_prompts
 
     @property
-    def lesson_model(self) -> DiffusionModel:
+    def training_model(self) -> DiffusionModel:
         """The model as it is in memory while it is taught."""
         return without_speed(self.model)
 
@@ -160,38 +160,38 @@ class TrainingSetup:
             return dict(shared.modules)
         twins = {role: structural_copy(module) for role, module in shared.modules.items()}
         for twin in twins.values():
-            saving_memory(twin)
+            enable_gradient_checkpointing(twin)
         return twins
 
-    def teach(
+    def train(
         self,
-        prepare: Callable[[Denoiser], Prepared],
-        lesson_of: LessonMaker = DenoisingTask,
+        prepare: Callable[[Denoiser], PreparedModel],
+        task_factory: TaskFactory = DenoisingTask,
         sampler: str = "",
     ) -> TrainingOutcome:
         """Teach the model.
 
         Args:
             prepare: Makes of the shared denoiser one of this training's own.
-            lesson_of: Makes what is learned by of that.
+            task_factory: Makes what is learned by of that.
             sampler: Of the pictures to look at; if empty, what is usual for the model.
         Raises:
             Cancelled: Within a step, too.
             NumericalError: The loss is NaN or infinite.
         """
         self.check()
-        datasets = self.taught()
+        datasets = self.encode_datasets()
         caption_prompts, sample_prompts = self.prompts(datasets)
-        with self.ctx.weights(self.lesson_model) as shared, torch.enable_grad():
+        with self.ctx.weights(self.training_model) as shared, torch.enable_grad():
             model, parameters = prepare(shared)
             if self.saves_memory:
                 for module in model.modules.values():
-                    saving_memory(module)
-            task = lesson_of(model, parameters, datasets, caption_prompts, self.plan)
+                    enable_gradient_checkpointing(module)
+            task = task_factory(model, parameters, datasets, caption_prompts, self.plan)
             previews = TrainingPreviews(
                 self.ctx, self.samples, model, self.vae, sample_prompts, sampler
             )
-            return trained(self.ctx, task, self.plan, previews.show)
+            return run_training(self.ctx, task, self.plan, previews.show)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class TrainingOutcome:
     losses: Plot
 
 
-def trained(
+def run_training(
     ctx: Context,
     task: TrainingTask,
     plan: TrainingPlan,
@@ -220,9 +220,9 @@ def trained(
     """
     training = Training(task, plan, ctx.check_cancelled)
     _restore(ctx, training)
-    saving = Saving(ctx, training)
+    saving = CheckpointSaver(ctx, training)
     for done in training:
-        saving.offer()
+        saving.save_if_due()
         ctx.progress(done.step, done.total, preview=lambda: loss_plot(training.losses))
         show(training)
     return TrainingOutcome(training.weights(), loss_plot(training.losses))
@@ -239,7 +239,7 @@ def _restore(ctx: Context, training: Training) -> None:
         ctx.log(text, "warning", about="run")
 
 
-class Saving:
+class CheckpointSaver:
     """Offers a training to be saved: what is large so seldom that it takes little of the time."""
 
     def __init__(self, ctx: Context, training: Training) -> None:
@@ -248,7 +248,7 @@ class Saving:
         self._interval = 0.0 if size <= _SMALL else size / _RATE / _SHARE
         self._last = monotonic()
 
-    def offer(self) -> None:
+    def save_if_due(self) -> None:
         """After a step."""
         if monotonic() - self._last >= self._interval:
             self._ctx.checkpoint(self._training.step, self._training.total, self._state)
@@ -293,13 +293,13 @@ class TrainingPreviews:
         from nodegraph.models.vae import decode_latent
         from nodegraph.sampling.denoise import Denoising
 
-        family = family_named(self._model.family)
+        family = get_family(self._model.family)
         width, height = family.trained_size(self._model.config)
         size = Latent(None, samples.width or width, samples.height or height)
         is_flow = family.noise == "flow"
         made = []
         for text in samples.prompts:
-            parts = usual_parts(
+            parts = build_sampling_parts(
                 self._prompts[text],
                 None,
                 seed=samples.seed,
@@ -317,7 +317,7 @@ class TrainingPreviews:
             return torch.cat([decode_latent(autoencoder, latent) for latent in made])
 
 
-def saving_memory(module: Any) -> None:
+def enable_gradient_checkpointing(module: Any) -> None:
     """Let a network compute again, for gradients, what its layers would hold."""
     if getattr(module, "_supports_gradient_checkpointing", False):
         # diffusers' own way takes no named arguments, which some networks give.

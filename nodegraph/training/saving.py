@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.media.images.output_files import SavedFile
 from nodegraph.media.images.output_names import check_name
 from nodegraph.training.lora_training import with_trained_lora
@@ -24,7 +24,7 @@ _HINTS = {
 }
 
 
-def applied(
+def apply_trained(
     weights: TrainedWeights, model: DiffusionModel, text_encoder: TextEncoder, strength: float = 1.0
 ) -> tuple[DiffusionModel, TextEncoder]:
     """A model and its text encoder with what was taught.
@@ -46,8 +46,8 @@ def applied(
         raise InvalidValue(
             "what was taught is for another family",
             port="weights",
-            given=f"weights for {family_named(weights.family).title}",
-            expected=f"weights for {family_named(model.family).title}",
+            given=f"weights for {get_family(weights.family).title}",
+            expected=f"weights for {get_family(model.family).title}",
         )
     if weights.kind == "model":
         return with_trained_model(weights, model), text_encoder

@@ -12,11 +12,11 @@ import torch
 from nodegraph.core.dataset_values import Dataset
 from nodegraph.errors import InvalidValue
 from nodegraph.training.drawing import generator_of
-from nodegraph.training.painting import Painting, painted
+from nodegraph.training.painting import PictureRequest, generate_pictures
 from nodegraph.training.running import TrainingSetup
 
 
-def all_called(dataset: Dataset, prompt: str) -> Dataset:
+def with_caption(dataset: Dataset, prompt: str) -> Dataset:
     """Examples that all have one caption.
 
     Raises:
@@ -30,7 +30,7 @@ def all_called(dataset: Dataset, prompt: str) -> Dataset:
 
 
 def class_pictures(
-    room: TrainingSetup, prompt: str, count: int, *, steps: int = 25, cfg: float = 5.0
+    setup: TrainingSetup, prompt: str, count: int, *, steps: int = 25, cfg: float = 5.0
 ) -> Dataset:
     """Pictures of a subject's class, as the model paints them before it learns.
 
@@ -39,9 +39,13 @@ def class_pictures(
     Raises:
         InvalidValue: See `Denoising`.
     """
-    from nodegraph.media.datasets.reading import size_of
+    from nodegraph.media.datasets.reading import training_size
 
-    seeds = torch.randint(2**62, (count,), generator=generator_of(room.plan.seed, "class")).tolist()
-    wanted = [Painting(f"class {at + 1}", prompt, seed) for at, seed in enumerate(seeds)]
-    examples = painted(room, wanted, size_of(room.dataset, 0), steps=steps, cfg=cfg)
-    return room.dataset.with_examples(examples)
+    seeds = torch.randint(
+        2**62, (count,), generator=generator_of(setup.plan.seed, "class")
+    ).tolist()
+    wanted = [PictureRequest(f"class {at + 1}", prompt, seed) for at, seed in enumerate(seeds)]
+    examples = generate_pictures(
+        setup, wanted, training_size(setup.dataset, 0), steps=steps, cfg=cfg
+    )
+    return setup.dataset.with_examples(examples)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodegraph.core.dataset_values import Dataset
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import DiffusionModel, Recipe, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
-from nodegraph.families.registry import family_named
-from nodegraph.weights.precision.choices import storage_of
+from nodegraph.families.registry import get_family
+from nodegraph.weights.precision.choices import recipe_storage
 
 _SECOND = "transformer_2"
 
@@ -20,12 +20,12 @@ def check_teachable(model: DiffusionModel, encoder: TextEncoder | None, vae: Vae
     Raises:
         InvalidValue: Says on which port, and why.
     """
-    family = family_named(model.family)
-    if storage_of(model):
+    family = get_family(model.family)
+    if recipe_storage(model):
         raise InvalidValue(
             "the model's weights are kept in few bits, which take no small steps",
             port="model",
-            given=f"weights as {storage_of(model)}",
+            given=f"weights as {recipe_storage(model)}",
             expected="float32, float16 or bfloat16",
             hint="Load it with storage `full`, or files that aren't quantised.",
         )
@@ -82,11 +82,11 @@ def check_dataset(dataset: Dataset, *, port: str = "dataset") -> None:
 
 def without_speed(recipe: DiffusionModel) -> DiffusionModel:
     """A model as it is taught: step caches and the like would change what is learned."""
-    kept = tuple(item for item in recipe.options if not item[0].startswith(SPEED))
+    kept = tuple(item for item in recipe.options if not item[0].startswith(SPEED_PREFIX))
     return replace(recipe, options=kept)
 
 
-def check_plain(recipe: Recipe) -> None:
+def check_no_adapters(recipe: Recipe) -> None:
     """Refuse adapters where all weights are taught: they would be taught in part, and lost.
 
     Raises:

@@ -11,51 +11,53 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nodegraph.core.trained_values import TaughtKind, TrainedWeights
+from nodegraph.core.trained_values import TrainedKind, TrainedWeights
 from nodegraph.core.values import DiffusionModel
 from nodegraph.families.components import Denoiser
 from nodegraph.training.denoising import own_denoiser
 from nodegraph.training.files import CONFIG, DIFFUSERS_WEIGHTS, write_trained
 from nodegraph.training.optimising import Parameters
-from nodegraph.training.running import Prepared, TrainingOutcome, TrainingSetup
-from nodegraph.training.teachable import check_plain
+from nodegraph.training.running import PreparedModel, TrainingOutcome, TrainingSetup
+from nodegraph.training.teachable import check_no_adapters
 from nodegraph.weights.weight_files import PRECISIONS
 
 
-def train_whole_model(room: TrainingSetup) -> TrainedWeights:
+def train_whole_model(setup: TrainingSetup) -> TrainedWeights:
     """A whole denoiser that was taught: all of its weights learn.
 
     Raises:
-        InvalidValue, NumericalError, OutputError: See `TrainingSetup.teach` and `write_trained`.
+        InvalidValue, NumericalError, OutputError: See `TrainingSetup.train` and `write_trained`.
     """
-    check_plain(room.model)
+    check_no_adapters(setup.model)
     own: dict[str, nn.Module] = {}
 
-    def prepare(shared: Denoiser) -> Prepared:
+    def prepare(shared: Denoiser) -> PreparedModel:
         role, module = next(iter(shared.modules.items()))
-        own[role] = learner = all_learning(module)
-        return own_denoiser(shared, {**shared.modules, role: learner}), learning_weights(learner)
+        own[role] = learner = trainable_copy(module)
+        return own_denoiser(shared, {**shared.modules, role: learner}), trainable_parameters(
+            learner
+        )
 
-    learned = room.teach(prepare)
+    learned = setup.train(prepare)
     ((role, module),) = own.items()
-    return kept_module(room, "model", role, module, learned, room.model.dtype)
+    return write_module(setup, "model", role, module, learned, setup.model.dtype)
 
 
-def all_learning(module: Any) -> Any:
+def trainable_copy(module: Any) -> Any:
     """A copy of a network, in float32, all of whose weights learn."""
     with torch.no_grad():
         own = deepcopy(module).float()
     return own.requires_grad_(True)
 
 
-def learning_weights(module: nn.Module) -> Parameters:
+def trainable_parameters(module: nn.Module) -> Parameters:
     """The weights of a network that learn, by path."""
     return {name: item for name, item in module.named_parameters() if item.requires_grad}
 
 
-def kept_module(
-    room: TrainingSetup,
-    kind: TaughtKind,
+def write_module(
+    setup: TrainingSetup,
+    kind: TrainedKind,
     role: str,
     module: Any,
     learned: TrainingOutcome,
@@ -69,11 +71,11 @@ def kept_module(
     """
     tensors = module_tensors(module, learned.weights, dtype)
     config: Mapping[str, Any] = json.loads(module.to_json_string())
-    settings = (*room.plan.told(), ("pictures", str(len(room.dataset.examples))))
+    settings = (*setup.plan.to_settings(), ("pictures", str(len(setup.dataset.examples))))
     files = write_trained(
-        room.ctx.environment, role, tensors, name=DIFFUSERS_WEIGHTS, configs={CONFIG: config}
+        setup.ctx.environment, role, tensors, name=DIFFUSERS_WEIGHTS, configs={CONFIG: config}
     )
-    return TrainedWeights(kind, room.model.family, files, (), settings, learned.losses)
+    return TrainedWeights(kind, setup.model.family, files, (), settings, learned.losses)
 
 
 def module_tensors(

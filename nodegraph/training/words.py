@@ -16,18 +16,18 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.trained_values import TrainedWeights
 from nodegraph.core.values import ConditioningEntry, TextEncoder
 from nodegraph.errors import InvalidValue
-from nodegraph.families.clip import learning
+from nodegraph.families.clip import prompt_gradients
 from nodegraph.families.components import TextModel
 from nodegraph.families.prompts import parse_chunks
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.unet import UNetFamily
 from nodegraph.models.adapters.inversion_files import read_inversion
-from nodegraph.models.adapters.inversions import with_learnt_word
+from nodegraph.models.adapters.inversions import with_trainable_token
 from nodegraph.models.adapters.recipes import with_inversion
 from nodegraph.training.denoising import DenoisingTask, own_denoiser
 from nodegraph.training.examples import plain_prompt
 from nodegraph.training.files import write_trained
-from nodegraph.training.running import TrainingSetup, trained
+from nodegraph.training.running import TrainingSetup, run_training
 
 _NAMED = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
 
@@ -68,7 +68,7 @@ def captioned(dataset: Dataset, word: str, template: str) -> Dataset:
 
 
 def train_word(
-    room: TrainingSetup,
+    setup: TrainingSetup,
     word: str,
     *,
     begin: str = "",
@@ -82,10 +82,10 @@ def train_word(
         vectors: Tokens that it stands for.
     Raises:
         InvalidValue: The model's encoders learn no words, or it is none.
-        NumericalError, OutputError: See `TrainingSetup.teach` and `write_trained`.
+        NumericalError, OutputError: See `TrainingSetup.train` and `write_trained`.
     """
     check_word(word, template)
-    family = family_named(room.model.family)
+    family = get_family(setup.model.family)
     if not isinstance(family, UNetFamily):
         raise InvalidValue(
             f"the text encoders of {family.title} learn no words here",
@@ -93,32 +93,32 @@ def train_word(
             expected="a Stable Diffusion 1.x, 2.x or XL",
             hint="Teach a LoRA in place of it.",
         )
-    room = replace(room, dataset=captioned(room.dataset, word, template))
-    room.check()
-    datasets, ctx = room.taught(), room.ctx
+    setup = replace(setup, dataset=captioned(setup.dataset, word, template))
+    setup.check()
+    datasets, ctx = setup.encode_datasets(), setup.ctx
     with (
-        ctx.weights(room.text_encoder) as text_model,
-        ctx.weights(room.lesson_model) as shared,
+        ctx.weights(setup.text_encoder) as text_model,
+        ctx.weights(setup.training_model) as shared,
         torch.enable_grad(),
     ):
-        rows = first_rows(text_model, begin, vectors, room.plan.seed)
-        learner, learnt = with_learnt_word(text_model, word, rows)
-        model = own_denoiser(shared, room.own_modules(shared))
-        task = DenoisingTask(model, learnt, datasets, prompt_encoder(learner), room.plan)
-        learned = trained(ctx, task, room.plan)
-    settings = (*room.plan.told(), ("vectors", str(vectors)), ("begin", begin))
+        rows = first_rows(text_model, begin, vectors, setup.plan.seed)
+        learner, learnt = with_trainable_token(text_model, word, rows)
+        model = own_denoiser(shared, setup.own_modules(shared))
+        task = DenoisingTask(model, learnt, datasets, prompt_encoder(learner), setup.plan)
+        learned = run_training(ctx, task, setup.plan)
+    settings = (*setup.plan.to_settings(), ("vectors", str(vectors)), ("begin", begin))
     files = write_trained(
         ctx.environment, "embedding", named_rows(learned.weights, word), dict(settings)
     )
-    return TrainedWeights("embedding", room.model.family, files, (word,), settings, learned.losses)
+    return TrainedWeights("embedding", setup.model.family, files, (word,), settings, learned.losses)
 
 
 def prompt_encoder(learner: TextModel) -> Callable[[str], ConditioningEntry]:
     """Encodes captions so that it can be derived."""
-    family = family_named(learner.family)
+    family = get_family(learner.family)
 
     def entry(text: str) -> ConditioningEntry:
-        with learner.turn, learning():
+        with learner.turn, prompt_gradients():
             return family.encode(learner, plain_prompt(family, text))
 
     return entry

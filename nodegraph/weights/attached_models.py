@@ -27,7 +27,7 @@ class ListedModel(NamedTuple):
     problem: str | None
 
 
-class ModelPlace(Protocol):
+class RemoteStore(Protocol):
     """A place of models. It is a `DigestMemory`, too: its outlines have their whole files' digests.
 
     Attributes:
@@ -41,10 +41,10 @@ class ModelPlace(Protocol):
     def find(self, name: str) -> Path | None:
         """The outline of a model of that name: what its small files and headers tell."""
 
-    def listed(self) -> Sequence[ListedModel]:
+    def list_models(self) -> Sequence[ListedModel]:
         """The models that were there when it was last asked, by name. Nobody is asked now."""
 
-    def look(self, most: int) -> int:
+    def refresh(self, most: int) -> int:
         """Ask which models there are, and lay down some of the outlines that `listed` lacks; how
         many were tried.
 
@@ -65,14 +65,14 @@ class ModelPlace(Protocol):
         """Whether the file that an outline stands for need not be fetched first."""
 
     @contextmanager
-    def whole(self, path: Path) -> Iterator[Path | None]:
+    def full_file(self, path: Path) -> Iterator[Path | None]:
         """The file that an outline stands for, whole, inside the `with`; None of any other."""
 
 
-_ATTACHED: list[ModelPlace] = []
+_ATTACHED: list[RemoteStore] = []
 
 
-def attach(remote: ModelPlace) -> None:
+def attach(remote: RemoteStore) -> None:
     """Look there as well from now on, where its folder stands among those that are searched."""
     from nodegraph.core.file_digests import FILE_DIGESTS
 
@@ -80,7 +80,7 @@ def attach(remote: ModelPlace) -> None:
     FILE_DIGESTS.attach(remote)
 
 
-def detach(remote: ModelPlace) -> None:
+def detach(remote: RemoteStore) -> None:
     """Look there no more."""
     from nodegraph.core.file_digests import FILE_DIGESTS
 
@@ -98,7 +98,7 @@ def find_remote(name: str, folders: Sequence[Path]) -> Path | None:
     return None
 
 
-def remote_place(folder: Path) -> ModelPlace | None:
+def find_remote_store(folder: Path) -> RemoteStore | None:
     """The place that a folder stands for among those that are searched for models."""
     return next((remote for remote in _ATTACHED if remote.root == folder), None)
 
@@ -119,12 +119,12 @@ def whole_size(path: Path, size: int) -> int:
 
 
 def is_here(path: Path) -> bool:
-    """Whether `whole_file` has nothing to fetch."""
+    """Whether `full_file` has nothing to fetch."""
     return all(remote.is_here(path) for remote in _ATTACHED)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def full_file(path: Path) -> Iterator[Path]:
     """The file itself, inside the `with`, if here is no more than its header; it is fetched then.
 
     Raises:
@@ -133,7 +133,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     for remote in _ATTACHED:
         if remote.size(path) is not None:
-            with remote.whole(path) as fetched:
+            with remote.full_file(path) as fetched:
                 yield fetched or path
             return
     yield path

@@ -30,7 +30,7 @@ def without_ending(name: str) -> str:
     return next((name.removesuffix(end) for end in LEFT_OUT if name.endswith(end)), name)
 
 
-def ending(path: PurePath) -> str:
+def file_suffix(path: PurePath) -> str:
     """The ending of a file's name: in lower case, as some systems write it in capitals, and the
     long form of those that have a short one.
     """

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.precision.gguf_types import BLOCKS, FOREIGN, PLAIN_BYTES, TYPES
-from nodegraph.weights.safetensors_header import MAX_HEADER_BYTES, Header, refuse_text
+from nodegraph.weights.safetensors_header import MAX_HEADER_BYTES, Header, check_not_text
 
 _VERSIONS = (2, 3)
 _STRING, _ARRAY = 8, 9
@@ -61,7 +61,7 @@ class _Parser:
         start = self._file.read(8)
         self._file.seek(0)
         if self._bytes(4) != b"GGUF":
-            refuse_text(self._path, start, "GGUF")
+            check_not_text(self._path, start, "GGUF")
             raise _damaged(self._path, "it doesn't begin as one")
         version = self._number("I")
         if version not in _VERSIONS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nodegraph.weights.file_kinds import GGUF, SAFETENSORS, ending
+from nodegraph.weights.file_kinds import GGUF, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Header, read_header
 from nodegraph.weights.single_files.tiny_vae import half_prefix
 
@@ -19,11 +19,11 @@ def header_of(path: Path) -> Header:
     Raises:
         InvalidFile: It can't be read, or is damaged.
     """
-    if ending(path) == GGUF:
+    if file_suffix(path) == GGUF:
         from nodegraph.weights.gguf_header import read_gguf_header
 
         return read_gguf_header(path)
-    if ending(path) == SAFETENSORS:
+    if file_suffix(path) == SAFETENSORS:
         return read_header(path)
     from nodegraph.weights.weight_files import pickle_shapes
 

@@ -20,12 +20,12 @@ class StepMemory(NamedTuple):
     Attributes:
         cell: For each cell of each latent frame.
         fixed: Besides, whatever the size: for the prompt.
-        use: How often each of its parameters is used for a cell.
+        parameter_uses: How often each of its parameters is used for a cell.
     """
 
     cell: float
     fixed: float
-    use: float
+    parameter_uses: float
 
 
 class TokenMemory(NamedTuple):
@@ -83,7 +83,7 @@ def unet_memory(config: Config) -> StepMemory:
     return StepMemory(most, 0.0, _UNET_USE)
 
 
-def in_parts(sizes: Mapping[str, int]) -> int:
+def peak_offloaded_bytes(sizes: Mapping[str, int]) -> int:
     """Of a module's weights, about the most that is on a device at once when they come in parts.
 
     See `nodegraph.models.offloading`: two blocks and what is in none, or two layers.
@@ -109,15 +109,15 @@ class CodingMemory(NamedTuple):
     """Numbers that a VAE holds for each pixel of one picture or video.
 
     Attributes:
-        picture: Of a picture.
-        film: Of a video, whatever its length, as VAEs take few frames at a time.
+        image: Of a picture.
+        video: Of a video, whatever its length, as VAEs take few frames at a time.
         frame: Besides, for each frame.
     """
 
-    picture: float
-    film: float = 0.0
+    image: float
+    video: float = 0.0
     frame: float = 0.0
 
     def times(self, factor: float) -> CodingMemory:
         """So many times as much."""
-        return CodingMemory(self.picture * factor, self.film * factor, self.frame * factor)
+        return CodingMemory(self.image * factor, self.video * factor, self.frame * factor)

@@ -34,7 +34,7 @@ _BYTE_LEVEL = {
 }
 
 
-def unpacked(file: Path) -> dict[str, str]:
+def unpack_tokenizer(file: Path) -> dict[str, str]:
     """The content of the files that a packed one stands for, by name."""
     text = read_packed(file)
     if file.name == "merges.txt.gz":

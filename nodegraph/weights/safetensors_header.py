@@ -15,16 +15,16 @@ from pathlib import Path
 from time import time_ns
 from typing import Any, BinaryIO
 
-from nodegraph.core.words import counted
+from nodegraph.core.words import pluralize
 from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.precision.scaled import (
     UNDERSTOOD,
     Scales,
-    scales_among,
+    find_scales,
+    find_unsupported_format,
+    find_unsupported_setting,
     settings_tensors,
-    unread_form,
-    unread_setting,
     weight_of,
 )
 
@@ -51,7 +51,7 @@ class Header:
         offsets: Where each tensor's bytes begin and end, counted from the end of the header.
         scales: Tensors that say how others are to be read: they are none of a model's, and not
             among `shapes` and `dtypes`.
-        of_scales: Their shapes and types.
+        scale_tensors: Their shapes and types.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -59,7 +59,7 @@ class Header:
     metadata: dict[str, str]
     offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
     scales: Scales = field(default_factory=Scales)
-    of_scales: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    scale_tensors: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
 
 
 def read_header(path: Path) -> Header:
@@ -74,13 +74,13 @@ def read_header(path: Path) -> Header:
         status = path.stat()
         stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         is_settled = max(status.st_mtime_ns, status.st_ctime_ns) < time_ns() - _SETTLED
-        return _remembered(path, stamp) if is_settled else _read(path)
+        return _cached_header(path, stamp) if is_settled else _read(path)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
 
 @lru_cache(maxsize=_MOST_REMEMBERED)
-def _remembered(path: Path, stamp: tuple[int, ...]) -> Header:
+def _cached_header(path: Path, stamp: tuple[int, ...]) -> Header:
     """The header of a file that any later change would give another stamp.
 
     A model's are asked for by each check that is made before it runs.
@@ -104,18 +104,18 @@ def read_open_header(
         most: Bytes that the header may have.
     """
     if not size:
-        raise damaged(name, "it is empty")
+        raise damaged_file_error(name, "it is empty")
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if size < 8 or not 2 <= length <= min(size - 8, most):
-        refuse_text(name, start, "safetensors")
-        raise damaged(name, f"it has {size} bytes and claims a header of {length}")
+        check_not_text(name, start, "safetensors")
+        raise damaged_file_error(name, f"it has {size} bytes and claims a header of {length}")
     header, end = _parse(name, file.read(length))
     _check_size(name, 8 + length + end, size)
     return header
 
 
-def refuse_text(name: Path | str, start: bytes, form: str) -> None:
+def check_not_text(name: Path | str, start: bytes, form: str) -> None:
     """Tell what downloads leave that didn't work.
 
     Args:
@@ -146,19 +146,19 @@ def _parse(path: Path | str, text: bytes) -> tuple[Header, int]:
         offsets = {name: _offsets(entry) for name, entry in content.items()}
         end = max((end for _, end in offsets.values()), default=0)
         described = {str(key): str(metadata[key]) for key in metadata}
-        return _apart(Header(shapes, dtypes, described, offsets, scales_among(dtypes))), end
+        return _apart(Header(shapes, dtypes, described, offsets, find_scales(dtypes))), end
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise damaged(path, "its header is not what the format asks for") from error
+        raise damaged_file_error(path, "its header is not what the format asks for") from error
 
 
 def _apart(header: Header) -> Header:
     """The same with the tensors of its scales apart from the others."""
     for name in header.scales.names:
-        header.of_scales[name] = (header.shapes.pop(name), header.dtypes.pop(name))
+        header.scale_tensors[name] = (header.shapes.pop(name), header.dtypes.pop(name))
     return header
 
 
-def check_forms(path: Path) -> None:
+def check_file_formats(path: Path) -> None:
     """Refuse a file with weights in a form that can't be read here.
 
     Of a remote file of which only the header is here, what that tells.
@@ -172,12 +172,12 @@ def check_forms(path: Path) -> None:
             size = os.fstat(file.fileno()).st_size
             begin = 8 + int.from_bytes(file.read(8), "little")
             is_whole = whole_size(path, size) == size
-            check_form(file if is_whole else None, begin, header, path)
+            check_formats(file if is_whole else None, begin, header, path)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
 
-def check_form(
+def check_formats(
     file: BinaryIO | None, begin: int, header: Header, path: Path, prefix: str = ""
 ) -> None:
     """Refuse weights in a form that can't be read here: they would be read as noise.
@@ -191,7 +191,9 @@ def check_form(
     """
     problem = None if file is None else _unread_settings(file, begin, header, prefix)
     if problem is None:
-        problem = unread_form(header.shapes, header.dtypes, header.scales, header.metadata, prefix)
+        problem = find_unsupported_format(
+            header.shapes, header.dtypes, header.scales, header.metadata, prefix
+        )
     if problem is not None:
         tensor, mark = problem
         raise InvalidFile(
@@ -207,13 +209,13 @@ def _unread_settings(
     file: BinaryIO, begin: int, header: Header, prefix: str
 ) -> tuple[str, str] | None:
     """A layer whose own settings aren't understood, and what of them."""
-    for name in sorted(settings_tensors((*header.of_scales, *header.shapes))):
+    for name in sorted(settings_tensors((*header.scale_tensors, *header.shapes))):
         if name.startswith(prefix):
             start, end = header.offsets[name]
             file.seek(begin + start)
             text = file.read(min(end - start, _LONGEST_SETTINGS))
             weight = weight_of(name)
-            mark = unread_setting(text, header.dtypes.get(weight))
+            mark = find_unsupported_setting(text, header.dtypes.get(weight))
             if mark is not None:
                 return weight, mark
     return None
@@ -232,17 +234,19 @@ def _offsets(entry: Mapping[str, Any]) -> tuple[int, int]:
 
 def _check_size(path: Path | str, expected: int, size: int) -> None:
     if size < expected:
-        raise damaged(path, f"it is cut short after {size} of {expected} bytes")
+        raise damaged_file_error(path, f"it is cut short after {size} of {expected} bytes")
     if size > expected:
         # The reference implementation refuses these, too: what they are nobody can tell.
-        how = f"it has {counted(size - expected, 'byte')} more than the {expected} of its header"
-        raise damaged(
+        how = f"it has {pluralize(size - expected, 'byte')} more than the {expected} of its header"
+        raise damaged_file_error(
             path,
             f"{how}, as of a download that was resumed wrongly or joined with something else",
             "Download it again in one go; if it came in parts, join them in their order.",
         )
 
 
-def damaged(path: Path | str, how: str, hint: str = "Download or copy it again.") -> InvalidFile:
+def damaged_file_error(
+    path: Path | str, how: str, hint: str = "Download or copy it again."
+) -> InvalidFile:
     """The refusal of a safetensors file that isn't what it should be."""
     return InvalidFile(f"{path} is no intact safetensors file: {how}.", hint=hint)

@@ -29,7 +29,7 @@ _BY_FLOAT32 = {(torch.float16, torch.bfloat16)}
 (0.55 ns together). No number needs more than float32, so the bits are the same."""
 
 
-class TensorBytes:
+class TensorReader:
     """Reads tensors from places of a file. Threads may share it.
 
     Args:
@@ -39,7 +39,7 @@ class TensorBytes:
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._own, self._lock = file, local(), Lock()
 
-    def stored(self, start: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def read(self, start: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """A tensor as it is in the file, in memory of its own.
 
         Raises:
@@ -49,7 +49,7 @@ class TensorBytes:
         self._fill(tensor.reshape(-1).view(torch.uint8), start)
         return tensor
 
-    def converted(
+    def read_as(
         self, start: int, shape: tuple[int, ...], stored: torch.dtype, dtype: torch.dtype
     ) -> Tensor:
         """A tensor of another type than in the file.
@@ -69,13 +69,13 @@ class TensorBytes:
         return tensor
 
     @property
-    def _between(self) -> _Between:
+    def _between(self) -> _Buffers:
         """What this thread converts goes through one place: many would leave holes in memory."""
         if not hasattr(self._own, "between"):
-            self._own.between = _Between(
+            self._own.between = _Buffers(
                 torch.empty(_PORTION * 8, dtype=torch.uint8), torch.empty(_ALONE)
             )
-        buffer: _Between = self._own.between
+        buffer: _Buffers = self._own.between
         return buffer
 
     def _fill(self, content: Tensor, start: int) -> None:
@@ -95,7 +95,7 @@ class TensorBytes:
             return count
 
 
-class _Between(NamedTuple):
+class _Buffers(NamedTuple):
     """Where what is converted lies meanwhile: bytes as read, and a piece of them in float32."""
 
     read: Tensor
@@ -106,7 +106,7 @@ def _pieces(numbers: Tensor, length: int) -> Iterator[Tensor]:
     return (numbers[at : at + length] for at in range(0, len(numbers), length))
 
 
-def side_by_side(read: Callable[[str], Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+def read_in_threads(read: Callable[[str], Tensor], names: Iterable[str]) -> dict[str, Tensor]:
     """What a function gives for each name, called by several threads.
 
     Raises:

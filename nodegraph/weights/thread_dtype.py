@@ -54,7 +54,7 @@ def _has_float(value: Any) -> bool:
     return isinstance(value, float)
 
 
-def in_thread(kind: Any) -> Any:
+def with_thread_dtype(kind: Any) -> Any:
     """A class of transformers of which `from_pretrained` leaves the default precision alone.
 
     What it gives is of this class; give it the one that was meant.

@@ -15,19 +15,19 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile
-from nodegraph.weights.attached_models import whole_file
-from nodegraph.weights.file_kinds import GGUF, HEADED, ending
+from nodegraph.weights.attached_models import full_file
+from nodegraph.weights.file_kinds import GGUF, HEADED, file_suffix
 from nodegraph.weights.gguf_header import read_gguf_header
-from nodegraph.weights.precision.forms import FLOAT8, GgufBlocks, Narrow, Packed
+from nodegraph.weights.precision.forms import FLOAT8, GgufBlocks, QuantizedWeight, ScaledNarrow
 from nodegraph.weights.precision.gguf_types import BLOCKS, check_gguf_installed
 from nodegraph.weights.precision.quantized_tensor import QuantizedTensor
 from nodegraph.weights.safetensors_header import (
     Header,
-    check_form,
-    damaged,
+    check_formats,
+    damaged_file_error,
     read_open_header,
 )
-from nodegraph.weights.tensor_bytes import TensorBytes, side_by_side
+from nodegraph.weights.tensor_bytes import TensorReader, read_in_threads
 
 _INNER = ("state_dict", "params_ema", "params-ema", "params")
 """Under which checkpoints, and upscale models as BasicSR saves them, keep their tensors."""
@@ -113,7 +113,7 @@ def read_tensors(
             computed with them is the same. See `precision.carried`.
     Raises:
         InvalidFile: A file can't be read, is damaged, cut short or in a form that isn't known.
-        NodegraphError: A remote one can't be had; see `whole_file`.
+        NodegraphError: A remote one can't be had; see `full_file`.
     """
 
     def precision(name: str) -> torch.dtype:
@@ -123,8 +123,8 @@ def read_tensors(
     kept = frozenset(wide)
     tensors: dict[str, Tensor] = {}
     for path in files:
-        if ending(path) in HEADED:
-            with whole_file(path) as whole:
+        if file_suffix(path) in HEADED:
+            with full_file(path) as whole:
                 tensors |= _safetensors(whole, precision, prefix, as_stored=as_stored)
         else:
             tensors |= _pickled(path, precision, prefix)
@@ -136,13 +136,13 @@ def _safetensors(
 ) -> dict[str, Tensor]:
     try:
         with path.open("rb") as file:
-            if ending(path) == GGUF:
+            if file_suffix(path) == GGUF:
                 header, begin = read_gguf_header(path), 0
             else:
                 header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
                 begin = file.tell()
-                check_form(file, begin, header, path, prefix)
-            data = TensorBytes(file)
+                check_formats(file, begin, header, path, prefix)
+            data = TensorReader(file)
             return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
@@ -153,7 +153,7 @@ class _Reader:
 
     def __init__(
         self,
-        data: TensorBytes,
+        data: TensorReader,
         begin: int,
         path: Path,
         header: Header,
@@ -168,7 +168,7 @@ class _Reader:
     def read(self, prefix: str) -> dict[str, Tensor]:
         check_gguf_installed(self._header.dtypes.values())
         names = (name for name in self._header.shapes if name.startswith(prefix))
-        return side_by_side(self._tensor, names)
+        return read_in_threads(self._tensor, names)
 
     def _tensor(self, name: str) -> Tensor:
         shape, kind = self._header.shapes[name], self._header.dtypes[name]
@@ -184,8 +184,8 @@ class _Reader:
         parts = {"stored": self._read(name, stored, shape)}
         if factor is not None:
             parts["scale"] = self._factor(factor, name, shape)
-        packed = Packed(Narrow(), parts, shape)
-        return QuantizedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+        packed = QuantizedWeight(ScaledNarrow(), parts, shape)
+        return QuantizedTensor(packed, dtype) if is_carried else packed.dequantize(dtype)
 
     def _blocks(self, name: str, kind: str, shape: tuple[int, ...]) -> Tensor:
         """A tensor of a GGUF file whose numbers lie in blocks."""
@@ -195,15 +195,15 @@ class _Reader:
         is_by_row = length % rows == 0 and math.prod(shape[1:]) % block == 0
         layout = (rows, length // rows) if is_by_row else (length,)
         start, _ = self._header.offsets[name]
-        stored = self._bytes.stored(self._begin + start, layout, torch.uint8)
-        packed = Packed(GgufBlocks(kind), {"stored": stored}, shape)
+        stored = self._bytes.read(self._begin + start, layout, torch.uint8)
+        packed = QuantizedWeight(GgufBlocks(kind), {"stored": stored}, shape)
         # What has blocks across rows can't be taken apart by them.
         is_carried = self._as_stored and is_by_row and len(shape) > 1
-        return QuantizedTensor(packed, dtype) if is_carried else packed.wide(dtype)
+        return QuantizedTensor(packed, dtype) if is_carried else packed.dequantize(dtype)
 
     def _factor(self, name: str, weight: str, shape: tuple[int, ...]) -> Tensor:
         """What a weight is multiplied by, so that it can be: float32, one or for each row."""
-        own, kind = self._header.of_scales[name]
+        own, kind = self._header.scale_tensors[name]
         count = math.prod(own)
         if count != 1 and (own[0] != shape[0] or count != shape[0]):
             raise InvalidFile(
@@ -225,13 +225,15 @@ class _Reader:
         start, end = self._header.offsets[name]
         size = math.prod(shape) * stored.itemsize
         if end - start != size:
-            raise damaged(self._path, f"{name} has {end - start} bytes instead of {size}")
+            raise damaged_file_error(
+                self._path, f"{name} has {end - start} bytes instead of {size}"
+            )
         try:
             if dtype is None:
-                return self._bytes.stored(self._begin + start, shape, stored)
-            return self._bytes.converted(self._begin + start, shape, stored, dtype)
+                return self._bytes.read(self._begin + start, shape, stored)
+            return self._bytes.read_as(self._begin + start, shape, stored, dtype)
         except EOFError as error:
-            raise damaged(self._path, f"it is cut short within {name}") from error
+            raise damaged_file_error(self._path, f"it is cut short within {name}") from error
 
     def _stored_type(self, name: str, kind: str) -> torch.dtype:
         if kind not in _STORED:
@@ -247,7 +249,7 @@ def _pickled(path: Path, precision: Precision, prefix: str) -> dict[str, Tensor]
     shapes = {name: tuple(tensor.shape) for name, tensor in unpickled.items()}
     dtypes = {name: _NAMED.get(tensor.dtype, "") for name, tensor in unpickled.items()}
     # Factors aren't looked for there: what needs one is refused.
-    check_form(None, 0, Header(shapes, dtypes, {}), path)
+    check_formats(None, 0, Header(shapes, dtypes, {}), path)
     # Copies, as several may share one memory; one by one, so that they are never all there twice.
     return {name: _copied(unpickled.pop(name), precision(name)) for name in list(unpickled)}
 

@@ -12,7 +12,7 @@ import torch
 
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.diffusion import Denoiser, sample
-from nodegraph.families.registry import family_named, format_named
+from nodegraph.families.registry import get_family, get_latent_format
 from tests.accelerator.card import Card
 from tests.diffusion.families.parts import unet
 from tests.diffusion.families.video_models import wan_vae
@@ -123,7 +123,7 @@ def test_a_step_holds_about_what_its_family_says(
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     step()
-    family = family_named(name)
+    family = get_family(name)
     step = family.step_memory(net.config)
     cells = (side // 8) ** 2 * family.latent.latent_frames(latent.frames)
     estimated = 4 * (step.cell * cells + step.fixed) * latent.batch_size
@@ -149,7 +149,7 @@ VAES: list[tuple[str, Callable[[], Any], int]] = [
 def test_coding_holds_about_what_the_format_says(
     name: str, build: Callable[[], Any], frames: int, cuda: Card
 ) -> None:
-    latents, side = format_named(name), 96
+    latents, side = get_latent_format(name), 96
     vae = build().eval().requires_grad_(False).to("cuda:0")
     shape = (1, 3, frames, side, side) if latents.temporal else (1, 3, side, side)
     with torch.no_grad():

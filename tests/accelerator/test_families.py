@@ -23,7 +23,7 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
-from nodegraph.families.names import ASKS_UNGUIDED, allowed_schedules
+from nodegraph.families.names import CFG_PP_SAMPLERS, allowed_schedules
 from nodegraph.models.text import with_references
 from nodegraph.models.vae import decode_video
 from nodegraph.residency import ResidencyManager
@@ -202,7 +202,7 @@ def test_every_sampler_walks_with_a_model_there(
         return
     _, model = model_of(TINY[family].build)
     both = (model, Model(model.folder, device="cuda:0"))
-    away = "a dog" if sampler in ASKS_UNGUIDED else None
+    away = "a dog" if sampler in CFG_PP_SAMPLERS else None
     found = [
         each.make(SIDE, SIDE, steps=3, cfg=1.0, sampler=sampler, negative=away) for each in both
     ]

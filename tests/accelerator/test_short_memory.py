@@ -19,9 +19,9 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
-from nodegraph.models.footprint import lean
+from nodegraph.models.footprint import offload_component
 from nodegraph.residency import ResidencyManager, measuring
-from nodegraph.session.devices import checked_device, multiplying_seconds
+from nodegraph.session.devices import matmul_seconds, resolve_device
 from nodegraph.session.settings import Settings
 from nodegraph.session.weights import device_weights_budget, residency_manager
 from tests.accelerator.card import Card
@@ -149,9 +149,11 @@ def test_of_a_large_device_eight_gibibytes_are_enough_for_work(pretend: PretendA
 def test_a_device_has_one_name(
     card: Card, painter_on: Callable[..., Painter], recipes: ModelRecipes
 ) -> None:
-    assert checked_device("cuda") == "cuda:0"
+    assert resolve_device("cuda") == "cuda:0"
     assert painter_on("cuda").session.environment.device == "cuda:0"
-    manager = ResidencyManager(load_component, {"cuda": 2**34}, move=move_component, lean=lean)
+    manager = ResidencyManager(
+        load_component, {"cuda": 2**34}, move=move_component, lean=offload_component
+    )
     with manager.use(recipes.vae, "cuda") as one, manager.use(recipes.vae, "cuda:0") as other:
         assert one is other
         with small_footprint(one, "cuda") as small:
@@ -172,4 +174,4 @@ def test_peaks_that_overlap_are_told_by_whatever_name() -> None:
 
 def test_how_fast_a_full_device_is_stays_unknown(pretend: PretendAccelerator) -> None:
     pretend.resize(16 * MIB)
-    assert multiplying_seconds("cuda:0") is None
+    assert matmul_seconds("cuda:0") is None

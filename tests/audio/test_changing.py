@@ -7,7 +7,7 @@ import torch
 
 from nodegraph import Audio
 from nodegraph.errors import InvalidValue
-from nodegraph.media.audio.changing import amplified, joined, mixed, part_of_audio, resampled
+from nodegraph.media.audio.changing import amplify, concatenate, mix, resample, trim
 from tests.audio.making import noise, tone
 from tests.messages import raises
 
@@ -17,28 +17,28 @@ def audio(*samples: float, rate: int = 1000) -> Audio:
 
 
 def test_a_part_is_kept() -> None:
-    found = part_of_audio(audio(1, 2, 3, 4, 5), start=0.001, seconds=0.002)
+    found = trim(audio(1, 2, 3, 4, 5), start=0.001, seconds=0.002)
     assert found.waveform.tolist() == [[2, 3]]
 
 
 def test_a_part_behind_the_end_is_told() -> None:
     with raises(InvalidValue, port="start", given="1 s"):
-        part_of_audio(audio(1, 2), start=1)
+        trim(audio(1, 2), start=1)
 
 
 def test_one_follows_the_other() -> None:
-    found = joined([audio(1, 2), audio(3), audio(4)], gap=0.001)
+    found = concatenate([audio(1, 2), audio(3), audio(4)], gap=0.001)
     assert found.waveform.tolist() == [[1, 2, 0, 3, 0, 4]]
 
 
 def test_both_are_heard_until_the_later_one_ends() -> None:
-    found = mixed(audio(1, 1), audio(1, 1, 1), level=0.5, start=0.001)
+    found = mix(audio(1, 1), audio(1, 1, 1), level=0.5, start=0.001)
     assert found.waveform.tolist() == [[1, 1.5, 0.5, 0.5]]
 
 
 def test_one_channel_goes_on_all() -> None:
     both = Audio(torch.tensor([[1.0], [2.0]]), 1000)
-    assert mixed(audio(1), both).waveform.tolist() == [[2], [3]]
+    assert mix(audio(1), both).waveform.tolist() == [[2], [3]]
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_one_channel_goes_on_all() -> None:
 )
 def test_what_does_not_go_together_is_told(others: list[Audio]) -> None:
     with raises(InvalidValue):
-        joined(others)
+        concatenate(others)
 
 
 def test_audio_is_made_louder() -> None:
-    assert amplified(audio(0.5, -0.25), normalize=True).waveform.tolist() == [[1, -0.5]]
-    louder = amplified(audio(0.25), decibels=20).waveform
+    assert amplify(audio(0.5, -0.25), normalize=True).waveform.tolist() == [[1, -0.5]]
+    louder = amplify(audio(0.25), decibels=20).waveform
     torch.testing.assert_close(louder, torch.tensor([[2.5]]))
-    assert amplified(audio(0, 0), normalize=True).waveform.tolist() == [[0, 0]]
+    assert amplify(audio(0, 0), normalize=True).waveform.tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_audio_is_made_louder() -> None:
     [(44100, 48000), (48000, 16000), (8000, 48000), (44100, 44101), (48000, 8001)],
 )
 def test_a_tone_keeps_its_pitch_and_length_at_another_rate(old: int, new: int) -> None:
-    found = resampled(tone(0.3, old, channels=2), new)
+    found = resample(tone(0.3, old, channels=2), new)
 
     wanted = tone(0.3, new, channels=2)
     assert found.rate == new
@@ -79,18 +79,18 @@ def test_a_tone_keeps_its_pitch_and_length_at_another_rate(old: int, new: int) -
 
 
 def test_what_is_too_high_for_a_rate_is_left_out() -> None:
-    found = resampled(tone(0.3, 48000, pitch=9000), 16000)
+    found = resample(tone(0.3, 48000, pitch=9000), 16000)
     assert found.waveform[:, 800:-800].abs().max() < 1e-3
 
 
 def test_constant_stays_constant_and_the_same_rate_the_same() -> None:
     level = Audio(torch.full((1, 4000), 0.5), 44100)
-    inner = resampled(level, 48000).waveform[:, 100:-100]
+    inner = resample(level, 48000).waveform[:, 100:-100]
     torch.testing.assert_close(inner, torch.full_like(inner, 0.5))
-    assert resampled(level, 44100) is level
+    assert resample(level, 44100) is level
 
 
 @pytest.mark.parametrize(("old", "new"), [(500, 8000), (8000, 500_000)])
 def test_absurd_rates_are_told(old: int, new: int) -> None:
     with raises(InvalidValue, port="rate"):
-        resampled(Audio(torch.zeros(1, 8), old), new)
+        resample(Audio(torch.zeros(1, 8), old), new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nodegraph import Audio
-from nodegraph.media.audio.drawing import waveform_picture
+from nodegraph.media.audio.drawing import waveform_image
 from tests.audio.making import noise, tone
 
 
@@ -19,7 +19,7 @@ def waves(picture: torch.Tensor) -> torch.Tensor:
 def test_loud_parts_are_high_and_silence_is_a_line() -> None:
     waveform = torch.cat([torch.zeros(1, 1000), noise(1000, 1).waveform * 2], dim=1)
 
-    found = waveform_picture(Audio(waveform, 8000), 100, 64)
+    found = waveform_image(Audio(waveform, 8000), 100, 64)
 
     assert found.shape == (1, 64, 100, 3)
     assert waves(found)[:49].max() <= 2
@@ -28,14 +28,14 @@ def test_loud_parts_are_high_and_silence_is_a_line() -> None:
 
 def test_channels_lie_below_each_other() -> None:
     waveform = torch.stack([torch.ones(500), torch.zeros(500)])
-    high = (waveform_picture(Audio(waveform, 8000), 10, 40)[0, :20, 5] > 0.5).any()
-    low = (waveform_picture(Audio(waveform, 8000), 10, 40)[0, 20:28, 5] > 0.5).any()
+    high = (waveform_image(Audio(waveform, 8000), 10, 40)[0, :20, 5] > 0.5).any()
+    low = (waveform_image(Audio(waveform, 8000), 10, 40)[0, 20:28, 5] > 0.5).any()
     assert (bool(high), bool(low)) == (True, False)
 
 
 def test_any_length_is_drawn_within_its_values() -> None:
     for samples in (0, 1, 7, 100_000):
-        found = waveform_picture(Audio(torch.rand(1, samples), 8000), 33, 17)
+        found = waveform_image(Audio(torch.rand(1, samples), 8000), 33, 17)
         assert found.shape == (1, 17, 33, 3)
         assert 0 <= found.min() <= found.max() <= 1
-    assert waveform_picture(tone(channels=8), 16, 16).shape == (1, 16, 16, 3)
+    assert waveform_image(tone(channels=8), 16, 16).shape == (1, 16, 16, 3)

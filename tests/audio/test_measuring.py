@@ -9,9 +9,15 @@ import torch
 
 from nodegraph import Audio, InvalidValue
 from nodegraph.media.audio import measuring
-from nodegraph.media.audio.changing import amplified
-from nodegraph.media.audio.measuring import QUIETEST, audio_figures, brightness, loudness, pitch
-from nodegraph.media.audio.sound_kinds import note_name, pitch_of
+from nodegraph.media.audio.changing import amplify
+from nodegraph.media.audio.measuring import (
+    SILENCE_DB,
+    loudness,
+    measure_audio,
+    median_pitch,
+    spectral_centroid,
+)
+from nodegraph.media.audio.sound_kinds import note_name, parse_pitch
 from tests.audio.making import noise, tone
 from tests.messages import raises
 
@@ -19,7 +25,7 @@ from tests.messages import raises
 @pytest.mark.parametrize("rate", [16_000, 48_000])
 def test_a_full_sine_of_1_khz_is_as_loud_as_the_standard_says(rate: int) -> None:
     # BS.1770-4: 0 dBFS at 997 Hz in one channel is -3.01 LKFS
-    full = amplified(tone(1.0, rate, pitch=997), decibels=20 * math.log10(2))
+    full = amplify(tone(1.0, rate, pitch=997), decibels=20 * math.log10(2))
 
     assert loudness(full) == pytest.approx(-3.01, abs=0.05)
 
@@ -41,28 +47,28 @@ def test_low_sounds_count_less_for_loudness() -> None:
 def test_pitch_of_a_rich_tone_is_found_to_a_few_cents(hertz: float, rate: int) -> None:
     times = torch.arange(rate) / rate
     parts = [torch.sin(2 * math.pi * hertz * k * times) / k for k in range(1, 5)]
-    found = pitch(Audio(torch.stack(parts).sum(0)[None], rate))
+    found = median_pitch(Audio(torch.stack(parts).sum(0)[None], rate))
 
     assert found is not None
     assert 1200 * abs(math.log2(found / hertz)) < 6
 
 
 def test_noise_and_silence_have_no_pitch() -> None:
-    assert pitch(noise(20_000)) is None
-    assert pitch(Audio(torch.zeros(1, 20_000), 16_000)) is None
+    assert median_pitch(noise(20_000)) is None
+    assert median_pitch(Audio(torch.zeros(1, 20_000), 16_000)) is None
 
 
 @pytest.mark.parametrize("samples", [0, 1, 100])
 def test_very_short_silence_is_measured_too(samples: int) -> None:
-    figures = audio_figures(Audio(torch.zeros(2, samples), 16_000))
+    figures = measure_audio(Audio(torch.zeros(2, samples), 16_000))
 
-    assert (figures.peak, figures.loudness, figures.pitch) == (QUIETEST, QUIETEST, None)
+    assert (figures.peak, figures.loudness, figures.pitch) == (SILENCE_DB, SILENCE_DB, None)
     assert figures.brightness == 0
     assert "no pitch" in figures.text
 
 
 def test_brightness_is_where_the_power_lies() -> None:
-    assert brightness(tone(1.0, pitch=440)) == pytest.approx(440, abs=5)
+    assert spectral_centroid(tone(1.0, pitch=440)) == pytest.approx(440, abs=5)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +76,14 @@ def test_brightness_is_where_the_power_lies() -> None:
     [("A4", 440), ("a3", 220), ("C#5", 554.37), ("Db5", 554.37), ("c-1", 8.18), ("1.2kHz", 1200)],
 )
 def test_pitches_are_read_as_notes_and_hertz(text: str, hertz: float) -> None:
-    assert pitch_of(text) == pytest.approx(hertz, rel=1e-3)
+    assert parse_pitch(text) == pytest.approx(hertz, rel=1e-3)
 
 
 def test_an_empty_pitch_is_left_open_and_a_wrong_one_refused() -> None:
-    assert pitch_of(" ") is None
+    assert parse_pitch(" ") is None
     for wrong in ("H4", "loud", "0 Hz", "A"):
         with raises(InvalidValue, port="pitch"):
-            pitch_of(wrong)
+            parse_pitch(wrong)
 
 
 def test_notes_are_named_with_their_cents() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.audio import reading
-from nodegraph.media.audio.audio_files import audio_facts, audio_texts, begins_like_audio
+from nodegraph.media.audio.audio_files import audio_facts, audio_texts, is_audio_header
 from nodegraph.media.audio.reading import read_audio
 from tests.audio.making import FORMATS, noise, tone, written
 from tests.messages import raises
@@ -69,7 +69,7 @@ def test_a_video_without_audio_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_begins_like_audio(tmp_path: Path, format: str) -> None:
     path = written(tmp_path, tone(), format)  # type: ignore[arg-type]
-    assert begins_like_audio(path.read_bytes()[:12])
+    assert is_audio_header(path.read_bytes()[:12])
 
 
 @pytest.mark.parametrize("format", ["wav", "flac"])

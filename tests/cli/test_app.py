@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nodegraph.cli.commands import (
-    ALONE,
     COMMANDS,
+    DEFAULT_COMMANDS,
     GROUPS,
     command_function,
     command_names,
@@ -51,7 +51,7 @@ def test_the_help_of_a_group_lists_its_commands(cli: Cli, group: str) -> None:
     assert all(f"  {name} " in shown.out and about in shown.out for name, about in listed)
 
 
-@pytest.mark.parametrize("group", sorted(GROUPS.keys() - ALONE.keys()))
+@pytest.mark.parametrize("group", sorted(GROUPS.keys() - DEFAULT_COMMANDS.keys()))
 def test_without_a_command_of_its_own_a_groups_help_is_an_error(cli: Cli, group: str) -> None:
     shown = cli(group)
     assert (shown.code, shown.out) == (2, "")
@@ -63,7 +63,7 @@ def test_alone_a_group_does_what_is_asked_for_most(cli: Cli, group: str) -> None
     shown = cli(group)
     assert shown.code == 0
     # The store's files have changed a bit by then.
-    assert shown.out.split()[:1] == cli(group, ALONE[group]).out.split()[:1]
+    assert shown.out.split()[:1] == cli(group, DEFAULT_COMMANDS[group]).out.split()[:1]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.cli import border
-from nodegraph.cli.border import guarded
+from nodegraph.cli.border import run_guarded
 from tests.cli.conftest import (
     BROKEN,
     PATIENCE,
@@ -82,7 +82,7 @@ def test_ctrl_c_before_anything_runs_is_no_traceback(monkeypatch: pytest.MonkeyP
         raise KeyboardInterrupt
 
     monkeypatch.setattr(border, "_run", interrupted)
-    assert guarded([]) == 130
+    assert run_guarded([]) == 130
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGPIPE")

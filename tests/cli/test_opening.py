@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 from nodegraph.cli.opening import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
 from nodegraph.media.audio.encoding import AudioFormat, encode_audio
-from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.encoding import encode_molecule
 from nodegraph.media.molecules.molecule_files import MoleculeFormat
 from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
@@ -80,7 +80,7 @@ def test_a_workflow_comes_from_a_mesh(tmp_path: Path, format: ShapeFormat) -> No
 
 @pytest.mark.parametrize("format", ["sdf", "pdb"])
 def test_a_workflow_comes_from_a_molecule(tmp_path: Path, format: MoleculeFormat) -> None:
-    path, made = tmp_path / f"made.{format}", molecule_of_smiles("CCO")
+    path, made = tmp_path / f"made.{format}", molecule_from_smiles("CCO")
     path.write_bytes(encode_molecule(made, format, {"workflow": json.dumps(WORKFLOW)}))
     assert open_workflow(str(path)).workflow.title == "Greeting"
     path.write_bytes(encode_molecule(made, format))

@@ -10,14 +10,14 @@ import pytest
 
 from nodegraph.cli.output import (
     can_show,
-    cells,
-    counted,
+    display_width,
+    echo,
+    format_path,
+    format_seconds,
+    format_size,
     has_color,
+    pluralize,
     print_table,
-    say,
-    shown_path,
-    shown_seconds,
-    shown_size,
 )
 
 
@@ -34,7 +34,7 @@ class Terminal(io.StringIO):
      (7e15, "7000.0 TB")],
 )  # fmt: skip
 def test_sizes_have_the_unit_that_suits_them(size: float, shown: str) -> None:
-    assert shown_size(size) == shown
+    assert format_size(size) == shown
 
 
 @pytest.mark.parametrize(
@@ -43,20 +43,20 @@ def test_sizes_have_the_unit_that_suits_them(size: float, shown: str) -> None:
      (754, "12 min 34 s"), (7260, "2 h 1 min")],
 )  # fmt: skip
 def test_durations_are_as_exact_as_it_is_of_use(seconds: float, shown: str) -> None:
-    assert shown_seconds(seconds) == shown
+    assert format_seconds(seconds) == shown
 
 
 def test_nouns_are_counted() -> None:
-    assert [counted(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert [pluralize(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
 
 
 def test_paths_below_the_current_folder_are_relative(tmp_path: Path) -> None:
-    assert shown_path(tmp_path / "a" / "b") == str(Path("a") / "b")
-    assert shown_path(Path(tmp_path.anchor) / "x") == str(Path(tmp_path.anchor) / "x")
+    assert format_path(tmp_path / "a" / "b") == str(Path("a") / "b")
+    assert format_path(Path(tmp_path.anchor) / "x") == str(Path(tmp_path.anchor) / "x")
 
 
 def test_wide_letters_take_two_cells() -> None:
-    assert [cells(text) for text in ("abc", "漢字", "e\u0301")] == [3, 4, 1]
+    assert [display_width(text) for text in ("abc", "漢字", "e\u0301")] == [3, 4, 1]
 
 
 def test_columns_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_a_terminal_gets_colours_unless_told_otherwise(monkeypatch: pytest.Monke
 
 
 def test_styled_text_is_plain_where_there_is_no_terminal(capsys: Any) -> None:
-    say(("red", "red"), " and plain")
+    echo(("red", "red"), " and plain")
     assert capsys.readouterr().out == "red and plain\n"
 
 

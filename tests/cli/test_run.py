@@ -14,7 +14,7 @@ import pytest
 from nodegraph.cli.functions import declared_options
 from nodegraph.cli.options import common_options
 from nodegraph.cli.run import run as run_command
-from nodegraph.cli.scan import OPTIONS_OF_RUN, option_names
+from nodegraph.cli.scan import RUN_OPTIONS, option_names
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
 
 
@@ -94,7 +94,7 @@ def test_a_parameter_named_like_an_option_is_set_otherwise(run: Cli, way: list[s
 
 def test_the_options_that_no_parameter_can_have_are_those_of_run() -> None:
     there = option_names({**declared_options(run_command), **common_options()})
-    assert {name for name in there if name.startswith("--")} == OPTIONS_OF_RUN
+    assert {name for name in there if name.startswith("--")} == RUN_OPTIONS
 
 
 def test_spaces_of_a_parameter_are_hyphens_and_no_two_options_are_alike(

@@ -34,7 +34,7 @@ def test_the_workflow_is_found_among_unknown_options(
     line: str, positional: list[str], doubtful: list[str]
 ) -> None:
     found = scan(line.split(), DECLARED)
-    assert (found.positional, found.doubtful) == (positional, doubtful)
+    assert (found.positional, found.ambiguous) == (positional, doubtful)
 
 
 def test_values_of_known_options_are_read() -> None:

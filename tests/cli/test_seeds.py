@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 
 from nodegraph import Seed, node
-from nodegraph.cli.seeds import counted_up, parse_seeds, with_seeds
+from nodegraph.cli.seeds import parse_seeds, with_incremented_seeds, with_seeds
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry
@@ -53,7 +53,7 @@ def test_literal_seeds_and_defaults_count_up(registry: Registry) -> None:
             "linked": {"type": "Draw", "inputs": {"seed": {"from": "written"}}},
         }
     )
-    seeds = [variation.seeds for variation in counted_up(made, registry, 2)]
+    seeds = [variation.seeds for variation in with_incremented_seeds(made, registry, 2)]
     assert seeds == [
         {"written.seed": 9, "wrapped.seed": 1, "default.seed": 5},
         {"written.seed": 10, "wrapped.seed": 2, "default.seed": 6},
@@ -63,7 +63,7 @@ def test_literal_seeds_and_defaults_count_up(registry: Registry) -> None:
 
 def test_the_largest_seed_is_followed_by_zero(registry: Registry) -> None:
     made = workflow({"draw": {"type": "Draw", "inputs": {"seed": 2**64 - 1}}})
-    assert counted_up(made, registry, 2)[1].seeds == {"draw.seed": 0}
+    assert with_incremented_seeds(made, registry, 2)[1].seeds == {"draw.seed": 0}
 
 
 def test_given_seeds_are_set_everywhere(registry: Registry) -> None:
@@ -95,4 +95,4 @@ def test_without_a_seed_there_is_nothing_to_set(registry: Registry) -> None:
 
 def test_far_too_many_runs_are_refused() -> None:
     with raises(InvalidValue):
-        counted_up(Workflow(), Registry(), 999_999_999)
+        with_incremented_seeds(Workflow(), Registry(), 999_999_999)

@@ -15,7 +15,7 @@ import nodegraph
 from nodegraph import api
 from nodegraph.families.index import INDEX
 from nodegraph.families.stable_diffusion import SD1
-from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.encoding import encode_molecule
 from tests.audio.making import tone
 from tests.audio.making import written as write_audio
@@ -137,7 +137,7 @@ def test_checking_files_of_all_kinds_imports_no_torch_and_reads_none_as_a_whole(
 ) -> None:
     write_audio(tmp_path, tone(), "wav")
     write_mesh(tmp_path, box())
-    (tmp_path / "a.sdf").write_bytes(encode_molecule(molecule_of_smiles("CCO")))
+    (tmp_path / "a.sdf").write_bytes(encode_molecule(molecule_from_smiles("CCO")))
     nodes: dict[str, Any] = {}
     for kind, file in {"audio": "audio.wav", "mesh": "mesh.glb", "molecule": "a.sdf"}.items():
         inputs = {"path": str(tmp_path / file)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.client import NEVER, Retries, TookTooLong, retries
-from nodegraph.client.retries import Deadline, Trouble
+from nodegraph.client.retries import Backoff, Deadline
 from tests.messages import raises
 
 
@@ -18,7 +18,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_delays_grow_up_to_the_longest(clock: list[float]) -> None:
-    trouble = Trouble(Retries(first=1.0, most=4.0), 1_000.0)
+    trouble = Backoff(Retries(first=1.0, most=4.0), 1_000.0)
     delays = [trouble.delay() for _ in range(5)]
     for delay, longest in zip(delays, (1, 2, 4, 4, 4), strict=True):
         assert delay is not None
@@ -26,31 +26,31 @@ def test_delays_grow_up_to_the_longest(clock: list[float]) -> None:
 
 
 def test_it_is_given_up_when_the_time_is_over(clock: list[float]) -> None:
-    trouble = Trouble(Retries(first=1.0, most=1.0), 10.0)
+    trouble = Backoff(Retries(first=1.0, most=1.0), 10.0)
     assert trouble.delay() is not None
     clock[0] += 9.8
     assert trouble.delay() is None
 
 
 def test_what_works_again_starts_afresh(clock: list[float]) -> None:
-    trouble = Trouble(Retries(first=1.0, most=8.0), 10.0)
+    trouble = Backoff(Retries(first=1.0, most=8.0), 10.0)
     for _ in range(3):
         trouble.delay()
     clock[0] += 11
-    trouble.is_over()
+    trouble.reset()
     delay = trouble.delay()
     assert delay is not None
     assert delay <= 1.0
 
 
 def test_the_server_says_when_to_come_back(clock: list[float]) -> None:
-    trouble = Trouble(Retries(first=0.1), 10.0)
+    trouble = Backoff(Retries(first=0.1), 10.0)
     assert trouble.delay(7.0) == 7.0
     assert trouble.delay(11.0) is None
 
 
 def test_never_means_once(clock: list[float]) -> None:
-    assert Trouble(NEVER, NEVER.seconds).delay() is None
+    assert Backoff(NEVER, NEVER.seconds).delay() is None
 
 
 def test_a_deadline(clock: list[float]) -> None:

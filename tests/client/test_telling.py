@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodegraph.client.shapes.telling import shape_from, told_fields
+from nodegraph.client.shapes.telling import build_shape, shape_fields
 from tests.messages import raises
 
 
@@ -31,15 +31,15 @@ class Bare:
 
 
 def test_fields_and_properties_are_told_by_their_names() -> None:
-    assert shape_from(Told, Kept("a", b"abc"), href="/a") == Told("a", 3, "/a")
+    assert build_shape(Told, Kept("a", b"abc"), href="/a") == Told("a", 3, "/a")
 
 
 def test_what_is_given_counts_before_what_the_object_says() -> None:
-    found = told_fields(Told, Kept("a", b"abc"), name="b")
+    found = shape_fields(Told, Kept("a", b"abc"), name="b")
     assert found == {"name": "b", "size": 3}
 
 
 def test_what_neither_says_has_to_have_a_default() -> None:
-    assert shape_from(Told, Bare("a"), size=1) == Told("a", 1)
+    assert build_shape(Told, Bare("a"), size=1) == Told("a", 1)
     with raises(TypeError):
-        shape_from(Told, Bare("a"))
+        build_shape(Told, Bare("a"))

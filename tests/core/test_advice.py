@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Graph, Session, Settings
-from nodegraph.core.catalog import CatalogWith, types_at_hand
+from nodegraph.core.catalog import ExtendedCatalog, loaded_node_types
 from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.workflow import Workflow
@@ -175,7 +175,7 @@ def test_a_class_of_which_there_is_none_here_is_not_taken_for_another(
     assert "diffusers" not in str(problem.hint)
 
 
-class _Counting(CatalogWith):
+class _Counting(ExtendedCatalog):
     """Counts how often it is asked for what a node type declares."""
 
     asked = 0
@@ -192,7 +192,7 @@ def test_what_names_are_compared_with_is_made_once(session: Session) -> None:
     first, catalog.asked = catalog.asked, 0
     for name in ("Plugh", "WAS_Frotz_2_Advanced", "LoadFrotzModel0"):
         stand_ins.hint(name)
-    assert first >= len(types_at_hand(catalog))
+    assert first >= len(loaded_node_types(catalog))
     assert catalog.asked == 0
 
 

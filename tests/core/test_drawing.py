@@ -15,7 +15,7 @@ from nodegraph.cli.show import flowchart
 from nodegraph.core.drawing.boxes import Arrow, Box, Drawing, Port, drawings
 from nodegraph.core.drawing.layout import compute_layout
 from nodegraph.core.drawing.svg import svg
-from nodegraph.core.subgraphs import Specs
+from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.workflow import Workflow
 from nodegraph.packs.registry import Registry
 from tests.properties import examples
@@ -49,8 +49,8 @@ def workflow(nodes: dict[str, Any], **more: Any) -> Workflow:
 def drawn(made: Workflow, title: str, registry: Registry | None = None) -> list[Drawing]:
     if registry is None:
         return drawings(made.nodes, made.subgraphs, title)
-    specs = Specs(made, registry)
-    return drawings(made.nodes, made.subgraphs, title, specs.of, registry.types)
+    specs = SpecResolver(made, registry)
+    return drawings(made.nodes, made.subgraphs, title, specs.resolve, registry.types)
 
 
 GAME = {
@@ -144,6 +144,6 @@ def test_a_long_link_passes_between_the_boxes() -> None:
     boxes = {name: Box(name, "", "") for name in "abc"}
     arrows = [Arrow("a", "", "b", ""), Arrow("b", "", "c", ""), Arrow("a", "", "c", "")]
     placed = compute_layout(Drawing("", boxes, arrows), dict.fromkeys(boxes, (100.0, 60.0)))
-    passage = placed.passages["a", "c"]
+    passage = placed.routing_points["a", "c"]
     top = placed.boxes["b"][1]
     assert all(not top <= y <= top + 60 for _, y in passage)

@@ -35,11 +35,11 @@ def test_cached_nodes_in_a_row_are_told_as_one_before_whatever_comes_next() -> N
     told: list[Event] = []
     stream = EventStream(told.append)
     for at in range(3):
-        stream.cached(f"n{at}", "memory", 0.5)
-    stream.cached("n3", "disk", 0.25)
+        stream.emit_cached(f"n{at}", "memory", 0.5)
+    stream.emit_cached("n3", "disk", 0.25)
     assert [event.kind for event in told] == ["nodes.cached"], "n3 may not stand alone"
     stream.emit("node.started", "a")
-    stream.cached("n4", "disk", 0.0)
+    stream.emit_cached("n4", "disk", 0.0)
     stream.flush()
     stream.flush()
     assert [(event.number, event.kind, event.data) for event in told] == [
@@ -55,7 +55,7 @@ def test_thousands_of_cached_nodes_are_several_events() -> None:
     stream = EventStream(told.append)
     names = [f"n{at}" for at in range(2500)]
     for name in names:
-        stream.cached(name, "memory", 0.0)
+        stream.emit_cached(name, "memory", 0.0)
     stream.flush()
     assert [len(event.data["nodes"]) for event in told] == [1000, 1000, 500]
     assert [name for event in told for name in event.data["nodes"]] == names
@@ -63,9 +63,9 @@ def test_thousands_of_cached_nodes_are_several_events() -> None:
 
 def test_without_a_listener_nothing_is_told() -> None:
     stream = EventStream()
-    assert not stream.is_watched
+    assert not stream.has_listener
     stream.emit("log")
-    assert EventStream(print).is_watched
+    assert EventStream(print).has_listener
 
 
 def test_who_listens_may_have_no_use_for_previews() -> None:

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from nodegraph.core.frames import frameless_copy, release_frames
+from nodegraph.core.frames import copy_without_frames, release_frames
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodeFailed, Problem
 
 
@@ -46,7 +46,7 @@ def test_frames_let_go_and_their_lines_stay() -> None:
 
 def test_an_error_is_retold_in_the_same_words_without_frames() -> None:
     error = failed()
-    told = frameless_copy(error)
+    told = copy_without_frames(error)
     assert told is not error
     assert (type(told), str(told)) == (InvalidFile, str(error))
     assert told.problem.hint == "Get it again."  # type: ignore[attr-defined]
@@ -73,12 +73,12 @@ class Stubborn(Exception):
     ],
 )
 def test_whatever_its_class_the_words_stay(error: Exception) -> None:
-    assert str(frameless_copy(error)) == str(error)
-    assert frameless_copy(error).__traceback__ is None
+    assert str(copy_without_frames(error)) == str(error)
+    assert copy_without_frames(error).__traceback__ is None
 
 
 def test_causes_in_a_circle_come_to_an_end() -> None:
     one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one
-    assert str(frameless_copy(one).__cause__) == "other"
+    assert str(copy_without_frames(one).__cause__) == "other"
     release_frames(one)

@@ -15,7 +15,7 @@ from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.graphs import Graphs
+from nodegraph.core.graphs import GraphCache
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.packs.registry import Registry
@@ -75,13 +75,15 @@ class Place:
         self.folder = folder
         self.environment = Environment((), folder, folder, folder)
         self.catalog = catalog()
-        self.graphs = Graphs()
+        self.graphs = GraphCache()
 
     def built(self, nodes: Mapping[str, Any], *targets: str, **more: Any) -> CheckedGraph:
         workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes), **more})
         digest = digest_bytes(workflow.to_json().encode())
         named = targets or [list(nodes)[-1]]
-        return self.graphs.built(digest, workflow, self.catalog, self.environment, targets=named)
+        return self.graphs.get_or_build(
+            digest, workflow, self.catalog, self.environment, targets=named
+        )
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def test_a_graph_with_a_list_that_its_node_may_change_is_built_anew(place: Place
 
 @pytest.mark.parametrize("bound", [{"most_nodes": 7}, {"most": 2}])
 def test_so_many_are_remembered_and_no_more(place: Place, bound: dict[str, int]) -> None:
-    place.graphs = Graphs(**bound)
+    place.graphs = GraphCache(**bound)
     chains = [{**CHAIN, "a": {"type": "Start", "inputs": {"value": at}}} for at in range(3)]
     first, second, third = (place.built(nodes) for nodes in chains)
     assert place.built(chains[2]) is third

@@ -11,14 +11,14 @@ from time import monotonic, sleep
 import pytest
 
 from nodegraph.core import patience
-from nodegraph.core.patience import Patience
+from nodegraph.core.patience import Watchdog
 
 HERE = Path(__file__)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "TOLD_AFTER", 0.05)
+    monkeypatch.setattr(patience, "WARN_AFTER", 0.05)
     monkeypatch.setattr(patience, "_PERIOD", 0.01)
 
 
@@ -32,44 +32,44 @@ def until(condition: Callable[[], object]) -> None:
 def test_what_takes_long_is_told_once_with_the_line_it_is_at(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    watched, goes_on = Patience(), Event()
+    watched, goes_on = Watchdog(), Event()
 
     def hang() -> None:
-        with watched.doing("pack `clouds`: importing it", HERE):
+        with watched.watch("pack `clouds`: importing it", HERE):
             goes_on.wait()
 
     thread = Thread(target=hang)
     thread.start()
-    until(watched.stuck)
+    until(watched.overdue_work)
     line = hang.__code__.co_firstlineno + 2
-    assert f"and goes on, in {HERE.name}, line {line}" in (watched.stuck() or "")
+    assert f"and goes on, in {HERE.name}, line {line}" in (watched.overdue_work() or "")
     until(lambda: "pack `clouds`: importing it has taken" in caplog.text)
     goes_on.set()
     thread.join()
-    assert watched.stuck() is None
+    assert watched.overdue_work() is None
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "importing it is over, after" in caplog.records[-1].getMessage()
 
 
 def test_it_is_given_up_where_somebody_says_when(caplog: pytest.LogCaptureFixture) -> None:
-    watched, ended = Patience(), Event()
+    watched, ended = Watchdog(), Event()
     watched.end = ended.set
-    with watched.doing("short"):
+    with watched.watch("short"):
         sleep(0.1)
     assert not ended.is_set()
-    watched.most = 0.1
-    with watched.importing("of a library", HERE):
-        until(watched.stuck)
+    watched.limit = 0.1
+    with watched.watch_import("of a library", HERE):
+        until(watched.overdue_work)
     assert not ended.is_set()
-    with watched.doing("node `a` (Odd): its validate function"):
+    with watched.watch("node `a` (Odd): its validate function"):
         assert ended.wait(60)
     assert "node `a` (Odd): its validate function has taken" in caplog.text
 
 
 def test_what_is_quick_leaves_no_thread_behind() -> None:
-    watched = Patience()
+    watched = Watchdog()
     for _ in range(3):
-        with watched.doing("quick"):
+        with watched.watch("quick"):
             pass
         until(lambda: watched._watching is None)
-    assert watched.stuck() is None
+    assert watched.overdue_work() is None

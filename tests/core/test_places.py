@@ -7,13 +7,13 @@ from pathlib import Path
 import psycopg
 from psycopg import errors
 
-from nodegraph.core.places import Places
+from nodegraph.core.places import PathRedactor
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.postgres.faults import explained
 
 UPLOADS = Path("/srv/home/uploads/files")
-PLACES = Places(
+PLACES = PathRedactor(
     {
         "home": Path("/srv/home"),
         "inputs": Path("/srv/home/in"),
@@ -35,19 +35,19 @@ def test_a_path_is_called_by_the_folder_that_it_lies_in() -> None:
         (f"{UPLOADS}/{'ab' * 32}.png is damaged", f"upload:{'ab' * 32} is damaged"),
         ("a/b, /etc/passwd, http://x/srv", "a/b, /etc/passwd, http://x/srv"),
     ):
-        assert PLACES.told(text) == told
+        assert PLACES.redact(text) == told
 
 
 def test_all_texts_of_a_value_and_of_a_problem_are_told_so() -> None:
     given = {"a": ["/srv/home/x", 3, None, {"b": "/srv/home/in"}]}
-    assert PLACES.plain(given) == {"a": ["home/x", 3, None, {"b": "inputs"}]}
+    assert PLACES.redact_json(given) == {"a": ["home/x", 3, None, {"b": "inputs"}]}
     problem = Problem("code", "/srv/home/x", "n", hint="see /srv/home/in")
-    assert PLACES.problem(problem) == Problem("code", "home/x", "n", hint="see inputs")
+    assert PLACES.redact_problem(problem) == Problem("code", "home/x", "n", hint="see inputs")
 
 
 def test_of_a_database_only_what_it_is_to_the_server_is_told() -> None:
     address = PostgresAddress("postgresql://ann:secret@db.inner:6543/jobs")
-    places = Places({"home": Path("/srv/home")}, database=str(address))
+    places = PathRedactor({"home": Path("/srv/home")}, database=str(address))
     said = 'connection to server at "10.0.0.7", port 6543 failed: no such user "ann"\n  as told'
     faults = [
         (psycopg.OperationalError(said), "can't reach the job queue"),
@@ -58,5 +58,5 @@ def test_of_a_database_only_what_it_is_to_the_server_is_told() -> None:
     for fault, told in faults:
         text = explained(address, fault).problem.message
         assert "db.inner" in text
-        assert places.told(text) == told
-    assert places.told("can't read /srv/home/a of 10.0.0.7") == "can't read home/a of 10.0.0.7"
+        assert places.redact(text) == told
+    assert places.redact("can't read /srv/home/a of 10.0.0.7") == "can't read home/a of 10.0.0.7"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nodegraph import InvalidValue, Plot, Series
 from nodegraph.core.digests import digest_value
-from nodegraph.core.plot_form import MOST_SERIES, kept_places, plot_form
+from nodegraph.core.plot_form import MOST_SERIES, plot_to_plain, thinned_indices
 from tests.properties import examples
 
 WALK = st.lists(st.floats(-1e6, 1e6) | st.just(nan), min_size=2, max_size=300)
@@ -42,7 +42,7 @@ def test_what_does_not_fit_is_refused(made: Any, port: str) -> None:
 def test_the_form_is_json_with_null_for_gaps() -> None:
     band = Series("a", (1, 2.5, 3), (0.1, nan, inf), low=(0, nan, 1), high=(1, nan, 2))
     plot = Plot("T", "x", "y", (band,), y_scale="log", notes=("n",))
-    form = plot_form(plot)
+    form = plot_to_plain(plot)
     assert json.loads(json.dumps(form, allow_nan=False)) == form
     assert form["series"] == [
         {
@@ -69,7 +69,7 @@ def test_the_form_is_json_with_null_for_gaps() -> None:
 @given(WALK, st.integers(8, 40))
 @settings(max_examples=examples(60))
 def test_what_is_thinned_keeps_ends_and_extremes(walk: list[float], most: int) -> None:
-    kept = kept_places(Series("a", range(len(walk)), walk), most)  # type: ignore[arg-type]
+    kept = thinned_indices(Series("a", range(len(walk)), walk), most)  # type: ignore[arg-type]
     assert len(kept) <= most
     assert list(kept) == sorted(set(kept))
     assert {0, len(walk) - 1} <= set(kept)
@@ -81,7 +81,7 @@ def test_what_is_thinned_keeps_ends_and_extremes(walk: list[float], most: int) -
 
 def test_the_form_is_bounded_and_says_what_it_leaves_out() -> None:
     long = Series("x" * 1000, range(10_000), [at % 97 for at in range(10_000)])  # type: ignore[arg-type]
-    form = plot_form(Plot(series=(long,) * 100), most=1000, digits=3)
+    form = plot_to_plain(Plot(series=(long,) * 100), most=1000, digits=3)
     assert len(form["series"]) == MOST_SERIES
     assert {each["points"] for each in form["series"]} == {10_000}
     assert sum(len(each["y"]) for each in form["series"]) <= 1000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.cli.output import shown_size
+from nodegraph.cli.output import format_size
 from nodegraph.core.quantities import parse_age, parse_size
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
@@ -51,4 +51,4 @@ def test_what_is_no_age_is_told(text: str) -> None:
 
 @given(st.integers(0, 999 * 10**12))
 def test_what_is_printed_can_be_given(size: int) -> None:
-    assert parse_size(shown_size(size), "--to") == pytest.approx(size, rel=0.06, abs=1)
+    assert parse_size(format_size(size), "--to") == pytest.approx(size, rel=0.06, abs=1)

@@ -18,7 +18,7 @@ from nodegraph.core.types import (
     TypeTable,
     fit,
     list_of,
-    named,
+    named_type,
     parse_type,
     union_of,
 )
@@ -28,7 +28,7 @@ from tests.properties import examples
 TYPES = TypeTable()
 NAMES = st.sampled_from([info.name for info in BUILT_IN])
 EXPRESSIONS = st.recursive(
-    NAMES.map(named),
+    NAMES.map(named_type),
     lambda inner: st.one_of(
         inner.map(list_of), st.lists(inner, min_size=1, max_size=3).map(union_of)
     ),
@@ -50,7 +50,7 @@ def test_a_printed_type_reads_back(expr: TypeExpr) -> None:
 @given(EXPRESSIONS)
 def test_every_type_fits_itself_and_any(expr: TypeExpr) -> None:
     assert fit(expr, expr, TYPES) == Fit()
-    assert fit(expr, named("Any"), TYPES) == Fit()
+    assert fit(expr, named_type("Any"), TYPES) == Fit()
 
 
 @settings(max_examples=examples(100), deadline=None)
@@ -149,8 +149,8 @@ def test_endless_lists_are_refused() -> None:
 
 def test_a_union_is_flat_and_without_doubles() -> None:
     assert str(parse_type("Image | Mask | Image")) == "Image | Mask"
-    assert parse_type("Image|Image") == named("Image")
-    assert sorted(parse_type("list[Image | Mask]").named()) == ["Image", "Mask"]
+    assert parse_type("Image|Image") == named_type("Image")
+    assert sorted(parse_type("list[Image | Mask]").type_names()) == ["Image", "Mask"]
 
 
 def test_an_unknown_type_is_shown_plainly() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nodegraph.core.catalog import usage_of
 from nodegraph.core.suggestions import NodeTypeSuggestions, OpenInput
-from nodegraph.core.types import named
+from nodegraph.core.types import named_type
 from nodegraph.core.usage import Usage
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
@@ -27,7 +27,11 @@ def registry() -> Registry:
 def test_links_are_counted_by_family_and_by_their_ends() -> None:
     usage = Usage({}, {"A.x": {"B.y": {"sd1": 2, "": 1}, "C.y": {"sd1": 1}}})
     assert (usage.link("A.x", "B.y"), usage.link("A.x", "B.y", "sd1")) == (3, 2)
-    assert (usage.out_of("A.x"), usage.into("B.y"), usage.into("A.x")) == (4, 3, 0)
+    assert (usage.output_count("A.x"), usage.input_count("B.y"), usage.input_count("A.x")) == (
+        4,
+        3,
+        0,
+    )
     assert usage.rank("A.x", "B.y", "sd1") > usage.rank("A.x", "C.y", "sd1")
 
 
@@ -78,16 +82,18 @@ def test_what_is_counted_are_ports_that_there_are(registry: Registry) -> None:
 def test_the_first_advice_is_what_people_link(
     registry: Registry, port: str, carries: str, family: str | None, first: str
 ) -> None:
-    givers = NodeTypeSuggestions(registry).givers(OpenInput(named(carries), port, family))
+    givers = NodeTypeSuggestions(registry).source_types(
+        OpenInput(named_type(carries), port, family)
+    )
     assert givers.split(" or ")[0] == first
 
 
 def test_nothing_is_put_between_that_only_happens_to_take_the_one(registry: Registry) -> None:
     mends = NodeTypeSuggestions(registry)
-    assert mends.converter(named("TextEncoder"), named("Latent")) is None
-    assert mends.converter(named("TextEncoder"), named("Conditioning")) == "EncodePrompt"
-    assert mends.converter(named("Latent"), named("Image")) == "VAEDecode"
-    assert mends.converter(named("Image"), named("Latent")) == "VAEEncode"
+    assert mends.converter(named_type("TextEncoder"), named_type("Latent")) is None
+    assert mends.converter(named_type("TextEncoder"), named_type("Conditioning")) == "EncodePrompt"
+    assert mends.converter(named_type("Latent"), named_type("Image")) == "VAEDecode"
+    assert mends.converter(named_type("Image"), named_type("Latent")) == "VAEEncode"
 
 
 @pytest.mark.slow

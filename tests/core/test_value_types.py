@@ -10,7 +10,7 @@ import torch
 from nodegraph import Audio, Dataset, Example, Mesh, Molecule, Plot, PointCloud
 from nodegraph.core.digests import digest_value
 from nodegraph.core.types import parse_type
-from nodegraph.core.value_types import described, is_of_type
+from nodegraph.core.value_types import describe_type, is_of_type
 
 LINE, ROWS = torch.zeros(3), torch.zeros(3, 3)
 WHOLE, PAIRS = torch.zeros(3, dtype=torch.long), torch.zeros(3, 2, dtype=torch.long)
@@ -48,7 +48,7 @@ def test_a_value_is_of_its_type_and_of_no_other(value: Any, name: str) -> None:
 )
 def test_a_value_of_another_form_is_none(value: Any, name: str) -> None:
     assert not is_of_type(value, parse_type(name))
-    assert name in described(parse_type(name))
+    assert name in describe_type(parse_type(name))
 
 
 def test_what_lies_in_space_is_named_by_its_content() -> None:

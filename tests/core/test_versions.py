@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.api import node
-from nodegraph.core.versions import versioned, with_versions
+from nodegraph.core.versions import to_versioned_dict, with_versions
 from nodegraph.core.workflow import Workflow
 from tests.core.support import Functions, build, written
 
@@ -46,7 +46,7 @@ def test_what_else_a_file_says_stays_as_it_is() -> None:
     bare = Workflow.from_dict(
         {**said, "nodes": {"say": {**node, "version": None}}, "subgraphs": {"Block": block}}
     )
-    document = versioned(bare, Functions(Old))
+    document = to_versioned_dict(bare, Functions(Old))
     assert list(document["nodes"]["say"]) == list(whole.to_dict()["nodes"]["say"])
     assert document == whole.to_dict()
     assert with_versions(bare, Functions(Old)) == whole

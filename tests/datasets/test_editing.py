@@ -10,15 +10,15 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidValue, LabeledBox
 from nodegraph.core import patterns
-from nodegraph.media.datasets.balance import balance_of
+from nodegraph.media.datasets.balance import measure_balance
 from nodegraph.media.datasets.buckets import (
-    bucket_of,
     bucket_sizes,
+    nearest_bucket,
     resize_to_buckets,
     resize_to_one,
 )
-from nodegraph.media.datasets.choosing import ExampleFilter, repeated, sorted_out, taken
-from nodegraph.media.datasets.duplicates import without_duplicates
+from nodegraph.media.datasets.choosing import ExampleFilter, partition, set_repeats, take
+from nodegraph.media.datasets.duplicates import remove_duplicates
 from nodegraph.media.datasets.editing import (
     edit_captions,
     join_datasets,
@@ -26,9 +26,9 @@ from nodegraph.media.datasets.editing import (
     split_dataset,
     tags_from_captions,
 )
-from nodegraph.media.datasets.making import dataset_of_pictures, mask_box, parts_of
-from nodegraph.media.datasets.reading import size_of
-from nodegraph.media.datasets.showing import dataset_sheet, described
+from nodegraph.media.datasets.making import dataset_from_images, dataset_to_lists, mask_box
+from nodegraph.media.datasets.reading import training_size
+from nodegraph.media.datasets.showing import dataset_sheet, describe_dataset
 from tests.datasets.making import dataset, picture
 from tests.messages import raises
 
@@ -90,10 +90,10 @@ def test_splits_hold_so_many_of_each_class() -> None:
     data = dataset(40)
     labels = ["few"] * 10 + ["many"] * 30
     found = split_dataset(set_texts(data, labels=labels), 0.1, 0.2, seed=3)
-    counts = balance_of(found, "split").counts
+    counts = measure_balance(found, "split").counts
     assert counts == {"train": 28, "test": 8, "validation": 4}
-    few = sorted_out(found, ExampleFilter(labels=("few",)))[0]
-    assert balance_of(few, "split").counts == {"train": 7, "test": 2, "validation": 1}
+    few = partition(found, ExampleFilter(labels=("few",)))[0]
+    assert measure_balance(few, "split").counts == {"train": 7, "test": 2, "validation": 1}
     assert splits(found) != splits(split_dataset(found, 0.1, 0.2, seed=4))
 
 
@@ -126,8 +126,8 @@ def test_buckets_are_of_one_area() -> None:
     assert (384, 640) in sizes
     assert all(width * height <= 512 * 512 for width, height in sizes)
     assert all(max(size) <= 2 * min(size) for size in sizes)
-    assert bucket_of((4000, 3000), sizes) == (576, 448)
-    assert bucket_of((100, 5000), sizes) == (384, 640)
+    assert nearest_bucket((4000, 3000), sizes) == (576, 448)
+    assert nearest_bucket((100, 5000), sizes) == (384, 640)
     assert bucket_sizes(32, 64, 2.0) == [(64, 64)]
 
 
@@ -135,11 +135,11 @@ def test_pictures_come_into_the_nearest_bucket() -> None:
     wide, high = Example(picture(0, 48, 16)), Example(picture(1, 20, 20))
     data = replace(Dataset((wide, high)), size=(8, 8))
     found = resize_to_buckets(data, 64, multiple=16, max_aspect=3)
-    assert [size_of(found, at) for at in (0, 1)] == [(80, 48), (64, 64)]
+    assert [training_size(found, at) for at in (0, 1)] == [(80, 48), (64, 64)]
     small = resize_to_buckets(data, 64, multiple=16, max_aspect=3, enlarge=False)
-    assert [size_of(small, at) for at in (0, 1)] == [(16, 16), (16, 16)]
+    assert [training_size(small, at) for at in (0, 1)] == [(16, 16), (16, 16)]
     one = resize_to_one(found, 32, 24, "pad")
-    assert {size_of(one, at) for at in (0, 1)} == {(32, 24)}
+    assert {training_size(one, at) for at in (0, 1)} == {(32, 24)}
 
 
 @pytest.mark.parametrize(
@@ -164,80 +164,80 @@ def test_examples_are_sorted_out(wanted: ExampleFilter, names: str) -> None:
             Example(picture(2), "c", "a red dog", label="dog", split="test"),
         )
     )
-    matching, others = sorted_out(data, wanted)
+    matching, others = partition(data, wanted)
     assert "".join(each.name for each in matching.examples) == names
     assert len(matching.examples) + len(others.examples) == 3
 
 
 def test_some_are_taken() -> None:
     data = set_texts(dataset(6), labels=["a", "b"] * 3)
-    assert [each.name for each in taken(data, "by name", start=1, count=2).examples] == ["p1", "p2"]
-    few = taken(data, "shuffled", count=1, per_label=True, seed=1)
+    assert [each.name for each in take(data, "by name", start=1, count=2).examples] == ["p1", "p2"]
+    few = take(data, "shuffled", count=1, per_label=True, seed=1)
     assert sorted(each.label for each in few.examples) == ["a", "b"]
-    order = [each.name for each in taken(data, "shuffled", seed=2).examples]
+    order = [each.name for each in take(data, "shuffled", seed=2).examples]
     without = data.with_examples(data.examples[1:])
-    left = [each.name for each in taken(without, "shuffled", seed=2).examples]
+    left = [each.name for each in take(without, "shuffled", seed=2).examples]
     assert left == [name for name in order if name != "p0"]
     with raises(InvalidValue, port="start", given="6"):
-        taken(data, "as they are", start=6)
+        take(data, "as they are", start=6)
 
 
 def test_rare_classes_are_repeated() -> None:
     data = set_texts(dataset(4), labels=["a", "a", "a", "b"])
-    assert [each.repeats for each in repeated(data, 2, balance=True).examples] == [2, 2, 2, 6]
-    assert {each.weight for each in repeated(data, weight=0.5).examples} == {0.5}
+    assert [each.repeats for each in set_repeats(data, 2, balance=True).examples] == [2, 2, 2, 6]
+    assert {each.weight for each in set_repeats(data, weight=0.5).examples} == {0.5}
 
 
 def test_near_duplicates_are_removed() -> None:
     one, two = picture(1, 64, 48), picture(2, 64, 48)
     images = [one, two, (one + 0.02).clamp(0, 1), one.flip(1), two[..., [2, 1, 0]]]
-    data = dataset_of_pictures([image[None] for image in images])
-    found = without_duplicates(data, "pixels", 0.05)
+    data = dataset_from_images([image[None] for image in images])
+    found = remove_duplicates(data, "pixels", 0.05)
     assert [each.name for each in found.kept.examples] == ["1", "2", "4", "5"]
     assert [each.name for each in found.removed.examples] == ["3"]
     assert "5 pictures, 4 kept, 1 removed" in found.report
     assert "3 is nearly 1" in found.report
     assert sum(found.distances.series[0].y) == 4
-    by_form = without_duplicates(data, "structure", 0.1)
+    by_form = remove_duplicates(data, "structure", 0.1)
     assert "3" not in [each.name for each in by_form.kept.examples]
     assert "4" in [each.name for each in by_form.kept.examples]
-    assert without_duplicates(Dataset(()), "pixels", 0.1).kept.examples == ()
+    assert remove_duplicates(Dataset(()), "pixels", 0.1).kept.examples == ()
 
 
 def test_pictures_that_mean_the_same_are_removed() -> None:
-    data = dataset_of_pictures([picture(1)[None], picture(1)[None] * 0.5, picture(2)[None]])
-    found = without_duplicates(data, "meaning", 0.001, embed=lambda image: image)
+    data = dataset_from_images([picture(1)[None], picture(1)[None] * 0.5, picture(2)[None]])
+    found = remove_duplicates(data, "meaning", 0.001, embed=lambda image: image)
     assert [each.name for each in found.kept.examples] == ["1", "3"]
     one, two = picture(1).flatten(), picture(2).flatten()
     away = 1 - torch.cosine_similarity(one, two, 0)
     assert found.distances.series[0].x[-1] == pytest.approx(float(away) * 39 / 40, rel=1e-3)
     with raises(InvalidValue, port="encoder"):
-        without_duplicates(data, "meaning", 0.1)
+        remove_duplicates(data, "meaning", 0.1)
 
 
 def test_classes_are_only_compared_with_themselves_where_asked() -> None:
-    same = dataset_of_pictures([picture(0)[None]] * 3, labels=["a", "b", "a"])
-    found = without_duplicates(same, "pixels", 0.0, within_label=True)
+    same = dataset_from_images([picture(0)[None]] * 3, labels=["a", "b", "a"])
+    found = remove_duplicates(same, "pixels", 0.0, within_label=True)
     assert [each.label for each in found.kept.examples] == ["a", "b"]
 
 
 def test_balance_is_counted() -> None:
     data = set_texts(dataset(4), labels=["a", "a", "a", "b"])
-    found = balance_of(split_dataset(data, 0, 0.3), "label")
+    found = measure_balance(split_dataset(data, 0, 0.3), "label")
     assert found.counts == {"a": 3, "b": 1}
     assert "4 examples, 2 by label" in found.report
     assert "evenness 0.811" in found.report
     assert {series.name for series in found.plot.series} == {"train", "test"}
     boxed = replace(TAGGED.examples[0], boxes=(LabeledBox("ear", 1, 1, 2, 2),) * 2)
-    assert balance_of(Dataset((boxed,)), "box label").counts == {"ear": 1}
-    assert balance_of(TAGGED, "tag").counts == {"old": 1, "soft": 1}
-    assert balance_of(TAGGED, "size").counts == {"24 x 16": 1}
-    assert balance_of(Dataset(()), "tag").report == "0 examples"
+    assert measure_balance(Dataset((boxed,)), "box label").counts == {"ear": 1}
+    assert measure_balance(TAGGED, "tag").counts == {"old": 1, "soft": 1}
+    assert measure_balance(TAGGED, "size").counts == {"24 x 16": 1}
+    assert measure_balance(Dataset(()), "tag").report == "0 examples"
 
 
 def test_a_dataset_is_described_in_a_few_lines() -> None:
-    data = resize_to_one(repeated(set_texts(dataset(12), labels=["a"]), 2), 8, 8, "pad")
-    lines = list(described(replace(data, name="set", augmentation=Augmentation(flip=0.5))))
+    data = resize_to_one(set_repeats(set_texts(dataset(12), labels=["a"]), 2), 8, 8, "pad")
+    lines = list(describe_dataset(replace(data, name="set", augmentation=Augmentation(flip=0.5))))
     assert lines[0] == "Dataset 'set' of 12 examples, 24 readings an epoch"
     assert "  learned from at 8 x 8 12 (pad)" in lines
     assert "  changed at random: flip 0.5" in lines
@@ -250,12 +250,12 @@ def test_a_sheet_shows_boxes_and_masks() -> None:
     mask[4:12, 4:12] = 1
     boxed = Example(torch.ones(16, 24, 3), mask=mask, boxes=(LabeledBox("", 4, 4, 8, 8),))
     data = Dataset((boxed, TAGGED.examples[0]))
-    plain = dataset_sheet(data, 1, size=24, parts=False, told="nothing")
-    shown = dataset_sheet(data, 1, size=24, told="nothing")
+    plain = dataset_sheet(data, 1, size=24, show_annotations=False, caption_kind="nothing")
+    shown = dataset_sheet(data, 1, size=24, caption_kind="nothing")
     assert plain.shape == shown.shape
     assert bool((plain == 1).all())
     assert shown.min() < 0.5
-    more = dataset_sheet(data, size=48, told="tags", epoch=2)
+    more = dataset_sheet(data, size=48, caption_kind="tags", epoch=2)
     assert more.shape[2] > shown.shape[2]
     with raises(InvalidValue, port="dataset"):
         dataset_sheet(Dataset(()))
@@ -265,7 +265,7 @@ def test_pictures_of_a_workflow_become_examples() -> None:
     masks = torch.zeros(3, 16, 24)
     masks[0, 3:9, 4:14] = 1
     images = [torch.rand(2, 16, 24, 1), torch.rand(1, 16, 24, 4)]
-    data = dataset_of_pictures(images, ["a", "b", "c"], ["thing"], [masks], boxes=True)
+    data = dataset_from_images(images, ["a", "b", "c"], ["thing"], [masks], boxes=True)
     assert [(each.name, each.caption, each.label) for each in data.examples] == [
         ("1", "a", "thing"), ("2", "b", "thing"), ("3", "c", "thing"),
     ]  # fmt: skip
@@ -273,21 +273,21 @@ def test_pictures_of_a_workflow_become_examples() -> None:
     assert data.examples[0].boxes[0] == LabeledBox("thing", 4, 3, 10, 6)
     assert mask_box(masks[1], "") is None
     with raises(InvalidValue, port="captions", given="2"):
-        dataset_of_pictures(images, ["a", "b"])
+        dataset_from_images(images, ["a", "b"])
     with raises(InvalidValue, port="masks", given="2"):
-        dataset_of_pictures(images, masks=[masks[:2]])
+        dataset_from_images(images, masks=[masks[:2]])
     with raises(InvalidValue, port="masks", given="24 x 8 pixels"):
-        dataset_of_pictures(images, masks=[masks[:, :8]])
+        dataset_from_images(images, masks=[masks[:, :8]])
     with raises(InvalidValue, port="images"):
-        dataset_of_pictures([])
+        dataset_from_images([])
 
 
 def test_a_dataset_is_taken_apart() -> None:
     data = replace(dataset(2), size=(8, 8), augmentation=Augmentation(flip=1))
-    images, masks, captions, labels, names = parts_of(data)
+    images, masks, captions, labels, names = dataset_to_lists(data)
     assert torch.equal(images[1], picture(1)[None])
     assert bool((masks[0] == 1).all())
     assert (captions, labels, names) == (["picture 0", "picture 1"], ["", ""], ["p0", "p1"])
-    small = parts_of(data, resized=True)[0][0]
+    small = dataset_to_lists(data, resized=True)[0][0]
     assert small.shape == (1, 8, 8, 3)
-    assert torch.equal(parts_of(data, resized=True, epoch=0)[0][0], small.flip(2))
+    assert torch.equal(dataset_to_lists(data, resized=True, epoch=0)[0][0], small.flip(2))

@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 
 from nodegraph import Dataset, InvalidFile, LabeledBox
-from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.folders import FolderOptions
-from nodegraph.media.datasets.loading import files_that_count, load_dataset
+from nodegraph.media.datasets.loading import load_dataset, source_files
 from tests.datasets.making import environment, write_picture
 from tests.messages import raises
 
 
 def loaded(folder: Path, path: str = ".", on_error: Any = "refuse", **options: Any) -> Dataset:
-    faults = Faults(on_error)
+    faults = DatasetFaults(on_error)
     return load_dataset(path, environment(folder), FolderOptions(**options), faults)
 
 
 def skipped(folder: Path, **options: Any) -> list[str]:
-    faults = Faults("skip")
+    faults = DatasetFaults("skip")
     load_dataset(".", environment(folder), FolderOptions(**options), faults)
-    return faults.said
+    return faults.messages
 
 
 def names(data: Dataset) -> list[str]:
@@ -153,14 +153,14 @@ def test_nothing_outside_is_read(tmp_path: Path) -> None:
     (inputs / "out.png").symlink_to(secret)
     rows = ({"file_name": "../secret.png"}, {"file_name": str(secret)}, {"file_name": "none.png"})
     (inputs / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{", "utf-8")
-    faults = Faults("skip")
+    faults = DatasetFaults("skip")
     closed = replace(environment(inputs), readable=(inputs,))
     data = load_dataset(".", closed, FolderOptions(), faults)
     assert names(data) == ["good"]
-    assert "out.png: it may not be read here" in faults.said
-    assert sum("leads out of the folder" in line for line in faults.said) == 2
-    assert any("none.png: there is no such file" in line for line in faults.said)
-    assert any("line 4: it is no JSON" in line for line in faults.said)
+    assert "out.png: it may not be read here" in faults.messages
+    assert sum("leads out of the folder" in line for line in faults.messages) == 2
+    assert any("none.png: there is no such file" in line for line in faults.messages)
+    assert any("line 4: it is no JSON" in line for line in faults.messages)
 
 
 def test_a_mask_outside_is_refused(tmp_path: Path) -> None:
@@ -224,5 +224,5 @@ def test_all_that_is_read_counts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("apple")
     (tmp_path / "b" / "metadata.csv").write_text("file_name,text\n")
     (tmp_path / "notes.md").write_text("none")
-    found = {path.name for path in files_that_count(".", environment(tmp_path))}
+    found = {path.name for path in source_files(".", environment(tmp_path))}
     assert found == {"a.png", "a_mask.png", "c.png", "a.txt", "metadata.csv"}

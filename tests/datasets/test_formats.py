@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nodegraph import Dataset, Example, InvalidFile, InvalidValue, LabeledBox
-from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.files import file_stems
 from nodegraph.media.datasets.folders import FolderOptions
 from nodegraph.media.datasets.loading import load_dataset
-from nodegraph.media.datasets.pictures import example_file, kept_mask, kept_picture
+from nodegraph.media.datasets.pictures import example_file, load_mask, load_picture
 from nodegraph.media.datasets.saving import SavedDataset, save_dataset
-from nodegraph.media.datasets.segments import mask_of, polygons, run_lengths
+from nodegraph.media.datasets.segments import decode_segmentation, encode_rle, mask_to_polygons
 from tests.datasets.making import environment, picture, write_picture
 from tests.messages import raises
 from tests.properties import examples
@@ -55,7 +55,7 @@ def saved(folder: Path, data: Dataset, form: Any = "image folder", **more: Any) 
 
 
 def loaded(folder: Path, path: Path, on_error: Any = "refuse") -> Dataset:
-    return load_dataset(str(path), environment(folder), FolderOptions(), Faults(on_error))
+    return load_dataset(str(path), environment(folder), FolderOptions(), DatasetFaults(on_error))
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_what_is_written_comes_back(tmp_path: Path, form: str, more: dict[str, A
     by_caption = {example.caption: example for example in found.examples}
     for example in data.examples:
         back = by_caption[example.caption]
-        assert torch.equal(kept_picture(back), kept_picture(example))
-        before, after = kept_mask(example), kept_mask(back)
+        assert torch.equal(load_picture(back), load_picture(example))
+        before, after = load_mask(example), load_mask(back)
         assert (before is None) == (after is None)
         assert before is None or (after is not None and torch.equal(before, after))
         for name in ("tags", "label", "split", "boxes", "repeats", "weight"):
@@ -195,14 +195,14 @@ MASKS = arrays(bool, st.tuples(st.integers(1, 7), st.integers(1, 7)))
 @given(MASKS)
 def test_masks_come_back_from_outlines_and_runs(mask: Any) -> None:
     height, width = mask.shape
-    assert np.array_equal(mask_of(polygons(mask), width, height), mask)
-    assert np.array_equal(mask_of(run_lengths(mask), width, height), mask)
+    assert np.array_equal(decode_segmentation(mask_to_polygons(mask), width, height), mask)
+    assert np.array_equal(decode_segmentation(encode_rle(mask), width, height), mask)
 
 
 def test_runs_of_the_short_form_are_read() -> None:
     # What pycocotools 2.0.11 makes of that mask.
     packed = "hl0n0l1000000000000000000000000000000000000000000000000000000000hc2"
-    mask = mask_of({"size": [90, 70], "counts": packed}, 70, 90)
+    mask = decode_segmentation({"size": [90, 70], "counts": packed}, 70, 90)
     expected = np.zeros((90, 70), bool)
     expected[20:50, 10:40] = True
     assert np.array_equal(mask, expected)
@@ -224,7 +224,7 @@ def test_runs_of_the_short_form_are_read() -> None:
 )
 def test_segments_that_cant_be_are_told(segmentation: Any) -> None:
     with raises(InvalidValue):
-        mask_of(segmentation, 4, 3)
+        decode_segmentation(segmentation, 4, 3)
 
 
 def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
@@ -238,10 +238,10 @@ def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
     bad = [{"image_id": 4, "bbox": [1, 2, 3]}]
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps({"images": entries, "annotations": bad}))
-    faults = Faults("skip")
+    faults = DatasetFaults("skip")
     data = load_dataset(str(path), environment(tmp_path), FolderOptions(), faults)
     assert [example.name for example in data.examples] == ["a"]
-    assert [said.partition(":")[0] for said in faults.said][::2] == ["../a.png", "images/a.png"]
+    assert [said.partition(":")[0] for said in faults.messages][::2] == ["../a.png", "images/a.png"]
     for content in ("[]", "{}", '{"images": [3]}', "{", '{"images": 3}'):
         path.write_text(content)
         with raises(InvalidFile, port="path") as caught:
@@ -302,7 +302,7 @@ def test_every_form_heeds_the_limit_of_pixels(tmp_path: Path, form: str) -> None
     folder = saved(tmp_path, Dataset((one,), "pets"), form).folder
     for most, is_taken in ((24 * 16, True), (24 * 16 - 1, False)):
         world = environment(tmp_path, max_image_pixels=most)
-        faults = Faults("refuse")
+        faults = DatasetFaults("refuse")
         if is_taken:
             assert len(load_dataset(str(folder), world, FolderOptions(), faults).examples) == 1
             continue
@@ -319,8 +319,8 @@ def test_a_picture_that_the_limit_let_in_is_read_to_learn_from(tmp_path: Path) -
         str(tmp_path / "*.pgm"),
         environment(tmp_path, max_image_pixels=9600 * 9400),
         FolderOptions(decode=False),
-        Faults("refuse"),
+        DatasetFaults("refuse"),
     ).examples
     with raises(InvalidFile) as caught:  # as it has no pixels at all
-        kept_picture(large)
+        load_picture(large)
     assert "cut short" in caught.value.problem.message

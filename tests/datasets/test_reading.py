@@ -10,10 +10,15 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidFile, InvalidValue, LabeledBox
 from nodegraph.core.digests import digest_value
-from nodegraph.media.datasets.augmenting import drawn_changes
+from nodegraph.media.datasets.augmenting import sample_augmentation
 from nodegraph.media.datasets.order import epoch_batches, epoch_visits
 from nodegraph.media.datasets.pictures import example_file
-from nodegraph.media.datasets.reading import caption_of, picture_of, read_example, size_of
+from nodegraph.media.datasets.reading import (
+    read_example,
+    read_training_picture,
+    training_caption,
+    training_size,
+)
 from nodegraph.store.codec import decode, encode
 from nodegraph.store.plain import Undecodable
 from tests.datasets.making import dataset, picture, write_picture
@@ -23,33 +28,35 @@ ALL = Augmentation(0.5, 0.5, 0.6, 20, 0.3, 0.3, 0.3, 30, seed=4)
 
 
 def test_a_picture_is_read_as_it_is() -> None:
-    found = picture_of(dataset(1), 0)
+    found = read_training_picture(dataset(1), 0)
     assert torch.equal(found, picture(0).movedim(-1, 0))
     assert found.dtype == torch.float32
 
 
 def test_readings_are_a_function_of_seed_epoch_and_place() -> None:
     data = dataset(2, size=(16, 16), augmentation=ALL)
-    one = [picture_of(data, at, epoch=epoch) for epoch in (0, 1) for at in (0, 1)]
-    again = [picture_of(data, at, epoch=epoch) for epoch in (1, 0) for at in (1, 0)]
+    one = [read_training_picture(data, at, epoch=epoch) for epoch in (0, 1) for at in (0, 1)]
+    again = [read_training_picture(data, at, epoch=epoch) for epoch in (1, 0) for at in (1, 0)]
     assert all(map(torch.equal, one, again[::-1]))
     assert not torch.equal(one[0], one[2])
-    assert not torch.equal(one[0], picture_of(data, 0, repeat=1))
+    assert not torch.equal(one[0], read_training_picture(data, 0, repeat=1))
     assert all(item.min() >= 0 and item.max() <= 1 for item in one)
 
 
 def test_each_change_draws_for_itself() -> None:
-    few = [drawn_changes(Augmentation(flip=0.5, seed=1), 0, at) for at in range(40)]
-    more = [drawn_changes(Augmentation(flip=0.5, rotate=9, seed=1), 0, at) for at in range(40)]
-    assert [each.mirrored for each in few] == [each.mirrored for each in more]
-    assert 8 < sum(each.mirrored for each in few) < 32
+    few = [sample_augmentation(Augmentation(flip=0.5, seed=1), 0, at) for at in range(40)]
+    more = [
+        sample_augmentation(Augmentation(flip=0.5, rotate=9, seed=1), 0, at) for at in range(40)
+    ]
+    assert [each.flip_horizontal for each in few] == [each.flip_horizontal for each in more]
+    assert 8 < sum(each.flip_horizontal for each in few) < 32
     assert all(abs(each.angle) <= 9 for each in more)
 
 
 def test_what_is_judged_by_is_never_changed() -> None:
     data = dataset(1, augmentation=ALL)
     held = data.with_examples((replace(data.examples[0], split="test"),))
-    assert torch.equal(picture_of(held, 0), picture(0).movedim(-1, 0))
+    assert torch.equal(read_training_picture(held, 0), picture(0).movedim(-1, 0))
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
@@ -57,9 +64,9 @@ def test_pictures_come_in_the_size_that_is_asked_for(fit: str) -> None:
     data = dataset(2, size=(16, 24), fit=fit)
     bucketed = replace(data.examples[1], bucket=(8, 32))
     data = data.with_examples((data.examples[0], bucketed))
-    assert picture_of(data, 0).shape == (3, 24, 16)
-    assert picture_of(data, 1).shape == (3, 32, 8)
-    assert size_of(data, 1) == (8, 32)
+    assert read_training_picture(data, 0).shape == (3, 24, 16)
+    assert read_training_picture(data, 1).shape == (3, 32, 8)
+    assert training_size(data, 1) == (8, 32)
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
@@ -84,20 +91,20 @@ def test_boxes_and_masks_stay_on_what_they_show(fit: str, changes: Augmentation)
 
 def test_what_is_transparent_is_white() -> None:
     clear = torch.cat([picture(1), torch.zeros(16, 24, 1)], -1)
-    assert bool((picture_of(Dataset((Example(clear),)), 0) == 1).all())
+    assert bool((read_training_picture(Dataset((Example(clear),)), 0) == 1).all())
 
 
 def test_files_are_read_when_they_are_learned_from(tmp_path: Path) -> None:
     path = write_picture(tmp_path / "a.png", 1)
     data = Dataset((Example(example_file(path)),))
     assert data.examples[0].size == (24, 16)
-    assert torch.allclose(picture_of(data, 0), picture(1).movedim(-1, 0), atol=1 / 255)
+    assert torch.allclose(read_training_picture(data, 0), picture(1).movedim(-1, 0), atol=1 / 255)
     write_picture(path, 2)
     with raises(InvalidFile):
-        picture_of(data, 0)
+        read_training_picture(data, 0)
     path.unlink()
     with raises(InvalidFile):
-        picture_of(data, 0)
+        read_training_picture(data, 0)
 
 
 def test_a_dataset_is_named_by_content_and_kept_in_the_store(tmp_path: Path) -> None:
@@ -116,12 +123,12 @@ def test_a_dataset_is_named_by_content_and_kept_in_the_store(tmp_path: Path) -> 
 def test_captions_stand_in_for_each_other() -> None:
     tagged = Example(picture(0), tags=("red", "round", "shiny"), label="apple")
     data = Dataset((tagged, replace(tagged, tags=())), augmentation=Augmentation(shuffle_tags=True))
-    assert caption_of(data, 1) == "apple"
-    found = {caption_of(data, 0, epoch=epoch) for epoch in range(20)}
+    assert training_caption(data, 1) == "apple"
+    found = {training_caption(data, 0, epoch=epoch) for epoch in range(20)}
     assert len(found) > 2
     assert {tuple(sorted(text.split(", "))) for text in found} == {("red", "round", "shiny")}
     silent = replace(data, augmentation=Augmentation(drop_caption=0.5))
-    told = [caption_of(silent, 0, epoch=epoch) for epoch in range(40)]
+    told = [training_caption(silent, 0, epoch=epoch) for epoch in range(40)]
     assert 8 < told.count("") < 32
 
 
@@ -144,5 +151,5 @@ def test_batches_are_of_one_size() -> None:
     data = data.with_examples((*wide, *data.examples[3:]))
     batches = epoch_batches(data, 2, seed=3)
     assert sorted(len(batch) for batch in batches) == [1, 2, 2, 2]
-    assert all(len({size_of(data, at) for at, _ in batch}) == 1 for batch in batches)
-    assert sorted(visit.place for batch in batches for visit in batch) == list(range(7))
+    assert all(len({training_size(data, at) for at, _ in batch}) == 1 for batch in batches)
+    assert sorted(visit.example_index for batch in batches for visit in batch) == list(range(7))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.families.components import Denoiser
-from nodegraph.families.conditionings import combined, with_area, with_mask, with_strength
+from nodegraph.families.conditionings import combine, with_area, with_mask, with_strength
 from nodegraph.sampling.areas import Window, area_window
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.guiders.additions import (
@@ -23,7 +23,7 @@ from nodegraph.sampling.guiders.additions import (
 )
 from nodegraph.sampling.guiders.base import AddedGuidance
 from nodegraph.sampling.guiders.outputs import OutputArithmetic
-from nodegraph.sampling.guiders.perturbing import blurred
+from nodegraph.sampling.guiders.perturbing import blur_cells
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import Echo, moment
 
@@ -151,8 +151,8 @@ def test_areas_are_sampled_alone_as_in_comfyui(made: Any) -> None:
             made = with_mask(made, pixels[None])
         return with_strength(made, cond.strength)
 
-    given = combined([prompt(cond, area) for cond, area in zip(positive, areas, strict=True)])
-    against = combined([prompt(negative[0], None), prompt(negative[1], areas[2])])
+    given = combine([prompt(cond, area) for cond, area in zip(positive, areas, strict=True)])
+    against = combine([prompt(negative[0], None), prompt(negative[1], areas[2])])
     choice = GuiderChoice(given, against, 4.0)
     guidance = Guidance(Denoiser({"unet": model}, "sd1"), choice, **SIZE, shape=SHAPE)
     found = guidance(x, MOMENT)
@@ -182,7 +182,7 @@ def test_guidance_by_a_worse_network_sees_an_area_as_a_latent_of_its_own(
         with_area(_text(number), Area(start, 0, 0.5, 1, "shares", 0.0, "area"))
         for number, start in ((1, 0), (2, 0.5))
     ]
-    choice = GuiderChoice(combined(halves), None, 1.0, added=(added,))
+    choice = GuiderChoice(combine(halves), None, 1.0, added=(added,))
     found = Guidance(model, choice, **SIZE, shape=SHAPE)(x, MOMENT)
     size = {"width": SIZE["width"] // 2, "height": SIZE["height"]}
     for number, part in ((1, slice(half)), (2, slice(half, None))):
@@ -231,7 +231,7 @@ def test_self_attention_guidance_looks_at_each_area_where_it_lies() -> None:
         Cond(_text(2).entries[0].tensors["embeddings"], (8, 12, 4, 6)),
     ]
     area = Area(48, 32, 96, 64, "pixels", FADE, "area")
-    given = combined([_text(1), with_area(_text(2), area)])
+    given = combine([_text(1), with_area(_text(2), area)])
     choice = GuiderChoice(given, None, 1.0, added=(SelfAttention(2.0, 0.0, 1.0),))
     found = Guidance(Denoiser({"unet": model}, "sd1"), choice, **SIZE, shape=SHAPE)(x, MOMENT)
 
@@ -239,7 +239,7 @@ def test_self_attention_guidance_looks_at_each_area_where_it_lies() -> None:
     arithmetic = OutputArithmetic.of({})
     alpha, deviation = arithmetic.scales(MOMENT)
     clean = (x - deviation * output) / alpha
-    vague = torch.where(_looked_at(model, x, conds) > 1, blurred(clean, 1.0, 9), clean)
+    vague = torch.where(_looked_at(model, x, conds) > 1, blur_cells(clean, 1.0, 9), clean)
     degraded = alpha * vague + deviation * output
     expected = output + 2.0 * (output - answered(model, degraded, conds))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.sampling.brownian import BrownianTree
-from nodegraph.sampling.noise_drawing import drawn_noise
+from nodegraph.sampling.noise_drawing import draw_sampling_noise
 from nodegraph.sampling.sampling_parts import SamplingNoise
 
 SEED, LOW, HIGH = 2**64 - 1, 0.03, 14.5
@@ -72,5 +72,8 @@ def test_beyond_its_ends_nothing_moves() -> None:
 
 def test_what_is_drawn_at_once_is_a_motion_of_the_seed() -> None:
     latent = Latent(None, 64, 64)
-    assert drawn_noise(SamplingNoise(5, draw="per batch"), latent, (1, 4, 8, 8)).motion == 5
-    assert drawn_noise(SamplingNoise(5), latent, (1, 4, 8, 8)).motion is None
+    assert (
+        draw_sampling_noise(SamplingNoise(5, draw="per batch"), latent, (1, 4, 8, 8)).brownian_seed
+        == 5
+    )
+    assert draw_sampling_noise(SamplingNoise(5), latent, (1, 4, 8, 8)).brownian_seed is None

@@ -15,7 +15,7 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.families.names import CFG_PP_SAMPLERS
 from nodegraph.families.noise import NoiseSchedule, draw_from, draw_noise, item_generators
 from nodegraph.sampling.denoise import sample
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
@@ -189,7 +189,7 @@ def test_the_next_latent_has_the_guided_picture_and_the_unguided_noise() -> None
     assert isinstance(noise, NoiseSchedule)
     x = sampler.model_input()  # of unit variance
     guided, unguided = torch.randn(2, 2, *SHAPE).unbind()
-    bars = [1 / (1 + float(level) ** 2) for level in sampler.ladder.sigmas[:2]]
+    bars = [1 / (1 + float(level) ** 2) for level in sampler.noise_levels.sigmas[:2]]
     sampler.unguided = unguided
     sampler.feed(guided)
     denoised = (x - (1 - bars[0]) ** 0.5 * guided) / bars[0] ** 0.5
@@ -208,7 +208,7 @@ def test_the_scale_lies_between_two_predictions() -> None:
     assert not torch.equal(whole.samples, plain.samples)
 
 
-@pytest.mark.parametrize("name", sorted(ASKS_UNGUIDED))
+@pytest.mark.parametrize("name", sorted(CFG_PP_SAMPLERS))
 def test_a_negative_prompt_that_is_the_positive_one_leaves_nothing_to_guide(name: str) -> None:
     arguments = (tiny_denoiser(), PROMPT, PROMPT, Latent(None, 64, 64))
     options: dict[str, Any] = {"seed": 5, "steps": 4, "schedule": "normal", "sampler": name}

@@ -16,7 +16,7 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.errors import InvalidFile, UnsafeFile
 from nodegraph.families.checkpoint_parts import CHECKPOINT, denoiser_config
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.models.facts import model_facts
 from nodegraph.models.loading import estimate_bytes, load_component
@@ -320,7 +320,7 @@ def test_block_numbers_from_a_file_are_counted_not_trusted() -> None:
     shapes = {"model.diffusion_model.input_blocks.99999999999.0.weight": (1,)}
 
     with pytest.raises(KeyError):
-        denoiser_config(shapes, family_named("sd1"))
+        denoiser_config(shapes, get_family("sd1"))
 
 
 def test_recipes_name_one_file_for_all_parts(recipes: ModelRecipes) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.comfyui_levels import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.sampling.composed_schedules import named_schedule
@@ -25,7 +25,7 @@ from tests.diffusion.stand_in import SHAPE, model, run
 
 TABLE_CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 TABLE = NoiseSchedule.from_config(TABLE_CONFIG)
-FLOW = FlowNoise(shift=1.0, common=CommonFlow(3.0))
+FLOW = FlowNoise(shift=1.0, common=ComfyUIFlow(3.0))
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 Method = Callable[[Denoiser, Tensor, Tensor, Callable[[], Tensor]], Tensor]
 
@@ -72,7 +72,7 @@ def levels(name: str, steps: int, *, flow: bool) -> list[float]:
 
 
 def ladder(name: str, sampler: str, steps: int, noise: ModelNoise, **how: Any) -> NoiseLevels:
-    grid = SAMPLERS[sampler].laying("comfyui")
+    grid = SAMPLERS[sampler].grid_for("comfyui")
     return levels_for(named_schedule(name, steps, **how), noise, grid=grid)
 
 
@@ -384,7 +384,7 @@ def begun(name: str, sampler: str, noise: ModelNoise) -> tuple[Sampler, Tensor, 
     generator = torch.Generator().manual_seed(4)
     made = make_sampler(sampler, laid_out, noise, [generator], convention="comfyui")
     sigmas = laid_out.sigmas
-    assert laid_out.full == (noise is TABLE)
+    assert laid_out.starts_at_max_sigma == (noise is TABLE)
     made.start(made.pure_noise(drawn))
     factor = (1 + sigmas[0] ** 2).sqrt() if noise is TABLE else sigmas[0]
     return made, drawn * factor, sigmas

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.core.values import Control, ControlNet
-from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.comfyui_levels import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import NoiseSchedule
@@ -116,7 +116,7 @@ def test_steps_follow_a_brownian_motion(
     sampler: str, method: Method, noise: ModelNoise, bound: float
 ) -> None:
     made, x, sigmas = begun("simple", sampler, noise)
-    made.follow_motion(SEED, x.shape)
+    made.use_brownian_noise(SEED, x.shape)
     high = float(sigmas[0]) if noise is TABLE else 1.0
     motion = BrownianTree(SEED, float(sigmas[-2]), high, x.shape)
 
@@ -307,8 +307,8 @@ MODELS = pytest.mark.parametrize(
         (of_table(), TABLE),
         (of_flow(3.0), FLOW),
         (of_flow(3.0, 1.0), FLOW),
-        (of_flow(8.0), FlowNoise(shift=1.0, common=CommonFlow(8.0))),
-        (of_flux(1.15), FlowNoise(shift=1.0, common=CommonFlow(math.exp(1.15), 10_000))),
+        (of_flow(8.0), FlowNoise(shift=1.0, common=ComfyUIFlow(8.0))),
+        (of_flux(1.15), FlowNoise(shift=1.0, common=ComfyUIFlow(math.exp(1.15), 10_000))),
     ],
     ids=["table", "flow", "times from 0 to 1", "wan", "flux"],
 )
@@ -372,7 +372,7 @@ def test_prompts_control_pictures_and_guiders_apply_at_the_steps_at_which_they_d
             applies = begins and sigma >= levels.behind(end)
             moment = moment_at(laid_out, rung)
             assert prompt.applies(*laid_out.point(rung)) == applies, (steps, rung)
-            assert control.applies(moment.begun, moment.reached) == applies, (steps, rung)
+            assert control.applies(moment.begun, moment.progress_after) == applies, (steps, rung)
             assert (changing.at(1.0, moment) == 2.0) == applies, (steps, rung)
 
 
@@ -389,8 +389,10 @@ def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, l
 
 def moment_at(laid_out: NoiseLevels, rung: int) -> Moment:
     """Where a sampling is at a rung, for guiders."""
-    shares = {"progress": laid_out.progress(rung), "reached": laid_out.reached(rung)}
-    return Moment(torch.tensor(0), torch.tensor(0), 1000, **shares, least=laid_out.least)
+    shares = {"progress": laid_out.progress(rung), "reached": laid_out.progress_after_step(rung)}
+    return Moment(
+        torch.tensor(0), torch.tensor(0), 1000, **shares, min_progress=laid_out.min_progress
+    )
 
 
 def sa_solver(*, pece: bool = False, flow: bool = False) -> Method:

@@ -18,14 +18,19 @@ from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.families.quantiles import beta_quantiles
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.sigma_formulas import FLOW_LAWS, LAW_NUMBERS, SCHEDULES, check_followed
+from nodegraph.families.sigma_formulas import (
+    FLOW_LAWS,
+    FORMULA_PARAMETERS,
+    SCHEDULES,
+    check_sampler_follows,
+)
 from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.sampling.level_text import numbers_of
+from nodegraph.sampling.level_text import parse_numbers
 from nodegraph.sampling.schedules import levels_for, sigmas_for
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
 from tests.messages import raises
@@ -101,7 +106,7 @@ def test_a_closed_part_ends_without_noise() -> None:
     whole = sigmas_for("karras", NOISE, 7, grid=CONTINUOUS)
     ladder = levels_for(named_schedule("karras", 7).part(2, 5).closed(), NOISE, grid=CONTINUOUS)
     assert torch.equal(ladder.sigmas, torch.cat([whole.sigmas[:5], torch.zeros(1)]))
-    assert (ladder.first, ladder.end, ladder.rungs) == (2, 5, 5)
+    assert (ladder.first, ladder.end, ladder.level_count) == (2, 5, 5)
 
 
 @pytest.mark.parametrize("noise", [NOISE, FLOW])
@@ -111,8 +116,8 @@ def test_levels_that_are_named_are_walked(noise: ModelNoise) -> None:
     gone = levels_for(listed_schedule([*levels, 0]), noise, grid=CONTINUOUS)
     assert left.sigmas.tolist()[:-1] == gone.sigmas.tolist()[:-1]
     torch.testing.assert_close(gone.sigmas, torch.tensor([*levels, 0.0]))
-    assert (left.steps, left.end, left.rungs) == (3, 3, 4)
-    assert (gone.steps, gone.end, gone.rungs) == (4, 4, 4)
+    assert (left.steps, left.end, left.level_count) == (3, 3, 4)
+    assert (gone.steps, gone.end, gone.level_count) == (4, 4, 4)
 
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
@@ -306,33 +311,33 @@ def test_levels_that_do_not_fall_are_refused(levels: list[float]) -> None:
 
 
 def test_levels_are_read_from_text() -> None:
-    assert numbers_of(" [14.6, 3.5;1\n 0,] ") == [14.6, 3.5, 1.0, 0.0]
-    assert numbers_of("") == numbers_of(" \n") == []
+    assert parse_numbers(" [14.6, 3.5;1\n 0,] ") == [14.6, 3.5, 1.0, 0.0]
+    assert parse_numbers("") == parse_numbers(" \n") == []
     with raises(InvalidValue, port="sigmas", given="two"):
-        numbers_of("3, two")
+        parse_numbers("3, two")
 
 
 def test_laws_fit_the_samplers_that_names_fit() -> None:
     for law in SCHEDULES:
-        check_followed("euler", [law], "discrete")
+        check_sampler_follows("euler", [law], "discrete")
     for law in FLOW_LAWS:
-        check_followed("euler", [law], "flow")
+        check_sampler_follows("euler", [law], "flow")
     for law in set(SCHEDULES) - set(FLOW_LAWS):
         with pytest.raises(InvalidValue):
-            check_followed("euler", [law], "flow")
-    check_followed("ddim", ["normal", "sd_turbo"], "discrete")
+            check_sampler_follows("euler", [law], "flow")
+    check_sampler_follows("ddim", ["normal", "sd_turbo"], "discrete")
     with raises(InvalidValue, port="schedule", given="levels"):
-        check_followed("ddim", ["levels"], "discrete")
+        check_sampler_follows("ddim", ["levels"], "discrete")
 
 
 @pytest.mark.parametrize("sampler", sorted(set(SAMPLER_NAMES) - {"euler"}))
 def test_only_euler_walks_up(sampler: str) -> None:
     with raises(InvalidValue, port="sampler"):
-        check_followed(sampler, ["normal"], "discrete", rises=True)
+        check_sampler_follows(sampler, ["normal"], "discrete", rises=True)
 
 
 def test_every_law_with_numbers_is_one() -> None:
-    assert set(LAW_NUMBERS) <= set(SCHEDULES)
+    assert set(FORMULA_PARAMETERS) <= set(SCHEDULES)
     with raises(InvalidValue, port="schedule", given="laplac"):
         numbered_schedule("laplac", 5, {})
 
@@ -343,7 +348,7 @@ def test_every_law_with_numbers_is_one() -> None:
 def test_all_steps_may_be_walked_over_a_share_of_a_longer_schedule(
     steps: int, denoise: float, laid: int
 ) -> None:
-    [stretch] = named_schedule("karras", steps, denoise, "all").stretches
+    [stretch] = named_schedule("karras", steps, denoise, "all").segments
     assert (stretch.steps, stretch.last, stretch.length) == (laid, laid, steps)
 
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry, StepSpan
 from nodegraph.errors import InvalidValue
 from nodegraph.families.conditionings import (
-    averaged,
-    combined,
-    concatenated,
+    average,
+    combine,
+    concatenate,
     with_area,
     with_mask,
     with_span,
     with_strength,
-    zeroed,
+    zero_out,
 )
 from nodegraph.sampling.areas import area_mask
 from nodegraph.sampling.guidance import Guidance
@@ -70,7 +70,7 @@ def embedded(conditioning: Conditioning) -> Tensor:
 
 @pytest.mark.parametrize("strengths", [(1.0, 1.0), (3.0, 1.0), (0.5, 0.25)])
 def test_combined_prompts_are_averaged_by_strength(strengths: tuple[float, float]) -> None:
-    both = combined([with_strength(says(v), s) for v, s in zip((2.0, 6.0), strengths, strict=True)])
+    both = combine([with_strength(says(v), s) for v, s in zip((2.0, 6.0), strengths, strict=True)])
     mean = (2 * strengths[0] + 6 * strengths[1]) / sum(strengths)
     torch.testing.assert_close(answer(both), torch.full(SHAPE, mean))
 
@@ -84,7 +84,7 @@ def test_strength_multiplies_and_alone_changes_nothing() -> None:
 def test_concatenated_tokens_follow_each_other_and_the_pooled_prompt_stays() -> None:
     one, other = torch.randn(1, 77, 4), torch.randn(1, 154, 4)
     pooled = torch.ones(1, 8), torch.zeros(1, 8)
-    found = concatenated(
+    found = concatenate(
         family("sdxl", embeddings=one, pooled=pooled[0]),
         family("sdxl", embeddings=other, pooled=pooled[1]),
     )
@@ -95,7 +95,7 @@ def test_concatenated_tokens_follow_each_other_and_the_pooled_prompt_stays() -> 
 def test_models_of_prompts_of_one_length_take_none_after_the_other() -> None:
     given = family("qwen-image", embeddings=torch.zeros(1, 3, 4))
     with raises(InvalidValue, port="second"):
-        concatenated(given, given)
+        concatenate(given, given)
 
 
 @settings(max_examples=examples(20))
@@ -108,7 +108,7 @@ def test_averages_lie_between(share: float, method: Any) -> None:
         family("sdxl", embeddings=item, pooled=sum_)
         for item, sum_ in zip((one, other), pooled, strict=True)
     )
-    found = averaged(first, second, share, method)
+    found = average(first, second, share, method)
     if method == "linear":
         torch.testing.assert_close(embedded(found), one * (1 - share) + other * share)
         expected = pooled[0] * (1 - share) + pooled[1] * share
@@ -116,29 +116,29 @@ def test_averages_lie_between(share: float, method: Any) -> None:
     else:
         lengths = one.norm(dim=-1) * (1 - share) + other.norm(dim=-1) * share
         torch.testing.assert_close(embedded(found).norm(dim=-1), lengths)
-    there, back = averaged(second, first, 1 - share, method), found
+    there, back = average(second, first, 1 - share, method), found
     torch.testing.assert_close(embedded(there), embedded(back), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["linear", "spherical"])
 def test_an_average_of_all_of_one_is_that_one_bit_for_bit(method: Any) -> None:
     one, other = (family("sd1", embeddings=item) for item in torch.randn(2, 1, 7, 8))
-    assert torch.equal(embedded(averaged(one, other, 0.0, method)), embedded(one))
-    assert torch.equal(embedded(averaged(one, other, 1.0, method)), embedded(other))
+    assert torch.equal(embedded(average(one, other, 0.0, method)), embedded(one))
+    assert torch.equal(embedded(average(one, other, 1.0, method)), embedded(other))
 
 
 def test_a_spherical_average_of_equal_or_silent_vectors_is_the_linear_one() -> None:
     one = torch.tensor([[[1.0, 0], [0, 0], [1, 0]]])
     other = torch.tensor([[[1.0, 0], [0, 2], [-1, 0]]])
-    found = averaged(family(None, embeddings=one), family(None, embeddings=other), 0.5, "spherical")
+    found = average(family(None, embeddings=one), family(None, embeddings=other), 0.5, "spherical")
     assert torch.equal(embedded(found), torch.tensor([[[1.0, 0], [0, 1], [0, 0]]]))
 
 
 def test_lengths_are_matched_as_the_family_does() -> None:
     one, other = torch.ones(1, 2, 3), torch.full((1, 3, 3), 3.0)
-    repeated = averaged(family("sd1", embeddings=one), family("sd1", embeddings=other), 0.5)
+    repeated = average(family("sd1", embeddings=one), family("sd1", embeddings=other), 0.5)
     assert torch.equal(embedded(repeated), torch.full((1, 6, 3), 2.0))
-    filled = averaged(family("z-image", embeddings=one), family("z-image", embeddings=other), 0.5)
+    filled = average(family("z-image", embeddings=one), family("z-image", embeddings=other), 0.5)
     assert embedded(filled)[0, :, 0].tolist() == [2, 2, 1.5]
 
 
@@ -147,22 +147,22 @@ def test_what_one_of_two_prompts_looks_at_is_looked_at() -> None:
         family("pixart-sigma", embeddings=torch.ones(1, 3, 2), mask=torch.tensor([mask]))
         for mask in ([1, 0, 0], [1, 1, 0])
     )
-    found = averaged(one, other, 0.25)
+    found = average(one, other, 0.25)
     assert found.entries[0].tensors["mask"].tolist() == [[1, 1, 0]]
 
 
 def test_parts_of_a_prompt_are_blended_with_one_or_with_their_like() -> None:
-    parts = combined([with_span(says(2.0), 0, 0.5), with_span(says(4.0), 0.5, 1)])
-    found = averaged(says(0.0), parts, 0.5)
+    parts = combine([with_span(says(2.0), 0, 0.5), with_span(says(4.0), 0.5, 1)])
+    found = average(says(0.0), parts, 0.5)
     assert [(item.start, item.end) for item in found.entries] == [(0, 0.5), (0.5, 1)]
     assert torch.equal(answer(found, progress=0.6), torch.full(SHAPE, 2.0))
-    assert len(averaged(parts, parts, 0.5).entries) == 2
+    assert len(average(parts, parts, 0.5).entries) == 2
     with raises(InvalidValue, port="second", given="2 parts"):
-        averaged(parts, combined([says(0.0), says(1.0)]), 0.5)
+        average(parts, combine([says(0.0), says(1.0)]), 0.5)
 
 
 @pytest.mark.parametrize(
-    "join", [concatenated, lambda a, b: averaged(a, b, 0.5), lambda a, b: combined([a, b])]
+    "join", [concatenate, lambda a, b: average(a, b, 0.5), lambda a, b: combine([a, b])]
 )
 def test_two_families_don_t_go_together(join: Any) -> None:
     one, other = (family(name, embeddings=torch.zeros(1, 2, 3)) for name in ("sd1", "sdxl"))
@@ -184,7 +184,7 @@ def test_two_families_don_t_go_together(join: Any) -> None:
 def test_an_average_is_led_by_pictures_where_either_is(
     masks: tuple[Tensor | None, Tensor | None], share: float, expected: Tensor | None
 ) -> None:
-    found = averaged(*(pictured(mask) for mask in masks), share).entries[0].tensors
+    found = average(*(pictured(mask) for mask in masks), share).entries[0].tensors
     assert torch.equal(found["pictures 0"], torch.ones(1, 1, 8))
     if expected is None:
         assert "pictures 0 mask" not in found
@@ -194,12 +194,12 @@ def test_an_average_is_led_by_pictures_where_either_is(
 
 def test_masks_of_pictures_of_two_sizes_are_not_averaged() -> None:
     with raises(InvalidValue, port="second", given="shape (1, 1, 2, 2)"):
-        averaged(pictured(LEFT), pictured(torch.ones(1, 1, 2, 2)), 0.5)
+        average(pictured(LEFT), pictured(torch.ones(1, 1, 2, 2)), 0.5)
 
 
 def test_zeros_leave_what_pictures_show() -> None:
     given = pictured(LEFT)
-    found, tensors = zeroed(given).entries[0].tensors, given.entries[0].tensors
+    found, tensors = zero_out(given).entries[0].tensors, given.entries[0].tensors
     assert torch.equal(found["pictures 0"], tensors["pictures 0"])
     assert torch.equal(found["pictures 0 mask"], tensors["pictures 0 mask"])
     assert not found["embeddings"].any()
@@ -213,7 +213,7 @@ def test_zeros_stand_for_text_alone() -> None:
         "time_ids": torch.ones(1, 6),
         "hole": torch.ones(1, 4, 2, 2),
     }
-    [entry] = zeroed(family("sdxl", **tensors)).entries
+    [entry] = zero_out(family("sdxl", **tensors)).entries
     assert {name for name, item in entry.tensors.items() if not item.any()} == {
         "embeddings",
         "pooled",
@@ -221,7 +221,7 @@ def test_zeros_stand_for_text_alone() -> None:
 
 
 def test_spans_are_cut_by_each_other() -> None:
-    parts = combined([with_span(says(2.0), 0, 0.5), with_span(says(4.0), 0.5, 1)])
+    parts = combine([with_span(says(2.0), 0, 0.5), with_span(says(4.0), 0.5, 1)])
     found = with_span(parts, 0.25, 0.5)
     assert [(item.start, item.end) for item in found.entries] == [(0.25, 0.5)]
     assert [float(answer(found, progress=at).mean()) for at in (0.0, 0.25, 0.5)] == [0.5, 2, 0.5]

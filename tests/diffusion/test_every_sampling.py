@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.comfyui_levels import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.names import (
     SAMPLER_NAMES,
@@ -70,7 +70,7 @@ NOISES: dict[str, ModelNoise] = {
         kind: replace(NoiseSchedule.from_config(config), aligned=FAMILIES["sd1"].aligned)
         for kind, config in CONFIGS.items()
     },
-    "flow": replace(FlowNoise(shift=3.0), common=CommonFlow(3.0)),
+    "flow": replace(FlowNoise(shift=3.0), common=ComfyUIFlow(3.0)),
 }
 
 
@@ -131,7 +131,7 @@ def drawn() -> tuple[Tensor, list[torch.Generator]]:
 
 
 def started(case: Case) -> Sampler:
-    grid = SAMPLERS[case.sampler].laying(case.convention)
+    grid = SAMPLERS[case.sampler].grid_for(case.convention)
     ladder = sigmas_for(case.schedule, case.noise, case.steps, grid=grid)
     first, generators = drawn()
     made = make_sampler(case.sampler, ladder, case.noise, generators, convention=case.convention)
@@ -245,12 +245,12 @@ def by_comfyui(case: Case) -> Tensor | None:
     method = FORMULAS["flow" if is_flow else "table"].get(case.sampler)
     if method is None:
         return None
-    ladder = started(case).ladder
+    ladder = started(case).noise_levels
     first, generators = drawn()
     # halfway between two timesteps rounding decides which is nearer
     asked = dict(zip(ladder.sigmas.tolist(), ladder.timesteps.tolist(), strict=False))
     sigmas, scale = ladder.sigmas, ladder.sigmas[0]
-    if not is_flow and ladder.full:
+    if not is_flow and ladder.starts_at_max_sigma:
         scale = (1 + scale**2).sqrt()
 
     def denoise(x: Tensor, sigma: Tensor) -> Any:
@@ -306,7 +306,7 @@ def check(case: Case) -> None:
     if case.steps == 1 and case.sampler not in NEVER_CLEAN:
         sampler = started(case)
         answer = output(case.noise, sampler.model_input(), float(sampler.timestep))
-        clean = sampler.space.predicted(answer, sampler.x, sampler.rung)
+        clean = sampler.space.to_denoised(answer, sampler.x, sampler.step_index)
         torch.testing.assert_close(found, clean, rtol=1e-3, atol=1e-3, msg=str(case))
 
 

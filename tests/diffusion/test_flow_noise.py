@@ -25,7 +25,7 @@ from nodegraph.families.flow_noise import SPREADS, FlowNoise, model_noise
 from nodegraph.families.flow_shift import flux2_mu, line_mu
 from nodegraph.families.names import FLOW_SCHEDULE_NAMES, check_combination
 from nodegraph.families.noise import draw_noise
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.sampling.flow_schedules import FLOW_SCHEDULES
 from nodegraph.sampling.noise_drawing import add_noise
 from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
@@ -292,12 +292,12 @@ def test_what_would_be_sampled_wrongly_is_refused(config: dict[str, Any]) -> Non
 
 
 def test_a_scheduler_file_says_what_the_model_was_trained_on() -> None:
-    family = replace(family_named("sd1"), noise="flow", spread="ramp", mu=line_mu)
+    family = replace(get_family("sd1"), noise="flow", spread="ramp", mu=line_mu)
     flow = model_noise(FLUX, family)
     assert isinstance(flow, FlowNoise)
     assert (flow.kind, flow.spread) == ("flow", "ramp")
     ddim = {"_class_name": "DDIMScheduler"}
-    assert model_noise(ddim, family_named("sd1")).kind == "discrete"
+    assert model_noise(ddim, get_family("sd1")).kind == "discrete"
     with raises(InvalidFile, port="model", given="DDIMScheduler"):
         model_noise(ddim, family)
 

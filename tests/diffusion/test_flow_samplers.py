@@ -83,7 +83,7 @@ def make(
     if denoise == 1:
         sampler.start(sampler.pure_noise(drawn))
     else:
-        sampler.start(sampler.noised(picture(dtype), drawn, ladder.first))
+        sampler.start(sampler.add_noise(picture(dtype), drawn, ladder.first))
     return sampler
 
 
@@ -159,9 +159,9 @@ def test_heun_equals_the_counterpart_from_a_picture_on() -> None:
     scheduler = FlowMatchHeunDiscreteScheduler.from_config(config)
     scheduler.set_timesteps(9)
     sampler = make("heun", FlowNoise.from_config(config), steps=9, denoise=0.55)
-    scheduler.set_begin_index(2 * sampler.ladder.first)
+    scheduler.set_begin_index(2 * sampler.noise_levels.first)
     x = sampler.x
-    for timestep in scheduler.timesteps[2 * sampler.ladder.first :]:
+    for timestep in scheduler.timesteps[2 * sampler.noise_levels.first :]:
         x = scheduler.step(stand_in.model(x, timestep), timestep, x).prev_sample
     assert torch.equal(run(sampler), x)
 
@@ -213,10 +213,12 @@ def test_half_precision_is_the_counterpart_s_but_for_rounding(name: str) -> None
 def test_euler_ancestral_is_the_rectified_flow_one() -> None:
     sampler = make("euler_ancestral", FlowNoise(shift=3.0), steps=7)
     scheduler = LTXEulerAncestralRFScheduler()
-    scheduler.set_timesteps(sigmas=sampler.ladder.sigmas)
+    scheduler.set_timesteps(sigmas=sampler.noise_levels.sigmas)
     generators = item_generators(3, [0, 1])
     x = draw_from(generators, SHAPE)
-    for timestep, level in zip(sampler.ladder.timesteps, scheduler.timesteps[:-1], strict=True):
+    for timestep, level in zip(
+        sampler.noise_levels.timesteps, scheduler.timesteps[:-1], strict=True
+    ):
         x = scheduler.step(stand_in.model(x, timestep), level, x, generator=generators).prev_sample
     # it guards its divisions with 1e-12 and steps through the prediction instead of the slope
     torch.testing.assert_close(run(sampler), x, rtol=1e-4, atol=2e-5)
@@ -251,7 +253,7 @@ def test_every_allowed_pair_ends_in_a_finite_latent(name: str, spread: str) -> N
 
 def test_a_first_level_rounded_to_above_one_is_that_of_pure_noise() -> None:
     noise = FlowNoise(shift=0.5709)
-    assert make("euler", noise).ladder.sigmas[0] > 1
+    assert make("euler", noise).noise_levels.sigmas[0] > 1
     for name in FLOW_SAMPLERS:
         assert run(make(name, noise, steps=3)).isfinite().all(), name
 
@@ -306,7 +308,7 @@ def test_a_step_waits_for_nothing_on_the_latent_s_device(name: str) -> None:
 def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
     sampler = make(name, FlowNoise())
     latent, noise = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
-    assert torch.equal(sampler.noised(latent, noise, sampler.ladder.rungs), latent)
+    assert torch.equal(sampler.add_noise(latent, noise, sampler.noise_levels.level_count), latent)
 
 
 @pytest.mark.parametrize("name", ["ddim", "ddpm", "pndm", "tcd"])

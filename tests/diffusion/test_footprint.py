@@ -33,7 +33,7 @@ from nodegraph.diffusion import (
 )
 from nodegraph.families.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
 from nodegraph.models.attention import SlicedAttention
-from nodegraph.models.footprint import lean
+from nodegraph.models.footprint import offload_component
 from nodegraph.residency import ResidencyManager
 from tests.properties import examples
 
@@ -189,7 +189,7 @@ def test_others_see_nothing_of_a_small_use(autoencoder: Autoencoder, latent: Lat
 def test_a_manager_gives_small_components(
     recipes: ModelRecipes, autoencoder: Autoencoder, latent: Latent
 ) -> None:
-    manager = ResidencyManager(load_component, move=move_component, lean=lean)
+    manager = ResidencyManager(load_component, move=move_component, lean=offload_component)
 
     with manager.use(recipes.vae, "cpu", "small") as small:
         assert_near(decode_latent(small, latent), decode_latent(autoencoder, latent))
@@ -290,7 +290,7 @@ class TestCuda:
             {"cuda:0": budgets.get("device", 2**34), "host": budgets.get("host", 2**34)},
             estimate=estimate_bytes,
             move=move_component,
-            lean=lean,
+            lean=offload_component,
         )
 
     def test_what_has_no_room_goes_to_the_host_and_comes_back(self, recipes: ModelRecipes) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.names import SAMPLER_NAMES, check_sampler
-from nodegraph.families.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, name_here
+from nodegraph.families.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, suggest_sampler
 from tests.diffusion.test_samplers_page import rows
 from tests.messages import raises
 
@@ -45,7 +45,7 @@ def test_a_name_from_elsewhere_is_told_with_what_it_is_here(name: str, hint: str
 
 
 def test_what_is_nothing_anywhere_has_no_name_here() -> None:
-    assert name_here("flux", SAMPLER_NAMES) is None
+    assert suggest_sampler("flux", SAMPLER_NAMES) is None
 
 
 def test_the_page_tells_them_all() -> None:

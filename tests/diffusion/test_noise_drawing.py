@@ -10,7 +10,7 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_noise
-from nodegraph.sampling.noise_drawing import MOST_DRAWN, drawn_noise
+from nodegraph.sampling.noise_drawing import MOST_DRAWN, draw_sampling_noise
 from nodegraph.sampling.sampling_parts import SamplingNoise
 from tests.messages import raises
 
@@ -24,11 +24,11 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def at_once(latent: Latent = LATENT, shape: tuple[int, ...] = SHAPE) -> Tensor:
-    return drawn_noise(AT_ONCE, latent, shape).first
+    return draw_sampling_noise(AT_ONCE, latent, shape).first
 
 
 def test_items_have_seeds_that_count_up() -> None:
-    found = drawn_noise(SamplingNoise(5), LATENT, SHAPE)
+    found = draw_sampling_noise(SamplingNoise(5), LATENT, SHAPE)
     assert torch.equal(found.first, draw_noise(SHAPE[1:], 5, range(3)))
     assert len(found.generators) == 3
 
@@ -51,18 +51,18 @@ def test_a_part_of_a_batch_has_what_the_whole_has() -> None:
 
 
 def test_on_the_way_the_next_seed_is_drawn_from() -> None:
-    [generator] = drawn_noise(SamplingNoise(7, draw="per batch"), LATENT, SHAPE).generators
+    [generator] = draw_sampling_noise(SamplingNoise(7, draw="per batch"), LATENT, SHAPE).generators
     assert torch.equal(torch.randn(5, generator=generator), torch.randn(5, generator=seeded(8)))
-    [last] = drawn_noise(AT_ONCE, LATENT, SHAPE).generators
+    [last] = draw_sampling_noise(AT_ONCE, LATENT, SHAPE).generators
     assert last.initial_seed() == 0
 
 
 def test_on_the_way_the_same_seed_may_be_drawn_from() -> None:
     noise = SamplingNoise(7, draw="per batch, one seed")
-    found = drawn_noise(noise, LATENT, SHAPE)
+    found = draw_sampling_noise(noise, LATENT, SHAPE)
     [generator] = found.generators
     assert torch.equal(
-        found.first, drawn_noise(replace(noise, draw="per batch"), LATENT, SHAPE).first
+        found.first, draw_sampling_noise(replace(noise, draw="per batch"), LATENT, SHAPE).first
     )
     assert torch.equal(torch.randn(5, generator=generator), torch.randn(5, generator=seeded(7)))
 
@@ -71,7 +71,7 @@ def test_mixed_noise_is_drawn_at_once_too() -> None:
     mixed = replace(AT_ONCE, other_seed=3, share=0.5)
     other = torch.randn(SHAPE, generator=seeded(3))
     expected = (at_once() + other) / 2**0.5
-    torch.testing.assert_close(drawn_noise(mixed, LATENT, SHAPE).first, expected)
+    torch.testing.assert_close(draw_sampling_noise(mixed, LATENT, SHAPE).first, expected)
 
 
 def test_seeds_of_items_cannot_be_drawn_with_the_batch() -> None:

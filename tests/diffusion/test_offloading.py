@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.diffusion import ModelRecipes, load_component, open_model
-from nodegraph.models.offloading import by_turns, in_parts
+from nodegraph.models.offloading import offload_layers, offload_modules
 from tests.accelerator.card import Card
 from tests.accelerator.pretend import PretendAccelerator
 
@@ -99,14 +99,14 @@ def test_a_denoiser_in_parts_is_the_same_and_takes_what_it_says(
     whole = sum(weight.numel() * weight.element_size() for weight in net.parameters())
     before = {name: weight.data_ptr() for name, weight in net.state_dict().items()}
     layers = Watched()
-    with torch.inference_mode(), in_parts({"net": net}, "cuda:0", in_blocks=True) as brought:
+    with torch.inference_mode(), offload_layers({"net": net}, "cuda:0", in_blocks=True) as brought:
         twin = brought.modules["net"]
         layers.watch(twin)
         expected = whole_output(net, compute, card)
         assert (str(twin.device), twin.dtype) == ("cuda:0", dtype)
         for _ in range(2):
             assert torch.equal(compute(twin).cpu(), expected)
-        assert brought.way == way
+        assert brought.granularity == way
         assert brought.bytes < whole / 2
         assert layers.most <= brought.bytes + 512 * layers.count
     assert card.used() == 0
@@ -150,7 +150,7 @@ def test_parts_of_a_picture_model_are_the_same(
     recipes: ModelRecipes, part: str, compute: Compute, card: Card
 ) -> None:
     module = load_component(getattr(recipes, part), "cpu").module
-    with torch.no_grad(), in_parts({"module": module}, "cuda:0") as brought:
+    with torch.no_grad(), offload_layers({"module": module}, "cuda:0") as brought:
         assert brought.modules["module"].device.type == "cuda"
         expected = whole_output(module, compute, card)
         assert torch.equal(compute(brought.modules["module"]).cpu(), expected)
@@ -161,7 +161,7 @@ def test_parts_of_a_picture_model_are_the_same(
 
 def test_what_fails_in_the_midst_leaves_nothing_on_the_device(pretend: PretendAccelerator) -> None:
     net = small_unet()
-    with torch.no_grad(), in_parts({"net": net}, "cuda:0") as brought:
+    with torch.no_grad(), offload_layers({"net": net}, "cuda:0") as brought:
         pretend.resize(80 * 1024)
         with pytest.raises(torch.OutOfMemoryError):
             unet_output(brought.modules["net"])
@@ -172,7 +172,7 @@ def test_what_fails_in_the_midst_leaves_nothing_on_the_device(pretend: PretendAc
 @pytest.mark.gpu
 def test_one_of_two_experts_is_there_at_a_time(card: Card) -> None:
     nets = {role: wan_net().eval().requires_grad_(False) for role in ("first", "second")}
-    with torch.inference_mode(), by_turns(nets, "cuda:0") as brought:
+    with torch.inference_mode(), offload_modules(nets, "cuda:0") as brought:
         assert card.used() == 0
         for role in ("first", "first", "second", "first"):
             twin = brought.modules[role]

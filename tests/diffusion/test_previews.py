@@ -31,7 +31,7 @@ from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.preview_files import PreviewDecoder
 from nodegraph.residency import ResidencyManager, component_bytes
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.previews import LONGEST, Previews, mapped
+from nodegraph.sampling.previews import LONGEST, Previews, map_colours
 from tests.diffusion.conftest import write_json
 from tests.diffusion.vae_export import taesd
 
@@ -449,7 +449,7 @@ def test_colours_are_known_of_more_formats(latent: LatentFormat) -> None:
     assert latent.rgb is not None
     assert len(latent.rgb) == latent.channels
     cells = torch.eye(latent.channels)[:, :, None, None].expand(-1, -1, 8, 8)
-    found = mapped(cells, latent)
+    found = map_colours(cells, latent)
     assert found is not None
     wanted = torch.tensor(latent.rgb) + torch.tensor(latent.rgb_bias)
     assert torch.allclose(found.mean((2, 3)), wanted, atol=1e-6)

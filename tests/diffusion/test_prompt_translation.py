@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import TextModel
 from nodegraph.families.prompts import parse_prompt
-from nodegraph.families.registry import family_named
-from nodegraph.models.prompt_translation import comfyui_spans, from_comfyui, read_as
+from nodegraph.families.registry import get_family
+from nodegraph.models.prompt_translation import comfyui_spans, from_comfyui, translate_prompt
 from nodegraph.models.text import encode_prompt
 from tests.diffusion.test_text import text_model  # noqa: F401 - a fixture
 from tests.properties import examples
@@ -94,7 +94,7 @@ def test_absurd_weights_are_told(prompt: str) -> None:
     ],
 )
 def test_encoders_read_what_they_read_there(family: str, said: str, reading: str) -> None:
-    assert read_as(r"(a:1.3)\(b\)[c]", "comfyui", family_named(family)) == (said, reading)
+    assert translate_prompt(r"(a:1.3)\(b\)[c]", "comfyui", get_family(family)) == (said, reading)
 
 
 def test_weighted_words_lie_on_a_line_from_the_empty_prompt(

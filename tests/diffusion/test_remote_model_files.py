@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nodegraph.core.reporting import REPORT
+from nodegraph.core.reporting import PROGRESS_CALLBACK
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.models.remote.file_cache import FileCache
-from nodegraph.models.remote.manifest import FarFile, unpacked
+from nodegraph.models.remote.manifest import RemoteModelFile, parse_manifest
 from nodegraph.models.remote.pushing import push_model
-from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.place import ObjectStorage, Unreachable
 from tests.diffusion.safetensors_files import write_safetensors
 from tests.messages import raises
 
@@ -23,12 +23,12 @@ SIZE = 100_000
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> ObjectPlace:
+def place(tmp_path: Path) -> ObjectStorage:
     (tmp_path / "shared").mkdir()
-    return open_place((tmp_path / "shared").as_uri())
+    return open_storage((tmp_path / "shared").as_uri())
 
 
-def pushed(place: ObjectPlace, tmp_path: Path, name: str) -> FarFile:
+def pushed(place: ObjectStorage, tmp_path: Path, name: str) -> RemoteModelFile:
     """A file of `SIZE` bytes and a header, whose content its name decides."""
     path = tmp_path / f"{name}.safetensors"
     content = (name * SIZE).encode()[:SIZE]
@@ -41,11 +41,11 @@ def pushed(place: ObjectPlace, tmp_path: Path, name: str) -> FarFile:
 class Source:
     """The files of a place, in pieces of 10 kB; what was asked of it is noted."""
 
-    def __init__(self, place: ObjectPlace, *, breaks_after: int | None = None) -> None:
+    def __init__(self, place: ObjectStorage, *, breaks_after: int | None = None) -> None:
         self.place, self.breaks_after = place, breaks_after
         self.starts: list[int] = []
 
-    def __call__(self, file: FarFile, start: int) -> Iterator[bytes]:
+    def __call__(self, file: RemoteModelFile, start: int) -> Iterator[bytes]:
         self.starts.append(start)
         content = b"".join(self.place.chunks(file.object, file.bytes))
         for at in range(start, len(content), 10_000):
@@ -54,7 +54,7 @@ class Source:
             yield content[at : at + 10_000]
 
 
-def content(cache: FileCache, file: FarFile) -> bytes:
+def content(cache: FileCache, file: RemoteModelFile) -> bytes:
     with cache.using(file) as path:
         return path.read_bytes()
 
@@ -64,7 +64,7 @@ def kept(folder: Path) -> set[str]:
 
 
 def test_what_was_used_least_lately_goes_first_and_nothing_that_is_in_use(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     first, second, third = (pushed(place, tmp_path, name) for name in "abc")
     source, folder = Source(place), tmp_path / "cache"
@@ -82,7 +82,7 @@ def test_what_was_used_least_lately_goes_first_and_nothing_that_is_in_use(
 
 
 def test_a_broken_fetch_leaves_no_file_and_goes_on_where_it_was(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     file, folder = pushed(place, tmp_path, "a"), tmp_path / "cache"
     with raises(InvalidFile):
@@ -94,7 +94,7 @@ def test_a_broken_fetch_leaves_no_file_and_goes_on_where_it_was(
 
 
 def test_what_an_earlier_attempt_left_damaged_is_fetched_anew(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     file, folder = pushed(place, tmp_path, "a"), tmp_path / "cache"
     with pytest.raises(InvalidFile):
@@ -107,7 +107,7 @@ def test_what_an_earlier_attempt_left_damaged_is_fetched_anew(
 
 
 def test_a_fetched_file_that_was_damaged_here_is_fetched_anew(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     file, source = pushed(place, tmp_path, "a"), Source(place)
     cache = FileCache(tmp_path / "cache", 10 * SIZE, source)
@@ -118,7 +118,7 @@ def test_a_fetched_file_that_was_damaged_here_is_fetched_anew(
     assert source.starts == [0, 0]
 
 
-def test_damage_there_is_refused_with_both_digests(place: ObjectPlace, tmp_path: Path) -> None:
+def test_damage_there_is_refused_with_both_digests(place: ObjectStorage, tmp_path: Path) -> None:
     file = pushed(place, tmp_path, "a")
     place.write(file.object, b"x" * file.bytes)
     with raises(InvalidFile) as refusal:
@@ -129,7 +129,7 @@ def test_damage_there_is_refused_with_both_digests(place: ObjectPlace, tmp_path:
     assert not kept(tmp_path / "cache")
 
 
-def test_a_cancelled_run_stops_within_a_piece(place: ObjectPlace, tmp_path: Path) -> None:
+def test_a_cancelled_run_stops_within_a_piece(place: ObjectStorage, tmp_path: Path) -> None:
     file, source = pushed(place, tmp_path, "a"), Source(place)
     steps: list[tuple[int, int]] = []
 
@@ -137,25 +137,25 @@ def test_a_cancelled_run_stops_within_a_piece(place: ObjectPlace, tmp_path: Path
         steps.append((step, total))
         raise Cancelled("enough")
 
-    token = REPORT.set(stop)
+    token = PROGRESS_CALLBACK.set(stop)
     try:
         with pytest.raises(Cancelled):
             content(FileCache(tmp_path / "cache", 10 * SIZE, source), file)
     finally:
-        REPORT.reset(token)
+        PROGRESS_CALLBACK.reset(token)
     assert len(steps) == 1
     (part,) = (tmp_path / "cache" / "files").iterdir()
     assert part.stat().st_size == 10_000
 
 
-def _use(url: str, file: FarFile, folder: Path, barrier: Any, asked: Any) -> None:
-    source = Source(open_place(url))
+def _use(url: str, file: RemoteModelFile, folder: Path, barrier: Any, asked: Any) -> None:
+    source = Source(open_storage(url))
     barrier.wait()
     content(FileCache(folder, 10 * SIZE, source), file)
     asked.put(len(source.starts))
 
 
-def test_processes_that_want_the_same_fetch_it_once(place: ObjectPlace, tmp_path: Path) -> None:
+def test_processes_that_want_the_same_fetch_it_once(place: ObjectStorage, tmp_path: Path) -> None:
     file, spawning = pushed(place, tmp_path, "a"), multiprocessing.get_context("spawn")
     barrier, asked = spawning.Barrier(2), spawning.Queue()
     given = (place.url, file, tmp_path / "cache", barrier, asked)
@@ -169,7 +169,7 @@ def test_processes_that_want_the_same_fetch_it_once(place: ObjectPlace, tmp_path
 class Failing:
     """A place whose connection breaks at the n-th file that is brought."""
 
-    def __init__(self, place: ObjectPlace, uploads: int) -> None:
+    def __init__(self, place: ObjectStorage, uploads: int) -> None:
         self._place, self._left = place, uploads
 
     def __getattr__(self, name: str) -> Any:
@@ -183,7 +183,7 @@ class Failing:
 
 
 def test_a_push_goes_on_where_it_was_and_shows_the_model_only_when_it_is_whole(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     (folder / "unet").mkdir(parents=True)
@@ -195,14 +195,14 @@ def test_a_push_goes_on_where_it_was_and_shows_the_model_only_when_it_is_whole(
     assert not list(place.list("manifests"))
     brought: list[str] = []
 
-    def told(file: FarFile, is_new: bool) -> None:
+    def told(file: RemoteModelFile, is_new: bool) -> None:
         if is_new:
             brought.append(file.path)
 
     manifest = push_model("model", folder, place, told)
     assert brought == ["model/unet/weights.safetensors"]
     assert [file.path for file in manifest.files] == ["model/model_index.json", *brought]
-    assert unpacked(place.read("manifests/model.json"), "model", place.url) == manifest
+    assert parse_manifest(place.read("manifests/model.json"), "model", place.url) == manifest
     with pytest.raises(UnsafeFile):
         push_model("old.ckpt", folder / "old.ckpt", place)
     with pytest.raises(InvalidValue):
@@ -210,7 +210,7 @@ def test_a_push_goes_on_where_it_was_and_shows_the_model_only_when_it_is_whole(
 
 
 def test_what_nodegraph_does_not_read_is_left_out_of_a_push(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
     write_safetensors(folder / "unet" / "weights.safetensors", {"a": (2, 3)})
@@ -230,10 +230,12 @@ def test_what_nodegraph_does_not_read_is_left_out_of_a_push(
 
 
 def test_a_manifest_that_leads_outside_of_its_model_is_refused(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     file = pushed(place, tmp_path, "a")
     data = place.read("manifests/a.safetensors.json").decode()
     for path in ("../a", "/etc/passwd", "a.safetensors/../../b", ".manifest.json"):
         with raises(InvalidFile):
-            unpacked(data.replace(f'"path": "{file.path}"', f'"path": "{path}"').encode(), None, "")
+            parse_manifest(
+                data.replace(f'"path": "{file.path}"', f'"path": "{path}"').encode(), None, ""
+            )

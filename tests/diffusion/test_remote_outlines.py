@@ -17,8 +17,8 @@ from nodegraph.models.remote import outlines
 from nodegraph.models.remote.models import RemoteModels
 from nodegraph.models.remote.pushing import push_model
 from nodegraph.models.text_encoder_files import open_text_encoder
-from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.place import ObjectStorage, Unreachable
 from nodegraph.weights.attached_models import attach, detach
 from tests.diffusion.families.text_files import clip, clip_file, named, t5
 from tests.diffusion.safetensors_files import write_safetensors
@@ -28,7 +28,7 @@ from tests.messages import raises
 class Slow:
     """A place that takes its time, on a clock that only it moves, and may not answer at all."""
 
-    def __init__(self, place: ObjectPlace) -> None:
+    def __init__(self, place: ObjectStorage) -> None:
         self._place = place
         self.now, self.asked = 0.0, 0
         self.is_away = False
@@ -52,15 +52,15 @@ class Slow:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> ObjectPlace:
+def place(tmp_path: Path) -> ObjectStorage:
     (tmp_path / "shared").mkdir()
-    return open_place((tmp_path / "shared").as_uri())
+    return open_storage((tmp_path / "shared").as_uri())
 
 
 @pytest.fixture
-def slow(place: ObjectPlace, monkeypatch: pytest.MonkeyPatch) -> Slow:
+def slow(place: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> Slow:
     found = Slow(place)
-    monkeypatch.setattr(outlines, "open_place", lambda url: found)
+    monkeypatch.setattr(outlines, "open_storage", lambda url: found)
     return found
 
 
@@ -69,7 +69,7 @@ def remote(place: Any, home: Path) -> RemoteModels:
     return RemoteModels(place.url, home / "outlines", home / "cache", 1 << 30, ("loras",), **clock)
 
 
-def push_text(place: ObjectPlace, folder: Path, text: str) -> None:
+def push_text(place: ObjectStorage, folder: Path, text: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(text)
     push_model("model", folder, place)
@@ -109,7 +109,7 @@ def test_what_was_looked_at_is_found_without_waiting_for_each_object(
 
 
 def test_a_place_that_is_away_gives_the_version_seen_last(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     for text in ("{}", '{"a": 1}', "{}"):
         push_text(place, tmp_path / "model", text)
@@ -122,7 +122,7 @@ def test_a_place_that_is_away_gives_the_version_seen_last(
 
 @pytest.mark.parametrize("name", ["model/config.json", ".manifest.json"])
 def test_a_torn_file_of_an_outline_is_laid_anew(
-    place: ObjectPlace, tmp_path: Path, name: str
+    place: ObjectStorage, tmp_path: Path, name: str
 ) -> None:
     push_text(place, tmp_path / "model", '{"a": 1}')
     found = remote(place, tmp_path).find("model")
@@ -134,7 +134,7 @@ def test_a_torn_file_of_an_outline_is_laid_anew(
     assert torn.read_bytes() == whole
 
 
-def test_only_fetched_weights_are_here(place: ObjectPlace, tmp_path: Path) -> None:
+def test_only_fetched_weights_are_here(place: ObjectStorage, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     write_safetensors(folder / "unet" / "weights.safetensors", {"a": (2, 3)})
     push_text(place, folder, "{}")
@@ -144,13 +144,13 @@ def test_only_fetched_weights_are_here(place: ObjectPlace, tmp_path: Path) -> No
     assert there.is_here(found / "config.json")
     weights = found / "unet" / "weights.safetensors"
     assert not there.is_here(weights)
-    with there.whole(weights):
+    with there.full_file(weights):
         pass
     assert there.is_here(weights)
 
 
 def test_encoders_of_a_bucket_have_the_precision_of_the_same_files_here(
-    place: ObjectPlace, tmp_path: Path
+    place: ObjectStorage, tmp_path: Path
 ) -> None:
     """The larger file's, though the other has the larger header."""
     shelf = tmp_path / "shelf"
@@ -182,7 +182,7 @@ def attached(place: Any, home: Path) -> Iterator[RemoteModels]:
         detach(there)
 
 
-def put_flux(place: ObjectPlace, shelf: Path, *names: str) -> None:
+def put_flux(place: ObjectStorage, shelf: Path, *names: str) -> None:
     """Transformers of Flux.1, by their headers."""
     shapes: dict[str, tuple[int, ...]] = {
         "img_in.weight": (8, 64),
@@ -201,28 +201,28 @@ def test_lists_tell_names_first_and_then_what_a_local_file_would_be(
     shelf = tmp_path / "shelf"
     put_flux(slow, shelf, "a.safetensors", "b/c.safetensors")
     with attached(slow, tmp_path) as there:
-        assert there.look(1) == 1
+        assert there.refresh(1) == 1
         asked = slow.asked
-        known, new = (each for each in list_models([there.root]) if each.place)
+        known, new = (each for each in list_models([there.root]) if each.remote_url)
         assert slow.asked == asked, "lists ask nobody"
         assert (new.name, new.bytes, new.is_looked_at) == ("b/c.safetensors", 0, False)
         (near, _) = (each for each in list_models([shelf]) if each.kind == "checkpoint")
         for what in ("name", "family", "bytes", "part", "node", "problem"):
             assert getattr(known, what) == getattr(near, what), what
-        assert (there.look(5), there.look(5)) == (1, 0)
-        models = [each for each in list_models([there.root]) if each.place == slow.url]
+        assert (there.refresh(5), there.refresh(5)) == (1, 0)
+        models = [each for each in list_models([there.root]) if each.remote_url == slow.url]
         assert all(each.is_looked_at for each in models)
         both = [each for each in list_models([shelf, there.root]) if each.name == known.name]
-        assert [each.place for each in both] == [None], "what lies here is what a name means"
+        assert [each.remote_url for each in both] == [None], "what lies here is what a name means"
 
 
 def test_only_so_many_are_looked_at_for_lists(
-    place: ObjectPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outlines, "_MOST_LISTED", 1)
     put_flux(place, tmp_path / "shelf", "a.safetensors", "b.safetensors")
     with attached(place, tmp_path) as there:
-        assert (there.look(9), there.look(9)) == (1, 0)
+        assert (there.refresh(9), there.refresh(9)) == (1, 0)
         found = KnownModels().get("b.safetensors", [there.root])
         assert found is not None
         assert found.part == "the transformer of Flux.1", "what is named is looked at"
@@ -232,22 +232,22 @@ def test_what_cannot_be_looked_at_is_listed_with_the_reason(slow: Slow, tmp_path
     put_flux(slow, tmp_path / "shelf", "a.safetensors", "b.safetensors")
     (tmp_path / "shared" / "manifests" / "a.safetensors.json").write_text("{")
     with attached(slow, tmp_path) as there:
-        there.look(9)
-        bad, good = (each for each in list_models([there.root]) if each.place)
+        there.refresh(9)
+        bad, good = (each for each in list_models([there.root]) if each.remote_url)
         assert "damaged" in (bad.problem or "")
         assert good.problem is None
-        assert there.look(9) == 0, "it isn't looked at again at once"
+        assert there.refresh(9) == 0, "it isn't looked at again at once"
         with raises(ModelNotFound, given="bb.safetensors"):
             find_path("bb.safetensors", [there.root])
     slow.is_away = True
     with attached(slow, tmp_path) as again:
         slow.now += 60
-        assert [each.name for each in list_models([again.root]) if each.place] == [good.name]
+        assert [each.name for each in list_models([again.root]) if each.remote_url] == [good.name]
 
 
-def test_names_that_lead_elsewhere_are_none(place: ObjectPlace, tmp_path: Path) -> None:
+def test_names_that_lead_elsewhere_are_none(place: ObjectStorage, tmp_path: Path) -> None:
     there = remote(place, tmp_path)
     (tmp_path / "shared/manifests/.x").mkdir(parents=True)
     (tmp_path / "shared/manifests/.x/a.json").write_text("{}")
-    assert there.look(9) == 0
-    assert there.listed() == []
+    assert there.refresh(9) == 0
+    assert there.list_models() == []

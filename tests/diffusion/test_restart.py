@@ -36,7 +36,7 @@ def walked(sampler: Sampler) -> list[tuple[int, float]]:
     """Of each evaluation: the rung that the step began at, and the timestep."""
     found = []
     while not sampler.done:
-        found.append((sampler.rung, float(sampler.timestep)))
+        found.append((sampler.step_index, float(sampler.timestep)))
         evaluate(sampler)
     return found
 
@@ -44,7 +44,7 @@ def walked(sampler: Sampler) -> list[tuple[int, float]]:
 @pytest.mark.parametrize("repeats", [0, 1, 3])
 def test_one_step_walks_the_way_between_two_levels_again(repeats: int) -> None:
     sampler = made(repeats=repeats)
-    levels = sampler.ladder.sigmas[:-1].tolist()
+    levels = sampler.noise_levels.sigmas[:-1].tolist()
     within = [rung for rung, sigma in enumerate(levels) if 0.1 <= sigma <= 2.0]
     found = walked(sampler)
     often = [sum(rung == step for rung, _ in found) for step in range(12)]
@@ -52,7 +52,7 @@ def test_one_step_walks_the_way_between_two_levels_again(repeats: int) -> None:
     expected[within[-1] - 1] += 2 * repeats * (within[-1] - within[0])
     assert often == expected
     again = [at for rung, at in found if rung == within[-1] - 1][2:]
-    tops = sampler.ladder.timesteps[within[0] : within[-1]].tolist()
+    tops = sampler.noise_levels.timesteps[within[0] : within[-1]].tolist()
     assert again[::2] == tops * repeats
 
 

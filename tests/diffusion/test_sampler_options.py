@@ -20,7 +20,7 @@ from nodegraph.sampling.sampler_options import (
     SAMPLER_OPTIONS,
     ResolvedOptions,
     SamplerOptions,
-    resolved,
+    resolve_options,
 )
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.schedules import sigmas_for
@@ -92,7 +92,7 @@ def test_an_option_that_is_heeded_changes_the_result(name: str, kind: str, optio
 def test_an_option_that_is_not_heeded_is_refused(name: str) -> None:
     for option in OTHER.keys() - SAMPLER_OPTIONS.get(name, {}).keys():
         with raises(InvalidValue) as caught:
-            resolved(name, SamplerOptions(**{option: OTHER[option]}))
+            resolve_options(name, SamplerOptions(**{option: OTHER[option]}))
         assert caught.value.problem.port == option
         assert "Samplers that heed" in (caught.value.problem.hint or "")
 
@@ -111,13 +111,13 @@ def test_an_option_that_is_not_heeded_is_refused(name: str) -> None:
 )
 def test_an_option_out_of_range_is_refused(name: str, option: str, value: float) -> None:
     with raises(InvalidValue) as caught:
-        resolved(name, SamplerOptions(**{option: value}))  # type: ignore[arg-type]
+        resolve_options(name, SamplerOptions(**{option: value}))  # type: ignore[arg-type]
     assert caught.value.problem.port == option
 
 
 def test_a_range_of_noise_levels_without_any_is_refused() -> None:
     with raises(InvalidValue, port="s_tmin", given="2"):
-        resolved("heun", SamplerOptions(s_tmin=2.0, s_tmax=1.0))
+        resolve_options("heun", SamplerOptions(s_tmin=2.0, s_tmax=1.0))
 
 
 STRAIGHT = {
@@ -217,12 +217,12 @@ def test_churn_stays_within_its_noise_levels() -> None:
 def test_noise_runs_from_one_strength_to_another_and_is_held_within_its_deviations() -> None:
     sampler = made("lcm", steps=5, s_noise=2.0, s_noise_end=1.0, noise_clip=1.5)
     seen = []
-    while sampler.rung < 4:
+    while sampler.step_index < 4:
         before = [generator.clone_state() for generator in sampler.generators]
         sampler.feed(torch.zeros_like(sampler.x))
         drawn = draw_from(before, SHAPE)
         most = float(drawn.std()) * 1.5
-        alpha, deviation = sampler.space.alpha_deviation(sampler.rung)
+        alpha, deviation = sampler.space.alpha_deviation(sampler.step_index)
         assert sampler.denoised is not None
         fresh = (sampler.x - alpha * sampler.denoised) / deviation
         held = drawn.clamp(-most, most)

@@ -78,11 +78,11 @@ def error(name: str, steps: int, *, right: int = 0, **options: Any) -> float:
     told = SamplerOptions(**options)
     sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator()], told)
     sampler.start(START)
-    while sampler.rung < steps:
+    while sampler.step_index < steps:
         output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
-        rung = sampler.rung
+        rung = sampler.step_index
         sampler.feed(output.to(torch.float32))
-        if rung < sampler.rung <= right:
+        if rung < sampler.step_index <= right:
             sampler.x = led(float(sampler.sigma)).to(torch.float32)
     return float((sampler.x - END).abs().max())
 

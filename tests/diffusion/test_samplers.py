@@ -175,7 +175,7 @@ def test_a_thousand_steps_leave_no_room_for_an_offset() -> None:
     """
     config = SD1 | {"timestep_spacing": "leading"}
     sampler = make("ddpm", "normal", config, 1000)
-    assert sampler.ladder.timesteps.tolist() == list(range(999, -1, -1))
+    assert sampler.noise_levels.timesteps.tolist() == list(range(999, -1, -1))
     assert torch.equal(run(sampler), reference("ddpm", config | {"steps_offset": 0}, 1000))
 
 
@@ -251,7 +251,7 @@ def test_deis_is_the_counterpart_s_up_to_the_last_step(prediction: str, steps: i
     scheduler = DEISMultistepScheduler.from_config(config, solver_order=3)
     scheduler.set_timesteps(steps)
     sampler = make("deis", "normal", config, steps)
-    assert torch.equal(sampler.ladder.timesteps, scheduler.timesteps)
+    assert torch.equal(sampler.noise_levels.timesteps, scheduler.timesteps)
     x = draw_from(item_generators(3, [0, 1]), SHAPE)
     for timestep in scheduler.timesteps[:-1]:
         x = scheduler.step(model(x, timestep), timestep, x).prev_sample
@@ -308,7 +308,7 @@ def test_dpmpp_2s_equals_the_counterpart_bit_for_bit(
     scheduler = DPMSolverSinglestepScheduler.from_config(config, **kind)
     scheduler.set_timesteps(steps)
     sampler = make("dpmpp_2s", schedule, config, steps)
-    assert torch.equal(sampler.ladder.timesteps, scheduler.timesteps)
+    assert torch.equal(sampler.noise_levels.timesteps, scheduler.timesteps)
     x = draw_from(item_generators(3, [0, 1]), SHAPE)
     for timestep in scheduler.timesteps:
         x = scheduler.step(model(x, timestep), timestep, x).prev_sample
@@ -379,7 +379,7 @@ def test_sa_solver_is_the_counterpart_s_up_to_the_last_step(
     scheduler = SASolverScheduler.from_config(config, **orders)
     scheduler.set_timesteps(9)
     sampler = make("sa_solver", "normal", config, 9, options=SamplerOptions(order=order))
-    assert torch.equal(sampler.ladder.timesteps, scheduler.timesteps)
+    assert torch.equal(sampler.noise_levels.timesteps, scheduler.timesteps)
     generators = item_generators(3, [0, 1])
     x = draw_from(generators, SHAPE)
     for timestep in scheduler.timesteps[:-1]:
@@ -436,8 +436,8 @@ def test_what_a_step_draws_is_known_before(name: str) -> None:
     counted = [item.clone_state() for item in sampler.generators]
     before = [item.get_state() for item in sampler.generators]
     while not sampler.done:
-        rung = sampler.rung
-        while sampler.rung == rung:
+        rung = sampler.step_index
+        while sampler.step_index == rung:
             evaluate(sampler)
         draw_from(counted, (sampler.draws(rung), *SHAPE))
         now = [item.get_state() for item in sampler.generators]
@@ -479,7 +479,7 @@ def test_a_step_waits_for_nothing_on_the_latent_s_device(name: str) -> None:
 def test_noised_at_the_last_rung_is_the_latent_itself(name: str) -> None:
     sampler = make(name, "normal", SD1)
     latent, noise = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
-    assert torch.equal(sampler.noised(latent, noise, sampler.ladder.rungs), latent)
+    assert torch.equal(sampler.add_noise(latent, noise, sampler.noise_levels.level_count), latent)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

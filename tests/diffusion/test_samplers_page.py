@@ -9,10 +9,10 @@ from nodegraph.families.names import (
     FLOW_SCHEDULE_NAMES,
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
-    WHOLE_SCHEDULES,
+    TABLE_SCHEDULES,
     allowed_schedules,
 )
-from nodegraph.families.sigma_formulas import FLOW_LAWS, FURTHER_LAWS, WHOLE_LAWS
+from nodegraph.families.sigma_formulas import FLOW_LAWS, FURTHER_LAWS, TABLE_FORMULAS
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
@@ -38,7 +38,7 @@ def test_every_sampler_is_told_with_the_models_it_fits() -> None:
 def test_every_schedule_is_told_with_what_can_follow_it() -> None:
     told = rows("Schedules")
     assert tuple(told) == SCHEDULE_NAMES
-    assert {name for name, row in told.items() if row["Whole"]} == set(WHOLE_SCHEDULES)
+    assert {name for name, row in told.items() if row["Whole"]} == set(TABLE_SCHEDULES)
     assert {name for name, row in told.items() if row["Flow"]} == set(FLOW_SCHEDULE_NAMES)
 
 
@@ -53,7 +53,7 @@ def test_every_option_is_told_with_what_it_is_untold() -> None:
 def test_every_law_is_told_with_what_can_follow_it() -> None:
     told = rows("Schedules of one's own")
     assert tuple(told) == FURTHER_LAWS
-    assert {name for name, row in told.items() if row["Whole"]} == set(WHOLE_LAWS) & set(told)
+    assert {name for name, row in told.items() if row["Whole"]} == set(TABLE_FORMULAS) & set(told)
     assert {name for name, row in told.items() if row["Flow"]} == set(FLOW_LAWS) & set(told)
 
 

@@ -32,7 +32,7 @@ from nodegraph.diffusion import (
     scheduler_config,
 )
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import (
     FLOW_MATCHING_CLASSES,
     FLOW_SOLVER_CLASSES,
@@ -45,7 +45,7 @@ from nodegraph.weights.safetensors_header import Header
 from tests.messages import raises
 
 FLOW = "FlowMatchEulerDiscreteScheduler"
-FLOWING = replace(family_named("sd1"), noise="flow", scheduler={})
+FLOWING = replace(get_family("sd1"), noise="flow", scheduler={})
 
 # diffusers 0.42 hands tensors to numpy in a way that numpy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -87,7 +87,7 @@ def header(*marks: str, **metadata: str) -> Header:
 def test_a_single_file_says_what_it_predicts(
     found: Header, prediction: str, zero_snr: bool
 ) -> None:
-    config = checkpoint_scheduler(found, family_named("sd1"))
+    config = checkpoint_scheduler(found, get_family("sd1"))
 
     assert config["prediction_type"] == prediction
     assert config.get("rescale_betas_zero_snr", False) is zero_snr
@@ -119,7 +119,7 @@ def test_a_marked_file_is_sampled_as_the_stock_pipeline_samples_its_kind(
 
     recipes = open_model(str(sd1_folder), [], prediction_type="v_prediction")
     denoiser, text_model, _ = (load_component(recipe, "cpu") for recipe in recipes)
-    marked = checkpoint_scheduler(header("v_pred", "ztsnr"), family_named("sd1"))
+    marked = checkpoint_scheduler(header("v_pred", "ztsnr"), get_family("sd1"))
     options = {"steps": 5, "cfg": 7.5, "sampler": sampler, "schedule": "normal", "seed": 3}
     found = sample(
         replace(denoiser, scheduler_config=marked),

@@ -24,17 +24,17 @@ from hypothesis import strategies as st
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
 from nodegraph.families.names import (
-    ALIGNED,
+    ALIGN_YOUR_STEPS,
     ALLOWED_SCHEDULES,
     SCHEDULE_NAMES,
     SPACINGS,
-    WHOLE_SCHEDULES,
+    TABLE_SCHEDULES,
     check_combination,
 )
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.quantiles import beta_quantiles
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.steps import steps_walked
+from nodegraph.families.steps import sampled_steps
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.schedules import sigmas_for
 from nodegraph.sampling.table_schedules import (
@@ -91,10 +91,10 @@ def test_timesteps_are_whole_where_the_sampler_wants_them_so(
     name: str, grid: Grid, steps: int
 ) -> None:
     timesteps = sigmas_for(name, NOISE, steps, grid=grid).timesteps
-    assert timesteps.dtype == (torch.int64 if grid.whole else torch.float32)
+    assert timesteps.dtype == (torch.int64 if grid.integer_timesteps else torch.float32)
 
 
-@given(name=st.sampled_from(WHOLE_SCHEDULES), steps=st.integers(1, 50))
+@given(name=st.sampled_from(TABLE_SCHEDULES), steps=st.integers(1, 50))
 def test_whole_schedules_take_their_levels_from_the_table(name: str, steps: int) -> None:
     ladder = sigmas_for(name, NOISE, steps, grid=TABLE)
     assert torch.equal(ladder.sigmas[:-1], NOISE.sigmas[ladder.timesteps])
@@ -265,7 +265,7 @@ def test_ten_aligned_steps_are_the_published_ones(
 ) -> None:
     reference = scheduler.from_config(SD1)
     reference.set_timesteps(timesteps=AysSchedules[f"StableDiffusion{published}Timesteps"])
-    ladder = sigmas_for(ALIGNED, model_noise(SD1, FAMILIES[family]), 10, grid=grid)
+    ladder = sigmas_for(ALIGN_YOUR_STEPS, model_noise(SD1, FAMILIES[family]), 10, grid=grid)
     assert torch.equal(ladder.sigmas[:-1], reference.sigmas[:-1])
     assert torch.equal(ladder.timesteps, reference.timesteps.to(ladder.timesteps.dtype))
     levels = torch.tensor(AysSchedules[f"StableDiffusion{published}Sigmas"])
@@ -274,8 +274,8 @@ def test_ten_aligned_steps_are_the_published_ones(
 
 @pytest.mark.parametrize("steps", [1, 5, 20])
 def test_aligned_steps_of_another_number_lie_on_the_same_curve(steps: int) -> None:
-    ladder = sigmas_for(ALIGNED, NOISE, steps, grid=CONTINUOUS)
-    curve = sigmas_for(ALIGNED, NOISE, 10).sigmas
+    ladder = sigmas_for(ALIGN_YOUR_STEPS, NOISE, steps, grid=CONTINUOUS)
+    curve = sigmas_for(ALIGN_YOUR_STEPS, NOISE, 10).sigmas
     curve[-1] = NOISE.sigmas[0]
     places = torch.linspace(0, 10, steps + 1)[:-1].numpy()
     expected = torch.from_numpy(np.interp(places, range(11), curve.log().numpy())).exp()
@@ -285,7 +285,7 @@ def test_aligned_steps_of_another_number_lie_on_the_same_curve(steps: int) -> No
 @pytest.mark.parametrize("family", ["sd2", "pixart-sigma"])
 def test_aligned_steps_are_for_the_families_that_they_were_found_for(family: str) -> None:
     with raises(InvalidValue, port="schedule", given="align_your_steps"):
-        sigmas_for(ALIGNED, model_noise(SD1, FAMILIES[family]), 10)
+        sigmas_for(ALIGN_YOUR_STEPS, model_noise(SD1, FAMILIES[family]), 10)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_steps_are_bounded(steps: int) -> None:
 @pytest.mark.parametrize("denoise", [-0.1, 1.5, float("nan")])
 def test_denoise_is_bounded(denoise: float) -> None:
     with raises(InvalidValue, port="denoise"):
-        steps_walked(20, denoise)
+        sampled_steps(20, denoise)
 
 
 @pytest.mark.parametrize("name", ["normal", "simple", "trailing", "sgm_uniform"])

@@ -16,10 +16,10 @@ from torch import Tensor
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import TextModel
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.models.loading import load_component
 from nodegraph.models.opening import open_model
-from nodegraph.models.prompt_checks import unread_tags
+from nodegraph.models.prompt_checks import unsupported_tags
 from nodegraph.models.text import encode_prompt
 from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
 from tests.messages import raises
@@ -78,8 +78,8 @@ def test_a_tag_that_does_nothing_here_is_told(text_model: TextModel, tag: str, t
 
 def test_a_weight_without_brackets_behind_a_word_that_is_read_is_told() -> None:
     words = ["embedding:ink"]
-    assert list(unread_tags("(embedding:ink:1.2), a embedding:ink.", words)) == []
-    [found] = unread_tags("embedding:ink:1.2 and", words)
+    assert list(unsupported_tags("(embedding:ink:1.2), a embedding:ink.", words)) == []
+    [found] = unsupported_tags("embedding:ink:1.2 and", words)
     assert "(embedding:ink:1.2)" in found
 
 
@@ -219,7 +219,7 @@ def test_a_tokenizer_without_a_length_takes_the_encoders(text_model: TextModel) 
 
 def joined(*embeddings: Tensor) -> Tensor:
     """Of prompts for one call of a UNet."""
-    joined: Tensor = family_named("sd1").join([{"embeddings": item} for item in embeddings], 1)[
+    joined: Tensor = get_family("sd1").join([{"embeddings": item} for item in embeddings], 1)[
         "embeddings"
     ]
     return joined

@@ -14,8 +14,8 @@ from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, Numerical
 from nodegraph.families.alone import LOAD_UPSCALER
 from nodegraph.families.upscaling_architectures import CompactShape, compact_shape
 from nodegraph.models.model_sources import list_models
-from nodegraph.models.upscaler_files import SHIPPED, locate_upscaler, open_upscaler
-from nodegraph.models.upscaling.enlarging import enlarged
+from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, locate_upscaler, open_upscaler
+from nodegraph.models.upscaling.enlarging import upscale_image
 from nodegraph.models.upscaling.loading import (
     CompactUpscaler,
     PaddedNetwork,
@@ -69,9 +69,9 @@ def test_one_that_has_learnt_nothing_repeats_pixels() -> None:
 
 
 def test_the_shipped_one_is_listed_and_sharpens() -> None:
-    [listed] = [item for item in list_models([]) if item.name == SHIPPED]
+    [listed] = [item for item in list_models([]) if item.name == BUNDLED_UPSCALER]
     assert (listed.node, listed.part) == (LOAD_UPSCALER, "an upscale model")
-    shipped = load_upscaler(open_upscaler(SHIPPED, []))
+    shipped = load_upscaler(open_upscaler(BUNDLED_UPSCALER, []))
     # a disc with an edge that is one pixel wide at twice the size
     at = torch.stack(torch.meshgrid(*[torch.arange(64.0)] * 2, indexing="ij"))
     disc = (20 - (at - 31.5).norm(dim=0)).clamp(-0.5, 0.5) + 0.5
@@ -85,21 +85,21 @@ def test_the_shipped_one_is_listed_and_sharpens() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_batches_equal_singles_and_channels_are_kept(channels: int) -> None:
     given = pictures(3, channels=channels)
-    found = enlarged(upscaler(), given)
+    found = upscale_image(upscaler(), given)
     assert found.shape == (3, 24, 34, channels)
     assert found.min() >= 0
     assert found.max() <= 1
-    singles = [enlarged(upscaler(), item[None]) for item in given]
+    singles = [upscale_image(upscaler(), item[None]) for item in given]
     assert torch.equal(found, torch.cat(singles))
     if channels == 4:
-        assert torch.equal(found[..., :3], enlarged(upscaler(), given[..., :3]))
+        assert torch.equal(found[..., :3], upscale_image(upscaler(), given[..., :3]))
 
 
 def test_one_of_brightness_takes_each_colour_by_itself() -> None:
     given = pictures()
-    found = enlarged(upscaler(SHAPES[2]), given)
+    found = upscale_image(upscaler(SHAPES[2]), given)
     assert found.shape == (1, 36, 51, 3)
-    second = enlarged(upscaler(SHAPES[2]), given[..., 1:2])
+    second = upscale_image(upscaler(SHAPES[2]), given[..., 1:2])
     assert torch.equal(found[..., 1:2], second)
 
 
@@ -107,15 +107,19 @@ def test_one_of_brightness_takes_each_colour_by_itself() -> None:
 def test_tiles_with_room_for_what_it_sees_make_up_the_whole(size: tuple[int, int]) -> None:
     """It sees 4 pixels around each; within the fading 8 of an overlap all tiles agree but there."""
     given = pictures(2, *size)
-    whole = enlarged(upscaler(), given)
+    whole = upscale_image(upscaler(), given)
     told: list[tuple[int, int]] = []
-    found = enlarged(
-        upscaler(), given, tile=24, overlap=12, done=lambda step, total: told.append((step, total))
+    found = upscale_image(
+        upscaler(),
+        given,
+        tile=24,
+        overlap=12,
+        on_tile=lambda step, total: told.append((step, total)),
     )
     # The outermost pixels of a tile see zeros where the picture goes on, and count least.
     assert (found - whole).abs().mean() < 0.01
     assert told == [(step + 1, told[0][1]) for step in range(told[0][1])]
-    assert torch.equal(enlarged(upscaler(), given, tile=70, overlap=8), whole)
+    assert torch.equal(upscale_image(upscaler(), given, tile=70, overlap=8), whole)
 
 
 def test_a_network_of_certain_sizes_gets_them() -> None:
@@ -143,7 +147,7 @@ def test_what_is_no_upscale_model_is_refused(tmp_path: Path) -> None:
         locate_upscaler("made.pth", [tmp_path])
     with pytest.raises(ModelNotFound) as missing:
         locate_upscaler("tiny/upscale", [tmp_path])
-    assert SHIPPED in str(missing.value)
+    assert BUNDLED_UPSCALER in str(missing.value)
     with pytest.raises(InvalidFile):
         locate_upscaler("tiny", [tmp_path])
 
@@ -167,7 +171,7 @@ def test_what_spandrel_reads_is_the_same_there(tmp_path: Path) -> None:
     own = spandrel.ModelLoader("cpu").load_from_state_dict(state)
     given = pictures()
     expected = own(given.movedim(-1, 1).contiguous()).movedim(1, -1)
-    assert torch.equal(enlarged(found, given), expected)
+    assert torch.equal(upscale_image(found, given), expected)
 
 
 def test_others_need_spandrel(tmp_path: Path) -> None:
@@ -185,12 +189,12 @@ def test_nan_and_tiles_of_nothing_but_overlap_are_refused() -> None:
     broken = upscaler()
     nn.init.constant_(broken.module.body[-1].bias, float("nan"))
     with pytest.raises(NumericalError):
-        enlarged(broken, pictures())
+        upscale_image(broken, pictures())
     with raises(InvalidValue, port="overlap", given="9 pixels"):
-        enlarged(upscaler(), pictures(), tile=16, overlap=9)
+        upscale_image(upscaler(), pictures(), tile=16, overlap=9)
 
 
 def test_the_shipped_file_is_small() -> None:
-    path = locate_upscaler(SHIPPED, [])
+    path = locate_upscaler(BUNDLED_UPSCALER, [])
     assert path.stat().st_size < 1_000_000
     assert {item.dtype for item in load_file(path).values()} == {torch.float16}

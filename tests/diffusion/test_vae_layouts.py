@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.families.components import Autoencoder
-from nodegraph.families.registry import FAMILIES, format_named
+from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.models.vae_files import open_vae, vae_format
 from nodegraph.residency import component_bytes
 from nodegraph.weights.single_files.wan_vae import DEVIATION_22, MEAN_22
@@ -180,7 +180,7 @@ def assert_equal(found: Any, expected: Any) -> None:
     assert given.keys() == wanted.keys()
     different = [name for name, item in wanted.items() if not torch.equal(given[name], item)]
     assert not different
-    latents = format_named(found.family)
+    latents = get_latent_format(found.family)
     axes = (1, 2, 2) if latents.temporal else (2, 2)
     latent = torch.randn(1, latents.channels, *axes, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -239,7 +239,7 @@ def test_every_format_is_read_from_files(name: str) -> None:
 
 def test_noise_within_a_decoder_is_the_same_each_time() -> None:
     """0.9.1 adds noise between its layers; nobody else's random numbers change by that."""
-    vae, latents = built("ltx 0.9.1"), format_named("ltx")
+    vae, latents = built("ltx 0.9.1"), get_latent_format("ltx")
     latent = torch.randn(1, 128, 1, 2, 2)
     state = torch.get_rng_state()
     with torch.no_grad():
@@ -250,7 +250,7 @@ def test_noise_within_a_decoder_is_the_same_each_time() -> None:
 
 def test_a_decoder_that_is_told_a_time_is_told_its_end() -> None:
     """As diffusers' pipeline unless it is asked for another (``decode_timestep``)."""
-    vae, latents = built("ltx 0.9.5"), format_named("ltx")
+    vae, latents = built("ltx 0.9.5"), get_latent_format("ltx")
     latent = torch.randn(1, 128, 1, 2, 2)
     mean, deviation = (item.view(1, -1, 1, 1, 1) for item in (vae.latents_mean, vae.latents_std))
     with torch.no_grad():

@@ -15,7 +15,7 @@ from nodegraph.families.building import build_tokenizer
 from nodegraph.families.flux2 import FLUX2, SYSTEM
 from nodegraph.families.qwen_image import _TEMPLATE, _TEMPLATE_TOKENS
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer
+from nodegraph.families.vocabulary import VOCABULARIES, find_tokenizer, missing_tokenizer_error
 from tests.messages import raises
 
 from .families.words import llama_words
@@ -125,7 +125,7 @@ def test_others_are_found_in_their_folder_or_a_model(tmp_path: Path) -> None:
 
 
 def test_a_missing_one_is_told_with_what_to_copy() -> None:
-    said = str(missing_tokenizer(GEMMA, "gemma.safetensors", port="file"))
+    said = str(missing_tokenizer_error(GEMMA, "gemma.safetensors", port="file"))
     assert "its tokenizer.json in tokenizers/gemma2 under a models folder" in said
     assert "Copy tokenizer.json from the `tokenizer` folder of Gemma 2" in said
 

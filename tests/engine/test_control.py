@@ -160,7 +160,7 @@ def test_watchers_hear_of_every_change_once() -> None:
         heard.append((token.is_paused, token.is_set))
 
     token.resume()  # nothing to resume
-    with token.on_change(note), token.telling(lambda: cancelled.append(True)):
+    with token.on_change(note), token.on_cancel(lambda: cancelled.append(True)):
         token.pause()
         token.pause()
         token.resume()
@@ -179,7 +179,7 @@ def test_who_watches_after_the_change_hears_of_it_at_once() -> None:
     token.pause()
     with token.on_change(lambda: heard.append("paused")):
         pass
-    with token.telling(lambda: heard.append("not cancelled")):
+    with token.on_cancel(lambda: heard.append("not cancelled")):
         pass
     token.cancel()
     assert heard == ["paused"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nodegraph.engine.lanes.fairness import FairQueue, Share, Waiter
+from nodegraph.engine.lanes.fairness import FairQueue, QueueEntry, Share
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
 from tests.properties import examples
@@ -30,13 +30,13 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.queue: FairQueue[int] = FairQueue(1.0, self.patience)
-        self.waiting: list[Waiter[int]] = []
-        self.started: list[Waiter[int]] = []
+        self.waiting: list[QueueEntry[int]] = []
+        self.started: list[QueueEntry[int]] = []
         self.seen: set[int] = set()
         self.held: set[int] = set()
         self.pushed = 0
 
-    def free(self) -> list[Waiter[int]]:
+    def free(self) -> list[QueueEntry[int]]:
         return [entry for entry in self.waiting if entry.owner not in self.held]
 
     @rule(owner=OWNERS, client=CLIENTS, urgency=URGENCIES, priority=st.integers(0, 3))
@@ -48,7 +48,7 @@ class Machine(RuleBasedStateMachine):
     @rule(owner=OWNERS, client=CLIENTS, urgency=URGENCIES)
     def come_back(self, owner: int, client: str, urgency: int) -> None:
         share = Share(client, urgency)
-        self.waiting.append(self.queue.push(self.pushed, owner, (), share, comes_back=True))
+        self.waiting.append(self.queue.push(self.pushed, owner, (), share, is_returning=True))
         self.pushed += 1
 
     @rule()
@@ -67,11 +67,11 @@ class Machine(RuleBasedStateMachine):
         self.waiting.remove(entry)
         self.started.append(entry)
 
-    def check_order(self, entry: Waiter[int], free: list[Waiter[int]]) -> None:
+    def check_order(self, entry: QueueEntry[int], free: list[QueueEntry[int]]) -> None:
         assert entry.share.urgency == min(other.share.urgency for other in free)
         peers = [other for other in free if other.share.urgency == entry.share.urgency]
-        if any(other.comes_back for other in peers):
-            assert entry.comes_back
+        if any(other.is_returning for other in peers):
+            assert entry.is_returning
         else:
             own = [other for other in peers if other.share.client == entry.share.client]
             assert entry is min(own, key=lambda other: (other.priority, other.item))
@@ -115,7 +115,7 @@ class ImpatientMachine(Machine):
 
     patience = 2
 
-    def check_order(self, entry: Waiter[int], free: list[Waiter[int]]) -> None:
+    def check_order(self, entry: QueueEntry[int], free: list[QueueEntry[int]]) -> None:
         assert entry.level <= entry.share.urgency
 
 
@@ -126,7 +126,7 @@ TestOrder = Machine.TestCase
 TestOrderWithAge = ImpatientMachine.TestCase
 
 
-def start(queue: FairQueue[str], seconds: float) -> Waiter[str]:
+def start(queue: FairQueue[str], seconds: float) -> QueueEntry[str]:
     """Start what goes next, and end it at once."""
     entry = queue.pop()
     assert entry is not None

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.engine.lanes import Lane, LanePlace, Lanes, Share, current_place
+from nodegraph.engine.lanes import Lane, Lanes, LaneSlot, Share, current_slot
 from nodegraph.engine.lanes.mailbox import Mailbox
 from nodegraph.errors import Cancelled, InvalidValue
 from tests.messages import raises
@@ -52,9 +52,9 @@ class Case:
         return future
 
 
-def a_place() -> LanePlace:
+def a_place() -> LaneSlot:
     """That of this thread."""
-    place = current_place()
+    place = current_slot()
     assert place is not None
     return place
 
@@ -238,7 +238,7 @@ def test_a_stepped_out_threads_place_is_free_for_others(case: Case) -> None:
         assert await waiting == "back"
 
     play(scene)
-    assert current_place() is None
+    assert current_slot() is None
 
 
 def test_stepping_out_starts_what_waits(case: Case) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.engine.lanes import BESIDE_ANY, Lane, Share, current_place
+from nodegraph.engine.lanes import ANY_BATCH, Lane, Share, current_slot
 from nodegraph.sampling.merging.merging import StepMerging
 
 LIMIT = 30.0
@@ -57,7 +57,13 @@ class Beside:
             future.set_result(result if error is None else error)
 
         self.lane.submit(
-            None, loop, (float(len(self.begun)),), run, done, share=Share(client), beside=beside
+            None,
+            loop,
+            (float(len(self.begun)),),
+            run,
+            done,
+            share=Share(client),
+            batch_label=beside,
         )
         return future
 
@@ -81,7 +87,7 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(limited())
 
 
-@pytest.mark.parametrize("second", ["sampling", BESIDE_ANY])
+@pytest.mark.parametrize("second", ["sampling", ANY_BATCH])
 def test_work_of_one_label_runs_beside_each_other(case: Beside, second: str) -> None:
     meeting = threading.Barrier(2, timeout=LIMIT)
 
@@ -108,7 +114,7 @@ def test_nothing_overtakes_what_goes_next(case: Beside) -> None:
     assert case.begun == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("labels", [("", ""), ("sampling", "another"), (BESIDE_ANY, BESIDE_ANY)])
+@pytest.mark.parametrize("labels", [("", ""), ("sampling", "another"), (ANY_BATCH, ANY_BATCH)])
 def test_other_work_stays_one_by_one(case: Beside, labels: tuple[str, str]) -> None:
     async def scene() -> None:
         await asyncio.gather(*(case.submit(label, label, compute) for label in labels * 4))
@@ -133,13 +139,13 @@ def test_who_runs_beside_others_is_charged_its_share_of_the_time(case: Beside) -
     whole: list[float] = []
 
     def work() -> None:
-        place = current_place()
+        place = current_slot()
         assert place is not None
         both.wait()
         compute()
         both.wait()
         charged.append(place.take_seconds())
-        assert place.had_company
+        assert place.was_shared
 
     async def scene() -> None:
         loop = asyncio.get_running_loop()

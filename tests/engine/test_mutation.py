@@ -20,9 +20,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Expand, Image, Lazy, Value, node
-from nodegraph.core.copies import lent_copy, own_copy, settled, snapshot
+from nodegraph.core.copies import container_copy, deep_copy, isolated_output, snapshot
 from nodegraph.core.digests import digest_value
-from nodegraph.core.marks import SMALL, marks_of
+from nodegraph.core.marks import SMALL, mutation_marks
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
@@ -264,12 +264,12 @@ def test_a_literal_stays_as_the_file_has_it(bench: Bench) -> None:
 @example(PureWindowsPath("a:a:"))
 @settings(max_examples=examples(200))
 def test_copies_are_equal_and_of_the_same_types(value: Any) -> None:
-    for copy in (lent_copy(value), own_copy(value), settled(value)):
+    for copy in (container_copy(value), deep_copy(value), isolated_output(value)):
         assert same(copy, value)
         assert digest_value(copy, DIGESTERS) == digest_value(value, DIGESTERS)
 
 
-@pytest.mark.parametrize("copy", [lent_copy, own_copy, settled, snapshot])
+@pytest.mark.parametrize("copy", [container_copy, deep_copy, isolated_output, snapshot])
 def test_what_stands_in_a_value_twice_stands_in_its_copy_twice(copy: Callable[[Any], Any]) -> None:
     inner, pair = [1], SimpleNamespace()
     array = np.empty(1, dtype=object)
@@ -306,7 +306,7 @@ class Knot:
 def test_a_callers_object_holds_the_copy_of_what_holds_it() -> None:
     value: list[Any] = []
     value.append(Knot(value))
-    found = own_copy(value)
+    found = deep_copy(value)
     assert found[0] is not value[0]
     assert found[0].holder is found
 
@@ -314,13 +314,13 @@ def test_a_callers_object_holds_the_copy_of_what_holds_it() -> None:
 def test_what_an_object_holds_besides_its_fields_is_copied_with_it() -> None:
     value = Box([1])
     value.more = value  # type: ignore[attr-defined]
-    found = lent_copy(value)
+    found = container_copy(value)
     assert found is not value
     assert found.more is found
 
 
 def test_a_tensor_lies_in_memory_as_it_would_if_it_came_from_the_store() -> None:
-    kept = settled({"image": [torch.rand(1, 3, 4, 4).permute(0, 2, 3, 1)]})
+    kept = isolated_output({"image": [torch.rand(1, 3, 4, 4).permute(0, 2, 3, 1)]})
     assert kept["image"][0].is_contiguous()
 
 
@@ -447,30 +447,30 @@ def test_what_an_expansion_hands_on_is_named_by_what_it_is_by_then(bench: Bench)
 @given(st.integers(1, 3 * SMALL), st.integers(0, 2**31))
 def test_a_small_tensors_marks_tell_every_byte(size: int, place: int) -> None:
     tensor = torch.zeros(min(size, SMALL), dtype=torch.uint8)
-    marks = marks_of(tensor)
+    marks = mutation_marks(tensor)
     assert marks is not None
     assert marks.is_whole
-    assert marks_of(tensor) == marks
+    assert mutation_marks(tensor) == marks
     tensor.numpy()[place % tensor.numel()] = 1
-    assert marks_of(tensor) != marks
+    assert mutation_marks(tensor) != marks
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8, torch.bool])
 def test_a_part_of_a_picture_is_seen_in_its_marks(dtype: torch.dtype) -> None:
     image = torch.zeros((1, 1024, 1024, 3), dtype=dtype)
-    marks = marks_of([image])
+    marks = mutation_marks([image])
     assert marks is not None
     assert not marks.is_whole
     image.view(torch.uint8).numpy()[0, 300:420, 200:340] = 1
-    assert marks_of([image]) != marks
+    assert mutation_marks([image]) != marks
 
 
 def test_what_torch_counts_is_seen_whatever_it_changes() -> None:
     image = torch.zeros(1, 64, 64, 3)
-    marks = marks_of({"a": image})
+    marks = mutation_marks({"a": image})
     image[0, 1, 1] = 1.0
-    assert marks_of({"a": image}) != marks
-    assert marks_of({"a": [1, "b", None]}) is None
+    assert mutation_marks({"a": image}) != marks
+    assert mutation_marks({"a": [1, "b", None]}) is None
 
 
 def test_two_who_change_a_picture_at_once_do_no_harm(run: Callable[..., RunResult]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.engine.options import AS_USUAL, RunKeywords, RunOptions
+from nodegraph.engine.options import DEFAULT_OPTIONS, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
 
@@ -19,14 +19,14 @@ def test_the_keywords_are_the_fields() -> None:
 
 def test_what_is_said_anew_goes_before_what_was_said() -> None:
     options = RunOptions(deadline=3, values=False)
-    assert options.but(deadline=5) == RunOptions(deadline=5, values=False)
+    assert options.with_changes(deadline=5) == RunOptions(deadline=5, values=False)
     assert options == RunOptions(deadline=3, values=False)
 
 
 @pytest.mark.parametrize("deadline", [0, -1, nan, inf, "soon", True])
 def test_what_is_no_time_is_no_deadline(deadline: Any) -> None:
     with raises(InvalidValue):
-        AS_USUAL.but(deadline=deadline)
+        DEFAULT_OPTIONS.with_changes(deadline=deadline)
 
 
 def test_one_name_is_no_list_of_targets() -> None:

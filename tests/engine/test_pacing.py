@@ -13,7 +13,7 @@ from PIL import Image as Picture
 from nodegraph import InvalidValue, Plot, Series
 from nodegraph.core.context import Environment, Preview
 from nodegraph.core.events import Event, EventStream
-from nodegraph.core.plot_form import plot_form
+from nodegraph.core.plot_form import plot_to_plain
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.node_context import LEAST, SHARE, NodeContext, PreviewPace
 from tests.messages import raises
@@ -128,7 +128,7 @@ def test_of_plots_and_pictures_the_newest_stay() -> None:
 
     first, second, third = (event.data for event in events)
     assert first == {"image": b"first", "mime": "image/png"}
-    assert second == {**first, "plot": plot_form(plot)}
+    assert second == {**first, "plot": plot_to_plain(plot)}
     assert third["plot"] == second["plot"]
     assert third["mime"] == "image/jpeg"
     with Picture.open(BytesIO(third["image"])) as picture:

@@ -23,19 +23,19 @@ from nodegraph.core.context import Environment
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache, place_of
+from nodegraph.engine.cache import Cache, get_tier
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.planning.plan import NodePlan, Plan, plan
-from nodegraph.engine.planning.stock import Stock, packed
+from nodegraph.engine.planning.stock import RemoteMemory, pack_entry
 from nodegraph.engine.planning.workflow import plan_workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.work import MACHINE
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.store import Store
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 from tests.engine.conftest import link
 from tests.properties import examples
 
@@ -167,7 +167,7 @@ class Works:
             cache=Cache(MemoryCache(), self.store),
             lanes=Lanes(cpu_places=2, io_places=2),
             costs=self.costs,
-            written=Written(self.store.index),
+            written=SinkFiles(self.store.index),
         )
         self._opened = [self.engine, self.store]
 
@@ -776,24 +776,24 @@ class Elsewhere:
             environment=works.environment,
             cache=Cache(MemoryCache(), works.store),
             lanes=Lanes(cpu_places=1, io_places=1),
-            written=Written(works.store.index),
+            written=SinkFiles(works.store.index),
         )
         self._works = works
         self._memory = works.engine.shared.cache.memory
-        self._memory.changed()
-        self._stock = Stock()
+        self._memory.take_changed_keys()
+        self._stock = RemoteMemory()
 
     def plan(self, graph: Mapping[str, Any], *targets: str) -> Plan:
         """What the other one would do."""
-        entries = {key: self._memory.peek(key) for key in self._memory.changed()}
+        entries = {key: self._memory.peek(key) for key in self._memory.take_changed_keys()}
         there = {
-            key: packed(entry)
+            key: pack_entry(entry)
             for key, entry in entries.items()
-            if entry is not None and place_of(entry) == "memory"
+            if entry is not None and get_tier(entry) == "memory"
         }
         told = json.loads(json.dumps(there))
         self._stock.update(told, [key for key in entries if key not in there], [])
-        shared = self._stock.seen_from(self.engine.shared)
+        shared = self._stock.overlay(self.engine.shared)
         return plan(self._works.graph(graph, *targets), shared, needs_targets=True)
 
 

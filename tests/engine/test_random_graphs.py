@@ -163,7 +163,7 @@ def test_nothing_is_computed_twice(pair: tuple[Graph, Graph]) -> None:
 def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
     from nodegraph.core.building import build_graph
     from nodegraph.core.workflow import Workflow
-    from nodegraph.engine.options import AS_USUAL
+    from nodegraph.engine.options import DEFAULT_OPTIONS
     from nodegraph.engine.run import Run
 
     with TemporaryDirectory() as folder:
@@ -175,7 +175,7 @@ def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
         built = build_graph(workflow, bench.registry, bench.environment, targets=[target])
 
         async def run() -> Run:
-            run = Run(bench.engine.shared, built, AS_USUAL, {})
+            run = Run(bench.engine.shared, built, DEFAULT_OPTIONS, {})
             await run.execute()
             return run
 

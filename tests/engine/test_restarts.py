@@ -32,7 +32,7 @@ from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.entries import NewEntry
 from nodegraph.store.store import Store
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 
 
 class _Ran(UserList[str]):
@@ -177,7 +177,7 @@ class Process:
             lanes=Lanes(cpu_places=2, io_places=2),
             costs=self.costs,
             claims=self.store.claims if claims else None,
-            written=Written(self.store.index),
+            written=SinkFiles(self.store.index),
         )
         self.events: list[Event] = []
 

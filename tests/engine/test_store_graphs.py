@@ -43,7 +43,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import NewEntry
 from nodegraph.store.store import Store
-from nodegraph.store.written import Written
+from nodegraph.store.written import SinkFiles
 from tests.engine.store_model import (
     KINDS,
     NODES,
@@ -126,7 +126,7 @@ class Process:
             cache=Cache(self.memory, self.store, (), self.registry.import_types),
             lanes=Lanes(cpu_places=2, io_places=2),
             claims=self.claims,
-            written=Written(self.store.index),
+            written=SinkFiles(self.store.index),
         )
 
     def graph(self, nodes: Mapping[str, Any], targets: Sequence[str]) -> CheckedGraph:
@@ -136,7 +136,7 @@ class Process:
     def is_intact(self, value: str) -> bool:
         """Whether a text lies on disk as it was written."""
         query = "SELECT file, suffix FROM artifacts WHERE digest = ?"
-        row = self.store.index.one(query, (bytes.fromhex(digest_value(value)),))
+        row = self.store.index.fetch_one(query, (bytes.fromhex(digest_value(value)),))
         if row is None:
             return False
         path = self._path(row[0].hex(), row[1])

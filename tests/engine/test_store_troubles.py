@@ -456,7 +456,7 @@ def test_a_value_that_differs_each_time_is_made_once_in_a_run(process: Process) 
 
 
 def test_a_list_whose_items_were_used_one_by_one_leaves_memory(process: Process) -> None:
-    from nodegraph.engine.options import AS_USUAL
+    from nodegraph.engine.options import DEFAULT_OPTIONS
     from nodegraph.engine.run import Run
 
     nodes = {
@@ -473,7 +473,7 @@ def test_a_list_whose_items_were_used_one_by_one_leaves_memory(process: Process)
     process.run({**nodes, "l": of("Length", text="> t", plus=1)}, "l")
 
     async def run() -> Run:
-        run = Run(process.engine.shared, graph, AS_USUAL, {})
+        run = Run(process.engine.shared, graph, DEFAULT_OPTIONS, {})
         await run.execute()
         return run
 

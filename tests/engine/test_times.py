@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.engine.planning.expectation import Line, Timing, fitted
+from nodegraph.engine.planning.expectation import Line, Timing, fit_line
 
 amounts = st.floats(1, 1e9)
 times = st.floats(1e-4, 1e4)
@@ -14,13 +14,13 @@ points = st.lists(st.builds(Timing, amounts, times, st.integers(1, 50)), min_siz
 
 
 def _at(seen: list[Timing], amount: float) -> float:
-    line = fitted(seen)
+    line = fit_line(seen)
     assert line is not None
     return line.at(amount)
 
 
 def test_of_nothing_nothing_is_known() -> None:
-    assert fitted([]) is None
+    assert fit_line([]) is None
 
 
 @given(amounts, times, st.floats(0.01, 100))
@@ -30,7 +30,7 @@ def test_one_time_is_scaled(amount: float, seconds: float, factor: float) -> Non
 
 @given(points, amounts, amounts)
 def test_more_work_never_takes_less(seen: list[Timing], one: float, other: float) -> None:
-    line = fitted(seen)
+    line = fit_line(seen)
     assert line is not None
     assert line.base >= 0
     assert 0 <= line.at(min(one, other)) <= line.at(max(one, other))
@@ -40,14 +40,14 @@ def test_more_work_never_takes_less(seen: list[Timing], one: float, other: float
 def test_times_that_lie_on_a_line_are_found_again(base: float, each: float, at: set[int]) -> None:
     wide = {1, 4000, *at}
     seen = [Timing(amount, base + each * amount) for amount in wide]
-    line = fitted(seen)
+    line = fit_line(seen)
     assert line is not None
     for point in seen:
         assert line.at(point.amount) == pytest.approx(point.seconds, rel=0.25)
 
 
 def test_a_base_is_found_where_the_times_show_one() -> None:
-    assert fitted([Timing(amount, 2 + amount) for amount in (1, 10, 100, 1000)]) == Line(2, 1)
+    assert fit_line([Timing(amount, 2 + amount) for amount in (1, 10, 100, 1000)]) == Line(2, 1)
 
 
 @given(st.floats(5, 1e4))

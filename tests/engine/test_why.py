@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.planning.differences import differences
+from nodegraph.engine.planning.differences import compare_parts
 from nodegraph.engine.planning.why import NodeWhy
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import pack_at
@@ -309,13 +309,13 @@ def test_what_runs_each_time_says_so(desk: Desk) -> None:
 def test_what_another_numerics_profile_changes_is_told() -> None:
     old = {"code": "a", "version": 1, "profile": "cpu torch 2.9"}
     new = {"code": "a", "version": 1, "profile": "cuda torch 2.9"}
-    (item,) = differences(old, new)
+    (item,) = compare_parts(old, new)
     assert str(item).endswith("depend on: cpu torch 2.9 → cuda torch 2.9")
 
 
 def test_a_raised_version_stands_for_its_code() -> None:
     old = {"code": "a", "version": 1}
-    (item,) = differences(old, {"code": "b", "version": 2})
+    (item,) = compare_parts(old, {"code": "b", "version": 2})
     assert str(item) == "version of the node type: 1 → 2"
 
 

@@ -11,7 +11,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.media.images.cropping import crop_to_mask, stitch
 from nodegraph.media.images.masks import EmptyMask
 from nodegraph.media.images.outpainting import Fill, pad_for_outpaint
-from nodegraph.media.images.regions import fitted_box
+from nodegraph.media.images.regions import fit_box
 from tests.messages import raises
 from tests.properties import examples
 
@@ -115,7 +115,7 @@ def test_a_part_is_refused_by_another_picture() -> None:
 def test_a_box_is_only_ever_widened_and_lies_in_the_picture_if_it_fits(
     box: tuple[int, int, int, int], target: tuple[int, int], multiple: int
 ) -> None:
-    (x, y, width, height), size = fitted_box(box, target, multiple, (19, 14))
+    (x, y, width, height), size = fit_box(box, target, multiple, (19, 14))
     assert x <= box[0]
     assert y <= box[1]
     assert x + width >= box[0] + box[2]

@@ -33,7 +33,7 @@ from nodegraph.media.images.images import (
     to_pil,
     write_atomically,
 )
-from nodegraph.media.images.picture_files import pixels_allowed
+from nodegraph.media.images.picture_files import allow_pixels
 from tests.messages import raises
 from tests.properties import examples
 
@@ -374,7 +374,7 @@ def test_a_page_beyond_the_others_of_a_file_is_refused(tmp_path: Path) -> None:
 def test_pillows_own_limit_is_back_once_nobody_needs_another() -> None:
     own = Image.MAX_IMAGE_PIXELS
     assert own is not None
-    first, second, less = (pixels_allowed(pixels) for pixels in (2 * own, 3 * own, 1))
+    first, second, less = (allow_pixels(pixels) for pixels in (2 * own, 3 * own, 1))
     for each in (first, second, less):
         each.__enter__()
     second.__exit__(None, None, None)
@@ -390,12 +390,12 @@ def test_a_limit_that_is_set_while_pictures_are_read_stays(
     monkeypatch: pytest.MonkeyPatch, theirs: int | None
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
-    with pixels_allowed(5_000):
+    with allow_pixels(5_000):
         Image.MAX_IMAGE_PIXELS = theirs
-        with pixels_allowed(4_000):
+        with allow_pixels(4_000):
             assert Image.MAX_IMAGE_PIXELS is None or Image.MAX_IMAGE_PIXELS >= 5_000
     assert theirs == Image.MAX_IMAGE_PIXELS
-    with pixels_allowed(float("inf")):
+    with allow_pixels(float("inf")):
         Image.MAX_IMAGE_PIXELS = theirs
     assert theirs == Image.MAX_IMAGE_PIXELS
 

@@ -15,9 +15,14 @@ from skimage import measure, morphology
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.coordinates import read_boxes, read_points
-from nodegraph.media.images.mask_edges import distance_to, fade_borders, feather_mask, grow_mask
-from nodegraph.media.images.mask_parts import fill_holes, keep_parts, label_parts
+from nodegraph.media.images.coordinates import parse_boxes, parse_points
+from nodegraph.media.images.mask_edges import (
+    distance_transform,
+    fade_borders,
+    feather_mask,
+    grow_mask,
+)
+from nodegraph.media.images.mask_parts import fill_holes, filter_components, label_components
 from nodegraph.media.images.mask_sources import (
     gradient_mask,
     mask_from_channel,
@@ -76,7 +81,7 @@ def test_grown_then_shrunk_a_mask_holds_what_it_held(seed: int, pixels: int) -> 
 def test_parts_are_those_of_scikit_image(seed: int, diagonal: bool, share: float) -> None:
     inside = hard(seed, share)[0].numpy() > 0
     expected = measure.label(inside, connectivity=2 if diagonal else 1)
-    np.testing.assert_array_equal(label_parts(inside, diagonal=diagonal), expected)
+    np.testing.assert_array_equal(label_components(inside, diagonal=diagonal), expected)
 
 
 @few
@@ -110,13 +115,13 @@ def test_small_parts_are_dropped_as_scikit_image_drops_them(seed: int, least: in
     labels = measure.label(mask[0].numpy(), connectivity=2)
     sizes = np.bincount(labels.ravel())
     expected = (labels > 0) & (sizes >= least)[labels]
-    np.testing.assert_array_equal(keep_parts(mask, least)[0].numpy() > 0, expected)
+    np.testing.assert_array_equal(filter_components(mask, least)[0].numpy() > 0, expected)
 
 
 def test_only_the_largest_part_stays() -> None:
     mask = torch.zeros(1, 4, 8)
     mask[0, 0, 0], mask[0, 2:, 3:6], mask[0, 0, 7] = 0.5, 0.25, 1
-    kept = keep_parts(mask, 0, 1)
+    kept = filter_components(mask, 0, 1)
     assert kept.sum() == mask[0, 2:, 3:6].sum()
 
 
@@ -128,7 +133,7 @@ def test_distances_are_exact(seed: int, most: float, share: float) -> None:
     inside = hard(seed, share)[0] > 0
     # Where nothing is inside, all is as far as can be.
     exact = distance_transform_edt(~inside.numpy()) if inside.any() else np.full((13, 17), 99.0)
-    found = distance_to(inside[None], most)[0].numpy()
+    found = distance_transform(inside[None], most)[0].numpy()
     np.testing.assert_allclose(found, np.minimum(exact, most), rtol=1e-6)
 
 
@@ -205,7 +210,7 @@ def test_batches_equal_singles(seed: int) -> None:
         lambda mask: feather_mask(mask, 5.5),
         lambda mask: feather_mask(mask, 3, "linear", "inward"),
         fill_holes,
-        lambda mask: keep_parts(mask, 3, 2),
+        lambda mask: filter_components(mask, 3, 2),
     ):
         for masks in (mask, soft):
             singles = torch.cat([change(item[None]) for item in masks])
@@ -306,7 +311,7 @@ def test_the_box_of_a_batch_holds_all_of_its_masks() -> None:
 
 @pytest.mark.parametrize("text", ["[[1, 2, 3, 4]]", "1 2 3 4", "1, 2, 3, 4;", "[1, 2, 3, 4.0]"])
 def test_boxes_are_read_as_people_write_them(text: str) -> None:
-    assert read_boxes(text) == [(1, 2, 3, 4)]
+    assert parse_boxes(text) == [(1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(
@@ -315,9 +320,9 @@ def test_boxes_are_read_as_people_write_them(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_boxes_is_told(text: str) -> None:
     with pytest.raises(InvalidValue):
-        read_boxes(text)
+        parse_boxes(text)
 
 
 def test_no_points_are_an_empty_text() -> None:
-    assert read_points(" ") == []
-    assert read_points("[[1, 2], [3, 4]]") == [(1, 2), (3, 4)]
+    assert parse_points(" ") == []
+    assert parse_points("[[1, 2], [3, 4]]") == [(1, 2), (3, 4)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.name_patterns import check_pattern, filled_name, pattern_findings
+from nodegraph.media.images.name_patterns import check_pattern, expand_pattern, pattern_findings
 from tests.messages import raises
 
 NOW = datetime(2026, 11, 2, 9, 5, 7)
@@ -39,20 +39,20 @@ WORKFLOW: dict[str, Any] = {
 )
 def test_words_become_values(pattern: str, name: str) -> None:
     check_pattern(pattern)
-    found = filled_name(pattern, now=NOW, workflow=WORKFLOW, size=(64, 32), index=3)
+    found = expand_pattern(pattern, now=NOW, workflow=WORKFLOW, size=(64, 32), index=3)
     assert found == name
 
 
 def test_values_never_lead_out_of_the_folder() -> None:
-    found = filled_name("%prompt.text%", now=NOW, workflow=WORKFLOW)
+    found = expand_pattern("%prompt.text%", now=NOW, workflow=WORKFLOW)
     assert found.startswith("_a_ _red_ apple")
     assert len(found) <= 60
-    assert filled_name("%date:..%", now=NOW, workflow={}) == "_"
+    assert expand_pattern("%date:..%", now=NOW, workflow={}) == "_"
 
 
 def test_what_has_no_value_of_its_own_is_told() -> None:
     told: list[str] = []
-    found = filled_name("%sample.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
+    found = expand_pattern("%sample.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
     assert found == "sample.model"
     assert len(told) == 1
 
@@ -60,7 +60,7 @@ def test_what_has_no_value_of_its_own_is_told() -> None:
 @pytest.mark.parametrize("word", ["%sampel.seed%", "%Sample.seed%"])
 def test_a_misspelt_node_is_refused_with_its_name(word: str) -> None:
     with raises(InvalidValue, port="name", given=word, expected="%sample.seed%"):
-        filled_name(f"apple_{word}", now=NOW, workflow=WORKFLOW)
+        expand_pattern(f"apple_{word}", now=NOW, workflow=WORKFLOW)
 
 
 NODES: dict[str, dict[str, Any]] = {
@@ -96,7 +96,7 @@ def test_a_node_without_the_input_is_not_what_was_meant() -> None:
     assert found.is_warning
     assert not found.hint
     told: list[str] = []
-    name = filled_name("%sampler.text%", now=NOW, workflow=WORKFLOW, warn=told.append)
+    name = expand_pattern("%sampler.text%", now=NOW, workflow=WORKFLOW, warn=told.append)
     assert (name, len(told)) == ("sampler.text", 1)
 
 
@@ -108,7 +108,7 @@ def test_what_has_a_value_or_is_plain_text_is_fine() -> None:
 def test_a_node_that_is_not_there_is_told() -> None:
     """As of a workflow that came from elsewhere without it."""
     told: list[str] = []
-    filled_name("%upscale.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
+    expand_pattern("%upscale.model%", now=NOW, workflow=WORKFLOW, warn=told.append)
     assert len(told) == 1
 
 

@@ -10,9 +10,9 @@ import PIL.Image
 import pytest
 import torch
 
-from nodegraph.core.types import named
+from nodegraph.core.types import named_type
 from nodegraph.core.value_types import is_of_type
-from nodegraph.media.images.returned import PictureType, advice, taken_as
+from nodegraph.media.images.returned import PictureType, conversion_hint, to_image_tensor
 
 PIXELS = np.arange(5 * 6 * 4, dtype=np.uint8).reshape(5, 6, 4)
 RGB, RGBA, GRAY = PIXELS[..., :3], PIXELS, PIXELS[..., 0]
@@ -37,9 +37,9 @@ LEVELS = torch.from_numpy(PIXELS.astype(np.float32) / 255)
 def test_what_can_mean_one_thing_only_is_taken(
     value: Any, kind: PictureType, expected: torch.Tensor
 ) -> None:
-    found = taken_as(value, kind)
+    found = to_image_tensor(value, kind)
     assert found is not None
-    assert is_of_type(found, named(kind))
+    assert is_of_type(found, named_type(kind))
     assert torch.equal(found, expected)
 
 
@@ -69,24 +69,28 @@ DOUBTFUL: list[tuple[Any, PictureType]] = [
 def test_what_is_doubtful_is_told_what_to_write_and_that_is_right(
     value: Any, kind: PictureType
 ) -> None:
-    assert taken_as(value, kind) is None
-    assert not is_of_type(value, named(kind))
-    written = re.findall(r"`(.*?)`", advice(value, kind))
+    assert to_image_tensor(value, kind) is None
+    assert not is_of_type(value, named_type(kind))
+    written = re.findall(r"`(.*?)`", conversion_hint(value, kind))
     found = eval(written[0], {"torch": torch, "value": value})
-    assert is_of_type(found, named(kind))
+    assert is_of_type(found, named_type(kind))
     assert found.dtype == torch.float32
     assert found.max() <= 1
 
 
 def test_a_range_that_only_its_author_knows_is_asked_about() -> None:
-    assert "if its 255 is of 255" in advice(np.full((5, 6, 3), 255.0), "Image")
-    assert "Mode F" in advice(PIL.Image.new("F", (2, 2)), "Image")
-    assert "getchannel" in advice(PIL.Image.fromarray(RGBA), "Mask")
+    assert "if its 255 is of 255" in conversion_hint(np.full((5, 6, 3), 255.0), "Image")
+    assert "Mode F" in conversion_hint(PIL.Image.new("F", (2, 2)), "Image")
+    assert "getchannel" in conversion_hint(PIL.Image.fromarray(RGBA), "Mask")
     several = "Declare `-> list[Image]` for several."
-    assert advice([PIL.Image.fromarray(RGB)], "Image") == advice([RGB, RGB], "Image") == several
+    assert (
+        conversion_hint([PIL.Image.fromarray(RGB)], "Image")
+        == conversion_hint([RGB, RGB], "Image")
+        == several
+    )
 
 
 @pytest.mark.parametrize("value", ["a.png", None, [], np.array(["a"]), np.zeros((2, 3, 4, 5, 6))])
 def test_of_what_is_no_picture_nothing_is_said(value: Any) -> None:
-    assert taken_as(value, "Image") is None
-    assert advice(value, "Image") == ""
+    assert to_image_tensor(value, "Image") is None
+    assert conversion_hint(value, "Image") == ""

@@ -8,7 +8,7 @@ import torch
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images import room
 from nodegraph.media.images.resizing import resize_image
-from nodegraph.media.images.room import ImageTooLarge, check_room
+from nodegraph.media.images.room import ImageTooLarge, check_memory
 from nodegraph.media.images.sheets import contact_sheet
 from tests.messages import raises
 
@@ -22,7 +22,7 @@ def one_gibibyte(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_error_names_the_size_and_what_there_is() -> None:
     with pytest.raises(ImageTooLarge) as raised:
-        check_room(16384, 8192, 3, 2 * GIB, port="width")
+        check_memory(16384, 8192, 3, 2 * GIB, port="width")
     problem = raised.value.problem
     assert (problem.code, problem.port) == ("too-large", "width")
     assert problem.given == "16384 x 8192 pixels, 3 of them: about 2.1 GB"
@@ -32,9 +32,9 @@ def test_the_error_names_the_size_and_what_there_is() -> None:
 def test_what_fits_is_begun_and_so_is_all_where_memory_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    check_room(8, 8, 1, GIB // 2, port="width")
+    check_memory(8, 8, 1, GIB // 2, port="width")
     monkeypatch.setattr(room, "total_memory", lambda: None)
-    check_room(8, 8, 1, 1 << 60, port="width")
+    check_memory(8, 8, 1, 1 << 60, port="width")
 
 
 def test_a_size_that_comes_through_a_link_is_refused_before_the_work() -> None:

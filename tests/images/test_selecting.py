@@ -15,8 +15,8 @@ from nodegraph.media.images.selecting import (
     plain_background,
     select_by_box,
     select_by_points,
+    select_similar_colors,
     select_superpixels,
-    similar_colors,
     superpixels,
 )
 from tests.messages import raises
@@ -41,15 +41,15 @@ def agreement(found: Tensor, expected: Tensor) -> float:
 
 def test_a_wand_takes_the_disc_that_it_touches() -> None:
     image, red, blue = two_discs()
-    assert agreement(similar_colors(image, [(15, 20)], 0.1), red) == 1
-    assert agreement(similar_colors(image, [(15, 20), (42, 20)], 0.1), red | blue) == 1
+    assert agreement(select_similar_colors(image, [(15, 20)], 0.1), red) == 1
+    assert agreement(select_similar_colors(image, [(15, 20), (42, 20)], 0.1), red | blue) == 1
 
 
 def test_a_wand_takes_all_of_a_colour_where_it_is_asked_to() -> None:
     image = torch.zeros(1, 3, 5, 3)
     image[:, :, 2] = 1
-    assert similar_colors(image, [(0, 0)], 0.1).sum() == 6
-    assert similar_colors(image, [(0, 0)], 0.1, connected=False).sum() == 12
+    assert select_similar_colors(image, [(0, 0)], 0.1).sum() == 6
+    assert select_similar_colors(image, [(0, 0)], 0.1, connected=False).sum() == 12
 
 
 def test_points_select_the_thing_that_they_are_on() -> None:
@@ -92,7 +92,9 @@ def test_an_even_background_is_taken_away_but_not_what_is_enclosed() -> None:
 
 
 @pytest.mark.parametrize("method", ["slic", "felzenszwalb", "watershed"])
-def test_parts_have_their_mean_colour_and_points_select_them(method: selecting.PartMethod) -> None:
+def test_parts_have_their_mean_colour_and_points_select_them(
+    method: selecting.SuperpixelMethod,
+) -> None:
     image, red, _ = two_discs()
     found, borders = superpixels(image, method, 30)
     assert found.shape == image.shape
@@ -107,7 +109,7 @@ def test_parts_have_their_mean_colour_and_points_select_them(method: selecting.P
 @pytest.mark.parametrize(
     "select",
     [
-        lambda image: similar_colors(image, [(4, 4)], 0.2),
+        lambda image: select_similar_colors(image, [(4, 4)], 0.2),
         lambda image: plain_background(image, 0.3),
         lambda image: select_by_points(image, [(4, 4)], [(12, 9)], 1),
         lambda image: select_by_box(image, (2, 2, 8, 6)),
@@ -125,7 +127,7 @@ def test_batches_equal_singles(select: Callable[[Tensor], Tensor], channels: int
 @pytest.mark.parametrize(
     "select",
     [
-        lambda image: similar_colors(image, [(15, 20)], 0.1),
+        lambda image: select_similar_colors(image, [(15, 20)], 0.1),
         lambda image: select_by_points(image, [(15, 20)], []),
         lambda image: select_by_box(image, (2, 2, 26, 36)),
         lambda image: superpixels(image, "slic", 9),

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import torch
 
-from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles
+from nodegraph.media.molecules.chemistry import embed_conformers, molecule_from_smiles
 from nodegraph.media.molecules.drawing import atom_cloud, draw_molecule
 from tests.molecules.making import CAFFEINE
 
 
 def test_a_structure_is_drawn_with_its_elements_in_color() -> None:
-    found = draw_molecule(molecule_of_smiles(CAFFEINE), 160, 128)
+    found = draw_molecule(molecule_from_smiles(CAFFEINE), 160, 128)
 
     assert (found.shape, found.dtype) == ((1, 128, 160, 3), torch.float32)
     red, green, blue = found[0].unbind(-1)
     assert ((red > 0.8) & (green < 0.3)).any()  # oxygen
     assert ((blue > 0.8) & (red < 0.3)).any()  # nitrogen
     assert found.mean() > 0.7
-    assert torch.equal(draw_molecule(molecule_of_smiles(CAFFEINE), 160, 128), found)
+    assert torch.equal(draw_molecule(molecule_from_smiles(CAFFEINE), 160, 128), found)
 
 
 def test_bridged_rings_are_drawn_without_marks_of_faults() -> None:
-    found = draw_molecule(molecule_of_smiles("CN1CC2C=CN1CC2"), 180, 150)
+    found = draw_molecule(molecule_from_smiles("CN1CC2C=CN1CC2"), 180, 150)
     red, green, _ = found[0].unbind(-1)
     assert not ((red > 0.8) & (green < 0.5)).any()
 
 
 def test_how_it_lies_in_space_does_not_change_the_drawing() -> None:
-    flat = molecule_of_smiles("CCO")
-    assert torch.equal(draw_molecule(embedded(flat, 1, 0), 64, 64), draw_molecule(flat, 64, 64))
+    flat = molecule_from_smiles("CCO")
+    assert torch.equal(
+        draw_molecule(embed_conformers(flat, 1, 0), 64, 64), draw_molecule(flat, 64, 64)
+    )
 
 
 def test_atoms_are_points_in_the_colors_of_their_elements() -> None:
-    made = embedded(molecule_of_smiles("CO"), 1, 0)
+    made = embed_conformers(molecule_from_smiles("CO"), 1, 0)
 
     found = atom_cloud(made)
 

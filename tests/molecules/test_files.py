@@ -11,7 +11,7 @@ import torch
 from nodegraph import Molecule
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.molecules import molecule_files
-from nodegraph.media.molecules.chemistry import embedded, molecule_of_smiles, smiles_of
+from nodegraph.media.molecules.chemistry import embed_conformers, molecule_from_smiles, to_smiles
 from nodegraph.media.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
 from nodegraph.media.molecules.molecule_files import MoleculeFormat, molecule_format, molecule_texts
 from nodegraph.media.molecules.reading import read_molecule
@@ -35,12 +35,12 @@ def written(
 @pytest.mark.parametrize("smiles", SMILES)
 @pytest.mark.parametrize("format", ["sdf", "smi"])
 def test_a_molecule_comes_back(tmp_path: Path, smiles: str, format: MoleculeFormat) -> None:
-    made = molecule_of_smiles(smiles)
-    assert smiles_of(read_molecule(written(tmp_path, made, format))) == smiles_of(made)
+    made = molecule_from_smiles(smiles)
+    assert to_smiles(read_molecule(written(tmp_path, made, format))) == to_smiles(made)
 
 
 def test_places_come_back_as_an_sdf_has_them(tmp_path: Path) -> None:
-    made = embedded(molecule_of_smiles(f"{MENTHONE} menthone"), 1, 0)
+    made = embed_conformers(molecule_from_smiles(f"{MENTHONE} menthone"), 1, 0)
 
     found = read_molecule(written(tmp_path, made))
 
@@ -65,8 +65,8 @@ def test_residues_and_conformers_come_back_as_a_pdb_has_them(tmp_path: Path) -> 
     again = read_molecule(written(tmp_path, found, "pdb"))
     assert again.sites == found.sites
     assert torch.equal(again.coordinates, found.coordinates)
-    assert smiles_of(again) == smiles_of(found)
-    both = embedded(molecule_of_smiles(ASPIRIN), 2, 0)
+    assert to_smiles(again) == to_smiles(found)
+    both = embed_conformers(molecule_from_smiles(ASPIRIN), 2, 0)
     assert read_molecule(written(tmp_path, both, "pdb")).coordinates.shape == (2, 21, 3)
 
 
@@ -74,24 +74,24 @@ def test_residues_and_conformers_come_back_as_a_pdb_has_them(tmp_path: Path) -> 
 def test_equal_molecules_are_equal_bytes_with_their_texts(
     tmp_path: Path, format: MoleculeFormat
 ) -> None:
-    made = embedded(molecule_of_smiles(CAFFEINE), 1, 0)
+    made = embed_conformers(molecule_from_smiles(CAFFEINE), 1, 0)
     path = written(tmp_path, made, format, TEXTS)
 
     assert encode_molecule(made, format, TEXTS) == path.read_bytes()
     assert molecule_texts(path) == TEXTS
     assert molecule_format(path.read_bytes()[:4096]) == format
-    assert smiles_of(read_molecule(path)) == smiles_of(made)
+    assert to_smiles(read_molecule(path)) == to_smiles(made)
 
 
 def test_one_of_several_is_read(tmp_path: Path) -> None:
     several = tmp_path / "several.sdf"
-    parts = [encode_molecule(molecule_of_smiles(smiles)) for smiles in ("CCO", "CCN")]
+    parts = [encode_molecule(molecule_from_smiles(smiles)) for smiles in ("CCO", "CCN")]
     several.write_bytes(b"".join(parts))
     lines = tmp_path / "several.smi"
     lines.write_text("CCO ethanol\n\nCCN ethylamine\n")
     for path in (several, lines):
-        assert smiles_of(read_molecule(path)) == "CCO"
-        assert smiles_of(read_molecule(path, number=1)) == "CCN"
+        assert to_smiles(read_molecule(path)) == "CCO"
+        assert to_smiles(read_molecule(path, number=1)) == "CCN"
         with raises(InvalidValue, port="number", given="2"):
             read_molecule(path, number=2)
 
@@ -119,7 +119,7 @@ def test_what_is_no_molecule_is_told(tmp_path: Path, name: str, content: bytes) 
 
 @pytest.mark.parametrize("format", ["sdf", "pdb"])
 def test_no_damage_does_more_than_being_told(tmp_path: Path, format: MoleculeFormat) -> None:
-    path = written(tmp_path, embedded(molecule_of_smiles(ASPIRIN), 1, 0), format)
+    path = written(tmp_path, embed_conformers(molecule_from_smiles(ASPIRIN), 1, 0), format)
     data = path.read_bytes()
     generator = torch.Generator().manual_seed(0)
     for _ in range(60):
@@ -135,7 +135,7 @@ def test_no_damage_does_more_than_being_told(tmp_path: Path, format: MoleculeFor
 
 
 def test_missing_and_large_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = written(tmp_path, molecule_of_smiles("CCO"))
+    path = written(tmp_path, molecule_from_smiles("CCO"))
     with raises(InvalidFile):
         read_molecule(tmp_path / "moelcule.sdf")
     monkeypatch.setattr(molecule_files, "LARGEST", 100)
@@ -145,4 +145,4 @@ def test_missing_and_large_files_are_told(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_an_unknown_format_is_told() -> None:
     with raises(InvalidValue, port="format"):
-        encode_molecule(molecule_of_smiles("CCO"), "xyz")  # type: ignore[arg-type]
+        encode_molecule(molecule_from_smiles("CCO"), "xyz")  # type: ignore[arg-type]

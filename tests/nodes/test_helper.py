@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from nodegraph_nodes import _dates
-from nodegraph_nodes._shown import shown
+from nodegraph_nodes._shown import format_value
 from nodegraph_nodes._sizes import BUCKETS, TRAINED
 from nodegraph_nodes.helper import PathParts, Resolution
 
@@ -44,22 +44,22 @@ class _Link:
     ],
 )
 def test_values_are_shown_as_people_write_them(value: Any, text: str) -> None:
-    assert shown(value) == text
+    assert format_value(value) == text
 
 
 def test_tensors_are_shown_by_their_statistics() -> None:
     picture = torch.tensor([0.0, 1.0]).reshape(1, 1, 2, 1)
-    assert shown(picture) == "1 x 1 x 2 x 1 float32, 0 to 1, mean 0.5, deviation 0.5"
-    assert shown(torch.tensor([3, 1])) == "2 int64, 1 to 3"
-    assert shown(torch.zeros(0, 4)) == "0 x 4 float32"
+    assert format_value(picture) == "1 x 1 x 2 x 1 float32, 0 to 1, mean 0.5, deviation 0.5"
+    assert format_value(torch.tensor([3, 1])) == "2 int64, 1 to 3"
+    assert format_value(torch.zeros(0, 4)) == "0 x 4 float32"
     latent = Latent(torch.zeros(1, 4, 2, 2), 16, 16, format="sd")
-    assert "samples: 1 x 4 x 2 x 2 float32" in shown(latent)
-    assert shown([[1, 2], [3]]) == "0: 0: 1\n   1: 2\n1: 0: 3"
+    assert "samples: 1 x 4 x 2 x 2 float32" in format_value(latent)
+    assert format_value([[1, 2], [3]]) == "0: 0: 1\n   1: 2\n1: 0: 3"
 
 
 def test_a_long_value_is_cut() -> None:
-    assert len(shown("x" * 10**6)) < 10**6
-    assert shown(list(range(5000))).endswith("…")
+    assert len(format_value("x" * 10**6)) < 10**6
+    assert format_value(list(range(5000))).endswith("…")
 
 
 @pytest.mark.parametrize("around", [lambda v: [v], lambda v: (v,), lambda v: {"next": v}, _Link])
@@ -67,8 +67,8 @@ def test_a_deep_value_is_cut(around: Callable[[Any], Any]) -> None:
     chain: Any = "end"
     for _ in range(3000):
         chain = around(chain)
-    assert shown(chain).endswith("…")
-    assert "end" in shown(around(around("end")))
+    assert format_value(chain).endswith("…")
+    assert "end" in format_value(around(around("end")))
 
 
 def test_a_value_is_logged_and_written_as_text(bench: Bench) -> None:

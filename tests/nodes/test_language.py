@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nodegraph.models.language.drawing import WordDrawing
+from nodegraph.models.language.drawing import TokenSampling
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.test_z_image import z_image
@@ -117,7 +117,7 @@ def test_folders_of_something_else_are_told_before_running(
 def test_words_that_were_written_are_less_likely() -> None:
     [step] = [
         item
-        for item in WordDrawing(presence_penalty=1.5, repetition_penalty=1.0).steps(2)
+        for item in TokenSampling(presence_penalty=1.5, repetition_penalty=1.0).logits_processors(2)
         if type(item).__name__ == "_Present"
     ]
     found = step(torch.tensor([[0, 1, 2, 2]]), torch.zeros(1, 4))

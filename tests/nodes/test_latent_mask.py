@@ -14,7 +14,7 @@ from nodegraph import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_noise
 from nodegraph.sampling.denoise import Denoising, StepInfo
-from nodegraph.sampling.masks import mask_of_step
+from nodegraph.sampling.masks import step_mask
 from tests.messages import raises
 from tests.nodes.sampling_graphs import denoiser
 
@@ -55,7 +55,7 @@ def test_black_and_white_are_as_ever() -> None:
 
 def test_strength_mixes_both() -> None:
     mask = torch.tensor([0.0, 0.4, 0.6, 1.0])
-    found = mask_of_step(mask, 0.25, 0.5)
+    found = step_mask(mask, 0.25, 0.5)
     torch.testing.assert_close(found, torch.tensor([0.0, 0.3, 0.7, 1.0]))
 
 

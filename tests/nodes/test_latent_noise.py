@@ -10,7 +10,7 @@ from nodegraph_nodes.latent_noise import InjectNoise, SetItemSeeds
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.families.noise import draw_noise
-from nodegraph.sampling.noise_drawing import drawn_noise
+from nodegraph.sampling.noise_drawing import draw_sampling_noise
 from tests.messages import raises
 from tests.nodes.sampling_graphs import link, sampler, value
 
@@ -71,7 +71,7 @@ def test_noise_is_stronger_by_a_factor() -> None:
     }
     shape = (2, 4, 6, 5)
     plain, found = (
-        drawn_noise(value(nodes, f"{name}.noise"), Latent(None, 40, 48, 2), shape)
+        draw_sampling_noise(value(nodes, f"{name}.noise"), Latent(None, 40, 48, 2), shape)
         for name in ("noise", "twice")
     )
     assert torch.equal(found.first, plain.first * 1.5)

@@ -71,11 +71,11 @@ def test_a_turn_is_clockwise() -> None:
 
 
 def test_patches_are_turned_inside_too() -> None:
-    from nodegraph.families.flux2_latents import unpatched
+    from nodegraph.families.flux2_latents import unpatchify
 
     given = latent(format="flux2")
-    cells = unpatched(given.samples)
-    assert torch.equal(unpatched(FlipLatent(given, "vertical").samples), cells.flip(-2))
+    cells = unpatchify(given.samples)
+    assert torch.equal(unpatchify(FlipLatent(given, "vertical").samples), cells.flip(-2))
 
 
 @pytest.mark.parametrize("given", KINDS[:3], ids=["picture", "batch", "video"])

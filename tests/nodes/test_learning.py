@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph.media.images.heat import with_heat
+from nodegraph.media.images.heat import overlay_heatmap
 
 from .conftest import Bench, link
 
@@ -95,10 +95,10 @@ def test_each_word_has_a_map_of_the_picture(desk: Bench) -> None:
 
 def test_heat_is_dark_at_0_and_bright_at_1() -> None:
     image = torch.rand((1, 4, 6, 1))
-    found = with_heat(image, torch.tensor([[[0.0, 1.0]]]), 1.0)
+    found = overlay_heatmap(image, torch.tensor([[[0.0, 1.0]]]), 1.0)
     assert found.shape == (1, 4, 6, 3)
     assert found[..., 0, :].max() < 0.02
     assert found[..., -1, :2].min() > 0.95
     torch.testing.assert_close(
-        with_heat(image, torch.zeros(2, 4, 6), 0.0), image.expand(2, 4, 6, 3)
+        overlay_heatmap(image, torch.zeros(2, 4, 6), 0.0), image.expand(2, 4, 6, 3)
     )

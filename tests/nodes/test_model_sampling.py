@@ -13,7 +13,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise, model_noise, recipe_noise
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_option
 from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.chosen_noise import with_flow_shift, with_prediction, with_shift_by_size
@@ -63,7 +63,7 @@ def test_a_shift_by_size_lies_on_a_line_over_its_pixels(width: int, height: int,
 def test_by_comfyui_s_convention_a_model_has_the_shift_that_it_has_there() -> None:
     assert noise_of(FLUX).common.shift == pytest.approx(math.exp(1.15))
     fixed = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 2.5}
-    schnell = model_noise(fixed, family_named("flux"))
+    schnell = model_noise(fixed, get_family("flux"))
     assert isinstance(schnell, FlowNoise)
     assert (schnell.common.shift, schnell.common.entries) == (2.5, 1000)
 
@@ -75,7 +75,7 @@ def test_a_prediction_is_chosen_over_the_same_weights() -> None:
     made = derive(base, chosen)
     assert isinstance(made, Denoiser)
     assert made.modules["unet"] is base.modules["unet"]
-    noise = model_noise(made.scheduler_config, family_named("sd1"))
+    noise = model_noise(made.scheduler_config, get_family("sd1"))
     assert isinstance(noise, NoiseSchedule)
     assert noise.prediction_type == "v_prediction"
     assert float(noise.sigmas[-1]) > 1000

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Latent, Plot, node
-from nodegraph.media.molecules.chemistry import smiles_of
+from nodegraph.media.molecules.chemistry import to_smiles
 from tests.diffusion.items.making import molecule_folder
 from tests.molecules.test_tables import items_of
 from tests.nodes.conftest import Bench, link
@@ -102,7 +102,7 @@ def test_pictures_latents_are_refused_before_anything_runs(bench: Bench, tmp_pat
 
 def test_what_is_no_molecule_is_left_out_or_refused(bench: Bench) -> None:
     graph = decoded("CCO ? C CCO")
-    assert [smiles_of(each) for each in bench.value(graph, "decode.molecules")] == [
+    assert [to_smiles(each) for each in bench.value(graph, "decode.molecules")] == [
         *("CCO", "C", "CCO")
     ]
     assert (bench.value(graph, "decode.valid"), bench.value(graph, "decode.sampled")) == (3, 4)
@@ -122,7 +122,7 @@ def several(first: str, second: str, **inputs: Any) -> dict[str, Any]:
 
 def test_several_latents_are_read_as_one(bench: Bench) -> None:
     graph = several("CCO ? C", "CCO c1ccccc1", distinct=True)
-    found = [smiles_of(each) for each in bench.value(graph, "decode.molecules")]
+    found = [to_smiles(each) for each in bench.value(graph, "decode.molecules")]
     assert found == ["CCO", "C", "c1ccccc1"]
     assert (bench.value(graph, "decode.valid"), bench.value(graph, "decode.sampled")) == (4, 5)
     failure = bench.failure(several("CCO C", "C ?", invalid="refuse"), "decode")
@@ -171,7 +171,7 @@ def test_properties_are_those_of_rdkit(bench: Bench) -> None:
 )
 def test_molecules_are_chosen(bench: Bench, wanted: dict[str, Any], expected: list[str]) -> None:
     found = bench.value(then("FilterMolecules", "CCO C c1ccccc1", **wanted), "next.molecules")
-    assert [smiles_of(each) for each in found] == expected
+    assert [to_smiles(each) for each in found] == expected
 
 
 def test_what_is_no_pattern_is_refused(bench: Bench) -> None:

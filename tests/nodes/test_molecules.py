@@ -11,7 +11,7 @@ import pytest
 from nodegraph import Molecule
 from nodegraph.media.images.images import picture_size, read_metadata
 from nodegraph.media.molecules import chemistry, drawing
-from nodegraph.media.molecules.chemistry import molecule_of_smiles, smiles_of
+from nodegraph.media.molecules.chemistry import molecule_from_smiles, to_smiles
 from nodegraph.media.molecules.encoding import encode_molecule
 from nodegraph.media.molecules.molecule_files import molecule_texts
 from nodegraph.media.molecules.reading import read_molecule
@@ -33,7 +33,7 @@ def then(type: str, smiles: str = ASPIRIN, conformers: int = 1, **inputs: Any) -
 @pytest.fixture
 def inputs(bench: Bench) -> Path:
     folder = bench.folder / "inputs"
-    both = b"".join(encode_molecule(molecule_of_smiles(each)) for each in (ASPIRIN, CAFFEINE))
+    both = b"".join(encode_molecule(molecule_from_smiles(each)) for each in (ASPIRIN, CAFFEINE))
     (folder / "both.sdf").write_bytes(both)
     return folder
 
@@ -45,13 +45,13 @@ def load(path: str = "both.sdf", **given: Any) -> dict[str, Any]:
 def test_a_molecule_is_loaded_until_its_file_changes(bench: Bench, inputs: Path) -> None:
     found = bench.value(load(number=1), "load.molecule")
     assert isinstance(found, Molecule)
-    assert smiles_of(found) == CAFFEINE
+    assert to_smiles(found) == CAFFEINE
     bench.run(load(), "load")
     assert bench.run(load(), "load").nodes["load"].status == "cached"
 
-    (inputs / "both.sdf").write_bytes(encode_molecule(molecule_of_smiles("CCO")))
+    (inputs / "both.sdf").write_bytes(encode_molecule(molecule_from_smiles("CCO")))
 
-    assert smiles_of(bench.value(load(), "load.molecule")) == "CCO"
+    assert to_smiles(bench.value(load(), "load.molecule")) == "CCO"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_results_are_numbered_carry_their_workflow_and_lie_beside_their_picture(
 
     assert file.path == bench.folder / "outputs" / "drugs" / f"aspirin_00001.{format}"
     assert (file.kind, picture.kind) == ("molecule", "image")
-    assert smiles_of(read_molecule(file.path)) == ASPIRIN
+    assert to_smiles(read_molecule(file.path)) == ASPIRIN
     carried = read_metadata(picture.path)
     assert json.loads(carried["workflow"])["nodes"].keys() == nodes.keys()
     if format != "smi":

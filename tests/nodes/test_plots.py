@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nodegraph import Plot, Series
-from nodegraph.core.plot_form import plot_form
+from nodegraph.core.plot_form import plot_to_plain
 from nodegraph.media.images.images import read_metadata
-from nodegraph.media.plots.files import plot_of_json
+from nodegraph.media.plots.files import parse_plot_json
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 
@@ -57,7 +57,7 @@ def test_a_plot_is_saved_with_its_picture_and_workflow(bench: Bench, format: str
     )
     if format == "json":
         content = file.path.read_bytes()
-        assert plot_of_json(content) == bench.value(PLOT, "plot.plot")
+        assert parse_plot_json(content) == bench.value(PLOT, "plot.plot")
         assert "PlotValues" in json.loads(content)["workflow"]
     assert len(bench.run(then("SavePlot", format=format, picture=False), "next").files) == 1
 
@@ -66,7 +66,7 @@ def test_what_is_shown_is_told_and_can_be_had(bench: Bench) -> None:
     [file] = bench.run(then("PreviewPlot"), "next").files
     assert file.kind == "plot"
     [event] = bench.told("node.preview")
-    assert event.data == {"plot": plot_form(plot_of_json(file.path.read_bytes()))}
+    assert event.data == {"plot": plot_to_plain(parse_plot_json(file.path.read_bytes()))}
 
 
 def test_a_file_that_lacks_is_told_before_anything_runs(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from nodegraph_nodes.schedule_lists import Flux2Schedule, LogitNormalSchedule, L
 
 from nodegraph import Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.comfyui_levels import CommonFlow
+from nodegraph.families.comfyui_levels import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.schedules import levels_for
@@ -19,7 +19,7 @@ from nodegraph.sampling.table_schedules import COMMON, CONTINUOUS, TABLE
 from tests.diffusion.test_comfyui_numbers import TABLE as TABLE_NOISE
 from tests.messages import raises
 
-FLOW = FlowNoise(shift=1.0, common=CommonFlow(3.0))
+FLOW = FlowNoise(shift=1.0, common=ComfyUIFlow(3.0))
 
 
 def levels(schedule: Schedule, noise: ModelNoise = FLOW) -> list[float]:

@@ -99,7 +99,7 @@ def test_counts_that_are_not_written_out_are_no_matter() -> None:
 
 def test_a_pattern_within_itself_is_told_by_its_own_name() -> None:
     with raises(InvalidValue, port="pattern"):
-        patterns.in_time(_run_out, "pattern")
+        patterns.search_with_timeout(_run_out, "pattern")
 
 
 def _run_out(_: float) -> None:

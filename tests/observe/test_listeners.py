@@ -7,13 +7,13 @@ import logging
 import pytest
 
 from nodegraph.core.events import Event, EventStream
-from nodegraph.observe.listeners import together
+from nodegraph.observe.listeners import combine_listeners
 
 
 def test_each_listener_is_told_every_event_in_order() -> None:
     first: list[Event] = []
     second: list[Event] = []
-    stream = EventStream(together([first.append, None, second.append]))
+    stream = EventStream(combine_listeners([first.append, None, second.append]))
     stream.emit("job.started", nodes=1)
     stream.emit("job.finished")
     assert first == second
@@ -21,9 +21,9 @@ def test_each_listener_is_told_every_event_in_order() -> None:
 
 
 def test_nobody_to_tell_is_no_listener() -> None:
-    assert together([]) is None
-    assert together([None]) is None
-    assert not EventStream(together([None])).is_watched
+    assert combine_listeners([]) is None
+    assert combine_listeners([None]) is None
+    assert not EventStream(combine_listeners([None])).has_listener
 
 
 def test_one_that_raises_is_told_no_more_and_the_others_are(
@@ -36,7 +36,7 @@ def test_one_that_raises_is_told_no_more_and_the_others_are(
         told.append(event.kind)
         raise ValueError("no")
 
-    stream = EventStream(together([fails, heard.append]))
+    stream = EventStream(combine_listeners([fails, heard.append]))
     with caplog.at_level(logging.ERROR):
         stream.emit("job.started", nodes=1)
         stream.emit("job.finished")

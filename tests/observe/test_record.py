@@ -11,7 +11,7 @@ from typing import Any
 from nodegraph.core.version import VERSION
 from nodegraph.engine.result import NodeReport, RunResult, WrittenFile
 from nodegraph.errors import NodeFailed
-from nodegraph.observe.record import described_environment, record_of
+from nodegraph.observe.record import describe_environment, record_of
 
 WORKFLOW: dict[str, Any] = {
     "format": "nodegraph/1",
@@ -71,14 +71,14 @@ def test_a_record_tells_what_ran_and_what_it_gave(tmp_path: Path) -> None:
 
 
 def test_the_environment_names_what_results_depend_on() -> None:
-    found = described_environment(
+    found = describe_environment(
         device="cuda:0", numerics="cuda torch 2", packs={"toys": "1.0", "mine": ""}
     )
     assert (found["nodegraph"], found["device"]) == (VERSION, "cuda:0")
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert (found["numerics"], found["packs"]) == ("cuda torch 2", {"toys": "1.0", "mine": ""})
     assert set(found["libraries"]) >= {"torch", "safetensors"}
-    assert described_environment(device="cpu", packs=["toys"])["packs"] == {"toys": ""}
+    assert describe_environment(device="cpu", packs=["toys"])["packs"] == {"toys": ""}
 
 
 def test_describing_the_environment_imports_no_library() -> None:

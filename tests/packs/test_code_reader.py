@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nodegraph.packs.code_reader import Unreadable, code_digest
-from nodegraph.packs.parsing import parsed
+from nodegraph.packs.parsing import parse_module
 from tests.messages import raises
 
 OWN = "ONE = 1\ndef scale(a):\n    return a * NUM\n"
@@ -101,5 +101,5 @@ def test_a_pack_counts_with_variables_that_its_constants_name() -> None:
     text = (
         b"import os\nNAME = 'DEPTH'\nOTHER = 'no such'\ndef read():\n    return os.environ[NAME]\n"
     )
-    assert parsed(text, "pack").variables == {"DEPTH"}
-    assert not parsed(text.replace(b"os.environ[NAME]", b"NAME"), "pack").variables
+    assert parse_module(text, "pack").variables == {"DEPTH"}
+    assert not parse_module(text.replace(b"os.environ[NAME]", b"NAME"), "pack").variables

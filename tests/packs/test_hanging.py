@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.core.patience import PATIENCE
+from nodegraph.core.patience import WATCHDOG
 from nodegraph.packs import import_timeouts as hanging
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
@@ -87,11 +87,11 @@ def test_a_pack_that_was_given_up_is_tried_with_more_patience_and_after_an_hour(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_note(tmp_path / "specs", pack, 2**22 + 1, most=60)
-    monkeypatch.setattr(PATIENCE, "most_importing", 60.0)
+    monkeypatch.setattr(WATCHDOG, "import_limit", 60.0)
     assert read(tmp_path / "specs", pack).problems
-    monkeypatch.setattr(PATIENCE, "most_importing", 61.0)
+    monkeypatch.setattr(WATCHDOG, "import_limit", 61.0)
     assert not read(tmp_path / "specs", pack).problems
-    monkeypatch.setattr(PATIENCE, "most_importing", 60.0)
+    monkeypatch.setattr(WATCHDOG, "import_limit", 60.0)
     now = hanging.time()
     monkeypatch.setattr(hanging, "time", lambda: now + 3700)
     assert not read(tmp_path / "elsewhere", pack).problems

@@ -18,7 +18,7 @@ from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack, pack_at
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import Snapshot
-from nodegraph.server.workflows.catalog import last_known
+from nodegraph.server.workflows.catalog import load_declared_types
 
 ENVIRONMENT = Environment((), Path("inputs"), Path("outputs"), Path("temporary"))
 
@@ -227,11 +227,11 @@ def test_a_process_that_imports_no_packs_knows_what_is_on_disk(
     tones: Path, pack: Pack, tmp_path: Path
 ) -> None:
     # The others needn't wait until it has been read.
-    unread = last_known([pack], tmp_path / "cache")
+    unread = load_declared_types([pack], tmp_path / "cache")
     assert (unread.is_current, unread.node_types()) == (True, [])
     assert unread.problems == (f"pack `{pack.name}`: what it declares isn't known yet",)
     registry(pack, tmp_path).node_types()
-    known = last_known([pack], tmp_path / "cache")
+    known = load_declared_types([pack], tmp_path / "cache")
     assert (known.is_current, known.problems) == (True, ())
     assert known.node_types() == [f"{pack.name}:High", f"{pack.name}:Low"]
 
@@ -239,4 +239,4 @@ def test_a_process_that_imports_no_packs_knows_what_is_on_disk(
 def test_packs_of_our_own_are_no_more_followed_than_the_built_in_one(tmp_path: Path) -> None:
     own = Pack("more", "more_nodes", tmp_path, "1.0", OWN_DISTRIBUTION)
     others = Pack("more", "more_nodes", tmp_path, "1.0", "others")
-    assert (own.is_followed, others.is_followed) == (False, True)
+    assert (own.is_reloadable, others.is_reloadable) == (False, True)

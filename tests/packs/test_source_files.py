@@ -155,4 +155,4 @@ def test_a_source_is_read_although_another_thread_parsed_meanwhile(
         return parse(*arguments)
 
     monkeypatch.setattr(ast, "parse", disturbed)
-    assert [found.module for found in parsing.parsed(b"import math", "").imports] == ["math"]
+    assert [found.module for found in parsing.parse_module(b"import math", "").imports] == ["math"]

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.plots.distributions import (
-    compared,
+    compare_distributions,
     comparison_card,
     comparison_plot,
-    difference,
+    count_by_group,
     distribution,
     distribution_card,
     distribution_plot,
-    grouped,
     homogeneity,
     homogeneity_of_groups,
-    wilson,
+    newcombe_interval,
+    wilson_interval,
 )
 from tests.messages import raises
 
@@ -29,12 +29,12 @@ from tests.messages import raises
 def test_intervals_of_shares_are_wilsons(count: int, total: int) -> None:
     scipy = pytest.importorskip("scipy.stats")
     known = scipy.binomtest(count, total).proportion_ci(0.9, method="wilson")
-    assert wilson(count, total, 0.9) == pytest.approx((known.low, known.high), abs=1e-9)
+    assert wilson_interval(count, total, 0.9) == pytest.approx((known.low, known.high), abs=1e-9)
 
 
 def test_intervals_of_differences_are_newcombes() -> None:
     # Newcombe 1998, table II, contrast (a), method 10: 56/70 less 48/80.
-    assert difference(48, 80, 56, 70) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    assert newcombe_interval(48, 80, 56, 70) == pytest.approx((0.0524, 0.3339), abs=1e-4)
 
 
 @pytest.mark.parametrize(("first", "second"), [((9, 3), (2, 8)), ((5, 5), (6, 4))])
@@ -67,18 +67,18 @@ def test_pictures_of_few_prompts_say_less_than_as_many_independent_ones() -> Non
 
 
 def test_two_sets_are_compared_over_the_labels_of_both() -> None:
-    found = compared(["red"] * 8 + ["blue"] * 2, ["red"] * 2 + ["green"] * 8)
+    found = compare_distributions(["red"] * 8 + ["blue"] * 2, ["red"] * 2 + ["green"] * 8)
     changes = dict(zip(found.first.labels, found.differences, strict=True))
     assert changes == pytest.approx({"red": -0.6, "blue": -0.2, "green": 0.8})
     assert found.distance == pytest.approx(0.8)
-    assert found.chance < 0.01
+    assert found.p_value < 0.01
     assert [each.name for each in comparison_plot(found, ("a", "b")).series] == ["a", "b"]
     assert "can't show" in comparison_card(found, ("a", "b"))
 
 
 def test_equal_sets_differ_by_nothing() -> None:
-    found = compared(["red", "blue"], ["red", "blue"])
-    assert (found.chance, found.distance) == (1.0, 0.0)
+    found = compare_distributions(["red", "blue"], ["red", "blue"])
+    assert (found.p_value, found.distance) == (1.0, 0.0)
 
 
 def of_prompts(
@@ -101,7 +101,7 @@ def test_differences_are_found_as_seldom_as_the_level_says_where_there_are_none(
         shares = {name: rng.dirichlet([1, 1, 1]) for name in prompts}
         first, of_first = of_prompts(rng, prompts if alike else prompts[:10], shares)
         second, of_second = of_prompts(rng, prompts if alike else prompts[10:], shares)
-        by_prompt = grouped(first, names, of_first), grouped(second, names, of_second)
+        by_prompt = count_by_group(first, names, of_first), count_by_group(second, names, of_second)
         found += homogeneity_of_groups(*by_prompt) < 0.05
         plain += homogeneity(*(sum(each.values()) for each in by_prompt)) < 0.05
     # 5 are expected of 100 runs at 1 in 20; 11 or more come in 1 of 100 such tests
@@ -115,24 +115,26 @@ def test_a_difference_that_all_prompts_have_is_found_by_groups_too() -> None:
     first, second = ["red"] * 40, (["red"] * 2 + ["blue"] * 3) * 8
     other = [f"other {prompt}" for prompt in prompts]
     for of_second in (prompts, other):
-        found = compared(first, second, first_groups=prompts, second_groups=of_second)
-        assert found.chance < 0.02
+        found = compare_distributions(first, second, first_groups=prompts, second_groups=of_second)
+        assert found.p_value < 0.02
         low, high = dict(zip(found.first.labels, found.intervals, strict=True))["blue"]
         assert low <= 0.6 <= high
         assert low > 0
         assert found.groups == (8, 8)
         assert "8 and 8" in comparison_card(found, ("a", "b"))
-    assert "taken for independent" in comparison_card(compared(first, second), ("a", "b"))
+    assert "taken for independent" in comparison_card(
+        compare_distributions(first, second), ("a", "b")
+    )
 
 
 def test_two_prompts_of_each_are_too_few_to_find_anything() -> None:
     first, second = ["red"] * 40, ["blue"] * 40
     groups = ["one"] * 20 + ["two"] * 20
     others = ["three"] * 20 + ["four"] * 20
-    found = compared(first, second, first_groups=groups, second_groups=others)
+    found = compare_distributions(first, second, first_groups=groups, second_groups=others)
     # 2 of the 6 ways to deal them out are as far apart
-    assert found.chance == pytest.approx(1 / 3, abs=0.03)
-    assert compared(first, second).chance < 0.001
+    assert found.p_value == pytest.approx(1 / 3, abs=0.03)
+    assert compare_distributions(first, second).p_value < 0.001
 
 
 def test_what_cant_be_counted_is_named() -> None:
@@ -143,8 +145,10 @@ def test_what_cant_be_counted_is_named() -> None:
     with raises(InvalidValue, port="groups", given="2"):
         distribution(["red"], groups=["a", "b"])
     with raises(InvalidValue, port="second"):
-        compared(["red"], [])
+        compare_distributions(["red"], [])
     with raises(InvalidValue, port="second_groups", given="0"):
-        compared(["red", "blue"], ["red"], first_groups=["a", "b"])
+        compare_distributions(["red", "blue"], ["red"], first_groups=["a", "b"])
     with raises(InvalidValue, port="first_groups", given="1"):
-        compared(["red", "blue"], ["red"], first_groups=["a", "a"], second_groups=["b"])
+        compare_distributions(
+            ["red", "blue"], ["red"], first_groups=["a", "a"], second_groups=["b"]
+        )

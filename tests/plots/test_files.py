@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph import InvalidFile, InvalidValue, Plot, Series
-from nodegraph.media.plots.files import check_plot, encode_plot, plot_of_json, read_plot
-from nodegraph.media.plots.making import joined_plots, series_of
+from nodegraph.media.plots.files import check_plot, encode_plot, parse_plot_json, read_plot
+from nodegraph.media.plots.making import build_series, join_plots
 from tests.messages import raises
 from tests.properties import examples
 
@@ -27,7 +27,7 @@ def plots(draw: st.DrawFn) -> Plot:
     def series(values: list[float]) -> Series:
         low = values if draw(st.booleans()) else ()
         kind = draw(st.sampled_from(["line", "points", "bars"]))
-        return series_of(values, draw(TEXT), kind, low=low)  # type: ignore[arg-type]
+        return build_series(values, draw(TEXT), kind, low=low)  # type: ignore[arg-type]
 
     scales = st.sampled_from(["linear", "log"])
     made = tuple(map(series, draw(st.lists(NUMBERS, max_size=3))))
@@ -39,7 +39,7 @@ def plots(draw: st.DrawFn) -> Plot:
 @settings(max_examples=examples(60))
 def test_json_brings_a_plot_back(plot: Plot) -> None:
     data = encode_plot(plot, "json", {"workflow": "{}"})
-    assert repr(plot_of_json(data)) == repr(plot)
+    assert repr(parse_plot_json(data)) == repr(plot)
     assert json.loads(data)["workflow"] == "{}"
 
 
@@ -124,33 +124,35 @@ def test_what_holds_no_plot_is_told(tmp_path: Path, which: str) -> None:
 def test_json_of_another_form_is_told(change: dict[str, Any]) -> None:
     form = json.loads(encode_plot(Plot(), "json", {}))
     with pytest.raises(InvalidFile):
-        plot_of_json(json.dumps(form | change).encode())
+        parse_plot_json(json.dumps(form | change).encode())
 
 
 def test_plots_that_are_joined_keep_their_series_apart() -> None:
-    first = Plot("first", "x", "y", (series_of([1], "loss"), series_of([1], "rate")), notes=("n",))
-    second = Plot("second", series=(series_of([2], "loss"),), notes=("n",))
-    joined = joined_plots([first, second], "both")
+    first = Plot(
+        "first", "x", "y", (build_series([1], "loss"), build_series([1], "rate")), notes=("n",)
+    )
+    second = Plot("second", series=(build_series([2], "loss"),), notes=("n",))
+    joined = join_plots([first, second], "both")
     assert [each.name for each in joined.series] == ["first loss", "rate", "second loss"]
     assert (joined.title, joined.x_label, joined.notes) == ("both", "x", ("n",))
-    named = joined_plots([first, first], names=["a", "b"])
+    named = join_plots([first, first], names=["a", "b"])
     assert [each.name for each in named.series] == ["a loss", "a rate", "b loss", "b rate"]
     assert named.title == "first"
-    assert joined_plots([first, first]).series[0].name == "1 loss"
+    assert join_plots([first, first]).series[0].name == "1 loss"
 
 
-MIXED = [Plot(series=(series_of([1], categories=each),)) for each in ([], ["a"])]
+MIXED = [Plot(series=(build_series([1], categories=each),)) for each in ([], ["a"])]
 
 
 @pytest.mark.parametrize(
     ("make", "port"),
     [
-        (lambda: joined_plots([]), "plots"),
-        (lambda: joined_plots([Plot()], names=["a", "b"]), "names"),
-        (lambda: joined_plots(MIXED), "plots"),
-        (lambda: series_of([1], x=[1], categories=["a"]), "categories"),
-        (lambda: series_of([1, 2], categories=["a"]), "categories"),
-        (lambda: series_of([1, 2], x=[1]), "x"),
+        (lambda: join_plots([]), "plots"),
+        (lambda: join_plots([Plot()], names=["a", "b"]), "names"),
+        (lambda: join_plots(MIXED), "plots"),
+        (lambda: build_series([1], x=[1], categories=["a"]), "categories"),
+        (lambda: build_series([1, 2], categories=["a"]), "categories"),
+        (lambda: build_series([1, 2], x=[1]), "x"),
     ],
 )
 def test_what_does_not_fit_together_is_told(make: Any, port: str) -> None:
@@ -173,4 +175,4 @@ def test_a_long_table_is_checked_by_its_beginning(tmp_path: Path) -> None:
 
 
 def test_an_interval_may_have_one_end() -> None:
-    assert series_of([1, 2], high=[2, 3]).low == (1, 2)
+    assert build_series([1, 2], high=[2, 3]).low == (1, 2)

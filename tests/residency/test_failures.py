@@ -10,7 +10,7 @@ import torch
 
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.residency import OutOfMemory, ResidencyManager, is_out_of_memory, memory_of
-from nodegraph.residency.failures import explained, size_text
+from nodegraph.residency.failures import explain_out_of_memory, size_text
 from tests.residency.support import Machine, recipe_of
 
 CUDA = (
@@ -51,7 +51,7 @@ def test_what_torch_and_numpy_really_raise_is_out_of_memory() -> None:
 
     for error in (by_torch.value, by_numpy.value):
         assert is_out_of_memory(error)
-        assert "1.0 PiB more were needed" in str(explained(error, "cpu", 0))
+        assert "1.0 PiB more were needed" in str(explain_out_of_memory(error, "cpu", 0))
 
 
 def test_the_explanation_tells_what_was_needed_and_what_there_was() -> None:
@@ -80,20 +80,20 @@ def test_small_amounts_are_told_too(size: int, text: str) -> None:
 
 def test_what_little_was_missing_is_told_and_its_cause_kept() -> None:
     error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 KiB. GPU 0 has")
-    found = explained(error, "cuda:0", 3 * 2**10)
+    found = explain_out_of_memory(error, "cuda:0", 3 * 2**10)
     assert "20.0 KiB more were needed; weights hold 3.0 KiB" in str(found)
     assert found.__cause__ is error
-    assert explained(found, "cuda:0", 0) is found
+    assert explain_out_of_memory(found, "cuda:0", 0) is found
 
 
 def test_of_the_host_all_else_is_one() -> None:
-    said = str(explained(MemoryError(), "cpu", 0))
+    said = str(explain_out_of_memory(MemoryError(), "cpu", 0))
     size = r"[\d.]+ [MG]iB"
     assert re.search(rf"{size} of {size} are free, weights hold 0 bytes, all else {size}", said)
 
 
 def test_an_error_without_an_amount_is_explained_too() -> None:
-    assert "more was needed than there is" in str(explained(MemoryError(), "cuda:0", 0))
+    assert "more was needed than there is" in str(explain_out_of_memory(MemoryError(), "cuda:0", 0))
 
 
 def test_the_memory_of_the_host_is_known() -> None:

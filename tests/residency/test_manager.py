@@ -15,8 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from nodegraph.core.recipe_options import SPEED
-from nodegraph.core.reporting import REPORT, Report
+from nodegraph.core.recipe_options import SPEED_PREFIX
+from nodegraph.core.reporting import PROGRESS_CALLBACK, ProgressCallback
 from nodegraph.core.values import Adapter, DiffusionModel, Recipe, RecipeFile, Vae
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, NodegraphError
 from nodegraph.residency import ResidencyManager, resident_name
@@ -106,7 +106,7 @@ def test_adapters_that_apply_otherwise_are_put_on_apart(change: dict[str, Any]) 
 def test_what_computes_otherwise_is_derived_from_the_one_that_does_not() -> None:
     loader = Loader()
     manager = ResidencyManager(loader, derive=lambda base, recipe: Component(base.module, recipe))
-    fast = replace(recipe_of("a"), options=(("size", "10"), (f"{SPEED}compiled", "on")))
+    fast = replace(recipe_of("a"), options=(("size", "10"), (f"{SPEED_PREFIX}compiled", "on")))
 
     with manager.use(fast, "cpu") as found:
         assert found.recipe == fast
@@ -355,8 +355,8 @@ def test_who_waits_for_the_load_of_another_can_be_cancelled() -> None:
         if cancel.is_set():
             raise Cancelled("enough")
 
-    def use(report: Report | None) -> None:
-        REPORT.set(report)
+    def use(report: ProgressCallback | None) -> None:
+        PROGRESS_CALLBACK.set(report)
         with manager.use(recipe_of("a"), "cuda:0"):
             pass
 
@@ -377,7 +377,7 @@ def test_who_waits_for_the_load_of_another_can_be_cancelled() -> None:
 
 def test_what_is_not_at_hand_is_not_loaded_ahead() -> None:
     loader = Loader()
-    manager = ResidencyManager(loader, at_hand=lambda recipe: recipe.digest == "near")
+    manager = ResidencyManager(loader, is_local=lambda recipe: recipe.digest == "near")
 
     assert manager.prefetch(recipe_of("near"), "cuda:0")
     assert not manager.prefetch(recipe_of("far"), "cuda:0")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph.core.values import Recipe
-from nodegraph.residency import Lean, ResidencyManager
+from nodegraph.residency import PartialComponent, ResidencyManager
 
 from .support import Component, Machine, adapted, lying, manager_of, recipe_of, used
 
@@ -40,9 +40,9 @@ class Device:
     @contextmanager
     def lean(
         self, component: Component, device: str, footprint: str, room: int | None
-    ) -> Iterator[Lean]:
+    ) -> Iterator[PartialComponent]:
         self.asked.append((footprint, room))
-        yield Lean(component, 3, "in parts")
+        yield PartialComponent(component, 3, "in parts")
 
     def free_beside(self, device: str, work: int | None) -> int | None:
         if device == "cuda:1":

@@ -13,7 +13,7 @@ import torch
 
 from nodegraph.core.values import Recipe
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
-from nodegraph.residency import Lean, OutOfMemory, ResidencyManager
+from nodegraph.residency import OutOfMemory, PartialComponent, ResidencyManager
 from tests.messages import raises
 from tests.residency.support import (
     Component,
@@ -266,8 +266,10 @@ def test_relieving_the_host_lets_go_for_good(machine: Machine) -> None:
 
 
 @contextmanager
-def shrunk(component: Component, device: str, footprint: str, room: int | None) -> Iterator[Lean]:
-    yield Lean((footprint, component, device), 3, "in parts")
+def shrunk(
+    component: Component, device: str, footprint: str, room: int | None
+) -> Iterator[PartialComponent]:
+    yield PartialComponent((footprint, component, device), 3, "in parts")
 
 
 def test_a_small_use_leaves_the_weights_at_the_host(machine: Machine) -> None:

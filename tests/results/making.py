@@ -14,7 +14,7 @@ from nodegraph import Audio, Mesh, Molecule, Plot, PointCloud, Series, Video
 from nodegraph.media.audio.encoding import encode_audio
 from nodegraph.media.images.animations import encode_animation
 from nodegraph.media.images.images import encode_image_file
-from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.encoding import encode_molecule
 from nodegraph.media.plots.files import encode_plot
 from nodegraph.media.shapes.encoding import encode_mesh, encode_points
@@ -28,7 +28,7 @@ Texts = Mapping[str, str]
 
 @lru_cache
 def _ethanol() -> Molecule:
-    return molecule_of_smiles("CCO")
+    return molecule_from_smiles("CCO")
 
 
 _PICTURE = torch.linspace(0, 1, 48).reshape(4, 4, 3)

@@ -13,10 +13,10 @@ import torch
 from nodegraph import Audio
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.media.audio import drawing
-from nodegraph.media.audio.drawing import drawn_file, waveform_picture
+from nodegraph.media.audio.drawing import draw_waveform_of_file, waveform_image
 from nodegraph.media.audio.encoding import encode_audio
 from nodegraph.media.audio.reading import read_audio
-from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.drawing import draw_molecule
 from nodegraph.media.molecules.encoding import encode_molecule
 from nodegraph.media.shapes.drawing import draw_shape
@@ -59,7 +59,7 @@ def test_shapes_are_drawn_as_by_their_nodes(tmp_path: Path) -> None:
 
 
 def test_molecules_are_drawn_as_by_their_node(tmp_path: Path) -> None:
-    made = molecule_of_smiles("CCO")
+    made = molecule_from_smiles("CCO")
     found = drawn(tmp_path, "made.sdf", encode_molecule(made, "sdf", {}))
     assert (found - draw_molecule(made, 64, 64)).abs().max() < 0.003
 
@@ -72,7 +72,10 @@ def test_long_audio_looks_like_all_of_its_samples(
     loud = noise(200_000, 2).waveform * torch.linspace(0, 1, 200_000)
     path = tmp_path / "made.flac"
     path.write_bytes(encode_audio(Audio(loud, 44100), "flac"))
-    found, wanted = drawn_file(path, 64, 64), waveform_picture(read_audio(path), 64, 64)[0].numpy()
+    found, wanted = (
+        draw_waveform_of_file(path, 64, 64),
+        waveform_image(read_audio(path), 64, 64)[0].numpy(),
+    )
     assert (abs(found - wanted).max(-1) > 0.1).mean() < 0.03
 
 
@@ -81,7 +84,7 @@ def test_only_the_first_minutes_are_drawn(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "made.wav"
     path.write_bytes(encode_audio(Audio(torch.cat([silence, loud], 1), 8000), "wav"))
     monkeypatch.setattr(drawing, "MOST_SECONDS", 1)
-    found = drawn_file(path, 64, 64)
+    found = draw_waveform_of_file(path, 64, 64)
     assert (abs(found - found[0, 0]).max(-1) > 0.3).mean() < 0.1
 
 

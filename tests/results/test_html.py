@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 import nodegraph
 from nodegraph import Audio, Context, Image, Latent, Plot, Series, Settings, Video, node
 from nodegraph.core.workflow import Workflow
-from nodegraph.session.results.html import MOST, value_html
+from nodegraph.session.results.html import MAX_PICTURES, value_html
 from tests.shapes.making import box
 
 RED = torch.tensor([1.0, 0.0, 0.0]).expand(1, 40, 60, 3)
@@ -45,8 +45,8 @@ def test_a_picture_is_one_and_a_batch_is_a_sheet() -> None:
 
 
 def test_of_many_pictures_the_first_are_shown() -> None:
-    page = value_html(torch.zeros(MOST + 3, 8, 8, 3))
-    assert len(pictures(page)) == MOST
+    page = value_html(torch.zeros(MAX_PICTURES + 3, 8, 8, 3))
+    assert len(pictures(page)) == MAX_PICTURES
     assert "3 more" in page
 
 

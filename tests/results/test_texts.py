@@ -17,7 +17,7 @@ from PIL import Image
 from rdkit import Chem
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.provenance import workflow_texts
+from nodegraph.media.images.provenance import workflow_metadata
 from nodegraph.session.results import texts as module
 from nodegraph.session.results.texts import result_texts
 from tests.messages import raises
@@ -36,7 +36,7 @@ WORKFLOWS = st.dictionaries(st.text(max_size=9), JSON, min_size=1, max_size=3)
 
 def written(folder: Path, name: str, workflow: dict[str, Any]) -> Path:
     path = folder / name
-    path.write_bytes(MAKERS[name](workflow_texts(workflow)))
+    path.write_bytes(MAKERS[name](workflow_metadata(workflow)))
     return path
 
 

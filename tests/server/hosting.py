@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from nodegraph.jobs.queue.listing import Filter
+from nodegraph.jobs.queue.listing import JobFilter
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import pack_at
 from nodegraph.packs.registry import Registry
@@ -167,7 +167,7 @@ class Hosted:
                     queue.cancel(job.id).result(PATIENCE)
             for job_id, attempt in queue.running_here():
                 queue.finish(job_id, attempt, {}).result(PATIENCE)
-            queue.delete_matching(Filter())
+            queue.delete_matching(JobFilter())
             services.artifacts.tidy()
         for upload in services.uploads.page(None, limit=500).uploads:
             services.uploads.delete(upload.digest, None)
@@ -196,7 +196,7 @@ def hosted(home: Path, *, remote_models: str = "", **settings: Any) -> Iterator[
     """A server without workers; its settings are those of `ServerSettings`."""
     installation = Settings(home=home, remote_models=remote_models)
     services = Services(installation, ServerSettings(**settings), has_workers=False)
-    services.tokens.look_seconds = 0.0  # what a test does to tokens counts at once
+    services.tokens.refresh_seconds = 0.0  # what a test does to tokens counts at once
     config = uvicorn.Config(
         create_app(services),
         port=0,

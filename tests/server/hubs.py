@@ -46,7 +46,7 @@ class Hub:
     def show(self, job: Job, after: int, number: int, kind: EventKind, **data: Any) -> None:
         """A run's live event."""
         event = Event(number, kind, "node", 0.5, data)
-        self.hub.live(LiveEvent(job.id, job.client, job.attempt, after, event))
+        self.hub.publish_live(LiveEvent(job.id, job.client, job.attempt, after, event))
 
     async def seen(self) -> None:
         """Wait until the hub has told all."""

@@ -150,9 +150,9 @@ class Worker:
 
     def show(self, job: Job, after: int, event: Event) -> None:
         """Events that are of the moment."""
-        live = self.server.services.live
+        live = self.server.services.live_relay
         told = LiveEvent(job.id, job.client, job.attempt, after, event)
-        live._loop.call_soon_threadsafe(live.live, told)
+        live._loop.call_soon_threadsafe(live.publish_live, told)
 
     def finish(self, job: Job) -> None:
         """It is done."""

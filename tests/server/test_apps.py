@@ -19,10 +19,15 @@ from jsonschema_rs import Draft202012Validator, meta
 from nodegraph.core.literals import check_literal
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.server.content.apps import App, app_of
-from nodegraph.server.content.apps.answers import LONGEST_WAIT, takes, wanted_form, wanted_wait
+from nodegraph.server.content.apps import App, build_app
+from nodegraph.server.content.apps.answers import (
+    LONGEST_WAIT,
+    accepts_type,
+    negotiate_format,
+    requested_wait,
+)
 from nodegraph.server.content.apps.app import app_paths, parameters_schema, whole_schema
-from nodegraph.server.content.apps.form import values_of
+from nodegraph.server.content.apps.form import parse_values
 from nodegraph.server.content.apps.pages import form_page
 from nodegraph.server.content.pages.page import Markup, element, joined
 from nodegraph.server.content.saved import SavedWorkflow, Version
@@ -83,7 +88,7 @@ def app(parameters: Any = None, inputs: dict[str, Any] | None = None, **more: An
         **more,
     }
     text = json.dumps(document)
-    return app_of(SavedWorkflow("painter", Version(3, "d" * 64, 0.0, len(text)), text), TYPES)
+    return build_app(SavedWorkflow("painter", Version(3, "d" * 64, 0.0, len(text)), text), TYPES)
 
 
 def test_parameters_are_those_of_the_ports_that_they_feed() -> None:
@@ -185,7 +190,7 @@ def test_texts_become_values_of_the_ports_types() -> None:
         "names": ['["a", "b"]'],
         "any": ['{"x": 1}'],
     }
-    assert values_of(app(), texts) == {
+    assert parse_values(app(), texts) == {
         "text": 'say "hi"\nand go',
         "line": "12",
         "seed": 2**64 - 1,
@@ -202,21 +207,21 @@ def test_texts_become_values_of_the_ports_types() -> None:
 def test_fields_left_empty_are_not_given() -> None:
     texts = {name: [""] for name in USABLE}
     # An empty text is a text, where none had to be given otherwise.
-    assert values_of(app(), texts) == {"text": "", "line": "", "model": ""}
-    assert values_of(app(inputs={"text": ""}), {"text": [""]}) == {}
-    assert values_of(app(inputs={"text": "fox"}), {"text": [""]}) == {"text": ""}
+    assert parse_values(app(), texts) == {"text": "", "line": "", "model": ""}
+    assert parse_values(app(inputs={"text": ""}), {"text": [""]}) == {}
+    assert parse_values(app(inputs={"text": "fox"}), {"text": [""]}) == {"text": ""}
 
 
 def test_several_fields_of_a_name_are_a_list_where_one_is_taken() -> None:
-    assert values_of(app(), {"names": ["a", "1"]}) == {"names": ["a", "1"]}
+    assert parse_values(app(), {"names": ["a", "1"]}) == {"names": ["a", "1"]}
     with raises(InvalidWorkflow, node="paint", port="seed", given="1, 2"):
-        values_of(app(), {"seed": ["1", "2"]})
+        parse_values(app(), {"seed": ["1", "2"]})
 
 
 def test_all_that_is_wrong_is_told_with_its_place() -> None:
     texts = {"seed": ["-1"], "cfg": ["x"], "wide": ["9"], "kind": ["c"], "tetx": ["y"]}
     with pytest.raises(InvalidWorkflow) as caught:
-        values_of(app(), texts)
+        parse_values(app(), texts)
     found = {(problem.node, problem.port) for problem in caught.value.problems}
     assert found == {("paint", name) for name in ("seed", "cfg", "wide", "kind")} | {(None, None)}
     (unknown,) = [each for each in caught.value.problems if each.port is None]
@@ -227,7 +232,7 @@ def test_all_that_is_wrong_is_told_with_its_place() -> None:
 @given(name=st.sampled_from(USABLE), text=st.text(max_size=30) | st.integers().map(str))
 def test_any_text_is_a_value_that_the_port_takes_or_is_refused(name: str, text: str) -> None:
     try:
-        values = values_of(app(), {name: [text]})
+        values = parse_values(app(), {name: [text]})
     except InvalidWorkflow:
         return
     for value in values.values():
@@ -281,7 +286,11 @@ def test_a_form_that_is_sent_as_it_is_changes_nothing() -> None:
         "model": "tiny",
     }
     found = app(inputs=inputs)
-    assert values_of(found, Reader(page(found)).texts) == {**inputs, "line": "plain", "wide": 512}
+    assert parse_values(found, Reader(page(found)).texts) == {
+        **inputs,
+        "line": "plain",
+        "wide": 512,
+    }
 
 
 @settings(max_examples=examples(100), deadline=None)
@@ -289,7 +298,7 @@ def test_a_form_that_is_sent_as_it_is_changes_nothing() -> None:
 def test_any_text_survives_the_form(text: str, line: str, title: str) -> None:
     found = app(inputs={"text": text, "line": line}, title=title, description=text)
     sent = Reader(page(found)).texts
-    values = values_of(found, {name: sent[name] for name in ("text", "line")})
+    values = parse_values(found, {name: sent[name] for name in ("text", "line")})
     assert values.get("text", "") == text
     assert values.get("line", "") == line
 
@@ -329,7 +338,7 @@ def test_a_field_is_what_its_port_takes() -> None:
 def test_what_was_entered_and_what_is_wrong_are_shown_again() -> None:
     texts = {"text": ["a fox"], "seed": ["-1"], "tetx": ["x"]}
     with pytest.raises(InvalidWorkflow) as caught:
-        values_of(app(), texts)
+        parse_values(app(), texts)
     answer = form_page(app(), texts=texts, problems=caught.value.problems, status=422)
     shown = bytes(answer.body).decode()
     assert answer.status_code == 422
@@ -343,7 +352,7 @@ def test_what_is_wrong_is_shown_at_the_field_of_its_own_node() -> None:
     nodes = {name: {"type": "Paint", "inputs": {}} for name in ("one", "two")}
     found = app({"first": "one.seed", "second": "two.seed"}, nodes=nodes)
     with pytest.raises(InvalidWorkflow) as caught:
-        values_of(found, {"first": ["-1"], "second": ["1"]})
+        parse_values(found, {"first": ["-1"], "second": ["1"]})
     shown = page(found, texts={"first": ["-1"], "second": ["1"]}, problems=caught.value.problems)
     first, second = shown.split('name="second"')
     assert "is too small" in first
@@ -391,20 +400,20 @@ def test_elements_escape_texts_and_attributes() -> None:
     ],
 )
 def test_a_client_gets_what_it_likes_most(accept: str | None, form: str) -> None:
-    assert wanted_form(accept) == form
+    assert negotiate_format(accept) == form
 
 
 @given(st.text(max_size=60))
 def test_no_accept_header_breaks_the_reader(header: str) -> None:
-    assert wanted_form(header) in ("json", "html", "image")
-    assert takes(header, "image/png") in (True, False)
+    assert negotiate_format(header) in ("json", "html", "image")
+    assert accepts_type(header, "image/png") in (True, False)
 
 
 def test_a_type_is_taken_if_what_is_said_of_it_in_particular_allows_it() -> None:
-    assert takes("image/*", "image/png")
-    assert not takes("image/*, image/png;q=0", "image/png")
-    assert not takes("image/webp", "image/png")
-    assert takes(None, "image/png")
+    assert accepts_type("image/*", "image/png")
+    assert not accepts_type("image/*, image/png;q=0", "image/png")
+    assert not accepts_type("image/webp", "image/png")
+    assert accepts_type(None, "image/png")
 
 
 @pytest.mark.parametrize(
@@ -423,7 +432,7 @@ def test_a_type_is_taken_if_what_is_said_of_it_in_particular_allows_it() -> None
     ],
 )
 def test_a_client_waits_as_long_as_it_says(headers: list[str], seconds: float | None) -> None:
-    assert wanted_wait(headers) == seconds
+    assert requested_wait(headers) == seconds
 
 
 # Forms of several parts

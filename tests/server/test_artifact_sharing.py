@@ -38,7 +38,7 @@ def test_a_cancellation_at_the_moment_of_news_is_heard() -> None:
         await asyncio.to_thread(artifacts.looked.wait, _LONG)
         for _ in range(10):  # until it waits for news
             await asyncio.sleep(0.01)
-        sharing.happened([_NEWS])
+        sharing.handle_events([_NEWS])
         running.cancel()
         await asyncio.wait({running}, timeout=_LONG)
         return running.cancelled()

@@ -20,7 +20,7 @@ from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
 from nodegraph.server.content.artifacts.schema import MIGRATIONS, catalogue_format
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
-from nodegraph.server.content.artifacts.words import wanted_words
+from nodegraph.server.content.artifacts.words import parse_search
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database
 from tests.jobs.queue.support import claim, open_queue, submit
@@ -240,7 +240,7 @@ def test_a_home_that_was_moved_keeps_what_its_jobs_gave(tmp_path: Path, is_known
         assert content(artifacts) == PICTURE
         assert content(artifacts, digest_of(b"pear")) == b"pear"
         # Deleted, a file is gone, too.
-        found = artifacts.of_jobs(DIGEST, None, None)
+        found = artifacts.find_all(DIGEST, None, None)
         assert len(found) == 2
         artifacts.delete(found)
         assert not (home / "outputs" / "apple.png").exists()
@@ -600,7 +600,7 @@ def test_what_jobs_gave_is_found_by_words(
         tags=["draft"],
     )
     finished(queue, [written(outputs / "other.txt", b"x", node="n")], name="another")
-    found = artifacts.page(ArtifactFilter(words=wanted_words(text))).artifacts
+    found = artifacts.page(ArtifactFilter(words=parse_search(text))).artifacts
     assert (DIGEST in {item.digest for item in found}) is is_found
     if text:
         assert len(found) == is_found
@@ -623,8 +623,8 @@ def test_odd_texts_are_kept_and_looked_for(
         data = bytes([at])
         finished(queue, [written(outputs / f"{at}", data)], workflow=document)
         assert artifacts.find(digest_of(data), None)
-    assert len(artifacts.page(ArtifactFilter(words=wanted_words("ZERO half"))).artifacts) == 1
-    artifacts.page(ArtifactFilter(words=wanted_words("\ud800 \0")))
+    assert len(artifacts.page(ArtifactFilter(words=parse_search("ZERO half"))).artifacts) == 1
+    artifacts.page(ArtifactFilter(words=parse_search("\ud800 \0")))
 
 
 def test_artifacts_of_a_time_are_found(tmp_path: Path, outputs: Path) -> None:
@@ -660,7 +660,7 @@ def test_deleting_takes_the_file_its_thumbnails_and_the_jobs_listing(
 
 
 def deleted(artifacts: Artifacts, queue: JobQueue, digest: str, job: str | None = None) -> None:
-    found = artifacts.of_jobs(digest, None, job)
+    found = artifacts.find_all(digest, None, job)
     for each in {item.job for item in found}:
         queue.forget_file(each, digest).result()
     artifacts.delete(found)
@@ -675,7 +675,7 @@ def test_a_file_that_another_job_lists_stays(
     assert content(artifacts) == PICTURE
     assert artifacts.find(DIGEST, None).job == second.id
     with pytest.raises(NotFound):
-        artifacts.of_jobs(DIGEST, None, first.id)
+        artifacts.find_all(DIGEST, None, first.id)
     deleted(artifacts, queue, DIGEST)
     assert not (outputs / "a.png").exists()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from nodegraph.server.content.files.client_turns import ClientTurn, ClientTurns
+from nodegraph.server.content.files.client_turns import FairTask, FairThreadPool
 
 PATIENCE = 30.0
 
@@ -28,7 +28,7 @@ class Works:
 
 
 def test_clients_have_turns_however_much_one_brings() -> None:
-    turns, works = ClientTurns(1, 1, "test"), Works()
+    turns, works = FairThreadPool(1, 1, "test"), Works()
     given = [turns.submit("ann", works.named("ann 0", is_held=True))]
     given += [turns.submit("ann", works.named(f"ann {at}")) for at in (1, 2, 3)]
     given += [turns.submit("ben", works.named(f"ben {at}")) for at in (1, 2)]
@@ -41,7 +41,7 @@ def test_clients_have_turns_however_much_one_brings() -> None:
 
 
 def test_no_client_has_all_places() -> None:
-    turns, works = ClientTurns(3, 2, "test"), Works()
+    turns, works = FairThreadPool(3, 2, "test"), Works()
     held = [turns.submit("ann", works.named("ann", is_held=True)) for _ in range(5)]
     assert turns.submit("ben", works.named("ben")).future.result(PATIENCE) == "ben"
     assert works.done == ["ben"]
@@ -51,10 +51,10 @@ def test_no_client_has_all_places() -> None:
 
 
 def test_who_waits_for_another_s_work_needs_no_turn_of_the_other() -> None:
-    turns, works = ClientTurns(1, 1, "test"), Works()
+    turns, works = FairThreadPool(1, 1, "test"), Works()
     first = turns.submit("ann", works.named("first", is_held=True))
     others = [turns.submit("ann", works.named(name)) for name in ("second", "third")]
-    shared: ClientTurn[str] = turns.submit("ann", works.named("shared"))
+    shared: FairTask[str] = turns.submit("ann", works.named("shared"))
     for _ in range(2):
         turns.join("ben", shared)
     works.go.set()
@@ -65,7 +65,7 @@ def test_who_waits_for_another_s_work_needs_no_turn_of_the_other() -> None:
 
 
 def test_what_is_not_begun_at_the_end_is_cancelled() -> None:
-    turns, works = ClientTurns(1, 1, "test"), Works()
+    turns, works = FairThreadPool(1, 1, "test"), Works()
     first = turns.submit("ann", works.named("first", is_held=True))
     second = turns.submit("ann", works.named("second"))
     threading.Timer(0.01, works.go.set).start()

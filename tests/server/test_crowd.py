@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.http.limits.crowd import SPARE, Crowd
+from nodegraph.server.http.limits.crowd import SPARE, ConnectionLimiter
 
 
 class Guest:
@@ -20,7 +20,7 @@ class Guest:
 
 
 def test_the_oldest_that_only_waits_gives_way_to_a_new_one_of_its_address() -> None:
-    crowd = Crowd(100, 3)
+    crowd = ConnectionLimiter(100, 3)
     busy, idle, later = Guest(waits=False), Guest(), Guest()
     for guest in (busy, idle, later):
         assert crowd.enter(guest, "10.0.0.1")
@@ -29,7 +29,7 @@ def test_the_oldest_that_only_waits_gives_way_to_a_new_one_of_its_address() -> N
 
 
 def test_an_address_whose_connections_all_work_gets_no_more_and_others_do() -> None:
-    crowd = Crowd(100, 2)
+    crowd = ConnectionLimiter(100, 2)
     working = [Guest(waits=False) for _ in range(2)]
     assert all(crowd.enter(guest, "10.0.0.1") for guest in working)
     assert not crowd.enter(Guest(), "10.0.0.1")
@@ -39,7 +39,7 @@ def test_an_address_whose_connections_all_work_gets_no_more_and_others_do() -> N
 
 
 def test_a_household_is_one_address_and_a_trusted_proxy_none() -> None:
-    crowd = Crowd(100, 1, ("10.0.0.9",))
+    crowd = ConnectionLimiter(100, 1, ("10.0.0.9",))
     first = Guest()
     assert crowd.enter(first, "2001:db8::1")
     assert crowd.enter(Guest(), "2001:db8::2")
@@ -49,7 +49,7 @@ def test_a_household_is_one_address_and_a_trusted_proxy_none() -> None:
 
 
 def test_where_all_places_are_taken_who_has_most_gives_one_up() -> None:
-    crowd = Crowd(10, 10)
+    crowd = ConnectionLimiter(10, 10)
     few = [Guest() for _ in range(2)]
     many = [Guest() for _ in range(8)]
     assert all(crowd.enter(guest, "10.0.0.1") for guest in few)
@@ -59,7 +59,7 @@ def test_where_all_places_are_taken_who_has_most_gives_one_up() -> None:
 
 
 def test_spare_places_are_few_and_the_newest_have_them() -> None:
-    crowd = Crowd(1, 1)
+    crowd = ConnectionLimiter(1, 1)
     assert crowd.enter(Guest(waits=False), "10.0.0.1")
     spare = [Guest() for _ in range(SPARE + 2)]
     assert not any(crowd.enter(guest, "10.0.0.2") for guest in spare)
@@ -71,7 +71,7 @@ def test_spare_places_are_few_and_the_newest_have_them() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.booleans()), max_size=60))
 def test_there_are_never_more_than_may_be(steps: list[tuple[int, bool, bool]]) -> None:
-    crowd = Crowd(8, 4)
+    crowd = ConnectionLimiter(8, 4)
     inside: dict[Guest, str] = {}
     for number, waits, leaves in steps:
         address = f"10.0.0.{number}"

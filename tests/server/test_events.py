@@ -193,7 +193,7 @@ def test_a_server_that_stops_ends_streams(own_server: Hosted) -> None:
     with streaming(own_server, "/events") as stream:
         next(stream._lines)
         hub: EventHub = own_server.services.hub
-        hub._tail._loop.call_soon_threadsafe(own_server.services.stop_soon)
+        hub._tail._loop.call_soon_threadsafe(own_server.services.begin_shutdown)
         assert stream.next() is None
     with streaming(own_server, "/events") as stream:
         assert stream.next() is None

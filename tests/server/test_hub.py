@@ -142,7 +142,7 @@ def test_a_number_that_was_never_given(tmp_path: Path) -> None:
         async with hub_on(tmp_path) as it:
             await it.submit()
             await it.seen()
-            following = it.hub.subscribe(after=await it.hub.known(it.hub.newest + 1000))
+            following = it.hub.subscribe(after=await it.hub.resume_position(it.hub.newest + 1000))
             assert following.position == it.hub.newest
             await it.submit()
             assert kinds(await taken(following, 1)) == ["job.queued"]
@@ -158,7 +158,7 @@ def test_a_number_that_the_hub_has_yet_to_tell(tmp_path: Path) -> None:
                 # Waited for without letting the hub's loop go on.
                 it.queue.cancel((await it.submit())[0]).result()
                 newest = it.queue.newest_event()
-                following = it.hub.subscribe(after=await it.hub.known(newest))
+                following = it.hub.subscribe(after=await it.hub.resume_position(newest))
                 assert following.position == newest
                 await it.submit()
                 assert kinds(await taken(following, 1)) == ["job.queued"]
@@ -305,9 +305,9 @@ def test_notice(tmp_path: Path) -> None:
             notices = []
             it.hub.listen(broken)
             end = it.hub.listen(notices.append)
-            it.hub.tell("node_types.changed", digest="x")
+            it.hub.notify("node_types.changed", digest="x")
             end()
-            it.hub.tell("node_types.changed", digest="y")
+            it.hub.notify("node_types.changed", digest="y")
             assert [notice.data for notice in notices] == [{"digest": "x"}]
 
     run(test())

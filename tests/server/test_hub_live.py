@@ -8,7 +8,7 @@ from pathlib import Path
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.supervisor.live import LiveEvent
 from nodegraph.server.events.hub import SlowConsumer
-from nodegraph.server.events.hub.message import HubMessage, numbered, unnumbered
+from nodegraph.server.events.hub.message import HubMessage, event_message, live_message
 from nodegraph.server.events.hub.pending import Pending
 from tests.jobs.queue.support import event
 from tests.jobs.supervisor.dispatching import run
@@ -127,12 +127,12 @@ def progress(
 ) -> HubMessage:
     told = event(step, kind, step=step, image=b"x" * size)  # type: ignore[arg-type]
     told = type(told)(step, told.kind, node, 0.0, told.data)
-    return unnumbered(LiveEvent("job", "ann", 1, 0, told), 0)
+    return live_message(LiveEvent("job", "ann", 1, 0, told), 0)
 
 
 def kept(seq: int, kind: str = "log", size: int = 0) -> HubMessage:
     data = {"text": "x" * size}
-    return numbered(JobEvent(seq, "job", "ann", 1, seq, kind, 0.0, "node", 0.0, data))
+    return event_message(JobEvent(seq, "job", "ann", 1, seq, kind, 0.0, "node", 0.0, data))
 
 
 def test_what_waits_is_the_newest() -> None:

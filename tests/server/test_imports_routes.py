@@ -13,8 +13,8 @@ import pytest
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import QuestionFailed
-from nodegraph.jobs.worker.answers import Answers
-from nodegraph.jobs.worker.faults import error_of
+from nodegraph.jobs.worker.answers import PlannerAnswers
+from nodegraph.jobs.worker.faults import error_to_dict
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.server.hosting import Hosted, prepared_home
@@ -33,23 +33,27 @@ API = {
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Answers]:
+def answers(
+    tmp_path_factory: pytest.TempPathFactory, known_packs: Path
+) -> Iterator[PlannerAnswers]:
     """Those of a planner within this process."""
     home = prepared_home(tmp_path_factory.mktemp("planner") / "home", known_packs)
-    found = Answers(lambda: Session(Settings(home=home)))
+    found = PlannerAnswers(lambda: Session(Settings(home=home)))
     yield found
     found.close()
 
 
 @pytest.fixture
-def planner(server: Hosted, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
+def planner(
+    server: Hosted, answers: PlannerAnswers, monkeypatch: pytest.MonkeyPatch
+) -> httpx.Client:
     """Asks a server that has a planner within this process."""
 
     async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
         try:
             return json.loads(json.dumps(answers.answer(question, arguments)))
         except NodegraphError as error:
-            raise QuestionFailed(error_of(error)) from None
+            raise QuestionFailed(error_to_dict(error)) from None
 
     monkeypatch.setattr(server.services.supervisor, "ask", ask)
     return server.client

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nodegraph.core.context import Environment
-from nodegraph.core.graphs import Graphs
+from nodegraph.core.graphs import GraphCache
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import NoAnswerYet
 from nodegraph.packs import import_timeouts as hanging
@@ -22,8 +22,8 @@ from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.workflows import known_types
 from nodegraph.server.workflows.catalog import DeclaredTypes
-from nodegraph.server.workflows.checking import check
-from nodegraph.server.workflows.known_types import KnownTypes
+from nodegraph.server.workflows.checking import validate_workflow
+from nodegraph.server.workflows.known_types import NodeTypeCache
 from nodegraph.session.node_types import specs_folder
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
@@ -59,7 +59,7 @@ async def fails() -> None:
 
 def test_what_was_read_before_is_known_at_once(home: Path) -> None:
     async def look() -> DeclaredTypes:
-        known = KnownTypes(Settings(home=home), (), never)
+        known = NodeTypeCache(Settings(home=home), (), never)
         await known.load()
         return await asyncio.wait_for(known.current(), PATIENCE)
 
@@ -73,7 +73,7 @@ def test_a_pack_that_changed_is_waited_for_and_told_of(home: Path) -> None:
     (home / "packs" / "later.py").write_text(MORE)
 
     async def look() -> tuple[list[str], DeclaredTypes]:
-        known = KnownTypes(Settings(home=home), (), reader(home))
+        known = NodeTypeCache(Settings(home=home), (), reader(home))
         told: list[str] = []
         known.listen(lambda types: told.append(types.digest))
         known.listen(lambda types: 1 // 0)
@@ -101,11 +101,11 @@ def test_it_is_ready_once_packs_were_read(home: Path) -> None:
         await reader(home)()
 
     async def look() -> list[bool]:
-        known = KnownTypes(Settings(home=home), (), read)
+        known = NodeTypeCache(Settings(home=home), (), read)
         await known.load()
         found = [known.is_ready]
         for _ in range(2):
-            await known.has_refreshed()
+            await known.try_refresh()
             found.append(known.is_ready)
         # One that is edited keeps nobody out.
         (home / "packs" / "later.py").write_text(MORE.replace("value: int", "other: int"))
@@ -117,7 +117,7 @@ def test_it_is_ready_once_packs_were_read(home: Path) -> None:
 
 def test_a_pack_that_is_edited_later_is_read_when_somebody_asks(home: Path) -> None:
     async def look() -> tuple[DeclaredTypes, DeclaredTypes, int]:
-        known = KnownTypes(Settings(home=home), (), reader(home))
+        known = NodeTypeCache(Settings(home=home), (), reader(home))
         await known.refresh()
         (home / "packs" / "later.py").write_text(MORE)
         came = await known.current()
@@ -139,7 +139,7 @@ def test_without_anybody_to_read_packs_what_is_known_has_to_do(home: Path) -> No
     (home / "packs" / "later.py").write_text(MORE)
 
     async def look() -> DeclaredTypes:
-        known = KnownTypes(Settings(home=home), (), fails)
+        known = NodeTypeCache(Settings(home=home), (), fails)
         await known.load()
         with pytest.raises(NodegraphError):
             await known.refresh()
@@ -164,7 +164,7 @@ def test_packs_that_are_slow_arent_called_unreadable(
     async def read() -> None:
         raise fault
 
-    assert not asyncio.run(KnownTypes(Settings(home=home), (), read).has_refreshed())
+    assert not asyncio.run(NodeTypeCache(Settings(home=home), (), read).try_refresh())
     assert [(each.levelname, each.message) for each in caplog.records] == [
         (level, f"the node packs {said}")
     ]
@@ -174,8 +174,8 @@ def problems_of(node_type: str, types: DeclaredTypes, home: Path) -> dict[str, s
     """What is wrong with a workflow of one node: hints by codes."""
     document = {"format": "nodegraph/1", "nodes": {"a": {"type": node_type}}}
     environment = Environment((), home, home, home)
-    limits = environment, 10, Graphs()
-    problems, _ = check(document, json.dumps(document), {}, None, types, *limits)
+    limits = environment, 10, GraphCache()
+    problems, _ = validate_workflow(document, json.dumps(document), {}, None, types, *limits)
     return {problem.code: problem.hint for problem in problems}
 
 
@@ -183,7 +183,7 @@ def test_a_type_of_a_pack_that_cannot_be_read_says_so(home: Path) -> None:
     (home / "packs" / "broken.py").write_text("import nowhere_at_all")
 
     async def look() -> DeclaredTypes:
-        known = KnownTypes(Settings(home=home), (), reader(home))
+        known = NodeTypeCache(Settings(home=home), (), reader(home))
         await known.load()
         return await known.refresh()
 
@@ -197,7 +197,7 @@ def test_no_node_type_is_called_unknown_whose_pack_is_still_being_read(home: Pat
     (home / "packs" / "later.py").write_text(MORE)
 
     async def look() -> DeclaredTypes:
-        known = KnownTypes(Settings(home=home), (), reader(home))
+        known = NodeTypeCache(Settings(home=home), (), reader(home))
         await known.load()
         with raises(Unavailable):
             problems_of("later:Late", known.now, home)
@@ -218,7 +218,7 @@ def test_a_pack_that_took_too_long_to_read_is_asked_for_again(home: Path) -> Non
 
     async def look() -> list[DeclaredTypes]:
         await read()
-        known = KnownTypes(Settings(home=home), (), slow_at_first)
+        known = NodeTypeCache(Settings(home=home), (), slow_at_first)
         await known.load()
         (home / "packs" / "later.py").write_text(MORE)
         return [await known.current() for _ in range(2)]
@@ -240,7 +240,7 @@ def test_a_pack_that_fails_in_part_is_known_in_part_and_not_imported(home: Path)
         del sys.modules[name]
 
     async def look() -> DeclaredTypes:
-        known = KnownTypes(Settings(home=home), (), None)
+        known = NodeTypeCache(Settings(home=home), (), None)
         await known.load()
         return known.now
 
@@ -257,7 +257,7 @@ def test_a_pack_that_hangs_where_it_is_imported_holds_up_nobody_for_long(
     monkeypatch.setattr(known_types, "_PATIENCE_AGAIN", 0.01)
 
     async def look() -> list[DeclaredTypes]:
-        known = KnownTypes(Settings(home=home), (), never)
+        known = NodeTypeCache(Settings(home=home), (), never)
         await known.load()
         (home / "packs" / "endless.py").write_text("while True: pass")
         return [await asyncio.wait_for(known.current(), 10) for _ in range(2)]
@@ -275,7 +275,7 @@ def test_what_other_processes_say_of_a_pack_that_hangs_is_among_the_problems(
     path = home / "packs" / "endless.py"
 
     async def look() -> tuple[DeclaredTypes, DeclaredTypes]:
-        known = KnownTypes(Settings(home=home), (), reader(home))
+        known = NodeTypeCache(Settings(home=home), (), reader(home))
         await known.load()
         path.write_text("while True: pass")
         pack = pack_at(path)
@@ -309,7 +309,7 @@ def test_an_edit_is_told_by_itself_and_a_broken_pack_is_read_once(
             reads.append(1)
             await read()
 
-        known = KnownTypes(Settings(home=home), (), counted)
+        known = NodeTypeCache(Settings(home=home), (), counted)
         await known.refresh()
         changed = asyncio.Event()
         known.listen(lambda types: changed.set())

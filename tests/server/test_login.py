@@ -11,7 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from nodegraph.server.access.sessions import Sessions, next_place
+from nodegraph.server.access.sessions import Sessions, safe_redirect_target
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.access.tokens import Tokens
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
@@ -246,7 +246,7 @@ def test_a_form_that_is_too_large_or_none_is_refused(guarded: tuple[Hosted, str]
     ],
 )
 def test_nobody_is_sent_elsewhere(place: str) -> None:
-    assert next_place(place) == "/login"
+    assert safe_redirect_target(place) == "/login"
 
 
 def test_the_pages_hold_no_script_and_are_not_kept(guarded: tuple[Hosted, str]) -> None:

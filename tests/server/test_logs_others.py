@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.operations.logs import redacted
-from nodegraph.server.operations.logs.setup import redact_others
+from nodegraph.server.operations.logs.setup import redact_foreign_loggers
 from tests.server.hosting import PATIENCE, Process
 from tests.server.talking import UNHURRIED
 
@@ -57,8 +57,8 @@ def test_uvicorn_logs_no_token(home: Path, level: str) -> None:
 
 
 def test_what_holds_no_secret_stays_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    redact_others()
-    redact_others()
+    redact_foreign_loggers()
+    redact_foreign_loggers()
     with caplog.at_level(logging.DEBUG, "uvicorn.error"):
         LOGGER.info("Started %s", 5, extra={"color_message": "Started %d"})
         LOGGER.info("%s", "authorization: Bearer ng_00", extra={"color_message": "%s"})

@@ -18,8 +18,8 @@ from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.queue.listing import Counts
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.server.operations.metrics import CONTENT_TYPE, Metrics, ServerState
-from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
-from nodegraph.server.operations.metrics.jobs import JobFigures
+from nodegraph.server.operations.metrics.figures import OTHER, BoundedLabel, MetricFamilies
+from nodegraph.server.operations.metrics.jobs import JobMetrics
 from tests.jobs.queue.support import claim, open_queue, submit, told
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
 from tests.server.talking import talk
@@ -153,13 +153,13 @@ def test_streams_are_counted_while_they_last_and_not_measured(server: Hosted) ->
 
 
 def test_values_of_labels_are_bounded() -> None:
-    bounded = Bounded(3, ("a",))
+    bounded = BoundedLabel(3, ("a",))
     assert [bounded(each) for each in "abcdabd"] == ["a", "b", "c", OTHER, "a", "b", OTHER]
     metrics = Metrics()
     for at in range(5_000):
-        metrics.requests.began()
-        metrics.requests.ended("GET", f"/{at}", 200, 0.1)
-        metrics.requests.refused(400, f"code-{at}")
+        metrics.requests.request_started()
+        metrics.requests.request_finished("GET", f"/{at}", 200, 0.1)
+        metrics.requests.request_refused(400, f"code-{at}")
     assert len(values(metrics.text(NOTHING).decode())) < 4_000
 
 
@@ -220,15 +220,15 @@ class Heard:
     def __init__(self, queue: JobQueue) -> None:
         self.queue = queue
         self.now = 1_000.0
-        self.figures = Figures()
-        self.listener = JobFigures(self.figures, queue, clock=lambda: self.now)
+        self.figures = MetricFamilies()
+        self.listener = JobMetrics(self.figures, queue, clock=lambda: self.now)
         self.seen = queue.newest_event()
 
     def after(self, seconds: float) -> None:
         """Time passes, and what happened until then is heard."""
         self.now += seconds
         events = [each for each in told(self.queue) if each.seq > self.seen]
-        self.listener.happened(events)
+        self.listener.handle_events(events)
         self.seen = self.queue.newest_event()
 
     def sum(self, name: str, **labels: str) -> float:
@@ -316,9 +316,9 @@ strange = st.builds(
 
 @given(st.lists(strange, max_size=40))
 def test_no_order_of_events_and_nothing_in_them_breaks_the_counting(events: list[JobEvent]) -> None:
-    figures, queue = Figures(), _NoJobs()
-    listener = JobFigures(figures, queue)  # type: ignore[arg-type]
-    listener.happened(events)
+    figures, queue = MetricFamilies(), _NoJobs()
+    listener = JobMetrics(figures, queue)  # type: ignore[arg-type]
+    listener.handle_events(events)
     ended = ("finished", "failed", "cancelled")
     count = sum(
         figures.registry.get_sample_value("nodegraph_jobs_ended_total", {"state": state}) or 0
@@ -341,9 +341,11 @@ class _NoJobs:
 
 
 def test_memory_stays_bounded_though_jobs_wait_for_ever(tmp_path: Path) -> None:
-    listener = JobFigures(Figures(), _NoJobs())  # type: ignore[arg-type]
+    listener = JobMetrics(MetricFamilies(), _NoJobs())  # type: ignore[arg-type]
     for at in range(30_000):
-        listener.happened([JobEvent(at, str(at), "a", 0, None, "job.queued", 0.0, None, None, {})])
+        listener.handle_events(
+            [JobEvent(at, str(at), "a", 0, None, "job.queued", 0.0, None, None, {})]
+        )
     assert len(listener._waiting) == 10_000
 
 

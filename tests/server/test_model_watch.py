@@ -42,7 +42,7 @@ class Watched:
     def look(self, times: int = 1) -> int:
         """Look some times; how often it has been told of in all."""
         for _ in range(times):
-            asyncio.run(self._watch.look())
+            asyncio.run(self._watch.poll())
         return self.told
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.models.remote.pushing import push_model
-from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.address import open_storage
 from tests.server.hosting import PATIENCE, Hosted, eventually, hosted
 from tests.server.resources import opened, picture
 
@@ -129,7 +129,7 @@ def test_remote_models_are_listed_as_such_and_told_once_they_were_looked_at(
     home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "shared").mkdir()
-    place = open_place((tmp_path / "shared").as_uri())
+    place = open_storage((tmp_path / "shared").as_uri())
     push_model("shelf/fox", embedded_folder(), place)
     with hosted(home, remote_models=place.url) as server:
         eventually(lambda: found(server).get("shelf/fox", {}).get("is_looked_at"))

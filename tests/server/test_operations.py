@@ -17,7 +17,7 @@ from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.server.operations.backup.databases import PARTS
 from nodegraph.server.operations.metrics import Metrics, ServerState
 from nodegraph.server.settings import DEFAULT_PORT, ServerSettings
-from nodegraph.session.settings_sources import setting_places
+from nodegraph.session.settings_sources import iter_setting_paths
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,7 +66,7 @@ def test_every_figure_is_in_the_table_with_its_kind_and_labels() -> None:
 def test_every_setting_is_in_the_table_with_its_default() -> None:
     written = {name: row[1] for row in rows("Settings") for name in named(row[0])}
     left_to_security = {"limits.…", "rates.…"}
-    there = {".".join(place) for place in setting_places(ServerSettings)}
+    there = {".".join(place) for place in iter_setting_paths(ServerSettings)}
     assert {name for name in there if not name.startswith(("limits.", "rates."))} == set(
         written
     ) - left_to_security

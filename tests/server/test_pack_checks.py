@@ -17,7 +17,7 @@ import pytest
 from nodegraph.jobs.supervisor.errors import NoAnswer
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
+from nodegraph.server.workflows.catalog import DeclaredTypes, load_declared_types
 from nodegraph.server.workflows.pack_checks import PackChecks
 from nodegraph.session.node_types import all_packs, specs_folder
 from nodegraph.session.settings import Settings
@@ -51,7 +51,7 @@ class Planner:
 @pytest.fixture(scope="module")
 def types(known_packs: Path) -> DeclaredTypes:
     settings = Settings(home=known_packs)
-    return last_known(all_packs(settings), specs_folder(settings))
+    return load_declared_types(all_packs(settings), specs_folder(settings))
 
 
 def asked(planner: Planner, types: DeclaredTypes, *wishes: tuple[Any, Any]) -> list[list[str]]:

@@ -137,9 +137,9 @@ def test_an_edit_is_another_page(hosting: Callable[..., Any], home: Path) -> Non
         assert "immutable" in answer.headers["cache-control"]
         known = {"If-None-Match": answer.headers["etag"]}
         assert page(server, before, **known).status_code == 304
-        assert server.services.node_types.now.looks_same()
+        assert server.services.node_types.now.is_unchanged()
         (home / "packs" / "bends" / "widgets" / "curve.js").write_text(SCRIPT + "// more\n")
-        assert not server.services.node_types.now.looks_same()
+        assert not server.services.node_types.now.is_unchanged()
     with hosting() as server:
         assert hrefs(server)["curve"] != before
         assert (

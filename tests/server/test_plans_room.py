@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from nodegraph.core.host_memory import HostMemory
-from nodegraph.jobs.supervisor.messages import Ready, StockNews
+from nodegraph.jobs.supervisor.messages import MemoryUpdate, Ready
 from nodegraph.jobs.supervisor.worker_memory import rooms_of
-from nodegraph.jobs.worker.answers import Answers
+from nodegraph.jobs.worker.answers import PlannerAnswers
 from nodegraph.session import session as sessions
 from nodegraph.session import weights
 from nodegraph.session.session import Session
@@ -28,14 +28,14 @@ def planned(
     server: Hosted, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Plan]]:
     """Gives what asks a server, whose planner is for a device, for a plan."""
-    opened: list[Answers] = []
+    opened: list[PlannerAnswers] = []
     # There is no such device here; the planner needs none.
     monkeypatch.setattr(sessions, "checked_device", lambda name: name)
-    monkeypatch.setattr(sessions, "multiplying_seconds", lambda device: None)
+    monkeypatch.setattr(sessions, "matmul_seconds", lambda device: None)
 
     def planner(device: str) -> Plan:
         settings = Settings(home=home, device=device)
-        answers = Answers(lambda: Session(settings))
+        answers = PlannerAnswers(lambda: Session(settings))
         opened.append(answers)
 
         async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:
@@ -44,7 +44,7 @@ def planned(
         monkeypatch.setattr(server.services.supervisor, "ask", ask)
 
         def plan(*workers: Ready) -> dict[str, Any]:
-            answers.stocked(StockNews({}, [], [], is_all=True, rooms=rooms_of(workers)))
+            answers.update_memory(MemoryUpdate({}, [], [], is_all=True, rooms=rooms_of(workers)))
             document = sampling(64, steps=3)
             answer = server.client.post("/plan", json={"workflow": document})
             assert answer.status_code == 200, answer.text

@@ -13,10 +13,10 @@ import pytest
 
 from nodegraph.client import Client
 from nodegraph.core.events import Event
-from nodegraph.server.access.sessions import next_place
+from nodegraph.server.access.sessions import safe_redirect_target
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.content.editor import Editor
-from nodegraph.server.root_path import linked_below
+from nodegraph.server.root_path import using_root_path
 from tests.server.hosting import PATIENCE, Hosted, hosted, prepared_home, workflow
 from tests.server.proxying import Proxy, proxied
 from tests.server.resources import picture
@@ -217,6 +217,6 @@ def test_what_a_client_kept_of_another_path_is_not_what_there_is_now(
 
 @pytest.mark.parametrize("place", ["/", "/other", "/studios/x", "/studio/../x", "/studio/%2E%2e/x"])
 def test_nobody_is_sent_out_of_the_path(place: str) -> None:
-    with linked_below(PATH):
-        assert next_place(place) == f"{PATH}/login"
-        assert next_place(f"{PATH}/api/v1/jobs?limit=2") == f"{PATH}/api/v1/jobs?limit=2"
+    with using_root_path(PATH):
+        assert safe_redirect_target(place) == f"{PATH}/login"
+        assert safe_redirect_target(f"{PATH}/api/v1/jobs?limit=2") == f"{PATH}/api/v1/jobs?limit=2"

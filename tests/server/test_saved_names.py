@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.server.content.files.confined import Confined, LeadsOut
+from nodegraph.server.content.files.confined import ConfinedFolder, UnsafePath
 from nodegraph.server.content.files.names import LONGEST, check_name, is_name, name_key, safe_name
 from tests.messages import raises
 
@@ -100,10 +100,10 @@ def test_a_refusal_offers_a_name_that_would_do() -> None:
 def test_no_part_of_a_path_is_more_than_a_name(tmp_path: Path, part: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "a").write_text("outside")
-    folder = Confined(tmp_path / "in")
-    with pytest.raises(LeadsOut):
+    folder = ConfinedFolder(tmp_path / "in")
+    with pytest.raises(UnsafePath):
         folder.open(part)
-    with pytest.raises(LeadsOut):
+    with pytest.raises(UnsafePath):
         folder.open(part, "a")
     with pytest.raises(OutputError):
         folder.write(b"x", part)
@@ -114,7 +114,7 @@ def test_no_part_of_a_path_is_more_than_a_name(tmp_path: Path, part: str) -> Non
 
 
 @pytest.fixture
-def trapped(tmp_path: Path) -> Confined:
+def trapped(tmp_path: Path) -> ConfinedFolder:
     """A folder in which links lead out."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -125,22 +125,22 @@ def trapped(tmp_path: Path) -> Confined:
     (inside / "folder").symlink_to(outside)
     (inside / "up").symlink_to("..")
     (inside / "loop").symlink_to("loop")
-    return Confined(inside)
+    return ConfinedFolder(inside)
 
 
 @pytest.mark.parametrize("parts", [("file",), ("folder", "secret"), ("loop",), ("up", "outside")])
-def test_links_are_not_followed_to_read(trapped: Confined, parts: tuple[str, ...]) -> None:
+def test_links_are_not_followed_to_read(trapped: ConfinedFolder, parts: tuple[str, ...]) -> None:
     with pytest.raises(OSError, match=r"a link leads out|no file"):
         trapped.open(*parts)
     assert trapped.status(*parts) is None
 
 
-def test_links_are_not_followed_to_list(trapped: Confined) -> None:
-    with pytest.raises(LeadsOut):
+def test_links_are_not_followed_to_list(trapped: ConfinedFolder) -> None:
+    with pytest.raises(UnsafePath):
         trapped.names("folder")
 
 
-def test_links_are_not_followed_to_write(trapped: Confined, tmp_path: Path) -> None:
+def test_links_are_not_followed_to_write(trapped: ConfinedFolder, tmp_path: Path) -> None:
     with raises(OutputError):
         trapped.write(b"changed", "folder", "new")
     trapped.write(b"changed", "file")
@@ -149,7 +149,7 @@ def test_links_are_not_followed_to_write(trapped: Confined, tmp_path: Path) -> N
     assert not (tmp_path / "inside" / "file").is_symlink()
 
 
-def test_links_are_not_followed_to_remove(trapped: Confined, tmp_path: Path) -> None:
+def test_links_are_not_followed_to_remove(trapped: ConfinedFolder, tmp_path: Path) -> None:
     assert trapped.remove("file")
     with pytest.raises(OSError, match="a link leads out"):
         trapped.remove("folder", "secret")
@@ -160,12 +160,12 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name in ("folder", "pipe"):
-        with pytest.raises(LeadsOut):
-            Confined(tmp_path).open(name)
+        with pytest.raises(UnsafePath):
+            ConfinedFolder(tmp_path).open(name)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    folder = Confined(tmp_path / "made" / "here")
+    folder = ConfinedFolder(tmp_path / "made" / "here")
     folder.write(b"first", "sub", "file")
     with suppress(ZeroDivisionError), folder.new("sub") as file:
         file.write(b"half")
@@ -181,5 +181,5 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    Confined(tmp_path / "link").write(b"x", "file")
+    ConfinedFolder(tmp_path / "link").write(b"x", "file")
     assert (tmp_path / "real" / "file").read_bytes() == b"x"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.jobs.worker.answers import Answers
+from nodegraph.jobs.worker.answers import PlannerAnswers
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.server.hosting import Hosted, prepared_home
@@ -27,16 +27,20 @@ WORKFLOW: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory, known_packs: Path) -> Iterator[Answers]:
+def answers(
+    tmp_path_factory: pytest.TempPathFactory, known_packs: Path
+) -> Iterator[PlannerAnswers]:
     """Those of a planner within this process."""
     home = prepared_home(tmp_path_factory.mktemp("planner") / "home", known_packs)
-    found = Answers(lambda: Session(Settings(home=home)))
+    found = PlannerAnswers(lambda: Session(Settings(home=home)))
     yield found
     found.close()
 
 
 @pytest.fixture
-def planner(server: Hosted, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
+def planner(
+    server: Hosted, answers: PlannerAnswers, monkeypatch: pytest.MonkeyPatch
+) -> httpx.Client:
     """Asks a server that has a planner within this process."""
 
     async def ask(question: str, arguments: dict[str, Any], timeout: float) -> Any:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from nodegraph.server.access.head import Head, check_path
-from nodegraph.server.access.headers import DATA_POLICY, PAGE_POLICY, completed
+from nodegraph.server.access.headers import DATA_POLICY, PAGE_POLICY, with_security_headers
 from nodegraph.server.access.origins import Hosts, Origins
-from nodegraph.server.access.rates import Buckets, network
+from nodegraph.server.access.rates import RateLimiter, network
 from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.limits.body import CountedBody
 from nodegraph.server.operations.logs import JsonLines, TextLines, redacted
@@ -196,23 +196,23 @@ def test_nobody_gets_more_than_the_burst_and_what_flows_in(
     rate: float, burst: int, pauses: list[float]
 ) -> None:
     now = 0.0
-    buckets = Buckets(rate, burst, clock=lambda: now)
+    buckets = RateLimiter(rate, burst, clock=lambda: now)
     let_through = 0
     for pause in pauses:
         now += pause
-        let_through += buckets.spend("somebody") == 0.0
+        let_through += buckets.acquire("somebody") == 0.0
     assert let_through <= burst + now * rate + 1e-6
-    wait = buckets.spend("somebody")
+    wait = buckets.acquire("somebody")
     now += wait + 1e-9
-    assert wait == 0.0 or buckets.spend("somebody") < 1e-6
+    assert wait == 0.0 or buckets.acquire("somebody") < 1e-6
 
 
 def test_each_has_a_bucket_and_many_that_came_once_take_no_room() -> None:
-    buckets = Buckets(1, 2, clock=lambda: 0.0)
-    assert [buckets.spend("ann") > 0 for _ in range(3)] == [False, False, True]
-    assert buckets.spend("bob") == 0.0
+    buckets = RateLimiter(1, 2, clock=lambda: 0.0)
+    assert [buckets.acquire("ann") > 0 for _ in range(3)] == [False, False, True]
+    assert buckets.acquire("bob") == 0.0
     for at in range(30_000):
-        buckets.spend(str(at))
+        buckets.acquire(str(at))
     assert len(buckets._filled) <= 10_000
 
 
@@ -235,14 +235,16 @@ def test_loopback_is_known_by_its_names(host: str, expected: bool) -> None:
 
 
 def test_answers_get_the_headers_that_they_lack_and_keep_their_own() -> None:
-    plain = dict(completed([(b"content-type", b"application/json")]))
+    plain = dict(with_security_headers([(b"content-type", b"application/json")]))
     assert plain[b"x-content-type-options"] == b"nosniff"
     assert plain[b"content-security-policy"] == DATA_POLICY.encode()
     assert plain[b"cross-origin-resource-policy"] == b"same-origin"
     assert b"access-control-allow-origin" not in plain
-    page = dict(completed([(b"content-type", b"text/html; charset=utf-8")]))
+    page = dict(with_security_headers([(b"content-type", b"text/html; charset=utf-8")]))
     assert page[b"content-security-policy"] == PAGE_POLICY.encode()
-    own = completed([(b"Content-Security-Policy", b"sandbox"), (b"cache-control", b"private")])
+    own = with_security_headers(
+        [(b"Content-Security-Policy", b"sandbox"), (b"cache-control", b"private")]
+    )
     assert dict(own)[b"Content-Security-Policy"] == b"sandbox"
     assert [value for name, value in own if name == b"cache-control"] == [b"private"]
 
@@ -255,7 +257,9 @@ def test_no_page_may_hold_a_script_or_be_framed() -> None:
 
 
 def test_a_header_that_would_end_the_head_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    found = completed([(b"x-name", b"a\r\nset-cookie: b"), (b"content-type", b"text/plain")])
+    found = with_security_headers(
+        [(b"x-name", b"a\r\nset-cookie: b"), (b"content-type", b"text/plain")]
+    )
     assert b"x-name" not in dict(found)
     assert dict(found)[b"content-type"] == b"text/plain"
     assert "line break" in caplog.text

@@ -9,7 +9,7 @@ import pytest
 from nodegraph.errors import InvalidFile
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings, load_settings
-from nodegraph.session.settings_sources import setting_places
+from nodegraph.session.settings_sources import iter_setting_paths
 from tests.messages import raises
 
 
@@ -139,6 +139,6 @@ def test_a_server_is_private_as_long_as_nobody_else_is_meant_to_reach_it(
 
 
 def test_every_setting_has_a_variable_of_its_own() -> None:
-    names = ["_".join(place) for place in setting_places(ServerSettings)]
+    names = ["_".join(place) for place in iter_setting_paths(ServerSettings)]
     assert len(set(names)) == len(names)
     assert {"port", "limits_body", "rates_burst", "retention_count"} <= set(names)

@@ -15,22 +15,26 @@ import pytest
 
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidFile
-from nodegraph.jobs.queue.places import tables_beside
+from nodegraph.jobs.queue.places import open_shared_tables
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.server.content.artifacts.sharing import SharedArtifacts
-from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.place_calls import PlaceCalls
+from nodegraph.server.content.files.confined import ConfinedFolder
+from nodegraph.server.content.files.place_calls import CircuitBreaker
 from nodegraph.server.content.files.shared import (
     FilePool,
     FilesOfOthers,
     FilesUnreachable,
     SharedFiles,
 )
-from nodegraph.server.content.files.shared_schema import LOCK, MIGRATIONS, SCHEMA
+from nodegraph.server.content.files.shared_schema import (
+    SCHEMA_LOCK,
+    SHARED_MIGRATIONS,
+    SHARED_SCHEMA,
+)
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings
-from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.address import open_storage
 from tests.databases.postgres import PostgresServer
 from tests.messages import raises
 from tests.server.hosting import (
@@ -109,7 +113,7 @@ def test_a_job_finds_its_uploads_where_it_runs(two: Two) -> None:
         shown = server.client.get(f"/jobs/{job}/workflow").json()
         assert shown["nodes"]["look"] == _TOUCHED
         text = services.queue.workflow(services.queue.get(job).workflow)
-        here, given = services.uploads.found_here(text, {"b": [f"upload:{DIGEST}"]})
+        here, given = services.uploads.resolve_shared(text, {"b": [f"upload:{DIGEST}"]})
         path = services.uploads.files / f"{DIGEST}.png"
         assert json.loads(here)["nodes"]["look"]["inputs"] == {"path": str(path)}
         assert given == {"b": [str(path)]}
@@ -161,7 +165,7 @@ def test_what_is_shared_just_after_it_was_looked_for_is_not_called_gone(
 ) -> None:
     one, other = two.servers
     was_looked_for = Flag()
-    look, put = SharedFiles.bring, SharedFiles.put
+    look, put = SharedFiles.download, SharedFiles.put
 
     def looked(self: SharedFiles, *of: Any) -> bool:
         is_there = look(self, *of)
@@ -246,14 +250,14 @@ def test_what_is_given_once_more_is_not_deleted_later(two: Two) -> None:
     listed = written(path, PICTURE)
     later = path.stat().st_mtime + 60
     os.utime(path, (later, later))
-    other.services.artifacts.look_again()
+    other.services.artifacts.retry_missing()
     other.services.artifacts.share()  # before its job has told of it
     assert path.exists()
     job = finished(other.services.queue, [listed], "local")
     other.services.artifacts.share()
     assert one.client.delete(f"/jobs/{job.id}").status_code == 204
     assert one.client.get(f"/artifacts/{DIGEST}").status_code == 404
-    other.services.artifacts.look_again()
+    other.services.artifacts.retry_missing()
     other.services.artifacts.share()
     assert path.exists()
 
@@ -293,14 +297,14 @@ def test_what_a_server_that_is_gone_was_to_delete_is_given_up(two: Two, tmp_path
     assert other.client.delete(f"/artifacts/{DIGEST}").status_code == 204
     queue = other.services.server.queue
     assert queue is not None
-    files = SharedFiles(open_place(two.place.as_uri()), other.services.queue.identity)
-    tables = tables_beside(queue, SCHEMA, MIGRATIONS, LOCK)
+    files = SharedFiles(open_storage(two.place.as_uri()), other.services.queue.identity)
+    tables = open_shared_tables(queue, SHARED_SCHEMA, SHARED_MIGRATIONS, SCHEMA_LOCK)
     shared = SharedArtifacts(FilePool(files, tables), tmp_path / "cache")
     one.services.artifacts.share()
     assert [each.path for each in shared.removals()] == [listed["path"]]
     with shared.tables.writing() as connection:
         connection.execute("UPDATE removals SET asked = asked - ?", (31 * 86_400,))
-    one.services.artifacts.look_again()
+    one.services.artifacts.retry_missing()
     one.services.artifacts.share()
     assert shared.removals() == []
     tables.close()
@@ -316,14 +320,14 @@ def test_a_place_is_one_queues(two: Two, tmp_path: Path, postgres: PostgresServe
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="nothing hangs so there")
 def test_nobody_hangs_with_a_place(tmp_path: Path) -> None:
-    place, into = tmp_path / "place", Confined(tmp_path / "into")
+    place, into = tmp_path / "place", ConfinedFolder(tmp_path / "into")
     (place / "a").mkdir(parents=True)
     (place / "a" / "there").write_bytes(PICTURE)
     os.mkfifo(place / "a" / "hangs")
-    files = SharedFiles(open_place(place.as_uri()), "queue", PlaceCalls(patience=0.2))
-    assert files.bring("a/there", DIGEST, into, "there")
+    files = SharedFiles(open_storage(place.as_uri()), "queue", CircuitBreaker(patience=0.2))
+    assert files.download("a/there", DIGEST, into, "there")
     with pytest.raises(FilesUnreachable):
-        files.bring("a/hangs", DIGEST, into, "hangs")
+        files.download("a/hangs", DIGEST, into, "hangs")
     with pytest.raises(FilesUnreachable):
         files.has("a/there")  # as long as one hangs
     (place / "a" / "hangs").open("wb").close()
@@ -343,7 +347,7 @@ def test_progress_is_told_by_every_server(two: Two) -> None:
     with talk(other) as client, talk(other, FORMS[1]) as reader:
         for each in (client, reader):
             each.ask("subscribe")
-        eventually(lambda: one.services.live.is_followed)
+        eventually(lambda: one.services.live_relay.is_followed)
         name = other.client.post("/jobs", json={"workflow": workflow()}).json()["id"]
         job = worker.take()
         worker.show(job, 1, Event(2, "node.progress", "sum", 0.1, {"step": 1, "steps": 4}))
@@ -359,7 +363,7 @@ def test_progress_is_told_by_every_server(two: Two) -> None:
         assert other.client.post(f"/jobs/{name}/cancel").json()["wanted"] == "cancel"
         one.services.queue.stopped(job.id, job.attempt).result(PATIENCE)
         client.until("job.cancelled", name)
-    eventually(lambda: not one.services.live.is_followed)
+    eventually(lambda: not one.services.live_relay.is_followed)
 
 
 def test_files_are_shared_by_servers_of_one_queue(home: Path) -> None:

@@ -36,7 +36,7 @@ def rules(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes connections have other bounds."""
 
     def change(**changes: Any) -> None:
-        monkeypatch.setattr(route, "rules_of", lambda _: SocketRules(**changes))
+        monkeypatch.setattr(route, "socket_limits", lambda _: SocketRules(**changes))
 
     return change
 
@@ -312,7 +312,7 @@ def test_what_happens_to_others_needs_no_second_look(
 def test_changed_node_types(server: Hosted) -> None:
     with talk(server) as client:
         hub = server.services.hub
-        hub._tail._loop.call_soon_threadsafe(lambda: hub.tell("node_types.changed", digest="x"))
+        hub._tail._loop.call_soon_threadsafe(lambda: hub.notify("node_types.changed", digest="x"))
         notice = {"type": "notice", "kind": "node_types.changed", "data": {"digest": "x"}}
         assert client.next() == notice
 
@@ -320,7 +320,7 @@ def test_changed_node_types(server: Hosted) -> None:
 def test_a_server_that_stops(own_server: Hosted) -> None:
     with talk(own_server) as client, talk(own_server) as other:
         client.ask("subscribe")
-        own_server.services.hub._tail._loop.call_soon_threadsafe(own_server.services.stop_soon)
+        own_server.services.hub._tail._loop.call_soon_threadsafe(own_server.services.begin_shutdown)
         assert client.closed() == other.closed() == (1001, "the server stops")
     with pytest.raises(ConnectionClosed) as caught, talk(own_server):
         pass

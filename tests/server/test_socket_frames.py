@@ -17,8 +17,8 @@ from msgpack.fallback import Unpacker
 from nodegraph.server.events.hub.message import to_json, to_msgpack
 from nodegraph.server.events.sockets import JSON, MSGPACK, Codec, SocketRules
 from nodegraph.server.events.sockets.codec import check_packed
-from nodegraph.server.events.sockets.commands import Newest, Superseded
-from nodegraph.server.events.sockets.requests import Wrong, request_in
+from nodegraph.server.events.sockets.commands import LatestOnly, Superseded
+from nodegraph.server.events.sockets.requests import InvalidMessage, parse_message
 from nodegraph.server.events.sockets.rules import Closing, UnreadableMessage
 from tests.jobs.supervisor.dispatching import run
 from tests.messages import raises
@@ -103,8 +103,8 @@ def test_messages_are_requests_or_say_what_is_wrong(codec: Codec, message: Any) 
     packed = {"text": json.dumps(message)} if is_json else {"bytes": msgpack.packb(message)}
     wrong = None
     try:
-        request_in(packed, codec, SocketRules())
-    except Wrong as error:
+        parse_message(packed, codec, SocketRules())
+    except InvalidMessage as error:
         wrong = error
     if wrong is not None:
         assert wrong.id is None or wrong.id == message["id"]
@@ -116,8 +116,8 @@ def test_messages_are_requests_or_say_what_is_wrong(codec: Codec, message: Any) 
 def test_anything_else_is_unreadable(data: bytes | str) -> None:
     codec = JSON if isinstance(data, str) else MSGPACK
     received = {"text" if isinstance(data, str) else "bytes": data}
-    with contextlib.suppress(UnreadableMessage, Wrong):
-        assert request_in(received, codec, RULES) is None
+    with contextlib.suppress(UnreadableMessage, InvalidMessage):
+        assert parse_message(received, codec, RULES) is None
 
 
 def test_the_reason_of_a_close_frame_fits() -> None:
@@ -143,7 +143,7 @@ def test_what_has_no_form_of_its_own() -> None:
 
 def test_only_the_newest_question_waits() -> None:
     async def test() -> None:
-        newest = Newest()
+        newest = LatestOnly()
         free = asyncio.Event()
         begun = []
 
@@ -154,21 +154,21 @@ def test_only_the_newest_question_waits() -> None:
                 raise ValueError(value)
             return value
 
-        asked = [asyncio.create_task(newest.answer(lambda at=at: find(at))) for at in range(4)]
+        asked = [asyncio.create_task(newest.run(lambda at=at: find(at))) for at in range(4)]
         await asyncio.sleep(0)
         free.set()
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert answers[0] == 0
         assert [type(each) for each in answers[1:]] == [Superseded, Superseded, ValueError]
         assert begun == [0, 3]
-        assert await newest.answer(lambda: find(7)) == 7
+        assert await newest.run(lambda: find(7)) == 7
 
     run(test())
 
 
 def test_a_question_that_is_given_up_lets_the_next_one_pass() -> None:
     async def test() -> None:
-        newest = Newest()
+        newest = LatestOnly()
         never = asyncio.Event()
 
         async def find(value: int) -> int:
@@ -176,12 +176,12 @@ def test_a_question_that_is_given_up_lets_the_next_one_pass() -> None:
                 await never.wait()
             return value
 
-        first = asyncio.create_task(newest.answer(lambda: find(0)))
-        second = asyncio.create_task(newest.answer(lambda: find(1)))
+        first = asyncio.create_task(newest.run(lambda: find(0)))
+        second = asyncio.create_task(newest.run(lambda: find(1)))
         await asyncio.sleep(0)
         second.cancel()
         await asyncio.sleep(0)
-        third = asyncio.create_task(newest.answer(lambda: find(2)))
+        third = asyncio.create_task(newest.run(lambda: find(2)))
         await asyncio.sleep(0)
         first.cancel()
         assert await third == 2

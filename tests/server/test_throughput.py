@@ -20,7 +20,7 @@ class Seen:
     def pass_by(self, seconds: float, **done: int) -> None:
         self.now += seconds
         self.done = done
-        self.throughput.look()
+        self.throughput.sample()
 
     def pace(self, worker: str) -> float | None:
         return self.throughput.per_hour(worker, self.done.get(worker, 0))

@@ -14,7 +14,7 @@ import pytest
 from nodegraph.cli import main
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.access.caller import SCOPES, Caller, implied
-from nodegraph.server.access.token import parts
+from nodegraph.server.access.token import split_token
 from nodegraph.server.access.token_file import TokenFile
 from nodegraph.server.access.tokens import Tokens
 from tests.messages import raises
@@ -40,7 +40,7 @@ def file(tmp_path: Path, clock: Clock) -> TokenFile:
 
 def known(file: TokenFile, clock: Clock) -> Tokens:
     """The tokens of a server that looks at the file each time."""
-    return Tokens(file.path, clock, look_seconds=0.0)
+    return Tokens(file.path, clock, refresh_seconds=0.0)
 
 
 def test_a_token_stands_for_its_name_and_scopes(file: TokenFile, clock: Clock) -> None:
@@ -61,7 +61,7 @@ def test_scopes_bring_those_below_them() -> None:
 
 def test_the_file_holds_no_secret_and_is_its_owners_alone(file: TokenFile) -> None:
     text, _ = file.add("studio", ["admin"])
-    found = parts(text)
+    found = split_token(text)
     assert found is not None
     assert found[1] not in file.path.read_text()
     if sys.platform != "win32":
@@ -110,7 +110,7 @@ def test_a_new_token_replaces_the_old_one_at_once_or_after_a_while(
 
 
 def test_a_token_ends_when_it_was_said_to(file: TokenFile, clock: Clock) -> None:
-    text, _ = file.add("guest", ["read"], lasting=60)
+    text, _ = file.add("guest", ["read"], lifetime=60)
     tokens = known(file, clock)
     assert tokens.caller(text) is not None
     rotated, _ = file.rotate("guest")
@@ -176,7 +176,7 @@ def test_servers_share_tokens_by_links(file: TokenFile, clock: Clock, tmp_path: 
     share.mkdir()  # as what it is mounted at
     with raises(InvalidFile):
         two.read()
-    assert known(two, clock).are_unknown
+    assert known(two, clock).is_unreadable
     share.rmdir()
     with raises(OutputError):
         two.add("lost", ["run"])
@@ -203,7 +203,7 @@ def test_the_command_line_makes_lists_rotates_and_takes_back(
     assert run(tmp_path, "add", "studio", "--scope", "admin", "--days", "3") == 0
     shown = capsys.readouterr()
     text = shown.out.strip()
-    tokens = Tokens(tmp_path / "tokens.json", look_seconds=0.0)
+    tokens = Tokens(tmp_path / "tokens.json", refresh_seconds=0.0)
     caller = tokens.caller(text)
     assert caller is not None
     assert caller.may("admin")

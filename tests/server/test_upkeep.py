@@ -10,7 +10,7 @@ from typing import Any
 
 from nodegraph.jobs.queue import Counts
 from nodegraph.server.content.artifacts import ArtifactFilter
-from nodegraph.server.operations.upkeep import Forgotten, Upkeep
+from nodegraph.server.operations.upkeep import Cleanup, CleanupReport
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings
@@ -35,13 +35,13 @@ class Clocks:
 @asynccontextmanager
 async def opened(
     home: Path, clocks: Clocks, **retention: Any
-) -> AsyncIterator[tuple[Services, Upkeep]]:
+) -> AsyncIterator[tuple[Services, Cleanup]]:
     """A server's services and their upkeep, which go by a test's clocks."""
     server = ServerSettings(retention=retention)
     services = Services(Settings(home=home), server, has_workers=False)
     await services.open()
     services.queue._clock = services.uploads._clock = lambda: clocks.wall
-    upkeep = Upkeep(services, lambda: clocks.wall, lambda: clocks.steady)
+    upkeep = Cleanup(services, lambda: clocks.wall, lambda: clocks.steady)
     try:
         yield services, upkeep
     finally:
@@ -61,9 +61,9 @@ def test_old_jobs_go_with_what_is_listed_of_them_and_their_files_stay(home: Path
             clocks.go(4 * DAY)
             finished(services.queue, [])
             assert len(services.artifacts.page(ArtifactFilter()).artifacts) == 1
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             clocks.go(2 * DAY)
-            assert await upkeep.round() == Forgotten(jobs=1, artifacts=1)
+            assert await upkeep.round() == CleanupReport(jobs=1, artifacts=1)
             assert services.queue.counts() == Counts(finished=1)
             assert services.artifacts.page(ArtifactFilter()).artifacts == ()
             assert path.exists()
@@ -82,9 +82,9 @@ def test_one_fault_leaves_out_nothing_else(home: Path) -> None:
             path.unlink()
             path.mkdir()  # what can't be deleted as a file
             clocks.go(2 * DAY)
-            assert await upkeep.round() == Forgotten(jobs=1, artifacts=1)
+            assert await upkeep.round() == CleanupReport(jobs=1, artifacts=1)
             path.rmdir()
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
 
     run(test())
 
@@ -97,9 +97,9 @@ def test_uploads_go_that_nobody_has_used_for_long(home: Path) -> None:
             clocks.go(0.9 * DAY)
             services.uploads.resolve([upload.reference], "ann")
             clocks.go(0.9 * DAY)
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             clocks.go(0.2 * DAY)
-            assert await upkeep.round() == Forgotten(uploads=1)
+            assert await upkeep.round() == CleanupReport(uploads=1)
             assert not services.uploads.path(upload).exists()
 
     run(test())
@@ -125,19 +125,19 @@ def test_a_clock_that_jumps_ahead_makes_nothing_old_at_once(home: Path) -> None:
             finished(services.queue, [])
             clocks.go(60)
             clocks.wall += 3650 * DAY
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             # Somebody has mended it before the next round.
             clocks.go(60)
             clocks.wall -= 3650 * DAY
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             clocks.go(3_600)
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             assert services.queue.counts() == Counts(finished=1)
             # Nobody has: then it is the right time.
             clocks.wall += 3650 * DAY
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             clocks.go(3_600)
-            assert await upkeep.round() == Forgotten(jobs=1)
+            assert await upkeep.round() == CleanupReport(jobs=1)
 
     run(test())
 
@@ -148,7 +148,7 @@ def test_rules_that_were_changed_hold_from_the_next_round_on(home: Path) -> None
         async with opened(home, clocks) as (services, upkeep):
             for _ in range(3):
                 finished(services.queue, [])
-            assert await upkeep.round() == Forgotten()
+            assert await upkeep.round() == CleanupReport()
             retention = services.server.retention.model_copy(update={"count": 1})
             services.server = services.server.model_copy(update={"retention": retention})
             assert (await upkeep.round()).jobs == 2
@@ -163,9 +163,9 @@ def test_a_queue_that_cant_be_written_is_tidied_another_time(home: Path) -> None
             finished(services.queue, [])
             clocks.go(2 * DAY)
             away = home / "elsewhere.sqlite"
-            services.queue.place.rename(away)
-            assert await upkeep.round() == Forgotten()
-            away.rename(services.queue.place)
+            services.queue.location.rename(away)
+            assert await upkeep.round() == CleanupReport()
+            away.rename(services.queue.location)
             assert (await upkeep.round()).jobs == 1
 
     run(test())

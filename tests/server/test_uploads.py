@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.media.audio.encoding import AudioFormat, encode_audio
-from nodegraph.media.molecules.chemistry import molecule_of_smiles
+from nodegraph.media.molecules.chemistry import molecule_from_smiles
 from nodegraph.media.molecules.encoding import encode_molecule
 from nodegraph.media.molecules.molecule_files import MoleculeFormat
 from nodegraph.media.shapes.encoding import encode_mesh
@@ -230,7 +230,7 @@ def test_a_shape_is_taken_in_by_its_bytes(
 def test_a_molecule_is_taken_in_by_its_bytes(
     uploads: Uploads, kind: MoleculeFormat, media_type: str
 ) -> None:
-    data = encode_molecule(molecule_of_smiles(ASPIRIN), kind, {"workflow": "{}"})
+    data = encode_molecule(molecule_from_smiles(ASPIRIN), kind, {"workflow": "{}"})
     found, _ = receive(uploads, data, "aspirin.png")
     assert (found.name, found.media_type) == (f"aspirin.{kind}", f"chemical/{media_type}")
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from nodegraph.core.uploads import paths_in
+from nodegraph.core.uploads import uploaded_paths
 from nodegraph.server.settings import UploadType
 from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow
@@ -305,7 +305,7 @@ def test_every_type_that_is_taken_in_is_read_by_a_job(hosting: Callable[..., Any
             assert shown["nodes"]["load"]["inputs"]["path"] == value, each
             # What the worker may read, and what errors about it say.
             text = server.services.queue.workflow(server.services.queue.get(job).workflow)
-            (path,) = paths_in(text, {}, server.services.uploads.files)
+            (path,) = uploaded_paths(text, {}, server.services.uploads.files)
             assert path.read_bytes() == data
             assert server.services.places.told(f"{path} is damaged") == (
                 f"upload:{digest_of(data)} is damaged"

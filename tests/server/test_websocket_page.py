@@ -61,7 +61,7 @@ def test_the_bounds_are_those_that_are_told(server: Hosted) -> None:
         assert set(client.welcome) == set(told)
         for name in ("limits", "heartbeat", "silence", "caller", "version", "protocol"):
             assert client.welcome[name] == told[name]
-    assert SocketRules().farewell == 5.0
+    assert SocketRules().close_timeout == 5.0
 
 
 @pytest.mark.parametrize("form", [MSGPACK, JSON])

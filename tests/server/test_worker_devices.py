@@ -31,7 +31,7 @@ from tests.messages import raises
 def test_workers_share_the_cards_that_torch_will_find(
     monkeypatch: pytest.MonkeyPatch, cards: int, given: dict[str, Any], devices: list[str | None]
 ) -> None:
-    monkeypatch.setattr(rules, "visible_cards", lambda: cards)
+    monkeypatch.setattr(rules, "visible_gpu_count", lambda: cards)
     specs = worker_specs(Settings(), ServerSettings.model_validate(given), [])
     assert [spec.device for spec in specs if spec.role == "worker"] == devices
 
@@ -80,7 +80,7 @@ def test_a_device_that_isnt_there_is_refused_with_those_that_are(given: str) -> 
 def test_nobody_asks_torch_for_devices_that_the_system_tells_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(serve, "visible_cards", lambda: 2)
+    monkeypatch.setattr(serve, "visible_gpu_count", lambda: 2)
     monkeypatch.setattr(serve.sys, "executable", "/nowhere")
     check_devices(ServerSettings.model_validate({"devices": "cuda:0, cuda:1,cpu,auto"}))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.session.cards import visible_cards
+from nodegraph.session.cards import visible_gpu_count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere none are counted")
 
@@ -55,7 +55,7 @@ def test_nvidias_cards_count_as_far_as_they_are_visible(
     root: Path, visible: str | None, count: int
 ) -> None:
     variables = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    assert visible_cards(root, variables, built_for(root, cuda="'12.8'")) == count
+    assert visible_gpu_count(root, variables, built_for(root, cuda="'12.8'")) == count
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_nvidias_cards_count_as_far_as_they_are_visible(
 def test_amds_cards_count_where_torch_is_for_them(
     root: Path, variables: dict[str, str], count: int
 ) -> None:
-    assert visible_cards(root, variables, built_for(root, hip="'6.4'")) == count
+    assert visible_gpu_count(root, variables, built_for(root, hip="'6.4'")) == count
 
 
 def test_cards_that_torch_is_not_for_count_for_nothing(root: Path, tmp_path: Path) -> None:
-    assert visible_cards(root, {}, built_for(root)) == 0
-    assert visible_cards(root, {}, tmp_path / "missing.py") == 0
+    assert visible_gpu_count(root, {}, built_for(root)) == 0
+    assert visible_gpu_count(root, {}, tmp_path / "missing.py") == 0
 
 
 def test_a_machine_without_cards_has_none(tmp_path: Path) -> None:
     for kind in ("cuda", "hip"):
-        assert visible_cards(tmp_path, {}, built_for(tmp_path, **{kind: "'1'"})) == 0
+        assert visible_gpu_count(tmp_path, {}, built_for(tmp_path, **{kind: "'1'"})) == 0
 
 
 def test_the_installed_torch_says_what_it_is_for(root: Path) -> None:
     expected = 3 if torch.version.cuda else 2 if torch.version.hip else 0
-    assert visible_cards(root, {}) == expected
+    assert visible_gpu_count(root, {}) == expected

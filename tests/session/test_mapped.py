@@ -19,7 +19,7 @@ import torch
 import nodegraph
 from nodegraph import Context, Event, RunResult, Settings, node, port_type
 from nodegraph.errors import Cancelled, InvalidValue, InvalidWorkflow, NodeFailed
-from nodegraph.session.mapped import combined
+from nodegraph.session.mapped import combinations_of
 from tests.messages import raises
 
 MADE: list[int] = []
@@ -77,7 +77,7 @@ def test_a_product_has_every_combination(options: dict[str, Any]) -> None:
 
 
 def test_what_is_no_list_holds_for_all() -> None:
-    assert combined({"prompt": "a fox", "seed": [1, 2]}, product=False) == [
+    assert combinations_of({"prompt": "a fox", "seed": [1, 2]}, product=False) == [
         {"prompt": "a fox", "seed": 1},
         {"prompt": "a fox", "seed": 2},
     ]
@@ -90,7 +90,7 @@ def test_numbers_and_arrays_of_numpy_are_values(options: dict[str, Any]) -> None
     assert [result["add"] for result in runs] == [33, 34]
     assert [type(value) for value in runs.combinations[0].values()] == [int, int]
     given = {"a": torch.arange(2), "b": (at for at in range(2))}
-    assert combined(given, product=True)[1:3] == [{"a": 0, "b": 1}, {"a": 1, "b": 0}]
+    assert combinations_of(given, product=True)[1:3] == [{"a": 0, "b": 1}, {"a": 1, "b": 0}]
     with raises(InvalidValue, given="shape (2, 2)"):
         nodegraph.map(WORKFLOW, {"a": np.zeros((2, 2))}, **options)
 
@@ -146,11 +146,11 @@ def test_a_value_of_many_runs_is_copied_and_digested_once(
 
 def test_lists_of_other_lengths_are_told() -> None:
     with raises(InvalidValue, given="prompt: 2, seed: 3"):
-        combined({"prompt": ["a", "b"], "seed": [1, 2, 3]}, product=False)
+        combinations_of({"prompt": ["a", "b"], "seed": [1, 2, 3]}, product=False)
     with raises(InvalidValue, given="prompt"):
-        combined({"prompt": "a fox"}, product=False)
+        combinations_of({"prompt": "a fox"}, product=False)
     with raises(InvalidValue, given="list"):
-        combined([1, 2], product=False)  # type: ignore[arg-type]
+        combinations_of([1, 2], product=False)  # type: ignore[arg-type]
 
 
 def test_nothing_runs_if_one_is_wrong(options: dict[str, Any]) -> None:

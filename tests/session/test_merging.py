@@ -81,7 +81,7 @@ def test_a_cancelled_run_leaves_the_others_as_they_are(
         if event.kind == "node.progress" and event.data["step"] == 2:
             token.cancel()
 
-    options = [TARGETS, TARGETS.but(cancel=token, listener=stop), TARGETS]
+    options = [TARGETS, TARGETS.with_changes(cancel=token, listener=stop), TARGETS]
     with session(tmp_path) as merged:
         results = merged.run_many(WORKFLOWS, options)
         assert [result.status for result in results] == ["ok", "cancelled", "ok"]
@@ -118,5 +118,5 @@ def test_nothing_runs_where_one_workflow_is_invalid(tmp_path: Path) -> None:
         {"format": "nodegraph/1", "nodes": {"sample": {"type": "NoSuchNode"}}}
     )
     with session(tmp_path) as merged, raises(InvalidWorkflow, node="sample"):
-        merged.run_many([WORKFLOWS[0], wrong], [TARGETS.but(listener=told.append)] * 2)
+        merged.run_many([WORKFLOWS[0], wrong], [TARGETS.with_changes(listener=told.append)] * 2)
     assert told == []

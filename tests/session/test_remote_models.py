@@ -10,12 +10,12 @@ import pytest
 
 from nodegraph import Session, Settings, Workflow, node
 from nodegraph.core.events import Event
-from nodegraph.core.reporting import report
+from nodegraph.core.reporting import report_progress
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.models.remote.manifest import ModelManifest
 from nodegraph.models.remote.pushing import push_model
 from nodegraph.session.weights import residency_manager
-from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.address import open_storage
 from tests.store.remote.conftest import bucket, server, url  # noqa: F401
 
 WORKFLOW = Workflow.from_dict(
@@ -64,7 +64,7 @@ def shelf(tmp_path: Path) -> Path:
 
 def push(shelf: Path, url: str) -> list[ModelManifest]:  # noqa: F811
     names = ("fox", "loras/style.safetensors")
-    return [push_model(name, shelf / name, open_place(url)) for name in names]
+    return [push_model(name, shelf / name, open_storage(url)) for name in names]
 
 
 def session(home: Path, **settings: Any) -> Session:
@@ -115,7 +115,7 @@ def test_what_would_have_to_be_fetched_is_not_loaded_ahead(shelf: Path, tmp_path
 @node
 def Fetch(text: str) -> str:
     """What fetches without being handed a context."""
-    report(1, 2)
+    report_progress(1, 2)
     return text
 
 

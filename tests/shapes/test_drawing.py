@@ -67,7 +67,7 @@ def test_sides_are_lit_differently() -> None:
 def test_a_turn_shows_it_from_all_sides_and_tells_of_each() -> None:
     told: list[int] = []
 
-    found = turntable(box(is_colored=True), 4, 32, told=told.append)
+    found = turntable(box(is_colored=True), 4, 32, on_progress=told.append)
 
     assert found.shape == (4, 32, 32, 3)
     assert (found.dtype, told) == (torch.float32, [1, 2, 3, 4])

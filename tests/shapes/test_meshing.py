@@ -18,11 +18,11 @@ from nodegraph.media.shapes.grids import (
     COLOURS,
     FEATURES,
     TOKENS,
+    depth_views,
     from_tokens,
-    front_views,
     to_tokens,
 )
-from nodegraph.media.shapes.meshing import largest_piece, mesh_of_distances, surface_points
+from nodegraph.media.shapes.meshing import extract_surface, largest_piece, surface_points
 from tests.messages import raises
 from tests.properties import examples
 
@@ -43,14 +43,14 @@ def opened(mesh: Mesh | None) -> trimesh.Trimesh:
 
 
 def test_a_ball_is_closed_and_as_large_as_it_should_be() -> None:
-    found = opened(mesh_of_distances(ball(0.6)))
+    found = opened(extract_surface(ball(0.6)))
     assert found.is_watertight
     assert found.volume == pytest.approx(4 / 3 * math.pi * 0.6**3, rel=0.02)
     assert np.linalg.norm(found.vertices, axis=1) == pytest.approx(0.6, abs=0.01)
 
 
 def test_up_in_the_grid_is_up_in_the_mesh() -> None:
-    mesh = mesh_of_distances(ball(0.3, (0.5, 0.2, -0.4)), torch.tensor([1.0, 0.5, 0.0]))
+    mesh = extract_surface(ball(0.3, (0.5, 0.2, -0.4)), torch.tensor([1.0, 0.5, 0.0]))
     assert mesh is not None
     assert mesh.colors is not None
     torch.testing.assert_close(
@@ -60,17 +60,17 @@ def test_up_in_the_grid_is_up_in_the_mesh() -> None:
 
 
 def test_what_the_grid_cuts_off_is_closed_there() -> None:
-    assert opened(mesh_of_distances(ball(1.2))).is_watertight
+    assert opened(extract_surface(ball(1.2))).is_watertight
 
 
 def test_nothing_inside_is_no_mesh() -> None:
-    assert mesh_of_distances(torch.ones(4, 4, 4)) is None
+    assert extract_surface(torch.ones(4, 4, 4)) is None
 
 
 @settings(max_examples=examples(15), deadline=None)
 @given(arrays(np.float32, (5, 4, 6), elements=st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0])))
 def test_any_grid_gives_closed_meshes(grid: np.ndarray) -> None:
-    mesh = mesh_of_distances(torch.from_numpy(grid))
+    mesh = extract_surface(torch.from_numpy(grid))
     if mesh is not None:
         assert opened(mesh).is_watertight
         assert opened(mesh).volume > 0
@@ -78,7 +78,7 @@ def test_any_grid_gives_closed_meshes(grid: np.ndarray) -> None:
 
 def test_crumbs_are_left_out() -> None:
     both = torch.minimum(ball(0.5, (-0.3, 0, 0)), ball(0.15, (0.7, 0.7, 0.7)))
-    mesh = mesh_of_distances(both, torch.rand(3))
+    mesh = extract_surface(both, torch.rand(3))
     assert mesh is not None
     assert opened(mesh).body_count == 2
     large = largest_piece(mesh)
@@ -91,7 +91,7 @@ def test_crumbs_are_left_out() -> None:
 
 
 def test_points_lie_on_the_mesh_and_evenly() -> None:
-    mesh = mesh_of_distances(ball(0.6), torch.tensor([0.1, 0.2, 0.3]))
+    mesh = extract_surface(ball(0.6), torch.tensor([0.1, 0.2, 0.3]))
     assert mesh is not None
     cloud = surface_points(mesh, 4000, seed=3)
     lengths = torch.linalg.vector_norm(cloud.points, dim=1)
@@ -111,7 +111,7 @@ def test_a_mesh_without_area_has_no_place_for_points() -> None:
 
 def test_grids_that_are_not_finite_are_refused() -> None:
     with raises(InvalidValue, port="latent", given="shape (4, 4, 4)"):
-        mesh_of_distances(torch.full((4, 4, 4), math.nan))
+        extract_surface(torch.full((4, 4, 4), math.nan))
 
 
 def test_tokens_hold_grid_and_colour() -> None:
@@ -124,7 +124,7 @@ def test_tokens_hold_grid_and_colour() -> None:
     torch.testing.assert_close(told, colours)
     # a token is a cube of its place: the first is the corner of least x, y and z
     assert torch.equal(tokens[0, 0, :512], grids[0, :8, :8, :8].flatten())
-    views = front_views(tokens)
+    views = depth_views(tokens)
     assert views.shape == (2, 3, 32, 32)
     # the second lies below the middle and to the right, and nothing else is lit
     lit = (views[1].amax(0) > -1).nonzero().float().mean(0)
@@ -137,7 +137,7 @@ def test_what_is_smoothed_has_fewer_steps_and_stays_closed() -> None:
     stepped = ball(0.6) + 0.06 * torch.from_numpy(rng.standard_normal((32, 32, 32))).float()
 
     def spread(smooth: float) -> float:
-        found = opened(mesh_of_distances(stepped, smooth=smooth))
+        found = opened(extract_surface(stepped, smooth=smooth))
         assert found.is_watertight
         return float(np.linalg.norm(found.vertices, axis=1).std())
 

@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.core.digests import digest_value
 from nodegraph.core.keys import Key
 from nodegraph.core.summary import size_in_bytes
-from nodegraph.store.entries import NewEntry, Stored, Unsaved
+from nodegraph.store.entries import NewEntry, StoredOutput, UnsavedOutput
 from nodegraph.store.store import Store
 from tests.store.values import DIGESTERS, SERIALIZERS
 
@@ -18,8 +18,8 @@ def key_of(name: object) -> Key:
     return digest_value(["key", str(name)])
 
 
-def unsaved(value: Any) -> Unsaved:
-    return Unsaved(digest_value(value, DIGESTERS), size_in_bytes(value), value)
+def unsaved(value: Any) -> UnsavedOutput:
+    return UnsavedOutput(digest_value(value, DIGESTERS), size_in_bytes(value), value)
 
 
 def new_entry(*values: Any, seconds: float = 100.0) -> NewEntry:
@@ -31,7 +31,7 @@ def open_at(folder: Path, **options: Any) -> Store:
     return Store(folder, serializers=lambda: SERIALIZERS, **options)
 
 
-def output(store: Store, name: object, at: int = 0) -> Stored:
+def output(store: Store, name: object, at: int = 0) -> StoredOutput:
     """An output of what was put under a name."""
     entry = store.entry(key_of(name))
     assert entry is not None

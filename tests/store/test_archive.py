@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.store.archive import Exported, Imported, export, import_
-from nodegraph.store.entries import CallWarning, NewEntry, Unsaved
+from nodegraph.store.archive import ExportReport, ImportReport, export_archive, import_archive
+from nodegraph.store.entries import CallWarning, NewEntry, UnsavedOutput
 from nodegraph.store.rows import pack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
@@ -62,13 +62,13 @@ def path(tmp_path: Path) -> Path:
 
 def test_results_come_to_another_store(source: Store, target: Store, path: Path) -> None:
     size = sum(file.stat().st_size for file in files(source.folder))
-    assert export(source, path) == Exported(entries=5, artifacts=2, bytes=size)
-    assert import_(target, path) == Imported(entries=5, artifacts=2, bytes=size)
+    assert export_archive(source, path) == ExportReport(entries=5, artifacts=2, bytes=size)
+    assert import_archive(target, path) == ImportReport(entries=5, artifacts=2, bytes=size)
     for name, value in _VALUES.items():
         assert same(target.load(output(target, name)), value)
     asked, parts = target.entry(key_of("asked")), target.entry(key_of("parts"))
     assert asked is not None
-    assert (asked.asked, asked.outputs, asked.node_type) == ("mask", None, "Switch")
+    assert (asked.requested_input, asked.outputs, asked.node_type) == ("mask", None, "Switch")
     assert parts is not None
     assert parts.parts == {"type": "Test", "seed": 2**70}
     for name in _VALUES:
@@ -78,14 +78,14 @@ def test_results_come_to_another_store(source: Store, target: Store, path: Path)
 
 
 def test_what_nodes_warned_of_comes_along(source: Store, target: Store, path: Path) -> None:
-    export(source, path)
+    export_archive(source, path)
     assert about(path)["version"] == 1  # which older versions read, too
     warnings = (CallWarning("64 of 65 layers"), CallWarning("dark", "error", "/inner"))
     source.put(key_of("warned"), replace(new_entry(1), warnings=warnings))
     source.flush()
-    export(source, path)
+    export_archive(source, path)
     assert about(path)["version"] == 2
-    import_(target, path)
+    import_archive(target, path)
     found = target.entry(key_of("warned"))
     assert found is not None
     assert found.warnings == warnings
@@ -99,52 +99,52 @@ def about(path: Path) -> dict[str, Any]:
 
 
 def test_a_second_time_nothing_happens(source: Store, target: Store, path: Path) -> None:
-    export(source, path)
-    import_(target, path)
+    export_archive(source, path)
+    import_archive(target, path)
     before = files(target.folder)
-    assert import_(target, path) == Imported(known_entries=5, known_artifacts=2)
+    assert import_archive(target, path) == ImportReport(known_entries=5, known_artifacts=2)
     assert files(target.folder) == before
-    assert import_(source, path) == Imported(known_entries=5, known_artifacts=2)
+    assert import_archive(source, path) == ImportReport(known_entries=5, known_artifacts=2)
 
 
 def test_equal_stores_make_equal_archives(source: Store, tmp_path: Path) -> None:
     one, other = tmp_path / "one.zip", tmp_path / "other.zip"
-    export(source, one)
-    export(source, other)
+    export_archive(source, one)
+    export_archive(source, other)
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_only_some_keys(source: Store, target: Store, path: Path) -> None:
     keys = [key_of("text"), key_of("number"), key_of("nowhere"), key_of("text")]
-    done = export(source, path, keys=keys)
+    done = export_archive(source, path, keys=keys)
     assert (done.entries, done.artifacts, done.unknown) == (2, 1, 1)
-    import_(target, path)
+    import_archive(target, path)
     assert target.load(output(target, "text")) == _VALUES["text"]
     assert target.entry(key_of("image")) is None
 
 
 def test_lists_bring_their_items(source: Store, target: Store, path: Path) -> None:
     items = tuple(unsaved(f"item {number} " * 3000) for number in range(3))
-    whole = Unsaved("ab" * 32, 100, None, items)
+    whole = UnsavedOutput("ab" * 32, 100, None, items)
     source.put(key_of("list"), NewEntry((whole,), None, "Batch", 100.0, "run-1"))
     source.flush()
-    assert export(source, path, keys=[key_of("list")]).artifacts == 3
-    import_(target, path)
+    assert export_archive(source, path, keys=[key_of("list")]).artifacts == 3
+    import_archive(target, path)
     assert target.load(output(target, "list")) == [item.value for item in items]
 
 
 def test_what_the_store_has_stays(source: Store, target: Store, path: Path) -> None:
     put(target, "number", 8)
-    export(source, path)
-    assert import_(target, path).known_entries == 1
+    export_archive(source, path)
+    assert import_archive(target, path).known_entries == 1
     assert target.load(output(target, "number")) == 8
 
 
 def test_a_file_that_is_gone_comes_back(source: Store, path: Path) -> None:
-    export(source, path)
+    export_archive(source, path)
     for file in files(source.folder):
         file.unlink()
-    assert import_(source, path).artifacts == 2
+    assert import_archive(source, path).artifacts == 2
     assert same(source.load(output(source, "image")), _VALUES["image"])
     assert verify(source).is_sound
 
@@ -153,42 +153,42 @@ def test_damaged_files_are_left_out(source: Store, target: Store, path: Path) ->
     damaged, missing = files(source.folder)
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     missing.unlink()
-    done = export(source, path)
+    done = export_archive(source, path)
     assert (done.entries, done.artifacts, done.left_out) == (5, 0, 2)
-    assert import_(target, path) == Imported(entries=5)
+    assert import_archive(target, path) == ImportReport(entries=5)
     assert not target.has(output(target, "image"))
 
 
 def test_progress_is_told(source: Store, target: Store, path: Path) -> None:
     told: list[tuple[int, int]] = []
-    size = export(source, path, progress=lambda *done: told.append(done)).bytes
+    size = export_archive(source, path, progress=lambda *done: told.append(done)).bytes
     assert told[-1] == (size, size)
     told.clear()
-    import_(target, path, progress=lambda *done: told.append(done))
+    import_archive(target, path, progress=lambda *done: told.append(done))
     assert told[-1] == (size, size)
 
 
 def test_more_than_the_budget_is_not_kept(source: Store, path: Path, tmp_path: Path) -> None:
-    export(source, path)
+    export_archive(source, path)
     with open_at(tmp_path / "target", budget=20_000) as target:
-        done = import_(target, path)
+        done = import_archive(target, path)
         assert done.artifacts - done.evicted == len(files(target.folder)) == 1
 
 
 def test_where_it_cannot_be_written(source: Store, tmp_path: Path) -> None:
     with raises(OutputError):
-        export(source, tmp_path / "nowhere" / "results.zip")
+        export_archive(source, tmp_path / "nowhere" / "results.zip")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError):
-        export(source, tmp_path / "folder")
+        export_archive(source, tmp_path / "folder")
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
 
 
 def test_a_read_only_store(source: Store, path: Path) -> None:
     with open_at(source.folder, read_only=True) as reading:
-        assert export(reading, path).entries == 5
+        assert export_archive(reading, path).entries == 5
         with raises(OutputError):
-            import_(reading, path)
+            import_archive(reading, path)
 
 
 # -- archives that nobody exported ---------------------------------------------------------------
@@ -260,7 +260,7 @@ def _artifact(**changes: Any) -> list[Any]:
 
 def test_the_archive_that_the_others_are_made_from(target: Store, path: Path) -> None:
     _archive(path)
-    assert import_(target, path) == Imported(entries=1, artifacts=1, bytes=len(_CONTENT))
+    assert import_archive(target, path) == ImportReport(entries=1, artifacts=1, bytes=len(_CONTENT))
 
 
 _REFUSED: dict[str, dict[str, Any]] = {
@@ -327,7 +327,7 @@ def test_other_archives_are_refused(
     _archive(path, **dict(changes))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(InvalidFile) as raised:
-        import_(target, path)
+        import_archive(target, path)
     assert str(path) in str(raised.value)
     assert len(str(raised.value)) < 1000
     assert sorted(tmp_path.iterdir()) == before
@@ -339,7 +339,7 @@ def test_other_archives_are_refused(
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0, 1e300])
 def test_no_result_can_claim_to_be_kept_for_ever(target: Store, path: Path, seconds: float) -> None:
     _archive(path, artifacts=[_artifact(seconds=seconds)], entries=[_entry(seconds=seconds)])
-    import_(target, path)
+    import_archive(target, path)
     entry = target.entry("00" * 32)
     assert entry is not None
     assert 0 <= entry.seconds <= 1e8
@@ -351,21 +351,21 @@ def test_no_result_can_claim_to_be_kept_for_ever(target: Store, path: Path, seco
 def test_a_file_with_other_bytes_is_not_taken(target: Store, path: Path) -> None:
     wrong = bytes(len(_CONTENT))
     _archive(path, members={f"artifacts/{_FILE.hex()}.msgpack": wrong})
-    assert import_(target, path) == Imported(entries=1, damaged=1)
+    assert import_archive(target, path) == ImportReport(entries=1, damaged=1)
     assert files(target.folder) == files(target.folder, "temporary") == []
 
 
 def test_a_file_is_copied_once_however_often_it_is_listed(target: Store, path: Path) -> None:
     rows = [_artifact(digest=struct.pack(">32xI", number)[4:]) for number in range(100)]
     _archive(path, artifacts=rows)
-    done = import_(target, path)
+    done = import_archive(target, path)
     assert (done.artifacts, done.bytes) == (100, len(_CONTENT))
     assert verify(target).is_sound
 
 
 def test_parts_that_say_nothing_are_left_out(target: Store, path: Path) -> None:
     _archive(path, entries=[_entry(parts=b"\xc1")])
-    import_(target, path)
+    import_archive(target, path)
     entry = target.entry("00" * 32)
     assert entry is not None
     assert entry.parts is None
@@ -373,11 +373,11 @@ def test_parts_that_say_nothing_are_left_out(target: Store, path: Path) -> None:
 
 def test_no_archive_at_all(target: Store, path: Path) -> None:
     with raises(InvalidFile):
-        import_(target, path)
+        import_archive(target, path)
     for content in (b"", b"PK", bytes(1000)):
         path.write_bytes(content)
         with raises(InvalidFile):
-            import_(target, path)
+            import_archive(target, path)
 
 
 @pytest.fixture(scope="module")
@@ -398,6 +398,6 @@ def test_damaged_archives_bring_nothing_wrong(
         damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(damaged[: data.draw(st.sampled_from([len(whole), len(whole) // 2]))])
     with suppress(InvalidFile):
-        import_(target, path)
+        import_archive(target, path)
     assert verify(target).is_sound
     assert files(target.folder, "temporary") == []

@@ -11,7 +11,7 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodegraph.store.blobs import Blob, Blobs, Damaged
+from nodegraph.store.blobs import Blob, Blobs, DamagedBlob
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_damage_is_found_and_set_aside(blobs: Blobs, tmp_path: Path, damage: byt
     blob = blobs.write([b"abc"], "msgpack")
     blobs.path(blob.digest, "msgpack").write_bytes(damage)
     assert not blobs.check(blob.digest, "msgpack")
-    with pytest.raises(Damaged) as caught:
+    with pytest.raises(DamagedBlob) as caught:
         blobs.read(blob.digest, "msgpack")
     assert blobs.quarantine(blob.digest, "msgpack", caught.value.stamp)
     assert list(blobs) == []
@@ -81,7 +81,7 @@ def test_damage_is_found_and_set_aside(blobs: Blobs, tmp_path: Path, damage: byt
 def test_a_file_that_was_written_anew_is_not_set_aside(blobs: Blobs) -> None:
     blob = blobs.write([b"abc"], "msgpack")
     blobs.path(blob.digest, "msgpack").write_bytes(b"abx")
-    with pytest.raises(Damaged) as caught:
+    with pytest.raises(DamagedBlob) as caught:
         blobs.read(blob.digest, "msgpack")
     blobs.write([b"abc"], "msgpack")
     assert not blobs.quarantine(blob.digest, "msgpack", caught.value.stamp)

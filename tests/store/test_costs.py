@@ -54,9 +54,11 @@ def test_shapes_are_told_with_the_work_that_they_stand_for(index: Index) -> None
     costs.record("Sample", "unknown", "cpu", 9.0)
     costs.flush()
     for told in (costs, Costs(index)):
-        seen = {cost.amount: (cost.kind, cost.seconds) for cost in told.seen("Sample", "cpu")}
+        seen = {
+            cost.amount: (cost.kind, cost.seconds) for cost in told.costs_by_shape("Sample", "cpu")
+        }
         assert seen == {64.0: ("euler", 1.0), 256.0: ("euler", 3.0)}
-    assert costs.seen("Sample", "cuda:0") == []
+    assert costs.costs_by_shape("Sample", "cuda:0") == []
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nodegraph.store.claims import Claims
 from nodegraph.store.eviction import bytes_on_disk
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.store import Store
 from tests.store.other_process import other_process
 from tests.store.support import files, key_of, new_entry, open_at, output, put
@@ -239,27 +239,27 @@ def test_files_without_a_row_are_swept(store: Store) -> None:
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 1 << 34), st.floats(0, 1e6)), max_size=50))
 def test_speeds_stay_sane(measured: list[tuple[int, float]]) -> None:
-    speeds = Speeds()
+    speeds = TransferSpeeds()
     for size, seconds in measured:
-        speeds.wrote(size, seconds)
-        speeds.read(size, seconds)
-    assert 1e-5 < speeds.there_and_back(1, 1000) < 2
-    assert speeds.there_and_back(1, 1 << 20) < speeds.there_and_back(1, 1 << 24)
+        speeds.record_write(size, seconds)
+        speeds.record_read(size, seconds)
+    assert 1e-5 < speeds.round_trip_seconds(1, 1000) < 2
+    assert speeds.round_trip_seconds(1, 1 << 20) < speeds.round_trip_seconds(1, 1 << 24)
 
 
 def test_speeds_follow_what_is_measured(folder: Path) -> None:
-    speeds = Speeds()
+    speeds = TransferSpeeds()
     for _ in range(100):
-        speeds.wrote(1 << 24, 1.6)
-        speeds.read(1 << 24, 0.16)
-        speeds.wrote(100, 0.1)
+        speeds.record_write(1 << 24, 1.6)
+        speeds.record_read(1 << 24, 0.16)
+        speeds.record_write(100, 0.1)
     assert speeds.write_byte == pytest.approx(1e-7, rel=0.1)
     assert speeds.read_byte == pytest.approx(1e-8, rel=0.1)
     assert speeds.write_file == pytest.approx(0.1, rel=0.1)
     with open_at(folder) as store:
         with store.index.writing() as connection:
             speeds.save(connection)
-        restored = Speeds()
+        restored = TransferSpeeds()
         with store.index.reading() as connection:
             restored.restore(connection)
         assert restored == speeds

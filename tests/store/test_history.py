@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nodegraph.core.digests import digest_value
-from nodegraph.store.codes import Codes
-from nodegraph.store.entries import NewEntry, Unsaved
+from nodegraph.store.codes import CodeModules
+from nodegraph.store.entries import NewEntry, UnsavedOutput
 from nodegraph.store.history import History
 from nodegraph.store.store import Store
 
@@ -27,10 +27,10 @@ def key_of(text: str) -> str:
 
 
 def put(store: Store, name: str, node_type: str = "Mix", parts: Any = None, **more: Any) -> None:
-    output = Unsaved(key_of(f"value of {name}"), 4, 7)
+    output = UnsavedOutput(key_of(f"value of {name}"), 4, 7)
     entry = NewEntry(
         outputs=more.get("outputs", (output,)),
-        asked=more.get("asked"),
+        requested_input=more.get("asked"),
         node_type=node_type,
         seconds=0.5,
         run="run one",
@@ -85,10 +85,10 @@ def test_the_modules_behind_a_digest_are_noted_once(store: Store) -> None:
         asked.append(1)
         return {"pack.nodes": "ab" * 32, "pack.helper": "cd" * 32}
 
-    codes = Codes(store.index)
-    codes.note("12" * 32, modules)
-    codes.note("12" * 32, modules)
-    Codes(store.index).note("12" * 32, modules)
+    codes = CodeModules(store.index)
+    codes.remember("12" * 32, modules)
+    codes.remember("12" * 32, modules)
+    CodeModules(store.index).remember("12" * 32, modules)
     assert len(asked) == 1
-    assert Codes(store.index).modules("12" * 32) == modules()
+    assert CodeModules(store.index).modules("12" * 32) == modules()
     assert codes.modules("34" * 32) is None

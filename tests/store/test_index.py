@@ -33,7 +33,7 @@ def note(index: Index, value: int) -> None:
 
 
 def noted(index: Index) -> int | None:
-    row = index.one("SELECT value FROM meta WHERE name = 'test'")
+    row = index.fetch_one("SELECT value FROM meta WHERE name = 'test'")
     return None if row is None else int(row[0])
 
 
@@ -130,7 +130,7 @@ def test_processes_that_open_a_new_index_at_once(path: Path) -> None:
                 assert process.stdout is not None
                 assert process.stdout.readline() == "done\n"
             index = Index(place)
-            assert index.one("SELECT value FROM meta WHERE name = 'n'") == (3,)
+            assert index.fetch_one("SELECT value FROM meta WHERE name = 'n'") == (3,)
             index.close()
     finally:
         for process in processes:
@@ -195,7 +195,7 @@ def test_an_older_index_is_brought_up_to_date(path: Path, request: pytest.Fixtur
     for _ in range(2):
         index = Index(path)
         assert noted(index) == 8
-        assert index.one("SELECT count(note) FROM runs") == (0,)
+        assert index.fetch_one("SELECT count(note) FROM runs") == (0,)
         index.close()
 
 

@@ -20,7 +20,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from nodegraph.store.codec import Undecodable, Unstorable, decode, encode
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 from nodegraph.store.plain import NotLoaded, unpack
 from tests.messages import raises
 from tests.store.support import open_at, output, put
@@ -255,6 +255,6 @@ def test_a_class_that_is_not_loaded_is_no_fault_of_the_store(
         put(store, "m", declared(module, "Length", "meters")(3))
         assert store.load(output(store, "m")).meters == 3
         del module.Length
-        with pytest.raises(Gone, match="isn't known here"):
+        with pytest.raises(OutputGone, match="isn't known here"):
             store.load(output(store, "m"))
         assert store.problem is None

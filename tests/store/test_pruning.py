@@ -14,7 +14,7 @@ from nodegraph.cli.cache_exchange import keys_of_run
 from nodegraph.errors import OutputError
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
-from nodegraph.store.pruning import Pruned, prune, would_trim
+from nodegraph.store.pruning import PruneReport, preview_trim, prune
 from nodegraph.store.records import Runs
 from nodegraph.store.store import Store
 from tests.properties import examples
@@ -76,8 +76,8 @@ def test_everything_goes_and_the_count_of_bytes_is_right(store: Store) -> None:
     gone = prune(store, ALWAYS)
     assert (gone.artifacts, gone.entries) == (3, 3)
     assert files(store) == []
-    assert store.index.one("SELECT value FROM meta WHERE name = 'bytes'") == (0,)
-    assert prune(store, ALWAYS) == Pruned()
+    assert store.index.fetch_one("SELECT value FROM meta WHERE name = 'bytes'") == (0,)
+    assert prune(store, ALWAYS) == PruneReport()
 
 
 def test_a_file_that_others_share_stays(store: Store) -> None:
@@ -134,7 +134,7 @@ def test_what_would_be_trimmed_is_what_is_trimmed(
         for seed, size in enumerate(sizes):
             put(store, seed, long(seed, size), seconds=float(seed + 1))
         store.flush()
-        would = would_trim(store, budget)
+        would = preview_trim(store, budget)
         gone = store.trim(budget)
         assert (would.artifacts, would.bytes) == (gone.artifacts, gone.bytes)
 

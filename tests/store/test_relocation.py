@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.core.values import RecipeFile, Vae
-from nodegraph.store.store import Gone
+from nodegraph.store.store import OutputGone
 from tests.store.support import key_of, open_at, output, put
 
 DIGEST = "ab" * 32
@@ -49,5 +49,5 @@ def test_a_file_that_is_gone_is_gone_wherever_the_store_is(tmp_path: Path) -> No
     (after / "taught" / DIGEST / "weights.safetensors").unlink()
     with open_at(after / "store") as store:
         assert store.entry(key_of("trained")) is not None
-        with pytest.raises(Gone):
+        with pytest.raises(OutputGone):
             store.load(output(store, "trained"))

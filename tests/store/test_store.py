@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from nodegraph.core.digests import digest_value
 from nodegraph.core.keys import list_digest
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.store.entries import UNLOADED, Gone, NewEntry, Stored, Unsaved
+from nodegraph.store.entries import UNLOADED, NewEntry, OutputGone, StoredOutput, UnsavedOutput
 from nodegraph.store.store import Store, open_store
 from tests.messages import raises
 from tests.properties import examples
@@ -79,7 +79,7 @@ def test_an_entry_tells_what_is_known_of_it(store: Store) -> None:
     assert found is not None
     assert (found.node_type, found.seconds, found.run) == ("Test", 2.5, "run-1")
     assert found.parts == {"type": "Test", "links": {"a": "b"}}
-    assert found.asked is None
+    assert found.requested_input is None
     assert found.outputs is not None
     assert found.outputs[0].digest == digest_value(1)
     assert store.entry(key_of("b")) is None
@@ -91,14 +91,14 @@ def test_a_lazy_input_that_was_asked_for(store: Store) -> None:
         found = store.entry(key_of("a"))
         assert found is not None
         assert found.outputs is None
-        assert found.asked == "image"
+        assert found.requested_input == "image"
         store.flush()
 
 
 def test_lists_are_made_of_their_items(store: Store) -> None:
     items = (unsaved(IMAGE), unsaved("text"), unsaved(IMAGE + 1))
     digest = list_digest(item.digest for item in items)
-    listed = Unsaved(digest, 0, UNLOADED, items)
+    listed = UnsavedOutput(digest, 0, UNLOADED, items)
     store.put(key_of("a"), NewEntry((listed,), None, "Test", 100.0, "run-1"))
     waiting = store.load(output(store, "a"))
     store.flush()
@@ -110,7 +110,7 @@ def test_lists_are_made_of_their_items(store: Store) -> None:
     assert same(waiting, [IMAGE, "text", IMAGE + 1])
     for file in files(store.folder)[:1]:
         file.unlink()
-    with pytest.raises(Gone):
+    with pytest.raises(OutputGone):
         store.load(found)
     assert not store.has(found)
 
@@ -224,7 +224,7 @@ def test_what_is_quick_to_compute_is_not_written(store: Store) -> None:
     assert found.digest == digest_value(IMAGE)
     assert not store.has(found)
     assert files(store.folder) == []
-    with pytest.raises(Gone):
+    with pytest.raises(OutputGone):
         store.load(found)
 
 
@@ -252,12 +252,12 @@ def test_what_has_no_form_in_a_file_is_known_by_its_digest(store: Store) -> None
     class Live:
         pass
 
-    lost = Unsaved("ab" * 32, 10, Live())
+    lost = UnsavedOutput("ab" * 32, 10, Live())
     store.put(key_of("a"), NewEntry((lost, unsaved(5)), None, "Test", 9.0, "run-1"))
     store.flush()
     assert output(store, "a").digest == "ab" * 32
     assert not store.has(output(store, "a"))
-    with pytest.raises(Gone):
+    with pytest.raises(OutputGone):
         store.load(output(store, "a"))
     assert store.load(output(store, "a", 1)) == 5
     assert store.problem is None
@@ -284,12 +284,12 @@ def test_a_file_larger_than_the_budget_is_not_written(folder: Path) -> None:
 def test_values_that_left_memory_keep_what_is_known_of_them(store: Store) -> None:
     put(store, "a", IMAGE, 5)
     again = tuple(
-        Unsaved(output(store, "a", at).digest, 100_000 if at == 0 else 10, UNLOADED)
+        UnsavedOutput(output(store, "a", at).digest, 100_000 if at == 0 else 10, UNLOADED)
         for at in (0, 1)
     )
     with store.index.writing():
         store.put(key_of("a"), NewEntry(again, None, "Test", 1.0, "run-2"))
-        assert not store.has(Stored(digest_value("other"), 10))
+        assert not store.has(StoredOutput(digest_value("other"), 10))
     store.flush()
     assert same(store.load(output(store, "a")), IMAGE)
     assert store.load(output(store, "a", 1)) == 5
@@ -298,7 +298,7 @@ def test_values_that_left_memory_keep_what_is_known_of_them(store: Store) -> Non
 def test_an_encoded_value_may_be_put(store: Store) -> None:
     put(store, "a", 5)
     known = output(store, "a")
-    carried = Unsaved(known.digest, known.size, UNLOADED, inline=known.inline)
+    carried = UnsavedOutput(known.digest, known.size, UNLOADED, inline=known.inline)
     store.put(key_of("b"), NewEntry((carried,), None, "Test", 1.0, "run-2"))
     assert store.load(output(store, "b")) == 5
     store.flush()
@@ -346,7 +346,7 @@ def test_damage_is_a_miss(store: Store, damage: str) -> None:
         file.write_bytes(b"")
     else:
         file.unlink()
-    with pytest.raises(Gone):
+    with pytest.raises(OutputGone):
         store.load(found)
     assert not store.has(found)
     assert files(store.folder) == []
@@ -455,7 +455,7 @@ def test_processes_that_write_and_evict_at_once(folder: Path) -> None:
             second.tell(f"churn({str(folder)!r}, 2, 300)")
             for name in list(range(12)) * 20:
                 if store.entry(key_of(name)) is not None:
-                    with suppress(Gone):
+                    with suppress(OutputGone):
                         assert same(store.load(output(store, name)), IMAGE + name)
             assert first.answer() == second.answer() == '"None"'
         assert store.problem is None
@@ -479,7 +479,7 @@ def test_a_read_only_store(folder: Path) -> None:
             (file,) = files(folder)
             file.write_bytes(b"damaged")
             found = output(reader, "a")
-            with pytest.raises(Gone):
+            with pytest.raises(OutputGone):
                 reader.load(found)
             assert not reader.has(found)
             assert files(folder) == [file]
@@ -519,7 +519,7 @@ def test_a_store_that_is_not_there(folder: Path) -> None:
 def test_a_small_value_that_was_changed_in_the_index_is_forgotten(store: Store) -> None:
     put(store, "a", 5, "text")
     query = "SELECT outputs FROM entries WHERE key = ?"
-    (packed,) = store.index.one(query, (bytes.fromhex(key_of("a")),))
+    (packed,) = store.index.fetch_one(query, (bytes.fromhex(key_of("a")),))
     for at in range(len(packed)):
         damaged = bytearray(packed)
         damaged[at] ^= 1
@@ -538,9 +538,9 @@ def test_uses_are_noted(store: Store) -> None:
         connection.execute("UPDATE artifacts SET used = 1")
     store.load(output(store, "a"))
     store.flush()
-    (created,) = store.index.one("SELECT created FROM entries")
-    assert store.index.one("SELECT used FROM entries")[0] >= created
-    assert store.index.one("SELECT used FROM artifacts")[0] >= created
+    (created,) = store.index.fetch_one("SELECT created FROM entries")
+    assert store.index.fetch_one("SELECT used FROM entries")[0] >= created
+    assert store.index.fetch_one("SELECT used FROM artifacts")[0] >= created
 
 
 # -- against a model -----------------------------------------------------------------------------
@@ -642,7 +642,7 @@ class AgainstModel(RuleBasedStateMachine):
         assert found.digest == digest_value(value)
         try:
             loaded = self.opened.load(found)
-        except Gone:
+        except OutputGone:
             assert self.expected[name] >= _SMALL
             if self.opened.has(found):  # the writer was quicker than the two calls
                 loaded = self.opened.load(found)

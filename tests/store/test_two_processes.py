@@ -141,7 +141,7 @@ def test_both_put_and_both_see_all(two: list[Other], folder: Path) -> None:
         report = verify(store)
         assert report.is_sound
         assert report.unknown == []
-        (rows,) = store.index.one("SELECT count(*) FROM entries")
+        (rows,) = store.index.fetch_one("SELECT count(*) FROM entries")
         assert rows == 450
         assert files(folder, "temporary") == []
 

@@ -139,7 +139,7 @@ def test_a_read_only_store_is_checked_and_not_repaired(store: Store) -> None:
 
 
 def test_a_changed_value_in_the_index_is_found(store: Store) -> None:
-    (packed,) = store.index.one(
+    (packed,) = store.index.fetch_one(
         "SELECT outputs FROM entries WHERE key = ?", (bytes.fromhex(key_of("small")),)
     )
     with store.index.writing() as connection:

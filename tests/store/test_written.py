@@ -13,15 +13,15 @@ import pytest
 
 from nodegraph.store import written as written_files
 from nodegraph.store.index import Index
-from nodegraph.store.written import LeftFile, Written
+from nodegraph.store.written import SinkFile, SinkFiles
 
 _KEY = "ab" * 32
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Iterator[Written]:
+def written(tmp_path: Path) -> Iterator[SinkFiles]:
     with closing(Index(tmp_path / "index.sqlite")) as index:
-        yield Written(index)
+        yield SinkFiles(index)
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def _remember(written: Written, *paths: Path) -> None:
-    written.remember(_KEY, [LeftFile.at(path, "image", "save") for path in paths])
+def _remember(written: SinkFiles, *paths: Path) -> None:
+    written.remember(_KEY, [SinkFile.from_path(path, "image", "save") for path in paths])
 
 
-def test_what_was_not_written_is_not_there(written: Written) -> None:
+def test_what_was_not_written_is_not_there(written: SinkFiles) -> None:
     assert written.unchanged(_KEY) is None
 
 
-def test_an_unchanged_file_is_there(written: Written, picture: Path) -> None:
+def test_an_unchanged_file_is_there(written: SinkFiles, picture: Path) -> None:
     _remember(written, picture)
     (file,) = written.unchanged(_KEY) or ()
     assert (file.path, file.kind, file.node, file.size) == (picture, "image", "save", 6)
@@ -57,7 +57,7 @@ def test_an_unchanged_file_is_there(written: Written, picture: Path) -> None:
     assert written.unchanged(_KEY) is None
 
 
-def test_a_sink_that_wrote_nothing_is_remembered(written: Written) -> None:
+def test_a_sink_that_wrote_nothing_is_remembered(written: SinkFiles) -> None:
     _remember(written)
     assert written.unchanged(_KEY) == ()
 
@@ -65,7 +65,7 @@ def test_a_sink_that_wrote_nothing_is_remembered(written: Written) -> None:
 @pytest.mark.parametrize("age", [0, 60])
 @pytest.mark.parametrize("change", ["bytes", "size", "gone", "folder"])
 def test_a_changed_file_is_not_there(
-    written: Written, picture: Path, change: str, age: float, clock: SimpleNamespace
+    written: SinkFiles, picture: Path, change: str, age: float, clock: SimpleNamespace
 ) -> None:
     clock.age = age
     _remember(written, picture)
@@ -83,7 +83,7 @@ def test_a_changed_file_is_not_there(
     assert written.unchanged(_KEY) is None
 
 
-def test_one_changed_file_of_several_is_enough(written: Written, picture: Path) -> None:
+def test_one_changed_file_of_several_is_enough(written: SinkFiles, picture: Path) -> None:
     second = picture.with_name("second.png")
     second.write_bytes(b"pixels")
     _remember(written, picture, second)
@@ -93,7 +93,7 @@ def test_one_changed_file_of_several_is_enough(written: Written, picture: Path) 
 
 
 def test_the_same_content_with_another_time_is_there(
-    written: Written, picture: Path, monkeypatch: pytest.MonkeyPatch
+    written: SinkFiles, picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _remember(written, picture)
     os.utime(picture, (1, 1))
@@ -105,7 +105,7 @@ def test_the_same_content_with_another_time_is_there(
 
 
 def test_relative_paths_and_odd_names(
-    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: SinkFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     name = Path(os.fsdecode(b"odd \xff name.png"))

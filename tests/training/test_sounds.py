@@ -8,7 +8,7 @@ import torch
 
 from nodegraph.core.values import Audio
 from nodegraph.families.items.sounds import FEATURES, TOKENS
-from nodegraph.media.audio.measuring import pitch
+from nodegraph.media.audio.measuring import median_pitch
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from training.items.sounds.card import card
 from training.items.sounds.judges import KindJudge, PitchJudge, lengths_of, looks_of
@@ -37,7 +37,7 @@ def test_every_kind_is_as_loud_and_as_long_as_asked(kind: str) -> None:
     "kind", ["plucked string", "harp", "flute", "violin", "clarinet", "piano", "marimba"]
 )
 def test_tones_have_the_pitch_that_was_asked_for(kind: str) -> None:
-    found = pitch(Audio(torch.from_numpy(made(kind, 440))[None], RATE))
+    found = median_pitch(Audio(torch.from_numpy(made(kind, 440))[None], RATE))
 
     assert found is not None
     assert 1200 * abs(np.log2(found / 440)) < 15

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images import room
 from nodegraph.media.images.room import ImageTooLarge
-from nodegraph.media.videos.cutting import kept_frames, part_of_video, video_of_images
+from nodegraph.media.videos.cutting import frame_count_after_trim, trim_video, video_from_images
 from nodegraph.media.videos.reading import read_video
 from tests.messages import raises
 from tests.videos.making import moving, video, written
@@ -29,10 +29,10 @@ def test_a_part_is_what_a_file_gives_when_that_part_is_read(
     if not path.exists():
         written(path.parent, WHOLE).rename(path)
 
-    found = part_of_video(WHOLE, first=first, count=count, every=every)
+    found = trim_video(WHOLE, first=first, count=count, every=every)
 
     read = read_video(path, first=first, count=count, every=every)
-    assert len(found.frames) == kept_frames(9, first, count, every)
+    assert len(found.frames) == frame_count_after_trim(9, first, count, every)
     assert torch.equal(found.frames, read.frames)
     assert found.rate == read.rate == WHOLE.rate / every
     assert found.audio is not None
@@ -42,13 +42,13 @@ def test_a_part_is_what_a_file_gives_when_that_part_is_read(
 
 def test_a_part_behind_the_end_is_refused() -> None:
     with raises(InvalidValue, port="first", given="frame 9"):
-        part_of_video(WHOLE, first=9)
+        trim_video(WHOLE, first=9)
 
 
 def test_pictures_become_frames_in_their_order() -> None:
     gray, clear = torch.rand(1, 16, 16, 1), torch.rand(2, 16, 16, 4)
 
-    found = video_of_images([gray, moving(2, 16, 16), clear], Fraction(8), WHOLE.audio)
+    found = video_from_images([gray, moving(2, 16, 16), clear], Fraction(8), WHOLE.audio)
 
     assert found.frames.shape == (5, 16, 16, 3)
     assert torch.equal(found.frames[0], gray[0].expand(16, 16, 3))
@@ -60,9 +60,9 @@ def test_pictures_become_frames_in_their_order() -> None:
 
 def test_pictures_of_several_sizes_and_none_are_refused() -> None:
     with raises(InvalidValue, port="images", given="16 x 16, 8 x 16"):
-        video_of_images([torch.zeros(1, 16, 16, 3), torch.zeros(1, 16, 8, 3)], Fraction(8))
+        video_from_images([torch.zeros(1, 16, 16, 3), torch.zeros(1, 16, 8, 3)], Fraction(8))
     with raises(InvalidValue, port="images"):
-        video_of_images([torch.zeros(0, 16, 16, 3)], Fraction(8))
+        video_from_images([torch.zeros(0, 16, 16, 3)], Fraction(8))
 
 
 def test_more_pictures_than_there_is_memory_for_are_refused(
@@ -70,4 +70,4 @@ def test_more_pictures_than_there_is_memory_for_are_refused(
 ) -> None:
     monkeypatch.setattr(room, "total_memory", lambda: 1 << 20)
     with raises(ImageTooLarge, port="images"):
-        video_of_images([torch.zeros(1, 64, 64, 3).expand(900, 64, 64, 3)], Fraction(8))
+        video_from_images([torch.zeros(1, 64, 64, 3).expand(900, 64, 64, 3)], Fraction(8))

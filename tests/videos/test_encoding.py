@@ -186,4 +186,4 @@ def test_writing_stops_when_it_is_told_to() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_video(video(5, channels=1), "mp4", told=stop)
+        encode_video(video(5, channels=1), "mp4", on_progress=stop)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.videos.rates import exact_rate, settled_rate
+from nodegraph.media.videos.rates import exact_rate, snap_to_standard_rate
 from tests.messages import raises
 
 
@@ -44,7 +44,7 @@ def test_a_rate_out_of_range_is_refused(rate: float) -> None:
 
 
 def test_the_rounding_of_containers_is_undone() -> None:
-    assert settled_rate(Fraction(19001, 317)) == Fraction(60000, 1001)
-    assert settled_rate(Fraction(10**9, 40_000_001)) == 25
-    assert settled_rate(Fraction(3002, 100)) == Fraction(1501, 50)
-    assert settled_rate(Fraction(1, 3)) == Fraction(1, 3)
+    assert snap_to_standard_rate(Fraction(19001, 317)) == Fraction(60000, 1001)
+    assert snap_to_standard_rate(Fraction(10**9, 40_000_001)) == 25
+    assert snap_to_standard_rate(Fraction(3002, 100)) == Fraction(1501, 50)
+    assert snap_to_standard_rate(Fraction(1, 3)) == Fraction(1, 3)

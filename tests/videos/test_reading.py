@@ -22,7 +22,7 @@ from nodegraph.media.images.room import ImageTooLarge
 from nodegraph.media.videos import video_files
 from nodegraph.media.videos.encoding import VideoFormat, encode_video
 from nodegraph.media.videos.reading import read_video
-from nodegraph.media.videos.video_files import opened_video, video_facts, video_texts
+from nodegraph.media.videos.video_files import open_video, video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples
 from tests.videos.making import FORMATS, NTSC, shown_at, uneven, video, written
@@ -66,14 +66,14 @@ def test_a_beginning_behind_the_end_is_told(tmp_path: Path) -> None:
 
 def test_reading_tells_of_each_frame_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
     path, done = written(tmp_path, video(5)), []
-    read_video(path, first=1, told=done.append)
+    read_video(path, first=1, on_progress=done.append)
     assert done == [0, 1, 2, 3, 4]
 
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        read_video(path, told=stop)
+        read_video(path, on_progress=stop)
 
 
 def test_a_video_that_lies_on_its_side_is_set_upright(tmp_path: Path) -> None:
@@ -391,7 +391,7 @@ def test_a_file_that_names_others_opens_none(tmp_path: Path) -> None:
         path.write_bytes(content)
         with raises(InvalidFile):
             read_video(path)
-        with raises(InvalidFile), opened_video(BytesIO(content)):
+        with raises(InvalidFile), open_video(BytesIO(content)):
             pass
 
 
@@ -427,7 +427,7 @@ def test_more_frames_than_there_is_memory_for_are_refused_while_reading(
     monkeypatch.setattr(room, "total_memory", lambda: 15 * 48 * 32 * 5)
 
     with raises(ImageTooLarge, port="count", given="48 x 32 pixels, 5 of them: about 0.0 GB"):
-        read_video(path, told=done.append)
+        read_video(path, on_progress=done.append)
 
     assert done == [1, 2, 3, 4]
     assert len(read_video(path, count=4).frames) == 4

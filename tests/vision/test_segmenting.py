@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from torch.nn import functional
 
 from nodegraph.models.model_sources import list_models
-from nodegraph.perception.vision.opening import labels_of
+from nodegraph.perception.vision.opening import class_labels
 from nodegraph.perception.vision.segmenting import trimap
 from tests.nodes.conftest import Bench, link
 
@@ -292,5 +292,5 @@ def test_a_model_that_sees_is_listed_by_a_name_that_opens_it(bench: Bench, model
 
 
 def test_labels_are_in_the_order_of_their_numbers() -> None:
-    assert labels_of({"id2label": {"10": "k", "2": "c", "0": "a"}}) == ("a", "c", "k")
-    assert labels_of({}) == ()
+    assert class_labels({"id2label": {"10": "k", "2": "c", "0": "a"}}) == ("a", "c", "k")
+    assert class_labels({}) == ()

@@ -9,19 +9,19 @@ from typing import BinaryIO, TypeVar
 import httpx
 
 from nodegraph.client.async_wire import AsyncHttp, in_thread, pause
-from nodegraph.client.connection import Connection, unreadable
+from nodegraph.client.connection import Connection, unreadable_file
 from nodegraph.client.downloads import PartialFile
-from nodegraph.client.errors import PASSING, ConnectionLost, NotReachable
-from nodegraph.client.problems import error_of
+from nodegraph.client.errors import TRANSIENT_STATUSES, ConnectionLost, NotReachable
+from nodegraph.client.problems import error_from_reply
 from nodegraph.client.reading import page
 from nodegraph.client.requests import Query, Reply, Request
-from nodegraph.client.retries import Retries, Trouble
+from nodegraph.client.retries import Backoff, Retries
 
 T = TypeVar("T")
 _CHUNK = 1 << 18
 
 
-class AsyncChannel:
+class AsyncTransport:
     """The way to a server, for all parts of a client."""
 
     def __init__(self, connection: Connection, retries: Retries) -> None:
@@ -44,7 +44,7 @@ class AsyncChannel:
         body = request.body
         try:
             async with self._http.stream(
-                **self.connection.sent(request),
+                **self.connection.request_arguments(request),
                 content=_chunks(body) if isinstance(body, Path) else body,
             ) as response:
                 head = self.connection.head(request, response)
@@ -66,8 +66,8 @@ class AsyncChannel:
             NodegraphError: Why nothing comes of it.
         """
         retries = retries or self.retries
-        trouble = Trouble(retries, retries.seconds)
-        reaching = Trouble(retries, retries.connecting)
+        trouble = Backoff(retries, retries.seconds)
+        reaching = Backoff(retries, retries.connecting)
         was_lost = False
         while True:
             try:
@@ -82,13 +82,13 @@ class AsyncChannel:
                     raise _given_up(request, error) from error
                 was_lost = True
             else:
-                is_done = was_lost and answer.status == request.done_before
+                is_done = was_lost and answer.status == request.already_done_status
                 if is_done or 200 <= answer.status < 300:
                     return answer
-                is_passing = request.is_repeatable and answer.status in PASSING
+                is_passing = request.is_repeatable and answer.status in TRANSIENT_STATUSES
                 wait = trouble.delay(answer.retry_after) if is_passing else None
                 if wait is None:
-                    raise error_of(answer)
+                    raise error_from_reply(answer)
             await pause(wait)
 
     async def items(
@@ -111,10 +111,10 @@ class AsyncChannel:
             cursor = (("cursor", part.next),)
 
 
-class AsyncAsks:
+class AsyncClientPart:
     """A part of a client."""
 
-    def __init__(self, channel: AsyncChannel) -> None:
+    def __init__(self, channel: AsyncTransport) -> None:
         self._channel = channel
 
 
@@ -132,7 +132,7 @@ async def _chunks(path: Path) -> AsyncGenerator[bytes, None]:
             while data := await in_thread(file.read, _CHUNK):
                 yield data
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_file(path, error) from error
 
 
 def _opened(path: Path) -> BinaryIO:

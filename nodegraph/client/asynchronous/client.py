@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ssl
 
-from nodegraph.client.asynchronous.channel import AsyncChannel
-from nodegraph.client.asynchronous.files import AsyncAsksForFiles
-from nodegraph.client.asynchronous.jobs import AsyncAsksForJobs
+from nodegraph.client.asynchronous.channel import AsyncTransport
+from nodegraph.client.asynchronous.files import AsyncFileMethods
+from nodegraph.client.asynchronous.jobs import AsyncJobMethods
 from nodegraph.client.asynchronous.server import (
-    AsyncAsksForServer,
     AsyncQueue,
-    AsyncSettingsOfServer,
+    AsyncServerMethods,
+    AsyncSettings,
 )
 from nodegraph.client.asynchronous.workflows import AsyncApps, AsyncTemplates, AsyncWorkflows
 from nodegraph.client.connection import SECONDS, connection_to
 from nodegraph.client.retries import Retries
 
 
-class AsyncClient(AsyncAsksForJobs, AsyncAsksForFiles, AsyncAsksForServer):
+class AsyncClient(AsyncJobMethods, AsyncFileMethods, AsyncServerMethods):
     """Asks a server; for one event loop. Close it, or use it with `async with`.
 
     What is told one by one, such as events, comes from asynchronous generators: close one that
@@ -52,14 +52,14 @@ class AsyncClient(AsyncAsksForJobs, AsyncAsksForFiles, AsyncAsksForServer):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         connection = connection_to(server, token, timeout, tls)
-        channel = AsyncChannel(connection, retries or Retries())
+        channel = AsyncTransport(connection, retries or Retries())
         super().__init__(channel)
         self.server = connection.address.url
         self.workflows = AsyncWorkflows(channel)
         self.templates = AsyncTemplates(channel)
         self.apps = AsyncApps(channel)
         self.queue = AsyncQueue(channel)
-        self.settings = AsyncSettingsOfServer(channel)
+        self.settings = AsyncSettings(channel)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.client.async_wire import pause
-from nodegraph.client.asynchronous.channel import AsyncAsks
-from nodegraph.client.downloads import PartialFile, Progress, Pulled, files_of, target_of
+from nodegraph.client.asynchronous.channel import AsyncClientPart
+from nodegraph.client.downloads import PartialFile, Progress, Pulled, output_files, resolve_target
 from nodegraph.client.errors import ConnectionLost, NotReachable, ServerError, WrongDigest
-from nodegraph.client.problems import error_of
+from nodegraph.client.problems import error_from_reply
 from nodegraph.client.reading import parse_answer, picture
 from nodegraph.client.requests import Reply, Request, query, url_path
-from nodegraph.client.retries import Trouble
+from nodegraph.client.retries import Backoff
 from nodegraph.client.shapes import (
     Artifact,
     CarriedTexts,
@@ -35,7 +35,7 @@ _LONGEST_NAME = 200
 _NO_SUCH_RANGE = 416
 
 
-class AsyncAsksForFiles(AsyncAsks):
+class AsyncFileMethods(AsyncClientPart):
     """What jobs gave, and what is brought for them to read."""
 
     async def pull(
@@ -67,12 +67,12 @@ class AsyncAsksForFiles(AsyncAsks):
         if not isinstance(job, Job):
             request = Request("GET", "/jobs" + url_path(id_of(job)))
             job = parse_answer(Job, await self._channel.send(request))
-        files = files_of(job, nodes)
+        files = output_files(job, nodes)
         total, before = sum(file.size for file in files), 0
         taken: dict[Path, str] = {}
         done: list[Pulled] = []
         for file in files:
-            path, existed = target_of(file, Path(folder), taken, overwrite=overwrite)
+            path, existed = resolve_target(file, Path(folder), taken, overwrite=overwrite)
             if not existed:
                 await self._downloaded(file, path, _share(progress, before, total))
             before += file.size
@@ -95,19 +95,19 @@ class AsyncAsksForFiles(AsyncAsks):
                 await self._filled(file, part)
             was_begun = part.was_begun
             try:
-                part.keep()
+                part.commit()
             except WrongDigest:
                 if not was_begun:
                     raise
                 # What there was before may have been at fault.
                 await self._filled(file, part)
-                part.keep()
+                part.commit()
         finally:
             part.close()
 
     async def _filled(self, file: AnyFile, part: PartialFile) -> None:
         """Download what a part lacks, going on where an attempt stopped."""
-        trouble = Trouble(self._channel.retries, self._channel.retries.seconds)
+        trouble = Backoff(self._channel.retries, self._channel.retries.seconds)
         while True:
             before = part.size
             wanted: float | None = None
@@ -125,7 +125,7 @@ class AsyncAsksForFiles(AsyncAsks):
                     return
                 fault, wanted = _fault_of(file, answer), answer.retry_after
             if part.size > before:
-                trouble.is_over()
+                trouble.reset()
             wait = trouble.delay(wanted)
             if wait is None:
                 raise fault
@@ -174,7 +174,9 @@ class AsyncAsksForFiles(AsyncAsks):
             Conflict: One of them hasn't ended.
         """
         parameters = query(job=None if job is None else id_of(job))
-        await self._channel.send(Request("DELETE", _path_of(file), parameters, done_before=404))
+        await self._channel.send(
+            Request("DELETE", _path_of(file), parameters, already_done_status=404)
+        )
 
     async def upload(self, file: Path | str | bytes, name: str | None = None) -> Upload:
         """Bring a picture or a workflow, for inputs of workflows; see `Upload.value`.
@@ -210,7 +212,7 @@ class AsyncAsksForFiles(AsyncAsks):
 
     async def delete_upload(self, upload: Upload) -> None:
         """Delete what was brought; jobs that wait for their turn can't read it any more."""
-        await self._channel.send(Request("DELETE", _path_of(upload), done_before=404))
+        await self._channel.send(Request("DELETE", _path_of(upload), already_done_status=404))
 
 
 def _path_of(file: AnyFile) -> str:
@@ -230,7 +232,7 @@ def _fault_of(file: AnyFile, answer: Reply) -> NodegraphError:
     """
     if answer.status in (200, 206):
         return ConnectionLost(f"{file.name} came only in part")
-    fault = error_of(answer)
+    fault = error_from_reply(answer)
     if isinstance(fault, ServerError) and fault.is_passing:
         return fault
     raise fault

@@ -11,20 +11,20 @@ from contextlib import aclosing
 from typing import Any
 
 from nodegraph.client.async_wire import AsyncSocket, opened_socket, pause
-from nodegraph.client.asynchronous.channel import AsyncChannel
+from nodegraph.client.asynchronous.channel import AsyncTransport
 from nodegraph.client.connection import SocketRefused
 from nodegraph.client.errors import (
-    PASSING,
+    TRANSIENT_STATUSES,
     ConnectionLost,
     NotFound,
     NotReachable,
     ServerError,
     UnexpectedAnswer,
 )
-from nodegraph.client.problems import error_in
-from nodegraph.client.reading import converted, parse_answer
+from nodegraph.client.problems import error_from_document
+from nodegraph.client.reading import convert, parse_answer
 from nodegraph.client.requests import Request, query, url_path
-from nodegraph.client.retries import NEVER, Deadline, Trouble
+from nodegraph.client.retries import NEVER, Backoff, Deadline
 from nodegraph.client.shapes import Event, EventPage, Job
 from nodegraph.errors import NodegraphError
 
@@ -39,7 +39,7 @@ _BEYOND = 1 << 62
 _FIRST_POLL, _SLOWEST_POLL = 0.2, 2.0
 
 
-class AsyncFollowing:
+class AsyncEventStream:
     """Follows jobs until they have ended.
 
     Args:
@@ -53,7 +53,7 @@ class AsyncFollowing:
 
     def __init__(
         self,
-        channel: AsyncChannel,
+        channel: AsyncTransport,
         jobs: Collection[str] | None,
         *,
         after: int | None = None,
@@ -66,14 +66,16 @@ class AsyncFollowing:
         self._jobs = jobs
         self._live, self._previews = live, previews
         self._deadline = deadline or Deadline(None)
-        self._is_over = is_over or self._asked_if_over
+        self._is_over = is_over or self._has_ended
         self._last = 0 if after is None and jobs is not None else after
-        self._left = set(jobs or ())
+        self._pending = set(jobs or ())
         # Events that may have ended jobs: no proof, as they may have been retried since. What ended
         # them before what is asked for would never be heard of.
-        self._doubtful: dict[str, int | None] = {} if after is None else dict.fromkeys(self._left)
+        self._doubtful: dict[str, int | None] = (
+            {} if after is None else dict.fromkeys(self._pending)
+        )
         # A server that never answered is rather a wrong address than one that starts anew.
-        self._trouble = Trouble(channel.retries, channel.retries.connecting)
+        self._trouble = Backoff(channel.retries, channel.retries.connecting)
         self._is_met = False
         self._polls = self._has_doubts = self._is_answering = False
 
@@ -86,53 +88,53 @@ class AsyncFollowing:
         """
         while True:
             try:
-                await self._look()
+                await self._check_ended()
                 if self._is_done:
                     return
-                async with aclosing(self._told()) as events:
+                async with aclosing(self._stream()) as events:
                     async for event in events:
                         yield event
             except (NotReachable, ConnectionLost, SocketRefused, ServerError) as error:
-                await self._bear(error)
+                await self._wait_or_raise(error)
 
-    def _told(self) -> AsyncGenerator[Event, None]:
+    def _stream(self) -> AsyncGenerator[Event, None]:
         if self._polls:
             return self._polled()
-        return self._asked() if self._has_doubts else self._heard()
+        return self._fetch_once() if self._has_doubts else self._stream_socket()
 
     @property
     def _is_done(self) -> bool:
-        return not self._left and self._jobs is not None
+        return not self._pending and self._jobs is not None
 
     # By a websocket.
 
-    async def _heard(self) -> AsyncGenerator[Event, None]:
+    async def _stream_socket(self) -> AsyncGenerator[Event, None]:
         self._has_doubts = True  # until the server has said something
         opening = opened_socket(self._channel.connection, self._deadline.bound(_OPEN_SECONDS))
         async with opening as socket:
             welcome = await self._next(socket, _OPEN_SECONDS)
             if welcome.get("type") != "welcome":
-                raise _nonsense(welcome)
+                raise _malformed_message(welcome)
             self._has_doubts = self._is_answering = False
             self._meet()
             announced = welcome.get("silence")
             silence = announced if isinstance(announced, (int, float)) else _SILENCE
-            await socket.say(self._subscription())
+            await socket.send(self._subscription())
             while not self._is_done:
                 for event in await self._take(socket, await self._next(socket, silence)):
                     yield event
-                await self._look()
+                await self._check_ended()
 
     def _subscription(self) -> dict[str, Any]:
         message: dict[str, Any] = {"type": "subscribe", "id": 1}
         if self._jobs is not None:
-            message["jobs"] = sorted(self._left)
+            message["jobs"] = sorted(self._pending)
         if self._last is not None:
             message["after"] = self._last
         return {**message, "live": self._live, "previews": self._previews}
 
     async def _next(self, socket: AsyncSocket, seconds: float) -> Mapping[str, Any]:
-        message = await socket.hear(self._deadline.bound(seconds))
+        message = await socket.receive(self._deadline.bound(seconds))
         if message is None:
             self._deadline.bound(seconds)
             raise ConnectionLost("nothing was heard of the server for too long")
@@ -144,8 +146,8 @@ class AsyncFollowing:
         if kind == "events":
             return self._new(*_events_in(message))
         if kind == "heartbeat":
-            self._trouble.is_over()
-            await socket.say({"type": "heartbeat"})
+            self._trouble.reset()
+            await socket.send({"type": "heartbeat"})
         elif kind == "reply":
             result = message.get("result", {})
             if result.get("reset"):
@@ -154,7 +156,7 @@ class AsyncFollowing:
                 self._last = result.get("after")
         elif kind == "error":
             problem = message.get("problem", {})
-            raise error_in(problem, status=int(problem.get("status", 500)))
+            raise error_from_document(problem, status=int(problem.get("status", 500)))
         elif kind == "ended":
             raise ConnectionLost("the server has ended the subscription")
         return ()
@@ -167,17 +169,17 @@ class AsyncFollowing:
             events = await self._page()
             for event in events:
                 yield event
-            await self._look()
+            await self._check_ended()
             if events:
                 wait = _FIRST_POLL
             if not self._is_done:
                 await pause(self._deadline.bound(wait))
             wait = min(wait * 2, _SLOWEST_POLL)
 
-    async def _asked(self) -> AsyncGenerator[Event, None]:
+    async def _fetch_once(self) -> AsyncGenerator[Event, None]:
         for event in await self._page():
             yield event
-        await self._look()
+        await self._check_ended()
         self._is_answering, self._has_doubts = True, False
 
     async def _page(self) -> Sequence[Event]:
@@ -185,14 +187,14 @@ class AsyncFollowing:
         self._deadline.bound(1.0)
         if self._last is None:
             self._last = (await self._events(_BEYOND, limit=1)).last
-        jobs: list[str] | list[None] = sorted(self._left) or [None]
+        jobs: list[str] | list[None] = sorted(self._pending) or [None]
         pages = [await self._events(self._last, job) for job in jobs]
         # Beyond the shortest of them, others may have more to tell.
         last = min(page.last for page in pages)
         events = [each for page in pages for each in page.items if (each.seq or 0) <= last]
         events.sort(key=lambda event: event.seq or 0)
         self._meet()
-        self._trouble.is_over()
+        self._trouble.reset()
         if last < self._last:
             self._start_over(last)
         return self._new(events, last)
@@ -214,27 +216,27 @@ class AsyncFollowing:
             elif event.seq > known:
                 known = event.seq
                 new.append(event)
-                if event.ends_job and event.job in self._left:
+                if event.ends_job and event.job in self._pending:
                     self._doubtful[event.job] = event.seq
         self._last = max(known, last)
         if new:
-            self._trouble.is_over()
+            self._trouble.reset()
         return new
 
     def _start_over(self, last: int) -> None:
         """The server's history is another one than before: what ended then isn't told any more."""
         self._last = last
-        self._doubtful = dict.fromkeys(self._left)
+        self._doubtful = dict.fromkeys(self._pending)
 
-    async def _look(self) -> None:
+    async def _check_ended(self) -> None:
         """Find out which of the jobs that may have ended have."""
         while self._doubtful:
             job, seq = next(iter(self._doubtful.items()))
             if await self._is_over(job, seq):
-                self._left.discard(job)
+                self._pending.discard(job)
             del self._doubtful[job]
 
-    async def _asked_if_over(self, job: str, seq: int | None) -> bool:
+    async def _has_ended(self, job: str, seq: int | None) -> bool:
         try:
             if seq is None:
                 request = Request("GET", f"/jobs{url_path(job)}")
@@ -251,9 +253,9 @@ class AsyncFollowing:
         if not self._is_met:
             self._is_met = True
             retries = self._channel.retries
-            self._trouble = Trouble(retries, retries.following)
+            self._trouble = Backoff(retries, retries.following)
 
-    async def _bear(self, error: NodegraphError) -> None:
+    async def _wait_or_raise(self, error: NodegraphError) -> None:
         """Wait before the next attempt, if there is any sense in one.
 
         Raises:
@@ -262,7 +264,7 @@ class AsyncFollowing:
         wanted: float | None = None
         if isinstance(error, SocketRefused):
             wanted = error.retry_after
-            if error.status not in PASSING:
+            if error.status not in TRANSIENT_STATUSES:
                 self._polls = True  # what may be wrong otherwise comes to light there
                 return
         elif isinstance(error, ServerError):
@@ -281,13 +283,13 @@ class AsyncFollowing:
 
 def _events_in(message: Mapping[str, Any]) -> tuple[list[Event], int]:
     try:
-        events = [converted(Event, each) for each in message["events"]]
+        events = [convert(Event, each) for each in message["events"]]
         return events, int(message["last"])
     except (KeyError, TypeError, ValueError) as error:
-        raise _nonsense(message) from error
+        raise _malformed_message(message) from error
 
 
-def _nonsense(message: Mapping[str, Any]) -> UnexpectedAnswer:
+def _malformed_message(message: Mapping[str, Any]) -> UnexpectedAnswer:
     return UnexpectedAnswer(
         "a message of the server isn't understood",
         given=ascii(message.get("type"))[:80],

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.client.asynchronous.channel import AsyncAsks
-from nodegraph.client.asynchronous.following import AsyncFollowing
+from nodegraph.client.asynchronous.channel import AsyncClientPart
+from nodegraph.client.asynchronous.following import AsyncEventStream
 from nodegraph.client.reading import count, mapping, parse_answer
-from nodegraph.client.requests import PLAN_SECONDS, Request, posted, query, url_path
+from nodegraph.client.requests import PLAN_SECONDS, Request, json_request, query, url_path
 from nodegraph.client.retries import NEVER, Deadline
 from nodegraph.client.shapes import Event, Job, JobSummary
 from nodegraph.client.shapes.jobs import id_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _JOBS = "/jobs"
 
 
-class AsyncAsksForJobs(AsyncAsks):
+class AsyncJobMethods(AsyncClientPart):
     """What can be done with jobs, which may be given by their ids."""
 
     async def submit(
@@ -50,7 +50,7 @@ class AsyncAsksForJobs(AsyncAsks):
             InvalidWorkflow: It can't run; lists all that is wrong.
             TooManyRequests: The queue is full.
         """
-        request = posted(
+        request = json_request(
             "POST",
             _JOBS,
             request_body(workflow, job),
@@ -109,7 +109,7 @@ class AsyncAsksForJobs(AsyncAsks):
             return found.is_over
 
         if not found.is_over:
-            following = AsyncFollowing(
+            following = AsyncEventStream(
                 self._channel, (name,), live=False, deadline=deadline, is_over=is_over
             )
             async with aclosing(following.events()) as events:
@@ -134,35 +134,35 @@ class AsyncAsksForJobs(AsyncAsks):
             live: Whether progress is wanted.
             previews: Whether previews are.
         """
-        following = AsyncFollowing(
+        following = AsyncEventStream(
             self._channel, ids_of(jobs), after=after, live=live, previews=previews
         )
         return following.events()
 
     async def cancel(self, job: JobSummary | str) -> JobSummary:
         """Cancel a job: at once if it waits, at its next step if it runs."""
-        return await self._steered(job, "cancel")
+        return await self._post_action(job, "cancel")
 
     async def retry(self, job: JobSummary | str) -> JobSummary:
         """Let a job that failed or was cancelled wait once more."""
-        return await self._steered(job, "retry")
+        return await self._post_action(job, "retry")
 
     async def hold(self, job: JobSummary | str) -> JobSummary:
         """Pause a job."""
-        return await self._steered(job, "hold")
+        return await self._post_action(job, "hold")
 
     async def unhold(self, job: JobSummary | str) -> JobSummary:
         """Let a paused job go."""
-        return await self._steered(job, "unhold")
+        return await self._post_action(job, "unhold")
 
-    async def _steered(self, job: JobSummary | str, action: str) -> JobSummary:
+    async def _post_action(self, job: JobSummary | str, action: str) -> JobSummary:
         # A second time it may mean something else.
         request = Request("POST", _JOBS + url_path(id_of(job), action), is_repeatable=False)
         return parse_answer(JobSummary, await self._channel.send(request))
 
     async def prioritise(self, job: JobSummary | str, priority: int) -> JobSummary:
         """Give a job that waits another priority, -100 to 100; the highest goes first."""
-        request = posted("PATCH", _JOBS + url_path(id_of(job)), {"priority": priority})
+        request = json_request("PATCH", _JOBS + url_path(id_of(job)), {"priority": priority})
         return parse_answer(JobSummary, await self._channel.send(request))
 
     async def move(
@@ -185,12 +185,16 @@ class AsyncAsksForJobs(AsyncAsks):
                 "a job is moved to an end, or before another one", expected="one of them"
             )
         where = {"to": to} if before is None else {"before": id_of(before)}
-        request = posted("POST", _JOBS + url_path(id_of(job), "move"), where, is_repeatable=False)
+        request = json_request(
+            "POST", _JOBS + url_path(id_of(job), "move"), where, is_repeatable=False
+        )
         return parse_answer(JobSummary, await self._channel.send(request))
 
     async def delete(self, job: JobSummary | str) -> None:
         """Forget a job that has ended. Its files stay on the server."""
-        await self._channel.send(Request("DELETE", _JOBS + url_path(id_of(job)), done_before=404))
+        await self._channel.send(
+            Request("DELETE", _JOBS + url_path(id_of(job)), already_done_status=404)
+        )
 
     async def delete_all(self, **which: Unpack[Match]) -> int:
         """Forget all jobs that have ended, or those of them that are meant.

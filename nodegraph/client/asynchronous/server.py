@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.client.asynchronous.channel import AsyncAsks
+from nodegraph.client.asynchronous.channel import AsyncClientPart
 from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
 from nodegraph.client.reading import count, mapping, page, parse_answer, picture
-from nodegraph.client.requests import PLAN_SECONDS, Request, posted, query, url_path
+from nodegraph.client.requests import PLAN_SECONDS, Request, json_request, query, url_path
 from nodegraph.client.shapes import (
     Checked,
     Model,
@@ -24,7 +24,7 @@ from nodegraph.client.wishes import (
     AsDocument,
     SettingsChange,
     WishFields,
-    document_of,
+    workflow_document,
 )
 from nodegraph.client.wishes import request_body as wished
 from nodegraph.core.spec import NodeSpec
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 _QUEUE, _SETTINGS = "/queue", "/settings"
 
 
-class AsyncAsksForServer(AsyncAsks):
+class AsyncServerMethods(AsyncClientPart):
     """What can be asked of the server without a job."""
 
     async def validate(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Checked:
         """Everything that is wrong with a workflow."""
-        request = posted("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
+        request = json_request("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Checked, await self._channel.send(request))
 
     async def plan(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Plan:
         """What a run would do, node by node, and what it is expected to take."""
-        request = posted("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
+        request = json_request("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Plan, await self._channel.send(request))
 
     async def import_comfyui(self, document: Mapping[str, Any]) -> Translated:
@@ -56,13 +56,13 @@ class AsyncAsksForServer(AsyncAsks):
         Raises:
             ServerError: It is none, or damaged.
         """
-        request = posted("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
+        request = json_request("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
         return parse_answer(Translated, await self._channel.send(request))
 
     async def script(self, workflow: Mapping[str, Any] | AsDocument) -> str:
         """The Python script that builds a workflow, as `nodegraph export --python` writes it."""
-        request = posted(
-            "POST", "/script", {"workflow": document_of(workflow)}, seconds=PLAN_SECONDS
+        request = json_request(
+            "POST", "/script", {"workflow": workflow_document(workflow)}, seconds=PLAN_SECONDS
         )
         return str(mapping(await self._channel.send(request))["text"])
 
@@ -115,11 +115,11 @@ class AsyncAsksForServer(AsyncAsks):
 
         Takes a token that may administer.
         """
-        request = Request("POST", "/system/refresh", seconds=PLAN_SECONDS)
+        request = Request("POST", "/system/refresh", extra_seconds=PLAN_SECONDS)
         return parse_answer(Refreshed, await self._channel.send(request))
 
 
-class AsyncQueue(AsyncAsks):
+class AsyncQueue(AsyncClientPart):
     """A server's queue as a whole."""
 
     async def get(self, upcoming: int = 50) -> QueueState:
@@ -161,7 +161,7 @@ class AsyncQueue(AsyncAsks):
         return count("cancelled", await self._channel.send(request))
 
 
-class AsyncSettingsOfServer(AsyncAsks):
+class AsyncSettings(AsyncClientPart):
     """A server's settings; for tokens that may administer."""
 
     async def get(self) -> Mapping[str, Any]:
@@ -174,4 +174,4 @@ class AsyncSettingsOfServer(AsyncAsks):
         Args:
             change: See `SettingsChange`. What isn't given stays.
         """
-        return mapping(await self._channel.send(posted("PATCH", _SETTINGS, change)))
+        return mapping(await self._channel.send(json_request("PATCH", _SETTINGS, change)))

@@ -6,16 +6,16 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from nodegraph.client.asynchronous.channel import AsyncAsks
+from nodegraph.client.asynchronous.channel import AsyncClientPart
 from nodegraph.client.reading import mapping, page, parse_answer, picture
-from nodegraph.client.requests import JSON, Request, posted, query, url_path
+from nodegraph.client.requests import JSON, Request, json_request, query, url_path
 from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
-from nodegraph.client.wishes import AsDocument, document_of
+from nodegraph.client.wishes import AsDocument, workflow_document
 
 _WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
 
 
-class AsyncWorkflows(AsyncAsks):
+class AsyncWorkflows(AsyncClientPart):
     """The workflows that are saved on a server."""
 
     async def save(
@@ -38,10 +38,10 @@ class AsyncWorkflows(AsyncAsks):
         headers = {"If-None-Match": "*"} if is_new else {}
         if changes is not None:
             headers["If-Match"] = f'"{changes}"'
-        request = posted(
+        request = json_request(
             "PUT",
             _WORKFLOWS + url_path(name),
-            document_of(workflow),
+            workflow_document(workflow),
             headers=headers,
             # With a condition, the second one would be refused because of the first.
             is_repeatable=not headers,
@@ -72,10 +72,12 @@ class AsyncWorkflows(AsyncAsks):
 
     async def delete(self, name: str) -> None:
         """Delete a workflow with all its versions."""
-        await self._channel.send(Request("DELETE", _WORKFLOWS + url_path(name), done_before=404))
+        await self._channel.send(
+            Request("DELETE", _WORKFLOWS + url_path(name), already_done_status=404)
+        )
 
 
-class AsyncTemplates(AsyncAsks):
+class AsyncTemplates(AsyncClientPart):
     """The workflows that come with a server, to start from."""
 
     async def list(self) -> tuple[Template, ...]:
@@ -109,7 +111,7 @@ class AsyncTemplates(AsyncAsks):
         return (await self._channel.send(request)).body
 
 
-class AsyncApps(AsyncAsks):
+class AsyncApps(AsyncClientPart):
     """Saved workflows, run by their names."""
 
     def list(self) -> AsyncGenerator[AppItem, None]:
@@ -144,7 +146,7 @@ class AsyncApps(AsyncAsks):
             "Idempotency-Key": key or secrets.token_hex(16),
             "Prefer": f"wait={wait}",
         }
-        request = posted(
+        request = json_request(
             "POST", _APPS + url_path(name), dict(values or {}), headers=headers, seconds=float(wait)
         )
         return parse_answer(AppRun, await self._channel.send(request))

@@ -9,13 +9,13 @@ from typing import BinaryIO, TypeVar
 
 import httpx
 
-from nodegraph.client.connection import Connection, unreadable
+from nodegraph.client.connection import Connection, unreadable_file
 from nodegraph.client.downloads import PartialFile
-from nodegraph.client.errors import PASSING, ConnectionLost, NotReachable
-from nodegraph.client.problems import error_of
+from nodegraph.client.errors import TRANSIENT_STATUSES, ConnectionLost, NotReachable
+from nodegraph.client.problems import error_from_reply
 from nodegraph.client.reading import page
 from nodegraph.client.requests import Query, Reply, Request
-from nodegraph.client.retries import Retries, Trouble
+from nodegraph.client.retries import Backoff, Retries
 from nodegraph.client.wire import Http, in_thread, pause
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Channel:
         body = request.body
         try:
             with self._http.stream(
-                **self.connection.sent(request),
+                **self.connection.request_arguments(request),
                 content=_chunks(body) if isinstance(body, Path) else body,
             ) as response:
                 head = self.connection.head(request, response)
@@ -67,8 +67,8 @@ class Channel:
             NodegraphError: Why nothing comes of it.
         """
         retries = retries or self.retries
-        trouble = Trouble(retries, retries.seconds)
-        reaching = Trouble(retries, retries.connecting)
+        trouble = Backoff(retries, retries.seconds)
+        reaching = Backoff(retries, retries.connecting)
         was_lost = False
         while True:
             try:
@@ -83,13 +83,13 @@ class Channel:
                     raise _given_up(request, error) from error
                 was_lost = True
             else:
-                is_done = was_lost and answer.status == request.done_before
+                is_done = was_lost and answer.status == request.already_done_status
                 if is_done or 200 <= answer.status < 300:
                     return answer
-                is_passing = request.is_repeatable and answer.status in PASSING
+                is_passing = request.is_repeatable and answer.status in TRANSIENT_STATUSES
                 wait = trouble.delay(answer.retry_after) if is_passing else None
                 if wait is None:
-                    raise error_of(answer)
+                    raise error_from_reply(answer)
             pause(wait)
 
     def items(
@@ -133,7 +133,7 @@ def _chunks(path: Path) -> Generator[bytes, None, None]:
             while data := in_thread(file.read, _CHUNK):
                 yield data
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_file(path, error) from error
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -14,17 +14,17 @@ from typing import Any
 from nodegraph.client.blocking.channel import Channel
 from nodegraph.client.connection import SocketRefused
 from nodegraph.client.errors import (
-    PASSING,
+    TRANSIENT_STATUSES,
     ConnectionLost,
     NotFound,
     NotReachable,
     ServerError,
     UnexpectedAnswer,
 )
-from nodegraph.client.problems import error_in
-from nodegraph.client.reading import converted, parse_answer
+from nodegraph.client.problems import error_from_document
+from nodegraph.client.reading import convert, parse_answer
 from nodegraph.client.requests import Request, query, url_path
-from nodegraph.client.retries import NEVER, Deadline, Trouble
+from nodegraph.client.retries import NEVER, Backoff, Deadline
 from nodegraph.client.shapes import Event, EventPage, Job
 from nodegraph.client.wire import Socket, opened_socket, pause
 from nodegraph.errors import NodegraphError
@@ -74,7 +74,7 @@ class Following:
         # them before what is asked for would never be heard of.
         self._doubtful: dict[str, int | None] = {} if after is None else dict.fromkeys(self._left)
         # A server that never answered is rather a wrong address than one that starts anew.
-        self._trouble = Trouble(channel.retries, channel.retries.connecting)
+        self._trouble = Backoff(channel.retries, channel.retries.connecting)
         self._is_met = False
         self._polls = self._has_doubts = self._is_answering = False
 
@@ -118,7 +118,7 @@ class Following:
             self._meet()
             announced = welcome.get("silence")
             silence = announced if isinstance(announced, (int, float)) else _SILENCE
-            socket.say(self._subscription())
+            socket.send(self._subscription())
             while not self._is_done:
                 for event in self._take(socket, self._next(socket, silence)):
                     yield event
@@ -133,7 +133,7 @@ class Following:
         return {**message, "live": self._live, "previews": self._previews}
 
     def _next(self, socket: Socket, seconds: float) -> Mapping[str, Any]:
-        message = socket.hear(self._deadline.bound(seconds))
+        message = socket.receive(self._deadline.bound(seconds))
         if message is None:
             self._deadline.bound(seconds)
             raise ConnectionLost("nothing was heard of the server for too long")
@@ -145,8 +145,8 @@ class Following:
         if kind == "events":
             return self._new(*_events_in(message))
         if kind == "heartbeat":
-            self._trouble.is_over()
-            socket.say({"type": "heartbeat"})
+            self._trouble.reset()
+            socket.send({"type": "heartbeat"})
         elif kind == "reply":
             result = message.get("result", {})
             if result.get("reset"):
@@ -155,7 +155,7 @@ class Following:
                 self._last = result.get("after")
         elif kind == "error":
             problem = message.get("problem", {})
-            raise error_in(problem, status=int(problem.get("status", 500)))
+            raise error_from_document(problem, status=int(problem.get("status", 500)))
         elif kind == "ended":
             raise ConnectionLost("the server has ended the subscription")
         return ()
@@ -193,7 +193,7 @@ class Following:
         events = [each for page in pages for each in page.items if (each.seq or 0) <= last]
         events.sort(key=lambda event: event.seq or 0)
         self._meet()
-        self._trouble.is_over()
+        self._trouble.reset()
         if last < self._last:
             self._start_over(last)
         return self._new(events, last)
@@ -219,7 +219,7 @@ class Following:
                     self._doubtful[event.job] = event.seq
         self._last = max(known, last)
         if new:
-            self._trouble.is_over()
+            self._trouble.reset()
         return new
 
     def _start_over(self, last: int) -> None:
@@ -252,7 +252,7 @@ class Following:
         if not self._is_met:
             self._is_met = True
             retries = self._channel.retries
-            self._trouble = Trouble(retries, retries.following)
+            self._trouble = Backoff(retries, retries.following)
 
     def _bear(self, error: NodegraphError) -> None:
         """Wait before the next attempt, if there is any sense in one.
@@ -263,7 +263,7 @@ class Following:
         wanted: float | None = None
         if isinstance(error, SocketRefused):
             wanted = error.retry_after
-            if error.status not in PASSING:
+            if error.status not in TRANSIENT_STATUSES:
                 self._polls = True  # what may be wrong otherwise comes to light there
                 return
         elif isinstance(error, ServerError):
@@ -282,7 +282,7 @@ class Following:
 
 def _events_in(message: Mapping[str, Any]) -> tuple[list[Event], int]:
     try:
-        events = [converted(Event, each) for each in message["events"]]
+        events = [convert(Event, each) for each in message["events"]]
         return events, int(message["last"])
     except (KeyError, TypeError, ValueError) as error:
         raise _nonsense(message) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.client.blocking.channel import Asks
 from nodegraph.client.blocking.following import Following
 from nodegraph.client.reading import count, mapping, parse_answer
-from nodegraph.client.requests import PLAN_SECONDS, Request, posted, query, url_path
+from nodegraph.client.requests import PLAN_SECONDS, Request, json_request, query, url_path
 from nodegraph.client.retries import NEVER, Deadline
 from nodegraph.client.shapes import Event, Job, JobSummary
 from nodegraph.client.shapes.jobs import id_of
@@ -51,7 +51,7 @@ class AsksForJobs(Asks):
             InvalidWorkflow: It can't run; lists all that is wrong.
             TooManyRequests: The queue is full.
         """
-        request = posted(
+        request = json_request(
             "POST",
             _JOBS,
             request_body(workflow, job),
@@ -159,7 +159,7 @@ class AsksForJobs(Asks):
 
     def prioritise(self, job: JobSummary | str, priority: int) -> JobSummary:
         """Give a job that waits another priority, -100 to 100; the highest goes first."""
-        request = posted("PATCH", _JOBS + url_path(id_of(job)), {"priority": priority})
+        request = json_request("PATCH", _JOBS + url_path(id_of(job)), {"priority": priority})
         return parse_answer(JobSummary, self._channel.send(request))
 
     def move(
@@ -182,12 +182,14 @@ class AsksForJobs(Asks):
                 "a job is moved to an end, or before another one", expected="one of them"
             )
         where = {"to": to} if before is None else {"before": id_of(before)}
-        request = posted("POST", _JOBS + url_path(id_of(job), "move"), where, is_repeatable=False)
+        request = json_request(
+            "POST", _JOBS + url_path(id_of(job), "move"), where, is_repeatable=False
+        )
         return parse_answer(JobSummary, self._channel.send(request))
 
     def delete(self, job: JobSummary | str) -> None:
         """Forget a job that has ended. Its files stay on the server."""
-        self._channel.send(Request("DELETE", _JOBS + url_path(id_of(job)), done_before=404))
+        self._channel.send(Request("DELETE", _JOBS + url_path(id_of(job)), already_done_status=404))
 
     def delete_all(self, **which: Unpack[Match]) -> int:
         """Forget all jobs that have ended, or those of them that are meant.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.client.blocking.channel import Asks
 from nodegraph.client.node_types import NodeTypes, read_node_type, read_node_types
 from nodegraph.client.reading import count, mapping, page, parse_answer, picture
-from nodegraph.client.requests import PLAN_SECONDS, Request, posted, query, url_path
+from nodegraph.client.requests import PLAN_SECONDS, Request, json_request, query, url_path
 from nodegraph.client.shapes import (
     Checked,
     Model,
@@ -25,7 +25,7 @@ from nodegraph.client.wishes import (
     AsDocument,
     SettingsChange,
     WishFields,
-    document_of,
+    workflow_document,
 )
 from nodegraph.client.wishes import request_body as wished
 from nodegraph.core.spec import NodeSpec
@@ -41,12 +41,12 @@ class AsksForServer(Asks):
 
     def validate(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Checked:
         """Everything that is wrong with a workflow."""
-        request = posted("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
+        request = json_request("POST", "/validate", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Checked, self._channel.send(request))
 
     def plan(self, workflow: AnyWorkflow, **fields: Unpack[WishFields]) -> Plan:
         """What a run would do, node by node, and what it is expected to take."""
-        request = posted("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
+        request = json_request("POST", "/plan", wished(workflow, fields), seconds=PLAN_SECONDS)
         return parse_answer(Plan, self._channel.send(request))
 
     def import_comfyui(self, document: Mapping[str, Any]) -> Translated:
@@ -57,13 +57,13 @@ class AsksForServer(Asks):
         Raises:
             ServerError: It is none, or damaged.
         """
-        request = posted("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
+        request = json_request("POST", "/import", {"document": document}, seconds=PLAN_SECONDS)
         return parse_answer(Translated, self._channel.send(request))
 
     def script(self, workflow: Mapping[str, Any] | AsDocument) -> str:
         """The Python script that builds a workflow, as `nodegraph export --python` writes it."""
-        request = posted(
-            "POST", "/script", {"workflow": document_of(workflow)}, seconds=PLAN_SECONDS
+        request = json_request(
+            "POST", "/script", {"workflow": workflow_document(workflow)}, seconds=PLAN_SECONDS
         )
         return str(mapping(self._channel.send(request))["text"])
 
@@ -116,7 +116,7 @@ class AsksForServer(Asks):
 
         Takes a token that may administer.
         """
-        request = Request("POST", "/system/refresh", seconds=PLAN_SECONDS)
+        request = Request("POST", "/system/refresh", extra_seconds=PLAN_SECONDS)
         return parse_answer(Refreshed, self._channel.send(request))
 
 
@@ -171,4 +171,4 @@ class SettingsOfServer(Asks):
         Args:
             change: See `SettingsChange`. What isn't given stays.
         """
-        return mapping(self._channel.send(posted("PATCH", _SETTINGS, change)))
+        return mapping(self._channel.send(json_request("PATCH", _SETTINGS, change)))

@@ -9,9 +9,9 @@ from typing import Any
 
 from nodegraph.client.blocking.channel import Asks
 from nodegraph.client.reading import mapping, page, parse_answer, picture
-from nodegraph.client.requests import JSON, Request, posted, query, url_path
+from nodegraph.client.requests import JSON, Request, json_request, query, url_path
 from nodegraph.client.shapes import App, AppItem, AppRun, SavedItem, SavedVersion, Template
-from nodegraph.client.wishes import AsDocument, document_of
+from nodegraph.client.wishes import AsDocument, workflow_document
 
 _WORKFLOWS, _TEMPLATES, _APPS = "/workflows", "/templates", "/apps"
 
@@ -39,10 +39,10 @@ class Workflows(Asks):
         headers = {"If-None-Match": "*"} if is_new else {}
         if changes is not None:
             headers["If-Match"] = f'"{changes}"'
-        request = posted(
+        request = json_request(
             "PUT",
             _WORKFLOWS + url_path(name),
-            document_of(workflow),
+            workflow_document(workflow),
             headers=headers,
             # With a condition, the second one would be refused because of the first.
             is_repeatable=not headers,
@@ -73,7 +73,7 @@ class Workflows(Asks):
 
     def delete(self, name: str) -> None:
         """Delete a workflow with all its versions."""
-        self._channel.send(Request("DELETE", _WORKFLOWS + url_path(name), done_before=404))
+        self._channel.send(Request("DELETE", _WORKFLOWS + url_path(name), already_done_status=404))
 
 
 class Templates(Asks):
@@ -145,7 +145,7 @@ class Apps(Asks):
             "Idempotency-Key": key or secrets.token_hex(16),
             "Prefer": f"wait={wait}",
         }
-        request = posted(
+        request = json_request(
             "POST", _APPS + url_path(name), dict(values or {}), headers=headers, seconds=float(wait)
         )
         return parse_answer(AppRun, self._channel.send(request))

@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def shape_from(shape: type[T], source: Any, **more: Any) -> T:
+def build_shape(shape: type[T], source: Any, **more: Any) -> T:
     """What a shape tells of an object.
 
     Args:
         more: Fields that the object hasn't, or says otherwise. Whatever else it lacks has to have a
             default.
     """
-    return shape(**told_fields(shape, source, **more))
+    return shape(**shape_fields(shape, source, **more))
 
 
-def told_fields(shape: Any, source: Any, **more: Any) -> dict[str, Any]:
+def shape_fields(shape: Any, source: Any, **more: Any) -> dict[str, Any]:
     """The same by name, for answers that are written without checking them once more."""
     has: Any = type(source)
     for name in _names(shape, has):

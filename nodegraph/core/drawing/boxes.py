@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.links import Link, is_link, parse_link, parse_target, read_link, read_literal
-from nodegraph.core.literals import show
+from nodegraph.core.literals import format_value
 
 if TYPE_CHECKING:
     from nodegraph.core.parts import NodeEntry, Subgraph
@@ -208,7 +208,7 @@ def _used_outputs(
 
 def _literals(entry: NodeEntry) -> dict[str, str]:
     return {
-        port: show(read_literal(written))
+        port: format_value(read_literal(written))
         for port, written in entry.inputs.items()
         if not is_link(written)
     }

@@ -28,7 +28,7 @@ _PASSING = 8.0
 
 
 @dataclass
-class Placed:
+class Layout:
     """Places of everything in a drawing, in pixels.
 
     Attributes:
@@ -37,21 +37,21 @@ class Placed:
     """
 
     boxes: dict[str, tuple[float, float]] = field(default_factory=dict)
-    passages: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
+    routing_points: dict[tuple[str, str], list[tuple[float, float]]] = field(default_factory=dict)
     width: float = 0.0
     height: float = 0.0
 
 
-def compute_layout(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Placed:
+def compute_layout(drawing: Drawing, sizes: Mapping[str, tuple[float, float]]) -> Layout:
     """Find a place for each box.
 
     Args:
         sizes: Width and height of the boxes.
     """
     if not drawing.boxes:
-        return Placed()
+        return Layout()
     graph = _acyclic(drawing)
-    layers = _with_passages(graph, _layers(graph))
+    layers = _with_routing_points(graph, _layers(graph))
     _order(graph, layers)
     return _coordinates(graph, layers, sizes)
 
@@ -93,7 +93,7 @@ def _layers(graph: DiGraph[Any]) -> dict[str, int]:
     return layer
 
 
-def _with_passages(graph: DiGraph[Any], layer: Mapping[str, int]) -> list[list[Vertex]]:
+def _with_routing_points(graph: DiGraph[Any], layer: Mapping[str, int]) -> list[list[Vertex]]:
     """The layers, points for passing links included; such links are split in the graph."""
     layers: list[list[Vertex]] = [[] for _ in range(max(layer.values()) + 1)]
     for name in layer:
@@ -168,7 +168,7 @@ def _coordinates(
     graph: DiGraph[Any],
     layers: Sequence[Sequence[Vertex]],
     sizes: Mapping[str, tuple[float, float]],
-) -> Placed:
+) -> Layout:
     heights = {
         vertex: sizes[vertex][1] if isinstance(vertex, str) else _PASSING
         for layer in layers
@@ -176,7 +176,7 @@ def _coordinates(
     }
     middles = _middles(graph, layers, heights)
     highest = min(middles[vertex] - heights[vertex] / 2 for vertex in heights)
-    placed = Placed()
+    placed = Layout()
     left = 0.0
     for layer in layers:
         width = max((sizes[vertex][0] for vertex in layer if isinstance(vertex, str)), default=0.0)
@@ -186,7 +186,7 @@ def _coordinates(
                 indent = (width - sizes[vertex][0]) / 2
                 placed.boxes[vertex] = left + indent, middle - heights[vertex] / 2
             else:
-                ends = placed.passages.setdefault(vertex[:2], [])
+                ends = placed.routing_points.setdefault(vertex[:2], [])
                 ends += [(left, middle), (left + width, middle)]
             placed.height = max(placed.height, middle + heights[vertex] / 2)
         left += width + _COLUMN_GAP

@@ -7,8 +7,8 @@ from html import escape
 from itertools import pairwise
 
 from nodegraph.core.drawing.boxes import Arrow, Box, Drawing
-from nodegraph.core.drawing.layout import Placed, compute_layout
-from nodegraph.core.words import cells, cleaned
+from nodegraph.core.drawing.layout import Layout, compute_layout
+from nodegraph.core.words import display_width, strip_control_characters
 
 _MARGIN = 28.0
 _HEAD = 44.0
@@ -41,7 +41,7 @@ def svg(drawings: Sequence[Drawing]) -> str:
         sizes = {name: _size(box) for name, box in drawing.boxes.items()}
         placed = compute_layout(drawing, sizes)
         panels.append(_panel(drawing, placed, sizes, top))
-        width = max(width, placed.width, _LETTER * 1.5 * cells(drawing.title))
+        width = max(width, placed.width, _LETTER * 1.5 * display_width(drawing.title))
         top += _TITLE + placed.height + _MARGIN
     width, height = width + 2 * _MARGIN, top + _MARGIN
     return "\n".join(
@@ -62,15 +62,17 @@ def picture_html(drawings: Sequence[Drawing]) -> str:
     from base64 import b64encode
 
     data = b64encode(svg(drawings).encode()).decode()
-    title = escape(cleaned(drawings[0].title)) if drawings else ""
+    title = escape(strip_control_characters(drawings[0].title)) if drawings else ""
     return f'<img alt="{title}" style="max-width: 100%" src="data:image/svg+xml;base64,{data}">'
 
 
 def _size(box: Box) -> tuple[float, float]:
-    inputs = max((cells(port.name) for port in box.inputs), default=0)
-    outputs = max((cells(port.name) for port in box.outputs), default=0)
-    texts = [cells(f"{name}: {value}") for name, value in box.literals.items()]
-    letters = max(cells(box.title) * 1.1, cells(box.kind), inputs + outputs + 3, *texts, 0)
+    inputs = max((display_width(port.name) for port in box.inputs), default=0)
+    outputs = max((display_width(port.name) for port in box.outputs), default=0)
+    texts = [display_width(f"{name}: {value}") for name, value in box.literals.items()]
+    letters = max(
+        display_width(box.title) * 1.1, display_width(box.kind), inputs + outputs + 3, *texts, 0
+    )
     width = min(max(letters * _LETTER + 2 * _PADDING, _NARROWEST), _WIDEST)
     return width, _HEAD + _ROW * _rows(box) + _PADDING / 2
 
@@ -80,7 +82,7 @@ def _rows(box: Box) -> int:
 
 
 def _panel(
-    drawing: Drawing, placed: Placed, sizes: dict[str, tuple[float, float]], top: float
+    drawing: Drawing, placed: Layout, sizes: dict[str, tuple[float, float]], top: float
 ) -> str:
     parts = [
         f'<g transform="translate({_MARGIN:.0f} {_MARGIN + top:.0f})">',
@@ -94,7 +96,7 @@ def _panel(
 
 
 def _link(
-    arrow: Arrow, drawing: Drawing, placed: Placed, sizes: dict[str, tuple[float, float]]
+    arrow: Arrow, drawing: Drawing, placed: Layout, sizes: dict[str, tuple[float, float]]
 ) -> str:
     """A link as a smooth line from port to port, through the places where it passes columns."""
     source, target = drawing.boxes[arrow.source], drawing.boxes[arrow.target]
@@ -102,7 +104,7 @@ def _link(
     start = x + sizes[arrow.source][0], y + _port_height(source.outputs, arrow.output)
     x, y = placed.boxes[arrow.target]
     end = x, y + _port_height(target.inputs, arrow.input)
-    points = [start, *placed.passages.get((arrow.source, arrow.target), []), end]
+    points = [start, *placed.routing_points.get((arrow.source, arrow.target), []), end]
     path = f"M{start[0]:.1f} {start[1]:.1f}"
     for (x0, y0), (x1, y1) in pairwise(points):
         bend = max(abs(x1 - x0) * 0.5, 28.0 if x1 < x0 else 0.0)
@@ -155,7 +157,7 @@ def _values(box: Box, width: float) -> Iterator[str]:
     start = max(len(box.inputs), len(box.outputs))
     for row, (name, value) in enumerate(box.literals.items(), start):
         y = _HEAD + _ROW * (row + 0.5) + 4
-        room = width - _LETTER * cells(f"{name}: ")
+        room = width - _LETTER * display_width(f"{name}: ")
         yield (
             f'<text class="port" x="{_PADDING}" y="{y:.1f}">{_text(name)}: '
             f'<tspan class="value">{_cut(value, room)}</tspan></text>'
@@ -165,11 +167,11 @@ def _values(box: Box, width: float) -> Iterator[str]:
 def _cut(text: str, width: float, letter: float = 1.0) -> str:
     """A text that fits into a box; what is cut off is told by its end."""
     room = int((width - 2 * _PADDING) / (_LETTER * letter))
-    return _text(text if cells(text) <= room else f"{text[: max(room - 1, 1)]}…")
+    return _text(text if display_width(text) <= room else f"{text[: max(room - 1, 1)]}…")
 
 
 def _text(text: str) -> str:
-    return escape(cleaned(text))
+    return escape(strip_control_characters(text))
 
 
 def _color(color: str) -> str:

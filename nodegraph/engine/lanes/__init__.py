@@ -1,6 +1,6 @@
 """Where calls run: serial lanes of compute devices and pools, shared fairly."""
 
 from nodegraph.engine.lanes.fairness import Priority, Share
-from nodegraph.engine.lanes.lanes import BESIDE_ANY, Lane, LanePlace, Lanes, current_place
+from nodegraph.engine.lanes.lanes import ANY_BATCH, Lane, Lanes, LaneSlot, current_slot
 
-__all__ = ["BESIDE_ANY", "Lane", "LanePlace", "Lanes", "Priority", "Share", "current_place"]
+__all__ = ["ANY_BATCH", "Lane", "LaneSlot", "Lanes", "Priority", "Share", "current_slot"]

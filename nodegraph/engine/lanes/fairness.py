@@ -51,11 +51,11 @@ class Share:
 
 
 @dataclass(eq=False, slots=True)
-class Waiter(Generic[Item]):
+class QueueEntry(Generic[Item]):
     """Something that waits for its turn, or has had it and isn't charged yet.
 
     Attributes:
-        comes_back: Whether it goes before what is new in its class.
+        is_returning: Whether it goes before what is new in its class.
         count: Place in the order of arrival.
         level: The class that it counts as, with its age.
         client: Where it waits, or was started; None while it is held.
@@ -67,7 +67,7 @@ class Waiter(Generic[Item]):
     priority: Priority
     share: Share
     expected: float
-    comes_back: bool
+    is_returning: bool
     count: int
     level: int
     client: _Client[Item] | None = None
@@ -99,13 +99,13 @@ class _Client(Generic[Item]):
     used: float = 0.0
     floor: float = 0.0
     ready: list[Slot] = field(default_factory=list)
-    oldest: OrderedDict[Waiter[Item], Slot] = field(default_factory=OrderedDict)
+    oldest: OrderedDict[QueueEntry[Item], Slot] = field(default_factory=OrderedDict)
     overtaken: int = 0
     turn: Ranked[Item] | None = None
     open: int = 0
     added: int = 0
 
-    def next(self, patience: int) -> Waiter[Item]:
+    def next(self, patience: int) -> QueueEntry[Item]:
         """What goes next: the most urgent, unless another owner's has waited for too long."""
         oldest = next(iter(self.oldest))
         entry = self.peek(patience)
@@ -113,22 +113,22 @@ class _Client(Generic[Item]):
             self.overtaken = 0 if entry.owner is oldest.owner else self.overtaken + 1
         return entry
 
-    def peek(self, patience: int) -> Waiter[Item]:
+    def peek(self, patience: int) -> QueueEntry[Item]:
         """What `next` would give; it doesn't count as passed over."""
         if self.overtaken >= patience:
             return next(iter(self.oldest))
         while (entry := self.ready[0][-1]) is None:
             heappop(self.ready)
-        assert isinstance(entry, Waiter)
+        assert isinstance(entry, QueueEntry)
         return entry
 
-    def add(self, entry: Waiter[Item]) -> None:
+    def add(self, entry: QueueEntry[Item]) -> None:
         """It waits here."""
         self.added += 1
         slot = self.oldest[entry] = [entry.priority, entry.count, self.added, entry]
         heappush(self.ready, slot)
 
-    def drop(self, entry: Waiter[Item]) -> None:
+    def drop(self, entry: QueueEntry[Item]) -> None:
         """It waits here no more."""
         if next(iter(self.oldest)) is entry:
             self.overtaken = 0
@@ -150,19 +150,19 @@ class _Class(Generic[Item]):
     """
 
     def __init__(self, quantum: float, patience: int) -> None:
-        self.waiting: OrderedDict[Waiter[Item], None] = OrderedDict()
+        self.waiting: OrderedDict[QueueEntry[Item], None] = OrderedDict()
         self._quantum = quantum
         self._patience = patience
         self._passed = 0
         self._running = 0
-        self._back: OrderedDict[Waiter[Item], None] = OrderedDict()
+        self._back: OrderedDict[QueueEntry[Item], None] = OrderedDict()
         self._clients: dict[str, _Client[Item]] = {}
         self._turns: list[Ranked[Item]] = []
         self._count = count()
         self._round = 0
         self._sweep_at = 64
 
-    def add(self, entry: Waiter[Item]) -> None:
+    def add(self, entry: QueueEntry[Item]) -> None:
         """It waits here."""
         name = entry.share.client
         if not self.waiting and not self._running and self._clients.keys() != {name}:
@@ -171,7 +171,7 @@ class _Class(Generic[Item]):
             self._turns.clear()
         self.waiting[entry] = None
         client = entry.client = self._client(name)
-        if entry.comes_back:
+        if entry.is_returning:
             self._back[entry] = None
             client.open += 1
             return
@@ -182,21 +182,21 @@ class _Class(Generic[Item]):
         if client.turn is None:
             self._line_up(client)
 
-    def drop(self, entry: Waiter[Item]) -> None:
+    def drop(self, entry: QueueEntry[Item]) -> None:
         """It waits here no more."""
         client = entry.client
         assert client is not None
         if next(iter(self.waiting)) is entry:
             self._passed = 0
         del self.waiting[entry]
-        if entry.comes_back:
+        if entry.is_returning:
             del self._back[entry]
             client.open -= 1
         else:
             # Its client's turn, if it has nothing left to do with it, goes when it comes up.
             client.drop(entry)
 
-    def take(self) -> Waiter[Item]:
+    def take(self) -> QueueEntry[Item]:
         """Start what goes next; something must wait."""
         entry = next(iter(self._back)) if self._back else self._next()
         client = entry.client
@@ -208,13 +208,13 @@ class _Class(Generic[Item]):
         client.used += entry.charged
         return entry
 
-    def peek(self) -> Waiter[Item]:
+    def peek(self) -> QueueEntry[Item]:
         """What `take` would start."""
         if self._back:
             return next(iter(self._back))
         return self._upcoming()[2].peek(self._patience)
 
-    def let_pass(self) -> Waiter[Item] | None:
+    def let_pass(self) -> QueueEntry[Item] | None:
         """Something more urgent was started; the entry that has seen enough of that, taken out."""
         self._passed += 1
         if self._passed < self._patience:
@@ -223,7 +223,7 @@ class _Class(Generic[Item]):
         self.drop(oldest)
         return oldest
 
-    def _next(self) -> Waiter[Item]:
+    def _next(self) -> QueueEntry[Item]:
         due, _, client = self._upcoming()
         self._round = max(self._round, due)
         return client.next(self._patience)
@@ -245,7 +245,7 @@ class _Class(Generic[Item]):
             else:
                 return turn
 
-    def charge(self, entry: Waiter[Item], seconds: float) -> None:
+    def charge(self, entry: QueueEntry[Item], seconds: float) -> None:
         """What a started entry really took, instead of what was expected."""
         client = entry.client
         assert client is not None
@@ -302,7 +302,7 @@ class FairQueue(Generic[Item]):
 
     def __init__(self, quantum: float = QUANTUM, patience: int = PATIENCE) -> None:
         self._count = count()
-        self._owned: dict[object, dict[Waiter[Item], None]] = {}
+        self._owned: dict[object, dict[QueueEntry[Item], None]] = {}
         self._held: set[object] = set()
         self._waiting = 0
         self._classes = [_Class[Item](quantum, patience) for _ in range(CLASSES)]
@@ -319,35 +319,35 @@ class FairQueue(Generic[Item]):
         share: Share,
         expected: float = 0.0,
         *,
-        comes_back: bool = False,
-    ) -> Waiter[Item]:
+        is_returning: bool = False,
+    ) -> QueueEntry[Item]:
         """Let something wait for its turn.
 
         Args:
             owner: Whose it is, for `withdraw` and `hold`.
             expected: Seconds that it may take.
-            comes_back: Put it before what is new in its class; `priority` doesn't count then.
+            is_returning: Put it before what is new in its class; `priority` doesn't count then.
         """
-        entry = Waiter(
-            item, owner, priority, share, expected, comes_back, next(self._count), share.urgency
+        entry = QueueEntry(
+            item, owner, priority, share, expected, is_returning, next(self._count), share.urgency
         )
         self._owned.setdefault(owner, {})[entry] = None
         if owner not in self._held:
             self._add(entry)
         return entry
 
-    def _add(self, entry: Waiter[Item]) -> None:
+    def _add(self, entry: QueueEntry[Item]) -> None:
         entry.level = entry.share.urgency
         self._classes[entry.level].add(entry)
         self._waiting += 1
 
-    def _drop(self, entry: Waiter[Item]) -> None:
+    def _drop(self, entry: QueueEntry[Item]) -> None:
         if entry.client is not None:
             self._classes[entry.level].drop(entry)
             entry.client = None
             self._waiting -= 1
 
-    def pop(self) -> Waiter[Item] | None:
+    def pop(self) -> QueueEntry[Item] | None:
         """Start what goes next; None if nothing may."""
         if not self._waiting:
             return None
@@ -361,7 +361,7 @@ class FairQueue(Generic[Item]):
             self._let_pass(level)
         return entry
 
-    def peek(self) -> Waiter[Item] | None:
+    def peek(self) -> QueueEntry[Item] | None:
         """What `pop` would start; nothing changes."""
         waiting = (level for level in self._classes if level.waiting)
         first = next(waiting, None)
@@ -376,17 +376,17 @@ class FairQueue(Generic[Item]):
                     risen.level = lower - 1
                     self._classes[risen.level].add(risen)
 
-    def _disown(self, entry: Waiter[Item]) -> None:
+    def _disown(self, entry: QueueEntry[Item]) -> None:
         owned = self._owned[entry.owner]
         del owned[entry]
         if not owned:
             del self._owned[entry.owner]
 
-    def charge(self, entry: Waiter[Item], seconds: float) -> None:
+    def charge(self, entry: QueueEntry[Item], seconds: float) -> None:
         """Charge a started entry's client with what it took."""
         self._classes[entry.level].charge(entry, seconds)
 
-    def withdraw(self, owner: object) -> list[Waiter[Item]]:
+    def withdraw(self, owner: object) -> list[QueueEntry[Item]]:
         """Take out all that an owner has waiting, held or not, in order of arrival."""
         entries = list(self._owned.pop(owner, ()))
         for entry in entries:
@@ -407,7 +407,7 @@ class FairQueue(Generic[Item]):
             for entry in self._owned.get(owner, ()):
                 self._add(entry)
 
-    def clear(self) -> list[Waiter[Item]]:
+    def clear(self) -> list[QueueEntry[Item]]:
         """Take out everything, held or not, and forget who is held."""
         self._held.clear()
         return [entry for owner in tuple(self._owned) for entry in self.withdraw(owner)]

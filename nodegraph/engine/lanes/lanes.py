@@ -18,26 +18,26 @@ from time import perf_counter
 from typing import Any
 
 from nodegraph.core.context import Merging
-from nodegraph.engine.lanes.fairness import FairQueue, Priority, Share, Waiter
+from nodegraph.engine.lanes.fairness import FairQueue, Priority, QueueEntry, Share
 from nodegraph.engine.lanes.mailbox import Done, Mailbox, Mailboxes
 from nodegraph.engine.lanes.worker_threads import Callback, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
 
 __all__ = [
-    "BESIDE_ANY",
+    "ANY_BATCH",
     "Done",
     "Lane",
-    "LanePlace",
+    "LaneSlot",
     "LaneWork",
     "Lanes",
     "Priority",
     "Share",
-    "current_place",
+    "current_slot",
 ]
 
 LaneWork = Callable[[], Any]
 
-BESIDE_ANY = "*"
+ANY_BATCH = "*"
 """The label of work that takes hardly any memory, such as reading a prompt: it may run beside any
 other that has a label, so that what it prepares may join that."""
 _ANYBODY = Share()
@@ -45,15 +45,15 @@ _LEAST_PLACES = 8
 _CLOSED = "the engine was closed"
 
 
-class LanePlace:
+class LaneSlot:
     """A piece of work and its place in a lane.
 
     Once it runs, its methods are for its own thread.
 
     Attributes:
         beside: A label that work must have as well to run beside it in a serial lane, or
-            `BESIDE_ANY`; empty: none may.
-        had_company: Whether something ran beside it.
+            `ANY_BATCH`; empty: none may.
+        was_shared: Whether something ran beside it.
     """
 
     __slots__ = (
@@ -66,20 +66,20 @@ class LanePlace:
         "_refusal",
         "_since",
         "_work",
-        "beside",
-        "had_company",
+        "batch_label",
+        "was_shared",
     )
 
     def __init__(
         self, lane: Lane, mailbox: Mailbox, work: LaneWork, done: Done, beside: str = ""
     ) -> None:
-        self.beside = beside
-        self.had_company = False
+        self.batch_label = beside
+        self.was_shared = False
         self._lane = lane
         self._mailbox = mailbox
         self._work = work
         self._done = done
-        self._entry: Waiter[LanePlace] | None = None
+        self._entry: QueueEntry[LaneSlot] | None = None
         self._since = 0.0
         self._is_out = False
         self._back: Lock | None = None
@@ -128,7 +128,7 @@ class LanePlace:
         """Whether anybody is left to be told of the result."""
         return self._back is not None or not self._mailbox.loop.is_closed()
 
-    def begin(self, entry: Waiter[LanePlace]) -> None:
+    def begin(self, entry: QueueEntry[LaneSlot]) -> None:
         """It has a place: start its work, or let its thread go on."""
         self._entry = entry
         if self._back is not None:
@@ -195,13 +195,13 @@ class LanePlace:
 
 
 class _ThisThread(threading.local):
-    place: LanePlace | None = None
+    place: LaneSlot | None = None
 
 
 _this_thread = _ThisThread()
 
 
-def current_place() -> LanePlace | None:
+def current_slot() -> LaneSlot | None:
     """The place of the work that runs in this thread, if it runs in a lane."""
     return _this_thread.place
 
@@ -230,11 +230,11 @@ class Lane:
         self.name = name
         self.places = places
         self._merging = merging if places == 1 else None
-        self._inside: set[LanePlace] = set()
+        self._inside: set[LaneSlot] = set()
         self._shared_time, self._looked = 0.0, 0.0
         self._mailboxes = mailboxes or Mailboxes()
         self._threads = WorkerThreads(f"nodegraph-{name}", places)
-        self._queue: FairQueue[LanePlace] = FairQueue()
+        self._queue: FairQueue[LaneSlot] = FairQueue()
         self._lock = Lock()
         self._taken = 0
         self._closed = False
@@ -256,7 +256,7 @@ class Lane:
         *,
         share: Share = _ANYBODY,
         expected: float = 0.0,
-        beside: str = "",
+        batch_label: str = "",
     ) -> None:
         """Run `work` in a thread when its turn comes; `done` gets its result, on the loop.
 
@@ -267,13 +267,13 @@ class Lane:
             priority: Order among the same client's work of the same class.
             share: Whose time it takes.
             expected: Seconds that it may take; what it takes is charged in the end.
-            beside: See `LanePlace`.
+            batch_label: See `LaneSlot`.
         """
         mailbox = self._mailboxes.of(loop)
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                lane_place = LanePlace(self, mailbox, work, done, beside)
+                lane_place = LaneSlot(self, mailbox, work, done, batch_label)
                 self._queue.push(lane_place, owner, priority, share, expected)
         if is_closed:
             done(None, Cancelled(_CLOSED))
@@ -334,17 +334,17 @@ class Lane:
         merging = self._merging
         if merging is None or self._taken >= merging.most:
             return False
-        labels = {lane_place.beside for lane_place in self._inside} - {BESIDE_ANY}
+        labels = {lane_place.batch_label for lane_place in self._inside} - {ANY_BATCH}
         label = labels.pop() if len(labels) == 1 else ""
         upcoming = self._queue.peek() if label and merging.admits(label) else None
-        return upcoming is not None and upcoming.item.beside in (label, BESIDE_ANY)
+        return upcoming is not None and upcoming.item.batch_label in (label, ANY_BATCH)
 
-    def _enter(self, lane_place: LanePlace) -> None:
+    def _enter(self, lane_place: LaneSlot) -> None:
         if self._merging is not None:
             self._pass_time()
             self._inside.add(lane_place)
             for each in self._inside if self._taken else ():
-                each.had_company = True
+                each.was_shared = True
         self._taken += 1
 
     def _clock(self) -> float:
@@ -360,7 +360,7 @@ class Lane:
         self._looked = now
         return self._shared_time
 
-    def _leave(self, lane_place: LanePlace) -> None:
+    def _leave(self, lane_place: LaneSlot) -> None:
         """A thread ends its work, or steps out."""
         seconds = lane_place.take_seconds()
         entry = lane_place._entry
@@ -372,14 +372,14 @@ class Lane:
             self._taken -= 1
             self._queue.charge(entry, seconds)
 
-    def _let_back(self, lane_place: LanePlace) -> None:
+    def _let_back(self, lane_place: LaneSlot) -> None:
         """A thread that stepped out waits for a place again."""
         entry = lane_place._entry
         assert entry is not None
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                self._queue.push(lane_place, entry.owner, (), entry.share, comes_back=True)
+                self._queue.push(lane_place, entry.owner, (), entry.share, is_returning=True)
         if is_closed:
             lane_place.close()
         self._start_ready()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.flat import is_value_name
-from nodegraph.engine.external_reads import shown
+from nodegraph.engine.external_reads import read_label
 from nodegraph.engine.key_parts import Parts
 
 DifferenceKind = Literal["input", "link", "code", "version", "profile", "outside"]
@@ -76,7 +76,7 @@ def _named_giver(source: str) -> str:
     return _VALUE if is_value_name(node) else f"`{node}`"
 
 
-def differences(
+def compare_parts(
     old: Parts,
     new: Parts,
     unknown: frozenset[str] = frozenset(),
@@ -106,7 +106,7 @@ def differences(
 def _readings(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Difference]:
     for name, digest in new.items():
         if old.get(name) != digest:
-            yield Difference("outside", shown(name))
+            yield Difference("outside", read_label(name))
 
 
 def _literals(old: Parts, new: Parts, unknown: frozenset[str]) -> list[Difference]:

@@ -12,7 +12,7 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.hooks import Estimate
 from nodegraph.core.values import Recipe
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.work import (
     CARRIERS,
     LENGTH,
@@ -61,7 +61,7 @@ class Line:
         return self.base + self.each * amount
 
 
-def fitted(timings: Sequence[Timing]) -> Line | None:
+def fit_line(timings: Sequence[Timing]) -> Line | None:
     """The line that lies nearest to what was seen; None if nothing was.
 
     Distances are shares of the time seen, added up and not squared, so that a few calls that were
@@ -109,7 +109,7 @@ Basis = Literal["measured", "similar", "estimated", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class CostEstimate:
     """What one call is expected to take.
 
     Attributes:
@@ -121,19 +121,19 @@ class Expected:
     basis: Basis = ""
 
 
-class Expectations:
+class CostEstimator:
     """Asks what calls of a graph's nodes take.
 
     Args:
         nodes: Those of the graph, by name.
     """
 
-    def __init__(self, nodes: Mapping[str, GraphNode], shared: Shared) -> None:
+    def __init__(self, nodes: Mapping[str, GraphNode], shared: EngineState) -> None:
         self._nodes = nodes
         self._shared = shared
         self._lines: dict[tuple[str, str, str], Line | None] = {}
 
-    def of(self, node: GraphNode, weights: Mapping[str, Digest]) -> Expected:
+    def of(self, node: GraphNode, weights: Mapping[str, Digest]) -> CostEstimate:
         """What one call of a node takes, besides loading weights.
 
         Args:
@@ -145,15 +145,15 @@ class Expectations:
         cost = self._cost(node.spec.type, work, device)
         if cost is None:
             seconds = self._by_machine(node, own, device) if own.seconds is None else own.seconds
-            return Expected(seconds, own.memory, "estimated" if seconds is not None else "")
+            return CostEstimate(seconds, own.memory, "estimated" if seconds is not None else "")
         memory = own.memory if cost.memory is None else cost.memory
         if cost.exact:
-            return Expected(cost.seconds, memory, "measured")
+            return CostEstimate(cost.seconds, memory, "measured")
         seconds = self._scaled(node.spec.type, work, device)
         if own.memory is not None and seconds is not None:
             # That of other sizes would tell less.
             memory = own.memory
-        return Expected(cost.seconds if seconds is None else seconds, memory, "similar")
+        return CostEstimate(cost.seconds if seconds is None else seconds, memory, "similar")
 
     def _by_machine(self, node: GraphNode, own: Estimate, device: str) -> float | None:
         """Seconds of what never ran here, by how fast the machine multiplies."""
@@ -203,10 +203,10 @@ class Expectations:
         which = node_type, kind, device
         if which not in self._lines:
             assert self._shared.costs is not None
-            costs = self._shared.costs.seen(node_type, device)
+            costs = self._shared.costs.costs_by_shape(node_type, device)
             of_kind = [cost for cost in costs if not kind or cost.kind == kind]
             points = [Timing(cost.amount or 0, cost.seconds, cost.count) for cost in of_kind]
-            self._lines[which] = fitted(points)
+            self._lines[which] = fit_line(points)
         return self._lines[which]
 
     def weights(self, name: str, port: str) -> Iterator[tuple[str, str, int | None, int]]:

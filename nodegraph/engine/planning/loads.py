@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.values import Recipe
-from nodegraph.engine.planning.expectation import Expectations
+from nodegraph.engine.planning.expectation import CostEstimator
 from nodegraph.engine.planning.prediction import Demand, PlannedNode, may_run
 from nodegraph.engine.product import Product
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 from nodegraph.engine.work import CARRIERS, RECIPES
 
 Residency = Callable[[Recipe, str], bool]
@@ -20,7 +20,7 @@ _SMALL = 1 << 16
 """Bytes; a larger value is no recipe."""
 
 
-class WeightsBehind(NamedTuple):
+class WeightSource(NamedTuple):
     """What one node brings of the weights behind an input.
 
     Attributes:
@@ -37,22 +37,22 @@ class WeightsBehind(NamedTuple):
     parts: int
 
 
-class Loads:
+class WeightLoads:
     """The weights behind what runs."""
 
     def __init__(
         self,
         nodes: Mapping[str, GraphNode],
         predicted: Mapping[str, PlannedNode],
-        expectations: Expectations,
+        expectations: CostEstimator,
         is_resident: Residency,
-        shared: Shared,
+        shared: EngineState,
     ) -> None:
         self.load: dict[str, int] = {}
         self.held: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
         self.unknown: list[str] = []
-        self.behind: dict[str, list[WeightsBehind]] = {}
+        self.behind: dict[str, list[WeightSource]] = {}
         self._predicted = predicted
         self._nodes = nodes
         self._expectations = expectations
@@ -79,7 +79,7 @@ class Loads:
                 seconds = self._expectations.loading(recipe, kind, size, device) or 0.0
                 self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
-    def _behind(self, node: GraphNode) -> Iterator[WeightsBehind]:
+    def _behind(self, node: GraphNode) -> Iterator[WeightSource]:
         carried = self._expectations.estimate(node).carries.values()
         handed_on = {port for ports in carried for port in ports}
         hands_on = any(output.type in CARRIERS for output in node.spec.outputs)
@@ -91,7 +91,7 @@ class Loads:
                 for recipe_output in self._expectations.carried(source.node, source.port):
                     yield from self._brought(*recipe_output)
 
-    def _brought(self, kind: str, node: str, port: str) -> Iterator[WeightsBehind]:
+    def _brought(self, kind: str, node: str, port: str) -> Iterator[WeightSource]:
         for name, output, size, parts in self._expectations.weights(node, port):
             recipe, which = self._recipe(name, output), f"{name}.{output}"
             if recipe is not None:
@@ -99,7 +99,7 @@ class Loads:
                 which += "".join(
                     f" {item.kind} {item.digest} {item.strength}" for item in recipe.adapters
                 )
-            yield WeightsBehind(which, recipe, kind, size, parts)
+            yield WeightSource(which, recipe, kind, size, parts)
 
     def _recipe(self, source: str, port: str) -> Recipe | None:
         upstream = self._predicted[source]

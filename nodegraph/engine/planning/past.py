@@ -7,15 +7,15 @@ from functools import cache
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.engine.planning.why import LOOKED_AT, EarlierRun, Past
+from nodegraph.engine.planning.why import LOOKED_AT, EarlierRun, RunHistory
 from nodegraph.errors import NodegraphError
-from nodegraph.store.codes import Codes
-from nodegraph.store.history import Earlier, History
+from nodegraph.store.codes import CodeModules
+from nodegraph.store.history import History, StoredResult
 from nodegraph.store.index import Index
 from nodegraph.store.records import Runs
 
 
-def past_in(indexes: Sequence[Index], runs: Runs | None = None) -> Past:
+def past_in(indexes: Sequence[Index], runs: Runs | None = None) -> RunHistory:
     """What some stores remember; read when it is asked for.
 
     Args:
@@ -24,7 +24,7 @@ def past_in(indexes: Sequence[Index], runs: Runs | None = None) -> Past:
     """
     stores = _Stores(indexes)
     earlier = _earlier(runs) if runs is not None else ()
-    return Past(stores, earlier, stores.modules, known_types(indexes))
+    return RunHistory(stores, earlier, stores.modules, known_types(indexes))
 
 
 def known_types(indexes: Sequence[Index]) -> Callable[[str], bool]:
@@ -43,14 +43,14 @@ class _Stores:
 
     def __init__(self, indexes: Sequence[Index]) -> None:
         self._histories = [History(index) for index in indexes]
-        self._codes = [Codes(index) for index in indexes]
+        self._codes = [CodeModules(index) for index in indexes]
 
-    def of(self, key: Key) -> Earlier | None:
+    def of(self, key: Key) -> StoredResult | None:
         """The result of a key."""
         results = (history.of(key) for history in self._histories)
         return next((earlier for earlier in results if earlier is not None), None)
 
-    def latest(self, node_type: str, limit: int) -> list[Earlier]:
+    def latest(self, node_type: str, limit: int) -> list[StoredResult]:
         """The latest results of a node type, the last one first."""
         results = [item for history in self._histories for item in history.latest(node_type, limit)]
         return sorted(results, key=lambda item: -item.created)[:limit]

@@ -12,10 +12,10 @@ from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.hooks import Estimate
 from nodegraph.core.tables import rich_table
 from nodegraph.core.values import Recipe
-from nodegraph.core.words import cleaned, counted, shown_seconds, shown_size
-from nodegraph.engine.planning.expectation import Basis, Expectations
+from nodegraph.core.words import format_seconds, format_size, pluralize, strip_control_characters
+from nodegraph.engine.planning.expectation import Basis, CostEstimator
 from nodegraph.engine.planning.foreseen import known_leaves
-from nodegraph.engine.planning.loads import Loads, Residency, WeightsBehind
+from nodegraph.engine.planning.loads import Residency, WeightLoads, WeightSource
 from nodegraph.engine.planning.prediction import (
     Demand,
     FoundIn,
@@ -28,8 +28,8 @@ from nodegraph.engine.planning.prediction import (
 )
 from nodegraph.engine.planning.room import Fit, MemoryNeed, RoomOf, fit_of
 from nodegraph.engine.product import Product
-from nodegraph.engine.shared import Shared
-from nodegraph.engine.sinks import lying_there
+from nodegraph.engine.shared import EngineState
+from nodegraph.engine.sinks import find_unchanged_files
 from nodegraph.engine.work import RECIPES
 from nodegraph.errors import Problem
 
@@ -187,7 +187,7 @@ class Plan:
 
 def plan(
     graph: CheckedGraph,
-    shared: Shared,
+    shared: EngineState,
     *,
     is_resident: Residency | None = None,
     needs_targets: bool = False,
@@ -209,14 +209,14 @@ def plan(
     """
     state = sink_state(shared)
     predicted = predict(graph, shared, sink_state=state, needs_targets=needs_targets)
-    expectations = Expectations(graph.nodes, shared)
+    expectations = CostEstimator(graph.nodes, shared)
     nodes: dict[str, NodePlan] = {}
     for name, planned in predicted.items():
         if name in graph.values:
             continue
         made = _node_plan(planned, predicted, expectations, shared)
         nodes[name] = replace(made, reason="first") if _is_first(made, nodes, is_known) else made
-    loads = Loads(graph.nodes, predicted, expectations, is_resident or _none, shared)
+    loads = WeightLoads(graph.nodes, predicted, expectations, is_resident or _none, shared)
     for name, behind in loads.behind.items():
         made = replace(nodes[name], load_seconds=loads.seconds.get(name, 0.0))
         nodes[name] = _fitted(made, behind, expectations.estimate(graph.nodes[name]), room_of)
@@ -225,7 +225,7 @@ def plan(
 
 
 def _fitted(
-    made: NodePlan, behind: Sequence[WeightsBehind], own: Estimate, room_of: RoomOf
+    made: NodePlan, behind: Sequence[WeightSource], own: Estimate, room_of: RoomOf
 ) -> NodePlan:
     """With what is known of its room; the node's own estimate counts, as it does in the run."""
     sizes = [item.size for item in behind if item.size is not None]
@@ -260,7 +260,7 @@ def _is_first(
     return any(before[name].is_new or not is_known(before[name].type) for name in made.needs)
 
 
-def sink_state(shared: Shared) -> SinkState | None:
+def sink_state(shared: EngineState) -> SinkState | None:
     """Tells of a sink's files that lie there as it wrote them; see `Calls.begin`."""
     written = shared.written
     if written is None:
@@ -270,7 +270,7 @@ def sink_state(shared: Shared) -> SinkState | None:
         node = call.node
         if node.always or not node.spec.output_files or call.key is None:
             return None
-        files = lying_there(written, call.key, shared.environment, call.name)
+        files = find_unchanged_files(written, call.key, shared.environment, call.name)
         return None if files is None else tuple(file.digest for file in files)
 
     return files_of
@@ -279,8 +279,8 @@ def sink_state(shared: Shared) -> SinkState | None:
 def _node_plan(
     planned: PlannedNode,
     predicted: Mapping[str, PlannedNode],
-    expectations: Expectations,
-    shared: Shared,
+    expectations: CostEstimator,
+    shared: EngineState,
 ) -> NodePlan:
     node = planned.node
     calls = list(planned.each_call())
@@ -390,7 +390,7 @@ def _none(recipe: Recipe, device: str) -> bool:
     return False
 
 
-def _totals(nodes: Mapping[str, NodePlan], loads: Loads, room_of: RoomOf) -> Totals:
+def _totals(nodes: Mapping[str, NodePlan], loads: WeightLoads, room_of: RoomOf) -> Totals:
     counts: dict[Status, int] = {"hit": 0, "run": 0, "lazy": 0, "skip": 0}
     seconds = load_seconds = sure = 0.0
     perhaps = unknown = 0
@@ -458,8 +458,8 @@ def row(node: NodePlan) -> tuple[str, str, str, str, str]:
     time = memory = ""
     if node.status in ("run", "lazy"):
         sign = "≈ " if node.basis in ("similar", "estimated") else ""
-        time = "?" if node.seconds is None else f"{sign}{shown_seconds(node.seconds)}"
-        memory = "?" if node.memory is None else shown_size(node.memory)
+        time = "?" if node.seconds is None else f"{sign}{format_seconds(node.seconds)}"
+        memory = "?" if node.memory is None else format_size(node.memory)
     return node.name, node.type, time, memory, verdict(node)
 
 
@@ -486,7 +486,7 @@ def _items(node: NodePlan) -> str:
         return ""
     if not node.calls:
         return "; an empty list"
-    return f"; {node.cached} of {counted(node.calls, 'item')} cached"
+    return f"; {node.cached} of {pluralize(node.calls, 'item')} cached"
 
 
 def total_lines(totals: Totals) -> Iterator[str]:
@@ -500,12 +500,12 @@ def total_lines(totals: Totals) -> Iterator[str]:
     for device in sorted({*totals.memory, *totals.unknown_memory, *totals.load}):
         known = totals.memory.get(device)
         least = "at least " if totals.unknown_memory.get(device) or totals.unknown_load else ""
-        text = "unknown" if known is None else f"{least}{shown_size(known)}"
+        text = "unknown" if known is None else f"{least}{format_size(known)}"
         load = totals.load.get(device)
-        weights = f"; {shown_size(load)} of weights to load" if load else ""
+        weights = f"; {format_size(load)} of weights to load" if load else ""
         room = totals.room.get(device)
         there = (
-            f", of {shown_size(room)} that are free for it" if room is not None and known else ""
+            f", of {format_size(room)} that are free for it" if room is not None and known else ""
         )
         yield f"Peak memory on {device}: {text}{there}{weights}."
     if totals.unknown_load:
@@ -529,13 +529,13 @@ def _time(totals: Totals) -> str:
     if not totals.seconds and totals.unknown_seconds:
         return "unknown, as none of this has been run here before"
     least = "at least " if totals.unknown_seconds else ""
-    text = f"{least}{shown_seconds(totals.seconds)}"
+    text = f"{least}{format_seconds(totals.seconds)}"
     perhaps = totals.seconds - totals.sure_seconds
     parts = []
     if totals.load_seconds > 0:
-        parts.append(f"{shown_seconds(totals.load_seconds)} to load weights")
+        parts.append(f"{format_seconds(totals.load_seconds)} to load weights")
     if perhaps > 0:
-        parts.append(f"{shown_seconds(perhaps)} may be cut off")
+        parts.append(f"{format_seconds(perhaps)} may be cut off")
     return f"{text}, of which {' and '.join(parts)}" if parts else text
 
 
@@ -543,12 +543,12 @@ def plan_html(plan: Plan) -> str:
     """The plan as a table, with what is told of the whole and what is wrong below it."""
     heads = "".join(f"<th>{head}</th>" for head in HEADS)
     rows = "".join(f"<tr>{_cells(node)}</tr>" for node in plan.nodes.values())
-    notes = "<br>".join(escape(cleaned(line)) for line in _below(plan))
+    notes = "<br>".join(escape(strip_control_characters(line)) for line in _below(plan))
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{notes}</p>"
 
 
 def _cells(node: NodePlan) -> str:
-    return "".join(f"<td>{escape(cleaned(cell))}</td>" for cell in row(node))
+    return "".join(f"<td>{escape(strip_control_characters(cell))}</td>" for cell in row(node))
 
 
 def plan_table(plan: Plan) -> Group:

@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, cast
 
-from nodegraph.core.confinement import check_paths, links_to_check
+from nodegraph.core.confinement import check_paths, file_links_to_check
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, call_key, lazy_key
-from nodegraph.engine.cache import place_of
-from nodegraph.engine.external_reads import looked_up
+from nodegraph.engine.cache import get_tier
+from nodegraph.engine.external_reads import look_up
 from nodegraph.engine.mapping import Nested, spread
 from nodegraph.engine.memory_cache import AskedPort, CallOutputs
 from nodegraph.engine.planning.foreseen import (
     UNKNOWN,
-    Foreseen,
-    Unknown,
+    PredictedValue,
+    UnknownValue,
     foreseen_list,
     has_length,
     known_leaves,
 )
 from nodegraph.engine.product import Product, blocked
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 
 Reason = Literal[
     "new",
@@ -90,14 +90,14 @@ class PlannedCall:
 
     name: str
     node: GraphNode
-    inputs: dict[str, Foreseen]
+    inputs: dict[str, PredictedValue]
     key: Key | None = None
     fingerprint: str = ""
     verdict: Verdict = "perhaps"
     reason: Reason = "upstream"
     asks_more: bool = False
     entry: CallOutputs | None = None
-    outputs: tuple[Foreseen, ...] = ()
+    outputs: tuple[PredictedValue, ...] = ()
     passed: list[Key] = field(default_factory=list)
     files: tuple[Digest, ...] = ()
 
@@ -106,7 +106,7 @@ class PlannedCall:
         """Where its result is; None if it is nowhere."""
         if self.reason in ("files", "shared", "blocked"):
             return cast(FoundIn, self.reason)
-        return place_of(self.entry) if self.entry is not None else None
+        return get_tier(self.entry) if self.entry is not None else None
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +126,7 @@ class PlannedNode:
     node: GraphNode
     lazy: frozenset[str] = frozenset()
     calls: Nested[PlannedCall] | None = None
-    outputs: tuple[Foreseen, ...] = ()
+    outputs: tuple[PredictedValue, ...] = ()
     demand: Demand = Demand.NO
     needed: dict[str, Demand] = field(default_factory=dict)
     is_skipped: bool = False
@@ -150,7 +150,7 @@ SinkState = Callable[[PlannedCall], tuple[Digest, ...] | None]
 
 def predict(
     graph: CheckedGraph,
-    shared: Shared,
+    shared: EngineState,
     *,
     sink_state: SinkState | None = None,
     needs_targets: bool = False,
@@ -202,7 +202,7 @@ class _Forwards:
     """Foresees one node after the other, each after those that it needs."""
 
     def __init__(
-        self, shared: Shared, nodes: Mapping[str, PlannedNode], sink_state: SinkState | None
+        self, shared: EngineState, nodes: Mapping[str, PlannedNode], sink_state: SinkState | None
     ) -> None:
         self._shared = shared
         self._nodes = nodes
@@ -232,7 +232,7 @@ class _Forwards:
         planned_node.outputs = _gathered(planned_node.calls, len(node.spec.outputs))
         return planned_node
 
-    def _linked(self, node: GraphNode, port: str) -> Foreseen:
+    def _linked(self, node: GraphNode, port: str) -> PredictedValue:
         """A linked input as it gets in; see `Run.linked`."""
         source = node.links[port]
         upstream = self._nodes[source.node]
@@ -242,7 +242,7 @@ class _Forwards:
             return value
         return value.without_blocked().converted(source.fit.conversions)
 
-    def _is_blocked(self, node: GraphNode, port: str, value: Foreseen) -> bool:
+    def _is_blocked(self, node: GraphNode, port: str, value: PredictedValue) -> bool:
         return value.is_blocked or self._nodes[node.links[port].node].is_skipped
 
     def _skipped(self, planned: PlannedNode) -> PlannedNode:
@@ -250,7 +250,9 @@ class _Forwards:
         planned.outputs = tuple(blocked() for _ in planned.node.spec.outputs)
         return planned
 
-    def _calls(self, node: GraphNode, inputs: dict[str, Foreseen]) -> Nested[PlannedCall] | None:
+    def _calls(
+        self, node: GraphNode, inputs: dict[str, PredictedValue]
+    ) -> Nested[PlannedCall] | None:
         if not node.map_depth:
             return Nested(PlannedCall(node.name, node, inputs))
         depths = {port: node.links[port].fit.map_depth for port in inputs}
@@ -258,10 +260,10 @@ class _Forwards:
             return None
         # It only takes lists apart, whatever the items are.
         taken = spread(cast("dict[str, Product]", inputs), depths)
-        return self._named(node, cast("Nested[dict[str, Foreseen]]", taken), node.name)
+        return self._named(node, cast("Nested[dict[str, PredictedValue]]", taken), node.name)
 
     def _named(
-        self, node: GraphNode, taken: Nested[dict[str, Foreseen]], name: str
+        self, node: GraphNode, taken: Nested[dict[str, PredictedValue]], name: str
     ) -> Nested[PlannedCall]:
         if taken.branches is not None:
             branches = enumerate(taken.branches)
@@ -296,7 +298,7 @@ class _Forwards:
             call.reason = _each_time(node)
         digests = {}
         for port, value in call.inputs.items():
-            if isinstance(value, Unknown):
+            if isinstance(value, UnknownValue):
                 return
             digests[port] = value.digest
         fingerprint = self._fingerprint(call)
@@ -313,19 +315,19 @@ class _Forwards:
         inputs = self._shared.environment.inputs
         assert call.key is not None
         call.passed.clear()
-        call.key, entry = looked_up(call.key, get, inputs, call.passed)
+        call.key, entry = look_up(call.key, get, inputs, call.passed)
         while isinstance(entry, AskedPort) and entry.port in lazy:
             value = self._linked(node, entry.port)
             call.inputs[entry.port] = value
             if self._is_blocked(node, entry.port, value):
                 _block(call)
                 return
-            if isinstance(value, Unknown):
+            if isinstance(value, UnknownValue):
                 call.key = None
                 return
             call.passed.append(call.key)
             key = lazy_key(call.key, entry.port, value.digest)
-            call.key, entry = looked_up(key, get, inputs, call.passed)
+            call.key, entry = look_up(key, get, inputs, call.passed)
         if isinstance(entry, CallOutputs):
             call.entry = entry
             call.asks_more = False
@@ -342,7 +344,7 @@ class _Forwards:
     def _fingerprint(self, call: PlannedCall) -> str | None:
         """What it reads outside, by its own word; None if that can't be told yet."""
         spec = call.node.spec
-        if "fingerprint" not in spec.hooks and not links_to_check(
+        if "fingerprint" not in spec.hooks and not file_links_to_check(
             spec, call.inputs, self._shared.environment
         ):
             return ""
@@ -378,7 +380,7 @@ def _each_time(node: GraphNode) -> Reason:
     return "sink" if node.spec.output else "random"
 
 
-def _gathered(calls: Nested[PlannedCall], count: int) -> tuple[Foreseen, ...]:
+def _gathered(calls: Nested[PlannedCall], count: int) -> tuple[PredictedValue, ...]:
     """What is known of each of `count` outputs; lists in the shape of the calls."""
     if calls.branches is None:
         assert calls.leaf is not None
@@ -477,7 +479,7 @@ class _Backwards:
                 follower.verdict, follower.reason = "hit", "shared"
 
 
-def _need(planned: PlannedNode, value: Foreseen, level: Demand) -> None:
+def _need(planned: PlannedNode, value: PredictedValue, level: Demand) -> None:
     needed = planned.needed
     for leaf in known_leaves(value):
         needed[leaf.digest] = max(needed.get(leaf.digest, Demand.NO), level)

@@ -13,7 +13,7 @@ which may change results a little. ``none``: not even that. Empty where it isn't
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceRoom:
+class DeviceMemory:
     """The memory of a device.
 
     Attributes:
@@ -30,7 +30,7 @@ class DeviceRoom:
     rate: float | None = None
 
 
-RoomOf = Callable[[str], DeviceRoom | None]
+RoomOf = Callable[[str], DeviceMemory | None]
 """The memory of a device by its name; None where it can't be told."""
 
 
@@ -51,7 +51,7 @@ class MemoryNeed:
     least: int
 
 
-def fit_of(need: MemoryNeed, room: DeviceRoom) -> Fit:
+def fit_of(need: MemoryNeed, room: DeviceMemory) -> Fit:
     """How a node has room on a device."""
     has_budget = room.budget is None or need.weights <= room.budget
     if has_budget and need.weights + need.work <= room.free:

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nodegraph.core.keys import Key
-from nodegraph.engine.cache import Cache, place_of
+from nodegraph.engine.cache import Cache, get_tier
 from nodegraph.engine.memory_cache import AskedPort, CallOutputs, Entry
-from nodegraph.engine.planning.room import DeviceRoom, RoomOf
+from nodegraph.engine.planning.room import DeviceMemory, RoomOf
 from nodegraph.engine.product import Product
-from nodegraph.engine.shared import Shared
-from nodegraph.store.entries import UNLOADED, Gone
+from nodegraph.engine.shared import EngineState
+from nodegraph.store.entries import UNLOADED, OutputGone
 
 
 @dataclass
-class Stock:
+class RemoteMemory:
     """What there is.
 
     Attributes:
@@ -28,7 +28,7 @@ class Stock:
 
     results: dict[Key, Any] = field(default_factory=dict)
     weights: frozenset[str] = frozenset()
-    rooms: Mapping[str, DeviceRoom] = field(default_factory=dict)
+    rooms: Mapping[str, DeviceMemory] = field(default_factory=dict)
 
     def update(
         self,
@@ -59,7 +59,7 @@ class Stock:
                 would take some of its memory.
         """
 
-        def find_room(device: str) -> DeviceRoom | None:
+        def find_room(device: str) -> DeviceMemory | None:
             there = self.rooms.get(device.partition(":")[0])
             here = own(device) if device == "cpu" else None
             if here is None or there is None:
@@ -69,12 +69,12 @@ class Stock:
 
         return find_room
 
-    def seen_from(self, shared: Shared) -> Shared:
+    def overlay(self, shared: EngineState) -> EngineState:
         """What runs share, with a cache that also knows what the other process holds."""
         return replace(shared, cache=_With(shared.cache, self.results))
 
 
-def packed(entry: Entry) -> Any:
+def pack_entry(entry: Entry) -> Any:
     """An entry of plain values, without what was computed."""
     if isinstance(entry, AskedPort):
         return entry.port
@@ -98,7 +98,7 @@ class _With(Cache):
 
     def get(self, key: Key) -> Entry | None:
         entry = self._cache.get(key)
-        if key not in self._results or (entry is not None and place_of(entry) != "digest"):
+        if key not in self._results or (entry is not None and get_tier(entry) != "digest"):
             return entry
         stored = self._results[key]
         if isinstance(stored, str):
@@ -118,7 +118,7 @@ class _Elsewhere:
     """A value that is in the other process."""
 
     def __call__(self) -> Any:
-        raise Gone("it is in the memory of another process")
+        raise OutputGone("it is in the memory of another process")
 
     def is_there(self) -> bool:
         return True

@@ -12,11 +12,11 @@ from nodegraph.core.graph import CheckedGraph, GraphNode
 from nodegraph.core.keys import Key
 from nodegraph.engine.external_reads import fingerprint
 from nodegraph.engine.key_parts import Parts, key_parts
-from nodegraph.engine.planning.differences import Difference, differences
+from nodegraph.engine.planning.differences import Difference, compare_parts
 from nodegraph.engine.planning.plan import NodePlan, Plan
 from nodegraph.engine.planning.prediction import PlannedCall, may_run
 from nodegraph.engine.product import Product
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.shared import EngineState
 
 COMPARED = 200
 """Latest results of a node's type that it is compared with, if no run had a node of its name."""
@@ -25,7 +25,7 @@ LOOKED_AT = 50
 
 
 class EarlierResult(Protocol):
-    """A result of earlier; see `nodegraph.store.history.Earlier`."""
+    """A result of earlier; see `nodegraph.store.history.StoredResult`."""
 
     @property
     def key(self) -> Key: ...
@@ -66,7 +66,7 @@ class EarlierRun:
 
 
 @dataclass(frozen=True)
-class Past:
+class RunHistory:
     """What is remembered of earlier runs; nothing, if nothing is kept.
 
     Attributes:
@@ -133,8 +133,8 @@ class NodeWhy:
 def why(
     plan: Plan,
     graph: CheckedGraph,
-    shared: Shared,
-    past: Past,
+    shared: EngineState,
+    past: RunHistory,
     *,
     nodes: Sequence[str] | None = None,
 ) -> list[NodeWhy]:
@@ -173,7 +173,9 @@ class _Known:
 
 
 class _Explained:
-    def __init__(self, plan: Plan, graph: CheckedGraph, shared: Shared, past: Past) -> None:
+    def __init__(
+        self, plan: Plan, graph: CheckedGraph, shared: EngineState, past: RunHistory
+    ) -> None:
         self._plan = plan
         self._graph = graph
         self._shared = shared
@@ -308,7 +310,7 @@ class _Explained:
         read = nearest.parts.get("readings", {})
         inputs = self._shared.environment.inputs
         now = {**now, "readings": {name: fingerprint(name, inputs) for name in read}}
-        changes = differences(nearest.parts, now, unknown, self._modules(node))
+        changes = compare_parts(nearest.parts, now, unknown, self._modules(node))
         words = []
         if not changes and key is not None:
             words.append("what differs from earlier can't be told")
@@ -339,7 +341,7 @@ class _Explained:
             self._latest[node.spec.type] = candidates
         return min(
             candidates,
-            key=lambda item: len(differences(item.parts or {}, now, unknown)),
+            key=lambda item: len(compare_parts(item.parts or {}, now, unknown)),
             default=None,
         )
 

@@ -15,8 +15,8 @@ from nodegraph.engine.live_values import LiveWorkflow
 from nodegraph.engine.planning.loads import Residency
 from nodegraph.engine.planning.plan import Missing, Plan, plan
 from nodegraph.engine.planning.room import RoomOf
-from nodegraph.engine.planning.why import NodeWhy, Past, why
-from nodegraph.engine.shared import Shared
+from nodegraph.engine.planning.why import NodeWhy, RunHistory, why
+from nodegraph.engine.shared import EngineState
 from nodegraph.errors import Problem
 
 _UNKNOWN_TYPE = "unknown-node-type"
@@ -32,7 +32,7 @@ class PlannedWorkflow:
 
 def plan_workflow(
     workflow: Workflow,
-    shared: Shared,
+    shared: EngineState,
     *,
     targets: Sequence[str] | None = None,
     is_resident: Residency | None = None,
@@ -75,8 +75,8 @@ def plan_workflow(
 
 def why_workflow(
     workflow: Workflow,
-    shared: Shared,
-    past: Past,
+    shared: EngineState,
+    past: RunHistory,
     *,
     node: str | None = None,
     needs_targets: bool = False,
@@ -132,7 +132,7 @@ def _sound_part(analysis: Analysis) -> CheckedGraph:
     return CheckedGraph(sound, tuple(name for name in sound if name not in used))
 
 
-def _missing(workflow: Workflow, shared: Shared, problems: Sequence[Problem]) -> Missing:
+def _missing(workflow: Workflow, shared: EngineState, problems: Sequence[Problem]) -> Missing:
     models = [
         problem.given for problem in problems if problem.code == "model-not-found" and problem.given
     ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _SIDE = 128
 
 
-def drawn_molecules(items: Tensor) -> Tensor | None:
+def draw_molecules(items: Tensor) -> Tensor | None:
     """The molecules of tables as chemists draw them; white where a table is none.
 
     Args:
@@ -23,18 +23,18 @@ def drawn_molecules(items: Tensor) -> Tensor | None:
     import torch
 
     from nodegraph.media.molecules.drawing import draw_molecule
-    from nodegraph.media.molecules.sampled import decoded_molecules
+    from nodegraph.media.molecules.sampled import decode_molecules
 
     if find_spec("rdkit") is None:
         return None
     pictures = torch.ones(len(items), 3, _SIDE, _SIDE)
     for index, item in enumerate(items):
-        for molecule in decoded_molecules(item[None]):
+        for molecule in decode_molecules(item[None]):
             pictures[index] = draw_molecule(molecule, _SIDE, _SIDE)[0].movedim(-1, 0) * 2 - 1
     return pictures
 
 
-def drawn_motions(items: Tensor) -> Tensor:
+def draw_motions(items: Tensor) -> Tensor:
     """The frames of clips in rows, each cell of their latents in its colour.
 
     Args:
@@ -45,12 +45,12 @@ def drawn_motions(items: Tensor) -> Tensor:
     import torch
 
     from nodegraph.families.embedded_models import embedded_colours
-    from nodegraph.families.items.motions import CELLS, FRAMES, SIDE, frames_of_tokens
+    from nodegraph.families.items.motions import CELLS, FRAMES, SIDE, tokens_to_frames
     from nodegraph.families.latent_colours import latent_rgb
 
     columns = isqrt(FRAMES)
     sheets = []
-    for frames in frames_of_tokens(items):
+    for frames in tokens_to_frames(items):
         colours = latent_rgb(frames, *embedded_colours()).movedim(1, 0).clamp(-1, 1)
         rows = colours.reshape(3, FRAMES // columns, columns, CELLS, CELLS)
         sheet = rows.movedim(3, 2).reshape(3, -1, columns * CELLS)

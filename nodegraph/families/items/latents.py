@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ def all_items(latents: Iterable[Latent], name: str) -> Tensor:
     """The items of several latents, one after the other; see `items_of`."""
     import torch
 
-    features, tokens = family_named(name).latent.only_size or (0, 0)
+    features, tokens = get_family(name).latent.only_size or (0, 0)
     groups = [items_of(latent, name) for latent in latents]
     return torch.cat([torch.zeros(0, tokens, features), *groups])
 
@@ -33,7 +33,7 @@ def items_of(latent: Latent, name: str) -> Tensor:
     Raises:
         InvalidValue: It is empty, or of something else.
     """
-    title = family_named(name).title
+    title = get_family(name).title
     if latent.samples is None:
         raise InvalidValue(
             "the latent is empty", port="latent", hint="Put a KSampler between: it fills it."
@@ -46,7 +46,7 @@ def items_of(latent: Latent, name: str) -> Tensor:
             expected=f"format {name}",
             hint=f"Sample with a model of {title}, such as tiny/{name}.",
         )
-    wanted = family_named(name).latent.only_size
+    wanted = get_family(name).latent.only_size
     if tuple(reversed(latent.samples.shape[2:])) != wanted:
         raise InvalidValue(
             f"latents of {title} have one size",

@@ -13,7 +13,7 @@ from nodegraph.media.molecules.tables import (
     ORDERS,
     READ_FEATURES,
     bond_scores,
-    items_of_shares,
+    probabilities_to_items,
 )
 
 
@@ -49,4 +49,4 @@ class MoleculeTransformer(ItemTransformer):
     def finished(self, prediction: Tensor) -> Tensor:
         """The clean items that are expected."""
         kinds, orders = self.logits(prediction)
-        return items_of_shares(kinds.softmax(-1), orders.softmax(-1))
+        return probabilities_to_items(kinds.softmax(-1), orders.softmax(-1))

@@ -58,10 +58,10 @@ class MotionTransformer(ItemTransformer):
         """See `ItemTransformer.answer`; others: the clean latent of the first frame in tokens,
         (batch, 16, 32)."""
         (picture,) = others
-        condition = nn.functional.silu(self.told(t, classes, numbers))
+        condition = nn.functional.silu(self.embed_conditions(t, classes, numbers))
         picture_tokens = self.picture_embedding(picture)
         hidden = (
             self.token_embedding(x) + self.position_embedding + picture_tokens.repeat(1, FRAMES, 1)
         )
         hidden = torch.cat([picture_tokens + self.picture_position, hidden], 1)
-        return self.behind(hidden, condition)[:, PLACES:]
+        return self.apply_blocks(hidden, condition)[:, PLACES:]

@@ -40,7 +40,7 @@ TOKENS = FRAMES * PLACES
 FEATURES = CHANNELS * _PATCH * _PATCH
 
 
-def tokens_of_frames(latents: Tensor) -> Tensor:
+def frames_to_tokens(latents: Tensor) -> Tensor:
     """Latents of frames, (batch, frames, 8, 8, 8), as tokens, (batch, frames · PLACES, FEATURES).
 
     The tokens of a frame follow each other, row by row.
@@ -50,8 +50,8 @@ def tokens_of_frames(latents: Tensor) -> Tensor:
     return parts.permute(0, 1, 3, 5, 2, 4, 6).reshape(batch, frames * PLACES, FEATURES)
 
 
-def frames_of_tokens(tokens: Tensor) -> Tensor:
-    """What `tokens_of_frames` made tokens of."""
+def tokens_to_frames(tokens: Tensor) -> Tensor:
+    """What `frames_to_tokens` made tokens of."""
     batch = len(tokens)
     parts = tokens.reshape(batch, -1, _ROWS, _ROWS, CHANNELS, _PATCH, _PATCH)
     return parts.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, -1, CHANNELS, CELLS, CELLS)

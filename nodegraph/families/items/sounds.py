@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from nodegraph.core.values import Audio, Conditioning
-from nodegraph.media.audio.mel import SOUND_MEL, waveforms_of_mels
-from nodegraph.media.audio.sound_kinds import SOUND_KINDS, AskedSound
+from nodegraph.media.audio.mel import SOUND_MEL, griffin_lim
+from nodegraph.media.audio.sound_kinds import SOUND_KINDS, SoundRequest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,33 +18,33 @@ TOKENS = SOUND_MEL.frames // FRAMES_PER_TOKEN
 FEATURES = SOUND_MEL.bands * FRAMES_PER_TOKEN
 
 
-def tokens_of_mels(mels: Tensor) -> Tensor:
+def mels_to_tokens(mels: Tensor) -> Tensor:
     """Spectrograms, (batch, frames, bands), as tokens, (batch, TOKENS, FEATURES)."""
     return mels.reshape(len(mels), TOKENS, FEATURES)
 
 
-def mels_of_tokens(tokens: Tensor) -> Tensor:
-    """What `tokens_of_mels` made tokens of."""
+def tokens_to_mels(tokens: Tensor) -> Tensor:
+    """What `mels_to_tokens` made tokens of."""
     return tokens.reshape(len(tokens), SOUND_MEL.frames, SOUND_MEL.bands)
 
 
-def sounds_of(items: Tensor, *, rounds: int = 32, seed: int = 0) -> list[Audio]:
+def decode_sounds(items: Tensor, *, rounds: int = 32, seed: int = 0) -> list[Audio]:
     """What a model's tokens sound like, each as loud as what it was taught with.
 
     Args:
         items: Shape (batch, TOKENS, FEATURES).
-        rounds, seed: Of Griffin-Lim; see `nodegraph.media.audio.mel.waveforms_of_mels`.
+        rounds, seed: Of Griffin-Lim; see `nodegraph.media.audio.mel.griffin_lim`.
     """
     made = []
-    for mel in mels_of_tokens(items.float().cpu()):
-        waveform = waveforms_of_mels(mel[None], rounds=rounds, seed=seed)
+    for mel in tokens_to_mels(items.float().cpu()):
+        waveform = griffin_lim(mel[None], iterations=rounds, seed=seed)
         waveform = waveform[:, : SOUND_MEL.rate]
         loudest = float(waveform.abs().max())
         made.append(Audio(waveform * (_PEAK / loudest) if loudest else waveform, SOUND_MEL.rate))
     return made
 
 
-def sound_conditioning(request: AskedSound) -> Conditioning:
+def sound_conditioning(request: SoundRequest) -> Conditioning:
     """The conditioning of the model of sounds."""
     kind = None if request.kind is None else list(SOUND_KINDS).index(request.kind)
     octaves = None if request.pitch is None else math.log2(request.pitch)

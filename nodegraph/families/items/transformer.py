@@ -107,11 +107,11 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, *others: Tensor
     ) -> Tensor:
         """The last layer's output, of what `forward` takes."""
-        condition = nn.functional.silu(self.told(t, classes, numbers))
+        condition = nn.functional.silu(self.embed_conditions(t, classes, numbers))
         hidden = self.token_embedding(self.read(x)) + self.position_embedding
-        return self.behind(hidden, condition)
+        return self.apply_blocks(hidden, condition)
 
-    def behind(self, hidden: Tensor, condition: Tensor) -> Tensor:
+    def apply_blocks(self, hidden: Tensor, condition: Tensor) -> Tensor:
         """What all blocks and the last layer make of tokens, (batch, tokens, width)."""
         shared = self.shared_embedding(condition)
         for block in self.blocks:
@@ -133,7 +133,7 @@ class ItemTransformer(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """What is made of the last layer's output: as it is here."""
         return prediction
 
-    def told(self, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
+    def embed_conditions(self, t: Tensor, classes: Tensor, numbers: Tensor) -> Tensor:
         """Time, classes and numbers as one vector, (batch, condition_width)."""
         condition: Tensor = self.time_embedding(_waves(t).to(self.token_embedding.weight.dtype))
         for index, count in enumerate(self.config["classes"]):

@@ -22,15 +22,15 @@ from nodegraph.interop.comfyui.foreign import (
     ForeignBlock,
     ForeignNode,
     Frame,
+    Rectangle,
     Source,
-    Spot,
 )
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder
-from nodegraph.interop.comfyui.import_walk import GraphPlace, Walk, control_of
-from nodegraph.interop.comfyui.naming import Names, block_name, snake
+from nodegraph.interop.comfyui.import_walk import GraphScope, ImportWalk, seed_control
+from nodegraph.interop.comfyui.naming import Names, subgraph_name, to_snake_case
 from nodegraph.interop.comfyui.outcomes import TranslationOutcome
-from nodegraph.interop.comfyui.returning import native_facts
-from nodegraph.interop.comfyui.tags import Tag, can_be_tagged, plain, tag_of, tagged
+from nodegraph.interop.comfyui.returning import read_native_notes
+from nodegraph.interop.comfyui.tags import Tag, can_be_tagged, strip_tags, tag_of, with_tag
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal
 
 _MARGIN = 40.0
@@ -38,7 +38,7 @@ _TITLE = 60.0
 
 
 @dataclass
-class Definition:
+class SubgraphDefinition:
     """A native sub-graph that stands for a block, for some of its uses.
 
     Attributes:
@@ -50,7 +50,7 @@ class Definition:
     subgraph: Subgraph
     layout: Mapping[str, Any]
     outputs: tuple[str | Signal | None, ...]
-    fates: Sequence[TranslationOutcome] = ()
+    outcomes: Sequence[TranslationOutcome] = ()
 
 
 @dataclass
@@ -69,7 +69,7 @@ class _Attempt:
         return None
 
 
-class NativeBlocks:
+class SubgraphBuilder:
     """Makes native nodes of uses of blocks; satisfies `walking.Blocks`.
 
     Attributes:
@@ -82,10 +82,10 @@ class NativeBlocks:
         self._blocks = blocks
         self._table = table
         self._names = Names(taken)
-        self._known: dict[str, dict[str, Definition | None]] = {}
+        self._known: dict[str, dict[str, SubgraphDefinition | None]] = {}
         self._open: list[str] = []
         self._left = LARGEST
-        self.definitions: dict[str, Definition] = {}
+        self.definitions: dict[str, SubgraphDefinition] = {}
 
     def __contains__(self, node_type: str) -> bool:
         return node_type in self._blocks
@@ -93,9 +93,9 @@ class NativeBlocks:
     def outputs(self, node_type: str) -> Sequence[tuple[str, str]]:
         return [(port.name, port.type) for port, _ in self._blocks[node_type].outputs]
 
-    def used_by(self, nodes: Iterable[NodeEntry]) -> dict[str, Definition]:
+    def used_by(self, nodes: Iterable[NodeEntry]) -> dict[str, SubgraphDefinition]:
         """The definitions that nodes need, and those within them, the outer ones first."""
-        used: dict[str, Definition] = {}
+        used: dict[str, SubgraphDefinition] = {}
         waiting = deque(node.type for node in nodes)
         while waiting:
             definition = self.definitions.get(name := waiting.popleft())
@@ -104,8 +104,8 @@ class NativeBlocks:
                 waiting += [node.type for node in definition.subgraph.nodes.values()]
         return used
 
-    def use(
-        self, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
+    def add_instance(
+        self, node: ForeignNode, inputs: Mapping[str, Signal], walk: ImportWalk
     ) -> Sequence[Signal | None]:
         block = self._blocks[node.type]
         self._enter(block)
@@ -145,7 +145,9 @@ class NativeBlocks:
             )
         self._open.append(block.id)
 
-    def _definition(self, block: ForeignBlock, inputs: Mapping[str, Signal]) -> Definition | None:
+    def _definition(
+        self, block: ForeignBlock, inputs: Mapping[str, Signal]
+    ) -> SubgraphDefinition | None:
         """The native sub-graph for a use with such inputs; None if there can't be one."""
         known = self._known.setdefault(block.id, {})
         key = _key(inputs)
@@ -153,7 +155,9 @@ class NativeBlocks:
             known[key] = self._settled(block, inputs)
         return known[key]
 
-    def _settled(self, block: ForeignBlock, inputs: Mapping[str, Signal]) -> Definition | None:
+    def _settled(
+        self, block: ForeignBlock, inputs: Mapping[str, Signal]
+    ) -> SubgraphDefinition | None:
         """A definition like one that is there already is that one."""
         candidate = self._made(block, inputs)
         if candidate is None:
@@ -161,11 +165,11 @@ class NativeBlocks:
         for other in self._known[block.id].values():
             if other is not None and _is_same(other, candidate):
                 return other
-        candidate.name = self._names.free(block_name(block.name), between=" ")
+        candidate.name = self._names.reserve(subgraph_name(block.name), between=" ")
         self.definitions[candidate.name] = candidate
         return candidate
 
-    def _made(self, block: ForeignBlock, inputs: Mapping[str, Signal]) -> Definition | None:
+    def _made(self, block: ForeignBlock, inputs: Mapping[str, Signal]) -> SubgraphDefinition | None:
         ports = _ports(block)
         input_signals = {ports[name]: signal for name, signal in inputs.items() if name in ports}
         known: set[str] = set()
@@ -173,7 +177,7 @@ class NativeBlocks:
             attempt = _Attempt(
                 {name: signal.given for name, signal in input_signals.items() if not signal.is_link}
             )
-            around = GraphPlace(
+            around = GraphScope(
                 [
                     _inside(ports[port.name], input_signals.get(ports[port.name]), known)
                     for port in block.inputs
@@ -186,7 +190,7 @@ class NativeBlocks:
                 ask_block=attempt.ask,
             )
             made = GraphBuilder()
-            walk = Walk(block.graph, self._table, self, made, around)
+            walk = ImportWalk(block.graph, self._table, self, made, around)
             walk.run(*(source for _, source in block.outputs))
             if attempt.is_in_vain:
                 return None
@@ -199,10 +203,10 @@ class NativeBlocks:
     def _instance(
         self,
         block: ForeignBlock,
-        definition: Definition,
+        definition: SubgraphDefinition,
         node: ForeignNode,
         inputs: Mapping[str, Signal],
-        walk: Walk,
+        walk: ImportWalk,
     ) -> Sequence[Signal | None]:
         ports = _ports(block)
         drawn = {
@@ -213,14 +217,14 @@ class NativeBlocks:
         shown = drawn | dict(inputs)
         input_signals = {ports[name]: signal for name, signal in shown.items() if name in ports}
         taken = definition.subgraph.inputs
-        noted = native_facts(node)
-        made = walk.into.add(
+        noted = read_native_notes(node)
+        made = walk.builder.add(
             node.title or block.name,
             definition.name,
             {name: signal.given for name, signal in input_signals.items() if name in taken},
             noted.name,
         )
-        made.rest, made.corrections = noted.rest, noted.corrections
+        made.rest, made.corrections = noted.extra_fields, noted.corrections
         made.label = node.title if node.title != block.name else ""
         made.mode = walk.mode(node)
         made.origin = {"id": walk.id(node), "type": node.type}
@@ -229,10 +233,10 @@ class NativeBlocks:
         return [_output_signal(output, made.name, input_signals) for output in definition.outputs]
 
     def _in_place(
-        self, block: ForeignBlock, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
+        self, block: ForeignBlock, node: ForeignNode, inputs: Mapping[str, Signal], walk: ImportWalk
     ) -> Sequence[Signal | None]:
         """Put a block's nodes where it stands; returns what its outputs give."""
-        around = GraphPlace(
+        around = GraphScope(
             [inputs.get(port.name) for port in block.inputs],
             {
                 (inner, name): inputs[key]
@@ -240,20 +244,22 @@ class NativeBlocks:
                 if (key := exposed_name(inner, name)) in inputs
             },
             f"{walk.id(node)}:",
-            (*walk.around.place, walk.at(node)),
+            (*walk.scope.place, walk.at(node)),
             walk.mode(node),
             self._shift(block, node, walk),
-            walk.around.ask_block,
+            walk.scope.ask_block,
         )
-        inner = Walk(block.graph, self._table, self, walk.into, around)
+        inner = ImportWalk(block.graph, self._table, self, walk.builder, around)
         inner.run(*(source for _, source in block.outputs))
-        walk.fates += inner.fates
+        walk.outcomes += inner.outcomes
         return [inner.signal(source) if source else None for _, source in block.outputs]
 
-    def _shift(self, block: ForeignBlock, node: ForeignNode, walk: Walk) -> tuple[float, float]:
+    def _shift(
+        self, block: ForeignBlock, node: ForeignNode, walk: ImportWalk
+    ) -> tuple[float, float]:
         """How far a block's nodes are moved: below all that is there, within a frame."""
-        spots = [inner.place for inner in block.graph.nodes.values() if inner.place is not None]
-        if node.place is None or not spots:
+        spots = [inner.bounds for inner in block.graph.nodes.values() if inner.bounds is not None]
+        if node.bounds is None or not spots:
             return 0.0, 0.0
         left = min(spot.x for spot in spots)
         top = min(spot.y for spot in spots)
@@ -261,10 +267,10 @@ class NativeBlocks:
         height = max(spot.y + (spot.height or 140) for spot in spots) - top
         x, lowest = walk.lower_left()
         at = (x + _MARGIN, lowest + _MARGIN + _TITLE)
-        frame = Spot(
+        frame = Rectangle(
             at[0] - _MARGIN, at[1] - _TITLE, width + 2 * _MARGIN, height + _TITLE + _MARGIN
         )
-        walk.into.canvas.frame([Frame(node.title or block.name, frame)])
+        walk.builder.canvas.frame([Frame(node.title or block.name, frame)])
         return at[0] - left, at[1] - top
 
 
@@ -278,9 +284,9 @@ def _ports(block: ForeignBlock) -> dict[str, str]:
     names = Names()
     native_names: dict[str, str] = {}
     for port in block.inputs:
-        native_names[port.name] = names.free(snake(port.label or port.name, "input"))
+        native_names[port.name] = names.reserve(to_snake_case(port.label or port.name, "input"))
     for inner, name in block.exposed:
-        native_names[exposed_name(inner, name)] = names.free(snake(name, "input"))
+        native_names[exposed_name(inner, name)] = names.reserve(to_snake_case(name, "input"))
     return native_names
 
 
@@ -291,16 +297,19 @@ def _exposed_values(block: ForeignBlock) -> dict[str, Signal]:
         node = block.graph.nodes.get(inner)
         value = node.inputs.get(name) if node else None
         if node is not None and value is not None and not isinstance(value, Source):
-            control = control_of(node, name)
+            control = seed_control(node, name)
             tag = Tag(control=control)
-            signals[exposed_name(inner, name)] = Signal(tagged(value, tag) if control else value)
+            signals[exposed_name(inner, name)] = Signal(with_tag(value, tag) if control else value)
     return signals
 
 
 def _key(inputs: Mapping[str, Signal]) -> str:
     """What of inputs decides on how a block is translated."""
     return json.dumps(
-        [[name, signal.is_link or plain(signal.given)] for name, signal in sorted(inputs.items())]
+        [
+            [name, signal.is_link or strip_tags(signal.given)]
+            for name, signal in sorted(inputs.items())
+        ]
     )
 
 
@@ -314,21 +323,23 @@ def _inside(port: str, signal: Signal | None, known: set[str]) -> Signal | None:
 
 
 def _exposed(port: str, signal: Signal, known: set[str]) -> Signal:
-    value = plain(signal.given)
+    value = strip_tags(signal.given)
     if can_be_tagged(value):
-        return Signal(tagged(value, Tag(port)))
+        return Signal(with_tag(value, Tag(port)))
     if isinstance(value, bool) and port not in known:
         return Signal(MadeOutput(BLOCK, port))
     return Signal(value)
 
 
 def _definition_of(
-    block: ForeignBlock, walk: Walk, input_signals: Mapping[str, Signal]
-) -> Definition | None:
+    block: ForeignBlock, walk: ImportWalk, input_signals: Mapping[str, Signal]
+) -> SubgraphDefinition | None:
     """The sub-graph that a walk made; None if more than values leaves it."""
     ends = [walk.signal(source) for _, source in block.outputs if source]
-    walk.into.needed = {end.given.node for end in ends if end and isinstance(end.given, MadeOutput)}
-    nodes = walk.into.in_order()
+    walk.builder.needed = {
+        end.given.node for end in ends if end and isinstance(end.given, MadeOutput)
+    }
+    nodes = walk.builder.in_order()
     targets: dict[str, list[str]] = {name: [] for name in input_signals}
     for node in nodes.values():
         for inner_port, name in node.from_block().items():
@@ -344,21 +355,21 @@ def _definition_of(
         if not isinstance(inner, MadeOutput) or inner.node == BLOCK:
             stands.append(signal)
             continue
-        name = names.free(snake(port.label or port.name, "output"))
+        name = names.reserve(to_snake_case(port.label or port.name, "output"))
         outputs[name] = f"{inner.node}.{inner.port}" if inner.port else inner.node
         stands.append(name)
     subgraph = Subgraph(
         inputs={name: _input(to, input_signals[name]) for name, to in targets.items() if to},
         outputs=outputs,
-        nodes=walk.into.entries(),
+        nodes=walk.builder.entries(),
     )
-    return Definition("", subgraph, walk.into.layout(), tuple(stands), walk.fates)
+    return SubgraphDefinition("", subgraph, walk.builder.layout(), tuple(stands), walk.outcomes)
 
 
 def _input(to: list[str], signal: Signal) -> SubgraphInput:
     if signal.is_link:
         return SubgraphInput(to=to)
-    return SubgraphInput(to=to, extra={"default": plain(signal.given)})
+    return SubgraphInput(to=to, extra={"default": strip_tags(signal.given)})
 
 
 def _output_signal(
@@ -374,7 +385,7 @@ def _output_signal(
     return input_signals.get(name, output) if name else output
 
 
-def _is_same(definition: Definition, other: Definition) -> bool:
+def _is_same(definition: SubgraphDefinition, other: SubgraphDefinition) -> bool:
     """Whether two differ in nothing but what their inputs are given."""
     return (
         _without_defaults(definition.subgraph) == _without_defaults(other.subgraph)

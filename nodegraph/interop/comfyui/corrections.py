@@ -16,10 +16,10 @@ from nodegraph.core.links import Link, is_link, read_link
 from nodegraph.core.parts import NodeEntry
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.interop.comfyui.foreign import ForeignGraph
-from nodegraph.interop.comfyui.returning import native_facts
+from nodegraph.interop.comfyui.returning import read_native_notes
 
 
-def corrected(
+def add_corrections(
     graph: ForeignGraph,
     was: Mapping[str, NodeEntry],
     read: Mapping[str, NodeEntry],
@@ -36,20 +36,22 @@ def corrected(
     nodes = dict(graph.nodes)
     corrections: dict[str, Any] = {}
     for name, node in graph.nodes.items():
-        native = native_facts(node).name
+        native = read_native_notes(node).name
         if native not in was or native not in read:
             continue
         differences = _differences(native, was, read, catalog)
         if differences:
             corrections[native] = differences
-            noted = {**node.kept["nodegraph"], "corrections": differences}
-            nodes[name] = replace(node, kept={**node.kept, "nodegraph": noted})
-    again = restored(read, corrections)
+            noted = {**node.raw["nodegraph"], "corrections": differences}
+            nodes[name] = replace(node, raw={**node.raw, "nodegraph": noted})
+    again = apply_corrections(read, corrections)
     lost = {name for name in was if name not in again or again[name].type != was[name].type}
     return replace(graph, nodes=nodes), lost
 
 
-def _behind(name: str, nodes: Mapping[str, NodeEntry], only: Collection[str]) -> dict[str, Any]:
+def _upstream_nodes(
+    name: str, nodes: Mapping[str, NodeEntry], only: Collection[str]
+) -> dict[str, Any]:
     """Nodes of some names that a node needs, by way of such alone."""
     sources: dict[str, Any] = {}
     waiting = [name]
@@ -78,8 +80,8 @@ def _differences(
         differences["inputs"] = inputs
         # A guider, for example, is another node there, which is made again where it is used.
         extra_nodes = {
-            "read": _behind(name, read, read.keys() - was.keys()),
-            "was": _behind(name, was, was.keys() - read.keys()),
+            "read": _upstream_nodes(name, read, read.keys() - was.keys()),
+            "was": _upstream_nodes(name, was, was.keys() - read.keys()),
         }
         if extra_nodes["read"] or extra_nodes["was"]:
             differences["beside"] = extra_nodes
@@ -102,7 +104,7 @@ def _meant(entry: NodeEntry, port: str, nodes: Mapping[str, NodeEntry], catalog:
     return taken.default if written is None and taken else written
 
 
-def restored(
+def apply_corrections(
     nodes: Mapping[str, NodeEntry], corrections: Mapping[str, Any]
 ) -> dict[str, NodeEntry]:
     """Nodes as they were before, where they are still what was read of them.
@@ -127,7 +129,9 @@ def restored(
     return restored_nodes
 
 
-def without_idle(nodes: Mapping[str, NodeEntry], implied: Collection[str]) -> dict[str, NodeEntry]:
+def remove_idle_nodes(
+    nodes: Mapping[str, NodeEntry], implied: Collection[str]
+) -> dict[str, NodeEntry]:
     """Nodes without those that were there for others only, and that nothing needs any more."""
     remaining = dict(nodes)
     idle = set(implied)

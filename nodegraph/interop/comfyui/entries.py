@@ -15,7 +15,7 @@ _LONGEST_WORD = 40
 _TABLE = f"{__package__}.table"
 
 
-def words_of(forward: Callable[[Passage], None], signature: Signature) -> tuple[str, ...]:
+def code_texts(forward: Callable[[Passage], None], signature: Signature) -> tuple[str, ...]:
     """Texts that what translates a type can tell apart: those that its code holds.
 
     A choice has no list of options here, and one that is kept by hand may lack one.
@@ -101,9 +101,9 @@ class TableEntry:
         return name in self.neutral or name in self.unused or name in _NEUTRAL
 
     @cached_property
-    def words(self) -> tuple[str, ...]:
+    def code_texts(self) -> tuple[str, ...]:
         """Options of the type's choices, among other texts, that `forward` tells apart."""
-        return words_of(self.forward, self.signature)
+        return code_texts(self.forward, self.signature)
 
     @property
     def type(self) -> str:
@@ -182,7 +182,7 @@ def same(
         frozenset(
             taken.name
             for taken in signature.inputs
-            if not (taken.is_widget or taken.is_optional or taken.grows)
+            if not (taken.is_widget or taken.is_optional or taken.is_autogrow)
         ),
     )
     return TableEntry(signature, renames.forward, native, renames.backward, neutral=kept)

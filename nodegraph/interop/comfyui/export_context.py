@@ -10,10 +10,10 @@ from nodegraph.core.links import is_link, read_link
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import NodeSpec
 from nodegraph.interop.comfyui.export_graph import ExportGraph
-from nodegraph.interop.comfyui.foreign import ForeignPort, Spot
-from nodegraph.interop.comfyui.import_context import CONSTANTS, GivenInputs
+from nodegraph.interop.comfyui.foreign import ForeignPort, Rectangle
+from nodegraph.interop.comfyui.import_context import CONSTANTS, RequiredInputs
 from nodegraph.interop.comfyui.reading.titles import own_title
-from nodegraph.interop.comfyui.returning import PREFIX
+from nodegraph.interop.comfyui.returning import NATIVE_PREFIX
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
 
 
@@ -25,7 +25,7 @@ class ExportContext:
         made: Ids of the nodes that it became. An entry that is asked later, for a guider that
             becomes a node only where a model is known, adds to them.
         given: What stands for its outputs, by name.
-        told: What people are to know.
+        messages: What people are to know.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class ExportContext:
             for port, value in self.defaults.items()
             if value is not None and port not in inputs
         }
-        self.inputs: Mapping[str, Signal] = GivenInputs({**inputs, **filled})
+        self.inputs: Mapping[str, Signal] = RequiredInputs({**inputs, **filled})
         values = origin.get("values")
         self.kept: Mapping[str, Any] = values if isinstance(values, dict) else {}
-        self.made: list[str] = []
+        self.node_ids: list[str] = []
         self.implied: list[str] = []
-        self.given: dict[str, Signal] = {}
-        self.told: list[str] = []
+        self.output_signals: dict[str, Signal] = {}
+        self.messages: list[str] = []
         self._entry = entry
         self._spec = spec
         self._into = into
@@ -81,7 +81,7 @@ class ExportContext:
         return node.type, node.inputs
 
     def add(self, node_type: str, /, **inputs: Any) -> str:
-        wanted = "" if self.made else str(self._origin.get("id", ""))
+        wanted = "" if self.node_ids else str(self._origin.get("id", ""))
         name = self._into.add(
             node_type,
             _bare(inputs),
@@ -93,7 +93,7 @@ class ExportContext:
     def imply(self, node_type: str, /, **inputs: Any) -> str:
         name = self._into.add(node_type, _bare(inputs), "")
         implied = {"nodegraph": {"implied": True}}
-        self._into.nodes[name] = replace(self._into.nodes[name], kept=implied)
+        self._into.nodes[name] = replace(self._into.nodes[name], raw=implied)
         self.implied.append(name)
         return name
 
@@ -123,8 +123,8 @@ class ExportContext:
         """
         ports = list(outputs)
         made = self._into.add(node_type, inputs, "", ports)
-        self._tell_of(made, outputs=ports if node_type.startswith(PREFIX) else ())
-        self.given = {port: Signal(MadeOutput(made, port)) for port in ports}
+        self._tell_of(made, outputs=ports if node_type.startswith(NATIVE_PREFIX) else ())
+        self.output_signals = {port: Signal(MadeOutput(made, port)) for port in ports}
 
     def add_placeholder(self, node_type: str, inputs: Mapping[str, Any]) -> None:
         """Make the node again that a placeholder stands for, as it was written."""
@@ -143,21 +143,21 @@ class ExportContext:
             node,
             ports=tuple(_ports(written.get("outputs"), ports)),
             mode="bypass" if self._origin.get("mode") == "bypass" else node.mode,
-            kept={**node.kept, "verbatim": verbatim},
+            raw={**node.raw, "verbatim": verbatim},
         )
-        self.given = {port: Signal(MadeOutput(made, port)) for port in ports}
+        self.output_signals = {port: Signal(MadeOutput(made, port)) for port in ports}
 
     def _tell_of(self, made: str, outputs: Sequence[str] = ()) -> None:
         node = replace(self._into.nodes[made], mode=self._entry.mode)
-        if self.made:
-            node = replace(node, kept={"nodegraph": {"implied": True}})
+        if self.node_ids:
+            node = replace(node, raw={"nodegraph": {"implied": True}})
         else:
             noted = self._facts() | ({"outputs": list(outputs)} if outputs else {})
             if own_title(self._entry.label, node.type) != self._entry.label:
                 noted["label"] = self._entry.label  # there, it would be the type's usual title
-            node = replace(node, title=self._entry.label, kept={"nodegraph": noted})
+            node = replace(node, title=self._entry.label, raw={"nodegraph": noted})
         self._into.nodes[made] = node
-        self.made.append(made)
+        self.node_ids.append(made)
 
     def _facts(self) -> dict[str, Any]:
         """What ComfyUI has no place for, for when the node comes back."""
@@ -179,16 +179,16 @@ class ExportContext:
     def leave_open(self, names: Iterable[str]) -> None:
         """Note inputs of what was made that nobody has given a value."""
         open_inputs = tuple(dict.fromkeys(names))
-        for name in self.made:
-            self._into.nodes[name] = replace(self._into.nodes[name], left_open=open_inputs)
+        for name in self.node_ids:
+            self._into.nodes[name] = replace(self._into.nodes[name], unset_inputs=open_inputs)
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         # Entries need no name for an only output; links may name it.
         output = output or next(iter(self.outputs), "")
         if isinstance(value, Signal):
-            self.given[output] = value
+            self.output_signals[output] = value
         else:
-            self.given[output] = Signal(value, self._carried(output))
+            self.output_signals[output] = Signal(value, self._carried(output))
 
     def _carried(self, output: str) -> Mapping[str, Any]:
         """What goes along with an output of which nothing is said: what came with such an input."""
@@ -205,24 +205,24 @@ class ExportContext:
             raise Untranslatable(f"{', '.join(values)} can't be said there")
 
     def tell(self, message: str) -> None:
-        self.told.append(message)
+        self.messages.append(message)
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """Remove what was made, of a node that can't be translated so."""
-        for name in (*self.made, *self.implied):
+        for name in (*self.node_ids, *self.implied):
             self._into.remove(name)
-        self.made.clear()
+        self.node_ids.clear()
         self.implied.clear()
-        self.given.clear()
-        self.told.clear()
+        self.output_signals.clear()
+        self.messages.clear()
 
-    def put(self, spot: Spot | None, color: str, *, is_collapsed: bool) -> None:
+    def put(self, spot: Rectangle | None, color: str, *, is_collapsed: bool) -> None:
         """Place what was made: the first where the node stood, others below it."""
-        for at, name in enumerate((*self.made, *self.implied)):
+        for at, name in enumerate((*self.node_ids, *self.implied)):
             node = self._into.nodes[name]
             node_spot = replace(spot, y=spot.y + 160.0 * at) if spot else None
             self._into.nodes[name] = replace(
-                node, place=node_spot, color=color, is_collapsed=is_collapsed
+                node, bounds=node_spot, color=color, is_collapsed=is_collapsed
             )
 
 

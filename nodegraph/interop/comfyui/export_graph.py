@@ -7,7 +7,7 @@ from typing import Any
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.interop.comfyui.foreign import BLOCK, ForeignNode, ForeignPort, Source
-from nodegraph.interop.comfyui.signatures import Signature, TakenInput
+from nodegraph.interop.comfyui.signatures import InputSignature, Signature
 from nodegraph.interop.comfyui.translating import MadeOutput, Untranslatable
 
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -18,7 +18,7 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
-def _check_literal(taken: TakenInput, value: Any) -> None:
+def _check_literal(taken: InputSignature, value: Any) -> None:
     # What shows no widget holds no value in a file; of several types, one may show one.
     if not taken.is_widget and "|" not in taken.type:
         raise Untranslatable(f"`{taken.name}` has to be linked there")
@@ -71,7 +71,7 @@ class ExportGraph:
         name = wanted if is_free else self._next()
         signature = self._signatures.get(node_type) if ports is None else None
         for port, value in inputs.items() if signature else ():
-            taken = signature.taken(port) if signature else None
+            taken = signature.find_input(port) if signature else None
             if taken is not None and not isinstance(value, MadeOutput):
                 _check_literal(taken, value)
         outputs = signature.outputs if signature else [(port, "*") for port in ports or ()]

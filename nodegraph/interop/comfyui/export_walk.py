@@ -14,20 +14,20 @@ from nodegraph.core.spec import NodeSpec
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.export_context import ExportContext
 from nodegraph.interop.comfyui.export_graph import ExportGraph
-from nodegraph.interop.comfyui.file_words import reworded, said_in_names, word_for
+from nodegraph.interop.comfyui.file_words import iter_references, reference_name, replace_references
 from nodegraph.interop.comfyui.foreign import (
     BLOCK,
     DrawnText,
     ForeignGraph,
     ForeignNode,
     Frame,
+    Rectangle,
     Source,
-    Spot,
 )
 from nodegraph.interop.comfyui.reading.dynamic_prompts import drawing_note, prompts
-from nodegraph.interop.comfyui.returning import PREFIX
+from nodegraph.interop.comfyui.returning import NATIVE_PREFIX
 from nodegraph.interop.comfyui.signatures import Signature
-from nodegraph.interop.comfyui.tags import Tag, plain, tag_of, tagged
+from nodegraph.interop.comfyui.tags import Tag, strip_tags, tag_of, with_tag
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.sampling.comfyui_prompts import can_be_escaped
 
@@ -40,7 +40,7 @@ _UNREAD = (
 _NO_END = "ComfyUI's page takes no such prompt, so a space stands behind it in the file for it"
 
 
-class InPlaceOnly(Exception):
+class NeedsInlining(Exception):
     """A sub-graph's inside can't be said by itself."""
 
 
@@ -63,10 +63,10 @@ class ExportableWorkflow(Protocol):
     def stays_native(self, node: str) -> bool:
         """Whether a node has to stay as it is, as it wouldn't come back otherwise."""
 
-    def tell(self, node: str, message: str) -> None:
+    def add_message(self, node: str, message: str) -> None:
         """Say what is lost or differs."""
 
-    def tell_unknown(self, node: str) -> None:
+    def add_untranslated(self, node: str) -> None:
         """Say that nothing there stands for a node."""
 
 
@@ -81,7 +81,7 @@ class ExportWalk:
         block: Subgraph | None,
         prefix: str,
     ) -> None:
-        self._leaving = leaving
+        self._workflow = leaving
         self._nodes = nodes
         self._ui = ui
         self._prefix = prefix
@@ -96,8 +96,8 @@ class ExportWalk:
             for port, taken in (block.inputs if block else {}).items()
             for target in taken.to
         }
-        self._departures: dict[str, ExportContext] = {}
-        self._said = {word for entry in nodes.values() for word in said_in_names(entry.inputs)}
+        self._contexts: dict[str, ExportContext] = {}
+        self._said = {word for entry in nodes.values() for word in iter_references(entry.inputs)}
 
     def run(self) -> None:
         needs = {
@@ -109,11 +109,11 @@ class ExportWalk:
             for name, entry in self._nodes.items()
         }
         for name in topological_order(needs)[0]:
-            self._leave(name)
+            self._export_node(name)
         positions, sizes = points(self._ui.get("positions")), self._ui.get("sizes", {})
         colors, collapsed = self._ui.get("colors", {}), self._ui.get("collapsed", [])
-        for name, departure in self._departures.items():
-            spot = Spot(*positions[name], _width(sizes, name)) if name in positions else None
+        for name, departure in self._contexts.items():
+            spot = Rectangle(*positions[name], _width(sizes, name)) if name in positions else None
             departure.put(spot, colors.get(name, ""), is_collapsed=name in collapsed)
 
     def graph(self) -> ForeignGraph:
@@ -131,38 +131,38 @@ class ExportWalk:
     def _reworded(self, nodes: Mapping[str, ForeignNode]) -> dict[str, ForeignNode]:
         """Names of files say inputs as ComfyUI calls the nodes."""
         places = {
-            tag_of(value).said: (name, port)
+            tag_of(value).referenced_at: (name, port)
             for name, node in nodes.items()
             for port, value in node.inputs.items()
         }
 
         def put(node: str, port: str) -> str:
             made, its = places.get((node, port), ("", ""))
-            word = word_for(made, nodes) if made else ""
+            word = reference_name(made, nodes) if made else ""
             return f"{word}.{its}" if word else ""
 
         reworded_nodes: dict[str, ForeignNode] = {}
         for name, node in nodes.items():
-            inputs = plain(dict(node.inputs))
+            inputs = strip_tags(dict(node.inputs))
             prefix = inputs.get("filename_prefix")
             if isinstance(prefix, str):
-                inputs["filename_prefix"] = reworded(prefix, put)
+                inputs["filename_prefix"] = replace_references(prefix, put)
             reworded_nodes[name] = replace(node, inputs=inputs)
         return reworded_nodes
 
     def _with_drawing(self) -> dict[str, ForeignNode]:
         """All nodes that were made, and at those with prompts notes of what draws them here."""
-        natives = {made: name for name, each in self._departures.items() for made in each.made}
+        natives = {made: name for name, each in self._contexts.items() for made in each.node_ids}
         sources: dict[int, str] = {}
-        for name, departure in self._departures.items():
-            for signal in departure.given.values():
+        for name, departure in self._contexts.items():
+            for signal in departure.output_signals.values():
                 if isinstance(signal.given, DrawnText):
                     sources.setdefault(id(signal.given), name)
         nodes = dict(self._into.nodes)
         uses = Counter[str]()
         for made, node in self._into.nodes.items():
             native = self._prefix + natives.get(made, "")
-            read = dict(prompts(node, self._leaving.signatures.get(node.type)))
+            read = dict(prompts(node, self._workflow.signatures.get(node.type)))
             notes: dict[str, Any] = {}
             for port, value in node.inputs.items():
                 if isinstance(value, DrawnText) and port in read:
@@ -170,16 +170,18 @@ class ExportWalk:
                     uses[source] += 1
                     notes[port] = self._drawing_note(source, value.prompt)
                 elif isinstance(value, DrawnText):
-                    self._leaving.tell(native, f"`{port}` is what its seed draws: {_IN_PROMPTS}")
+                    self._workflow.add_message(
+                        native, f"`{port}` is what its seed draws: {_IN_PROMPTS}"
+                    )
                 elif port in read and not can_be_escaped(value):
-                    self._leaving.tell(native, f"`{port}` ends in a backslash: {_NO_END}")
+                    self._workflow.add_message(native, f"`{port}` ends in a backslash: {_NO_END}")
             if notes:
-                noted = {**node.kept.get("nodegraph", {}), "drawing": notes}
-                nodes[made] = replace(node, kept={**node.kept, "nodegraph": noted})
+                noted = {**node.raw.get("nodegraph", {}), "drawing": notes}
+                nodes[made] = replace(node, raw={**node.raw, "nodegraph": noted})
         for source, count in uses.items():
             if count > 1:
                 many = f"ComfyUI's page draws for each of the {count} prompts that it leads to"
-                self._leaving.tell(self._prefix + source, many)
+                self._workflow.add_message(self._prefix + source, many)
         return nodes
 
     def _drawing_note(self, name: str, prompt: str) -> dict[str, Any]:
@@ -191,9 +193,9 @@ class ExportWalk:
         """What happens to seeds, by node made and input there."""
         controls: dict[str, dict[str, str]] = {}
         seeds = self._ui.get("seeds", {})
-        for name, departure in self._departures.items():
-            for made in departure.made:
-                signature = self._leaving.signatures.get(self._into.nodes[made].type)
+        for name, departure in self._contexts.items():
+            for made in departure.node_ids:
+                signature = self._workflow.signatures.get(self._into.nodes[made].type)
                 for taken in signature.inputs if signature else ():
                     modes = {seeds.get(f"{name}.{port}") for port in ("seed", taken.name)}
                     control = next((_CONTROLS[mode] for mode in modes if mode in _CONTROLS), "")
@@ -205,7 +207,7 @@ class ExportWalk:
         """What a block's output gives."""
         signal = self._signal(parse_link(text).node, parse_link(text).port)
         if signal is None or not isinstance(signal.given, MadeOutput):
-            raise InPlaceOnly
+            raise NeedsInlining
         return self._into.source(signal.given)
 
     def type_of(self, source: Source | None) -> str:
@@ -218,19 +220,19 @@ class ExportWalk:
     def type_fed(self, slot: int) -> str:
         """ComfyUI's type of a block's input: that of the first that it leads to."""
         for node in self._into.nodes.values():
-            signature = self._leaving.signatures.get(node.type)
+            signature = self._workflow.signatures.get(node.type)
             for name, value in node.inputs.items():
                 if value == Source(BLOCK, slot) and signature and name in signature.by_name:
                     return signature.by_name[name].type
         return "*"
 
     def _signal(self, node: str, port: str) -> Signal | None:
-        departure = self._departures.get(node)
+        departure = self._contexts.get(node)
         if departure is None:
             return None
         if not port:
-            return next(iter(departure.given.values()), None)
-        return departure.given.get(port)
+            return next(iter(departure.output_signals.values()), None)
+        return departure.output_signals.get(port)
 
     def _inputs(self, name: str) -> dict[str, Signal]:
         signals: dict[str, Signal] = {}
@@ -238,7 +240,9 @@ class ExportWalk:
             if not is_link(written):
                 value = read_literal(written)
                 is_said = (name, port) in self._said
-                signals[port] = Signal(tagged(value, Tag(said=(name, port))) if is_said else value)
+                signals[port] = Signal(
+                    with_tag(value, Tag(referenced_at=(name, port))) if is_said else value
+                )
                 continue
             link = read_link(written)
             signal = self._signal(link.node, link.port)
@@ -251,16 +255,16 @@ class ExportWalk:
             if signal.given is not None or signal.carried
         }
 
-    def _leave(self, name: str) -> None:
+    def _export_node(self, name: str) -> None:
         entry = self._nodes[name]
         known = self._origins.get(name)
         origin = known if isinstance(known, dict) else {}
-        spec = self._leaving.spec(entry)
+        spec = self._workflow.spec(entry)
         departure = ExportContext(name, spec, self._inputs(name), self._into, origin)
-        self._departures[name] = departure
+        self._contexts[name] = departure
         for port in _open(entry):
-            self._leaving.tell(self._prefix + name, f"`{port}` {_UNREAD}")
-        outputs = self._leaving.block_outputs(entry.type)
+            self._workflow.add_message(self._prefix + name, f"`{port}` {_UNREAD}")
+        outputs = self._workflow.block_outputs(entry.type)
         if outputs is not None:
             self._use(departure, outputs)
             return
@@ -268,39 +272,39 @@ class ExportWalk:
             inputs = self._native_inputs(departure)
             departure.add_placeholder(entry.type.removeprefix(PLACEHOLDER), inputs)
             return
-        if self._leaving.stays_native(self._prefix + name):
+        if self._workflow.stays_native(self._prefix + name):
             why = "ComfyUI needs more of it than is said here"
         else:
             why = self._translate(departure, str(origin.get("type", "")))
         if why:
-            self._leave_native(departure)
-            self._leaving.tell_unknown(self._prefix + name)
-            self._leaving.tell(self._prefix + name, why)
+            self._keep_native(departure)
+            self._workflow.add_untranslated(self._prefix + name)
+            self._workflow.add_message(self._prefix + name, why)
 
     def _translate(self, departure: ExportContext, was: str) -> str:
         """Have a node said by an entry of the table; returns why none can."""
         reasons: list[str] = []
-        for candidate in self._leaving.candidates(departure.type, was):
+        for candidate in self._workflow.candidates(departure.type, was):
             assert candidate.backward is not None
             try:
                 candidate.backward(departure)
             except Untranslatable as reason:
-                departure.take_back()
+                departure.undo()
                 reasons.append(str(reason))
             except Exception as error:  # noqa: BLE001 - a pack's entry may raise anything
-                departure.take_back()
+                departure.undo()
                 reasons.append(f"its entry of the table fails: {error!r}")
             else:
                 if departure.is_off and _draws(departure):
-                    departure.take_back()
+                    departure.undo()
                     return "a muted or bypassed node that draws has no place in a prompt"
                 departure.leave_open(
                     name
                     for port in _open(departure.entry)
                     for name in departure.entry.unread_as.get(port, port).split(", ")
                 )
-                for message in departure.told:
-                    self._leaving.tell(self._prefix + departure.name, message)
+                for message in departure.messages:
+                    self._workflow.add_message(self._prefix + departure.name, message)
                 return ""
         nothing = f"ComfyUI has nothing like {departure.type}"
         return "; ".join(dict.fromkeys(reasons)) or nothing
@@ -309,13 +313,13 @@ class ExportWalk:
         """A use of a block: a node of its type."""
         values = {port: signal.given for port, signal in departure.inputs.items()}
         if any(value is None for value in values.values()):
-            raise InPlaceOnly
+            raise NeedsInlining
         departure.add_as(departure.type, values, outputs)
 
-    def _leave_native(self, departure: ExportContext) -> None:
+    def _keep_native(self, departure: ExportContext) -> None:
         """Keep a node as it is, and with it those that wait for somebody who can say them."""
         inputs = self._native_inputs(departure)
-        departure.add_as(PREFIX + departure.type, inputs, departure.outputs)
+        departure.add_as(NATIVE_PREFIX + departure.type, inputs, departure.outputs)
 
     def _native_inputs(self, departure: ExportContext) -> dict[str, Any]:
         inputs: dict[str, Any] = {}
@@ -328,11 +332,13 @@ class ExportWalk:
         return inputs
 
     def _native_signal(self, node: str, port: str) -> Signal:
-        departure = self._departures[node]
-        is_there = any(self._into.nodes[each].type.startswith(PREFIX) for each in departure.made)
+        departure = self._contexts[node]
+        is_there = any(
+            self._into.nodes[each].type.startswith(NATIVE_PREFIX) for each in departure.node_ids
+        )
         if not is_there:
-            self._leave_native(departure)
-            self._leaving.tell_unknown(self._prefix + node)
+            self._keep_native(departure)
+            self._workflow.add_untranslated(self._prefix + node)
         signal = self._signal(node, port)
         assert signal is not None
         return signal
@@ -344,7 +350,7 @@ def _open(entry: NodeEntry) -> list[str]:
 
 
 def _draws(departure: ExportContext) -> bool:
-    return any(isinstance(signal.given, DrawnText) for signal in departure.given.values())
+    return any(isinstance(signal.given, DrawnText) for signal in departure.output_signals.values())
 
 
 def points(written: Any) -> dict[str, tuple[float, float]]:
@@ -366,5 +372,5 @@ def _frames(written: Any, key: str) -> Iterable[Frame]:
     for each in written if isinstance(written, list) else ():
         box = each.get("box") if isinstance(each, dict) else None
         if isinstance(box, list) and len(box) == 4:
-            spot = Spot(*(float(side) for side in box))
+            spot = Rectangle(*(float(side) for side in box))
             yield Frame(str(each.get(key, "")), spot, str(each.get("color", "")))

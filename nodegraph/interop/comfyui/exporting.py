@@ -9,23 +9,23 @@ from typing import Any
 from nodegraph.core.catalog import Catalog
 from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.subgraphs import expandable, node_spec
+from nodegraph.core.subgraphs import inlinable_subgraphs, node_spec
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.corrections import corrected
+from nodegraph.interop.comfyui.corrections import add_corrections
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.export_walk import ExportWalk, InPlaceOnly, points
+from nodegraph.interop.comfyui.export_walk import ExportWalk, NeedsInlining, points
 from nodegraph.interop.comfyui.foreign import (
     ForeignBlock,
     ForeignPort,
     ForeignWorkflow,
-    Spot,
+    Rectangle,
 )
-from nodegraph.interop.comfyui.importing import by_type, translate
-from nodegraph.interop.comfyui.inlining import inlined
-from nodegraph.interop.comfyui.originals import changed_original
+from nodegraph.interop.comfyui.importing import entries_by_type, translate
+from nodegraph.interop.comfyui.inlining import inline_subgraphs
+from nodegraph.interop.comfyui.originals import update_original
 from nodegraph.interop.comfyui.outcomes import TranslationOutcome
 from nodegraph.interop.comfyui.reading import read_workflow
-from nodegraph.interop.comfyui.reading.dynamic_prompts import as_the_page_reads
+from nodegraph.interop.comfyui.reading.dynamic_prompts import read_back
 from nodegraph.interop.comfyui.signatures import Signature
 from nodegraph.interop.comfyui.writing.api_file import missing_inputs, write_api
 from nodegraph.interop.comfyui.writing.ui_file import write_ui
@@ -36,12 +36,12 @@ class ExportedWorkflow:
     """A workflow that was translated for ComfyUI.
 
     Attributes:
-        told: What has no counterpart there, each with its node.
+        messages: What has no counterpart there, each with its node.
         unknown: Native nodes that ComfyUI doesn't know: they are kept, and don't run there.
     """
 
     foreign: ForeignWorkflow
-    told: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -61,10 +61,10 @@ def export(
     if not flat:
         try:
             return _checked(workflow, entries, catalog, flat=False)
-        except InPlaceOnly:
+        except NeedsInlining:
             # What goes along unsaid crosses a border, such as a guider that has no model yet.
             pass
-    return _checked(inlined(workflow, catalog, splices=flat), entries, catalog, flat=flat)
+    return _checked(inline_subgraphs(workflow, catalog, splices=flat), entries, catalog, flat=flat)
 
 
 def _checked(
@@ -75,15 +75,15 @@ def _checked(
     Args:
         flat: It is for its server, which takes prompts as they are; else its page reads them.
     """
-    signatures = {name: entry.signature for name, entry in by_type(table).items()}
+    signatures = {name: entry.signature for name, entry in entries_by_type(table).items()}
 
     def read_again(foreign: ForeignWorkflow) -> Workflow:
-        reread = foreign if flat else as_the_page_reads(foreign, signatures)
+        reread = foreign if flat else read_back(foreign, signatures)
         return translate(reread, table).workflow
 
     native: set[str] = set()
     while True:
-        exported = _Leaving(workflow, table, catalog, native).exported()
+        exported = _WorkflowExport(workflow, table, catalog, native).exported()
         read = read_again(exported.foreign)
         noted, lost = _noted(workflow, exported, read, catalog)
         if not lost - native:
@@ -107,13 +107,13 @@ def _noted(
         Nodes that it wouldn't be read as besides, those of blocks as ``block/node``.
     """
     foreign = exported.foreign
-    graph, missing = corrected(foreign.graph, workflow.nodes, read.nodes, catalog)
+    graph, missing = add_corrections(foreign.graph, workflow.nodes, read.nodes, catalog)
     lost, blocks = set(missing), {}
     for name, block in foreign.blocks.items():
         was, again = workflow.subgraphs[name].nodes, read.subgraphs.get(name)
         if again is None:
-            raise InPlaceOnly
-        inner, missing = corrected(block.graph, was, again.nodes, catalog)
+            raise NeedsInlining
+        inner, missing = add_corrections(block.graph, was, again.nodes, catalog)
         blocks[name] = replace(block, graph=inner)
         lost |= {f"{name}/{node}" for node in missing}
     return replace(exported, foreign=replace(foreign, graph=graph, blocks=blocks)), lost
@@ -142,7 +142,7 @@ def _accompanied(others: Collection[str], ui: Mapping[str, Any]) -> set[str]:
     return {name for group in made if group & set(others) for name in group}
 
 
-def documents(
+def export_documents(
     workflow: Workflow, table: Iterable[TableEntry], catalog: Catalog
 ) -> tuple[ExportedWorkflow, Mapping[str, dict[str, Any]]]:
     """A workflow in both of ComfyUI's formats.
@@ -153,23 +153,23 @@ def documents(
         What became of it, and the documents: ``ui``, which its page opens, and ``api``, which its
         server is sent.
     """
-    entries = by_type(table)
+    entries = entries_by_type(table)
     signatures = {name: entry.signature for name, entry in entries.items()}
     drawn = export(workflow, entries.values(), catalog)
     # Without sub-graphs, bypassed nodes and prompts that are drawn both formats say the same.
     is_flat = not drawn.foreign.blocks and not _bypasses(workflow)
-    is_flat = is_flat and as_the_page_reads(drawn.foreign, signatures) == drawn.foreign
+    is_flat = is_flat and read_back(drawn.foreign, signatures) == drawn.foreign
     flat = drawn if is_flat else export(workflow, entries.values(), catalog, flat=True)
     api = write_api(flat.foreign, signatures)
     written = {"ui": write_ui(drawn.foreign, signatures), "api": api}
     lacking = tuple(_lacking(api, signatures))
-    drawn = replace(drawn, told=(*drawn.told, *lacking))
+    drawn = replace(drawn, messages=(*drawn.messages, *lacking))
 
     def retranslate(document: Any) -> tuple[Workflow, tuple[TranslationOutcome, ...]]:
         imported = translate(read_workflow(document, signatures), entries)
-        return imported.workflow, imported.fates
+        return imported.workflow, imported.outcomes
 
-    original = changed_original(workflow, retranslate)
+    original = update_original(workflow, retranslate)
     if original is None:
         return drawn, written
     if not isinstance(original.get("nodes"), list):
@@ -178,7 +178,7 @@ def documents(
     known = extra if isinstance(extra, dict) else {}
     noted = {**known, **drawn.foreign.kept["extra"]}
     # The page opens it as it was; what its server is sent is made anew.
-    drawn = replace(drawn, told=(*flat.told, *lacking), unknown=flat.unknown)
+    drawn = replace(drawn, messages=(*flat.messages, *lacking), unknown=flat.unknown)
     return drawn, written | {"ui": {**original, "extra": noted}}
 
 
@@ -203,7 +203,7 @@ def _bypasses(workflow: Workflow) -> bool:
     return any(node.mode == "bypass" for nodes in graphs for node in nodes.values())
 
 
-class _Leaving:
+class _WorkflowExport:
     def __init__(
         self,
         workflow: Workflow,
@@ -215,7 +215,7 @@ class _Leaving:
         self._native = native
         self._catalog = catalog
         self.signatures = {
-            name: table_entry.signature for name, table_entry in by_type(table).items()
+            name: table_entry.signature for name, table_entry in entries_by_type(table).items()
         }
         self._by_native: dict[str, list[TableEntry]] = {}
         for entry in table:
@@ -271,7 +271,7 @@ class _Leaving:
             source = walk.end(text)
             outputs.append((ForeignPort(port, walk.type_of(source)), source))
         inputs = [ForeignPort(port, walk.type_fed(at)) for at, port in enumerate(block.inputs)]
-        ends = {end: Spot(*at) for end, at in points(ui.get("ends")).items()}
+        ends = {end: Rectangle(*at) for end, at in points(ui.get("ends")).items()}
         return ForeignBlock(name, name, walk.graph(), tuple(inputs), tuple(outputs), ends=ends)
 
     def spec(self, entry: NodeEntry) -> NodeSpec | None:
@@ -288,16 +288,16 @@ class _Leaving:
     def stays_native(self, node: str) -> bool:
         return node in self._native
 
-    def tell(self, node: str, message: str) -> None:
+    def add_message(self, node: str, message: str) -> None:
         self._told.append(f"{node}: {message}")
 
-    def tell_unknown(self, node: str) -> None:
+    def add_untranslated(self, node: str) -> None:
         self._unknown.append(node)
 
 
 def _used(workflow: Workflow) -> set[str]:
     """Sub-graphs that nodes are of. Others are only named, by loops, and ComfyUI has no use."""
-    can_be = set(expandable(workflow))
+    can_be = set(inlinable_subgraphs(workflow))
     used: set[str] = set()
     waiting = [node.type for node in workflow.nodes.values()]
     while waiting:

@@ -16,14 +16,14 @@ from nodegraph.interop.comfyui.foreign import ForeignNode
 _WORD = re.compile(r"%([^%./\\]+)\.([^%./\\]+)%")
 
 
-def said_in_names(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def iter_references(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Node and input of each such word of a node's texts."""
     for value in inputs.values():
         if isinstance(value, str):
             yield from _WORD.findall(value)
 
 
-def called(word: str, nodes: Mapping[str, ForeignNode]) -> str:
+def find_referenced_node(word: str, nodes: Mapping[str, ForeignNode]) -> str:
     """Id of the node that ComfyUI takes a word for; empty if it finds none."""
     for is_meant in (lambda node: _type_said(node) == word, lambda node: node.title == word):
         node_id = next((name for name, node in nodes.items() if is_meant(node)), "")
@@ -32,13 +32,13 @@ def called(word: str, nodes: Mapping[str, ForeignNode]) -> str:
     return ""
 
 
-def word_for(name: str, nodes: Mapping[str, ForeignNode]) -> str:
+def reference_name(name: str, nodes: Mapping[str, ForeignNode]) -> str:
     """How ComfyUI is told of a node; empty if it would take each word for another one."""
     words = (nodes[name].title, _type_said(nodes[name]))
-    return next((word for word in words if word and called(word, nodes) == name), "")
+    return next((word for word in words if word and find_referenced_node(word, nodes) == name), "")
 
 
-def reworded(name: str, put: Callable[[str, str], str]) -> str:
+def replace_references(name: str, put: Callable[[str, str], str]) -> str:
     """A name of files with other words.
 
     Args:
@@ -53,6 +53,6 @@ def reworded(name: str, put: Callable[[str, str], str]) -> str:
 
 
 def _type_said(node: ForeignNode) -> str:
-    properties = node.kept.get("properties")
+    properties = node.raw.get("properties")
     node_type = properties.get("Node name for S&R") if isinstance(properties, dict) else None
     return node_type if isinstance(node_type, str) else node.type

@@ -77,7 +77,7 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class Rectangle:
     """Where something stands on the canvas, in its pixels.
 
     Attributes:
@@ -108,15 +108,15 @@ class ForeignNode:
         models: Files that it says it needs.
         control: What happens to its seed after a run (``fixed``, ``increment``, ``decrement``,
             ``randomize``), by input.
-        kept: The node's entry as it was written, for the way back.
-        misfit: The input from which on the file's values are of another kind than is known of the
+        raw: The node's entry as it was written, for the way back.
+        unreadable_from: The input from which on the file's values are of another kind than is known of the
             type, so that they are left out; empty if all fit.
-        misfits: Inputs whose values alone are of another kind, and left out; also those of a
+        unreadable_inputs: Inputs whose values alone are of another kind, and left out; also those of a
             block's that hold none inside where a use gives none.
-        left_open: Inputs that nobody has given a value, so that no default stands for them.
-        stand_ins: Values in place of the left out ones, to see what they would lead to; None where
+        unset_inputs: Inputs that nobody has given a value, so that no default stands for them.
+        trial_values: Values in place of the left out ones, to see what they would lead to; None where
             nobody tries that.
-        is_unclear: What the left out values would lead to can't be said by inputs alone.
+        is_undetermined: What the left out values would lead to can't be said by inputs alone.
     """
 
     id: str
@@ -128,24 +128,26 @@ class ForeignNode:
     pack: str = ""
     models: tuple[ModelFile, ...] = ()
     control: Mapping[str, str] = field(default_factory=dict)
-    place: Spot | None = None
+    bounds: Rectangle | None = None
     color: str = ""
     is_collapsed: bool = False
-    kept: Mapping[str, Any] = field(default_factory=dict)
-    misfit: str = ""
-    misfits: tuple[str, ...] = ()
-    left_open: tuple[str, ...] = ()
-    stand_ins: Mapping[str, Any] | None = None
-    is_unclear: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    unreadable_from: str = ""
+    unreadable_inputs: tuple[str, ...] = ()
+    unset_inputs: tuple[str, ...] = ()
+    trial_values: Mapping[str, Any] | None = None
+    is_undetermined: bool = False
 
     @property
-    def is_misfit(self) -> bool:
+    def has_unreadable_values(self) -> bool:
         """Whether values of it are left out."""
-        return bool(self.misfit or self.misfits)
+        return bool(self.unreadable_from or self.unreadable_inputs)
 
-    def lacks(self, name: str) -> bool:
+    def is_unreadable(self, name: str) -> bool:
         """Whether a widget's value is left out."""
-        return name in self.misfits or (bool(self.misfit) and name not in self.inputs)
+        return name in self.unreadable_inputs or (
+            bool(self.unreadable_from) and name not in self.inputs
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Frame:
     """
 
     text: str
-    place: Spot
+    bounds: Rectangle
     color: str = ""
     title: str = ""
     kept: Mapping[str, Any] = field(default_factory=dict)
@@ -195,7 +197,7 @@ class ForeignBlock:
     inputs: tuple[ForeignPort, ...] = ()
     outputs: tuple[tuple[ForeignPort, Source | None], ...] = ()
     exposed: tuple[tuple[str, str], ...] = ()
-    ends: Mapping[str, Spot] = field(default_factory=dict)
+    ends: Mapping[str, Rectangle] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, Any] = field(default_factory=dict)
 
@@ -207,7 +209,7 @@ class ForeignWorkflow:
     Attributes:
         format: ``api``, ``0.4`` or ``1.0``.
         blocks: By id; inner blocks stand beside outer ones.
-        told: What the reading had to leave out or take as it seemed, for people.
+        warnings: What the reading had to leave out or take as it seemed, for people.
         kept: Parts of the file that nothing else here says, for the way back.
     """
 
@@ -215,5 +217,5 @@ class ForeignWorkflow:
     format: str = "api"
     title: str = ""
     blocks: Mapping[str, ForeignBlock] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     kept: Mapping[str, Any] = field(default_factory=dict)

@@ -9,11 +9,11 @@ from typing import Any
 
 from nodegraph.core.links import Link, write_input, write_literal
 from nodegraph.core.parts import Mode, NodeEntry
-from nodegraph.interop.comfyui.corrections import restored, without_idle
+from nodegraph.interop.comfyui.corrections import apply_corrections, remove_idle_nodes
 from nodegraph.interop.comfyui.foreign import BLOCK
-from nodegraph.interop.comfyui.naming import Names, snake
+from nodegraph.interop.comfyui.naming import Names, to_snake_case
 from nodegraph.interop.comfyui.placing import Canvas
-from nodegraph.interop.comfyui.tags import plain, tag_of
+from nodegraph.interop.comfyui.tags import strip_tags, tag_of
 from nodegraph.interop.comfyui.translating import MadeOutput
 
 
@@ -76,7 +76,7 @@ def _written(value: Any) -> Any:
         return _OF_BLOCK
     if isinstance(value, MadeOutput):
         return write_input(Link(value.node, value.port))
-    return write_literal(plain(value))
+    return write_literal(strip_tags(value))
 
 
 class GraphBuilder:
@@ -84,13 +84,13 @@ class GraphBuilder:
 
     Attributes:
         nodes: By name, in the order in which they were made.
-        place: Where in the file stands what is being made.
+        file_position: Where in the file stands what is being made.
         needed: Nodes that a block's outputs lead to.
     """
 
     def __init__(self) -> None:
         self.nodes: dict[str, MadeNode] = {}
-        self.place: tuple[int, ...] = ()
+        self.file_position: tuple[int, ...] = ()
         self._places: dict[str, tuple[int, ...]] = {}
         self.canvas = Canvas()
         self._names = Names()
@@ -112,12 +112,12 @@ class GraphBuilder:
             name: Its name, if it is free, of a node that had one here.
             like: A node that stands for the same as it.
         """
-        name = self._names.free(name or snake(wanted, "node"))
+        name = self._names.reserve(name or to_snake_case(wanted, "node"))
         node = self.nodes[name] = MadeNode(name, node_type, inputs)
-        self._places[name] = self._places[like] if like else self.place
+        self._places[name] = self._places[like] if like else self.file_position
         return node
 
-    def places(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+    def file_positions(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Where in the file stands what each node was made of, in the order of their making."""
         for name in self.nodes:
             yield name, self._places[name]
@@ -139,12 +139,12 @@ class GraphBuilder:
     def entries(self) -> dict[str, NodeEntry]:
         """The nodes as the file says them; those that come back, as they were."""
         nodes = self.in_order()
-        restored_entries = restored(
+        restored_entries = apply_corrections(
             {name: node.entry() for name, node in nodes.items()},
             {name: node.corrections for name, node in nodes.items() if node.corrections},
         )
         implied = {name for name, node in nodes.items() if node.is_implied} - self.needed
-        return without_idle(restored_entries, implied)
+        return remove_idle_nodes(restored_entries, implied)
 
     def layout(self) -> dict[str, Any]:
         """Where everything stands, and what is kept for the way back, as `ui` says it."""
@@ -156,7 +156,7 @@ class GraphBuilder:
             for port, value in node.inputs.items()
             if tag_of(value).control and not tag_of(value).block_input
         }
-        origins = {name: plain(node.origin) for name, node in nodes.items() if node.origin}
+        origins = {name: strip_tags(node.origin) for name, node in nodes.items() if node.origin}
         if seeds:
             ui_layout["seeds"] = seeds
         if origins:

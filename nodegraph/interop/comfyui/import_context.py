@@ -7,45 +7,45 @@ from typing import Any
 
 from nodegraph.interop.comfyui.foreign import BLOCK, ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
-from nodegraph.interop.comfyui.returning import native_facts
+from nodegraph.interop.comfyui.returning import read_native_notes
 from nodegraph.interop.comfyui.signatures import Signature
-from nodegraph.interop.comfyui.tags import Tag, tagged
+from nodegraph.interop.comfyui.tags import Tag, with_tag
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
 
 CONSTANTS = {"Boolean": "value", "Integer": "value", "Number": "value", "Text": "text"}
 """Native nodes that give what they are given."""
 
-AskBlock = Callable[[str], Any]
+FindBlockValue = Callable[[str], Any]
 """Gives the value that a block's input has, and notes that somebody had to know it."""
 
 
-class GivenInputs(dict[str, Signal]):
+class RequiredInputs(dict[str, Signal]):
     """A node's inputs; one that isn't connected can't be translated where it has to be known."""
 
     def __missing__(self, name: str) -> Signal:
         raise Untranslatable(f"its input `{name}` isn't connected")
 
 
-class CarriedAlong(Mapping[str, Any]):
+class CarriedValues(Mapping[str, Any]):
     """What goes along with an output, and whether anybody has looked at it."""
 
     def __init__(self, held: Mapping[str, Any]) -> None:
         self.held = held
-        self.was_seen = False
+        self.was_read = False
 
     def __getitem__(self, key: str) -> Any:
-        self.was_seen = True
+        self.was_read = True
         return self.held[key]
 
     def __iter__(self) -> Iterator[str]:
-        self.was_seen = True
+        self.was_read = True
         return iter(self.held)
 
     def __len__(self) -> int:
         return len(self.held)
 
 
-class OpenInputs(GivenInputs):
+class OptionalInputs(RequiredInputs):
     """A node's inputs, of which those that aren't connected give nothing: so do they natively.
 
     Attributes:
@@ -65,7 +65,7 @@ class ImportContext:
     """A node of ComfyUI that becomes native ones; a `Passage`.
 
     Attributes:
-        made: Names of the native nodes that it became.
+        node_names: Names of the native nodes that it became.
         given: What stands for its outputs, by name.
         told: What people are to know.
         open_inputs: Inputs that the entry asked for and that aren't connected.
@@ -77,19 +77,19 @@ class ImportContext:
         signature: Signature,
         inputs: Mapping[str, Signal],
         into: GraphBuilder,
-        ask_block: AskBlock,
+        ask_block: FindBlockValue,
     ) -> None:
         self.type = node.type
         self.defaults: Mapping[str, Any] = {
             taken.name: taken.default for taken in signature.inputs if taken.default is not None
         }
-        open_inputs = OpenInputs(_with_defaults(signature, inputs, node))
+        open_inputs = OptionalInputs(_with_defaults(signature, inputs, node))
         self.inputs: Mapping[str, Signal] = open_inputs
         self.open_inputs = open_inputs.missing
         self.kept: Mapping[str, Any] = {}
-        self.made: list[str] = []
-        self.given: dict[str, Signal] = {}
-        self.told: list[str] = []
+        self.node_names: list[str] = []
+        self.output_signals: dict[str, Signal] = {}
+        self.messages: list[str] = []
         self._kept: dict[str, Any] = {}
         self._node = node
         self._signature = signature
@@ -132,15 +132,15 @@ class ImportContext:
         values = {name: _bare(value) for name, value in inputs.items()}
         present = {name: value for name, value in values.items() if value is not None}
         short = node_type.rpartition(":")[2]
-        noted = native_facts(self._node)
-        if self.made:
+        noted = read_native_notes(self._node)
+        if self.node_names:
             node = self._into.add(short, node_type, present)
         else:
             node = self._into.add(self._node.title or short, node_type, present, noted.name)
-            node.label, node.rest = self._node.title, noted.rest
+            node.label, node.rest = self._node.title, noted.extra_fields
             node.corrections = noted.corrections
         node.is_implied = noted.is_implied
-        self.made.append(node.name)
+        self.node_names.append(node.name)
         return node.name
 
     def imply(self, node_type: str, /, **inputs: Any) -> str:
@@ -148,9 +148,9 @@ class ImportContext:
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         if isinstance(value, Signal):
-            self.given[output] = Signal(value.given, dict(value.carried))
+            self.output_signals[output] = Signal(value.given, dict(value.carried))
             return
-        self.given[output] = Signal(value, self._carried(output))
+        self.output_signals[output] = Signal(value, self._carried(output))
 
     def _carried(self, output: str) -> Mapping[str, Any]:
         """What goes along with an output of which nothing is said: what came with such an input."""
@@ -172,13 +172,13 @@ class ImportContext:
         self._kept.update(literals)
 
     def tell(self, message: str) -> None:
-        self.told.append(message)
+        self.messages.append(message)
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """Remove what was made, of a node that can't be translated after all."""
-        for name in reversed(self.made):
+        for name in reversed(self.node_names):
             self._into.remove(name)
-        self.made.clear()
+        self.node_names.clear()
 
     def leave_out_unused(self, used: Collection[str]) -> None:
         """Take back nodes that only give what nobody takes, beside others that do something.
@@ -186,19 +186,19 @@ class ImportContext:
         Args:
             used: Outputs that something is linked to.
         """
-        giving = {output: _node_of(signal) for output, signal in self.given.items()}
+        giving = {output: _node_of(signal) for output, signal in self.output_signals.items()}
         wanted = {name for output, name in giving.items() if output in used}
-        if not wanted & set(self.made):
-            ends = set(self.made) - self._taken() - set(giving.values())
-            wanted |= set(self.made[:1]) if ends else set(self.made)
+        if not wanted & set(self.node_names):
+            ends = set(self.node_names) - self._taken() - set(giving.values())
+            wanted |= set(self.node_names[:1]) if ends else set(self.node_names)
         idle = [name for output, name in giving.items() if output not in used]
         while idle:
             name = idle.pop()
-            if name not in self.made or name in wanted | self._taken():
+            if name not in self.node_names or name in wanted | self._taken():
                 continue
             sources = [_node_of(Signal(value)) for value in self._into.nodes[name].inputs.values()]
             self._into.remove(name)
-            self.made.remove(name)
+            self.node_names.remove(name)
             idle += sources
 
     def _taken(self) -> set[str]:
@@ -210,11 +210,11 @@ class ImportContext:
     @property
     def main(self) -> str:
         """The node that gives what the original gave, or the first; empty if none was made."""
-        givers = [_node_of(signal) for signal in self.given.values()]
-        return next((name for name in (*givers, *self.made) if name in self.made), "")
+        givers = [_node_of(signal) for signal in self.output_signals.values()]
+        return next((name for name in (*givers, *self.node_names) if name in self.node_names), "")
 
     def nodes(self) -> list[MadeNode]:
-        return [self._into.nodes[name] for name in self.made]
+        return [self._into.nodes[name] for name in self.node_names]
 
     @property
     def to_keep(self) -> Mapping[str, Any]:
@@ -226,15 +226,15 @@ def _with_defaults(
     signature: Signature, inputs: Mapping[str, Signal], node: ForeignNode
 ) -> dict[str, Signal]:
     """The inputs, and the defaults, or stand-ins, of those that the file leaves out."""
-    stand_ins = node.stand_ins or {}
+    stand_ins = node.trial_values or {}
     values = {name: signal.given for name, signal in inputs.items() if not signal.is_link}
     signals = dict(inputs)
-    for taken in signature.shown(values):
+    for taken in signature.active_widgets(values):
         value = stand_ins.get(taken.name, taken.default)
-        if taken.name not in signals and value is not None and not taken.grows:
-            is_unread = node.stand_ins is None and node.lacks(taken.name)
+        if taken.name not in signals and value is not None and not taken.is_autogrow:
+            is_unread = node.trial_values is None and node.is_unreadable(taken.name)
             tag = Tag(unread=taken.name)
-            signals[taken.name] = Signal(tagged(value, tag) if is_unread else value)
+            signals[taken.name] = Signal(with_tag(value, tag) if is_unread else value)
             values[taken.name] = value
     return signals
 

@@ -11,22 +11,33 @@ from nodegraph.core.graph import topological_order
 from nodegraph.core.parts import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.file_words import called, said_in_names
-from nodegraph.interop.comfyui.foreign import BLOCK, ForeignGraph, ForeignNode, Frame, Source, Spot
-from nodegraph.interop.comfyui.graph_builder import GraphBuilder
-from nodegraph.interop.comfyui.import_context import AskBlock, CarriedAlong, ImportContext
-from nodegraph.interop.comfyui.outcomes import TranslationOutcome
-from nodegraph.interop.comfyui.placeholders import add_placeholder, output_ports, pass_through
-from nodegraph.interop.comfyui.postprocess import (
-    settle_families,
-    settle_file_names,
-    settle_videos,
+from nodegraph.interop.comfyui.file_words import find_referenced_node, iter_references
+from nodegraph.interop.comfyui.foreign import (
+    BLOCK,
+    ForeignGraph,
+    ForeignNode,
+    Frame,
+    Rectangle,
+    Source,
 )
-from nodegraph.interop.comfyui.returning import native_entry, native_facts
+from nodegraph.interop.comfyui.graph_builder import GraphBuilder
+from nodegraph.interop.comfyui.import_context import CarriedValues, FindBlockValue, ImportContext
+from nodegraph.interop.comfyui.outcomes import TranslationOutcome
+from nodegraph.interop.comfyui.placeholders import (
+    add_placeholder,
+    match_bypass_outputs,
+    output_ports,
+)
+from nodegraph.interop.comfyui.postprocess import (
+    resolve_families,
+    resolve_file_names,
+    resolve_video_decoders,
+)
+from nodegraph.interop.comfyui.returning import native_entry, read_native_notes
 from nodegraph.interop.comfyui.signatures import Signature
-from nodegraph.interop.comfyui.tags import Tag, tagged
+from nodegraph.interop.comfyui.tags import Tag, with_tag
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
-from nodegraph.interop.comfyui.unread import unheeded
+from nodegraph.interop.comfyui.unread import ignored_values
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
 _MISFIT = "its values in the file {} don't fit what is known of its type"
@@ -48,14 +59,14 @@ class Blocks(Protocol):
     def outputs(self, node_type: str) -> Sequence[tuple[str, str]]:
         """Name and type of each output of a block."""
 
-    def use(
-        self, node: ForeignNode, inputs: Mapping[str, Signal], walk: Walk
+    def add_instance(
+        self, node: ForeignNode, inputs: Mapping[str, Signal], walk: ImportWalk
     ) -> Sequence[Signal | None]:
         """Make what stands for one use; returns what each output gives."""
 
 
 @dataclass(frozen=True)
-class GraphPlace:
+class GraphScope:
     """Where a graph stands: what a block's use brings into it.
 
     Attributes:
@@ -65,7 +76,7 @@ class GraphPlace:
         place: Where it stands in the file.
         mode: Of the block's use, which its nodes share.
         shift: How far the graph is moved on the canvas.
-        ask_block: See `passages.AskBlock`.
+        ask_block: See `passages.FindBlockValue`.
     """
 
     incoming: Sequence[Signal | None] = ()
@@ -74,10 +85,10 @@ class GraphPlace:
     place: tuple[int, ...] = ()
     mode: Mode | None = None
     shift: tuple[float, float] = (0.0, 0.0)
-    ask_block: AskBlock = lambda _: None
+    ask_block: FindBlockValue = lambda _: None
 
 
-class Walk:
+class ImportWalk:
     """Translates one graph.
 
     Args:
@@ -91,12 +102,12 @@ class Walk:
         table: Mapping[str, TableEntry],
         blocks: Blocks,
         into: GraphBuilder,
-        around: GraphPlace | None = None,
+        around: GraphScope | None = None,
     ) -> None:
         self.graph = graph
-        self.into = into
-        self.around = around or GraphPlace()
-        self.fates: list[TranslationOutcome] = []
+        self.builder = into
+        self.scope = around or GraphScope()
+        self.outcomes: list[TranslationOutcome] = []
         self._table = table
         self._blocks = blocks
         self._given: dict[Source, Signal | None] = {}
@@ -105,13 +116,13 @@ class Walk:
             for value in node.inputs.values():
                 if isinstance(value, Source):
                     self._used[value.node].add(value.slot)
-        self._said = {
-            (called(word, graph.nodes), port)
+        self._referenced_inputs = {
+            (find_referenced_node(word, graph.nodes), port)
             for node in graph.nodes.values()
-            for word, port in said_in_names(node.inputs)
+            for word, port in iter_references(node.inputs)
         }
         self._at = {name: at for at, name in enumerate(graph.nodes)}
-        self._leftover: set[str] = set()
+        self._unused: set[str] = set()
         self._arrivals: list[tuple[ForeignNode, ImportContext, int]] = []
 
     def run(self, *ends: Source | None) -> None:
@@ -125,22 +136,22 @@ class Walk:
         for end in ends:
             if end is not None:
                 self._used[end.node].add(end.slot)
-        before = len(self.into.nodes)
-        self._leftover = self._without_end([end.node for end in ends if end is not None])
+        before = len(self.builder.nodes)
+        self._unused = self._find_unused([end.node for end in ends if end is not None])
         for name in self._order():
             node = self.graph.nodes[name]
-            self.into.place = (*self.around.place, self._at[name])
+            self.builder.file_position = (*self.scope.place, self._at[name])
             self._translate(node, self._inputs(node))
-        self._tell_of_lost()
+        self._report_unread_carried()
         self._arrive_late()
-        if self._said:
-            settle_file_names(self.into.since(before), self.into, self.graph.nodes)
-        settle_families(self.into, self.around.ask_block)
-        self._lead_to_frames(settle_videos(self.into))
-        canvas = self.into.canvas
+        if self._referenced_inputs:
+            resolve_file_names(self.builder.since(before), self.builder, self.graph.nodes)
+        resolve_families(self.builder, self.scope.ask_block)
+        self._lead_to_frames(resolve_video_decoders(self.builder))
+        canvas = self.builder.canvas
         canvas.frame(
-            [_moved(frame, self.around.shift) for frame in self.graph.groups],
-            [_moved(frame, self.around.shift) for frame in self.graph.notes],
+            [_moved(frame, self.scope.shift) for frame in self.graph.groups],
+            [_moved(frame, self.scope.shift) for frame in self.graph.notes],
         )
 
     def _lead_to_frames(self, names: Collection[str]) -> None:
@@ -153,13 +164,13 @@ class Walk:
     def signal(self, source: Source) -> Signal | None:
         """What an output gives; None if nothing stands for it."""
         if source.node == BLOCK:
-            incoming = self.around.incoming
+            incoming = self.scope.incoming
             return incoming[source.slot] if 0 <= source.slot < len(incoming) else None
         return self._given.get(source)
 
-    def spot(self, node: ForeignNode) -> Spot | None:
+    def spot(self, node: ForeignNode) -> Rectangle | None:
         """Where a node stands here."""
-        return _shifted(node.place, self.around.shift) if node.place else None
+        return _shifted(node.bounds, self.scope.shift) if node.bounds else None
 
     def at(self, node: ForeignNode) -> int:
         """Where a node stands in the file."""
@@ -168,7 +179,7 @@ class Walk:
     def lower_left(self) -> tuple[float, float]:
         """Of all that stands in this graph, or will."""
         spots = [spot for node in self.graph.nodes.values() if (spot := self.spot(node))]
-        left, bottom = self.into.canvas.bottom()
+        left, bottom = self.builder.canvas.bottom()
         return (
             min([left, *(spot.x for spot in spots)]),
             max([bottom, *(spot.y + spot.height for spot in spots)]),
@@ -176,12 +187,12 @@ class Walk:
 
     def id(self, node: ForeignNode) -> str:
         """Its id in the workflow as a whole."""
-        return self.around.prefix + node.id
+        return self.scope.prefix + node.id
 
     def mode(self, node: ForeignNode) -> Mode | None:
-        return node.mode or self.around.mode or ("mute" if node.id in self._leftover else None)
+        return node.mode or self.scope.mode or ("mute" if node.id in self._unused else None)
 
-    def _without_end(self, ends: Sequence[str]) -> set[str]:
+    def _find_unused(self, ends: Sequence[str]) -> set[str]:
         """Nodes that lead to no end, which ComfyUI neither checks nor runs; none if nothing does.
 
         Args:
@@ -211,7 +222,7 @@ class Walk:
         """Whether a node is run for itself, as far as can be told."""
         entry = self._table.get(node.type)
         is_known = entry is not None and node.type not in self._blocks
-        if entry is None or not is_known or native_facts(node).name:
+        if entry is None or not is_known or read_native_notes(node).name:
             return True
         return entry.is_end
 
@@ -240,29 +251,32 @@ class Walk:
     def _inputs(self, node: ForeignNode) -> dict[str, Signal]:
         signals: dict[str, Signal] = {}
         for name, value in node.inputs.items():
-            exposed = self.around.exposed.get((node.id, name))
+            exposed = self.scope.exposed.get((node.id, name))
             if exposed is not None:
                 signals[name] = exposed
             elif not isinstance(value, Source):
                 at = (node.id, name)
-                tag = Tag(control=control_of(node, name), said=at if at in self._said else ("", ""))
-                signals[name] = Signal(value if tag == Tag() else tagged(value, tag))
+                tag = Tag(
+                    control=seed_control(node, name),
+                    referenced_at=at if at in self._referenced_inputs else ("", ""),
+                )
+                signals[name] = Signal(value if tag == Tag() else with_tag(value, tag))
             elif (signal := self.signal(value)) is not None:
                 signals[name] = signal
-        if node.is_misfit:
-            shown = self.around.exposed.items()
+        if node.has_unreadable_values:
+            shown = self.scope.exposed.items()
             signals |= {
                 name: signal
                 for (inner, name), signal in shown
-                if inner == node.id and node.lacks(name)
+                if inner == node.id and node.is_unreadable(name)
             }
         return signals
 
     def _translate(self, node: ForeignNode, inputs: Mapping[str, Signal]) -> None:
         if node.type in self._blocks:
-            outputs = dict(enumerate(self._blocks.use(node, inputs, self)))
+            outputs = dict(enumerate(self._blocks.add_instance(node, inputs, self)))
             if self.mode(node) == "bypass":
-                passed = self._passed(node)
+                passed = self._bypass_outputs(node)
                 outputs = {
                     slot: _through(signal, passed.get(slot)) for slot, signal in outputs.items()
                 }
@@ -272,11 +286,11 @@ class Walk:
         if entry is None:
             self._placeholder(node, inputs, "nothing here is known to stand for it")
             return
-        if node.is_unclear:
+        if node.is_undetermined:
             self._placeholder(node, inputs, _misfit(node))
             return
-        arrival = ImportContext(node, entry.signature, inputs, self.into, self.around.ask_block)
-        before = len(self.into.nodes)
+        arrival = ImportContext(node, entry.signature, inputs, self.builder, self.scope.ask_block)
+        before = len(self.builder.nodes)
         try:
             entry.forward(arrival)
             outputs_given = self._outputs_of(node, entry.signature, arrival)
@@ -294,10 +308,10 @@ class Walk:
                 why = f"its input `{open_input}` isn't connected"
             self._placeholder(node, inputs, why)
             return
-        for message in unheeded(node, entry, arrival):
+        for message in ignored_values(node, entry, arrival):
             arrival.tell(message)
-        self._arrived(node, arrival)
-        self._arrivals.append((node, arrival, len(arrival.made)))
+        self._record_node(node, arrival)
+        self._arrivals.append((node, arrival, len(arrival.node_names)))
         self._give(node, outputs_given)
 
     def _take_back(self, arrival: ImportContext, before: int) -> None:
@@ -306,29 +320,29 @@ class Walk:
         Args:
             before: How many nodes there were.
         """
-        arrival.take_back()
-        made = self.into.since(before)
+        arrival.undo()
+        made = self.builder.since(before)
         if not made:
             return
         for name in made:
-            self.into.remove(name)
+            self.builder.remove(name)
         for _, other, _ in self._arrivals:
-            other.made = [name for name in other.made if name not in made]
+            other.node_names = [name for name in other.node_names if name not in made]
 
     def _arrive_late(self) -> None:
         """Note what nodes made for others, such as patches of models for the sampler."""
-        places = {fate.id: at for at, fate in enumerate(self.fates)}
+        places = {fate.id: at for at, fate in enumerate(self.outcomes)}
         for node, arrival, known in self._arrivals:
-            if len(arrival.made) <= known:
+            if len(arrival.node_names) <= known:
                 continue
             for made_node in arrival.nodes():
                 made_node.mode = self.mode(node)
             if not known:
-                first = arrival.made[0]
+                first = arrival.node_names[0]
                 self.put(node, first)
-                self.into.nodes[first].origin = self._origin(node)
+                self.builder.nodes[first].origin = self._origin(node)
                 noted = places[self.id(node)]
-                self.fates[noted] = replace(self.fates[noted], name=first)
+                self.outcomes[noted] = replace(self.outcomes[noted], name=first)
 
     def _outputs_of(
         self, node: ForeignNode, signature: Signature, arrival: ImportContext
@@ -336,12 +350,12 @@ class Walk:
         mode = self.mode(node)
         if mode != "bypass":
             return self._all_given(node, signature, arrival)
-        passed = self._passed(node)
-        if len(arrival.made) != 1:
+        passed = self._bypass_outputs(node)
+        if len(arrival.node_names) != 1:
             return passed
         # What is left out runs on: links lead to it, and past it as long as it is bypassed.
         return {
-            slot: _through(arrival.given.get(name), passed.get(slot))
+            slot: _through(arrival.output_signals.get(name), passed.get(slot))
             for slot, (name, _) in enumerate(signature.outputs)
         }
 
@@ -350,17 +364,17 @@ class Walk:
     ) -> dict[int, Signal | None]:
         signals: dict[int, Signal | None] = {}
         for slot, (name, _) in enumerate(signature.outputs):
-            signals[slot] = arrival.given.get(name)
+            signals[slot] = arrival.output_signals.get(name)
             if signals[slot] is None and slot in self._used[node.id]:
                 raise Untranslatable(f"nothing here stands for its output `{name}`")
         return signals
 
-    def _passed(self, node: ForeignNode) -> dict[int, Signal | None]:
+    def _bypass_outputs(self, node: ForeignNode) -> dict[int, Signal | None]:
         """What stands for a bypassed node's outputs."""
         sources = [value for value in node.inputs.values() if isinstance(value, Source)]
         types = [(self._type(source), self.signal(source)) for source in sources]
         outputs = [kind for _, kind in self._outputs(node)]
-        return dict(enumerate(pass_through(outputs, types)))
+        return dict(enumerate(match_bypass_outputs(outputs, types)))
 
     def _type(self, source: Source) -> str:
         """ComfyUI's type of an output; empty if nobody tells."""
@@ -376,60 +390,60 @@ class Walk:
             return entry.signature.outputs
         return [(port.name, port.type) for port in node.ports]
 
-    def _arrived(self, node: ForeignNode, arrival: ImportContext) -> None:
+    def _record_node(self, node: ForeignNode, arrival: ImportContext) -> None:
         """Note what became of a node."""
         made = arrival.nodes()
         for made_node in made:
             made_node.mode = self.mode(node)
         main = arrival.main
-        for name in arrival.made:
+        for name in arrival.node_names:
             if name != main:
-                self.into.canvas.put_beside(name, main)
+                self.builder.canvas.put_beside(name, main)
         if made:
             made[0].label = ""
-            self.into.nodes[main].label = node.title
+            self.builder.nodes[main].label = node.title
             self.put(node, main)
             origin = self._origin(node)
             if arrival.to_keep:
                 origin["values"] = dict(arrival.to_keep)
             if len(made) > 1:
-                origin["with"] = arrival.made[1:]
+                origin["with"] = arrival.node_names[1:]
             made[0].origin = origin
-        self.note(node, main, told=tuple(arrival.told))
+        self.note(node, main, told=tuple(arrival.messages))
 
     def put(self, node: ForeignNode, name: str) -> None:
         """Place what stands for a node."""
         spot = self.spot(node)
         if spot is not None:
-            canvas = self.into.canvas
+            canvas = self.builder.canvas
             canvas.put(name, spot, node.color, is_collapsed=node.is_collapsed)
 
     def _origin(self, node: ForeignNode) -> dict[str, Any]:
-        kept = {key: value for key, value in node.kept.items() if key not in _TRANSLATED_KEYS}
+        kept = {key: value for key, value in node.raw.items() if key not in _TRANSLATED_KEYS}
         return {"id": self.id(node), "type": node.type} | ({"kept": kept} if kept else {})
 
     def note(
         self, node: ForeignNode, name: str, *, missing: str = "", told: tuple[str, ...] = ()
     ) -> None:
         """Note what became of a node, for people."""
-        if node.id in self._leftover and node.mode is None:
+        if node.id in self._unused and node.mode is None:
             told = (*told, _IDLE)
-        if node.is_misfit and not missing:
+        if node.has_unreadable_values and not missing:
             told = (*told, f"{_misfit(node)}: {TO_GIVE}")
         fate = TranslationOutcome(
             self.id(node), node.type, name, node.pack, missing, told, node.models
         )
-        self.fates.append(fate)
+        self.outcomes.append(fate)
 
     def _placeholder(self, node: ForeignNode, inputs: Mapping[str, Signal], why: str) -> None:
         """Keep a node that can't be translated, with all that the file says of it."""
         mode = self.mode(node)
-        made = add_placeholder(node, inputs, self.into, mode)
+        made = add_placeholder(node, inputs, self.builder, mode)
         made.origin = {"id": self.id(node), **made.origin}
         self.put(node, made.name)
         self.note(node, made.name, missing=why)
         if mode == "bypass":
-            self._give(node, self._passed(node))
+            self._give(node, self._bypass_outputs(node))
             return
         outputs = self._outputs(node)
         ports = output_ports(outputs, self._used[node.id])
@@ -458,36 +472,39 @@ class Walk:
         for slot, signal in outputs.items():
             watched = signal
             if signal is not None and signal.carried:
-                watched = Signal(signal.given, CarriedAlong(signal.carried))
+                watched = Signal(signal.given, CarriedValues(signal.carried))
             self._given[Source(node.id, slot)] = watched
 
-    def _tell_of_lost(self) -> None:
+    def _report_unread_carried(self) -> None:
         """Tell of what goes along with outputs and nobody has looked at."""
         lost: dict[str, list[str]] = {}
         for source, signal in self._given.items():
             carried = signal.carried if signal else {}
-            is_lost = isinstance(carried, CarriedAlong) and not carried.was_seen
+            is_lost = isinstance(carried, CarriedValues) and not carried.was_read
             if is_lost and source.slot in self._used[source.node]:
                 node = self.graph.nodes[source.node]
                 lost.setdefault(self.id(node), []).extend(carried)
-        self.fates = [
-            replace(fate, told=(*fate.told, f"nothing here heeds what it says ({', '.join(keys)})"))
+        self.outcomes = [
+            replace(
+                fate,
+                messages=(*fate.messages, f"nothing here heeds what it says ({', '.join(keys)})"),
+            )
             if (keys := lost.get(fate.id))
             else fate
-            for fate in self.fates
+            for fate in self.outcomes
         ]
 
 
-def control_of(node: ForeignNode, name: str) -> str:
+def seed_control(node: ForeignNode, name: str) -> str:
     """What happens to an input after a run, as layouts say it; empty if nothing does."""
     return _CONTROLS.get(node.control.get(name, ""), "")
 
 
 def _misfit(node: ForeignNode) -> str:
     """Which of a node's values are left out, for people."""
-    alone = [f"`{name}`" for name in node.misfits if name not in node.inputs]
+    alone = [f"`{name}`" for name in node.unreadable_inputs if name not in node.inputs]
     parts = [f"of {', '.join(alone)}"] if alone else []
-    parts += [f"from `{node.misfit}` on"] if node.misfit else []
+    parts += [f"from `{node.unreadable_from}` on"] if node.unreadable_from else []
     return _MISFIT.format(" and ".join(parts))
 
 
@@ -498,9 +515,9 @@ def _through(output: Signal | None, passed: Signal | None) -> Signal | None:
     return Signal(output.given, passed.carried)
 
 
-def _shifted(spot: Spot, shift: tuple[float, float]) -> Spot:
+def _shifted(spot: Rectangle, shift: tuple[float, float]) -> Rectangle:
     return replace(spot, x=spot.x + shift[0], y=spot.y + shift[1])
 
 
 def _moved(frame: Frame, shift: tuple[float, float]) -> Frame:
-    return replace(frame, place=_shifted(frame.place, shift))
+    return replace(frame, bounds=_shifted(frame.bounds, shift))

@@ -9,18 +9,18 @@ from typing import Any
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.blocks import Definition, NativeBlocks
+from nodegraph.interop.comfyui.blocks import SubgraphBuilder, SubgraphDefinition
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignWorkflow
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder
-from nodegraph.interop.comfyui.import_walk import TO_GIVE, Walk
-from nodegraph.interop.comfyui.originals import packed
+from nodegraph.interop.comfyui.import_walk import TO_GIVE, ImportWalk
+from nodegraph.interop.comfyui.originals import pack_document
 from nodegraph.interop.comfyui.outcomes import TranslationOutcome
 from nodegraph.interop.comfyui.packs import NodeTable
-from nodegraph.interop.comfyui.reading import drawing_of, read_workflow
-from nodegraph.interop.comfyui.returning import returned
-from nodegraph.interop.comfyui.surroundings import lost_widgets
-from nodegraph.interop.comfyui.unread import Maker, Ports, TrialTranslation, unread_ports
+from nodegraph.interop.comfyui.reading import read_workflow, ui_document
+from nodegraph.interop.comfyui.returning import restore_metadata
+from nodegraph.interop.comfyui.surroundings import unreadable_widgets
+from nodegraph.interop.comfyui.unread import Maker, Ports, TrialTranslation, find_unread_ports
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,25 @@ class ImportedWorkflow:
 
     Attributes:
         format: What it was, see `foreign.ForeignWorkflow`.
-        fates: What became of each of its nodes, blocks' nodes beside them.
+        outcomes: What became of each of its nodes, blocks' nodes beside them.
         told: What the reading of the file had to say.
     """
 
     workflow: Workflow
     format: str
-    fates: tuple[TranslationOutcome, ...] = ()
-    told: tuple[str, ...] = ()
+    outcomes: tuple[TranslationOutcome, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def placeholders(self) -> tuple[TranslationOutcome, ...]:
         """Nodes that couldn't be translated."""
-        return tuple(fate for fate in self.fates if fate.is_placeholder)
+        return tuple(fate for fate in self.outcomes if fate.is_placeholder)
 
     @property
     def differences(self) -> tuple[tuple[str, str], ...]:
         """What is otherwise here than in ComfyUI: the native node, or nothing, and what."""
-        messages = [("", message) for message in self.told]
-        messages += [(fate.name, message) for fate in self.fates for message in fate.told]
+        messages = [("", message) for message in self.warnings]
+        messages += [(fate.name, message) for fate in self.outcomes for message in fate.messages]
         return tuple(dict.fromkeys(messages))
 
 
@@ -64,21 +64,23 @@ def translate(
         InvalidWorkflow: Its nodes need each other's results in a circle, a block contains itself,
             or with blocks in place it is too large.
     """
-    entries = table if isinstance(table, Mapping) else by_type(table)
+    entries = table if isinstance(table, Mapping) else entries_by_type(table)
     base = _translated(foreign, entries)
-    if not any(node.is_misfit for graph in _graphs(foreign) for node in graph.nodes.values()):
+    if not any(
+        node.has_unreadable_values for graph in _graphs(foreign) for node in graph.nodes.values()
+    ):
         return base.imported
 
     def tried(other: ForeignWorkflow) -> _Translated:
         return _translated(other, entries)
 
-    read, unread = unread_ports(foreign, entries, base, tried)
+    read, unread = find_unread_ports(foreign, entries, base, tried)
     workflow = _marked(read.imported.workflow, unread)
     dependent = {name for names in unread.values() for name in names}
     fates = tuple(
-        _without_idle_messages(fate, foreign, entries, dependent) for fate in read.imported.fates
+        _without_idle_messages(fate, foreign, entries, dependent) for fate in read.imported.outcomes
     )
-    return replace(read.imported, workflow=workflow, fates=fates)
+    return replace(read.imported, workflow=workflow, outcomes=fates)
 
 
 def _without_idle_messages(
@@ -92,15 +94,17 @@ def _without_idle_messages(
     Args:
         dependent: Widgets that something depends on.
     """
-    if not any(message.endswith(TO_GIVE) for message in fate.told):
+    if not any(message.endswith(TO_GIVE) for message in fate.messages):
         return fate
     matches = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in _graphs(foreign))
     nodes = (node for node in matches if node is not None and node.type == fate.type)
     signature = entries[fate.type].signature
-    if any(each.name in dependent for node in nodes for each in lost_widgets(node, signature)):
+    if any(
+        each.name in dependent for node in nodes for each in unreadable_widgets(node, signature)
+    ):
         return fate
-    idle = [message.replace(TO_GIVE, "nothing here depends on them") for message in fate.told]
-    return replace(fate, told=tuple(idle))
+    idle = [message.replace(TO_GIVE, "nothing here depends on them") for message in fate.messages]
+    return replace(fate, messages=tuple(idle))
 
 
 @dataclass(frozen=True)
@@ -112,8 +116,8 @@ class _Translated(TrialTranslation):
 
 def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> _Translated:
     made = GraphBuilder()
-    blocks = NativeBlocks(foreign.blocks, entries, _natives(entries))
-    walk = Walk(foreign.graph, entries, blocks, made)
+    blocks = SubgraphBuilder(foreign.blocks, entries, _natives(entries))
+    walk = ImportWalk(foreign.graph, entries, blocks, made)
     walk.run()
     nodes = made.entries()
     used = blocks.used_by(nodes.values())
@@ -123,9 +127,12 @@ def _translated(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> 
         subgraphs={name: imported.subgraph for name, imported in used.items()},
         ui=_ui(made, used, foreign),
     )
-    inner = [fate.within(name) for name, imported in used.items() for fate in imported.fates]
+    inner = [fate.within(name) for name, imported in used.items() for fate in imported.outcomes]
     imported = ImportedWorkflow(
-        returned(workflow, foreign), foreign.format, (*walk.fates, *inner), foreign.told
+        restore_metadata(workflow, foreign),
+        foreign.format,
+        (*walk.outcomes, *inner),
+        foreign.warnings,
     )
     return _Translated(imported.workflow, _makers(made, foreign.graph), imported)
 
@@ -135,7 +142,7 @@ def _makers(made: GraphBuilder, graph: ForeignGraph) -> dict[str, Maker]:
     ids = list(graph.nodes)
     counts: Counter[tuple[str | int, ...]] = Counter()
     makers: dict[str, Maker] = {}
-    for name, at in made.places():
+    for name, at in made.file_positions():
         path: tuple[str | int, ...] = (ids[at[0]], *at[1:]) if at else ()
         makers[name] = path, counts[path]
         counts[path] += 1
@@ -190,13 +197,13 @@ def import_document(document: object, table: NodeTable, *, name: str = "") -> Im
     """
     foreign = read_workflow(document, table.signatures, name=name)
     imported = translate(foreign, table.entries)
-    original = packed(drawing_of(document))
+    original = pack_document(ui_document(document))
     comfyui = {**imported.workflow.ui["comfyui"], "original": original}
     ui = {**imported.workflow.ui, "comfyui": comfyui}
     return replace(imported, workflow=replace(imported.workflow, ui=ui))
 
 
-def by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:
+def entries_by_type(table: Iterable[TableEntry]) -> dict[str, TableEntry]:
     """Entries by ComfyUI's type; of two for one type, the first."""
     entries: dict[str, TableEntry] = {}
     for entry in table:
@@ -210,7 +217,7 @@ def _natives(table: Mapping[str, TableEntry]) -> set[str]:
 
 
 def _ui(
-    made: GraphBuilder, blocks: Mapping[str, Definition], foreign: ForeignWorkflow
+    made: GraphBuilder, blocks: Mapping[str, SubgraphDefinition], foreign: ForeignWorkflow
 ) -> dict[str, Any]:
     layout = made.layout()
     layouts = {name: each.layout for name, each in blocks.items() if each.layout}

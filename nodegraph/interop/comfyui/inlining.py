@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.flat import passing_input
+from nodegraph.core.flat import bypass_input
 from nodegraph.core.links import Link, is_link, parse_link, parse_target, read_link, write_input
 from nodegraph.core.parts import NodeEntry, Subgraph
-from nodegraph.core.subgraphs import expandable, node_spec
+from nodegraph.core.subgraphs import inlinable_subgraphs, node_spec
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.naming import Names
 
 
-def inlined(workflow: Workflow, catalog: Catalog, *, splices: bool = False) -> Workflow:
+def inline_subgraphs(workflow: Workflow, catalog: Catalog, *, splices: bool = False) -> Workflow:
     """The same workflow without uses of sub-graphs that can be inlined.
 
     Definitions stay, for nodes that name one in an input. A use that is bypassed is left out: what
@@ -33,7 +33,7 @@ class _Inlining:
         self._workflow = workflow
         self._catalog = catalog
         self._splices = splices
-        self._blocks = {name: workflow.subgraphs[name] for name in expandable(workflow)}
+        self._blocks = {name: workflow.subgraphs[name] for name in inlinable_subgraphs(workflow)}
         self._names = Names(set(workflow.nodes))
         self._outputs: dict[tuple[str, str], Link] = {}
         self._bypassed: dict[str, NodeEntry] = {}
@@ -69,7 +69,7 @@ class _Inlining:
                 self._use(names[name], placed, block)
 
     def _use(self, name: str, entry: NodeEntry, block: Subgraph) -> None:
-        names = {inner: self._names.free(f"{name}_{inner}") for inner in block.nodes}
+        names = {inner: self._names.reserve(f"{name}_{inner}") for inner in block.nodes}
         fed: dict[tuple[str, str], Any] = {}
         for port, taken in block.inputs.items():
             if port in entry.inputs or taken.has_default:
@@ -101,12 +101,12 @@ class _Inlining:
     def _before(self, link: Link) -> Link | None:
         """What stands for an output of a use, or of a bypassed node; None if nothing does."""
         if link.node in self._bypassed:
-            return self._past(self._bypassed[link.node], link.port)
+            return self._bypass_link(self._bypassed[link.node], link.port)
         only = [key for key in self._outputs if key[0] == link.node]
         key = (link.node, link.port) if link.port else next(iter(only), ("", ""))
         return self._outputs.get(key)
 
-    def _past(self, entry: NodeEntry, port: str) -> Link | None:
+    def _bypass_link(self, entry: NodeEntry, port: str) -> Link | None:
         """What a bypassed node passes on in place of an output."""
         spec = node_spec(entry, self._workflow, self._catalog)
         outputs = list(spec.outputs) if spec else []
@@ -116,7 +116,7 @@ class _Inlining:
         linked = {
             each.name: each.expr for each in spec.inputs if is_link(entry.inputs.get(each.name))
         }
-        passing = passing_input(wanted, linked, self._catalog.types)
+        passing = bypass_input(wanted, linked, self._catalog.types)
         return None if passing is None else read_link(entry.inputs[passing])
 
 

@@ -42,7 +42,7 @@ class MissingModel:
     url: str = ""
 
 
-def lacking_models(
+def find_missing_models(
     imported: ImportedWorkflow, problems: Sequence[Problem], is_there: IsThere
 ) -> tuple[MissingModel, ...]:
     """Models that lack: those that nodes say they need, and those that they name all the same.
@@ -52,7 +52,7 @@ def lacking_models(
     """
     declared = {
         model.name: MissingModel(model.name, model.folder, model.url)
-        for fate in imported.fates
+        for fate in imported.outcomes
         for model in fate.models
     }
     lacking = {name: model for name, model in declared.items() if not is_there(name)}
@@ -79,12 +79,12 @@ def _native_type(problem: Problem, imported: ImportedWorkflow) -> str:
     return node_type
 
 
-def is_of_what_lacks(problem: Problem) -> bool:
+def is_about_missing_files(problem: Problem) -> bool:
     """Whether a problem is that a model, a picture or a family isn't there."""
     return problem.code == _NO_MODEL or _is_of_file(problem) or _is_of_family(problem)
 
 
-def lacking_files(problems: Sequence[Problem]) -> tuple[str, ...]:
+def find_missing_files(problems: Sequence[Problem]) -> tuple[str, ...]:
     """Names of pictures and the like that aren't there."""
     return tuple(dict.fromkeys(_file_names(problems)))
 

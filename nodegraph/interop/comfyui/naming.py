@@ -18,7 +18,7 @@ class Names:
         self._taken = set(taken or ())
         self._last: dict[str, int] = {}
 
-    def free(self, wanted: str, *, between: str = "_") -> str:
+    def reserve(self, wanted: str, *, between: str = "_") -> str:
         """The wanted name, or the next one of its kind: "blur", "blur_2"; it is taken then."""
         name = wanted
         number = self._last.get(wanted, 1)
@@ -35,7 +35,7 @@ class Names:
         self._last.pop(name, None)
 
 
-def snake(text: str, otherwise: str) -> str:
+def to_snake_case(text: str, otherwise: str) -> str:
     """A text as a name: "vae_decode" of "VAE Decode" or "VAEDecode".
 
     Args:
@@ -48,7 +48,7 @@ def snake(text: str, otherwise: str) -> str:
     return re.sub("_{2,}", "_", words) or otherwise
 
 
-def block_name(text: str) -> str:
+def subgraph_name(text: str) -> str:
     """A sub-graph's name as it can stand for a type of node."""
     plain = "".join(sign if sign.isprintable() else " " for sign in text)
     return " ".join(re.sub(r"[./:]", " ", plain).split())[:_LONGEST].strip() or "Block"

@@ -33,13 +33,13 @@ _ItemPath = tuple[Any, Any]
 """A container in a document and a key of it."""
 
 
-def packed(document: object) -> str:
+def pack_document(document: object) -> str:
     """A document as it is kept: JSON, compressed, as base64."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
-def original_of(workflow: Workflow) -> Any:
+def unpack_original(workflow: Workflow) -> Any:
     """The document that a workflow keeps; None if it keeps none, or one that can't be read."""
     kept = workflow.ui.get("comfyui")
     written = kept.get("original") if isinstance(kept, dict) else None
@@ -53,12 +53,12 @@ def original_of(workflow: Workflow) -> Any:
         return None
 
 
-def changed_original(workflow: Workflow, translate: Retranslate) -> Any:
+def update_original(workflow: Workflow, translate: Retranslate) -> Any:
     """The original that would be translated into just this workflow; None if none is found.
 
     Where things stand is not compared; nodes that were moved are moved there, too.
     """
-    document = original_of(workflow)
+    document = unpack_original(workflow)
     if document is None:
         return None
     changed = _with_values(document, workflow, translate)
@@ -237,12 +237,12 @@ def _places(entry: Any, value: Any) -> Iterator[_ItemPath]:
     for part in ("widgets_values", "inputs", "widgets_values_named"):
         held = entry.get(part) if isinstance(entry, dict) else None
         if isinstance(held, dict):
-            yield from ((held, key) for key, each in list(held.items()) if _is(each, value))
+            yield from ((held, key) for key, each in list(held.items()) if _equals(each, value))
         elif isinstance(held, list) and part != "inputs":
-            yield from ((held, at) for at, each in enumerate(held) if _is(each, value))
+            yield from ((held, at) for at, each in enumerate(held) if _equals(each, value))
 
 
-def _is(value: Any, other: Any) -> bool:
+def _equals(value: Any, other: Any) -> bool:
     is_truth = isinstance(value, bool) or isinstance(other, bool)
     return bool(value == other) and (type(value) is type(other) or not is_truth)
 

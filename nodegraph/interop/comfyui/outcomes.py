@@ -17,8 +17,8 @@ class TranslationOutcome:
     Attributes:
         id: Its id there; within a block, after the block's and a colon.
         name: The native node that stands for it; in blocks, ``block/node``. Empty if none does.
-        missing: Why a placeholder stands for it; empty if it was translated.
-        told: What differs.
+        untranslated_reason: Why a placeholder stands for it; empty if it was translated.
+        messages: What differs.
         models: Files that it says it needs.
     """
 
@@ -26,13 +26,13 @@ class TranslationOutcome:
     type: str
     name: str = ""
     pack: str = ""
-    missing: str = ""
-    told: tuple[str, ...] = ()
+    untranslated_reason: str = ""
+    messages: tuple[str, ...] = ()
     models: tuple[ModelFile, ...] = ()
 
     @property
     def is_placeholder(self) -> bool:
-        return bool(self.missing)
+        return bool(self.untranslated_reason)
 
     def within(self, block: str) -> TranslationOutcome:
         """The same, of a node in a block's definition."""

@@ -10,13 +10,13 @@ from nodegraph.core.parts import PLACEHOLDER, Mode
 from nodegraph.interop.comfyui.foreign import ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
 from nodegraph.interop.comfyui.known_packs import pack_of
-from nodegraph.interop.comfyui.naming import Names, snake
+from nodegraph.interop.comfyui.naming import Names, to_snake_case
 from nodegraph.interop.comfyui.translating import Signal
 
 _ANY = ("", "*")
 
 
-def pass_through(
+def match_bypass_outputs(
     outputs: Sequence[str], inputs: Sequence[tuple[str, Signal | None]]
 ) -> list[Signal | None]:
     """The first linked input of an output's type, for each; None where there is none.
@@ -45,7 +45,7 @@ def add_placeholder(
     """Make a node that keeps another with its inputs, by name."""
     names = Names()
     # Targets part node and input by a dot.
-    ports = {name: names.free(name.replace(".", "_")) for name in inputs}
+    ports = {name: names.reserve(name.replace(".", "_")) for name in inputs}
     made = into.add(
         node.title or node.type,
         PLACEHOLDER + node.type,
@@ -55,7 +55,7 @@ def add_placeholder(
     made.pack = node.pack or pack_of(node.type)
     # Links lead past a bypassed one, as nobody knows which input would stand for an output.
     made.mode = "mute" if mode == "bypass" else mode
-    made.origin = {"type": node.type, "entry": dict(node.kept)}
+    made.origin = {"type": node.type, "entry": dict(node.raw)}
     renamed = {port: name for name, port in ports.items() if port != name}
     if renamed:
         made.origin["inputs"] = renamed
@@ -77,5 +77,5 @@ def output_ports(outputs: Sequence[tuple[str, str]], used: Collection[int]) -> d
     port_names: dict[int, str] = {}
     for slot in sorted({*range(count), *used}):
         known, kind = outputs[slot] if slot < len(outputs) else ("", "")
-        port_names[slot] = names.free(snake(known or kind, f"output_{slot + 1}"))
+        port_names[slot] = names.reserve(to_snake_case(known or kind, f"output_{slot + 1}"))
     return port_names

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
-from nodegraph.interop.comfyui.foreign import Frame, Spot
+from nodegraph.interop.comfyui.foreign import Frame, Rectangle
 
 WIDTH, HEIGHT = 248.0, 140.0
 """Of a card whose size nobody tells."""
@@ -18,7 +18,7 @@ _FARTHEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    spot: Spot
+    spot: Rectangle
     color: str
     is_collapsed: bool
 
@@ -28,13 +28,15 @@ class Canvas:
 
     def __init__(self) -> None:
         self._looks: dict[str, _Look] = {}
-        self._cells: dict[tuple[int, int], list[Spot]] = {}
+        self._cells: dict[tuple[int, int], list[Rectangle]] = {}
         self._beside: dict[str, list[str]] = {}
         self._groups: list[Frame] = []
         self._notes: list[Frame] = []
-        self.ends: dict[str, Spot] = {}
+        self.ends: dict[str, Rectangle] = {}
 
-    def put(self, name: str, spot: Spot, color: str = "", *, is_collapsed: bool = False) -> None:
+    def put(
+        self, name: str, spot: Rectangle, color: str = "", *, is_collapsed: bool = False
+    ) -> None:
         """Say where a node stands."""
         self._looks[name] = _Look(_bounded(spot), color, is_collapsed)
         self._fill(_sized(_bounded(spot)))
@@ -48,7 +50,7 @@ class Canvas:
         self._groups += groups
         for note in notes:
             self._notes.append(note)
-            self._fill(_sized(_bounded(note.place)))
+            self._fill(_sized(_bounded(note.bounds)))
 
     def layout(self, names: Collection[str]) -> dict[str, Any]:
         """As the editor reads it: `ui` of a workflow, or of one of its subgraphs."""
@@ -85,17 +87,17 @@ class Canvas:
             return
         above = _sized(look.spot)
         for name in others:
-            spot = Spot(above.x, above.y + above.height + _GAP, above.width, HEIGHT)
+            spot = Rectangle(above.x, above.y + above.height + _GAP, above.width, HEIGHT)
             while (taken := self._taken(spot)) is not None:
                 spot = replace(spot, y=taken.y + taken.height + _GAP)
             self.put(name, replace(spot, height=0.0))
             above = spot
 
-    def _fill(self, spot: Spot) -> None:
+    def _fill(self, spot: Rectangle) -> None:
         for cell in _cells(spot):
             self._cells.setdefault(cell, []).append(spot)
 
-    def _taken(self, spot: Spot) -> Spot | None:
+    def _taken(self, spot: Rectangle) -> Rectangle | None:
         """What stands there already."""
         for cell in _cells(spot):
             for other in self._cells.get(cell, ()):
@@ -104,14 +106,14 @@ class Canvas:
         return None
 
 
-def _cells(spot: Spot) -> Iterable[tuple[int, int]]:
+def _cells(spot: Rectangle) -> Iterable[tuple[int, int]]:
     # Huge things fill the cells at their corner only: a limit for hostile files.
     columns = range(int(spot.x // _CELL), int((spot.x + min(spot.width, 4096)) // _CELL) + 1)
     rows = range(int(spot.y // _CELL), int((spot.y + min(spot.height, 4096)) // _CELL) + 1)
     return [(column, row) for column in columns for row in rows]
 
 
-def _overlap(spot: Spot, other: Spot) -> bool:
+def _overlap(spot: Rectangle, other: Rectangle) -> bool:
     return (
         spot.x < other.x + other.width
         and other.x < spot.x + spot.width
@@ -120,24 +122,24 @@ def _overlap(spot: Spot, other: Spot) -> bool:
     )
 
 
-def _sized(spot: Spot) -> Spot:
+def _sized(spot: Rectangle) -> Rectangle:
     return replace(spot, width=spot.width or WIDTH, height=spot.height or HEIGHT)
 
 
-def _bounded(spot: Spot) -> Spot:
+def _bounded(spot: Rectangle) -> Rectangle:
     values = (spot.x, spot.y, spot.width, spot.height)
     x, y, width, height = (
         max(-_FARTHEST, min(value, _FARTHEST)) if isfinite(value) else 0.0 for value in values
     )
-    return Spot(x, y, max(width, 0.0), max(height, 0.0))
+    return Rectangle(x, y, max(width, 0.0), max(height, 0.0))
 
 
-def _point(spot: Spot) -> list[int]:
+def _point(spot: Rectangle) -> list[int]:
     return [round(spot.x), round(spot.y)]
 
 
 def _box(frame: Frame, key: str, at: int) -> dict[str, Any]:
-    spot = _sized(_bounded(frame.place))
+    spot = _sized(_bounded(frame.bounds))
     box: dict[str, Any] = {"id": str(at + 1), key: frame.text}
     if frame.color:
         box["color"] = frame.color

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nodegraph.interop.comfyui.families import family_of_name
-from nodegraph.interop.comfyui.file_words import called, reworded
+from nodegraph.interop.comfyui.file_words import find_referenced_node, replace_references
 from nodegraph.interop.comfyui.foreign import BLOCK, ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
 from nodegraph.interop.comfyui.tags import tag_of
@@ -47,7 +47,7 @@ _VIDEOS = frozenset(("EmptyVideoLatent", "ImageToVideoConditioning", "VAEEncodeV
 _PLUS = "TextEncodeQwenImageEditPlus"
 
 
-def settle_families(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
+def resolve_families(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> None:
     """Give text encoders and models of a graph the families that go together.
 
     Args:
@@ -55,7 +55,7 @@ def settle_families(graph: GraphBuilder, ask_block: Callable[[str], Any]) -> Non
     """
     for node in list(graph.nodes.values()):
         if "model" in node.inputs and ("positive" in node.inputs or "guider" in node.inputs):
-            _settle(graph, node, ask_block)
+            _resolve_family(graph, node, ask_block)
     _settle_unread(graph, ask_block)
 
 
@@ -78,7 +78,9 @@ def _join(encoder: MadeNode, family: str) -> None:
         encoder.inputs["family"] = family
 
 
-def _settle(graph: GraphBuilder, sampling: MadeNode, ask_block: Callable[[str], Any]) -> None:
+def _resolve_family(
+    graph: GraphBuilder, sampling: MadeNode, ask_block: Callable[[str], Any]
+) -> None:
     models = [
         node
         for node in _upstream(graph, sampling.inputs["model"], _MODEL)
@@ -150,7 +152,7 @@ def _upstream(graph: GraphBuilder, value: Any, ports: frozenset[str]) -> Iterato
             waiting += [each for port, each in node.inputs.items() if port in ports]
 
 
-def settle_videos(graph: GraphBuilder) -> set[str]:
+def resolve_video_decoders(graph: GraphBuilder) -> set[str]:
     """Have latents that are videos decoded as such.
 
     Returns:
@@ -176,7 +178,7 @@ def _is_video(graph: GraphBuilder, decoding: MadeNode) -> bool:
     return any(node.type in _VIDEOS and node.inputs.get("frames") != 1 for node in behind)
 
 
-def settle_file_names(
+def resolve_file_names(
     made: Collection[str], graph: GraphBuilder, originals: Mapping[str, ForeignNode]
 ) -> None:
     """Have names of files say inputs by the nodes' names here.
@@ -186,13 +188,14 @@ def settle_file_names(
     """
     nodes = [graph.nodes[name] for name in made]
     places = {
-        tag_of(value).said: f"{node.name}.{port}"
+        tag_of(value).referenced_at: f"{node.name}.{port}"
         for node in nodes
         for port, value in node.inputs.items()
     }
     for node in nodes:
         name = node.inputs.get("name")
         if isinstance(name, str) and not tag_of(name).block_input:
-            node.inputs["name"] = reworded(
-                name, lambda word, port: places.get((called(word, originals), port), "")
+            node.inputs["name"] = replace_references(
+                name,
+                lambda word, port: places.get((find_referenced_node(word, originals), port), ""),
             )

@@ -17,9 +17,9 @@ from nodegraph.interop.comfyui.known_packs import pack_of
 from nodegraph.interop.comfyui.missing import (
     IsThere,
     MissingModel,
-    is_of_what_lacks,
-    lacking_files,
-    lacking_models,
+    find_missing_files,
+    find_missing_models,
+    is_about_missing_files,
     unknown_families,
 )
 from nodegraph.interop.comfyui.outcomes import CORE_PACK, TranslationOutcome
@@ -28,21 +28,21 @@ _UNKNOWN_TYPE = "unknown-node-type"
 
 
 @dataclass(frozen=True, slots=True)
-class LackingType:
+class MissingNodeType:
     """A node that stays a placeholder.
 
     Attributes:
         node: Its name.
         type: ComfyUI's.
         pack: What brings it there; empty if the file doesn't say.
-        stand_ins: Native types that may do what it does.
+        alternatives: Native types that may do what it does.
         reason: Why it isn't translated.
     """
 
     node: str
     type: str
     pack: str
-    stand_ins: tuple[str, ...]
+    alternatives: tuple[str, ...]
     reason: str
 
 
@@ -63,7 +63,7 @@ class ImportReport:
     file: str
     format: str = ""
     nodes: int = 0
-    types: tuple[LackingType, ...] = ()
+    types: tuple[MissingNodeType, ...] = ()
     models: tuple[MissingModel, ...] = ()
     files: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class ImportReport:
                     "node": lacking.node,
                     "type": lacking.type,
                     "pack": lacking.pack,
-                    "stand_ins": list(lacking.stand_ins),
+                    "stand_ins": list(lacking.alternatives),
                     "reason": lacking.reason,
                 }
                 for lacking in self.types
@@ -125,16 +125,16 @@ def import_report(
         is_there: Asked for files of weights that nodes say they need.
     """
     stand_ins = NodeAliases(catalog)
-    types = tuple(_lacking(fate, stand_ins) for fate in imported.placeholders)
+    types = tuple(_missing_node_type(fate, stand_ins) for fate in imported.placeholders)
     all_problems = analyse(imported.workflow, catalog, environment).problems
     problems = tuple(problem for problem in all_problems if not _is_told_elsewhere(problem))
     return ImportReport(
         file,
         imported.format,
-        len(imported.fates),
+        len(imported.outcomes),
         types,
-        lacking_models(imported, all_problems, is_there),
-        lacking_files(all_problems),
+        find_missing_models(imported, all_problems, is_there),
+        find_missing_files(all_problems),
         unknown_families(all_problems),
         imported.differences,
         problems,
@@ -143,12 +143,14 @@ def import_report(
 
 def _is_told_elsewhere(problem: Problem) -> bool:
     """Whether another part of a report tells of it."""
-    return problem.code == _UNKNOWN_TYPE or is_of_what_lacks(problem)
+    return problem.code == _UNKNOWN_TYPE or is_about_missing_files(problem)
 
 
-def _lacking(fate: TranslationOutcome, stand_ins: NodeAliases) -> LackingType:
+def _missing_node_type(fate: TranslationOutcome, stand_ins: NodeAliases) -> MissingNodeType:
     pack = "" if fate.pack == CORE_PACK else fate.pack or pack_of(fate.type)
-    return LackingType(fate.name, fate.type, pack, stand_ins.of(fate.type), fate.missing)
+    return MissingNodeType(
+        fate.name, fate.type, pack, stand_ins.of(fate.type), fate.untranslated_reason
+    )
 
 
 @dataclass(frozen=True)

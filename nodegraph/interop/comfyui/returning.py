@@ -10,39 +10,39 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.foreign import ForeignNode, ForeignWorkflow
-from nodegraph.interop.comfyui.signatures import Signature, TakenInput
+from nodegraph.interop.comfyui.signatures import InputSignature, Signature
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 
-PREFIX = "nodegraph."
+NATIVE_PREFIX = "nodegraph."
 """What types begin with of native nodes that nothing in ComfyUI stands for."""
 _NOTED = "nodegraph"
 _OF_WORKFLOW = ("title", "description", "parameters", "requires", "subgraphs")
 
 
 @dataclass(frozen=True)
-class NativeFacts:
+class NativeNotes:
     """What a node of ComfyUI is known to have been here.
 
     Attributes:
         name: Of the native node; empty if it never was one.
         outputs: Of a native type that nothing there stood for.
-        rest: Fields of its entry that ComfyUI has no place for.
+        extra_fields: Fields of its entry that ComfyUI has no place for.
         corrections: See `corrections`.
         is_implied: It is there for another node only, and nothing by itself.
-        drawing: Notes of the native nodes that draw its prompts, by input.
+        prompt_notes: Notes of the native nodes that draw its prompts, by input.
     """
 
     name: str = ""
     outputs: tuple[str, ...] = ()
-    rest: Mapping[str, Any] = field(default_factory=dict)
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
     corrections: Any = None
     is_implied: bool = False
-    drawing: Mapping[str, Any] = field(default_factory=dict)
+    prompt_notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def native_facts(node: ForeignNode) -> NativeFacts:
+def read_native_notes(node: ForeignNode) -> NativeNotes:
     """What was noted of a node, as far as it can be made out: files are edited by hand, too."""
-    noted = next((note for note in _places(node.kept) if isinstance(note, dict)), {})
+    noted = next((note for note in _places(node.raw) if isinstance(note, dict)), {})
     name, outputs = noted.get("name"), noted.get("outputs")
     version = noted.get("version")
     attributes: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def native_facts(node: ForeignNode) -> NativeFacts:
     is_name = isinstance(name, str) and name and not set("./") & set(name)
     ports = outputs if isinstance(outputs, list) else []
     drawing = noted.get("drawing")
-    return NativeFacts(
+    return NativeNotes(
         name if isinstance(name, str) and is_name else "",
         tuple(port for port in ports if isinstance(port, str)),
         attributes,
@@ -80,26 +80,26 @@ def _places(kept: Mapping[str, Any]) -> list[Any]:
 
 def native_entry(node: ForeignNode) -> TableEntry | None:
     """What stands for a native node that was written as it is; None for others."""
-    if not node.type.startswith(PREFIX):
+    if not node.type.startswith(NATIVE_PREFIX):
         return None
-    outputs = native_facts(node).outputs
+    outputs = read_native_notes(node).outputs
 
     def forward(passage: Passage) -> None:
-        name = passage.add(node.type.removeprefix(PREFIX), **dict(passage.inputs))
+        name = passage.add(node.type.removeprefix(NATIVE_PREFIX), **dict(passage.inputs))
         for port in outputs:
             passage.give(port, MadeOutput(name, port))
 
     return TableEntry(
         Signature(
             node.type,
-            tuple(TakenInput(name, "*") for name in node.inputs),
+            tuple(InputSignature(name, "*") for name in node.inputs),
             tuple((port, "*") for port in outputs),
         ),
         forward,
     )
 
 
-def returned(workflow: Workflow, foreign: ForeignWorkflow) -> Workflow:
+def restore_metadata(workflow: Workflow, foreign: ForeignWorkflow) -> Workflow:
     """A translated workflow with what its file says of the native one that it was."""
     extra = foreign.kept.get("extra")
     noted = extra.get(_NOTED) if isinstance(extra, dict) else None

@@ -35,7 +35,7 @@ _INPUT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class TakenInput:
+class InputSignature:
     """One input.
 
     Attributes:
@@ -63,7 +63,7 @@ class TakenInput:
         return self.name.rpartition(".")[0]
 
     @property
-    def grows(self) -> bool:
+    def is_autogrow(self) -> bool:
         """Whether it stands for as many inputs as are connected."""
         return self.name.endswith(".*")
 
@@ -77,22 +77,22 @@ class Signature:
     """
 
     type: str
-    inputs: tuple[TakenInput, ...] = ()
+    inputs: tuple[InputSignature, ...] = ()
     outputs: tuple[tuple[str, str], ...] = ()
 
     @cached_property
-    def by_name(self) -> dict[str, TakenInput]:
+    def by_name(self) -> dict[str, InputSignature]:
         return {taken.name: taken for taken in self.inputs}
 
     @cached_property
-    def widgets(self) -> tuple[TakenInput, ...]:
+    def widgets(self) -> tuple[InputSignature, ...]:
         return tuple(taken for taken in self.inputs if taken.is_widget)
 
-    def taken(self, name: str) -> TakenInput | None:
+    def find_input(self, name: str) -> InputSignature | None:
         """The input of a name, be it one of those that stand for as many as are connected."""
         return self.by_name.get(name) or self.by_name.get(f"{name.rpartition('.')[0]}.*")
 
-    def shown(self, values: Mapping[str, Any]) -> Iterator[TakenInput]:
+    def active_widgets(self, values: Mapping[str, Any]) -> Iterator[InputSignature]:
         """Widgets that are there with some values, in order.
 
         Values may be added on the way: what decides stands before what depends on it.
@@ -134,12 +134,12 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in matches if part.strip()]
 
 
-def _input(text: str) -> TakenInput:
+def _input(text: str) -> InputSignature:
     matched = _INPUT.fullmatch(text)
     if matched is None:
         raise ValueError(f"{text!r} is no input of a signature")
     default = matched["default"]
-    return TakenInput(
+    return InputSignature(
         matched["name"].strip(),
         matched["type"],
         None if default is None else json.loads(default),

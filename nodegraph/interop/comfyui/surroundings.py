@@ -9,24 +9,24 @@ from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.signatures import Signature, TakenInput
+from nodegraph.interop.comfyui.signatures import InputSignature, Signature
 
 _LONGEST_TEXT = 40
 """Longer ones are prompts and the like, which the table doesn't tell apart."""
 
 
 @dataclass
-class AlikeNodes:
+class SimilarNodes:
     """Nodes of a type that lack the same values, and whose surroundings are alike.
 
     Attributes:
         members: By their ids, with the ids of all that each is linked to, each in the same order.
         scopes: The blocks that they stand in; empty for those that stand in none.
-        lost: The widgets whose values are left out, and those that may be there instead.
+        unreadable: The widgets whose values are left out, and those that may be there instead.
     """
 
     type: str
-    lost: tuple[TakenInput, ...]
+    unreadable: tuple[InputSignature, ...]
     members: list[tuple[str, ...]] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
     around: tuple[str, ...] = ()
@@ -50,25 +50,27 @@ class AlikeNodes:
         return any(not scope and name in near for scope, name in nodes)
 
 
-def lost_widgets(node: ForeignNode, signature: Signature) -> list[TakenInput]:
+def unreadable_widgets(node: ForeignNode, signature: Signature) -> list[InputSignature]:
     """Widgets of a node that the file has values for which couldn't be read."""
     return [
         each
-        for each in signature.shown(node.inputs)
-        if not each.grows and each.name not in node.inputs and node.lacks(each.name)
+        for each in signature.active_widgets(node.inputs)
+        if not each.is_autogrow and each.name not in node.inputs and node.is_unreadable(each.name)
     ]
 
 
-def alike(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterator[AlikeNodes]:
-    surroundings = _Surroundings(foreign.graph, entries)
-    outer: dict[Any, AlikeNodes] = {}
-    inner: dict[Any, AlikeNodes] = {}
+def group_similar_nodes(
+    foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]
+) -> Iterator[SimilarNodes]:
+    surroundings = _Neighbourhoods(foreign.graph, entries)
+    outer: dict[Any, SimilarNodes] = {}
+    inner: dict[Any, SimilarNodes] = {}
     for name, node in foreign.graph.nodes.items():
         lost = _lost(node, entries)
         if lost:
             around, description = surroundings.of(name)
             known = (node.type, tuple(each.name for each in lost), description)
-            outer.setdefault(known, AlikeNodes(node.type, lost)).members.append(around)
+            outer.setdefault(known, SimilarNodes(node.type, lost)).members.append(around)
     bearing = {  # something that lacks values
         scope
         for scope, block in foreign.blocks.items()
@@ -90,25 +92,27 @@ def alike(foreign: ForeignWorkflow, entries: Mapping[str, TableEntry]) -> Iterat
             lost = _lost(node, entries)
             if lost:
                 key = (node.type, tuple(each.name for each in lost))
-                group = inner.setdefault(key, AlikeNodes(node.type, lost, around=tuple(near)))
+                group = inner.setdefault(key, SimilarNodes(node.type, lost, around=tuple(near)))
                 group.members.append((name,))
                 group.scopes.append(scope)
     yield from outer.values()
     yield from inner.values()
 
 
-def _lost(node: ForeignNode, entries: Mapping[str, TableEntry]) -> tuple[TakenInput, ...]:
-    entry = entries.get(node.type) if node.is_misfit and not node.is_unclear else None
+def _lost(node: ForeignNode, entries: Mapping[str, TableEntry]) -> tuple[InputSignature, ...]:
+    entry = (
+        entries.get(node.type) if node.has_unreadable_values and not node.is_undetermined else None
+    )
     if entry is None:
         return ()
-    widgets = {each.name: each for each in lost_widgets(node, entry.signature)}
+    widgets = {each.name: each for each in unreadable_widgets(node, entry.signature)}
     for each in entry.signature.widgets:
-        if each.when and each.parent in widgets and not each.grows:
+        if each.when and each.parent in widgets and not each.is_autogrow:
             widgets.setdefault(each.name, each)
     return tuple(widgets.values())
 
 
-class _Surroundings:
+class _Neighbourhoods:
     """What nodes are linked to: all behind each, and all that these and it need."""
 
     def __init__(self, graph: ForeignGraph, entries: Mapping[str, TableEntry]) -> None:
@@ -151,7 +155,14 @@ class _Surroundings:
             else (port, "" if port in seeds else _kind(value))
             for port, value in node.inputs.items()
         )
-        return node.type, node.mode, node.misfit, node.misfits, node.is_unclear, inputs
+        return (
+            node.type,
+            node.mode,
+            node.unreadable_from,
+            node.unreadable_inputs,
+            node.is_undetermined,
+            inputs,
+        )
 
 
 def _kind(value: Any) -> Any:

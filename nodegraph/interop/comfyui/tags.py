@@ -18,14 +18,14 @@ class Tag:
     Attributes:
         block_input: The block's own input that gives it; empty outside of blocks.
         control: What happens to it after a run; empty if nothing does.
-        said: Node and input that it was written at, where names of files say its value.
+        referenced_at: Node and input that it was written at, where names of files say its value.
         unread: ComfyUI's input that it is the default of, as the file's value couldn't be read;
             empty of all others.
     """
 
     block_input: str = ""
     control: str = ""
-    said: tuple[str, str] = ("", "")
+    referenced_at: tuple[str, str] = ("", "")
     unread: str = ""
 
 
@@ -49,7 +49,7 @@ def can_be_tagged(value: Any) -> bool:
     return type(value) in _KINDS
 
 
-def tagged(value: Any, tag: Tag) -> Any:
+def with_tag(value: Any, tag: Tag) -> Any:
     """An equal value that has a tag, of those that can have one."""
     if not can_be_tagged(value):
         return value
@@ -66,12 +66,12 @@ def tag_of(value: Any) -> Tag:
     return value_tag if isinstance(value_tag, Tag) else Tag()
 
 
-def plain(value: Any) -> Any:
+def strip_tags(value: Any) -> Any:
     """A value, and what it holds, without tags."""
     if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
+        return {strip_tags(key): strip_tags(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [strip_tags(item) for item in value]
     for kind, of_kind in _KINDS.items():
         if isinstance(value, of_kind):
             # `str.__str__` of a subclass gives that object's text as a plain one.

@@ -19,18 +19,18 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
 from nodegraph.interop.comfyui.import_context import ImportContext
-from nodegraph.interop.comfyui.signatures import TakenInput
-from nodegraph.interop.comfyui.surroundings import AlikeNodes, alike
-from nodegraph.interop.comfyui.tags import plain
+from nodegraph.interop.comfyui.signatures import InputSignature
+from nodegraph.interop.comfyui.surroundings import SimilarNodes, group_similar_nodes
+from nodegraph.interop.comfyui.tags import strip_tags
 
 
-def unheeded(node: ForeignNode, entry: TableEntry, arrival: ImportContext) -> Iterator[str]:
+def ignored_values(node: ForeignNode, entry: TableEntry, arrival: ImportContext) -> Iterator[str]:
     """Tell of a node's values that differ from the defaults and that nothing here stands for."""
     for name in entry.unused:
         value = node.inputs.get(name)
-        taken = entry.signature.taken(name)
+        taken = entry.signature.find_input(name)
         if value is not None and taken is not None and value != taken.default:
-            text = "what is linked to it" if isinstance(value, Source) else repr(plain(value))
+            text = "what is linked to it" if isinstance(value, Source) else repr(strip_tags(value))
             yield f"nothing here stands for its `{name}`: {text} makes no difference"
     for taken in entry.signature.widgets:
         value = node.inputs.get(taken.name)
@@ -38,9 +38,9 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: ImportContext) -> It
         is_word = is_word and isinstance(value, str) and value != taken.default
         if not is_word or entry.is_idle(taken.name):
             continue
-        if str(value) not in entry.words and not _is_handed_on(str(value), arrival):
+        if str(value) not in entry.code_texts and not _is_handed_on(str(value), arrival):
             yield (
-                f"its `{taken.name}` is {plain(value)!r} there, which isn't known here: what "
+                f"its `{taken.name}` is {strip_tags(value)!r} there, which isn't known here: what "
                 "comes of it may differ"
             )
 
@@ -48,13 +48,19 @@ def unheeded(node: ForeignNode, entry: TableEntry, arrival: ImportContext) -> It
 def _is_handed_on(word: str, arrival: ImportContext) -> bool:
     """Whether something made of a node has a word of it, whole or a part, or people are told."""
     values = [value for made in arrival.nodes() for value in made.inputs.values()]
-    values += [part for signal in arrival.given.values() for part in (signal.given, signal.carried)]
-    if any(word in str(each) for each in (*values, *arrival.told)):
+    values += [
+        part
+        for signal in arrival.output_signals.values()
+        for part in (signal.given, signal.carried)
+    ]
+    if any(word in str(each) for each in (*values, *arrival.messages)):
         return True
     return any(isinstance(each, str) and len(each) > 1 and each in word for each in values)
 
 
-def stand_ins(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str]) -> Iterator[Any]:
+def trial_values(
+    taken: InputSignature, lost: Sequence[InputSignature], words: Sequence[str]
+) -> Iterator[Any]:
     """Values that a widget may have, other than its default.
 
     Args:
@@ -67,7 +73,9 @@ def stand_ins(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str
             yield value
 
 
-def _possible(taken: TakenInput, lost: Sequence[TakenInput], words: Sequence[str]) -> list[Any]:
+def _possible(
+    taken: InputSignature, lost: Sequence[InputSignature], words: Sequence[str]
+) -> list[Any]:
     usual = taken.default
     match taken.type:
         case "BOOLEAN":
@@ -118,7 +126,7 @@ class TrialTranslation:
 _Trial = TypeVar("_Trial", bound=TrialTranslation)
 
 
-def unread_ports(
+def find_unread_ports(
     foreign: ForeignWorkflow,
     entries: Mapping[str, TableEntry],
     base: _Trial,
@@ -134,7 +142,7 @@ def unread_ports(
         The translation with these, and the inputs in it.
     """
     probing = _Probing(entries, translate)
-    groups = list(alike(foreign, entries))
+    groups = list(group_similar_nodes(foreign, entries))
     results: dict[int, Mapping[_Spot, list[str]]] = {}
     waiting = list(range(len(groups)))
     changed = False
@@ -175,27 +183,27 @@ class _Probing:
         self._translate = translate
         self._left = _MOST_NODES
 
-    def probe(self, foreign: ForeignWorkflow, group: AlikeNodes) -> dict[_Spot, list[str]] | None:
+    def probe(self, foreign: ForeignWorkflow, group: SimilarNodes) -> dict[_Spot, list[str]] | None:
         """The inputs that depend on what a group lacks; None if more than inputs may."""
         probe = _Probe(self, _reduced(foreign, group.kept()), group)
         try:
             return probe.ports(self._entries[group.type])
-        except _Unclear:
+        except _Undetermined:
             return None
 
     def traces(self, foreign: ForeignWorkflow) -> _Traces:
         self._left -= sum(len(graph.nodes) for graph in _graphs(foreign))
         if self._left < 0:
-            raise _Unclear
+            raise _Undetermined
         return _Traces(self._translate(foreign))
 
 
-class _Unclear(Exception):
+class _Undetermined(Exception):
     """What a value becomes can't be said by inputs alone, or takes too long to find."""
 
 
 class _Probe:
-    def __init__(self, probing: _Probing, foreign: ForeignWorkflow, group: AlikeNodes) -> None:
+    def __init__(self, probing: _Probing, foreign: ForeignWorkflow, group: SimilarNodes) -> None:
         self._probing = probing
         self._foreign = foreign
         self._group = group
@@ -208,9 +216,9 @@ class _Probe:
         Raises:
             _Unclear: More than values of inputs depends on what is lost.
         """
-        lost = self._group.lost
+        lost = self._group.unreadable
         usual = self._traces({})
-        values = {each.name: list(stand_ins(each, lost, entry.words)) for each in lost}
+        values = {each.name: list(trial_values(each, lost, entry.code_texts)) for each in lost}
         deciding: list[tuple[dict[str, Any], _Traces]] = [({}, usual)]
         for each in lost:
             for value in values[each.name]:
@@ -222,7 +230,7 @@ class _Probe:
         choices = (each.name for each in lost if each.type == "COMBO")
         if any(name not in self._seen and not entry.is_idle(name) for name in choices):
             # Nothing that it could be is known.
-            raise _Unclear
+            raise _Undetermined
         return {usual.spot(port): names for port, names in self._ports.items()}
 
     def _together(
@@ -273,8 +281,8 @@ class _Probe:
             _with_nodes(
                 self._foreign,
                 lambda scope, node: (
-                    replace(node, stand_ins=stand_ins if (scope, node.id) in self._tried else {})
-                    if node.is_misfit
+                    replace(node, trial_values=stand_ins if (scope, node.id) in self._tried else {})
+                    if node.has_unreadable_values
                     else node
                 ),
             )
@@ -334,7 +342,7 @@ class _Traces:
             _Unclear: More than these does.
         """
         if other.structure != self.structure:
-            raise _Unclear
+            raise _Undetermined
         return {
             port
             for port in self.literals.keys() | other.literals.keys()
@@ -386,12 +394,14 @@ def _marked_unclear(
 ) -> ForeignWorkflow:
     return _with_nodes(
         foreign,
-        lambda scope, node: replace(node, is_unclear=True) if (scope, node.id) in nodes else node,
+        lambda scope, node: (
+            replace(node, is_undetermined=True) if (scope, node.id) in nodes else node
+        ),
     )
 
 
 def _spread(
-    group: AlikeNodes, spots: Mapping[_Spot, list[str]], names: Mapping[Maker, str]
+    group: SimilarNodes, spots: Mapping[_Spot, list[str]], names: Mapping[Maker, str]
 ) -> Iterator[tuple[_Port, list[str]]]:
     """The inputs of all members, by what was found of the first."""
     for (scope, node, port), lost in spots.items():

@@ -10,7 +10,7 @@ from nodegraph.core.values import DiffusionModel, PipelineComponent, Recipe, Tex
 from nodegraph.errors import InvalidValue
 from nodegraph.interop.pipelines.opening import takes_storage
 from nodegraph.interop.pipelines.values import Pipeline
-from nodegraph.models.adapters.matching import Matched
+from nodegraph.models.adapters.matching import MatchResult
 from nodegraph.models.adapters.recipes import OpenedAdapter
 
 
@@ -23,7 +23,7 @@ class AdaptedPart(NamedTuple):
     """
 
     name: str
-    matched: Matched | None
+    matched: MatchResult | None
 
 
 def with_adapter(
@@ -39,7 +39,7 @@ def with_adapter(
     adapted_parts = []
     for name, recipe in _adaptable(pipeline):
         strength = strength_encoder if _reads_text(name, recipe) else strength_model
-        put_on = opened.put_on(recipe, strength)
+        put_on = opened.apply_to(recipe, strength)
         changed[recipe] = put_on.recipe
         adapted_parts.append(AdaptedPart(name, put_on.matched))
     if not adapted_parts:

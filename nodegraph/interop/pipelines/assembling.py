@@ -19,7 +19,7 @@ from nodegraph.families.building import quiet
 from nodegraph.families.components import Autoencoder, Component, TextModel
 from nodegraph.interop.pipelines.building import Tool
 from nodegraph.interop.pipelines.classes import PipelineClass
-from nodegraph.interop.pipelines.copies import own_module, own_tool, with_own_precision
+from nodegraph.interop.pipelines.copies import copy_module, copy_tool, with_own_precision
 from nodegraph.interop.pipelines.schedulers import CLASS
 from nodegraph.interop.pipelines.values import Pipeline
 
@@ -44,7 +44,9 @@ def class_of(pipeline_class: PipelineClass) -> Any:
 
 
 @contextmanager
-def assembled(ctx: Context, pipeline_class: PipelineClass, pipeline: Pipeline) -> Iterator[Any]:
+def assembled_pipeline(
+    ctx: Context, pipeline_class: PipelineClass, pipeline: Pipeline
+) -> Iterator[Any]:
     """A pipeline's object whose parts lie on the context's device, inside the `with`.
 
     Parts share the weights with all who use them, and their structure with none.
@@ -55,34 +57,34 @@ def assembled(ctx: Context, pipeline_class: PipelineClass, pipeline: Pipeline) -
     with ExitStack() as held:
         live = {
             recipe: held.enter_context(ctx.weights(recipe, calls_only=True))
-            for recipe in sorted(set(recipes.values()), key=_turn)
+            for recipe in sorted(set(recipes.values()), key=_load_order)
         }
-        parts = {name: _own(live[recipe], name) for name, recipe in recipes.items()}
-        _level(parts)
+        parts = {name: _private_copy(live[recipe], name) for name, recipe in recipes.items()}
+        _match_precision(parts)
         made = kind(**_arguments(wanted, parts, pipeline))
         if any(isinstance(item, Autoencoder) and item.tiled for item in live.values()):
             _small(made)
         yield made
 
 
-def _turn(recipe: Recipe) -> int:
+def _load_order(recipe: Recipe) -> int:
     """What works most comes first: where there is no room for all whole, the others come in
     parts."""
     kinds = (DiffusionModel, Vae)
     return next((rank for rank, kind in enumerate(kinds) if isinstance(recipe, kind)), len(kinds))
 
 
-def _own(live: Any, name: str) -> Any:
+def _private_copy(live: Any, name: str) -> Any:
     if isinstance(live, Tool):
-        return own_tool(live.value, live.turn)
+        return copy_tool(live.value, live.lock)
     if isinstance(live, TextModel) and name in live.tokenizers:
-        return own_tool(live.tokenizers[name], live.turn)
+        return copy_tool(live.tokenizers[name], live.turn)
     if isinstance(live, Component):
-        return own_module(live.modules[name])
-    return own_tool(live, Lock())
+        return copy_module(live.modules[name])
+    return copy_tool(live, Lock())
 
 
-def _level(parts: Mapping[str, Any]) -> None:
+def _match_precision(parts: Mapping[str, Any]) -> None:
     """Let parts that are held in another precision than the one that denoises work with it."""
     modules = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
     main = next((item for name, item in modules.items() if _denoises(name)), None)

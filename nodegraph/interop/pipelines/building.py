@@ -19,14 +19,14 @@ from torch import nn
 from nodegraph.core.values import PipelineComponent
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.building import diffusers_module, reading, transformers_module
+from nodegraph.families.building import building_from, diffusers_module, transformers_module
 from nodegraph.families.components import Component
 from nodegraph.interop.pipelines.opening import GENERATION, LIBRARY
 from nodegraph.models.loading import estimate_bytes, move_component
-from nodegraph.models.opening import unchanged
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
-from nodegraph.weights.precision.choices import storage_of
-from nodegraph.weights.precision.unpacking import settle
+from nodegraph.models.opening import checking_digests
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
+from nodegraph.weights.precision.choices import recipe_storage
+from nodegraph.weights.precision.unpacking import apply_storage
 from nodegraph.weights.weight_files import PRECISIONS, read_tensors
 
 
@@ -35,12 +35,12 @@ class Tool:
     """A part without weights: a tokenizer, or what prepares pictures or sound.
 
     Attributes:
-        turn: Held while a pipeline that has it runs: tokenizers keep how they pad and cut from one
+        lock: Held while a pipeline that has it runs: tokenizers keep how they pad and cut from one
             call to the next.
     """
 
     value: Any
-    turn: Lock = field(default_factory=Lock, compare=False, repr=False)
+    lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
 
 def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
@@ -49,13 +49,13 @@ def load_part(recipe: PipelineComponent, device: str) -> Component | Tool:
     Raises:
         InvalidFile: A file is missing or damaged, or changed since the recipe was made.
     """
-    with unchanged(recipe), warnings.catch_warnings():
+    with checking_digests(recipe), warnings.catch_warnings():
         # Of the libraries about each other.
         warnings.simplefilter("ignore")
         made = _made(recipe)
     if not isinstance(made, nn.Module):
         return Tool(made)
-    settle(made, storage_of(recipe), PRECISIONS[recipe.dtype])
+    apply_storage(made, recipe_storage(recipe), PRECISIONS[recipe.dtype])
     made.eval().requires_grad_(False)
     return move_component(Component({_name(recipe): made}, recipe.family), device)
 
@@ -107,17 +107,17 @@ def _own_package(name: str) -> Any:
 
 def _made(recipe: PipelineComponent) -> Any:
     kind, folder = part_class(recipe), Path(recipe.files[0].path).parent
-    as_stored = bool(storage_of(recipe))
+    as_stored = bool(recipe_storage(recipe))
     bases: tuple[type, ...] = getattr(kind, "__mro__", ())
     if diffusers.ModelMixin in bases:
-        with reading(folder):
+        with building_from(folder):
             wide = kind._keep_in_fp32_modules or ()
             config = layout.read_config(folder / layout.CONFIG)
             weights = _weights(recipe)
             tensors = read_tensors(weights, recipe.dtype, wide=wide, as_stored=as_stored)
             return diffusers_module(kind, config, tensors, folder)
     if transformers.PreTrainedModel in bases:
-        with reading(folder):
+        with building_from(folder):
             settings = kind.config_class.from_pretrained(folder)
             tensors = read_tensors(_weights(recipe), recipe.dtype, as_stored=as_stored)
             module = transformers_module(kind, settings, tensors, folder)
@@ -130,7 +130,7 @@ def _made(recipe: PipelineComponent) -> Any:
 def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:
     """What reads its files itself, from copies of just those of the recipe."""
     files = [Path(file.path) for file in recipe.files]
-    with TemporaryDirectory() as alone, reading(files[0].parent):
+    with TemporaryDirectory() as alone, building_from(files[0].parent):
         for file in files:
             shutil.copyfile(file, Path(alone) / file.name)
         try:
@@ -144,7 +144,7 @@ def _from_copies(kind: Any, recipe: PipelineComponent) -> Any:
 
 def _weights(recipe: PipelineComponent) -> list[Path]:
     paths = [Path(file.path) for file in recipe.files]
-    return [path for path in paths if ending(path) in _WEIGHTS]
+    return [path for path in paths if file_suffix(path) in _WEIGHTS]
 
 
 _WEIGHTS = (SAFETENSORS, ".bin")

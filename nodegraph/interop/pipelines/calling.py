@@ -14,13 +14,13 @@ import torch
 
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidValue
-from nodegraph.interop.pipelines.assembling import assembled
+from nodegraph.interop.pipelines.assembling import assembled_pipeline
 from nodegraph.interop.pipelines.checks import OUTPUT_TYPE, PIPELINE, check_call
 from nodegraph.interop.pipelines.classes import PipelineClass
-from nodegraph.interop.pipelines.following import Following, previews_of
-from nodegraph.interop.pipelines.giving import call_arguments, rates_given
+from nodegraph.interop.pipelines.following import CallProgress, previews_of
+from nodegraph.interop.pipelines.giving import call_arguments, rate_arguments
 from nodegraph.interop.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
-from nodegraph.interop.pipelines.taking import Rates, rate_unknown, taken
+from nodegraph.interop.pipelines.taking import Rates, output_values, rate_unknown
 from nodegraph.interop.pipelines.values import Pipeline
 
 
@@ -68,12 +68,12 @@ def run_pipeline(
     with (
         _without_warnings(),
         _made_of_others(pipeline_class, pipeline),
-        assembled(ctx, pipeline_class, pipeline) as made,
+        assembled_pipeline(ctx, pipeline_class, pipeline) as made,
         own_random_state(seed, ctx.device),
     ):
         takes = signature(type(made).__call__).parameters
         sound = _audio_rate(pipeline_class, pipeline, inputs, made)
-        following = Following(
+        following = CallProgress(
             ctx, _steps(takes, pipeline_class, inputs), previews_of(ctx, pipeline)
         )
         following.follow(made)
@@ -82,13 +82,13 @@ def run_pipeline(
             **({} if output_type is None else {OUTPUT_TYPE: output_type}),
             **following.callbacks(pipeline_class.settings.get("callbacks", ())),
             **call_arguments(pipeline_class, inputs, ctx.device),
-            **rates_given(pipeline_class, inputs),
+            **rate_arguments(pipeline_class, inputs),
         }
         try:
             answer = made(**call)
         except ValueError as error:
             raise InvalidValue(f"{pipeline_class.name} refused it: {error}") from error
-        return taken(
+        return output_values(
             pipeline_class, answer, Rates(frame_rate(pipeline_class, inputs), sound), output_type
         )
 

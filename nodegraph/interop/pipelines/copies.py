@@ -19,7 +19,7 @@ from torch import Tensor, nn
 _REGISTRY, _IN_PARTS = "_diffusers_hook", "group_offloading"
 
 
-def own_module(module: nn.Module) -> nn.Module:
+def copy_module(module: nn.Module) -> nn.Module:
     """A module of the same weights, whose structure is its own.
 
     One whose weights are brought to a device in parts was made for a single use: it is given back.
@@ -54,7 +54,7 @@ def _alike(tensor: Tensor) -> Tensor:
     return tensor.detach()
 
 
-def own_tool(tool: Any, turn: Lock) -> Any:
+def copy_tool(tool: Any, turn: Lock) -> Any:
     """A tokenizer or processor with settings of its own, over the same words.
 
     Args:
@@ -67,7 +67,7 @@ def own_tool(tool: Any, turn: Lock) -> Any:
             vars(own)[name] = _in_turn(getattr(own, name), turn)
     inner = vars(own).get("tokenizer")
     if inner is not None:
-        own.tokenizer = own_tool(inner, turn)
+        own.tokenizer = copy_tool(inner, turn)
     return own
 
 

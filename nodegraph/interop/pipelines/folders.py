@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 PartKind = Literal["model", "scheduler", "tool"]
@@ -134,19 +134,19 @@ def _class_of(path: Path, index: Mapping[str, Any]) -> str:
         )
     if not isinstance(name, str):
         raise InvalidFile(f"{path / layout.INDEX} names no pipeline ({_CLASS})")
-    if not knows(name):
+    if not is_known_class(name):
         wrote = index.get(_VERSION)
         by = f"diffusers {wrote} wrote it, and " if wrote else ""
         raise InvalidFile(
             f"{path} is a {name}, which the installed diffusers doesn't know: {by}installed is "
-            f"{installed()}.",
+            f"{installed_version()}.",
             given=name,
             hint=did_you_mean(name, [item for item in _exported() if item.endswith("Pipeline")]),
         )
     return name
 
 
-def installed() -> str:
+def installed_version() -> str:
     """The version of diffusers."""
     try:
         return version("diffusers")
@@ -154,7 +154,7 @@ def installed() -> str:
         return "none"
 
 
-def knows(name: str) -> bool:
+def is_known_class(name: str) -> bool:
     """Whether the installed diffusers exports a class of this name, told without importing it."""
     return name in _exported()
 
@@ -206,7 +206,7 @@ def _check_parts(folder: PipelineFolder, *, allow_pickle: bool) -> None:
         if part.kind == "model":
             weights = layout.find_weights(folder.path, part.name, allow_pickle=allow_pickle)
             for file in weights.files:
-                if ending(file) == SAFETENSORS:
+                if file_suffix(file) == SAFETENSORS:
                     read_header(file)
 
 
@@ -230,10 +230,10 @@ def _has_words(part: FolderPart) -> bool:
 
 def _check_class(part: FolderPart) -> None:
     """Refuse what is neither of diffusers nor of transformers: it would be code from elsewhere."""
-    if part.library == "diffusers" and not knows(part.class_name):
+    if part.library == "diffusers" and not is_known_class(part.class_name):
         raise InvalidFile(
             f"the {part.name} in {part.folder.parent} is a {part.class_name}, which the installed "
-            f"diffusers ({installed()}) doesn't know.",
+            f"diffusers ({installed_version()}) doesn't know.",
             hint=did_you_mean(part.class_name, _exported()),
         )
     if part.library not in ("diffusers", "transformers") and not _is_own(part.library):

@@ -16,7 +16,7 @@ _STEP_END = "callback_on_step_end"
 _OLDER, _EVERY = "callback", "callback_steps"
 
 
-class Following:
+class CallProgress:
     """Tells the steps of one call, and ends it where the run is cancelled.
 
     Bars know the total and count best, but some classes show none; callbacks know the latents, but
@@ -83,21 +83,21 @@ class Following:
         self._ctx.check_cancelled()
         self._latents = latents if isinstance(latents, Tensor) else None
         if not self._bars:
-            self.tell(step + 1, self._steps)
+            self.report(step + 1, self._steps)
 
     def bar(self, iterable: Any = None, total: int | None = None, **_: Any) -> Bar:
         """In place of a pipeline's ``progress_bar``."""
         return Bar(self, iterable, total)
 
-    def begun(self) -> None:
+    def open_bar(self) -> None:
         """A bar is there."""
         self._bars += 1
 
-    def ended(self) -> None:
+    def close_bar(self) -> None:
         """It is gone."""
         self._bars -= 1
 
-    def tell(self, step: int, total: int | None) -> None:
+    def report(self, step: int, total: int | None) -> None:
         """So many steps are done; of how many, if that is known.
 
         Raises:
@@ -116,7 +116,7 @@ class Following:
 class Bar:
     """What stands for a progress bar of tqdm; whatever else one is asked for does nothing."""
 
-    def __init__(self, following: Following, iterable: Any, total: int | None):
+    def __init__(self, following: CallProgress, iterable: Any, total: int | None):
         self._following = following
         self._iterable = iterable
         length = getattr(iterable, "__len__", None)
@@ -130,16 +130,16 @@ class Bar:
                 self.update()
 
     def __enter__(self) -> Bar:
-        self._following.begun()
+        self._following.open_bar()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._following.ended()
+        self._following.close_bar()
 
     def update(self, count: int = 1) -> None:
         """More steps are done."""
         self.n += count
-        self._following.tell(int(self.n), self.total)
+        self._following.report(int(self.n), self.total)
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_, **__: None

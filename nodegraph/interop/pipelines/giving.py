@@ -61,7 +61,7 @@ def _seeded(pipeline_class: PipelineClass, item: PipelineInput, seed: int) -> An
     return torch.Generator("cpu").manual_seed(seed) if kind == "torch" else seed
 
 
-def rates_given(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> dict[str, int]:
+def rate_arguments(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> dict[str, int]:
     """Arguments that tell the rate of what an input brings to be heard."""
     rates: Mapping[str, str] = pipeline_class.settings.get("rates", {})
     return {
@@ -83,13 +83,13 @@ def _pictures(item: PipelineInput, value: Any) -> Any:
         return [_pictures(replace(item, many=False), video) for video in value]
     frames = _joined(value)
     if item.forms and not any(_PIL in form for form in item.forms):
-        return in_axes(frames, item.axes or "bchw")
+        return permute_axes(frames, item.axes or "bchw")
     pictures = pil_pictures(frames)
     takes_one = not item.many and item.kind != "video" and (not item.forms or _PIL in item.forms)
     return pictures[0] if takes_one and len(pictures) == 1 else pictures
 
 
-def in_axes(frames: Tensor, axes: str) -> Tensor:
+def permute_axes(frames: Tensor, axes: str) -> Tensor:
     """Pictures or masks with their axes in another order; those they lack have one element.
 
     Args:
@@ -169,14 +169,14 @@ def _record(pipeline_class: PipelineClass, item: PipelineInput, value: Any) -> A
     members = value if isinstance(value, Mapping) else vars(value)
     return kind(
         **{
-            name: _field(element)
+            name: _dataclass_value(element)
             for name, element in members.items()
             if name in known and element is not None
         }
     )
 
 
-def _field(value: Any) -> Any:
+def _dataclass_value(value: Any) -> Any:
     if isinstance(value, Video):
         return pil_pictures(value.frames)
     if isinstance(value, Tensor) and value.ndim == 4 and value.shape[-1] in (1, 3):

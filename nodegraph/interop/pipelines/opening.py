@@ -13,16 +13,16 @@ from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.interop.pipelines.folders import FolderPart, PipelineFolder, read_folder
-from nodegraph.interop.pipelines.schedulers import OWN, swapped
+from nodegraph.interop.pipelines.schedulers import OWN, replace_scheduler
 from nodegraph.interop.pipelines.values import Pipeline
 from nodegraph.models.facts import StoredWeights, stored_weights
-from nodegraph.models.model_files import Options, port_precision, port_storage, weighty_folder
+from nodegraph.models.model_files import Options, folder_part_files, port_precision, port_storage
 from nodegraph.models.model_sources import find_path, locate_model
 from nodegraph.models.model_stamps import lacks_float16
 from nodegraph.models.opening import DTYPES, open_model
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, ending, file_stamp
+from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.precision.choices import STORAGE, check_storage
 from nodegraph.weights.safetensors_header import read_header
 
@@ -95,7 +95,7 @@ def _schedulers(folder: PipelineFolder, scheduler: str) -> dict[str, dict[str, o
     for name, config in configs.items():
         config.setdefault("_class_name", folder.parts[name].class_name)
     if MAIN_SCHEDULER in configs:
-        configs[MAIN_SCHEDULER] = swapped(configs[MAIN_SCHEDULER], scheduler)
+        configs[MAIN_SCHEDULER] = replace_scheduler(configs[MAIN_SCHEDULER], scheduler)
     elif scheduler != OWN:
         raise InvalidValue(
             f"a {folder.class_name} has no scheduler that another could replace",
@@ -146,7 +146,7 @@ def takes_storage(name: str) -> bool:
 def part_files(part: FolderPart, *, allow_pickle: bool) -> PartFiles:
     """The files of a part: its configuration and weights, or all there are of what has none."""
     if part.kind == "model":
-        model_files = weighty_folder(part.folder, part.name, allow_pickle=allow_pickle)
+        model_files = folder_part_files(part.folder, part.name, allow_pickle=allow_pickle)
         further = [path for path in [part.folder / GENERATION] if path.is_file()]
         return replace(model_files, files=[*model_files.files, *further])
     return PartFiles(part.name, [path for path in sorted(part.folder.iterdir()) if path.is_file()])
@@ -209,7 +209,7 @@ def pipeline_weights(
         native = stored_weights(
             source, dtype=dtype, allow_pickle=allow_pickle, device=device, storage=storage
         )
-        known = _native_parts(family_named(source.family))
+        known = _native_parts(get_family(source.family))
     except NodegraphError:
         native, known = {}, frozenset()
     weights = dict(native)
@@ -231,7 +231,7 @@ def _weighty(
     for part in folder.parts.values():
         if part.kind == "model":
             files = part_files(part, allow_pickle=allow_pickle)
-            if files.weights and all(ending(path) == SAFETENSORS for path in files.weights):
+            if files.weights and all(file_suffix(path) == SAFETENSORS for path in files.weights):
                 yield part, files
 
 

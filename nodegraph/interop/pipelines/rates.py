@@ -42,7 +42,7 @@ _USUAL = 10
 """What diffusers' ``export_to_video`` takes where nothing is said."""
 
 
-def asking_audio_rate(pipeline_class: PipelineClass) -> PipelineClass:
+def with_audio_rate_input(pipeline_class: PipelineClass) -> PipelineClass:
     """A class with an input for the rate of its sound, `AUDIO_RATE`, where nothing in its source
     says that; any other as it is."""
     gives = any(output.kind == "audio" for output in pipeline_class.outputs)

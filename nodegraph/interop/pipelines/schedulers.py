@@ -32,13 +32,13 @@ class SchedulerClass:
     Attributes:
         takes: Parameters of its constructor.
         compatibles: Classes that it names as such.
-        asks: What its step has to be told besides what every pipeline tells.
+        step_parameters: What its step has to be told besides what every pipeline tells.
     """
 
     name: str
     takes: frozenset[str]
     compatibles: frozenset[str]
-    asks: frozenset[str] = frozenset()
+    step_parameters: frozenset[str] = frozenset()
 
     @property
     def noise(self) -> str:
@@ -55,7 +55,9 @@ class SchedulerClass:
         # Diffusers also names some whose noise the configuration wouldn't tell.
         named = named and (self.noise == "betas") == (own.noise == "betas")
         # Pipelines that call such a step know the others that were made for the same model.
-        is_called = not self.asks - own.asks or self.name[:_KIN] == own.name[:_KIN]
+        is_called = (
+            not self.step_parameters - own.step_parameters or self.name[:_KIN] == own.name[:_KIN]
+        )
         return (named or self.noise == own.noise) and is_called
 
 
@@ -78,7 +80,9 @@ def compatible_schedulers(name: str) -> list[str]:
     return sorted(other.name for other in known.values() if other.can_replace(own))
 
 
-def swapped(config: Mapping[str, Any], name: str, *, port: str = "scheduler") -> dict[str, Any]:
+def replace_scheduler(
+    config: Mapping[str, Any], name: str, *, port: str = "scheduler"
+) -> dict[str, Any]:
     """A scheduler's configuration for another class.
 
     Args:

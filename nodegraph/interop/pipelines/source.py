@@ -110,7 +110,7 @@ def pipeline_dataclass(name: str, folder: Path | None = None) -> PipelineDatacla
     if not name.isidentifier():
         return None
     with collector_paused():
-        return PipelineReader(SourcePackage(folder or diffusers_folder())).record(name)
+        return PipelineReader(SourcePackage(folder or diffusers_folder())).read_dataclass(name)
 
 
 def _all(
@@ -121,4 +121,4 @@ def _all(
         reader = PipelineReader(package)
         pipelines = {item.name: item for item in reader.every()}
     faults = {**package.broken, **reader.faults}
-    return dict(sorted(pipelines.items())), dict(sorted(reader.records.items())), faults
+    return dict(sorted(pipelines.items())), dict(sorted(reader.dataclasses.items())), faults

@@ -30,7 +30,7 @@ class Rates:
     audio: int | None = None
 
 
-def taken(
+def output_values(
     pipeline_class: PipelineClass, answer: Any, rates: Rates, output_type: str | None = None
 ) -> tuple[Any, ...]:
     """The values of a pipeline's outputs, in their order; blocked where this call gave none.
@@ -70,13 +70,13 @@ def _value(pipeline_class: PipelineClass, output: PipelineOutput, value: Any, ra
     if value is None:
         return BLOCKED
     if output.kind == "image":
-        return pictures_of(value)
+        return to_images(value)
     if output.kind == "video":
-        return _single_or_list(pipeline_class, output, videos_of(value, rates.frames))
+        return _single_or_list(pipeline_class, output, to_videos(value, rates.frames))
     if output.kind == "audio":
-        return _single_or_list(pipeline_class, output, sounds_of(value, rates.audio))
+        return _single_or_list(pipeline_class, output, to_audio(value, rates.audio))
     if output.kind == "mesh":
-        return _single_or_list(pipeline_class, output, meshes_of(value))
+        return _single_or_list(pipeline_class, output, to_meshes(value))
     if output.kind == "flag" and output.many:
         return [bool(item) for item in value]
     if output.kind == "text" and output.many:
@@ -97,7 +97,7 @@ def _single_or_list(
     return several[0]
 
 
-def pictures_of(value: Any) -> Tensor:
+def to_images(value: Any) -> Tensor:
     """Pictures as they travel on links.
 
     Args:
@@ -111,15 +111,15 @@ def pictures_of(value: Any) -> Tensor:
     return _in_range(pictures.flatten(0, -4))
 
 
-def videos_of(value: Any, rate: Fraction) -> list[Video]:
-    """Videos as they travel on links; arguments as of `pictures_of`, with frames before the rest,
+def to_videos(value: Any, rate: Fraction) -> list[Video]:
+    """Videos as they travel on links; arguments as of `to_images`, with frames before the rest,
     and videos before these or not."""
     films = _film(_stacked(value))
     films = films[None] if films.ndim == 4 else films
     return [Video(_in_range(film), rate) for film in films.flatten(0, -5)]
 
 
-def sounds_of(value: Any, rate: int | None) -> list[Audio]:
+def to_audio(value: Any, rate: int | None) -> list[Audio]:
     """What can be heard, as it travels on links.
 
     Args:
@@ -136,7 +136,7 @@ def sounds_of(value: Any, rate: int | None) -> list[Audio]:
     return [Audio(item.contiguous(), rate) for item in waveforms]
 
 
-def meshes_of(value: Any) -> list[Mesh]:
+def to_meshes(value: Any) -> list[Mesh]:
     """Surfaces as they travel on links, from those of Shap-E: z is up there."""
     several = value if isinstance(value, (list, tuple)) else [value]
     return [_mesh(item) for item in several]

@@ -12,12 +12,12 @@ AUTO = "auto"
 CLIENT = "ray://"
 
 
-def sought(address: str) -> str | None:
+def resolve_address(address: str) -> str | None:
     """The address that Ray is to join; None if there is none that `ray start` has started."""
     return _local_cluster() if address == AUTO else address
 
 
-def place_of(address: str) -> tuple[str, int] | None:
+def parse_host_port(address: str) -> tuple[str, int] | None:
     """The host and port in an address; None if it has none."""
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     return (host.strip("[]"), int(port)) if host and port.isdecimal() else None
@@ -34,7 +34,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def listens(address: str) -> bool:
+def is_listening(address: str) -> bool:
     """Whether somebody listens at an address of this machine."""
     host, _, port = address.rpartition(":")
     try:
@@ -55,4 +55,4 @@ def _local_cluster() -> str | None:
     except OSError:
         return None
     # What a cluster left that was killed is no cluster.
-    return address if listens(address) else None
+    return address if is_listening(address) else None

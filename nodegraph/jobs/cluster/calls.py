@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def apart(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.Future[T]:
+def run_detached(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> asyncio.Future[T]:
     """What a call gives that is made in a thread of its own, whose end nothing waits for."""
     answer: Future[T] = Future()
     work = partial(_answer, answer, call, *args, **options)
@@ -34,7 +34,7 @@ def _answer(answer: Future[T], call: Callable[P, T], *args: P.args, **options: P
         answer.set_result(result)
 
 
-async def unless_lost(
+async def wait_unless_lost(
     answer: asyncio.Future[T], head: ClusterHead, seconds: float | None = None
 ) -> T:
     """What was asked of a cluster.
@@ -51,11 +51,11 @@ async def unless_lost(
     answer.cancel()
     if head.is_lost:
         raise HeadGone("the head of its cluster is gone")
-    head.lose()
+    head.mark_lost()
     raise HeadGone(f"the head of its cluster, {head}, hasn't answered for {seconds:g} s")
 
 
-class OneByOne:
+class SerialCalls:
     """Calls of which each may be made only once the one before has come back.
 
     One thread makes them all, until `close`: the system ends what Ray starts, such as a cluster's

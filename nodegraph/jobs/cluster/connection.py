@@ -25,8 +25,8 @@ from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.cluster import started
-from nodegraph.jobs.cluster.address import CLIENT, is_loopback, place_of, sought
-from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
+from nodegraph.jobs.cluster.address import CLIENT, is_loopback, parse_host_port, resolve_address
+from nodegraph.jobs.cluster.calls import SerialCalls, run_detached, wait_unless_lost
 from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
 from nodegraph.jobs.cluster.host import WorkerHost
 from nodegraph.jobs.cluster.words import reason_of
@@ -43,10 +43,10 @@ class RayActor:
 
     async def call(self, method: str, *arguments: Any) -> Any:
         # Over `ray://` even to begin a call is to wait for an answer.
-        begun = await unless_lost(apart(self._begin, method, *arguments), self._head)
+        begun = await wait_unless_lost(run_detached(self._begin, method, *arguments), self._head)
         # Ray's own thread ends with an error where an answer finds its future cancelled.
         answer = asyncio.shield(asyncio.wrap_future(begun))
-        return await unless_lost(answer, self._head)
+        return await wait_unless_lost(answer, self._head)
 
     def _begin(self, method: str, *arguments: Any) -> Future[Any]:
         answer: Future[Any] = getattr(self._handle, method).remote(*arguments).future()
@@ -76,7 +76,7 @@ def has_token() -> bool:
     return (Path(token_path) if token_path else Path.home() / ".ray" / "auth_token").is_file()
 
 
-def wants_token(address: str) -> bool:
+def requires_token(address: str) -> bool:
     """Whether it is to be shown there: by Ray's client always, which others don't call."""
     if address.startswith(CLIENT):
         return True
@@ -147,7 +147,7 @@ class Cluster:
     """
 
     def __init__(
-        self, address: str, head: ClusterHead, changes: OneByOne | None = None, *, passes: bool
+        self, address: str, head: ClusterHead, changes: SerialCalls | None = None, *, passes: bool
     ) -> None:
         import ray
 
@@ -158,7 +158,7 @@ class Cluster:
         self._passes = passes
         self._joining = asyncio.Lock()
         # What joins and leaves: two of them at a time would leave Ray in no state at all.
-        self._changes = changes or OneByOne()
+        self._changes = changes or SerialCalls()
 
     @classmethod
     async def connect(cls, address: str) -> Cluster:
@@ -172,14 +172,14 @@ class Cluster:
                 "workers on a cluster need Ray",
                 hint="Run `pip install 'nodegraph[ray]'` here and on every node.",
             )
-        changes = OneByOne()
+        changes = SerialCalls()
         try:
-            head, passes = await _joined(address, changes)
+            head, passes = await _join_cluster(address, changes)
         except BaseException:
             changes.close()
             raise
         finally:
-            _hear_signals()
+            _restore_signal_handlers()
         return cls(address, head, changes, passes=passes)
 
     @property
@@ -194,9 +194,9 @@ class Cluster:
             ClusterFault: Nobody tells.
         """
         try:
-            known = await unless_lost(apart(self._ray.nodes), self.head, _ASKED_SECONDS)
+            known = await wait_unless_lost(run_detached(self._ray.nodes), self.head, _ASKED_SECONDS)
         except HeadGone as error:
-            raise _not_joined(self.address, error) from error
+            raise _join_error(self.address, error) from error
         return [
             Node(
                 str(node["NodeName"]),
@@ -218,7 +218,7 @@ class Cluster:
         try:
             await self._join_again()
             head = self.head
-            handle = await unless_lost(apart(self._actor, needs), head, _ASKED_SECONDS)
+            handle = await wait_unless_lost(run_detached(self._actor, needs), head, _ASKED_SECONDS)
             return RayActor(self._ray, handle, head)
         except OSError:
             raise
@@ -229,27 +229,27 @@ class Cluster:
     async def _join_again(self) -> None:
         """Be joined to the cluster that there is now, if that is another one."""
         async with self._joining:
-            is_there = await self.head.answers()
+            is_there = await self.head.probe()
             if is_there and not self.head.is_lost:
                 return
             if not is_there and not (self._passes and self.head.is_lost):
                 raise HeadGone(f"nobody answers at {self.head}, where the cluster was joined")
             try:
                 await self._leave()
-                _hear_signals()
+                _restore_signal_handlers()
                 # One that `auto` has started ended with its head: there is a new one then.
-                head, self._passes = await _joined(self.address, self._changes)
+                head, self._passes = await _join_cluster(self.address, self._changes)
             except ClusterFault as error:
                 raise HeadGone(str(error)) from error
             finally:
-                _hear_signals()
+                _restore_signal_handlers()
             self.head.leave()
             self.head = head
 
     async def watch(self) -> None:
         """Look after the head, for ever."""
         while True:
-            await self.head.answers()
+            await self.head.probe()
             await asyncio.sleep(LOOK_EVERY)
 
     def _actor(self, needs: Needs) -> Any:
@@ -269,7 +269,7 @@ class Cluster:
     async def close(self) -> None:
         """Leave it; its actors of this server end."""
         self.head.leave()
-        started.forget()
+        started.delete_record()
         try:
             await self._leave(_LEFT_SECONDS if self.head.is_lost else _LEAVING_SECONDS)
         except HeadGone as error:
@@ -278,7 +278,7 @@ class Cluster:
             _LOG.warning("the cluster wasn't left in order: %s", error)
         finally:
             self._changes.close()
-            _hear_signals()
+            _restore_signal_handlers()
 
     async def _leave(self, seconds: float = _LEAVING_SECONDS) -> None:
         leaving = self._changes.apart(_disconnect, self.head.is_lost)
@@ -288,53 +288,53 @@ class Cluster:
             raise HeadGone(f"Ray takes more than {seconds:g} s to leave it") from error
 
 
-async def _joined(address: str, changes: OneByOne) -> tuple[ClusterHead, bool]:
+async def _join_cluster(address: str, changes: SerialCalls) -> tuple[ClusterHead, bool]:
     """The head of a cluster that was joined, and whether it ends with a process of nodegraph's.
 
     Raises:
         ClusterFault: It can't be joined.
     """
-    existing = await asyncio.to_thread(sought, address)
+    existing = await asyncio.to_thread(resolve_address, address)
     if existing is not None:
-        return await _joined_to(address, existing, changes), False
-    async with started.turn():
-        other = await asyncio.to_thread(started.other)
+        return await _join_existing(address, existing, changes), False
+    async with started.start_lock():
+        other = await asyncio.to_thread(started.find_other)
         if other is not None:
             try:
-                return await _joined_to(address, other, changes), True
+                return await _join_existing(address, other, changes), True
             except ClusterFault as error:
                 _LOG.info("starts a cluster of its own: %s", error)
         try:
             await changes.apart(_connect, address, None)
         except HeadGone as error:
-            raise _not_joined(address, error) from error
-        head = ClusterHead(*_joined_at())
-        await head.answers()
-        started.note(str(head))
+            raise _join_error(address, error) from error
+        head = ClusterHead(*_head_address())
+        await head.probe()
+        started.write_record(str(head))
         return head, True
 
 
-async def _joined_to(address: str, existing: str, changes: OneByOne) -> ClusterHead:
+async def _join_existing(address: str, existing: str, changes: SerialCalls) -> ClusterHead:
     """The head of a cluster that is there.
 
     Raises:
         ClusterFault: It can't be joined.
     """
-    head_address = place_of(existing)
+    head_address = parse_host_port(existing)
     if head_address is None:
         await changes.apart(_connect, address, existing)
-        head = ClusterHead(*_joined_at())
-        await head.answers()
+        head = ClusterHead(*_head_address())
+        await head.probe()
         return head
     # It is watched before Ray joins it, so that no end of it is missed.
     head = ClusterHead(*head_address)
     try:
-        if not await head.answers():
+        if not await head.probe():
             raise HeadGone(f"nobody answers at {head}")
-        await unless_lost(changes.apart(_connect, address, existing), head, _JOINING_SECONDS)
+        await wait_unless_lost(changes.apart(_connect, address, existing), head, _JOINING_SECONDS)
     except HeadGone as error:
         head.leave()
-        raise _not_joined(address, error) from error
+        raise _join_error(address, error) from error
     except BaseException:
         head.leave()
         raise
@@ -355,7 +355,7 @@ def _connect(address: str, existing: str | None) -> None:
         os.environ.setdefault(_LOOPBACK, "0")
     if existing is not None and existing.startswith(CLIENT):
         os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    if existing is not None and MODE not in os.environ and has_token() and wants_token(existing):
+    if existing is not None and MODE not in os.environ and has_token() and requires_token(existing):
         os.environ[MODE] = "token"
     import ray
 
@@ -383,7 +383,7 @@ def _connect(address: str, existing: str | None) -> None:
         OSError,
         ray.exceptions.RayError,  # that there is no token where there is to be one
     ) as error:
-        raise _not_joined(existing or address, error) from error
+        raise _join_error(existing or address, error) from error
 
 
 def _disconnect(is_lost: bool) -> None:
@@ -421,7 +421,7 @@ def _detach_threads(worker: Any) -> None:
             worker.threads_stopped = threading.Event()
 
 
-def _not_joined(address: str, error: Exception) -> ClusterFault:
+def _join_error(address: str, error: Exception) -> ClusterFault:
     return ClusterFault(
         f"the cluster at `{address}` can't be joined: {reason_of(error)}",
         hint="`auto`, HOST:PORT as `ray start --head` prints it, or ray://HOST:10001. "
@@ -430,7 +430,7 @@ def _not_joined(address: str, error: Exception) -> ClusterFault:
     )
 
 
-def _hear_signals() -> None:
+def _restore_signal_handlers() -> None:
     """Have this process's own handlers called again.
 
     Ray puts the system's in their place as it ends; and as it begins its own, which ends the
@@ -444,10 +444,10 @@ def _hear_signals() -> None:
             signal.signal(number, handler)
 
 
-def _joined_at() -> tuple[str, int]:
+def _head_address() -> tuple[str, int]:
     """Where the head is of the cluster that was joined."""
     import ray
 
-    head_address = place_of(ray.get_runtime_context().gcs_address)
+    head_address = parse_host_port(ray.get_runtime_context().gcs_address)
     assert head_address is not None
     return head_address

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.cluster.exchange import Exchange
-from nodegraph.jobs.cluster.kinds import needs_of, places, usual_device
+from nodegraph.jobs.cluster.exchange import CallbackServer
+from nodegraph.jobs.cluster.kinds import count_worker_slots, needs_of, usual_device
 from nodegraph.jobs.cluster.starter import ActorStarter
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
-from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
+from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 
@@ -36,14 +36,14 @@ class Joined:
 
 
 @asynccontextmanager
-async def joined(address: str) -> AsyncIterator[Joined]:
+async def join_cluster(address: str) -> AsyncIterator[Joined]:
     """A cluster, until the end of the `async with`: then its workers of this process are gone.
 
     Raises:
         ClusterFault: It can't be joined.
     """
     cluster = await Cluster.connect(address)
-    exchange = Exchange()
+    exchange = CallbackServer()
     watching = asyncio.create_task(cluster.watch(), name="nodegraph-head")
     try:
         if cluster.is_direct:
@@ -61,7 +61,7 @@ _GRACE = 5.0
 
 
 @dataclass
-class Helped:
+class HelpedRun:
     """A run that is helped.
 
     Attributes:
@@ -80,7 +80,7 @@ class Helped:
 class _Crew:
     """Gives each worker that gets ready the one job; an observer."""
 
-    def __init__(self, order: RunJob, helped: Helped) -> None:
+    def __init__(self, order: RunJob, helped: HelpedRun) -> None:
         self._order = order
         self._helped = helped
         self.supervisor: Supervisor
@@ -103,7 +103,7 @@ class _Crew:
         if ended.status == "finished":
             self._helped.ended.add(ended.job.removeprefix(f"{_JOB}-"))
 
-    def helped(self, worker: str, news: HelpNews) -> None:
+    def helped(self, worker: str, news: HelpUpdate) -> None:
         return
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
@@ -111,7 +111,7 @@ class _Crew:
 
 
 @asynccontextmanager
-async def helped(address: str, spec: WorkerSpec, order: RunJob) -> AsyncIterator[Helped]:
+async def run_helpers(address: str, spec: WorkerSpec, order: RunJob) -> AsyncIterator[HelpedRun]:
     """Have the workers of a cluster compute along, until the end of the `async with`.
 
     Args:
@@ -120,9 +120,9 @@ async def helped(address: str, spec: WorkerSpec, order: RunJob) -> AsyncIterator
     Raises:
         ClusterFault: It can't be joined.
     """
-    async with joined(address) as cluster:
+    async with join_cluster(address) as cluster:
         nodes = await cluster.cluster.nodes()
-        helped_run = Helped(usual_device(nodes), 0)
+        helped_run = HelpedRun(usual_device(nodes), 0)
         specs = _specs(spec, helped_run, nodes)
         crew = _Crew(order, helped_run)
         rules = SupervisionRules(shutdown_grace=_GRACE)
@@ -134,8 +134,8 @@ async def helped(address: str, spec: WorkerSpec, order: RunJob) -> AsyncIterator
             await asyncio.shield(crew.supervisor.stop())
 
 
-def _specs(spec: WorkerSpec, helped: Helped, nodes: Sequence[Node]) -> list[WorkerSpec]:
+def _specs(spec: WorkerSpec, helped: HelpedRun, nodes: Sequence[Node]) -> list[WorkerSpec]:
     needs = needs_of(helped.device)
-    helped.workers = max(1, places(nodes, needs))
+    helped.workers = max(1, count_worker_slots(nodes, needs))
     own = replace(spec, device=helped.device, needs=needs)
     return [replace(own, name=f"helper-{at + 1}") for at in range(helped.workers)]

@@ -15,27 +15,27 @@ _MOST_STRANGERS = 256
 """Callers at a time that haven't said one yet."""
 
 
-class Called(Protocol):
+class CallbackHandler(Protocol):
     """Who waits for a call."""
 
     def connected(self, line: asyncio.Transport) -> None:
         """It came."""
 
-    def heard(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """The caller says something."""
 
-    def hung_up(self) -> None:
+    def connection_lost(self) -> None:
         """Nothing more will come."""
 
 
-class Exchange:
+class CallbackServer:
     """Listens at one address of this machine, and joins each caller with whoever waits for it.
 
     What goes over a line is as open as what Ray itself sends: a cluster's network must be its own.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[bytes, Called] = {}
+        self._waiting: dict[bytes, CallbackHandler] = {}
         self._strangers = 0
         self._server: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
@@ -55,7 +55,7 @@ class Exchange:
         """Where it listens, if it does."""
         return self._address
 
-    def expect(self, called: Called) -> bytes:
+    def expect(self, called: CallbackHandler) -> bytes:
         """What a caller has to say to reach somebody, once."""
         secret = secrets.token_bytes(SECRET_BYTES)
         self._waiting[_key(secret)] = called
@@ -65,11 +65,11 @@ class Exchange:
         """Nobody waits for that caller any more."""
         self._waiting.pop(_key(secret), None)
 
-    def called(self, secret: bytes) -> Called | None:
+    def called(self, secret: bytes) -> CallbackHandler | None:
         """Who waits for a caller that says this."""
         return self._waiting.pop(_key(secret), None)
 
-    def let_in(self) -> bool:
+    def admit(self) -> bool:
         """Whether one more stranger may try."""
         if self._strangers >= _MOST_STRANGERS:
             return False
@@ -95,15 +95,15 @@ def _key(secret: bytes) -> bytes:
 class _Caller(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: CallbackServer) -> None:
         self._exchange = exchange
         self._said = b""
-        self._called: Called | None = None
+        self._called: CallbackHandler | None = None
         self._done: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line = cast(asyncio.Transport, transport)
-        if not self._exchange.let_in():
+        if not self._exchange.admit():
             self._line.abort()
             return
         late = asyncio.get_running_loop().call_later(_PATIENCE, self._line.abort)
@@ -117,7 +117,7 @@ class _Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._called is not None:
-            self._called.heard(data)
+            self._called.data_received(data)
             return
         self._said += data
         if len(self._said) < SECRET_BYTES:
@@ -131,10 +131,10 @@ class _Caller(asyncio.Protocol):
             self._done()
         self._called.connected(self._line)
         if remaining:
-            self._called.heard(remaining)
+            self._called.data_received(remaining)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._done is not None:
             self._done()
         if self._called is not None:
-            self._called.hung_up()
+            self._called.connection_lost()

@@ -57,16 +57,16 @@ class ClusterHead:
             self._line.close()
             self._line = None
 
-    async def answers(self) -> bool:
+    async def probe(self) -> bool:
         """Whether it can be spoken to now."""
         try:
             line = await self._ask_within(_ANSWER)
         except _REFUSALS:
-            self.lose()
+            self.mark_lost()
             return False
         except (OSError, asyncio.TimeoutError):
             if self._clock() - self._heard > _SILENCE:
-                self.lose()
+                self.mark_lost()
             return False
         self.leave()
         self._line = line
@@ -111,7 +111,7 @@ class ClusterHead:
         for *_, sockaddr in await loop.getaddrinfo(self._host, self._port, type=kind):
             try:
                 transport, _ = await loop.create_connection(
-                    lambda: _Line(self.lose), str(sockaddr[0]), self._port
+                    lambda: _Line(self.mark_lost), str(sockaddr[0]), self._port
                 )
             except OSError as error:
                 faults.append(error)
@@ -119,7 +119,7 @@ class ClusterHead:
                 return transport
         raise next((each for each in faults if isinstance(each, _REFUSALS)), faults[0])
 
-    def lose(self) -> None:
+    def mark_lost(self) -> None:
         """Count it as gone."""
         if not self.lost.done():
             self.lost.set_result(None)

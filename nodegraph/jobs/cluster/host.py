@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import IO, Any, Literal
 
 from nodegraph.core.version import VERSION
-from nodegraph.jobs.cluster.parcels import Parcel, unpacked
+from nodegraph.jobs.cluster.parcels import PackArchive, unpack_archive
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.recorder import Recorder
@@ -48,7 +48,7 @@ class WorkerHost:
         self,
         launch: Mapping[str, Any],
         environment: Mapping[str, str],
-        parcels: Sequence[Parcel],
+        parcels: Sequence[PackArchive],
         line: tuple[Sequence[Address], bytes] | None,
     ) -> dict[str, Any]:
         """Start the process; gives its id, its place, and whether it speaks over the line.
@@ -61,9 +61,9 @@ class WorkerHost:
         Raises:
             OSError: It can't be started.
         """
-        connection = _dialled(*line) if line else None
+        connection = _connect_back(*line) if line else None
         recorder = Recorder.create()
-        packs = [path for path in map(unpacked, parcels) if path is not None]
+        packs = [path for path in map(unpack_archive, parcels) if path is not None]
         own = {"packs": packs, "settings": _with_own_cache(launch["settings"])}
         whole = Launch(**{**launch, **own}, parent=os.getpid(), recorder=recorder.path)
         # A thread of its own: the process is to live as long as this thread, not as a call.
@@ -195,7 +195,7 @@ def _variables(more: Mapping[str, str]) -> dict[str, str]:
     return {**own, **more}
 
 
-def _dialled(addresses: Sequence[Address], secret: bytes) -> socket.socket | None:
+def _connect_back(addresses: Sequence[Address], secret: bytes) -> socket.socket | None:
     """A connection to whoever waits for this worker; None if there is no way to there."""
     for address in addresses:
         try:

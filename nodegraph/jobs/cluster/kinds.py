@@ -40,7 +40,7 @@ def needs_of(device: str) -> Needs:
     return Needs() if device == "cpu" else Needs(gpus=1.0)
 
 
-def places(nodes: Sequence[Node], needs: Needs) -> int:
+def count_worker_slots(nodes: Sequence[Node], needs: Needs) -> int:
     """How many workers there is room for now: one for each card, else one for each machine.
 
     A worker without a card computes with all processors of its machine, whatever it asks for.

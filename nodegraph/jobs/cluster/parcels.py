@@ -11,7 +11,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from nodegraph.core.files import private_folder
+from nodegraph.core.files import make_private_folder
 from nodegraph.errors import PackError
 from nodegraph.packs.pack import packs_in
 
@@ -21,7 +21,7 @@ _NOT_SENT = frozenset({"__pycache__"})
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PackArchive:
     """A pack's files.
 
     Attributes:
@@ -37,7 +37,7 @@ class Parcel:
     is_listed: bool
 
 
-def parcels(paths: Sequence[str], folders: Iterable[Path]) -> list[Parcel]:
+def archive_packs(paths: Sequence[str], folders: Iterable[Path]) -> list[PackArchive]:
     """The packs that a worker is given by their paths, and those that lie in its folders.
 
     Raises:
@@ -48,7 +48,7 @@ def parcels(paths: Sequence[str], folders: Iterable[Path]) -> list[Parcel]:
     return [*unlisted, *[_parcel(path, is_listed=True) for path in listed]]
 
 
-def _parcel(path: Path, *, is_listed: bool) -> Parcel:
+def _parcel(path: Path, *, is_listed: bool) -> PackArchive:
     path = path.expanduser().absolute()
     files: dict[str, bytes] = {}
     left = MOST
@@ -61,7 +61,7 @@ def _parcel(path: Path, *, is_listed: bool) -> Parcel:
                 hint="Put it where all machines find it at the same path, or move data out of it.",
             )
         files["" if file == path else file.relative_to(path).as_posix()] = file.read_bytes()
-    return Parcel(str(path), files, _digest(files), is_listed)
+    return PackArchive(str(path), files, _digest(files), is_listed)
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -81,7 +81,7 @@ def _digest(files: Mapping[str, bytes]) -> str:
     return hasher.hexdigest()
 
 
-def unpacked(parcel: Parcel, folder: Path | None = None) -> str | None:
+def unpack_archive(parcel: PackArchive, folder: Path | None = None) -> str | None:
     """Where a worker of this machine finds a pack; None if it finds it by itself.
 
     Args:
@@ -99,7 +99,7 @@ def unpacked(parcel: Parcel, folder: Path | None = None) -> str | None:
     return str(target)
 
 
-def _is_same(path: Path, parcel: Parcel) -> bool:
+def _is_same(path: Path, parcel: PackArchive) -> bool:
     return _parcel(path, is_listed=False).digest == parcel.digest
 
 
@@ -109,9 +109,9 @@ def _own_folder() -> Path:
     return user_cache_path("nodegraph", appauthor=False) / "cluster-packs"
 
 
-def _put(parcel: Parcel, above: Path) -> None:
+def _put(parcel: PackArchive, above: Path) -> None:
     """Put it there in one step: another worker may be about to do the same."""
-    private_folder(above.parent)
+    make_private_folder(above.parent)
     draft = Path(tempfile.mkdtemp(dir=above.parent))
     try:
         root = draft / Path(parcel.path).name

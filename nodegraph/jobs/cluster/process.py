@@ -13,7 +13,7 @@ from nodegraph.jobs.cluster.words import exit_of
 from nodegraph.jobs.supervisor.frames import encode
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.message_reader import MessageReader
-from nodegraph.jobs.supervisor.starting import Ears, Exit
+from nodegraph.jobs.supervisor.starting import ProcessExit, ProcessListener
 
 _LEFT = 1.0
 """Seconds in which what a dead process said may still be on its way."""
@@ -34,27 +34,27 @@ class Actor(Protocol):
 
 
 class ActorProcess:
-    """A process that an actor starts and watches over; see `Started`.
+    """A process that an actor starts and watches over; see `WorkerHandle`.
 
     It is heard and told over a line of its own where it has called, else through its actor, which
     takes some milliseconds each way.
 
     Args:
         start: Has the actor start it; gives what `WorkerHost.start` does.
-        gone: Is called when it has ended.
+        on_ended: Is called when it has ended.
     """
 
     def __init__(
         self,
         actor: Actor,
         start: Callable[[ActorProcess], Awaitable[dict[str, Any]]],
-        ears: Ears,
-        gone: Callable[[], None],
+        ears: ProcessListener,
+        on_ended: Callable[[], None],
     ) -> None:
         self._actor = actor
         self._ears = ears
         self._hearing = MessageReader(ears)
-        self._gone = gone
+        self._gone = on_ended
         self._loop = asyncio.get_running_loop()
         self._pid: int | None = None
         self._host = ""
@@ -68,7 +68,7 @@ class ActorProcess:
 
     # Its life
 
-    async def _live(self, starting: Awaitable[dict[str, Any]]) -> Exit:
+    async def _live(self, starting: Awaitable[dict[str, Any]]) -> ProcessExit:
         try:
             return await self._exit(starting)
         except Exception as error:  # noqa: BLE001 - whatever is raised, there is no actor to ask
@@ -79,23 +79,23 @@ class ActorProcess:
                 self._line.abort()
             self._gone()
 
-    async def _exit(self, starting: Awaitable[dict[str, Any]]) -> Exit:
+    async def _exit(self, starting: Awaitable[dict[str, Any]]) -> ProcessExit:
         born = await starting
         self._host, self._pid = str(born["host"]), int(born["pid"])
         if born["version"] != VERSION:
-            return Exit(None, {}, reason=other_version(born["version"], self._host))
+            return ProcessExit(None, {}, reason=version_mismatch(born["version"], self._host))
         while True:
             out, err, ended = await self._actor.call("read")
             self._hearing.feed(out)
             if err:
-                self._ears.wrote(err)
+                self._ears.on_output(err)
             if ended is not None:
                 if born["is_direct"]:
                     with suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(self._hung_up.wait(), _LEFT)
-                return Exit(**ended)
+                return ProcessExit(**ended)
 
-    async def ended(self) -> Exit:
+    async def ended(self) -> ProcessExit:
         return await asyncio.shield(self._life)
 
     @property
@@ -112,11 +112,11 @@ class ActorProcess:
         """It has called."""
         self._line = line
 
-    def heard(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         """It says something."""
         self._hearing.feed(data)
 
-    def hung_up(self) -> None:
+    def connection_lost(self) -> None:
         """It says no more."""
         self._hung_up.set()
 
@@ -177,7 +177,7 @@ class ActorProcess:
             call.exception()  # an actor that is gone has no process to be told
 
 
-def other_version(version: str, host: str) -> str:
+def version_mismatch(version: str, host: str) -> str:
     """Why a worker isn't worked with that has another version than this server."""
     return (
         f"the node {host} has nodegraph {version} and this server {VERSION}; "

@@ -20,7 +20,7 @@ _HORIZON = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Staff:
+class WorkerCounts:
     """The workers of a kind that there are, but for those that were told to end.
 
     Attributes:
@@ -38,7 +38,7 @@ class Staff:
         return max(self.busy + self.idle, self.kind.least)
 
 
-def wanted(waiting: int, seconds: float | None) -> int:
+def needed_workers(waiting: int, seconds: float | None) -> int:
     """How many workers there is work for.
 
     Args:
@@ -50,7 +50,9 @@ def wanted(waiting: int, seconds: float | None) -> int:
     return min(waiting, max(1, math.ceil(waiting * seconds / _HORIZON)))
 
 
-def staffing(staff: Sequence[Staff], waiting: ReadyCounts, seconds: float | None) -> list[int]:
+def target_counts(
+    staff: Sequence[WorkerCounts], waiting: ReadyCounts, seconds: float | None
+) -> list[int]:
     """How many there are to be of each kind.
 
     A job is work for workers that may take it, and for no others: those that are there, then new
@@ -61,7 +63,7 @@ def staffing(staff: Sequence[Staff], waiting: ReadyCounts, seconds: float | None
     """
     employed = [each.busy for each in staff]
     for able, jobs in _demands(staff, waiting):
-        left = wanted(jobs, seconds)
+        left = needed_workers(jobs, seconds)
         for room in ([each.kept for each in staff], [each.kind.most for each in staff]):
             for at in able:
                 more = max(0, min(left, room[at] - employed[at]))
@@ -70,7 +72,9 @@ def staffing(staff: Sequence[Staff], waiting: ReadyCounts, seconds: float | None
     return [max(each.kind.least, count) for each, count in zip(staff, employed, strict=True)]
 
 
-def _demands(staff: Sequence[Staff], waiting: ReadyCounts) -> list[tuple[Sequence[int], int]]:
+def _demands(
+    staff: Sequence[WorkerCounts], waiting: ReadyCounts
+) -> list[tuple[Sequence[int], int]]:
     """How many jobs which kinds may take, by their places; the best kind for a job is first."""
     spared = [at for at, each in enumerate(staff) if each.kind.spec.without_gpu]
     if not spared:
@@ -100,14 +104,14 @@ class Crew(Protocol):
         """End one that has no job; False if somebody waits for it."""
 
 
-class Pace:
+class JobDurations:
     """What jobs take, as those did that ended last; a listener of `EventTail`."""
 
     def __init__(self) -> None:
         self._begun: dict[str, float] = {}
         self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
 
-    def happened(self, events: Sequence[JobEvent]) -> None:
+    def add_events(self, events: Sequence[JobEvent]) -> None:
         """Look at what happened to jobs."""
         for event in events:
             if event.kind == "job.claimed":
@@ -128,7 +132,7 @@ class Scaler:
 
     Args:
         workers: Whom it adds and ends; it leaves those alone that it hasn't added.
-        kinds: Of workers, see `staffing`.
+        kinds: Of workers, see `target_counts`.
         waiting: How many jobs wait for a worker.
         seconds: What a job takes, as far as it is known.
         idle_seconds: Without a job, after which a worker is ended.
@@ -174,14 +178,14 @@ class Scaler:
         self._leaving.intersection_update(there)
         mine = {name: there[name] for crew in self._crews.values() for name in crew}
         staff = [self._counted(kind, mine) for kind in self._kinds]
-        counts = staffing(staff, waiting, self._seconds())
+        counts = target_counts(staff, waiting, self._seconds())
         for kind, count in zip(self._kinds, counts, strict=True):
             self._staff(kind, count, mine)
 
-    def _counted(self, kind: WorkerKind, there: Mapping[str, WorkerStatus]) -> Staff:
+    def _counted(self, kind: WorkerKind, there: Mapping[str, WorkerStatus]) -> WorkerCounts:
         staying = self._crews[kind.spec.name] - self._leaving
         busy = sum(there[name].job is not None for name in staying)
-        return Staff(kind, busy, len(staying) - busy)
+        return WorkerCounts(kind, busy, len(staying) - busy)
 
     def _staff(self, kind: WorkerKind, count: int, there: Mapping[str, WorkerStatus]) -> None:
         crew = self._crews[kind.spec.name]

@@ -22,7 +22,7 @@ import psutil
 from nodegraph.core.files import write_file
 from nodegraph.core.version import VERSION
 from nodegraph.errors import OutputError
-from nodegraph.jobs.cluster.address import listens
+from nodegraph.jobs.cluster.address import is_listening
 from nodegraph.store.byte_locks import lock_place
 
 _PATIENCE = 60.0
@@ -30,7 +30,7 @@ _PATIENCE = 60.0
 _LOOK_EVERY = 0.1
 
 
-def note(address: str) -> None:
+def write_record(address: str) -> None:
     """Leave word of the cluster that this process has started."""
     record = {"address": address, **_mine()}
     with suppress(OutputError, OSError):  # then others start their own
@@ -39,14 +39,14 @@ def note(address: str) -> None:
         write_file(path, json.dumps(record).encode(), private=True, durable=False)
 
 
-def forget() -> None:
+def delete_record() -> None:
     """Have nobody join what this process has started, as it ends."""
     if _read_record().get("process") == _mine()["process"]:
         with suppress(OSError):
             _path("json").unlink()
 
 
-def other() -> str | None:
+def find_other() -> str | None:
     """Address of the cluster that another process has started; None if none is there.
 
     Nor if it has other programs than this one: its workers would be of that version.
@@ -57,11 +57,11 @@ def other() -> str | None:
     if record["process"] == _mine()["process"] or not _is_alive(record["process"]):
         return None
     address = str(record.get("address"))
-    return address if listens(address) else None
+    return address if is_listening(address) else None
 
 
 @asynccontextmanager
-async def turn() -> AsyncIterator[None]:
+async def start_lock() -> AsyncIterator[None]:
     """Inside of the `async with` no other process starts a cluster, so that one of several does."""
     try:
         path = _path("lock")

@@ -11,13 +11,13 @@ from typing import Any
 
 from nodegraph.core.version import VERSION
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.cluster.exchange import Exchange
-from nodegraph.jobs.cluster.parcels import Parcel, parcels
-from nodegraph.jobs.cluster.process import ActorProcess, other_version
+from nodegraph.jobs.cluster.exchange import CallbackServer
+from nodegraph.jobs.cluster.parcels import PackArchive, archive_packs
+from nodegraph.jobs.cluster.process import ActorProcess, version_mismatch
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.messages import Ready
 from nodegraph.jobs.supervisor.rules import WorkerSpec
-from nodegraph.jobs.supervisor.starting import Ears
+from nodegraph.jobs.supervisor.starting import ProcessListener
 from nodegraph.session.settings import load_settings
 
 _GIVEN_ON = ("OMP_NUM_THREADS",)
@@ -34,17 +34,17 @@ class ActorStarter:
 
     host = ""
 
-    def __init__(self, cluster: Cluster, exchange: Exchange) -> None:
+    def __init__(self, cluster: Cluster, exchange: CallbackServer) -> None:
         self._cluster = cluster
         self._exchange = exchange
         # What is sent to all workers, and the digests of what each of them was sent.
         self._given: tuple[Sequence[str], Sequence[Path]] = (), ()
         self._sent: dict[str, list[str]] = {}
 
-    async def start(self, spec: WorkerSpec, ears: Ears) -> ActorProcess:
+    async def start(self, spec: WorkerSpec, ears: ProcessListener) -> ActorProcess:
         # Packs may lie where only this machine looks.
         self._given = spec.packs, load_settings(spec.settings).pack_folders
-        sent = await asyncio.to_thread(parcels, *self._given)
+        sent = await asyncio.to_thread(archive_packs, *self._given)
         self._sent[spec.name] = _digests(sent)
         actor = await self._cluster.actor(spec.needs)
         environment = {name: os.environ[name] for name in _GIVEN_ON if name in os.environ}
@@ -75,17 +75,17 @@ class ActorStarter:
             PackError: One is too large to be sent now.
         """
         try:
-            now = _digests(await asyncio.to_thread(parcels, *self._given))
+            now = _digests(await asyncio.to_thread(archive_packs, *self._given))
         except OSError:
             return list(self._sent)  # somebody is just editing them
         return [name for name, sent in self._sent.items() if sent != now]
 
     def refusal(self, ready: Ready) -> str | None:
         version = str(ready.versions.get("nodegraph", "of an unknown version"))
-        return None if version == VERSION else other_version(version, "of this worker")
+        return None if version == VERSION else version_mismatch(version, "of this worker")
 
 
-def _digests(sent: Iterable[Parcel]) -> list[str]:
+def _digests(sent: Iterable[PackArchive]) -> list[str]:
     return [each.digest for each in sent]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nodegraph.jobs.cluster.head import HeadGone
-from nodegraph.jobs.supervisor.starting import Exit
+from nodegraph.jobs.supervisor.starting import ProcessExit
 
 _CAUSES = (
     # Told by Ray in prose alone; the first that fits counts.
@@ -17,7 +17,7 @@ _CAUSES = (
 )
 
 
-def exit_of(error: BaseException, host: str) -> Exit:
+def exit_of(error: BaseException, host: str) -> ProcessExit:
     """How a worker ended whose actor can't be asked any more.
 
     Args:
@@ -26,18 +26,18 @@ def exit_of(error: BaseException, host: str) -> Exit:
     where = f" ({host})" if host else ""
     kind = type(error).__name__
     if isinstance(error, HeadGone):
-        return Exit(None, reason=f"{error}{where}", is_lost=True)
+        return ProcessExit(None, reason=f"{error}{where}", is_lost=True)
     if kind == "ActorUnavailableError":
-        return Exit(None, reason=f"its node can't be reached any more{where}", is_lost=True)
+        return ProcessExit(None, reason=f"its node can't be reached any more{where}", is_lost=True)
     if getattr(error, "preempted", False):
-        return Exit(None, reason=f"its node was taken away{where}", is_lost=True)
+        return ProcessExit(None, reason=f"its node was taken away{where}", is_lost=True)
     text = str(error)
     if not host:
-        return Exit(None, begun={}, reason=f"it can't be started: {_unstarted(text)}")
+        return ProcessExit(None, begun={}, reason=f"it can't be started: {_unstarted(text)}")
     for pattern, words, is_lost in _CAUSES:
         if re.search(pattern, text):
-            return Exit(None, reason=f"{words}{where}", is_lost=is_lost)
-    return Exit(None, reason=f"its actor ended{where}: {_last_line(text)}")
+            return ProcessExit(None, reason=f"{words}{where}", is_lost=is_lost)
+    return ProcessExit(None, reason=f"its actor ended{where}: {_last_line(text)}")
 
 
 def _unstarted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.jobs.queue.choosing import ANY_JOB, Company, WorkerWish
+from nodegraph.jobs.queue.choosing import ANY_JOB, BatchPartners, JobCriteria
 from nodegraph.jobs.queue.errors import (
     JobNotFound,
     KeyReused,
@@ -15,7 +15,7 @@ from nodegraph.jobs.queue.errors import (
 from nodegraph.jobs.queue.events import EventPage, JobEvent
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, ReadyCounts
+from nodegraph.jobs.queue.listing import Counts, JobFilter, JobPage, ReadyCounts
 from nodegraph.jobs.queue.queue import JobQueue
 from nodegraph.jobs.queue.reader import QueueReader
 from nodegraph.jobs.queue.retention import RetentionRules
@@ -28,14 +28,15 @@ from nodegraph.jobs.queue.working import Death
 __all__ = [
     "ANY_JOB",
     "STATES",
-    "Company",
+    "BatchPartners",
     "Counts",
     "Death",
     "EventPage",
-    "Filter",
     "Interruption",
     "Job",
+    "JobCriteria",
     "JobEvent",
+    "JobFilter",
     "JobNotFound",
     "JobPage",
     "JobQueue",
@@ -53,6 +54,5 @@ __all__ = [
     "Submitted",
     "TooMuchKept",
     "Turn",
-    "WorkerWish",
     "WrongState",
 ]

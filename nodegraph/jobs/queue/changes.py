@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.errors import StaleAttempt, WrongState
 from nodegraph.jobs.queue.job import summary
-from nodegraph.jobs.queue.states import ENDED, TRANSITIONS, Action, described
+from nodegraph.jobs.queue.states import ENDED, TRANSITIONS, Action, describe_state
 from nodegraph.store.packing import pack_well_formed
 
 _TELL = """
@@ -21,7 +21,7 @@ INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded
 _AT = "SELECT number, state FROM jobs WHERE id = ? AND attempt = ?"
 
 
-def change(
+def apply_transition(
     connection: Connection,
     action: Action,
     id: str,
@@ -86,13 +86,13 @@ def refusal(connection: Connection, action: Action, id: str, attempt: int | None
         )
     return WrongState(
         f"{id} can't be {transition.words}",
-        given=described(job.state, held=job.held, wanted=job.wanted),
+        given=describe_state(job.state, held=job.held, wanted=job.wanted),
         expected=" or ".join((*transition.sources, *(("running",) if transition.asks else ()))),
         hint=transition.hint if (job.state in ENDED) is not (action == "delete") else None,
     )
 
 
-def tell(connection: Connection, id: str, kind: str, now: float, **data: Any) -> None:
+def append_queue_event(connection: Connection, id: str, kind: str, now: float, **data: Any) -> None:
     """Append an event of the queue's own."""
     connection.execute(_TELL, (kind, now, pack_well_formed({"data": data}), id))
 

@@ -37,7 +37,7 @@ MOST_PASSED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class BatchPartners:
     """What a job has to be like to run beside those that a worker runs.
 
     Attributes:
@@ -58,7 +58,7 @@ class Company:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerWish:
+class JobCriteria:
     """What a worker is for.
 
     Attributes:
@@ -66,18 +66,18 @@ class WorkerWish:
         gpu_first: Others are there for jobs that need no GPU, so it is given one only if none of
             the next ones needs one.
         models: Whose weights it holds, as `Submission.models` names them.
-        company: It has jobs, and is given only what may run beside them.
-        without: Jobs that it isn't given now; a few.
+        partners: It has jobs, and is given only what may run beside them.
+        excluded: Jobs that it isn't given now; a few.
     """
 
     without_gpu: bool = False
     gpu_first: bool = False
     models: frozenset[str] = frozenset()
-    company: Company | None = None
-    without: frozenset[str] = frozenset()
+    partners: BatchPartners | None = None
+    excluded: frozenset[str] = frozenset()
 
 
-ANY_JOB = WorkerWish()
+ANY_JOB = JobCriteria()
 
 
 class ClientShare(NamedTuple):
@@ -122,13 +122,13 @@ class ChosenJob(NamedTuple):
     turn: ClientShare
 
 
-def is_any_for(connection: Connection, criteria: WorkerWish) -> bool:
+def has_candidates(connection: Connection, criteria: JobCriteria) -> bool:
     """Whether any job waits that a worker may be given; cheap, and none if it says so."""
     return not criteria.without_gpu or connection.execute(_ANY_BY_NEED, (0,)).fetchone() is not None
 
 
 def choose(
-    connection: Connection, shares: Iterable[ClientShare], criteria: WorkerWish
+    connection: Connection, shares: Iterable[ClientShare], criteria: JobCriteria
 ) -> ChosenJob | None:
     """The job for a worker, of one class of priority; None if none suits it.
 
@@ -139,7 +139,7 @@ def choose(
     usual = wanted = None
     heads: list[int] = []
     # Who may be given nothing else looks at all of them.
-    looks_at_all = criteria.without_gpu or criteria.without
+    looks_at_all = criteria.without_gpu or criteria.excluded
     for share in shares if looks_at_all else islice(shares, _CLIENTS):
         line = _line(connection, share, criteria)
         if not line:
@@ -158,7 +158,7 @@ def choose(
         if line[0].passed >= MOST_PASSED:
             break
         heads.append(line[0].number)
-    if criteria.company is not None:
+    if criteria.partners is not None:
         return None
     chosen = wanted or (None if criteria.without_gpu else usual)
     return None if chosen is None else ChosenJob(chosen[0], chosen[1][0], chosen[0])
@@ -169,16 +169,16 @@ def _may_go_first(share: ClientShare, first: ClientShare, job: JobInLine) -> boo
     return share.start - first.start < MOST_PASSED * job.cost
 
 
-def _suits(connection: Connection, criteria: WorkerWish, job: JobInLine) -> bool:
+def _suits(connection: Connection, criteria: JobCriteria, job: JobInLine) -> bool:
     """Whether a worker has all models of a job, and the company that it may be."""
-    if not job.suits(criteria.models) or criteria.company is None:
+    if not job.suits(criteria.models) or criteria.partners is None:
         return job.suits(criteria.models)
-    if job.id in criteria.company.jobs:
+    if job.id in criteria.partners.jobs:
         return False
     content, deaths = connection.execute(_REQUEST_AND_DEATHS, (job.number,)).fetchone()
     sampling = json.loads(content).get("sampling", "")
     # One that a worker has died of is run by itself, so that it isn't another's fault.
-    return not deaths and criteria.company.fits(sampling, json.loads(job.models or "[]"))
+    return not deaths and criteria.partners.fits(sampling, json.loads(job.models or "[]"))
 
 
 def _suiting(line: list[JobInLine], suits: Callable[[JobInLine], bool]) -> int | None:
@@ -192,7 +192,7 @@ def _suiting(line: list[JobInLine], suits: Callable[[JobInLine], bool]) -> int |
     return None
 
 
-def _line(connection: Connection, share: ClientShare, criteria: WorkerWish) -> list[JobInLine]:
+def _line(connection: Connection, share: ClientShare, criteria: JobCriteria) -> list[JobInLine]:
     """The first jobs of a client, of the kind that a worker is to be given."""
     count = _JOBS if criteria.models else 1
     if not (criteria.without_gpu or criteria.gpu_first):
@@ -204,14 +204,14 @@ def _line(connection: Connection, share: ClientShare, criteria: WorkerWish) -> l
 def _whole_line(
     connection: Connection,
     share: ClientShare,
-    criteria: WorkerWish,
+    criteria: JobCriteria,
     count: int,
     which: Sequence[str] = (),
     values: Sequence[Any] = (),
 ) -> list[JobInLine]:
-    if criteria.without:
-        which = [*which, f"id NOT IN ({', '.join('?' * len(criteria.without))})"]
-        values = [*values, *criteria.without]
+    if criteria.excluded:
+        which = [*which, f"id NOT IN ({', '.join('?' * len(criteria.excluded))})"]
+        values = [*values, *criteria.excluded]
     more = "".join(f"AND {each} " for each in which)
     parameters = (*values, share.client, share.priority, count)
     return [JobInLine(*row) for row in connection.execute(_LINE.format(more=more), parameters)]

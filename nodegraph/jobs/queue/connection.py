@@ -59,6 +59,6 @@ class Tables(Protocol):
         """Close the connections."""
 
 
-def marks(values: Sequence[Any]) -> str:
+def placeholders(values: Sequence[Any]) -> str:
     """A place for each of some values, as in `IN (?, ?)`; for none, a value that nothing equals."""
     return ", ".join("?" * len(values)) or "NULL"

@@ -14,27 +14,27 @@ from nodegraph.jobs.queue.connection import Connection
 
 LiveKey = tuple[str, str, str]
 """A job, a node or nothing, and a kind: of each, only the newest is of interest."""
-Bury = Callable[[Mapping[str, int]], Future[Any]]
+RecoverServers = Callable[[Mapping[str, int]], Future[Any]]
 
 
 class LiveRelay(Protocol):
     """Tells a queue's other servers what is of the moment only.
 
     Attributes:
-        is_followed: Whether any of them wants to know.
+        has_followers: Whether any of them wants to know.
     """
 
     @property
-    def is_followed(self) -> bool: ...
+    def has_followers(self) -> bool: ...
 
-    def tell(self, key: LiveKey, body: bytes) -> None:
+    def publish(self, key: LiveKey, body: bytes) -> None:
         """Tell them the newest of something; what wasn't told yet of it is left out."""
 
     def close(self) -> None:
         """Tell, and hear, no more."""
 
 
-class QueueEngine(Protocol):
+class QueueBackend(Protocol):
     """Connections to where a queue lies; safe to use from several threads.
 
     Attributes:
@@ -67,10 +67,10 @@ class QueueEngine(Protocol):
     def explained(self, error: Exception) -> NodegraphError:
         """One of its faults, in words."""
 
-    def is_for_all(self, error: Exception) -> bool:
+    def affects_all_writes(self, error: Exception) -> bool:
         """Whether whatever else is written now would fail, or wait, for the same reason."""
 
-    def displaced(self) -> NodegraphError | None:
+    def find_displacement(self) -> NodegraphError | None:
         """Why what is written would be lost without any error; None if it wouldn't."""
 
     # Who changes the queue: of a file one server at a time, of a database any number.
@@ -81,14 +81,16 @@ class QueueEngine(Protocol):
     def still_open(self, connection: Connection, server: str) -> None:
         """Note it once more."""
 
-    def claiming(self, connection: Connection, server: str) -> None:
+    def register_server(self, connection: Connection, server: str) -> None:
         """See that a server is noted which is about to have a job, as others may have taken it
         for gone: jobs of servers that aren't noted are put back."""
 
     def closed(self, connection: Connection, server: str) -> None:
         """Note that it changes nothing any more."""
 
-    def accompany(self, changed: Callable[[], None], bury: Bury) -> Callable[[], None]:
+    def watch_servers(
+        self, changed: Callable[[], None], bury: RecoverServers
+    ) -> Callable[[], None]:
         """Look after the queue's other servers.
 
         Args:

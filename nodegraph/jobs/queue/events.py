@@ -122,7 +122,7 @@ def _body(event: RunEvent) -> bytes:
     return pack_well_formed({"node": event.node, "seconds": event.seconds, "data": event.data})
 
 
-def after(
+def get_events_after(
     connection: Connection, seq: int, job: str | None, client: str | None, limit: int
 ) -> EventPage:
     """The events after one, all of one moment; the connection is in a transaction.
@@ -157,10 +157,10 @@ def newest(connection: Connection) -> int:
 def _event(row: tuple[Any, ...]) -> JobEvent:
     body = to_well_formed(unpack(row[7]))  # earlier versions kept halves of surrogate pairs
     about = {"node": body.get("node"), "seconds": body.get("seconds"), "data": body["data"]}
-    return _as_told_now(JobEvent(*row[:7], **about))
+    return _upgrade_event(JobEvent(*row[:7], **about))
 
 
-def _as_told_now(event: JobEvent) -> JobEvent:
+def _upgrade_event(event: JobEvent) -> JobEvent:
     """Each cached node had an event of its own once, and queues of that time are still read."""
     if event.kind != "node.cached":
         return event

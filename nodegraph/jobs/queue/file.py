@@ -9,7 +9,7 @@ from pathlib import Path
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import ownership
 from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import Bury
+from nodegraph.jobs.queue.engine import RecoverServers
 from nodegraph.jobs.queue.moving import follow_folder
 from nodegraph.jobs.queue.schema import queue_format
 from nodegraph.store.database import PATIENCE, Database
@@ -20,7 +20,7 @@ def _text(data: bytes) -> str:
 
 
 class QueueFile(Database):
-    """See `QueueEngine`.
+    """See `QueueBackend`.
 
     Args:
         path: The file; made if it isn't there, unless read only.
@@ -48,11 +48,11 @@ class QueueFile(Database):
         connection.text_factory = _text
         return connection
 
-    def is_for_all(self, error: Exception) -> bool:
+    def affects_all_writes(self, error: Exception) -> bool:
         """Whether others would only fail, or wait, for the same reason."""
         return not isinstance(error, sqlite3.Error) or "locked" in str(error)
 
-    def displaced(self) -> OutputError | None:
+    def find_displacement(self) -> OutputError | None:
         """Why what is written would be lost."""
         if self.is_in_place():
             return None
@@ -70,14 +70,16 @@ class QueueFile(Database):
         """Note it once more."""
         ownership.mark_open(connection)
 
-    def claiming(self, connection: Connection, server: str) -> None:
+    def register_server(self, connection: Connection, server: str) -> None:
         """Nobody else can have taken it for gone."""
 
     def closed(self, connection: Connection, server: str) -> None:
         """Note that all that was committed is safe."""
         ownership.mark_closed(connection)
 
-    def accompany(self, changed: Callable[[], None], bury: Bury) -> Callable[[], None]:
+    def watch_servers(
+        self, changed: Callable[[], None], bury: RecoverServers
+    ) -> Callable[[], None]:
         """There are no other servers."""
         return lambda: None
 

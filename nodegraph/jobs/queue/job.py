@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.words import to_well_formed
-from nodegraph.jobs.queue.connection import Connection, marks
+from nodegraph.jobs.queue.connection import Connection, placeholders
 from nodegraph.jobs.queue.errors import JobNotFound
 from nodegraph.jobs.queue.states import Interruption, State
 
@@ -166,12 +166,12 @@ def summaries(connection: Connection, numbers: Sequence[int]) -> list[JobSummary
     rows: dict[int, Sequence[Any]] = {}
     for start in range(0, len(numbers), _TOGETHER):
         some = numbers[start : start + _TOGETHER]
-        query = f"SELECT {_SUMMARY} FROM jobs WHERE number IN ({marks(some)})"  # noqa: S608
+        query = f"SELECT {_SUMMARY} FROM jobs WHERE number IN ({placeholders(some)})"  # noqa: S608
         rows.update((row[0], row) for row in connection.execute(query, some))
     return [JobSummary(**_fields(rows[number])) for number in numbers if number in rows]
 
 
-def whole(connection: Connection, id: str) -> Job:
+def get_job(connection: Connection, id: str) -> Job:
     """The job of an id, with all that is kept of it.
 
     Raises:

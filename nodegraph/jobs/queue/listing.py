@@ -32,7 +32,7 @@ _COUNTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class JobFilter:
     """Which jobs; all that is given must hold.
 
     Attributes:
@@ -100,7 +100,7 @@ class ReadyCounts:
 
 
 def page(
-    connection: Connection, which: Filter, order: Order, limit: int, cursor: str | None
+    connection: Connection, which: JobFilter, order: Order, limit: int, cursor: str | None
 ) -> JobPage:
     """A page of jobs, of one moment; the connection is in a transaction.
 
@@ -120,7 +120,7 @@ def page(
 
 
 def _numbers(
-    connection: Connection, which: Filter, order: Order, limit: int, beyond: int | None
+    connection: Connection, which: JobFilter, order: Order, limit: int, beyond: int | None
 ) -> list[int]:
     # Each state by itself is read from an index that is in order, so no page sorts the history.
     text, values = condition(which)
@@ -139,7 +139,7 @@ def _numbers(
     return [number for (number,) in connection.execute(query, (*parameters, limit))]
 
 
-def condition(which: Filter) -> tuple[str, list[Any]]:
+def condition(which: JobFilter) -> tuple[str, list[Any]]:
     """A filter but for its states, as SQL and the values in it."""
     parts, values = ["TRUE"], []
     for part, value in (
@@ -155,12 +155,12 @@ def condition(which: Filter) -> tuple[str, list[Any]]:
     return " AND ".join(parts), values
 
 
-def _cursor(number: int, which: Filter, order: Order) -> str:
+def _cursor(number: int, which: JobFilter, order: Order) -> str:
     text = json.dumps([number, _mark(which, order)])
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read(cursor: str | None, which: Filter, order: Order) -> int | None:
+def _read(cursor: str | None, which: JobFilter, order: Order) -> int | None:
     if cursor is None:
         return None
     try:
@@ -178,7 +178,7 @@ def _read(cursor: str | None, which: Filter, order: Order) -> int | None:
     return int(number)
 
 
-def _mark(which: Filter, order: Order) -> str:
+def _mark(which: JobFilter, order: Order) -> str:
     """Of a list: a cursor of another one would skip jobs."""
     return digest_bytes(json.dumps([astuple(which), order], default=list).encode())[:8]
 

@@ -42,7 +42,7 @@ class GivenOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenPage:
+class OutputsPage:
     """Some of what jobs gave.
 
     Attributes:
@@ -50,12 +50,12 @@ class GivenPage:
         is_complete: Whether there was no more.
     """
 
-    given: tuple[GivenOutputs, ...]
+    entries: tuple[GivenOutputs, ...]
     last: int
     is_complete: bool
 
 
-def given_after(connection: Connection, seq: int, limit: int) -> GivenPage:
+def get_outputs_after(connection: Connection, seq: int, limit: int) -> OutputsPage:
     """What jobs that are still there gave after an event; all of one moment."""
     last = newest(connection)
     rows = connection.execute(_OUTPUTS_AFTER, (seq, limit)).fetchall()
@@ -64,7 +64,7 @@ def given_after(connection: Connection, seq: int, limit: int) -> GivenPage:
         for number, job, client, at, kind, body, outputs in rows
     )
     is_complete = len(entries) < limit
-    return GivenPage(entries, last if is_complete else entries[-1].seq, is_complete)
+    return OutputsPage(entries, last if is_complete else entries[-1].seq, is_complete)
 
 
 def _outputs(kind: str, body: bytes, outputs: str) -> Mapping[str, Any]:

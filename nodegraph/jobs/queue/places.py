@@ -8,17 +8,17 @@ from pathlib import Path
 
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue.connection import Tables
-from nodegraph.jobs.queue.engine import QueueEngine
+from nodegraph.jobs.queue.engine import QueueBackend
 from nodegraph.jobs.queue.file import QueueFile
 from nodegraph.jobs.queue.ownership import Ownership
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 
-QueuePlace = Path | PostgresAddress
+QueueLocation = Path | PostgresAddress
 """A file, which one process at a time may change, or a database, which several may."""
 
 
 @contextmanager
-def changing(location: QueuePlace, server: str, patience: float) -> Iterator[QueueEngine]:
+def open_to_write(location: QueueLocation, server: str, patience: float) -> Iterator[QueueBackend]:
     """What keeps a queue, to change it; closed at the end of the `with`.
 
     Args:
@@ -43,14 +43,14 @@ def changing(location: QueuePlace, server: str, patience: float) -> Iterator[Que
             database.close()
 
 
-def looking(location: QueuePlace) -> QueueEngine:
+def open_to_read(location: QueueLocation) -> QueueBackend:
     """What keeps a queue, to look at it."""
     return (
         QueueFile(location, read_only=True) if isinstance(location, Path) else _database(location)
     )
 
 
-def tables_beside(
+def open_shared_tables(
     address: PostgresAddress, schema: str, migrations: Sequence[str], lock: int
 ) -> Tables:
     """More tables in a queue's database; see `PostgresTables`.
@@ -77,7 +77,7 @@ def _needing_psycopg(address: PostgresAddress) -> Iterator[None]:
 
 def _database(
     address: PostgresAddress, server: str | None = None, patience: float = 5.0
-) -> QueueEngine:
+) -> QueueBackend:
     with _needing_psycopg(address):
         from nodegraph.jobs.queue.postgres.database import PostgresDatabase
     return PostgresDatabase(address, server or "", patience=patience, read_only=server is None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Literal
 
 from nodegraph.errors import InvalidValue
-from nodegraph.jobs.queue.changes import change, refusal, tell
+from nodegraph.jobs.queue.changes import append_queue_event, apply_transition, refusal
 from nodegraph.jobs.queue.choosing import MOST_PASSED
 from nodegraph.jobs.queue.connection import Connection
 
@@ -25,7 +25,7 @@ _LAST_NUMBER = "SELECT value FROM counters WHERE name = 'jobs'"
 QueueEnd = Literal["front", "back"]
 
 
-def place_of(number: int) -> int:
+def initial_position(number: int) -> int:
     """Where the job of a number begins."""
     return number * _ROOM
 
@@ -39,7 +39,7 @@ def move(connection: Connection, id: str, to: QueueEnd, now: float) -> None:
     group = _group(connection, id)
     position = _back(connection, group, id) if to == "back" else _front(connection, group, id)
     _put(connection, id, position)
-    tell(connection, id, "job.moved", now, to=to)
+    append_queue_event(connection, id, "job.moved", now, to=to)
 
 
 def put_last(connection: Connection, id: str) -> None:
@@ -49,7 +49,7 @@ def put_last(connection: Connection, id: str) -> None:
         JobNotFound, WrongState: It doesn't wait.
     """
     position = _back(connection, _group(connection, id), id)
-    change(connection, "move", id, {"position": position})
+    apply_transition(connection, "move", id, {"position": position})
 
 
 def move_before(connection: Connection, id: str, other: str, now: float) -> None:
@@ -81,12 +81,12 @@ def move_before(connection: Connection, id: str, other: str, now: float) -> None
         position = _before(connection, group, id, other)
         assert position is not None
     _put(connection, id, position)
-    tell(connection, id, "job.moved", now, before=other)
+    append_queue_event(connection, id, "job.moved", now, before=other)
 
 
 def _put(connection: Connection, id: str, position: int) -> None:
     """Put a job where somebody wants it: there it stays, whatever suits a worker better."""
-    change(connection, "move", id, {"position": position, "passed": MOST_PASSED})
+    apply_transition(connection, "move", id, {"position": position, "passed": MOST_PASSED})
 
 
 def _group(connection: Connection, id: str) -> tuple[str, int]:
@@ -104,7 +104,7 @@ def _front(connection: Connection, group: tuple[str, int], id: str) -> int:
 
 def _back(connection: Connection, group: tuple[str, int], id: str) -> int:
     position = _behind_all(connection, group, id)
-    if position >= place_of(_next_number(connection)):
+    if position >= initial_position(_next_number(connection)):
         _spread(connection, group)
         position = _behind_all(connection, group, id)
     return position
@@ -112,7 +112,7 @@ def _back(connection: Connection, group: tuple[str, int], id: str) -> int:
 
 def _behind_all(connection: Connection, group: tuple[str, int], id: str) -> int:
     (last,) = connection.execute(f"SELECT max(position) {_AMONG}", (*group, id)).fetchone()
-    newest = place_of(_next_number(connection) - 1)
+    newest = initial_position(_next_number(connection) - 1)
     return int(newest if last is None else max(last, newest)) + 1
 
 
@@ -139,7 +139,7 @@ def _spread(connection: Connection, group: tuple[str, int]) -> None:
     first = _next_number(connection) - len(numbers)
     connection.executemany(
         "UPDATE jobs SET position = ? WHERE number = ?",
-        [(place_of(first + at), number) for at, (number,) in enumerate(numbers)],
+        [(initial_position(first + at), number) for at, (number,) in enumerate(numbers)],
     )
 
 

@@ -22,17 +22,22 @@ from nodegraph.jobs.queue import (
     submitting,
     working,
 )
-from nodegraph.jobs.queue.choosing import ANY_JOB, WorkerWish
+from nodegraph.jobs.queue.choosing import ANY_JOB, JobCriteria
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.engine import LiveRelay
 from nodegraph.jobs.queue.events import RunEvent
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Filter
-from nodegraph.jobs.queue.places import QueuePlace, changing
+from nodegraph.jobs.queue.listing import JobFilter
+from nodegraph.jobs.queue.places import QueueLocation, open_to_write
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.jobs.queue.retention import AT_ONCE, RetentionRules
-from nodegraph.jobs.queue.submission import Submission, checked_priority, json_text, prepared
+from nodegraph.jobs.queue.submission import (
+    Submission,
+    checked_priority,
+    json_text,
+    prepare_submission,
+)
 from nodegraph.jobs.queue.submitting import Submitted
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
@@ -54,7 +59,7 @@ class JobQueue(QueueView):
     Order never depends on the clock; times are for display and for deleting old jobs.
 
     Args:
-        place: The file, or the database, in which what is needed is made if it isn't there.
+        location: The file, or the database, in which what is needed is made if it isn't there.
         limits: What single clients may have.
         default_limits: What all others may have, each.
         most_waiting: Jobs that may wait in all.
@@ -70,7 +75,7 @@ class JobQueue(QueueView):
 
     def __init__(
         self,
-        location: QueuePlace,
+        location: QueueLocation,
         *,
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
@@ -87,13 +92,13 @@ class JobQueue(QueueView):
         self._listeners: list[Callable[[], None]] = []
         self._listening = RLock()  # a listener may end itself
         with ExitStack() as opened:
-            database = opened.enter_context(changing(location, self._server, patience))
+            database = opened.enter_context(open_to_write(location, self._server, patience))
             super().__init__(location, database, limits, default_limits)
             self._writer = QueueWriter(database, self._committed, synced=synced)
             opened.callback(self._writer.close)
             self._put(lambda connection: database.opened(connection, self._server)).result()
             opened.callback(self._mark_closed)
-            opened.callback(database.accompany(self._committed, self._bury))
+            opened.callback(database.watch_servers(self._committed, self._recover_servers))
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -158,7 +163,7 @@ class JobQueue(QueueView):
             QueueFull: More jobs wait than may.
             KeyReused: The idempotency key came with another request before.
         """
-        made, limits = prepared(wanted), self._limits_of(wanted.client)
+        made, limits = prepare_submission(wanted), self._limits_of(wanted.client)
         return self._put(
             lambda connection: submitting.submit(
                 connection, [made], limits, self._most_waiting, self._clock()
@@ -171,7 +176,7 @@ class JobQueue(QueueView):
         Raises:
             InvalidValue, QueueFull, KeyReused: As `submit`.
         """
-        made = [prepared(each) for each in wanted]
+        made = [prepare_submission(each) for each in wanted]
         clients = {each.client for each in wanted}
         if len(clients) > 1:
             raise ValueError(f"jobs of several clients: {', '.join(sorted(clients))}")
@@ -254,11 +259,11 @@ class JobQueue(QueueView):
             lambda connection: positions.move_before(connection, id, other, self._clock())
         )
 
-    def clear(self, which: Filter | None = None) -> int:
+    def clear(self, which: JobFilter | None = None) -> int:
         """Cancel the jobs that match and wait by now; how many. Takes a while."""
         # Looked for beside the writer; those that were claimed by then run on.
         with self._reading() as connection:
-            numbers = steering.waiting(connection, which or Filter())
+            numbers = steering.select_waiting(connection, which or JobFilter())
         return sum(
             self._put(self._clearing(numbers[at : at + AT_ONCE])).result()
             for at in range(0, len(numbers), AT_ONCE)
@@ -279,7 +284,7 @@ class JobQueue(QueueView):
     # JobNotFound, WrongState and StaleAttempt say that the job isn't theirs any more.
 
     def claim(
-        self, worker: str, criteria: WorkerWish = ANY_JOB, best: Callable[[Job], str] | None = None
+        self, worker: str, criteria: JobCriteria = ANY_JOB, best: Callable[[Job], str] | None = None
     ) -> Future[Job | None]:
         """The next job, for a worker to run; None if none may be run.
 
@@ -289,7 +294,7 @@ class JobQueue(QueueView):
         """
 
         def claim(connection: Connection) -> Job | None:
-            self._database.claiming(connection, self._server)
+            self._database.register_server(connection, self._server)
             return working.claim(
                 connection, worker, self._server, self._limits_of, self._clock(), criteria, best
             )
@@ -389,9 +394,11 @@ class JobQueue(QueueView):
         """Put back what servers ran that are gone, with their workers."""
         return self._put(lambda connection: working.recover(connection, self._clock()))
 
-    def _bury(self, servers: Mapping[str, int]) -> Future[list[JobSummary]]:
+    def _recover_servers(self, servers: Mapping[str, int]) -> Future[list[JobSummary]]:
         """Put back what servers ran that are gone, unless they have counted on."""
-        return self._put(lambda connection: working.bury(connection, servers, self._clock()))
+        return self._put(
+            lambda connection: working.recover_servers(connection, servers, self._clock())
+        )
 
     def running_here(self) -> list[tuple[str, int]]:
         """Ids and attempts of the jobs that were claimed by this opening and run."""
@@ -422,7 +429,7 @@ class JobQueue(QueueView):
         """
         return self._put(lambda connection: outputs.forget_file(connection, id, digest))
 
-    def delete_matching(self, which: Filter) -> int:
+    def delete_matching(self, which: JobFilter) -> int:
         """Delete all ended jobs that match; how many. Takes a while."""
         return self._delete_all(lambda connection: retention.matching(connection, which))
 

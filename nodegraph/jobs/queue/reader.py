@@ -9,13 +9,13 @@ from functools import lru_cache
 from nodegraph.jobs.queue import events, job, listing, outputs, turns
 from nodegraph.jobs.queue.changes import setting
 from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import QueueEngine
+from nodegraph.jobs.queue.engine import QueueBackend
 from nodegraph.jobs.queue.events import EventPage
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, Filter, JobPage, Order, ReadyCounts
-from nodegraph.jobs.queue.outputs import GivenPage
-from nodegraph.jobs.queue.places import QueuePlace, looking
+from nodegraph.jobs.queue.listing import Counts, JobFilter, JobPage, Order, ReadyCounts
+from nodegraph.jobs.queue.outputs import OutputsPage
+from nodegraph.jobs.queue.places import QueueLocation, open_to_read
 from nodegraph.jobs.queue.turns import Turn
 
 _WORKFLOWS = 64
@@ -26,19 +26,19 @@ class QueueView:
     """What anybody sees of a queue; safe to use from several threads.
 
     Args:
-        place: Where it is.
+        location: Where it is.
         limits: What single clients may have.
         default_limits: What all others may have, each.
     """
 
     def __init__(
         self,
-        location: QueuePlace,
-        database: QueueEngine,
+        location: QueueLocation,
+        database: QueueBackend,
         limits: Mapping[str, Limits] | None,
         default_limits: Limits | None,
     ) -> None:
-        self.place = location
+        self.location = location
         self.workflow = lru_cache(maxsize=_WORKFLOWS)(self._workflow_of)
         self._database = database
         self._limits = dict(limits or {})
@@ -51,7 +51,7 @@ class QueueView:
 
     @property
     def is_shared(self) -> bool:
-        """Whether several servers may change it; reading takes longer then. See `QueueEngine`."""
+        """Whether several servers may change it; reading takes longer then. See `QueueBackend`."""
         return self._database.is_shared
 
     def get(self, id: str) -> Job:
@@ -61,7 +61,7 @@ class QueueView:
             JobNotFound: There is none of that id.
         """
         with self._reading() as connection:
-            return job.whole(connection, id)
+            return job.get_job(connection, id)
 
     def _workflow_of(self, digest: str) -> str:
         """The JSON text of a job's workflow.
@@ -78,7 +78,7 @@ class QueueView:
 
     def page(
         self,
-        which: Filter | None = None,
+        which: JobFilter | None = None,
         *,
         order: Order = "newest",
         limit: int = 50,
@@ -92,7 +92,7 @@ class QueueView:
             InvalidValue: The cursor is of another list, or the limit no number of jobs.
         """
         with self._reading() as connection:
-            return listing.page(connection, which or Filter(), order, limit, cursor)
+            return listing.page(connection, which or JobFilter(), order, limit, cursor)
 
     def counts(self, client: str | None = None) -> Counts:
         """How many jobs there are in each state, of one client or of all."""
@@ -111,7 +111,7 @@ class QueueView:
             JobNotFound, WrongState: It doesn't wait.
         """
         with self._reading() as connection:
-            return turns.turn(connection, id, self._limits_of)
+            return turns.forecast_turn(connection, id, self._limits_of)
 
     def upcoming(self, limit: int = 50) -> tuple[JobSummary, ...]:
         """The next jobs in the order in which they will be claimed, as far as it is known now."""
@@ -138,16 +138,16 @@ class QueueView:
             JobNotFound: There is no job of that id.
         """
         with self._reading() as connection:
-            return events.after(connection, seq, job, client, limit)
+            return events.get_events_after(connection, seq, job, client, limit)
 
-    def given_after(self, seq: int, *, limit: int = 200) -> GivenPage:
+    def outputs_after(self, seq: int, *, limit: int = 200) -> OutputsPage:
         """What jobs gave after an event, in that order: files, and all once a job has finished.
 
         Args:
             seq: Of the event that is known already; 0 for none.
         """
         with self._reading() as connection:
-            return outputs.given_after(connection, seq, limit)
+            return outputs.get_outputs_after(connection, seq, limit)
 
     def newest_event(self) -> int:
         """The number of the last event, to see what comes from now on."""
@@ -169,7 +169,7 @@ class QueueReader(QueueView):
     It never waits for that process, and sees each change once it is committed.
 
     Args:
-        place: Its file or database.
+        location: Its file or database.
         limits, default_limits: As that process has them, to foresee turns.
     Raises:
         InvalidFile: It isn't there, is no queue, is damaged, or was written by a newer version.
@@ -177,12 +177,12 @@ class QueueReader(QueueView):
 
     def __init__(
         self,
-        location: QueuePlace,
+        location: QueueLocation,
         *,
         limits: Mapping[str, Limits] | None = None,
         default_limits: Limits | None = None,
     ) -> None:
-        super().__init__(location, looking(location), limits, default_limits)
+        super().__init__(location, open_to_read(location), limits, default_limits)
 
     def close(self) -> None:
         """Look at it no more."""

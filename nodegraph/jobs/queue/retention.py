@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.jobs.queue.changes import refusal
-from nodegraph.jobs.queue.connection import Connection, marks
+from nodegraph.jobs.queue.connection import Connection, placeholders
 from nodegraph.jobs.queue.job import summary
-from nodegraph.jobs.queue.listing import Filter, condition
+from nodegraph.jobs.queue.listing import JobFilter, condition
 from nodegraph.jobs.queue.states import ENDED, State
 
 AT_ONCE = 200
@@ -69,7 +69,7 @@ def excess(connection: Connection, rules: RetentionRules, now: float) -> list[in
 
 def _beyond(connection: Connection, states: Sequence[str], count: int) -> list[int]:
     """The oldest, of states together, as far as they are more than so many."""
-    query = f"SELECT coalesce(sum(count), 0) FROM tallies WHERE state IN ({marks(states)})"  # noqa: S608
+    query = f"SELECT coalesce(sum(count), 0) FROM tallies WHERE state IN ({placeholders(states)})"  # noqa: S608
     (total,) = connection.execute(query, states).fetchone()
     limit = min(int(total) - count, AT_ONCE)
     if limit <= 0:
@@ -79,12 +79,12 @@ def _beyond(connection: Connection, states: Sequence[str], count: int) -> list[i
     return _numbers(connection, query, (*values, limit))
 
 
-def matching(connection: Connection, which: Filter) -> list[int]:
+def matching(connection: Connection, which: JobFilter) -> list[int]:
     """Numbers of some of the ended jobs that match."""
     states: list[State] = [state for state in which.states or ENDED if state in ENDED]
     text, values = condition(which)
     query = f"""
-    SELECT number FROM jobs WHERE state IN ({marks(states)}) AND {text} LIMIT ?
+    SELECT number FROM jobs WHERE state IN ({placeholders(states)}) AND {text} LIMIT ?
     """  # noqa: S608 - of this module's own making
     return _numbers(connection, query, (*states, *values, AT_ONCE))
 
@@ -96,7 +96,7 @@ def _numbers(connection: Connection, query: str, values: Sequence[Any]) -> list[
 def delete(connection: Connection, numbers: Sequence[int]) -> int:
     """Delete jobs with their events, but for those that wait or run by now; how many."""
     query = f"""
-    DELETE FROM jobs WHERE number IN ({marks(numbers)}) AND state IN ({marks(ENDED)})
+    DELETE FROM jobs WHERE number IN ({placeholders(numbers)}) AND state IN ({placeholders(ENDED)})
     """  # noqa: S608
     return connection.execute(query, (*numbers, *ENDED)).rowcount
 

@@ -71,7 +71,7 @@ TRANSITIONS: Mapping[Action, Transition] = {
 }
 
 
-def described(state: State, *, held: bool, wanted: Interruption | None) -> str:
+def describe_state(state: State, *, held: bool, wanted: Interruption | None) -> str:
     """A state in words, such as "running, to be cancelled"."""
     if held:
         return f"{state}, paused"

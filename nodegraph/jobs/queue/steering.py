@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nodegraph.jobs.queue.changes import change, refusal, set_setting, setting, tell
-from nodegraph.jobs.queue.connection import Connection, marks
+from nodegraph.jobs.queue.changes import (
+    append_queue_event,
+    apply_transition,
+    refusal,
+    set_setting,
+    setting,
+)
+from nodegraph.jobs.queue.connection import Connection, placeholders
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import JobSummary, summary
-from nodegraph.jobs.queue.listing import Filter, condition
+from nodegraph.jobs.queue.listing import JobFilter, condition
 from nodegraph.jobs.queue.positions import put_last
 from nodegraph.jobs.queue.states import Action, Interruption
 from nodegraph.jobs.queue.submitting import check_room
@@ -36,8 +42,8 @@ def cancel(connection: Connection, id: str, now: float) -> JobSummary:
     job = summary(connection, id)
     if job.state == "running":
         return _want(connection, job, "cancel", "job.cancelling", now)
-    change(connection, "cancel", id, {"held": 0, "finished": now})
-    tell(connection, id, "job.cancelled", now)
+    apply_transition(connection, "cancel", id, {"held": 0, "finished": now})
+    append_queue_event(connection, id, "job.cancelled", now)
     return summary(connection, id)
 
 
@@ -74,8 +80,8 @@ def _want(
 ) -> JobSummary:
     if job.wanted == wanted:
         return job
-    change(connection, "interrupt", job.id, {"wanted": wanted})
-    tell(connection, job.id, kind, now)
+    apply_transition(connection, "interrupt", job.id, {"wanted": wanted})
+    append_queue_event(connection, job.id, kind, now)
     return summary(connection, job.id)
 
 
@@ -84,8 +90,8 @@ def _hold(
 ) -> JobSummary:
     if job.state == "queued" and job.held is is_held:
         return job
-    change(connection, action, job.id, {"held": int(is_held)})
-    tell(connection, job.id, "job.held" if is_held else "job.unheld", now)
+    apply_transition(connection, action, job.id, {"held": int(is_held)})
+    append_queue_event(connection, job.id, "job.held" if is_held else "job.unheld", now)
     return summary(connection, job.id)
 
 
@@ -95,8 +101,8 @@ def prioritize(connection: Connection, id: str, priority: int, now: float) -> Jo
     Raises:
         JobNotFound, WrongState: It doesn't wait.
     """
-    change(connection, "prioritize", id, {"priority": priority})
-    tell(connection, id, "job.prioritized", now, priority=priority)
+    apply_transition(connection, "prioritize", id, {"priority": priority})
+    append_queue_event(connection, id, "job.prioritized", now, priority=priority)
     return summary(connection, id)
 
 
@@ -113,15 +119,15 @@ def retry(
         JobNotFound, WrongState: It waits, runs or has finished.
         QueueFull: More jobs wait than may.
     """
-    change(connection, "retry", id, {"finished": None, "error": None, "deaths": 0})
+    apply_transition(connection, "retry", id, {"finished": None, "error": None, "deaths": 0})
     put_last(connection, id)
-    tell(connection, id, "job.retried", now)
+    append_queue_event(connection, id, "job.retried", now)
     job = summary(connection, id)
     check_room(connection, job.client, limits(job.client).waiting, most_waiting, 1)
     return job
 
 
-def waiting(connection: Connection, which: Filter) -> list[int]:
+def select_waiting(connection: Connection, which: JobFilter) -> list[int]:
     """Numbers of the waiting jobs that match."""
     text, values = condition(which)
     return [number for (number,) in connection.execute(_WAITING.format(which=text), values)]
@@ -133,7 +139,7 @@ def clear(connection: Connection, numbers: Sequence[int], now: float) -> int:
     A database keeps each count of jobs as often as it changes within a transaction, and reads all
     of that again for the next one: the time grows as the square of their number.
     """
-    places = marks(numbers)
+    places = placeholders(numbers)
     connection.execute(_TELL.format(numbers=places), (now, _CLEARED, *numbers))
     return connection.execute(_CANCEL.format(numbers=places), (now, *numbers)).rowcount
 

@@ -74,7 +74,7 @@ class PreparedSubmission:
     cost: float
 
 
-def prepared(submission: Submission) -> PreparedSubmission:
+def prepare_submission(submission: Submission) -> PreparedSubmission:
     """Check a submission.
 
     Raises:

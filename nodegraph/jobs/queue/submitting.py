@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodegraph.jobs.queue.changes import tell
+from nodegraph.jobs.queue.changes import append_queue_event
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.errors import KeyReused, QueueFull, TooMuchKept
 from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import JobSummary, new_id, summary
-from nodegraph.jobs.queue.positions import place_of
+from nodegraph.jobs.queue.positions import initial_position
 from nodegraph.jobs.queue.submission import PreparedSubmission, json_text
 
 _BY_KEY = "SELECT id, request FROM jobs WHERE client = ? AND key = ?"
@@ -129,7 +129,7 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
         fault=None,
     )
     about = (job.number, job.id, job.client, job.name, int(job.held), job.priority)
-    position, (workflow, size) = place_of(job.number), _workflow(connection, wanted)
+    position, (workflow, size) = initial_position(job.number), _workflow(connection, wanted)
     size += len(wanted.request)
     tags = json_text(job.tags, "tags") if job.tags else None
     request_columns = (
@@ -146,7 +146,7 @@ def _insert(connection: Connection, wanted: PreparedSubmission, now: float) -> J
     if tags:
         rows = [(tag, job.number) for tag in job.tags]
         connection.executemany("INSERT INTO tags VALUES (?, ?)", rows)
-    tell(connection, job.id, "job.queued", now)
+    append_queue_event(connection, job.id, "job.queued", now)
     return job
 
 

@@ -44,7 +44,7 @@ class Turn:
     is_held: bool
 
 
-def turn(connection: Connection, id: str, limits: Callable[[str], Limits]) -> Turn:
+def forecast_turn(connection: Connection, id: str, limits: Callable[[str], Limits]) -> Turn:
     """Where a waiting job stands; the connection is in a transaction.
 
     Raises:

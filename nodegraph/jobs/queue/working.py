@@ -10,12 +10,12 @@ from typing import Any
 
 from nodegraph.core.words import to_well_formed
 from nodegraph.errors import Problem
-from nodegraph.jobs.queue.changes import change, refusal, setting, tell
-from nodegraph.jobs.queue.choosing import ANY_JOB, ClientShare, WorkerWish, choose, is_any_for
+from nodegraph.jobs.queue.changes import append_queue_event, apply_transition, refusal, setting
+from nodegraph.jobs.queue.choosing import ANY_JOB, ClientShare, JobCriteria, choose, has_candidates
 from nodegraph.jobs.queue.connection import Connection
 from nodegraph.jobs.queue.events import RunEvent, append
 from nodegraph.jobs.queue.fairness import INFINITE, Limits, charged
-from nodegraph.jobs.queue.job import Job, JobSummary, summary, whole
+from nodegraph.jobs.queue.job import Job, JobSummary, get_job, summary
 from nodegraph.jobs.queue.submission import json_text
 from nodegraph.store.packing import unpack
 
@@ -68,7 +68,7 @@ def claim(
     server: str,
     limits: Callable[[str], Limits],
     now: float,
-    criteria: WorkerWish = ANY_JOB,
+    criteria: JobCriteria = ANY_JOB,
     best: Callable[[Job], str] | None = None,
 ) -> Job | None:
     """The next job, for a worker to run; None if none may be run.
@@ -76,7 +76,7 @@ def claim(
     Args:
         best: Tells who is to run the job that was found; else the worker itself.
     """
-    if setting(connection, "paused") or not is_any_for(connection, criteria):
+    if setting(connection, "paused") or not has_candidates(connection, criteria):
         return None
 
     def may_have_more(share: ClientShare) -> bool:
@@ -89,11 +89,11 @@ def claim(
         first = next(allowed, None)
         if first is None:
             continue
-        if criteria.company is not None and priority < criteria.company.priority:
+        if criteria.partners is not None and priority < criteria.partners.priority:
             return None
         chosen = choose(connection, chain([first], allowed), criteria)
         if chosen is None:
-            if criteria.company is not None:
+            if criteria.partners is not None:
                 return None  # what is less urgent goes on beside nothing while this waits
             continue
         share, job, turn = chosen
@@ -103,12 +103,12 @@ def claim(
         clock = min(clock, turn.start)
         _charge(connection, priority, share.client, tag, clock)
         if best is not None:
-            worker = best(whole(connection, job.id))
+            worker = best(get_job(connection, job.id))
         columns = {"started": now, "worker": worker, "server": server}
         columns["attempt"] = job.attempt + 1
-        change(connection, "claim", job.id, columns, attempt=job.attempt)
-        tell(connection, job.id, "job.claimed", now, worker=worker)
-        return whole(connection, job.id)
+        apply_transition(connection, "claim", job.id, columns, attempt=job.attempt)
+        append_queue_event(connection, job.id, "job.claimed", now, worker=worker)
+        return get_job(connection, job.id)
     return None
 
 
@@ -140,8 +140,8 @@ def finish(
     """
     columns = {"wanted": None, "finished": now, "outputs": outputs}
     append(connection, id, attempt, events, now, "finish")
-    change(connection, "finish", id, columns, attempt=attempt)
-    tell(connection, id, "job.finished", now)
+    apply_transition(connection, "finish", id, columns, attempt=attempt)
+    append_queue_event(connection, id, "job.finished", now)
 
 
 def fail(
@@ -155,8 +155,8 @@ def fail(
     """A worker could not do its job."""
     columns = {"wanted": None, "finished": now, "error": _error_text(error)}
     append(connection, id, attempt, events, now, "fail")
-    change(connection, "fail", id, columns, attempt=attempt)
-    tell(connection, id, "job.failed", now, error=error)
+    apply_transition(connection, "fail", id, columns, attempt=attempt)
+    append_queue_event(connection, id, "job.failed", now, error=error)
 
 
 def _error_text(error: Mapping[str, Any]) -> str:
@@ -168,8 +168,8 @@ def stop(
 ) -> None:
     """A worker has stopped its job, as it was asked to."""
     append(connection, id, attempt, events, now, "stop")
-    change(connection, "stop", id, {"wanted": None, "finished": now}, attempt=attempt)
-    tell(connection, id, "job.cancelled", now)
+    apply_transition(connection, "stop", id, {"wanted": None, "finished": now}, attempt=attempt)
+    append_queue_event(connection, id, "job.cancelled", now)
 
 
 def release(
@@ -187,11 +187,11 @@ def died(
     job = _running_at(connection, id, attempt)
     deaths = job.deaths + 1
     if deaths >= most_deaths and job.wanted != "cancel":
-        error = _parked(death, deaths, _former_deaths(connection, job.number, deaths - 1))
+        error = _death_error(death, deaths, _former_deaths(connection, job.number, deaths - 1))
         text = _error_text(error)
         columns = {"wanted": None, "finished": now, "deaths": deaths, "error": text}
-        change(connection, "fail", id, columns, attempt=attempt)
-        tell(connection, id, "job.failed", now, error=error)
+        apply_transition(connection, "fail", id, columns, attempt=attempt)
+        append_queue_event(connection, id, "job.failed", now, error=error)
         return summary(connection, id)
     return _put_back(connection, id, attempt, now, "died", deaths=deaths, death=asdict(death))
 
@@ -206,7 +206,7 @@ def _former_deaths(connection: Connection, number: int, count: int) -> list[dict
     return deaths[::-1]
 
 
-def _parked(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _death_error(death: Death, deaths: int, former: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times = {1: "once", 2: "twice"}.get(deaths, f"{deaths} times")
     alone = ", at last one that was new and did nothing else" if deaths > 1 else ""
     problem = Problem(
@@ -224,7 +224,9 @@ def recover(connection: Connection, now: float) -> list[JobSummary]:
     return [_put_back(connection, each, None, now, "recovered") for (each,) in former]
 
 
-def bury(connection: Connection, servers: Mapping[str, int], now: float) -> list[JobSummary]:
+def recover_servers(
+    connection: Connection, servers: Mapping[str, int], now: float
+) -> list[JobSummary]:
     """Put back what servers ran that are gone.
 
     Args:
@@ -248,13 +250,13 @@ def _put_back(
     deaths = data.get("deaths", job.deaths)
     if job.wanted == "cancel":
         columns = {"wanted": None, "finished": now, "deaths": deaths}
-        change(connection, "stop", id, columns, attempt=attempt)
-        tell(connection, id, "job.cancelled", now, reason=reason, **data)
+        apply_transition(connection, "stop", id, columns, attempt=attempt)
+        append_queue_event(connection, id, "job.cancelled", now, reason=reason, **data)
     else:
         is_held = job.wanted == "pause"
         columns = {"wanted": None, "held": int(is_held), "deaths": deaths}
-        change(connection, "requeue", id, columns, attempt=attempt)
-        tell(connection, id, "job.requeued", now, reason=reason, held=is_held, **data)
+        apply_transition(connection, "requeue", id, columns, attempt=attempt)
+        append_queue_event(connection, id, "job.requeued", now, reason=reason, held=is_held, **data)
     return summary(connection, id)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import QueueEngine
+from nodegraph.jobs.queue.engine import QueueBackend
 
 T = TypeVar("T")
 QueueChange = Callable[[Connection], T]
@@ -73,7 +73,7 @@ class QueueWriter:
     """
 
     def __init__(
-        self, database: QueueEngine, committed: Callable[[], None], *, synced: bool = True
+        self, database: QueueBackend, committed: Callable[[], None], *, synced: bool = True
     ) -> None:
         self._database = database
         self._committed = committed
@@ -145,7 +145,7 @@ class QueueWriter:
             for write in batch:
                 write.tell()
             self._committed()
-        elif len(batch) == 1 or self._database.is_for_all(error):
+        elif len(batch) == 1 or self._database.affects_all_writes(error):
             for write in batch:
                 write.tell(self._explained(error))
         else:
@@ -154,7 +154,7 @@ class QueueWriter:
                 self._write([write])
 
     def _tried(self, batch: Sequence[_Write[Any]]) -> Exception | None:
-        displaced = self._database.displaced()
+        displaced = self._database.find_displacement()
         if displaced is not None:
             return displaced
         try:

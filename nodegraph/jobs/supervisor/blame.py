@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.supervisor.messages import RunJob
-from nodegraph.jobs.supervisor.starting import Exit
+from nodegraph.jobs.supervisor.starting import ProcessExit
 from nodegraph.jobs.supervisor.worker_health import WorkerHealth
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 
@@ -27,7 +27,9 @@ class Blame:
     innocent: Sequence[RunJob] = field(default_factory=list)
 
 
-def blame_of(held: WorkerJobs, vitals: WorkerHealth, exit: Exit | None, death: Death) -> Blame:
+def blame_of(
+    held: WorkerJobs, vitals: WorkerHealth, exit: ProcessExit | None, death: Death
+) -> Blame:
     """Who answers for a death: whom the worker was ended for, else all that it had begun.
 
     Several that ran beside each other can't be told apart then; each is tried again by itself.
@@ -52,7 +54,7 @@ def blame_of(held: WorkerJobs, vitals: WorkerHealth, exit: Exit | None, death: D
     return Blame(answering, overdue, [*innocent, *held.ahead])
 
 
-def _has_begun(run: RunJob, exit: Exit | None) -> bool:
+def _has_begun(run: RunJob, exit: ProcessExit | None) -> bool:
     """Whether a worker had begun a job when it died, and not for the sake of its place.
 
     Else it was dead already, or as good as: that is no fault of the job.

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.queue import Job, JobEvent, JobQueue, WorkerWish
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health
-from nodegraph.jobs.supervisor.errors import FilesAway
-from nodegraph.jobs.supervisor.placement import WorkerPlace, best_first
+from nodegraph.jobs.queue import Job, JobCriteria, JobEvent, JobQueue
+from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health, RetryDelay
+from nodegraph.jobs.supervisor.errors import FilesUnavailable
+from nodegraph.jobs.supervisor.placement import WorkerCandidate, rank_workers
 from nodegraph.jobs.supervisor.queue_reads import QueueReads
 from nodegraph.jobs.supervisor.worker_jobs import JobPayload, Workers
 
@@ -43,7 +43,7 @@ class ClaimedJobs(Protocol):
         """One claim less is on its way."""
 
 
-class JobClaiming:
+class JobClaimer:
     """Claims jobs, at most as many at a time as workers would take, and has them run.
 
     The queue isn't asked without a reason, as it commits even that there is no job. Reasons are
@@ -54,7 +54,7 @@ class JobClaiming:
     Args:
         health: Is told how claiming goes.
         jobs: Has them run.
-        found_here: Gives workflows and parameters as workers take them: of a queue that is shared
+        localize: Gives workflows and parameters as workers take them: of a queue that is shared
             they may speak of files that are to be brought first. Raises what `DATABASE_FAULTS`
             lists where that is impossible now.
     """
@@ -64,28 +64,26 @@ class JobClaiming:
         queue: JobQueue,
         health: Health,
         jobs: ClaimedJobs,
-        found_here: Callable[[str, Mapping[str, Any]], JobPayload] | None = None,
+        localize: Callable[[str, Mapping[str, Any]], JobPayload] | None = None,
     ) -> None:
         self._queue = queue
-        self._looks = QueueReads(queue, threads=1)
+        self._reads = QueueReads(queue, threads=1)
         self._health = health
         self._jobs = jobs
-        self._found_here = found_here
+        self._found_here = localize
         # What is brought for one job keeps no other waiting; files of gigabytes take their time.
-        self._bringing = QueueReads(
-            queue, threads=1 if found_here is None else 4, patience=math.inf
-        )
+        self._bringing = QueueReads(queue, threads=1 if localize is None else 4, patience=math.inf)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking: Counter[str] = Counter()
         self._free: Callable[[], Sequence[str]] = tuple
         self._workers: Workers
         self._is_paused = False
-        self._failures = Delays()
-        self._waits = Delays(0.05, 1.0)
-        self._left_for = Delays(0.5, 60.0)
-        self._left_to_others: dict[str, float] = {}
+        self._failures = RetryDelay()
+        self._waits = RetryDelay(0.05, 1.0)
+        self._left_for = RetryDelay(0.5, 60.0)
+        self._deferred: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._rests = False
+        self._is_backing_off = False
         self._is_missed = False
 
     @property
@@ -100,7 +98,7 @@ class JobClaiming:
             free: The workers that would take a job now, each as often as it would.
         """
         self._free, self._workers = free, workers
-        self.want(len(free()))
+        self.request_jobs(len(free()))
 
     def stop(self) -> None:
         """Ask no more."""
@@ -112,7 +110,7 @@ class JobClaiming:
         """Wait for no more answers."""
         for task in self._tasks:
             task.cancel()
-        self._looks.close()
+        self._reads.close()
         self._bringing.close()
 
     def unclaimed(self, workers: Iterable[str]) -> list[str]:
@@ -126,15 +124,15 @@ class JobClaiming:
                 without_claim.append(worker)
         return without_claim
 
-    def want(self, count: int) -> None:
+    def request_jobs(self, count: int) -> None:
         """Ask for some jobs, as far as there are workers for them."""
-        if self._rests or count < 1:
+        if self._is_backing_off or count < 1:
             return
         free = self.unclaimed(self._free())
         claimants = free[:count]
         # An answer that is on its way may be older than the reason to ask.
         self._is_missed = self._is_missed or len(claimants) < count
-        if any(self._workers.wish(name).company is not None for name in claimants):
+        if any(self._workers.criteria_for(name).partners is not None for name in claimants):
             # Nobody is idle; and what is no company for one that runs jobs may be for another.
             claimants += [name for name in dict.fromkeys(free) if name not in claimants]
         # Who asks first may leave its job to one that suits it better and asks for none.
@@ -144,7 +142,7 @@ class JobClaiming:
             others = []
 
     def _ask(self, worker: str, others: Sequence[str]) -> None:
-        asker, *candidates = self._workers.places([worker, *others])
+        asker, *candidates = self._workers.candidates([worker, *others])
         # Behind the job of a busy one it might wait for long, and be taken back.
         idle = (
             []
@@ -154,7 +152,7 @@ class JobClaiming:
         names = [worker, *(candidate.worker for candidate in idle)]
         self._asking.update(names)
         best = partial(_best, [asker, *idle]) if idle else None
-        self._begin(self._claim_and_run(names, self._wish(worker), best))
+        self._begin(self._claim_and_run(names, self._criteria_for(worker), best))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -162,7 +160,7 @@ class JobClaiming:
         task.add_done_callback(self._tasks.discard)
 
     async def _claim_and_run(
-        self, names: Sequence[str], criteria: WorkerWish, best: Callable[[Job], str] | None
+        self, names: Sequence[str], criteria: JobCriteria, best: Callable[[Job], str] | None
     ) -> None:
         """Claim a job, bring what it needs, have it run.
 
@@ -175,12 +173,12 @@ class JobClaiming:
         except Exception as error:  # noqa: BLE001 - whatever it is, jobs are claimed again later
             self._asking.subtract(names)
             self._health.failed(error)
-            self.rest()
+            self.back_off()
         else:
             if job is None:
                 self._asking.subtract(names)
                 self._queue_answers()
-                self._claimed_none(is_beside=criteria.company is not None)
+                self._claimed_none(is_beside=criteria.partners is not None)
             else:
                 await self._bring_and_run(names, job)
         self._jobs.claim_ended()
@@ -188,24 +186,24 @@ class JobClaiming:
     async def _bring_and_run(self, names: Sequence[str], job: Job) -> None:
         payload: JobPayload | Exception
         try:
-            payload = await self._bringing.give(self._payload, job)
+            payload = await self._bringing.run(self._payload, job)
         except Exception as error:  # noqa: BLE001 - `not_run` tells what each means for the job
             payload = error
         self._asking.subtract(names)
         self._queue_answers()
         self._waits.reset()
-        if isinstance(payload, FilesAway):
-            self._leave_to_others(job, payload)
+        if isinstance(payload, FilesUnavailable):
+            self._defer(job, payload)
         elif isinstance(payload, DATABASE_FAULTS):
             self._health.failed(payload)
-            self.rest()
+            self.back_off()
         if isinstance(payload, Exception):
             self._jobs.not_run(job, payload)
         else:
             self._files_came(job)
             self._jobs.run(job.worker or names[0], job, payload)
         # Where there was one there may be more.
-        self.want(1)
+        self.request_jobs(1)
 
     def _payload(self, job: Job) -> JobPayload:
         text = self._queue.workflow(job.workflow)
@@ -214,17 +212,17 @@ class JobClaiming:
         try:
             return self._found_here(text, job.parameters)
         except DATABASE_FAULTS as error:
-            raise FilesAway(str(error)) from error
+            raise FilesUnavailable(str(error)) from error
 
-    def _wish(self, worker: str) -> WorkerWish:
-        criteria = self._workers.wish(worker)
-        if not self._left_to_others:
+    def _criteria_for(self, worker: str) -> JobCriteria:
+        criteria = self._workers.criteria_for(worker)
+        if not self._deferred:
             return criteria
         now = asyncio.get_running_loop().time()
-        left = (job for job, end in self._left_to_others.items() if end > now)
-        return replace(criteria, without=frozenset(left))
+        left = (job for job, end in self._deferred.items() if end > now)
+        return replace(criteria, excluded=frozenset(left))
 
-    def happened(self, events: Sequence[JobEvent]) -> None:
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
         """Look at what happened in the queue.
 
         Args:
@@ -233,45 +231,45 @@ class JobClaiming:
         kinds = _READY if self._timer is None else _READY | _FREED
         count = sum(event.kind in kinds for event in events)
         if count:
-            self.want(count)
+            self.request_jobs(count)
         elif self.unclaimed(self._free()):
             # No event tells of a pause; looking is of use to the free only.
             self._begin(self._want_after_pause())
 
-    def rest(self) -> None:
+    def back_off(self) -> None:
         """Ask no more for a moment, as something is wrong with the queue."""
-        self._rests = True
+        self._is_backing_off = True
         self._ask_in(self._failures.next())
 
     def hurry(self) -> None:
         """Ask again at once, if that waits for the queue to get well."""
-        if self._rests and self._timer is not None:
+        if self._is_backing_off and self._timer is not None:
             self._timer.cancel()
             self._ask_again()
 
     async def _want_after_pause(self) -> None:
         was_paused = self._is_paused
         try:
-            self._is_paused = await self._looks.give(self._queue.is_paused)
+            self._is_paused = await self._reads.run(self._queue.is_paused)
         except NodegraphError:
             return  # whatever is wrong is told when something is written
         if was_paused and not self._is_paused:
-            self.want(len(self._free()))
+            self.request_jobs(len(self._free()))
 
-    def _leave_to_others(self, job: Job, error: FilesAway) -> None:
-        if not self._left_to_others:
+    def _defer(self, job: Job, error: FilesUnavailable) -> None:
+        if not self._deferred:
             _LOG.warning("%s waits, as what it needs can't be brought here: %s", job.id, error)
         now, delay = asyncio.get_running_loop().time(), self._left_for.next()
-        kept = {each: end for each, end in self._left_to_others.items() if end > now - _FORGOTTEN}
-        self._left_to_others = {**kept, job.id: now + delay}
+        kept = {each: end for each, end in self._deferred.items() if end > now - _FORGOTTEN}
+        self._deferred = {**kept, job.id: now + delay}
         # Of many such jobs not all are claimed at once.
-        self._rests = True
+        self._is_backing_off = True
         self._ask_in(min(delay, _BETWEEN))
 
     def _files_came(self, job: Job) -> None:
         """What one needs that was left to others could be brought, so that others' may be, too."""
-        if self._left_to_others.pop(job.id, None) is not None:
-            self._left_to_others.clear()
+        if self._deferred.pop(job.id, None) is not None:
+            self._deferred.clear()
             self._left_for.reset()
 
     def _queue_answers(self) -> None:
@@ -281,21 +279,21 @@ class JobClaiming:
     def _claimed_none(self, *, is_beside: bool) -> None:
         if self._is_missed:
             self._is_missed = False
-            self.want(1)
+            self.request_jobs(1)
         elif not is_beside or self._is_any_idle():
             # What doesn't suit a job that runs now hardly will in a moment; but who was asked for
             # its company may have nothing to do by now.
             self._begin(self._want_what_waits())
 
     def _is_any_idle(self) -> bool:
-        places = self._workers.places(dict.fromkeys(self.unclaimed(self._free())))
+        places = self._workers.candidates(dict.fromkeys(self.unclaimed(self._free())))
         return any(not candidate.is_busy for candidate in places)
 
     async def _want_what_waits(self) -> None:
         """Ask once more after a while if jobs wait all the same, or may."""
         try:
-            counts = await self._looks.give(self._queue.counts)
-            self._is_paused = await self._looks.give(self._queue.is_paused)
+            counts = await self._reads.run(self._queue.counts)
+            self._is_paused = await self._reads.run(self._queue.is_paused)
         except NodegraphError:
             is_any_left = True
         else:
@@ -309,10 +307,10 @@ class JobClaiming:
 
     def _ask_again(self) -> None:
         self._timer = None
-        self._rests = False
-        self.want(len(self._free()))
+        self._is_backing_off = False
+        self.request_jobs(len(self._free()))
 
 
-def _best(places: Sequence[WorkerPlace], job: Job) -> str:
+def _best(places: Sequence[WorkerCandidate], job: Job) -> str:
     """Who of some workers is to have a job; the first one may have it in any case."""
-    return next(iter(best_first(places, job)), places[0].worker)
+    return next(iter(rank_workers(places, job)), places[0].worker)

@@ -37,7 +37,7 @@ class Backoff:
         return delay
 
 
-class Delays:
+class RetryDelay:
     """Seconds to wait before each next try: doubled each time, up to a most."""
 
     def __init__(self, first: float = 0.1, most: float = 10.0) -> None:

@@ -11,23 +11,23 @@ from typing import Any
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, Interruption, Job, JobEvent, JobQueue
-from nodegraph.jobs.supervisor.claiming import JobClaiming
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health
-from nodegraph.jobs.supervisor.distributed_run import JobHelp
-from nodegraph.jobs.supervisor.errors import FilesAway, ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.claiming import JobClaimer
+from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health, RetryDelay
+from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
+from nodegraph.jobs.supervisor.errors import FilesUnavailable, ProtocolFault, WorkerNotIdle
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
-from nodegraph.jobs.supervisor.placement import best_first
+from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
+from nodegraph.jobs.supervisor.placement import rank_workers
 from nodegraph.jobs.supervisor.report import (
     RELEASED,
     AttemptEnd,
     AttemptReport,
     died,
+    end_from_message,
     failed,
-    told_end,
 )
 from nodegraph.jobs.supervisor.tail import EventTail
-from nodegraph.jobs.supervisor.worker_jobs import Assigned, JobPayload, Workers
+from nodegraph.jobs.supervisor.worker_jobs import AssignedJob, JobPayload, Workers
 
 _EVERY = 30.0
 """Seconds between two looks."""
@@ -84,7 +84,7 @@ class Recovery:
         return True
 
     async def _look_after(self, is_recovered: bool) -> None:
-        delays = Delays()
+        delays = RetryDelay()
         while not is_recovered:
             await asyncio.sleep(delays.next())
             is_recovered = await self._recovered()
@@ -144,7 +144,7 @@ class Dispatcher:
         queue: Whose jobs are run.
         tail: Of that queue: what is submitted and wished.
         live: Is handed progress and previews.
-        found_here: See `JobClaiming`.
+        localize: See `JobClaimer`.
     """
 
     def __init__(
@@ -152,21 +152,21 @@ class Dispatcher:
         queue: JobQueue,
         tail: EventTail,
         live: Callable[[LiveEvent], None],
-        found_here: Callable[[str, Mapping[str, Any]], JobPayload] | None = None,
+        localize: Callable[[str, Mapping[str, Any]], JobPayload] | None = None,
     ) -> None:
         self._queue = queue
         self._tail = tail
         self._live = live
         self._health = Health()
-        self._assigned: dict[str, Assigned] = {}
+        self._assigned: dict[str, AssignedJob] = {}
         self._reports: set[AttemptReport] = set()
         self._for_new: dict[str, RunJob] = {}
-        self._early: dict[tuple[str, int], Interruption | None] = {}
+        self._early_interruptions: dict[tuple[str, int], Interruption | None] = {}
         self._is_stopping = False
         self._next_try = 0.0
         self._settled = asyncio.Event()
-        self._claims = JobClaiming(queue, self._health, self, found_here)
-        self._help = JobHelp()
+        self._claims = JobClaimer(queue, self._health, self, localize)
+        self._help = HelpScheduler()
         self._recovery = Recovery(queue, self._is_known, self._give_back)
         self._end: Callable[[], None] | None = None
         self._workers: Workers
@@ -178,7 +178,7 @@ class Dispatcher:
         health = self._health
         return DispatcherStatus(len(self._assigned), unwritten, health.fault, health.since)
 
-    async def start(self, workers: Workers, help: JobHelp | None = None) -> None:
+    async def start(self, workers: Workers, help: HelpScheduler | None = None) -> None:
         """Put back what ran when the queue was last open, and give out jobs from now on.
 
         Args:
@@ -193,7 +193,7 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Look whether there are jobs for idle workers, for a reason that no event tells."""
-        self._claims.want(len(self._free()))
+        self._claims.request_jobs(len(self._free()))
 
     async def stop(self, patience: float = 30.0) -> None:
         """Give out no more jobs, stop the workers, and wait until all they did is written.
@@ -241,7 +241,7 @@ class Dispatcher:
         """A worker takes jobs."""
         run = self._for_new.pop(worker, None)
         if run is None or not self._is_assigned(run):
-            self._claims.want(1)
+            self._claims.request_jobs(1)
             return
         try:
             self._workers.run(worker, run)
@@ -250,35 +250,37 @@ class Dispatcher:
 
     def joinable(self, worker: str) -> None:
         """A busy worker takes jobs beside those that it runs."""
-        self._claims.want(1)
+        self._claims.request_jobs(1)
 
     def events(self, job: str, attempt: int, events: Sequence[Event]) -> None:
         """A run goes on."""
         assigned = self._current(job, attempt)
         if assigned is not None:
-            assigned.report.tell(assigned.kept(events, self._live))
+            assigned.report.add_events(assigned.split_live(events, self._live))
 
     def ended(self, ended: Ended) -> None:
         """A run is over."""
         assigned = self._current(ended.job, ended.attempt)
         if assigned is not None:
-            self._close(ended.job, told_end(ended), assigned.kept(ended.events, self._live))
+            self._close(
+                ended.job, end_from_message(ended), assigned.split_live(ended.events, self._live)
+            )
         # After the end was put, so that both are written at once.
-        self._claims.want(1)
+        self._claims.request_jobs(1)
 
-    def helped(self, worker: str, news: HelpNews) -> None:
+    def helped(self, worker: str, news: HelpUpdate) -> None:
         """A worker helps with another one's job, or does so no more."""
-        self._help.told(worker, news)
+        self._help.handle_update(worker, news)
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:
         """A worker is gone."""
-        self._help.gone(worker)
+        self._help.worker_died(worker)
         if job is None or attempt is None or self._current(job, attempt) is None:
             return
         # When all are stopped, one that had to be killed says nothing about its job.
         self._close(job, RELEASED if self._is_stopping else died(death))
 
-    def _current(self, job: str, attempt: int) -> Assigned | None:
+    def _current(self, job: str, attempt: int) -> AssignedJob | None:
         assigned = self._assigned.get(job)
         if assigned is None or assigned.job.attempt != attempt:
             _LOG.warning("a worker speaks of %s, attempt %d, which is over", job, attempt)
@@ -298,12 +300,14 @@ class Dispatcher:
         except ProtocolFault as error:
             self._close(job.id, failed(error.problem.as_dict()))
         else:
-            self._wish(job.id, job.attempt, self._early.pop((job.id, job.attempt), None))
+            self._interrupt(
+                job.id, job.attempt, self._early_interruptions.pop((job.id, job.attempt), None)
+            )
 
     def not_run(self, job: Job, error: Exception) -> None:
         """A job was claimed that can't be run: it is failed, or put back if not to blame."""
         self._assign(job)
-        if isinstance(error, (FilesAway, *DATABASE_FAULTS)):
+        if isinstance(error, (FilesUnavailable, *DATABASE_FAULTS)):
             self._close(job.id, RELEASED)
         elif isinstance(error, KeyError):
             problem = Problem("workflow-missing", "the job's workflow isn't there any more")
@@ -316,14 +320,14 @@ class Dispatcher:
     def claim_ended(self) -> None:
         """One claim less is on its way."""
         if not self._claims.count:
-            self._early.clear()
-            self._help.look()
+            self._early_interruptions.clear()
+            self._help.assign_helpers()
         self._is_settled()
 
     def _assign(self, job: Job) -> None:
         report = AttemptReport(self._queue, job.id, job.attempt, self._health, self._written)
         self._reports.add(report)
-        self._assigned[job.id] = Assigned(job, report)
+        self._assigned[job.id] = AssignedJob(job, report)
         self._help.began(job)
 
     def _hand_over(self, worker: str, job: Job, payload: JobPayload) -> None:
@@ -332,15 +336,15 @@ class Dispatcher:
         others = [
             name
             for name in dict.fromkeys(self._claims.unclaimed(free))
-            if self._workers.wish(name).company is None
+            if self._workers.criteria_for(name).partners is None
         ]
-        for each in (worker, *best_first(self._workers.places(others), job)):
+        for each in (worker, *rank_workers(self._workers.candidates(others), job)):
             if each not in free:
                 continue
             # Where the first death fails a job, none must be another's.
             may_share = self._queue.most_deaths > 1
-            run = self._assigned[job.id].as_message(payload, may_share=may_share)
-            if self._is_last_chance(job) and not self._workers.renewed(each):
+            run = self._assigned[job.id].to_message(payload, may_share=may_share)
+            if self._is_last_chance(job) and not self._workers.ensure_new(each):
                 self._for_new[each] = run
                 return
             try:
@@ -380,8 +384,8 @@ class Dispatcher:
             self._try_again()
         for event in events:
             if event.kind in _INTERRUPTIONS:
-                self._wish(event.job, event.attempt, _INTERRUPTIONS[event.kind])
-        self._claims.happened(events)
+                self._interrupt(event.job, event.attempt, _INTERRUPTIONS[event.kind])
+        self._claims.handle_events(events)
 
     def _try_again(self) -> None:
         """Somebody could write the queue, so there is sense in it."""
@@ -393,17 +397,17 @@ class Dispatcher:
             report.hurry()
         self._claims.hurry()
 
-    def _wish(self, job: str, attempt: int, interruption: Interruption | None) -> None:
+    def _interrupt(self, job: str, attempt: int, interruption: Interruption | None) -> None:
         assigned = self._assigned.get(job)
         if assigned is None or assigned.job.attempt != attempt:
             if self._claims.count:
                 # Events may be read before it is told that a claim of the job was committed.
-                self._early[job, attempt] = interruption
-        elif assigned.wish != interruption:
-            assigned.wish = interruption
+                self._early_interruptions[job, attempt] = interruption
+        elif assigned.interruption != interruption:
+            assigned.interruption = interruption
             self._ask(assigned, interruption)
 
-    def _ask(self, assigned: Assigned, interruption: Interruption | None) -> None:
+    def _ask(self, assigned: AssignedJob, interruption: Interruption | None) -> None:
         if interruption is None:
             return  # what is given back on the way to here is claimed again
         job = assigned.job

@@ -15,22 +15,22 @@ from typing import Protocol
 
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.messages import HelpNews, RunJob
+from nodegraph.jobs.supervisor.messages import HelpUpdate, RunJob
 from nodegraph.jobs.supervisor.worker import Worker
-from nodegraph.jobs.supervisor.worker_process import GivenHelp
+from nodegraph.jobs.supervisor.worker_process import HelpAssignment
 
 _LOG = logging.getLogger(__name__)
 HELP_AFTER = 1.0
 """Seconds that a job runs before anybody helps: most are over by then."""
 
 
-class Helping(Protocol):
+class HelperPool(Protocol):
     """Those that may help; `Helpers` is one."""
 
-    def able(self, job: str, attempt: int) -> Sequence[str]:
+    def candidates(self, job: str, attempt: int) -> Sequence[str]:
         """Names of those that have nothing to do and could help with a job that a worker runs."""
 
-    def at(self, job: str, attempt: int) -> Mapping[str, bool]:
+    def active_helpers(self, job: str, attempt: int) -> Mapping[str, bool]:
         """Those that help with a job, and whether each has found that it pays."""
 
     def begin(self, worker: str, job: str, attempt: int) -> None:
@@ -41,7 +41,7 @@ class Helping(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ComputePlace:
+class ComputeDevice:
     """Where a worker computes.
 
     Attributes:
@@ -53,7 +53,7 @@ class ComputePlace:
     host: str | None = None
     is_shared: bool = False
 
-    def may_help(self, other: ComputePlace) -> bool:
+    def may_help(self, other: ComputeDevice) -> bool:
         """Whether what is computed here is of use there, and isn't computed by that very card."""
         kind, _, number = self.device.partition(":")
         other_kind, _, other_number = other.device.partition(":")
@@ -67,13 +67,13 @@ class ComputePlace:
         return (number or "0") != (other_number or "0")
 
 
-class Helpers:
+class WorkerHelpers:
     """Helps by workers, as `Supervisor` has them; see `Helping`."""
 
     def __init__(self, workers: Mapping[str, Worker]) -> None:
         self._workers = workers
 
-    def able(self, job: str, attempt: int) -> list[str]:
+    def candidates(self, job: str, attempt: int) -> list[str]:
         worker_and_run = self._runner(job, attempt)
         runner = None if worker_and_run is None else _compute_place(worker_and_run[0])
         if runner is None:
@@ -83,43 +83,43 @@ class Helpers:
             for name, worker in self._workers.items()
             if worker.spec.role == "worker"
             and worker.state == "idle"
-            and worker.life.help is None
+            and worker.process.help is None
             and (candidate := _compute_place(worker)) is not None
             and candidate.may_help(runner)
         ]
 
-    def at(self, job: str, attempt: int) -> dict[str, bool]:
+    def active_helpers(self, job: str, attempt: int) -> dict[str, bool]:
         return {name: assignment.has_begun for name, _, assignment in self._helping(job, attempt)}
 
     def begin(self, worker: str, job: str, attempt: int) -> None:
         worker_and_run = self._runner(job, attempt)
         if worker_and_run is not None:
-            self._workers[worker].life.begin_help(worker_and_run[1])
+            self._workers[worker].process.begin_help(worker_and_run[1])
 
     def stop(self, job: str, attempt: int, reason: str) -> None:
         for _, worker, _ in self._helping(job, attempt):
-            worker.life.stop_help(reason)
+            worker.process.stop_help(reason)
 
-    def _helping(self, job: str, attempt: int) -> Iterator[tuple[str, Worker, GivenHelp]]:
+    def _helping(self, job: str, attempt: int) -> Iterator[tuple[str, Worker, HelpAssignment]]:
         for name, worker in self._workers.items():
-            assignment = worker.life.help
+            assignment = worker.process.help
             if assignment is not None and (assignment.job, assignment.attempt) == (job, attempt):
                 yield name, worker, assignment
 
     def _runner(self, job: str, attempt: int) -> tuple[Worker, RunJob] | None:
         """Who runs a job, and what it was told."""
         for worker in self._workers.values():
-            for run in worker.life.held.running:
+            for run in worker.process.jobs.running:
                 if (run.job, run.attempt) == (job, attempt):
                     return worker, run
         return None
 
 
-def _compute_place(worker: Worker) -> ComputePlace | None:
-    ready = worker.life.ready
+def _compute_place(worker: Worker) -> ComputeDevice | None:
+    ready = worker.process.ready
     if ready is None:
         return None
-    return ComputePlace(ready.device, worker.life.host, 0 < worker.spec.needs.gpus < 1)
+    return ComputeDevice(ready.device, worker.process.host, 0 < worker.spec.needs.gpus < 1)
 
 
 @dataclass
@@ -138,7 +138,7 @@ class _Helped:
     tried: set[str] = field(default_factory=set)
 
 
-class JobHelp:
+class HelpScheduler:
     """Gives workers without a job those to help with that others run.
 
     At first one looks whether that pays. What waits in the queue goes before: a helper counts as
@@ -149,7 +149,7 @@ class JobHelp:
         after: Seconds that a job runs before.
     """
 
-    def __init__(self, helpers: Helping | None = None, *, after: float = HELP_AFTER) -> None:
+    def __init__(self, helpers: HelperPool | None = None, *, after: float = HELP_AFTER) -> None:
         self._helpers = helpers
         self._after = after
         self._jobs: dict[str, _Helped] = {}
@@ -172,7 +172,7 @@ class JobHelp:
 
     def _due(self, helped: _Helped) -> None:
         helped.is_due = True
-        self.look()
+        self.assign_helpers()
 
     def over(self, job: str, reason: str) -> None:
         """A job has ended, or is to."""
@@ -180,28 +180,30 @@ class JobHelp:
         if helped is not None and self._helpers is not None:
             self._helpers.stop(job, helped.job.attempt, reason)
 
-    def told(self, worker: str, news: HelpNews) -> None:
+    def handle_update(self, worker: str, news: HelpUpdate) -> None:
         """How a worker's help goes."""
         helped = self._jobs.get(news.job)
         if helped is not None and helped.job.attempt == news.attempt:
             helped.is_alone |= news.status == "useless"
             if news.status in ("unfit", "over"):
                 helped.tried.add(worker)
-        self.look()
+        self.assign_helpers()
 
-    def gone(self, worker: str) -> None:
+    def worker_died(self, worker: str) -> None:
         """A worker has died, over what it helped with perhaps: that isn't for it any more."""
         for helped in self._jobs.values():
             helped.tried.add(worker)
 
-    def look(self) -> None:
+    def assign_helpers(self) -> None:
         """Have those help that have nothing to do."""
         if self._helpers is None or self._is_asking():
             return
         counts: Counter[str] = Counter()
         for helped in sorted(self._jobs.values(), key=lambda each: -each.job.priority):
             if helped.is_due and not helped.is_alone:
-                counts[helped.job.id] = len(self._helpers.at(helped.job.id, helped.job.attempt))
+                counts[helped.job.id] = len(
+                    self._helpers.active_helpers(helped.job.id, helped.job.attempt)
+                )
         while counts:
             job = min(counts, key=counts.__getitem__)
             if self._is_helped_by_one_more(self._jobs[job]):
@@ -212,10 +214,10 @@ class JobHelp:
     def _is_helped_by_one_more(self, helped: _Helped) -> bool:
         assert self._helpers is not None
         job = helped.job
-        there = self._helpers.at(job.id, job.attempt)
+        there = self._helpers.active_helpers(job.id, job.attempt)
         if there and not any(there.values()):
             return False  # one still looks whether it pays
-        for worker in self._helpers.able(job.id, job.attempt):
+        for worker in self._helpers.candidates(job.id, job.attempt):
             if worker in helped.tried:
                 continue
             try:

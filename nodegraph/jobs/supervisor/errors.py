@@ -51,7 +51,7 @@ class QuestionFailed(NodegraphError):
         return self._problems
 
 
-class FilesAway(NodegraphError):
+class FilesUnavailable(NodegraphError):
     """What a job needs can't be brought here now; it is neither the job's fault nor the queue's."""
 
     code = "files-away"

@@ -27,7 +27,9 @@ class LiveEvent:
     event: Event
 
 
-def sorted_out(events: Sequence[Event], after: int) -> tuple[list[Event], list[tuple[int, Event]]]:
+def split_events(
+    events: Sequence[Event], after: int
+) -> tuple[list[Event], list[tuple[int, Event]]]:
     """The events that are kept, and the live ones, each with the number of the one it comes after.
 
     Args:

@@ -64,7 +64,7 @@ class LogLines:
         else:
             self._left_out += 1
 
-    def breathe(self) -> None:
+    def reset_log_limit(self) -> None:
         """Some time has passed: more may be logged."""
         self._allowed = _LOGGED
         if self._left_out:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.frames import Decoder
 from nodegraph.jobs.supervisor.messages import read_report
-from nodegraph.jobs.supervisor.starting import Ears
+from nodegraph.jobs.supervisor.starting import ProcessListener
 
 
 class MessageReader:
     """Hands on what a process says, until it says what can't be read."""
 
-    def __init__(self, ears: Ears) -> None:
+    def __init__(self, ears: ProcessListener) -> None:
         self._ears = ears
         self._decoder: Decoder | None = Decoder()
 
@@ -21,7 +21,7 @@ class MessageReader:
             return
         try:
             for message in self._decoder.feed(data):
-                self._ears.told(read_report(message))
+                self._ears.on_message(read_report(message))
         except ProtocolFault as fault:
             self._decoder = None
-            self._ears.failed(fault)
+            self._ears.on_fault(fault)

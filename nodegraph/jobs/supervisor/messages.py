@@ -152,7 +152,7 @@ class Ready(Message):
 
     Attributes:
         versions: Of nodegraph, Python and what else matters, for display.
-        room: The memory of its device, as `nodegraph.engine.planning.room.DeviceRoom` has it; None
+        room: The memory of its device, as `nodegraph.engine.planning.room.DeviceMemory` has it; None
             where it can't be told.
     """
 
@@ -251,7 +251,7 @@ class Ended(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class HelpNews(Message):
+class HelpUpdate(Message):
     """How helping with a job goes.
 
     Attributes:
@@ -270,7 +270,7 @@ class HelpNews(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class MergeNews(Message):
+class BatchingUpdate(Message):
     """How samplings share batches in this worker; told when that changes.
 
     Attributes:
@@ -304,7 +304,7 @@ class Answer(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class StockNews(Message):
+class MemoryUpdate(Message):
     """What a worker holds in memory; a planner is told of the one whose jobs it plans.
 
     Attributes:
@@ -332,11 +332,21 @@ class StockNews(Message):
 
 
 _TO_WORKER: Mapping[str, type[Message]] = {
-    item.kind: item for item in (RunJob, Cancel, Release, Help, StopHelp, Ask, StockNews, Shutdown)
+    item.kind: item
+    for item in (RunJob, Cancel, Release, Help, StopHelp, Ask, MemoryUpdate, Shutdown)
 }
 _FROM_WORKER: Mapping[str, type[Message]] = {
     item.kind: item
-    for item in (Ready, Heartbeat, RunEvents, StockNews, MergeNews, Ended, HelpNews, Answer)
+    for item in (
+        Ready,
+        Heartbeat,
+        RunEvents,
+        MemoryUpdate,
+        BatchingUpdate,
+        Ended,
+        HelpUpdate,
+        Answer,
+    )
 }
 
 

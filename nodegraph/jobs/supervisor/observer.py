@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue.working import Death
-from nodegraph.jobs.supervisor.messages import Ended, HelpNews
+from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate
 
 
 class WorkerObserver(Protocol):
@@ -28,7 +28,7 @@ class WorkerObserver(Protocol):
         One that can't have caused its worker's death is told of as released, before the death.
         """
 
-    def helped(self, worker: str, news: HelpNews) -> None:
+    def helped(self, worker: str, news: HelpUpdate) -> None:
         """How a worker's help with another one's job goes; see `Help`."""
 
     def died(self, worker: str, job: str | None, attempt: int | None, death: Death) -> None:

@@ -26,7 +26,7 @@ class LoadedModels:
         there = self._there
         return frozenset(model for model, behind in self._behind.items() if behind <= there)
 
-    def ran(self, models: Iterable[str], weights: Iterable[str]) -> None:
+    def record_job(self, models: Iterable[str], weights: Iterable[str]) -> None:
         """A job has ended.
 
         Args:
@@ -42,7 +42,7 @@ class LoadedModels:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPlace:
+class WorkerCandidate:
     """A worker that a job may be given to.
 
     Attributes:
@@ -61,7 +61,7 @@ class WorkerPlace:
     is_helping: bool = False
 
 
-def best_first(places: Sequence[WorkerPlace], job: Job) -> list[str]:
+def rank_workers(places: Sequence[WorkerCandidate], job: Job) -> list[str]:
     """The workers that may have a job, the best one first; of equals, the first one given.
 
     Where a GPU isn't needed, those go first that have none; then those that are idle; then those
@@ -71,7 +71,7 @@ def best_first(places: Sequence[WorkerPlace], job: Job) -> list[str]:
     able = [candidate for candidate in places if not (job.gpu and candidate.without_gpu)]
     need = _memory(job)
 
-    def order(candidate: WorkerPlace) -> tuple[bool, bool, int, bool, bool, int]:
+    def order(candidate: WorkerCandidate) -> tuple[bool, bool, int, bool, bool, int]:
         is_short = candidate.room is not None and need > candidate.room
         held = len(candidate.models.intersection(job.models))
         is_wasted = not job.gpu and not candidate.without_gpu

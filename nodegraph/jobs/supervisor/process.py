@@ -16,7 +16,7 @@ from nodegraph.jobs.supervisor.message_reader import MessageReader
 from nodegraph.jobs.supervisor.messages import Ready
 from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.supervisor.rules import WorkerSpec
-from nodegraph.jobs.supervisor.starting import Ears, Exit
+from nodegraph.jobs.supervisor.starting import ProcessExit, ProcessListener
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ _WITHHELD = ("NODEGRAPH_SERVER_QUEUE",)
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
-    """A process of this machine that speaks in frames; see `Started`.
+    """A process of this machine that speaks in frames; see `WorkerHandle`.
 
     Args:
         ears: Who hears it.
         recorder: Of what it did last; is closed when it has ended.
     """
 
-    def __init__(self, ears: Ears, recorder: Recorder) -> None:
+    def __init__(self, ears: ProcessListener, recorder: Recorder) -> None:
         self._ears = ears
         self._recorder = recorder
         self._hearing = MessageReader(ears)
@@ -59,7 +59,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         assert isinstance(data, bytes)
         if fd == _ERR:
-            self._ears.wrote(data)
+            self._ears.on_output(data)
             self._rest_from(len(data))
         else:
             self._hearing.feed(data)
@@ -102,7 +102,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if pipe is not None and not pipe.is_closing():
             pipe.write(frame)
 
-    async def ended(self) -> Exit:
+    async def ended(self) -> ProcessExit:
         await self._exited
         # What it started would go on with nobody to watch over it, and hold its pipes open.
         platforms.kill_group(self.pid)
@@ -112,7 +112,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             await asyncio.wait_for(asyncio.shield(self._drained), _LEFT)
         code = self._transport.get_returncode()
         self._transport.close()
-        process_exit = Exit(code, self._recorder.begun)
+        process_exit = ProcessExit(code, self._recorder.begun)
         self._recorder.close()
         return process_exit
 
@@ -135,7 +135,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
 
 
-def _given_on() -> dict[str, str]:
+def _worker_environment() -> dict[str, str]:
     """This process's variables, but for those that are nobody's business who runs packs."""
     return {name: value for name, value in os.environ.items() if name not in _WITHHELD}
 
@@ -145,14 +145,14 @@ class LocalStarter:
 
     host = None
 
-    async def start(self, spec: WorkerSpec, ears: Ears) -> WorkerProcess:
+    async def start(self, spec: WorkerSpec, ears: ProcessListener) -> WorkerProcess:
         recorder = Recorder.create()
         command = Launch.of(spec, recorder.path).command()
         try:
             _, protocol = await asyncio.get_running_loop().subprocess_exec(
                 lambda: WorkerProcess(ears, recorder),
                 *command,
-                env={**_given_on(), **spec.environment},
+                env={**_worker_environment(), **spec.environment},
                 **platforms.spawn_options(),
             )
         except BaseException:

@@ -26,7 +26,7 @@ class _Question:
         self.age = 0.0
 
 
-class Questions:
+class PlannerRequests:
     """What is asked of one planner; used on one event loop.
 
     Args:
@@ -110,7 +110,7 @@ class Questions:
                 NoAnswer(f"the planner died over `{what}` {question.deaths} times: {reason}")
             )
 
-    def held_up(self, by: str | None) -> None:
+    def set_blocked(self, by: str | None) -> None:
         """Tell all who ask that code of a pack keeps the planner from answering; None if none does.
 
         What it has been asked already, it may still answer, to nobody.

@@ -39,7 +39,7 @@ class QueueReads:
         self._patience = patience
         self._is_open = True
 
-    async def give(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    async def run(self, look: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """What a look gives.
 
         Raises:
@@ -56,7 +56,7 @@ class QueueReads:
                 return future.result()
         finally:
             future.cancel()
-        raise QueueUnreachable(str(self._queue.place), f"no answer for {self._patience:g} s")
+        raise QueueUnreachable(str(self._queue.location), f"no answer for {self._patience:g} s")
 
     async def changed(self, change: Future[T]) -> T:
         """What a change of the queue came to; one that nobody waits for any more, and that isn't
@@ -76,7 +76,7 @@ class QueueReads:
         finally:
             future.cancel()
         raise QueueUnreachable(
-            str(self._queue.place), f"no answer to a change for {self._patience:g} s, {what}"
+            str(self._queue.location), f"no answer to a change for {self._patience:g} s, {what}"
         )
 
     def then(self, look: Callable[[], T], act: Callable[[Future[T]], None]) -> None:

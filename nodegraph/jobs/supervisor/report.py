@@ -12,7 +12,7 @@ from typing import Any
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.jobs.queue import Death, JobNotFound, JobQueue, WrongState
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Delays, Health
+from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health, RetryDelay
 from nodegraph.jobs.supervisor.messages import Ended
 
 _NO_REASON = Problem("job-failed", "the job failed; its worker didn't say why").as_dict()
@@ -25,12 +25,12 @@ class AttemptEnd:
     Attributes:
         write: The queue's method that is told: of queue, job, attempt, what is in `told`, and the
             run's last events if it takes them.
-        told: What came of it, or what was wrong.
+        arguments: What came of it, or what was wrong.
         takes_events: Whether the run's last events are written along with it.
     """
 
     write: Callable[..., Future[Any]]
-    told: tuple[Any, ...] = ()
+    arguments: tuple[Any, ...] = ()
     takes_events: bool = True
 
 
@@ -48,7 +48,7 @@ def died(death: Death) -> AttemptEnd:
     return AttemptEnd(JobQueue.died, (death,), takes_events=False)
 
 
-def told_end(ended: Ended) -> AttemptEnd:
+def end_from_message(ended: Ended) -> AttemptEnd:
     """The end that a worker tells."""
     if ended.status == "finished":
         return AttemptEnd(JobQueue.finish, (ended.outputs or {},))
@@ -96,7 +96,7 @@ class AttemptReport:
         self._closed = closed
         self._events: list[Event] = []
         self._end: AttemptEnd | None = None
-        self._delays = Delays()
+        self._delays = RetryDelay()
         self._due = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self._is_under_way = False
@@ -108,7 +108,7 @@ class AttemptReport:
         """Whether it is known how the attempt ended."""
         return self._end is not None
 
-    def tell(self, events: Sequence[Event]) -> None:
+    def add_events(self, events: Sequence[Event]) -> None:
         """Take in events that are to be kept."""
         self._events += events
         excess = len(self._events) - _MOST_KEPT
@@ -187,7 +187,7 @@ class AttemptReport:
         attempt = (self._queue, self.job, self.attempt)
         if end is None:
             return JobQueue.append_events(*attempt, events)
-        return end.write(*attempt, *end.told, *([events] if end.takes_events else []))
+        return end.write(*attempt, *end.arguments, *([events] if end.takes_events else []))
 
     def _make_do(self, error: BaseException, count: int, is_end: bool) -> None:
         """Write less than was told, as the queue can't keep it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodegraph.core.places import Places
+from nodegraph.core.places import PathRedactor
 from nodegraph.jobs.supervisor.messages import RoleName
 
 MOST_JOBS = 8
@@ -57,7 +57,7 @@ class WorkerSpec:
     settings: Mapping[str, Any] = field(default_factory=dict)
     packs: Sequence[str] = ()
     warm: bool = True
-    places: Places | None = None
+    places: PathRedactor | None = None
     needs: Needs = field(default_factory=Needs)
     without_gpu: bool = False
 

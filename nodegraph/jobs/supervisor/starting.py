@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class ProcessExit:
     """How a process ended.
 
     Attributes:
@@ -33,21 +33,21 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
-class Ears:
+class ProcessListener:
     """Who hears a process; all are called on the event loop.
 
     Attributes:
-        told: Is called with each message, in order.
-        wrote: Is called with what it writes to standard output and error.
-        failed: Is called, once, if it says what can't be read.
+        on_message: Is called with each message, in order.
+        on_output: Is called with what it writes to standard output and error.
+        on_fault: Is called, once, if it says what can't be read.
     """
 
-    told: Callable[[Message], None]
-    wrote: Callable[[bytes], None]
-    failed: Callable[[ProtocolFault], None]
+    on_message: Callable[[Message], None]
+    on_output: Callable[[bytes], None]
+    on_fault: Callable[[ProtocolFault], None]
 
 
-class Started(Protocol):
+class WorkerHandle(Protocol):
     """A worker process, wherever it runs; used on the event loop that started it."""
 
     @property
@@ -65,7 +65,7 @@ class Started(Protocol):
             ProtocolFault: It can't be sent.
         """
 
-    async def ended(self) -> Exit:
+    async def ended(self) -> ProcessExit:
         """Wait until it has ended and all that it said is read."""
 
     def terminate(self) -> None:
@@ -86,7 +86,7 @@ class Starter(Protocol):
     def host(self) -> str | None:
         """Where one is to run that hasn't started yet: None for here, empty for any other place."""
 
-    async def start(self, spec: WorkerSpec, ears: Ears) -> Started:
+    async def start(self, spec: WorkerSpec, ears: ProcessListener) -> WorkerHandle:
         """Start one; it may have to wait for a place.
 
         Raises:

@@ -10,20 +10,20 @@ from operator import itemgetter
 from time import monotonic
 from typing import Any
 
-from nodegraph.jobs.queue import WorkerWish
-from nodegraph.jobs.supervisor.distributed_run import Helpers
+from nodegraph.jobs.queue import JobCriteria
+from nodegraph.jobs.supervisor.distributed_run import WorkerHelpers
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.placement import WorkerPlace
+from nodegraph.jobs.supervisor.placement import WorkerCandidate
 from nodegraph.jobs.supervisor.process import LocalStarter
-from nodegraph.jobs.supervisor.questions import Questions
+from nodegraph.jobs.supervisor.questions import PlannerRequests
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.worker import Worker
-from nodegraph.jobs.supervisor.worker_memory import NOTHING, WorkerMemory, rooms_of
-from nodegraph.jobs.supervisor.worker_process import WorkerLife
+from nodegraph.jobs.supervisor.worker_memory import NO_MEMORY, WorkerMemory, rooms_of
+from nodegraph.jobs.supervisor.worker_process import SupervisedProcess
 
 
 class Supervisor:
@@ -57,9 +57,9 @@ class Supervisor:
         self._local = LocalStarter()
         self._starter = starter or self._local
         self._clock = clock
-        self._questions = Questions(self._send_question, self._rules.question_seconds)
+        self._questions = PlannerRequests(self._send_question, self._rules.question_seconds)
         self._workers = {spec.name: self._made(spec) for spec in specs}
-        self.helpers = Helpers(self._workers)
+        self.helpers = WorkerHelpers(self._workers)
         # Those that are started anew for the sake of one job, until they have it.
         self._awaited: set[str] = set()
         self._retired: set[str] = set()
@@ -73,7 +73,7 @@ class Supervisor:
             self._questions.close("there is no planner")
         self._watching: asyncio.Task[None] | None = None
         # The planner's process, and what it knows of.
-        self._told: tuple[WorkerLife, WorkerMemory | None] | None = None
+        self._told: tuple[SupervisedProcess, WorkerMemory | None] | None = None
 
     def _made(self, spec: WorkerSpec) -> Worker:
         starter = self._local if spec.role == "planner" else self._starter
@@ -89,7 +89,7 @@ class Supervisor:
     def retire(self, worker: str) -> bool:
         """End a worker that has no job, and start it no more; False if somebody waits for it."""
         entry = self._workers[worker]
-        if entry.life.held.count or worker in self._awaited:
+        if entry.process.jobs.count or worker in self._awaited:
             return False
         self._retired.add(worker)
         entry.retire()
@@ -110,15 +110,15 @@ class Supervisor:
             # While this process was held up, or the machine slept, it heard nothing that was said.
             seconds, last = min(now - last, 2 * every), now
             for name, worker in list(self._workers.items()):
-                worker.life.watch(seconds)
+                worker.process.watch(seconds)
                 if worker.is_over and name in self._retired:
                     self._retired.discard(name)
                     del self._workers[name]
             if self._planner is not None:
-                self._questions.held_up(self._planner.life.vitals.stuck)
+                self._questions.set_blocked(self._planner.process.health.stuck)
                 if self._questions.overdue(seconds):
                     limit = self._rules.question_seconds
-                    self._planner.life.kill(f"it had no answer to a question after {limit:g} s")
+                    self._planner.process.kill(f"it had no answer to a question after {limit:g} s")
 
     @property
     def workers(self) -> list[WorkerStatus]:
@@ -143,38 +143,45 @@ class Supervisor:
         they run.
         """
         places = [
-            (worker.spec.without_gpu, worker.life.held.count + at, bool(worker.life.help), name)
+            (
+                worker.spec.without_gpu,
+                worker.process.jobs.count + at,
+                bool(worker.process.help),
+                name,
+            )
             for name, worker in self._workers.items()
             if worker is not self._planner
-            for at in range(worker.life.places)
+            for at in range(worker.process.free_slots)
         ]
         joinable = [
-            name for name, worker in self._workers.items() for _ in range(worker.life.places_beside)
+            name
+            for name, worker in self._workers.items()
+            for _ in range(worker.process.free_batch_slots)
         ]
         return [*(name for *_, name in sorted(places, key=itemgetter(0, 1, 2))), *joinable]
 
-    def wish(self, worker: str) -> WorkerWish:
+    def criteria_for(self, worker: str) -> JobCriteria:
         """What jobs a worker is to be given."""
         entry = self._workers[worker]
-        constraints = entry.life.held.company if entry.life.places_beside else None
+        constraints = entry.process.jobs.partners if entry.process.free_batch_slots else None
         if constraints is not None:
-            return WorkerWish(models=constraints.models, company=constraints)
+            return JobCriteria(models=constraints.models, partners=constraints)
         is_spared = entry.spec.without_gpu
         helps = any(each.spec.without_gpu and _is_there(each) for each in self._workers.values())
-        return WorkerWish(is_spared, helps and not is_spared, entry.life.models.held)
+        return JobCriteria(is_spared, helps and not is_spared, entry.process.models.held)
 
-    def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
+    def candidates(self, workers: Iterable[str]) -> list[WorkerCandidate]:
         """What some workers are for, and hold now."""
         return [self._place(name) for name in workers]
 
-    def _place(self, worker: str) -> WorkerPlace:
-        spec, life = self._workers[worker].spec, self._workers[worker].life
+    def _place(self, worker: str) -> WorkerCandidate:
+        spec, life = self._workers[worker].spec, self._workers[worker].process
         room = None if life.ready is None else life.ready.room
         free = None if room is None else room["free"]
-        return WorkerPlace(
+        return WorkerCandidate(
             worker,
             spec.without_gpu,
-            life.held.count > 0,
+            life.jobs.count > 0,
             models=life.models.held,
             room=free,
             is_helping=life.help is not None,
@@ -197,13 +204,13 @@ class Supervisor:
         """
         if worker not in self._workers:
             raise WorkerNotIdle(f"{worker} is gone", given="stopped")
-        self._workers[worker].life.begin(run)
+        self._workers[worker].process.begin(run)
         self._awaited.discard(worker)
 
-    def renewed(self, worker: str) -> bool:
+    def ensure_new(self, worker: str) -> bool:
         """Whether a worker has had no job yet; else it is started anew, once it has none."""
         entry = self._workers[worker]
-        if entry.life.is_new:
+        if entry.process.is_new:
             return True
         self._awaited.add(worker)
         entry.renew()
@@ -218,7 +225,7 @@ class Supervisor:
         return self._stop_job(Release(job, attempt, reason))
 
     def _stop_job(self, message: Cancel | Release) -> bool:
-        return any(worker.life.stop_job(message) for worker in self._workers.values())
+        return any(worker.process.stop_job(message) for worker in self._workers.values())
 
     async def ask(
         self, question: str, arguments: Mapping[str, Any] | None = None, timeout: float = 60.0
@@ -235,11 +242,11 @@ class Supervisor:
 
     def _send_question(self, ask: Ask) -> None:
         assert self._planner is not None
-        planner = self._planner.life
+        planner = self._planner.process
         if ask.question == "plan":
             stock = self._next_stock()
             is_known = self._told == (planner, stock)
-            news = NOTHING if stock is None else stock.news(is_known=is_known)
+            news = NO_MEMORY if stock is None else stock.to_update(is_known=is_known)
             ready = (life.ready for life in self._living())
             planner.send(replace(news, rooms=rooms_of(each for each in ready if each is not None)))
             self._told = planner, stock
@@ -247,12 +254,12 @@ class Supervisor:
 
     def _next_stock(self) -> WorkerMemory | None:
         """What that worker holds which would take the next job; None if there is none."""
-        there = [(each.spec.without_gpu, each.life.held.count) for each in self._there()]
-        return self._living()[there.index(min(there))].stock if there else None
+        there = [(each.spec.without_gpu, each.process.jobs.count) for each in self._there()]
+        return self._living()[there.index(min(there))].memory if there else None
 
-    def _living(self) -> list[WorkerLife]:
+    def _living(self) -> list[SupervisedProcess]:
         """Of the workers that run jobs, or would."""
-        return [worker.life for worker in self._there()]
+        return [worker.process for worker in self._there()]
 
     def _there(self) -> list[Worker]:
         workers = self._workers.values()

@@ -17,7 +17,7 @@ from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
-from nodegraph.jobs.supervisor.worker_process import Asker, WorkerLife
+from nodegraph.jobs.supervisor.worker_process import PlannerListener, SupervisedProcess
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,12 +43,12 @@ class Worker:
         spec: WorkerSpec,
         rules: SupervisionRules,
         on: WorkerObserver,
-        asker: Asker,
+        asker: PlannerListener,
         starter: Starter,
         clock: Callable[[], float],
     ) -> None:
         self.spec = spec
-        self.life = WorkerLife(spec, rules, on, asker, starter)
+        self.process = SupervisedProcess(spec, rules, on, asker, starter)
         self._rules = rules
         self._on = on
         self._asker = asker
@@ -69,14 +69,14 @@ class Worker:
         """How it is."""
         if self.is_over:
             return "stopped"
-        return self.life.state
+        return self.process.state
 
     @property
     def status(self) -> WorkerStatus:
         """All that is known of it."""
-        life, vitals = self.life, self.life.vitals
+        life, vitals = self.process, self.process.health
         ready, is_there = life.ready, life.pid is not None
-        run = next(iter(life.held.running), None)
+        run = next(iter(life.jobs.running), None)
         left = None if self._next_start is None else max(0.0, self._next_start - self._clock())
         return WorkerStatus(
             self.spec.name,
@@ -88,17 +88,17 @@ class Worker:
             restarts=self._restarts,
             job=None if run is None else run.job,
             attempt=None if run is None else run.attempt,
-            jobs=tuple(each.job for each in life.held.running),
+            jobs=tuple(each.job for each in life.jobs.running),
             node=vitals.node,
             last_heartbeat=vitals.silence if is_there else None,
             next_start=left,
             memory=vitals.memory if is_there else None,
             device_memory=vitals.device_memory if is_there else None,
-            weights=tuple(life.stock.weights) if is_there else (),
+            weights=tuple(life.memory.weights) if is_there else (),
             versions=None if ready is None else ready.versions,
             done=self._done + life.done,
             helps=life.help.job if is_there and life.help and life.help.has_begun else None,
-            merged=self._merged + life.merging.merged,
+            merged=self._merged + life.batching.merged,
             fault=self._fault if self.state in ("starting", "dead") else None,
         )
 
@@ -110,26 +110,28 @@ class Worker:
     async def _live(self) -> None:
         while True:
             born = self._clock()
-            death = await self.life.lived()
+            death = await self.process.run()
             if self.spec.role == "planner":
                 self._asker.died(death.reason)
-            has_job = bool(self.life.held.running)
+            has_job = bool(self.process.jobs.running)
             is_wanted = self._is_to_stop.is_set() or (self._is_renewed and not has_job)
             if not is_wanted or has_job:
-                self._told_of(death)
+                self._report_death(death)
             if not is_wanted:
                 await self._pause(self._clock() - born)
             if self._is_to_stop.is_set():
                 return
             self._restarts += not is_wanted
-            self._done += self.life.done
-            self._merged += self.life.merging.merged
+            self._done += self.process.done
+            self._merged += self.process.batching.merged
             self._is_renewed = False
-            self.life = WorkerLife(self.spec, self._rules, self._on, self._asker, self._starter)
+            self.process = SupervisedProcess(
+                self.spec, self._rules, self._on, self._asker, self._starter
+            )
 
-    def _told_of(self, death: Death) -> None:
-        blame, jobs = self.life.blame, [run.job for run in self.life.held.running]
-        self.life.held = WorkerJobs(self._rules)
+    def _report_death(self, death: Death) -> None:
+        blame, jobs = self.process.blame, [run.job for run in self.process.jobs.running]
+        self.process.jobs = WorkerJobs(self._rules)
         self._fault = death.reason
         about = {"fields": {"worker": self.spec.name, "job": ", ".join(jobs) or None}}
         _LOG.warning("%s died: %s", self.spec.name, death.reason, extra=about)
@@ -147,7 +149,7 @@ class Worker:
 
     async def _pause(self, lived: float) -> None:
         """Wait before the next start, the longer the more deaths there were in a row."""
-        if self.life.was_of_use:
+        if self.process.was_of_use:
             self._backoff.was_of_use()
         delay = self._backoff.delay(lived)
         self._next_start = self._clock() + delay
@@ -158,7 +160,7 @@ class Worker:
     def retire(self) -> None:
         """Start it no more, and end it once it has no job."""
         self._is_to_stop.set()
-        self.life.end_when_free()
+        self.process.end_when_free()
 
     @property
     def is_over(self) -> bool:
@@ -167,9 +169,9 @@ class Worker:
 
     def renew(self) -> None:
         """Start it again once it has no job; also one that waits for a place."""
-        if self.life.state != "dead":
+        if self.process.state != "dead":
             self._is_renewed = True
-            self.life.end_when_free()
+            self.process.end_when_free()
 
     async def stop(self) -> None:
         """Ask it to give back its job and end; kill it if it doesn't, and start it no more."""
@@ -177,11 +179,11 @@ class Worker:
         task, grace = self._task, self._rules.shutdown_grace
         if task is None:
             return
-        self.life.end()
+        self.process.end()
         if not await _has_ended(task, grace):
-            self.life.terminate()
+            self.process.terminate()
             if not await _has_ended(task, _LAST_GRACE):
-                self.life.kill(f"it didn't end within {grace:g} s when it was asked to")
+                self.process.kill(f"it didn't end within {grace:g} s when it was asked to")
         await task
 
 

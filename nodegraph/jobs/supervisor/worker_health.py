@@ -42,7 +42,7 @@ class JobHealth:
         if self._must_have_ended is None:
             self._must_have_ended = now + self._rules.cancel_seconds
 
-    def happened(self, events: Iterable[Event], now: float) -> None:
+    def add_events(self, events: Iterable[Event], now: float) -> None:
         """Its run told something."""
         for event in events:
             node = event.node
@@ -66,7 +66,7 @@ class JobHealth:
         for name in [name for name in self._running if name == node or name.startswith(items)]:
             del self._running[name]
 
-    def stubbornness(self, now: float) -> str | None:
+    def find_ignored_stop(self, now: float) -> str | None:
         """Why it should have stopped and hasn't; None if it needn't."""
         grace = self._rules.cancel_seconds
         why = None
@@ -76,7 +76,7 @@ class JobHealth:
             why, self.is_overdue = "its deadline had passed", True
         return why and f"its job didn't stop within {grace:g} s when {why}"
 
-    def stall(self, now: float) -> str | None:
+    def find_stall(self, now: float) -> str | None:
         """Which node has told nothing for too long; None if none has."""
         for node, since in self._running.items():
             limit = self._limit(node)
@@ -108,7 +108,7 @@ class WorkerHealth:
         stuck: What code of a pack has been doing for too long, as it told last.
         jobs: By id, those that it runs.
         culprits: Ids of those for which it must end, where it isn't for itself.
-        has_stubborn_job: Whether it must end only as a job doesn't.
+        has_unstopped_job: Whether it must end only as a job doesn't.
     """
 
     def __init__(self, rules: SupervisionRules) -> None:
@@ -123,7 +123,7 @@ class WorkerHealth:
         self.stuck: str | None = None
         self.jobs: dict[str, JobHealth] = {}
         self.culprits: frozenset[str] = frozenset()
-        self.has_stubborn_job = False
+        self.has_unstopped_job = False
 
     def born(self, pid: int) -> None:
         """The process has started."""
@@ -135,9 +135,9 @@ class WorkerHealth:
     def ready(self) -> None:
         """It has started up."""
         self._is_ready = True
-        self.heard()
+        self.note_message()
 
-    def heard(self) -> None:
+    def note_message(self) -> None:
         """It has told something."""
         self._heard = self._age
 
@@ -172,11 +172,11 @@ class WorkerHealth:
         """It was asked to stop a job that it runs."""
         self.jobs[job].cancelled(self._age)
 
-    def happened(self, job: str, events: Iterable[Event]) -> None:
+    def add_events(self, job: str, events: Iterable[Event]) -> None:
         """A job's run told something."""
-        self.jobs[job].happened(events, self._age)
+        self.jobs[job].add_events(events, self._age)
 
-    def breathe(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Time has passed."""
         self._age += seconds
         if self._process is not None:
@@ -186,7 +186,7 @@ class WorkerHealth:
             except psutil.Error:
                 self._process = None
 
-    def illness(self) -> str | None:
+    def find_fault(self) -> str | None:
         """Why the process must end; None if it needn't."""
         rules = self._rules
         if self._asked_to_end is not None:
@@ -209,13 +209,13 @@ class WorkerHealth:
         return f"it used {_megabytes(self.memory)} of memory, more than {_megabytes(limit)}"
 
     def _fault_of_jobs(self) -> str | None:
-        stubborn = {name: job.stubbornness(self._age) for name, job in self.jobs.items()}
-        stalled = {name: job.stall(self._age) for name, job in self.jobs.items()}
+        stubborn = {name: job.find_ignored_stop(self._age) for name, job in self.jobs.items()}
+        stalled = {name: job.find_stall(self._age) for name, job in self.jobs.items()}
         for reasons in (stubborn, stalled):
             whys = {name: why for name, why in reasons.items() if why is not None}
             if whys:
                 self.culprits = frozenset(whys)
-                self.has_stubborn_job = reasons is stubborn
+                self.has_unstopped_job = reasons is stubborn
                 return next(iter(whys.values()))
         return None
 

@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.queue import Company, Interruption, Job, WorkerWish
-from nodegraph.jobs.supervisor.live import LiveEvent, sorted_out
+from nodegraph.jobs.queue import BatchPartners, Interruption, Job, JobCriteria
+from nodegraph.jobs.supervisor.live import LiveEvent, split_events
 from nodegraph.jobs.supervisor.messages import RunJob
-from nodegraph.jobs.supervisor.placement import WorkerPlace
+from nodegraph.jobs.supervisor.placement import WorkerCandidate
 from nodegraph.jobs.supervisor.report import AttemptReport
 from nodegraph.jobs.supervisor.rules import SupervisionRules
 
@@ -26,16 +26,16 @@ class Workers(Protocol):
     def free(self) -> Sequence[str]:
         """Names of the workers that would take a job now, each as often as it would."""
 
-    def wish(self, worker: str) -> WorkerWish:
+    def criteria_for(self, worker: str) -> JobCriteria:
         """What jobs a worker is to be given."""
 
-    def places(self, workers: Iterable[str]) -> Sequence[WorkerPlace]:
+    def candidates(self, workers: Iterable[str]) -> Sequence[WorkerCandidate]:
         """What some workers are for, and hold now."""
 
     def run(self, worker: str, run: RunJob) -> None:
         """Hand a job to a free worker."""
 
-    def renewed(self, worker: str) -> bool:
+    def ensure_new(self, worker: str) -> bool:
         """Whether a worker has had no job yet; else it is started anew."""
 
     def cancel(self, job: str, attempt: int, reason: str = "") -> bool:
@@ -49,21 +49,21 @@ class Workers(Protocol):
 
 
 @dataclass(slots=True)
-class Assigned:
+class AssignedJob:
     """A job that a worker has.
 
     Attributes:
         report: Of what its worker tells.
         last: Number of its run's last event that is kept.
-        wish: What its worker was asked to do.
+        interruption: What its worker was asked to do.
     """
 
     job: Job
     report: AttemptReport
     last: int = -1
-    wish: Interruption | None = None
+    interruption: Interruption | None = None
 
-    def as_message(self, payload: JobPayload, *, may_share: bool = True) -> RunJob:
+    def to_message(self, payload: JobPayload, *, may_share: bool = True) -> RunJob:
         """What a worker is told to run.
 
         Args:
@@ -77,13 +77,15 @@ class Assigned:
         sampling = job.sampling if may_share and not job.deaths else ""
         return RunJob(job.id, job.attempt, workflow, *about, list(job.models), sampling)
 
-    def kept(self, events: Sequence[Event], live: Callable[[LiveEvent], None]) -> Sequence[Event]:
+    def split_live(
+        self, events: Sequence[Event], live: Callable[[LiveEvent], None]
+    ) -> Sequence[Event]:
         """The events that are kept.
 
         Args:
             live: Is handed the others.
         """
-        kept, shown = sorted_out(events, self.last)
+        kept, shown = split_events(events, self.last)
         if kept:
             self.last = kept[-1].number
         job = self.job
@@ -126,19 +128,19 @@ class WorkerJobs:
         return len(self._begun) + len(self.ahead)
 
     @property
-    def places(self) -> int:
+    def free_slots(self) -> int:
         """How many more it would take, one after the other."""
         return max(0, 1 + min(self._short_ones, self._rules.ahead) - self.count)
 
     @property
-    def company(self) -> Company | None:
+    def partners(self) -> BatchPartners | None:
         """What would be run beside what runs; None if nothing would."""
         running = self.running
         if not 0 < len(running) < self._rules.merge_jobs or self.ahead or not running[0].sampling:
             return None
         first, urgency = running[0], max(run.priority for run in running)
         jobs = frozenset(run.job for run in running)
-        return Company(first.sampling, frozenset(first.models), urgency, jobs)
+        return BatchPartners(first.sampling, frozenset(first.models), urgency, jobs)
 
     def add(self, run: RunJob) -> None:
         """It was handed one more, to be run once none runs any more."""
@@ -173,7 +175,7 @@ class WorkerJobs:
         if self.ahead and not self._begun:
             self._begin(self.ahead.pop(0))
 
-    def held_up(self) -> list[RunJob]:
+    def take_held_up(self) -> list[RunJob]:
         """Those that wait for one that isn't short after all, so that they are to be taken back."""
         if not any(self._clock() - since >= self._rules.short_seconds for _, since in self._begun):
             return []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nodegraph.jobs.supervisor.messages import Ready, StockNews
+from nodegraph.jobs.supervisor.messages import MemoryUpdate, Ready
 
-NOTHING = StockNews({}, [], [], is_all=True)
+NO_MEMORY = MemoryUpdate({}, [], [], is_all=True)
 """There is no worker that a plan could be for."""
 
 
@@ -25,7 +25,7 @@ class WorkerMemory:
         """Names of those in memory."""
         return self._weights
 
-    def take(self, stock: StockNews) -> None:
+    def apply(self, stock: MemoryUpdate) -> None:
         """Its worker tells what has changed."""
         for key in stock.gone:
             self._results.pop(key, None)
@@ -35,16 +35,16 @@ class WorkerMemory:
         self._new.update(stock.results)
         self._weights = list(stock.weights)
 
-    def news(self, *, is_known: bool) -> StockNews:
+    def to_update(self, *, is_known: bool) -> MemoryUpdate:
         """What a plan has to know, besides what was handed out before.
 
         Args:
             is_known: Whether who asks has got that.
         """
         if is_known:
-            changes = StockNews(self._new, sorted(self._gone), self._weights)
+            changes = MemoryUpdate(self._new, sorted(self._gone), self._weights)
         else:
-            changes = StockNews(dict(self._results), [], self._weights, is_all=True)
+            changes = MemoryUpdate(dict(self._results), [], self._weights, is_all=True)
         self._new, self._gone = {}, set()
         return changes
 

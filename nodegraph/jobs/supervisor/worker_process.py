@@ -16,24 +16,24 @@ from nodegraph.jobs.supervisor.log_lines import LogLines
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
     Answer,
+    BatchingUpdate,
     Cancel,
     Ended,
     Heartbeat,
     Help,
-    HelpNews,
-    MergeNews,
+    HelpUpdate,
+    MemoryUpdate,
     Ready,
     Release,
     RunEvents,
     RunJob,
     Shutdown,
-    StockNews,
     StopHelp,
 )
 from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.placement import LoadedModels
 from nodegraph.jobs.supervisor.rules import MOST_JOBS, SupervisionRules, WorkerSpec
-from nodegraph.jobs.supervisor.starting import Ears, Exit, Started, Starter
+from nodegraph.jobs.supervisor.starting import ProcessExit, ProcessListener, Starter, WorkerHandle
 from nodegraph.jobs.supervisor.status import WorkerState
 from nodegraph.jobs.supervisor.worker_health import WorkerHealth
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
@@ -44,7 +44,7 @@ _HELP = ""
 """In place of a job's id, among the signs of life: what it helps with."""
 
 
-class Asker(Protocol):
+class PlannerListener(Protocol):
     """Who asks a planner."""
 
     def ready(self) -> None:
@@ -58,7 +58,7 @@ class Asker(Protocol):
 
 
 @dataclass
-class GivenHelp:
+class HelpAssignment:
     """What a worker helps with.
 
     Attributes:
@@ -73,12 +73,12 @@ class GivenHelp:
     has_begun: bool = False
     is_stopped: bool = False
 
-    def is_of(self, message: RunEvents | HelpNews) -> bool:
+    def is_of(self, message: RunEvents | HelpUpdate) -> bool:
         """Whether something is told of it."""
         return (self.job, self.attempt) == (message.job, message.attempt)
 
 
-class WorkerLife:
+class SupervisedProcess:
     """A process, what it says and what it is told.
 
     Args:
@@ -91,12 +91,12 @@ class WorkerLife:
         held: The jobs that it has, or had when it died.
         help: What it helps with, beside them.
         ready: What it told when it was.
-        stock: What it holds in memory.
+        memory: What it holds in memory.
         models: Which of its jobs' models are in there.
         done: How many jobs it has brought to an end.
         was_of_use: Whether it has brought a job to an end, or was ended to end one.
         blame: Which of its jobs answer for its death, once it has died.
-        merging: What it told last of samplings that share batches.
+        batching: What it told last of samplings that share batches.
         is_new: Whether it has had no job yet.
     """
 
@@ -105,7 +105,7 @@ class WorkerLife:
         spec: WorkerSpec,
         rules: SupervisionRules,
         on: WorkerObserver,
-        asker: Asker,
+        asker: PlannerListener,
         starter: Starter,
     ) -> None:
         self._spec = spec
@@ -113,24 +113,24 @@ class WorkerLife:
         self._on = on
         self._asker = asker
         self._starter = starter
-        self._process: Started | None = None
+        self._process: WorkerHandle | None = None
         self._lines = LogLines(spec.name)
         self._fault: str | None = None
-        self._starting: asyncio.Task[Started] | None = None
+        self._starting: asyncio.Task[WorkerHandle] | None = None
         self._is_to_end = False
         self._cancelled: set[tuple[str, int]] = set()
         self._clients: set[str] = set()
-        self.vitals = WorkerHealth(rules)
+        self.health = WorkerHealth(rules)
         self.state: WorkerState = "starting"
-        self.held = WorkerJobs(rules)
-        self.help: GivenHelp | None = None
+        self.jobs = WorkerJobs(rules)
+        self.help: HelpAssignment | None = None
         self.ready: Ready | None = None
-        self.stock = WorkerMemory()
+        self.memory = WorkerMemory()
         self.models = LoadedModels()
         self.done = 0
         self.was_of_use = False
         self.blame = Blame()
-        self.merging = MergeNews(0, 0, 0)
+        self.batching = BatchingUpdate(0, 0, 0)
         self.is_new = True
 
     @property
@@ -143,9 +143,9 @@ class WorkerLife:
         """The machine that its process runs on, or is to run on, if that isn't this one."""
         return self._starter.host if self._process is None else self._process.host
 
-    async def lived(self) -> Death:
+    async def run(self) -> Death:
         """Start it, and wait for its death."""
-        ended: Exit | None = None
+        ended: ProcessExit | None = None
         try:
             ended = await self._exit()
             death = self._death(ended)
@@ -154,66 +154,66 @@ class WorkerLife:
         finally:
             self._process = self.help = None
             self.state = "dead"
-        self.blame = blame_of(self.held, self.vitals, ended, death)
+        self.blame = blame_of(self.jobs, self.health, ended, death)
         return death
 
-    async def _exit(self) -> Exit:
-        ears = Ears(self._told, self._lines.feed, self._misspoke)
+    async def _exit(self) -> ProcessExit:
+        ears = ProcessListener(self._handle_message, self._lines.feed, self._handle_fault)
         self._starting = asyncio.ensure_future(self._starter.start(self._spec, ears))
         try:
             self._process = process = await self._starting
         except asyncio.CancelledError:
             if not (self._is_to_end and self._starting.cancelled()):
                 raise
-            return Exit(None, {}, reason="it was ended before it had started")
+            return ProcessExit(None, {}, reason="it was ended before it had started")
         finally:
             self._starting = None
         if process.host is None and process.pid is not None:
-            self.vitals.born(process.pid)
+            self.health.born(process.pid)
         if self._is_to_end:
             process.kill()
         return await process.ended()
 
-    def _death(self, exit: Exit) -> Death:
+    def _death(self, exit: ProcessExit) -> Death:
         killer = None if exit.code is None else platforms.signal_name(exit.code)
         return Death(
             self._fault or exit.reason or _reason(exit.code, killer),
             signal=killer,
             exit_code=exit.code,
             log=self._last_lines(),
-            memory=self.vitals.memory,
+            memory=self.health.memory,
         )
 
     def _last_lines(self) -> list[str]:
         if len(self._clients) > 1:
             return []  # nobody knows whose they are, and they may be no business of the other's
         lines, places = self._lines.last(), self._spec.places
-        return lines if places is None else places.plain(lines)
+        return lines if places is None else places.redact_json(lines)
 
     # What it says
 
-    def _told(self, message: Message) -> None:
-        self.vitals.heard()
+    def _handle_message(self, message: Message) -> None:
+        self.health.note_message()
         if isinstance(message, RunEvents):
             if self.help is not None and self.help.is_of(message):
-                self.vitals.happened(_HELP, message.events)
+                self.health.add_events(_HELP, message.events)
                 return
-            if not self.held.is_running(message.job, message.attempt):
+            if not self.jobs.is_running(message.job, message.attempt):
                 raise _not_its_own(message)
-            self.vitals.happened(message.job, message.events)
+            self.health.add_events(message.job, message.events)
             self._tell(self._on.events, message.job, message.attempt, message.events)
         elif isinstance(message, Ended):
             self._ended(message)
         elif isinstance(message, Heartbeat):
-            self.vitals.measured(message.memory, message.device_memory)
-            self.vitals.stuck = message.stuck
-        elif isinstance(message, MergeNews):
-            self.merging = message
-            if self.places_beside:
+            self.health.measured(message.memory, message.device_memory)
+            self.health.stuck = message.stuck
+        elif isinstance(message, BatchingUpdate):
+            self.batching = message
+            if self.free_batch_slots:
                 self._tell(self._on.joinable, self._spec.name)
-        elif isinstance(message, StockNews):
-            self.stock.take(message)
-        elif isinstance(message, HelpNews):
+        elif isinstance(message, MemoryUpdate):
+            self.memory.apply(message)
+        elif isinstance(message, HelpUpdate):
             self._helped(message)
         elif isinstance(message, Answer):
             self._asker.answered(message)
@@ -228,7 +228,7 @@ class WorkerLife:
             self.kill(refusal)
             return
         self.ready = message
-        self.vitals.ready()
+        self.health.ready()
         self.state = "idle"
         if self._spec.role == "planner":
             self._asker.ready()
@@ -236,19 +236,19 @@ class WorkerLife:
             self._tell(self._on.ready, self._spec.name)
 
     def _ended(self, ended: Ended) -> None:
-        held = self.held
+        held = self.jobs
         if not held.has(ended.job, ended.attempt):
             raise _not_its_own(ended)
         before = held.running
         ending = next((run for run in before if _is_of(run, ended)), None)
         if ending is not None:
-            self.models.ran(ending.models, self.stock.weights)
+            self.models.record_job(ending.models, self.memory.weights)
         held.remove(ended.job, ended.attempt)
         self._cancelled.discard((ended.job, ended.attempt))
         if ending is not None:
             self.was_of_use = True
             self.done += 1
-            self.vitals.job_ended(ended.job)
+            self.health.job_ended(ended.job)
             self._changed([run for run in held.running if run not in before])
         self._end_if_free()
         self._tell(self._on.ended, ended)
@@ -259,9 +259,9 @@ class WorkerLife:
         Args:
             begun: Those that are new.
         """
-        running = self.held.running
+        running = self.jobs.running
         if begun and self.help is not None:
-            self.vitals.job_cancelled(_HELP)  # before they can begin
+            self.health.job_cancelled(_HELP)  # before they can begin
         else:
             self._begun(begun)
         if begun and running == begun:
@@ -274,22 +274,22 @@ class WorkerLife:
 
     def _begun(self, jobs: Sequence[RunJob]) -> None:
         for run in jobs:
-            self.vitals.job_began(run.job, run.options)
+            self.health.job_began(run.job, run.options)
             self._note_cancelled(run)
 
-    def _helped(self, news: HelpNews) -> None:
+    def _helped(self, news: HelpUpdate) -> None:
         assignment = self.help
         if assignment is None or not assignment.is_of(news):
             raise _not_its_own(news)
         assignment.has_begun = True
         if news.status != "begun":
             self.help = None
-            self.models.ran(assignment.models, self.stock.weights)
-            self.vitals.job_ended(_HELP)
-            self._begun(self.held.running)
+            self.models.record_job(assignment.models, self.memory.weights)
+            self.health.job_ended(_HELP)
+            self._begun(self.jobs.running)
         self._tell(self._on.helped, self._spec.name, news)
 
-    def _misspoke(self, fault: ProtocolFault) -> None:
+    def _handle_fault(self, fault: ProtocolFault) -> None:
         self.kill(f"it said what isn't understood: {fault}")
 
     def _tell(self, callback: Callable[..., None], *arguments: Any) -> None:
@@ -301,23 +301,23 @@ class WorkerLife:
     # What it is told
 
     @property
-    def places(self) -> int:
+    def free_slots(self) -> int:
         """How many jobs it would take now."""
         is_there = self.state in ("idle", "busy") and not self._is_to_end
-        return self.held.places if is_there else 0
+        return self.jobs.free_slots if is_there else 0
 
     @property
-    def places_beside(self) -> int:
+    def free_batch_slots(self) -> int:
         """How many it would take beside what it runs; none as long as it takes others."""
-        is_free = self.state == "busy" and not (self._is_to_end or self.places or self.help)
-        if not is_free or self.held.company is None:
+        is_free = self.state == "busy" and not (self._is_to_end or self.free_slots or self.help)
+        if not is_free or self.jobs.partners is None:
             return 0
-        most = min(self._rules.merge_jobs, self.merging.most, self._most_by_limit())
-        return max(0, most - len(self.held.running))
+        most = min(self._rules.merge_jobs, self.batching.most, self._most_by_limit())
+        return max(0, most - len(self.jobs.running))
 
     def _most_by_limit(self) -> int:
         """How many samplings there may be by what its process may take."""
-        limit, memory, each = self._rules.memory_limit, self.vitals.memory, self.merging.memory
+        limit, memory, each = self._rules.memory_limit, self.health.memory, self.batching.memory
         is_host = self.ready is not None and self.ready.device == "cpu"
         if limit is None or memory is None or not each or not is_host:
             return MOST_JOBS
@@ -326,19 +326,19 @@ class WorkerLife:
     def begin(self, run: RunJob) -> None:
         """Hand it a job; see `Supervisor.run`."""
         is_beside = self._may_join(run)
-        if not (self.places or is_beside) or self._process is None:
+        if not (self.free_slots or is_beside) or self._process is None:
             raise WorkerNotIdle(f"{self._spec.name} takes no job now", given=self.state)
         self._process.send(replace(run, beside=is_beside))
         self.is_new = False
-        before = self.held.running
+        before = self.jobs.running
         if is_beside:
-            self.held.add_beside(run)
+            self.jobs.add_beside(run)
         else:
-            self.held.add(run)
-        self._changed([each for each in self.held.running if each not in before])
+            self.jobs.add(run)
+        self._changed([each for each in self.jobs.running if each not in before])
 
     def _may_join(self, run: RunJob) -> bool:
-        constraints = self.held.company if self.places_beside else None
+        constraints = self.jobs.partners if self.free_batch_slots else None
         if constraints is None or run.job in constraints.jobs:
             return False
         return constraints.fits(run.sampling, run.models)
@@ -355,15 +355,15 @@ class WorkerLife:
         order = run.as_dict()
         self._process.send(Help(order.pop("job"), order.pop("attempt"), _without(order, "kind")))
         self.is_new = False
-        self.help = GivenHelp(run.job, run.attempt, run.models)
-        self.vitals.job_began(_HELP, _without(run.options, "deadline"))
+        self.help = HelpAssignment(run.job, run.attempt, run.models)
+        self.health.job_began(_HELP, _without(run.options, "deadline"))
 
     def stop_help(self, reason: str) -> None:
         """Have it help no more."""
         if self.help is not None and not self.help.is_stopped:
             self.help.is_stopped = True
             self.send(StopHelp(self.help.job, self.help.attempt, reason))
-            self.vitals.job_cancelled(_HELP)
+            self.health.job_cancelled(_HELP)
 
     def send(self, message: Message) -> None:
         """Send it something else, if it lives."""
@@ -372,19 +372,19 @@ class WorkerLife:
 
     def stop_job(self, message: Cancel | Release) -> bool:
         """Have it stop its job or give it back; False if it hasn't that one."""
-        if not self.held.has(message.job, message.attempt):
+        if not self.jobs.has(message.job, message.attempt):
             return False
         self.send(message)
         if isinstance(message, Cancel):
             self._cancelled.add((message.job, message.attempt))
-            for run in self.held.running:
+            for run in self.jobs.running:
                 self._note_cancelled(run)
         return True
 
     def _note_cancelled(self, run: RunJob) -> None:
         """A job must stop soon, if it was cancelled; maybe before it had begun."""
-        if (run.job, run.attempt) in self._cancelled and run.job in self.vitals.jobs:
-            self.vitals.job_cancelled(run.job)
+        if (run.job, run.attempt) in self._cancelled and run.job in self.health.jobs:
+            self.health.job_cancelled(run.job)
 
     # Its end
 
@@ -394,18 +394,18 @@ class WorkerLife:
         Args:
             seconds: That have passed.
         """
-        self._lines.breathe()
+        self._lines.reset_log_limit()
         if self.pid is None or self._fault is not None:
             return
-        was_joinable = bool(self.places_beside)
-        for run in self.held.held_up():
+        was_joinable = bool(self.free_batch_slots)
+        for run in self.jobs.take_held_up():
             self.send(Release(run.job, run.attempt, "the job before it takes its time"))
-        if self.places_beside and not was_joinable:
+        if self.free_batch_slots and not was_joinable:
             self._tell(self._on.joinable, self._spec.name)
-        self.vitals.breathe(seconds)
-        illness = self.vitals.illness()
+        self.health.advance(seconds)
+        illness = self.health.find_fault()
         if illness is not None:
-            self.was_of_use |= self.vitals.has_stubborn_job
+            self.was_of_use |= self.health.has_unstopped_job
             self.kill(illness)
 
     def kill(self, reason: str) -> None:
@@ -423,7 +423,7 @@ class WorkerLife:
         self._end_if_free()
 
     def _end_if_free(self) -> None:
-        if self._is_to_end and not self.held.running and self.state != "stopping":
+        if self._is_to_end and not self.jobs.running and self.state != "stopping":
             self.end()
 
     def end(self) -> None:
@@ -439,7 +439,7 @@ class WorkerLife:
             self._process.terminate()
         else:
             self._process.send(Shutdown())
-        self.vitals.asked_to_end()
+        self.health.asked_to_end()
         self.state = "stopping"
 
     def terminate(self) -> None:
@@ -463,6 +463,6 @@ def _is_of(run: RunJob, ended: Ended) -> bool:
     return (run.job, run.attempt) == (ended.job, ended.attempt)
 
 
-def _not_its_own(message: RunEvents | Ended | HelpNews) -> ProtocolFault:
+def _not_its_own(message: RunEvents | Ended | HelpUpdate) -> ProtocolFault:
     job_attempt = f"{message.job}, {message.attempt}"
     return ProtocolFault("a worker tells of a job that it hasn't", given=job_attempt)

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.uploads import paths_in
+from nodegraph.core.uploads import uploaded_paths
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.planning.room import DeviceRoom
-from nodegraph.engine.planning.stock import Stock
+from nodegraph.engine.planning.room import DeviceMemory
+from nodegraph.engine.planning.stock import RemoteMemory
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError, Problem
 from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document
 from nodegraph.interop.comfyui.packs import node_table
-from nodegraph.interop.comfyui.reading import carried_workflow
+from nodegraph.interop.comfyui.reading import find_embedded_workflow
 from nodegraph.interop.comfyui.report import import_report
-from nodegraph.jobs.supervisor.messages import StockNews
-from nodegraph.jobs.worker.upkeep import StoreUpkeep
+from nodegraph.jobs.supervisor.messages import MemoryUpdate
+from nodegraph.jobs.worker.upkeep import StoreFlusher
 from nodegraph.models.model_sources import find_path
 from nodegraph.session.session import Session
-from nodegraph.session.settings import places_of
+from nodegraph.session.settings import path_redactor
 
 
 def translated(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def translated(session: Session, arguments: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         InvalidFile, InvalidWorkflow: It can't be translated, or is none of ComfyUI's.
     """
-    session.look_anew()
+    session.refresh()
     imported = import_document(_document(arguments), node_table(session.registry.packs))
     return {"workflow": imported.workflow.to_dict(), "report": _report(session, imported)}
 
@@ -41,7 +41,7 @@ def _document(arguments: Mapping[str, Any]) -> Any:
     texts = arguments.get("texts")
     if texts is None:
         return arguments.get("document")
-    document = carried_workflow(texts)
+    document = find_embedded_workflow(texts)
     if document is None:
         raise InvalidFile(
             "there is no workflow of ComfyUI in it",
@@ -63,7 +63,7 @@ def _report(session: Session, imported: ImportedWorkflow) -> dict[str, Any]:
     return report.as_dict()
 
 
-class Answers:
+class PlannerAnswers:
     """Answers on a session, by the names of its methods that don't begin with an underscore.
 
     Args:
@@ -73,9 +73,9 @@ class Answers:
     def __init__(self, session: Callable[[], Session]) -> None:
         self._open = session
         self._session = session()
-        self._upkeep = StoreUpkeep(self._session)
-        self._places = places_of(self._session.settings)
-        self._stock = Stock()
+        self._upkeep = StoreFlusher(self._session)
+        self._places = path_redactor(self._session.settings)
+        self._stock = RemoteMemory()
         self._known: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
             "check": self._check,
             "import": self._import,
@@ -93,10 +93,10 @@ class Answers:
         """Close the session."""
         self._session.close()
 
-    def stocked(self, news: StockNews) -> None:
+    def update_memory(self, news: MemoryUpdate) -> None:
         """Plans are for a worker that holds this in memory."""
         self._stock.update(news.results, news.gone, news.weights, is_all=news.is_all)
-        self._stock.rooms = {kind: DeviceRoom(**room) for kind, room in news.rooms.items()}
+        self._stock.rooms = {kind: DeviceMemory(**room) for kind, room in news.rooms.items()}
 
     def answer(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """The answer, of plain values.
@@ -118,13 +118,13 @@ class Answers:
         workflow, problems = _with_parameters(arguments)
         targets, granted = arguments.get("targets"), self._granted(arguments)
         problems += self._session.check(workflow, targets=targets, granted=granted)
-        plain_problems = [self._places.plain(problem.as_dict()) for problem in problems]
+        plain_problems = [self._places.redact_json(problem.as_dict()) for problem in problems]
         return {"valid": not problems, "problems": plain_problems}
 
     def _import(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `translating.translated`, which is imported here as few ask for it."""
         translation = translated(self._session, arguments)
-        return {**translation, "report": self._places.plain(translation["report"])}
+        return {**translation, "report": self._places.redact_json(translation["report"])}
 
     def _plan(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """As `Plan.as_dict`, and whether it is ``valid``; arguments as for `_check`."""
@@ -140,14 +140,16 @@ class Answers:
             stock=self._stock,
         )
         fields = plan.as_dict()
-        plain_fields = {name: self._places.plain(fields[name]) for name in ("problems", "warnings")}
+        plain_fields = {
+            name: self._places.redact_json(fields[name]) for name in ("problems", "warnings")
+        }
         return {"valid": not plan.problems, **fields, **plain_fields}
 
     def _script(self, arguments: Mapping[str, Any]) -> str:
         """The Python script that builds `workflow`."""
         from nodegraph.python.builder.script import python_script  # as few ask for it
 
-        self._session.look_anew()
+        self._session.refresh()
         return python_script(Workflow.from_dict(arguments["workflow"]), self._session)
 
     def _granted(self, arguments: Mapping[str, Any]) -> Collection[Path]:
@@ -156,13 +158,13 @@ class Answers:
         if uploads is None:
             return ()
         text = workflow if isinstance(workflow, str) else json.dumps(workflow)
-        return paths_in(text, arguments.get("parameters") or {}, uploads)
+        return uploaded_paths(text, arguments.get("parameters") or {}, uploads)
 
     def _node_types(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Look at the packs anew, and write down what they declare, for others to read."""
         former, self._session = self._session, self._open()
         former.close()
-        self._upkeep = StoreUpkeep(self._session)
+        self._upkeep = StoreFlusher(self._session)
         registry = self._session.registry
         return {"node_types": len(registry.node_types()), "problems": list(registry.problems)}
 

@@ -11,23 +11,23 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from nodegraph.core.events import Event, Listener
-from nodegraph.core.uploads import paths_in
+from nodegraph.core.uploads import uploaded_paths
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
-from nodegraph.jobs.supervisor.messages import Help, HelpNews, HelpStatus, RunJob, StopHelp
+from nodegraph.jobs.supervisor.messages import Help, HelpStatus, HelpUpdate, RunJob, StopHelp
 from nodegraph.jobs.worker.event_sender import EventSender, JobEvents, NoNotes
 from nodegraph.jobs.worker.job import Assignment, Jobs
 from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.pipes import Outbox
 from nodegraph.jobs.worker.sharing import (
-    bodies_act,
     bodies_compute,
-    fits,
+    bodies_have_sinks,
+    is_helpful,
     is_worthwhile,
+    saved_seconds,
     shared_targets,
-    spared_seconds,
 )
 from nodegraph.session.session import Session
 
@@ -54,7 +54,7 @@ class _Helping:
         return "over" if self.assignment.ending is None else "stopped"
 
 
-class HelpingRunner:
+class HelperRunner:
     """Hands jobs on to a `JobRunner`, and helps with others' while that has none; see `Role`."""
 
     def __init__(
@@ -85,13 +85,13 @@ class HelpingRunner:
         """Whether it has a job, or helps with one."""
         return self._helping is not None or self.job is not None
 
-    def told(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         if isinstance(message, Help):
             self._help(message)
         elif isinstance(message, StopHelp):
             self._stop(message)
         elif not self._is_put_off(message):
-            self._runner.told(message)
+            self._runner.receive(message)
 
     def _is_put_off(self, message: Message) -> bool:
         """Whether what is said to the runner has to wait for the end of helping, which is soon."""
@@ -120,7 +120,7 @@ class HelpingRunner:
             helping.assignment.cancel(message.reason)
 
     def _tell(self, help: Help, status: HelpStatus) -> None:
-        self._outbox.send(HelpNews(help.job, help.attempt, status))
+        self._outbox.send(HelpUpdate(help.job, help.attempt, status))
 
     def _begin(self, helping: _Helping) -> None:
         self._task = self._loop.create_task(self._run(helping))
@@ -135,7 +135,7 @@ class HelpingRunner:
             self._end(helping, status)
 
     def _end(self, helping: _Helping, status: HelpStatus) -> None:
-        news = self._runner.stock.news()
+        news = self._runner.memory.get_update()
         try:
             if news is not None:
                 self._outbox.send(news)
@@ -146,7 +146,7 @@ class HelpingRunner:
             self._helping = None
             # Inside, as what is said from now on comes after it.
             for message in helping.waiting:
-                self._runner.told(message)
+                self._runner.receive(message)
 
     async def _computed(self, helping: _Helping) -> HelpStatus:
         order = helping.assignment.order
@@ -183,23 +183,23 @@ class HelpingRunner:
         kept = session.persistence
         if kept is None or kept.claims is None or not kept.claims.is_shared:
             return "unfit"
-        session.look_anew()
+        session.refresh()
         try:
             workflow = Workflow.from_json(order.workflow).with_parameters(order.parameters)
             uploads = session.settings.uploads
-            granted = paths_in(order.workflow, order.parameters, uploads) if uploads else ()
+            granted = uploaded_paths(order.workflow, order.parameters, uploads) if uploads else ()
             graph = session.graph(workflow, targets=order.targets, granted=granted)
         except NodegraphError:
             return "unfit"
-        targets = shared_targets(graph, bodies_act=bodies_act(workflow, session.registry))
+        targets = shared_targets(graph, bodies_act=bodies_have_sinks(workflow, session.registry))
         if not targets:
             return "useless"
         plan = session.plan(workflow, targets=targets, granted=granted)
         computing = bodies_compute(workflow, session.registry)
-        spared = spared_seconds(graph, plan, bodies_compute=computing)
+        spared = saved_seconds(graph, plan, bodies_compute=computing)
         if not is_worthwhile(spared):
             return "useless"
-        return replace(order, targets=targets) if fits(plan, spared) else "unfit"
+        return replace(order, targets=targets) if is_helpful(plan, spared) else "unfit"
 
     def end(self, reason: str) -> None:
         with self._changing:

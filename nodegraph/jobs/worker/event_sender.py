@@ -22,7 +22,7 @@ _MOST = 4096
 """Events that wait, above which whoever tells more has to wait, too."""
 
 
-class JobNotes(Protocol):
+class CrashNotes(Protocol):
     """Where it is noted what a worker does, in case that it dies; `Recorder` is one."""
 
     def begin(self, job: str) -> None:
@@ -36,7 +36,7 @@ class JobNotes(Protocol):
 
 
 class NoNotes:
-    """Notes nothing, for what nobody answers for; see `JobNotes`."""
+    """Notes nothing, for what nobody answers for; see `CrashNotes`."""
 
     def begin(self, job: str) -> None:
         return
@@ -58,7 +58,7 @@ class EventSender:
         alive: Counts all events.
     """
 
-    def __init__(self, outbox: Outbox, notes: JobNotes) -> None:
+    def __init__(self, outbox: Outbox, notes: CrashNotes) -> None:
         self.outbox = outbox
         self.notes = notes
         self._open: tuple[JobEvents, ...] = ()
@@ -186,7 +186,7 @@ class JobEvents:
             self._sender.outbox.send(RunEvents(self._job, self._attempt, events))
         except ProtocolFault as fault:
             if len(events) == 1:
-                replacement = _told_instead(events[0], fault)
+                replacement = _omitted_event(events[0], fault)
                 self._sender.outbox.send(RunEvents(self._job, self._attempt, [replacement]))
                 return
             half = len(events) // 2
@@ -194,6 +194,6 @@ class JobEvents:
             self.send(events[half:])
 
 
-def _told_instead(event: Event, fault: ProtocolFault) -> Event:
+def _omitted_event(event: Event, fault: ProtocolFault) -> Event:
     """In place of an event that can't be sent, such as a preview of a size beyond all bounds."""
     return Event(event.number, event.kind, event.node, event.seconds, {"omitted": str(fault)})

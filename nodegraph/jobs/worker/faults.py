@@ -17,7 +17,7 @@ def error_from_problems(problems: Iterable[Problem]) -> dict[str, Any]:
     return {**listed[0], "problems": listed}
 
 
-def error_of(error: BaseException) -> dict[str, Any]:
+def error_to_dict(error: BaseException) -> dict[str, Any]:
     """What an exception tells, as `error_from_problems` does."""
     if isinstance(error, NodegraphError):
         return error_from_problems(error.problems)
@@ -27,7 +27,7 @@ def error_of(error: BaseException) -> dict[str, Any]:
     return error_from_problems([Problem("internal", message, hint=hint)])
 
 
-def error_of_nodes(errors: Sequence[NodeFailed]) -> dict[str, Any]:
+def node_errors_to_dict(errors: Sequence[NodeFailed]) -> dict[str, Any]:
     """What failed nodes tell; of the first one also its inputs, and where in its pack it failed."""
     first = errors[0]
     more = {"inputs": first.inputs, "trace": first.trace}

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from nodegraph.core.events import Event, Listener
 from nodegraph.core.file_digests import hash_file
-from nodegraph.core.uploads import paths_in
-from nodegraph.core.words import counted, is_well_formed
+from nodegraph.core.uploads import uploaded_paths
+from nodegraph.core.words import is_well_formed, pluralize
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
@@ -23,9 +23,9 @@ from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import NodeReport, RunResult, WrittenFile
 from nodegraph.errors import InvalidFile, Problem
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
-from nodegraph.jobs.worker.faults import error_from_problems, error_of, error_of_nodes
+from nodegraph.jobs.worker.faults import error_from_problems, error_to_dict, node_errors_to_dict
 from nodegraph.session.session import Session
-from nodegraph.session.settings import places_of
+from nodegraph.session.settings import path_redactor
 
 _LOG = logging.getLogger(__name__)
 _MOST_WORKFLOWS = 16
@@ -87,7 +87,7 @@ def _warnings(reports: Mapping[str, NodeReport]) -> list[dict[str, Any]]:
     ]
     more = len(warnings) - MOST_WARNINGS
     if more > 0:
-        warnings[MOST_WARNINGS:] = [{"node": None, "message": counted(more, "more warning")}]
+        warnings[MOST_WARNINGS:] = [{"node": None, "message": pluralize(more, "more warning")}]
     return warnings
 
 
@@ -132,19 +132,23 @@ class Jobs:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._places = places_of(session.settings)
+        self._places = path_redactor(session.settings)
         self._workflows: OrderedDict[str, Workflow] = OrderedDict()
 
     async def run(self, assignment: Assignment, listener: Listener) -> Ended:
         """How a job ended; its events went to the listener."""
         order, files = assignment.order, JobFiles()
         try:
-            result = await self._result(assignment, files.telling(self._discreet(listener)))
+            result = await self._result(assignment, files.describing(self._discreet(listener)))
             ended = await self._ended(assignment, result, files)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it is this job's fault alone
-            ended = _end(order, "failed", error=error_of(error))
+            ended = _end(order, "failed", error=error_to_dict(error))
         try:
-            return replace(ended, error=self._places.plain(ended.error)) if ended.error else ended
+            return (
+                replace(ended, error=self._places.redact_json(ended.error))
+                if ended.error
+                else ended
+            )
         finally:
             self._tell_problems()
 
@@ -153,7 +157,7 @@ class Jobs:
 
         def tell(event: Event) -> None:
             if event.kind in _SAYING:
-                event = replace(event, data=self._places.plain(event.data))
+                event = replace(event, data=self._places.redact_json(event.data))
             listener(event)
 
         return tell
@@ -173,7 +177,7 @@ class Jobs:
             cancel=assignment.token,
             values=False,
             share=Share(order.client, _urgency(order.priority)),
-            granted=paths_in(order.workflow, order.parameters, uploads) if uploads else (),
+            granted=uploaded_paths(order.workflow, order.parameters, uploads) if uploads else (),
             **run_options,
         )
         return await self._session.run_async(self._workflow(order.workflow), options)
@@ -192,7 +196,7 @@ class Jobs:
         if result.status == "ok":
             return _end(order, "finished", outputs=await self._outputs(result, files))
         if result.status == "failed":
-            error = error_of_nodes(result.errors)
+            error = node_errors_to_dict(result.errors)
             if warnings := _warnings(result.nodes):
                 error["warnings"] = warnings
             return _end(order, "failed", error=error)
@@ -211,7 +215,7 @@ class Jobs:
             if result.files
             else outputs_of(result, files)
         )
-        return {**outputs, "warnings": self._places.plain(outputs["warnings"])}
+        return {**outputs, "warnings": self._places.redact_json(outputs["warnings"])}
 
     def _keep(self) -> None:
         """See to it that what a job has computed is there for its next attempt, here or elsewhere.
@@ -285,7 +289,7 @@ class JobFiles:
         self._known[str(absolute_path)] = stamp, description
         return description
 
-    def telling(self, listener: Listener) -> Listener:
+    def describing(self, listener: Listener) -> Listener:
         """A listener that is told more of each file that is written."""
 
         def tell(event: Event) -> None:

@@ -13,29 +13,29 @@ from threading import Lock
 
 from nodegraph.core.keys import Key
 from nodegraph.engine.cache import is_in_memory
-from nodegraph.engine.planning.stock import packed
+from nodegraph.engine.planning.stock import pack_entry
 from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
+    BatchingUpdate,
     Cancel,
     Ended,
     EndStatus,
-    MergeNews,
+    MemoryUpdate,
     Release,
     RunJob,
-    StockNews,
 )
 from nodegraph.jobs.supervisor.rules import MOST_JOBS
 from nodegraph.jobs.worker.event_sender import EventSender, JobEvents
 from nodegraph.jobs.worker.faults import error_from_problems
 from nodegraph.jobs.worker.job import Assignment, Jobs
-from nodegraph.jobs.worker.pipes import Outbox, hand_on
-from nodegraph.jobs.worker.upkeep import StoreUpkeep
+from nodegraph.jobs.worker.pipes import Outbox, call_threadsafe
+from nodegraph.jobs.worker.upkeep import StoreFlusher
 from nodegraph.session.session import Session
 
 
-class CompanyNews:
+class BatchingReporter:
     """Tells how many jobs' samplings may go on at once, like the one that goes on now.
 
     That is as many as share batches at most, and as the device has memory for: none as long as
@@ -47,16 +47,16 @@ class CompanyNews:
         self._outbox = outbox
         # What is told last has to be what is so.
         self._telling = Lock()
-        self._told = MergeNews(0, 0, 0)
+        self._told = BatchingUpdate(0, 0, 0)
         if session.merging is not None:
-            session.merging.heard = self._tell
+            session.merging.on_change = self._tell
 
     def _tell(self) -> None:
         merging = self._session.merging
         assert merging is not None
         with self._telling:
             most, memory = self._most()
-            news = MergeNews(most, memory, merging.merged)
+            news = BatchingUpdate(most, memory, merging.merged)
             if news != self._told:
                 self._told = news
                 self._outbox.send(news)
@@ -64,7 +64,7 @@ class CompanyNews:
     def _most(self) -> tuple[int, int]:
         """How many, and the bytes that each takes."""
         merging = self._session.merging
-        at_work = [] if merging is None else merging.at_work
+        at_work = [] if merging is None else merging.active_samplings
         if merging is None or len(at_work) != 1 or not at_work[0].may_join:
             return 0, 0
         room, memory = self._session.room(), at_work[0].memory
@@ -81,25 +81,25 @@ MOST_AHEAD = 64
 """Jobs that may wait here for the one that runs."""
 
 
-class Telling:
+class MemoryReporter:
     """Finds what has changed since it was told last. It costs by what has changed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._memory = session.engine.shared.cache.memory
-        self._memory.changed()
+        self._memory.take_changed_keys()
         self._told: dict[Key, None] = {}
         self._weights: list[str] = []
 
-    def news(self) -> StockNews | None:
+    def get_update(self) -> MemoryUpdate | None:
         """What has changed; None if nothing has."""
         results, gone = {}, []
-        for key in self._memory.changed():
+        for key in self._memory.take_changed_keys():
             was_told = self._told.pop(key, ...) is None
             entry = self._memory.peek(key)
             if entry is not None and is_in_memory(entry):
                 self._told[key] = None
-                results[key] = packed(entry)
+                results[key] = pack_entry(entry)
             elif was_told:
                 gone.append(key)
         while len(self._told) > _MOST:
@@ -111,14 +111,14 @@ class Telling:
         if not results and not gone and weights == self._weights:
             return None
         self._weights = weights
-        return StockNews(results, gone, weights)
+        return MemoryUpdate(results, gone, weights)
 
 
 class JobRunner:
     """Runs the jobs that it is given; see `Role`. Made on the event loop's thread.
 
     Attributes:
-        stock: What is in memory.
+        memory: What is in memory.
     """
 
     def __init__(
@@ -129,9 +129,9 @@ class JobRunner:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._jobs = Jobs(session)
-        self.stock = Telling(session)
-        self._upkeep = StoreUpkeep(session)
-        self._company = CompanyNews(session, outbox)
+        self.memory = MemoryReporter(session)
+        self._upkeep = StoreFlusher(session)
+        self._company = BatchingReporter(session, outbox)
         self._outbox = outbox
         self._events = events
         self._loop = loop
@@ -148,7 +148,7 @@ class JobRunner:
         running = self._running[:1]
         return running[0].order.job if running else None
 
-    def told(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         # Jobs are stopped from this thread, as an async node may hold up the event loop.
         if isinstance(message, RunJob):
             self._take(message)
@@ -207,7 +207,7 @@ class JobRunner:
             assignment.release(reason)
         for order in waiting:
             self._give_back(order, "released")
-        hand_on(self._loop, self._is_to_end.set)
+        call_threadsafe(self._loop, self._is_to_end.set)
 
     async def serve(self) -> None:
         await self._is_to_end.wait()
@@ -238,7 +238,7 @@ class JobRunner:
             return self._taken(self._ahead.popleft()) if may_begin else None
 
     def _send(self, ended: Ended, events: JobEvents) -> None:
-        left, news = events.end(), self.stock.news()
+        left, news = events.end(), self.memory.get_update()
         whole = replace(ended, events=left)
         try:
             # What is in memory comes before the end: a plan that is made then knows of it.
@@ -246,7 +246,7 @@ class JobRunner:
         except ProtocolFault:
             self._send_apart(news, whole, events)
 
-    def _send_apart(self, news: StockNews | None, ended: Ended, events: JobEvents) -> None:
+    def _send_apart(self, news: MemoryUpdate | None, ended: Ended, events: JobEvents) -> None:
         """As `_send`, where something is too large or can't be sent at all."""
         try:
             self._outbox.send(*([] if news is None else [news]))

@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from threading import Event as Flag
 from threading import Thread
 
-from nodegraph.core.collecting import NoCollecting
-from nodegraph.core.patience import PATIENCE
+from nodegraph.core.collecting import PausedGC
+from nodegraph.core.patience import WATCHDOG
 from nodegraph.jobs.supervisor.launch import Launch
-from nodegraph.jobs.worker.answers import Answers
-from nodegraph.jobs.worker.distributed_run import HelpingRunner
+from nodegraph.jobs.worker.answers import PlannerAnswers
+from nodegraph.jobs.worker.distributed_run import HelperRunner
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.job_runner import JobRunner
 from nodegraph.jobs.worker.pipes import Outbox
@@ -46,12 +46,12 @@ LIBRARIES = (
 
 
 @contextmanager
-def opened(
+def open_role(
     launch: Launch, outbox: Outbox, events: EventSender, loop: asyncio.AbstractEventLoop
 ) -> Iterator[tuple[Role, Session]]:
     """The role that a process was started for, and its session, which is closed at the end."""
     if launch.role == "planner":
-        answers = Answers(lambda: _session(launch))
+        answers = PlannerAnswers(lambda: _session(launch))
         try:
             yield Planner(answers, outbox, loop), answers.session
         finally:
@@ -62,8 +62,8 @@ def opened(
         has_torch = launch.warm and find_spec("torch") is not None
         _warm(session, device, libraries=has_torch)
         runner = JobRunner(session, outbox, events, loop)
-        worker = HelpingRunner(runner, session, outbox, loop)
-        warming = Warming(lambda: worker.is_busy)
+        worker = HelperRunner(runner, session, outbox, loop)
+        warming = Preloader(lambda: worker.is_busy)
         if has_torch:
             warming.start()
         try:
@@ -74,11 +74,11 @@ def opened(
 
 def _session(launch: Launch) -> Session:
     settings = load_settings(launch.settings)
-    PATIENCE.is_planner = launch.role == "planner"
-    PATIENCE.most_importing = settings.import_seconds
+    WATCHDOG.is_planner = launch.role == "planner"
+    WATCHDOG.import_limit = settings.import_seconds
     # Whoever asked the planner has had an answer by then.
-    PATIENCE.most = _MOST_OF_A_HOOK if PATIENCE.is_planner else settings.import_seconds
-    PATIENCE.end = partial(os._exit, 1)
+    WATCHDOG.limit = _MOST_OF_A_HOOK if WATCHDOG.is_planner else settings.import_seconds
+    WATCHDOG.end = partial(os._exit, 1)
     session = Session(settings, packs=launch.packs)
     # Reads what packs declare, and writes it down where that has changed.
     for problem in session.registry.problems:
@@ -104,7 +104,7 @@ def _warm(session: Session, device: str, *, libraries: bool) -> None:
         session.measure_machine()  # the planner can't, as it has no torch
 
 
-class Warming:
+class Preloader:
     """Imports modules, one after the other, as long as there is no job.
 
     A job that needs one meanwhile waits for the rest of that import, which is less than all of it.
@@ -143,7 +143,7 @@ class Warming:
                 return
             sys.setswitchinterval(_SWITCH)
             try:
-                with NoCollecting():
+                with PausedGC():
                     import_module(module)
                     self._put_aside()
             except Exception as error:  # noqa: BLE001 - whoever needs it is told

@@ -74,7 +74,7 @@ class Outbox:
             self._broken()
 
 
-def hand_on(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
+def call_threadsafe(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
     """Have the loop call a function; nothing happens if the loop is closed: all is over then."""
     try:
         loop.call_soon_threadsafe(act)
@@ -83,12 +83,12 @@ def hand_on(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
             raise
 
 
-class Orders:
+class OrderReader:
     """Reads what the server says until it says no more.
 
     Args:
         descriptor: To read from.
-        told: Is called with each message, in the listening thread.
+        on_message: Is called with each message, in the listening thread.
         over: Is called there once nothing more will come: the server is gone.
     """
 

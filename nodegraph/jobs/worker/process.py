@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from nodegraph.core.patience import PATIENCE
+from nodegraph.core.patience import WATCHDOG
 from nodegraph.core.version import VERSION
 from nodegraph.jobs.supervisor.launch import Launch
 from nodegraph.jobs.supervisor.message import Message
@@ -28,7 +28,7 @@ from nodegraph.jobs.supervisor.messages import Heartbeat, Ready, Shutdown
 from nodegraph.jobs.supervisor.platforms import held_memory
 from nodegraph.jobs.supervisor.recorder import Recorder
 from nodegraph.jobs.worker.event_sender import EventSender
-from nodegraph.jobs.worker.pipes import Orders, Outbox, Pipes
+from nodegraph.jobs.worker.pipes import OrderReader, Outbox, Pipes
 from nodegraph.jobs.worker.role import Role
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Heartbeats:
                     self._memory.used(),
                     self._memory.used_on_device(),
                     self._events.alive,
-                    PATIENCE.stuck(),
+                    WATCHDOG.overdue_work(),
                 )
             )
             if self._is_over.wait(PERIOD):
@@ -116,7 +116,7 @@ class Process:
         self._recorder = Recorder(launch.recorder)
         # Both have it open now; a server that is killed leaves nothing behind.
         self._recorder.unlink()
-        self._outbox = Outbox(pipes.reports, self._left_alone)
+        self._outbox = Outbox(pipes.reports, self._handle_server_gone)
         self._events = EventSender(self._outbox, self._recorder)
         self._heartbeats = Heartbeats(self._outbox, self._events, self._job)
         self._role: Role | None = None
@@ -130,14 +130,16 @@ class Process:
         self._heartbeats.start()
         self._events.start()
         # Imported only now, as it takes a while, in which the server hears that this lives.
-        from nodegraph.jobs.worker.opening import opened
+        from nodegraph.jobs.worker.opening import open_role
 
         loop = asyncio.new_event_loop()
         try:
-            with opened(self._launch, self._outbox, self._events, loop) as (role, session):
+            with open_role(self._launch, self._outbox, self._events, loop) as (role, session):
                 self._role = role
-                self._heed_signals(loop)
-                Orders(self._pipes.orders, self._told, self._left_alone).start()
+                self._install_signal_handlers(loop)
+                OrderReader(
+                    self._pipes.orders, self._handle_message, self._handle_server_gone
+                ).start()
                 # What lives for ever needn't be looked at by the garbage collector.
                 gc.collect()
                 gc.freeze()
@@ -154,26 +156,26 @@ class Process:
         room_fields = None if room is None else asdict(room)
         return Ready(os.getpid(), role, device, _versions(), room_fields)
 
-    def _told(self, message: Message) -> None:
+    def _handle_message(self, message: Message) -> None:
         assert self._role is not None
         if isinstance(message, Shutdown):
             self._end("the server stops")
         else:
-            self._role.told(message)
+            self._role.receive(message)
 
     def _end(self, reason: str) -> None:
         self._is_ending = True
         if self._role is not None:
             self._role.end(reason)
 
-    def _left_alone(self) -> None:
+    def _handle_server_gone(self) -> None:
         """The server is gone, or isn't understood."""
         timer = threading.Timer(_ALONE, os._exit, (1,))
         timer.daemon = True
         timer.start()
         self._end("the server is gone")
 
-    def _heed_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _install_signal_handlers(self, loop: asyncio.AbstractEventLoop) -> None:
         # Where the loop can't, the system ends the process at once.
         with suppress(NotImplementedError):
             loop.add_signal_handler(signal.SIGTERM, self._terminated)

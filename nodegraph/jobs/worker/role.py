@@ -8,11 +8,11 @@ from typing import Protocol
 from nodegraph.errors import Problem
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.jobs.supervisor.message import Message
-from nodegraph.jobs.supervisor.messages import Answer, Ask, StockNews
-from nodegraph.jobs.worker.answers import Answers
-from nodegraph.jobs.worker.faults import error_from_problems, error_of
-from nodegraph.jobs.worker.pipes import Outbox, hand_on
-from nodegraph.session.settings import places_of
+from nodegraph.jobs.supervisor.messages import Answer, Ask, MemoryUpdate
+from nodegraph.jobs.worker.answers import PlannerAnswers
+from nodegraph.jobs.worker.faults import error_from_problems, error_to_dict
+from nodegraph.jobs.worker.pipes import Outbox, call_threadsafe
+from nodegraph.session.settings import path_redactor
 
 
 class Role(Protocol):
@@ -22,7 +22,7 @@ class Role(Protocol):
     def job(self) -> str | None:
         """Id of the job that it has."""
 
-    def told(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """The server says something; in the listening thread."""
 
     def end(self, reason: str) -> None:
@@ -35,32 +35,34 @@ class Role(Protocol):
 class Planner:
     """Answers one question after the other; see `Role`. Made on the event loop's thread."""
 
-    def __init__(self, answers: Answers, outbox: Outbox, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, answers: PlannerAnswers, outbox: Outbox, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._answers = answers
         self._outbox = outbox
         self._loop = loop
-        self._waiting: asyncio.Queue[Ask | StockNews | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Ask | MemoryUpdate | None] = asyncio.Queue()
 
     @property
     def job(self) -> str | None:
         return None
 
-    def told(self, message: Message) -> None:
-        if not isinstance(message, Ask | StockNews):
+    def receive(self, message: Message) -> None:
+        if not isinstance(message, Ask | MemoryUpdate):
             raise ProtocolFault("a planner takes no jobs", given=message.kind)
         self._put(message)
 
     def end(self, reason: str) -> None:
         self._put(None)
 
-    def _put(self, message: Ask | StockNews | None) -> None:
+    def _put(self, message: Ask | MemoryUpdate | None) -> None:
         # A question may still come behind the order to end; who asked hears of the end.
-        hand_on(self._loop, lambda: self._waiting.put_nowait(message))
+        call_threadsafe(self._loop, lambda: self._waiting.put_nowait(message))
 
     async def serve(self) -> None:
         while (ask := await self._waiting.get()) is not None:
-            if isinstance(ask, StockNews):
-                self._answers.stocked(ask)
+            if isinstance(ask, MemoryUpdate):
+                self._answers.update_memory(ask)
                 continue
             answer = self._answer(ask)
             try:
@@ -73,5 +75,5 @@ class Planner:
         try:
             return Answer(ask.id, self._answers.answer(ask.question, ask.arguments))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of a pack's hook, maybe
-            places = places_of(self._answers.session.settings)
-            return Answer(ask.id, error=places.plain(error_of(error)))
+            places = path_redactor(self._answers.session.settings)
+            return Answer(ask.id, error=places.redact_json(error_to_dict(error)))

@@ -40,7 +40,7 @@ def shared_targets(graph: CheckedGraph, *, bodies_act: bool) -> list[str]:
     return [name for name in graph.nodes if name in wanted and name not in own]
 
 
-def bodies_act(workflow: Workflow, catalog: Catalog) -> bool:
+def bodies_have_sinks(workflow: Workflow, catalog: Catalog) -> bool:
     """Whether a subgraph of a workflow holds a node that acts on the world."""
     return any(
         (spec := catalog.spec(entry.type)) is not None and spec.output
@@ -58,7 +58,7 @@ def bodies_compute(workflow: Workflow, catalog: Catalog) -> bool:
     )
 
 
-def spared_seconds(graph: CheckedGraph, plan: Plan, *, bodies_compute: bool) -> float:
+def saved_seconds(graph: CheckedGraph, plan: Plan, *, bodies_compute: bool) -> float:
     """What two devices spare at most of what one takes; 0 where all of it comes in a row.
 
     What takes no device doesn't count: a process does several things of that kind at once.
@@ -94,7 +94,7 @@ def is_worthwhile(spared: float) -> bool:
     return spared > _LEAST
 
 
-def fits(plan: Plan, spared: float) -> bool:
+def is_helpful(plan: Plan, spared: float) -> bool:
     """Whether a worker would be of help: by what it has to load, and its device's memory.
 
     Args:

@@ -15,7 +15,7 @@ PERIOD = 5.0
 """Seconds."""
 
 
-class StoreUpkeep:
+class StoreFlusher:
     """Writes what calls took into the store, and reads what other processes wrote.
 
     So plans made elsewhere know of it, and it doesn't pile up here.

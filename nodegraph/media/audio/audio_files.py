@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
-from nodegraph.media.images.input_files import looks_like, opening
+from nodegraph.media.audio.ffmpeg import AUDIO_CODECS, damaged_file_error, translate_ffmpeg_errors
+from nodegraph.media.images.input_files import guess_file_kind, translate_os_errors
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 READABLE = "WAV, FLAC, OGG, MP3, M4A, AIFF, or a video with audio"
 COMMENT = "comment"
 """Name of the one text of a WAV that may be of any length: holds all of ours, as JSON."""
-MOST_CHANNELS = 64
-MOST_RATE = 768_000
+MAX_CHANNELS = 64
+MAX_SAMPLE_RATE = 768_000
 """Samples a second."""
 _OPTIONS = {
     "format_whitelist": "wav,w64,aiff,flac,ogg,mp3,aac,mov,mp4,matroska,webm",
@@ -41,7 +41,7 @@ _EXACT = ("wav", "w64", "flac")
 _HEADS = (b"fLaC", b"OggS", b"ID3")
 
 
-def begins_like_audio(start: bytes) -> bool:
+def is_audio_header(start: bytes) -> bool:
     """Whether a file may be a WAV, FLAC, OGG or MP3 by its first 12 bytes."""
     is_mp3 = start[:1] == b"\xff" and start[1:2] in (b"\xfb", b"\xf3", b"\xf2", b"\xfa")
     return (start[:4], start[8:12]) == (b"RIFF", b"WAVE") or start.startswith(_HEADS) or is_mp3
@@ -69,8 +69,8 @@ def audio_facts(path: Path, *, names: bool = True) -> AudioFacts:
     Raises:
         InvalidFile: It is missing, damaged, or holds no audio.
     """
-    with opened_audio(path, names=names) as file:
-        return AudioFacts(file.channels, file.rate, file.claimed_samples())
+    with open_audio(path, names=names) as file:
+        return AudioFacts(file.channels, file.rate, file.declared_samples())
 
 
 def audio_texts(path: Path) -> dict[str, str]:
@@ -79,7 +79,7 @@ def audio_texts(path: Path) -> dict[str, str]:
     Raises:
         InvalidFile: It is missing or holds no audio.
     """
-    with opened_audio(path) as file:
+    with open_audio(path) as file:
         metadata = {**file.container.metadata, **file.stream.metadata}
     texts = {name.lower(): text for name, text in metadata.items()}
     return {**texts, **_texts_in(texts.get(COMMENT, ""))}
@@ -110,12 +110,12 @@ class OpenAudio:
         codec = self.stream.codec_context
         self.rate, self.channels = codec.sample_rate or 0, codec.layout.nb_channels
         if not self.rate or not self.channels:
-            raise damaged(name, "it says neither rate nor channels; is it no audio?")
-        if not (0 < self.rate <= MOST_RATE and 0 < self.channels <= MOST_CHANNELS):
+            raise damaged_file_error(name, "it says neither rate nor channels; is it no audio?")
+        if not (0 < self.rate <= MAX_SAMPLE_RATE and 0 < self.channels <= MAX_CHANNELS):
             raise InvalidFile(
                 f"{name} is refused: its audio has such a rate or number of channels.",
                 given=f"{self.rate} samples a second, {self.channels} channels",
-                expected=f"at most {MOST_RATE:,} and {MOST_CHANNELS}",
+                expected=f"at most {MAX_SAMPLE_RATE:,} and {MAX_CHANNELS}",
             )
 
     def frames(self) -> Iterator[AudioFrame]:
@@ -126,7 +126,7 @@ class OpenAudio:
         """
         packets, heard = self.container.demux(self.stream), 0
         while True:
-            with damage_told(self.name):
+            with translate_ffmpeg_errors(self.name):
                 packet: Any = next(packets, None)
                 decoded = [] if packet is None else packet.decode()
             if packet is None:
@@ -136,13 +136,13 @@ class OpenAudio:
                     raise InvalidFile(f"{self.name} is refused: its rate or channels change.")
                 heard += frame.samples
                 yield frame
-        claimed = self.claimed_samples()
+        claimed = self.declared_samples()
         if claimed is not None and heard < claimed * (1 - _SHORTFALL):
-            raise damaged(
+            raise damaged_file_error(
                 self.name, f"{heard / self.rate:.1f} of {claimed / self.rate:.1f} s are there"
             )
 
-    def claimed_samples(self) -> int | None:
+    def declared_samples(self) -> int | None:
         """Samples of a channel, as the file says, if one can go by that."""
         stream = self.stream
         if self.container.format.name not in _EXACT or not stream.duration:
@@ -165,7 +165,7 @@ class OpenAudio:
 
 
 @contextmanager
-def opened_audio(path: Path, *, names: bool = True) -> Iterator[OpenAudio]:
+def open_audio(path: Path, *, names: bool = True) -> Iterator[OpenAudio]:
     """Open an audio file, or a video for its audio; nothing is decoded yet.
 
     Args:
@@ -173,7 +173,7 @@ def opened_audio(path: Path, *, names: bool = True) -> Iterator[OpenAudio]:
     Raises:
         InvalidFile: It is missing, damaged, or holds no audio.
     """
-    with opening(path, names=names):
+    with translate_os_errors(path, names=names):
         file = path.open("rb")
     with file, _container(file, path) as container:
         yield OpenAudio(container, str(path))
@@ -188,7 +188,7 @@ def _container(file: Any, path: Path) -> InputContainer:
         )
     except (av.FFmpegError, ValueError, OSError) as error:
         raise InvalidFile(
-            f"{path} is no audio that can be read: it looks like {looks_like(path)}.",
+            f"{path} is no audio that can be read: it looks like {guess_file_kind(path)}.",
             expected=READABLE,
         ) from error
     return container

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.values import Audio
 from nodegraph.errors import InvalidValue
-from nodegraph.media.audio.reading import check_length, ends_before
+from nodegraph.media.audio.reading import check_audio_memory, start_beyond_end_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ _PIECE = 1 << 15
 """New samples that are made at a time, to bound memory."""
 
 
-def part_of_audio(audio: Audio, *, start: float = 0, seconds: float = 0) -> Audio:
+def trim(audio: Audio, *, start: float = 0, seconds: float = 0) -> Audio:
     """A part of it.
 
     Args:
@@ -37,11 +37,11 @@ def part_of_audio(audio: Audio, *, start: float = 0, seconds: float = 0) -> Audi
     begin = round(start * audio.rate)
     end = round((start + seconds) * audio.rate) if seconds else None
     if begin >= audio.waveform.shape[1]:
-        raise ends_before(start, float(audio.seconds))
+        raise start_beyond_end_error(start, float(audio.seconds))
     return Audio(audio.waveform[:, begin:end].contiguous(), audio.rate)
 
 
-def joined(parts: Sequence[Audio], *, gap: float = 0) -> Audio:
+def concatenate(parts: Sequence[Audio], *, gap: float = 0) -> Audio:
     """One after the other.
 
     Args:
@@ -51,15 +51,15 @@ def joined(parts: Sequence[Audio], *, gap: float = 0) -> Audio:
     """
     import torch
 
-    waveforms, rate = _together(parts)
+    waveforms, rate = _match_channels(parts)
     silence = torch.zeros(len(waveforms[0]), round(gap * rate))
     length = sum(each.shape[1] for each in waveforms) + silence.shape[1] * (len(waveforms) - 1)
-    check_length(length, len(silence), rate, port="audios")
+    check_audio_memory(length, len(silence), rate, port="audios")
     pieces = [piece for each in waveforms for piece in (silence, each)][1:]
     return Audio(torch.cat(pieces, dim=1), rate)
 
 
-def mixed(audio: Audio, other: Audio, *, level: float = 1, start: float = 0) -> Audio:
+def mix(audio: Audio, other: Audio, *, level: float = 1, start: float = 0) -> Audio:
     """Both at once, until the later one ends; where loud, louder than 1.
 
     Args:
@@ -70,17 +70,17 @@ def mixed(audio: Audio, other: Audio, *, level: float = 1, start: float = 0) -> 
     """
     import torch
 
-    (first, second), rate = _together((audio, other))
+    (first, second), rate = _match_channels((audio, other))
     begin = round(start * rate)
     length = max(first.shape[1], begin + second.shape[1])
-    check_length(length, len(first), rate, port="start")
+    check_audio_memory(length, len(first), rate, port="start")
     mixture = torch.zeros(len(first), length)
     mixture[:, : first.shape[1]] = first
     mixture[:, begin : begin + second.shape[1]] += second * level
     return Audio(mixture, rate)
 
 
-def amplified(audio: Audio, *, decibels: float = 0, normalize: bool = False) -> Audio:
+def amplify(audio: Audio, *, decibels: float = 0, normalize: bool = False) -> Audio:
     """Louder or softer.
 
     Args:
@@ -94,11 +94,11 @@ def amplified(audio: Audio, *, decibels: float = 0, normalize: bool = False) -> 
     return Audio(audio.waveform * by, audio.rate)
 
 
-def _together(parts: Sequence[Audio]) -> tuple[list[Tensor], int]:
+def _match_channels(parts: Sequence[Audio]) -> tuple[list[Tensor], int]:
     """Waveforms of as many channels, one channel being put on all, and their rate."""
     if not parts:
         raise InvalidValue("there is no audio here", port="audios")
-    check_rates([part.rate for part in parts])
+    check_same_rate([part.rate for part in parts])
     channels = {len(part.waveform) for part in parts}
     most = max(channels)
     if not channels <= {1, most}:
@@ -112,7 +112,7 @@ def _together(parts: Sequence[Audio]) -> tuple[list[Tensor], int]:
     return waveforms, parts[0].rate
 
 
-def check_rates(rates: Sequence[int]) -> None:
+def check_same_rate(rates: Sequence[int]) -> None:
     """Refuse what goes by different clocks.
 
     Raises:
@@ -128,7 +128,7 @@ def check_rates(rates: Sequence[int]) -> None:
         )
 
 
-def resampled(audio: Audio, rate: int) -> Audio:
+def resample(audio: Audio, rate: int) -> Audio:
     """The same at another rate; what is too high for that one is left out.
 
     Each new sample is a sum of those around it, weighed by a sinc within a Kaiser window.
@@ -154,8 +154,8 @@ def resampled(audio: Audio, rate: int) -> Audio:
         return audio
     waveform = audio.waveform.float()
     length = -(-waveform.shape[1] * rate // audio.rate)
-    check_length(length, len(waveform), rate, port="rate")
-    weights, reach = _weights(audio.rate, rate)
+    check_audio_memory(length, len(waveform), rate, port="rate")
+    weights, reach = _resampling_kernel(audio.rate, rate)
     padded = torch.nn.functional.pad(waveform, (reach, reach + 1))
     new = torch.empty(len(waveform), length)
     around = torch.arange(2 * reach + 1)
@@ -169,7 +169,7 @@ def resampled(audio: Audio, rate: int) -> Audio:
     return Audio(new, rate)
 
 
-def _weights(old: int, new: int) -> tuple[Tensor, int]:
+def _resampling_kernel(old: int, new: int) -> tuple[Tensor, int]:
     """What samples are weighed by, and how many on each side.
 
     Returns:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.values import Audio
 from nodegraph.errors import InvalidValue
-from nodegraph.media.audio.changing import check_rates
-from nodegraph.media.audio.measuring import loudness, pitch
+from nodegraph.media.audio.changing import check_same_rate
+from nodegraph.media.audio.measuring import loudness, median_pitch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ _FLOOR = 1e-3
 
 
 @dataclass(frozen=True)
-class AudioLikeness:
+class AudioComparison:
     """How far two pieces are apart.
 
     Attributes:
@@ -39,7 +39,7 @@ class AudioLikeness:
     spectral: float
     cepstral: float
     cents: float | None
-    louder: float
+    loudness_difference: float
 
     @property
     def text(self) -> str:
@@ -47,11 +47,11 @@ class AudioLikeness:
         heard = "no pitch" if self.cents is None else f"{round(self.cents):+d} cents"
         return (
             f"log-spectral distance {self.spectral:.2f} dB, mel-cepstral distortion "
-            f"{self.cepstral:.2f} dB, {heard}, {round(self.louder, 1) + 0.0:+.1f} LU"
+            f"{self.cepstral:.2f} dB, {heard}, {round(self.loudness_difference, 1) + 0.0:+.1f} LU"
         )
 
 
-def compare_audio(audio: Audio, other: Audio) -> AudioLikeness:
+def compare_audio(audio: Audio, other: Audio) -> AudioComparison:
     """Compare two pieces from their beginnings on; the shorter one ends in silence.
 
     Raises:
@@ -59,14 +59,14 @@ def compare_audio(audio: Audio, other: Audio) -> AudioLikeness:
     Source: Gray & Markel 1976, IEEE Trans. ASSP 24 (5) (log-spectral distance); Kubichek 1993,
         doi:10.1109/PACRIM.1993.407206 (mel-cepstral distortion).
     """
-    check_rates([audio.rate, other.rate])
+    check_same_rate([audio.rate, other.rate])
     length = max(audio.waveform.shape[1], other.waveform.shape[1])
     if not length:
         raise InvalidValue("there is nothing in this audio", port="audio")
     first, second = (_magnitudes(each, length) for each in (audio, other))
-    heights = pitch(audio), pitch(other)
+    heights = median_pitch(audio), median_pitch(other)
     cents = None if None in heights else 1200 * math.log2(heights[1] / heights[0])  # type: ignore[operator]
-    return AudioLikeness(
+    return AudioComparison(
         _spectral(first, second),
         _cepstral(first, second, audio.rate),
         cents,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nodegraph.media.audio.audio_files import opened_audio
-from nodegraph.media.audio.ffmpeg import samples_of
+from nodegraph.media.audio.audio_files import open_audio
+from nodegraph.media.audio.ffmpeg import frame_to_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,11 +25,11 @@ _PIECE = 64
 """Samples of which a long file's picture knows only the least and the greatest."""
 _WHOLE = 1 << 20
 """Samples of a channel up to which a file isn't long."""
-MOST_SECONDS = 600
+MAX_SECONDS = 600
 """Of a file, that are drawn."""
 
 
-def waveform_picture(audio: Audio, width: int = 1024, height: int = 256) -> Tensor:
+def waveform_image(audio: Audio, width: int = 1024, height: int = 256) -> Tensor:
     """Its waveform: in each column from the least to the greatest sample of that time.
 
     Channels lie below each other. What is louder than 1 goes to the edge.
@@ -60,7 +60,7 @@ def waveform_pixels(waveform: Numbers, width: int, height: int) -> Numbers:
     return picture
 
 
-def drawn_file(path: Path, width: int, height: int) -> Numbers:
+def draw_waveform_of_file(path: Path, width: int, height: int) -> Numbers:
     """The waveform of a file, of its first minutes; held in a small part of its size.
 
     Returns:
@@ -69,22 +69,22 @@ def drawn_file(path: Path, width: int, height: int) -> Numbers:
         InvalidFile: It is damaged, or holds no audio.
     """
     pieces: list[Numbers] = []
-    with opened_audio(path) as file:
+    with open_audio(path) as file:
         at = 0
         for frame in file.frames():
-            samples, before = samples_of(frame), at
+            samples, before = frame_to_samples(frame), at
             at += frame.samples
             if before <= _WHOLE < at:
-                pieces = [_outlined(piece) for piece in pieces]
-            pieces.append(samples if at <= _WHOLE else _outlined(samples))
-            if at > MOST_SECONDS * file.rate:
+                pieces = [_peaks(piece) for piece in pieces]
+            pieces.append(samples if at <= _WHOLE else _peaks(samples))
+            if at > MAX_SECONDS * file.rate:
                 break
         channels = file.channels
     whole = np.concatenate(pieces, 1) if pieces else np.zeros((channels, 0), np.float32)
     return waveform_pixels(whole, width, height)
 
 
-def _outlined(samples: Numbers) -> Numbers:
+def _peaks(samples: Numbers) -> Numbers:
     """The least and the greatest of each piece, one after the other; shape (channels, 2 pieces)."""
     if not samples.shape[1]:
         return samples
@@ -104,14 +104,14 @@ def _draw(band: Numbers, channel: Numbers) -> None:
     band[round(middle)] = _LINE
     if not len(channel):
         return
-    low, high = _extremes(channel, width)
+    low, high = _column_peaks(channel, width)
     rows = np.arange(height)[:, None]
     # A line of at least a pixel, also where it is silent.
     is_wave = (rows >= middle - high * middle - 0.5) & (rows <= middle - low * middle + 0.5)
     band[is_wave] = _WAVE
 
 
-def _extremes(channel: Numbers, columns: int) -> tuple[Numbers, Numbers]:
+def _column_peaks(channel: Numbers, columns: int) -> tuple[Numbers, Numbers]:
     """The least and the greatest of each column's samples; each has one at least."""
     begins = np.linspace(0, len(channel), columns, endpoint=False).astype(np.int64)
     # Where a column begins with the next one, `reduceat` gives the sample that is there.

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.media.audio.audio_files import COMMENT, MOST_RATE
+from nodegraph.media.audio.audio_files import COMMENT, MAX_SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,9 +48,9 @@ class _Coding:
 
 
 _CODINGS: Mapping[AudioFormat, _Coding] = {
-    "wav": _Coding("pcm_f32le", "flt", MOST_RATE),
+    "wav": _Coding("pcm_f32le", "flt", MAX_SAMPLE_RATE),
     "flac": _Coding("flac", "s32", _MOST_FLAC),
-    "ogg": _Coding("libopus", "flt", MOST_RATE, (48000, 24000, 16000, 12000, 8000)),
+    "ogg": _Coding("libopus", "flt", MAX_SAMPLE_RATE, (48000, 24000, 16000, 12000, 8000)),
 }
 
 
@@ -60,7 +60,7 @@ def encode_audio(
     quality: int = 75,
     metadata: Mapping[str, str] | None = None,
     *,
-    told: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> bytes:
     """Audio as the bytes of a file; the same audio gives the same bytes.
 
@@ -70,7 +70,7 @@ def encode_audio(
             In FLAC and OGG, what is louder than 1 is cut off.
         quality: 1 to 100, for OGG.
         metadata: Texts by name, such as ``workflow``.
-        told: Told how many samples are done; may raise, to stop.
+        on_progress: Told how many samples are done; may raise, to stop.
     Raises:
         InvalidValue: There are no samples, or settings, rate or channels are out of range.
         NumericalError: NaN or infinity.
@@ -92,8 +92,8 @@ def encode_audio(
             frame.sample_rate = audio.rate
             frame.pts, frame.time_base = at, Fraction(1, audio.rate)
             container.mux(stream.encode(frame))
-            if told is not None:
-                told(min(at + _PIECE, audio.waveform.shape[1]))
+            if on_progress is not None:
+                on_progress(min(at + _PIECE, audio.waveform.shape[1]))
         container.mux(stream.encode(None))
     return buffer.getvalue()
 

@@ -22,7 +22,7 @@ AUDIO_CODECS = (
 """FFmpeg's names of what is decoded."""
 
 
-def samples_of(frame: Any) -> NDArray[np.float32]:
+def frame_to_samples(frame: Any) -> NDArray[np.float32]:
     """float32, shape (channels, samples), of a decoded frame of whatever form."""
     import numpy as np
 
@@ -40,17 +40,17 @@ def samples_of(frame: Any) -> NDArray[np.float32]:
 
 
 @contextmanager
-def damage_told(name: str) -> Iterator[None]:
+def translate_ffmpeg_errors(name: str) -> Iterator[None]:
     """What FFmpeg says of damaged files, as an error of ours."""
     import av
 
     try:
         yield
     except (av.FFmpegError, ValueError) as error:
-        raise damaged(name, getattr(error, "strerror", None) or str(error)) from error
+        raise damaged_file_error(name, getattr(error, "strerror", None) or str(error)) from error
 
 
-def damaged(name: str, reason: str) -> InvalidFile:
+def damaged_file_error(name: str, reason: str) -> InvalidFile:
     """The error that tells of a file whose content can't be decoded as a whole."""
     return InvalidFile(
         f"{name} is damaged or cut short: {reason}", hint="Copy or download it again."

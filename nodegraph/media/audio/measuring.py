@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nodegraph.core.values import Audio
-from nodegraph.media.audio.changing import resampled
+from nodegraph.media.audio.changing import resample
 from nodegraph.media.audio.sound_kinds import note_name
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-QUIETEST = -120.0
+SILENCE_DB = -120.0
 """In decibels and LUFS: what silence is told as."""
 _RATE = 48_000
 """That the loudness filters are defined for, in Hz."""
@@ -33,19 +33,19 @@ _OFFSET = -0.691
 
 _FRAME, _PITCH_STEP = 0.064, 0.016
 """Seconds of a frame of which the pitch is told, and from one to the next."""
-PITCHES = (40.0, 5000.0)
+PITCH_RANGE = (40.0, 5000.0)
 """In Hz: the least and the highest that are looked for."""
 _FRAMES = 2000
 """That are looked at, at most, of long audio."""
-_DIP = 0.15
+_YIN_THRESHOLD = 0.15
 """What the normalised difference falls below at a period."""
 _FAINT = 1e-4
 """Of the power of the loudest frame: what is softer has no pitch."""
 
 
 @dataclass(frozen=True)
-class AudioFigures:
-    """What `audio_figures` finds; decibels are those below a full sine's peak.
+class AudioMetrics:
+    """What `measure_audio` finds; decibels are those below a full sine's peak.
 
     Attributes:
         seconds: How long it is.
@@ -77,23 +77,23 @@ class AudioFigures:
         return "" if self.pitch is None else note_name(self.pitch)
 
 
-def audio_figures(audio: Audio) -> AudioFigures:
+def measure_audio(audio: Audio) -> AudioMetrics:
     """How long, loud, high and bright it is; its pitch is that of the mean of its channels."""
     waveform = audio.waveform.double()
     silent = not waveform.numel()
-    return AudioFigures(
+    return AudioMetrics(
         float(audio.seconds),
-        QUIETEST if silent else decibels(float(waveform.abs().max()) ** 2),
-        QUIETEST if silent else decibels(float(waveform.square().mean())),
+        SILENCE_DB if silent else power_to_db(float(waveform.abs().max()) ** 2),
+        SILENCE_DB if silent else power_to_db(float(waveform.square().mean())),
         loudness(audio),
-        pitch(audio),
-        brightness(audio),
+        median_pitch(audio),
+        spectral_centroid(audio),
     )
 
 
-def decibels(power: float) -> float:
+def power_to_db(power: float) -> float:
     """Ten times the logarithm, -120 at least."""
-    return max(QUIETEST, 10 * math.log10(max(power, 1e-12)))
+    return max(SILENCE_DB, 10 * math.log10(max(power, 1e-12)))
 
 
 def loudness(audio: Audio) -> float:
@@ -103,11 +103,11 @@ def loudness(audio: Audio) -> float:
 
     Source: Recommendation ITU-R BS.1770-4, annex 1.
     """
-    blocks = _block_powers(resampled(audio, _RATE).waveform)
+    blocks = _block_powers(resample(audio, _RATE).waveform)
     blocks = blocks[blocks > _power(_ABSOLUTE_GATE)]
     if len(blocks):
         blocks = blocks[blocks > blocks.mean() * 10 ** (_RELATIVE_GATE / 10)]
-    return _OFFSET + decibels(float(blocks.mean())) if len(blocks) else QUIETEST
+    return _OFFSET + power_to_db(float(blocks.mean())) if len(blocks) else SILENCE_DB
 
 
 def _block_powers(waveform: Tensor) -> Tensor:
@@ -116,22 +116,22 @@ def _block_powers(waveform: Tensor) -> Tensor:
 
     length, step = waveform.shape[1], round(_STEP * _RATE)
     if length < _BLOCK_STEPS * step:
-        power = _weighed(waveform, 0, length).square().sum(0)
+        power = _k_weighted(waveform, 0, length).square().sum(0)
         return power.mean()[None] if length else power
     ends = range(0, length - step + 1, _PIECE * step)
-    powers = [_weighed(waveform, at, at + _PIECE * step).square().sum(0) for at in ends]
+    powers = [_k_weighted(waveform, at, at + _PIECE * step).square().sum(0) for at in ends]
     whole = torch.cat(powers)[: length // step * step]
     return whole.view(-1, step).mean(1).unfold(0, _BLOCK_STEPS, 1).mean(1)
 
 
-def _weighed(waveform: Tensor, start: int, end: int) -> Tensor:
+def _k_weighted(waveform: Tensor, start: int, end: int) -> Tensor:
     """A part of it after K-weighting, the filters having settled on what is before it."""
     import torch
 
     lead = min(start, round(_SETTLED * _RATE))
     part = waveform[:, start - lead : end].double()
     size = 1 << (part.shape[1] + round(_SETTLED * _RATE) - 1).bit_length()
-    weighed = torch.fft.irfft(torch.fft.rfft(part, size) * _weighting(size), size)
+    weighed = torch.fft.irfft(torch.fft.rfft(part, size) * _k_weighting_response(size), size)
     kept: Tensor = weighed[:, lead : part.shape[1]]
     return kept
 
@@ -140,7 +140,7 @@ def _power(lufs: float) -> float:
     return float(10 ** ((lufs - _OFFSET) / 10))
 
 
-def _weighting(size: int) -> Tensor:
+def _k_weighting_response(size: int) -> Tensor:
     """Answer of both K-weighting filters at the frequencies of a transform, complex."""
     import torch
 
@@ -153,7 +153,7 @@ def _weighting(size: int) -> Tensor:
     return answer
 
 
-def pitch(audio: Audio) -> float | None:
+def median_pitch(audio: Audio) -> float | None:
     """The median pitch in Hz of the frames that have one; None where none has.
 
     Source: de Cheveigné & Kawahara 2002, "YIN", J. Acoust. Soc. Am. 111 (4), steps 1 to 5.
@@ -164,8 +164,8 @@ def pitch(audio: Audio) -> float | None:
         return None
     mono = audio.waveform.double().mean(0)
     size, step = round(_FRAME * audio.rate), max(1, round(_PITCH_STEP * audio.rate))
-    longest = min(size // 2, math.ceil(audio.rate / PITCHES[0]))
-    shortest = max(2, math.floor(audio.rate / PITCHES[1]))
+    longest = min(size // 2, math.ceil(audio.rate / PITCH_RANGE[0]))
+    shortest = max(2, math.floor(audio.rate / PITCH_RANGE[1]))
     mono = torch.nn.functional.pad(mono, (0, max(0, size - len(mono))))
     step = max(step, len(mono) // _FRAMES)
     frames = mono.unfold(0, size, step)
@@ -174,12 +174,14 @@ def pitch(audio: Audio) -> float | None:
     if longest <= shortest + 1 or not len(frames):
         return None
     periods = [
-        period for row in _differences(frames, longest) if (period := _period(row, shortest))
+        period
+        for row in _normalized_differences(frames, longest)
+        if (period := _period(row, shortest))
     ]
     return float(audio.rate / torch.tensor(periods).median()) if periods else None
 
 
-def _differences(frames: Tensor, longest: int) -> Tensor:
+def _normalized_differences(frames: Tensor, longest: int) -> Tensor:
     """Between a frame and itself later, by their mean up to there; shape (frames, longest)."""
     import torch
 
@@ -211,7 +213,7 @@ def _period(row: Tensor, shortest: int) -> float | None:
     """In samples: the bottom of the first dip that is deep enough."""
     import torch
 
-    deep = torch.nonzero(row[shortest:-1] < _DIP).flatten()
+    deep = torch.nonzero(row[shortest:-1] < _YIN_THRESHOLD).flatten()
     if not len(deep):
         return None
     at = int(deep[0]) + shortest
@@ -222,7 +224,7 @@ def _period(row: Tensor, shortest: int) -> float | None:
     return at + (0.5 * (before - after) / bend if bend > 0 else 0.0)
 
 
-def brightness(audio: Audio) -> float:
+def spectral_centroid(audio: Audio) -> float:
     """The mean frequency in Hz, each weighed by its power: the spectral centroid."""
     import torch
 

@@ -51,7 +51,7 @@ SOUND_MEL = MelFormat(
 """Of the embedded model of sounds: 1.008 seconds."""
 
 
-def log_mels(waveforms: Tensor, form: MelFormat = SOUND_MEL) -> Tensor:
+def log_mel_spectrogram(waveforms: Tensor, form: MelFormat = SOUND_MEL) -> Tensor:
     """Logarithms of the magnitudes in mel bands.
 
     Args:
@@ -69,11 +69,11 @@ def log_mels(waveforms: Tensor, form: MelFormat = SOUND_MEL) -> Tensor:
     return ((bands - form.middle) / form.spread).transpose(1, 2).contiguous()
 
 
-def waveforms_of_mels(
+def griffin_lim(
     mels: Tensor,
     form: MelFormat = SOUND_MEL,
     *,
-    rounds: int = 32,
+    iterations: int = 32,
     momentum: float = 0.99,
     seed: int = 0,
 ) -> Tensor:
@@ -94,10 +94,12 @@ def waveforms_of_mels(
     generator = torch.Generator().manual_seed(seed)
     turns = torch.rand(magnitudes[0].shape, generator=generator)
     angles = torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
-    return torch.cat([_with_phases(each, angles, form, rounds, momentum) for each in magnitudes])
+    return torch.cat(
+        [_griffin_lim_iterations(each, angles, form, iterations, momentum) for each in magnitudes]
+    )
 
 
-def _with_phases(
+def _griffin_lim_iterations(
     magnitudes: Tensor, angles: Tensor, form: MelFormat, rounds: int, momentum: float
 ) -> Tensor:
     """A waveform, (1, samples), by Griffin-Lim's algorithm from the phases it begins with."""
@@ -113,7 +115,7 @@ def _magnitudes(mels: Tensor, form: MelFormat) -> Tensor:
     """Magnitudes of the spectrum, (batch, size / 2 + 1, frames); at or below the floor: none."""
     bands = 10 ** (mels.float().transpose(1, 2) * form.spread + form.middle).clamp(-9, 1)
     bands = bands.where(bands > 1.05 * form.floor, 0.0)
-    magnitudes: Tensor = (_spreading(form) @ bands).clamp_min(0) * (form.size / 4)
+    magnitudes: Tensor = (_inverse_mel_filters(form) @ bands).clamp_min(0) * (form.size / 4)
     return magnitudes
 
 
@@ -159,7 +161,7 @@ def _filters(form: MelFormat) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _spreading(form: MelFormat) -> Tensor:
+def _inverse_mel_filters(form: MelFormat) -> Tensor:
     """The pseudo-inverse of the triangles: bands spread over the bins."""
     import torch
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from nodegraph.core.host_memory import SHARE, total_memory
 from nodegraph.core.values import Audio
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.audio.audio_files import opened_audio
-from nodegraph.media.audio.ffmpeg import samples_of
+from nodegraph.media.audio.audio_files import open_audio
+from nodegraph.media.audio.ffmpeg import frame_to_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def read_audio(
     start: float = 0,
     seconds: float = 0,
     names: bool = True,
-    told: Callable[[], None] | None = None,
+    check_cancelled: Callable[[], None] | None = None,
 ) -> Audio:
     """The audio of a file, or of a part of it.
 
@@ -38,7 +38,7 @@ def read_audio(
         start: What is left out at the beginning, in seconds.
         seconds: How much is read at most; 0 for all.
         names: Whether an error may name files like one that is missing.
-        told: Asked again and again; may raise, to stop.
+        check_cancelled: Asked again and again; may raise, to stop.
     Raises:
         InvalidFile: It is missing, damaged, or holds no audio.
         InvalidValue: It ends before `start`, or is more than there is memory for.
@@ -47,29 +47,31 @@ def read_audio(
     import torch
 
     parts: list[NDArray[np.float32]] = []
-    with opened_audio(path, names=names) as file:
+    with open_audio(path, names=names) as file:
         rate = file.rate
         begin, end = round(start * rate), round((start + seconds) * rate) if seconds else None
         at, kept = 0, 0
         for frame in file.frames():
-            samples = samples_of(frame)[:, max(0, begin - at) : None if end is None else end - at]
+            samples = frame_to_samples(frame)[
+                :, max(0, begin - at) : None if end is None else end - at
+            ]
             at += frame.samples
             kept += samples.shape[1]
-            check_length(kept, file.channels, rate, port="seconds")
+            check_audio_memory(kept, file.channels, rate, port="seconds")
             if samples.shape[1]:
                 parts.append(samples)
-            if told is not None:
-                told()
+            if check_cancelled is not None:
+                check_cancelled()
             if end is not None and at >= end:
                 break
     if not at:
         raise InvalidFile(f"{path} is damaged: there is nothing to be heard in it.")
     if not parts:
-        raise ends_before(start, at / rate)
+        raise start_beyond_end_error(start, at / rate)
     return Audio(torch.from_numpy(np.ascontiguousarray(np.concatenate(parts, axis=1))), rate)
 
 
-def check_length(samples: int, channels: int, rate: int, *, port: str) -> None:
+def check_audio_memory(samples: int, channels: int, rate: int, *, port: str) -> None:
     """Refuse what the host's memory can't hold.
 
     Raises:
@@ -87,7 +89,7 @@ def check_length(samples: int, channels: int, rate: int, *, port: str) -> None:
         )
 
 
-def ends_before(start: float, seconds: float) -> InvalidValue:
+def start_beyond_end_error(start: float, seconds: float) -> InvalidValue:
     """The error that tells of a beginning behind the end."""
     return InvalidValue(
         "the audio ends before that",

@@ -18,7 +18,7 @@ _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _SHIFTS = {"#": 1, "♯": 1, "b": -1, "♭": -1, "": 0}
 _NOTE = re.compile(r"([a-g])([#♯b♭]?)(-?\d)", re.IGNORECASE)
 _HERTZ = re.compile(r"(\d+(?:\.\d+)?)\s*(k?)(?:hz|hertz)?", re.IGNORECASE)
-PITCH_WORDS = re.compile(
+PITCH_PATTERN = re.compile(
     r"(?<![\w#♯♭.])(?:[A-Ga-g][#♯b♭]?-?\d(?!\w)|\d+(?:\.\d+)?\s*k?(?:hz|hertz)\b)", re.IGNORECASE
 )
 """Finds a pitch among other words; a bare number isn't one."""
@@ -35,7 +35,7 @@ def note_name(hertz: float) -> str:
     return f"{name} {cents:+d}" if cents else name
 
 
-def pitch_of(text: str) -> float | None:
+def parse_pitch(text: str) -> float | None:
     """Hz of a note or of a frequency: "A4", "c#5", "Eb3", "440", "440 Hz", "1.2 kHz".
 
     Returns:
@@ -113,7 +113,7 @@ _SECONDS = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(m?)(?:s|secs?|seconds?)\b",
 
 
 @dataclass(frozen=True)
-class AskedSound:
+class SoundRequest:
     """What is asked of a sound; None is left open.
 
     Attributes:
@@ -127,7 +127,7 @@ class AskedSound:
     seconds: float | None = None
 
     @property
-    def unusual(self) -> str | None:
+    def out_of_range_note(self) -> str | None:
         """What there is in it that no sound was taught at, in words; None if there is nothing."""
         low, high = SOUND_KINDS[self.kind] if self.kind else (50.0, 4500.0)
         if self.pitch is not None and not 0.97 * low <= self.pitch <= 1.03 * high:
@@ -138,7 +138,7 @@ class AskedSound:
         return None
 
 
-def asked_in_words(text: str) -> AskedSound:
+def parse_sound_prompt(text: str) -> SoundRequest:
     """What a text asks for: "a violin at A4, 0.5 s"; what it doesn't tell is left open.
 
     Raises:
@@ -147,8 +147,8 @@ def asked_in_words(text: str) -> AskedSound:
     words = text.lower()
     length = _SECONDS.search(words)
     seconds = float(length[1]) / (1000 if length[2] else 1) if length else None
-    match = PITCH_WORDS.search(_SECONDS.sub(" ", text))
-    pitch = pitch_of(match[0]) if match else None
+    match = PITCH_PATTERN.search(_SECONDS.sub(" ", text))
+    pitch = parse_pitch(match[0]) if match else None
     kind = _kind_in(words)
     if text.strip() and kind is None and pitch is None and seconds is None:
         raise InvalidValue(
@@ -158,7 +158,7 @@ def asked_in_words(text: str) -> AskedSound:
             expected=", ".join(SOUND_KINDS),
             hint=did_you_mean(max(re.findall(r"\w+", words) or [""], key=len), SOUND_KINDS),
         )
-    return AskedSound(kind, pitch, seconds)
+    return SoundRequest(kind, pitch, seconds)
 
 
 def _kind_in(words: str) -> str | None:

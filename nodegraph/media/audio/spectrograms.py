@@ -23,7 +23,7 @@ _COLOURS = (
 """From silence to the loudest."""
 
 
-def spectrogram_picture(
+def spectrogram_image(
     audio: Audio, width: int = 1024, height: int = 256, decibels: float = 60.0
 ) -> Tensor:
     """Its spectrogram in mel bands: low ones at the bottom, time from left to right.
@@ -44,11 +44,11 @@ def spectrogram_picture(
     for channel, top, bottom in zip(audio.waveform, edges, edges[1:], strict=False):
         if bottom > top and len(channel):
             loud = _loudness(channel.float().nan_to_num(0), audio.rate, decibels, width)
-            picture[top:bottom] = coloured(_scaled(loud, bottom - top, width))
+            picture[top:bottom] = apply_colormap(_scaled(loud, bottom - top, width))
     return picture[None]
 
 
-def mel_pictures(mels: Tensor, form: MelFormat, scale: int = 2) -> Tensor:
+def mel_images(mels: Tensor, form: MelFormat, scale: int = 2) -> Tensor:
     """Pictures of spectrograms that a model is at work on.
 
     Args:
@@ -64,10 +64,10 @@ def mel_pictures(mels: Tensor, form: MelFormat, scale: int = 2) -> Tensor:
     low = math.log10(form.floor)
     loud = ((mels.float() * form.spread + form.middle - low) / -low).clamp(0, 1)
     upright = loud.transpose(1, 2).flip(1)
-    return coloured(torch.repeat_interleave(upright, scale, 1).repeat_interleave(scale, 2))
+    return apply_colormap(torch.repeat_interleave(upright, scale, 1).repeat_interleave(scale, 2))
 
 
-def coloured(loud: Tensor) -> Tensor:
+def apply_colormap(loud: Tensor) -> Tensor:
     """Colours of what is 0, silent, to 1, loud; a last axis of three is added."""
     import torch
 

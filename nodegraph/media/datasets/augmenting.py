@@ -12,40 +12,42 @@ from nodegraph.core.dataset_values import Augmentation, LabeledBox
 if TYPE_CHECKING:
     from torch import Tensor
 
-PLAIN = Augmentation()
+NO_AUGMENTATION = Augmentation()
 """Changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class AugmentationParams:
     """What one reading of an example is changed by.
 
     Attributes:
         share: Part that is cut out, as a share of the largest one with its proportions.
         left, top: Where that lies: 0 at one edge, 1 at the other.
-        mirrored, upended: Whether left and right, top and bottom are exchanged.
+        flip_horizontal, flip_vertical: Whether left and right, top and bottom are exchanged.
         angle: Degrees, clockwise.
         brightness, contrast, saturation: Factors.
         hue: Degrees.
         tag_order: Seeds the order of the tags; None leaves it.
-        silent: Whether the caption is left out.
+        drop_caption: Whether the caption is left out.
     """
 
-    share: float = 1.0
+    crop_share: float = 1.0
     left: float = 0.5
     top: float = 0.5
-    mirrored: bool = False
-    upended: bool = False
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
     angle: float = 0.0
     brightness: float = 1.0
     contrast: float = 1.0
     saturation: float = 1.0
     hue: float = 0.0
     tag_order: float | None = None
-    silent: bool = False
+    drop_caption: bool = False
 
 
-def drawn_changes(settings: Augmentation, epoch: int, index: int, repeat: int = 0) -> Changes:
+def sample_augmentation(
+    settings: Augmentation, epoch: int, index: int, repeat: int = 0
+) -> AugmentationParams:
     """What is changed in one reading of an example; a function of its arguments alone.
 
     Each kind of change has its own random numbers: to switch one on changes no other.
@@ -63,23 +65,23 @@ def drawn_changes(settings: Augmentation, epoch: int, index: int, repeat: int = 
         return middle + most * (2 * draw(name) - 1) if most else middle
 
     cropped = settings.crop < 1
-    return Changes(
-        share=settings.crop + (1 - settings.crop) * draw("crop") if cropped else 1.0,
+    return AugmentationParams(
+        crop_share=settings.crop + (1 - settings.crop) * draw("crop") if cropped else 1.0,
         left=draw("left") if cropped else 0.5,
         top=draw("top") if cropped else 0.5,
-        mirrored=draw("flip") < settings.flip,
-        upended=draw("flip_vertical") < settings.flip_vertical,
+        flip_horizontal=draw("flip") < settings.flip,
+        flip_vertical=draw("flip_vertical") < settings.flip_vertical,
         angle=around(0.0, settings.rotate, "rotate"),
         brightness=around(1.0, settings.brightness, "brightness"),
         contrast=around(1.0, settings.contrast, "contrast"),
         saturation=around(1.0, settings.saturation, "saturation"),
         hue=around(0.0, settings.hue, "hue"),
         tag_order=draw("tags") if settings.shuffle_tags else None,
-        silent=draw("caption") < settings.drop_caption,
+        drop_caption=draw("caption") < settings.drop_caption,
     )
 
 
-def turned(image: Tensor, changes: Changes) -> Tensor:
+def augment_geometry(image: Tensor, changes: AugmentationParams) -> Tensor:
     """Pictures mirrored and rotated; what comes into view at the corners is a reflection.
 
     Args:
@@ -87,9 +89,9 @@ def turned(image: Tensor, changes: Changes) -> Tensor:
     """
     from nodegraph.media.images.editing import moving
 
-    if changes.mirrored:
+    if changes.flip_horizontal:
         image = moving.flip(image, "horizontal")
-    if changes.upended:
+    if changes.flip_vertical:
         image = moving.flip(image, "vertical")
     if not changes.angle:
         return image
@@ -101,7 +103,7 @@ def turned(image: Tensor, changes: Changes) -> Tensor:
     return whole[:, margin : margin + height, margin : margin + width].contiguous()
 
 
-def recoloured(image: Tensor, changes: Changes) -> Tensor:
+def augment_colors(image: Tensor, changes: AugmentationParams) -> Tensor:
     """Pictures in other colours, in 0..1.
 
     Args:
@@ -110,20 +112,26 @@ def recoloured(image: Tensor, changes: Changes) -> Tensor:
     from nodegraph.media.images.editing import hues, tones
 
     if (changes.brightness, changes.contrast) != (1, 1):
-        image = tones.brighten(image, changes.brightness, changes.contrast).clamp(0, 1)
+        image = tones.adjust_brightness_contrast(image, changes.brightness, changes.contrast).clamp(
+            0, 1
+        )
     if (changes.saturation, changes.hue) != (1, 0):
-        image = hues.turn_hue(image, changes.hue, changes.saturation, 0.0, 0.0).clamp(0, 1)
+        image = hues.adjust_hue_saturation(image, changes.hue, changes.saturation, 0.0, 0.0).clamp(
+            0, 1
+        )
     return image
 
 
-def turned_box(box: LabeledBox, changes: Changes, width: int, height: int) -> LabeledBox:
+def augment_box(
+    box: LabeledBox, changes: AugmentationParams, width: int, height: int
+) -> LabeledBox:
     """Where a thing is once its picture was mirrored and rotated: the smallest box around it.
 
     Args:
         width, height: Of the picture, in pixels.
     """
-    x = width - box.x - box.width if changes.mirrored else box.x
-    y = height - box.y - box.height if changes.upended else box.y
+    x = width - box.x - box.width if changes.flip_horizontal else box.x
+    y = height - box.y - box.height if changes.flip_vertical else box.y
     if not changes.angle:
         return replace(box, x=x, y=y)
     angle = math.radians(changes.angle)

@@ -28,7 +28,7 @@ class Balance(NamedTuple):
     counts: dict[str, int]
 
 
-def balance_of(dataset: Dataset, by: CountBy) -> Balance:
+def measure_balance(dataset: Dataset, by: CountBy) -> Balance:
     """Examples counted by what is said of them; repeats don't count.
 
     Args:

@@ -31,7 +31,7 @@ def bucket_sizes(resolution: int, multiple: int, max_aspect: float) -> list[Size
     return sorted(sizes | {(square, square)}, key=lambda size: (size[0] / size[1], size))
 
 
-def bucket_of(size: Size, buckets: list[Size]) -> Size:
+def nearest_bucket(size: Size, buckets: list[Size]) -> Size:
     """The bucket whose proportions are nearest; of two as near the larger one."""
 
     def distance(bucket: Size) -> tuple[float, int]:
@@ -70,7 +70,7 @@ def resize_to_buckets(
             side = int(math.sqrt(math.prod(example.size)))
             own = max(multiple, min(resolution, side) // multiple * multiple)
         buckets = known.setdefault(own, bucket_sizes(own, multiple, max_aspect))
-        return replace(example, bucket=bucket_of(example.size, buckets))
+        return replace(example, bucket=nearest_bucket(example.size, buckets))
 
     examples = tuple(map(work, dataset.examples))
     return replace(dataset, examples=examples, size=None, fit="crop")

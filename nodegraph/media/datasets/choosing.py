@@ -9,7 +9,7 @@ from typing import Literal
 
 from nodegraph.core.dataset_values import Dataset, Example, Split
 from nodegraph.errors import InvalidValue
-from nodegraph.media.datasets.editing import place_of_content
+from nodegraph.media.datasets.editing import hash_to_fraction
 
 TakeOrder = Literal["as they are", "shuffled", "by name"]
 
@@ -35,12 +35,12 @@ class ExampleFilter:
     max_side: int = 0
     max_aspect: float = 0.0
 
-    def fits(self, example: Example) -> bool:
+    def matches(self, example: Example) -> bool:
         """Whether an example is one of them."""
         short, long = sorted(example.size)
         return (
             self.split in ("any", example.split)
-            and (not self.labels or _fits_one(example.label, self.labels))
+            and (not self.labels or _matches_any(example.label, self.labels))
             and all(_has(example, tag) for tag in self.tags)
             and self.caption.lower() in example.caption.lower()
             and short >= self.min_side
@@ -49,18 +49,18 @@ class ExampleFilter:
         )
 
 
-def _fits_one(text: str, patterns: tuple[str, ...]) -> bool:
+def _matches_any(text: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(text.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _has(example: Example, tag: str) -> bool:
     words = "".join(sign if sign.isalnum() else " " for sign in example.caption).split()
-    return any(_fits_one(each, (tag,)) for each in (*example.tags, *words))
+    return any(_matches_any(each, (tag,)) for each in (*example.tags, *words))
 
 
-def sorted_out(dataset: Dataset, wanted: ExampleFilter) -> tuple[Dataset, Dataset]:
+def partition(dataset: Dataset, wanted: ExampleFilter) -> tuple[Dataset, Dataset]:
     """The examples that are wanted, and the others."""
-    fits = [wanted.fits(example) for example in dataset.examples]
+    fits = [wanted.matches(example) for example in dataset.examples]
     pairs = list(zip(dataset.examples, fits, strict=True))
     return (
         dataset.with_examples(tuple(each for each, is_wanted in pairs if is_wanted)),
@@ -68,7 +68,7 @@ def sorted_out(dataset: Dataset, wanted: ExampleFilter) -> tuple[Dataset, Datase
     )
 
 
-def taken(
+def take(
     dataset: Dataset,
     order: TakeOrder,
     *,
@@ -89,7 +89,7 @@ def taken(
     """
     examples = list(dataset.examples)
     if order == "shuffled":
-        examples.sort(key=lambda example: (place_of_content(example, seed), example.name))
+        examples.sort(key=lambda example: (hash_to_fraction(example, seed), example.name))
     elif order == "by name":
         examples.sort(key=lambda example: example.name)
     group_counts: Counter[str] = Counter()
@@ -109,7 +109,7 @@ def taken(
     return dataset.with_examples(tuple(chosen))
 
 
-def repeated(
+def set_repeats(
     dataset: Dataset, repeats: int = 1, *, weight: float = 1.0, balance: bool = False
 ) -> Dataset:
     """How often each example is learned from in an epoch, and how much it counts.

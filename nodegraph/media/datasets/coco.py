@@ -16,12 +16,12 @@ import numpy as np
 from nodegraph.core.confinement import is_readable
 from nodegraph.core.dataset_values import Dataset, Example, LabeledBox
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.media.datasets.faults import Faults
-from nodegraph.media.datasets.files import box_numbers, file_stems, picture_file
-from nodegraph.media.datasets.image_folder import said_of
-from nodegraph.media.datasets.pictures import example_file, kept_mask
-from nodegraph.media.datasets.segments import mask_of, polygons, run_lengths
-from nodegraph.media.datasets.tables import labeled_box, read_text, row_of
+from nodegraph.media.datasets.faults import DatasetFaults
+from nodegraph.media.datasets.files import box_to_xywh, file_stems, picture_bytes
+from nodegraph.media.datasets.image_folder import example_metadata
+from nodegraph.media.datasets.pictures import example_file, load_mask
+from nodegraph.media.datasets.segments import decode_segmentation, encode_rle, mask_to_polygons
+from nodegraph.media.datasets.tables import parse_box, parse_row, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,10 +47,10 @@ def coco_files(dataset: Dataset, segments: SegmentForm = "rle") -> Iterator[tupl
     for number, (example, stem) in enumerate(
         zip(dataset.examples, file_stems(dataset.examples), strict=True), 1
     ):
-        suffix, content = picture_file(example)
+        suffix, content = picture_bytes(example)
         yield f"{_PICTURES}/{stem}{suffix}", content
         width, height = example.size
-        metadata = {**said_of(example), "split": example.split}
+        metadata = {**example_metadata(example), "split": example.split}
         metadata.pop("objects", None)
         images.append(
             {
@@ -87,7 +87,7 @@ def _annotations(
 ) -> Iterator[dict[str, Any]]:
     from nodegraph.media.datasets.making import mask_box
 
-    mask = kept_mask(example)
+    mask = load_mask(example)
     boxes = example.boxes
     if mask is not None and not boxes:
         around = mask_box(mask[0], example.label)
@@ -95,7 +95,7 @@ def _annotations(
     for box in boxes:
         yield {
             "category_id": categories[box.label],
-            "bbox": box_numbers(box),
+            "bbox": box_to_xywh(box),
             "area": box.width * box.height,
             "iscrowd": 0,
             **({} if mask is None else _segment(mask[0], box, segments)),
@@ -112,7 +112,7 @@ def _segment(mask: Tensor, box: LabeledBox, form: SegmentForm) -> dict[str, Any]
     part = np.zeros_like(inside)
     part[rows, columns] = inside[rows, columns]
     return {
-        "segmentation": polygons(part) if form == "polygons" else run_lengths(part),
+        "segmentation": mask_to_polygons(part) if form == "polygons" else encode_rle(part),
         "area": int(part.sum()),
     }
 
@@ -120,7 +120,7 @@ def _segment(mask: Tensor, box: LabeledBox, form: SegmentForm) -> dict[str, Any]
 def read_coco(
     path: Path,
     environment: Environment,
-    faults: Faults,
+    faults: DatasetFaults,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
     """The dataset of a COCO file; its pictures lie beside it, or in a folder ``images`` there.
@@ -139,7 +139,7 @@ def read_coco(
     examples = []
     for at, entry in enumerate(images):
         name = str(entry.get("file_name", f"image {at + 1}"))
-        with faults.of(name, path.parent):
+        with faults.collect(name, path.parent):
             image_annotations = by_image.get(entry.get("id"), [])
             try:
                 examples.append(
@@ -185,9 +185,9 @@ def _example(
     file = _picture(folder, name, environment)
     most, names_files = environment.max_image_pixels, environment.readable is None
     kept = example_file(file, max_pixels=most, names=names_files)
-    row = row_of({"file_name": name, **(entry.get("nodegraph") or {})})
+    row = parse_row({"file_name": name, **(entry.get("nodegraph") or {})})
     things = [each for each in annotations if "bbox" in each]
-    boxes = tuple(labeled_box(_category(each, names), each["bbox"]) for each in things)
+    boxes = tuple(parse_box(_category(each, names), each["bbox"]) for each in things)
     labels = {box.label for box in boxes}
     captions = [str(each["caption"]) for each in annotations if each.get("caption")]
     return Example(
@@ -225,7 +225,7 @@ def _mask(annotations: list[Mapping[str, Any]], width: int, height: int) -> Tens
     import torch
 
     parts = [
-        mask_of(each["segmentation"], width, height)
+        decode_segmentation(each["segmentation"], width, height)
         for each in annotations
         if each.get("segmentation")
     ]

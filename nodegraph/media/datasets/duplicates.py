@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.core.plots import Plot, Series
 from nodegraph.errors import InvalidValue
-from nodegraph.media.datasets.pictures import kept_picture
+from nodegraph.media.datasets.pictures import load_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LikenessBy = Literal["structure", "pixels", "meaning"]
+SimilarityBy = Literal["structure", "pixels", "meaning"]
 _SIDE = 8
 _THUMBNAIL = 16
 _BARS = 20
@@ -35,14 +35,14 @@ class Deduplicated(NamedTuple):
     distances: Plot
 
 
-def without_duplicates(
+def remove_duplicates(
     dataset: Dataset,
-    by: LikenessBy,
+    by: SimilarityBy,
     distance: float,
     *,
     within_label: bool = False,
     embed: Callable[[Tensor], Tensor] | None = None,
-    told: Callable[[int, int], object] = lambda done, total: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Deduplicated:
     """A dataset without the pictures that are nearly the same as one before them.
 
@@ -59,14 +59,14 @@ def without_duplicates(
     """
     import torch
 
-    describe = _describer(by, embed)
+    describe = _feature_extractor(by, embed)
     count = len(dataset.examples)
     rows = []
     for at, example in enumerate(dataset.examples):
-        rows.append(describe(kept_picture(example)))
-        told(at + 1, count)
+        rows.append(describe(load_picture(example)))
+        on_progress(at + 1, count)
     described = torch.stack(rows) if rows else torch.zeros(0, 1)
-    nearest, original = _walked(
+    nearest, original = _find_duplicates(
         described, dataset.examples, distance, within_label, is_squared=by != "pixels"
     )
     pairs = list(zip(dataset.examples, original, strict=True))
@@ -75,11 +75,11 @@ def without_duplicates(
     return Deduplicated(kept, removed, _report(dataset, original, by, distance), _plot(nearest))
 
 
-def _describer(
-    by: LikenessBy, embed: Callable[[Tensor], Tensor] | None
+def _feature_extractor(
+    by: SimilarityBy, embed: Callable[[Tensor], Tensor] | None
 ) -> Callable[[Tensor], Tensor]:
     if by != "meaning":
-        return _structure if by == "structure" else _pixels
+        return _dhash if by == "structure" else _pixels
     if embed is None:
         raise InvalidValue(
             "pictures are compared by their meaning, and there is nothing that sees it",
@@ -97,7 +97,7 @@ def _unit(row: Tensor) -> Tensor:
     return flat / (length * sqrt(2))
 
 
-def _structure(picture: Tensor) -> Tensor:
+def _dhash(picture: Tensor) -> Tensor:
     """64 bits as 0 and 1 over 8: of which neighbours in a row the right one is brighter.
 
     Distances of such rows, squared, are shares of bits. Source: Krawetz 2013, "Kind of Like That".
@@ -120,7 +120,7 @@ def _pixels(picture: Tensor) -> Tensor:
     return small / sqrt(len(small))
 
 
-def _walked(
+def _find_duplicates(
     rows: Tensor,
     examples: tuple[Example, ...],
     distance: float,
@@ -156,7 +156,7 @@ def _walked(
     return nearest, original
 
 
-def _report(dataset: Dataset, original: list[int | None], by: LikenessBy, distance: float) -> str:
+def _report(dataset: Dataset, original: list[int | None], by: SimilarityBy, distance: float) -> str:
     gone = [(at, other) for at, other in enumerate(original) if other is not None]
     lines = [
         f"{len(original)} pictures, {len(original) - len(gone)} kept, {len(gone)} removed "

@@ -10,14 +10,14 @@ from blake3 import blake3
 
 from nodegraph.core.dataset_values import Dataset, Example, ExampleFile, Split
 from nodegraph.core.digests import digest_tensor
-from nodegraph.core.patterns import compiled, in_time
+from nodegraph.core.patterns import compile_pattern, search_with_timeout
 from nodegraph.errors import InvalidValue
 
 TEMPLATE_WORDS = ("caption", "tags", "label", "name")
 """What may stand in braces in a template of captions."""
 
 
-def each_example(dataset: Dataset, work: Callable[[Example], Example]) -> Dataset:
+def map_examples(dataset: Dataset, work: Callable[[Example], Example]) -> Dataset:
     """The same with each example changed."""
     return dataset.with_examples(tuple(map(work, dataset.examples)))
 
@@ -62,7 +62,7 @@ def edit_captions(
         InvalidValue: The template or the pattern can't be, or the pattern takes for ever.
     """
     check_template(template)
-    exchange = _exchange(find, replacement, is_pattern)
+    exchange = _build_replacer(find, replacement, is_pattern)
 
     def work(example: Example) -> Example:
         filled = template.format(
@@ -71,32 +71,32 @@ def edit_captions(
             label=example.label,
             name=example.name.rsplit("/", 1)[-1],
         )
-        return replace(example, caption=_tidied(exchange(filled)))
+        return replace(example, caption=_clean_caption(exchange(filled)))
 
-    return each_example(dataset, work)
+    return map_examples(dataset, work)
 
 
-def _exchange(find: str, replacement: str, is_pattern: bool) -> Callable[[str], str]:
+def _build_replacer(find: str, replacement: str, is_pattern: bool) -> Callable[[str], str]:
     if not find:
         return lambda text: text
     if not is_pattern:
         return lambda text: text.replace(find, replacement)
     from regex import error
 
-    pattern = compiled(find, port="find")
+    pattern = compile_pattern(find, port="find")
     try:
         # A replacement is looked at where something is found, and nothing is found everywhere.
-        compiled(f"{find}|", port="find").sub(replacement, "")
+        compile_pattern(f"{find}|", port="find").sub(replacement, "")
     except (error, IndexError) as fault:
         raise InvalidValue(
             f"names a group that isn't there: {fault}", port="replacement", given=replacement[:60]
         ) from None
-    return lambda text: in_time(
+    return lambda text: search_with_timeout(
         lambda limit: str(pattern.sub(replacement, text, timeout=limit)), "find"
     )
 
 
-def _tidied(text: str) -> str:
+def _clean_caption(text: str) -> str:
     """Without what an empty part of a template leaves behind."""
     parts = (" ".join(part.split()) for part in text.split(","))
     return ", ".join(part for part in parts if part)
@@ -109,7 +109,7 @@ def tags_from_captions(dataset: Dataset) -> Dataset:
         parts = (part.strip() for part in example.caption.split(","))
         return replace(example, tags=tuple(dict.fromkeys(part for part in parts if part)))
 
-    return each_example(dataset, work)
+    return map_examples(dataset, work)
 
 
 def set_texts(
@@ -154,7 +154,7 @@ def content_digest(example: Example) -> str:
     return digest_tensor(example.picture)
 
 
-def place_of_content(example: Example, seed: int) -> float:
+def hash_to_fraction(example: Example, seed: int) -> float:
     """A number from 0 up to 1 that looks random and is the picture's own, whatever is beside it."""
     return int(blake3(f"{seed} {content_digest(example)}".encode()).hexdigest()[:13], 16) / 16**13
 
@@ -185,9 +185,9 @@ def split_dataset(
             given=f"{validation:g} + {test:g}",
             expected="less than 1 together",
         )
-    places = [place_of_content(example, seed) for example in dataset.examples]
+    places = [hash_to_fraction(example, seed) for example in dataset.examples]
     if exact:
-        places = _ranked(dataset, places)
+        places = _stratified_ranks(dataset, places)
     ends: list[tuple[float, Split]] = [(test, "test"), (test + validation, "validation")]
 
     def split(position: float) -> Split:
@@ -197,7 +197,7 @@ def split_dataset(
     return dataset.with_examples(tuple(replace(each, split=split(at)) for each, at in pairs))
 
 
-def _ranked(dataset: Dataset, places: Sequence[float]) -> list[float]:
+def _stratified_ranks(dataset: Dataset, places: Sequence[float]) -> list[float]:
     """Places spread evenly within each class, in the order that they have; equal ones stay so."""
     spread = list(places)
     for label in {example.label for example in dataset.examples}:

@@ -18,28 +18,28 @@ OnError = Literal["refuse", "skip"]
 _SHOWN = 5
 
 
-class Faults:
+class DatasetFaults:
     """Gathers what can't be used, each with its name.
 
     Args:
         on_error: ``skip`` goes on without it; ``refuse`` raises, but only once all is looked at.
-        tell: Told of each that is left out.
+        warn: Told of each that is left out.
     """
 
-    def __init__(self, on_error: OnError, tell: Callable[[str], object] | None = None) -> None:
+    def __init__(self, on_error: OnError, warn: Callable[[str], object] | None = None) -> None:
         self._on_error = on_error
-        self._tell = tell
-        self.said: list[str] = []
+        self._tell = warn
+        self.messages: list[str] = []
 
     def add(self, name: str, why: str) -> None:
         """Note one."""
         message = why if name in why else f"{name}: {why}"
-        self.said.append(message)
+        self.messages.append(message)
         if self._tell is not None and self._on_error == "skip":
             self._tell(f"left out: {message}")
 
     @contextmanager
-    def of(self, name: str, folder: Path | None = None) -> Iterator[None]:
+    def collect(self, name: str, folder: Path | None = None) -> Iterator[None]:
         """Note what the inside of the `with` raises of nodegraph's own errors.
 
         Args:
@@ -55,23 +55,23 @@ class Faults:
                 message = message.replace(f"{folder}{os.sep}", "")
             self.add(name, f"{message}{details}")
 
-    def check(self, left: int, source: str) -> None:
+    def check(self, usable_count: int, source: str) -> None:
         """Raise if it was to be refused, or if nothing is left.
 
         Args:
-            left: How many examples can be used.
+            usable_count: How many examples can be used.
             source: What they are from.
         Raises:
             InvalidFile: See above.
         """
-        shown = "; ".join(self.said[:_SHOWN])
-        more = f"; and {len(self.said) - _SHOWN} more" if len(self.said) > _SHOWN else ""
-        if self.said and self._on_error == "refuse":
-            count = len(self.said)
+        shown = "; ".join(self.messages[:_SHOWN])
+        more = f"; and {len(self.messages) - _SHOWN} more" if len(self.messages) > _SHOWN else ""
+        if self.messages and self._on_error == "refuse":
+            count = len(self.messages)
             raise InvalidFile(
                 f"{count} thing{'s' * (count > 1)} in {source} can't be used: {shown}{more}",
                 hint='Mend or remove them, or set `on_error` to "skip".',
             )
-        if not left:
-            left_out = f" Left out: {shown}{more}" if self.said else ""
+        if not usable_count:
+            left_out = f" Left out: {shown}{more}" if self.messages else ""
             raise InvalidFile(f"there is nothing to learn from in {source}.{left_out}")

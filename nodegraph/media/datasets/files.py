@@ -10,10 +10,10 @@ from pathlib import Path
 from nodegraph.core.dataset_values import Dataset, Example, ExampleFile, LabeledBox
 from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidFile
-from nodegraph.media.datasets.augmenting import PLAIN
-from nodegraph.media.datasets.pictures import kept_mask
-from nodegraph.media.datasets.reading import read_example, size_of
-from nodegraph.media.images.room import check_room
+from nodegraph.media.datasets.augmenting import NO_AUGMENTATION
+from nodegraph.media.datasets.pictures import load_mask
+from nodegraph.media.datasets.reading import read_example, training_size
+from nodegraph.media.images.room import check_memory
 
 _UNSAFE = re.compile(r"[^\w.()+-]+")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -41,7 +41,7 @@ def file_stems(examples: Sequence[Example]) -> list[str]:
     return stems
 
 
-def as_learned_from(dataset: Dataset) -> Dataset:
+def resize_for_training(dataset: Dataset) -> Dataset:
     """The same with pictures, masks and boxes at the sizes that they are learned from.
 
     Nothing is changed at random.
@@ -49,11 +49,11 @@ def as_learned_from(dataset: Dataset) -> Dataset:
     Raises:
         InvalidValue: They take more memory together than there is.
     """
-    plain = replace(dataset, augmentation=PLAIN)
-    sizes = [size_of(plain, at) for at in range(len(plain.examples))]
+    plain = replace(dataset, augmentation=NO_AUGMENTATION)
+    sizes = [training_size(plain, at) for at in range(len(plain.examples))]
     if sizes:
         needed = sum(16 * width * height for width, height in sizes)
-        check_room(*max(sizes), len(sizes), needed, port="dataset")
+        check_memory(*max(sizes), len(sizes), needed, port="dataset")
     examples = []
     for at, example in enumerate(dataset.examples):
         prepared = read_example(plain, at)
@@ -69,7 +69,7 @@ def as_learned_from(dataset: Dataset) -> Dataset:
     return replace(plain, examples=tuple(examples), size=None)
 
 
-def picture_file(example: Example) -> tuple[str, bytes]:
+def picture_bytes(example: Example) -> tuple[str, bytes]:
     """Suffix and bytes of an example's picture: those of its file, or a PNG.
 
     Raises:
@@ -83,15 +83,15 @@ def picture_file(example: Example) -> tuple[str, bytes]:
     return ".png", encode_image_file(picture)
 
 
-def mask_file(example: Example) -> bytes | None:
+def mask_png(example: Example) -> bytes | None:
     """A PNG of an example's mask; None where it has none."""
     from nodegraph.media.images.images import encode_image_file
 
-    mask = kept_mask(example)
+    mask = load_mask(example)
     return None if mask is None else encode_image_file(mask[..., None])
 
 
-def box_numbers(box: LabeledBox) -> list[float]:
+def box_to_xywh(box: LabeledBox) -> list[float]:
     """Left, top, width and height; with a fraction, as others want them all of one type."""
     return [float(number) for number in (box.x, box.y, box.width, box.height)]
 

@@ -67,13 +67,15 @@ def find_files(
     candidates = sorted(
         path for path in matching_paths(whole, environment) if _may_be_picture(path)
     )
-    unusable = tuple((path, why) for path in candidates if (why := _fault(path, environment)))
+    unusable = tuple(
+        (path, why) for path in candidates if (why := _unreadable_reason(path, environment))
+    )
     left_out = {path for path, _ in unusable}
     kept = [path for path in candidates if path not in left_out]
     masks = _masks(kept, mask_suffix)
     are_masks = set(masks.values())
     pictures = tuple(path for path in kept if path not in are_masks)
-    folders = sorted({base, *(path.parent for path in pictures), *_between(base, pictures)})
+    folders = sorted({base, *(path.parent for path in pictures), *_folders_between(base, pictures)})
     return FolderFiles(
         base,
         pictures,
@@ -103,7 +105,7 @@ def _may_be_picture(path: Path) -> bool:
     )
 
 
-def _fault(path: Path, environment: Environment) -> str:
+def _unreadable_reason(path: Path, environment: Environment) -> str:
     """Why a file can't be looked at; empty if it can."""
     if path.is_symlink() and not path.exists():
         return "it is a link that leads nowhere, or in a circle"
@@ -132,7 +134,7 @@ def _caption(picture: Path, environment: Environment) -> Path | None:
     return None
 
 
-def _between(base: Path, pictures: tuple[Path, ...]) -> Iterator[Path]:
+def _folders_between(base: Path, pictures: tuple[Path, ...]) -> Iterator[Path]:
     """Folders on the way from the base to pictures."""
     for folder in {path.parent for path in pictures}:
         yield from (each for each in folder.parents if each.is_relative_to(base))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from nodegraph.core.confinement import is_readable
 from nodegraph.core.dataset_values import Dataset, Example, ExampleFile, Split
 from nodegraph.errors import InvalidFile
-from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.folder_files import FolderFiles, find_files
 from nodegraph.media.datasets.pictures import example_file
-from nodegraph.media.datasets.tables import TableRow, read_rows, read_text, split_named
+from nodegraph.media.datasets.tables import TableRow, find_split, read_rows, read_text
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment
@@ -51,7 +51,7 @@ def read_folder(
     pattern: str,
     environment: Environment,
     options: FolderOptions,
-    faults: Faults,
+    faults: DatasetFaults,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
     """The dataset of a folder.
@@ -68,7 +68,7 @@ def read_folder(
         pattern, environment, recursive=options.recursive, mask_suffix=options.mask_suffix
     )
     for path, why in files.unusable:
-        faults.add(_shown(path, files), why)
+        faults.add(_relative_name(path, files), why)
     rows = dict(_rows(files, environment, faults))
     examples: list[Example] = []
     named: dict[str, Path] = {}
@@ -76,7 +76,7 @@ def read_folder(
     for at, path in enumerate(files.pictures):
         if path in masks:
             continue
-        with faults.of(_shown(path, files), files.base):
+        with faults.collect(_relative_name(path, files), files.base):
             example = _example(path, files, rows.get(path), options, environment)
             if other := named.get(example.name):
                 raise InvalidFile(f"it bears the name of {other.name}, but for the suffix")
@@ -87,30 +87,30 @@ def read_folder(
     return Dataset(tuple(examples), files.base.name)
 
 
-def _shown(path: Path, files: FolderFiles) -> str:
+def _relative_name(path: Path, files: FolderFiles) -> str:
     return path.relative_to(files.base).as_posix()
 
 
 def _rows(
-    files: FolderFiles, environment: Environment, faults: Faults
+    files: FolderFiles, environment: Environment, faults: DatasetFaults
 ) -> Iterator[tuple[Path, TableRow]]:
     """What tables say, by the picture; a table deeper down counts more."""
     pictures = set(files.pictures)
     for table in sorted(files.tables, key=lambda path: len(path.parts)):
-        shown = _shown(table, files)
-        with faults.of(shown, files.base):
+        shown = _relative_name(table, files)
+        with faults.collect(shown, files.base):
             for row in read_rows(table):
                 if isinstance(row, InvalidFile):
                     faults.add(shown, row.problem.message.replace(str(table), shown))
                     continue
                 path = table.parent / row.file
                 if path in pictures:
-                    yield path, _with_mask_at(row, table.parent)
+                    yield path, _resolve_mask_path(row, table.parent)
                 elif why := _why_missing(path, row, files, environment):
                     faults.add(shown, f"{row.file}: {why}")
 
 
-def _with_mask_at(row: TableRow, folder: Path) -> TableRow:
+def _resolve_mask_path(row: TableRow, folder: Path) -> TableRow:
     """The row with its mask's whole path; like the picture's, it starts from the table."""
     return row._replace(mask=os.path.normpath(folder / row.mask)) if row.mask else row
 
@@ -147,7 +147,7 @@ def _example(
 
         read_image(path, max_pixels=most, names=names)
     relative_path = path.relative_to(files.base)
-    split, label, repeats = _said_by_folders(relative_path.parts[:-1], options.folders)
+    split, label, repeats = _labels_from_folders(relative_path.parts[:-1], options.folders)
     row = row or TableRow("")
     return Example(
         kept,
@@ -163,7 +163,7 @@ def _example(
     )
 
 
-def _said_by_folders(parts: tuple[str, ...], meaning: FolderMeaning) -> tuple[Split, str, int]:
+def _labels_from_folders(parts: tuple[str, ...], meaning: FolderMeaning) -> tuple[Split, str, int]:
     """Split, label and repeats that the folders on the way to a picture say."""
     split: Split = "train"
     if not parts or meaning == "nothing":
@@ -171,7 +171,7 @@ def _said_by_folders(parts: tuple[str, ...], meaning: FolderMeaning) -> tuple[Sp
     if meaning == "repeats":
         match = _REPEATED.fullmatch(parts[-1])
         return (split, match[2], int(match[1])) if match else (split, parts[-1], 1)
-    if meaning == "splits and labels" and (named := split_named(parts[0])):
+    if meaning == "splits and labels" and (named := find_split(parts[0])):
         split, parts = named, parts[1:]
     return split, parts[-1] if parts else "", 1
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.media.datasets.files import (
-    box_numbers,
+    box_to_xywh,
     file_stems,
-    mask_file,
-    picture_file,
+    mask_png,
+    picture_bytes,
     safe_name,
 )
 
@@ -28,13 +28,17 @@ def image_folder_files(dataset: Dataset) -> Iterator[tuple[str, bytes]]:
     columns = _columns(dataset)
     for example, stem in zip(dataset.examples, file_stems(dataset.examples), strict=True):
         folder = f"{safe_name(example.label)}/" if example.label else ""
-        suffix, content = picture_file(example)
+        suffix, content = picture_bytes(example)
         yield f"{example.split}/{folder}{stem}{suffix}", content
-        metadata_row = {"file_name": f"{folder}{stem}{suffix}", **columns, **said_of(example)}
+        metadata_row = {
+            "file_name": f"{folder}{stem}{suffix}",
+            **columns,
+            **example_metadata(example),
+        }
         if columns.get("tags") == "":
             # In one line: of an empty list others can't tell what would be in it.
             metadata_row["tags"] = ", ".join(example.tags)
-        mask = mask_file(example)
+        mask = mask_png(example)
         if mask is not None:
             mask_path = f"{MASKS}/{stem}.png"
             metadata_row["mask"] = f"../{mask_path}"
@@ -67,7 +71,7 @@ def _columns(dataset: Dataset) -> dict[str, Any]:
     return columns
 
 
-def said_of(example: Example) -> dict[str, Any]:
+def example_metadata(example: Example) -> dict[str, Any]:
     """What is said of an example, as `media.datasets.tables` reads it; what isn't is left out.
 
     Captions always stand there: others take a table in which one is missing for damaged.
@@ -79,7 +83,7 @@ def said_of(example: Example) -> dict[str, Any]:
         row["tags"] = list(example.tags)
     if example.boxes:
         row["objects"] = {
-            "bbox": [box_numbers(box) for box in example.boxes],
+            "bbox": [box_to_xywh(box) for box in example.boxes],
             "categories": [box.label for box in example.boxes],
         }
     if example.repeats != 1:

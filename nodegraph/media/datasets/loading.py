@@ -10,11 +10,11 @@ from nodegraph.core.confinement import is_readable
 from nodegraph.core.dataset_values import Dataset
 from nodegraph.errors import InvalidFile, at_port
 from nodegraph.media.datasets.coco import ANNOTATIONS, picture_paths, read_coco
-from nodegraph.media.datasets.faults import Faults
+from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.folder_files import find_files
 from nodegraph.media.datasets.folders import FolderOptions, read_folder
 from nodegraph.media.datasets.shards import read_shards
-from nodegraph.media.images.input_files import missing_file
+from nodegraph.media.images.input_files import missing_file_error
 from nodegraph.media.images.picture_folders import matching_paths
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def load_dataset(
     pattern: str,
     environment: Environment,
     options: FolderOptions,
-    faults: Faults,
+    faults: DatasetFaults,
     format: SourceFormat = "auto",
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Dataset:
@@ -44,7 +44,7 @@ def load_dataset(
             be refused.
     """
     with at_port("path"):
-        kind, files = found_files(pattern, environment, format)
+        kind, files = detect_source(pattern, environment, format)
         if kind == "coco":
             return read_coco(files[0], environment, faults, on_progress)
         if kind == "webdataset":
@@ -53,7 +53,7 @@ def load_dataset(
         return read_folder(pattern, environment, options, faults, on_progress)
 
 
-def found_files(
+def detect_source(
     pattern: str, environment: Environment, format: SourceFormat = "auto"
 ) -> tuple[SourceFormat, list[Path]]:
     """The form of what a path stands for, and its files; none of a folder of pictures.
@@ -68,7 +68,7 @@ def found_files(
     is_pattern = any(sign in pattern for sign in "*?[")
     try:
         if not is_pattern and not path.exists():
-            raise missing_file(path, names=environment.readable is None)
+            raise missing_file_error(path, names=environment.readable is None)
     except OSError as error:  # such as a name that is longer than names can be
         raise InvalidFile(f"{path} can't be read: {error.strerror or error}") from error
     if format in ("auto", "coco"):
@@ -92,7 +92,7 @@ def _shards(pattern: str, path: Path, environment: Environment) -> Iterator[Path
             yield each
 
 
-def files_that_count(
+def source_files(
     pattern: str,
     environment: Environment,
     *,
@@ -105,7 +105,7 @@ def files_that_count(
     Raises:
         InvalidFile: There is no such thing.
     """
-    kind, files = found_files(pattern, environment, format)
+    kind, files = detect_source(pattern, environment, format)
     if kind == "folder":
         yield from find_files(
             pattern, environment, recursive=recursive, mask_suffix=mask_suffix

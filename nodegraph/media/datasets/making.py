@@ -17,7 +17,7 @@ _INSIDE = 0.5
 """What a mask is at least where a thing is."""
 
 
-def dataset_of_pictures(
+def dataset_from_images(
     images: Sequence[Tensor],
     captions: Sequence[str] = (),
     labels: Sequence[str] = (),
@@ -39,11 +39,11 @@ def dataset_of_pictures(
     pictures = [picture for image in images for picture in _colored(image)]
     if not pictures:
         raise InvalidValue("there are no pictures to make a dataset of", port="images")
-    texts = _for_each(captions, len(pictures), "captions")
-    classes = _for_each(labels, len(pictures), "labels")
+    texts = _broadcast_texts(captions, len(pictures), "captions")
+    classes = _broadcast_texts(labels, len(pictures), "labels")
     parts = list(chain.from_iterable(masks))
     if parts and len(parts) != len(pictures):
-        raise _uneven("masks", len(parts), len(pictures))
+        raise _count_mismatch_error("masks", len(parts), len(pictures))
     if boxes and not parts:
         raise InvalidValue("boxes are drawn around masks, and there are none", port="boxes")
     digits = len(str(len(pictures)))
@@ -90,15 +90,15 @@ def _colored(image: Tensor) -> Sequence[Tensor]:
     return [picture.clone() for picture in wide.float().clamp(0, 1)]
 
 
-def _for_each(texts: Sequence[str], count: int, port: str) -> Sequence[str]:
+def _broadcast_texts(texts: Sequence[str], count: int, port: str) -> Sequence[str]:
     if len(texts) == count:
         return texts
     if len(texts) < 2:
         return [texts[0] if texts else ""] * count
-    raise _uneven(port, len(texts), count)
+    raise _count_mismatch_error(port, len(texts), count)
 
 
-def _uneven(port: str, count: int, pictures: int) -> InvalidValue:
+def _count_mismatch_error(port: str, count: int, pictures: int) -> InvalidValue:
     return InvalidValue(
         f"there aren't as many {port} as pictures",
         port=port,
@@ -107,39 +107,39 @@ def _uneven(port: str, count: int, pictures: int) -> InvalidValue:
     )
 
 
-def parts_of(
+def dataset_to_lists(
     dataset: Dataset,
     *,
     resized: bool = False,
     epoch: int = -1,
-    told: Callable[[int, int], object] = lambda done, total: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> tuple[list[Tensor], list[Tensor], list[str], list[str], list[str]]:
     """A dataset's pictures, masks, captions, labels and names, each in a list.
 
     Args:
         resized: At the sizes that they are learned from.
         epoch: From 0: as they are learned from in that epoch, changed at random.
-        told: Told how many pictures of how many were read.
+        on_progress: Told how many pictures of how many were read.
     Returns:
         Pictures of shape (1, height, width, 3), masks of (1, height, width), 1 where there is none.
     Raises:
         InvalidFile: A file is missing, damaged, or has changed.
         InvalidValue: They take more memory than there is.
     """
-    from nodegraph.media.datasets.augmenting import PLAIN
-    from nodegraph.media.datasets.reading import read_example, size_of
-    from nodegraph.media.images.room import check_room
+    from nodegraph.media.datasets.augmenting import NO_AUGMENTATION
+    from nodegraph.media.datasets.reading import read_example, training_size
+    from nodegraph.media.images.room import check_memory
 
     if epoch < 0:
-        dataset = replace(dataset, augmentation=PLAIN)
+        dataset = replace(dataset, augmentation=NO_AUGMENTATION)
     if not resized and epoch < 0:
         examples = tuple(replace(each, bucket=None) for each in dataset.examples)
         dataset = replace(dataset, examples=examples, size=None)
     count = len(dataset.examples)
-    sizes = [size_of(dataset, at) for at in range(count)]
+    sizes = [training_size(dataset, at) for at in range(count)]
     needed = sum(16 * width * height for width, height in sizes)
     if sizes:
-        check_room(*max(sizes), count, needed, port="dataset")
+        check_memory(*max(sizes), count, needed, port="dataset")
     images, masks, captions = [], [], []
     for at in range(count):
         prepared = read_example(dataset, at, epoch=max(0, epoch))
@@ -151,6 +151,6 @@ def parts_of(
         )
         masks.append(mask[None])
         captions.append(prepared.caption)
-        told(at + 1, count)
+        on_progress(at + 1, count)
     labels = [example.label for example in dataset.examples]
     return images, masks, captions, labels, [example.name for example in dataset.examples]

@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 from nodegraph.core.dataset_values import Dataset, Split
 from nodegraph.errors import InvalidValue
-from nodegraph.media.datasets.reading import size_of
+from nodegraph.media.datasets.reading import training_size
 
 
 class Visit(NamedTuple):
     """One reading of an example in an epoch; what `picture_of` takes.
 
     Attributes:
-        place: Of the example in the dataset.
+        example_index: Of the example in the dataset.
         repeat: How often it was read in this epoch before.
     """
 
-    place: int
+    example_index: int
     repeat: int
 
 
@@ -60,7 +60,7 @@ def epoch_batches(
     """
     by_size: dict[tuple[int, int], list[Visit]] = {}
     for visit in epoch_visits(dataset, seed=seed, epoch=epoch, split=split):
-        by_size.setdefault(size_of(dataset, visit.place), []).append(visit)
+        by_size.setdefault(training_size(dataset, visit.example_index), []).append(visit)
     batches = [
         visits[at : at + batch_size]
         for visits in by_size.values()

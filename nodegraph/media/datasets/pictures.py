@@ -33,7 +33,7 @@ def example_file(
     return ExampleFile(str(path.absolute()), FILE_DIGESTS.digest(path), width, height)
 
 
-def kept_picture(example: Example) -> Tensor:
+def load_picture(example: Example) -> Tensor:
     """An example's picture as it is kept; what is transparent is white.
 
     Returns:
@@ -47,13 +47,13 @@ def kept_picture(example: Example) -> Tensor:
     return flatten(_read(picture) if isinstance(picture, ExampleFile) else picture[None], _WHITE)
 
 
-def kept_mask(example: Example) -> Tensor | None:
+def load_mask(example: Example) -> Tensor | None:
     """An example's mask, of its picture's size; None for all of it.
 
     Returns:
         float32 in 0..1, shape (1, height, width).
     Raises:
-        InvalidFile: As `kept_picture`.
+        InvalidFile: As `load_picture`.
     """
     from nodegraph.media.images.resizing import resize_image
 

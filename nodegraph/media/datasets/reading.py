@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nodegraph.core.dataset_values import Dataset, Example, LabeledBox
 from nodegraph.media.datasets.augmenting import (
-    PLAIN,
-    Changes,
-    drawn_changes,
-    recoloured,
-    turned,
-    turned_box,
+    NO_AUGMENTATION,
+    AugmentationParams,
+    augment_box,
+    augment_colors,
+    augment_geometry,
+    sample_augmentation,
 )
-from nodegraph.media.datasets.pictures import kept_mask, kept_picture
+from nodegraph.media.datasets.pictures import load_mask, load_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class ReadExample(NamedTuple):
     caption: str
 
 
-class _Cut(NamedTuple):
+class _Crop(NamedTuple):
     """The part of a picture that is kept, in pixels, and what size it is brought to.
 
     Attributes:
@@ -54,7 +54,9 @@ class _Cut(NamedTuple):
     margin: tuple[int, int]
 
 
-def picture_of(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0) -> Tensor:
+def read_training_picture(
+    dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0
+) -> Tensor:
     """The picture of an example as it is learned from.
 
     The same bits for the same arguments, whatever was read before. Examples of other splits than
@@ -69,9 +71,11 @@ def picture_of(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0)
     Raises:
         InvalidFile: Its file is missing, damaged, or has changed since the dataset was made.
     """
-    example, changes = _drawn(dataset, index, epoch, repeat)
-    cut = _cut(dataset, example, changes)
-    picture = recoloured(turned(_placed(kept_picture(example), cut), changes), changes)
+    example, changes = _example_and_augmentation(dataset, index, epoch, repeat)
+    cut = _crop_of(dataset, example, changes)
+    picture = augment_colors(
+        augment_geometry(_crop_and_resize(load_picture(example), cut), changes), changes
+    )
     return picture[0].movedim(-1, 0).contiguous()
 
 
@@ -81,30 +85,32 @@ def read_example(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 
     Raises:
         InvalidFile: See `picture_of`.
     """
-    example, changes = _drawn(dataset, index, epoch, repeat)
-    cut = _cut(dataset, example, changes)
-    mask = kept_mask(example)
+    example, changes = _example_and_augmentation(dataset, index, epoch, repeat)
+    cut = _crop_of(dataset, example, changes)
+    mask = load_mask(example)
     if mask is not None:
-        mask = turned(_placed(mask[..., None], cut), changes)[0, ..., 0].contiguous()
-    boxes = (_moved_box(box, cut, changes) for box in example.boxes)
+        mask = augment_geometry(_crop_and_resize(mask[..., None], cut), changes)[
+            0, ..., 0
+        ].contiguous()
+    boxes = (_transform_box(box, cut, changes) for box in example.boxes)
     return ReadExample(
-        picture_of(dataset, index, epoch=epoch, repeat=repeat),
+        read_training_picture(dataset, index, epoch=epoch, repeat=repeat),
         mask,
         tuple(box for box in boxes if box is not None),
-        caption_of(dataset, index, epoch=epoch, repeat=repeat),
+        training_caption(dataset, index, epoch=epoch, repeat=repeat),
     )
 
 
-def size_of(dataset: Dataset, index: int) -> tuple[int, int]:
+def training_size(dataset: Dataset, index: int) -> tuple[int, int]:
     """Width and height in pixels of an example as it is learned from."""
     example = dataset.examples[index]
     return example.bucket or dataset.size or example.size
 
 
-def caption_of(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0) -> str:
+def training_caption(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0) -> str:
     """What an example is said to show: its caption, else its tags, else its class."""
-    example, changes = _drawn(dataset, index, epoch, repeat)
-    if changes.silent:
+    example, changes = _example_and_augmentation(dataset, index, epoch, repeat)
+    if changes.drop_caption:
         return ""
     tags = list(example.tags)
     if changes.tag_order is not None:
@@ -112,13 +118,15 @@ def caption_of(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0)
     return example.caption or ", ".join(tags) or example.label
 
 
-def _drawn(dataset: Dataset, index: int, epoch: int, repeat: int) -> tuple[Example, Changes]:
+def _example_and_augmentation(
+    dataset: Dataset, index: int, epoch: int, repeat: int
+) -> tuple[Example, AugmentationParams]:
     example = dataset.examples[index]
-    settings = dataset.augmentation if example.split == "train" else PLAIN
-    return example, drawn_changes(settings, epoch, index, repeat)
+    settings = dataset.augmentation if example.split == "train" else NO_AUGMENTATION
+    return example, sample_augmentation(settings, epoch, index, repeat)
 
 
-def _cut(dataset: Dataset, example: Example, changes: Changes) -> _Cut:
+def _crop_of(dataset: Dataset, example: Example, changes: AugmentationParams) -> _Crop:
     from nodegraph.media.images.resizing import fitted_size
 
     width, height = example.size
@@ -128,13 +136,13 @@ def _cut(dataset: Dataset, example: Example, changes: Changes) -> _Cut:
     if dataset.fit == "crop":
         part = min(width / size[0], height / size[1])
         wide, high = size[0] * part, size[1] * part
-    wide, high = wide * sqrt(changes.share), high * sqrt(changes.share)
+    wide, high = wide * sqrt(changes.crop_share), high * sqrt(changes.crop_share)
     x, y = (width - wide) * changes.left, (height - high) * changes.top
     margin = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    return _Cut(max(0.0, x), max(0.0, y), wide, high, size, inner, margin)
+    return _Crop(max(0.0, x), max(0.0, y), wide, high, size, inner, margin)
 
 
-def _placed(image: Tensor, cut: _Cut) -> Tensor:
+def _crop_and_resize(image: Tensor, cut: _Crop) -> Tensor:
     """The part of a picture, (1, height, width, channels), at its size; around it black."""
     from nodegraph.media.images.editing.moving import pad
     from nodegraph.media.images.resizing import resize_part
@@ -149,7 +157,7 @@ def _placed(image: Tensor, cut: _Cut) -> Tensor:
     return pad(image, left, top, right, bottom, "color", (0.0, 0.0, 0.0, 1.0))
 
 
-def _moved_box(box: LabeledBox, cut: _Cut, changes: Changes) -> LabeledBox | None:
+def _transform_box(box: LabeledBox, cut: _Crop, changes: AugmentationParams) -> LabeledBox | None:
     across, down = cut.inner[0] / cut.width, cut.inner[1] / cut.height
     moved = LabeledBox(
         box.label,
@@ -158,10 +166,10 @@ def _moved_box(box: LabeledBox, cut: _Cut, changes: Changes) -> LabeledBox | Non
         box.width * across,
         box.height * down,
     )
-    return _within(turned_box(moved, changes, *cut.size), *cut.size)
+    return _clip_box(augment_box(moved, changes, *cut.size), *cut.size)
 
 
-def _within(box: LabeledBox, width: int, height: int) -> LabeledBox | None:
+def _clip_box(box: LabeledBox, width: int, height: int) -> LabeledBox | None:
     """The part of a box that lies in a picture."""
     left, top = max(0.0, box.x), max(0.0, box.y)
     right, bottom = min(float(width), box.x + box.width), min(float(height), box.y + box.height)

@@ -13,7 +13,7 @@ from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.digests import digest_value
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.media.datasets.coco import SegmentForm, coco_files
-from nodegraph.media.datasets.files import as_learned_from
+from nodegraph.media.datasets.files import resize_for_training
 from nodegraph.media.datasets.image_folder import image_folder_files
 from nodegraph.media.datasets.shards import shard_files
 from nodegraph.media.images.output_files import check_inside
@@ -50,7 +50,7 @@ def save_dataset(
     segments: SegmentForm = "rle",
     per_shard: int = 1000,
     workflow: Mapping[str, Any] | None = None,
-    told: Callable[[int], object] = lambda files: None,
+    on_progress: Callable[[int], object] = lambda files: None,
 ) -> SavedDataset:
     """Write a dataset into a folder of its own, with the next free number.
 
@@ -61,7 +61,7 @@ def save_dataset(
         segments: How masks are written, in COCO.
         per_shard: Examples in a file, of WebDataset.
         workflow: Is told in the card.
-        told: Told how many files are written.
+        on_progress: Told how many files are written.
     Raises:
         InvalidFile: A file of the dataset is missing, damaged, or has changed.
         InvalidValue: There are no examples, or the name leads out of the folder or can't be a
@@ -79,12 +79,12 @@ def save_dataset(
     stem = outputs / name
     digest = digest_value([format, resized, segments, per_shard, dataset])
     try:
-        known = next((each for each in _numbered(stem) if _digest_of(each) == digest), None)
+        known = next((each for each in _existing_folders(stem) if _digest_of(each) == digest), None)
         if known is not None:
             return _saved(known, dataset, existed=True)
         stem.parent.mkdir(parents=True, exist_ok=True)
         check_inside(outputs, stem)
-        written = as_learned_from(dataset) if resized else dataset
+        written = resize_for_training(dataset) if resized else dataset
         files = _files(written, format, segments, per_shard)
         card = {
             "format": format,
@@ -94,7 +94,7 @@ def save_dataset(
             "digest": digest,
             "workflow": workflow,
         }
-        folder = _written(stem, files, json.dumps(card), told)
+        folder = _write(stem, files, json.dumps(card), on_progress)
     except OSError as error:
         raise OutputError(f"can't write to {stem.parent}: {error.strerror or error}") from error
     return _saved(folder, dataset, existed=False)
@@ -110,7 +110,7 @@ def _files(
     return image_folder_files(dataset)
 
 
-def _numbered(stem: Path) -> Iterator[Path]:
+def _existing_folders(stem: Path) -> Iterator[Path]:
     """Folders of that name that are there."""
     for number in range(1, _MOST):
         folder = stem.with_name(f"{stem.name}_{number:05}")
@@ -127,7 +127,7 @@ def _digest_of(folder: Path) -> str | None:
     return card.get("digest") if isinstance(card, dict) else None
 
 
-def _written(
+def _write(
     stem: Path, files: Iterator[tuple[str, bytes]], card: str, on_progress: Callable[[int], object]
 ) -> Path:
     # Under another name until all is there: nobody takes a part for the whole.

@@ -23,7 +23,7 @@ Corner = tuple[int, int]
 """Of pixels: x and y."""
 
 
-def run_lengths(mask: Bits) -> dict[str, Any]:
+def encode_rle(mask: Bits) -> dict[str, Any]:
     """A mask as run lengths: of what is out and in by turns, column by column."""
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(np.diff(flat)) + 1
@@ -34,7 +34,7 @@ def run_lengths(mask: Bits) -> dict[str, Any]:
     }
 
 
-def polygons(mask: Bits) -> list[list[float]]:
+def mask_to_polygons(mask: Bits) -> list[list[float]]:
     """The outlines of a mask along the edges of its pixels, each x, y, x, y, …
 
     Holes are outlines of their own: what lies in an odd number of outlines is in.
@@ -50,7 +50,7 @@ def polygons(mask: Bits) -> list[list[float]]:
             if at == start:
                 break
             corners.append(at)
-        outlines.append(_without_straights(corners))
+        outlines.append(_drop_collinear(corners))
     return outlines
 
 
@@ -83,7 +83,7 @@ def _next_heading(steps: dict[Corner, list[Corner]], at: Corner, heading: Corner
     return way
 
 
-def _without_straights(corners: list[Corner]) -> list[float]:
+def _drop_collinear(corners: list[Corner]) -> list[float]:
     kept: list[float] = []
     for at, (x, y) in enumerate(corners):
         before, after = corners[at - 1], corners[(at + 1) % len(corners)]
@@ -92,7 +92,7 @@ def _without_straights(corners: list[Corner]) -> list[float]:
     return kept
 
 
-def mask_of(segmentation: Any, width: int, height: int) -> Bits:
+def decode_segmentation(segmentation: Any, width: int, height: int) -> Bits:
     """The mask that an annotation's segmentation says.
 
     Raises:
@@ -103,17 +103,17 @@ def mask_of(segmentation: Any, width: int, height: int) -> Bits:
         if size != [height, width]:
             raise InvalidValue("run lengths are of another size than the picture", given=str(size))
         counts = segmentation.get("counts")
-        counts = _unpacked(counts) if isinstance(counts, str) else counts
-        return _filled_runs(counts, width, height)
+        counts = _decode_counts(counts) if isinstance(counts, str) else counts
+        return _decode_rle(counts, width, height)
     mask = np.zeros((height, width), bool)
     if not isinstance(segmentation, Sequence) or isinstance(segmentation, str):
         raise InvalidValue("a segmentation is neither polygons nor run lengths")
     for outline in segmentation:
-        mask ^= _filled_outline(outline, width, height)
+        mask ^= _fill_polygon(outline, width, height)
     return mask
 
 
-def _filled_runs(counts: Any, width: int, height: int) -> Bits:
+def _decode_rle(counts: Any, width: int, height: int) -> Bits:
     try:
         lengths = np.asarray(counts, np.int64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -124,7 +124,7 @@ def _filled_runs(counts: Any, width: int, height: int) -> Bits:
     return np.repeat(values, lengths).reshape((height, width), order="F")
 
 
-def _unpacked(text: str) -> list[int]:
+def _decode_counts(text: str) -> list[int]:
     """Counts from their short form: five bits a letter, from the third on as differences."""
     counts: list[int] = []
     at = 0
@@ -142,7 +142,7 @@ def _unpacked(text: str) -> list[int]:
     return counts
 
 
-def _filled_outline(outline: Any, width: int, height: int) -> Bits:
+def _fill_polygon(outline: Any, width: int, height: int) -> Bits:
     """Pixels whose middle lies in an outline."""
     try:
         corners = np.asarray(outline, np.float64).reshape(-1, 2)

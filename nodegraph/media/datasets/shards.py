@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.dataset_values import Dataset, Example
 from nodegraph.errors import InvalidFile
-from nodegraph.media.datasets.faults import Faults
-from nodegraph.media.datasets.files import file_stems, mask_file, picture_file
-from nodegraph.media.datasets.image_folder import said_of
-from nodegraph.media.datasets.tables import TableRow, row_of
+from nodegraph.media.datasets.faults import DatasetFaults
+from nodegraph.media.datasets.files import file_stems, mask_png, picture_bytes
+from nodegraph.media.datasets.image_folder import example_metadata
+from nodegraph.media.datasets.tables import TableRow, parse_row
 from nodegraph.media.images.picture_folders import MEDIA_TYPES
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,15 +58,15 @@ def _shard(members: list[tuple[Example, str]], labels: Mapping[str, int]) -> byt
 
 
 def _parts(example: Example, labels: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    suffix, content = picture_file(example)
+    suffix, content = picture_bytes(example)
     yield suffix.removeprefix("."), content
     if example.caption:
         yield "txt", example.caption.encode("utf-8", "replace")
     if example.label:
         yield "cls", str(labels[example.label]).encode()
-    row = {**said_of(example), "split": example.split, "name": example.name}
+    row = {**example_metadata(example), "split": example.split, "name": example.name}
     yield "json", json.dumps(row, ensure_ascii=False).encode("utf-8", "replace")
-    mask = mask_file(example)
+    mask = mask_png(example)
     if mask is not None:
         yield _MASK, mask
 
@@ -80,7 +80,7 @@ class _Members(NamedTuple):
 
 def read_shards(
     paths: list[Path],
-    faults: Faults,
+    faults: DatasetFaults,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
     *,
     max_pixels: int = MAX_IMAGE_PIXELS,
@@ -100,18 +100,18 @@ def read_shards(
     held = 0
     for at, path in enumerate(paths):
         for members in _samples(path, faults):
-            with faults.of(f"{path.name}: {members.key}"):
+            with faults.collect(f"{path.name}: {members.key}"):
                 example = _example(members, max_pixels)
                 width, height = example.size
                 held += 16 * width * height
-                check_room(width, height, len(examples) + 1, held, port="path")
+                check_memory(width, height, len(examples) + 1, held, port="path")
                 examples.append(example)
         on_progress(at + 1, len(paths))
     faults.check(len(examples), paths[0].name if len(paths) == 1 else paths[0].parent.name)
     return Dataset(tuple(examples), paths[0].stem if len(paths) == 1 else paths[0].parent.name)
 
 
-def _samples(path: Path, faults: Faults) -> Iterator[_Members]:
+def _samples(path: Path, faults: DatasetFaults) -> Iterator[_Members]:
     """Members that follow each other and are called alike up to the first dot."""
     members: _Members | None = None
     try:
@@ -179,7 +179,7 @@ def _sample_row(parts: Mapping[str, bytes], key: str) -> TableRow:
         document: Any = json.loads(parts["json"]) if "json" in parts else {}
         if not isinstance(document, dict):
             raise ValueError("it is no JSON object")
-        return row_of({**document, "file_name": str(document.get("name") or key)})
+        return parse_row({**document, "file_name": str(document.get("name") or key)})
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidFile(f"what is said of it can't be read: {error}") from error
 

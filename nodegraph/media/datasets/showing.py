@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.core.dataset_values import Augmentation, Dataset, LabeledBox
 from nodegraph.errors import InvalidValue
-from nodegraph.media.datasets.pictures import kept_mask, kept_picture
+from nodegraph.media.datasets.pictures import load_mask, load_picture
 from nodegraph.media.datasets.reading import read_example
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _MOST = 8
 _LONGEST = 100
 
 
-def described(dataset: Dataset) -> Iterator[str]:
+def describe_dataset(dataset: Dataset) -> Iterator[str]:
     """Lines that say what a dataset holds, and its first examples; none tells where files lie."""
     examples = dataset.examples
     named = f" {dataset.name!r}" if dataset.name else ""
@@ -81,16 +81,16 @@ def dataset_sheet(
     *,
     columns: int = 0,
     size: int = 128,
-    told: CaptionKind = "caption",
-    parts: bool = True,
+    caption_kind: CaptionKind = "caption",
+    show_annotations: bool = True,
     epoch: int | None = None,
 ) -> Tensor:
     """The first pictures of a dataset in one.
 
     Args:
         size: Of the longer side of each, in pixels.
-        told: What stands under it.
-        parts: Whether boxes are drawn, and what masks leave out is darker.
+        caption_kind: What stands under it.
+        show_annotations: Whether boxes are drawn, and what masks leave out is darker.
         epoch: As they are learned from then; None: as they are kept.
     Returns:
         float32 in 0..1, shape (1, height, width, 3).
@@ -103,8 +103,8 @@ def dataset_sheet(
     shown = range(min(count, len(dataset.examples)))
     if not shown:
         raise InvalidValue("the dataset has no examples to show", port="dataset")
-    pictures = [_shown(dataset, at, size, epoch, parts) for at in shown]
-    captions = [_caption_of(dataset, at, told) for at in shown]
+    pictures = [_thumbnail(dataset, at, size, epoch, show_annotations) for at in shown]
+    captions = [_caption_of(dataset, at, caption_kind) for at in shown]
     return contact_sheet(pictures, columns=columns, captions=captions)
 
 
@@ -114,7 +114,7 @@ def _caption_of(dataset: Dataset, at: int, kind: CaptionKind) -> str:
     return texts[kind] if kind in texts else str(getattr(example, kind))
 
 
-def _shown(dataset: Dataset, at: int, size: int, epoch: int | None, parts: bool) -> Tensor:
+def _thumbnail(dataset: Dataset, at: int, size: int, epoch: int | None, parts: bool) -> Tensor:
     from nodegraph.media.images.resizing import resize_image
 
     picture, mask, boxes = _read(dataset, at, epoch)
@@ -133,7 +133,7 @@ def _read(
     """Shapes (1, height, width, 3) and (1, height, width)."""
     example = dataset.examples[at]
     if epoch is None:
-        return kept_picture(example), kept_mask(example), example.boxes
+        return load_picture(example), load_mask(example), example.boxes
     prepared = read_example(dataset, at, epoch=epoch)
     mask = None if prepared.mask is None else prepared.mask[None]
     return prepared.picture.movedim(0, -1)[None], mask, prepared.boxes

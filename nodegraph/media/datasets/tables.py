@@ -57,7 +57,7 @@ class TableRow(NamedTuple):
     weight: float = 1.0
 
 
-def split_named(name: str) -> Split | None:
+def find_split(name: str) -> Split | None:
     """The split that people call so, such as ``val``."""
     return _SPLITS.get(name.strip().lower())
 
@@ -87,7 +87,7 @@ def read_rows(path: Path) -> Iterator[TableRow | InvalidFile]:
         InvalidFile: The table as a whole can't be read.
     """
     text = read_text(path)
-    lines = _of_json(text) if path.suffix == ".jsonl" else _of_csv(text)
+    lines = _iter_json_lines(text) if path.suffix == ".jsonl" else _iter_csv_rows(text)
     for number, line in lines:
         try:
             yield _row_or_fault(line)
@@ -98,10 +98,10 @@ def read_rows(path: Path) -> Iterator[TableRow | InvalidFile]:
 def _row_or_fault(line: Mapping[str, Any] | str) -> TableRow:
     if isinstance(line, str):
         raise ValueError(line)
-    return row_of(line)
+    return parse_row(line)
 
 
-def _of_json(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+def _iter_json_lines(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     # Not splitlines: it ends lines at U+2028 and the like, too, which texts in JSON may have.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -113,7 +113,7 @@ def _of_json(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
             yield number, record if isinstance(record, dict) else "it is no JSON object"
 
 
-def _of_csv(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
+def _iter_csv_rows(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     # Strict: a quotation mark that is never closed would make one cell of all lines behind it.
     rows = csv.DictReader(StringIO(text, newline=""), strict=True)
     try:
@@ -123,7 +123,7 @@ def _of_csv(text: str) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
         yield rows.line_num, f"it is no line of a table: {error}"
 
 
-def row_of(line: Mapping[str, Any]) -> TableRow:
+def parse_row(line: Mapping[str, Any]) -> TableRow:
     """A line's fields by their meaning.
 
     Raises:
@@ -135,7 +135,7 @@ def row_of(line: Mapping[str, Any]) -> TableRow:
     }
     if not isinstance(fields["file"], str) or not fields["file"]:
         raise ValueError(f"it names no file; a column is called {_NAMES['file'][0]}")
-    split = split_named(str(fields["split"])) if fields["split"] is not None else None
+    split = find_split(str(fields["split"])) if fields["split"] is not None else None
     if fields["split"] is not None and split is None:
         raise ValueError(
             f"no split is called {fields['split']!r}, but {', '.join(get_args(Split))}"
@@ -148,10 +148,10 @@ def row_of(line: Mapping[str, Any]) -> TableRow:
         fields["file"],
         _text(fields["caption"]),
         _text(fields["label"]),
-        tags_of(fields["tags"]),
+        parse_tags(fields["tags"]),
         split,
         _text(fields["mask"]),
-        boxes_of(fields["objects"]),
+        parse_boxes(fields["objects"]),
         repeats,
         weight,
     )
@@ -161,7 +161,7 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value).strip()
 
 
-def tags_of(value: Any) -> tuple[str, ...]:
+def parse_tags(value: Any) -> tuple[str, ...]:
     """Tags that are listed, or written with commas between."""
     if value is None:
         return ()
@@ -169,7 +169,7 @@ def tags_of(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for part in parts if (text := str(part).strip())))
 
 
-def boxes_of(value: Any) -> tuple[LabeledBox, ...]:
+def parse_boxes(value: Any) -> tuple[LabeledBox, ...]:
     """Boxes as Hugging Face's datasets have them: left, top, width and height, and what is in them.
 
     Raises:
@@ -184,12 +184,12 @@ def boxes_of(value: Any) -> tuple[LabeledBox, ...]:
     places = value.get("bbox") or []
     names = value.get("categories") or value.get("category") or []
     return tuple(
-        labeled_box(str(names[at]) if at < len(names) else "", numbers)
+        parse_box(str(names[at]) if at < len(names) else "", numbers)
         for at, numbers in enumerate(places)
     )
 
 
-def labeled_box(label: str, numbers: Sequence[Any]) -> LabeledBox:
+def parse_box(label: str, numbers: Sequence[Any]) -> LabeledBox:
     """A box of four numbers.
 
     Raises:

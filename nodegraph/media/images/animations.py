@@ -8,7 +8,7 @@ from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.media.images.images import picture_options, to_pil
+from nodegraph.media.images.images import pillow_save_options, to_pil
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ def encode_animation(
         # Without a number, a GIF is shown once.
         options |= {"loop": 0} if loop else {}
     else:
-        options |= picture_options(format, dict(metadata or {}), quality)
+        options |= pillow_save_options(format, dict(metadata or {}), quality)
         options["loop"] = 0 if loop else 1
     if format == "webp":
         options |= {"method": 3, "lossless": quality == 100}

@@ -9,7 +9,7 @@ from typing import Any
 
 from nodegraph.errors import InvalidValue
 
-MOST = 1000
+MAX_ITEMS = 1000
 """Points or boxes in a text."""
 
 
@@ -17,7 +17,7 @@ _MOST_SHARE = 4
 """Of a picture's sides; what is beyond can only be meant as pixels."""
 
 
-def read_boxes(
+def parse_boxes(
     text: str, port: str = "boxes", unit: str = "pixels"
 ) -> list[tuple[float, float, float, float]]:
     """Boxes from a text: x, y, width and height each, as JSON or as plain numbers.
@@ -47,7 +47,7 @@ def read_boxes(
     return [(box[0], box[1], box[2], box[3]) for box in boxes]
 
 
-def read_points(text: str, port: str = "points") -> list[tuple[float, float]]:
+def parse_points(text: str, port: str = "points") -> list[tuple[float, float]]:
     """Points from a text: x and y each, as JSON or as plain numbers; none of an empty one.
 
     Raises:
@@ -68,9 +68,12 @@ def _numbers(text: str, each: int, port: str, expected: str) -> list[tuple[float
             given=text.strip()[:60] or "nothing",
             expected=expected,
         )
-    if len(flat) > each * MOST:
+    if len(flat) > each * MAX_ITEMS:
         raise InvalidValue(
-            "too many at once", port=port, given=str(len(flat) // each), expected=f"up to {MOST}"
+            "too many at once",
+            port=port,
+            given=str(len(flat) // each),
+            expected=f"up to {MAX_ITEMS}",
         )
     return [tuple(flat[at : at + each]) for at in range(0, len(flat), each)]
 

@@ -7,8 +7,15 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.mask_edges import feather_mask
-from nodegraph.media.images.masks import EmptyMask, blended, mask_box, paired, resize_mask, together
-from nodegraph.media.images.regions import Rectangle, Region, fitted_box, grown_box
+from nodegraph.media.images.masks import (
+    EmptyMask,
+    alpha_blend,
+    broadcast_batches,
+    mask_box,
+    match_mask,
+    resize_mask,
+)
+from nodegraph.media.images.regions import Rectangle, Region, expand_box, fit_box
 from nodegraph.media.images.resizing import resize_image
 
 
@@ -38,7 +45,7 @@ def crop_to_mask(
     Raises:
         EmptyMask: The mask is 0 everywhere.
     """
-    image, mask = paired(image, mask)
+    image, mask = match_mask(image, mask)
     picture = image.shape[2], image.shape[1]
     try:
         box: Rectangle = mask_box(mask)
@@ -46,7 +53,7 @@ def crop_to_mask(
         if not whole_if_empty:
             raise
         box = (0, 0, *picture)
-    box, size = fitted_box(grown_box(box, margin, picture), size, multiple, picture)
+    box, size = fit_box(expand_box(box, margin, picture), size, multiple, picture)
     part, own = _cut(image, box), _cut(mask[..., None], box)[..., 0]
     region = Region(*box, *picture, own)
     if box[2:] != size:
@@ -81,11 +88,11 @@ def stitch(image: Tensor, part: Tensor, region: Region, feather: float = 0) -> T
         )
     if part.shape[1:3] != (region.height, region.width):
         part = resize_image(part, region.width, region.height)
-    image, part = together(image, part, "part")
+    image, part = broadcast_batches(image, part, "part")
     # By the distance from the edge: a Gaussian would leave nothing of what is narrower than it.
     fading = feather_mask((region.mask > 0).float(), feather, "linear", "inward")
     mask = torch.minimum(region.mask, fading)
-    return _pasted(image, *together(part, mask, "region"), region)
+    return _pasted(image, *broadcast_batches(part, mask, "region"), region)
 
 
 def _pasted(image: Tensor, part: Tensor, mask: Tensor, region: Region) -> Tensor:
@@ -93,7 +100,9 @@ def _pasted(image: Tensor, part: Tensor, mask: Tensor, region: Region) -> Tensor
     rows, inner_rows = _overlap(region.y, region.height, region.picture_height)
     columns, inner_columns = _overlap(region.x, region.width, region.picture_width)
     base = image[:, rows, columns]
-    changed = blended(base, part[:, inner_rows, inner_columns], mask[:, inner_rows, inner_columns])
+    changed = alpha_blend(
+        base, part[:, inner_rows, inner_columns], mask[:, inner_rows, inner_columns]
+    )
     wide = changed.shape[3] > image.shape[3]
     result = (image.expand(*image.shape[:3], changed.shape[3]) if wide else image).clone()
     result[:, rows, columns] = changed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def encode_deep_png(pixels: NDArray[np.float32], metadata: Mapping[str, str]) -> bytes:
+def encode_png_16_bit(pixels: NDArray[np.float32], metadata: Mapping[str, str]) -> bytes:
     """A picture as the bytes of a file.
 
     Args:

@@ -11,7 +11,7 @@ _STOPS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164
 map inferno."""
 
 
-def heat_colours(values: Tensor) -> Tensor:
+def apply_heat_colormap(values: Tensor) -> Tensor:
     """Colours of numbers in 0..1: any shape to (*shape, 3), in 0..1."""
     stops = torch.tensor(_STOPS, dtype=torch.float32, device=values.device) / 255
     position = values.clamp(0, 1) * (len(stops) - 1)
@@ -20,7 +20,7 @@ def heat_colours(values: Tensor) -> Tensor:
     return stops[low] * (1 - share) + stops[low + 1] * share
 
 
-def with_heat(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
+def overlay_heatmap(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
     """A picture in grey with a mask over it as heat.
 
     Args:
@@ -39,4 +39,4 @@ def with_heat(image: Tensor, mask: Tensor, opacity: float) -> Tensor:
     # Grey, so that no colour of the picture is taken for heat.
     weights = colours.new_tensor((0.2126, 0.7152, 0.0722))
     grey = (colours * weights).sum(-1, keepdim=True).expand_as(colours)
-    return (1 - opacity) * grey + opacity * heat_colours(mask.expand(count, -1, -1))
+    return (1 - opacity) * grey + opacity * apply_heat_colormap(mask.expand(count, -1, -1))

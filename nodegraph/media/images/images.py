@@ -18,19 +18,19 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
-from nodegraph.media.images.deep_png import encode_deep_png
-from nodegraph.media.images.input_files import looks_like, opening, picture_kind
+from nodegraph.media.images.deep_png import encode_png_16_bit
+from nodegraph.media.images.input_files import guess_file_kind, image_format, translate_os_errors
 from nodegraph.media.images.picture_files import (
     DAMAGED,
     TOO_LARGE,
-    find_exif,
-    is_turned,
+    allow_pixels,
+    is_transposed,
+    load_trailing_exif,
     open_header,
-    pixels_allowed,
-    png_notes,
+    read_png_metadata,
 )
 from nodegraph.media.images.picture_pixels import frame_pixels, picture_pixels
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def read_image(
         return images, masks
     with _open(path, max_pixels, names) as opened:
         width, height = opened.size
-        check_room(width, height, 1, 16 * width * height, port="path")
+        check_memory(width, height, 1, 16 * width * height, port="path")
         try:
             colors, alpha = picture_pixels(opened, path)
         except DAMAGED as error:
@@ -111,10 +111,10 @@ def read_frames(
     with _open(path, max_pixels, names) as opened:
         try:
             total = getattr(opened, "n_frames", 1)
-            wanted = _wanted(total, start, count, every)
+            wanted = _frame_indices(total, start, count, every)
             width, height = opened.size
             needed = 16 * width * height * len(wanted)
-            check_room(width, height, len(wanted), needed, port="path")
+            check_memory(width, height, len(wanted), needed, port="path")
             for number in wanted:
                 opened.seek(number)
                 check_pixels(opened, path, max_pixels)
@@ -137,7 +137,7 @@ def read_frames(
     return torch.stack(images), torch.stack(masks), len(wanted) / seconds if seconds else 0.0
 
 
-def _wanted(total: int, start: int, count: int, every: int) -> list[int]:
+def _frame_indices(total: int, start: int, count: int, every: int) -> list[int]:
     if not -total <= start < total:
         raise NoSuchFrame(
             "the file has no such frame",
@@ -167,8 +167,8 @@ def picture_size(
     with _open(path, max_pixels, names) as opened:
         width, height = opened.size
         try:
-            find_exif(opened, path)
-            lies_on_its_side = is_turned(opened)
+            load_trailing_exif(opened, path)
+            lies_on_its_side = is_transposed(opened)
         except DAMAGED as error:
             raise _damaged(path, error) from error
     return (height, width) if lies_on_its_side else (width, height)
@@ -186,7 +186,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     with _open(path, None) as opened:
         try:
             if isinstance(opened, PngImagePlugin.PngImageFile):
-                texts = png_notes(path).im_text
+                texts = read_png_metadata(path).im_text
                 return {str(key): str(value) for key, value in texts.items()}
             tagged = _tagged(opened)
             texts = tagged or json.loads(_comment(opened))
@@ -230,7 +230,7 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
 
 
-def rounded_down(image: Tensor) -> Tensor:
+def floor_to_8_bits(image: Tensor) -> Tensor:
     """A picture on levels of 8 bits, each value brought to the one below it, clipped to 0..1.
 
     Some tools cut where others round: ComfyUI's SaveImage writes int(255 · value).
@@ -296,7 +296,7 @@ def encode_image_file(
     if bits == 16:
         if format != "png":
             raise InvalidValue("16 bits are for PNG", port="bits", given=format, expected="png")
-        return encode_deep_png(_values(image), metadata or {})
+        return encode_png_16_bit(_values(image), metadata or {})
     if format not in IMAGE_SUFFIXES:
         raise InvalidValue(
             f"no picture format is called {format!r}", expected=", ".join(IMAGE_SUFFIXES)
@@ -310,7 +310,7 @@ def encode_image_file(
         picture = picture.convert("RGB")
     buffer = BytesIO()
     try:
-        picture.save(buffer, **picture_options(format, dict(metadata or {}), quality))
+        picture.save(buffer, **pillow_save_options(format, dict(metadata or {}), quality))
     except ValueError as error:
         raise InvalidValue(
             f"the picture can't be written as {format}: {error}",
@@ -322,7 +322,7 @@ def encode_image_file(
 def encode_pil(image: Image.Image, format: ImageFormat = "png") -> bytes:
     """A Pillow picture as the bytes of a file, without metadata."""
     buffer = BytesIO()
-    image.save(buffer, **picture_options(format, {}, 95))
+    image.save(buffer, **pillow_save_options(format, {}, 95))
     return buffer.getvalue()
 
 
@@ -352,7 +352,9 @@ def _free_space(path: Path) -> str:
     return f"{shutil.disk_usage(existing).free:,} bytes free"
 
 
-def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int) -> dict[str, Any]:
+def pillow_save_options(
+    format: ImageFormat, metadata: dict[str, str], quality: int
+) -> dict[str, Any]:
     """What Pillow is told as it saves a picture, its texts included."""
     if format == "png":
         texts = PngImagePlugin.PngInfo()
@@ -374,7 +376,7 @@ def picture_options(format: ImageFormat, metadata: dict[str, str], quality: int)
 @contextmanager
 def _open(path: Path, max_pixels: int | None, names: bool = True) -> Iterator[Image.Image]:
     """Open a file and check what it claims to be; no pixel is read yet, and of None never."""
-    with pixels_allowed(max_pixels or 0), _header(path, names) as opened:
+    with allow_pixels(max_pixels or 0), _header(path, names) as opened:
         if max_pixels is not None:
             check_pixels(opened, path, max_pixels)
         yield opened
@@ -399,19 +401,19 @@ def check_pixels(opened: Image.Image, path: Path, max_pixels: int) -> None:
 def _header(path: Path, names: bool) -> Image.Image:
     if _is_special(path):
         raise InvalidFile(f"can't read {path}: it is no file but a device or a pipe")
-    with opening(path, names=names):
+    with translate_os_errors(path, names=names):
         path.open("rb").close()
     try:
         return open_header(path, READABLE)
     except UnidentifiedImageError as error:
-        kind = picture_kind(path)
+        kind = image_format(path)
         if kind in READABLE:
             raise InvalidFile(
                 f"{path} is damaged or cut short, or {kind} of a form that isn't read.",
                 hint="Copy or download it again, or save it as PNG.",
             ) from error
         raise InvalidFile(
-            f"{path} is no picture that can be read: it looks like {looks_like(path)}.",
+            f"{path} is no picture that can be read: it looks like {guess_file_kind(path)}.",
             expected=", ".join(READABLE),
         ) from error
     except DAMAGED as error:

@@ -10,7 +10,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 
 
-def missing_file(path: Path, *, names: bool = True) -> InvalidFile:
+def missing_file_error(path: Path, *, names: bool = True) -> InvalidFile:
     """The error that tells of a file that isn't there.
 
     Args:
@@ -25,7 +25,7 @@ def missing_file(path: Path, *, names: bool = True) -> InvalidFile:
 
 
 @contextmanager
-def opening(path: Path, *, names: bool = True) -> Iterator[None]:
+def translate_os_errors(path: Path, *, names: bool = True) -> Iterator[None]:
     """What the system says of a file that is opened in the `with` is raised in words.
 
     Args:
@@ -36,7 +36,7 @@ def opening(path: Path, *, names: bool = True) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise missing_file(path, names=names) from error
+        raise missing_file_error(path, names=names) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidFile(f"can't read {path}: {reason}") from error
@@ -51,7 +51,7 @@ def read_whole(path: Path, largest: int, *, names: bool = True) -> bytes:
     Raises:
         InvalidFile: It is missing, too large, or can't be read.
     """
-    with opening(path, names=names), path.open("rb") as file:
+    with translate_os_errors(path, names=names), path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
         raise InvalidFile(f"{path} is too large.", expected=f"at most {largest:,} bytes")
@@ -89,7 +89,7 @@ _MARKUP = (
 )
 
 
-def looks_like(path: Path) -> str:
+def guess_file_kind(path: Path) -> str:
     """What a file might be that isn't what was expected, by its first bytes."""
     with path.open("rb") as file:
         start = file.read(512)
@@ -112,7 +112,7 @@ def looks_like(path: Path) -> str:
     return "plain text" if _is_text(start) else "unknown binary data"
 
 
-def picture_kind(path: Path) -> str | None:
+def image_format(path: Path) -> str | None:
     """The format of the picture that a file is by its first bytes, as Pillow names it."""
     with path.open("rb") as file:
         return _picture_kind(file.read(512))

@@ -30,15 +30,15 @@ def grow_mask(mask: Tensor, pixels: int, corners: Corners = "round") -> Tensor:
     if pixels == 0 or not mask.numel():
         return mask
     if corners == "square":
-        return _within(_within(mask, [pixels], 0).mT, [pixels], 0).mT.contiguous()
+        return _window_maximum(_window_maximum(mask, [pixels], 0).mT, [pixels], 0).mT.contiguous()
     rows = range(-pixels, pixels + 1)
     if corners == "diamond":
-        return _within(mask, [pixels - abs(row) for row in rows], pixels)
+        return _window_maximum(mask, [pixels - abs(row) for row in rows], pixels)
     halves = [isqrt(pixels * pixels - row * row) for row in rows]
-    return _within(mask, halves, pixels)
+    return _window_maximum(mask, halves, pixels)
 
 
-def _within(mask: Tensor, halves: list[int], reach: int) -> Tensor:
+def _window_maximum(mask: Tensor, halves: list[int], reach: int) -> Tensor:
     """The largest value in a window that reaches `halves[n]` to the left and right, a row each.
 
     Args:
@@ -137,16 +137,16 @@ def _across_and_down(plane: Tensor, row: Tensor) -> Tensor:
 
 def _faded(inside: Tensor, radius: float, side: FeatherSide) -> Tensor:
     if side == "inward":
-        return (distance_to(~inside, radius + 1) / (radius + 1)).clamp(0, 1)
+        return (distance_transform(~inside, radius + 1) / (radius + 1)).clamp(0, 1)
     if side == "outward":
-        return (1 - distance_to(inside, radius + 1) / (radius + 1)).clamp(0, 1)
+        return (1 - distance_transform(inside, radius + 1) / (radius + 1)).clamp(0, 1)
     # From the edge, which lies between two pixels.
-    within, beyond = distance_to(~inside, radius + 1), distance_to(inside, radius + 1)
+    within, beyond = distance_transform(~inside, radius + 1), distance_transform(inside, radius + 1)
     from_edge = torch.where(inside, within - 0.5, 0.5 - beyond)
     return (0.5 + from_edge / (2 * radius)).clamp(0, 1)
 
 
-def distance_to(inside: Tensor, most: float) -> Tensor:
+def distance_transform(inside: Tensor, most: float) -> Tensor:
     """Distance of each pixel to the nearest that is inside, exactly, up to `most`.
 
     Args:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def label_parts(inside: NDArray[np.bool_], *, diagonal: bool = True) -> NDArray[np.int64]:
+def label_components(inside: NDArray[np.bool_], *, diagonal: bool = True) -> NDArray[np.int64]:
     """A number from 1 up for each connected part, in the order of their first pixels; 0 outside.
 
     Args:
@@ -74,7 +74,7 @@ def fill_holes(mask: Tensor, most: int = 0) -> Tensor:
 
 def _enclosed(mask: Tensor, most: int, level: float) -> Tensor:
     """A mask that is 1 wherever what is below a level can't be left to the picture's border."""
-    labels = label_parts((mask < level).numpy(), diagonal=False)
+    labels = label_components((mask < level).numpy(), diagonal=False)
     sizes = np.bincount(labels.ravel())
     border = np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1]))
     is_hole = np.ones(len(sizes), dtype=np.bool_)
@@ -84,7 +84,7 @@ def _enclosed(mask: Tensor, most: int, level: float) -> Tensor:
     return torch.where(torch.from_numpy(is_hole[labels]), torch.ones(()), mask)
 
 
-def keep_parts(mask: Tensor, least: int, most: int = 0) -> Tensor:
+def filter_components(mask: Tensor, least: int, most: int = 0) -> Tensor:
     """Masks without their small parts.
 
     Args:
@@ -96,7 +96,7 @@ def keep_parts(mask: Tensor, least: int, most: int = 0) -> Tensor:
 
 
 def _largest(mask: Tensor, least: int, most: int) -> Tensor:
-    labels = label_parts((mask > 0).numpy())
+    labels = label_components((mask > 0).numpy())
     sizes = np.bincount(labels.ravel())
     kept = sizes >= least
     if most:
@@ -107,13 +107,13 @@ def _largest(mask: Tensor, least: int, most: int) -> Tensor:
     return torch.where(torch.from_numpy(kept[labels]), mask, torch.zeros(()))
 
 
-def part_at(inside: Tensor, points: list[tuple[int, int]]) -> Tensor:
+def components_at(inside: Tensor, points: list[tuple[int, int]]) -> Tensor:
     """The parts that some points lie in; bool, (height, width).
 
     Args:
         inside: bool, (height, width).
         points: x and y in pixels.
     """
-    labels = label_parts(inside.numpy())
+    labels = label_components(inside.numpy())
     wanted = {int(labels[y, x]) for x, y in points} - {0}
     return torch.from_numpy(np.isin(labels, list(wanted)))

@@ -124,7 +124,7 @@ def gradient_mask(
     return ((way - start) / (end - start)).clamp(0, 1)[None]
 
 
-def in_pixels(
+def box_to_pixels(
     box: tuple[float, float, float, float], size: tuple[int, int], unit: str
 ) -> tuple[float, float, float, float]:
     """A box in pixels that is given in pixels, or in shares of a picture's sides."""
@@ -134,7 +134,7 @@ def in_pixels(
     return box[0] * width, box[1] * height, box[2] * width, box[3] * height
 
 
-def sized(image: Tensor | None, width: int, height: int) -> tuple[int, int]:
+def resolve_size(image: Tensor | None, width: int, height: int) -> tuple[int, int]:
     """Width and height of a picture, or those that are given.
 
     Raises:

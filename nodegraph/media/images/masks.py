@@ -40,7 +40,7 @@ def resize_mask(mask: Tensor, width: int, height: int, method: Method = "bilinea
     return resize_image(mask[..., None], width, height, method=method)[..., 0]
 
 
-def paired(image: Tensor, mask: Tensor, port: str = "mask") -> tuple[Tensor, Tensor]:
+def match_mask(image: Tensor, mask: Tensor, port: str = "mask") -> tuple[Tensor, Tensor]:
     """Pictures and their masks, as many and as large; a mask of another size is scaled.
 
     Args:
@@ -51,10 +51,10 @@ def paired(image: Tensor, mask: Tensor, port: str = "mask") -> tuple[Tensor, Ten
         InvalidValue: They are of different numbers.
     """
     mask = resize_mask(mask, image.shape[2], image.shape[1])
-    return together(image, mask, port)
+    return broadcast_batches(image, mask, port)
 
 
-def together(first: Tensor, second: Tensor, port: str) -> tuple[Tensor, Tensor]:
+def broadcast_batches(first: Tensor, second: Tensor, port: str) -> tuple[Tensor, Tensor]:
     """Two batches, the one of a single item repeated to the other's number.
 
     Args:
@@ -88,11 +88,11 @@ def combine_masks(
     if corner is not None:
         return _combined_at(first, second, how, *corner)
     second = resize_mask(second, first.shape[2], first.shape[1])
-    return _COMBINATIONS[how](*together(first, second, "second"))
+    return _COMBINATIONS[how](*broadcast_batches(first, second, "second"))
 
 
 def _combined_at(first: Tensor, second: Tensor, how: Combination, x: int, y: int) -> Tensor:
-    first, second = together(first, second, "second")
+    first, second = broadcast_batches(first, second, "second")
     result = first.clone()
     height, width = first.shape[1:]
     rows = slice(max(0, y), max(0, min(height, y + second.shape[1])))
@@ -146,7 +146,7 @@ def with_alpha(image: Tensor, mask: Tensor, *, transparent: bool) -> Tensor:
     Returns:
         (batch, height, width, 4).
     """
-    image, mask = paired(image, mask)
+    image, mask = match_mask(image, mask)
     alpha = 1 - mask if transparent else mask
     return torch.cat((as_rgb(image), alpha[..., None]), dim=-1)
 
@@ -166,13 +166,13 @@ def composite(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
     width, height = base.shape[2], base.shape[1]
     if overlay.shape[1:3] != base.shape[1:3]:
         overlay = resize_image(overlay, width, height)
-    base, overlay = together(base, overlay, "overlay")
-    base, mask = paired(base, mask)
+    base, overlay = broadcast_batches(base, overlay, "overlay")
+    base, mask = match_mask(base, mask)
     overlay = overlay.expand(len(base), *overlay.shape[1:])
-    return blended(base, overlay, mask)
+    return alpha_blend(base, overlay, mask)
 
 
-def blended(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
+def alpha_blend(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
     """The same of pictures and masks that are alike in size and number."""
     colors = as_rgb(base) if overlay.shape[3] > 1 or base.shape[3] == 4 else base
     layer = as_rgb(overlay) if colors.shape[3] == 3 else overlay
@@ -185,6 +185,6 @@ def blended(base: Tensor, overlay: Tensor, mask: Tensor) -> Tensor:
 
 def overlay_mask(image: Tensor, mask: Tensor, color: str, opacity: float) -> Tensor:
     """Pictures with what is masked tinted."""
-    image, mask = paired(image, mask)
+    image, mask = match_mask(image, mask)
     tint = torch.tensor(color_levels(color)).expand(*image.shape[:3], 3)
-    return blended(image, tint, mask * opacity)
+    return alpha_blend(image, tint, mask * opacity)

@@ -22,7 +22,7 @@ _INPUT = r"[^\W\d]\w*"
 _NODE = r"[^%/\\.\s](?:[^%/\\.]*[^%/\\.\s])?"
 _PLACEHOLDER = re.compile(rf"%(date:[^%/\\]+|{_INPUT}|{_NODE}\.{_INPUT})%")
 """What else stands between percent signs is plain text: ``50% sampled. 30%``."""
-_MOMENTS = {
+_DATE_FORMATS = {
     "date": "%Y-%m-%d", "time": "%H-%M-%S", "year": "%Y", "month": "%m", "day": "%d",
     "hour": "%H", "minute": "%M", "second": "%S",
 }  # fmt: skip
@@ -47,9 +47,9 @@ def check_pattern(name: str) -> None:
     """
     for match in _PLACEHOLDER.finditer(name):
         word = match[1]
-        if word in _MOMENTS or word in _SIZES or word.startswith("date:") or "." in word:
+        if word in _DATE_FORMATS or word in _SIZES or word.startswith("date:") or "." in word:
             continue
-        known = [*_MOMENTS, *_SIZES]
+        known = [*_DATE_FORMATS, *_SIZES]
         raise InvalidValue(
             f"nothing is called %{word}%",
             port="name",
@@ -76,26 +76,26 @@ def pattern_findings(name: str, nodes: WrittenInputs) -> Iterator[Finding]:
         ports = nodes.get(node)
         if ports is None:
             known = [name for name, ports in nodes.items() if port in ports]
-            yield _doubt(word, f"there is no node `{node}`", node, known, f".{port}")
+            yield _unknown_name_finding(word, f"there is no node `{node}`", node, known, f".{port}")
         elif port not in ports:
             message = f"the node `{node}` has no input `{port}`"
-            yield _doubt(word, message, port, ports, "", f"{node}.")
+            yield _unknown_name_finding(word, message, port, ports, "", f"{node}.")
         elif ports[port] is None:
-            yield _unfilled(word, f"`{word}` is linked, or has no value of its own")
+            yield _unresolved_finding(word, f"`{word}` is linked, or has no value of its own")
 
 
-def _doubt(
+def _unknown_name_finding(
     word: str, message: str, name: str, known: Iterable[str], after: str, before: str = ""
 ) -> Finding:
     """A name that there isn't: refused if it is another's, misspelt."""
-    near = _misspelt(name, known)
+    near = _find_misspelling(name, known)
     if near is None:
-        return _unfilled(word, message)
+        return _unresolved_finding(word, message)
     hint = f"Did you mean `%{before}{near}{after}%`?"
     return Finding("name", message, given=f"%{word}%", hint=hint)
 
 
-def _unfilled(word: str, message: str) -> Finding:
+def _unresolved_finding(word: str, message: str) -> Finding:
     return Finding(
         "name",
         f"{message}, so names say these words",
@@ -105,7 +105,7 @@ def _unfilled(word: str, message: str) -> Finding:
     )
 
 
-def filled_name(
+def expand_pattern(
     name: str,
     *,
     now: datetime,
@@ -128,10 +128,10 @@ def filled_name(
 
     def value(match: re.Match[str]) -> str:
         word = match[1]
-        if word in _MOMENTS:
-            return now.strftime(_MOMENTS[word])
+        if word in _DATE_FORMATS:
+            return now.strftime(_DATE_FORMATS[word])
         if word.startswith("date:"):
-            return _safe(_moment(word[5:], now))
+            return _safe(_format_date(word[5:], now))
         if word in _SIZES:
             return str({"width": size[0], "height": size[1], "index": index}[word])
         input_value = _input(workflow, word)
@@ -145,7 +145,7 @@ def filled_name(
     return _PLACEHOLDER.sub(value, name)
 
 
-def _moment(form: str, now: datetime) -> str:
+def _format_date(form: str, now: datetime) -> str:
     """A moment in a form such as ``yyyy-MM-dd`` or ``d.M.yy``: a letter alone has no zero before
     it, as in ComfyUI."""
 
@@ -171,7 +171,7 @@ def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
     name, _, port = word.rpartition(".")
     nodes = workflow.get("nodes", {})
     known = [each for each, node in nodes.items() if port in node.get("inputs", {})]
-    near = None if name in nodes else _misspelt(name, known)
+    near = None if name in nodes else _find_misspelling(name, known)
     if near is not None:
         raise InvalidValue(
             f"there is no node `{name}`",
@@ -181,7 +181,7 @@ def _refuse_misspelt(workflow: Mapping[str, Any], word: str) -> None:
         )
 
 
-def _misspelt(name: str, known: Iterable[str]) -> str | None:
+def _find_misspelling(name: str, known: Iterable[str]) -> str | None:
     """The name that another one is but for a letter or so; None if it is no such one."""
     folded = {each.casefold(): each for each in known}
     matches = get_close_matches(name.casefold(), folded, n=1, cutoff=_MISSPELT)

@@ -13,7 +13,13 @@ from pathlib import Path
 from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.media.images.output_names import check_name
-from nodegraph.media.images.output_numbers import Adding, Numbers, file_name, forget, known_numbers
+from nodegraph.media.images.output_numbers import (
+    NumberIndex,
+    NumberReservation,
+    delete_index,
+    file_name,
+    open_number_index,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +65,7 @@ def save_numbered(
         except sqlite3.Error as error:
             _LOG.warning("%s can't be used, so %s is looked through: %s", index, folder, error)
             if index is not None and not isinstance(error, sqlite3.OperationalError):
-                forget(index)
+                delete_index(index)
             return _saved(stem, suffix, contents, None)
     except OSError as error:
         reason = error.strerror or error
@@ -70,16 +76,16 @@ def _saved(
     stem: Path, suffix: str, contents: Sequence[bytes], index: Path | None
 ) -> list[SavedFile]:
     saved: list[SavedFile] = []
-    with known_numbers(index, stem.parent) as numbers:
+    with open_number_index(index, stem.parent) as numbers:
         for content in contents:
             taken = [item.path for item in saved]
             paths = (
                 stem.with_name(file_name(stem.name, number, suffix))
-                for number in numbers.like(stem.name, suffix, content)
+                for number in numbers.find_same_content(stem.name, suffix, content)
             )
             # A file doesn't stand for two of the results.
             known = next(
-                (path for path in paths if path not in taken and _holds(path, content)), None
+                (path for path in paths if path not in taken and _has_content(path, content)), None
             )
             path = known or _write_new(stem, suffix, numbers, content)
             saved.append(SavedFile(path, existed=known is not None))
@@ -93,7 +99,7 @@ def save_by_content(folder: Path, suffix: str, content: bytes) -> SavedFile:
         OutputError: No permission, no space.
     """
     path = folder / f"{digest_bytes(content)[:16]}{suffix}"
-    if _holds(path, content):
+    if _has_content(path, content):
         return SavedFile(path, existed=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +123,7 @@ def check_inside(folder: Path, stem: Path) -> None:
         )
 
 
-def _holds(path: Path, content: bytes) -> bool:
+def _has_content(path: Path, content: bytes) -> bool:
     try:
         return path.stat().st_size == len(content) and path.read_bytes() == content
     except OSError:
@@ -125,19 +131,19 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _write_new(stem: Path, suffix: str, numbers: Numbers, content: bytes) -> Path:
+def _write_new(stem: Path, suffix: str, numbers: NumberIndex, content: bytes) -> Path:
     """Write under the first free number."""
-    descriptor = _unnamed(stem.parent, content)
+    descriptor = _open_unnamed(stem.parent, content)
     if descriptor is not None:
         try:
-            with numbers.adding(stem.name, suffix, content) as adding:
+            with numbers.reserve(stem.name, suffix, content) as adding:
                 return _claim_path(stem, suffix, adding, partial(_link_open, descriptor))
         except OSError as error:
             _LOG.debug("a file without a name can't be given one at %s: %s", stem, error)
         finally:
             os.close(descriptor)
     temporary = stem.with_name(f".{os.urandom(8).hex()}{suffix}")
-    with numbers.adding(stem.name, suffix, content) as adding:
+    with numbers.reserve(stem.name, suffix, content) as adding:
         _write(temporary, content)
         try:
             return _claim_path(stem, suffix, adding, partial(_claim, temporary))
@@ -147,7 +153,9 @@ def _write_new(stem: Path, suffix: str, numbers: Numbers, content: bytes) -> Pat
             temporary.unlink(missing_ok=True)
 
 
-def _claim_path(stem: Path, suffix: str, adding: Adding, claim: Callable[[Path], bool]) -> Path:
+def _claim_path(
+    stem: Path, suffix: str, adding: NumberReservation, claim: Callable[[Path], bool]
+) -> Path:
     """Try one number after the other until one is free."""
     while True:
         path = stem.with_name(file_name(stem.name, adding.number, suffix))
@@ -156,7 +164,7 @@ def _claim_path(stem: Path, suffix: str, adding: Adding, claim: Callable[[Path],
         adding.number += 1
 
 
-def _unnamed(folder: Path, content: bytes) -> int | None:
+def _open_unnamed(folder: Path, content: bytes) -> int | None:
     """An open file that has no name yet; None where there are none, or it can't be written.
 
     Of a process that is killed before it has given it one, nothing is left.

@@ -17,7 +17,7 @@ from pathlib import Path
 from nodegraph.core.digests import Digest, digest_bytes
 
 _NUMBERED = re.compile(r"(.+)_([0-9]{5,})([^0-9].*)?", re.DOTALL)
-_PATIENCE = 30.0
+_LOCK_TIMEOUT = 30.0
 """Seconds to wait for another process that gives a file its name."""
 _SETUP = """
 PRAGMA journal_mode = WAL;
@@ -40,7 +40,7 @@ _LARGEST = f"SELECT max(number) FROM files WHERE {_OF}"  # noqa: S608 - likewise
 
 
 @contextmanager
-def known_numbers(index: Path | None, folder: Path) -> Iterator[Numbers]:
+def open_number_index(index: Path | None, folder: Path) -> Iterator[NumberIndex]:
     """What is known of a folder's numbered files.
 
     Args:
@@ -49,7 +49,7 @@ def known_numbers(index: Path | None, folder: Path) -> Iterator[Numbers]:
     """
     connection = _opened(index)
     try:
-        yield Numbers(connection, folder)
+        yield NumberIndex(connection, folder)
     finally:
         connection.close()
 
@@ -62,13 +62,13 @@ def _opened(index: Path | None) -> sqlite3.Connection:
         except sqlite3.OperationalError:
             pass  # locked, or nothing can be written there
         except sqlite3.DatabaseError:
-            forget(index)
+            delete_index(index)
         except OSError:
             pass
     return _ready(":memory:")
 
 
-def forget(index: Path) -> None:
+def delete_index(index: Path) -> None:
     """Remove a database that is damaged, as by a power cut. Nothing is lost with it but time."""
     for end in ("", "-wal", "-shm"):
         with suppress(OSError):
@@ -76,7 +76,7 @@ def forget(index: Path) -> None:
 
 
 def _ready(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None)
     try:
         connection.executescript(_SETUP)
         connection.execute("SELECT count(*) FROM folders WHERE id = 0").fetchone()
@@ -86,7 +86,7 @@ def _ready(path: str) -> sqlite3.Connection:
     return connection
 
 
-class Numbers:
+class NumberIndex:
     """The numbered files of one folder; for one thread."""
 
     def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
@@ -94,11 +94,11 @@ class Numbers:
         self._folder = folder
         self._id = -1
 
-    def like(self, stem: str, suffix: str, content: bytes) -> list[int]:
+    def find_same_content(self, stem: str, suffix: str, content: bytes) -> list[int]:
         """Numbers of files of a name that may have these bytes, the newest first."""
         if not self._is_current():
-            with self._changing():
-                self._look()
+            with self._transaction():
+                self._rescan()
         name = (self._id, stem, suffix, len(content))
         digest = digest_bytes(content)
         rows = self._connection.execute(_LIKE, (*name, digest, *name)).fetchall()
@@ -107,11 +107,11 @@ class Numbers:
         for number in unknown:
             # Somebody else put it there: it is read once, and known from then on.
             path = self._folder / file_name(stem, number, suffix)
-            if self._note(stem, suffix, number, path) == digest:
+            if self._record_digest(stem, suffix, number, path) == digest:
                 numbers.append(number)
         return sorted(numbers, reverse=True)
 
-    def _note(self, stem: str, suffix: str, number: int, path: Path) -> Digest | None:
+    def _record_digest(self, stem: str, suffix: str, number: int, path: Path) -> Digest | None:
         try:
             digest = digest_bytes(path.read_bytes())
         except OSError:
@@ -121,14 +121,14 @@ class Numbers:
         return digest
 
     @contextmanager
-    def adding(self, stem: str, suffix: str, content: bytes) -> Iterator[Adding]:
+    def reserve(self, stem: str, suffix: str, content: bytes) -> Iterator[NumberReservation]:
         """Inside, nobody else who knows of the same files adds one."""
-        with self._changing():
+        with self._transaction():
             if not self._is_current():
-                self._look()
+                self._rescan()
             query = (self._id, stem, suffix)
             (largest,) = self._connection.execute(_LARGEST, query).fetchone()
-            adding = Adding((largest or 0) + 1)
+            adding = NumberReservation((largest or 0) + 1)
             yield adding
             row = (*query, adding.number, len(content), digest_bytes(content))
             self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -136,7 +136,7 @@ class Numbers:
             self._connection.execute("UPDATE folders SET stamp = ? WHERE id = ?", values)
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -153,7 +153,7 @@ class Numbers:
         self._id = row[0]
         return bool(row[1] == _stamp(self._folder))
 
-    def _look(self) -> None:
+    def _rescan(self) -> None:
         """Take in what is in the folder now."""
         # Before it is listed: what changes meanwhile is looked for next time.
         stamp = _stamp(self._folder)
@@ -186,7 +186,7 @@ class Numbers:
                         yield (stem, suffix, number), entry
 
 
-class Adding:
+class NumberReservation:
     """A file that is about to get its name.
 
     Attributes:

@@ -51,7 +51,7 @@ _ENDLESS = 2**62
 _NOTES = frozenset((b"tEXt", b"zTXt", b"iTXt", b"eXIf"))
 
 
-def is_turned(picture: Image.Image) -> bool:
+def is_transposed(picture: Image.Image) -> bool:
     """Whether it lies on its side, as its EXIF data says: width and height are exchanged then."""
     return orientation(picture) in _TURNED
 
@@ -68,17 +68,17 @@ def orientation(picture: Image.Image) -> int:
         return 1
 
 
-def upright(picture: Image.Image) -> Image.Image:
+def exif_transpose(picture: Image.Image) -> Image.Image:
     """A copy of a picture, turned as its EXIF data says.
 
     Unlike `ImageOps.exif_transpose` it takes pictures whose EXIF data can't be read.
     """
     picture.load()  # with EXIF data behind the pixels
-    turn = turn_upright(picture)
+    turn = exif_transpose_method(picture)
     return picture.copy() if turn is None else picture.transpose(turn)
 
 
-def turn_upright(picture: Image.Image) -> Image.Transpose | None:
+def exif_transpose_method(picture: Image.Image) -> Image.Transpose | None:
     """What brings it upright; None where it is."""
     return _TURNS.get(orientation(picture))
 
@@ -100,7 +100,7 @@ class _Limit:
             self._wanted.append(most)
             self._set()
 
-    def give_back(self, most: float) -> None:
+    def release(self, most: float) -> None:
         with self._lock:
             self._wanted.remove(most)
             self._set()
@@ -119,7 +119,7 @@ _LIMIT = _Limit()
 
 
 @contextmanager
-def pixels_allowed(most: float) -> Iterator[None]:
+def allow_pixels(most: float) -> Iterator[None]:
     """Have Pillow open and read pictures of so many pixels meanwhile.
 
     Whoever opens them checks that they aren't more. Where Pillow's own limit is higher, or was
@@ -129,7 +129,7 @@ def pixels_allowed(most: float) -> Iterator[None]:
     try:
         yield
     finally:
-        _LIMIT.give_back(most)
+        _LIMIT.release(most)
 
 
 def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
@@ -149,7 +149,7 @@ def open_header(path: Path, formats: Iterable[str]) -> Image.Image:
     except TOO_LARGE:
         # For WebP and GIF Pillow asks its limit as it opens them. It is taken away for these alone,
         # as it is other threads' as well.
-        with pixels_allowed(math.inf):
+        with allow_pixels(math.inf):
             return _opened(path, start, formats)
 
 
@@ -168,7 +168,7 @@ def _opened(path: Path, start: bytes, formats: Iterable[str]) -> Image.Image:
     raise UnidentifiedImageError(f"cannot identify image file {str(path)!r}")
 
 
-def png_notes(path: Path) -> PngImagePlugin.PngStream:
+def read_png_metadata(path: Path) -> PngImagePlugin.PngStream:
     """The texts and the EXIF data of a PNG, also those behind its pixels, which aren't read.
 
     Of one that is cut short what stands before its end.
@@ -192,7 +192,7 @@ def png_notes(path: Path) -> PngImagePlugin.PngStream:
                 file.seek(length + 4, os.SEEK_CUR)
 
 
-def find_exif(opened: Image.Image, path: Path) -> None:
+def load_trailing_exif(opened: Image.Image, path: Path) -> None:
     """Have EXIF data known that stand behind the pixels of a PNG, of which none is read."""
     if isinstance(opened, PngImagePlugin.PngImageFile) and "exif" not in opened.info:
-        opened.info |= png_notes(path).im_info
+        opened.info |= read_png_metadata(path).im_info

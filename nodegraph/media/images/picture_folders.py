@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.core.confinement import is_readable
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment
@@ -72,7 +72,7 @@ def find_pictures(
     return by_time if order == "oldest first" else by_time[::-1]
 
 
-def check_folder_room(files: Sequence[Path], *, max_pixels: int, names: bool = True) -> None:
+def check_folder_memory(files: Sequence[Path], *, max_pixels: int, names: bool = True) -> None:
     """Refuse pictures that take more memory together than there is, before one is decoded.
 
     Args:
@@ -88,7 +88,7 @@ def check_folder_room(files: Sequence[Path], *, max_pixels: int, names: bool = T
     pixels = sum(width * height for width, height in sizes)
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     # Three channels and the mask, as float32.
-    check_room(width, height, len(sizes), 16 * pixels, port="path")
+    check_memory(width, height, len(sizes), 16 * pixels, port="path")
 
 
 def matching_paths(pattern: str, environment: Environment) -> Iterator[Path]:

@@ -11,7 +11,12 @@ import numpy as np
 from PIL import Image
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.picture_files import DAMAGED, find_exif, turn_upright, upright
+from nodegraph.media.images.picture_files import (
+    DAMAGED,
+    exif_transpose,
+    exif_transpose_method,
+    load_trailing_exif,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +37,12 @@ def picture_pixels(
     Raises:
         InvalidValue: It holds numbers of another range.
     """
-    deep = _deep_colors(opened, path)
+    deep = _rgb_16_bit(opened, path)
     if deep is None:
         # A copy in every case: the opened file's frame would be closed under us.
-        return _pixels(in_srgb(upright(opened)))
-    find_exif(opened, path)
-    turn = turn_upright(opened)
+        return _pixels(convert_to_srgb(exif_transpose(opened)))
+    load_trailing_exif(opened, path)
+    turn = exif_transpose_method(opened)
     planes = [Image.fromarray(plane) for plane in np.moveaxis(deep, -1, 0)]
     turned = [np.asarray(plane.transpose(turn) if turn is not None else plane) for plane in planes]
     pixels = np.stack(turned, axis=-1)
@@ -47,11 +52,11 @@ def picture_pixels(
 
 def frame_pixels(opened: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The same of the frame that an animation stands at, in 8 bits."""
-    return _pixels(in_srgb(upright(opened)))
+    return _pixels(convert_to_srgb(exif_transpose(opened)))
 
 
 def _pixels(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    deep = _deep_gray(image)
+    deep = _gray_16_bit(image)
     if deep is not None:
         clear = image.info.get("transparency")  # one level, which no pixel has where there is none
         alpha = np.asarray(image) != (clear if isinstance(clear, int) else -1)
@@ -67,7 +72,7 @@ def _levels(image: Image.Image, mode: str) -> NDArray[np.float32]:
     return np.asarray(image.convert(mode)).astype(np.float32) / np.float32(255)
 
 
-def _deep_gray(image: Image.Image) -> NDArray[np.float32] | None:
+def _gray_16_bit(image: Image.Image) -> NDArray[np.float32] | None:
     """Gray values in 0..1 of pictures with more than 8 bits, which Pillow would cut off."""
     if image.mode == "F":
         return _unit(np.nan_to_num(np.asarray(image, dtype=np.float32)))
@@ -93,7 +98,7 @@ def _unit(values: NDArray[np.float32], white: int = 1) -> NDArray[np.float32]:
     return (values / np.float32(white)).clip(0, 1)
 
 
-def _deep_colors(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
+def _rgb_16_bit(opened: Image.Image, path: Path) -> NDArray[np.float32] | None:
     """Colours of 16 bits, of which Pillow reads the upper 8; None where there are none.
 
     Where there is another profile than sRGB, colours go before depth: it is applied in 8 bits.
@@ -134,11 +139,11 @@ def _is_srgb(image: Image.Image) -> bool:
     if not profile:
         return True
     is_gray = image.mode in ("1", "L", "LA", "La", "I;16")
-    return image.mode != "CMYK" and _leaves_colors(bytes(profile), is_gray=is_gray)
+    return image.mode != "CMYK" and _is_srgb_profile(bytes(profile), is_gray=is_gray)
 
 
 @lru_cache(maxsize=4)
-def _leaves_colors(profile: bytes, *, is_gray: bool) -> bool:
+def _is_srgb_profile(profile: bytes, *, is_gray: bool) -> bool:
     """Whether colours of a profile are the same in sRGB; True of one that can't be used.
 
     Its name doesn't count: "Display P3 Gamut with sRGB Transfer" has sRGB's in it.
@@ -155,7 +160,7 @@ def _leaves_colors(profile: bytes, *, is_gray: bool) -> bool:
     return bool(np.abs(converted - original).max() <= _SAME)
 
 
-def in_srgb(image: Image.Image) -> Image.Image:
+def convert_to_srgb(image: Image.Image) -> Image.Image:
     """A picture brought to sRGB by its colour profile; as it is if it has none that can be used."""
     if _is_srgb(image) and image.mode != "LAB":
         return image

@@ -113,10 +113,10 @@ def _picture(part: Any, max_pixels: int) -> Image:
 
     if not isinstance(part, Path):
         return to_pil(part)
-    from nodegraph.media.images.picture_files import DAMAGED, open_header, pixels_allowed
+    from nodegraph.media.images.picture_files import DAMAGED, allow_pixels, open_header
 
     try:
-        with pixels_allowed(max_pixels), open_header(part, READABLE) as opened:
+        with allow_pixels(max_pixels), open_header(part, READABLE) as opened:
             check_pixels(opened, part, max_pixels)
             opened.load()
             return opened

@@ -46,8 +46,8 @@ def find_edges(pictures: Tensor, low: float = LOW, high: float = HIGH) -> Tensor
     strength = (down.square() + right.square()).sqrt()
     most = strength.argmax(dim=1, keepdim=True)
     down, right, strength = (part.gather(1, most) for part in (down, right, strength))
-    weak = _ridges(strength, down, right) & (strength > low)
-    return _touching(weak & (strength > high), weak).float()
+    weak = _suppress_non_maxima(strength, down, right) & (strength > low)
+    return _hysteresis(weak & (strength > high), weak).float()
 
 
 def _grown(edges: Tensor, reach: int) -> Tensor:
@@ -73,7 +73,7 @@ def _gradient(pictures: Tensor) -> tuple[Tensor, Tensor]:
     return both[0], both[1]
 
 
-def _ridges(strength: Tensor, down: Tensor, right: Tensor) -> Tensor:
+def _suppress_non_maxima(strength: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """Where the gradient is greatest among its two neighbours in its own direction; bool."""
     upright = down.abs() > _STEEP * right.abs()
     level = right.abs() > _STEEP * down.abs()
@@ -96,7 +96,7 @@ def _ridges(strength: Tensor, down: Tensor, right: Tensor) -> Tensor:
     )
 
 
-def _touching(strong: Tensor, weak: Tensor) -> Tensor:
+def _hysteresis(strong: Tensor, weak: Tensor) -> Tensor:
     """Those weak edges that are connected with strong ones; bool."""
     kept = strong
     for _ in range(_GROWTH):

@@ -11,21 +11,21 @@ from nodegraph.core.context import Preview
 if TYPE_CHECKING:
     from torch import Tensor
 
-LONGEST = 512
+MAX_SIDE = 512
 """Pixels along the longer side of a preview at most."""
-MOST = 16
+MAX_IMAGES = 16
 """Pictures of a batch that are shown, in a grid."""
 _QUALITY = 85
 
 
-def picture_preview(image: Tensor, longest: int = LONGEST) -> Preview:
+def picture_preview(image: Tensor, longest: int = MAX_SIDE) -> Preview:
     """The first pictures of a batch in a grid, made smaller where they are too large.
 
     Args:
         image: In 0..1, shape (batch, height, width, channels); what is transparent lies on black.
         longest: Pixels along the longer side at most.
     """
-    pictures = image[:MOST].detach().to("cpu").float()
+    pictures = image[:MAX_IMAGES].detach().to("cpu").float()
     if pictures.shape[3] == 4:
         pictures = pictures[..., :3] * pictures[..., 3:]
     return grid_preview(pictures[..., :3].permute(0, 3, 1, 2).expand(-1, 3, -1, -1), longest)
@@ -44,8 +44,8 @@ def grid_preview(pictures: Tensor, longest: int) -> Preview:
     count, _, height, width = pictures.shape
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    height, width = within(height, width, longest, rows, columns)
-    small = resized(pictures.float(), height, width).nan_to_num(0).clamp(0, 1)
+    height, width = fit_within(height, width, longest, rows, columns)
+    small = resize_planes(pictures.float(), height, width).nan_to_num(0).clamp(0, 1)
     grid = small.new_zeros((rows * columns, 3, height, width))
     grid[:count] = small
     whole = grid.view(rows, columns, 3, height, width).permute(0, 3, 1, 4, 2)
@@ -57,7 +57,7 @@ def grid_preview(pictures: Tensor, longest: int) -> Preview:
     return Preview(buffer.getvalue(), "image/jpeg")
 
 
-def within(
+def fit_within(
     height: int, width: int, longest: int, rows: int = 1, columns: int = 1
 ) -> tuple[int, int]:
     """Height and width of pictures that make a grid no longer than `longest`."""
@@ -65,7 +65,7 @@ def within(
     return max(1, int(height * scale)), max(1, int(width * scale))
 
 
-def resized(pictures: Tensor, height: int, width: int) -> Tensor:
+def resize_planes(pictures: Tensor, height: int, width: int) -> Tensor:
     """Pictures of shape (batch, channels, height, width) at another size: averaged where they
     become smaller, interpolated where they become larger."""
     from torch.nn import functional

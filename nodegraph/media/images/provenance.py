@@ -44,15 +44,15 @@ def encode_with_workflow(
     if warn is not None and format == "jpeg" and is_transparent(image):
         warn(f"JPEG has no transparency, so it is left out. {OPAQUE_HINT}")
     try:
-        return encode_image_file(image, format, workflow_texts(workflow), quality, bits=bits)
+        return encode_image_file(image, format, workflow_metadata(workflow), quality, bits=bits)
     except InvalidValue as error:
-        data = encode_image_file(image, format, workflow_texts({}), quality, bits=bits)
+        data = encode_image_file(image, format, workflow_metadata({}), quality, bits=bits)
         if warn is not None:
             warn(f"The picture was saved without its workflow: {error}")
         return data
 
 
-def workflow_texts(workflow: Mapping[str, Any]) -> dict[str, str]:
+def workflow_metadata(workflow: Mapping[str, Any]) -> dict[str, str]:
     """The texts that a file carries by which it can be made again, by name.
 
     Args:

@@ -36,7 +36,7 @@ class Region:
     mask: Tensor
 
 
-def grown_box(box: Rectangle, margin: int, picture: tuple[int, int]) -> Rectangle:
+def expand_box(box: Rectangle, margin: int, picture: tuple[int, int]) -> Rectangle:
     """A box with a margin, as far as the picture reaches.
 
     Args:
@@ -48,7 +48,7 @@ def grown_box(box: Rectangle, margin: int, picture: tuple[int, int]) -> Rectangl
     return left, top, right - left, bottom - top
 
 
-def fitted_box(
+def fit_box(
     box: Rectangle, target: tuple[int, int], multiple: int, picture: tuple[int, int]
 ) -> tuple[Rectangle, tuple[int, int]]:
     """A box brought to proportions, moved into the picture if it fits, and its size when cut out.

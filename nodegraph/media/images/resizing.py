@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.colors import Color
 from nodegraph.media.images.editing.moving import pad
-from nodegraph.media.images.room import check_room, resizing_bytes
+from nodegraph.media.images.room import check_memory, resizing_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ def resize_image(
     size, scaled = fitted_size(before, width, height, fit=fit, multiple=multiple)
     pictures, channels = image.shape[0], image.shape[3]
     needed = resizing_bytes(*size, pictures * channels)
-    check_room(*size, pictures, needed, port="width")
+    check_memory(*size, pictures, needed, port="width")
     result = _scaled(image, scaled, method, _box(before, size) if fit == "crop" else None)
     if fit != "pad":
         return result

@@ -38,23 +38,23 @@ _NO_RANGE = frozenset({"F", "I"})
 """Pillow's modes of which nobody knows what is white."""
 
 
-def taken_as(value: Any, kind: PictureType) -> Tensor | None:
+def to_image_tensor(value: Any, kind: PictureType) -> Tensor | None:
     """A picture of PIL, or an array of bytes, as a tensor; None where its meaning isn't certain."""
-    if is_picture(value):
+    if is_pil_image(value):
         return _picture(value, kind)
-    if is_array(value) and str(value.dtype) in ("uint8", "bool"):
+    if is_numpy_array(value) and str(value.dtype) in ("uint8", "bool"):
         return _array(value, kind)
     return None
 
 
-def is_picture(value: Any) -> bool:
+def is_pil_image(value: Any) -> bool:
     """Whether a value is a picture of PIL, told without importing it."""
     return any(
         base.__name__ == "Image" and base.__module__ == "PIL.Image" for base in type(value).__mro__
     )
 
 
-def is_array(value: Any) -> bool:
+def is_numpy_array(value: Any) -> bool:
     """Whether a value is an array of numpy, told without importing it."""
     return any(
         base.__name__ == "ndarray" and base.__module__ == "numpy" for base in type(value).__mro__
@@ -100,22 +100,22 @@ def _array(value: Any, kind: PictureType) -> Tensor | None:
     return pixels if len(shape) == (3 if kind == "Mask" else 4) else pixels[None]
 
 
-def advice(value: Any, kind: PictureType, verb: str = "Return") -> str:
+def conversion_hint(value: Any, kind: PictureType, verb: str = "Return") -> str:
     """What to write so that a value becomes what is declared; empty where nobody knows.
 
     Args:
         verb: What is done with the value.
     """
     if isinstance(value, (list, tuple)) and value:
-        inner = advice(value[0], kind) if taken_as(value[0], kind) is None else ""
-        is_one = is_picture(value[0]) or is_array(value[0]) or is_tensor(value[0])
+        inner = conversion_hint(value[0], kind) if to_image_tensor(value[0], kind) is None else ""
+        is_one = is_pil_image(value[0]) or is_numpy_array(value[0]) or is_tensor(value[0])
         return f"Declare `-> list[{kind}]` for several. {inner}".rstrip() if is_one else ""
-    if is_picture(value):
+    if is_pil_image(value):
         if value.mode in _NO_RANGE:
             give = "return" if verb == "Return" else "give"
             return f"Mode {value.mode} doesn't say what is white: {give} an array in 0..1 instead."
         return 'Say which channel is meant: `value.convert("L")` or `value.getchannel("A")`.'
-    if not (is_array(value) or is_tensor(value)):
+    if not (is_numpy_array(value) or is_tensor(value)):
         return ""
     layout = _layout(tuple(value.shape), kind)
     if layout is None or not _type_name(value).startswith(_NUMBERS):

@@ -12,7 +12,7 @@ class ImageTooLarge(InvalidValue):
     code = "too-large"
 
 
-def check_room(width: int, height: int, pictures: int, needed: int, *, port: str) -> None:
+def check_memory(width: int, height: int, pictures: int, needed: int, *, port: str) -> None:
     """Refuse what the host's memory can't hold, rather than begin and be killed for it.
 
     Args:
@@ -55,7 +55,7 @@ def sampling_bytes(width: int, height: int, pictures: int, *, is_guided: bool) -
     return 4 * 16 * width * height * pictures * (2 if is_guided else 1)
 
 
-def check_sampling_room(
+def check_sampling_memory(
     size: tuple[int, int], pictures: int, device: str, *, is_guided: bool, port: str
 ) -> None:
     """Refuse to sample what the host's memory can't hold; an accelerator's is told by its driver.
@@ -67,12 +67,12 @@ def check_sampling_room(
         TooLarge: It takes more memory than there is.
     """
     if device == "cpu":
-        check_room(*size, pictures, sampling_bytes(*size, pictures, is_guided=is_guided), port=port)
+        check_memory(
+            *size, pictures, sampling_bytes(*size, pictures, is_guided=is_guided), port=port
+        )
 
 
-def coding_bytes(
-    width: int, height: int, pictures: int, *, channels: int = 0, item: int = 4
-) -> int:
+def vae_bytes(width: int, height: int, pictures: int, *, channels: int = 0, item: int = 4) -> int:
     """Bytes that a VAE takes at the least, between latents and pictures of a size.
 
     Args:

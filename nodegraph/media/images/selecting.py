@@ -16,7 +16,7 @@ from torch import Tensor
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.editing.pictures import check_finite
 from nodegraph.media.images.mask_edges import feather_mask
-from nodegraph.media.images.mask_parts import part_at
+from nodegraph.media.images.mask_parts import components_at
 from nodegraph.media.images.masks import as_rgb, resize_mask
 from nodegraph.media.images.regions import Rectangle
 from nodegraph.media.images.resizing import resize_image
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Points = Sequence[tuple[int, int]]
 """x and y each, in pixels."""
-PartMethod = Literal["slic", "felzenszwalb", "watershed"]
+SuperpixelMethod = Literal["slic", "felzenszwalb", "watershed"]
 
 _LARGEST = 320
 """Pixels of the longer side at which a random walker works; what it finds is scaled up."""
@@ -65,7 +65,7 @@ def pixel_points(
     return pixels
 
 
-def similar_colors(
+def select_similar_colors(
     image: Tensor, points: Points, tolerance: float, *, connected: bool = True
 ) -> Tensor:
     """What is of the colour that pictures have at some points: a magic wand.
@@ -83,7 +83,7 @@ def similar_colors(
     for at, picture in enumerate(colors):
         for x, y in points:
             near = (picture - picture[y, x]).abs().amax(-1) <= tolerance + 1e-6
-            selected = part_at(near, [(x, y)]) if connected else near
+            selected = components_at(near, [(x, y)]) if connected else near
             result[at] = torch.maximum(result[at], selected.float())
     return result
 
@@ -109,7 +109,7 @@ def select_by_points(image: Tensor, points: Points, excluded: Points, radius: in
     for label, places in ((2, excluded), (1, points)):
         for x, y in places:
             seeds[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = label
-    return torch.stack([_walked(picture, seeds) for picture in as_rgb(image)])
+    return torch.stack([_random_walk(picture, seeds) for picture in as_rgb(image)])
 
 
 def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
@@ -138,10 +138,10 @@ def select_by_box(image: Tensor, box: Rectangle) -> Tensor:
             given=f"{width} x {height} pixels at {x}, {y}",
             expected="a box that some of the background lies outside of",
         )
-    return torch.stack([_grabbed(picture, inside) for picture in as_rgb(image)])
+    return torch.stack([_grab_cut(picture, inside) for picture in as_rgb(image)])
 
 
-def _grabbed(picture: Tensor, inside: NDArray[np.bool_]) -> Tensor:
+def _grab_cut(picture: Tensor, inside: NDArray[np.bool_]) -> Tensor:
     from skimage.color import rgb2lab
     from skimage.filters import threshold_otsu
 
@@ -154,7 +154,7 @@ def _grabbed(picture: Tensor, inside: NDArray[np.bool_]) -> Tensor:
     seeds = np.where(inside, 0, 2).astype(np.int32)
     seeds[inside & (unlike > 1.25 * border)] = 1
     seeds[inside & (unlike < 0.5 * border)] = 2
-    return _walked(picture, seeds) if (seeds == 1).any() else torch.zeros(inside.shape)
+    return _random_walk(picture, seeds) if (seeds == 1).any() else torch.zeros(inside.shape)
 
 
 def _main_colors(colors: NDArray[Any]) -> NDArray[Any]:
@@ -181,7 +181,7 @@ def _distance_to_any(colors: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
     return nearest
 
 
-def _walked(picture: Tensor, seeds: NDArray[np.int32]) -> Tensor:
+def _random_walk(picture: Tensor, seeds: NDArray[np.int32]) -> Tensor:
     """Where a random walk is more likely to have begun at 1 than at 2; seeds of 0 are open."""
     from skimage.segmentation import random_walker
 
@@ -189,7 +189,7 @@ def _walked(picture: Tensor, seeds: NDArray[np.int32]) -> Tensor:
     scale = max(1.0, max(height, width) / _LARGEST)
     size = max(2, round(width / scale)), max(2, round(height / scale))
     small = resize_image(picture[None], *size, method="area")[0].numpy()
-    labels = _shrunk(seeds, size)
+    labels = _downscale_seeds(seeds, size)
     if not (labels == 0).any():
         is_foreground = labels == 1
     else:
@@ -203,7 +203,7 @@ def _walked(picture: Tensor, seeds: NDArray[np.int32]) -> Tensor:
     return (resize_mask(mask, width, height)[0] >= 0.5).float()
 
 
-def _shrunk(seeds: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
+def _downscale_seeds(seeds: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32]:
     """Seeds in a smaller size; a single pixel of one isn't lost."""
     if seeds.shape == (size[1], size[0]):
         return seeds
@@ -213,7 +213,7 @@ def _shrunk(seeds: NDArray[np.int32], size: tuple[int, int]) -> NDArray[np.int32
     return np.where(small[1], 1, np.where(small[0], 2, 0)).astype(np.int32)
 
 
-def label_superpixels(picture: Tensor, method: PartMethod, parts: int) -> NDArray[np.int64]:
+def label_superpixels(picture: Tensor, method: SuperpixelMethod, parts: int) -> NDArray[np.int64]:
     """A number from 0 up for each part of alike pixels; about so many parts.
 
     Args:
@@ -237,7 +237,7 @@ def label_superpixels(picture: Tensor, method: PartMethod, parts: int) -> NDArra
     return np.asarray(labels, dtype=np.int64)
 
 
-def superpixels(image: Tensor, method: PartMethod, parts: int) -> tuple[Tensor, Tensor]:
+def superpixels(image: Tensor, method: SuperpixelMethod, parts: int) -> tuple[Tensor, Tensor]:
     """Pictures with each part of alike pixels in its mean colour, and the parts' borders.
 
     Returns:
@@ -257,7 +257,9 @@ def superpixels(image: Tensor, method: PartMethod, parts: int) -> tuple[Tensor, 
     return torch.stack(means), torch.stack(borders)
 
 
-def select_superpixels(image: Tensor, points: Points, method: PartMethod, parts: int) -> Tensor:
+def select_superpixels(
+    image: Tensor, points: Points, method: SuperpixelMethod, parts: int
+) -> Tensor:
     """The parts of alike pixels that some points lie in; 0 or 1, (batch, height, width)."""
     check_finite(image)
     masks = []
@@ -288,5 +290,5 @@ def plain_background(image: Tensor, tolerance: float, softness: float = 0) -> Te
         apart = torch.stack([(picture - color).abs().amax(-1) for color in colors]).amin(0)
         around = torch.nn.functional.pad((apart <= tolerance)[None], (1, 1, 1, 1), value=True)[0]
         # A frame connects all that touches the border.
-        masks.append(~part_at(around, [(0, 0)])[1:-1, 1:-1])
+        masks.append(~components_at(around, [(0, 0)])[1:-1, 1:-1])
     return feather_mask(torch.stack(masks).float(), softness, "linear", "inward")

@@ -33,7 +33,7 @@ class SetMeasures(NamedTuple):
     coverage: float
 
 
-def set_measures(reference: Vectors, made: Vectors, neighbours: int = 3) -> SetMeasures:
+def set_measures(reference: Vectors, generated: Vectors, neighbours: int = 3) -> SetMeasures:
     """Compare two sets by their features.
 
     Sources: Heusel et al. 2017, arXiv:1706.08500; Kynkäänniemi et al. 2019, arXiv:1904.06991,
@@ -44,7 +44,7 @@ def set_measures(reference: Vectors, made: Vectors, neighbours: int = 3) -> SetM
     Raises:
         InvalidValue: A set is too small for so many neighbours.
     """
-    fewest = min(len(reference), len(made))
+    fewest = min(len(reference), len(generated))
     if fewest <= max(neighbours, 1):
         raise InvalidValue(
             "a set has too few pictures to have that many neighbours",
@@ -52,11 +52,11 @@ def set_measures(reference: Vectors, made: Vectors, neighbours: int = 3) -> SetM
             given=f"{fewest} pictures",
             expected=f"more than {max(neighbours, 1)}",
         )
-    apart = _distances(made, reference)
-    around, around_made = (_radii(each, neighbours) for each in (reference, made))
+    apart = _distances(generated, reference)
+    around, around_made = (_radii(each, neighbours) for each in (reference, generated))
     within = apart <= around[None, :]
     return SetMeasures(
-        frechet_distance(reference, made),
+        frechet_distance(reference, generated),
         float(within.any(1).mean()),
         float((apart <= around_made[:, None]).any(0).mean()),
         float(within.any(0).mean()),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue, at_port
 from nodegraph.media.images.colors import color_levels
-from nodegraph.media.images.room import check_room, sheet_bytes
+from nodegraph.media.images.room import check_memory, sheet_bytes
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -36,7 +36,7 @@ class AxisLabels:
     column_title: str = ""
     row_title: str = ""
 
-    def in_lines(self) -> AxisLabels:
+    def without_line_breaks(self) -> AxisLabels:
         """The same, each without line breaks."""
         [over, row_title] = _lines((self.column_title, self.row_title))
         return AxisLabels(_lines(self.columns), _lines(self.rows), over, row_title)
@@ -89,7 +89,7 @@ def contact_sheet(
 
     from nodegraph.media.images.images import to_pil
 
-    labels = (labels or AxisLabels()).in_lines()
+    labels = (labels or AxisLabels()).without_line_breaks()
     captions = _lines(captions)
     count = sum(map(len, images))
     if not count:
@@ -104,7 +104,7 @@ def contact_sheet(
     write = partial(_write, line=plan.line, ink=_rgb(ink, "text_color"))
     draw = ImageDraw.Draw(sheet)
     for index, picture in enumerate(pictures):
-        left, top = plan.place(index)
+        left, top = plan.cell_corner(index)
         corner = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
         # Transparent pictures show the paper.
         mask = picture if picture.mode == "RGBA" else None
@@ -112,9 +112,9 @@ def contact_sheet(
         if index < len(captions) and captions[index]:
             write(draw, captions[index], (left, top + cell[1]), cell[0])
     for column, text in enumerate(labels.columns[: plan.columns]):
-        write(draw, text, (plan.place(column)[0], plan.head - plan.line - gap), cell[0])
+        write(draw, text, (plan.cell_corner(column)[0], plan.head - plan.line - gap), cell[0])
     for row, text in enumerate(labels.rows[: plan.rows]):
-        top = plan.place(row * plan.columns)[1] + (cell[1] - plan.line) // 2
+        top = plan.cell_corner(row * plan.columns)[1] + (cell[1] - plan.line) // 2
         write(draw, text, (plan.side - plan.room - gap, top), plan.room)
     write(draw, labels.column_title, (plan.side, 0), plan.size[0])
     if labels.row_title:
@@ -179,7 +179,7 @@ class _Layout:
         """Of the sheet."""
         return self.size[0] + self.side, self.size[1] + self.head
 
-    def place(self, index: int) -> tuple[int, int]:
+    def cell_corner(self, index: int) -> tuple[int, int]:
         """Left and top of a cell."""
         row, column = divmod(index, self.columns)
         return self.side + column * self.pitch[0], self.head + row * self.pitch[1]
@@ -227,7 +227,7 @@ def sheet_size(pictures: int, cell: tuple[int, int], *, columns: int, gap: int) 
             expected=f"at most {MAX_PIXELS:,} pixels",
             hint="Put fewer together, or a ResizeImage before.",
         )
-    check_room(width, height, 1, sheet_bytes(width, height), port="images")
+    check_memory(width, height, 1, sheet_bytes(width, height), port="images")
     return width, height
 
 

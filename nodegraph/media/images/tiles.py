@@ -44,7 +44,7 @@ class Tiling:
         return len(self.left) * len(self.top)
 
 
-def even_starts(length: int, side: int, overlap: int) -> list[int]:
+def tile_starts(length: int, side: int, overlap: int) -> list[int]:
     """Where tiles along a side begin, evenly spread; a single one where it is no longer than one.
 
     Args:
@@ -57,7 +57,7 @@ def even_starts(length: int, side: int, overlap: int) -> list[int]:
     return [round(index * (length - side) / (count - 1)) for index in range(count)]
 
 
-def tiling_of(width: int, height: int, tile: tuple[int, int], overlap: int) -> Tiling:
+def build_tiling(width: int, height: int, tile: tuple[int, int], overlap: int) -> Tiling:
     """How a picture of a size is cut.
 
     Args:
@@ -73,7 +73,7 @@ def tiling_of(width: int, height: int, tile: tuple[int, int], overlap: int) -> T
             given=f"{overlap} pixels",
             expected=f"{min(tile) // 2} at most",
         )
-    columns, rows = even_starts(width, tile[0], overlap), even_starts(height, tile[1], overlap)
+    columns, rows = tile_starts(width, tile[0], overlap), tile_starts(height, tile[1], overlap)
     if len(columns) * len(rows) > MOST_TILES:
         raise InvalidValue(
             "there would be too many tiles",

@@ -24,7 +24,7 @@ def properties_of(molecule: Any, *, qed: bool = True) -> dict[str, float]:
         doi:10.1021/ci990307l); ``qed``: how like drugs it is, 0 to 1 (Bickerton et al. 2012,
         doi:10.1038/nchem.1243); ``rings``; ``atoms`` but hydrogen; ``mass`` in daltons.
     """
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit.Chem import QED, rdMolDescriptors
 
         return {
@@ -57,7 +57,7 @@ def check_molecules_installed() -> None:
 
 
 @contextmanager
-def quiet_chemistry() -> Iterator[None]:
+def silence_rdkit() -> Iterator[None]:
     """RDKit, which is checked to be there, without the lines that it writes of its own."""
     check_molecules_installed()
     from rdkit import rdBase
@@ -127,7 +127,7 @@ def to_rdkit(molecule: Molecule) -> Any:
         NumericalError: NaN or infinity.
     """
     check_molecule(molecule)
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         made = Chem.RWMol()
@@ -230,7 +230,7 @@ def from_rdkit(molecule: Any) -> Molecule:
     import numpy as np
     import torch
 
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         plain = Chem.Mol(molecule)
@@ -305,7 +305,7 @@ def _sites(atoms: list[Any]) -> AtomSites | None:
     )
 
 
-def molecule_of_smiles(smiles: str) -> Molecule:
+def molecule_from_smiles(smiles: str) -> Molecule:
     """The molecule that a SMILES text names; without coordinates.
 
     Raises:
@@ -321,7 +321,7 @@ def check_smiles(smiles: str) -> Any:
     Raises:
         InvalidValue: It names none, or RDKit isn't installed.
     """
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         text, _, name = smiles.strip().partition(" ")
@@ -342,21 +342,21 @@ def check_smiles(smiles: str) -> Any:
         return molecule
 
 
-def smiles_of(molecule: Molecule) -> str:
+def to_smiles(molecule: Molecule) -> str:
     """The canonical SMILES text of a molecule.
 
     Raises:
         InvalidValue, NumericalError: See `to_rdkit`.
     """
     made = to_rdkit(molecule)
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         text: str = Chem.MolToSmiles(Chem.RemoveHs(made))
         return text
 
 
-def embedded(molecule: Molecule, conformers: int, seed: int) -> Molecule:
+def embed_conformers(molecule: Molecule, conformers: int, seed: int) -> Molecule:
     """A molecule with all its hydrogens, and where its atoms may be in space.
 
     Args:
@@ -374,7 +374,7 @@ def embedded(molecule: Molecule, conformers: int, seed: int) -> Molecule:
             given=f"{made.GetNumHeavyAtoms()} atoms",
             expected=f"at most {_MOST_EMBEDDED}, besides hydrogen",
         )
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
         from rdkit.Chem import rdDistGeom
 

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spatial_values import Molecule, PointCloud
-from nodegraph.media.molecules.chemistry import quiet_chemistry, to_rdkit
+from nodegraph.media.molecules.chemistry import silence_rdkit, to_rdkit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,14 +42,14 @@ def draw_molecule(molecule: Molecule, width: int = 512, height: int = 512) -> Te
     import torch
     from PIL import Image
 
-    data = drawn_png(to_rdkit(molecule), width, height)
+    data = molecule_png(to_rdkit(molecule), width, height)
     pixels = np.asarray(Image.open(BytesIO(data)).convert("RGB"), np.float32)
     return torch.from_numpy(pixels / np.float32(255))[None]
 
 
-def drawn_png(molecule: Any, width: int, height: int) -> bytes:
+def molecule_png(molecule: Any, width: int, height: int) -> bytes:
     """What `draw_molecule` gives of a molecule of RDKit's, as a PNG."""
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
         from rdkit.Chem import rdDepictor
         from rdkit.Chem.Draw import rdMolDraw2D

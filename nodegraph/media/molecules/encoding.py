@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.molecules.chemistry import quiet_chemistry, smiles_of, to_rdkit
+from nodegraph.media.molecules.chemistry import silence_rdkit, to_rdkit, to_smiles
 from nodegraph.media.molecules.molecule_files import MoleculeFormat, pdb_remarks, sdf_fields
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def encode_molecule(
         )
     if format == "smi":
         name = " ".join(molecule.name.split())
-        return f"{smiles_of(molecule)} {name}".rstrip().encode() + b"\n"
+        return f"{to_smiles(molecule)} {name}".rstrip().encode() + b"\n"
     made, texts = to_rdkit(molecule), metadata or {}
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
         from rdkit.Chem import rdDepictor
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.input_files import looks_like, read_whole
+from nodegraph.media.images.input_files import guess_file_kind, read_whole
 
 MoleculeFormat = Literal["sdf", "pdb", "smi"]
 READABLE = "SDF or MOL, PDB, or SMILES (.smi)"
@@ -53,7 +53,7 @@ def read_molecule_file(path: Path, *, names: bool = True) -> tuple[str, Molecule
         file_format = "smi"
     if file_format is None or b"\0" in data:
         raise InvalidFile(
-            f"{path} holds no molecule that is read: it looks like {looks_like(path)}.",
+            f"{path} holds no molecule that is read: it looks like {guess_file_kind(path)}.",
             expected=READABLE,
         )
     return data.decode("utf-8", "replace"), file_format

@@ -11,7 +11,7 @@ from nodegraph.media.molecules.chemistry import (
     check_molecules_installed,
     check_smiles,
     from_rdkit,
-    quiet_chemistry,
+    silence_rdkit,
 )
 from nodegraph.media.molecules.molecule_files import MoleculeFormat, read_molecule_file, sdf_records
 
@@ -26,15 +26,15 @@ def read_molecule(path: Path, *, number: int = 0, names: bool = True) -> Molecul
         InvalidFile: It is missing, damaged, or holds no molecule.
         InvalidValue: There aren't so many, or RDKit isn't installed.
     """
-    parsed = parsed_molecule(path, number=number, names=names)
+    parsed = parse_molecule_file(path, number=number, names=names)
     try:
-        with quiet_chemistry():
+        with silence_rdkit():
             return from_rdkit(parsed)
     except (InvalidValue, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from error
 
 
-def parsed_molecule(path: Path, *, number: int = 0, names: bool = True) -> Any:
+def parse_molecule_file(path: Path, *, number: int = 0, names: bool = True) -> Any:
     """What `read_molecule` gives, as RDKit has it."""
     check_molecules_installed()
     text, file_format = read_molecule_file(path, names=names)
@@ -49,7 +49,7 @@ def parsed_molecule(path: Path, *, number: int = 0, names: bool = True) -> Any:
     try:
         if file_format == "smi":
             return check_smiles(records[number])
-        with quiet_chemistry():
+        with silence_rdkit():
             return _parsed(records[number], file_format)
     except (InvalidValue, ValueError, RuntimeError) as error:
         raise _unreadable(path, error) from error

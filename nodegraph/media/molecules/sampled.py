@@ -9,35 +9,35 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.spatial_values import Molecule
 from nodegraph.errors import InvalidValue
 from nodegraph.media.molecules.chemistry import (
-    embedded,
+    embed_conformers,
     from_rdkit,
     properties_of,
-    quiet_chemistry,
-    smiles_of,
+    silence_rdkit,
     to_rdkit,
+    to_smiles,
 )
-from nodegraph.media.molecules.tables import item_tables, molecule_of_rows
+from nodegraph.media.molecules.tables import items_to_tables, rows_to_molecule
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def decoded_molecules(items: Tensor, *, refuse: bool = False) -> list[Molecule]:
+def decode_molecules(items: Tensor, *, strict: bool = False) -> list[Molecule]:
     """The molecules of items, without coordinates; those that are none are left out.
 
     Args:
         items: Tables of atoms and bonds, shape (batch, 9, 37).
-        refuse: Whether one that is none is an error.
+        strict: Whether one that is none is an error.
     Raises:
         InvalidValue: So it is.
     """
-    kinds, orders = item_tables(items)
+    kinds, orders = items_to_tables(items)
     decoded = []
     for index, rows in enumerate(zip(kinds.tolist(), orders.tolist(), strict=True)):
-        made = molecule_of_rows(*rows)
+        made = rows_to_molecule(*rows)
         if made is not None:
             decoded.append(from_rdkit(made))
-        elif refuse:
+        elif strict:
             raise InvalidValue(
                 f"item {index} is no molecule: an atom has too many bonds, or it is in pieces",
                 port="latent",
@@ -47,11 +47,11 @@ def decoded_molecules(items: Tensor, *, refuse: bool = False) -> list[Molecule]:
     return decoded
 
 
-def once(molecules: Iterable[Molecule]) -> list[Molecule]:
+def unique_molecules(molecules: Iterable[Molecule]) -> list[Molecule]:
     """Each once: the first of those that are the same."""
     by_smiles: dict[str, Molecule] = {}
     for molecule in molecules:
-        by_smiles.setdefault(smiles_of(molecule), molecule)
+        by_smiles.setdefault(to_smiles(molecule), molecule)
     return list(by_smiles.values())
 
 
@@ -63,14 +63,14 @@ def with_conformers(molecules: Iterable[Molecule], conformers: int, seed: int) -
 def _embed_each(molecules: Iterable[Molecule], conformers: int, seed: int) -> Iterator[Molecule]:
     for molecule in molecules:
         try:
-            yield embedded(molecule, conformers, seed)
+            yield embed_conformers(molecule, conformers, seed)
         except InvalidValue:
             # Strained ones have no place in space; who wants to know counts what is left.
             continue
 
 
 @dataclass(frozen=True, slots=True)
-class MoleculeChoice:
+class MoleculeFilter:
     """Which molecules are chosen.
 
     Attributes:
@@ -84,7 +84,7 @@ class MoleculeChoice:
     high: tuple[tuple[str, float], ...] = ()
 
 
-def chosen(molecules: Sequence[Molecule], wanted: MoleculeChoice) -> list[Molecule]:
+def filter_molecules(molecules: Sequence[Molecule], wanted: MoleculeFilter) -> list[Molecule]:
     """Those that are wanted, in their order.
 
     Raises:
@@ -94,8 +94,8 @@ def chosen(molecules: Sequence[Molecule], wanted: MoleculeChoice) -> list[Molecu
     return [each for each in molecules if _is_wanted(to_rdkit(each), wanted, having, lacking)]
 
 
-def _is_wanted(molecule: Any, wanted: MoleculeChoice, having: Any, lacking: Any) -> bool:
-    with quiet_chemistry():
+def _is_wanted(molecule: Any, wanted: MoleculeFilter, having: Any, lacking: Any) -> bool:
+    with silence_rdkit():
         if having is not None and not molecule.HasSubstructMatch(having):
             return False
         if lacking is not None and molecule.HasSubstructMatch(lacking):
@@ -110,7 +110,7 @@ def _is_wanted(molecule: Any, wanted: MoleculeChoice, having: Any, lacking: Any)
 def _pattern(smarts: str, port: str) -> Any | None:
     if not smarts.strip():
         return None
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         pattern = Chem.MolFromSmarts(smarts.strip())

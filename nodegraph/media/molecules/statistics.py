@@ -9,7 +9,7 @@ from statistics import fmean
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.spatial_values import Molecule
 from nodegraph.errors import InvalidValue
-from nodegraph.media.molecules.chemistry import properties_of, smiles_of, to_rdkit
+from nodegraph.media.molecules.chemistry import properties_of, to_rdkit, to_smiles
 
 PROPERTY_TITLES = {
     "logp": "logP",
@@ -23,7 +23,7 @@ _BARS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class MoleculeStatistics:
     """Of some molecules.
 
     Attributes:
@@ -50,7 +50,9 @@ class Statistics:
         return f"{head} not known before\n{means}"
 
 
-def statistics_of(molecules: Sequence[Molecule], known: Sequence[Molecule] = ()) -> Statistics:
+def compute_statistics(
+    molecules: Sequence[Molecule], known: Sequence[Molecule] = ()
+) -> MoleculeStatistics:
     """What molecules are like.
 
     Args:
@@ -65,11 +67,13 @@ def statistics_of(molecules: Sequence[Molecule], known: Sequence[Molecule] = ())
             port="molecules",
             hint="Sample more of them, or put a ValenceGuidance before the sampler.",
         )
-    names = {smiles_of(each) for each in molecules}
-    fresh = names - {smiles_of(each) for each in known}
+    names = {to_smiles(each) for each in molecules}
+    fresh = names - {to_smiles(each) for each in known}
     properties = [properties_of(to_rdkit(each)) for each in molecules]
     values = {name: [each[name] for each in properties] for name in PROPERTY_TITLES}
-    return Statistics(len(molecules), len(names) / len(molecules), len(fresh) / len(names), values)
+    return MoleculeStatistics(
+        len(molecules), len(names) / len(molecules), len(fresh) / len(names), values
+    )
 
 
 def histogram(values: Sequence[float], name: str) -> Plot:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.media.molecules.chemistry import quiet_chemistry
+from nodegraph.media.molecules.chemistry import silence_rdkit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,13 +31,13 @@ _SPREAD = 2.0
 """A class is told as 1 or 0 less its share, times this: about unit variance."""
 
 
-def rows_of(molecule: Any) -> tuple[list[int], list[list[int]]]:
+def molecule_to_rows(molecule: Any) -> tuple[list[int], list[list[int]]]:
     """Kinds, 0..4, and bond orders, 0..3, of a sanitized molecule of RDKit's, as a table.
 
     Returns:
         Nine kinds, and nine rows of nine orders, the same on both sides of the diagonal.
     """
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         plain = Chem.Mol(molecule)
@@ -66,7 +66,7 @@ def _breadth_first(molecule: Any) -> list[int]:
     return visited
 
 
-def table_items(kinds: Tensor, orders: Tensor) -> Tensor:
+def tables_to_items(kinds: Tensor, orders: Tensor) -> Tensor:
     """Tables as items to diffuse.
 
     Args:
@@ -80,11 +80,11 @@ def table_items(kinds: Tensor, orders: Tensor) -> Tensor:
 
     atoms = (one_hot(kinds, len(ELEMENTS)).float() - 1 / len(ELEMENTS)) * _SPREAD
     bonds = (one_hot(orders, ORDERS).float() - 1 / ORDERS) * _SPREAD
-    bonds = (bonds * earlier_rows()[..., None])[:, :, : MOST_ATOMS - 1]
+    bonds = (bonds * lower_triangle()[..., None])[:, :, : MOST_ATOMS - 1]
     return torch.cat([atoms, bonds.flatten(2)], 2)
 
 
-def earlier_rows() -> Tensor:
+def lower_triangle() -> Tensor:
     """1 where a column's atom stands before the row's; float32, shape (9, 9)."""
     import torch
 
@@ -96,11 +96,11 @@ def bond_scores(items: Tensor) -> Tensor:
     from torch.nn.functional import pad
 
     bonds = items[..., len(ELEMENTS) :].reshape(*items.shape[:-1], MOST_ATOMS - 1, ORDERS)
-    mask = earlier_rows().to(items)[..., None]
+    mask = lower_triangle().to(items)[..., None]
     return pad(bonds, (0, 0, 0, 1)) * mask
 
 
-def items_of_shares(kinds: Tensor, orders: Tensor) -> Tensor:
+def probabilities_to_items(kinds: Tensor, orders: Tensor) -> Tensor:
     """Items of how likely each class is.
 
     Args:
@@ -111,22 +111,22 @@ def items_of_shares(kinds: Tensor, orders: Tensor) -> Tensor:
     """
     import torch
 
-    bonds = (orders - 1 / ORDERS) * _SPREAD * earlier_rows().to(orders)[..., None]
+    bonds = (orders - 1 / ORDERS) * _SPREAD * lower_triangle().to(orders)[..., None]
     atoms = (kinds - 1 / len(ELEMENTS)) * _SPREAD
     return torch.cat([atoms, bonds[:, :, : MOST_ATOMS - 1].flatten(2)], 2)
 
 
-def item_tables(items: Tensor) -> tuple[Tensor, Tensor]:
+def items_to_tables(items: Tensor) -> tuple[Tensor, Tensor]:
     """The likeliest kinds, (batch, 9), and orders, (batch, 9, 9), of items; nothing is mended."""
     kinds = items[..., : len(ELEMENTS)].argmax(-1)
-    below = (bond_scores(items).argmax(-1) * earlier_rows().to(items)).long()
+    below = (bond_scores(items).argmax(-1) * lower_triangle().to(items)).long()
     return kinds, below + below.transpose(1, 2)
 
 
-def molecule_of_rows(kinds: Sequence[int], orders: Sequence[Sequence[int]]) -> Any | None:
+def rows_to_molecule(kinds: Sequence[int], orders: Sequence[Sequence[int]]) -> Any | None:
     """RDKit's molecule of a table; None where it is none: a valence is exceeded, an absent atom
     bound, it is in pieces or empty."""
-    with quiet_chemistry():
+    with silence_rdkit():
         from rdkit import Chem
 
         types = Chem.BondType

@@ -110,7 +110,7 @@ def categories(plot: Plot) -> dict[str, float]:
     return {str(name): float(at) for at, name in enumerate(dict.fromkeys(names))}
 
 
-def places(series: Series, known: dict[str, float]) -> list[float]:
+def x_positions(series: Series, known: dict[str, float]) -> list[float]:
     """Where the values of a series stand, as numbers."""
     return [known[position] if isinstance(position, str) else position for position in series.x]
 
@@ -119,7 +119,7 @@ def bar_width(plot: Plot) -> float:
     """How far bars are from each other along x; 0 where there are none."""
     bars = [each for each in plot.series if each.kind == "bars"]
     known = categories(plot)
-    stands = {position for each in bars for position in places(each, known)}
+    stands = {position for each in bars for position in x_positions(each, known)}
     positions = sorted(position for position in stands if abs(position) <= _LARGEST)
     gaps = [after - before for before, after in pairwise(positions)]
     return min(gaps, default=1.0) if bars else 0.0
@@ -130,7 +130,7 @@ def x_axis(plot: Plot) -> Axis:
     known = categories(plot)
     if known:
         return Axis(-0.5, len(known) - 0.5, names=tuple(known))
-    positions = [position for each in plot.series for position in places(each, known)]
+    positions = [position for each in plot.series for position in x_positions(each, known)]
     room = bar_width(plot) / 2 if plot.x_scale == "linear" else 0.0
     low, high = _ends(positions, plot.x_scale)
     return Axis(low - room, high + room, plot.x_scale)

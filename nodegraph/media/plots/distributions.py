@@ -52,7 +52,7 @@ class Distribution:
         return sum(self.counts)
 
 
-def wilson(count: int, total: int, level: float = 0.95) -> Interval:
+def wilson_interval(count: int, total: int, level: float = 0.95) -> Interval:
     """Wilson's score interval of a share, 0 to 1: right for few pictures and for shares near 0.
 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
@@ -67,14 +67,19 @@ def wilson(count: int, total: int, level: float = 0.95) -> Interval:
     return low, high
 
 
-def difference(first: int, of: int, second: int, of_second: int, level: float = 0.95) -> Interval:
+def newcombe_interval(
+    first: int, of: int, second: int, of_second: int, level: float = 0.95
+) -> Interval:
     """Newcombe's interval of the second share less the first, of independent samples.
 
     Source: Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I,
     method 10: made of both Wilson intervals.
     """
     first_share, second_share = first / of, second / of_second
-    (low1, high1), (low2, high2) = wilson(first, of, level), wilson(second, of_second, level)
+    (low1, high1), (low2, high2) = (
+        wilson_interval(first, of, level),
+        wilson_interval(second, of_second, level),
+    )
     down, up = (
         math.hypot(second_share - low2, high1 - first_share),
         math.hypot(high2 - second_share, first_share - low1),
@@ -105,10 +110,10 @@ def distribution(
     counts = [Counter(labels)[name] for name in names]
     total = len(labels)
     if groups:
-        table = np.stack(list(grouped(labels, names, groups).values()))
+        table = np.stack(list(count_by_group(labels, names, groups).values()))
         intervals = _by_groups(table, level, seed)
     else:
-        intervals = [wilson(count, total, level) for count in counts]
+        intervals = [wilson_interval(count, total, level) for count in counts]
     shares = tuple(count / total for count in counts)
     return Distribution(names, tuple(counts), shares, tuple(intervals), level)
 
@@ -133,7 +138,7 @@ Counts = npt.NDArray[np.int64]
 """Of labels, in their order: of one group, (labels,), or of several, (groups, labels)."""
 
 
-def grouped(
+def count_by_group(
     labels: Sequence[str], names: Sequence[str], groups: Sequence[str], port: str = "groups"
 ) -> dict[str, Counts]:
     """Counts of labels, by group.
@@ -153,7 +158,7 @@ def grouped(
     return counts
 
 
-def _drawn(rng: np.random.Generator, groups: int) -> Counts:
+def _bootstrap_counts(rng: np.random.Generator, groups: int) -> Counts:
     """How often each of some groups is drawn, in each round of a bootstrap; (rounds, groups)."""
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=_ROUNDS)
 
@@ -172,7 +177,7 @@ def _ends(values: npt.NDArray[np.float64], level: float) -> list[Interval]:
 
 
 def _by_groups(table: Counts, level: float, seed: int) -> list[Interval]:
-    drawn = _drawn(np.random.default_rng(seed), len(table))
+    drawn = _bootstrap_counts(np.random.default_rng(seed), len(table))
     return _ends(_drawn_shares(table, drawn), level)
 
 
@@ -183,11 +188,11 @@ def _differences_by_groups(
     both have the same."""
     rng = np.random.default_rng(seed)
     first_counts, second_counts = np.stack(list(first.values())), np.stack(list(second.values()))
-    drawn = _drawn(rng, len(first_counts))
+    drawn = _bootstrap_counts(rng, len(first_counts))
     if first.keys() == second.keys():
         again, second_counts = drawn, np.stack([second[group] for group in first])
     else:
-        again = _drawn(rng, len(second_counts))
+        again = _bootstrap_counts(rng, len(second_counts))
     return _ends(_drawn_shares(second_counts, again) - _drawn_shares(first_counts, drawn), level)
 
 
@@ -202,7 +207,7 @@ def homogeneity(first: Sequence[int], second: Sequence[int], seed: int = 0) -> f
     first_counts, second_counts = np.asarray(first), np.asarray(second)
     both = first_counts + second_counts
     rng = np.random.default_rng(seed)
-    return _chance(
+    return _p_value(
         first_counts, both, rng.multivariate_hypergeometric(both, first_counts.sum(), size=_ROUNDS)
     )
 
@@ -231,10 +236,10 @@ def homogeneity_of_groups(
         dealt = np.repeat([1, 0], [len(alone), len(others)])
         places = rng.permuted(np.tile(dealt, (_ROUNDS, 1)), axis=1)
         drawn += places @ np.stack([*alone, *others])
-    return _chance(first_counts, first_counts + second_counts, drawn)
+    return _p_value(first_counts, first_counts + second_counts, drawn)
 
 
-def _chance(sample: Counts, both: Counts, drawn: Counts) -> float:
+def _p_value(sample: Counts, both: Counts, drawn: Counts) -> float:
     """The share of permutations that are as far from homogeneous as a sample, or further.
 
     Args:
@@ -258,14 +263,14 @@ def _chi_squared(counts: Counts, both: Counts) -> npt.NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class ComparedDistributions:
+class DistributionComparison:
     """How the second of two distributions differs from the first.
 
     Attributes:
         first, second: Over the same labels.
         differences: Of the shares, second less first.
         intervals: Of these.
-        chance: Of samples as far apart if there were no difference; see `homogeneity`.
+        p_value: Of samples as far apart if there were no difference; see `homogeneity`.
         distance: Half the sum of what shares differ by, 0 to 1 (total variation).
         groups: How many the two have, if pictures come in groups; else None.
     """
@@ -274,12 +279,12 @@ class ComparedDistributions:
     second: Distribution
     differences: tuple[float, ...]
     intervals: tuple[Interval, ...]
-    chance: float
+    p_value: float
     distance: float
     groups: tuple[int, int] | None = None
 
 
-def compared(
+def compare_distributions(
     first: Sequence[str],
     second: Sequence[str],
     categories: Sequence[str] = (),
@@ -288,7 +293,7 @@ def compared(
     *,
     first_groups: Sequence[str] = (),
     second_groups: Sequence[str] = (),
-) -> ComparedDistributions:
+) -> DistributionComparison:
     """Compare the labels of two sets of pictures.
 
     Args:
@@ -304,8 +309,8 @@ def compared(
     names = _names([*first, *second], categories)
     if first_groups or second_groups:
         tables = (
-            grouped(first, names, first_groups, "first_groups"),
-            grouped(second, names, second_groups, "second_groups"),
+            count_by_group(first, names, first_groups, "first_groups"),
+            count_by_group(second, names, second_groups, "second_groups"),
         )
         first_dist = distribution(first, names, first_groups, level, seed)
         second_dist = distribution(second, names, second_groups, level, seed)
@@ -318,7 +323,9 @@ def compared(
         distribution(labels, names, level=level) for labels in (first, second)
     )
     pairs = zip(first_dist.counts, second_dist.counts, strict=True)
-    intervals = [difference(a, first_dist.total, b, second_dist.total, level) for a, b in pairs]
+    intervals = [
+        newcombe_interval(a, first_dist.total, b, second_dist.total, level) for a, b in pairs
+    ]
     return _comparison(
         first_dist, second_dist, intervals, homogeneity(first_dist.counts, second_dist.counts, seed)
     )
@@ -326,10 +333,10 @@ def compared(
 
 def _comparison(
     first: Distribution, second: Distribution, intervals: Sequence[Interval], chance: float
-) -> ComparedDistributions:
+) -> DistributionComparison:
     differences = tuple(b - a for a, b in zip(first.shares, second.shares, strict=True))
     distance = sum(abs(each) for each in differences) / 2
-    return ComparedDistributions(first, second, differences, tuple(intervals), chance, distance)
+    return DistributionComparison(first, second, differences, tuple(intervals), chance, distance)
 
 
 def distribution_plot(dist: Distribution, name: str = "", title: str = "") -> Plot:
@@ -338,18 +345,18 @@ def distribution_plot(dist: Distribution, name: str = "", title: str = "") -> Pl
     return Plot(title, "", "share of pictures", (_bars(dist, name),), notes=(note,))
 
 
-def comparison_plot(pair: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
+def comparison_plot(pair: DistributionComparison, names: tuple[str, str], title: str = "") -> Plot:
     """Bars of both, side by side."""
     both = (pair.first, pair.second)
     note = (
         f"{pair.first.total} and {pair.second.total} pictures; whiskers are "
-        f"{pair.first.level:.0%} intervals; p = {pair.chance:.4f}."
+        f"{pair.first.level:.0%} intervals; p = {pair.p_value:.4f}."
     )
     series = tuple(_bars(each, name) for each, name in zip(both, names, strict=True))
     return Plot(title, "", "share of pictures", series, notes=(note,))
 
 
-def difference_plot(pair: ComparedDistributions, names: tuple[str, str], title: str = "") -> Plot:
+def difference_plot(pair: DistributionComparison, names: tuple[str, str], title: str = "") -> Plot:
     """Points of the differences, with whiskers: where one keeps clear of 0, shares differ."""
     low, high = zip(*pair.intervals, strict=True)
     series = Series("", pair.first.labels, pair.differences, "points", low, high)
@@ -374,7 +381,7 @@ def distribution_card(dist: Distribution, about: str = "", *, grouped: bool = Fa
     return "\n".join([*lines, "", _several(len(dist.labels), dist.level), _CARD])
 
 
-def comparison_card(pair: ComparedDistributions, names: tuple[str, str], about: str = "") -> str:
+def comparison_card(pair: DistributionComparison, names: tuple[str, str], about: str = "") -> str:
     """The same of two distributions."""
     first_name, second_name = names
     lines = [
@@ -382,7 +389,7 @@ def comparison_card(pair: ComparedDistributions, names: tuple[str, str], about: 
         f"{pair.second.total} pictures",
         f"Distance of the distributions: {pair.distance:.1%} of the pictures would have to change "
         "their labels.",
-        f"As far apart by chance alone, were there no difference: p = {pair.chance:.4f} "
+        f"As far apart by chance alone, were there no difference: p = {pair.p_value:.4f} "
         f"(permutation test{_of_groups(pair)})",
     ]
     rows: Mapping[str, tuple[float, Interval]] = dict(
@@ -404,7 +411,7 @@ _INDEPENDENT = (
 )
 
 
-def _of_groups(pair: ComparedDistributions) -> str:
+def _of_groups(pair: DistributionComparison) -> str:
     if pair.groups is None:
         return ""
     first, second = pair.groups

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nodegraph.core.plot_form import MOST_SERIES, kept_places
+from nodegraph.core.plot_form import MOST_SERIES, thinned_indices
 from nodegraph.core.plots import Plot, Series
-from nodegraph.media.plots.axes import Axis, bar_width, categories, places, x_axis, y_axis
-from nodegraph.media.plots.marks import DrawnSeries, PlotFrame
-from nodegraph.media.plots.sheets import FAINT, INK, PixelSheet, Sheet, SvgSheet
+from nodegraph.media.plots.axes import Axis, bar_width, categories, x_axis, x_positions, y_axis
+from nodegraph.media.plots.marks import PlotFrame, SeriesRenderer
+from nodegraph.media.plots.sheets import FAINT, INK, PixelCanvas, PlotCanvas, SvgCanvas
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -32,7 +32,7 @@ def draw_plots(plots: Sequence[Plot], width: int, height: int) -> Picture:
     Args:
         width, height: Of the whole in pixels; 200 x 150 for each plot is legible.
     """
-    sheet = PixelSheet(width, height)
+    sheet = PixelCanvas(width, height)
     _draw_on(sheet, plots)
     return sheet.picture()
 
@@ -48,12 +48,12 @@ def plot_image(plots: Sequence[Plot], width: int, height: int) -> Tensor:
 
 def plot_svg(plot: Plot, width: int, height: int) -> str:
     """A plot as an SVG document."""
-    sheet = SvgSheet(width, height)
+    sheet = SvgCanvas(width, height)
     _draw_on(sheet, [plot])
     return sheet.svg()
 
 
-def _draw_on(sheet: Sheet, plots: Sequence[Plot]) -> None:
+def _draw_on(sheet: PlotCanvas, plots: Sequence[Plot]) -> None:
     share = sheet.width / max(1, len(plots))
     size = max(9.0, min(sheet.height / 24, share / 15))
     for at, plot in enumerate(plots):
@@ -71,7 +71,7 @@ class _Panel:
         name_rows: That all names along x take; 0 where they have no room.
     """
 
-    sheet: Sheet
+    sheet: PlotCanvas
     plot: Plot
     begin: float
     width: float
@@ -90,27 +90,27 @@ class _Panel:
         self.left = self.begin + widest + 1.2 * self.size
         self.right = self.begin + self.width - 1.2 * self.size
         self.name_rows = self._rows_of(x)
-        self._lay_texts()
+        self._layout_texts()
         self._draw_axes(x, [(tick.share, tick.label) for tick in y_ticks])
         self._draw_series(x, y)
 
     def _length(self, text: str) -> float:
-        return self.sheet.length(text, self.size)
+        return self.sheet.text_width(text, self.size)
 
-    def _lay_texts(self) -> None:
+    def _layout_texts(self) -> None:
         """Write what stands above and below; what is between is left for the axes."""
         plot, size, sheet = self.plot, self.size, self.sheet
         middle = (self.left + self.right) / 2
         self.top, self.bottom = size, sheet.height - 0.8 * size
         if plot.title:
             self.top += size
-            title = self._fitting(plot.title, self.width - size)
+            title = self._truncate(plot.title, self.width - size)
             sheet.text((self.begin + self.width / 2, self.top), title, size, "middle")
             self.top += 0.6 * size
         self._write_legend()
         if plot.y_label:
             self.top += size
-            label = self._fitting(plot.y_label, self.right - self.begin - size / 2)
+            label = self._truncate(plot.y_label, self.right - self.begin - size / 2)
             sheet.text((self.begin + size / 2, self.top), label, size)
             self.top += 0.4 * size
         self.top += 0.5 * size
@@ -118,7 +118,7 @@ class _Panel:
             sheet.text((self.begin + size / 2, self.bottom), line, 0.85 * size)
             self.bottom -= 1.1 * size
         if plot.x_label:
-            label = self._fitting(plot.x_label, self.width - size)
+            label = self._truncate(plot.x_label, self.width - size)
             sheet.text((middle, self.bottom), label, size, "middle")
             self.bottom -= 1.4 * size
         self.bottom -= 1.1 * size * max(1, self.name_rows)
@@ -134,7 +134,7 @@ class _Panel:
         most = _MOST_ROWS if self.sheet.height >= 20 * self.size else 1
         return rows if rows <= most else 0
 
-    def _fitting(self, text: str, room: float) -> str:
+    def _truncate(self, text: str, room: float) -> str:
         """A text, cut off where there is no more room."""
         if self._length(text) <= room:
             return text
@@ -148,7 +148,7 @@ class _Panel:
             return
         x, rows, size = self.left, 1, self.size
         for at, text in named:
-            name = self._fitting(text, self.right - self.left - 2 * size)
+            name = self._truncate(text, self.right - self.left - 2 * size)
             room = self._length(name) + 2.6 * size
             if x + room > self.right + size and x > self.left:
                 x, rows = self.left, rows + 1
@@ -175,7 +175,7 @@ class _Panel:
                         return
                 line = longer
             if line:
-                yield self._fitting(line, room)
+                yield self._truncate(line, room)
                 lines += 1
                 if lines == _MOST_ROWS:
                     return
@@ -195,7 +195,7 @@ class _Panel:
             at, row = self.left + tick.share * room, index % rows
             below = self.bottom + (1 / 4 + 1.1 * row) * size
             sheet.line([(at, self.bottom), (at, below)], INK if row == 0 else FAINT, 1)
-            label = self._fitting(tick.label, rows * room / max(1, len(ticks)))
+            label = self._truncate(tick.label, rows * room / max(1, len(ticks)))
             half = self._length(label) / 2
             middle = min(max(at, self.begin + half), self.begin + self.width - half)
             sheet.text((middle, self.bottom + (1.2 + 1.1 * row) * size), label, size, "middle")
@@ -214,9 +214,9 @@ class _Panel:
         known, gap = categories(self.plot), bar_width(self.plot)
         bars = [at for at, each in enumerate(self._series) if each.kind == "bars"]
         for at, series in enumerate(self._series):
-            kept = kept_places(series, max(16, int(self.width) * 2))
-            stands = places(series, known)
-            drawn = DrawnSeries(self.sheet, frame, series, [stands[each] for each in kept], kept)
+            kept = thinned_indices(series, max(16, int(self.width) * 2))
+            stands = x_positions(series, known)
+            drawn = SeriesRenderer(self.sheet, frame, series, [stands[each] for each in kept], kept)
             if series.kind == "bars":
                 width = 0.8 * gap / len(bars)
                 drawn.bars(self._color(at), width, (bars.index(at) - len(bars) / 2 + 0.5) * width)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
-from nodegraph.core.plot_form import FORMAT, MOST_SERIES, plot_form
+from nodegraph.core.plot_form import MOST_SERIES, PLOT_FORMAT, plot_to_plain
 from nodegraph.core.plots import Plot, Series
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.images.input_files import looks_like, read_whole
-from nodegraph.media.plots.tables import plot_of_table, plot_table
+from nodegraph.media.images.input_files import guess_file_kind, read_whole
+from nodegraph.media.plots.tables import parse_plot_table, plot_table
 
 PlotFormat = Literal["json", "csv", "svg"]
 MOST_POINTS = 20_000
@@ -42,7 +42,7 @@ def encode_plot(
         width, height: Of a drawing, in pixels.
     """
     if format == "json":
-        form = {**plot_form(plot, most=MOST_POINTS), **texts}
+        form = {**plot_to_plain(plot, most=MOST_POINTS), **texts}
         return json.dumps(form, allow_nan=False).encode()
     if format == "csv":
         return plot_table(plot).encode("utf-8", "replace")
@@ -79,19 +79,19 @@ def read_plot(path: Path, *, names: bool = True, most: int | None = None) -> Plo
     """
     data = read_whole(path, LARGEST, names=names)
     if data.lstrip().startswith(b"{"):
-        return plot_of_json(data, str(path))
+        return parse_plot_json(data, str(path))
     if path.suffix.lower() not in _TABLES or b"\0" in data:
         raise InvalidFile(
-            f"{path} holds no plot: it looks like {looks_like(path)}.",
+            f"{path} holds no plot: it looks like {guess_file_kind(path)}.",
             expected="JSON that SavePlot wrote, or a table (.csv, .tsv)",
         )
     if most is not None and len(data) > most:
         data = data[: data.rfind(b"\n", 0, most) + 1] or data
     text = data.decode("utf-8-sig", "replace")
-    return plot_of_table(text, str(path), "\t" if path.suffix.lower() == ".tsv" else ",")
+    return parse_plot_table(text, str(path), "\t" if path.suffix.lower() == ".tsv" else ",")
 
 
-def plot_of_json(data: bytes, name: str = "this file") -> Plot:
+def parse_plot_json(data: bytes, name: str = "this file") -> Plot:
     """The plot that `encode_plot` wrote as JSON.
 
     Args:
@@ -103,8 +103,8 @@ def plot_of_json(data: bytes, name: str = "this file") -> Plot:
         form = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"{name} is damaged, or no JSON.") from error
-    if not isinstance(form, dict) or form.get("format") != FORMAT:
-        raise InvalidFile(f"{name} is no plot.", expected=f'"format": "{FORMAT}"')
+    if not isinstance(form, dict) or form.get("format") != PLOT_FORMAT:
+        raise InvalidFile(f"{name} is no plot.", expected=f'"format": "{PLOT_FORMAT}"')
     try:
         return _plot(form)
     except (InvalidValue, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:

@@ -10,7 +10,7 @@ from nodegraph.core.plots import Plot, Series, SeriesKind
 from nodegraph.errors import InvalidValue
 
 
-def series_of(
+def build_series(
     values: Sequence[float],
     name: str = "",
     kind: SeriesKind = "line",
@@ -46,7 +46,7 @@ def series_of(
     return Series(name, places, tuple(values), kind, ends["low"], ends["high"])  # type: ignore[arg-type]
 
 
-def joined_plots(plots: Sequence[Plot], title: str = "", names: Sequence[str] = ()) -> Plot:
+def join_plots(plots: Sequence[Plot], title: str = "", names: Sequence[str] = ()) -> Plot:
     """All series of several plots over common axes: labels and scales are the first one's.
 
     Series that would have the same name get their plot's name, title or number before it.

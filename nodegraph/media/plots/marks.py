@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from nodegraph.core.plots import Series
 from nodegraph.media.plots.axes import Axis
-from nodegraph.media.plots.sheets import INK, Point, Sheet
+from nodegraph.media.plots.sheets import INK, PlotCanvas, Point
 
 _T = TypeVar("_T")
 _BAND = 0.18
@@ -42,24 +42,24 @@ class PlotFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnSeries:
+class SeriesRenderer:
     """A series and where it is drawn.
 
     Attributes:
-        stands: Where those of its points stand that are drawn.
-        kept: Their numbers.
+        positions: Where those of its points stand that are drawn.
+        indices: Their numbers.
     """
 
-    sheet: Sheet
+    sheet: PlotCanvas
     frame: PlotFrame
     series: Series
-    stands: Sequence[float]
-    kept: Sequence[int]
+    positions: Sequence[float]
+    indices: Sequence[int]
 
     def _points(self, values: Sequence[float], shift: float = 0.0) -> list[Point | None]:
         return [
             self.frame.point(position + shift, values[at])
-            for position, at in zip(self.stands, self.kept, strict=True)
+            for position, at in zip(self.positions, self.indices, strict=True)
         ]
 
     def line(self, color: str, *, is_line: bool) -> None:
@@ -86,7 +86,7 @@ class DrawnSeries:
             shift: From where they stand, of several beside each other.
         """
         ground = 0.0 if self.frame.y.scale == "linear" else self.frame.y.low
-        for position, at in zip(self.stands, self.kept, strict=True):
+        for position, at in zip(self.positions, self.indices, strict=True):
             low, high = position + shift - width / 2, position + shift + width / 2
             corners = (
                 self.frame.point(across, up)

@@ -23,7 +23,7 @@ SMOOTH = 2
 """Pixels are drawn this much larger and scaled down, which smooths the lines."""
 
 
-class Sheet(ABC):
+class PlotCanvas(ABC):
     """A white sheet.
 
     Args:
@@ -40,7 +40,7 @@ class Sheet(ABC):
             self._fonts[size] = ImageFont.load_default(size)
         return self._fonts[size]
 
-    def length(self, text: str, size: float) -> float:
+    def text_width(self, text: str, size: float) -> float:
         """How wide a text is, in one line."""
         return float(self.font(size).getlength(text))
 
@@ -61,7 +61,7 @@ class Sheet(ABC):
         """Write a line; `at` is on its base line."""
 
 
-class PixelSheet(Sheet):
+class PixelCanvas(PlotCanvas):
     """A sheet of pixels, drawn by Pillow."""
 
     def __init__(self, width: int, height: int) -> None:
@@ -94,7 +94,7 @@ def _scaled(points: Sequence[Point]) -> list[Point]:
     return [(x * SMOOTH, y * SMOOTH) for x, y in points]
 
 
-class SvgSheet(Sheet):
+class SvgCanvas(PlotCanvas):
     """A sheet that is written as SVG."""
 
     def __init__(self, width: int, height: int) -> None:

@@ -39,7 +39,7 @@ def _cell(value: float | str) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 
-def plot_of_table(text: str, name: str, delimiter: str = ",") -> Plot:
+def parse_plot_table(text: str, name: str, delimiter: str = ",") -> Plot:
     """The plot in a table whose first line says what its columns are.
 
     Either a line is a point, as `plot_table` writes it; or the first column is x, and each of the

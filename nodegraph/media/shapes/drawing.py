@@ -44,14 +44,14 @@ def turntable(
     size: int = 256,
     *,
     elevation: float = ELEVATION,
-    told: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """A shape from all sides, as it turns once about the axis that goes up.
 
     Args:
         size: Of the square pictures, in pixels.
         elevation: Degrees from which it is seen from above.
-        told: Told how many frames are done; may raise, to stop.
+        on_progress: Told how many frames are done; may raise, to stop.
     Returns:
         float32 in 0..1, shape (frames, size, size, 3).
     Raises:
@@ -63,8 +63,8 @@ def turntable(
     pictures = np.empty((frames, size, size, 3), np.float32)
     for at in range(frames):
         pictures[at] = _drawn(scene, size, 360 * at / frames, elevation)
-        if told is not None:
-            told(at + 1)
+        if on_progress is not None:
+            on_progress(at + 1)
     return torch.from_numpy(pictures)
 
 
@@ -169,7 +169,7 @@ def _turn(angle: float, elevation: float) -> Numbers:
     return rotation
 
 
-class _Nearest:
+class _DepthBuffer:
     """What lies nearest to the camera at each pixel: a number, or nothing."""
 
     def __init__(self, side: int) -> None:
@@ -182,7 +182,7 @@ class _Nearest:
         near = ((height / self._side + 1) * 2**30).astype(np.uint64)
         np.maximum.at(self._held, pixel, (near << _BITS) | (number + 1).astype(np.uint64))
 
-    def found(self) -> tuple[Whole, Whole]:
+    def visible(self) -> tuple[Whole, Whole]:
         """Pixels that something covers, and its number."""
         pixels = np.flatnonzero(self._held)
         numbers = self._held[pixels] & np.uint64(2**32 - 1)
@@ -192,14 +192,14 @@ class _Nearest:
 def _draw_points(scene: _Scene, places: Numbers, picture: Numbers, side: int) -> None:
     """Each as a small square, darker the farther away it is."""
     width = min(max(3, round(side / (2 * len(places) ** 0.5))), side // 12 + 1)
-    nearest, numbers = _Nearest(side), np.arange(len(places))
+    nearest, numbers = _DepthBuffer(side), np.arange(len(places))
     for at in range(width * width):
         middle = (width - 1) / 2
         column = np.rint(places[:, 0] + (at % width - middle)).astype(np.int64)
         row = np.rint(places[:, 1] + (at // width - middle)).astype(np.int64)
         is_in = (column >= 0) & (column < side) & (row >= 0) & (row < side)
         nearest.add((row * side + column)[is_in], places[is_in, 2], numbers[is_in])
-    pixels, point_numbers = nearest.found()
+    pixels, point_numbers = nearest.visible()
     shades = (0.7 + 0.6 * places[point_numbers, 2] / side)[:, None]
     picture[pixels] = scene.colors[point_numbers] * shades
 
@@ -209,12 +209,12 @@ def _draw_faces(
 ) -> None:
     """Triangles, as bright as they face the light, from whichever side."""
     assert scene.faces is not None
-    nearest = _Nearest(side)
+    nearest = _DepthBuffer(side)
     for numbers in _chunks(places, scene.faces, side):
-        _cover(nearest, places[scene.faces[numbers]], numbers, side)
-    pixels, face_numbers = nearest.found()
+        _rasterize(nearest, places[scene.faces[numbers]], numbers, side)
+    pixels, face_numbers = nearest.visible()
     corners = scene.faces[face_numbers]
-    parts = _parts(places[corners], pixels % side, pixels // side)
+    parts = _barycentric(places[corners], pixels % side, pixels // side)
     picture[pixels] = (
         _paint(scene, corners, parts) * _shades(turned[scene.faces])[face_numbers, None]
     )
@@ -246,7 +246,7 @@ def _chunks(places: Numbers, faces: Whole, side: int) -> Iterator[Whole]:
     yield from np.split(np.arange(len(faces)), edges)
 
 
-def _cover(nearest: _Nearest, corners: Numbers, numbers: Whole, side: int) -> None:
+def _rasterize(nearest: _DepthBuffer, corners: Numbers, numbers: Whole, side: int) -> None:
     """Put triangles at the pixels that they cover, row by row from left to right."""
     first = np.ceil(_least(corners)[:, 1]).astype(np.int64).clip(0, side)
     after = np.floor(_most(corners)[:, 1]).astype(np.int64).clip(-1, side - 1) + 1
@@ -293,7 +293,7 @@ def _spans(corners: Numbers, row: Whole) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def _height(corners: Numbers, column: Whole, row: Whole) -> Numbers:
-    height: Numbers = np.einsum("fk,fk->f", corners[:, :, 2], _parts(corners, column, row))
+    height: Numbers = np.einsum("fk,fk->f", corners[:, :, 2], _barycentric(corners, column, row))
     return height
 
 
@@ -307,7 +307,7 @@ def _most(corners: Numbers) -> Numbers:
     return greatest
 
 
-def _parts(corners: Numbers, column: Whole, row: Whole) -> Numbers:
+def _barycentric(corners: Numbers, column: Whole, row: Whole) -> Numbers:
     """The parts that a triangle's corners have in a pixel; shape (pixels, 3).
 
     Source: Pineda 1988, A Parallel Algorithm for Polygon Rasterization.

@@ -11,7 +11,7 @@ import numpy as np
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.media.shapes.arrays import srgb_to_linear, texture_colors
 from nodegraph.media.shapes.glb_writing import glb_bytes
-from nodegraph.media.shapes.shape_files import ShapeFormat, commented
+from nodegraph.media.shapes.shape_files import ShapeFormat, comment_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,10 +126,10 @@ def vertex_colors(mesh: Mesh) -> Tensor | None:
     """A colour for each vertex, from its texture where it has one; shape (vertices, 3)."""
     if mesh.texture is None or mesh.uv is None:
         return mesh.colors
-    return texels(mesh.texture, mesh.uv)
+    return sample_texture(mesh.texture, mesh.uv)
 
 
-def texels(texture: Tensor, uv: Tensor) -> Tensor:
+def sample_texture(texture: Tensor, uv: Tensor) -> Tensor:
     """Colours at places of a texture, which begins anew beyond its edges; shape (places, 3)."""
     import torch
 
@@ -162,7 +162,7 @@ def _ply(
     texts: Mapping[str, str],
 ) -> bytes:
     columns: list[tuple[str, str]] = [(name, "<f4") for name in "xyz"]
-    head = ["ply", "format binary_little_endian 1.0", *commented(texts, "comment ")]
+    head = ["ply", "format binary_little_endian 1.0", *comment_lines(texts, "comment ")]
     head += [f"element vertex {len(vertices)}", *(f"property float {name}" for name in "xyz")]
     if levels is not None:
         colors = ("red", "green", "blue")
@@ -186,7 +186,7 @@ def _obj(
     faces: NDArray[Any],
     texts: Mapping[str, str],
 ) -> bytes:
-    lines = commented(texts, "# ")
+    lines = comment_lines(texts, "# ")
     # Nine digits tell every float32 from its neighbours.
     places = [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in vertices.tolist()]
     if levels is not None:

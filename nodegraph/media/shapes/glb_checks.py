@@ -94,7 +94,7 @@ def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
         for picture in document.get("images", ()):
             view = document["bufferViews"][picture["bufferView"]]
             begin = view.get("byteOffset", 0)
-            left -= _decoded(binary[begin : begin + view["byteLength"]], left)
+            left -= _decoded_pixel_count(binary[begin : begin + view["byteLength"]], left)
     except (*DAMAGED, AttributeError) as error:
         raise InvalidFile(
             f"{name} is refused: a texture is damaged, or no {', '.join(_PICTURES)}."
@@ -106,7 +106,7 @@ def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
         )
 
 
-def _decoded(data: bytes, most: int) -> int:
+def _decoded_pixel_count(data: bytes, most: int) -> int:
     """How many pixels a picture has; it is decoded, unless it has more than `most`.
 
     Raises:

@@ -83,7 +83,7 @@ def _grids(cubes: Tensor) -> Tensor:
     return cut.reshape(-1, GRID, GRID, GRID)
 
 
-def front_views(tokens: Tensor) -> Tensor:
+def depth_views(tokens: Tensor) -> Tensor:
     """What is seen of shapes from the front, the darker the farther away.
 
     Args:

@@ -25,7 +25,7 @@ def check_meshing_installed() -> None:
         )
 
 
-def mesh_of_distances(
+def extract_surface(
     grid: Tensor, color: Tensor | None = None, *, smooth: float = 0.0
 ) -> Mesh | None:
     """The closed surface where signed distances are zero; None where nothing lies inside.

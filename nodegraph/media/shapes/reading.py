@@ -16,8 +16,8 @@ from nodegraph.media.shapes.shape_files import (
     ShapeFormat,
     check_shapes_installed,
     glb_json,
+    join_continued_lines,
     open_shape,
-    whole_lines,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _parts(path: Path, names: bool) -> list[_Part]:
         if name_materials(document):
             data = glb_bytes(document, binary)
         if kind == "obj":
-            data = whole_lines(data)
+            data = join_continued_lines(data)
         _check_counts(data, kind)
         # Without a resolver, nothing that it names elsewhere is opened.
         scene = trimesh.load_scene(

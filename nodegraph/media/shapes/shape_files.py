@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.images.input_files import looks_like, opening
+from nodegraph.media.images.input_files import guess_file_kind, translate_os_errors
 
 ShapeFormat = Literal["glb", "ply", "obj"]
 READABLE = "GLB, PLY or OBJ"
@@ -53,7 +53,7 @@ def shape_format(start: bytes) -> ShapeFormat | None:
         return "glb"
     if start[:4] in (b"ply\n", b"ply\r"):
         return "ply"
-    lines = [line.strip() for line in whole_lines(start).splitlines()]
+    lines = [line.strip() for line in join_continued_lines(start).splitlines()]
     if len(start) >= _HEAD:
         lines = lines[:-1]  # it may be cut
     content_lines = [line for line in lines if line and not line.startswith(b"#")]
@@ -63,7 +63,7 @@ def shape_format(start: bytes) -> ShapeFormat | None:
     return "obj" if begins_so or is_ours else None
 
 
-def whole_lines(text: bytes) -> bytes:
+def join_continued_lines(text: bytes) -> bytes:
     """The text of an OBJ with lines that go on after a backslash as one; comments end anyway."""
     if b"\\" not in text:
         return text
@@ -86,14 +86,14 @@ def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat
     Raises:
         InvalidFile: It is missing, too large, or of no form that is read.
     """
-    with opening(path, names=names):
+    with translate_os_errors(path, names=names):
         file = path.open("rb")
         file_format = shape_format(file.read(_HEAD))
         size = file.seek(0, 2)
         file.seek(0)
     if file_format is None or size > LARGEST:
         file.close()
-        fault = "is too large" if file_format else f"is none that is read: {looks_like(path)}"
+        fault = "is too large" if file_format else f"is none that is read: {guess_file_kind(path)}"
         raise InvalidFile(
             f"the shape {path} {fault}.",
             given=f"{size} bytes" if file_format else None,
@@ -187,7 +187,7 @@ def shape_texts(path: Path) -> dict[str, str]:
         return dict(_commented(file, b"comment " if kind == "ply" else b"# "))
 
 
-def commented(texts: Mapping[str, str], beginning: str) -> list[str]:
+def comment_lines(texts: Mapping[str, str], beginning: str) -> list[str]:
     """Lines of comments that carry texts; each text of one line."""
     return [f"{beginning}{MARK} {name} {text}" for name, text in texts.items()]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nodegraph.media.videos.video_files import Orientation, orientation_of
+from nodegraph.media.videos.video_files import Orientation, read_orientation
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -49,7 +49,7 @@ def _has_alpha(frame: VideoFrame) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class CodedPicture:
+class FramePlanes:
     """A decoded frame in as few bytes as it came.
 
     Attributes:
@@ -81,18 +81,18 @@ class CodedPicture:
             pixels = self.planes[0].astype(np.float32) / np.float32(2**self.bits - 1)
         else:
             pixels = _rgb_of(self.planes, *_to_rgb(self.matrix, self.is_full, self.bits))
-        return np.ascontiguousarray(self.orientation.applied(pixels))
+        return np.ascontiguousarray(self.orientation.apply(pixels))
 
 
-def coded_picture(frame: VideoFrame) -> CodedPicture:
+def read_planes(frame: VideoFrame) -> FramePlanes:
     """What a frame holds; of high dynamic range, values as they are."""
     form = frame.format
     bits = max(part.bits for part in form.components)
-    orientation, has_alpha = orientation_of(frame), _has_alpha(frame)
+    orientation, has_alpha = read_orientation(frame), _has_alpha(frame)
     if form.is_rgb or form.has_palette or len(form.components) < 3:
         pixels = frame.to_ndarray(format="rgb48le" if bits > 8 else "rgb24")
         bits = 16 if bits > 8 else 8
-        return CodedPicture((pixels,), bits, None, True, orientation, has_alpha)
+        return FramePlanes((pixels,), bits, None, True, orientation, has_alpha)
     matrix = frame.colorspace
     if matrix not in _WEIGHTS:
         matrix = BT709 if frame.height > _TALLEST_SD else BT601
@@ -105,7 +105,7 @@ def coded_picture(frame: VideoFrame) -> CodedPicture:
         bits = 16 if bits > 8 else 8
         frame = frame.reformat(format="yuv444p16le" if bits > 8 else "yuv444p", **same)
     planes = tuple(_plane(plane, bits) for plane in frame.planes[:3])
-    return CodedPicture(planes, bits, matrix, is_full, orientation, has_alpha)
+    return FramePlanes(planes, bits, matrix, is_full, orientation, has_alpha)
 
 
 def _is_planar(form: str) -> bool:
@@ -124,15 +124,17 @@ def _rgb_of(
     planes: tuple[NDArray[Any], ...], by: NDArray[np.float32], plus: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     height, width = planes[0].shape
-    luma, blue, red = (_widened(plane.astype(np.float32), height, width) for plane in planes)
+    luma, blue, red = (
+        _upsample_chroma(plane.astype(np.float32), height, width) for plane in planes
+    )
     rgb = np.empty((height, width, 3), np.float32)
     for at in range(3):
         np.add(luma * by[0, at], blue * by[1, at] + (red * by[2, at] + plus[at]), out=rgb[..., at])
     return rgb.clip(0, 1, out=rgb)
 
 
-def _widened(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Differences of all pixels, where there are half as many; where they lie, see `subsampled`."""
+def _upsample_chroma(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Differences of all pixels, where there are half as many; where they lie, see `rgb_to_yuv420`."""
     if plane.shape[1] < width:
         after = np.concatenate((plane[:, 1:], plane[:, -1:]), axis=1)
         both: Any = (plane, (plane + after) / 2)
@@ -172,7 +174,7 @@ def _range(is_full: bool, bits: int) -> tuple[NDArray[np.float64], float]:
     return np.array([219.0, 224.0, 224.0]) * 2 ** (bits - 8), 16 * 2 ** (bits - 8)
 
 
-def subsampled(rgb: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ...]:
+def rgb_to_yuv420(rgb: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ...]:
     """A picture as 4:2:0 of BT.709 in the limited range, as players expect it.
 
     Args:
@@ -184,11 +186,15 @@ def subsampled(rgb: NDArray[np.float32]) -> tuple[NDArray[np.uint8], ...]:
     by, plus = _to_rgb(BT709, False, 8)
     back = np.linalg.inv(by.astype(np.float64)).astype(np.float32)
     levels: Any = (rgb - plus) @ back
-    planes = (levels[..., 0], _halved(levels[..., 1]), _halved(levels[..., 2]))
+    planes = (
+        levels[..., 0],
+        _downsample_chroma(levels[..., 1]),
+        _downsample_chroma(levels[..., 2]),
+    )
     return tuple(_rounded(plane) for plane in planes)
 
 
-def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+def _downsample_chroma(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     wide = np.pad(plane, ((0, len(plane) % 2), (1, 1)), mode="edge")
     across: Any = wide[:, :-2:2] + 2 * wide[:, 1:-1:2] + wide[:, 2::2]
     halved: NDArray[np.float32] = (across[::2] + across[1::2]) / np.float32(8)

@@ -25,7 +25,7 @@ def is_transport_stream(file: BinaryIO) -> bool:
     return len(start) >= 4 * _PACKET and set(start[::_PACKET]) == {ord("G")} and not is_gif
 
 
-def is_whole(file: BinaryIO) -> bool:
+def is_complete(file: BinaryIO) -> bool:
     """Whether all is there that an MP4, MOV, Matroska or WebM claims to hold.
 
     One whose end wasn't known when its beginning was written isn't whole, as it can't be told.

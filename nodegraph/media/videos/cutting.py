@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.room import check_room
-from nodegraph.media.videos.reading import no_such_frame
+from nodegraph.media.images.room import check_memory
+from nodegraph.media.videos.reading import frame_out_of_range_error
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def kept_frames(frames: int, first: int, count: int, every: int) -> int:
-    """How many frames are left of so many; see `part_of_video`."""
+def frame_count_after_trim(frames: int, first: int, count: int, every: int) -> int:
+    """How many frames are left of so many; see `trim_video`."""
     left = max(0, -(-(frames - first) // every))
     return min(left, count) if count else left
 
 
-def part_of_video(video: Video, *, first: int = 0, count: int = 0, every: int = 1) -> Video:
+def trim_video(video: Video, *, first: int = 0, count: int = 0, every: int = 1) -> Video:
     """A part of a video, with the part of the audio that belongs to it.
 
     Args:
@@ -32,9 +32,9 @@ def part_of_video(video: Video, *, first: int = 0, count: int = 0, every: int = 
         InvalidValue: It has no such frames.
     """
     total = len(video.frames)
-    kept = kept_frames(total, first, count, every)
+    kept = frame_count_after_trim(total, first, count, every)
     if not kept:
-        raise no_such_frame(first, total)
+        raise frame_out_of_range_error(first, total)
     frames = video.frames[first : first + kept * every : every]
     audio = video.audio
     if audio is not None:
@@ -50,7 +50,9 @@ def _part_of_audio(audio: Audio, start: Fraction, seconds: Fraction | None) -> A
     return Audio(audio.waveform[:, begin:end], audio.rate)
 
 
-def video_of_images(images: Sequence[Tensor], rate: Fraction, audio: Audio | None = None) -> Video:
+def video_from_images(
+    images: Sequence[Tensor], rate: Fraction, audio: Audio | None = None
+) -> Video:
     """A video of pictures in their order.
 
     Args:
@@ -74,7 +76,7 @@ def video_of_images(images: Sequence[Tensor], rate: Fraction, audio: Audio | Non
         )
     count = sum(map(len, batches))
     (width, height), needed = sizes[0], 12 * count * sizes[0][0] * sizes[0][1]
-    check_room(width, height, count, needed, port="images")
+    check_memory(width, height, count, needed, port="images")
     frames = torch.cat([_colors(batch) for batch in batches])
     return Video(frames, rate, audio)
 

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.media.videos.colors import BT709, subsampled
+from nodegraph.media.videos.colors import BT709, rgb_to_yuv420
 from nodegraph.media.videos.video_files import RATE
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def encode_video(
     quality: int = 75,
     metadata: Mapping[str, str] | None = None,
     *,
-    told: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> bytes:
     """A video as the bytes of a file; the same video gives the same bytes.
 
@@ -100,7 +100,7 @@ def encode_video(
             samples as they are: lossless, in 8 bits a colour.
         quality: 1 to 100, for MP4 and WebM.
         metadata: Texts by name, such as ``workflow``.
-        told: Told how many frames are done, after each; may raise, to stop.
+        on_progress: Told how many frames are done, after each; may raise, to stop.
     Raises:
         InvalidValue: There are no frames, or settings, sides, rate or channels are out of range.
         NumericalError: NaN or infinity.
@@ -118,8 +118,8 @@ def encode_video(
             if audio is not None:
                 # Side by side, as a player reads them.
                 audio.write(until=number / video.rate)
-            if told is not None:
-                told(number)
+            if on_progress is not None:
+                on_progress(number)
         container.mux(pictures.encode(None))
         if audio is not None:
             audio.finish()
@@ -203,17 +203,19 @@ def _frames(video: Video, form: str) -> Iterator[VideoFrame]:
         if form == "yuv420p":
             height, width, _ = pixels.shape
             even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            frame = _filled(form, even.shape[:2], subsampled(even))
+            frame = _frame_from_planes(form, even.shape[:2], rgb_to_yuv420(even))
         else:
             levels = (pixels * 255).round().astype(np.uint8)
             blue_first = np.pad(levels[..., ::-1], ((0, 0), (0, 0), (0, 1)))
             plane = blue_first.reshape(len(levels), -1)
-            frame = _filled(form, levels.shape[:2], (plane,))
+            frame = _frame_from_planes(form, levels.shape[:2], (plane,))
         frame.pts, frame.time_base = number, 1 / video.rate
         yield frame
 
 
-def _filled(form: str, size: tuple[int, ...], planes: tuple[NDArray[np.uint8], ...]) -> VideoFrame:
+def _frame_from_planes(
+    form: str, size: tuple[int, ...], planes: tuple[NDArray[np.uint8], ...]
+) -> VideoFrame:
     """A frame of these bytes, whose lines are longer in there, by what suits the processor."""
     import av
     import numpy as np

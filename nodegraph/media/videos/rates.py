@@ -14,7 +14,7 @@ _LARGEST = 1001
 """Denominator of rates that stand for no other."""
 _NEAR = Fraction(1, 10)
 """Of a frame's length, that clocks of milliseconds may be off."""
-_UNTOLD = Fraction(25)
+_DEFAULT_RATE = Fraction(25)
 """Where a file tells none."""
 _UNEVEN, _MOST = Fraction(1001, 1000), 3
 """How many times the mean rate is that of frames that come unevenly, and at most is taken."""
@@ -42,7 +42,7 @@ def exact_rate(rate: float | Fraction) -> Fraction:
     return Fraction(rate).limit_denominator(_LARGEST)
 
 
-def settled_rate(rate: Fraction, text: str = "") -> Fraction:
+def snap_to_standard_rate(rate: Fraction, text: str = "") -> Fraction:
     """The rate that a file means: containers keep it in milli- or nanoseconds, a bit off.
 
     Args:
@@ -58,7 +58,7 @@ def settled_rate(rate: Fraction, text: str = "") -> Fraction:
     return rate
 
 
-def told_rate(
+def resolve_frame_rate(
     mean: Fraction | None,
     least: Fraction | None,
     text: str = "",
@@ -78,8 +78,8 @@ def told_rate(
         elif least and least >= FASTEST:
             # Of one frame whose length isn't told, it is that of the file's clock.
             least = None
-    rate = mean or least or _UNTOLD
+    rate = mean or least or _DEFAULT_RATE
     # Frames are even where it is about the mean, which is exact, and where nodegraph wrote them.
     if mean and least and not text and _UNEVEN * mean < least <= _MOST * mean:
         rate = least
-    return settled_rate(rate, text)
+    return snap_to_standard_rate(rate, text)

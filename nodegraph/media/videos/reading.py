@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.audio.ffmpeg import samples_of
-from nodegraph.media.images.room import check_room
-from nodegraph.media.videos.video_files import OpenVideo, opened_video
+from nodegraph.media.audio.ffmpeg import frame_to_samples
+from nodegraph.media.images.room import check_memory
+from nodegraph.media.videos.video_files import OpenVideo, open_video
 
 if TYPE_CHECKING:
-    from nodegraph.media.videos.colors import CodedPicture
+    from nodegraph.media.videos.colors import FramePlanes
 
 
 OnProgress = Callable[[int], None]
@@ -36,7 +36,7 @@ def read_video(
     every: int = 1,
     rate: Fraction | None = None,
     names: bool = True,
-    told: OnProgress | None = None,
+    on_progress: OnProgress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Video:
     """A video, or a part of it, with the part of the audio that belongs to it.
@@ -51,7 +51,7 @@ def read_video(
         every: Of how many one is read; the rate is divided by it.
         rate: Frames a second that are counted; None for the file's own.
         names: Whether an error may name files like one that is missing.
-        told: May raise, to stop.
+        on_progress: May raise, to stop.
         warn: Told what is missing in the video.
     Raises:
         InvalidFile: It is missing, damaged, or no video.
@@ -59,12 +59,12 @@ def read_video(
     """
     import torch
 
-    with opened_video(path, names=names) as file:
+    with open_video(path, names=names) as file:
         rate = rate or file.rate
-        pictures, is_end = _pictures(file, rate, first, count, every, told)
-        begins = file.begins
+        pictures, is_end = _pictures(file, rate, first, count, every, on_progress)
+        begins = file.start_time
         has_audio = file.audio is not None or not file.container.streams.audio
-        is_mixed = file.has_alpha_beside
+        is_mixed = file.has_separate_alpha
     if not has_audio and warn is not None:
         warn(f"The audio of {path.name} can't be read, and is left out.")
     if warn is not None and (is_mixed or any(picture.has_alpha for picture in pictures)):
@@ -78,7 +78,7 @@ def read_video(
         # Let go of one after the other: both forms of all together are never there.
         frames[at] = torch.from_numpy(pictures[at].rgb())
         pictures[at] = _GONE
-    with opened_video(path) as file:
+    with open_video(path) as file:
         seconds = len(frames) * every / rate
         audio = _audio(file, begins, first / rate, seconds, is_end=is_end)
     return Video(frames, rate / every, audio)
@@ -91,11 +91,11 @@ def _pictures(
     count: int,
     every: int,
     on_progress: OnProgress | None,
-) -> tuple[list[CodedPicture], bool]:
+) -> tuple[list[FramePlanes], bool]:
     """The pictures, and whether the video ends with them."""
-    from nodegraph.media.videos.colors import coded_picture
+    from nodegraph.media.videos.colors import read_planes
 
-    pictures: list[CodedPicture] = []
+    pictures: list[FramePlanes] = []
     index, is_end = -1, True
     for index, frame in enumerate(file.frames_at(rate)):
         if index < first or (index - first) % every:
@@ -104,8 +104,8 @@ def _pictures(
             continue
         number = len(pictures) + 1
         needed = decoding_bytes(frame.width, frame.height, number)
-        check_room(frame.width, frame.height, number, needed, port="count")
-        pictures.append(coded_picture(frame))
+        check_memory(frame.width, frame.height, number, needed, port="count")
+        pictures.append(read_planes(frame))
         if on_progress is not None:
             on_progress(number)
         if number == count:
@@ -114,11 +114,11 @@ def _pictures(
     if index < 0:
         raise InvalidFile(f"{file.name} is damaged: there is no picture in it.")
     if not pictures:
-        raise no_such_frame(first, index + 1)
+        raise frame_out_of_range_error(first, index + 1)
     return pictures, is_end
 
 
-def no_such_frame(first: int, frames: int) -> InvalidValue:
+def frame_out_of_range_error(first: int, frames: int) -> InvalidValue:
     """The error that tells of a beginning behind the end."""
     return InvalidValue(
         "the video ends before that",
@@ -150,7 +150,7 @@ def _audio(
         end = max(end, round(sounds * rate)) if sounds else sys.maxsize
     parts, at = [], None
     for frame in file.audio_frames():
-        samples = samples_of(frame)
+        samples = frame_to_samples(frame)
         if at is None:
             # Audio may begin later than the pictures, or sooner.
             at = round(((frame.pts or 0) * (frame.time_base or 1) - begins) * rate)

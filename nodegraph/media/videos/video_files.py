@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.audio.ffmpeg import AUDIO_CODECS, damage_told, damaged
-from nodegraph.media.images.input_files import PICTURE_BRANDS, looks_like, opening
-from nodegraph.media.videos.containers import MATROSKA, is_transport_stream, is_whole
-from nodegraph.media.videos.rates import told_rate
+from nodegraph.media.audio.ffmpeg import AUDIO_CODECS, damaged_file_error, translate_ffmpeg_errors
+from nodegraph.media.images.input_files import PICTURE_BRANDS, guess_file_kind, translate_os_errors
+from nodegraph.media.videos.containers import MATROSKA, is_complete, is_transport_stream
+from nodegraph.media.videos.rates import resolve_frame_rate
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -54,7 +54,7 @@ _TAIL = 2, 32
 """Seconds and frames before its end from which an MP4 is read to count its frames."""
 
 
-def begins_like_video(start: bytes) -> bool:
+def is_video_header(start: bytes) -> bool:
     """Whether a file may be an MP4, MOV, WebM or Matroska by its first 12 bytes."""
     is_picture = start[8:12] in PICTURE_BRANDS
     return start[:4] == MATROSKA or (start[4:8] == b"ftyp" and not is_picture)
@@ -86,13 +86,13 @@ class Orientation(NamedTuple):
     is_flipped_across: bool = False
     is_flipped_down: bool = False
 
-    def applied(self, picture: NDArray[Any]) -> NDArray[Any]:
+    def apply(self, picture: NDArray[Any]) -> NDArray[Any]:
         """The picture as it is shown; a view."""
         turned = picture.swapaxes(0, 1) if self.is_transposed else picture
         return turned[:: -1 if self.is_flipped_down else 1, :: -1 if self.is_flipped_across else 1]
 
 
-def orientation_of(frame: VideoFrame) -> Orientation:
+def read_orientation(frame: VideoFrame) -> Orientation:
     """What the display matrix of a frame says, to the nearest quarter; mirrored ones, too.
 
     Source: ISO/IEC 14496-12, 6.2.2: a pixel at (x, y) is shown at (a x + c y, b x + d y).
@@ -117,12 +117,12 @@ def video_facts(
     Raises:
         InvalidFile: It is missing, damaged, holds no video, or larger frames.
     """
-    with opened_video(path, max_pixels=max_pixels, names=names) as video:
+    with open_video(path, max_pixels=max_pixels, names=names) as video:
         first = video.first_frame()
-        is_turned = orientation_of(first).is_transposed
+        is_turned = read_orientation(first).is_transposed
         size = (first.height, first.width) if is_turned else (first.width, first.height)
         has_audio = video.audio is not None
-    with opened_video(path, max_pixels=max_pixels) as video:
+    with open_video(path, max_pixels=max_pixels) as video:
         rate = rate or video.rate
         return VideoFacts(*size, video.count(path, rate), rate, has_audio)
 
@@ -133,7 +133,7 @@ def video_texts(path: Path) -> dict[str, str]:
     Raises:
         InvalidFile: It is missing or holds no video.
     """
-    with opened_video(path) as video:
+    with open_video(path) as video:
         # Matroska writes names in capitals.
         return {name.lower(): text for name, text in video.container.metadata.items()}
 
@@ -162,9 +162,9 @@ class OpenVideo:
         self.pictures.codec_context.thread_count = threads
         self.audio = self._audio()
         self._begin = self._stream_start
-        self._shown = _Shown()
+        self._shown = _PresentationTimes()
         self._ahead: list[Any] = []
-        self._rest: Iterator[Any] | None = None
+        self._packets_left: Iterator[Any] | None = None
         self._length: Fraction | None = None
 
     @cached_property
@@ -173,7 +173,7 @@ class OpenVideo:
         stream = self.pictures
         if not stream.average_rate:
             self._look_ahead()
-        return told_rate(
+        return resolve_frame_rate(
             stream.average_rate,
             stream.guessed_rate or stream.base_rate,
             stream.metadata.get(RATE, ""),
@@ -181,7 +181,7 @@ class OpenVideo:
         )
 
     @property
-    def has_alpha_beside(self) -> bool:
+    def has_separate_alpha(self) -> bool:
         """Whether a WebM or Matroska has transparency beside its pictures, which isn't decoded."""
         return self.pictures.metadata.get("alpha_mode") == "1"
 
@@ -191,10 +191,10 @@ class OpenVideo:
         Raises:
             InvalidFile: It is damaged or cut short.
         """
-        size, self._shown = None, _Shown()
+        size, self._shown = None, _PresentationTimes()
         for packet in self._picture_packets():
             self._shown.add(packet)
-            with damage_told(self.name):
+            with translate_ffmpeg_errors(self.name):
                 decoded = packet.decode()
             for frame in decoded:
                 if self._begin is None:
@@ -227,7 +227,7 @@ class OpenVideo:
             done += 1
 
     @property
-    def begins(self) -> Fraction:
+    def start_time(self) -> Fraction:
         """When the first picture is shown, in seconds of the file's clock.
 
         Where the file doesn't tell, that is known once the picture was read.
@@ -253,7 +253,7 @@ class OpenVideo:
         return (pts - (self._begin or 0)) * _base(self.pictures)
 
     @property
-    def _until(self) -> Fraction:
+    def _end_time(self) -> Fraction:
         """Seconds until the last picture isn't shown any more, as far as packets were read."""
         shown = self._shown
         if shown.latest is None or shown.end is None:
@@ -266,13 +266,13 @@ class OpenVideo:
         """Frames at a rate, as far as packets were read."""
         latest = self._shown.latest
         last = -1 if latest is None else round(self._time_of(latest) * rate)
-        return max(last + 1, _ticks(self._until, rate))
+        return max(last + 1, _ticks(self._end_time, rate))
 
     def first_frame(self) -> VideoFrame:
         """Raises: InvalidFile: There is none."""
         frame = next(islice(self.frames(), 1), None)
         if frame is None:
-            raise damaged(self.name, "there is no picture in it")
+            raise damaged_file_error(self.name, "there is no picture in it")
         return frame
 
     def count(self, path: Path, rate: Fraction) -> int | None:
@@ -280,7 +280,7 @@ class OpenVideo:
         may_skip = self._skip_to_tail()
         if not may_skip and path.stat().st_size > _COUNTED:
             return None
-        self._shown, count, size = _Shown(), 0, 0
+        self._shown, count, size = _PresentationTimes(), 0, 0
         for packet in self._picture_packets():
             self._shown.add(packet)
             count, size = count + _is_shown(packet), size + packet.size
@@ -303,7 +303,7 @@ class OpenVideo:
                 self.container.seek(target, stream=stream)
             except av.FFmpegError:  # it is in fragments that nothing lists
                 return False
-            self._rest = None
+            self._packets_left = None
         return True
 
     def _picture_packets(self) -> Iterator[Any]:
@@ -315,16 +315,16 @@ class OpenVideo:
         if self._begin is None:
             times = [each.pts for each in first if _is_shown(each) and each.pts is not None]
             self._begin = min(times, default=None)
-        yield from chain(first, self._rest or ())
+        yield from chain(first, self._packets_left or ())
 
     def _look_ahead(self) -> None:
         """Read the first packets of its pictures, which are kept to be decoded."""
-        if self._rest is not None:
+        if self._packets_left is not None:
             return
-        self._rest = self._packets(self.pictures)
+        self._packets_left = self._packets(self.pictures)
         # Where pictures come in their order, two tell as much; they may be large.
         ahead = _AHEAD if self.pictures.codec_context.codec.reorder else 2
-        self._ahead = list(islice(self._rest, ahead))
+        self._ahead = list(islice(self._packets_left, ahead))
         shown = [each for each in self._ahead if _is_shown(each)]
         times = sorted(each.pts for each in shown if each.pts is not None)
         lengths = [each.duration for each in shown if each.duration]
@@ -334,7 +334,7 @@ class OpenVideo:
     def _packets(self, stream: VideoStream | AudioStream) -> Iterator[Any]:
         packets = self.container.demux(stream)
         while True:
-            with damage_told(self.name):
+            with translate_ffmpeg_errors(self.name):
                 packet = next(packets, None)
             if packet is None:
                 return
@@ -347,7 +347,7 @@ class OpenVideo:
             InvalidFile: It is damaged.
         """
         for packet in self._packets(self.audio) if self.audio is not None else ():
-            with damage_told(self.name):
+            with translate_ffmpeg_errors(self.name):
                 yield from packet.decode()
 
     def _pictures(self) -> VideoStream:
@@ -388,7 +388,7 @@ class OpenVideo:
                 return stream
         return None
 
-    def _claimed_length(self) -> Fraction | None:
+    def _declared_duration(self) -> Fraction | None:
         """Seconds that its pictures last, as the file says, if one can go by that."""
         stream, kind = self.pictures, self.container.format.name
         if "mp4" in kind and stream.duration:
@@ -396,21 +396,23 @@ class OpenVideo:
         if "matroska" in kind:
             until = _seconds(stream.metadata.get("DURATION", ""))
             # FFmpeg writes when they end there, others how long they last: the less of the two.
-            begins = max(Fraction(0), self.begins)
+            begins = max(Fraction(0), self.start_time)
             return None if until is None else max(Fraction(0), until - begins)
         return None
 
     def _check_length(self) -> None:
-        until, length = self._until, self._claimed_length()
+        until, length = self._end_time, self._declared_duration()
         if length is None or until >= length * (1 - _SHORTFALL) - 1 / self.rate / 2:
             return
         # A whole file may not tell how long its last picture is shown, or what was trimmed.
-        if not is_whole(self._file):
-            raise damaged(self.name, f"{float(until):.1f} of {float(length):.1f} s are there")
+        if not is_complete(self._file):
+            raise damaged_file_error(
+                self.name, f"{float(until):.1f} of {float(length):.1f} s are there"
+            )
 
 
 @dataclass(slots=True)
-class _Shown:
+class _PresentationTimes:
     """What the packets of pictures say of when these are shown, by the stream's clock.
 
     Attributes:
@@ -438,7 +440,7 @@ class _Shown:
 
 
 @contextmanager
-def opened_video(
+def open_video(
     source: Path | BinaryIO,
     *,
     max_pixels: int = MAX_PIXELS,
@@ -459,7 +461,7 @@ def opened_video(
         with _container(source, "the file", max_pixels) as container:
             yield OpenVideo(container, source, "the file", max_pixels, threads)
         return
-    with opening(source, names=names):
+    with translate_os_errors(source, names=names):
         file = source.open("rb")
     with file, _container(file, str(source), max_pixels, path=source) as container:
         yield OpenVideo(container, file, str(source), max_pixels, threads)
@@ -481,7 +483,7 @@ def _container(
             options={"max_pixels": str(max_pixels)},
         )
     except (av.FFmpegError, ValueError, OSError) as error:
-        like = f": it looks like {looks_like(path)}" if path is not None else ""
+        like = f": it looks like {guess_file_kind(path)}" if path is not None else ""
         raise InvalidFile(
             f"{name} is no video that can be read{like}.", expected=READABLE
         ) from error

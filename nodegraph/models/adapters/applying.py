@@ -14,10 +14,10 @@ from nodegraph.core.values import Adapter, Recipe
 from nodegraph.errors import InvalidFile
 from nodegraph.families.components import Component, TextModel
 from nodegraph.models.adapters.changes import LayerChange
-from nodegraph.models.adapters.files import FUSED, nothing_applies, read_adapter
+from nodegraph.models.adapters.files import FUSED, no_match_error, read_adapter
 from nodegraph.models.adapters.inversion_files import INVERSION
-from nodegraph.models.adapters.inversions import with_word
-from nodegraph.models.adapters.layers import changed, layers_of
+from nodegraph.models.adapters.inversions import with_inversion_token
+from nodegraph.models.adapters.layers import layers_of, with_changes
 from nodegraph.models.adapters.matching import match
 from nodegraph.models.adapters.reading import AdapterTensors
 from nodegraph.models.ip_adapters.files import IP_ADAPTER
@@ -35,10 +35,10 @@ def derive(component: Component, recipe: Recipe) -> Component:
         InvalidFile: See `adapted`.
     """
     layered = [item for item in recipe.adapters if item.kind not in (INVERSION, IP_ADAPTER)]
-    modules = adapted(component.modules, layered, dtype=recipe.dtype)
+    modules = adapt_modules(component.modules, layered, dtype=recipe.dtype)
     pictured = [item for item in recipe.adapters if item.kind == IP_ADAPTER]
     if pictured:
-        modules = _pictured(modules, pictured)
+        modules = _with_ip_adapters(modules, pictured)
     if not isinstance(component, TextModel):
         return replace(component, modules=modules)
     # An empty prompt, too, is another one with adapters.
@@ -46,25 +46,25 @@ def derive(component: Component, recipe: Recipe) -> Component:
     for item in recipe.adapters:
         if item.kind == INVERSION:
             with _unchanged(item):
-                text_model = with_word(text_model, item, recipe.dtype)
+                text_model = with_inversion_token(text_model, item, recipe.dtype)
     return text_model
 
 
-def _pictured(
+def _with_ip_adapters(
     modules: Mapping[str, nn.Module], adapters: Sequence[Adapter]
 ) -> dict[str, nn.Module]:
     """Modules of which the first is led by pictures."""
     # Its layers take a while to import, which only those wait for who use them.
-    from nodegraph.models.ip_adapters.applying import with_pictures
+    from nodegraph.models.ip_adapters.applying import attach_ip_adapters
 
     with ExitStack() as held:
         for item in adapters:
             held.enter_context(_unchanged(item))
         role, module = next(iter(modules.items()))
-        return {**modules, role: with_pictures(module, adapters)}
+        return {**modules, role: attach_ip_adapters(module, adapters)}
 
 
-def adapted(
+def adapt_modules(
     modules: Mapping[str, nn.Module], adapters: Sequence[Adapter], *, dtype: str
 ) -> dict[str, nn.Module]:
     """Modules with adapters on them; the given ones stay as they are and share their weights.
@@ -81,7 +81,7 @@ def adapted(
     for adapter in adapters:
         _collect(adapter, modules, dtype, changes)
     return {
-        name: changed(module, changes[name]) if name in changes else module
+        name: with_changes(module, changes[name]) if name in changes else module
         for name, module in modules.items()
     }
 
@@ -105,15 +105,15 @@ def _collect_layers(
     }
     matched = match(file.parts, layers)
     if not matched.applied:
-        raise nothing_applies(file, matched)
+        raise no_match_error(file, matched)
     if not adapter.strength:
         return
     tensors = AdapterTensors(path, dtype, file.metadata)
     for change in matched.changes:
-        layer = modules[change.module].get_submodule(change.place.path)
-        parts, spans = file.parts[change.stem], change.place.spans
+        layer = modules[change.module].get_submodule(change.location.path)
+        parts, spans = file.parts[change.stem], change.location.spans
         made = tensors.change(change.stem, parts, spans)
-        lengths = tensors.lengths(parts, spans)
+        lengths = tensors.magnitudes(parts, spans)
         if lengths is not None:
             values, of_rows = lengths
             if spans is not None and not of_rows:
@@ -123,10 +123,10 @@ def _collect_layers(
                 )
             weight = layer.weight
             assert isinstance(weight, Tensor)
-            made.set_lengths(values.to(weight.device), weight, of_rows=of_rows)
+            made.set_magnitudes(values.to(weight.device), weight, of_rows=of_rows)
         made.strength, made.is_fused = adapter.strength, adapter.kind == FUSED
         of_module = changes.setdefault(change.module, {})
-        of_module.setdefault(change.place.path, []).append(made.requires_grad_(False))
+        of_module.setdefault(change.location.path, []).append(made.requires_grad_(False))
 
 
 @contextmanager

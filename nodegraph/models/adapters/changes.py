@@ -51,7 +51,7 @@ class LayerChange(nn.Module):
         """The product of its matrices: (rows, columns), or in the shape of a weight."""
         raise NotImplementedError
 
-    def difference(self, weight: Tensor) -> Tensor:
+    def weight_delta(self, weight: Tensor) -> Tensor:
         """What a layer's weight changes by at strength 1, in its shape; float32."""
         wide = weight.float()
         change = self._whole(wide) * self.scale
@@ -60,11 +60,11 @@ class LayerChange(nn.Module):
         gain = _along(self._gain.float(), wide.dim(), 0 if self._gain_is_of_rows else 1)
         return (wide + change) * gain - wide
 
-    def shift(self) -> Tensor | None:
+    def bias_delta(self) -> Tensor | None:
         """What a layer's bias changes by at strength 1; None for nothing."""
         return self.bias
 
-    def set_lengths(self, lengths: Tensor, weight: Tensor, *, of_rows: bool) -> None:
+    def set_magnitudes(self, lengths: Tensor, weight: Tensor, *, of_rows: bool) -> None:
         """Let the rows, or columns, of the changed weight have these lengths, as DoRA does.
 
         What they are multiplied by is worked out once, as the weight won't change.
@@ -89,7 +89,7 @@ class LayerChange(nn.Module):
         if self._gain is None:
             added = self._through(x, layer) * (self.scale * self.strength)
         else:
-            added = self._regained(x, layer, output, self._gain) * self.strength
+            added = self._forward_dora(x, layer, output, self._gain) * self.strength
         if self.bias is not None:
             added = added + _of_channels(self.bias, layer) * self.strength
         return added
@@ -99,7 +99,7 @@ class LayerChange(nn.Module):
         weight = self._whole(layer.weight)
         return run(layer, x.to(weight.dtype), weight)
 
-    def _regained(self, x: Tensor, layer: Any, output: Tensor, gain: Tensor) -> Tensor:
+    def _forward_dora(self, x: Tensor, layer: Any, output: Tensor, gain: Tensor) -> Tensor:
         gain = _of_channels(gain, layer)
         if not self._gain_is_of_rows:
             own = run(layer, x * (gain - 1), layer.weight)
@@ -152,7 +152,7 @@ class LowRank(LayerChange):
         self.down: Tensor
         self.up: Tensor
 
-    def shift(self) -> Tensor | None:
+    def bias_delta(self) -> Tensor | None:
         """What a layer's bias changes by at strength 1; None for nothing."""
         if self.up_bias is None:
             return self.bias
@@ -260,7 +260,7 @@ class Kronecker(LayerChange):
         return torch.kron(_along(small, large.dim(), 0, 1), large.contiguous())
 
 
-class WholeChange(LayerChange):
+class FullChange(LayerChange):
     """The change itself, of a weight or of a bias alone.
 
     Args:
@@ -293,7 +293,7 @@ class WholeChange(LayerChange):
         )
 
 
-class WholeWeight(LayerChange):
+class ReplacedWeight(LayerChange):
     """A weight that stands in for the layer's, however strong the adapter is.
 
     Args:

@@ -12,15 +12,15 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families.alone import LOAD_MODEL
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
-from nodegraph.families.identified import Identified
+from nodegraph.families.identified import Identification
 from nodegraph.families.identify import identify_tensors
-from nodegraph.models.adapters.guessing import guess
-from nodegraph.models.adapters.matching import Matched
-from nodegraph.models.adapters.parts import LayerParts, layer_parts
-from nodegraph.models.adapters.stems import take_apart
+from nodegraph.models.adapters.guessing import guess_target
+from nodegraph.models.adapters.matching import MatchResult
+from nodegraph.models.adapters.parts import LayerParts, group_tensors
+from nodegraph.models.adapters.stems import parse_layer_name
 from nodegraph.models.model_sources import KIND_FOLDERS
 from nodegraph.weights.attached_models import find_remote, shown_folders
-from nodegraph.weights.file_kinds import GGUF, LEFT_OUT, SAFETENSORS, ending
+from nodegraph.weights.file_kinds import GGUF, LEFT_OUT, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 PLAIN = "lora"
@@ -51,7 +51,7 @@ class AdapterFile:
     @property
     def title(self) -> str | None:
         """What kind of model it seems to be for, in words; None if that can't be told."""
-        guessed = guess(self.parts)
+        guessed = guess_target(self.parts)
         return None if guessed is None else guessed.title
 
     def bytes(self, *, of_encoders: bool) -> int:
@@ -59,7 +59,7 @@ class AdapterFile:
         return 4 * sum(
             prod(shape)
             for name, part in self.parts.items()
-            if take_apart(name).is_of_encoder == of_encoders
+            if parse_layer_name(name).is_of_encoder == of_encoders
             for shape in part.shapes.values()
         )
 
@@ -89,8 +89,8 @@ def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -
     for path in () if remote is None else (remote, *(remote / file for file in _IN_FOLDER)):
         if _is_file(path):
             return path
-    known = [path for folder in folders for path in _known(folder)]
-    known += [_COMPANIONS + path for path in _known(companions)]
+    known = [path for folder in folders for path in _adapter_names(folder)]
+    known += [_COMPANIONS + path for path in _adapter_names(companions)]
     searched = ", ".join(shown_folders(folders)) or "no models folder"
     raise ModelNotFound(
         f"there is no {title} `{name}`; searched {searched}.",
@@ -107,10 +107,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _known(folder: Path) -> list[str]:
+def _adapter_names(folder: Path) -> list[str]:
     """Names of what may be adapters under a folder."""
     inside = sorted(folder.rglob("*")) if folder.is_dir() else []
-    files = [path for path in inside if ending(path) == SAFETENSORS]
+    files = [path for path in inside if file_suffix(path) == SAFETENSORS]
     places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in files]
     return [place.relative_to(folder).as_posix() for place in places]
 
@@ -121,10 +121,10 @@ def read_adapter(path: Path) -> AdapterFile:
     Raises:
         InvalidFile: It can't be read, is damaged, or holds no adapter.
     """
-    if ending(path) != SAFETENSORS:
+    if file_suffix(path) != SAFETENSORS:
         raise InvalidFile(f"{path} is no adapter file.", expected="a .safetensors file")
     header = read_header(path)
-    parts, others = layer_parts(header.shapes)
+    parts, others = group_tensors(header.shapes)
     if not parts:
         _refuse_unread_kinds(path, header.shapes)
         example = next(iter(sorted(header.shapes)), "nothing")
@@ -132,7 +132,7 @@ def read_adapter(path: Path) -> AdapterFile:
             f"{path} holds no LoRA, LoHa, LoKr or DoRA.",
             given=f"tensors such as {example}",
             expected="pairs of small matrices for the layers of a model",
-            hint=_taken_by(identify_tensors(header.shapes)),
+            hint=_loader_hint(identify_tensors(header.shapes)),
         )
     return AdapterFile(path, parts, tuple(others), header.metadata)
 
@@ -172,14 +172,14 @@ def _refuse_unread_kinds(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> N
         )
 
 
-def _taken_by(identified: Identified) -> str:
+def _loader_hint(identified: Identification) -> str:
     """Which node takes what is no adapter."""
     if identified.family is None and identified.node is None:
         return f"If it is a whole model, open it with {LOAD_MODEL}."
     return f"It is {identified.title}: open it with {identified.node or LOAD_MODEL}."
 
 
-def nothing_applies(file: AdapterFile, matched: Matched) -> InvalidFile:
+def no_match_error(file: AdapterFile, matched: MatchResult) -> InvalidFile:
     """The refusal of a file of which nothing is for a model."""
     first = next(iter(matched.misfits or matched.unknown or matched.elsewhere), "")
     hint = "Use it with the kind of model that it was made for."
@@ -187,7 +187,7 @@ def nothing_applies(file: AdapterFile, matched: Matched) -> InvalidFile:
         reason = f"its {len(matched.misfits)} layers are of another size, such as {first}"
     elif matched.unknown:
         reason = f"the model has none of its {len(matched.unknown)} layers, such as {first}"
-    elif take_apart(first).is_of_encoder:
+    elif parse_layer_name(first).is_of_encoder:
         reason = f"its {len(matched.elsewhere)} layers are of the text encoder, such as {first}"
         hint = "Link the model's text encoder as well."
     else:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from nodegraph.models.adapters.parts import LayerParts
-from nodegraph.models.adapters.stems import take_apart
+from nodegraph.models.adapters.stems import parse_layer_name
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class AdapterTarget:
     """What a file seems to be for.
 
     Attributes:
@@ -28,9 +28,9 @@ class Guess:
     families: frozenset[str] = frozenset()
 
 
-def guess(parts: Mapping[str, LayerParts]) -> Guess | None:
+def guess_target(parts: Mapping[str, LayerParts]) -> AdapterTarget | None:
     """What the changes in a file seem to be for; None if nothing tells."""
-    stems = map(take_apart, parts)
+    stems = map(parse_layer_name, parts)
     flat = [stem.flat for stem in stems if not stem.is_of_encoder]
     shown = (guessed for sign, guessed in _SIGNS if any(map(sign.search, flat)))
     guessed = next(shown, None)
@@ -45,7 +45,10 @@ def guess(parts: Mapping[str, LayerParts]) -> Guess | None:
 def context_width(parts: Mapping[str, LayerParts]) -> int | None:
     """Width of the text that a UNet's changes take; None if they don't tell."""
     for name, part in parts.items():
-        if take_apart(name).flat.endswith(("attn2_to_k", "attn2_to_v")) and part.size is not None:
+        if (
+            parse_layer_name(name).flat.endswith(("attn2_to_k", "attn2_to_v"))
+            and part.size is not None
+        ):
             return part.size[1]
     return None
 
@@ -53,12 +56,12 @@ def context_width(parts: Mapping[str, LayerParts]) -> int | None:
 _UNETS = ("UNet2DConditionModel",)
 
 
-def _unet(title: str, *families: str) -> Guess:
-    return Guess(title, frozenset(_UNETS), frozenset(families))
+def _unet(title: str, *families: str) -> AdapterTarget:
+    return AdapterTarget(title, frozenset(_UNETS), frozenset(families))
 
 
-def _guess(title: str, *classes: str) -> Guess:
-    return Guess(title, frozenset(f"{name}Model" for name in classes))
+def _guess(title: str, *classes: str) -> AdapterTarget:
+    return AdapterTarget(title, frozenset(f"{name}Model" for name in classes))
 
 
 _UNET = _unet("Stable Diffusion 1.x, 2.x or XL", "sd1", "sd2", "sdxl", "sdxl-refiner")
@@ -120,7 +123,7 @@ _SIGNS = tuple(
 """The first that some layer of a file shows decides."""
 
 
-def is_for(guessed: Guess, family: str, classes: Collection[str]) -> bool:
+def may_fit(guessed: AdapterTarget, family: str, classes: Collection[str]) -> bool:
     """Whether a file may be for a model, as far as it can be told.
 
     Args:

@@ -15,7 +15,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.models.adapters.matching import ModuleLayers
 from nodegraph.models.adapters.recipe_layers import recipe_layers
 from nodegraph.models.adapters.stems import ENCODERS
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 INVERSION = "textual inversion"
@@ -50,7 +50,7 @@ def read_inversion(path: Path) -> InversionFile:
     Raises:
         InvalidFile: It can't be read, is damaged, or holds no textual inversion.
     """
-    if ending(path) != SAFETENSORS:
+    if file_suffix(path) != SAFETENSORS:
         raise InvalidFile(f"{path} is no textual inversion.", expected="a .safetensors file")
     shapes = read_header(path).shapes
     fits = all(
@@ -68,7 +68,7 @@ def read_inversion(path: Path) -> InversionFile:
     return InversionFile(path, {name: shape[-1] for name, shape in shapes.items()}, own)
 
 
-def places(file: InversionFile, widths: Mapping[str, int]) -> dict[str, str]:
+def match_encoders(file: InversionFile, widths: Mapping[str, int]) -> dict[str, str]:
     """The tensor for each text encoder that one is for.
 
     Args:

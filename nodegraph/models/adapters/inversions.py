@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from nodegraph.core.values import Adapter
 from nodegraph.families.components import TextModel
-from nodegraph.models.adapters.inversion_files import places, read_inversion
+from nodegraph.models.adapters.inversion_files import match_encoders, read_inversion
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.weights.weight_files import read_tensors
 
@@ -24,7 +24,7 @@ _LARGEST = 2
 largest token instead."""
 
 
-def with_word(component: TextModel, adapter: Adapter, dtype: str) -> TextModel:
+def with_inversion_token(component: TextModel, adapter: Adapter, dtype: str) -> TextModel:
     """A text model that knows one more word; the given one stays as it is.
 
     Args:
@@ -36,17 +36,17 @@ def with_word(component: TextModel, adapter: Adapter, dtype: str) -> TextModel:
     file = read_inversion(Path(adapter.source))
     tensors = read_tensors([file.path], dtype)
     modules, tokenizers = dict(component.modules), dict(component.tokenizers)
-    for role, name in places(file, _widths(modules)).items():
+    for role, name in match_encoders(file, _widths(modules)).items():
         rows = tensors[name].reshape(-1, tensors[name].shape[-1])
         tokenizer_role = role.replace("text_encoder", "tokenizer")
         known = tokenizers[tokenizer_role]
         modules[role] = _with_rows(modules[role], rows, len(known))
-        _find_end(modules[role], known.eos_token_id)
+        _set_end_token(modules[role], known.eos_token_id)
         tokenizers[tokenizer_role] = _with_tokens(known, adapter.token, len(rows))
     return replace(component, modules=modules, tokenizers=tokenizers, empty={})
 
 
-def with_learnt_word(
+def with_trainable_token(
     component: TextModel, word: str, rows: Mapping[str, Tensor]
 ) -> tuple[TextModel, dict[str, nn.Parameter]]:
     """A text model that is to learn a word; the given one stays as it is.
@@ -62,7 +62,7 @@ def with_learnt_word(
         tokenizer_role = role.replace("text_encoder", "tokenizer")
         known = tokenizers[tokenizer_role]
         modules[role] = _with_rows(modules[role], begun, len(known))
-        _find_end(modules[role], known.eos_token_id)
+        _set_end_token(modules[role], known.eos_token_id)
         layer: Any = modules[role].get_input_embeddings()
         device = layer.weight.device
         learnt[role] = nn.Parameter(begun.to(device, torch.float32, copy=True))
@@ -83,7 +83,7 @@ def _widths(modules: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-class WordTokenizer:
+class InversionTokenizer:
     """A tokenizer to which some words stand for several tokens of their own.
 
     All else that is asked of it is the tokenizer's.
@@ -120,15 +120,15 @@ class WordTokenizer:
         return text
 
 
-def _with_tokens(tokenizer: Any, word: str, count: int) -> WordTokenizer:
-    known = tokenizer.words if isinstance(tokenizer, WordTokenizer) else {}
-    base = tokenizer._tokenizer if isinstance(tokenizer, WordTokenizer) else tokenizer
+def _with_tokens(tokenizer: Any, word: str, count: int) -> InversionTokenizer:
+    known = tokenizer.words if isinstance(tokenizer, InversionTokenizer) else {}
+    base = tokenizer._tokenizer if isinstance(tokenizer, InversionTokenizer) else tokenizer
     more = deepcopy(base)
     # Signs that no prompt has: the words are replaced by them before the tokenizer sees any.
     first = len(more)
     tokens = [f"\ue000{first + at}\ue001" for at in range(count)]
     more.add_tokens(tokens, special_tokens=True)
-    return WordTokenizer(more, {**known, word: " ".join(tokens)})
+    return InversionTokenizer(more, {**known, word: " ".join(tokens)})
 
 
 class _LongerEmbedding(nn.Embedding):
@@ -178,7 +178,7 @@ def _with_rows(module: nn.Module, rows: Tensor, first: int) -> nn.Module:
     return twin  # type: ignore[no-any-return]
 
 
-def _find_end(module: Any, end: int) -> None:
+def _set_end_token(module: Any, end: int) -> None:
     """Let CLIP look for the end of a prompt by its token.
 
     Of old models it takes the largest one for that, which would be an added one.

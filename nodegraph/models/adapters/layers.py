@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.changes import LayerChange, LowRank, WholeWeight
+from nodegraph.models.adapters.changes import LayerChange, LowRank, ReplacedWeight
 from nodegraph.models.adapters.matching import ModuleLayers
 from nodegraph.models.adapters.parts import Shape
 from nodegraph.models.adapters.widening import widen
-from nodegraph.weights.precision.choices import fused_over_few_bits
-from nodegraph.weights.precision.layers import held_shape
+from nodegraph.weights.precision.choices import fused_adapter_error
+from nodegraph.weights.precision.layers import quantized_shape
 
 Module = TypeVar("Module", bound=nn.Module)
 Changes = Mapping[str, Sequence[LayerChange]]
@@ -39,14 +39,14 @@ def _weight_shape(layer: nn.Module) -> Shape | None:
     # Not the weight's own, which may be packed.
     if isinstance(layer, nn.Linear):
         return layer.out_features, layer.in_features
-    held = held_shape(layer)
+    held = quantized_shape(layer)
     if held is not None:
         return held
     weight = layer._parameters.get("weight")
     return None if weight is None or not weight.dim() else tuple(weight.shape)
 
 
-def changed(module: Module, changes: Changes) -> Module:
+def with_changes(module: Module, changes: Changes) -> Module:
     """A module with changed layers; the given one stays as it is, and shares its weights.
 
     Args:
@@ -111,16 +111,16 @@ def _adapt(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
 
 @torch.no_grad()
 def _fuse(layer: nn.Module, changes: Sequence[LayerChange]) -> None:
-    if held_shape(layer) is not None:
-        raise fused_over_few_bits()
+    if quantized_shape(layer) is not None:
+        raise fused_adapter_error()
     own = layer.get_parameter("weight")
     weight, bias = own.float(), layer._parameters.get("bias")
     for change in (change.to(own.device) for change in changes):
-        if isinstance(change, WholeWeight):
+        if isinstance(change, ReplacedWeight):
             weight = change.weight.float()
             continue
-        weight = weight + change.difference(own) * change.strength
-        shift = change.shift()
+        weight = weight + change.weight_delta(own) * change.strength
+        shift = change.bias_delta()
         if shift is not None:
             added = shift.float() * change.strength
             bias = nn.Parameter(added if bias is None else bias + added, requires_grad=False)

@@ -12,7 +12,7 @@ from math import prod
 
 from nodegraph.models.adapters.originals import OriginalLocation, originals
 from nodegraph.models.adapters.parts import LayerParts, Shape
-from nodegraph.models.adapters.stems import DENOISERS, ENCODERS, Stem, take_apart
+from nodegraph.models.adapters.stems import DENOISERS, ENCODERS, LayerName, parse_layer_name
 from nodegraph.models.adapters.widening import fits_width
 
 
@@ -36,16 +36,16 @@ class MatchedChange:
     Attributes:
         stem: What the file calls the layer.
         module: Such as ``unet``.
-        place: The layer, and its rows in what the file changes.
+        location: The layer, and its rows in what the file changes.
     """
 
     stem: str
     module: str
-    place: OriginalLocation
+    location: OriginalLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
+class MatchResult:
     """What of a file is for some modules.
 
     Attributes:
@@ -92,13 +92,13 @@ class _Names:
         self.flat.setdefault(name.replace(".", "_"), places)
 
 
-def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) -> Matched:
+def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) -> MatchResult:
     """What of a file is for some modules.
 
     Where a file doesn't say which of several denoisers it is for, it is for each of those given.
 
     Args:
-        parts: The changes in the file, see `layer_parts`.
+        parts: The changes in the file, see `group_tensors`.
         modules: By name, such as ``unet`` or ``text_encoder_2``.
     """
     names = {module: _Names.of(layers) for module, layers in modules.items()}
@@ -106,7 +106,7 @@ def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) 
     changes: list[MatchedChange] = []
     outcomes: dict[str, list[str]] = {}
     for name, part in parts.items():
-        stem = take_apart(name)
+        stem = parse_layer_name(name)
         wanted = ("transformer",) if says_second and stem.is_plain else stem.modules
         there = [module for module in wanted if module in modules]
         candidates = list(_matched_changes(name, stem, there, names))
@@ -116,7 +116,7 @@ def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) 
         if not there and _is_elsewhere(wanted, modules):
             outcome = "elsewhere"
         outcomes.setdefault(outcome, []).append(name)
-    return Matched(tuple(changes), **{kind: tuple(names) for kind, names in outcomes.items()})
+    return MatchResult(tuple(changes), **{kind: tuple(names) for kind, names in outcomes.items()})
 
 
 def _is_elsewhere(wanted: tuple[str, ...], modules: Mapping[str, ModuleLayers]) -> bool:
@@ -126,7 +126,7 @@ def _is_elsewhere(wanted: tuple[str, ...], modules: Mapping[str, ModuleLayers]) 
 
 
 def _matched_changes(
-    name: str, stem: Stem, modules: list[str], known: Mapping[str, _Names]
+    name: str, stem: LayerName, modules: list[str], known: Mapping[str, _Names]
 ) -> Iterator[MatchedChange]:
     for module in modules:
         names = known[module].flat if stem.is_flat else known[module].dotted
@@ -139,10 +139,12 @@ def _matched_changes(
 
 def _fits(part: LayerParts, change: MatchedChange, modules: Mapping[str, ModuleLayers]) -> bool:
     """Whether a change has the rows and columns of the layer that it is for."""
-    module, path = modules[change.module], change.place.path
+    module, path = modules[change.module], change.location.path
     shape, size = module.shapes[path], part.size
     if size is None:
         return False
     rows, columns = size
     is_as_wide = columns in (0, prod(shape[1:]))
-    return rows == change.place.rows and (is_as_wide or fits_width(module.kind, path, part, shape))
+    return rows == change.location.rows and (
+        is_as_wide or fits_width(module.kind, path, part, shape)
+    )

@@ -147,12 +147,14 @@ def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[Origina
                 name = renaming.original.format(*match.groups())
                 originals_by_name.setdefault(name, []).append((renaming.order, path))
     return {
-        name: tuple(_places([path for _, path in sorted(parts)], kind, layers))
+        name: tuple(_row_locations([path for _, path in sorted(parts)], kind, layers))
         for name, parts in originals_by_name.items()
     }
 
 
-def _places(paths: list[str], kind: str, layers: Mapping[str, Shape]) -> Iterator[OriginalLocation]:
+def _row_locations(
+    paths: list[str], kind: str, layers: Mapping[str, Shape]
+) -> Iterator[OriginalLocation]:
     total = sum(layers[path][0] for path in paths)
     begin = 0
     for path in paths:

@@ -104,7 +104,7 @@ _NEEDED: tuple[tuple[str, frozenset[str]], ...] = (
 )
 
 
-def layer_parts(shapes: Mapping[str, Shape]) -> tuple[dict[str, LayerParts], list[str]]:
+def group_tensors(shapes: Mapping[str, Shape]) -> tuple[dict[str, LayerParts], list[str]]:
     """The changes in a file, by the layers' names as the file writes them.
 
     Args:
@@ -135,7 +135,7 @@ def layer_parts(shapes: Mapping[str, Shape]) -> tuple[dict[str, LayerParts], lis
 
 def is_adapter(names: Iterable[str]) -> bool:
     """Whether the names of a file's tensors are those of an adapter."""
-    return bool(layer_parts(dict.fromkeys(names, ()))[0])
+    return bool(group_tensors(dict.fromkeys(names, ()))[0])
 
 
 def _split(name: str) -> tuple[str, str | None]:

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidFile
 from nodegraph.models.adapters.changes import (
+    FullChange,
     Hadamard,
     Kronecker,
     LayerChange,
     LowRank,
-    WholeChange,
-    WholeWeight,
+    ReplacedWeight,
 )
 from nodegraph.models.adapters.originals import Spans
 from nodegraph.models.adapters.parts import LayerParts
@@ -56,7 +56,7 @@ class AdapterTensors:
         there = {part: self._tensors[name] for part, name in parts.tensors.items()}
         kind = parts.kind
         if kind == "whole":
-            return WholeWeight(_rows_of(there["whole"], spans))
+            return ReplacedWeight(_rows_of(there["whole"], spans))
         options: dict[str, Any] = {
             "spans": spans,
             "bias": _rows_of(there["bias"], spans) if "bias" in there else None,
@@ -73,9 +73,9 @@ class AdapterTensors:
         if kind == "lokr":
             sides = (_side(there, "left"), _side(there, "right"))
             return Kronecker(*sides, there.get("right_core"), **options)
-        return WholeChange(there.get("weight"), **options)
+        return FullChange(there.get("weight"), **options)
 
-    def lengths(self, parts: LayerParts, spans: Spans | None) -> tuple[Tensor, bool] | None:
+    def magnitudes(self, parts: LayerParts, spans: Spans | None) -> tuple[Tensor, bool] | None:
         """DoRA's lengths, and whether they are of rows rather than of input channels.
 
         Returns:

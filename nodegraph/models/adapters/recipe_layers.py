@@ -16,7 +16,7 @@ from nodegraph.families.checkpoint_parts import (
 )
 from nodegraph.models.adapters.matching import ModuleLayers
 from nodegraph.models.adapters.parts import Shape
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.safetensors_header import read_header
 
@@ -36,7 +36,7 @@ def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
         paths = [Path(path) for path in recipe.paths(part.role)]
         config = [path for path in paths if path.name == layout.CONFIG]
         weights = [path for path in paths if path.suffix != ".json"]
-        if config and any(ending(path) != SAFETENSORS for path in weights):
+        if config and any(file_suffix(path) != SAFETENSORS for path in weights):
             return None
         if config:
             shapes = {

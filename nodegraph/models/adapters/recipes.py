@@ -14,20 +14,20 @@ from nodegraph.models.adapters.files import (
     FUSED,
     PLAIN,
     AdapterFile,
-    nothing_applies,
+    no_match_error,
     read_adapter,
 )
 from nodegraph.models.adapters.inversion_files import (
     INVERSION,
     InversionFile,
     embedding_widths,
-    places,
+    match_encoders,
 )
-from nodegraph.models.adapters.matching import Matched, match
+from nodegraph.models.adapters.matching import MatchResult, match
 from nodegraph.models.adapters.recipe_layers import recipe_layers
 from nodegraph.models.adapters.stems import DENOISERS
 from nodegraph.models.speed.abilities import check_fused
-from nodegraph.weights.precision.choices import fused_over_few_bits, storage_of
+from nodegraph.weights.precision.choices import fused_adapter_error, recipe_storage
 
 Expert = Literal["both", "first", "second"]
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
@@ -42,7 +42,7 @@ class Adapted(Generic[AnyRecipe]):
     """
 
     recipe: AnyRecipe
-    matched: Matched | None
+    matched: MatchResult | None
 
 
 class OpenedAdapter:
@@ -57,7 +57,7 @@ class OpenedAdapter:
         self._kind = FUSED if fused else PLAIN
         self._digest = FILE_DIGESTS.digest(path)
 
-    def put_on(
+    def apply_to(
         self, recipe: AnyRecipe, strength: float, expert: Expert = "both"
     ) -> Adapted[AnyRecipe]:
         """A recipe with the adapter on it, if anything of it is for that and it has any strength.
@@ -69,8 +69,8 @@ class OpenedAdapter:
             InvalidValue: It has no second expert, its weights are kept in few bits and the
                 adapter is to be fused with them, or its projections are fused and it isn't to be.
         """
-        if self._kind == FUSED and storage_of(recipe):
-            raise fused_over_few_bits()
+        if self._kind == FUSED and recipe_storage(recipe):
+            raise fused_adapter_error()
         modules = _experts(recipe, expert)
         layers = recipe_layers(recipe)
         if layers is not None and modules:
@@ -85,7 +85,7 @@ class OpenedAdapter:
         check_fused(adapted)
         return Adapted(adapted, matched)
 
-    def check_applies(self, matches: Sequence[Matched | None]) -> None:
+    def check_applies(self, matches: Sequence[MatchResult | None]) -> None:
         """Refuse a file of which nothing is for any of some recipes.
 
         Raises:
@@ -94,7 +94,7 @@ class OpenedAdapter:
         matched = [item for item in matches if item is not None]
         if len(matched) == len(matches) and not any(item.applied for item in matched):
             with at_port("lora"):
-                raise nothing_applies(self.file, max(matched, key=lambda item: item.total))
+                raise no_match_error(self.file, max(matched, key=lambda item: item.total))
 
 
 def with_inversion(recipe: TextEncoder, file: InversionFile, token: str = "") -> TextEncoder:
@@ -115,7 +115,7 @@ def with_inversion(recipe: TextEncoder, file: InversionFile, token: str = "") ->
         )
     widths = embedding_widths(recipe)
     if widths is not None:
-        places(file, widths)
+        match_encoders(file, widths)
     digest = FILE_DIGESTS.digest(file.path)
     adapter = Adapter(INVERSION, str(file.path), digest, token=word)
     return replace(recipe, adapters=(*recipe.adapters, adapter))

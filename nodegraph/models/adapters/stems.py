@@ -15,7 +15,7 @@ ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3", "text_encoder_4"
 
 
 @dataclass(frozen=True, slots=True)
-class Stem:
+class LayerName:
     """What a file calls a layer, taken apart.
 
     Attributes:
@@ -41,7 +41,7 @@ class Stem:
         return self.modules[0] in ENCODERS
 
 
-def take_apart(stem: str) -> Stem:
+def parse_layer_name(stem: str) -> LayerName:
     """A layer's name in a file, understood."""
     prefix = next(item for item in _PREFIXES if stem.startswith(item.text))
     layer = stem.removeprefix(prefix.text)
@@ -49,12 +49,12 @@ def take_apart(stem: str) -> Stem:
         layer = layer.removeprefix(second)
     for pattern, plain in _IRREGULAR:
         layer = pattern.sub(plain, layer)
-    return Stem(prefix.modules, layer, prefix.is_flat, prefix.text == "transformer.")
+    return LayerName(prefix.modules, layer, prefix.is_flat, prefix.text == "transformer.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
-    """The beginning of names in files, and what it says: see `Stem`."""
+    """The beginning of names in files, and what it says: see `LayerName`."""
 
     text: str
     modules: tuple[str, ...]

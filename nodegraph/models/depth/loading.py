@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.values import VisionNetwork
 from nodegraph.errors import InvalidFile
-from nodegraph.families.building import reading, transformers_module
+from nodegraph.families.building import building_from, transformers_module
 from nodegraph.families.components import Component
 from nodegraph.families.depth_files import METRIC, PATCH, DepthShape, depth_shape
 from nodegraph.families.foreground_architectures import plain_name
@@ -63,7 +63,7 @@ def load_depth(recipe: VisionNetwork) -> Component:
         raise InvalidFile(f"{path} holds no Depth Anything.")
     config = _config(shape, is_metric=bool(recipe.option(METRIC)))
     kind = transformers.DepthAnythingForDepthEstimation
-    with reading(path):
+    with building_from(path):
         network = transformers_module(kind, config, as_transformers(tensors), path)
     return Component({recipe.files[0].role: network}, recipe.family)
 

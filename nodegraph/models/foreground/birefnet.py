@@ -159,7 +159,7 @@ class _Block(nn.Module):
         return made
 
 
-class _Look(nn.Module):
+class _ImageBranch(nn.Module):
     """What a block is told of the picture itself."""
 
     def __init__(self, channels: int, within: int, outputs: int) -> None:
@@ -195,7 +195,9 @@ class _Decoder(nn.Module):
             at: widths[at] // 8 for at in (3, 2, 1)
         }
         for at, grid in GRIDS.items():
-            setattr(self, f"ipt_blk{at}", _Look(3 * grid * grid, shape.seen, picture_widths[at]))
+            setattr(
+                self, f"ipt_blk{at}", _ImageBranch(3 * grid * grid, shape.seen, picture_widths[at])
+            )
         for at in (4, 3, 2, 1):
             block = _Block(widths[at] + picture_widths[at + 1], after[at], shape)
             setattr(self, f"decoder_block{at}", block)
@@ -209,7 +211,9 @@ class _Decoder(nn.Module):
     def forward(self, picture: Tensor, features: list[Tensor]) -> Tensor:
         planes = features[3]
         for at in (4, 3, 2, 1):
-            planes = self._part("decoder_block", at)(self._looked(planes, picture, at + 1))
+            planes = self._part("decoder_block", at)(
+                self._with_image_patches(planes, picture, at + 1)
+            )
             if at == 1:
                 break
             edges = self._part("gdt_convs_attn_", at)(self._part("gdt_convs_", at)(planes))
@@ -217,10 +221,10 @@ class _Decoder(nn.Module):
             planes = resized(planes * edges.sigmoid(), finer.shape[-2:])
             planes = planes + self._part("lateral_block", at)(finer)
         whole = resized(planes, picture.shape[-2:])
-        made: Tensor = self.conv_out1(self._looked(whole, picture, 1))
+        made: Tensor = self.conv_out1(self._with_image_patches(whole, picture, 1))
         return made
 
-    def _looked(self, planes: Tensor, picture: Tensor, at: int) -> Tensor:
+    def _with_image_patches(self, planes: Tensor, picture: Tensor, at: int) -> Tensor:
         cut = patches(picture, GRIDS[at], colors_last=self._colors_last)
         return torch.cat((planes, self._part("ipt_blk", at)(cut)), 1)
 

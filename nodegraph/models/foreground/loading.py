@@ -19,7 +19,7 @@ from torch.nn.functional import cosine_similarity
 
 from nodegraph.core.values import VisionNetwork
 from nodegraph.errors import InvalidFile
-from nodegraph.families.building import reading, transformers_module
+from nodegraph.families.building import building_from, transformers_module
 from nodegraph.families.components import Component
 from nodegraph.families.fitting import refuse_misfits
 from nodegraph.families.foreground_architectures import (
@@ -30,7 +30,7 @@ from nodegraph.families.foreground_architectures import (
 )
 from nodegraph.models.foreground.birefnet import GRIDS, BiRefNet
 from nodegraph.models.foreground.u2net import U2Net
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.weight_files import read_tensors
 
@@ -85,7 +85,7 @@ about by chance."""
 
 
 @dataclass(frozen=True, slots=True)
-class SeeingNetwork(Component):
+class ForegroundNetwork(Component):
     """A network that takes (batch, 3, height, width) and gives (batch, 1, height, width)."""
 
     @property
@@ -113,10 +113,10 @@ def load_foreground(recipe: VisionNetwork) -> Component:
     if birefnet is not None:
         network: nn.Module = _birefnet(birefnet, tensors, path)
     elif u2net is not None:
-        network = _filled(U2Net(u2net), tensors, path)
+        network = _load_weights(U2Net(u2net), tensors, path)
     else:
         raise InvalidFile(f"{path} holds no network that masks the foreground.")
-    return SeeingNetwork({role: network}, recipe.family)
+    return ForegroundNetwork({role: network}, recipe.family)
 
 
 def weight_paths(recipe: VisionNetwork) -> list[Path]:
@@ -133,7 +133,7 @@ def foreground_bytes(recipe: VisionNetwork) -> int:
     """
     each = 4 if recipe.dtype == "float32" else 2
     paths = weight_paths(recipe)
-    if any(ending(path) != SAFETENSORS for path in paths):
+    if any(file_suffix(path) != SAFETENSORS for path in paths):
         return sum(path.stat().st_size for path in paths)
     return each * sum(prod(shape) for path in paths for shape in header_of(path).shapes.values())
 
@@ -151,13 +151,13 @@ def _birefnet(shape: BiRefNetShape, tensors: Mapping[str, Tensor], path: Path) -
         out_features=[f"stage{stage}" for stage in (1, 2, 3, 4)],
     )
     backbone = {name: item for name, item in tensors.items() if name.startswith(_BACKBONE)}
-    with reading(path):
+    with building_from(path):
         eyes = transformers_module(
             transformers.SwinBackbone, config, as_transformers(backbone, _BACKBONE), path
         )
     remaining = {name: item for name, item in tensors.items() if name not in backbone}
     network = BiRefNet(shape, eyes, colors_last=has_colors_last(tensors))
-    return _filled(network, remaining, path, besides=_BACKBONE)
+    return _load_weights(network, remaining, path, besides=_BACKBONE)
 
 
 def has_colors_last(tensors: Mapping[str, Tensor]) -> bool:
@@ -183,7 +183,7 @@ def _likeness(channels: Tensor, apart: int) -> float:
     return float(cosine_similarity(channels[:-apart], channels[apart:], dim=-1).mean())
 
 
-def _filled(
+def _load_weights(
     network: nn.Module, tensors: Mapping[str, Tensor], path: Path, *, besides: str = "\0"
 ) -> nn.Module:
     """A network with its weights.

@@ -15,9 +15,9 @@ from transformers import CLIPImageProcessor
 
 from nodegraph.core.values import Adapter, Conditioning, ConditioningEntry, DiffusionModel
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.building import reading
+from nodegraph.families.building import building_from
 from nodegraph.families.components import Component
-from nodegraph.families.ip_adapter_pictures import mask_name, picture_name
+from nodegraph.families.ip_adapter_pictures import image_embeds_name, mask_name
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.models.adapters.recipe_layers import recipe_layers
@@ -25,7 +25,7 @@ from nodegraph.models.ip_adapters.files import IP_ADAPTER, IPAdapterChoice, read
 from nodegraph.weights.weight_files import read_tensors
 
 
-def with_pictures(unet: Any, adapters: Sequence[Adapter]) -> nn.Module:
+def attach_ip_adapters(unet: Any, adapters: Sequence[Adapter]) -> nn.Module:
     """A UNet with IP-Adapters; the given one stays as it is, and shares its weights.
 
     Attention is worked out by diffusers' own classes, and files are brought into them by its
@@ -36,7 +36,7 @@ def with_pictures(unet: Any, adapters: Sequence[Adapter]) -> nn.Module:
         InvalidFile: A file doesn't fit the UNet.
     """
     twin = structural_copy(unet)
-    with reading(Path(adapters[0].source)):
+    with building_from(Path(adapters[0].source)):
         files = [_parts(Path(item.source)) for item in adapters]
         twin.encoder_hid_proj = None
         processors = twin._convert_ip_adapter_attn_to_diffusers(files, low_cpu_mem_usage=False)
@@ -70,7 +70,7 @@ def _parts(path: Path) -> dict[str, dict[str, Tensor]]:
     }
 
 
-def adapter_place(model: DiffusionModel) -> int:
+def next_adapter_index(model: DiffusionModel) -> int:
     """How many IP-Adapters are on a model: the place of the next."""
     return sum(item.kind == IP_ADAPTER for item in model.adapters)
 
@@ -100,7 +100,9 @@ def with_ip_adapter(
 
 
 @torch.no_grad()
-def seen_by(eyes: Component, image: Tensor, *, reads_patches: bool) -> tuple[Tensor, Tensor]:
+def embed_images(
+    encoder: Component, image: Tensor, *, reads_patches: bool
+) -> tuple[Tensor, Tensor]:
     """What pictures show, and what stands for no picture.
 
     Args:
@@ -108,17 +110,17 @@ def seen_by(eyes: Component, image: Tensor, *, reads_patches: bool) -> tuple[Ten
     Returns:
         Both float32 on the CPU, (1, pictures, width) or (1, pictures, patches, width).
     """
-    size = eyes.module.config.image_size
+    size = encoder.module.config.image_size
     processor = CLIPImageProcessor(size=size, crop_size=size)
     pictures = [to_pil(item[None, ..., :3]).convert("RGB") for item in image]
     pixels = processor(pictures, return_tensors="pt").pixel_values
-    pixels = pixels.to(eyes.device, eyes.dtype)
+    pixels = pixels.to(encoder.device, encoder.dtype)
     if reads_patches:
         shown, nothing = (
-            _patches(eyes.module, item) for item in (pixels, torch.zeros_like(pixels))
+            _patches(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
         )
     else:
-        shown = eyes.module(pixels).image_embeds
+        shown = encoder.module(pixels).image_embeds
         nothing = torch.zeros_like(shown)
     return tuple(item[None].to("cpu", torch.float32) for item in (shown, nothing))  # type: ignore[return-value]
 
@@ -146,34 +148,34 @@ def picture_mask(mask: Tensor, pictures: int) -> Tensor:
     return (mask >= 0.5).float().expand(pictures, -1, -1)[None].contiguous()
 
 
-def with_picture(
+def with_image_embeds(
     conditioning: Conditioning,
     index: int,
-    shown: Tensor,
-    nothing: Tensor,
+    embeds: Tensor,
+    negative_embeds: Tensor,
     mask: Tensor | None,
     *,
-    leads_away: bool = False,
+    is_negative: bool = False,
 ) -> Conditioning:
     """Prompts that say what an IP-Adapter's pictures show; the empty one, that there are none.
 
     Args:
         index: Of the adapter on the model.
-        shown, nothing: As `seen_by` gave them.
+        embeds, negative_embeds: As `embed_images` gave them.
         mask: As `picture_mask` gave it.
-        leads_away: Whether they are what is to be stayed away from: nothing is shown then.
+        is_negative: Whether they are what is to be stayed away from: nothing is shown then.
     """
 
     def with_tokens(entry: ConditioningEntry, tokens: Tensor) -> ConditioningEntry:
-        more = {picture_name(index): tokens}
+        more = {image_embeds_name(index): tokens}
         if mask is not None:
             more[mask_name(index)] = mask
         return replace(entry, tensors={**entry.tensors, **more})
 
-    features = nothing if leads_away else shown
+    features = negative_embeds if is_negative else embeds
     empty = conditioning.unconditional
     return replace(
         conditioning,
         entries=tuple(with_tokens(entry, features) for entry in conditioning.entries),
-        unconditional=None if empty is None else with_tokens(empty, nothing),
+        unconditional=None if empty is None else with_tokens(empty, negative_embeds),
     )

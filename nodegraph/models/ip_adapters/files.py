@@ -18,7 +18,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Shapes, read_header
 from nodegraph.weights.single_files.clip_vision import CLIP_VISION_PROJECTED
 
@@ -58,14 +58,14 @@ class IPAdapterFile:
 
     Attributes:
         layers: Shapes of what it adds to each of a UNet's layers of cross-attention, in its order.
-        eyes: Width of what it reads of a picture.
+        embed_width: Width of what it reads of a picture.
         reads_patches: As of `IPAdapterChoice`.
         bytes: Of its tensors in float32.
     """
 
     path: Path
     layers: tuple[tuple[int, ...], ...]
-    eyes: int
+    embed_width: int
     reads_patches: bool
     bytes: int
 
@@ -83,7 +83,7 @@ def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:
         NodegraphError: See `find_path`.
     """
     path = find_path(name, folders)
-    if path.is_dir() or ending(path) != SAFETENSORS:
+    if path.is_dir() or file_suffix(path) != SAFETENSORS:
         raise InvalidFile(f"{path} is no IP-Adapter.", expected="a .safetensors file")
     shapes = read_header(path).shapes
     keys = sorted(
@@ -138,10 +138,10 @@ def open_ip_adapter(
             folder ``image_encoder`` beside the adapter's file or beside its folder.
         dtype, device: Of the eyes, as for `open_model`.
     Raises:
-        NodegraphError: See `read_ip_adapter` and `find_eyes`.
+        NodegraphError: See `read_ip_adapter` and `find_image_encoder`.
     """
     adapter = read_ip_adapter(name, folders)
-    files, weights = find_eyes(adapter, encoder, folders)
+    files, weights = find_image_encoder(adapter, encoder, folders)
     recipe = ImageEncoder(
         "clip-vision",
         tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
@@ -151,7 +151,7 @@ def open_ip_adapter(
     return IPAdapterChoice(str(adapter.path), digest, recipe, adapter.reads_patches)
 
 
-def find_eyes(
+def find_image_encoder(
     adapter: IPAdapterFile, name: str, folders: Sequence[Path]
 ) -> tuple[list[Path], list[Path]]:
     """The files of an adapter's eyes, and those of them with weights; arguments as of
@@ -161,13 +161,13 @@ def find_eyes(
         InvalidFile: They aren't there, are none, or say something else than the adapter reads.
     """
     path = _encoder_folder(adapter.path) if name == AUTO else find_path(name, folders)
-    files, weights, config = _eyes_at(path)
+    files, weights, config = _image_encoder_at(path)
     width = config.get("hidden_size" if adapter.reads_patches else "projection_dim")
     _check_width(adapter, path, width)
     return files, weights
 
 
-def open_eyes(
+def open_image_encoder(
     name: str, folders: Sequence[Path], *, dtype: str = "auto", device: str = "cpu"
 ) -> ImageEncoder:
     """CLIP's eyes by themselves; nothing is loaded yet.
@@ -176,9 +176,9 @@ def open_eyes(
         name: Of a file or folder under the models folders, or a path.
         dtype, device: As for `open_model`.
     Raises:
-        NodegraphError: See `find_path` and `find_eyes`.
+        NodegraphError: See `find_path` and `find_image_encoder`.
     """
-    files, weights, _ = _eyes_at(find_path(name, folders))
+    files, weights, _ = _image_encoder_at(find_path(name, folders))
     return ImageEncoder(
         "clip-vision",
         tuple(RecipeFile(_ENCODER_FOLDER, str(path), FILE_DIGESTS.digest(path)) for path in files),
@@ -186,12 +186,12 @@ def open_eyes(
     )
 
 
-def eyes_files(name: str, folders: Sequence[Path]) -> list[Path]:
-    """The files that `open_eyes` reads; errors as of that."""
-    return _eyes_at(find_path(name, folders))[0]
+def image_encoder_files(name: str, folders: Sequence[Path]) -> list[Path]:
+    """The files that `open_image_encoder` reads; errors as of that."""
+    return _image_encoder_at(find_path(name, folders))[0]
 
 
-def _eyes_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
+def _image_encoder_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
     """Files of CLIP's eyes, those of them with weights, and their configuration."""
     if path.is_dir():
         config = path / layout.CONFIG
@@ -199,7 +199,7 @@ def _eyes_at(path: Path) -> tuple[list[Path], list[Path], Mapping[str, Any]]:
             raise InvalidFile(f"{path} holds no eyes of CLIP: it has no {layout.CONFIG}.")
         weights = [*layout.find_weights(path.parent, path.name).files]
         return sorted([config, *weights]), weights, layout.read_config(config)
-    shapes = read_header(path).shapes if ending(path) == SAFETENSORS else {}
+    shapes = read_header(path).shapes if file_suffix(path) == SAFETENSORS else {}
     if CLIP_VISION_PROJECTED.prefix(shapes) is None:
         raise InvalidFile(
             f"{path} holds no eyes of CLIP.",
@@ -221,10 +221,10 @@ def _encoder_folder(path: Path) -> Path:
 
 
 def _check_width(adapter: IPAdapterFile, path: Path, width: object) -> None:
-    if width is not None and width != adapter.eyes:
+    if width is not None and width != adapter.embed_width:
         raise InvalidFile(
             f"{path} says {width} numbers of a picture, and {adapter.path.name} reads "
-            f"{adapter.eyes}.",
+            f"{adapter.embed_width}.",
             hint="Take the image encoder that it was trained with: 1024 and 1280 numbers are "
             "ViT-H's (of a picture and of patches), 1280 and 1664 ViT-bigG's.",
         )

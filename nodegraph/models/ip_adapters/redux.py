@@ -15,7 +15,7 @@ from nodegraph.media.images.images import to_pil
 
 
 @torch.no_grad()
-def redux_words(redux: Component, image: Tensor) -> Tensor:
+def redux_tokens(redux: Component, image: Tensor) -> Tensor:
     """What is said of pictures.
 
     Args:
@@ -34,11 +34,11 @@ def redux_words(redux: Component, image: Tensor) -> Tensor:
     return torch.cat(embeddings, 1).to("cpu", torch.float32)
 
 
-def with_words(conditioning: Conditioning, words: Tensor, strength: float) -> Conditioning:
+def with_tokens(conditioning: Conditioning, words: Tensor, strength: float) -> Conditioning:
     """Prompts that go on with what is said of pictures.
 
     Args:
-        words: As `redux_words` gave them.
+        words: As `redux_tokens` gave them.
         strength: That they are multiplied by.
     Raises:
         InvalidValue: They are of another width than the prompt's.

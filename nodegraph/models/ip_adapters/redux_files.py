@@ -13,7 +13,7 @@ from nodegraph.families.base import Part
 from nodegraph.families.checkpoint_parts import REDUX_FAMILY, REDUX_PARTS
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
-from nodegraph.weights.file_kinds import SAFETENSORS, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
 AUTO = ""
@@ -77,7 +77,7 @@ def _part(path: Path, part: Part) -> list[Path]:
         if not set(part.classes) & set(named):
             raise InvalidFile(f"{path} holds no {part.files[0].title}.")
         return [config, *layout.find_weights(folder.parent, folder.name).files]
-    shapes = read_header(path).shapes if ending(path) == SAFETENSORS else {}
+    shapes = read_header(path).shapes if file_suffix(path) == SAFETENSORS else {}
     if part.files[0].prefix(shapes) is None:
         raise InvalidFile(
             f"{path} holds no {part.files[0].title}.",

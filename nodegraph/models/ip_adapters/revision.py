@@ -10,7 +10,7 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.registry import FAMILIES, family_named
+from nodegraph.families.registry import FAMILIES, get_family
 
 _FAMILY = "sdxl"
 _POOLED = "pooled"
@@ -21,7 +21,7 @@ _NOISE = NoiseSchedule.from_config(
 has it of unCLIP."""
 
 
-def revised(
+def with_pooled_image(
     conditioning: Conditioning,
     embeddings: Tensor,
     strength: float,
@@ -43,7 +43,7 @@ def revised(
     Raises:
         InvalidValue: The prompt is of other models, or the eyes are of another encoder.
     """
-    check_revisable(conditioning.family)
+    check_pooled_image(conditioning.family)
     total = strength * _noised(embeddings, noise, seed).sum(0, keepdim=True)
 
     def shown(entry: ConditioningEntry) -> ConditioningEntry:
@@ -61,7 +61,7 @@ def revised(
     return replace(conditioning, entries=tuple(map(shown, conditioning.entries)))
 
 
-def check_revisable(family: str | None) -> None:
+def check_pooled_image(family: str | None) -> None:
     """Refuse prompts of models that can't be led so.
 
     Raises:
@@ -71,7 +71,7 @@ def check_revisable(family: str | None) -> None:
         raise InvalidValue(
             "pictures stand for the pooled prompt of Stable Diffusion XL alone",
             port="conditioning",
-            given=family_named(family).title,
+            given=get_family(family).title,
             hint="ApplyIPAdapter and ReferenceLatents show pictures to other models.",
         )
 

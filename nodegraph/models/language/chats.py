@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 
-PICTURE = "<|image_pad|>"
+IMAGE_TOKEN = "<|image_pad|>"
 """Stands in what Qwen is told for each 28 x 28 pixels of a picture."""
-LOOK = f"<|vision_start|>{PICTURE}<|vision_end|>"
+IMAGE_BLOCK = f"<|vision_start|>{IMAGE_TOKEN}<|vision_end|>"
 """What it is told of a picture, before the question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
+class ChatTemplate:
     """What is put around a question.
 
     Attributes:
@@ -35,36 +35,36 @@ class Chat:
     silent: str = ""
     opening: str = ""
 
-    def said(self, prompt: str, system: str = "", *, thinks: bool = False) -> str:
+    def format(self, prompt: str, system: str = "", *, thinks: bool = False) -> str:
         """All that the model is given to answer to."""
         first = self.system.replace("{}", system) if system else ""
         last = self.question.replace("{}", prompt)
         return f"{self.opening}{first}{last}{'' if thinks else self.silent}"
 
 
-_QWEN = Chat(
+_QWEN = ChatTemplate(
     "<|im_start|>system\n{}<|im_end|>\n",
     "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n",
     ("<|im_end|>", "<|endoftext|>"),
 )
 CHATS = {
     "qwen2_5_vl": _QWEN,
-    "qwen3": Chat(_QWEN.system, _QWEN.question, _QWEN.stops, "<think>\n\n</think>\n\n"),
+    "qwen3": ChatTemplate(_QWEN.system, _QWEN.question, _QWEN.stops, "<think>\n\n</think>\n\n"),
     # Gemma 2 knows no system prompt: what it would say stands before the question.
-    "gemma2": Chat(
+    "gemma2": ChatTemplate(
         "{}\n\n",
         "{}<end_of_turn>\n<start_of_turn>model\n",
         ("<end_of_turn>", "<eos>"),
         opening="<bos><start_of_turn>user\n",
     ),
-    "llama": Chat(
+    "llama": ChatTemplate(
         "<|start_header_id|>system<|end_header_id|>\n\n{}<|eot_id|>",
         "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n",
         ("<|eot_id|>", "<|end_of_text|>"),
         opening="<|begin_of_text|>",
     ),
-    "mistral": Chat(
+    "mistral": ChatTemplate(
         "[SYSTEM_PROMPT]{}[/SYSTEM_PROMPT]", "[INST]{}[/INST]", ("</s>",), opening="<s>"
     ),
 }
@@ -92,7 +92,7 @@ def writing_roles(family: Family) -> tuple[str, str] | None:
     return None
 
 
-def check_writes(family: Family) -> tuple[str, str]:
+def check_can_generate(family: Family) -> tuple[str, str]:
     """The same, where there must be one.
 
     Raises:

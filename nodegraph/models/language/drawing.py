@@ -20,12 +20,12 @@ from transformers import (
 
 from nodegraph.errors import InvalidValue, NumericalError
 
-Step = Callable[[Any, Any], Any]
+LogitsStep = Callable[[Any, Any], Any]
 """What is done to the chances of words: given all tokens so far and their logits, gives others."""
 
 
 @dataclass(frozen=True, slots=True)
-class WordDrawing:
+class TokenSampling:
     """How each word is drawn among the likely ones.
 
     Attributes:
@@ -46,13 +46,13 @@ class WordDrawing:
     presence_penalty: float = 0.0
     seed: int = 0
 
-    def steps(self, length: int) -> list[Step]:
+    def logits_processors(self, length: int) -> list[LogitsStep]:
         """What is done to the chances of words, the drawing itself last.
 
         Args:
             length: Tokens that aren't its own.
         """
-        found: list[Step] = []
+        found: list[LogitsStep] = []
         if self.repetition_penalty != 1:
             found.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
         if self.presence_penalty:
@@ -64,42 +64,45 @@ class WordDrawing:
             found.append(TopPLogitsWarper(self.top_p))
         if self.min_p:
             found.append(MinPLogitsWarper(self.min_p))
-        return [*found, _Drawn(self.seed)]
+        return [*found, _GumbelSampler(self.seed)]
 
 
-def written_words(
+def generate_text(
     writer: Any,
     tokenizer: Any,
     inputs: Mapping[str, Tensor],
     *,
-    ends: Collection[int],
-    most: int,
-    drawing: WordDrawing | None,
-    told: Callable[[int], None],
+    stop_tokens: Collection[int],
+    max_new_tokens: int,
+    sampling: TokenSampling | None,
+    on_token: Callable[[int], None],
 ) -> str:
     """What a language model goes on with.
 
     Args:
         writer: Of transformers, with its head.
         inputs: What it is given, such as ``input_ids``, (1, tokens).
-        ends: Words by which it ends, besides the tokenizer's own.
-        most: Tokens that it writes, at most.
-        drawing: How words are drawn; None: always the likeliest.
-        told: Called before each token with how many there are; what it raises ends the writing.
+        stop_tokens: Words by which it ends, besides the tokenizer's own.
+        max_new_tokens: Tokens that it writes, at most.
+        sampling: How words are drawn; None: always the likeliest.
+        on_token: Called before each token with how many there are; what it raises ends the writing.
     Raises:
         InvalidValue: It is given too much, or nothing.
         NumericalError: It gives NaN.
     """
     _check_length(writer, inputs)
     length = inputs["input_ids"].shape[1]
-    chosen = [_Watched(told, length), *(drawing.steps(length) if drawing else ())]
+    chosen = [
+        _TokenCallback(on_token, length),
+        *(sampling.logits_processors(length) if sampling else ()),
+    ]
     own = tokenizer.eos_token_id
-    stops = [*ends, *([] if own is None else [own])]
+    stops = [*stop_tokens, *([] if own is None else [own])]
     tokens = writer.generate(
         **{name: item.to(writer.device) for name, item in inputs.items()},
         # The likeliest word each time, as chances are what words are drawn by already.
         generation_config=GenerationConfig(
-            max_new_tokens=most,
+            max_new_tokens=max_new_tokens,
             do_sample=False,
             use_cache=True,
             eos_token_id=list(dict.fromkeys(stops)) or None,
@@ -123,14 +126,14 @@ def _check_length(writer: Any, inputs: Mapping[str, Tensor]) -> None:
         )
 
 
-class _Watched:
+class _TokenCallback:
     """Tells of each token, and whether there is one."""
 
     def __init__(self, on_token: Callable[[int], None], length: int) -> None:
-        self._told, self._length = on_token, length
+        self._on_token, self._length = on_token, length
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        self._told(input_ids.shape[1] - self._length)
+        self._on_token(input_ids.shape[1] - self._length)
         if bool(scores.isnan().any()):
             raise NumericalError(
                 "the language model gave NaN", hint="Load the text encoder with dtype float32."
@@ -138,7 +141,7 @@ class _Watched:
         return scores
 
 
-class _Drawn:
+class _GumbelSampler:
     """Makes one word the likeliest: each as often as its chance is, by a generator of its own.
 
     So the draw touches no generator that others use. Source: Gumbel 1954, that the largest of

@@ -22,12 +22,18 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.building import build_tokenizer
 from nodegraph.families.checkpoint_parts import CHECKPOINT
 from nodegraph.families.components import TextModel
-from nodegraph.families.qwen_image_edit import looked_at, spread
-from nodegraph.families.registry import family_named
+from nodegraph.families.qwen_image_edit import preprocess_images, spread
+from nodegraph.families.registry import get_family
 from nodegraph.families.vocabulary import VOCABULARIES
-from nodegraph.models.language.chats import CHATS, LOOK, PICTURE, check_writes, kind_of
-from nodegraph.models.language.drawing import WordDrawing, written_words
-from nodegraph.weights.file_kinds import HEADED, ending
+from nodegraph.models.language.chats import (
+    CHATS,
+    IMAGE_BLOCK,
+    IMAGE_TOKEN,
+    check_can_generate,
+    kind_of,
+)
+from nodegraph.models.language.drawing import TokenSampling, generate_text
+from nodegraph.weights.file_kinds import HEADED, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.weight_files import read_tensors
 
@@ -39,7 +45,7 @@ configurations: Qwen 3 4B, Qwen 2.5 3B, Llama 3.2 3B and each Gemma 2."""
 _EYELESS = "Qwen2_5_VLTextModel"
 
 
-def with_head(module: Any, recipe: TextEncoder, role: str) -> Any:
+def with_lm_head(module: Any, recipe: TextEncoder, role: str) -> Any:
     """A language model that writes, over the weights of one that reads.
 
     Args:
@@ -53,7 +59,7 @@ def with_head(module: Any, recipe: TextEncoder, role: str) -> Any:
         return module
     words = module.get_input_embeddings().weight
     head = _read_head(recipe, role, tuple(words.shape))
-    if head is None and not _ties(module, recipe, role):
+    if head is None and not _has_tied_embeddings(module, recipe, role):
         raise InvalidFile(
             f"the {type(module).__name__} of {recipe.source} has no head, by which it would write.",
             port="encoder",
@@ -68,7 +74,7 @@ def with_head(module: Any, recipe: TextEncoder, role: str) -> Any:
 
 def _read_head(recipe: TextEncoder, role: str, shape: tuple[int, ...]) -> Tensor | None:
     for path in map(Path, recipe.paths(role) or recipe.paths(CHECKPOINT)):
-        if ending(path) not in HEADED:
+        if file_suffix(path) not in HEADED:
             continue
         for name, head_shape in header_of(path).shapes.items():
             if name.endswith(_HEADS) and tuple(head_shape) == shape:
@@ -76,7 +82,7 @@ def _read_head(recipe: TextEncoder, role: str, shape: tuple[int, ...]) -> Tensor
     return None
 
 
-def _ties(module: Any, recipe: TextEncoder, role: str) -> bool:
+def _has_tied_embeddings(module: Any, recipe: TextEncoder, role: str) -> bool:
     """Whether it writes by the words that it reads by."""
     if any(Path(path).name == layout.CONFIG for path in recipe.paths(role)):
         return bool(module.config.tie_word_embeddings)
@@ -131,49 +137,49 @@ class Question:
     thinks: bool = False
 
 
-def write_text(
+def generate_answer(
     text_model: TextModel,
     recipe: TextEncoder,
     question: Question,
     *,
-    most: int,
-    drawing: WordDrawing | None,
-    told: Callable[[int], None],
+    max_new_tokens: int,
+    sampling: TokenSampling | None,
+    on_token: Callable[[int], None],
 ) -> str:
     """What the language model among a model's text encoders answers.
 
     Args:
         recipe: Of the text encoder.
-        most: Tokens of the answer, at most.
-        drawing: How words are drawn; None: always the likeliest.
-        told: Called before each token with how many there are; what it raises ends the writing.
+        max_new_tokens: Tokens of the answer, at most.
+        sampling: How words are drawn; None: always the likeliest.
+        on_token: Called before each token with how many there are; what it raises ends the writing.
     Raises:
         InvalidValue: It is no language model, sees no pictures, or the question is too long.
         InvalidFile: Its files have no head.
         NumericalError: It gives NaN.
     """
-    encoder, words = check_writes(family_named(text_model.family))
+    encoder, words = check_can_generate(get_family(text_model.family))
     module, tokenizer = text_model.modules[encoder], text_model.tokenizers[words]
     with text_model.turn, torch.no_grad():
         inputs = _model_inputs(module, tokenizer, question)
         known = tokenizer.get_vocab()
         marks = CHATS[kind_of(type(module).__name__) or ""].stops
         try:
-            text = written_words(
-                with_head(module, recipe, encoder),
+            text = generate_text(
+                with_lm_head(module, recipe, encoder),
                 tokenizer,
                 inputs,
-                ends=[known[mark] for mark in marks if mark in known],
-                most=most,
-                drawing=drawing,
-                told=told,
+                stop_tokens=[known[mark] for mark in marks if mark in known],
+                max_new_tokens=max_new_tokens,
+                sampling=sampling,
+                on_token=on_token,
             )
         finally:
             _forget(module)
-    return answer_of(text) if question.is_chat else text
+    return strip_thinking(text) if question.is_chat else text
 
 
-def answer_of(written: str) -> str:
+def strip_thinking(written: str) -> str:
     """Without what the model thought before."""
     return written.rpartition(_THOUGHT)[2].strip()
 
@@ -184,10 +190,10 @@ def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, 
     counts: list[int] = []
     if question.images:
         pixels, counts = _picture_inputs(module, question)
-        text = LOOK * len(counts) + text
+        text = IMAGE_BLOCK * len(counts) + text
     if question.is_chat:
         chat = CHATS[kind_of(type(module).__name__) or ""]
-        text = chat.said(text, question.system, thinks=question.thinks)
+        text = chat.format(text, question.system, thinks=question.thinks)
     if counts:
         text = spread(text, counts)
     tokens = tokenizer(text, return_tensors="pt", add_special_tokens=not question.is_chat)
@@ -201,14 +207,14 @@ def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor],
             port="images",
             expected="a Qwen 2.5-VL with its eyes, such as that of Qwen-Image",
         )
-    if PICTURE in question.text + question.system:
+    if IMAGE_TOKEN in question.text + question.system:
         raise InvalidValue(
-            "the text has a mark that stands for pictures", port="prompt", given=PICTURE
+            "the text has a mark that stands for pictures", port="prompt", given=IMAGE_TOKEN
         )
     files = VOCABULARIES["qwen2.5-vl-pictures"].files
     processor = build_tokenizer(("Qwen2VLImageProcessorPil",), files)
     sizes = [item.shape[0] * item.shape[1] for item in question.images]
-    return looked_at(processor, question.images, max(_SMALLEST, min(_LARGEST, max(sizes))))
+    return preprocess_images(processor, question.images, max(_SMALLEST, min(_LARGEST, max(sizes))))
 
 
 def _forget(module: Any) -> None:

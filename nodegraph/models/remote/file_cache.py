@@ -19,10 +19,10 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from nodegraph.core.file_digests import FILE_DIGESTS
-from nodegraph.core.files import private_folder
-from nodegraph.core.reporting import report
+from nodegraph.core.files import make_private_folder
+from nodegraph.core.reporting import report_progress
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
-from nodegraph.models.remote.manifest import FarFile
+from nodegraph.models.remote.manifest import RemoteModelFile
 
 if sys.platform == "win32":
     import msvcrt
@@ -68,7 +68,7 @@ _PAUSE = 0.05
 _MIB = 1 << 20
 _PART = ".part"
 
-Chunks = Callable[[FarFile, int], Iterator[bytes]]
+Chunks = Callable[[RemoteModelFile, int], Iterator[bytes]]
 """Bytes of a file at the place, from one of them on."""
 
 
@@ -86,7 +86,7 @@ class FileCache:
         self._chunks = chunks
 
     @contextmanager
-    def using(self, file: FarFile) -> Iterator[Path]:
+    def using(self, file: RemoteModelFile) -> Iterator[Path]:
         """A file, whole and as its digests say, for as long as the `with` lasts.
 
         Raises:
@@ -99,7 +99,7 @@ class FileCache:
         lock = self._locks / file.sha256
         try:
             for folder in (self._files, self._locks):
-                private_folder(folder)
+                make_private_folder(folder)
         except OSError as error:
             raise OutputError(f"can't make the folder {error.filename}: {error}") from error
         while True:
@@ -112,11 +112,11 @@ class FileCache:
                 if not _is_whole(path, file):
                     self._fetch(path, file)
 
-    def has(self, file: FarFile) -> bool:
+    def has(self, file: RemoteModelFile) -> bool:
         """Whether a file was fetched and is still there."""
         return self._path(file).is_file()
 
-    def _path(self, file: FarFile) -> Path:
+    def _path(self, file: RemoteModelFile) -> Path:
         return self._files / f"{file.sha256}{Path(file.path).suffix}"
 
     @contextmanager
@@ -126,10 +126,10 @@ class FileCache:
                 if is_mine:
                     yield
                     return
-            report(0, 1)
+            report_progress(0, 1)
             sleep(_PAUSE)
 
-    def _fetch(self, path: Path, file: FarFile) -> None:
+    def _fetch(self, path: Path, file: RemoteModelFile) -> None:
         path.unlink(missing_ok=True)
         part = self._files / f"{file.sha256}.{file.bytes}{_PART}"
         try:
@@ -151,7 +151,7 @@ class FileCache:
                 hint="Make room, or set `model_cache` to a folder with more.",
             ) from error
 
-    def _fetched(self, part: Path, file: FarFile) -> tuple[str, str]:
+    def _fetched(self, part: Path, file: RemoteModelFile) -> tuple[str, str]:
         """Bring what lacks of a file; SHA-256 and blake3 of what there is then."""
         whole, digest = hashlib.sha256(), blake3()
         with part.open("r+b") as target:
@@ -165,12 +165,12 @@ class FileCache:
                 whole.update(chunk)
                 digest.update(chunk)
                 done += len(chunk)
-                report(-(-done // _MIB), -(-file.bytes // _MIB))
+                report_progress(-(-done // _MIB), -(-file.bytes // _MIB))
             target.flush()
             os.fsync(target.fileno())
         return whole.hexdigest(), digest.hexdigest()
 
-    def _make_room(self, part: Path, file: FarFile) -> None:
+    def _make_room(self, part: Path, file: RemoteModelFile) -> None:
         """Have no more than the budget once a file is here; its empty part holds its place."""
         if file.bytes > self._budget:
             raise InvalidValue(
@@ -185,7 +185,7 @@ class FileCache:
                     part.touch(mode=0o600)
                     return
             # The others are in use, which ends: a file is read only once.
-            report(0, 1)
+            report_progress(0, 1)
             sleep(_PAUSE)
 
     def _evict(self, needed: int, *, besides: Path) -> bool:
@@ -220,7 +220,7 @@ def _reserved(path: Path) -> int:
     return 0
 
 
-def _is_whole(path: Path, file: FarFile) -> bool:
+def _is_whole(path: Path, file: RemoteModelFile) -> bool:
     if not path.is_file():
         return False
     if FILE_DIGESTS.digest(path) == file.digest:
@@ -231,11 +231,11 @@ def _is_whole(path: Path, file: FarFile) -> bool:
 
 def _chunks_of(file: BinaryIO) -> Iterator[bytes]:
     while chunk := file.read(_STEP):
-        report(0, 1)
+        report_progress(0, 1)
         yield chunk
 
 
-def _damaged(file: FarFile, digests: tuple[str, str]) -> InvalidFile:
+def _damaged(file: RemoteModelFile, digests: tuple[str, str]) -> InvalidFile:
     is_other = digests[0] != file.sha256
     return InvalidFile(
         f"the remote model file {file.path} is damaged: its bytes aren't those that its manifest "

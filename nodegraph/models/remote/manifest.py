@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from nodegraph.errors import InvalidFile
-from nodegraph.weights.file_kinds import HEADED, ending
+from nodegraph.weights.file_kinds import HEADED, file_suffix
 
 MANIFESTS = "manifests"
 """Folder of the place."""
@@ -16,7 +16,7 @@ _FORMAT = "nodegraph-model/1"
 
 
 @dataclass(frozen=True, slots=True)
-class FarFile:
+class RemoteModelFile:
     """A file of a remote model.
 
     Attributes:
@@ -43,7 +43,7 @@ class FarFile:
     @property
     def is_small(self) -> bool:
         """Whether it isn't weights, and so comes with the outline."""
-        return ending(PurePosixPath(self.path)) not in HEADED
+        return file_suffix(PurePosixPath(self.path)) not in HEADED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class ModelManifest:
     """
 
     name: str
-    files: tuple[FarFile, ...]
+    files: tuple[RemoteModelFile, ...]
 
     def packed(self) -> bytes:
         """As it lies at the place."""
@@ -68,7 +68,7 @@ def manifest_name(name: str) -> str:
     return f"{MANIFESTS}/{name}.json"
 
 
-def is_plain(name: str) -> bool:
+def is_safe_name(name: str) -> bool:
     """Whether a name is a path that stays below where it starts, on every system."""
     parts = name.split("/")
     return all(part.strip(". ") and not part.startswith(".") for part in parts) and not any(
@@ -76,7 +76,7 @@ def is_plain(name: str) -> bool:
     )
 
 
-def unpacked(data: bytes, name: str | None, url: str) -> ModelManifest:
+def parse_manifest(data: bytes, name: str | None, url: str) -> ModelManifest:
     """What the object of a model tells.
 
     Args:
@@ -101,10 +101,10 @@ def unpacked(data: bytes, name: str | None, url: str) -> ModelManifest:
     return ModelManifest(model, files)
 
 
-def _file(name: str, entry: dict[str, Any]) -> FarFile:
-    far_file = FarFile(**entry)
+def _file(name: str, entry: dict[str, Any]) -> RemoteModelFile:
+    far_file = RemoteModelFile(**entry)
     is_inside = far_file.path == name or far_file.path.startswith(f"{name}/")
-    if not (is_inside and is_plain(far_file.path)):
+    if not (is_inside and is_safe_name(far_file.path)):
         raise ValueError(f"{far_file.path!r} is no path within it")
     for digest in (far_file.sha256, far_file.digest, far_file.head_digest):
         if len(digest) != 64 or int(digest, 16) < 0:

@@ -16,7 +16,7 @@ from time import monotonic
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_digests import FileStamp
 from nodegraph.models.remote.file_cache import FileCache
-from nodegraph.models.remote.manifest import FarFile, is_plain, unpacked
+from nodegraph.models.remote.manifest import RemoteModelFile, is_safe_name, parse_manifest
 from nodegraph.models.remote.outlines import MANIFEST, Outlines
 from nodegraph.store.remote.place import Unreachable
 from nodegraph.weights.attached_models import ListedModel
@@ -24,7 +24,7 @@ from nodegraph.weights.file_kinds import LEFT_OUT
 
 
 class RemoteModels:
-    """See `nodegraph.weights.attached_models.ModelPlace`.
+    """See `nodegraph.weights.attach_remote_models.RemoteStore`.
 
     Args:
         url: Of the place; it is first asked when a model is looked for there.
@@ -53,7 +53,7 @@ class RemoteModels:
         self._outlines = Outlines(url, root, clock)
 
     def find(self, name: str) -> Path | None:
-        if not is_plain(name):
+        if not is_safe_name(name):
             return None
         known = self._outlines.names()
         for wanted in self._readings(name):
@@ -64,11 +64,11 @@ class RemoteModels:
                         return path
         return None
 
-    def listed(self) -> list[ListedModel]:
-        return self._outlines.listed()
+    def list_models(self) -> list[ListedModel]:
+        return self._outlines.list_models()
 
-    def look(self, most: int) -> int:
-        return self._outlines.look(most)
+    def refresh(self, most: int) -> int:
+        return self._outlines.refresh(most)
 
     def _readings(self, name: str) -> list[str]:
         """What a name may stand for, as in folders of models."""
@@ -91,7 +91,7 @@ class RemoteModels:
         return file is None or file.is_small or self._files.has(file)
 
     @contextmanager
-    def whole(self, path: Path) -> Iterator[Path | None]:
+    def full_file(self, path: Path) -> Iterator[Path | None]:
         file = self._file(path)
         if file is None or file.is_small:
             yield None
@@ -99,7 +99,7 @@ class RemoteModels:
         with self._files.using(file) as path_here:
             yield path_here
 
-    def _file(self, path: Path) -> FarFile | None:
+    def _file(self, path: Path) -> RemoteModelFile | None:
         """What an outline's file stands for."""
         for root in (self.root, self._real):
             if path.is_relative_to(root):
@@ -108,15 +108,17 @@ class RemoteModels:
                     return _by_path(root / folder, self.url).get("/".join(inner))
         return None
 
-    def _chunks(self, file: FarFile, start: int) -> Iterator[bytes]:
+    def _chunks(self, file: RemoteModelFile, start: int) -> Iterator[bytes]:
         try:
-            yield from self._outlines.place.chunks(file.object, file.bytes, start)
+            yield from self._outlines.storage.chunks(file.object, file.bytes, start)
         except (Unreachable, FileNotFoundError) as error:
-            raise self._outlines.away(f"{file.path} can't be fetched", error) from error
+            raise self._outlines.unreachable_error(
+                f"{file.path} can't be fetched", error
+            ) from error
 
 
 @lru_cache(maxsize=64)
-def _by_path(folder: Path, url: str) -> dict[str, FarFile]:
+def _by_path(folder: Path, url: str) -> dict[str, RemoteModelFile]:
     """The files of an outline, whose content its name tells."""
-    manifest = unpacked((folder / MANIFEST).read_bytes(), None, url)
+    manifest = parse_manifest((folder / MANIFEST).read_bytes(), None, url)
     return {file.path: file for file in manifest.files}

@@ -15,18 +15,18 @@ from typing import NamedTuple, TypeVar
 
 from blake3 import blake3
 
-from nodegraph.core.files import private_folder, write_file
+from nodegraph.core.files import make_private_folder, write_file
 from nodegraph.errors import InvalidFile, NodegraphError, OutputError
 from nodegraph.models.remote.manifest import (
     MANIFESTS,
-    FarFile,
     ModelManifest,
-    is_plain,
+    RemoteModelFile,
+    is_safe_name,
     manifest_name,
-    unpacked,
+    parse_manifest,
 )
-from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
+from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.place import AccessDenied, ObjectStorage, Unreachable
 from nodegraph.weights.attached_models import ListedModel
 
 MANIFEST = ".manifest.json"
@@ -35,7 +35,7 @@ _FRESH = 10.0
 """Seconds for which what was asked of the place is taken as it was."""
 _MOST_LISTED = 500
 """Models that are looked at for lists alone: an outline takes some megabytes here."""
-_MENDED = 300.0
+_RETRY_AFTER = 300.0
 """Seconds after which a model that couldn't be looked at is looked at again for lists."""
 _Answer = TypeVar("_Answer")
 
@@ -69,13 +69,13 @@ class Outlines:
         self._naming, self._laying = Lock(), Lock()
         self._no_answer: tuple[float, str] | None = None
         self._names: tuple[float, Mapping[str, int]] | None = None
-        self._laid: dict[str, tuple[float, Path]] = {}
+        self._written: dict[str, tuple[float, Path]] = {}
         self._faults: dict[str, _Fault] = {}
 
     @cached_property
-    def place(self) -> ObjectPlace:
+    def storage(self) -> ObjectStorage:
         """The place itself."""
-        return open_place(self.url)
+        return open_storage(self.url)
 
     def names(self) -> Mapping[str, int]:
         """The models there, with the bytes of their manifests; if nobody answers, those that were
@@ -92,14 +92,14 @@ class Outlines:
 
     def _asked_names(self) -> Iterator[tuple[str, int]]:
         try:
-            for object_name, size in self._answered(lambda: list(self.place.list(MANIFESTS))):
+            for object_name, size in self._answered(lambda: list(self.storage.list(MANIFESTS))):
                 name = object_name.removeprefix(f"{MANIFESTS}/").removesuffix(".json")
-                if is_plain(name):
+                if is_safe_name(name):
                     yield name, size
         except Unreachable as error:
             earlier = self._earlier_names()
             if not earlier:
-                raise self.away("they can't be listed", error) from error
+                raise self.unreachable_error("they can't be listed", error) from error
             yield from earlier.items()
 
     def _earlier_names(self) -> dict[str, int]:
@@ -110,8 +110,8 @@ class Outlines:
             for path in kept.glob("**/*.json")
         }
 
-    def listed(self) -> list[ListedModel]:
-        """See `nodegraph.weights.attached_models.ModelPlace`."""
+    def list_models(self) -> list[ListedModel]:
+        """See `nodegraph.weights.attach_remote_models.RemoteStore`."""
         names = self._earlier_names() if self._names is None else self._names[1]
         return [
             ListedModel(name, self._earlier(name, size), self._problem(name, size))
@@ -122,8 +122,8 @@ class Outlines:
         fault = self._faults.get(name)
         return fault.problem if fault is not None and fault.size == size else None
 
-    def look(self, most: int) -> int:
-        """See `nodegraph.weights.attached_models.ModelPlace`."""
+    def refresh(self, most: int) -> int:
+        """See `nodegraph.weights.attach_remote_models.RemoteStore`."""
         # Of more than are looked at, each is when it is named.
         names = sorted(self.names().items())[:_MOST_LISTED]
         wanted = [each for each in names if self._is_to_be_looked_at(*each)][:most]
@@ -141,7 +141,7 @@ class Outlines:
         if self._earlier(name, size) is not None:
             return False
         fault = self._faults.get(name)
-        return fault is None or fault.size != size or self._clock() - fault.when > _MENDED
+        return fault is None or fault.size != size or self._clock() - fault.when > _RETRY_AFTER
 
     def _earlier(self, model: str, size: int) -> Path | None:
         """The folder of the outline that was laid last, nobody being asked.
@@ -170,7 +170,7 @@ class Outlines:
             raise Unreachable(self._no_answer[1])
         try:
             return ask()
-        except NotAllowed:  # it answers; other objects may be open to us
+        except AccessDenied:  # it answers; other objects may be open to us
             raise
         except Unreachable as error:
             self._no_answer = self._clock(), str(error)
@@ -184,24 +184,24 @@ class Outlines:
             OutputError: It can't be written here.
         """
         with self._laying:
-            fetched_at, folder = self._laid.get(model, (0.0, None))
+            fetched_at, folder = self._written.get(model, (0.0, None))
             if folder is None or not self._is_fresh(fetched_at):
-                folder = self._lay(model)
-                self._laid[model] = self._clock(), folder
+                folder = self._write(model)
+                self._written[model] = self._clock(), folder
             return folder
 
-    def _lay(self, model: str) -> Path:
+    def _write(self, model: str) -> Path:
         name = manifest_name(model)
         kept = self.root / name
         try:
-            data = self._answered(lambda: self.place.read(name))
+            data = self._answered(lambda: self.storage.read(name))
         except (Unreachable, FileNotFoundError) as error:
             if not kept.is_file():
-                raise self.away(f"{model} can't be looked at", error) from error
+                raise self.unreachable_error(f"{model} can't be looked at", error) from error
             data = kept.read_bytes()
         folder = self._folder(data)
         try:
-            self._complete(unpacked(data, model, self.url), data, folder)
+            self._complete(parse_manifest(data, model, self.url), data, folder)
             # Also for an outline that was there: an earlier version may be put there again.
             _write_if_other(kept, data)
         except OSError as error:
@@ -214,7 +214,7 @@ class Outlines:
 
     def _complete(self, manifest: ModelManifest, data: bytes, folder: Path) -> None:
         """Bring what an outline lacks, or has of another size; others may do so meanwhile."""
-        private_folder(folder)
+        make_private_folder(folder)
         for file in manifest.files:
             path = folder / file.path
             if not path.is_file() or path.stat().st_size != file.head:
@@ -222,11 +222,11 @@ class Outlines:
                 write_file(path, self._head(file))
         _write_if_other(folder / MANIFEST, data)
 
-    def _head(self, file: FarFile) -> bytes:
+    def _head(self, file: RemoteModelFile) -> bytes:
         try:
-            head = self._answered(lambda: b"".join(self.place.chunks(file.object, file.head)))
+            head = self._answered(lambda: b"".join(self.storage.chunks(file.object, file.head)))
         except (Unreachable, FileNotFoundError) as error:
-            raise self.away(f"{file.path} can't be read", error) from error
+            raise self.unreachable_error(f"{file.path} can't be read", error) from error
         digest = blake3(head).hexdigest()
         if digest != file.head_digest:
             raise InvalidFile(
@@ -238,7 +238,7 @@ class Outlines:
             )
         return head
 
-    def away(self, what: str, error: Exception) -> InvalidFile:
+    def unreachable_error(self, what: str, error: Exception) -> InvalidFile:
         """What to raise where something can't be had."""
         is_gone = isinstance(error, FileNotFoundError)
         reason = "an object of it isn't there" if is_gone else str(error)

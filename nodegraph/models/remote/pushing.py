@@ -11,16 +11,21 @@ from blake3 import blake3
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.diffusers_folder import unsafe
-from nodegraph.models.remote.manifest import FarFile, ModelManifest, is_plain, manifest_name
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
-from nodegraph.weights.file_kinds import FOREIGN, GGUF, HEADED, PICKLES, SAFETENSORS, ending
+from nodegraph.models.remote.manifest import (
+    ModelManifest,
+    RemoteModelFile,
+    is_safe_name,
+    manifest_name,
+)
+from nodegraph.store.remote.place import ObjectStorage, Unreachable
+from nodegraph.weights.file_kinds import FOREIGN, GGUF, HEADED, PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.gguf_header import read_gguf_header
 from nodegraph.weights.safetensors_header import read_header
 
 _STEP = 8 << 20
 _LARGEST_SMALL = 64 << 20
 """Bytes of a file that comes whole with the outline: a large vocabulary's has 33 MB."""
-PushCallback = Callable[[FarFile, bool], None]
+PushCallback = Callable[[RemoteModelFile, bool], None]
 """Is told of each file that is there now, and whether it had to be brought."""
 LeftOut = Callable[[str], None]
 """Is told of each file that isn't put there."""
@@ -29,7 +34,7 @@ LeftOut = Callable[[str], None]
 def push_model(
     name: str,
     path: Path,
-    store: ObjectPlace,
+    store: ObjectStorage,
     on_file: PushCallback = lambda file, is_new: None,
     left_out: LeftOut = lambda name: None,
 ) -> ModelManifest:
@@ -45,13 +50,13 @@ def push_model(
         InvalidFile: A file can't be read, is damaged, or was changed meanwhile; or the place can't
             be reached.
     """
-    if not is_plain(name):
+    if not is_safe_name(name):
         raise InvalidValue(
             "a remote model can't have this name",
             given=name,
             expected="a path below the folder of models, of plain names with forward slashes",
         )
-    if path.is_file() and ending(path) in PICKLES:
+    if path.is_file() and file_suffix(path) in PICKLES:
         raise unsafe(path)
     files = []
     try:
@@ -93,13 +98,13 @@ def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _is_wanted(path: Path) -> bool:
-    if ending(path) in HEADED:
+    if file_suffix(path) in HEADED:
         return True
-    is_weights = ending(path) in PICKLES | FOREIGN
+    is_weights = file_suffix(path) in PICKLES | FOREIGN
     return not is_weights and path.stat().st_size <= _LARGEST_SMALL
 
 
-def _described(name: str, path: Path) -> FarFile:
+def _described(name: str, path: Path) -> RemoteModelFile:
     before = path.stat()
     head = _head(path, before.st_size)
     whole, digest, beginning, done = hashlib.sha256(), blake3(), blake3(), 0
@@ -112,15 +117,17 @@ def _described(name: str, path: Path) -> FarFile:
     after = path.stat()
     if (after.st_size, after.st_mtime_ns) != (done, before.st_mtime_ns):
         raise InvalidFile(f"{path} was changed while it was read", hint="Try again.")
-    return FarFile(name, done, whole.hexdigest(), digest.hexdigest(), head, beginning.hexdigest())
+    return RemoteModelFile(
+        name, done, whole.hexdigest(), digest.hexdigest(), head, beginning.hexdigest()
+    )
 
 
 def _head(path: Path, size: int) -> int:
     """Bytes that tell what a file holds; a damaged one isn't put anywhere."""
-    if ending(path) == SAFETENSORS:
+    if file_suffix(path) == SAFETENSORS:
         read_header(path)
         with path.open("rb") as file:
             return 8 + int.from_bytes(file.read(8), "little")
-    if ending(path) == GGUF:
+    if file_suffix(path) == GGUF:
         return min((start for start, _ in read_gguf_header(path).offsets.values()), default=size)
     return size

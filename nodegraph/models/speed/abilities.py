@@ -21,14 +21,14 @@ from nodegraph.families.speed_options import (
     StepCaching,
     Taylor,
     cache_name,
-    caching_of,
     check_caching,
-    speed_of,
+    find_step_cache,
+    read_speed_options,
 )
 from nodegraph.models.adapters.files import FUSED
 from nodegraph.models.adapters.inversion_files import INVERSION
 from nodegraph.models.speed.compiling import missing_compiler
-from nodegraph.weights.precision.choices import storage_of
+from nodegraph.weights.precision.choices import recipe_storage
 
 _ALWAYS = frozenset({"taylorseer", "broadcast"})
 """What hooks on attention do, which all networks have."""
@@ -76,7 +76,7 @@ def abilities(family: Family) -> frozenset[str]:
     return ABILITIES.get(family.denoisers[0].classes[0], _ALWAYS)
 
 
-def check_able(family: Family, ability: str) -> None:
+def check_supported(family: Family, ability: str) -> None:
     """Refuse what a family's network can't be sped up by.
 
     Raises:
@@ -108,9 +108,9 @@ def check_step_cache(family: Family, caching: StepCaching) -> None:
         InvalidValue: So it is.
     """
     check_caching(caching)
-    check_able(family, cache_name(caching))
+    check_supported(family, cache_name(caching))
     if isinstance(caching, Taylor) and caching.lite:
-        check_able(family, "lite")
+        check_supported(family, "lite")
     if isinstance(caching, Magnitude) and not caching.ratios and family.name != "flux":
         raise InvalidValue(
             f"MagCache needs ratios that were measured with {family.title}, and diffusers brings "
@@ -131,7 +131,7 @@ def check_speed(family: Family | None, speed: SpeedOptions, device: str) -> None
     """
     for ability in ("fused", "channels_last"):
         if family is not None and getattr(speed, ability):
-            check_able(family, ability)
+            check_supported(family, ability)
     if speed.attention not in ATTENTIONS:
         raise InvalidValue(
             "there is no such way to compute attention",
@@ -174,12 +174,16 @@ def check_recipe(recipe: DiffusionModel, device: str) -> None:
     Raises:
         InvalidValue: So it is.
     """
-    speed, caching, family = speed_of(recipe), caching_of(recipe), FAMILIES.get(recipe.family)
+    speed, caching, family = (
+        read_speed_options(recipe),
+        find_step_cache(recipe),
+        FAMILIES.get(recipe.family),
+    )
     check_speed(family, speed, device)
     if family is not None and caching is not None:
         check_step_cache(family, caching)
     for name in ("fused", "channels_last"):
-        if getattr(speed, name) and storage_of(recipe):
+        if getattr(speed, name) and recipe_storage(recipe):
             raise InvalidValue(
                 f"{_TITLES[name]} would widen weights that are kept in few bits",
                 port=_PORTS[name],
@@ -201,7 +205,7 @@ def check_fused(recipe: Recipe) -> None:
         InvalidValue: So it is.
     """
     unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
-    if unfused and speed_of(recipe).fused:
+    if unfused and read_speed_options(recipe).fused:
         raise InvalidValue(
             "projections can't be fused under a LoRA that isn't fused with the weights",
             port="model",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.families.components import Component, Denoiser, TextModel
 from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
-from nodegraph.families.speed_options import SpeedOptions, caching_of, speed_of
+from nodegraph.families.speed_options import SpeedOptions, find_step_cache, read_speed_options
 from nodegraph.models.adapters import applying
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.models.clip_skip import clip_layer_of
@@ -86,21 +86,24 @@ def derive(component: Component, recipe: Recipe) -> Component:
         return replace(derived, clip_layer=clip_layer_of(recipe), empty={})
     if not isinstance(derived, Denoiser):
         return derived
-    speed, freeu = speed_of(recipe), freeu_of(recipe)
+    speed, freeu = read_speed_options(recipe), freeu_of(recipe)
     config = derived.scheduler_config
     if isinstance(recipe, DiffusionModel) and recipe.option(SAMPLED_ON):
         config = scheduler_config(recipe)
     return replace(
         derived,
         scheduler_config=config,
-        modules={role: _sped_up(module, speed, freeu) for role, module in derived.modules.items()},
-        caching=caching_of(recipe),
+        modules={
+            role: _with_speed_options(module, speed, freeu)
+            for role, module in derived.modules.items()
+        },
+        caching=find_step_cache(recipe),
         attention=speed.attention,
         compiled=speed.compiled,
     )
 
 
-def _sped_up(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:
+def _with_speed_options(module: Any, speed: SpeedOptions, freeu: FreeUFactors | None) -> Any:
     """A network that computes so; the given one stays as it is, and shares its weights."""
     if freeu is None and replace(speed, attention="auto").is_plain:
         return module

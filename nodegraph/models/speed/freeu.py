@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import Literal, get_args
 
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidValue
 from nodegraph.families.registry import FAMILIES
@@ -18,7 +18,7 @@ from nodegraph.families.speed_options import with_option
 Version = Literal["v2", "v1", "diffusers"]
 VERSIONS: tuple[str, ...] = get_args(Version)
 MOST = 10.0
-_OPTION = f"{SPEED}freeu"
+_OPTION = f"{SPEED_PREFIX}freeu"
 _UNET = "UNet2DConditionModel"
 
 

@@ -122,7 +122,7 @@ def _filled(outline: Any, state: Mapping[str, Tensor], device: torch.device) -> 
 LARGEST_SAVED = 1 << 30
 """Bytes of a cache that a checkpoint may have: writing more takes longer than it may save."""
 
-_PASSING = ("head_block_output", "head_block_input")
+_TRANSIENT_FIELDS = ("head_block_output", "head_block_input")
 """What states of diffusers keep for the rest of one call only."""
 
 _ATTENTION = [r".*\.(attn|attn1|attn2|attention|self_attn|cross_attn)"]
@@ -130,7 +130,7 @@ _ATTENTION = [r".*\.(attn|attn1|attn2|attention|self_attn|cross_attn)"]
 
 _NAME = "call"
 
-Kept = list[dict[str, Any] | None]
+HookStates = list[dict[str, Any] | None]
 """What each of a module's states holds, in their order; None of one that has begun nothing."""
 
 
@@ -152,7 +152,7 @@ class CachedSteps:
         self.model = replace(model, modules=modules)
         self._cached = [_CachedModule(module, caching) for module in modules.values()]
         self._caching = caching
-        self._kept: dict[str, list[Kept]] = {}
+        self._kept: dict[str, list[HookStates]] = {}
         self.calls = self.reused = 0
 
     @contextmanager
@@ -162,7 +162,7 @@ class CachedSteps:
         Args:
             prompts: Names those of the call, alike at each step.
         """
-        before: list[Kept] = self._kept.pop(prompts, [[] for _ in self._cached])
+        before: list[HookStates] = self._kept.pop(prompts, [[] for _ in self._cached])
         for module, kept in zip(self._cached, before, strict=True):
             module.put(kept, moment)
         try:
@@ -223,33 +223,35 @@ class _CachedModule:
         self._broadcasts = [hook for hook in hooks if hasattr(hook, "current_timestep_callback")]
         self._hooks = hooks
 
-    def put(self, kept: Kept, moment: Moment) -> None:
+    def put(self, kept: HookStates, moment: Moment) -> None:
         """Let the hooks go on from what was kept; where nothing was, they begin."""
         states = iter(kept)
         for manager in self._managers:
-            state, values = _begun(manager), next(states, None)
+            state, values = _new_state(manager), next(states, None)
             if values is not None:
                 vars(state).update(values)
             manager._state_cache = {_NAME: state}
             manager.set_context(CacheContext(_NAME))
             if isinstance(self._caching, Magnitude):
-                state.step_index = moment.rung
+                state.step_index = moment.schedule_step
         for hook in self._broadcasts:
             hook.state.reset()
             vars(hook.state).update(next(states, None) or {})
-            hook.current_timestep_callback = lambda: 1000 * moment.at / moment.training_timesteps
+            hook.current_timestep_callback = lambda: (
+                1000 * moment.timestep_value / moment.training_timesteps
+            )
         if isinstance(self._caching, Magnitude):
-            self._set_ratios(self._caching, moment.rungs)
+            self._set_ratios(self._caching, moment.schedule_steps)
 
-    def take(self) -> tuple[Kept, bool]:
+    def take(self) -> tuple[HookStates, bool]:
         """What the hooks are to go on from, and whether they left out most of the network."""
-        kept: Kept = []
+        kept: HookStates = []
         has_reused = False
         for manager in self._managers:
             state = manager._state_cache.pop(_NAME, None)
             manager.set_context(None)
             has_reused = has_reused or not getattr(state, "should_compute", True)
-            kept.append(_lasting(state))
+            kept.append(_persistent_fields(state))
         for hook in self._broadcasts:
             kept.append(dict(vars(hook.state)))
             hook.state.reset()
@@ -267,14 +269,14 @@ def _ratios(caching: Magnitude) -> Tensor:
     return torch.tensor(caching.ratios) if caching.ratios else FLUX_MAG_RATIOS
 
 
-def _begun(manager: StateManager) -> Any:
+def _new_state(manager: StateManager) -> Any:
     return manager._state_cls(*manager._init_args, **manager._init_kwargs)
 
 
-def _lasting(state: Any) -> dict[str, Any] | None:
+def _persistent_fields(state: Any) -> dict[str, Any] | None:
     if state is None:
         return None
-    return {name: None if name in _PASSING else item for name, item in vars(state).items()}
+    return {name: None if name in _TRANSIENT_FIELDS else item for name, item in vars(state).items()}
 
 
 def _hooks(module: nn.Module) -> list[Any]:

@@ -10,18 +10,18 @@ from torch.nn import functional
 
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.tiling import TileSize, tiled
-from nodegraph.media.images.room import check_room, resizing_bytes
+from nodegraph.media.images.room import check_memory, resizing_bytes
 from nodegraph.models.upscaling.loading import Upscaler
 
 
 @torch.no_grad()
-def enlarged(
+def upscale_image(
     upscaler: Upscaler,
     image: Tensor,
     *,
     tile: int = 0,
     overlap: int = 16,
-    done: Callable[[int, int], None] = lambda step, total: None,
+    on_tile: Callable[[int, int], None] = lambda step, total: None,
 ) -> Tensor:
     """Pictures as an upscale model makes them, one by one.
 
@@ -31,7 +31,7 @@ def enlarged(
         image: float32 in 0..1, shape (batch, height, width, channels), 1, 3 or 4 of them.
         tile: Side of the tiles that the model sees at a time, in pixels of `image`; 0 is all.
         overlap: Pixels that neighbouring tiles share and fade over, less than a tile.
-        done: Told after each tile how many are done, of how many in all pictures.
+        on_tile: Told after each tile how many are done, of how many in all pictures.
     Returns:
         float32 in 0..1 on the CPU, with the channels of `image`.
     Raises:
@@ -42,15 +42,15 @@ def enlarged(
     batch, height, width, channels = image.shape
     scale = upscaler.scale
     size = width * scale, height * scale
-    check_room(*size, batch, resizing_bytes(*size, batch * max(3, channels)), port="image")
+    check_memory(*size, batch, resizing_bytes(*size, batch * max(3, channels)), port="image")
     tiles = tile_size(tile or max(height, width), overlap if tile else 0)
     made = []
     for number, picture in enumerate(image.movedim(-1, 1)):
 
         def report(step: int, total: int, before: int = number) -> None:
-            done(before * total + step, batch * total)
+            on_tile(before * total + step, batch * total)
 
-        made.append(_enlarged(upscaler, picture[None], tiles, report))
+        made.append(_upscale_one(upscaler, picture[None], tiles, report))
     result = torch.cat(made).movedim(1, -1).contiguous()
     if not torch.isfinite(result).all():
         raise NumericalError("the upscale model gave NaN or infinity", port="model")
@@ -73,7 +73,7 @@ def tile_size(tile: int, overlap: int) -> TileSize:
     return TileSize(tile, overlap)
 
 
-def _enlarged(
+def _upscale_one(
     upscaler: Upscaler, picture: Tensor, tiles: TileSize, done: Callable[[int, int], None]
 ) -> Tensor:
     """(1, channels, height, width) on the CPU, in 0..1."""
@@ -84,9 +84,11 @@ def _enlarged(
     elif upscaler.channels == 1 and not grey:
         # the model's channel is one of brightness: each colour by itself
         parts = [_tiles(upscaler, colours[:, i : i + 1], tiles, done) for i in range(3)]
-        return _with_rest(torch.cat(parts, 1), picture, upscaler.scale)
+        return _with_extra_channels(torch.cat(parts, 1), picture, upscaler.scale)
     made = _tiles(upscaler, colours, tiles, done)
-    return _with_rest(made.mean(1, keepdim=True) if grey else made, picture, upscaler.scale)
+    return _with_extra_channels(
+        made.mean(1, keepdim=True) if grey else made, picture, upscaler.scale
+    )
 
 
 def _tiles(
@@ -100,7 +102,7 @@ def _tiles(
     return tiled(colours, work, cells=1, out=upscaler.scale, tiles=tiles, done=done)
 
 
-def _with_rest(made: Tensor, picture: Tensor, scale: int) -> Tensor:
+def _with_extra_channels(made: Tensor, picture: Tensor, scale: int) -> Tensor:
     """With the channels that the model doesn't see."""
     remaining = picture[:, made.shape[1] :]
     if not remaining.shape[1]:

@@ -9,8 +9,8 @@ import torch
 
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.models.language.drawing import WordDrawing, written_words
-from nodegraph.models.language.writing import Question, answer_of
+from nodegraph.models.language.drawing import TokenSampling, generate_text
+from nodegraph.models.language.writing import Question, strip_thinking
 from nodegraph.perception.languages.values import LanguageModel
 
 
@@ -20,11 +20,11 @@ def answer(
     model: LanguageModel,
     question: Question,
     *,
-    most: int,
-    drawing: WordDrawing | None,
-    told: Callable[[int], None],
+    max_tokens: int,
+    drawing: TokenSampling | None,
+    on_token: Callable[[int], None],
 ) -> str:
-    """What a language model answers; arguments as of `written_words`.
+    """What a language model answers; arguments as of `generate_text`.
 
     Raises:
         InvalidValue: Pictures are given, or too much text.
@@ -43,16 +43,16 @@ def answer(
             prompt, is_chat = _prompt_of(tool.value, question)
             inputs = tool.value(prompt, return_tensors="pt", add_special_tokens=not is_chat)
             names = ("input_ids", "attention_mask")
-            text = written_words(
+            text = generate_text(
                 module,
                 tool.value,
                 {name: inputs[name] for name in names if name in inputs},
-                ends=_ends(module),
-                most=most,
-                drawing=drawing,
-                told=told,
+                stop_tokens=_eos_token_ids(module),
+                max_new_tokens=max_tokens,
+                sampling=drawing,
+                on_token=on_token,
             )
-    return answer_of(text) if question.is_chat else text
+    return strip_thinking(text) if question.is_chat else text
 
 
 def _prompt_of(tokenizer: Any, question: Question) -> tuple[str, bool]:
@@ -77,7 +77,7 @@ def _prompt_of(tokenizer: Any, question: Question) -> tuple[str, bool]:
     return str(chat), True
 
 
-def _ends(module: Any) -> list[int]:
+def _eos_token_ids(module: Any) -> list[int]:
     """Words by which it ends, as its folder says."""
     generation_config = getattr(module, "generation_config", None)
     ends = getattr(generation_config, "eos_token_id", None)

@@ -13,10 +13,10 @@ from nodegraph.core.values import PipelineComponent, RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.interop.pipelines.opening import GENERATION, LIBRARY
-from nodegraph.models.model_files import port_precision, weighty_folder
+from nodegraph.models.model_files import folder_part_files, port_precision
 from nodegraph.models.model_stamps import lacks_float16
 from nodegraph.models.opening import DTYPES
-from nodegraph.models.transformers_folders import locate, read_configuration
+from nodegraph.models.transformers_folders import locate_transformers_model, read_configuration
 from nodegraph.perception.languages.values import LanguageModel
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import PartFiles, file_stamp
@@ -45,13 +45,13 @@ class LanguageFolder:
         return self.path / layout.CONFIG
 
     @property
-    def words(self) -> list[Path]:
+    def tokenizer_files(self) -> list[Path]:
         """Files of its tokenizer, and that configuration."""
         files = [self.path / name for name in _WORDS if (self.path / name).is_file()]
         return [self.config, *files]
 
     @property
-    def weighty(self) -> list[Path]:
+    def weight_files(self) -> list[Path]:
         """Files of the model."""
         generation = self.path / GENERATION
         return [*self.files.files, *([generation] if generation.is_file() else [])]
@@ -67,13 +67,13 @@ def find_language_folder(
         InvalidFile: It is no such model, brings code of its own, or is incomplete.
         UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
     """
-    path = locate(name, folders, where=_WHERE)
+    path = locate_transformers_model(name, folders, where=_WHERE)
     path = path.parent if path.is_file() else path
     config = read_configuration(path, expected=_EXPECTED, where=_WHERE)
     class_name = _class_name(path, config)
-    files = weighty_folder(path, "model", allow_pickle=allow_pickle)
+    files = folder_part_files(path, "model", allow_pickle=allow_pickle)
     opened = LanguageFolder(path, class_name, files)
-    if opened.words == [opened.config]:
+    if opened.tokenizer_files == [opened.config]:
         raise InvalidFile(f"{path} has no tokenizer.", expected=_WORDS[0], hint=_WHERE)
     return opened
 
@@ -119,8 +119,8 @@ def open_language_model(
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
     precision = port_precision(dtype, [folder.files], device)
     return LanguageModel(
-        _component(folder.class_name, "model", folder.weighty, precision),
-        _component("AutoTokenizer", "tokenizer", folder.words, "float32"),
+        _component(folder.class_name, "model", folder.weight_files, precision),
+        _component("AutoTokenizer", "tokenizer", folder.tokenizer_files, "float32"),
     )
 
 
@@ -138,7 +138,7 @@ def language_stamp(
 ) -> str:
     """Text that changes when `open_language_model` would give something else for the same name."""
     folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
-    files = sorted({*folder.weighty, *folder.words})
+    files = sorted({*folder.weight_files, *folder.tokenizer_files})
     return digest_value([*map(file_stamp, files), device, lacks_float16(device)])
 
 

@@ -11,12 +11,17 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.media.images.mask_sources import boxes_mask
-from nodegraph.perception.vision.preparing import image_processor, prepared, scaled, stretched
-from nodegraph.perception.vision.segmenting import Boxes, check_task, label_numbers
+from nodegraph.perception.vision.preparing import (
+    image_processor,
+    preprocess,
+    resize_for_sam2,
+    scaled,
+)
+from nodegraph.perception.vision.segmenting import Boxes, check_task, label_indices
 from nodegraph.perception.vision.values import VisionModel
 
-Words = Mapping[str, Tensor]
-Masks = Callable[[Any, VisionModel, Tensor, Words, float], Tensor]
+TextInputs = Mapping[str, Tensor]
+MaskFunction = Callable[[Any, VisionModel, Tensor, TextInputs, float], Tensor]
 """Module, model, picture (height, width, channels), words and threshold to (height, width)."""
 
 _TOKENS = 32
@@ -44,7 +49,7 @@ def segment_by_text(
     check_task(model, "text")
     assert model.tokenizer is not None
     finds_things = model.model.family == "Sam3Model"
-    masks: Masks = _things if finds_things else _shares
+    masks: MaskFunction = _things if finds_things else _clipseg_mask
     padding = (
         {"padding": "max_length", "max_length": _TOKENS} if finds_things else {"padding": True}
     )
@@ -60,10 +65,10 @@ def segment_by_text(
     return torch.stack(found_masks)
 
 
-def _shares(
-    module: Any, model: VisionModel, picture: Tensor, words: Words, threshold: float
+def _clipseg_mask(
+    module: Any, model: VisionModel, picture: Tensor, words: TextInputs, threshold: float
 ) -> Tensor:
-    pixels = prepared(model, picture)["pixel_values"].to(module.device, module.dtype)
+    pixels = preprocess(model, picture)["pixel_values"].to(module.device, module.dtype)
     logits = module(pixel_values=pixels, **words).logits
     planes = logits.reshape(1, 1, *logits.shape[-2:]).float().cpu()
     shares = scaled(planes, _size(picture))[0, 0].sigmoid()
@@ -71,10 +76,10 @@ def _shares(
 
 
 def _things(
-    module: Any, model: VisionModel, picture: Tensor, words: Words, threshold: float
+    module: Any, model: VisionModel, picture: Tensor, words: TextInputs, threshold: float
 ) -> Tensor:
     """All things together that SAM 3 finds."""
-    pixels = stretched({**_PREPARED, **model.preparation}, picture)
+    pixels = resize_for_sam2({**_PREPARED, **model.preparation}, picture)
     answer = module(pixel_values=pixels.to(module.device, module.dtype), **words)
     sure = (answer.pred_logits.float().sigmoid() * answer.presence_logits.float().sigmoid())[
         0
@@ -97,8 +102,8 @@ def _size(picture: Tensor) -> tuple[int, int]:
 
 
 @torch.inference_mode()
-def detect_things(
-    ctx: Context, model: VisionModel, image: Tensor, labels: str, threshold: float, most: int
+def detect_objects(
+    ctx: Context, model: VisionModel, image: Tensor, labels: str, threshold: float, max_boxes: int
 ) -> tuple[list[Boxes], Tensor]:
     """Where things of some classes are; by RT-DETR, D-FINE and YOLOS.
 
@@ -106,7 +111,7 @@ def detect_things(
         image: (batch, height, width, channels).
         labels: Names of classes that the model knows, with commas between them; empty for all.
         threshold: How sure it is to be of each, 0..1.
-        most: Boxes in a picture, at most.
+        max_boxes: Boxes in a picture, at most.
     Returns:
         For each picture x, y, width and height in pixels of each thing, the surest first; and what
         is in these boxes, 0..1, (batch, height, width).
@@ -114,13 +119,13 @@ def detect_things(
         InvalidValue: The model is for something else, or doesn't know a class.
     """
     check_task(model, "boxes")
-    wanted = torch.tensor(label_numbers(model, labels)) if labels.strip() else None
+    wanted = torch.tensor(label_indices(model, labels)) if labels.strip() else None
     boxes_by_picture: list[Boxes] = []
     masks = []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
             answer = _answer(component.module, model, picture, threshold)
-            boxes = _chosen(answer, wanted, most, picture)
+            boxes = _select_boxes(answer, wanted, max_boxes, picture)
             boxes_by_picture.append(boxes)
             size = picture.shape[1], picture.shape[0]
             masks.append(
@@ -135,7 +140,7 @@ def _answer(
 ) -> dict[str, Tensor]:
     inputs = {
         name: value.to(module.device, module.dtype if value.is_floating_point() else None)
-        for name, value in prepared(model, picture).items()
+        for name, value in preprocess(model, picture).items()
         if isinstance(value, Tensor)
     }
     answer = module(**inputs)
@@ -147,7 +152,7 @@ def _answer(
     return things
 
 
-def _chosen(
+def _select_boxes(
     things: dict[str, Tensor], wanted: Tensor | None, most: int, picture: Tensor
 ) -> list[tuple[float, float, float, float]]:
     order = things["scores"].argsort(descending=True, stable=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.families.foreground_architectures import U2NET
-from nodegraph.perception.vision.preparing import scaled, stretched
+from nodegraph.perception.vision.preparing import resize_for_sam2, scaled
 from nodegraph.perception.vision.segmenting import check_task
 from nodegraph.perception.vision.values import VisionModel
 
@@ -31,7 +31,7 @@ def foreground_mask(ctx: Context, model: VisionModel, image: Tensor, resolution:
     masks = []
     with ctx.weights(model.model) as component:
         for at, picture in enumerate(image):
-            pixels = stretched(preparation, picture).to(component.device, component.dtype)
+            pixels = resize_for_sam2(preparation, picture).to(component.device, component.dtype)
             mask = component.module(pixels).float().cpu()
             if model.model.family == U2NET:
                 # These tell what stands out the most: their own examples stretch it to 0..1, too.

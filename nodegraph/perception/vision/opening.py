@@ -16,12 +16,12 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.foreground_architectures import foreground_class, published_preparation
 from nodegraph.families.identify import identify_tensors
 from nodegraph.interop.pipelines.opening import LIBRARY
-from nodegraph.models.model_files import port_precision, weighty_folder
+from nodegraph.models.model_files import folder_part_files, port_precision
 from nodegraph.models.model_sources import file_shapes
 from nodegraph.models.model_stamps import lacks_float16
 from nodegraph.models.opening import DTYPES
-from nodegraph.models.transformers_folders import locate, read_configuration
-from nodegraph.models.vision_classes import BUILT_HERE, TASKS, architecture
+from nodegraph.models.transformers_folders import locate_transformers_model, read_configuration
+from nodegraph.models.vision_classes import NATIVE_CLASSES, TASKS, architecture
 from nodegraph.perception.vision.values import VisionModel
 from nodegraph.weights.attached_models import whole_size
 from nodegraph.weights.file_kinds import PartFiles, file_stamp
@@ -41,26 +41,26 @@ _ELSEWHERE = {
 that transformers reads."""
 
 
-def class_alone(shapes: Shapes) -> str | None:
+def class_from_shapes(shapes: Shapes) -> str | None:
     """The class of what a file holds; None where that needs a configuration."""
     name = foreground_class(shapes)
     return name or (depth.DEPTH_ANYTHING if depth.is_depth(shapes) else None)
 
 
-def preparation_alone(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
+def published_preprocessing(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
     """How pictures are prepared for it, where nothing beside it says so."""
     return (
         depth.PREPARATION if class_name == depth.DEPTH_ANYTHING else published_preparation(shapes)
     )
 
 
-def options_alone(class_name: str, path: Path) -> tuple[tuple[str, str], ...]:
+def options_from_name(class_name: str, path: Path) -> tuple[tuple[str, str], ...]:
     """What of it only the file's name tells, as options of recipes."""
     is_metric = class_name == depth.DEPTH_ANYTHING and depth.METRIC in path.name.lower()
     return ((depth.METRIC, "on"),) if is_metric else ()
 
 
-def refused_alone(path: Path, shapes: Shapes, expected: str, where: str) -> InvalidFile:
+def unsupported_file_error(path: Path, shapes: Shapes, expected: str, where: str) -> InvalidFile:
     """Why a file without a configuration beside it can't be used.
 
     Args:
@@ -82,7 +82,7 @@ def refused_alone(path: Path, shapes: Shapes, expected: str, where: str) -> Inva
     )
 
 
-PREPARATION = "preprocessor_config.json"
+PREPROCESSOR_FILE = "preprocessor_config.json"
 _WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
           "special_tokens_map.json")  # fmt: skip
 _ROLE = "model"
@@ -107,16 +107,16 @@ class VisionFolder:
     is_file: bool = False
 
     @property
-    def words(self) -> list[Path]:
+    def tokenizer_files(self) -> list[Path]:
         """Files of a tokenizer."""
         return [self.path / name for name in _WORDS if (self.path / name).is_file()]
 
     @property
     def all_files(self) -> list[Path]:
         """All that is read of it."""
-        preparation = self.path / PREPARATION
+        preparation = self.path / PREPROCESSOR_FILE
         preparations = [preparation] if not self.is_file and preparation.is_file() else []
-        return sorted({*self.files.files, *self.words, *preparations})
+        return sorted({*self.files.files, *self.tokenizer_files, *preparations})
 
 
 def find_vision_folder(
@@ -129,16 +129,16 @@ def find_vision_folder(
         InvalidFile: It is no such model, brings code of its own, or is incomplete.
         UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
     """
-    path = locate(name, folders, where=_WHERE)
+    path = locate_transformers_model(name, folders, where=_WHERE)
     if path.is_file():
         alone = _alone(path, allow_pickle)
         if alone is not None:
             return alone
         path = path.parent
     config = read_configuration(path, expected=_expected(), where=_WHERE)
-    files = weighty_folder(path, _ROLE, allow_pickle=allow_pickle)
+    files = folder_part_files(path, _ROLE, allow_pickle=allow_pickle)
     name = _class_name(path, config)
-    if name in BUILT_HERE:
+    if name in NATIVE_CLASSES:
         name = _own_network(files.weights)
     return VisionFolder(path, name, config, files)
 
@@ -146,11 +146,11 @@ def find_vision_folder(
 def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
     """What is in a file that needs no configuration."""
     shapes = file_shapes(path, allow_pickle)
-    name = class_alone(shapes)
+    name = class_from_shapes(shapes)
     if name is not None:
         return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]), is_file=True)
     if not (path.parent / layout.CONFIG).is_file():
-        raise refused_alone(path, shapes, _expected(), _WHERE)
+        raise unsupported_file_error(path, shapes, _expected(), _WHERE)
     return None
 
 
@@ -181,7 +181,7 @@ def _class_name(path: Path, config: Mapping[str, Any]) -> str:
 
 
 def _expected() -> str:
-    known = ", ".join(name for name in TASKS if name not in BUILT_HERE)
+    known = ", ".join(name for name in TASKS if name not in NATIVE_CLASSES)
     return f"{KINDS}, or a folder of transformers with one of {known}"
 
 
@@ -210,29 +210,29 @@ def open_vision_model(
     model = _network(folder, precision, known)
     words = None
     if TASKS[folder.class_name] == "text":
-        words = _component("CLIPTokenizer", "tokenizer", folder.words, "float32", known)
-    return VisionModel(model, _preparation(folder), words, labels_of(folder.config))
+        words = _component("CLIPTokenizer", "tokenizer", folder.tokenizer_files, "float32", known)
+    return VisionModel(model, _preparation(folder), words, class_labels(folder.config))
 
 
 def _network(
     folder: VisionFolder, dtype: str, digests: FileDigests
 ) -> PipelineComponent | VisionNetwork:
-    if folder.class_name not in BUILT_HERE and not folder.is_file:
+    if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
         return _component(folder.class_name, _ROLE, folder.files.files, dtype, digests)
     # A network is told by its tensors: what else lies beside them is of no effect.
     weights = sorted(folder.files.weights)
     files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
-    options = options_alone(folder.class_name, weights[0])
+    options = options_from_name(folder.class_name, weights[0])
     return VisionNetwork(folder.class_name, tuple(files), dtype, options)
 
 
 def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
-    path = folder.path / PREPARATION
+    path = folder.path / PREPROCESSOR_FILE
     settings = layout.read_config(path) if not folder.is_file and path.is_file() else {}
-    if folder.class_name not in BUILT_HERE and not folder.is_file:
+    if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
         return settings
     shapes = file_shapes(folder.files.weights[0], True)
-    return {**preparation_alone(folder.class_name, shapes), **settings}
+    return {**published_preprocessing(folder.class_name, shapes), **settings}
 
 
 def _component(
@@ -246,7 +246,7 @@ def _component(
     )
 
 
-def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+def class_labels(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the classes that a configuration tells of, in their order."""
     named = config.get("id2label")
     if not isinstance(named, Mapping):

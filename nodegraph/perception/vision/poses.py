@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.errors import InvalidValue
-from nodegraph.perception.vision.preparing import image_processor, prepared
+from nodegraph.perception.vision.preparing import image_processor, preprocess
 from nodegraph.perception.vision.segmenting import Boxes, check_task
 from nodegraph.perception.vision.values import VisionModel
 
@@ -142,7 +142,7 @@ def draw_poses(
 
 def _joints_in(module: Any, model: VisionModel, picture: Tensor, boxes: Boxes) -> Sequence[Tensor]:
     """Of the person in each box: (joints, 3), x and y in pixels and how sure the model is."""
-    pixels = prepared(model, picture, boxes=[boxes])["pixel_values"]
+    pixels = preprocess(model, picture, boxes=[boxes])["pixel_values"]
     experts = module.config.backbone_config.num_experts
     # Of several experts the first was trained on people in pictures of daily life.
     chosen = {"dataset_index": torch.zeros(len(pixels), dtype=torch.int64)} if experts > 1 else {}

@@ -59,7 +59,7 @@ def image_processor(model: VisionModel) -> Any:
     )
 
 
-def prepared(model: VisionModel, picture: Tensor, **further: Any) -> Mapping[str, Any]:
+def preprocess(model: VisionModel, picture: Tensor, **further: Any) -> Mapping[str, Any]:
     """What a model takes of a picture: ``pixel_values`` and what else its preparation gives.
 
     Args:
@@ -75,7 +75,7 @@ _SIDE, _MEAN, _DEVIATION = 1024, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """How SAM 2 was trained. Source: Ravi et al. 2024, arXiv:2408.00714, and its published files."""
 
 
-def stretched(preparation: Mapping[str, Any], picture: Tensor) -> Tensor:
+def resize_for_sam2(preparation: Mapping[str, Any], picture: Tensor) -> Tensor:
     """A picture for SAM 2, whose own preparation needs torchvision: stretched to a square.
 
     Args:

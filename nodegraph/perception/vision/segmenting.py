@@ -12,10 +12,15 @@ from nodegraph.core.context import Context
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.mask_edges import grow_mask
-from nodegraph.media.images.masks import mask_to_image, paired
+from nodegraph.media.images.masks import mask_to_image, match_mask
 from nodegraph.models.vision_classes import Task
-from nodegraph.perception.vision.preparing import image_processor, prepared, scaled, stretched
-from nodegraph.perception.vision.values import USED_BY, VisionModel
+from nodegraph.perception.vision.preparing import (
+    image_processor,
+    preprocess,
+    resize_for_sam2,
+    scaled,
+)
+from nodegraph.perception.vision.values import NODE_BY_TASK, VisionModel
 
 Points = Sequence[tuple[float, float]]
 Boxes = Sequence[tuple[float, float, float, float]]
@@ -31,8 +36,8 @@ def check_task(model: VisionModel, task: Task) -> None:
         raise InvalidValue(
             f"a {model.model.family} does something else",
             port="model",
-            expected=f"a model for {USED_BY[task]}",
-            hint=f"This one is for {USED_BY[model.task]}.",
+            expected=f"a model for {NODE_BY_TASK[task]}",
+            hint=f"This one is for {NODE_BY_TASK[model.task]}.",
         )
 
 
@@ -107,10 +112,10 @@ def _picture_inputs(model: VisionModel, picture: Tensor) -> tuple[Tensor, tuple[
     """What the model takes of a picture, how coordinates are scaled, and how masks come back."""
     height, width = picture.shape[:2]
     if model.model.family == "Sam2Model":
-        pixels = stretched(model.preparation, picture)
+        pixels = resize_for_sam2(model.preparation, picture)
         scale = pixels.shape[3] / width, pixels.shape[2] / height
         return pixels, scale, lambda logits, size: scaled(logits[None, None], size)[0, 0]
-    inputs = prepared(model, picture)
+    inputs = preprocess(model, picture)
     pixels = inputs["pixel_values"]
     high, wide = (int(side) for side in inputs["reshaped_input_sizes"][0])
 
@@ -134,14 +139,14 @@ def segment_classes(ctx: Context, model: VisionModel, image: Tensor, labels: str
         InvalidValue: The model doesn't know one.
     """
     check_task(model, "classes")
-    wanted = torch.tensor(label_numbers(model, labels))
+    wanted = torch.tensor(label_indices(model, labels))
     masks = []
     with ctx.weights(model.model) as component:
         module = component.module
         for at, picture in enumerate(image):
             inputs = {
                 name: value.to(module.device, module.dtype if value.is_floating_point() else None)
-                for name, value in prepared(model, picture).items()
+                for name, value in preprocess(model, picture).items()
                 if isinstance(value, Tensor)
             }
             answer = module(**inputs)
@@ -153,7 +158,7 @@ def segment_classes(ctx: Context, model: VisionModel, image: Tensor, labels: str
     return torch.stack(masks)
 
 
-def label_numbers(model: VisionModel, labels: str) -> list[int]:
+def label_indices(model: VisionModel, labels: str) -> list[int]:
     """Numbers of the classes that a text names.
 
     Raises:
@@ -186,7 +191,7 @@ def refine_mask(
         0..1, (batch, height, width).
     """
     check_task(model, "matting")
-    image, mask = paired(image, mask)
+    image, mask = match_mask(image, mask)
     trimaps = trimap(mask, width)
     mattes = []
     with ctx.weights(model.model) as component:
@@ -194,7 +199,7 @@ def refine_mask(
         for at, (picture, known) in enumerate(zip(image, trimaps, strict=True)):
             # Pixels of a trimap are 0, 128 and 255.
             levels = (known * 255).round().byte().numpy()
-            pixels = prepared(model, picture, trimaps=levels)["pixel_values"]
+            pixels = preprocess(model, picture, trimaps=levels)["pixel_values"]
             alphas = module(pixel_values=pixels.to(module.device, module.dtype)).alphas
             own = alphas[0, 0, : picture.shape[0], : picture.shape[1]].float().cpu()
             mattes.append(torch.where(known == 0.5, own, known))
@@ -221,17 +226,17 @@ def estimate_depth(ctx: Context, model: VisionModel, image: Tensor) -> Tensor:
     with ctx.weights(model.model) as component:
         module = component.module
         for at, picture in enumerate(image):
-            pixels = prepared(model, picture)["pixel_values"].to(module.device, module.dtype)
+            pixels = preprocess(model, picture)["pixel_values"].to(module.device, module.dtype)
             depth = module(pixel_values=pixels).predicted_depth.float().cpu()
             planes = scaled(depth.reshape(1, 1, *depth.shape[-2:]), picture.shape[:2])[0, 0]
             low, high = planes.min(), planes.max()
             near = (planes - low) / (high - low).clamp(min=1e-6)
-            maps.append(1 - near if _tells_distances(module) else near)
+            maps.append(1 - near if _is_metric_depth(module) else near)
             ctx.progress(at + 1, len(image))
     return mask_to_image(torch.stack(maps))
 
 
-def _tells_distances(module: Any) -> bool:
+def _is_metric_depth(module: Any) -> bool:
     """Whether a model's depth is how far things are; most tell how near."""
     is_metric = getattr(module.config, "depth_estimation_type", "relative") == "metric"
     return is_metric or type(module).__name__ == "GLPNForDepthEstimation"

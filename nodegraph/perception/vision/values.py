@@ -11,7 +11,7 @@ from nodegraph.core.ports import port_type
 from nodegraph.core.values import PipelineComponent, VisionNetwork
 from nodegraph.models.vision_classes import TASKS, Task
 
-USED_BY: Mapping[Task, str] = MappingProxyType(
+NODE_BY_TASK: Mapping[Task, str] = MappingProxyType(
     {
         "points": "SegmentAnything",
         "text": "SegmentByText",

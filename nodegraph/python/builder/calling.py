@@ -16,13 +16,13 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import port_hint
 from nodegraph.core.summary import summarize
-from nodegraph.core.value_types import described
+from nodegraph.core.value_types import describe_type
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.live_values import fitted, written_for
+from nodegraph.engine.live_values import fit_value, to_workflow_value
 from nodegraph.errors import InvalidValue, InvalidWorkflow, NodeFailed, NodegraphError, Problem
 from nodegraph.python.builder.builtin_functions import BuiltinFunctions
 from nodegraph.python.builder.catalogs import INSTALLED
-from nodegraph.python.builder.makers import callable_names, called
+from nodegraph.python.builder.makers import callable_names, find_node_method
 from nodegraph.python.builder.outputs import BuiltNode, Out, UnknownName
 from nodegraph.session.scripts import run
 
@@ -40,7 +40,7 @@ class CalledNodes(BuiltinFunctions):
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_"):
                 raise AttributeError(name)
-            return called(_call, INSTALLED.registry, name)
+            return find_node_method(_call, INSTALLED.registry, name)
 
     def __dir__(self) -> Sequence[str]:
         return callable_names(INSTALLED.registry)
@@ -63,7 +63,7 @@ def _call(node_type: str, name: Any = None, /, **inputs: Any) -> Any:
     try:
         result = run(workflow, targets=[node_name], progress=False)
     except NodegraphError as error:
-        raise _as_called(error, node_name) from None
+        raise _function_error(error, node_name) from None
     ports = [port.name for port in spec.outputs]
     if not ports:
         return [file.path for file in result.files]
@@ -76,7 +76,7 @@ def _name_of_node(spec: NodeSpec) -> str:
     return spec.type.translate({ord("."): "_", ord("/"): "_"})
 
 
-def _as_called(error: NodegraphError, node_name: str) -> NodegraphError:
+def _function_error(error: NodegraphError, node_name: str) -> NodegraphError:
     """The error as of a function: with its name alone, and as the node raised it."""
     reported = error
     if isinstance(error, NodeFailed) and isinstance(error.__cause__, NodegraphError):
@@ -112,7 +112,7 @@ def _inputs_of_node(spec: NodeSpec, name: Any, inputs: Mapping[str, Any]) -> dic
     ]
     by_port = {}
     for port_name, value in inputs.items():
-        written, wrong = _written(spec, port_name, value)
+        written, wrong = _to_literal(spec, port_name, value)
         by_port[port_name] = written
         findings += wrong
     if findings:
@@ -120,7 +120,7 @@ def _inputs_of_node(spec: NodeSpec, name: Any, inputs: Mapping[str, Any]) -> dic
     return by_port
 
 
-def _written(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]:
+def _to_literal(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]:
     """An input as a workflow holds it, and what is wrong with it."""
     port = spec.inputs_by_name.get(name)
     if port is None:
@@ -135,9 +135,9 @@ def _written(spec: NodeSpec, name: str, value: Any) -> tuple[Any, list[Finding]]
             code="no-value",
         )
         return None, [finding]
-    written = written_for(value, port)
+    written = to_workflow_value(value, port)
     if isinstance(written, Value):
-        fit_result = fitted(written, port, INSTALLED.registry)
+        fit_result = fit_value(written, port, INSTALLED.registry)
         if fit_result.finding is not None:
             return None, [fit_result.finding]
         if fit_result.depth:
@@ -153,7 +153,7 @@ def _mapped(port: InputSpec, live_value: Value) -> Finding:
         port.name,
         "is given what doesn't fit",
         summarize(live_value.value),
-        described(port.expr),
+        describe_type(port.expr),
         "Call it for each of them.",
         "wrong-type",
     )

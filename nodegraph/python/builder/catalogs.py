@@ -23,7 +23,7 @@ class InstalledTypes:
         with self._lock:
             if self._types is None or settings != self._settings:
                 self._types, self._settings = NodeTypes(settings), settings
-            self._types.look_anew()
+            self._types.refresh()
             return self._types
 
     @property

@@ -8,7 +8,7 @@ from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import ANY, TypeExpr
 from nodegraph.python.builder.stubs import LITERALS, Stub, class_name, is_name
 
-HEAD = '''# Made by `nodegraph stubs` of what the node types declare: don't edit.
+FUNCTIONS_HEAD = '''# Made by `nodegraph stubs` of what the node types declare: don't edit.
 """Node types as functions, for editors and type checkers."""
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from nodegraph.core.values import (
 )
 from nodegraph.media.images.returned import Picture
 '''
-_VALUES: Mapping[str, str] = {
+_VALUE_CLASSES: Mapping[str, str] = {
     **{name: name for name in ("Audio", "Conditioning", "ControlNet", "Dataset", "DiffusionModel")},
     **{name: name for name in ("ImageEncoder", "Latent", "Mesh", "Molecule", "Plot", "PointCloud")},
     **{name: name for name in ("Preprocessor", "TextEncoder", "TrainedWeights", "Vae", "Video")},
@@ -51,7 +51,7 @@ _VALUES: Mapping[str, str] = {
 class FunctionStub(Stub):
     """The text of a stub: node types as functions that give values. See `Stub`."""
 
-    head = HEAD
+    head = FUNCTIONS_HEAD
     whole = "BuiltinFunctions"
     untyped_pack = ANY
     first: tuple[str, ...] = ("        self,",)
@@ -69,24 +69,24 @@ class FunctionStub(Stub):
             lines.append(f"    {name}: {self._type(port.expr)}")
         return "\n".join(lines) + "\n"
 
-    def _given_back(self, spec: NodeSpec) -> str:
+    def _return_type(self, spec: NodeSpec) -> str:
         if not spec.outputs:
             return "list[Path]"
         is_single = len(spec.outputs) == 1
         return self._type(spec.outputs[0].expr) if is_single else class_name(spec)
 
-    def _taken_by(self, port: InputSpec) -> str:
-        annotation = super()._taken_by(port)
+    def _input_type(self, port: InputSpec) -> str:
+        annotation = super()._input_type(port)
         return ANY if ANY in annotation.split(" | ") or port.type == "Subgraph" else annotation
 
-    def _others(self, members: Sequence[TypeExpr]) -> Iterable[str]:
+    def _linked_types(self, members: Sequence[TypeExpr]) -> Iterable[str]:
         for member in members:
             if member.is_list:
-                yield f"Sequence[{self._given(member.item)}]"
+                yield f"Sequence[{self._value_type(member.item)}]"
             elif member.name not in LITERALS:
-                yield self._given(member)
+                yield self._value_type(member)
 
-    def _given(self, expr: TypeExpr) -> str:
+    def _value_type(self, expr: TypeExpr) -> str:
         """A type as a value of it is given, which may be a picture of another library."""
         return "Picture" if expr.name in ("Image", "Mask") else self._type(expr)
 
@@ -96,4 +96,4 @@ class FunctionStub(Stub):
         if expr.kind == "union":
             members = dict.fromkeys(self._type(member) for member in expr.members)
             return ANY if ANY in members else " | ".join(members)
-        return _VALUES.get(expr.name, ANY)
+        return _VALUE_CLASSES.get(expr.name, ANY)

@@ -8,14 +8,14 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nodegraph.core.literals import represented
+from nodegraph.core.literals import format_repr
 from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
 from nodegraph.core.suggest import did_you_mean, port_hint
-from nodegraph.core.types import ANY, TypeExpr, named
+from nodegraph.core.types import ANY, TypeExpr, named_type
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 from nodegraph.python.builder.catalogs import INSTALLED
-from nodegraph.python.builder.makers import Maker, PackNodes
+from nodegraph.python.builder.makers import NodeMethod, PackNodes
 from nodegraph.python.builder.outputs import AnyNode, UnknownName
 from nodegraph.python.builder.scope import Scope, check_text
 from nodegraph.python.builder.subgraph import BuiltSubgraph
@@ -23,8 +23,8 @@ from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.scripts import run, run_async
 from nodegraph.session.session import Session
 from nodegraph.session.session_options import SessionOptions
-from nodegraph.session.settings import folder_of
-from nodegraph.session.standing import STANDING
+from nodegraph.session.settings import input_folder
+from nodegraph.session.standing import SHARED_SESSIONS
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -77,14 +77,14 @@ class Graph(Scope, Workflow):
         if session is not None and not isinstance(session, Session):
             raise InvalidValue(
                 "this is no session of a graph",
-                given=represented(session),
+                given=format_repr(session),
                 expected="a `Session`, as in Graph(session=nodegraph.Session())",
             )
         Workflow.__init__(self, title=title, **parts)
         self._depths = {}
         self._session = session
         self._types: NodeTypes | None = None
-        self._inputs = folder_of(inputs)
+        self._inputs = input_folder(inputs)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -111,21 +111,21 @@ class Graph(Scope, Workflow):
             self._types = INSTALLED.read()
         return self._types.registry
 
-    def _types_called(self, name: str) -> Maker | PackNodes:
+    def _find_node_method(self, name: str) -> NodeMethod | PackNodes:
         if self._types is None:
-            return super()._types_called(name)
-        self._types.look_anew()
+            return super()._find_node_method(name)
+        self._types.refresh()
         try:
-            return super()._types_called(name)
+            return super()._find_node_method(name)
         except UnknownName:
             self._types = None  # as settings may lead to other packs by now
-            return super()._types_called(name)
+            return super()._find_node_method(name)
 
     def _entries(self) -> dict[str, NodeEntry]:
         return self.nodes
 
     def inner_type(self, name: str) -> TypeExpr:
-        return named(ANY)
+        return named_type(ANY)
 
     # What else a workflow says
 
@@ -189,7 +189,7 @@ class Graph(Scope, Workflow):
             InvalidWorkflow, InvalidValue: Nothing was run.
             NodeFailed: A node raised; the rest was run.
         """
-        targeted = self._targeted(nodes, options)
+        targeted = self._with_targets(nodes, options)
         if self._session is None:
             return run(self, inputs=self._inputs, check=check, progress=progress, **targeted)
         result = self._session.run(self, **targeted)
@@ -205,7 +205,7 @@ class Graph(Scope, Workflow):
         **options: Unpack[RunKeywords],
     ) -> RunResult:
         """As `run`, on the running event loop."""
-        targeted = self._targeted(nodes, options)
+        targeted = self._with_targets(nodes, options)
         if self._session is None:
             return await run_async(
                 self, inputs=self._inputs, check=check, progress=progress, **targeted
@@ -218,22 +218,22 @@ class Graph(Scope, Workflow):
     def plan(self, *nodes: AnyNode) -> Plan:
         """What a run would do, and what it is expected to take; see `run`."""
         targets = self._targets(nodes)
-        return self._asked(lambda session: session.plan(self, targets=targets, values=bool(nodes)))
+        return self._query(lambda session: session.plan(self, targets=targets, values=bool(nodes)))
 
     def check(self, *nodes: AnyNode) -> Sequence[Problem]:
         """Everything that is wrong with it; nothing runs. See `run`."""
         targets = self._targets(nodes)
-        return self._asked(lambda session: session.check(self, targets=targets))
+        return self._query(lambda session: session.check(self, targets=targets))
 
-    def _asked(self, question: Callable[[Session], Result]) -> Result:
+    def _query(self, question: Callable[[Session], Result]) -> Result:
         if self._session is not None:
             return question(self._session)
-        return STANDING.ask(SessionOptions.of(None, (), (), self._inputs), question)
+        return SHARED_SESSIONS.query(SessionOptions.of(None, (), (), self._inputs), question)
 
     def _targets(self, nodes: Sequence[AnyNode]) -> list[str] | None:
         return [self._name_of(node) for node in nodes] or None
 
-    def _targeted(self, nodes: Sequence[AnyNode], options: RunKeywords) -> RunKeywords:
+    def _with_targets(self, nodes: Sequence[AnyNode], options: RunKeywords) -> RunKeywords:
         named = options.get("targets") or ()
         if isinstance(named, str) or not isinstance(named, Collection):
             return options  # told of where they are read
@@ -294,6 +294,6 @@ def _check_dictionary(name: str, value: object) -> None:
         return
     raise InvalidValue(
         f"a graph's `{name}` is a dictionary" + (f" of `{inside.__name__}`" * (name in _INSIDE)),
-        given=represented(value),
+        given=format_repr(value),
         hint="What a file says is read by `Graph.from_dict`.",
     )

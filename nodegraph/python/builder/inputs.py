@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nodegraph.core.bodies import TYPE as SUBGRAPH
+from nodegraph.core.bodies import SUBGRAPH_TYPE as SUBGRAPH
 from nodegraph.core.checking import DEEPEST
 from nodegraph.core.facts import finding_problem
 from nodegraph.core.hooks import Finding
@@ -16,9 +16,9 @@ from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.suggestions import NodeTypeSuggestions, OpenInput
 from nodegraph.core.types import TypeExpr, fit
-from nodegraph.engine.live_values import Fitted, fitted, written_for
+from nodegraph.engine.live_values import FittedInput, fit_value, to_workflow_value
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
-from nodegraph.python.builder.lists import Listed, has_outputs, listed
+from nodegraph.python.builder.lists import OutputList, has_outputs, to_output_list
 from nodegraph.python.builder.outputs import BuiltNode, Out, Owner
 
 
@@ -28,12 +28,12 @@ class CheckedInputs:
 
     Attributes:
         written: As the workflow has them, but for outputs that `link` has yet to name.
-        fed: Inputs that an input of the subgraph leads to, by port: that one's name.
+        inner_inputs: Inputs that an input of the subgraph leads to, by port: that one's name.
         depth: Levels of lists that the node is mapped over.
     """
 
     written: dict[str, Any] = field(default_factory=dict)
-    fed: dict[str, str] = field(default_factory=dict)
+    inner_inputs: dict[str, str] = field(default_factory=dict)
     depth: int = 0
 
     def link(self) -> None:
@@ -51,11 +51,11 @@ class InnerInput(Out[Any]):
         self.name = name
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return id(self._owner), self.name  # a node may be called so, too
 
 
-def given_inputs(
+def check_inputs(
     scope: Owner,
     node: str,
     spec: NodeSpec,
@@ -70,10 +70,10 @@ def given_inputs(
     Raises:
         InvalidWorkflow: Something of it is wrong; lists all.
     """
-    return _Call(scope, node, spec).checked(values, is_new=is_new)
+    return _CallCheck(scope, node, spec).run(values, is_new=is_new)
 
 
-class _Call:
+class _CallCheck:
     def __init__(self, scope: Owner, node: str, spec: NodeSpec) -> None:
         self._scope = scope
         self._node = node
@@ -81,10 +81,10 @@ class _Call:
         self._given = CheckedInputs()
         self._problems: list[Problem] = []
 
-    def checked(self, values: Mapping[str, Any], *, is_new: bool) -> CheckedInputs:
+    def run(self, values: Mapping[str, Any], *, is_new: bool) -> CheckedInputs:
         known = self._spec.inputs_by_name
         for name, raw in values.items():
-            value = listed(self._scope, raw)
+            value = to_output_list(self._scope, raw)
             port = known.get(name)
             if port is None:
                 hint = port_hint(name, known) or "This type has no inputs."
@@ -106,35 +106,37 @@ class _Call:
 
     def _missing(self, port: InputSpec) -> None:
         schema = port.json_schema
-        hint = self._givers(port, "Such outputs have {}.") if schema is None else None
+        hint = self._source_types(port, "Such outputs have {}.") if schema is None else None
         wanted = port.type if schema is None else describe(schema)
         self._report(
             Finding(port.name, "is missing", expected=wanted, hint=hint, code="missing-input")
         )
 
-    def _givers(self, port: InputSpec, sentence: str) -> str | None:
+    def _source_types(self, port: InputSpec, sentence: str) -> str | None:
         """Node types that give what an input takes, in a sentence; None if there are none."""
-        types = self._mends.givers(OpenInput(port.expr, f"{self._spec.type}.{port.name}"))
+        types = self._suggestions.source_types(
+            OpenInput(port.expr, f"{self._spec.type}.{port.name}")
+        )
         return sentence.format(types) if types else None
 
     @property
-    def _mends(self) -> NodeTypeSuggestions:
+    def _suggestions(self) -> NodeTypeSuggestions:
         return NodeTypeSuggestions(self._scope.catalog)
 
     def _literal(self, port: InputSpec, value: Any) -> None:
         if has_outputs(value):
-            self._report(_buried(port))
+            self._report(_nested_output_finding(port))
             return
         try:
-            written = written_for(value, port)
+            written = to_workflow_value(value, port)
         except InvalidValue as error:
-            self._report(_uncopied(port, error.problem))
+            self._report(_uncopyable_finding(port, error.problem))
             return
         if isinstance(written, Value):
             self._live(port, written)
             return
         literal = read_literal(written)
-        if SUBGRAPH in port.expr.named():
+        if SUBGRAPH in port.expr.type_names():
             self._subgraphs(port, literal)
         for finding in check_literal(literal, port):
             self._report(self._output_needed(finding, port))
@@ -142,7 +144,7 @@ class _Call:
 
     def _live(self, port: InputSpec, live_value: Value) -> None:
         """Give a live value, as the input takes it."""
-        fit_result = fitted(live_value, port, self._scope.catalog)
+        fit_result = fit_value(live_value, port, self._scope.catalog)
         if not isinstance(fit_result.written, Value):
             self._literal(port, fit_result.written)
         elif fit_result.finding is not None:
@@ -161,7 +163,7 @@ class _Call:
         return replace(
             finding,
             message=f"takes no literal, only an output that carries {port.type}",
-            hint=self._givers(port, "Add a node that gives one, such as {}."),
+            hint=self._source_types(port, "Add a node that gives one, such as {}."),
         )
 
     def _subgraphs(self, port: InputSpec, literal: Any) -> None:
@@ -181,7 +183,7 @@ class _Call:
     def _link(self, port: InputSpec, value: Out[Any] | BuiltNode) -> None:
         shown = _shown(value)
         if value._owner is not self._scope:
-            self._report(self._foreign(port, value))
+            self._report(self._other_graph_finding(port, value))
         elif port.body is not None:
             names = ", ".join(self._scope.workflow.subgraphs)
             self._report(
@@ -195,12 +197,12 @@ class _Call:
             )
         elif not isinstance(value, Out):
             self._report(self._ambiguous(port, str(value), port.expr))
-        elif not isinstance(value, Listed):
+        elif not isinstance(value, OutputList):
             self._fit(port, value)
         elif self._are_items(port, value.items):
             self._fit(port, value.with_values(self._item_values(port, value.items)))
 
-    def _foreign(self, port: InputSpec, value: Out[Any] | BuiltNode) -> Finding:
+    def _other_graph_finding(self, port: InputSpec, value: Out[Any] | BuiltNode) -> Finding:
         return Finding(
             port.name,
             "is given a node of another graph, or of another subgraph",
@@ -220,15 +222,15 @@ class _Call:
         """The items of a list, live values as the input takes them."""
         return [self._item(port, item).written.value if is_live(item) else item for item in items]
 
-    def _item(self, port: InputSpec, item: Any) -> Fitted:
+    def _item(self, port: InputSpec, item: Any) -> FittedInput:
         """A live value as it stands in a list for an input."""
         item_port = replace(port, type=str(_item_type(port)), json_schema=None)
-        return fitted(Value(item), item_port, self._scope.catalog)
+        return fit_value(Value(item), item_port, self._scope.catalog)
 
     def _item_faults(self, port: InputSpec, item: Any) -> Iterator[Finding]:
         if not isinstance(item, (Out, BuiltNode)):
             if has_outputs(item):
-                yield _buried(port)
+                yield _nested_output_finding(port)
             elif is_too_large(item):
                 yield from check_literal(item, replace(port, json_schema={}))
             elif is_live(item) and not self._scope.takes_values:
@@ -236,7 +238,7 @@ class _Call:
             elif is_live(item) and (finding := self._item(port, item).finding):
                 yield finding
         elif item._owner is not self._scope:
-            yield self._foreign(port, item)
+            yield self._other_graph_finding(port, item)
         elif not isinstance(item, Out):
             yield self._ambiguous(port, str(item), _item_type(port))
 
@@ -278,8 +280,8 @@ class _Call:
         if type_fit is None:
             hint = (
                 self._fitting(port, value)
-                or self._mends.putting_between(source, port.expr)
-                or self._givers(port, "Such outputs have {}.")
+                or self._suggestions.converter_hint(source, port.expr)
+                or self._source_types(port, "Such outputs have {}.")
             )
             self._report(
                 Finding(
@@ -296,7 +298,7 @@ class _Call:
         else:
             self._given.depth = max(self._given.depth, type_fit.map_depth)
             if isinstance(value, InnerInput):
-                self._given.fed[port.name] = value.name
+                self._given.inner_inputs[port.name] = value.name
             else:
                 self._given.written[port.name] = value
 
@@ -332,13 +334,13 @@ def _outside_subgraph(port: InputSpec, live_value: Value) -> Finding:
     )
 
 
-def _uncopied(port: InputSpec, problem: Problem) -> Finding:
+def _uncopyable_finding(port: InputSpec, problem: Problem) -> Finding:
     return Finding(
         port.name, problem.message, problem.given, problem.expected, problem.hint, "uncopied-value"
     )
 
 
-def _buried(port: InputSpec) -> Finding:
+def _nested_output_finding(port: InputSpec) -> Finding:
     return Finding(
         port.name,
         "is given outputs in lists within lists, or in a dictionary",

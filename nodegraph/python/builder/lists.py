@@ -11,14 +11,14 @@ from itertools import groupby
 from typing import Any
 
 from nodegraph.core.links import Link
-from nodegraph.core.types import ANY, TypeExpr, list_of, named
+from nodegraph.core.types import ANY, TypeExpr, list_of, named_type
 from nodegraph.python.builder.outputs import BuiltNode, Out, Owner
 
 _MOST = 8
 """Items of a node."""
 
 
-class Listed(Out[Any]):
+class OutputList(Out[Any]):
     """Values and outputs as one list; its nodes are added when something is linked to it."""
 
     def __init__(self, owner: Owner, items: Sequence[Any]) -> None:
@@ -26,19 +26,19 @@ class Listed(Out[Any]):
         self.items = items
         self._node: Any = None
 
-    def with_values(self, items: Sequence[Any]) -> Listed:
+    def with_values(self, items: Sequence[Any]) -> OutputList:
         """The same list with items as an input takes them."""
-        return Listed(self._owner, items)
+        return OutputList(self._owner, items)
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return (id(self),)
 
     @property
     def _known_type(self) -> TypeExpr:
         type_of = self._owner.type_of
-        types = {type_of(item) if isinstance(item, Out) else named(ANY) for item in self.items}
-        expr = types.pop() if len(types) == 1 else named(ANY)
+        types = {type_of(item) if isinstance(item, Out) else named_type(ANY) for item in self.items}
+        expr = types.pop() if len(types) == 1 else named_type(ANY)
         return expr if expr.is_list else list_of(expr)
 
     @property
@@ -50,11 +50,13 @@ class Listed(Out[Any]):
         if self._node is None:
             left = _with_values_together(self.items)
             while len(left) > _MOST:
-                left = [self._listed(left[at : at + _MOST]) for at in range(0, len(left), _MOST)]
-            self._node = self._listed(left)
+                left = [
+                    self._add_list_node(left[at : at + _MOST]) for at in range(0, len(left), _MOST)
+                ]
+            self._node = self._add_list_node(left)
         return Link(str(self._node))
 
-    def _listed(self, items: Sequence[Any]) -> Any:
+    def _add_list_node(self, items: Sequence[Any]) -> Any:
         """A node that makes a list of a few."""
         inputs = {f"item_{at}": item for at, item in enumerate(items, start=1)}
         return self._owner.node("List", **inputs)
@@ -76,11 +78,11 @@ def _items_of(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def listed(owner: Owner, value: Any) -> Any:
+def to_output_list(owner: Owner, value: Any) -> Any:
     """A list of which an item is an output as one output; what else is given as it is."""
     if not isinstance(value, (list, tuple)):
         return value
-    return Listed(owner, value) if any(map(is_output, value)) else value
+    return OutputList(owner, value) if any(map(is_output, value)) else value
 
 
 def is_output(value: object) -> bool:

@@ -15,14 +15,14 @@ from nodegraph.python.builder.outputs import UnknownName
 if TYPE_CHECKING:
     from nodegraph.packs.registry import Registry
 
-Make = Callable[..., Any]
+AddNode = Callable[..., Any]
 """Makes something of a node type, by its name, of the name of a node and of inputs."""
 
 
-class Maker:
+class NodeMethod:
     """Adds nodes of one type; see `Scope.node`."""
 
-    def __init__(self, make: Make, spec: NodeSpec) -> None:
+    def __init__(self, make: AddNode, spec: NodeSpec) -> None:
         self._make = make
         self._spec = spec
         self.__doc__ = documentation(spec)
@@ -45,7 +45,7 @@ class Maker:
 class PackNodes:
     """The node types of a pack as methods."""
 
-    def __init__(self, make: Make, catalog: Registry, pack: str) -> None:
+    def __init__(self, make: AddNode, catalog: Registry, pack: str) -> None:
         self._make = make
         self._catalog = catalog
         self._pack = pack
@@ -59,7 +59,7 @@ class PackNodes:
                 f"pack `{self._pack}` has no node type `{name}`",
                 hint=did_you_mean(name, dir(self)),
             )
-        return Maker(self._make, spec)
+        return NodeMethod(self._make, spec)
 
     def __dir__(self) -> Sequence[str]:
         return [name.partition(":")[2] for name in self._catalog.types_of(self._pack)]
@@ -68,7 +68,7 @@ class PackNodes:
         return f"<node types of pack {self._pack}>"
 
 
-def called(make: Make, catalog: Registry, name: str) -> Maker | PackNodes:
+def find_node_method(make: AddNode, catalog: Registry, name: str) -> NodeMethod | PackNodes:
     """What is called by a name: a node type of the built-in pack, or the pack of others.
 
     Raises:
@@ -76,7 +76,7 @@ def called(make: Make, catalog: Registry, name: str) -> Maker | PackNodes:
     """
     spec = catalog.spec(name)
     if spec is not None:
-        return Maker(make, spec)
+        return NodeMethod(make, spec)
     packs = {pack.name for pack in catalog.packs if pack.name}
     if name in packs:
         return PackNodes(make, catalog, name)

@@ -8,10 +8,10 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeAlias, TypeVar
 
 from nodegraph.core.links import Handle, Link
-from nodegraph.core.literals import represented
+from nodegraph.core.literals import format_repr
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import port_hint
-from nodegraph.core.types import ANY, TypeExpr, list_of, named
+from nodegraph.core.types import ANY, TypeExpr, list_of, named_type
 from nodegraph.errors import InvalidValue, NodegraphError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class _GraphHandle(Handle):
     """What a graph hands out: it equals what stands for the same place in it."""
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         """Which place of which graph."""
         raise NotImplementedError
 
@@ -74,14 +74,14 @@ class _GraphHandle(Handle):
         """
         if not isinstance(other, _GraphHandle):
             self._refuse_order(other)
-        return self._place == other._place
+        return self._identity == other._identity
 
     def __hash__(self) -> int:
-        return hash(self._place)
+        return hash(self._identity)
 
     def _refuse_order(self, other: object) -> NoReturn:
         raise TypeError(
-            f"`{self._text}` can't be compared with {represented(other)}: it has no value "
+            f"`{self._text}` can't be compared with {format_repr(other)}: it has no value "
             "before the graph has run; let a node do it, such as `Compare` or `CompareTexts`"
         )
 
@@ -116,7 +116,7 @@ class Out(_GraphHandle, Generic[T_co]):
         return self._named
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return id(self._owner), self._named.node, self._named.port
 
     @property
@@ -152,54 +152,52 @@ class Out(_GraphHandle, Generic[T_co]):
         __len__ = __iter__ = __getitem__ = _refuse_items
 
     def __add__(self: Out[N], other: N | Out[N]) -> Out[N]:
-        return _calculated("+", self, other)
+        return _calculate("+", self, other)
 
     def __radd__(self: Out[N], other: N) -> Out[N]:
-        return _calculated("+", self, other, is_turned=True)
+        return _calculate("+", self, other, is_turned=True)
 
     def __sub__(self: Out[N], other: N | Out[N]) -> Out[N]:
-        return _calculated("-", self, other)
+        return _calculate("-", self, other)
 
     def __rsub__(self: Out[N], other: N) -> Out[N]:
-        return _calculated("-", self, other, is_turned=True)
+        return _calculate("-", self, other, is_turned=True)
 
     def __mul__(self: Out[N], other: N | Out[N]) -> Out[N]:
-        return _calculated("*", self, other)
+        return _calculate("*", self, other)
 
     def __rmul__(self: Out[N], other: N) -> Out[N]:
-        return _calculated("*", self, other, is_turned=True)
+        return _calculate("*", self, other, is_turned=True)
 
     def __floordiv__(self: Out[N], other: N | Out[N]) -> Out[N]:
-        return _calculated("//", self, other)
+        return _calculate("//", self, other)
 
     def __rfloordiv__(self: Out[N], other: N) -> Out[N]:
-        return _calculated("//", self, other, is_turned=True)
+        return _calculate("//", self, other, is_turned=True)
 
     def __mod__(self: Out[N], other: N | Out[N]) -> Out[N]:
-        return _calculated("%", self, other)
+        return _calculate("%", self, other)
 
     def __rmod__(self: Out[N], other: N) -> Out[N]:
-        return _calculated("%", self, other, is_turned=True)
+        return _calculate("%", self, other, is_turned=True)
 
     def __truediv__(self: Out[float], other: float | Out[float]) -> Out[float]:
-        return _calculated("/", self, other)
+        return _calculate("/", self, other)
 
     def __rtruediv__(self: Out[float], other: float) -> Out[float]:
-        return _calculated("/", self, other, is_turned=True)
+        return _calculate("/", self, other, is_turned=True)
 
     def __pow__(self: Out[float], other: float | Out[float]) -> Out[float]:
-        return _calculated("**", self, other)
+        return _calculate("**", self, other)
 
     def __rpow__(self: Out[float], other: float) -> Out[float]:
-        return _calculated("**", self, other, is_turned=True)
+        return _calculate("**", self, other, is_turned=True)
 
     def __neg__(self: Out[N]) -> Out[N]:
-        return _calculated("-", self, 0, is_turned=True)
+        return _calculate("-", self, 0, is_turned=True)
 
 
-def _calculated(
-    sign: str, operand: Out[N], other: N | Out[N], *, is_turned: bool = False
-) -> Out[N]:
+def _calculate(sign: str, operand: Out[N], other: N | Out[N], *, is_turned: bool = False) -> Out[N]:
     calculated: Out[N] = calculation(sign, *((other, operand) if is_turned else (operand, other)))
     return calculated
 
@@ -212,7 +210,7 @@ class BuiltNode(_GraphHandle):
         self._name = name
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return id(self._owner), self._name, ""
 
     if not TYPE_CHECKING:  # there the stubs say which outputs there are
@@ -276,7 +274,7 @@ class OneOutput(BuiltNode, Out[T_co]):
         __iter__ = Out.__iter__
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return id(self._owner), self._name, self._port
 
 
@@ -357,14 +355,14 @@ class Calculation(Out[Any]):
         one: each part of a long sum would ask all parts before it."""
         if self._node is not None:
             return None
-        expr = named("int" if self._term.is_whole else "float")
+        expr = named_type("int" if self._term.is_whole else "float")
         depths = [_lists(self._owner.type_of(each))[0] for each in self._term.outputs]
         for _ in range(max(depths)):
             expr = list_of(expr)
         return expr
 
     @property
-    def _place(self) -> tuple[object, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return (id(self),)
 
     @property
@@ -387,7 +385,7 @@ def calculation(sign: str, left: Any, right: Any) -> Any:
     first, second = _term(left), _term(right)
     if first is None or second is None:
         return NotImplemented
-    joined = _joined(sign, first, second)
+    joined = _combine_terms(sign, first, second)
     if len({id(output._owner) for output in joined.outputs}) > 1:
         raise InvalidValue(
             "an operation is of outputs of one graph, or of one subgraph",
@@ -396,11 +394,11 @@ def calculation(sign: str, left: Any, right: Any) -> Any:
         )
     if not joined.fits:
         # What one operand works out becomes a node of its own.
-        joined = _joined(sign, _alone(left) or first, _alone(right) or second)
+        joined = _combine_terms(sign, _single_term(left) or first, _single_term(right) or second)
     return Calculation(joined)
 
 
-def _joined(sign: str, left: _Term, right: _Term) -> _Term:
+def _combine_terms(sign: str, left: _Term, right: _Term) -> _Term:
     is_whole = sign in _WHOLE and left.is_whole and right.is_whole
     return _Term((*left.bracketed, f" {sign} ", *right.bracketed), is_whole, is_atom=False)
 
@@ -416,7 +414,7 @@ def _term(value: Any) -> _Term | None:
     return _Term((repr(number),), isinstance(number, int), is_atom=number >= 0)
 
 
-def _alone(value: Any) -> _Term | None:
+def _single_term(value: Any) -> _Term | None:
     if not isinstance(value, Calculation):
         return None
     str(value)  # adds its node: a sum of thousands is a chain too deep to be added at once
@@ -425,9 +423,9 @@ def _alone(value: Any) -> _Term | None:
 
 def _is_whole(output: Out[Any]) -> bool:
     _, expr = _lists(output._owner.type_of(output))
-    if expr not in (named("int"), named("float"), named(ANY)):
+    if expr not in (named_type("int"), named_type("float"), named_type(ANY)):
         raise TypeError(f"`{output}` carries {expr}, which is no number to reckon with")
-    return expr == named("int")
+    return expr == named_type("int")
 
 
 def _lists(expr: TypeExpr) -> tuple[int, TypeExpr]:

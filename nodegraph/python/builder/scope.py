@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import Link, is_link, live_inputs, read_link
-from nodegraph.core.literals import represented
+from nodegraph.core.literals import format_repr
 from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.parts import NodeEntry, bad_name, is_node_name
 from nodegraph.core.spec import NodeSpec
-from nodegraph.core.subgraphs import Specs
+from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named
+from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
 from nodegraph.core.words import snake_case
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
 from nodegraph.python.builder.builtin import BuiltinNodes
-from nodegraph.python.builder.inputs import CheckedInputs, InnerInput, given_inputs
-from nodegraph.python.builder.makers import Maker, PackNodes, callable_names, called
+from nodegraph.python.builder.inputs import CheckedInputs, InnerInput, check_inputs
+from nodegraph.python.builder.makers import NodeMethod, PackNodes, callable_names, find_node_method
 from nodegraph.python.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
 
 
@@ -52,7 +52,7 @@ class Scope(BuiltinNodes):
         """Of an input of the subgraph, for the nodes in it."""
         raise NotImplementedError
 
-    def _feed(self, node: str, checked: CheckedInputs) -> None:
+    def _record_inner_inputs(self, node: str, checked: CheckedInputs) -> None:
         """Note which inputs of a node the subgraph's own inputs lead to."""
 
     if not TYPE_CHECKING:  # there the stubs say which types there are
@@ -60,10 +60,10 @@ class Scope(BuiltinNodes):
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_"):
                 raise AttributeError(name)
-            return self._types_called(name)
+            return self._find_node_method(name)
 
-    def _types_called(self, name: str) -> Maker | PackNodes:
-        return called(self.node, self.catalog, name)
+    def _find_node_method(self, name: str) -> NodeMethod | PackNodes:
+        return find_node_method(self.node, self.catalog, name)
 
     def __dir__(self) -> Sequence[str]:
         return [*super().__dir__(), *callable_names(self.catalog)]
@@ -92,7 +92,7 @@ class Scope(BuiltinNodes):
         kind = _type_called(node_type)
         entry = NodeEntry(type=kind)
         name = self._free_name(kind) if name is None else self._checked_name(name, kind)
-        self._take(name, entry, inputs, is_new=True)
+        self._set_entry(name, entry, inputs, is_new=True)
         return built_node(self, name)
 
     def set(self, node: AnyNode, /, **inputs: Any) -> None:
@@ -103,7 +103,7 @@ class Scope(BuiltinNodes):
             InvalidWorkflow: An input is wrong; lists all that are.
         """
         name = self._name_of(node)
-        self._take(name, self._entries()[name], inputs, is_new=False)
+        self._set_entry(name, self._entries()[name], inputs, is_new=False)
 
     def entry(self, node: AnyNode, /) -> NodeEntry:
         """What the workflow says of a node: its label, note, mode and the rest, to be changed.
@@ -131,7 +131,7 @@ class Scope(BuiltinNodes):
         if not isinstance(node, (BuiltNode, Out, str)):
             raise InvalidValue(
                 "this is no node of the graph",
-                given=represented(node),
+                given=format_repr(node),
                 expected="a node, one of its outputs, or its name",
             )
         if not isinstance(node, str) and node._owner is not self:
@@ -159,7 +159,7 @@ class Scope(BuiltinNodes):
         if not isinstance(name, str):
             raise InvalidValue(
                 f"what comes first in a call of `{node_type}` is the node's name",
-                given=represented(name),
+                given=format_repr(name),
                 expected="inputs by their names: `image=picture`",
             )
         if not is_node_name(name):
@@ -168,21 +168,25 @@ class Scope(BuiltinNodes):
             raise InvalidValue(f"there is a node `{name}` already")
         return name
 
-    def _take(self, name: str, entry: NodeEntry, inputs: dict[str, Any], *, is_new: bool) -> None:
+    def _set_entry(
+        self, name: str, entry: NodeEntry, inputs: dict[str, Any], *, is_new: bool
+    ) -> None:
         inputs = {
             port: str(value) if isinstance(value, Scope) else value
             for port, value in inputs.items()
         }
-        checked = given_inputs(self, name, self._spec(name, entry, inputs), inputs, is_new=is_new)
+        checked = check_inputs(self, name, self._spec(name, entry, inputs), inputs, is_new=is_new)
         entries = self._entries()
         if is_new:
             entries[name] = entry  # so that no node that is added on the way takes its name
         checked.link()
         if is_new:
             entries[name] = entries.pop(name)  # behind those
-        kept = {port: value for port, value in entry.inputs.items() if port not in checked.fed}
+        kept = {
+            port: value for port, value in entry.inputs.items() if port not in checked.inner_inputs
+        }
         entry.inputs = kept | checked.written
-        self._feed(name, checked)
+        self._record_inner_inputs(name, checked)
         if is_new:
             self._depths[name] = checked.depth
         else:
@@ -201,7 +205,7 @@ class Scope(BuiltinNodes):
         return spec
 
     def _declared(self, entry: NodeEntry) -> NodeSpec | None:
-        return Specs(self.workflow, self.catalog).of(entry)
+        return SpecResolver(self.workflow, self.catalog).resolve(entry)
 
     def spec_of(self, node: str) -> NodeSpec | None:
         """What a node's type declares; None if there is no such node or type."""
@@ -220,7 +224,7 @@ class Scope(BuiltinNodes):
         spec = self.spec_of(link.node)
         ports = spec.outputs_by_name if spec else {}
         port = ports.get(link.port) or (next(iter(ports.values())) if len(ports) == 1 else None)
-        expr = named(ANY) if port is None else port.expr
+        expr = named_type(ANY) if port is None else port.expr
         for _ in range(self._depth(link.node)):
             expr = list_of(expr)
         return expr
@@ -282,4 +286,4 @@ def check_text(what: str, value: object) -> None:
         InvalidValue: It is something else.
     """
     if not isinstance(value, str):
-        raise InvalidValue(f"{what} is a text", given=represented(value))
+        raise InvalidValue(f"{what} is a text", given=format_repr(value))

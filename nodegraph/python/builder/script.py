@@ -17,7 +17,7 @@ from typing import Any
 
 from nodegraph.core.links import is_link, read_link, read_literal
 from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
-from nodegraph.core.uploads import digest_of
+from nodegraph.core.uploads import upload_digest
 from nodegraph.core.words import snake_case
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
@@ -80,7 +80,7 @@ class _Script:
         variables = self._nodes(self._graph, "g", self._workflow.nodes, {}, varied)
         for name, parameter in self._workflow.parameters.items():
             self._parameter(name, parameter, variables)
-        self._rest()
+        self._write_remaining_fields()
         imports = [f"from nodegraph import Graph{', Session' if self._packs else ''}"]
         if self._imports:
             imports.append(f"from nodegraph.core import {', '.join(sorted(self._imports))}")
@@ -104,7 +104,7 @@ class _Script:
             arguments.append(_call("session=Session", [packs, *inputs]))
         else:
             arguments += inputs
-        self._say(_call("g = Graph", arguments))
+        self._write(_call("g = Graph", arguments))
 
     def _names_files(self) -> bool:
         """Whether a node is given the path of a file that lies with the workflow."""
@@ -115,12 +115,12 @@ class _Script:
         ]:
             spec = self._graph.catalog.spec(entry.type)
             for port in spec.inputs if spec else ():
-                is_file = port.widget.startswith("file:") and not port.lies_with_models
+                is_file = port.widget.startswith("file:") and not port.is_model_file
                 if is_file and isinstance(entry.inputs.get(port.name), str):
                     return True
         return False
 
-    def _say(self, *lines: str) -> None:
+    def _write(self, *lines: str) -> None:
         self._lines.extend(lines)
 
     def _variable(self, name: str) -> str:
@@ -155,21 +155,21 @@ class _Script:
         variables: dict[str, str] = {}
         for name in _in_order(entries, needs):
             made = self._node(scope, variable, name, entries[name], variables, fed.get(name, {}))
-            extras = _said_besides(entries[name])
+            extras = _entry_fields(entries[name])
             if name in wanted or extras:
                 variables[name] = self._variable(name)
                 made = f"{variables[name]} = {made}" if made else ""
                 if not made:
                     made = f"{variables[name]} = {variable}[{python(name)}]"
             if made:
-                self._say(made)
+                self._write(made)
             for key, value in extras.items():
                 setattr(scope.entry(name), key, value)
-                self._say(f"{variable}.entry({variables[name]}).{key} = {python(value)}")
+                self._write(f"{variable}.entry({variables[name]}).{key} = {python(value)}")
         if list(entries) != list(scope):
             target = "g.nodes" if scope is self._graph else f"{variable}.subgraph.nodes"
             order = python(list(entries))
-            self._say(f"{target} = {{name: {target}[name] for name in {order}}}")
+            self._write(f"{target} = {{name: {target}[name] for name in {order}}}")
         return variables
 
     def _node(
@@ -238,7 +238,7 @@ class _Script:
         scope._entries()[name] = NodeEntry.read(document)
         target = "g.nodes" if scope is self._graph else f"{variable}.subgraph.nodes"
         self._imports.add("NodeEntry")
-        self._say(f"{target}[{python(name)}] = NodeEntry.read({python(document)})")
+        self._write(f"{target}[{python(name)}] = NodeEntry.read({python(document)})")
         return ""
 
     # Subgraphs
@@ -262,14 +262,14 @@ class _Script:
     def _subgraph(self, name: str, block: Subgraph) -> None:
         variable = self._blocks[name] = self._variable(name)
         built = self._graph.subgraph(name)
-        self._say("", _call(f"{variable} = g.subgraph", [python(name)]))
+        self._write("", _call(f"{variable} = g.subgraph", [python(name)]))
         with suppress(NodegraphError):  # what is there by then is replaced
             self._build(built, variable, block)
         if built.subgraph.to_dict() != block.to_dict():
             self._graph.subgraphs[name] = Subgraph.read(block.to_dict())
             self._imports.add("Subgraph")
-            self._say(f"g.subgraphs[{python(name)}] = Subgraph.read({python(block.to_dict())})")
-        self._say("")
+            self._write(f"g.subgraphs[{python(name)}] = Subgraph.read({python(block.to_dict())})")
+        self._write("")
 
     def _build(self, built: BuiltSubgraph, variable: str, block: Subgraph) -> None:
         fed: dict[str, dict[str, str]] = {}
@@ -281,7 +281,7 @@ class _Script:
             arguments += [f"{key}={python(value)}" for key, value in keys.items()]
             built.input(name, port.type, **keys)
             self._blocks[f"{variable}.{name}"] = inner = self._variable(name)
-            self._say(_call(f"{inner} = {variable}.input", arguments))
+            self._write(_call(f"{inner} = {variable}.input", arguments))
             for target in port.to:
                 node, _, inside = target.partition(".")
                 fed.setdefault(node, {})[inside] = name
@@ -291,7 +291,7 @@ class _Script:
         for name, (node, end) in ends.items():
             output = _output(built, node, end, variables)
             built.output(name, output[1])
-            self._say(_call(f"{variable}.output", [python(name), output[0]]))
+            self._write(_call(f"{variable}.output", [python(name), output[0]]))
 
     # What else is said
 
@@ -303,20 +303,22 @@ class _Script:
             self._graph.parameter(name, node, port, **keys)
         made = self._graph.parameters.get(name)
         if made is not None and made.to_dict() == parameter.to_dict():
-            self._say(_call("g.parameter", [python(name), variables[node], python(port), *options]))
+            self._write(
+                _call("g.parameter", [python(name), variables[node], python(port), *options])
+            )
             return
         self._imports.add("Parameter")
         self._graph.parameters[name] = parameter
-        self._say(f"g.parameters[{python(name)}] = Parameter.read({python(parameter.to_dict())})")
+        self._write(f"g.parameters[{python(name)}] = Parameter.read({python(parameter.to_dict())})")
 
-    def _rest(self) -> None:
+    def _write_remaining_fields(self) -> None:
         names = list(self._workflow.subgraphs)
         if names != list(self._graph.subgraphs):
-            self._say(f"g.subgraphs = {{name: g.subgraphs[name] for name in {python(names)}}}")
+            self._write(f"g.subgraphs = {{name: g.subgraphs[name] for name in {python(names)}}}")
         for key in ("format", "ui", "extra"):
             value = getattr(self._workflow, key)
             if value != getattr(self._graph, key):
-                self._say(f"g.{key} = {python(value)}")
+                self._write(f"g.{key} = {python(value)}")
 
 
 def _input_code(scope: Scope, written: Any, variables: Mapping[str, str]) -> tuple[str, Any] | None:
@@ -349,7 +351,7 @@ def _holds_upload(workflow: Workflow) -> bool:
 
 
 def _is_upload(value: Any) -> bool:
-    return isinstance(value, str) and digest_of(value) is not None
+    return isinstance(value, str) and upload_digest(value) is not None
 
 
 def _link(text: str) -> tuple[str, str]:
@@ -383,7 +385,7 @@ def _sources(entry: NodeEntry) -> list[str]:
     return sources
 
 
-def _said_besides(entry: NodeEntry) -> dict[str, Any]:
+def _entry_fields(entry: NodeEntry) -> dict[str, Any]:
     """What a node's entry says beside its type and inputs."""
     plain = NodeEntry(type=entry.type)
     names = [item.name for item in fields(entry) if item.name not in ("type", "inputs")]

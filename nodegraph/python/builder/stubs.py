@@ -162,30 +162,30 @@ class Stub:
         lines += [f"        {self._input(port)}," for port in ports]
         if spec.body is not None and spec.body.body is not None and spec.body.body.passes_on:
             lines.append("        **inputs: Any,")
-        lines.append(f"    ) -> {self._given_back(spec)}:")
+        lines.append(f"    ) -> {self._return_type(spec)}:")
         return "\n".join([*lines, *_doc(spec)]) + "\n"
 
-    def _given_back(self, spec: NodeSpec) -> str:
+    def _return_type(self, spec: NodeSpec) -> str:
         """What a method gives."""
         return class_name(spec)
 
     def _input(self, port: InputSpec) -> str:
-        text = f"{port.name}: {self._taken_by(port)}"
+        text = f"{port.name}: {self._input_type(port)}"
         return text if port.required else f"{text} = {_default(port.default)}"
 
-    def _taken_by(self, port: InputSpec) -> str:
+    def _input_type(self, port: InputSpec) -> str:
         """What an input takes: literals, links, and None if it may be null."""
-        if "Any" in port.expr.named() and not port.expr.is_list:
+        if "Any" in port.expr.type_names() and not port.expr.is_list:
             return "Any"
         if port.expr.kind == "name" and port.type == "Subgraph":
             return "str | BuiltSubgraph"
         members = port.expr.members if port.expr.kind == "union" else (port.expr,)
-        alternatives = [*self._literals(port, members), *self._others(members)]
+        alternatives = [*self._literals(port, members), *self._linked_types(members)]
         if port.nullable:
             alternatives.append("None")
         return " | ".join(dict.fromkeys(alternatives))
 
-    def _others(self, members: Sequence[TypeExpr]) -> Iterable[str]:
+    def _linked_types(self, members: Sequence[TypeExpr]) -> Iterable[str]:
         """What an input of these types takes that is no literal."""
         for member in members:
             item = member.item if member.is_list else member

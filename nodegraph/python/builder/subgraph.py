@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.links import is_live, write_literal
-from nodegraph.core.literals import represented
+from nodegraph.core.literals import format_repr
 from nodegraph.core.parts import NodeEntry, Subgraph, SubgraphInput
 from nodegraph.core.subgraphs import declared_type
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize
-from nodegraph.core.types import ANY, TypeExpr, named, parse_type
+from nodegraph.core.types import ANY, TypeExpr, named_type, parse_type
 from nodegraph.errors import InvalidValue
 from nodegraph.python.builder.inputs import CheckedInputs, InnerInput
 from nodegraph.python.builder.outputs import BuiltNode, Out
@@ -107,7 +107,7 @@ class BuiltSubgraph(Scope):
         if not is_own or isinstance(value, InnerInput):
             raise InvalidValue(
                 f"output `{name}` of subgraph `{self.name}` is an output of a node in it",
-                given=represented(value),
+                given=format_repr(value),
             )
 
     def inner_type(self, name: str) -> TypeExpr:
@@ -118,14 +118,14 @@ class BuiltSubgraph(Scope):
             spec = self.spec_of(node)
             if spec is not None and inner in spec.inputs_by_name:
                 return spec.inputs_by_name[inner].expr
-        return expr or named(ANY)
+        return expr or named_type(ANY)
 
-    def _feed(self, node: str, checked: CheckedInputs) -> None:
+    def _record_inner_inputs(self, node: str, checked: CheckedInputs) -> None:
         for name, port in self.subgraph.inputs.items():
-            for inner in {*checked.written, *checked.fed}:
-                if f"{node}.{inner}" in port.to and checked.fed.get(inner) != name:
+            for inner in {*checked.written, *checked.inner_inputs}:
+                if f"{node}.{inner}" in port.to and checked.inner_inputs.get(inner) != name:
                     port.to.remove(f"{node}.{inner}")
-        for inner, name in checked.fed.items():
+        for inner, name in checked.inner_inputs.items():
             targets = self.subgraph.inputs[name].to
             if f"{node}.{inner}" not in targets:
                 targets.append(f"{node}.{inner}")
@@ -135,7 +135,7 @@ class BuiltSubgraph(Scope):
             return
         types = self.catalog.types
         try:
-            unknown = [each for each in parse_type(port_type).named() if each not in types]
+            unknown = [each for each in parse_type(port_type).type_names() if each not in types]
         except ValueError as error:
             raise InvalidValue(
                 f"input `{name}` of subgraph `{self.name}`: {error}", given=port_type

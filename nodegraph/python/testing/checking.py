@@ -33,7 +33,7 @@ def check_trial(session: Session, spec: NodeSpec, trial: Trial) -> NodeVerdicts:
     Args:
         session: One that keeps nothing, so that everything is computed each time.
     """
-    return _Checking(session, spec, trial).verdicts()
+    return _TrialCheck(session, spec, trial).verdicts()
 
 
 def not_judged(spec: NodeSpec, reason: str) -> NodeVerdicts:
@@ -42,7 +42,7 @@ def not_judged(spec: NodeSpec, reason: str) -> NodeVerdicts:
     return NodeVerdicts(spec.type, "", by_check)
 
 
-class _Checking:
+class _TrialCheck:
     def __init__(self, session: Session, spec: NodeSpec, trial: Trial) -> None:
         self._session = session
         self._spec = spec
@@ -71,11 +71,11 @@ class _Checking:
         if not self._trial.nodes:
             for name in CHECKS:
                 if name != "runs":
-                    self._leave(name, f"no node of the example is a {self._spec.type}")
+                    self._skip(name, f"no node of the example is a {self._spec.type}")
             return
-        token = AskedToken(self._trial.nodes)
+        token = CountingToken(self._trial.nodes)
         alone = self._session.run(
-            self._trial.workflow, targets=self._trial.nodes, cancel=token, listener=token.hear
+            self._trial.workflow, targets=self._trial.nodes, cancel=token, listener=token.on_event
         )
         if alone.errors:
             self._has_failed(alone.errors[0])
@@ -111,7 +111,7 @@ class _Checking:
         """Judge what ended a run."""
         if self._is_of_a_model(problem):
             for name in CHECKS:
-                self._leave(name, f"it needs a model that isn't here: {problem}")
+                self._skip(name, f"it needs a model that isn't here: {problem}")
             return
         self._found[check] = Verdict(check, "failed", problem=problem, trace=trace)
         if check != "runs":
@@ -122,11 +122,11 @@ class _Checking:
             return True
         spec = self._session.registry.spec(problem.node_type or "")
         port = None if spec is None else spec.inputs_by_name.get(problem.port or "")
-        return port is not None and port.lies_with_models
+        return port is not None and port.is_model_file
 
     def _judge_types(self, result: RunResult) -> None:
         if not self._spec.outputs:
-            self._leave("types", "it has no outputs")
+            self._skip("types", "it has no outputs")
             return
         definition = self._session.registry.definition(self._spec.type)
         classes = {port.info.name: port.python for port in definition.ports}
@@ -139,7 +139,7 @@ class _Checking:
 
     def _judge_determinism(self, whole: RunResult, alone: RunResult) -> None:
         if not self._spec.deterministic:
-            self._leave("determinism", "it declares deterministic=False")
+            self._skip("determinism", "it declares deterministic=False")
             return
         values = dict(self._values(alone))
         for name in self._trial.nodes:
@@ -153,7 +153,7 @@ class _Checking:
             reason = (
                 f"output `{unnamed[0]}` has no content digest" if unnamed else "it has no outputs"
             )
-            self._leave("determinism", reason)
+            self._skip("determinism", reason)
             return
         self._pass("determinism")
 
@@ -168,7 +168,7 @@ class _Checking:
     def _judge_keeping(self, result: RunResult) -> None:
         values = [(port, leaf) for port, value in self._values(result) for leaf in _leaves(value)]
         if not values:
-            self._leave("kept", "it has no outputs")
+            self._skip("kept", "it has no outputs")
             return
         for port, value in values:
             verdict = self._kept(port, value)
@@ -212,11 +212,11 @@ class _Checking:
             took = f"{seconds:.0f} s" if seconds >= 1 else "less than a second"
             hint = "; call `ctx.progress` or `ctx.check_cancelled` in what takes long"
             more = hint if seconds >= 1 else ""
-            self._leave("cancel", f"it never asks whether to go on, and took {took}{more}")
+            self._skip("cancel", f"it never asks whether to go on, and took {took}{more}")
             return
-        token = AskedToken(self._trial.nodes, stops=True)
+        token = CountingToken(self._trial.nodes, stops=True)
         stopped = self._session.run(
-            self._trial.workflow, targets=self._trial.nodes, cancel=token, listener=token.hear
+            self._trial.workflow, targets=self._trial.nodes, cancel=token, listener=token.on_event
         )
         states = {stopped.nodes[name].status for name in self._trial.nodes if name in stopped.nodes}
         if states <= {"cancelled", "skipped"} and token.asked <= _MOST_ASKS and token.is_heeded:
@@ -253,7 +253,7 @@ class _Checking:
     def _pass(self, check: CheckName, reason: str = "") -> None:
         self._found[check] = Verdict(check, "passed", reason)
 
-    def _leave(self, check: CheckName, reason: str) -> None:
+    def _skip(self, check: CheckName, reason: str) -> None:
         self._found[check] = Verdict(check, "not judged", reason)
 
     def _fail(self, check: CheckName, problem: Problem) -> None:
@@ -273,7 +273,7 @@ def _leaves(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-class AskedToken(CancelToken):
+class CountingToken(CancelToken):
     """Control of a run that counts, with no clock, what some of its nodes ask.
 
     Args:
@@ -293,7 +293,7 @@ class AskedToken(CancelToken):
         self.asked = 0
         self.is_heeded = True
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """A listener for the run's events."""
         if event.node is None or event.node.partition("/")[0] not in self._nodes:
             return

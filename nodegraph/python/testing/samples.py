@@ -34,13 +34,13 @@ def sample(port: InputSpec) -> Any:
         raise NoSample(f"input `{port.name}` names a file")
     if port.body is not None:
         raise NoSample(f"input `{port.name}` names a subgraph")
-    value = _of_schema(port.json_schema) if _says_something(port) else _of_type(port.expr, port)
+    value = _of_schema(port.json_schema) if _has_constraint(port) else _of_type(port.expr, port)
     if port.json_schema is not None and any(check_literal(value, port)):
         raise NoSample(f"input `{port.name}` takes something special")
     return value
 
 
-def _says_something(port: InputSpec) -> bool:
+def _has_constraint(port: InputSpec) -> bool:
     return bool((port.json_schema or {}).keys() & {"enum", "minimum", "maximum", "multipleOf"})
 
 

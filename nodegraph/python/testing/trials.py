@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.core.digests import LEAVES
-from nodegraph.core.links import live, write_literal
+from nodegraph.core.links import to_live, write_literal
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.workflow import Workflow
@@ -44,14 +44,14 @@ def example_trial(spec: NodeSpec, example: NodeExample) -> Trial:
     return Trial(workflow, tuple(nodes), "example", example.inputs)
 
 
-def trial_of(spec: NodeSpec, given: Mapping[str, Any], source: str = "given") -> Trial:
+def build_trial(spec: NodeSpec, given: Mapping[str, Any], source: str = "given") -> Trial:
     """A node type alone, with values for inputs: those that a file could hold, and any others."""
     inputs: dict[str, Any] = {}
     for name, value in given.items():
         port = spec.inputs_by_name.get(name) or InputSpec(name=name, type="Any", json_schema={})
         literal = write_literal(value)
         is_literal = port.json_schema is not None and _is_plain(literal)
-        inputs[name] = literal if is_literal else live(value)
+        inputs[name] = literal if is_literal else to_live(value)
     return Trial(
         Workflow(nodes={_NODE: NodeEntry(type=spec.type, inputs=inputs)}), (_NODE,), source
     )

@@ -19,7 +19,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.packs.pack import Pack
 from nodegraph.python.testing.checking import check_trial, not_judged
 from nodegraph.python.testing.samples import NoSample, sample_inputs
-from nodegraph.python.testing.trials import example_trial, trial_of
+from nodegraph.python.testing.trials import build_trial, example_trial
 from nodegraph.python.testing.verdicts import NodeVerdicts
 from nodegraph.session.examples import examples
 from nodegraph.session.session import Session
@@ -129,7 +129,7 @@ class Workbench:
         """
         session = self.session()
         spec = self.spec(session, node)
-        trial = trial_of(spec, inputs)
+        trial = build_trial(spec, inputs)
         result = self._run(session, trial.workflow, {"targets": trial.nodes})
         (name,) = trial.nodes
         outputs = result.outputs
@@ -146,13 +146,13 @@ class Workbench:
         session = self.session(use_cache=False)
         spec = self.spec(session, node)
         if inputs:
-            return check_trial(session, spec, trial_of(spec, inputs))
+            return check_trial(session, spec, build_trial(spec, inputs))
         example = examples(session.registry.packs).get(spec.type)
         if example is not None:
             trial = example_trial(spec, example)
             return check_trial(self.session(trial.inputs, use_cache=False), spec, trial)
         try:
-            trial = trial_of(spec, sample_inputs(spec), "generated")
+            trial = build_trial(spec, sample_inputs(spec), "generated")
         except NoSample as error:
             name = spec.type.rpartition(":")[2]
             return not_judged(spec, f"{error}: it needs an example, examples/{name}.json")
@@ -177,7 +177,7 @@ class Workbench:
         own = definition_of(node).spec
         for pack in registry.packs:
             name = f"{pack.name}:{own.type}" if pack.name else own.type
-            candidate = None if pack.is_made else registry.spec(name)
+            candidate = None if pack.is_generated else registry.spec(name)
             if candidate and (candidate.module, candidate.qualname) == (own.module, own.qualname):
                 return candidate
         known = registry.spec(own.type)

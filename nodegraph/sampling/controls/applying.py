@@ -178,9 +178,9 @@ def unapplied_messages(
         prompts: Of all sides; None where there is none.
         noise_levels: The noise levels; of a part of a sampling, all of its steps count.
     """
-    first, end = noise_levels.whole or (noise_levels.first, noise_levels.rungs)
+    first, end = noise_levels.whole_range or (noise_levels.first, noise_levels.level_count)
     steps = [
-        (noise_levels.point(step_index)[-1], noise_levels.reached(step_index))
+        (noise_levels.point(step_index)[-1], noise_levels.progress_after_step(step_index))
         for step_index in range(first, end)
     ]
     controls = {

@@ -13,8 +13,8 @@ from nodegraph.core.values import Control
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROLS, Family
 from nodegraph.families.components import ControlNetwork, Denoiser
-from nodegraph.families.control_questions import ControlQuestion, Residuals, added
-from nodegraph.sampling.controls.hints import placed_hint
+from nodegraph.families.control_questions import ControlNetCall, Residuals, add_residuals
+from nodegraph.sampling.controls.hints import fit_hint
 from nodegraph.sampling.controls.kinds import check_caching, check_control_fits, kind_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ControlledPrompt(Protocol):
 
 
 @dataclass(slots=True)
-class _Live:
+class _ActiveControl:
     """A control picture where its network needs it."""
 
     control: Control
@@ -44,7 +44,7 @@ class _Live:
 
     def applies(self, moment: Moment) -> bool:
         """Whether a step lies within the part of the sampling that it leads."""
-        return self.control.applies(moment.begun, moment.reached)
+        return self.control.applies(moment.begun, moment.progress_after)
 
     @property
     def shares(self) -> bool:
@@ -71,12 +71,12 @@ class ActiveControls:
         self._model = model
         self._size = size
         self._shape = tuple(shape)
-        self._live: list[_Live] = []
+        self._live: list[_ActiveControl] = []
         self._first: Mapping[str, Tensor] = {}
         self._about: Tensor | None = None
         self._known: dict[Any, Residuals] = {}
 
-    def taken(self, side: Side, controls: Iterable[Control]) -> tuple[int, ...]:
+    def register(self, side: Side, controls: Iterable[Control]) -> tuple[int, ...]:
         """Places of a prompt's control pictures among those of the sampling.
 
         Raises:
@@ -95,13 +95,13 @@ class ActiveControls:
         """
         self._first = first
 
-    def about(self, x: Tensor) -> None:
+    def set_latent(self, x: Tensor) -> None:
         """Say which latent the model is about to be asked about: of another, nothing is known."""
         if x is not self._about:
             self._about = x
             self._known.clear()
 
-    def joined(
+    def with_residuals(
         self,
         batch: Batch,
         x: Tensor,
@@ -116,15 +116,17 @@ class ActiveControls:
             item: Place of the only item that is asked for; None for all.
         """
         total: Residuals = {}
-        for places in self._asked(moment, prompts):
+        for places in self._active_groups(moment, prompts):
             prompt_indices = [
                 at for at, prompt in enumerate(prompts) if places[0] in prompt.controls
             ]
             answer = self._answer(places, prompt_indices, x, moment, prompts, item)
-            total = added(total, answer)
+            total = add_residuals(total, answer)
         return {**batch, CONTROLS: total} if total else batch
 
-    def _asked(self, moment: Moment, prompts: Sequence[ControlledPrompt]) -> list[list[int]]:
+    def _active_groups(
+        self, moment: Moment, prompts: Sequence[ControlledPrompt]
+    ) -> list[list[int]]:
         """Places of the pictures that lead at a step, those together that are shown together."""
         groups: dict[Any, list[int]] = {}
         for index, live in enumerate(self._live):
@@ -171,14 +173,14 @@ class ActiveControls:
 
     def _question(
         self, places: Sequence[int], items: int, sides: int, item: int | None
-    ) -> ControlQuestion:
+    ) -> ControlNetCall:
         def repeat(tensor: Tensor) -> Tensor:
             if item is not None and len(tensor) > 1:
                 tensor = tensor[item][None]
             return torch.cat([tensor.expand(items, *tensor.shape[1:])] * sides)
 
         several = [self._live[index] for index in places]
-        return ControlQuestion(
+        return ControlNetCall(
             several[0].network.module,
             [live.hint for live in several],
             [live.control.strength for live in several],
@@ -202,8 +204,8 @@ class ActiveControls:
             )
         check_caching(self._model, side)
         check_control_fits(self._family, self._model, network.module, side)
-        hint = placed_hint(control, network.module, self._size, self._shape, side)
-        self._live.append(_Live(control, network, hint))
+        hint = fit_hint(control, network.module, self._size, self._shape, side)
+        self._live.append(_ActiveControl(control, network, hint))
         return len(self._live) - 1
 
 

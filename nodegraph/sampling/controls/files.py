@@ -10,16 +10,16 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import ControlNet, Recipe, RecipeFile
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.alone import controls_in
+from nodegraph.families.alone import find_control_networks
 from nodegraph.families.base import Config, Family, Part
 from nodegraph.families.checkpoint_parts import checkpoint_part
 from nodegraph.families.identify import identify_tensors
-from nodegraph.families.registry import FAMILIES, family_release, try_family
+from nodegraph.families.registry import FAMILIES, call_family, family_release
 from nodegraph.models.model_files import port_storage, stored_precision
 from nodegraph.models.model_sources import file_shapes, find_path
 from nodegraph.models.model_stamps import files_stamp
 from nodegraph.sampling.controls.kinds import ControlKind, control_kind
-from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, ending
+from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
 from nodegraph.weights.precision.choices import (
     AUTO,
@@ -27,7 +27,7 @@ from nodegraph.weights.precision.choices import (
     check_storage,
     storage_option,
 )
-from nodegraph.weights.single_files.base import DAMAGED, fault_of
+from nodegraph.weights.single_files.base import DAMAGED, fault_text
 
 ROLE = "controlnet"
 """Of the files in recipes, and the folder of a pipeline that a network lies in."""
@@ -77,14 +77,14 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
     path = find_path(name, folders)
     if path.is_dir():
         return _in_folder(path, allow_pickle=allow_pickle)
-    if ending(path) != SAFETENSORS:
+    if file_suffix(path) != SAFETENSORS:
         file_shapes(path, allow_pickle)  # tells of pickles that aren't allowed
         raise InvalidFile(
             f"{path} is no file that a control network can be read from.",
             expected="a .safetensors file, or a folder in the diffusers layout",
         )
     shapes = joined_shapes([path])
-    candidates = controls_in(shapes)
+    candidates = find_control_networks(shapes)
     if not candidates:
         identified = identify_tensors(shapes)
         raise InvalidFile(
@@ -97,7 +97,7 @@ def find_control(name: str, folders: Sequence[Path], *, allow_pickle: bool = Fal
         config = checkpoint_part(part, shapes, candidates[0].prefix).config
     except DAMAGED as error:
         raise InvalidFile(
-            f"{path} is {candidates[0].layout.title}, but it is damaged: {fault_of(error)}.",
+            f"{path} is {candidates[0].layout.title}, but it is damaged: {fault_text(error)}.",
             hint="Copy the file again.",
         ) from error
     files = PartFiles(ROLE, [path], [path])
@@ -126,7 +126,7 @@ def _in_folder(path: Path, *, allow_pickle: bool) -> FoundControl:
     families = [
         family
         for family in _controlled()
-        if try_family(family, lambda each: each.leads(class_name, config), otherwise=False)
+        if call_family(family, lambda each: each.leads(class_name, config), otherwise=False)
     ]
     if not families:
         raise InvalidFile(
@@ -177,7 +177,7 @@ def control_bytes(
 ) -> int:
     """Bytes that a control network takes in memory, by headers; arguments as of `open_control`."""
     control_files = find_control(name, folders, allow_pickle=allow_pickle)
-    weights = [path for path in control_files.files.weights if ending(path) == SAFETENSORS]
+    weights = [path for path in control_files.files.weights if file_suffix(path) == SAFETENSORS]
     headers = [header for _, _, header in joined_headers(weights)]
     tensors = [
         (tensor, shape, header.dtypes.get(tensor, ""))

@@ -21,7 +21,7 @@ HIDDEN = -1.0
 model, https://github.com/lllyasviel/ControlNet-v1-1-nightly, as in diffusers' documentation."""
 
 
-def placed_hint(
+def fit_hint(
     control: Control, network: Any, size: tuple[int, int], shape: Sequence[int], side: Side
 ) -> Tensor:
     """What a network is shown of a control picture, in its dtype and on its device.
@@ -68,9 +68,9 @@ def _cells(control: Control, shape: Sequence[int], side: Side) -> Tensor:
 
 def _pixels(control: Control, channels: int, size: tuple[int, int], side: Side) -> Tensor:
     hint = _coloured(control.hint, channels, side).movedim(-1, 1)
-    hint = covering(hint, size)
+    hint = resize_to_cover(hint, size)
     if control.mask is not None:
-        hidden = covering(control.mask[:, None], size, sharp=True) >= 0.5
+        hidden = resize_to_cover(control.mask[:, None], size, sharp=True) >= 0.5
         hint = torch.where(hidden, HIDDEN, hint)
     return hint
 
@@ -93,7 +93,7 @@ def _coloured(hint: Tensor, channels: int, side: Side) -> Tensor:
     )
 
 
-def covering(pixels: Tensor, size: tuple[int, int], *, sharp: bool = False) -> Tensor:
+def resize_to_cover(pixels: Tensor, size: tuple[int, int], *, sharp: bool = False) -> Tensor:
     """Pictures scaled until they cover a size, and cut to it evenly; as they are where they fit.
 
     Args:

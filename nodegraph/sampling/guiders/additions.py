@@ -11,14 +11,14 @@ from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.errors import InvalidValue
 from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.families.model_step import Side
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.models.classifier_files import read_classifier
 from nodegraph.sampling.guiders.base import AddedGuidance, AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import (
     CLASSIFIED,
-    LOOKED_INTO,
     PERTURBED,
     SKIPPED,
+    UNET_ATTENTION,
     check_addable,
 )
 
@@ -43,13 +43,13 @@ class PerturbedAttention(AddedGuidance):
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
-        from nodegraph.sampling.guiders.perturbing import unmoved, with_attention
-        from nodegraph.sampling.guiders.terms import AwayFromWorse
+        from nodegraph.sampling.guiders.perturbing import identity_attention, with_attention
+        from nodegraph.sampling.guiders.terms import WeakModelTerm
 
-        worse = guided_model.asking.another(
-            with_attention(guided_model.model, self.layers, unmoved)
+        worse = guided_model.evaluator.for_model(
+            with_attention(guided_model.model, self.layers, identity_attention)
         )
-        return AwayFromWorse(
+        return WeakModelTerm(
             worse, guided_model.sides["positive"], self.scale, self.start, self.end
         )
 
@@ -72,12 +72,12 @@ class SmoothedEnergy(AddedGuidance):
 
     def check(self, model: DiffusionModel) -> None:
         """It needs to know where tokens lie."""
-        check_addable(LOOKED_INTO, model.family)
+        check_addable(UNET_ATTENTION, model.family)
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
-        from nodegraph.sampling.guiders.perturbing import smoothing, with_attention
-        from nodegraph.sampling.guiders.terms import AwayFromWorse
+        from nodegraph.sampling.guiders.perturbing import blurred_attention, with_attention
+        from nodegraph.sampling.guiders.terms import WeakModelTerm
 
         def cells() -> Sequence[int]:
             window = worse.window
@@ -85,9 +85,11 @@ class SmoothedEnergy(AddedGuidance):
                 guided_model.fitting.shape[-2:] if window is None else (window.height, window.width)
             )
 
-        attend = smoothing(self.blur, cells)
-        worse = guided_model.asking.another(with_attention(guided_model.model, self.layers, attend))
-        return AwayFromWorse(
+        attend = blurred_attention(self.blur, cells)
+        worse = guided_model.evaluator.for_model(
+            with_attention(guided_model.model, self.layers, attend)
+        )
+        return WeakModelTerm(
             worse, guided_model.sides["positive"], self.scale, self.start, self.end
         )
 
@@ -114,19 +116,19 @@ class SkippedLayers(AddedGuidance):
         check_addable(SKIPPED, model.family)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """There is no scale where nothing is added."""
         return f"{self.title} at {self.scale:g}" if self.adds else f"{self.title}, negative"
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By a copy of the network that shares its weights."""
         from nodegraph.sampling.guiders.perturbing import without_layers
-        from nodegraph.sampling.guiders.terms import AwayFromWorse, StandingIn
+        from nodegraph.sampling.guiders.terms import ReplacedNegative, WeakModelTerm
 
-        worse = guided_model.asking.another(without_layers(guided_model.model, self.layers))
+        worse = guided_model.evaluator.for_model(without_layers(guided_model.model, self.layers))
         if not self.adds:
-            return StandingIn(worse, self.start, self.end)
-        return AwayFromWorse(
+            return ReplacedNegative(worse, self.start, self.end)
+        return WeakModelTerm(
             worse, guided_model.sides["positive"], self.scale, self.start, self.end
         )
 
@@ -145,7 +147,7 @@ class SelfAttention(AddedGuidance):
 
     def check(self, model: DiffusionModel) -> None:
         """It looks into the middle of a UNet."""
-        check_addable(LOOKED_INTO, model.family)
+        check_addable(UNET_ATTENTION, model.family)
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """By the negative side where there is one."""
@@ -182,14 +184,14 @@ class WeakerModel(AddedGuidance):
         """With the prompts as it takes them."""
         from dataclasses import replace
 
-        from nodegraph.sampling.guiders.terms import AwayFromWorse
+        from nodegraph.sampling.guiders.terms import WeakModelTerm
 
-        weaker = guided_model.beside[self.model]
+        weaker = guided_model.extra_models[self.model]
         prompts = replace(guided_model.fitting, model=weaker).prompts(
             "positive", guided_model.positive
         )
-        return AwayFromWorse(
-            guided_model.asking.another(weaker), prompts, self.scale, self.start, self.end
+        return WeakModelTerm(
+            guided_model.evaluator.for_model(weaker), prompts, self.scale, self.start, self.end
         )
 
 
@@ -206,7 +208,7 @@ class OtherNegative(AddedGuidance):
     model: DiffusionModel = field(kw_only=True)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """It has no scale."""
         return self.title
 
@@ -229,10 +231,10 @@ class OtherNegative(AddedGuidance):
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """With both in memory."""
-        from nodegraph.sampling.guiders.terms import StandingIn
+        from nodegraph.sampling.guiders.terms import ReplacedNegative
 
-        other = guided_model.asking.another(guided_model.beside[self.model])
-        return StandingIn(other, self.start, self.end)
+        other = guided_model.evaluator.for_model(guided_model.extra_models[self.model])
+        return ReplacedNegative(other, self.start, self.end)
 
 
 def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> None:
@@ -242,8 +244,8 @@ def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> No
         raise InvalidValue(
             f"{title} is of another family",
             port="guider",
-            given=family_named(other.family).title,
-            expected=family_named(model.family).title,
+            given=get_family(other.family).title,
+            expected=get_family(model.family).title,
         )
     kinds = [getattr(recipe_noise(item), "prediction_type", "") for item in (other, model)]
     if kinds[0] != kinds[1]:
@@ -257,7 +259,7 @@ def _check_alike(other: DiffusionModel, model: DiffusionModel, title: str) -> No
 
 @dataclass(frozen=True, slots=True)
 class FurtherNegative(AddedGuidance):
-    """See `nodegraph.sampling.guiders.terms.AwayFromPrompt`.
+    """See `nodegraph.sampling.guiders.terms.NegativePromptTerm`.
 
     Attributes:
         negative: What to lead away from besides.
@@ -270,7 +272,7 @@ class FurtherNegative(AddedGuidance):
     apart: bool = False
 
     @property
-    def several(self) -> bool:
+    def needs_negative(self) -> bool:
         """It does."""
         return True
 
@@ -283,15 +285,15 @@ class FurtherNegative(AddedGuidance):
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """Beside the negative side."""
-        from nodegraph.sampling.guiders.terms import AwayFromPrompt
+        from nodegraph.sampling.guiders.terms import NegativePromptTerm
 
         side = f"negative {index}"
-        return AwayFromPrompt(side, self.scale, self.apart, self.start, self.end)
+        return NegativePromptTerm(side, self.scale, self.apart, self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class Classified(AddedGuidance):
-    """See `nodegraph.sampling.guiders.terms.TowardsClass`.
+    """See `nodegraph.sampling.guiders.terms.ClassifierTerm`.
 
     Attributes:
         classifier: Of the noisy latents.
@@ -316,7 +318,7 @@ class Classified(AddedGuidance):
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """With the classifier in memory."""
         from nodegraph.sampling.guiders.outputs import OutputArithmetic
-        from nodegraph.sampling.guiders.terms import TowardsClass
+        from nodegraph.sampling.guiders.terms import ClassifierTerm
 
         about = read_classifier(Path(self.classifier.files[0].path))
         if about.channels != guided_model.fitting.shape[1]:
@@ -326,15 +328,15 @@ class Classified(AddedGuidance):
                 given=f"{about.channels} channels",
                 expected=f"{guided_model.fitting.shape[1]} channels",
             )
-        wished = about.places(self.label, self.background)
+        wished = about.class_indices(self.label, self.background)
         arithmetic = OutputArithmetic.of(guided_model.model.scheduler_config)
-        network = guided_model.beside[self.classifier].network
-        return TowardsClass(network, *wished, arithmetic, self.scale, self.start, self.end)
+        network = guided_model.extra_models[self.classifier].network
+        return ClassifierTerm(network, *wished, arithmetic, self.scale, self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class Valences(AddedGuidance):
-    """See `nodegraph.sampling.guiders.valences.WithinValences`."""
+    """See `nodegraph.sampling.guiders.valences.ValenceTerm`."""
 
     title: ClassVar[str] = "valences"
 
@@ -344,13 +346,13 @@ class Valences(AddedGuidance):
             raise InvalidValue(
                 "valences lead models of molecules",
                 port="guider",
-                given=family_named(model.family).title,
+                given=get_family(model.family).title,
                 expected="a model of molecules, such as tiny/molecules",
                 hint="Leave the node out that adds them.",
             )
 
     def begin(self, guided_model: GuidedModel, index: int) -> AddedTerm:
         """Without anything else in memory."""
-        from nodegraph.sampling.guiders.valences import WithinValences
+        from nodegraph.sampling.guiders.valences import ValenceTerm
 
-        return WithinValences(self.scale, self.start, self.end)
+        return ValenceTerm(self.scale, self.start, self.end)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser
     from nodegraph.families.model_step import Moment
     from nodegraph.sampling.model_calls import ModelEvaluator
-    from nodegraph.sampling.prompt_fitting import PromptFitting
+    from nodegraph.sampling.prompt_fitting import PromptFitter
     from nodegraph.sampling.step_prompts import Prompts
 
 
@@ -46,28 +46,28 @@ class GuidedModel:
 
     Attributes:
         model: Without a step cache's hooks.
-        asking: How it is asked.
+        evaluator: How it is asked.
         cfg: The guidance scale as it was chosen.
         scale: The same at a moment: it may change on the way.
-        changes: Whether it was chosen that it does.
+        scale_changes: Whether it was chosen that it does.
         fitting: What prompts are fitted to.
         positive: The positive prompts, as they were given.
         sides: The prompts of each side, as the model takes them.
-        beside: What else is in memory, by its recipe.
+        extra_models: What else is in memory, by its recipe.
     """
 
     model: Denoiser
-    asking: ModelEvaluator
+    evaluator: ModelEvaluator
     family: Family
     cfg: float
     scale: Callable[[Moment], float]
-    changes: bool
-    fitting: PromptFitting
+    scale_changes: bool
+    fitting: PromptFitter
     positive: Conditioning
     sides: Mapping[Side, Prompts]
-    beside: Mapping[Recipe, Any]
+    extra_models: Mapping[Recipe, Any]
 
-    def both(self) -> tuple[Side, ...]:
+    def both_sides(self) -> tuple[Side, ...]:
         """The two sides, in the order in which the family's model is asked."""
         if self.family.positive_first:
             return ("positive", "negative")
@@ -90,7 +90,7 @@ class GuidanceMethod(ABC):
         return {}
 
     @property
-    def is_usual(self) -> bool:
+    def is_default(self) -> bool:
         """Whether models that were distilled from guidance go with it, as it asks them no more."""
         return False
 
@@ -108,7 +108,7 @@ class AddedTerm(Protocol):
     """Guidance on top of what a guider gives."""
 
     @property
-    def askings(self) -> Mapping[Side, ModelEvaluator]:
+    def evaluators(self) -> Mapping[Side, ModelEvaluator]:
         """Who answers for some sides in place of the model itself."""
         ...
 
@@ -158,12 +158,12 @@ class AddedGuidance(ABC):
         return {}
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """In words, with its scale."""
         return f"{self.title} at {self.scale:g}"
 
     @property
-    def several(self) -> bool:
+    def needs_negative(self) -> bool:
         """Whether it asks about more than the positive prompt."""
         return False
 

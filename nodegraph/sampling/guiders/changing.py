@@ -40,8 +40,8 @@ class ChangingScale:
     def at(self, begin: float, moment: Moment) -> float:
         """The scale at a moment of a sampling that begins with another."""
         if self.law == "within":
-            return self.end if moment.lies_in(self.begins, self.ends) else begin
-        done = self._done(min(1.0, moment.rung / max(1, moment.rungs - 1)))
+            return self.end if moment.is_within(self.begins, self.ends) else begin
+        done = self._done(min(1.0, moment.schedule_step / max(1, moment.schedule_steps - 1)))
         if self.law == "cosine":
             done = (1 - math.cos(math.pi * done)) / 2
         elif self.law == "late":

@@ -5,27 +5,27 @@ from __future__ import annotations
 import math
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.names import ASKS_UNGUIDED
+from nodegraph.families.names import CFG_PP_SAMPLERS
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.unet import UNetFamily
 
 
-def check_guidable(sampler: str | None, *, several: bool) -> None:
+def check_guidable(sampler: str | None, *, needs_negative: bool) -> None:
     """Refuse what asks a model for several prompts that was distilled from guidance.
 
     Args:
         sampler: Its name; None where it isn't known.
-        several: Whether the guider asks for several prompts whatever the scale.
+        needs_negative: Whether the guider asks for several prompts whatever the scale.
     Raises:
         InvalidValue: On port ``guider`` or ``sampler``.
     """
-    if several:
+    if needs_negative:
         raise InvalidValue(
             "the model was distilled from guidance: it is asked for one prompt alone",
             port="guider",
             hint="Choose CFGGuider, or BasicGuider.",
         )
-    if sampler in ASKS_UNGUIDED:
+    if sampler in CFG_PP_SAMPLERS:
         raise InvalidValue(
             "the model was distilled from guidance: it can't be asked without, as samplers of "
             "the name _cfg_pp do",
@@ -35,15 +35,15 @@ def check_guidable(sampler: str | None, *, several: bool) -> None:
         )
 
 
-def check_told(*, is_told: bool) -> None:
+def check_takes_scale(*, takes_scale: bool) -> None:
     """Refuse a scale for a model that takes none.
 
     Args:
-        is_told: Whether it takes one; see `Family.takes_scale`.
+        takes_scale: Whether it takes one; see `Family.takes_scale`.
     Raises:
         InvalidValue: On port ``guider``.
     """
-    if not is_told:
+    if not takes_scale:
         raise InvalidValue(
             "the model takes no guidance scale as an input",
             port="guider",
@@ -51,7 +51,7 @@ def check_told(*, is_told: bool) -> None:
         )
 
 
-def check_negative(sampler: str | None, *, several: bool) -> None:
+def check_negative(sampler: str | None, *, needs_negative: bool) -> None:
     """Refuse what asks for a negative prompt where there is none, not even the empty one.
 
     Arguments are those of `check_guidable`.
@@ -59,8 +59,8 @@ def check_negative(sampler: str | None, *, several: bool) -> None:
     Raises:
         InvalidValue: On port ``negative``.
     """
-    if several or sampler in ASKS_UNGUIDED:
-        what = "the guider" if several else f"sampler {sampler}"
+    if needs_negative or sampler in CFG_PP_SAMPLERS:
+        what = "the guider" if needs_negative else f"sampler {sampler}"
         raise InvalidValue(
             f"{what} asks for a negative prompt whatever the scale, and the model's family has no "
             "empty one to stand in",
@@ -102,7 +102,7 @@ def check_interval(start: float, end: float) -> None:
         )
 
 
-PERTURBED, SKIPPED, LOOKED_INTO, CLASSIFIED = "perturbed", "skipped", "looked into", "classified"
+PERTURBED, SKIPPED, UNET_ATTENTION, CLASSIFIED = "perturbed", "skipped", "looked into", "classified"
 """What guidance does with a network: another attention, blocks left out, a UNet's middle looked
 into, the noisy latent classified."""
 
@@ -129,7 +129,7 @@ def check_addable(kind: str, name: str) -> None:
         raise _refused(f"attention can't be perturbed in {family.title}")
     if kind == SKIPPED and network in _UNSKIPPED:
         raise _refused(f"blocks can't be left out in {family.title}")
-    if kind == LOOKED_INTO and not isinstance(family, UNetFamily):
+    if kind == UNET_ATTENTION and not isinstance(family, UNetFamily):
         raise InvalidValue(
             "this guidance is for models with a UNet",
             port="guider",

@@ -36,7 +36,7 @@ class ClassifierFree(StatelessGuider):
 
 @dataclass(frozen=True, slots=True)
 class Rescaling:
-    """Brings a guided answer to the spread of the positive prompt's, see `rescaled`.
+    """Brings a guided answer to the spread of the positive prompt's, see `rescale_guidance`.
 
     Attributes:
         share: How far, 0 to 1.
@@ -55,17 +55,17 @@ class Rescaling:
             x: The latent as the model takes it.
         """
         if self.arithmetic is None:
-            return rescaled(guided, towards, self.share)
+            return rescale_guidance(guided, towards, self.share)
         x32, (of_x, of_velocity) = x.float(), self.arithmetic.velocity_scales(moment)
         own, wanted = (
-            (of_x * x32 - self.arithmetic.clean_in(x32, output.float(), moment)) / of_velocity
+            (of_x * x32 - self.arithmetic.to_clean(x32, output.float(), moment)) / of_velocity
             for output in (guided, towards)
         )
-        clean = of_x * x32 - of_velocity * rescaled(own, wanted, self.share)
-        return self.arithmetic.of_clean(x32, clean, moment).to(guided.dtype)
+        clean = of_x * x32 - of_velocity * rescale_guidance(own, wanted, self.share)
+        return self.arithmetic.from_clean(x32, clean, moment).to(guided.dtype)
 
 
-def rescaled(guided: Tensor, towards: Tensor, share: float) -> Tensor:
+def rescale_guidance(guided: Tensor, towards: Tensor, share: float) -> Tensor:
     """A guided output brought to the spread of the positive prompt's, as overexposure goes along
     with a larger one.
 
@@ -110,16 +110,16 @@ class MagnitudeGuidance(StatelessGuider):
     Source: MAMBO-G, arXiv:2508.03442.
 
     Attributes:
-        given: What it is begun for.
+        guided_model: What it is begun for.
         damping: How fast the scale goes down, from 0 up; 0 leaves it.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
     damping: float
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both."""
-        return self.given.both()
+        return self.guided_model.both_sides()
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """Guided by the scale that goes with each item."""
@@ -128,7 +128,7 @@ class MagnitudeGuidance(StatelessGuider):
         way = towards - away
         far, base = (torch.linalg.vector_norm(item, dim=axes, keepdim=True) for item in (way, away))
         ratio = far / base
-        scale = 1 + (self.given.scale(moment) - 1) * (-self.damping * ratio).exp()
+        scale = 1 + (self.guided_model.scale(moment) - 1) * (-self.damping * ratio).exp()
         guided: Tensor = away + scale * way
         return guided
 
@@ -141,16 +141,16 @@ class TangentialGuidance(StatelessGuider):
     Source: Kwon et al. 2025, arXiv:2503.18137.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both."""
-        return self.given.both()
+        return self.guided_model.both_sides()
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """Guided away from the negative answer's part."""
         towards, away = outputs["positive"], _along_main(outputs["positive"], outputs["negative"])
-        return away + self.given.scale(moment) * (towards - away)
+        return away + self.guided_model.scale(moment) * (towards - away)
 
 
 def _along_main(towards: Tensor, away: Tensor) -> Tensor:
@@ -171,25 +171,29 @@ class ZeroStarGuidance(StatelessGuider):
     Source: Fan et al. 2025, arXiv:2503.18886, equations 8 to 11.
 
     Attributes:
-        given: What it is begun for.
+        guided_model: What it is begun for.
         zero_steps: Steps at the beginning that stay where they are: the output is zero.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
     zero_steps: int = 1
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both; at first the positive one alone, as its shape is all that counts."""
-        return ("positive",) if moment.rung < self.zero_steps else self.given.both()
+        return (
+            ("positive",)
+            if moment.schedule_step < self.zero_steps
+            else self.guided_model.both_sides()
+        )
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """Zero at first, then guided."""
         towards = outputs["positive"]
-        if moment.rung < self.zero_steps:
+        if moment.schedule_step < self.zero_steps:
             return torch.zeros_like(towards)
         away = outputs["negative"]
         away = away * _share(towards, away)
-        return away + self.given.scale(moment) * (towards - away)
+        return away + self.guided_model.scale(moment) * (towards - away)
 
 
 def _share(towards: Tensor, away: Tensor) -> Tensor:
@@ -209,24 +213,24 @@ class ThresholdedGuidance(StatelessGuider):
     https://github.com/mcmonkeyprojects/sd-dynamic-thresholding
 
     Attributes:
-        given: What it is begun for.
+        guided_model: What it is begun for.
         mimic_cfg: The lower scale.
         quantile: Part of a channel's values, by their distance from its mean, that isn't cut.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
     mimic_cfg: float
     quantile: float
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both."""
-        return self.given.both()
+        return self.guided_model.both_sides()
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """Guided by the high scale, in the range of the lower one."""
         towards, away = outputs["positive"], outputs["negative"]
         way = towards - away
-        mean, offsets = _centred(away + self.given.scale(moment) * way)
+        mean, offsets = _centred(away + self.guided_model.scale(moment) * way)
         _, lower = _centred(away + self.mimic_cfg * way)
         wanted = lower.abs().amax(2, keepdim=True)
         # Sorted, as a quantile is refused of as many values as large latents have.
@@ -256,25 +260,25 @@ class AdaptiveGuidance:
     Source: Castillo et al. 2023, arXiv:2312.12487, section 5.
 
     Attributes:
-        given: What it is begun for.
+        guided_model: What it is begun for.
         alike: Cosine of the angle between both answers from which on they are alike.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
     alike: float
     _done: Tensor | None = field(default=None, init=False)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both, as long as there is somebody who needs them."""
         is_over = self._done is not None and bool(self._done.all())
-        return ("positive",) if is_over else self.given.both()
+        return ("positive",) if is_over else self.guided_model.both_sides()
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """Guided, or the positive answer, for each item."""
         towards, away = outputs["positive"], outputs.get("negative")
         if away is None:
             return towards
-        guided = self.given.family.guided(towards, away, self.given.scale(moment))
+        guided = self.guided_model.family.guided(towards, away, self.guided_model.scale(moment))
         combined = guided
         if self._done is not None:
             done = self._done.to(guided.device).view(-1, *(1,) * (guided.ndim - 1))

@@ -23,28 +23,28 @@ class FrequencyGuidance(StatelessGuider):
     Source: Sadat et al. 2025, arXiv:2506.19713, algorithm 2.
 
     Attributes:
-        given: What it is begun for; its scale is that of low frequencies.
+        guided_model: What it is begun for; its scale is that of low frequencies.
         high_cfg: Scale of high frequencies: details, edges.
         levels: Of the pyramid, at least 2; all but the last have the scale of high frequencies.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
     high_cfg: float
     levels: int = 2
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Both."""
-        return self.given.both()
+        return self.guided_model.both_sides()
 
     def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """The levels, each guided by its scale, put together again."""
         towards, away = (pyramid(outputs[name], self.levels) for name in ("positive", "negative"))
-        scales = [self.high_cfg] * (len(away) - 1) + [self.given.scale(moment)]
+        scales = [self.high_cfg] * (len(away) - 1) + [self.guided_model.scale(moment)]
         levels = [
             base + scale * (top - base)
             for top, base, scale in zip(towards, away, scales, strict=True)
         ]
-        return built(levels)
+        return reconstruct(levels)
 
 
 def pyramid(x: Tensor, levels: int) -> list[Tensor]:
@@ -68,7 +68,7 @@ _LEAST = 4
 """Cells that a side of a level has at least, as the blur looks two further."""
 
 
-def built(levels: list[Tensor]) -> Tensor:
+def reconstruct(levels: list[Tensor]) -> Tensor:
     """The picture that a pyramid is of."""
     picture = levels[-1]
     for level in reversed(levels[:-1]):

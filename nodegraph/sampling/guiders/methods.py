@@ -14,13 +14,13 @@ from nodegraph.sampling.guiders.checks import check_from_zero
 
 
 @dataclass(frozen=True, slots=True)
-class Usual(GuidanceMethod):
+class DefaultGuidance(GuidanceMethod):
     """Classifier-free guidance, or what the model's family has in place of it."""
 
     title: ClassVar[str] = "guidance"
 
     @property
-    def is_usual(self) -> bool:
+    def is_default(self) -> bool:
         """It is."""
         return True
 
@@ -32,7 +32,7 @@ class Usual(GuidanceMethod):
         positive_tensors = [prompt.tensors for prompt in guided_model.sides["positive"].prompts]
         config = guided_model.family.guider_config(guided_model.model, positive_tensors)
         own = None if config is None else ProjectedGuidance.from_config(config, guided_model.cfg)
-        if own is not None and guided_model.changes:
+        if own is not None and guided_model.scale_changes:
             raise InvalidValue(
                 f"the scale of {guided_model.family.title} is changed by a guider of its own",
                 port="guider",

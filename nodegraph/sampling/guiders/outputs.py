@@ -16,11 +16,11 @@ from nodegraph.families.noise import NoiseSchedule
 class CleanArithmetic(Protocol):
     """Between a network's output and the clean latent that it says is in x."""
 
-    def clean_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+    def to_clean(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
         """The clean latent that an output says is in x."""
         ...
 
-    def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
+    def from_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
         """The output that says so."""
         ...
 
@@ -42,17 +42,17 @@ class FlowArithmetic:
     Source: Liu et al. 2022, arXiv:2209.03003, equation 1.
     """
 
-    def clean_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+    def to_clean(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
         """The clean latent that an output says is in x."""
-        return x - moment.at / moment.training_timesteps * output
+        return x - moment.timestep_value / moment.training_timesteps * output
 
-    def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
+    def from_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
         """The output that says so."""
-        return (x - clean) * (moment.training_timesteps / moment.at)
+        return (x - clean) * (moment.training_timesteps / moment.timestep_value)
 
     def velocity_scales(self, moment: Moment) -> tuple[float, float]:
         """As ComfyUI takes it of all models: as if x were clean + sigma · noise."""
-        sigma = moment.at / moment.training_timesteps
+        sigma = moment.timestep_value / moment.training_timesteps
         return 1 / (sigma**2 + 1), sigma * (sigma**2 + 1) ** -0.5
 
 
@@ -73,7 +73,7 @@ class OutputArithmetic:
 
     def scales(self, moment: Moment) -> tuple[float, float]:
         """Of the clean latent and the noise, between whole timesteps by interpolation."""
-        sigma = float(self.noise.timestep_to_sigma(moment.at))
+        sigma = float(self.noise.timestep_to_sigma(moment.timestep_value))
         alpha = (1 + sigma**2) ** -0.5
         return alpha, sigma * alpha
 
@@ -81,7 +81,7 @@ class OutputArithmetic:
         """Those of the definition, which are `scales`."""
         return self.scales(moment)
 
-    def noise_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+    def to_noise(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
         """The noise that an output says is in x."""
         alpha, deviation = self.scales(moment)
         if self.noise.prediction_type == "v_prediction":
@@ -90,7 +90,7 @@ class OutputArithmetic:
             return (x - alpha * output) / deviation
         return output
 
-    def clean_in(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
+    def to_clean(self, x: Tensor, output: Tensor, moment: Moment) -> Tensor:
         """The clean latent that an output says is in x."""
         alpha, deviation = self.scales(moment)
         if self.noise.prediction_type == "v_prediction":
@@ -99,7 +99,7 @@ class OutputArithmetic:
             return output
         return (x - deviation * output) / alpha
 
-    def of_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
+    def from_clean(self, x: Tensor, clean: Tensor, moment: Moment) -> Tensor:
         """The output that says that this clean latent is in x."""
         alpha, deviation = self.scales(moment)
         if self.noise.prediction_type == "v_prediction":
@@ -108,7 +108,7 @@ class OutputArithmetic:
             return clean
         return (x - alpha * clean) / deviation
 
-    def of_noise(self, change: Tensor, moment: Moment) -> Tensor:
+    def from_noise_change(self, change: Tensor, moment: Moment) -> Tensor:
         """How the output changes where the noise in x does by so much."""
         alpha, deviation = self.scales(moment)
         if self.noise.prediction_type == "v_prediction":

@@ -28,7 +28,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.sampling.guiders.layers import prefixes
 
-WHOLE = 9999.0
+MEAN_BLUR = 9999.0
 """Standard deviation of a blur, from which on it is the mean."""
 
 
@@ -43,7 +43,7 @@ def grid_of(tokens: int, height: int, width: int) -> tuple[int, int] | None:
     return (height, width) if height * width == tokens else None
 
 
-def blurred(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
+def blur_cells(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
     """A picture under a Gaussian.
 
     Args:
@@ -52,7 +52,7 @@ def blurred(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
         size: Cells that the Gaussian covers each way, odd; three deviations to both sides if not
             given, and no more than there are.
     """
-    if sigma >= WHOLE:
+    if sigma >= MEAN_BLUR:
         return x.mean((-2, -1), keepdim=True).expand_as(x)
     if size is None:
         size = min(2 * math.ceil(3 * sigma) + 1, 2 * min(x.shape[-2:]) - 1)
@@ -66,7 +66,7 @@ def blurred(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
     return functional.conv2d(padded, weights, groups=x.shape[1])
 
 
-def smoothing(sigma: float, cells: Callable[[], Sequence[int]]) -> Attend:
+def blurred_attention(sigma: float, cells: Callable[[], Sequence[int]]) -> Attend:
     """Self-attention of a UNet whose scores are blurred, by blurring the queries.
 
     Source: Hong 2024, arXiv:2408.00760, section 4.2.
@@ -81,7 +81,7 @@ def smoothing(sigma: float, cells: Callable[[], Sequence[int]]) -> Attend:
         if grid is None:
             return None
         across = query.mT.flatten(0, 1)
-        smooth = blurred(across.reshape(*across.shape[:2], *grid), sigma)
+        smooth = blur_cells(across.reshape(*across.shape[:2], *grid), sigma)
         smooth = smooth.reshape(query.mT.shape).mT
         return scaled_dot_product_attention(smooth, key, value)
 
@@ -148,7 +148,7 @@ def without_layers(model: Denoiser, layers: Sequence[str]) -> Denoiser:
             picture, prompt = _returned(block)
             signature = inspect.signature(type(block).forward)
             block.forward = functools.partial(
-                _handed_on, switch, signature, (picture, prompt), block.forward
+                _skip_block, switch, signature, (picture, prompt), block.forward
             )
         return len(blocks)
 
@@ -273,7 +273,7 @@ def _shape_of_attention(query: Any, key: Any, value: Any, *args: Any, **options:
     """How attention is called."""
 
 
-def unmoved(query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
+def identity_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor | None:
     """Attention of each token to itself alone.
 
     Source: Ahn et al. 2024, arXiv:2403.17377, equation 8.
@@ -307,7 +307,7 @@ def _returned(block: nn.Module) -> tuple[int, int | None]:
     return known.return_hidden_states_index, known.return_encoder_hidden_states_index
 
 
-def _handed_on(
+def _skip_block(
     switch: _Switch,
     signature: inspect.Signature,
     places: tuple[int, int | None],

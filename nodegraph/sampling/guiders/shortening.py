@@ -11,7 +11,7 @@ from nodegraph.sampling.guiders.outputs import CleanArithmetic
 
 
 @dataclass(frozen=True, slots=True)
-class Shortening:
+class NormLimit:
     """Each cell's clean latent, over its channels, is cut to the length of the positive one's.
 
     Source: as Qwen-Image's pipeline does with what its network gives,
@@ -26,7 +26,7 @@ class Shortening:
     arithmetic: CleanArithmetic
     strength: float = 1.0
 
-    def shortened(self, x: Tensor, guided: Tensor, towards: Tensor, moment: Moment) -> Tensor:
+    def limit(self, x: Tensor, guided: Tensor, towards: Tensor, moment: Moment) -> Tensor:
         """A guided output, by the positive one; float32 in between.
 
         Args:
@@ -34,8 +34,8 @@ class Shortening:
         """
         x32 = x.float()
         clean, wanted = (
-            self.arithmetic.clean_in(x32, item.float(), moment) for item in (guided, towards)
+            self.arithmetic.to_clean(x32, item.float(), moment) for item in (guided, towards)
         )
         longest, length = (item.norm(dim=1, keepdim=True) for item in (wanted, clean))
         clean = clean * (longest / length.clamp(min=1e-8)).clamp(max=1) * self.strength
-        return self.arithmetic.of_clean(x32, clean, moment).to(guided.dtype)
+        return self.arithmetic.from_clean(x32, clean, moment).to(guided.dtype)

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.families.model_step import Moment, Side
-from nodegraph.models.noisy_classifier import GuidanceClassifier, log_chance_gradient
+from nodegraph.models.noisy_classifier import GuidanceClassifier, log_prob_gradient
 from nodegraph.sampling.areas import Window
 from nodegraph.sampling.guiders.base import GuidedModel
 from nodegraph.sampling.guiders.outputs import OutputArithmetic
-from nodegraph.sampling.guiders.perturbing import blurred, grid_of, with_attention
-from nodegraph.sampling.model_calls import ModelEvaluator, answered
+from nodegraph.sampling.guiders.perturbing import blur_cells, grid_of, with_attention
+from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
 from nodegraph.sampling.step_prompts import Prompts
 
 _ATTENTION_LAYER = "mid_block.attentions.0.transformer_blocks.0"
@@ -39,53 +39,55 @@ class SelfAttentionTerm:
         start, end: Part of the sampling in which it does.
     """
 
-    given: GuidedModel
+    guided_model: GuidedModel
     side: Side
     scale: float
     blur: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, ModelEvaluator] = field(init=False)
-    _seen: dict[Window | None, list[Tensor]] = field(default_factory=dict, init=False)
+    evaluators: Mapping[Side, ModelEvaluator] = field(init=False)
+    _attention_sums: dict[Window | None, list[Tensor]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        looked_at = with_attention(self.given.model, (_ATTENTION_LAYER,), self._look)
-        self.askings = {self.side: self.given.asking.another(looked_at)}
+        looked_at = with_attention(self.guided_model.model, (_ATTENTION_LAYER,), self._look)
+        self.evaluators = {self.side: self.guided_model.evaluator.for_model(looked_at)}
 
     def _look(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         scores = query @ key.mT / query.shape[-1] ** 0.5
-        window = self.askings[self.side].window
-        self._seen.setdefault(window, []).append(scores.softmax(-1).mean(1).sum(1))
+        window = self.evaluators[self.side].window
+        self._attention_sums.setdefault(window, []).append(scores.softmax(-1).mean(1).sum(1))
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return self.scale != 0 and moment.lies_in(self.start, self.end)
+        return self.scale != 0 and moment.is_within(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """The one that is looked at."""
-        self._seen.clear()
+        self._attention_sums.clear()
         return (self.side,)
 
     def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """The way from the answer about the blurred latent to the one about the latent."""
         output = outputs[self.side]
-        arithmetic = OutputArithmetic.of(self.given.model.scheduler_config)
-        clean = arithmetic.clean_in(x, output, moment)
-        noise = arithmetic.noise_in(x, output, moment)
+        arithmetic = OutputArithmetic.of(self.guided_model.model.scheduler_config)
+        clean = arithmetic.to_clean(x, output, moment)
+        noise = arithmetic.to_noise(x, output, moment)
         salient = self._salient(x)
         alpha, deviation = arithmetic.scales(moment)
         size = min(_SIZE, 2 * min(x.shape[-2:]) - 1)
-        vague = blurred(clean, self.blur, size) * salient + clean * (1 - salient)
+        vague = blur_cells(clean, self.blur, size) * salient + clean * (1 - salient)
         degraded = (alpha * vague + deviation * noise).to(x.dtype)
-        prompts = self.given.sides[self.side]
-        return self.scale * (output - answered(self.askings[self.side], prompts, degraded, moment))
+        prompts = self.guided_model.sides[self.side]
+        return self.scale * (
+            output - evaluate_mean(self.evaluators[self.side], prompts, degraded, moment)
+        )
 
     def _salient(self, x: Tensor) -> Tensor:
         """1 where details matter, else 0; shape (batch, 1, height, width). The mean over prompts:
         over those that are shown a cell."""
         total, count = torch.zeros_like(x[:, :1]), torch.zeros_like(x[:1, :1])
-        for window, maps in self._seen.items():
-            looked, part = torch.cat(maps), x if window is None else window.of(x)
+        for window, maps in self._attention_sums.items():
+            looked, part = torch.cat(maps), x if window is None else window.crop(x)
             looks = looked.view(-1, len(x), looked.shape[-1])
             grid = grid_of(looks.shape[-1], *part.shape[-2:])
             assert grid is not None, "the middle of a UNet has the proportions of what it is shown"
@@ -94,13 +96,13 @@ class SelfAttentionTerm:
                 (total, functional.interpolate(cells, part.shape[-2:])),
                 (count, len(looks)),
             ):
-                within = whole if window is None else window.of(whole)
+                within = whole if window is None else window.crop(whole)
                 within += more
         return (total > _SALIENT * count).to(x.dtype)
 
 
 @dataclass(frozen=True, slots=True)
-class TowardsClass:
+class ClassifierTerm:
     """Where a classifier of the noisy latent finds what is wished for likelier.
 
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, algorithm 2.
@@ -120,11 +122,11 @@ class TowardsClass:
     scale: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
+    evaluators: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return self.scale != 0 and moment.lies_in(self.start, self.end)
+        return self.scale != 0 and moment.is_within(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """The positive one, which is asked anyway."""
@@ -132,14 +134,16 @@ class TowardsClass:
 
     def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """The gradient, as the model's output has it: less noise where the wish is likelier."""
-        gradient = log_chance_gradient(self.network, x, moment.at, self.label, self.background)
+        gradient = log_prob_gradient(
+            self.network, x, moment.timestep_value, self.label, self.background
+        )
         _, deviation = self.arithmetic.scales(moment)
-        change = self.arithmetic.of_noise(-deviation * self.scale * gradient, moment)
+        change = self.arithmetic.from_noise_change(-deviation * self.scale * gradient, moment)
         return change.to(outputs["positive"].dtype)
 
 
 @dataclass(frozen=True, slots=True)
-class AwayFromPrompt:
+class NegativePromptTerm:
     """Away from a prompt of its own, as seen from the negative side.
 
     Source: Liu et al. 2022, arXiv:2206.01714, equation 11; with `apart` Armandpour et al. 2023,
@@ -157,11 +161,11 @@ class AwayFromPrompt:
     apart: bool = False
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
+    evaluators: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return self.scale != 0 and moment.lies_in(self.start, self.end)
+        return self.scale != 0 and moment.is_within(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """Its own, and the two that it is compared with."""
@@ -180,7 +184,7 @@ class AwayFromPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingIn:
+class ReplacedNegative:
     """Adds nothing: where somebody asks about the negative side, another answers.
 
     Attributes:
@@ -191,14 +195,14 @@ class StandingIn:
     other: ModelEvaluator
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, ModelEvaluator] = field(init=False)
+    evaluators: Mapping[Side, ModelEvaluator] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "askings", {"negative": self.other})
+        object.__setattr__(self, "evaluators", {"negative": self.other})
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return moment.lies_in(self.start, self.end)
+        return moment.is_within(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """None for its own sake."""
@@ -210,29 +214,29 @@ class StandingIn:
 
 
 @dataclass(frozen=True, slots=True)
-class AwayFromWorse:
+class WeakModelTerm:
     """Away from what a worse network says about the positive prompt.
 
     Source: Karras et al. 2024, arXiv:2406.02507, equation 4, with scale = w - 1; equation 6 of
     Ahn et al. 2024, arXiv:2403.17377, is the same of another network.
 
     Attributes:
-        worse: Who is asked.
+        weak_model: Who is asked.
         prompts: The positive ones, as it takes them.
         scale: How strongly it leads.
         start, end: Part of the sampling in which it does.
     """
 
-    worse: ModelEvaluator
+    weak_model: ModelEvaluator
     prompts: Prompts
     scale: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
+    evaluators: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part."""
-        return self.scale != 0 and moment.lies_in(self.start, self.end)
+        return self.scale != 0 and moment.is_within(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """The positive one."""
@@ -240,4 +244,6 @@ class AwayFromWorse:
 
     def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """The way from the worse answer to the better."""
-        return self.scale * (outputs["positive"] - answered(self.worse, self.prompts, x, moment))
+        return self.scale * (
+            outputs["positive"] - evaluate_mean(self.weak_model, self.prompts, x, moment)
+        )

@@ -31,7 +31,7 @@ _LATEST = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class WithinValences:
+class ValenceTerm:
     """Where the clean molecule that is predicted has atoms with too many bonds, or with none, down
     the slope of the square of how many those are.
 
@@ -46,13 +46,13 @@ class WithinValences:
     scale: float
     start: float = 0.0
     end: float = 1.0
-    askings: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
+    evaluators: Mapping[Side, ModelEvaluator] = field(default_factory=dict)
 
     def applies(self, moment: Moment) -> bool:
         """In its part, and where something can be told."""
-        share = moment.at / moment.training_timesteps
+        share = moment.timestep_value / moment.training_timesteps
         is_told = self.scale != 0 and 0 < share < _LATEST
-        return is_told and moment.lies_in(self.start, self.end)
+        return is_told and moment.is_within(self.start, self.end)
 
     def sides(self, moment: Moment) -> tuple[Side, ...]:
         """The positive one, which is asked anyway."""
@@ -61,9 +61,9 @@ class WithinValences:
     def term(self, x: Tensor, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
         """What the guided output lacks to say the mended molecule."""
         arithmetic, guided = FlowArithmetic(), outputs[GUIDED]
-        clean = arithmetic.clean_in(x.float(), guided.float(), moment)
+        clean = arithmetic.to_clean(x.float(), guided.float(), moment)
         mended = clean - descent(clean[:, 0], self.scale)[:, None]
-        return (arithmetic.of_clean(x.float(), mended, moment) - guided.float()).to(guided.dtype)
+        return (arithmetic.from_clean(x.float(), mended, moment) - guided.float()).to(guided.dtype)
 
 
 def descent(items: Tensor, scale: float) -> Tensor:
@@ -80,7 +80,7 @@ def descent(items: Tensor, scale: float) -> Tensor:
         at = start = items.detach().clone()
         for _ in range(_STEPS):
             point = at.detach().requires_grad_()
-            wrong = torch.cat([excess(point), lack(point)], 1).square().sum(1)
+            wrong = torch.cat([bond_excess(point), bond_deficit(point)], 1).square().sum(1)
             (slope,) = torch.autograd.grad(wrong.sum(), point)
             steepness = slope.flatten(1).norm(dim=1).clamp(min=_FLAT)
             # The root of what is wrong falls half as steeply, in relation.
@@ -89,13 +89,13 @@ def descent(items: Tensor, scale: float) -> Tensor:
     return start - at
 
 
-def excess(items: Tensor) -> Tensor:
+def bond_excess(items: Tensor) -> Tensor:
     """By how much the bonds that are expected of each atom exceed its valence, (batch, 9)."""
     limits = items.new_tensor([float(VALENCES[element]) for element in ELEMENTS])
     return (_bonds(items) - _kinds(items) @ limits - _TOLERANCE).clamp(min=0)
 
 
-def lack(items: Tensor) -> Tensor:
+def bond_deficit(items: Tensor) -> Tensor:
     """By how much the bonds that are expected of each atom fall short of one, (batch, 9); nothing
     where there is no atom, or no other one."""
     there = 1 - _kinds(items)[..., 0].detach()

@@ -18,7 +18,7 @@ from nodegraph.sampling.masks import mask_to_cells
 MixingMethod = Literal["linear", "spherical"]
 
 
-def joined(first_latents: Sequence[Latent], more: Sequence[Latent] = ()) -> Latent:
+def join_latents(first_latents: Sequence[Latent], more: Sequence[Latent] = ()) -> Latent:
     """Latents of one size in a batch, in their order.
 
     Items draw noise by their place in it, unless some were given places or seeds before: then all
@@ -76,7 +76,7 @@ def _joined_leftovers(latents: Sequence[Latent]) -> Leftover | None:
     return Leftover(left.sigma, left.form, whole)
 
 
-def repeated(latent: Latent, times: int) -> Latent:
+def repeat_latent(latent: Latent, times: int) -> Latent:
     """A batch several times over; each time its items draw noise of their own."""
     places = latent.noise_indices
     step = max(places) - min(places) + 1
@@ -101,7 +101,7 @@ def _ones(item: Tensor) -> list[int]:
     return [1] * (item.ndim - 1)
 
 
-def mixed(first: Latent, second: Latent, share: float, method: MixingMethod) -> Latent:
+def blend_latents(first: Latent, second: Latent, share: float, method: MixingMethod) -> Latent:
     """Two latents in one.
 
     Args:
@@ -122,14 +122,17 @@ def mixed(first: Latent, second: Latent, share: float, method: MixingMethod) -> 
     return _of_both(first, second, mix)
 
 
-def added(first: Latent, second: Latent, scale: float) -> Latent:
+def add_latents(first: Latent, second: Latent, scale: float) -> Latent:
     """first + scale · second; errors as of `mixed`."""
     return _of_both(first, second, lambda x, y: x + scale * y)
 
 
 def _of_both(first: Latent, second: Latent, work: Callable[[Tensor, Tensor], Tensor]) -> Latent:
     check_alike(first, second, port="second")
-    first_samples, second_samples = filled(first, "first"), filled(second, "second")
+    first_samples, second_samples = (
+        require_samples(first, "first"),
+        require_samples(second, "second"),
+    )
     larger = first if first.batch_size >= second.batch_size else second
     shape = (larger.batch_size, *first_samples.shape[1:])
     left = first.leftover
@@ -151,7 +154,7 @@ def _of_both(first: Latent, second: Latent, work: Callable[[Tensor, Tensor], Ten
     )
 
 
-def composited(
+def composite_latents(
     destination: Latent,
     source: Latent,
     left: int,
@@ -171,7 +174,7 @@ def composited(
     Raises:
         InvalidValue: The source is empty or of another format, or lies outside.
     """
-    pasted, cell = filled(source, "source"), cell_side(source)
+    pasted, cell = require_samples(source, "source"), cell_side(source)
     check_cells(cell, x=left, y=top)
     base = _filled_like(destination, pasted, cell)
     _check_pastes(destination, source, base, pasted)
@@ -255,7 +258,7 @@ def _fading(
     return weights[0][:, None] * weights[1]
 
 
-def filled(latent: Latent, port: str) -> Tensor:
+def require_samples(latent: Latent, port: str) -> Tensor:
     """The samples of a latent.
 
     Raises:

@@ -11,10 +11,10 @@ from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.embedded_models import embedded_colours
 from nodegraph.families.latent_colours import Colour, Factors, latent_rgb
-from nodegraph.families.registry import format_named
-from nodegraph.sampling.latents.combining import filled
+from nodegraph.families.registry import get_latent_format
+from nodegraph.sampling.latents.combining import require_samples
 from nodegraph.sampling.latents.moving import cell_side
-from nodegraph.sampling.previews import in_the_middle
+from nodegraph.sampling.previews import middle_frame
 
 Shown = Literal["colors", "channels"]
 
@@ -24,7 +24,7 @@ _EMBEDDED = ("sd", 8)
 """Format and channels of the embedded model's latents."""
 
 
-def drawn(latent: Latent, shown: Shown) -> Tensor:
+def render_latent(latent: Latent, shown: Shown) -> Tensor:
     """The cells of latents, each as large as it is in pixels; of videos the frame in the middle.
 
     Args:
@@ -36,7 +36,7 @@ def drawn(latent: Latent, shown: Shown) -> Tensor:
     Raises:
         InvalidValue: The latent is empty, or nobody knows the colours of its format.
     """
-    samples, cell = in_the_middle(filled(latent, "latent")).float(), cell_side(latent)
+    samples, cell = middle_frame(require_samples(latent, "latent")).float(), cell_side(latent)
     cells = _colours(latent, samples) if shown == "colors" else _channels(samples)
     large = functional.interpolate(cells.clamp(0, 1), scale_factor=cell, mode="nearest")
     return large.movedim(1, -1).contiguous()
@@ -56,7 +56,7 @@ def _colours(latent: Latent, samples: Tensor) -> Tensor:
 
 def _map(name: str | None, channels: int) -> tuple[Factors, Colour] | None:
     """The colour in -1..1 of each channel, (channels, 3), and of a cell of zeros, (3,)."""
-    known = None if name is None else format_named(name)
+    known = None if name is None else get_latent_format(name)
     if known is not None and known.rgb is not None and len(known.rgb) == channels:
         return known.rgb, known.rgb_bias
     return embedded_colours() if (name, channels) == _EMBEDDED else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Latent, Leftover
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.input_files import missing_file
+from nodegraph.media.images.input_files import missing_file_error
 from nodegraph.weights.safetensors_header import read_header
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def about_latent(path: Path, *, names: bool = True) -> AboutLatent:
     except OSError as error:  # a name that is too long, a loop of links
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
     if not is_there:
-        raise missing_file(path, names=names)
+        raise missing_file_error(path, names=names)
     text = read_header(path).metadata.get(_ABOUT)
     try:
         about = json.loads(text or "")

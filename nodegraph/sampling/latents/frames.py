@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.registry import format_named
+from nodegraph.families.registry import get_latent_format
 from nodegraph.sampling.latents.moving import with_samples
 
 
@@ -83,5 +83,5 @@ def _frames(latent: Latent) -> int:
 
 def _counted(latent: Latent, frames: int) -> Latent:
     """With the frames that so many latent frames decode to."""
-    known = None if latent.format is None else format_named(latent.format)
+    known = None if latent.format is None else get_latent_format(latent.format)
     return replace(latent, frames=frames if known is None else known.pixel_frames(frames))

@@ -17,7 +17,7 @@ from torch.nn import functional
 from nodegraph.core.values import Latent, Leftover
 from nodegraph.errors import InvalidValue
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.registry import format_named
+from nodegraph.families.registry import get_latent_format
 from nodegraph.sampling.latents.sizes import LEAST_CELL
 
 Axis = Literal["horizontal", "vertical"]
@@ -32,20 +32,22 @@ def cell_side(latent: Latent) -> int:
     return latent.width // latent.samples.shape[-1]
 
 
-def flipped(latent: Latent, axis: Axis) -> Latent:
+def flip_latent(latent: Latent, axis: Axis) -> Latent:
     """Mirrored: ``horizontal`` swaps left and right, ``vertical`` top and bottom."""
     side = -1 if axis == "horizontal" else -2
-    return moved(latent, lambda item: item.flip(side), latent.width, latent.height)
+    return transform_latent(latent, lambda item: item.flip(side), latent.width, latent.height)
 
 
-def turned(latent: Latent, quarters: int) -> Latent:
+def rotate_latent(latent: Latent, quarters: int) -> Latent:
     """Turned by so many quarters of a circle, clockwise."""
     size = latent.width, latent.height
     width, height = size[::-1] if quarters % 2 else size
-    return moved(latent, lambda item: item.rot90(-quarters, (-2, -1)), width, height)
+    return transform_latent(latent, lambda item: item.rot90(-quarters, (-2, -1)), width, height)
 
 
-def moved(latent: Latent, move: Callable[[Tensor], Tensor], width: int, height: int) -> Latent:
+def transform_latent(
+    latent: Latent, move: Callable[[Tensor], Tensor], width: int, height: int
+) -> Latent:
     """A latent whose cells are elsewhere.
 
     Args:
@@ -53,7 +55,7 @@ def moved(latent: Latent, move: Callable[[Tensor], Tensor], width: int, height: 
             (batch, height, width), to what they become.
         width, height: Of the result, in pixels.
     """
-    latent_format = _PLAIN if latent.format is None else format_named(latent.format)
+    latent_format = _PLAIN if latent.format is None else get_latent_format(latent.format)
 
     def of_cells(samples: Tensor) -> Tensor:
         return latent_format.from_cells(move(latent_format.to_cells(samples))).contiguous()
@@ -67,7 +69,7 @@ def moved(latent: Latent, move: Callable[[Tensor], Tensor], width: int, height: 
     )
 
 
-def cropped(latent: Latent, left: int, top: int, width: int, height: int) -> Latent:
+def crop_latent(latent: Latent, left: int, top: int, width: int, height: int) -> Latent:
     """A part of a latent.
 
     Args:

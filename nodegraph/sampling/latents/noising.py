@@ -11,11 +11,13 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_noise
-from nodegraph.sampling.latents.combining import filled, repeated
+from nodegraph.sampling.latents.combining import repeat_latent, require_samples
 from nodegraph.sampling.masks import mask_to_cells
 
 
-def noised(latent: Latent, strength: float, seed: int, mask: Tensor | None = None) -> Latent:
+def add_plain_noise(
+    latent: Latent, strength: float, seed: int, mask: Tensor | None = None
+) -> Latent:
     """A latent with standard normal noise added, which no schedule knows of.
 
     Args:
@@ -25,7 +27,7 @@ def noised(latent: Latent, strength: float, seed: int, mask: Tensor | None = Non
     Raises:
         InvalidValue: The latent is empty, or the mask is of another batch.
     """
-    samples = filled(latent, "latent")
+    samples = require_samples(latent, "latent")
     noise = strength * draw_noise(samples.shape[1:], seed, latent.noise_indices)
     if mask is not None:
         if mask.ndim != 3 or mask.shape[0] not in (1, latent.batch_size):
@@ -40,7 +42,7 @@ def noised(latent: Latent, strength: float, seed: int, mask: Tensor | None = Non
     return replace(latent, samples=torch.where(noise == 0, samples, samples + noise))
 
 
-def seeded(latent: Latent, seeds: Sequence[int]) -> Latent:
+def with_seeds(latent: Latent, seeds: Sequence[int]) -> Latent:
     """A batch of which each item draws the noise of a seed of its own.
 
     Args:
@@ -62,5 +64,5 @@ def seeded(latent: Latent, seeds: Sequence[int]) -> Latent:
             given=str(min(seeds) if min(seeds) < 0 else max(seeds)),
             expected="0 to 2**64 - 1",
         )
-    whole = repeated(latent, len(seeds)) if latent.batch_size < len(seeds) else latent
+    whole = repeat_latent(latent, len(seeds)) if latent.batch_size < len(seeds) else latent
     return replace(whole, batch_index=tuple(seeds))

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph.core.values import Latent
-from nodegraph.media.images.room import check_room, sampling_bytes
-from nodegraph.sampling.latents.moving import cell_side, moved
+from nodegraph.media.images.room import check_memory, sampling_bytes
+from nodegraph.sampling.latents.moving import cell_side, transform_latent
 from nodegraph.sampling.latents.sizes import scaled_size
 
 ScalingMethod = Literal["bislerp", "bicubic", "bilinear", "area", "nearest"]
@@ -22,7 +22,9 @@ _ZERO = 1e-12
 """Length below which a vector counts as zero."""
 
 
-def scaled(latent: Latent, width: int, height: int, factor: float, method: ScalingMethod) -> Latent:
+def resize_latent(
+    latent: Latent, width: int, height: int, factor: float, method: ScalingMethod
+) -> Latent:
     """A latent of another size.
 
     Args:
@@ -34,14 +36,14 @@ def scaled(latent: Latent, width: int, height: int, factor: float, method: Scali
     """
     cell = cell_side(latent)
     size = scaled_size((latent.width, latent.height), width, height, factor, cell)
-    check_room(*size, latent.batch_size, sampling_bytes(*size, 1, is_guided=False), port="factor")
+    check_memory(*size, latent.batch_size, sampling_bytes(*size, 1, is_guided=False), port="factor")
     rows, columns = size[1] / latent.height, size[0] / latent.width
 
     def scale(item: Tensor) -> Tensor:
         shape = round(item.shape[-2] * rows), round(item.shape[-1] * columns)
         return _of_mask(item, shape) if item.ndim == 3 else _of_cells(item, shape, method)
 
-    return moved(latent, scale, *size)
+    return transform_latent(latent, scale, *size)
 
 
 def _of_mask(mask: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 
 from nodegraph.core.digests import digest_value
-from nodegraph.sampling.merging.questions import StepQuestion, joined
+from nodegraph.sampling.merging.questions import ModelCall, join_calls
 
 
 class LinearApart(TorchFunctionMode):
@@ -128,14 +128,14 @@ class MergeCurve:
         most = 0.0 if self.mode == "exact" else ULPS
         return point.difference <= most and point.ratio <= 1 - self._margin
 
-    def name(self, label: str, question: StepQuestion) -> str:
+    def name(self, label: str, question: ModelCall) -> str:
         """What points are of.
 
         Args:
             label: Names the weights.
         """
         device = str(question.x.device)
-        return digest_value([label, self.mode, self._profile(device), *question.told()])
+        return digest_value([label, self.mode, self._profile(device), *question.key_parts()])
 
     def point(self, name: str, count: int, device: torch.device) -> MergePoint | None:
         """What is known of asking for so many samplings at once."""
@@ -162,29 +162,29 @@ class MergeCurve:
         """Try a number of samplings no more in this process, as it can't be computed."""
         self._points[name, count] = MergePoint(math.inf, math.inf)
 
-    def together(self, questions: Sequence[StepQuestion]) -> list[Tensor]:
+    def evaluate_merged(self, questions: Sequence[ModelCall]) -> list[Tensor]:
         """The answers to questions of one kind, asked at once."""
         apart: AbstractContextManager[object] = nullcontext()
         if self.mode == "exact":
             apart = LinearApart(len(questions))
         with apart:
-            answer = joined(questions).answer()
+            answer = join_calls(questions).evaluate()
         # Copies: whoever is answered may hold on to its rows, and must not to those of others.
         return [rows.clone() for rows in answer.chunk(len(questions))]
 
-    def answers(self, name: str, questions: Sequence[StepQuestion]) -> tuple[list[Tensor], bool]:
+    def answers(self, name: str, questions: Sequence[ModelCall]) -> tuple[list[Tensor], bool]:
         """The answers where a point is admitted, and whether they are those of the batch.
 
         They are those that each has alone where a comparison shows that the batch's differ by too
         much; that many are asked at once no more.
         """
         count = len(questions)
-        merged = self.together(questions)
+        merged = self.evaluate_merged(questions)
         self._rounds[name, count] += 1
         rounds = self._rounds[name, count]
         if rounds & (rounds - 1):
             return merged, True
-        alone = [question.answer() for question in questions]
+        alone = [question.evaluate() for question in questions]
         device, point = questions[0].x.device, self._points[name, count]
         measured_point = replace(point, difference=max(map(_difference, alone, merged)))
         if self.admits(measured_point):
@@ -192,22 +192,22 @@ class MergeCurve:
         self.note(name, count, device, measured_point)
         return alone, False
 
-    def measured(self, questions: Sequence[StepQuestion]) -> tuple[MergePoint, list[Tensor]]:
+    def measure(self, questions: Sequence[ModelCall]) -> tuple[MergePoint, list[Tensor]]:
         """A point of the curve, and the answers that each question has alone."""
         begun = perf_counter()
-        answers = [question.answer() for question in questions]
-        merged = self.together(questions)
+        answers = [question.evaluate() for question in questions]
+        merged = self.evaluate_merged(questions)
         difference = max(map(_difference, answers, merged))
         alone, at_once = math.inf, math.inf
         for _ in range(_TIMES):
-            alone = min(alone, _seconds(lambda: [item.answer() for item in questions], questions))
-            at_once = min(at_once, _seconds(lambda: self.together(questions), questions))
+            alone = min(alone, _seconds(lambda: [item.evaluate() for item in questions], questions))
+            at_once = min(at_once, _seconds(lambda: self.evaluate_merged(questions), questions))
             if perf_counter() - begun > _MOST_SECONDS:
                 break
         return MergePoint(at_once / alone, difference), answers
 
 
-def _seconds(action: Callable[[], object], questions: Sequence[StepQuestion]) -> float:
+def _seconds(action: Callable[[], object], questions: Sequence[ModelCall]) -> float:
     device = questions[0].x.device
     _settle(device)
     begun = perf_counter()

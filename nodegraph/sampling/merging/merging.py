@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SamplingsAtWork:
+class ActiveSamplings:
     """Samplings of one label that go on.
 
     Attributes:
@@ -37,7 +37,7 @@ class StepMerging:
         most: Samplings in one batch.
         profile, costs: See `MergeCurve`.
     Attributes:
-        heard: Is called, in any thread, when `at_work` or `merged` may have changed.
+        on_change: Is called, in any thread, when `at_work` or `merged` may have changed.
     """
 
     def __init__(
@@ -53,31 +53,31 @@ class StepMerging:
         self.most = most
         self._of_curve = mode, margin, profile, costs
         self._curve: MergeCurve | None = None
-        self._meetings: dict[str, StepBatcher] = {}
+        self._batchers: dict[str, StepBatcher] = {}
         self._refused: set[str] = set()
         self._memory: dict[str, int | None] = {}
         self._lock = Lock()
         self._merged = 0
-        self.heard: Callable[[], None] = _nothing
+        self.on_change: Callable[[], None] = _nothing
 
     def admits(self, label: str) -> bool:
         """Whether calls of a label may run beside each other: unless it was seen not to pay."""
-        meeting = self._meetings.get(label)
+        meeting = self._batchers.get(label)
         return label not in self._refused and not (meeting is not None and meeting.is_refused)
 
     @property
     def merged(self) -> int:
         """Steps so far that were computed in a batch with others'."""
         with self._lock:
-            going_on = sum(meeting.counts.merged for meeting in self._meetings.values())
+            going_on = sum(meeting.counts.merged for meeting in self._batchers.values())
             return self._merged + going_on
 
     @property
-    def at_work(self) -> list[SamplingsAtWork]:
+    def active_samplings(self) -> list[ActiveSamplings]:
         """The samplings that go on."""
         with self._lock:
-            labels = list(self._meetings)
-            return [SamplingsAtWork(self._memory[label], self.admits(label)) for label in labels]
+            labels = list(self._batchers)
+            return [ActiveSamplings(self._memory[label], self.admits(label)) for label in labels]
 
     @contextmanager
     def seat(self, label: str, memory: int | None = None) -> Iterator[BatchSlot]:
@@ -88,15 +88,15 @@ class StepMerging:
         """
         try:
             with self._seat(label, memory) as seat:
-                self.heard()
+                self.on_change()
                 yield seat
         finally:
-            self.heard()
+            self.on_change()
 
     @contextmanager
     def _seat(self, label: str, memory: int | None) -> Iterator[BatchSlot]:
         with self._lock:
-            meeting = self._meetings.get(label) or self._opened(label)
+            meeting = self._batchers.get(label) or self._opened(label)
             self._memory[label] = memory
             # Taken under the lock, so that nobody closes it meanwhile.
             seat_context = meeting.seat()
@@ -111,7 +111,7 @@ class StepMerging:
                 else:
                     self._refused.discard(label)
                 if meeting.is_empty:
-                    self._meetings.pop(label, None)
+                    self._batchers.pop(label, None)
                     self._memory.pop(label, None)
                     self._merged += meeting.counts.merged
 
@@ -124,11 +124,13 @@ class StepMerging:
         if self._curve is None:
             self._curve = MergeCurve(*self._of_curve)
         judged = self._judged
-        self._meetings[label] = meeting = StepBatcher(label, self._curve, self.most, judged=judged)
+        self._batchers[label] = meeting = StepBatcher(
+            label, self._curve, self.most, on_decision=judged
+        )
         return meeting
 
     def _judged(self) -> None:
-        self.heard()
+        self.on_change()
 
 
 def _nothing() -> None:

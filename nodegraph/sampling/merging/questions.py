@@ -18,7 +18,7 @@ Kind = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class StepQuestion:
+class ModelCall:
     """The arguments of `Family.predict`.
 
     Attributes:
@@ -55,23 +55,23 @@ class StepQuestion:
         parts = tuple((role, id(module)) for role, module in sorted(model.modules.items()))
         return (parts, tuple(self.x.shape), self.x.dtype, self.x.device, *times, shapes)
 
-    def told(self) -> list[Any]:
+    def key_parts(self) -> list[Any]:
         """The same as plain values that mean the same in another process, without the weights."""
         tensors = [[name, list(item.shape), str(item.dtype)] for name, item in _of(self.batch)]
         return [self.family.name, list(self.x.shape), str(self.x.dtype), tensors]
 
-    def answer(self) -> Tensor:
+    def evaluate(self) -> Tensor:
         """What the model says, asked for this alone."""
         return self.family.predict(self.model, self.x, self.moment, self.batch)
 
 
-def joined(questions: Sequence[StepQuestion]) -> StepQuestion:
+def join_calls(questions: Sequence[ModelCall]) -> ModelCall:
     """Questions of one kind as one; each row has a timestep of its own."""
     first = questions[0]
     timesteps = torch.cat([item.moment.timestep.expand(item.rows) for item in questions])
     following = torch.cat([item.moment.following.expand(item.rows) for item in questions])
     names = first.batch.keys()
-    return StepQuestion(
+    return ModelCall(
         first.family,
         first.model,
         torch.cat([item.x for item in questions]),

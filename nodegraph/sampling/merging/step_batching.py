@@ -13,9 +13,9 @@ from torch import Tensor
 
 from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import Batch, Moment
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.sampling.merging.curve import MergeCurve
-from nodegraph.sampling.merging.questions import Kind, StepQuestion
+from nodegraph.sampling.merging.questions import Kind, ModelCall
 
 SIZES = (2, 4, 8)
 """How many samplings may be asked for at once; of a number between them, the lower one are."""
@@ -24,11 +24,11 @@ _FIRST_PATIENCE = 1.0
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _PendingCall:
     """A question that was put, and its answer once there is one."""
 
     seat: BatchSlot
-    question: StepQuestion
+    question: ModelCall
     kind: Kind
     since: float
     is_taken: bool = False
@@ -63,7 +63,7 @@ class BatchSlot:
         is_expected: Whether others wait for its next question.
     """
 
-    meeting: StepBatcher
+    batcher: StepBatcher
     is_expected: bool = True
 
     def ask(self, model: Denoiser, x: Tensor, moment: Moment, batch: Batch) -> Tensor:
@@ -72,8 +72,8 @@ class BatchSlot:
         Raises:
             Exception: What the question raises when it is asked alone.
         """
-        family = family_named(model.family)
-        return self.meeting.ask(self, StepQuestion(family, model, x, moment, batch))
+        family = get_family(model.family)
+        return self.batcher.ask(self, ModelCall(family, model, x, moment, batch))
 
 
 @dataclass(eq=False)
@@ -90,7 +90,7 @@ class StepBatcher:
         label: Names the weights.
         most: Samplings in one batch.
         patience: Seconds that others are waited for; one step's time if not given.
-        judged: Is called, in any thread, when `is_refused` has changed.
+        on_decision: Is called, in any thread, when `is_refused` has changed.
     Attributes:
         counts: What was done.
         is_refused: Whether it was seen not to pay, or that nobody asks what may share a batch: then
@@ -101,11 +101,11 @@ class StepBatcher:
     curve: MergeCurve
     most: int = SIZES[-1]
     patience: float | None = None
-    judged: Callable[[], object] = lambda: None
+    on_decision: Callable[[], object] = lambda: None
     counts: MergeCounts = field(default_factory=MergeCounts)
     is_refused: bool = False
     _seats: set[BatchSlot] = field(default_factory=set)
-    _open: list[_Waiting] = field(default_factory=list)
+    _open: list[_PendingCall] = field(default_factory=list)
     _turn: Condition = field(default_factory=Condition)
     _is_asking: bool = False
     _is_of_use: bool = False
@@ -135,18 +135,18 @@ class StepBatcher:
         """Whether nobody takes part."""
         return not self._seats
 
-    def ask(self, seat: BatchSlot, question: StepQuestion) -> Tensor:
+    def ask(self, seat: BatchSlot, question: ModelCall) -> Tensor:
         """See `BatchSlot.ask`."""
         kind = question.kind()
         if kind is None:
             return self._ask_apart(seat, question)
-        put = _Waiting(seat, question, kind, monotonic())
+        put = _PendingCall(seat, question, kind, monotonic())
         with self._turn:
             self._open.append(put)
             seat.is_expected = False
             if not self._is_of_use:
                 self._is_of_use, self.is_refused = True, False
-            if not self._leads(put):
+            if not self._wait_for_lead(put):
                 return _answer_of(put)
             round_ = self._begin()
         try:
@@ -156,7 +156,7 @@ class StepBatcher:
             self._tell()
         return _answer_of(put)
 
-    def _ask_apart(self, seat: BatchSlot, question: StepQuestion) -> Tensor:
+    def _ask_apart(self, seat: BatchSlot, question: ModelCall) -> Tensor:
         """The answer to what shares no batch."""
         with self._turn:
             seat.is_expected = False  # its next one will hardly be another
@@ -166,7 +166,7 @@ class StepBatcher:
             if not (self._is_of_use or any(each.is_expected for each in self._seats)):
                 self.is_refused = True
         try:
-            return question.answer()
+            return question.evaluate()
         finally:
             with self._turn:
                 self.counts.steps += 1
@@ -177,9 +177,9 @@ class StepBatcher:
     def _tell(self) -> None:
         if self.is_refused != self._was_refused:
             self._was_refused = self.is_refused
-            self.judged()
+            self.on_decision()
 
-    def _leads(self, put: _Waiting) -> bool:
+    def _wait_for_lead(self, put: _PendingCall) -> bool:
         """Wait until it is answered, False, or until it has to see to it for all, True."""
         while not put.is_answered:
             left = None
@@ -196,7 +196,7 @@ class StepBatcher:
     def _patience(self) -> float:
         return self._step_seconds if self.patience is None else self.patience
 
-    def _begin(self) -> list[_Waiting]:
+    def _begin(self) -> list[_PendingCall]:
         self._is_asking = True
         for seat in self._seats:
             seat.is_expected = False  # who isn't here yet is late
@@ -205,7 +205,7 @@ class StepBatcher:
             put.is_taken = True
         return round_
 
-    def _end(self, round_: Sequence[_Waiting]) -> None:
+    def _end(self, round_: Sequence[_PendingCall]) -> None:
         with self._turn:
             self._is_asking = False
             self._ended = monotonic()
@@ -219,29 +219,29 @@ class StepBatcher:
 
     # In the thread of whoever asks for all
 
-    def _answer(self, round_: Sequence[_Waiting]) -> None:
+    def _answer(self, round_: Sequence[_PendingCall]) -> None:
         begun = monotonic()
-        kinds: dict[Kind, list[_Waiting]] = {}
+        kinds: dict[Kind, list[_PendingCall]] = {}
         for put in round_:
             kinds.setdefault(put.kind, []).append(put)
         for group in kinds.values():
             self._answer_kind(group)
         self._step_seconds = (monotonic() - begun) / len(round_)
 
-    def _answer_kind(self, group: Sequence[_Waiting]) -> None:
+    def _answer_kind(self, group: Sequence[_PendingCall]) -> None:
         left, device = list(group), group[0].question.x.device
         name = self.curve.name(self.label, group[0].question)
         while left:
             size = self._size(name, len(left), group[0].question)
             taken, left = left[:size], left[size:]
-            if size > 1 and self._went_together(name, taken):
+            if size > 1 and self._try_merged(name, taken):
                 continue
             for put in taken:
                 self._alone(put)
         first = self.curve.point(name, SIZES[0], device)
         self.is_refused = first is not None and not self.curve.admits(first)
 
-    def _size(self, name: str, there: int, question: StepQuestion) -> int:
+    def _size(self, name: str, there: int, question: ModelCall) -> int:
         """How many to ask for at once: the curve is climbed as long as it pays."""
         batch_size = 1
         for size in SIZES:
@@ -255,7 +255,7 @@ class StepBatcher:
             batch_size = size
         return batch_size
 
-    def _went_together(self, name: str, group: Sequence[_Waiting]) -> bool:
+    def _try_merged(self, name: str, group: Sequence[_PendingCall]) -> bool:
         """Whether so many could be asked at once; whose fault it is shows when each is alone.
 
         Where they couldn't, all that the batch held is let go of with the error.
@@ -267,11 +267,11 @@ class StepBatcher:
             return False
         return True
 
-    def _together(self, name: str, group: Sequence[_Waiting]) -> None:
+    def _together(self, name: str, group: Sequence[_PendingCall]) -> None:
         questions = [put.question for put in group]
         device, size = questions[0].x.device, len(group)
         if self.curve.point(name, size, device) is None:
-            point, answers = self.curve.measured(questions)
+            point, answers = self.curve.measure(questions)
             self.curve.note(name, size, device, point)
         else:
             answers, is_merged = self.curve.answers(name, questions)
@@ -282,17 +282,17 @@ class StepBatcher:
         for put, answer in zip(group, answers, strict=True):
             put.answer = answer
 
-    def _alone(self, put: _Waiting) -> None:
+    def _alone(self, put: _PendingCall) -> None:
         self.counts.steps += 1
         try:
-            put.answer = put.question.answer()
+            put.answer = put.question.evaluate()
         except Exception as error:  # noqa: BLE001 - it is raised where the question was put
             # Nobody who is asked for next has to do without the memory that this one held.
             clear_frames(error.__traceback__)
             put.error = error
 
 
-def _answer_of(put: _Waiting) -> Tensor:
+def _answer_of(put: _PendingCall) -> Tensor:
     if put.error is not None:
         raise put.error
     assert put.answer is not None

@@ -13,7 +13,7 @@ import torch
 
 from nodegraph.families.flow_noise import ModelNoise
 from nodegraph.families.names import check_sampler
-from nodegraph.sampling.sampler_options import SamplerOptions, resolved
+from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.samplers.base import Sampler
 from nodegraph.sampling.samplers.cfg_pp import (
     DPMpp2MCFGpp,
@@ -120,7 +120,7 @@ def make_sampler(
         noise: What the model was trained on.
         generators: One for each item; see `Sampler`.
         options: What it is told besides.
-        convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`: that by which the
+        convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`: that by which the
             ladder was laid.
     Raises:
         InvalidValue: There is no such sampler, it can't sample such models, or an option is out of
@@ -128,6 +128,8 @@ def make_sampler(
     """
     check_sampler(name, noise.kind)
     chosen = SAMPLERS[name]
-    spaces = chosen.spaces if convention == "diffusers" else {**chosen.spaces, **chosen.common}
+    spaces = (
+        chosen.spaces if convention == "diffusers" else {**chosen.spaces, **chosen.comfyui_spaces}
+    )
     space = spaces[noise.kind](noise_levels, noise)
-    return chosen(space, generators, resolved(name, options, convention))
+    return chosen(space, generators, resolve_options(name, options, convention))

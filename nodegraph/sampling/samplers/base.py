@@ -50,16 +50,16 @@ class Sampler(ABC):
         spaces: By kind of noise, the space that this sampler works in; where there is none, it
             can't sample such models.
         grid: How this sampler lays its steps over training timesteps.
-        moves: Whether what it draws may be the steps of a Brownian motion over noise levels.
-        motion: That motion; None: what it draws depends on how often it drew.
-        common: By kind of noise, the space that it works in by ComfyUI's convention, where that
+        uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise levels.
+        brownian_tree: That motion; None: what it draws depends on how often it drew.
+        comfyui_spaces: By kind of noise, the space that it works in by ComfyUI's convention, where that
             is another.
-        ladder: The noise levels.
+        noise_levels: The noise levels.
         x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
             (batch, channels, height / 8, width / 8).
-        rung: Index of the noise level that x is at.
+        step_index: Index of the noise level that x is at.
         stage: How often the model was asked in this step.
-        unguided: The model's output without guidance, for samplers of `ASKS_UNGUIDED`: the loop
+        unguided: The model's output without guidance, for samplers of `CFG_PP_SAMPLERS`: the loop
             sets it before it feeds the guided one. None: as the guided one.
         denoised: The clean latent that the model last predicted, same shape; None at first.
         history: What is kept of earlier evaluations, by name; same shapes.
@@ -67,8 +67,8 @@ class Sampler(ABC):
 
     spaces: ClassVar[Spaces]
     grid: ClassVar[Grid]
-    common: ClassVar[Spaces] = {}
-    moves: ClassVar[bool] = False
+    comfyui_spaces: ClassVar[Spaces] = {}
+    uses_brownian_noise: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class Sampler(ABC):
         options: ResolvedOptions = ResolvedOptions(),  # noqa: B008  (frozen)
     ) -> None:
         self.space = space
-        self.ladder = space.ladder
+        self.noise_levels = space.noise_levels
         self.generators = tuple(generators)
         self.options = options
-        self.rung = self.ladder.first
+        self.step_index = self.noise_levels.first
         self.stage = 0
         self.x = torch.empty(0)
         self._spaces: tuple[NoiseSpace, ...] = (space, *self._other_spaces())
@@ -88,88 +88,90 @@ class Sampler(ABC):
         self.unguided: Tensor | None = None
         self.denoised: Tensor | None = None
         self.history: dict[str, Tensor] = {}
-        self.motion: BrownianTree | None = None
+        self.brownian_tree: BrownianTree | None = None
 
     @classmethod
-    def laying(cls, convention: str = "diffusers") -> Grid:
+    def grid_for(cls, convention: str = "diffusers") -> Grid:
         """How it lays its steps by a convention.
 
         Args:
-            convention: One of `nodegraph.sampling.sampling_parts.CONVENTIONS`.
+            convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
         """
-        if convention == "diffusers" or (cls.grid.reads_table and "discrete" not in cls.common):
+        if convention == "diffusers" or (
+            cls.grid.reads_table and "discrete" not in cls.comfyui_spaces
+        ):
             return cls.grid
         needs_finite = cls.grid.flow in ("finite", "from_one", "below_one")
-        return COMMON_FINITE if needs_finite and "flow" not in cls.common else COMMON
+        return COMMON_FINITE if needs_finite and "flow" not in cls.comfyui_spaces else COMMON
 
     @property
     def done(self) -> bool:
         """Whether the ladder's end is reached; x is then the result."""
-        return self.rung == self.ladder.end
+        return self.step_index == self.noise_levels.end
 
     @property
     def steps_done(self) -> int:
         """Steps completed so far."""
-        return self.rung - self.ladder.first
+        return self.step_index - self.noise_levels.first
 
     @property
     def timestep(self) -> Tensor:
         """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
-        space, step_index = self._asked
-        return self._spaces[space].ladder.timesteps[step_index]
+        space, step_index = self._evaluation_index
+        return self._spaces[space].noise_levels.timesteps[step_index]
 
     @property
     def model_timestep(self) -> Tensor:
         """The same on the latent's device, where all of them were put once: nothing to wait for."""
-        space, step_index = self._asked
+        space, step_index = self._evaluation_index
         return self._placed_timesteps[space][step_index]
 
     @property
-    def following_timestep(self) -> Tensor:
+    def next_timestep(self) -> Tensor:
         """Where the model is asked in the step after this one, 0 if it is the last; as
         `model_timestep`."""
-        return self._placed_timesteps[0][self.rung + 1]
+        return self._placed_timesteps[0][self.step_index + 1]
 
     @property
     def sigma(self) -> Tensor:
         """Noise level of x; 0-dimensional."""
-        return self.ladder.sigmas[self.rung]
+        return self.noise_levels.sigmas[self.step_index]
 
     @property
     def next_sigma(self) -> Tensor:
         """Noise level that the current step leads to; 0 in the last one."""
-        return self.ladder.sigmas[self.rung + 1]
+        return self.noise_levels.sigmas[self.step_index + 1]
 
     def pure_noise(self, noise: Tensor) -> Tensor:
         """Where sampling starts when nothing is given but standard normal noise."""
         return self.space.pure_noise(noise)
 
-    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+    def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
         """A clean latent with standard normal noise at a rung's level, as the sampler keeps it.
 
         Args:
             step_index: 0 to the number of rungs, where the latent comes back as it is.
         """
-        return self.space.noised(latent, noise, step_index)
+        return self.space.add_noise(latent, noise, step_index)
 
     def draws(self, step_index: int) -> int:
         """How often fresh noise is drawn in the step from a rung, if any is."""
         return 1
 
     @property
-    def asked_at(self) -> tuple[NoiseSpace, int]:
+    def evaluation_point(self) -> tuple[NoiseSpace, int]:
         """The space over the noise levels at which the model is asked next, and the rung there."""
-        space_index, step_index = self._asked
+        space_index, step_index = self._evaluation_index
         return self._spaces[space_index], step_index
 
-    def asked_x(self) -> Tensor:
+    def evaluation_x(self) -> Tensor:
         """The latent that the model is asked about next, as the sampler keeps it."""
-        return self._asked_x()
+        return self._evaluation_x()
 
     def model_input(self) -> Tensor:
         """x as the model takes it."""
-        space, step_index = self.asked_at
-        return space.model_input(self._asked_x(), step_index)
+        space, step_index = self.evaluation_point
+        return space.model_input(self._evaluation_x(), step_index)
 
     @abstractmethod
     def feed(self, output: Tensor) -> None:
@@ -180,27 +182,29 @@ class Sampler(ABC):
         self.x = x
         self._placed_timesteps = self._placed(x.device)
 
-    def follow_motion(self, seed: int, shape: Sequence[int]) -> None:
+    def use_brownian_noise(self, seed: int, shape: Sequence[int]) -> None:
         """Draw what comes as the steps of a Brownian motion, if it is one of those that `moves`.
 
         Args:
             seed: Of the motion, 0 to 2**64 - 1.
             shape: Of the latent.
         """
-        if self.moves:
-            levels = self.ladder.sigmas[self.ladder.first : self.ladder.end + 1].to(torch.float32)
+        if self.uses_brownian_noise:
+            levels = self.noise_levels.sigmas[
+                self.noise_levels.first : self.noise_levels.end + 1
+            ].to(torch.float32)
             high = float(levels.max())
             if isinstance(self.space, FlowSpace) and high > _NEARLY_ALL:
                 # The last level before all is noise stands for that, but the motion knows it.
                 high = 1.0
-            self.motion = BrownianTree(seed, float(levels[levels > 0].min()), high, shape)
+            self.brownian_tree = BrownianTree(seed, float(levels[levels > 0].min()), high, shape)
 
     def state(self) -> dict[str, Tensor]:
         """All that is needed to go on later to the same bits.
 
         Contiguous tensors on the CPU that share no memory, by name: ready for safetensors.
         """
-        state = {"x": self.x, "rung": torch.tensor(self.rung)}
+        state = {"x": self.x, "rung": torch.tensor(self.step_index)}
         if self.stage:
             state["stage"] = torch.tensor(self.stage)
         state |= {f"history.{name}": tensor for name, tensor in self.history.items()}
@@ -218,7 +222,7 @@ class Sampler(ABC):
         """
         self._check_state(state)
         generators = [_generator_at(state[name]) for name in self._generator_names]
-        self.rung = int(state["rung"])
+        self.step_index = int(state["rung"])
         self.stage = int(state.get("stage", 0))
         self.x = self._like_x(state["x"])
         self.history = {
@@ -234,22 +238,22 @@ class Sampler(ABC):
         return ()
 
     @property
-    def _is_common(self) -> bool:
+    def _is_comfyui(self) -> bool:
         """Whether it is walked by ComfyUI's convention."""
-        return self.ladder.gone is not None
+        return self.noise_levels.comfyui_progress is not None
 
     @property
-    def _asked(self) -> tuple[int, int]:
+    def _evaluation_index(self) -> tuple[int, int]:
         """Where the model is asked: the place in `_spaces`, 0 for its own, and the rung there."""
-        return 0, self.rung
+        return 0, self.step_index
 
-    def _asked_x(self) -> Tensor:
+    def _evaluation_x(self) -> Tensor:
         """The latent that the model is asked about, with the noise of where it is asked."""
         return self.x
 
     def _placed(self, device: torch.device) -> tuple[Tensor, ...]:
         """The timesteps of each space on a device, and a 0 after them."""
-        timesteps = [space.ladder.timesteps for space in self._spaces]
+        timesteps = [space.noise_levels.timesteps for space in self._spaces]
         return tuple(torch.cat([item, item.new_zeros(1)]).to(device) for item in timesteps)
 
     @property
@@ -271,7 +275,7 @@ class Sampler(ABC):
             item.shape != self.x.shape for item in kept
         ):
             raise ValueError("the saved state is damaged")
-        if not self.ladder.first <= int(state["rung"]) <= self.ladder.end:
+        if not self.noise_levels.first <= int(state["rung"]) <= self.noise_levels.end:
             raise ValueError("the saved state is of another schedule")
 
     def _like_x(self, tensor: Tensor) -> Tensor:
@@ -279,10 +283,10 @@ class Sampler(ABC):
 
     def _noise_between(self, like: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """Noise for the way between two levels: the motion's, or else fresh."""
-        if self.motion is None:
+        if self.brownian_tree is None:
             return self._fresh_noise(like)
         start_sigma, end_sigma = (float(level.to(torch.float32)) for level in (start, end))
-        drawn = self.motion.unit(start_sigma, end_sigma).to(like.device, like.dtype)
+        drawn = self.brownian_tree.unit(start_sigma, end_sigma).to(like.device, like.dtype)
         return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
     def _fresh_noise(self, like: Tensor) -> Tensor:

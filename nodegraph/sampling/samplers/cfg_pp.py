@@ -28,16 +28,16 @@ class EulerCFGpp(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        denoised = self.space.predicted(output, x, self.rung).to(torch.float32)
+        denoised = self.space.to_denoised(output, x, self.step_index).to(torch.float32)
         away = denoised
         if self.unguided is not None:
-            away = self.space.predicted(self.unguided, x, self.rung).to(torch.float32)
-        alpha, deviation = self.space.alpha_deviation(self.rung)
+            away = self.space.to_denoised(self.unguided, x, self.step_index).to(torch.float32)
+        alpha, deviation = self.space.alpha_deviation(self.step_index)
         noise = (x - alpha * away) / deviation
         stepped = self._stepped(denoised, away, noise) if self.next_sigma > 0 else denoised
         self.denoised = denoised.to(output.dtype)
         self.x = stepped.to(output.dtype)
-        self.rung += 1
+        self.step_index += 1
 
     def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
         """x at the next rung, which isn't the last.
@@ -47,7 +47,7 @@ class EulerCFGpp(Sampler):
             away: The unguided one.
             noise: What it leaves of x, of unit variance.
         """
-        alpha, deviation = self.space.alpha_deviation(self.rung + 1)
+        alpha, deviation = self.space.alpha_deviation(self.step_index + 1)
         return alpha * denoised + deviation * noise
 
     def _ratio(self, step_index: int) -> Tensor:
@@ -59,7 +59,7 @@ class EulerAncestralCFGpp(EulerCFGpp):
     """The same with part of the noise drawn anew."""
 
     def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
-        drawn = self.options.eta * (1 - self._ratio(self.rung) ** 2).clamp(min=0) ** 0.5
+        drawn = self.options.eta * (1 - self._ratio(self.step_index) ** 2).clamp(min=0) ** 0.5
         kept = (1 - drawn**2).clamp(min=0) ** 0.5
         fresh = self._fresh_noise(self.x).to(torch.float32)
         return super()._stepped(denoised, away, kept * noise + drawn * fresh)
@@ -71,7 +71,7 @@ class DPMpp2MCFGpp(EulerCFGpp):
     `history` holds that prediction.
     """
 
-    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
         earlier = self.history.get("away")
@@ -79,13 +79,13 @@ class DPMpp2MCFGpp(EulerCFGpp):
         stepped = super()._stepped(denoised, away, noise)
         if earlier is None:
             return stepped
-        alpha, _ = self.space.alpha_deviation(self.rung + 1)
+        alpha, _ = self.space.alpha_deviation(self.step_index + 1)
         step, last_step = (
             self.space.log_snr(step_index + 1) - self.space.log_snr(step_index)
-            for step_index in (self.rung, self.rung - 1)
+            for step_index in (self.step_index, self.step_index - 1)
         )
         change = (step / last_step) * (denoised - earlier)
-        return stepped + 0.5 * alpha * (1 - self._ratio(self.rung)) * change
+        return stepped + 0.5 * alpha * (1 - self._ratio(self.step_index)) * change
 
 
 class GradientEstimationCFGpp(EulerCFGpp):
@@ -94,7 +94,7 @@ class GradientEstimationCFGpp(EulerCFGpp):
     `history` holds the slope before, along sigma.
     """
 
-    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
         slope = (self.x.to(torch.float32) - away) / self.sigma

@@ -32,13 +32,13 @@ class ChurnSampler(Sampler):
         return int(self._churn(step_index) > 0) if self.options.s_churn > 0 else 1
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
-        return (self.space.over(self._starts()),) if self.options.s_churn > 0 else ()
+        return (self.space.with_sigmas(self._starts()),) if self.options.s_churn > 0 else ()
 
     def _starts(self) -> Tensor:
         """The noise levels that the steps begin at; float32, shape (rungs,)."""
-        rungs = range(self.ladder.rungs)
+        rungs = range(self.noise_levels.level_count)
         return torch.stack(
-            [self.space.raised(step_index, self._churn(step_index))[0] for step_index in rungs]
+            [self.space.churn_step(step_index, self._churn(step_index))[0] for step_index in rungs]
         )
 
     def _churn(self, step_index: int) -> float:
@@ -49,32 +49,35 @@ class ChurnSampler(Sampler):
         noise = float(torch.exp(-self.space.log_snr(step_index)))
         if not options.s_tmin <= noise <= options.s_tmax:
             return 0.0
-        begin, end = self.ladder.whole or (self.ladder.first, self.ladder.rungs)
+        begin, end = self.noise_levels.whole_range or (
+            self.noise_levels.first,
+            self.noise_levels.level_count,
+        )
         return min(options.s_churn / (end - begin), MOST)
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return self._start_space, self.rung
+    def _evaluation_index(self) -> tuple[int, int]:
+        return self._start_space, self.step_index
 
-    def _asked_x(self) -> Tensor:
+    def _evaluation_x(self) -> Tensor:
         return self._start_x()
 
     @property
     def _start_space(self) -> int:
         """Place in `_spaces` of what has the levels that steps begin at."""
-        return 1 if self._churn(self.rung) > 0 else 0
+        return 1 if self._churn(self.step_index) > 0 else 0
 
     @property
     def _start_sigma(self) -> Tensor:
-        return self._spaces[self._start_space].ladder.sigmas[self.rung]
+        return self._spaces[self._start_space].noise_levels.sigmas[self.step_index]
 
     def _start_x(self) -> Tensor:
         """x at the level that the step begins at, drawing the noise for it if it is due."""
-        churn = self._churn(self.rung)
+        churn = self._churn(self.step_index)
         if churn == 0:
             return self.x
         if _RAISED not in self.history:
-            _, scale, up = self.space.raised(self.rung, churn)
+            _, scale, up = self.space.churn_step(self.step_index, churn)
             x = scale * self.x.to(torch.float32) + self._fresh_noise(self.x) * up
             self.history[_RAISED] = x.to(self.x.dtype)
         return self.history[_RAISED]

@@ -26,8 +26,8 @@ class DDIM(Sampler):
     space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        epsilon = self.space.predicted_noise(output, self.x, self.rung)
-        predicted = self.space.predicted(output, self.x, self.rung)
+        epsilon = self.space.to_noise(output, self.x, self.step_index)
+        predicted = self.space.to_denoised(output, self.x, self.step_index)
         self.denoised = self.space.clipped(predicted, by_default=True)
         following = self._next_alpha_bar()
         spread = self._spread(following)
@@ -35,11 +35,11 @@ class DDIM(Sampler):
         self.x = following**0.5 * self.denoised + direction
         if self.options.eta > 0:
             self.x = self.x + spread * self._fresh_noise(output)
-        self.rung += 1
+        self.step_index += 1
 
     def _spread(self, following: Tensor) -> Tensor:
         """Standard deviation of what is drawn anew, on the way to alpha bar `following`."""
-        here = self.space.alpha_bar(self.rung, torch.tensor(1.0))
+        here = self.space.alpha_bar(self.step_index, torch.tensor(1.0))
         variance = ((1 - following) / (1 - here)) * (1 - here / following)
         return self.options.eta * variance**0.5
 
@@ -51,7 +51,7 @@ class DDIM(Sampler):
         """
         table = self.space.noise.alphas_cumprod
         last = torch.tensor(1.0) if self.space.noise.alpha_to_one else table[0]
-        if self.ladder.stride is None:
-            return self.space.alpha_bar(self.rung + 1, last)
-        following = int(self.timestep) - self.ladder.stride
+        if self.noise_levels.stride is None:
+            return self.space.alpha_bar(self.step_index + 1, last)
+        following = int(self.timestep) - self.noise_levels.stride
         return table[following] if following >= 0 else last

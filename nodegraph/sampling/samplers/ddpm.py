@@ -33,12 +33,12 @@ class DDPM(Sampler):
         predicted_variance = None
         if output.shape[1] == 2 * self.x.shape[1]:
             output, predicted_variance = output.chunk(2, dim=1)
-        predicted = self.space.predicted(output, self.x, self.rung)
+        predicted = self.space.to_denoised(output, self.x, self.step_index)
         self.denoised = self.space.clipped(predicted, by_default=True)
         final_alpha_bar = torch.tensor(1.0)
         here, following = (
             self.space.alpha_bar(step_index, final_alpha_bar)
-            for step_index in (self.rung, self.rung + 1)
+            for step_index in (self.step_index, self.step_index + 1)
         )
         beta_bar, following_beta_bar = 1 - here, 1 - following
         alpha = here / following
@@ -50,7 +50,7 @@ class DDPM(Sampler):
             small = (following_beta_bar / beta_bar * beta).clamp(min=1e-20)
             mean = mean + self._spread(small, beta, predicted_variance) * self._fresh_noise(output)
         self.x = mean
-        self.rung += 1
+        self.step_index += 1
 
     def _spread(self, small: Tensor, large: Tensor, predicted_variance: Tensor | None) -> Tensor:
         """Standard deviation of what is drawn.

@@ -28,13 +28,13 @@ class DPM2(ChurnSampler):
     grid = CONTINUOUS
 
     def feed(self, output: Tensor) -> None:
-        x, space = self._asked_x().to(torch.float32), self._spaces[self._asked[0]]
-        denoised = space.predicted(output, x, self.rung)
-        slope = space.slope(output, x, denoised, self.rung)
+        x, space = self._evaluation_x().to(torch.float32), self._spaces[self._evaluation_index[0]]
+        denoised = space.to_denoised(output, x, self.step_index)
+        slope = space.slope(output, x, denoised, self.step_index)
         self.denoised = denoised.to(output.dtype)
-        if self.stage == 0 and self._target(self.rung) > 0:
+        if self.stage == 0 and self._target(self.step_index) > 0:
             self.history = {"start": x}
-            middle = self._spaces[-1].ladder.sigmas[self.rung]
+            middle = self._spaces[-1].noise_levels.sigmas[self.step_index]
             self.x = (x + slope * (middle - self._start_sigma)).to(output.dtype)
             self.stage = 1
             return
@@ -42,18 +42,18 @@ class DPM2(ChurnSampler):
         self.x = self._stepped(start, slope).to(output.dtype)
         self.history = {}
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return (len(self._spaces) - 1, self.rung) if self.stage else super()._asked
+    def _evaluation_index(self) -> tuple[int, int]:
+        return (len(self._spaces) - 1, self.step_index) if self.stage else super()._evaluation_index
 
-    def _asked_x(self) -> Tensor:
-        return self.x if self.stage else super()._asked_x()
+    def _evaluation_x(self) -> Tensor:
+        return self.x if self.stage else super()._evaluation_x()
 
     def _target(self, step_index: int) -> Tensor:
         """The noise level that the slope of the step from a rung leads to."""
-        return self.ladder.sigmas[step_index + 1]
+        return self.noise_levels.sigmas[step_index + 1]
 
     def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
         """The next rung's x, in float32."""
@@ -61,9 +61,11 @@ class DPM2(ChurnSampler):
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         """The last is the space at each step's middle."""
-        targets = torch.stack([self._target(step_index) for step_index in range(self.ladder.rungs)])
+        targets = torch.stack(
+            [self._target(step_index) for step_index in range(self.noise_levels.level_count)]
+        )
         middles = targets.log().lerp(self._starts().log(), 0.5).exp()
-        return (*super()._other_spaces(), self.space.over(middles))
+        return (*super()._other_spaces(), self.space.with_sigmas(middles))
 
 
 class DPM2Ancestral(DPM2):
@@ -78,6 +80,6 @@ class DPM2Ancestral(DPM2):
         return down
 
     def _stepped(self, start: Tensor, slope: Tensor) -> Tensor:
-        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
+        down, scale, up = self.space.ancestral(self.step_index, self.options.eta)
         stepped = scale * (start + slope * (down - self.sigma))
         return stepped + self._fresh_noise(self.x) * up if self.next_sigma > 0 else stepped

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import Sampler, Spaces
-from nodegraph.sampling.samplers.exponentials import faded
+from nodegraph.sampling.samplers.exponentials import decay_factor
 from nodegraph.sampling.samplers.spaces import FlowSpace, SigmaPreservingSpace, UnmixedFlowSpace
 from nodegraph.sampling.table_schedules import MULTISTEP
 
@@ -22,16 +22,16 @@ class DPMpp2M(Sampler):
 
     spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
     grid = MULTISTEP
-    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def feed(self, output: Tensor) -> None:
-        denoised = self.space.predicted(output, self.x, self.rung)
+        denoised = self.space.to_denoised(output, self.x, self.step_index)
         x = self.x.to(torch.float32)
         stepped = self._advanced(x, denoised)
         self.denoised = denoised
         self.history = {"denoised": denoised}
         self.x = stepped.to(denoised.dtype)
-        self.rung += 1
+        self.step_index += 1
 
     def _advanced(self, x: Tensor, denoised: Tensor) -> Tensor:
         """x, in float32, at the next noise level."""
@@ -40,25 +40,25 @@ class DPMpp2M(Sampler):
     def _curvature(self, denoised: Tensor) -> Tensor | None:
         """How the prediction changes, scaled to the coming step; None in first-order steps."""
         earlier = self.history.get("denoised")
-        if earlier is None or self.rung == self.ladder.rungs - 1:
+        if earlier is None or self.step_index == self.noise_levels.level_count - 1:
             return None
-        here = self.space.log_snr(self.rung)
+        here = self.space.log_snr(self.step_index)
         step, last_step = (
-            self.space.log_snr(self.rung + 1) - here,
-            here - self.space.log_snr(self.rung - 1),
+            self.space.log_snr(self.step_index + 1) - here,
+            here - self.space.log_snr(self.step_index - 1),
         )
         return (1.0 / (last_step / step)) * (denoised - earlier)
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
-        return self._stepped_from(self.rung, x, denoised, curvature)
+        return self._stepped_from(self.step_index, x, denoised, curvature)
 
     def _stepped_from(
         self, step_index: int, x: Tensor, denoised: Tensor, curvature: Tensor | None
     ) -> Tensor:
         """x of a rung and the prediction there to the level after the present one."""
         _, deviation = self.space.alpha_deviation(step_index)
-        alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
-        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(step_index)
+        alpha, next_deviation = self.space.alpha_deviation(self.step_index + 1)
+        step = self.space.log_snr(self.step_index + 1) - self.space.log_snr(step_index)
         weight = alpha * (torch.exp(-step) - 1.0)
         stepped = (next_deviation / deviation) * x - weight * denoised
         return stepped if curvature is None else stepped - 0.5 * weight * curvature
@@ -70,19 +70,19 @@ class DPMpp2MSDE(DPMpp2M):
     Source: Lu et al. 2022, arXiv:2211.01095, appendix C (SDE-DPM-Solver++(2M)), midpoint.
     """
 
-    common: ClassVar[Spaces] = {}
-    moves = True
+    comfyui_spaces: ClassVar[Spaces] = {}
+    uses_brownian_noise = True
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
-        _, deviation = self.space.alpha_deviation(self.rung)
-        alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
-        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
+        _, deviation = self.space.alpha_deviation(self.step_index)
+        alpha, next_deviation = self.space.alpha_deviation(self.step_index + 1)
+        step = self.space.log_snr(self.step_index + 1) - self.space.log_snr(self.step_index)
         eta = self.options.eta
-        weight = alpha * (1 - faded(1 + eta, step))
-        stepped = (next_deviation / deviation * faded(eta, step)) * x + weight * denoised
+        weight = alpha * (1 - decay_factor(1 + eta, step))
+        stepped = (next_deviation / deviation * decay_factor(eta, step)) * x + weight * denoised
         if curvature is not None:
             stepped = stepped + self._bend(weight, alpha, (1 + eta) * step) * curvature
-        scale = next_deviation * torch.sqrt(1.0 - faded(2 * eta, step))
+        scale = next_deviation * torch.sqrt(1.0 - decay_factor(2 * eta, step))
         return stepped + scale * self._noise_between(x, self.sigma, self.next_sigma)
 
     def _bend(self, weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:

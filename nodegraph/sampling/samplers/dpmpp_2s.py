@@ -25,7 +25,7 @@ class DPMpp2S(DPMpp2M):
     def _advanced(self, x: Tensor, denoised: Tensor) -> Tensor:
         if self._is_trial:
             return self._stepped(x, denoised, None)
-        step_index, earlier = self.rung, self.history["denoised"]
+        step_index, earlier = self.step_index, self.history["denoised"]
         before = self.space.log_snr(step_index - 1)
         step = self.space.log_snr(step_index + 1) - before
         curvature = (1.0 / ((self.space.log_snr(step_index) - before) / step)) * (
@@ -36,9 +36,9 @@ class DPMpp2S(DPMpp2M):
     @property
     def _is_trial(self) -> bool:
         """Whether the coming step is of first order."""
-        step_index = self.rung
+        step_index = self.step_index
         return (
             step_index % 2 == 0
-            or step_index == self.ladder.rungs - 1
+            or step_index == self.noise_levels.level_count - 1
             or "start" not in self.history
         )

@@ -36,37 +36,37 @@ class DPMpp2SAncestral(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x, space = self.x.to(torch.float32), self._spaces[self.stage]
-        denoised = space.predicted(output, x, self.rung).to(torch.float32)
+        denoised = space.to_denoised(output, x, self.step_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
-        denoised = self._followed(denoised, x, space)
-        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
+        denoised = self._step_prediction(denoised, x, space)
+        down, scale, up = self.space.ancestral(self.step_index, self.options.eta)
         if self.stage == 0 and down > 0:
             self.history["start"] = x
-            middle = self._spaces[1].ladder.sigmas[self.rung]
-            self.x = self._led(denoised, middle).to(output.dtype)
+            middle = self._spaces[1].noise_levels.sigmas[self.step_index]
+            self.x = self._move_towards(denoised, middle).to(output.dtype)
             self.stage = 1
             return
-        stepped = scale * self._led(denoised, down) if self.stage else denoised
+        stepped = scale * self._move_towards(denoised, down) if self.stage else denoised
         if self.next_sigma > 0:
             stepped = stepped + up * self._fresh_noise(self.x)
-        self.x = self._led_on(stepped).to(output.dtype)
+        self.x = self._finish_step(stepped).to(output.dtype)
         self.history = {}
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return self.stage, self.rung
+    def _evaluation_index(self) -> tuple[int, int]:
+        return self.stage, self.step_index
 
-    def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
+    def _step_prediction(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
         """The prediction that leads x, of what the model's output stands for."""
         return denoised
 
-    def _led_on(self, stepped: Tensor) -> Tensor:
+    def _finish_step(self, stepped: Tensor) -> Tensor:
         """x at the next rung, of where the step led."""
         return stepped
 
-    def _led(self, denoised: Tensor, level: Tensor) -> Tensor:
+    def _move_towards(self, denoised: Tensor, level: Tensor) -> Tensor:
         """On the straight way from the step's start to a prediction, at a lower noise level."""
         kept = level / self.sigma
         return kept * self._start() + (1 - kept) * denoised
@@ -77,16 +77,16 @@ class DPMpp2SAncestral(Sampler):
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         """At the middle of each step but the last, where there is none."""
-        space, step_indices = self.space, range(self.ladder.rungs)
+        space, step_indices = self.space, range(self.noise_levels.level_count)
         downs = torch.stack(
             [space.ancestral(step_index, self.options.eta)[0] for step_index in step_indices]
         )
-        ends = space.over(downs)
+        ends = space.with_sigmas(downs)
         log_snrs = [
             (space.log_snr(step_index) + ends.log_snr(step_index)) / 2
             for step_index in step_indices
         ]
-        return (space.over(space.level(torch.stack(log_snrs))),)
+        return (space.with_sigmas(space.sigma_from_log_snr(torch.stack(log_snrs))),)
 
 
 class DPMpp2SAncestralCFGpp(DPMpp2SAncestral):
@@ -100,13 +100,13 @@ class DPMpp2SAncestralCFGpp(DPMpp2SAncestral):
     (``comfy/k_diffusion/sampling.py``); `history` then holds the first guided prediction, too.
     """
 
-    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
-    def _followed(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
+    def _step_prediction(self, denoised: Tensor, x: Tensor, space: StraightSpace) -> Tensor:
         away = denoised
         if self.unguided is not None:
-            away = space.predicted(self.unguided, x, self.rung).to(torch.float32)
-        if self._is_common:
+            away = space.to_denoised(self.unguided, x, self.step_index).to(torch.float32)
+        if self._is_comfyui:
             guided = self.history.setdefault("guided", denoised)
             self.history["change"] = guided - away
             return denoised
@@ -116,10 +116,10 @@ class DPMpp2SAncestralCFGpp(DPMpp2SAncestral):
 
     def _start(self) -> Tensor:
         start = super()._start()
-        return start + self.history["change"] if self._is_common else start
+        return start + self.history["change"] if self._is_comfyui else start
 
-    def _led_on(self, stepped: Tensor) -> Tensor:
-        if self._is_common:
+    def _finish_step(self, stepped: Tensor) -> Tensor:
+        if self._is_comfyui:
             return stepped
-        alpha, _ = self.space.alpha_deviation(self.rung + 1)
+        alpha, _ = self.space.alpha_deviation(self.step_index + 1)
         return stepped + alpha * self.history["change"]

@@ -39,7 +39,7 @@ class ERSDE(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        denoised = self.space.predicted(output, x, self.rung).to(torch.float32)
+        denoised = self.space.to_denoised(output, x, self.step_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
         history, stepped = {"denoised": denoised}, denoised
         if self.next_sigma > 0:
@@ -48,7 +48,7 @@ class ERSDE(Sampler):
             stepped = self._stepped(x, denoised, changes) + self._drawn(output)
         self.history = history
         self.x = stepped.to(output.dtype)
-        self.rung += 1
+        self.step_index += 1
 
     def _noise(self, step_index: int) -> float:
         """Noise over the latent at a rung."""
@@ -58,17 +58,17 @@ class ERSDE(Sampler):
         """First and second change of the prediction by noise, as far as is known."""
         if "denoised" not in self.history:
             return []
-        here = self._noise(self.rung)
-        first = (denoised - self.history["denoised"]) / (here - self._noise(self.rung - 1))
+        here = self._noise(self.step_index)
+        first = (denoised - self.history["denoised"]) / (here - self._noise(self.step_index - 1))
         if "change.1" not in self.history:
             return [first]
-        span = (here - self._noise(self.rung - 2)) / 2
+        span = (here - self._noise(self.step_index - 2)) / 2
         return [first, (first - self.history["change.1"]) / span]
 
     def _stepped(self, x: Tensor, denoised: Tensor, changes: list[Tensor]) -> Tensor:
-        here, following = self._noise(self.rung), self._noise(self.rung + 1)
-        alpha, _ = self.space.alpha_deviation(self.rung)
-        next_alpha, _ = self.space.alpha_deviation(self.rung + 1)
+        here, following = self._noise(self.step_index), self._noise(self.step_index + 1)
+        alpha, _ = self.space.alpha_deviation(self.step_index)
+        next_alpha, _ = self.space.alpha_deviation(self.step_index + 1)
         kept = _strength(following) / _strength(here)
         stepped = next_alpha / alpha * kept * x + next_alpha * (1 - kept) * denoised
         for power, change in enumerate(changes[: self.options.order - 1], start=1):
@@ -89,8 +89,8 @@ class ERSDE(Sampler):
         return whole + integral * _strength(following)
 
     def _drawn(self, like: Tensor) -> Tensor:
-        here, following = self._noise(self.rung), self._noise(self.rung + 1)
+        here, following = self._noise(self.step_index), self._noise(self.step_index + 1)
         kept = _strength(following) / _strength(here)
         spread = math.sqrt(max(following**2 - (here * kept) ** 2, 0.0))
-        alpha, _ = self.space.alpha_deviation(self.rung + 1)
+        alpha, _ = self.space.alpha_deviation(self.step_index + 1)
         return alpha * spread * self._fresh_noise(like).to(torch.float32)

@@ -25,11 +25,11 @@ class Euler(ChurnSampler):
     def feed(self, output: Tensor) -> None:
         x = self._start_x().to(torch.float32)
         space = self._spaces[self._start_space]
-        self.denoised = space.predicted(output, x, self.rung)
-        slope = space.slope(output, x, self.denoised, self.rung)
+        self.denoised = space.to_denoised(output, x, self.step_index)
+        slope = space.slope(output, x, self.denoised, self.step_index)
         self.x = self._stepped(x, slope).to(output.dtype)
         self.history = {}
-        self.rung += 1
+        self.step_index += 1
 
     def _stepped(self, x: Tensor, slope: Tensor) -> Tensor:
         # the scalar first: the other way round, half precision rounds another way
@@ -43,6 +43,6 @@ class EulerAncestral(Euler):
     """
 
     def _stepped(self, x: Tensor, slope: Tensor) -> Tensor:
-        down, scale, up = self.space.ancestral(self.rung, self.options.eta)
+        down, scale, up = self.space.ancestral(self.step_index, self.options.eta)
         # noise in the model's precision, added in float32
         return scale * (x + slope * (down - self.sigma)) + self._fresh_noise(self.x) * up

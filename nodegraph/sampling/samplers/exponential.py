@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import Sampler, Spaces
-from nodegraph.sampling.samplers.exponentials import faded
+from nodegraph.sampling.samplers.exponentials import decay_factor
 from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
 
@@ -38,7 +38,9 @@ class ExponentialSteps(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        denoised = self._spaces[self.stage].predicted(output, x, self.rung).to(torch.float32)
+        denoised = (
+            self._spaces[self.stage].to_denoised(output, x, self.step_index).to(torch.float32)
+        )
         self.denoised = denoised.to(output.dtype)
         if not self.next_sigma > 0:
             self._end(denoised.to(output.dtype))
@@ -46,7 +48,7 @@ class ExponentialSteps(Sampler):
         self.history.setdefault("start", x)
         self.history[f"denoised.{self.stage}"] = denoised
         is_end = self.stage == len(self.parts)
-        stepped = self._stepped(self.space, self.rung + 1) if is_end else self._trial()
+        stepped = self._stepped(self.space, self.step_index + 1) if is_end else self._trial()
         if is_end:
             self._end(stepped.to(output.dtype))
         else:
@@ -54,37 +56,41 @@ class ExponentialSteps(Sampler):
             self.stage += 1
 
     def draws(self, step_index: int) -> int:
-        return 0 if self._eta == 0 or step_index == self.ladder.rungs - 1 else len(self.parts) + 1
+        return (
+            0
+            if self._eta == 0 or step_index == self.noise_levels.level_count - 1
+            else len(self.parts) + 1
+        )
 
     def _end(self, x: Tensor) -> None:
         self.x = x
         self.history = {}
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return self.stage, self.rung
+    def _evaluation_index(self) -> tuple[int, int]:
+        return self.stage, self.step_index
 
     def _other_spaces(self) -> Sequence[StraightSpace]:
         return [self._at(part) for part in self.parts]
 
     def _at(self, part: float) -> StraightSpace:
         """The space at a part of each step; in the last, which has none, at its start."""
-        space, last = self.space, self.ladder.rungs - 1
+        space, last = self.space, self.noise_levels.level_count - 1
         starts = torch.stack([space.log_snr(step_index) for step_index in range(last + 1)])
         ends = torch.cat([starts[1:], starts[-1:]])
-        return space.over(space.level(torch.lerp(starts, ends, part)))
+        return space.with_sigmas(space.sigma_from_log_snr(torch.lerp(starts, ends, part)))
 
     def _trial(self) -> Tensor:
         """x at the part of the step where the model is asked next."""
-        return self._stepped(self._spaces[self.stage + 1], self.rung)
+        return self._stepped(self._spaces[self.stage + 1], self.step_index)
 
     def _stepped(self, space: StraightSpace, step_index: int) -> Tensor:
         """x at a rung of a space, from the step's start, by the predictions so far."""
-        _, deviation = self.space.alpha_deviation(self.rung)
+        _, deviation = self.space.alpha_deviation(self.step_index)
         alpha, next_deviation = space.alpha_deviation(step_index)
-        step = space.log_snr(step_index) - self.space.log_snr(self.rung)
+        step = space.log_snr(step_index) - self.space.log_snr(self.step_index)
         kept = self._kept(step)
         x = next_deviation / deviation * kept * self.history["start"]
         for index, weight in enumerate(self._weights(1 - torch.exp(-step) * kept, step)):
@@ -97,11 +103,11 @@ class ExponentialSteps(Sampler):
 
     def _kept(self, step: Tensor) -> Tensor:
         """Part of the noise at the start that is still there after so long a way."""
-        return faded(self._eta, step)
+        return decay_factor(self._eta, step)
 
     def _drawn(self, step: Tensor) -> Tensor:
         """The noise that was drawn since the step's start, at a longer way from it than before."""
-        whole = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
+        whole = self.space.log_snr(self.step_index + 1) - self.space.log_snr(self.step_index)
         since = step - whole * (self.parts[self.stage - 1] if self.stage else 0)
         kept, before = self._kept(since), self.history.get("noise")
         noise = (1 - kept**2).clamp(min=0) ** 0.5 * self._fresh_noise(self.x).to(torch.float32)
@@ -144,7 +150,7 @@ class DPMppSDE(SEEDS2):
     is drawn depends on the item's seed and the step alone.
     """
 
-    moves = True
+    uses_brownian_noise = True
 
     def _kept(self, step: Tensor) -> Tensor:
         """As an ancestral step."""
@@ -158,8 +164,12 @@ class DPMppSDE(SEEDS2):
 
     def _fresh_over(self) -> Tensor:
         """What the motion did since the step's start, of unit variance."""
-        if self.motion is not None:
-            end = self.next_sigma if self.stage else self._spaces[1].ladder.sigmas[self.rung]
+        if self.brownian_tree is not None:
+            end = (
+                self.next_sigma
+                if self.stage
+                else self._spaces[1].noise_levels.sigmas[self.step_index]
+            )
             return self._noise_between(self.x, self.sigma, end)
         fresh = self._fresh_noise(self.x).to(torch.float32)
         if self.stage:
@@ -169,8 +179,8 @@ class DPMppSDE(SEEDS2):
 
     def _over_whole(self, first: Tensor, second: Tensor) -> Tensor:
         """The motion over a step, of those over its halves: all of unit variance."""
-        start, end = (torch.exp(-self.space.log_snr(self.rung + side)) for side in (0, 1))
-        middle = torch.exp(-self._spaces[1].log_snr(self.rung))
+        start, end = (torch.exp(-self.space.log_snr(self.step_index + side)) for side in (0, 1))
+        middle = torch.exp(-self._spaces[1].log_snr(self.step_index))
         above, below = (start - middle) ** 0.5, (middle - end) ** 0.5
         return (above * first + below * second) / (start - end) ** 0.5
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def faded(rate: float, step: Tensor) -> Tensor:
+def decay_factor(rate: float, step: Tensor) -> Tensor:
     """exp(-rate · step): what is left of x, over its noise, after a step.
 
     Args:

@@ -26,12 +26,12 @@ class GradientEstimation(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        denoised = self.space.predicted(output, x, self.rung)
-        slope = self.space.slope(output, x, denoised, self.rung).to(torch.float32)
+        denoised = self.space.to_denoised(output, x, self.step_index)
+        slope = self.space.slope(output, x, denoised, self.step_index).to(torch.float32)
         followed = slope
         if "slope" in self.history and self.next_sigma > 0:
             followed = slope + (self.options.gamma - 1) * (slope - self.history["slope"])
         self.history = {"slope": slope}
         self.denoised = denoised.to(output.dtype)
         self.x = (x + (self.next_sigma - self.sigma) * followed).to(output.dtype)
-        self.rung += 1
+        self.step_index += 1

@@ -25,11 +25,14 @@ class Heun(ChurnSampler):
     grid = CONTINUOUS
 
     def feed(self, output: Tensor) -> None:
-        x, (space_index, step_index) = self.space.widened(self._asked_x()), self._asked
+        x, (space_index, step_index) = (
+            self.space.widened(self._evaluation_x()),
+            self._evaluation_index,
+        )
         space = self._spaces[space_index]
-        predicted = space.predicted(output, x, step_index)
+        predicted = space.to_denoised(output, x, step_index)
         self.denoised = space.clipped(predicted, by_default=False)
-        slope = (x - self.denoised) / space.ladder.sigmas[step_index]
+        slope = (x - self.denoised) / space.noise_levels.sigmas[step_index]
         fall = self.next_sigma - self._start_sigma
         if self.stage == 0 and self.next_sigma > 0:
             self.history = {"start": x, "slope": slope}
@@ -42,11 +45,11 @@ class Heun(ChurnSampler):
         self.x = (start + slope * fall).to(output.dtype)
         self.history = {}
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return (0, self.rung + 1) if self.stage else super()._asked
+    def _evaluation_index(self) -> tuple[int, int]:
+        return (0, self.step_index + 1) if self.stage else super()._evaluation_index
 
-    def _asked_x(self) -> Tensor:
-        return self.x if self.stage else super()._asked_x()
+    def _evaluation_x(self) -> Tensor:
+        return self.x if self.stage else super()._evaluation_x()

@@ -32,18 +32,21 @@ class HeunPP2(ChurnSampler):
     grid = CONTINUOUS
 
     def feed(self, output: Tensor) -> None:
-        x, (space_index, step_index) = self._asked_x().to(torch.float32), self._asked
+        x, (space_index, step_index) = (
+            self._evaluation_x().to(torch.float32),
+            self._evaluation_index,
+        )
         space = self._spaces[space_index]
-        denoised = space.predicted(output, x, step_index)
+        denoised = space.to_denoised(output, x, step_index)
         slope = space.slope(output, x, denoised, step_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
         start = self.history["start"] if self.stage else x
         slopes = [*(self.history[f"slope.{index}"] for index in range(self.stage)), slope]
-        level = space.ladder.sigmas[step_index]
+        level = space.noise_levels.sigmas[step_index]
         if self.stage < self._ahead:
             self.history = {f"slope.{index}": item for index, item in enumerate(slopes)}
             self.history["start"] = start
-            following = self.ladder.sigmas[self.rung + self.stage + 1]
+            following = self.noise_levels.sigmas[self.step_index + self.stage + 1]
             self.x = (x + slope * (following - level)).to(output.dtype)
             self.stage += 1
             return
@@ -51,18 +54,18 @@ class HeunPP2(ChurnSampler):
         self.x = (start + self._mean(slopes) * fall).to(output.dtype)
         self.history = {}
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
     def _ahead(self) -> int:
         """How many rungs after this one are looked at: never where the noise has ended."""
-        return min(AHEAD, self.ladder.rungs - 1 - self.rung)
+        return min(AHEAD, self.noise_levels.level_count - 1 - self.step_index)
 
     def _mean(self, slopes: list[Tensor]) -> Tensor:
-        sigmas = self.ladder.sigmas
-        highest = sigmas[self.rung - self.ladder.walked(self.rung)]
+        sigmas = self.noise_levels.sigmas
+        highest = sigmas[self.step_index - self.noise_levels.walked(self.step_index)]
         whole = len(slopes) * highest
-        shares = [sigmas[self.rung + index] / whole for index in range(1, len(slopes))]
+        shares = [sigmas[self.step_index + index] / whole for index in range(1, len(slopes))]
         first = 1 - torch.stack(shares).sum() if shares else torch.ones(())
         weighted = first * slopes[0]
         for share, slope in zip(shares, slopes[1:], strict=True):
@@ -70,8 +73,8 @@ class HeunPP2(ChurnSampler):
         return weighted
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return (0, self.rung + self.stage) if self.stage else super()._asked
+    def _evaluation_index(self) -> tuple[int, int]:
+        return (0, self.step_index + self.stage) if self.stage else super()._evaluation_index
 
-    def _asked_x(self) -> Tensor:
-        return self.x if self.stage else super()._asked_x()
+    def _evaluation_x(self) -> Tensor:
+        return self.x if self.stage else super()._evaluation_x()

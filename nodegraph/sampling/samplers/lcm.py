@@ -24,18 +24,20 @@ class LCM(Sampler):
 
     spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace, "flow": FlowSpace}
     grid = DISTILLED
-    common: ClassVar[Spaces] = {"discrete": ExplodingSpace}
+    comfyui_spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace}
 
     def feed(self, output: Tensor) -> None:
         x = self.space.widened(self.x)
-        predicted = self.space.predicted(output, x, self.rung)
-        self.denoised = self._bounded(self.space.clipped(predicted, by_default=False), x)
+        predicted = self.space.to_denoised(output, x, self.step_index)
+        self.denoised = self._apply_boundary_condition(
+            self.space.clipped(predicted, by_default=False), x
+        )
         x = self.denoised
-        self.rung += 1
-        if self.rung < self.ladder.rungs:
+        self.step_index += 1
+        if self.step_index < self.noise_levels.level_count:
             # Also where a part of a schedule ends: the noise is what the next one goes on from.
             # In float32, unlike `noised`: 1 - alpha bar loses what is left of it in half precision.
-            alpha, deviation = self.space.alpha_deviation(self.rung)
+            alpha, deviation = self.space.alpha_deviation(self.step_index)
             x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
         self.x = x.to(output.dtype)
 
@@ -46,13 +48,16 @@ class LCM(Sampler):
         if options.noise_clip:
             most = float(drawn.std()) * options.noise_clip
             drawn = drawn.clamp(-most, most)
-        begin, end = self.ladder.whole or (self.ladder.first, self.ladder.rungs)
+        begin, end = self.noise_levels.whole_range or (
+            self.noise_levels.first,
+            self.noise_levels.level_count,
+        )
         # the step that draws is the one before the rung that it leads to
-        gone = (self.rung - 1 - begin) / max(end - begin - 1, 1)
+        gone = (self.step_index - 1 - begin) / max(end - begin - 1, 1)
         scale = options.s_noise + (options.s_noise_end - options.s_noise) * gone
         return drawn if scale == 1 else drawn * scale
 
-    def _bounded(self, predicted: Tensor, x: Tensor) -> Tensor:
+    def _apply_boundary_condition(self, predicted: Tensor, x: Tensor) -> Tensor:
         """The prediction, at noise levels near 0 drawn to x, which is all but clean there."""
         if not isinstance(self.space, TablePreservingSpace):
             return predicted

@@ -27,21 +27,23 @@ class PNDM(Sampler):
     space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        self.denoised = self.space.predicted(output, self._asked_x(), self._asked[1])
+        self.denoised = self.space.to_denoised(
+            output, self._evaluation_x(), self._evaluation_index[1]
+        )
         if self.stage:
             self._retry(output)
             return
         known = [output, *(self.history[name] for name in sorted(self.history))]
         here, following = self._alpha_bars()
         kept = known[:3]
-        if self.rung == self.ladder.first and not self._is_last:
+        if self.step_index == self.noise_levels.first and not self._is_last:
             self.history = {"start": self.x, "noise.1": output}
             self.x = self._moved(self.x, output, here, following)
             self.stage = 1
             return
         self.x = self._moved(self.x, _combined(known), here, following)
         self.history = {f"noise.{index}": item for index, item in enumerate(kept, start=1)}
-        self.rung += 1
+        self.step_index += 1
 
     def _retry(self, output: Tensor) -> None:
         """The first step once more, with the mean of the noise at its ends."""
@@ -50,28 +52,28 @@ class PNDM(Sampler):
         self.x = self._moved(start, (output + noise) / 2, here, following)
         self.history = {"noise.1": noise}
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
     def _is_last(self) -> bool:
-        return self.rung == self.ladder.rungs - 1
+        return self.step_index == self.noise_levels.level_count - 1
 
     @property
-    def _asked(self) -> tuple[int, int]:
-        return 0, self.rung + self.stage
+    def _evaluation_index(self) -> tuple[int, int]:
+        return 0, self.step_index + self.stage
 
     def _alpha_bars(self) -> tuple[Tensor, Tensor]:
         """Of this step's start and end; on evenly spaced schedules a fixed stride apart, as in
         diffusers, in the first step measured from its end."""
-        table, stride = self.space.noise.alphas_cumprod, self.ladder.stride
+        table, stride = self.space.noise.alphas_cumprod, self.noise_levels.stride
         last = torch.tensor(1.0) if self.space.noise.alpha_to_one else table[0]
-        here = self.space.alpha_bar(self.rung, last)
+        here = self.space.alpha_bar(self.step_index, last)
         if stride is None:
-            return here, self.space.alpha_bar(self.rung + 1, last)
+            return here, self.space.alpha_bar(self.step_index + 1, last)
         if self.stage:
-            end = int(self.ladder.timesteps[self.rung + 1])
+            end = int(self.noise_levels.timesteps[self.step_index + 1])
             return table[end + stride], table[end]
-        end = int(self.ladder.timesteps[self.rung]) - stride
+        end = int(self.noise_levels.timesteps[self.step_index]) - stride
         return here, table[end] if end >= 0 else last
 
     def _moved(self, x: Tensor, output: Tensor, here: Tensor, following: Tensor) -> Tensor:

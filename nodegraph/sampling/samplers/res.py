@@ -21,8 +21,8 @@ class ResMultistep(DPMpp2M):
         stepped = super()._stepped(x, denoised, None)
         if curvature is None:
             return stepped
-        alpha, _ = self.space.alpha_deviation(self.rung + 1)
-        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
+        alpha, _ = self.space.alpha_deviation(self.step_index + 1)
+        step = self.space.log_snr(self.step_index + 1) - self.space.log_snr(self.step_index)
         return stepped + (alpha * ((torch.exp(-step) - 1.0) / step + 1.0)) * curvature
 
 
@@ -35,9 +35,9 @@ class ResMultistepAncestral(ResMultistep):
     """
 
     def _stepped(self, x: Tensor, denoised: Tensor, curvature: Tensor | None) -> Tensor:
-        _, deviation = self.space.alpha_deviation(self.rung)
-        alpha, next_deviation = self.space.alpha_deviation(self.rung + 1)
-        step = self.space.log_snr(self.rung + 1) - self.space.log_snr(self.rung)
+        _, deviation = self.space.alpha_deviation(self.step_index)
+        alpha, next_deviation = self.space.alpha_deviation(self.step_index + 1)
+        step = self.space.log_snr(self.step_index + 1) - self.space.log_snr(self.step_index)
         # parts of the next level's noise: drawn anew, and of before
         drawn = self.options.eta * (1.0 - torch.exp(-2.0 * step)) ** 0.5
         kept = (1.0 - drawn**2) ** 0.5

@@ -29,11 +29,11 @@ class Restart(Sampler):
     space: StraightSpace
 
     def feed(self, output: Tensor) -> None:
-        x, (_, sigma_index) = self.x.to(torch.float32), self._asked
-        denoised = self.space.predicted(output, x, sigma_index)
+        x, (_, sigma_index) = self.x.to(torch.float32), self._evaluation_index
+        denoised = self.space.to_denoised(output, x, sigma_index)
         slope = self.space.slope(output, x, denoised, sigma_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
-        step_index, sigmas = self._from, self.ladder.sigmas
+        step_index, sigmas = self._from, self.noise_levels.sigmas
         is_trial = not self._on_trial and sigmas[step_index + 1] > 0
         if is_trial:
             self.history = {"start": x, "slope": slope}
@@ -52,15 +52,15 @@ class Restart(Sampler):
     @cached_property
     def _span(self) -> tuple[int, int]:
         """The rungs that the way is walked again between: none if they are the same."""
-        options, noise_levels = self.options, self.ladder
+        options, noise_levels = self.options, self.noise_levels
         begin = noise_levels.first - noise_levels.walked(noise_levels.first)
         noises = [
             float(torch.exp(-self.space.log_snr(step_index)))
-            for step_index in range(noise_levels.rungs)
+            for step_index in range(noise_levels.level_count)
         ]
         within = [
             step_index
-            for step_index in range(begin, noise_levels.rungs)
+            for step_index in range(begin, noise_levels.level_count)
             if options.s_tmin <= noises[step_index] <= options.s_tmax
         ]
         return (within[0], within[-1]) if within else (begin, begin)
@@ -68,10 +68,10 @@ class Restart(Sampler):
     def _arrive(self, step_index: int) -> None:
         """Go on from the end of a step of Heun's: to the next, or back to the greatest level."""
         top, bottom = self._span
-        again = self.options.repeats * (bottom - top) if self.rung + 1 == bottom else 0
+        again = self.options.repeats * (bottom - top) if self.step_index + 1 == bottom else 0
         if self.stage >= 2 * (1 + again) or not again:
             self.stage = 0
-            self.rung += 1
+            self.step_index += 1
         elif step_index == bottom:
             self.x = self._raised(bottom, top)
 
@@ -88,7 +88,7 @@ class Restart(Sampler):
     def _from(self) -> int:
         """The rung that the present step of Heun's leads from."""
         if self.stage < 2:
-            return self.rung
+            return self.step_index
         top, bottom = self._span
         return top + (self.stage - 2) // 2 % (bottom - top)
 
@@ -97,5 +97,5 @@ class Restart(Sampler):
         return self.stage % 2 == 1
 
     @property
-    def _asked(self) -> tuple[int, int]:
+    def _evaluation_index(self) -> tuple[int, int]:
         return 0, self._from + self._on_trial

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodegraph.families.comfyui_levels import table_level_behind
+from nodegraph.families.comfyui_levels import table_sigma_at
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.sampling.samplers.base import Sampler, Spaces
 from nodegraph.sampling.samplers.spaces import FlowSpace, SigmaPreservingSpace
@@ -48,20 +48,20 @@ class SASolver(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        denoised = self.space.predicted(output, x, self.rung).to(torch.float32)
+        denoised = self.space.to_denoised(output, x, self.step_index).to(torch.float32)
         self.denoised = denoised.to(output.dtype)
         if "start" in self.history and not self.stage:
             x = self._corrected(denoised)
-            if self._asks_again:
+            if self._evaluates_twice:
                 self.x = x.to(output.dtype)
                 self.stage = 1
                 return
         self._predict(x, denoised, output)
         self.stage = 0
-        self.rung += 1
+        self.step_index += 1
 
     @property
-    def _asks_again(self) -> bool:
+    def _evaluates_twice(self) -> bool:
         """Whether the corrected point is asked about, too."""
         return False
 
@@ -74,37 +74,37 @@ class SASolver(Sampler):
         kept = known[: max(*self._orders, 2)]
         self.history = {f"denoised.{index}": item for index, item in enumerate(kept, start=1)}
         self.history["start"] = x
-        if self._is_noisy(self.rung):
+        if self._is_noisy(self.step_index):
             self.history["noise"] = self._fresh_noise(output).to(torch.float32)
         if not self.next_sigma > 0:
             self.x = denoised.to(output.dtype)
             return
-        order = min(self._orders[0], self._left - self._is_common, len(known))
-        places = [self.rung - back for back in range(order)]
-        self.x = self._stepped(self.rung, places, known).to(output.dtype)
+        order = min(self._orders[0], self._left - self._is_comfyui, len(known))
+        places = [self.step_index - back for back in range(order)]
+        self.x = self._stepped(self.step_index, places, known).to(output.dtype)
 
     def _corrected(self, denoised: Tensor) -> Tensor:
         """x again, from the last step's start, now that the prediction at its end is known."""
         known = [denoised, *self._known()]
         order = min(self._orders[1], len(known))
-        if self._is_common:
+        if self._is_comfyui:
             order = min(order, self._left)
-        places = [self.rung - back for back in range(order)]
-        return self._stepped(self.rung - 1, places, known)
+        places = [self.step_index - back for back in range(order)]
+        return self._stepped(self.step_index - 1, places, known)
 
     @property
     def _orders(self) -> tuple[int, int]:
         """Of predictor and corrector, once there are predictions enough."""
         order = self.options.order
-        return (order, min(order + 1, _MOST)) if self._is_common else (order, order)
+        return (order, min(order + 1, _MOST)) if self._is_comfyui else (order, order)
 
     @property
     def _left(self) -> int:
         """Steps down to no noise, which lower the order; ComfyUI sees none in a part of a schedule
         that ends above it."""
-        if self._is_common and self.ladder.last is not None:
-            return self.ladder.rungs
-        return self.ladder.rungs - self.rung
+        if self._is_comfyui and self.noise_levels.last is not None:
+            return self.noise_levels.level_count
+        return self.noise_levels.level_count - self.step_index
 
     def _known(self) -> list[Tensor]:
         names = sorted(name for name in self.history if name.startswith("denoised."))
@@ -123,7 +123,7 @@ class SASolver(Sampler):
         rate, step = 1 + tau**2, end - start
         x = next_deviation / deviation * math.exp(-(tau**2) * step) * self.history["start"]
         points = [float(self.space.log_snr(index)) for index in places]
-        simplified = len(points) == 2 and not self._is_common
+        simplified = len(points) == 2 and not self._is_comfyui
         weigh = _simplified_weights if simplified else _weights
         for weight, denoised in zip(weigh(points, start, end, rate), known, strict=False):
             x = x + alpha * weight * denoised
@@ -135,19 +135,19 @@ class SASolver(Sampler):
     def _is_noisy(self, step_index: int) -> bool:
         """Whether the step from a rung draws noise; diffusers' draws in each, also what counts for
         nothing."""
-        if not self._is_common:
+        if not self._is_comfyui:
             return True
-        leaves_noise = bool(self.ladder.sigmas[step_index + 1] > 0)
+        leaves_noise = bool(self.noise_levels.sigmas[step_index + 1] > 0)
         return leaves_noise and self._tau(step_index) > 0 and self.options.s_noise > 0
 
     def _tau(self, step_index: int) -> float:
         """The paper's tau in the step from a rung."""
         low, high = NOISY
-        if self._is_common:
+        if self._is_comfyui:
             highest, least = (_level_behind(self.space.noise, share) for share in NOISY)
-            is_noisy = highest >= float(self.ladder.sigmas[step_index + 1]) >= least
+            is_noisy = highest >= float(self.noise_levels.sigmas[step_index + 1]) >= least
         else:
-            at = float(self.ladder.timesteps[step_index]) / self.space.noise.timesteps
+            at = float(self.noise_levels.timesteps[step_index]) / self.space.noise.timesteps
             is_noisy = low <= at <= high
         return self.options.eta if is_noisy else 0.0
 
@@ -160,15 +160,15 @@ class SASolverPECE(SASolver):
     """
 
     @property
-    def _asks_again(self) -> bool:
+    def _evaluates_twice(self) -> bool:
         return True
 
 
 def _level_behind(noise: ModelNoise, share: float) -> float:
     """The level at which ComfyUI says that a share of the timesteps lies behind."""
     if isinstance(noise, FlowNoise):
-        return noise.common.level_behind(share)
-    return table_level_behind(noise, share)
+        return noise.common.sigma_at(share)
+    return table_sigma_at(noise, share)
 
 
 def _weights(points: Sequence[float], start: float, end: float, rate: float) -> list[float]:

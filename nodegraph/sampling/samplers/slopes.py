@@ -41,8 +41,8 @@ class SlopeMultistep(Sampler):
 
     def feed(self, output: Tensor) -> None:
         x = self.x.to(torch.float32)
-        self.denoised = self.space.predicted(output, x, self.rung)
-        slope = self.space.slope(output, x, self.denoised, self.rung).to(torch.float32)
+        self.denoised = self.space.to_denoised(output, x, self.step_index)
+        slope = self.space.slope(output, x, self.denoised, self.step_index).to(torch.float32)
         known = [slope, *(self.history[name] for name in sorted(self.history))]
         weights = self._weights(min(self._order(), len(known)))
         for weight, item in zip(weights, known, strict=False):
@@ -51,7 +51,7 @@ class SlopeMultistep(Sampler):
         self.history = {f"slope.{index}": item for index, item in enumerate(kept, start=1)}
         self.denoised = self.denoised.to(output.dtype)
         self.x = x.to(output.dtype)
-        self.rung += 1
+        self.step_index += 1
 
     def _order(self) -> int:
         """Order of the coming step, if there are slopes enough."""
@@ -60,7 +60,7 @@ class SlopeMultistep(Sampler):
     @property
     def _ends_on_prediction(self) -> bool:
         """Whether the coming step is ComfyUI's last, which takes what the model predicts."""
-        return self._is_common and not self.next_sigma > 0
+        return self._is_comfyui and not self.next_sigma > 0
 
     @abstractmethod
     def _weights(self, order: int) -> Sequence[float]:
@@ -68,7 +68,7 @@ class SlopeMultistep(Sampler):
 
     def _levels(self, order: int) -> list[float]:
         """Noise levels of the latest slope, the one before and so on."""
-        return [float(self.ladder.sigmas[self.rung - back]) for back in range(order)]
+        return [float(self.noise_levels.sigmas[self.step_index - back]) for back in range(order)]
 
 
 class LMS(SlopeMultistep):
@@ -102,7 +102,7 @@ class IPNDMV(LMS):
     """
 
     def _weights(self, order: int) -> Sequence[float]:
-        if not self._is_common:
+        if not self._is_comfyui:
             return super()._weights(order)
         levels = [float(self.next_sigma), *self._levels(order)]
         steps = [level - before for level, before in itertools.pairwise(levels)]
@@ -154,17 +154,17 @@ class DEIS(SlopeMultistep):
     grid = replace(MULTISTEP, flow="trained")
 
     def _order(self) -> int:
-        left = self.ladder.rungs - self.rung
-        if self._is_common:
+        left = self.noise_levels.level_count - self.step_index
+        if self._is_comfyui:
             return 1 if self._ends_on_prediction else min(3, self.options.order)
         if left == 1:
             return 1
-        return min(2 if left == 2 and self.ladder.rungs < 15 else 3, self.options.order)
+        return min(2 if left == 2 and self.noise_levels.level_count < 15 else 3, self.options.order)
 
     def _weights(self, order: int) -> Sequence[float]:
         if order == 1:
             return [float(self.next_sigma - self.sigma)]
-        scale = _time if self._is_common else math.log
+        scale = _time if self._is_comfyui else math.log
         return _integrals(self._levels(order), float(self.next_sigma), scale)
 
 

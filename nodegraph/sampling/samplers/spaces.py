@@ -29,31 +29,31 @@ class NoiseSpace(ABC):
     as diffusers' do: rounded to float32, without raising the latent's own precision.
 
     Attributes:
-        ladder: The noise levels.
+        noise_levels: The noise levels.
         noise: What the model was trained on.
     """
 
     noise: NoiseSchedule | FlowNoise
 
     def __init__(self, noise_levels: NoiseLevels) -> None:
-        self.ladder = noise_levels
+        self.noise_levels = noise_levels
 
-    def over(self, sigmas: Tensor) -> Self:
+    def with_sigmas(self, sigmas: Tensor) -> Self:
         """The same over other noise levels.
 
         Args:
             sigmas: One for each rung, at least 0, in the place of its own; float32, shape (rungs,).
         """
-        noise_levels = self.ladder
+        noise_levels = self.noise_levels
         levels = sigmas.numpy()
-        if noise_levels.gone is not None and isinstance(self.noise, NoiseSchedule):
+        if noise_levels.comfyui_progress is not None and isinstance(self.noise, NoiseSchedule):
             timesteps = torch.from_numpy(nearest_timesteps(self.noise, levels))
         else:
             timesteps = torch.from_numpy(self.noise.sigma_to_timestep(levels))
         if not noise_levels.timesteps.is_floating_point():
             timesteps = timesteps.round()
         made = copy(self)
-        made.ladder = replace(
+        made.noise_levels = replace(
             noise_levels,
             sigmas=torch.cat([sigmas, noise_levels.sigmas[-1:]]),
             timesteps=timesteps.to(noise_levels.timesteps.dtype),
@@ -65,7 +65,7 @@ class NoiseSpace(ABC):
         """Where sampling starts when nothing is given but standard normal noise."""
 
     @abstractmethod
-    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+    def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
         """A clean latent with standard normal noise at a rung's level.
 
         Args:
@@ -77,7 +77,7 @@ class NoiseSpace(ABC):
         """x at a rung as the model takes it."""
 
     @abstractmethod
-    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
+    def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent that the model's output for x at a rung stands for."""
 
     @abstractmethod
@@ -123,11 +123,11 @@ class StraightSpace(NoiseSpace):
         """
 
     @abstractmethod
-    def level(self, log_snr: Tensor) -> Tensor:
+    def sigma_from_log_snr(self, log_snr: Tensor) -> Tensor:
         """The noise level, as the ladder has them, that has a log-SNR."""
 
     @abstractmethod
-    def raised(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def churn_step(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """How to raise a rung's noise over the latent by a part of itself.
 
         Returns:
@@ -142,22 +142,25 @@ class UnscaledSpace(StraightSpace):
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[step_index].to(dtype)
+        sigma = self.noise_levels.sigmas[step_index].to(dtype)
         return torch.ones_like(sigma), sigma
 
     def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """Source: Song et al. 2021, arXiv:2010.02502, equation 16."""
-        sigma, following = self.ladder.sigmas[step_index], self.ladder.sigmas[step_index + 1]
+        sigma, following = (
+            self.noise_levels.sigmas[step_index],
+            self.noise_levels.sigmas[step_index + 1],
+        )
         up = eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5
         # After a long way float32 doesn't tell the two apart: the level is 0, or rounds below it.
         return (following**2 - up**2).clamp(min=0) ** 0.5, 1.0, up
 
-    def level(self, log_snr: Tensor) -> Tensor:
+    def sigma_from_log_snr(self, log_snr: Tensor) -> Tensor:
         return torch.exp(-log_snr)
 
-    def raised(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def churn_step(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """Source: Karras et al. 2022, arXiv:2206.00364, algorithm 2."""
-        sigma = self.ladder.sigmas[step_index]
+        sigma = self.noise_levels.sigmas[step_index]
         above = sigma * (1 + part)
         return above, 1.0, (above**2 - sigma**2) ** 0.5
 
@@ -172,21 +175,21 @@ class ExplodingSpace(UnscaledSpace):
         self.noise = noise
 
     def pure_noise(self, noise: Tensor) -> Tensor:
-        sigma = self.ladder.sigmas.max()
-        if self.ladder.spacing == "leading":
+        sigma = self.noise_levels.sigmas.max()
+        if self.noise_levels.spacing == "leading":
             # a little more, so that the model sees noise of exactly unit variance
             sigma = (sigma**2 + 1) ** 0.5
         return noise * sigma
 
-    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
-        return latent + noise * self.ladder.sigmas[step_index].to(latent.dtype)
+    def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+        return latent + noise * self.noise_levels.sigmas[step_index].to(latent.dtype)
 
     def model_input(self, x: Tensor, step_index: int) -> Tensor:
-        return x / ((self.ladder.sigmas[step_index] ** 2 + 1) ** 0.5)
+        return x / ((self.noise_levels.sigmas[step_index] ** 2 + 1) ** 0.5)
 
-    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
+    def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent. Source: Karras et al. 2022, arXiv:2206.00364, table 1."""
-        sigma = self.ladder.sigmas[step_index]
+        sigma = self.noise_levels.sigmas[step_index]
         if self.noise.prediction_type == "epsilon":
             return x - sigma * output
         if self.noise.prediction_type == "v_prediction":
@@ -194,7 +197,7 @@ class ExplodingSpace(UnscaledSpace):
         return output
 
     def slope(self, output: Tensor, x: Tensor, denoised: Tensor, step_index: int) -> Tensor:
-        return (x - denoised) / self.ladder.sigmas[step_index]
+        return (x - denoised) / self.noise_levels.sigmas[step_index]
 
     def clipped(self, denoised: Tensor, *, by_default: bool) -> Tensor:
         return _clipped(denoised, self.noise, by_default=by_default)
@@ -206,8 +209,8 @@ class MixingSpace(NoiseSpace):
     def pure_noise(self, noise: Tensor) -> Tensor:
         return noise
 
-    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
-        if step_index == self.ladder.rungs:
+    def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+        if step_index == self.noise_levels.level_count:
             return latent
         alpha, deviation = self.alpha_deviation(step_index, latent.dtype)
         return alpha * latent + deviation * noise
@@ -228,13 +231,13 @@ class FlowSpace(MixingSpace, StraightSpace):
         super().__init__(noise_levels)
         self.noise = noise
 
-    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
-        return x - self.ladder.sigmas[step_index] * output
+    def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
+        return x - self.noise_levels.sigmas[step_index] * output
 
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[step_index].to(dtype)
+        sigma = self.noise_levels.sigmas[step_index].to(dtype)
         return 1.0 - sigma, sigma
 
     def widened(self, x: Tensor) -> Tensor:
@@ -246,17 +249,20 @@ class FlowSpace(MixingSpace, StraightSpace):
 
     def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
         """As ComfyUI's sample_euler_ancestral_RF (``comfy/k_diffusion/sampling.py``)."""
-        sigma, following = self.ladder.sigmas[step_index], self.ladder.sigmas[step_index + 1]
+        sigma, following = (
+            self.noise_levels.sigmas[step_index],
+            self.noise_levels.sigmas[step_index + 1],
+        )
         down = (1 - eta) * following + eta * (following**2 / sigma)
         scale = (1 - following) / (1 - down)
         return down, scale, (following**2 - (down * scale) ** 2).clamp(min=0) ** 0.5
 
-    def level(self, log_snr: Tensor) -> Tensor:
+    def sigma_from_log_snr(self, log_snr: Tensor) -> Tensor:
         return torch.sigmoid(-log_snr)
 
-    def raised(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def churn_step(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
         """The same as there of x / (1 - sigma), whose noise is sigma / (1 - sigma)."""
-        sigma = self.ladder.sigmas[step_index]
+        sigma = self.noise_levels.sigmas[step_index]
         scale = 1 / (1 + part * sigma)
         return sigma * (1 + part) * scale, scale, sigma * scale * ((1 + part) ** 2 - 1) ** 0.5
 
@@ -269,8 +275,8 @@ class UnmixedFlowSpace(UnscaledSpace, FlowSpace):
     multistep methods and some of its CFG++ walk flow models (``comfy/k_diffusion/sampling.py``).
     """
 
-    def noised(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
-        sigma = self.ladder.sigmas[step_index].to(latent.dtype)
+    def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
+        sigma = self.noise_levels.sigmas[step_index].to(latent.dtype)
         return (1.0 - sigma) * latent + sigma * noise
 
 
@@ -286,7 +292,7 @@ class PreservingSpace(MixingSpace):
         super().__init__(noise_levels)
         self.noise = noise
 
-    def predicted(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
+    def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The clean latent. Source: Salimans & Ho 2022, arXiv:2202.00512, section 4."""
         alpha, deviation = self.alpha_deviation(step_index)
         if self.noise.prediction_type == "epsilon":
@@ -295,7 +301,7 @@ class PreservingSpace(MixingSpace):
             return alpha * x - deviation * output
         return output
 
-    def predicted_noise(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
+    def to_noise(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
         """The noise that the model's output for x at a rung stands for."""
         alpha, deviation = self.alpha_deviation(step_index)
         if self.noise.prediction_type == "epsilon":
@@ -313,9 +319,9 @@ class TablePreservingSpace(PreservingSpace):
 
     def alpha_bar(self, step_index: int, after_last: Tensor) -> Tensor:
         """The table's entry for a rung; `after_last` at the number of rungs."""
-        if step_index == self.ladder.rungs:
+        if step_index == self.noise_levels.level_count:
             return after_last
-        return self.noise.alphas_cumprod[self.ladder.timesteps[step_index]]
+        return self.noise.alphas_cumprod[self.noise_levels.timesteps[step_index]]
 
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
@@ -330,7 +336,7 @@ class SigmaPreservingSpace(PreservingSpace):
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        sigma = self.ladder.sigmas[step_index].to(dtype)
+        sigma = self.noise_levels.sigmas[step_index].to(dtype)
         alpha = 1 / ((sigma**2 + 1) ** 0.5)
         return alpha, sigma * alpha
 

@@ -28,10 +28,10 @@ class TCD(Sampler):
     space: TablePreservingSpace
 
     def feed(self, output: Tensor) -> None:
-        self.denoised = self.space.predicted(output, self.x, self.rung)
-        epsilon = self.space.predicted_noise(output, self.x, self.rung)
-        is_last = self.rung == self.ladder.rungs - 1
-        following = torch.tensor(0) if is_last else self.ladder.timesteps[self.rung + 1]
+        self.denoised = self.space.to_denoised(output, self.x, self.step_index)
+        epsilon = self.space.to_noise(output, self.x, self.step_index)
+        is_last = self.step_index == self.noise_levels.level_count - 1
+        following = torch.tensor(0) if is_last else self.noise_levels.timesteps[self.step_index + 1]
         table = self.space.noise.alphas_cumprod
         below = table[torch.floor((1 - self.options.eta) * following).to(torch.int64)]
         x = below.sqrt() * self.denoised + (1 - below).sqrt() * epsilon
@@ -39,4 +39,4 @@ class TCD(Sampler):
             kept = table[following] / below
             x = kept.sqrt() * x + (1 - kept).sqrt() * self._fresh_noise(x)
         self.x = x
-        self.rung += 1
+        self.step_index += 1

@@ -26,27 +26,31 @@ class UniPC(Sampler):
 
     spaces: ClassVar[Spaces] = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
     grid = CORRECTED
-    common: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
 
     def feed(self, output: Tensor) -> None:
-        denoised = self.space.predicted(output, self.x, self.rung)
-        x = self.x if self.rung == self.ladder.first else self._corrected(denoised)
+        denoised = self.space.to_denoised(output, self.x, self.step_index)
+        x = self.x if self.step_index == self.noise_levels.first else self._corrected(denoised)
         kept = [self.history[name] for name in ("denoised", *_BEFORE) if name in self.history]
         self.history = {"start": x, "denoised": denoised}
         self.history |= dict(zip(_BEFORE, kept[: self.options.order - 1], strict=False))
         self.denoised = denoised
-        self.x = self._step(x, self.rung, self._change(self.rung, self._order(self.rung)))
-        self.rung += 1
+        self.x = self._step(
+            x, self.step_index, self._change(self.step_index, self._order(self.step_index))
+        )
+        self.step_index += 1
 
     def _order(self, step_index: int) -> int:
         """Order of the step from a rung: lower in the first and the last ones."""
         return min(
-            self.options.order, self.ladder.rungs - step_index, step_index - self.ladder.first + 1
+            self.options.order,
+            self.noise_levels.level_count - step_index,
+            step_index - self.noise_levels.first + 1,
         )
 
     def _corrected(self, denoised: Tensor) -> Tensor:
         """x again, from the last step's start, now that the prediction at its end is known."""
-        step_index, latest = self.rung - 1, self.history["denoised"]
+        step_index, latest = self.step_index - 1, self.history["denoised"]
         order = self._order(step_index)
         weights = self._weights(step_index, order) if order > 1 else torch.tensor([0.5])
         change = weights[-1].to(denoised.dtype) * (denoised - latest)

@@ -7,8 +7,8 @@ import re
 
 from nodegraph.server.access.caller import LOCAL, Caller
 from nodegraph.server.access.head import Head
-from nodegraph.server.access.rates import Buckets, network
-from nodegraph.server.access.sessions import Sessions, session_in
+from nodegraph.server.access.rates import RateLimiter, network
+from nodegraph.server.access.sessions import Sessions, session_secret
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.http.errors import Refused, TooManyRequests, Unauthenticated
 from nodegraph.server.settings import ServerSettings, is_loopback
@@ -23,7 +23,7 @@ _PROXIES = re.compile(
 """Headers that proxies and other go-betweens add."""
 
 
-class Access:
+class Authenticator:
     """Finds out who asks.
 
     Args:
@@ -40,9 +40,9 @@ class Access:
         self._tokens = tokens
         self._needs_token = False
         rates = settings.rates
-        self._failures = Buckets(rates.failures_per_minute / 60, rates.failure_burst)
+        self._failures = RateLimiter(rates.failures_per_minute / 60, rates.failure_burst)
 
-    def caller(self, head: Head, *, is_foreign: bool = False) -> Caller | None:
+    def authenticate(self, head: Head, *, is_foreign: bool = False) -> Caller | None:
         """Who asks; None if it is nobody known.
 
         Args:
@@ -53,13 +53,13 @@ class Access:
         """
         token = _token(head)
         if token is not None:
-            return self.owner(token, head.remote)
+            return self.authenticate_token(token, head.remote)
         # A session that has ended is none: a page that is still open asks on, and guesses nothing.
-        secret = None if is_foreign else session_in(head)
+        secret = None if is_foreign else session_secret(head)
         session_caller = None if secret is None else self.sessions.caller(secret)
         return session_caller or (LOCAL if self._is_open(head) else None)
 
-    def owner(self, token: str, address: str) -> Caller:
+    def authenticate_token(self, token: str, address: str) -> Caller:
         """Whose a token is.
 
         Args:
@@ -82,7 +82,7 @@ class Access:
         # Once there was a token, none is needed again only after a restart: taking the last one
         # back must not let everybody in.
         self._needs_token = self._needs_token or self._tokens.are_any
-        if self._needs_token or self._tokens.are_unknown or not self._is_private:
+        if self._needs_token or self._tokens.is_unreadable or not self._is_private:
             return False
         # Checked for each request, as other programs may run this application at any address, and
         # a proxy on this machine brings in others.
@@ -90,7 +90,7 @@ class Access:
         return is_here and not is_forwarded(head)
 
     def _failure(self, address: str) -> Refused:
-        wait = self._failures.spend(network(address))
+        wait = self._failures.acquire(network(address))
         if wait:
             return TooManyRequests("too many wrong tokens came from this address", seconds=wait)
         return Unauthenticated(
@@ -115,14 +115,14 @@ def _token(head: Head) -> str | None:
     Raises:
         Unauthenticated: The credentials are of another kind.
     """
-    authorization = head.one(b"authorization")
+    authorization = head.header(b"authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("only tokens are taken", expected="Authorization: Bearer <token>")
         return token.strip()
     if head.is_websocket:
-        for offered in (head.one(b"sec-websocket-protocol") or "").split(","):
+        for offered in (head.header(b"sec-websocket-protocol") or "").split(","):
             if offered.strip().startswith(SUBPROTOCOL):
                 return offered.strip().removeprefix(SUBPROTOCOL)
     return None

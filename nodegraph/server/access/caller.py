@@ -65,7 +65,7 @@ LOCAL = Caller("local", frozenset(SCOPES))
 
 
 @dataclass(slots=True)
-class Notes:
+class RequestNotes:
     """Of one request.
 
     Attributes:
@@ -77,6 +77,6 @@ class Notes:
     refusal: NodegraphError | None = None
 
 
-def notes_of(scope: MutableMapping[str, Any]) -> Notes:
+def request_notes(scope: MutableMapping[str, Any]) -> RequestNotes:
     """The notes of a request; empty ones if it came by no gate."""
-    return cast(Notes, scope.setdefault(KEY, Notes()))
+    return cast(RequestNotes, scope.setdefault(KEY, RequestNotes()))

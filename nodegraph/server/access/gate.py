@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nodegraph.server.access.access import Access
-from nodegraph.server.access.caller import HEAD_ONLY, KEY, Caller, Notes
+from nodegraph.server.access.access import Authenticator
+from nodegraph.server.access.caller import HEAD_ONLY, KEY, Caller, RequestNotes
 from nodegraph.server.access.head import HEALTH, PUBLIC, Head, check_path
-from nodegraph.server.access.headers import HeldAnswer, answer_preflight, is_preflight
+from nodegraph.server.access.headers import GatedResponse, answer_preflight, is_preflight
 from nodegraph.server.access.origins import Hosts, Origins
-from nodegraph.server.access.rates import Buckets, network
+from nodegraph.server.access.rates import RateLimiter, network
 from nodegraph.server.access.refusals import STATUSES, answer_refusal, log_refusal
-from nodegraph.server.access.sessions import answer_login, would_log_in
+from nodegraph.server.access.sessions import redirect_to_login, wants_login_page
 from nodegraph.server.http.errors import (
     METHODS,
     MethodNotAllowed,
@@ -40,7 +40,7 @@ class Gate:
         access: Finds out who asks.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, access: Access) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, access: Authenticator) -> None:
         self._app = app
         self._limits = settings.limits
         self._hosts = Hosts(settings)
@@ -48,14 +48,14 @@ class Gate:
         self._access = access
         self._open_metrics = settings.open_metrics
         rates = settings.rates
-        self._rates = Buckets(rates.requests_per_second, rates.burst)
+        self._rates = RateLimiter(rates.requests_per_second, rates.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        head, answer = Head(scope), HeldAnswer(send)
-        notes = scope[KEY] = Notes()
+        head, answer = Head(scope), GatedResponse(send)
+        notes = scope[KEY] = RequestNotes()
         has_body = not head.is_websocket and may_have_body(head)
         try:
             answer.origin = self._check_source(head)
@@ -67,8 +67,8 @@ class Gate:
         except Refused as error:
             notes.refusal = error
             unread = receive if has_body else None
-            if isinstance(error, Unauthenticated) and would_log_in(head):
-                await answer_login(head, answer.send, unread)
+            if isinstance(error, Unauthenticated) and wants_login_page(head):
+                await redirect_to_login(head, answer.send, unread)
                 log_refusal(head, error.status, error, None)
             else:
                 await answer_refusal(error, scope, answer.send, unread)
@@ -96,11 +96,11 @@ class Gate:
         """
         if head.raw_path in HEALTH:
             return None
-        caller = self._access.caller(head, is_foreign=is_foreign)
+        caller = self._access.authenticate(head, is_foreign=is_foreign)
         if caller is None and self._open_metrics and head.path == METRICS:
             caller = _SCRAPER
         whose = caller.token if caller is not None and caller.token else network(head.remote)
-        wait = self._rates.spend(whose)
+        wait = self._rates.acquire(whose)
         if wait:
             raise TooManyRequests("too many requests", seconds=wait)
         if caller is None and head.path not in PUBLIC:
@@ -108,7 +108,7 @@ class Gate:
         return caller
 
     async def _pass(
-        self, scope: Scope, receive: Receive, answer: HeldAnswer, body: CountedBody | None
+        self, scope: Scope, receive: Receive, answer: GatedResponse, body: CountedBody | None
     ) -> None:
         """Have the application answer, unless the body turns out to be more than it may be."""
         if scope.get("method") == "HEAD":

@@ -62,7 +62,7 @@ class Head:
         for name, value in scope["headers"]:
             self.headers.setdefault(name, []).append(value)
 
-    def one(self, name: bytes) -> str | None:
+    def header(self, name: bytes) -> str | None:
         """The value of a header; None without it.
 
         Raises:

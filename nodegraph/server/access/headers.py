@@ -49,7 +49,9 @@ _ALLOWED = [
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
 
-def completed(headers: RawHeaders, origin: str | None = None) -> list[tuple[bytes, bytes]]:
+def with_security_headers(
+    headers: RawHeaders, origin: str | None = None
+) -> list[tuple[bytes, bytes]]:
     """Headers with those that are always there; what the application has set stays.
 
     Args:
@@ -90,7 +92,7 @@ async def answer_preflight(send: Send) -> None:
     await send({"type": "http.response.body"})
 
 
-class HeldAnswer:
+class GatedResponse:
     """Completes an answer's headers, and holds it back once the request's body was refused.
 
     Args:
@@ -116,7 +118,10 @@ class HeldAnswer:
         kind = message["type"]
         if kind in _STARTS:
             self.status = message["status"]
-            message = {**message, "headers": completed(message.get("headers", ()), self.origin)}
+            message = {
+                **message,
+                "headers": with_security_headers(message.get("headers", ()), self.origin),
+            }
         elif kind == "websocket.accept":
             self.status = 101
         elif kind == "websocket.close" and not self.status:

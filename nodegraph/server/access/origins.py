@@ -55,7 +55,7 @@ class Hosts:
         Raises:
             Refused: There is none, or it isn't allowed.
         """
-        host = head.one(b"host")
+        host = head.header(b"host")
         if not host:
             raise Refused("the request names no host", expected="a `Host` header")
         host = host.lower()
@@ -107,8 +107,8 @@ class Origins:
         Raises:
             Refused: It comes from a page that may not.
         """
-        origin = head.one(b"origin")
-        site = head.one(b"sec-fetch-site")
+        origin = head.header(b"origin")
+        site = head.header(b"sec-fetch-site")
         if origin is None and site is None:
             return None
         if origin is not None:
@@ -128,8 +128,8 @@ def _is_link(head: Head) -> bool:
         head.method == "GET"
         and head.path in _LINKED
         and not head.is_websocket
-        and head.one(b"sec-fetch-mode") == "navigate"
-        and head.one(b"sec-fetch-dest") == "document"
+        and head.header(b"sec-fetch-mode") == "navigate"
+        and head.header(b"sec-fetch-dest") == "document"
     )
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 _MOST_REMEMBERED = 10_000
 
 
-class Buckets:
+class RateLimiter:
     """A bucket for each key; one that isn't known is full.
 
     Args:
@@ -28,7 +28,7 @@ class Buckets:
         self._clock = clock
         self._filled: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def spend(self, key: str) -> float:
+    def acquire(self, key: str) -> float:
         """Take one out; seconds until there is one, 0 if there was."""
         now = self._clock()
         level, since = self._filled.pop(key, (self._burst, now))

@@ -12,7 +12,7 @@ from nodegraph.server.access.head import Head
 from nodegraph.server.http.errors import Refused
 from nodegraph.server.http.limits.body import drain
 from nodegraph.server.http.problems import problem_response
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 LOG = logging.getLogger("nodegraph.server.refused")
 STATUSES = frozenset({400, 401, 403, 405, 408, 413, 414, 415, 421, 429})
@@ -28,7 +28,7 @@ async def answer_refusal(
     Args:
         unread: Gives what is left of the request's body; None if nothing is.
     """
-    response = problem_response(error, instance=link(scope["path"]))
+    response = problem_response(error, instance=public_path(scope["path"]))
     headers = list(response.raw_headers)
     kind = "http.response"
     if scope["type"] == "websocket":

@@ -17,7 +17,7 @@ from nodegraph.server.access.caller import Caller
 from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.http.limits.body import drain
-from nodegraph.server.root_path import link, root_path
+from nodegraph.server.root_path import public_path, root_path
 
 _NAME = "nodegraph_session"
 _SECURE = f"__Host-{_NAME}"
@@ -31,7 +31,7 @@ _MOST = 10_000
 _LOCAL = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,2000}")
 
 
-def session_in(head: Head) -> str | None:
+def session_secret(head: Head) -> str | None:
     """The secret of the session in a request's cookies; None without one."""
     if not head.has(b"cookie"):
         return None
@@ -53,7 +53,7 @@ def cookie(head: Head, secret: str, seconds: float) -> str:
 
 def _is_secure(head: Head) -> bool:
     """Whether the browser came by TLS, which a proxy may have taken off."""
-    return head.scheme in ("https", "wss") or (head.one(b"origin") or "").startswith("https://")
+    return head.scheme in ("https", "wss") or (head.header(b"origin") or "").startswith("https://")
 
 
 def _name(head: Head, is_secure: bool) -> str:
@@ -61,7 +61,7 @@ def _name(head: Head, is_secure: bool) -> str:
     secure = _SECURE_BELOW if root else _SECURE
     # Cookies are shared by all ports of a host, and so would be lost between two servers; and one
     # of the whole host comes along below a path, too.
-    port = _PORT.search(head.one(b"host") or "")
+    port = _PORT.search(head.header(b"host") or "")
     numbered = f"_{port[1]}" if port else ""
     return f"{secure if is_secure else _NAME}{numbered}{root.replace('/', '.')}"
 
@@ -87,14 +87,14 @@ class Sessions:
 
     Args:
         tokens: Those that there are.
-        lasting: Seconds.
+        lifetime: Seconds.
         clock: Unix time.
     """
 
     def __init__(
-        self, tokens: Tokens, lasting: float, clock: Callable[[], float] = time.time
+        self, tokens: Tokens, lifetime: float, clock: Callable[[], float] = time.time
     ) -> None:
-        self.lasting = lasting
+        self.lifetime = lifetime
         self._tokens = tokens
         self._clock = clock
         self._open: OrderedDict[str, _Session] = OrderedDict()
@@ -102,7 +102,7 @@ class Sessions:
     def begin(self, caller: Caller) -> str:
         """Begin a session of whoever came with a token; its secret."""
         secret = secrets.token_urlsafe(32)
-        self._open[_id(secret)] = _Session(caller.token, self._clock() + self.lasting)
+        self._open[_id(secret)] = _Session(caller.token, self._clock() + self.lifetime)
         while len(self._open) > _MOST:
             self._open.popitem(last=False)
         return secret
@@ -113,7 +113,7 @@ class Sessions:
             return None
         session = _id(secret)
         token = self._token(session)
-        owner = None if token is None else self._tokens.known(token)
+        owner = None if token is None else self._tokens.caller_by_id(token)
         return None if owner is None else replace(owner, session=session)
 
     def is_open(self, id: str) -> bool:
@@ -137,7 +137,7 @@ def _id(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
-def would_log_in(head: Head) -> bool:
+def wants_login_page(head: Head) -> bool:
     """Whether it is a browser that shows pages, and came without a token."""
     if head.is_websocket or head.has(b"authorization"):
         return False
@@ -145,13 +145,13 @@ def would_log_in(head: Head) -> bool:
     return b"text/html" in accepted.lower()
 
 
-async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
+async def redirect_to_login(head: Head, send: Send, unread: Receive | None) -> None:
     """Send a browser to the page, which sends it back.
 
     Args:
         unread: Gives what is left of the request's body; None if nothing is.
     """
-    location = f"{link(LOGIN)}?next={quote(link(_address(head)), safe='')}"
+    location = f"{public_path(LOGIN)}?next={quote(public_path(_address(head)), safe='')}"
     headers = [(b"location", location.encode("ascii")), (b"content-length", b"0")]
     if unread is not None:
         headers.append((b"connection", b"close"))
@@ -161,11 +161,11 @@ async def answer_login(head: Head, send: Send, unread: Receive | None) -> None:
     await send({"type": "http.response.body"})
 
 
-def next_place(target: str) -> str:
+def safe_redirect_target(target: str) -> str:
     """Where to go after logging in: only ever a place here, below the server's root."""
     segments = unquote(target.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/")
-    is_here = target.startswith(link("/")) and ".." not in segments
-    return target if is_here and _LOCAL.fullmatch(target) else link(LOGIN)
+    is_here = target.startswith(public_path("/")) and ".." not in segments
+    return target if is_here and _LOCAL.fullmatch(target) else public_path(LOGIN)
 
 
 def _address(head: Head) -> str:

@@ -88,7 +88,7 @@ def record_of(
     )
 
 
-def parts(token: str) -> tuple[str, str] | None:
+def split_token(token: str) -> tuple[str, str] | None:
     """A token's id and secret; None if it isn't of a token's form."""
     if not _FULL.fullmatch(token):
         return None

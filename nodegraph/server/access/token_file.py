@@ -10,12 +10,18 @@ from typing import Annotated, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nodegraph.core.files import private_folder, write_file
+from nodegraph.core.files import make_private_folder, write_file
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.access.caller import LOCAL, Scope
-from nodegraph.server.access.token import LARGEST_NAME, TokenRecord, new_token, parts, record_of
-from nodegraph.store.turns import turn
+from nodegraph.server.access.token import (
+    LARGEST_NAME,
+    TokenRecord,
+    new_token,
+    record_of,
+    split_token,
+)
+from nodegraph.store.turns import exclusive_lock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,12 +82,12 @@ class TokenFile:
             ) from None
 
     def add(
-        self, name: str, scopes: Sequence[Scope], *, lasting: float | None = None
+        self, name: str, scopes: Sequence[Scope], *, lifetime: float | None = None
     ) -> tuple[str, TokenRecord]:
         """A new token, and what is kept of it.
 
         Args:
-            lasting: Seconds after which it is of no use; None for one that stays.
+            lifetime: Seconds after which it is of no use; None for one that stays.
         Raises:
             InvalidValue: The name is taken, or none.
             InvalidFile, OutputError: The file can't be read or written.
@@ -100,7 +106,7 @@ class TokenFile:
                     if name != LOCAL.name
                     else "Choose another name.",
                 )
-            made = _made(name, frozenset(scopes), now, lasting)
+            made = _create_token(name, frozenset(scopes), now, lifetime)
             tokens.append(made[1])
         return made
 
@@ -113,7 +119,7 @@ class TokenFile:
             InvalidValue: It is no token, stands for another name, or the name is none.
             InvalidFile, OutputError: The file can't be read or written.
         """
-        token_parts = parts(text)
+        token_parts = split_token(text)
         if token_parts is None or name == LOCAL.name:
             raise InvalidValue(
                 "this is no token"
@@ -170,7 +176,7 @@ class TokenFile:
                 raise _unknown(name, tokens)
             last = max(current, key=lambda token: token.created)
             lasting = None if last.expires is None else last.expires - now
-            made = _made(name, last.scopes, now, lasting)
+            made = _create_token(name, last.scopes, now, lasting)
             kept = [token for token in tokens if token.name != name]
             if grace > 0:
                 kept += [_ending(token, now + grace) for token in current]
@@ -181,14 +187,14 @@ class TokenFile:
     def _changing(self) -> Iterator[list[TokenRecord]]:
         """The tokens, written back after the block if it raised nothing; one process at a time."""
         try:
-            private_folder(self.path.parent)
+            make_private_folder(self.path.parent)
         except OSError as error:
             raise OutputError(f"can't change {self.path}: {error.strerror or error}") from error
         # Beside the file itself, so that all who share it by links take turns by one lock.
         there = self.path.resolve()
         if not there.parent.is_dir():  # never made: what isn't mounted must be noticed
             raise OutputError(f"can't change {self.path}: there is no {there.parent}")
-        with turn(there.with_name(f"{there.name}-lock"), str(self.path)):
+        with exclusive_lock(there.with_name(f"{there.name}-lock"), str(self.path)):
             try:
                 tokens = self._content()
             except FileNotFoundError:
@@ -199,7 +205,7 @@ class TokenFile:
             write_file(self.path, document.model_dump_json(indent=2).encode(), private=True)
 
 
-def _made(
+def _create_token(
     name: str, scopes: frozenset[Scope], now: float, lasting: float | None
 ) -> tuple[str, TokenRecord]:
     expires = None if lasting is None else now + lasting

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.caller import Caller, implied
-from nodegraph.server.access.token import NOBODY, TokenRecord, parts
+from nodegraph.server.access.token import NOBODY, TokenRecord, split_token
 from nodegraph.server.access.token_file import TokenFile
 
-NAME = "tokens.json"
+TOKENS_FILE = "tokens.json"
 """Of the file, in the home folder."""
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
@@ -28,18 +28,18 @@ class Tokens:
     Args:
         path: The file.
         clock: Unix time.
-        look_seconds: Between two looks at whether the file has changed.
+        refresh_seconds: Between two looks at whether the file has changed.
     """
 
     def __init__(
         self,
         path: Path,
         clock: Callable[[], float] = time.time,
-        look_seconds: float = _LOOK_SECONDS,
+        refresh_seconds: float = _LOOK_SECONDS,
     ) -> None:
         self._file = TokenFile(path, clock)
         self._clock = clock
-        self.look_seconds = look_seconds
+        self.refresh_seconds = refresh_seconds
         self._looked = 0.0
         self._mark: tuple[int, ...] | None = None
         self._known: Mapping[str, tuple[TokenRecord, Caller]] = {}
@@ -48,8 +48,8 @@ class Tokens:
 
     def caller(self, token: str) -> Caller | None:
         """Who comes with a token; None if it isn't good."""
-        self._look()
-        token_parts = parts(token)
+        self._refresh()
+        token_parts = split_token(token)
         if token_parts is None:
             return None
         public, secret = token_parts
@@ -59,32 +59,32 @@ class Tokens:
             return None
         return who
 
-    def known(self, id: str) -> Caller | None:
+    def caller_by_id(self, id: str) -> Caller | None:
         """Whose the token of an id is; None if it isn't good any more."""
-        self._look()
+        self._refresh()
         record, who = self._known.get(id, (NOBODY, None))
         return None if record.is_expired(self._clock()) else who
 
     def is_good(self, id: str) -> bool:
         """Whether whoever came with the token of an id may stay; without one they may."""
-        return not id or self.known(id) is not None
+        return not id or self.caller_by_id(id) is not None
 
     @property
     def are_any(self) -> bool:
         """Whether there is a token that is good."""
-        self._look()
+        self._refresh()
         now = self._clock()
         return any(not record.is_expired(now) for record, _ in self._known.values())
 
     @property
-    def are_unknown(self) -> bool:
+    def is_unreadable(self) -> bool:
         """Whether it can't be told if there is one, as the file can't be read."""
-        self._look()
+        self._refresh()
         return self._fault is not None
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         now = time.monotonic()
-        if now - self._looked >= self.look_seconds:
+        if now - self._looked >= self.refresh_seconds:
             self._looked = now
             self._read()
 

@@ -13,7 +13,7 @@ from nodegraph.core.confinement import is_readable
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.media.images.picture_folders import MEDIA_TYPES
-from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.files.confined import ConfinedFolder
 from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.sending import OpenFile
 from nodegraph.server.http.types import ANY, SUFFIXES
@@ -104,7 +104,7 @@ def open_input(environment: Environment, path: str) -> OpenFile:
     try:
         if is_hidden or not is_readable(str(environment.inputs.joinpath(*parts)), environment):
             raise FileNotFoundError(path)
-        file = Confined(environment.inputs).open(*parts)
+        file = ConfinedFolder(environment.inputs).open(*parts)
     except (OSError, ValueError):
         raise NotFound(
             "there is no such file in the inputs folder", given=ascii(path[:80])

@@ -20,11 +20,11 @@ from nodegraph.server.access.gate import Gate
 from nodegraph.server.http import openapi
 from nodegraph.server.http.problems import add_handlers
 from nodegraph.server.http.sending import AsciiJsonResponse
-from nodegraph.server.operations.observing import Observed
+from nodegraph.server.operations.observing import InstrumentationMiddleware
 from nodegraph.server.operations.readiness import Readiness
-from nodegraph.server.operations.upkeep import Upkeep
-from nodegraph.server.root_path import BelowRoot
-from nodegraph.server.services import Services, ended
+from nodegraph.server.operations.upkeep import Cleanup
+from nodegraph.server.root_path import RootPathMiddleware
+from nodegraph.server.services import Services, cancel_and_wait
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
@@ -44,17 +44,17 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the services and look after what they keep; then close them."""
     services: Services = app.state.services
     await services.open()
-    upkeep = asyncio.create_task(Upkeep(services).run(), name="upkeep")
+    upkeep = asyncio.create_task(Cleanup(services).run(), name="upkeep")
     try:
-        with _heard(services.stop_soon):
+        with _signals_forwarded(services.begin_shutdown):
             yield
     finally:
-        await ended(upkeep)
+        await cancel_and_wait(upkeep)
         await services.close()
 
 
 @contextmanager
-def _heard(stop: Callable[[], None]) -> Iterator[None]:
+def _signals_forwarded(stop: Callable[[], None]) -> Iterator[None]:
     """Inside, a signal that ends the process is heard before the web server acts on it.
 
     That server waits for answers that are on their way; one that follows a job would never end.
@@ -121,7 +121,10 @@ class _Application(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         services: Services = self.state.services
         gate = Gate(super().build_middleware_stack(), services.server, services.access)
-        return BelowRoot(Observed(gate, services.metrics.requests, API), services.server.root_path)
+        return RootPathMiddleware(
+            InstrumentationMiddleware(gate, services.metrics.requests, API),
+            services.server.root_path,
+        )
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

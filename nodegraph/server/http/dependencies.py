@@ -11,7 +11,7 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from nodegraph.server.access.caller import Caller, Scope, notes_of
+from nodegraph.server.access.caller import Caller, Scope, request_notes
 from nodegraph.server.http.errors import Forbidden, no_caller
 from nodegraph.server.services import Services
 
@@ -29,13 +29,13 @@ async def caller(request: HTTPConnection) -> Caller:
     Raises:
         Unauthenticated: Nobody that is known.
     """
-    known_caller = notes_of(request.scope).caller
+    known_caller = request_notes(request.scope).caller
     if known_caller is None:
         raise no_caller()
     return known_caller
 
 
-def allowed(caller: Caller, scope: Scope) -> Caller:
+def require_scope(caller: Caller, scope: Scope) -> Caller:
     """The caller.
 
     Raises:
@@ -53,17 +53,17 @@ def allowed(caller: Caller, scope: Scope) -> Caller:
 
 async def may_read(request: HTTPConnection) -> Caller:
     """The caller, who may read."""
-    return allowed(await caller(request), "read")
+    return require_scope(await caller(request), "read")
 
 
 async def may_run(request: HTTPConnection) -> Caller:
     """The caller, who may run."""
-    return allowed(await caller(request), "run")
+    return require_scope(await caller(request), "run")
 
 
 async def may_admin(request: HTTPConnection) -> Caller:
     """The caller, who may administer."""
-    return allowed(await caller(request), "admin")
+    return require_scope(await caller(request), "admin")
 
 
 TheServices = Annotated[Services, Depends(services)]

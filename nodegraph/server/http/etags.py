@@ -14,7 +14,7 @@ def etag(digest: str) -> str:
     return f'"{digest}"'
 
 
-def is_known(header: str | None, digest: str) -> bool:
+def is_not_modified(header: str | None, digest: str) -> bool:
     """Whether an ``If-None-Match`` says that the client has this already."""
     if header is None:
         return False
@@ -50,7 +50,7 @@ def check_none_match(header: str | None, digest: str | None) -> None:
     Raises:
         PreconditionFailed: It is there.
     """
-    if digest is not None and is_known(header, digest):
+    if digest is not None and is_not_modified(header, digest):
         raise PreconditionFailed(
             "there is something of this name already",
             given=(header or "")[:200],

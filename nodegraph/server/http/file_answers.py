@@ -15,12 +15,12 @@ from nodegraph.core.digests import Digest
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts.sharing import FileComing
 from nodegraph.server.content.artifacts.thumbnails import LARGEST, MEDIA_TYPE, SMALLEST, Thumbnails
-from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.etags import etag, is_not_modified
 from nodegraph.server.http.sending import FOREVER, OpenFile
 from nodegraph.server.http.types import content_headers
 
 T = TypeVar("T")
-INSTEAD = "X-Thumbnail-Instead"
+PLACEHOLDER_HEADER = "X-Thumbnail-Instead"
 """Of the answer with a plain tile: why it is none of the file."""
 _INSTEAD = "private, max-age=60"
 """It may be shown when it is asked for the next time, where there is less to do."""
@@ -37,7 +37,7 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The picture; of what is too large to be shown a plain one, with a header "
-        f"`{INSTEAD}` that says why.",
+        f"`{PLACEHOLDER_HEADER}` that says why.",
         "content": {MEDIA_TYPE: BINARY},
     },
     304: {"description": "The client has it already."},
@@ -47,7 +47,7 @@ ThumbnailSize = Annotated[
 ]
 
 
-async def once_here(ask: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_shared(ask: Callable[[], Awaitable[T]]) -> T:
     """What is asked for, once a file has come that is on its way from another server.
 
     Raises:
@@ -93,10 +93,10 @@ async def thumbnail_response(
     """
     tag = f"{digest}-{size}"
     headers = {"ETag": etag(tag), "Cache-Control": cached}
-    if is_known(request.headers.get("if-none-match"), tag):
+    if is_not_modified(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     made = await thumbnails.get(digest, size, opened, caller.name)
     if made.problem is not None:
-        headers = {"Cache-Control": _INSTEAD, INSTEAD: ascii(made.problem.message)[1:-1]}
+        headers = {"Cache-Control": _INSTEAD, PLACEHOLDER_HEADER: ascii(made.problem.message)[1:-1]}
     about = content_headers(MEDIA_TYPE, f"{digest}.webp")
     return Response(made.data, headers={**headers, **about})

@@ -54,7 +54,7 @@ class JsonRoute(APIRoute):
         return read
 
 
-def straight(direct: Direct) -> Callable[[E], E]:
+def fast_path(direct: Direct) -> Callable[[E], E]:
     """Have an endpoint's requests answered by a shorter way, as far as that goes.
 
     Args:

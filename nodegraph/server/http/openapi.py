@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.head import PUBLIC
-from nodegraph.server.content.apps import App, app_of
+from nodegraph.server.content.apps import App, build_app
 from nodegraph.server.content.apps.app import app_paths
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
@@ -46,9 +46,9 @@ router = APIRouter(tags=["system"])
 )
 async def get_description(request: Request, services: TheServices, caller: MayRead) -> Response:
     """OpenAPI 3.1, with an entry for each app."""
-    document = await services.off_loop(request.app.openapi)
+    document = await services.run_in_thread(request.app.openapi)
     types = services.node_types.now
-    apps = await services.off_loop(_app_paths, services.workflows, types)
+    apps = await services.run_in_thread(_app_paths, services.workflows, types)
     description = {**document, "paths": {**document["paths"], **apps}}
     if root_path():
         description["servers"] = [{"url": root_path()}]
@@ -63,7 +63,7 @@ def _apps(workflows: SavedWorkflows, types: DeclaredTypes) -> Iterator[App]:
     for entry in workflows.page(limit=LARGEST_PAGE).entries:
         # One may be gone by now, or damaged; the others are described all the same.
         with suppress(NodegraphError):
-            yield app_of(workflows.get(entry.name), types)
+            yield build_app(workflows.get(entry.name), types)
 
 
 def operation_name(route: APIRoute) -> str:

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
 from nodegraph.client.shapes.description import Finding
-from nodegraph.core.places import Places
+from nodegraph.core.places import PathRedactor
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
-from nodegraph.server.access.caller import notes_of
+from nodegraph.server.access.caller import request_notes
 from nodegraph.server.http.errors import (
     TITLES,
     MethodNotAllowed,
@@ -31,11 +31,11 @@ from nodegraph.server.http.errors import (
     headers_of,
     status_of,
 )
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
-MOST_TOLD = 1_000
+MAX_PROBLEMS = 1_000
 """Problems in one answer."""
 _LONGEST_VALUE = 200
 """Characters of a wrong value that are told back."""
@@ -71,7 +71,7 @@ def problem_response(
     *,
     instance: str | None = None,
     status: int | None = None,
-    places: Places | None = None,
+    places: PathRedactor | None = None,
 ) -> ProblemResponse:
     """An error as an answer.
 
@@ -80,18 +80,18 @@ def problem_response(
     """
     status, title = (status, TITLES[status]) if status else status_of(error)
     code, detail = error.problem.code, error.problem.message
-    problems = [problem.as_dict() for problem in bounded(error.problems)]
+    problems = [problem.as_dict() for problem in limit_problems(error.problems)]
     if places is not None:
-        detail, problems = places.told(detail), places.plain(problems)
+        detail, problems = places.redact(detail), places.redact_json(problems)
     if isinstance(error, InvalidWorkflow) and len(error.problems) > 1:
         detail = f"{len(error.problems)} things are wrong with the workflow"
     content = problem_content(status, code, title, detail, problems, instance)
     return ProblemResponse(content, status, headers=headers_of(error))
 
 
-def bounded(problems: Sequence[Problem]) -> list[Problem]:
+def limit_problems(problems: Sequence[Problem]) -> list[Problem]:
     """Problems, or the first of them where they are so many that nobody reads them all."""
-    listed = list(problems[:MOST_TOLD])
+    listed = list(problems[:MAX_PROBLEMS])
     more = len(problems) - len(listed)
     if more:
         listed.append(Problem("more-problems", f"{more} more things are wrong"))
@@ -139,12 +139,12 @@ def add_handlers(app: FastAPI) -> None:
 
 
 async def _answer(connection: HTTPConnection, error: NodegraphError) -> Response:
-    notes_of(connection.scope).refusal = error
-    places: Places = connection.app.state.services.places
+    request_notes(connection.scope).refusal = error
+    places: PathRedactor = connection.app.state.services.places
     if isinstance(connection, WebSocket):
-        await connection.close(1008, places.told(error.problem.message)[:120])
+        await connection.close(1008, places.redact(error.problem.message)[:120])
         return Response()
-    return problem_response(error, instance=link(connection.url.path), places=places)
+    return problem_response(error, instance=public_path(connection.url.path), places=places)
 
 
 async def _nodegraph(request: Request, error: Exception) -> Response:
@@ -160,7 +160,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return await _answer(request, InvalidRequest([_finding(each) for each in error.errors()]))
 
 
-def finding(error: Mapping[str, Any], name: str, where: str = "") -> Problem:
+def validation_problem(error: Mapping[str, Any], name: str, where: str = "") -> Problem:
     """What pydantic has found wrong, in words.
 
     Args:
@@ -195,7 +195,7 @@ class InvalidRequest(Unprocessable):
 def _finding(error: Mapping[str, Any]) -> Problem:
     source, *location = error["loc"]
     where = "" if source == "body" else f" ({source})"
-    return finding(error, ".".join(map(str, location)) or str(source), where)
+    return validation_problem(error, ".".join(map(str, location)) or str(source), where)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -203,9 +203,9 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _REFUSALS.get(error.status_code, Refused)
     refused = kind(_DETAILS.get(error.status_code, str(error.detail)))
-    notes_of(request.scope).refusal = refused
+    request_notes(request.scope).refusal = refused
     status = error.status_code if error.status_code in TITLES else 400
-    response = problem_response(refused, instance=link(request.url.path), status=status)
+    response = problem_response(refused, instance=public_path(request.url.path), status=status)
     response.headers.update(error.headers or {})
     return response
 
@@ -224,5 +224,5 @@ async def _disk(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     # The server logs the exception itself; none of it is a client's business.
     code, detail = "server-error", "something went wrong in the server; its log says what"
-    content = problem_content(500, code, TITLES[500], detail, (), link(request.url.path))
+    content = problem_content(500, code, TITLES[500], detail, (), public_path(request.url.path))
     return ProblemResponse(content, 500)

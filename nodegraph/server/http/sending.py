@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from nodegraph.server.access.caller import HEAD_ONLY
 from nodegraph.server.http.errors import Refused
-from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.etags import etag, is_not_modified
 
 _BYTE_RANGE = re.compile(r"(\d+)-(\d*)|-(\d+)", re.ASCII)
 _ENDLESS = 1 << 62
@@ -147,7 +147,7 @@ def file_response(
     response_headers = {"ETag": tag, "Cache-Control": cached, "Accept-Ranges": "bytes", **headers}
     try:
         is_read = request.method == "GET"
-        if is_read and is_known(request.headers.get("if-none-match"), opened.digest):
+        if is_read and is_not_modified(request.headers.get("if-none-match"), opened.digest):
             opened.file.close()
             return Response(status_code=304, headers={"ETag": tag, "Cache-Control": cached})
         is_head = request.scope.get(HEAD_ONLY, False)

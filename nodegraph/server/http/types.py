@@ -13,7 +13,7 @@ from urllib.parse import quote
 from nodegraph.server.content.files.names import safe_name
 
 ANY = "application/octet-stream"
-SHOWN = frozenset(
+INLINE_TYPES = frozenset(
     {
         *("image/png", "image/jpeg", "image/webp", "image/gif", "image/avif", "image/bmp"),
         *("audio/wav", "audio/x-wav", "audio/mpeg", "audio/ogg", "audio/flac", "audio/mp4"),
@@ -73,7 +73,7 @@ def content_headers(media_type: str, name: str, *, is_saved: bool = False) -> di
 def _served(media_type: str) -> tuple[str, bool]:
     """The type that something is sent as, and whether a browser may show it."""
     kind = media_type.partition(";")[0].strip().lower()
-    if kind in SHOWN:
+    if kind in INLINE_TYPES:
         return kind, True
     if kind == _SVG:
         return kind, False

@@ -30,7 +30,7 @@ class ArtifactSharing:
         self._artifacts = artifacts
         self._wanted = asyncio.Event()
 
-    def happened(self, events: Sequence[JobEvent]) -> None:
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
         """Look at what happened in the queue."""
         if any(event.kind in _OUTPUT_EVENTS for event in events):
             self._wanted.set()
@@ -58,5 +58,5 @@ class ArtifactSharing:
                 waiting.cancel()
             is_due = is_due or not done
             if is_due:
-                self._artifacts.look_again()
+                self._artifacts.retry_missing()
                 looked = monotonic()

@@ -9,10 +9,10 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from nodegraph.server.access.caller import KEY, Notes
+from nodegraph.server.access.caller import KEY, RequestNotes
 from nodegraph.server.access.refusals import STATUSES
 from nodegraph.server.operations.logs.context import CURRENT, CurrentRequest
-from nodegraph.server.operations.metrics.metrics import RequestFigures
+from nodegraph.server.operations.metrics.metrics import RequestMetrics
 
 _LOG = logging.getLogger("nodegraph.server.requests")
 _ID = b"x-request-id"
@@ -23,7 +23,7 @@ _STREAM = b"text/event-stream"
 _LONGEST = 200
 
 
-class Observed:
+class InstrumentationMiddleware:
     """An application whose requests are numbered, logged and measured; the outermost layer.
 
     Args:
@@ -32,7 +32,7 @@ class Observed:
         api: What routes' templates below it begin with.
     """
 
-    def __init__(self, app: ASGIApp, figures: RequestFigures, api: str) -> None:
+    def __init__(self, app: ASGIApp, figures: RequestMetrics, api: str) -> None:
         self._app = app
         self._figures = figures
         self._api = api
@@ -42,30 +42,32 @@ class Observed:
             await self._app(scope, receive, send)
             return
         request = CurrentRequest(_id_of(scope), scope)
-        watched = _Watched(send, request.id)
+        watched = _ResponseRecorder(send, request.id)
         before = CURRENT.set(request)
         start = perf_counter()
-        self._figures.began()
+        self._figures.request_started()
         try:
             await self._app(scope, receive, watched.send)
         finally:
             self._ended(scope, watched, perf_counter() - start)
             CURRENT.reset(before)
 
-    def _ended(self, scope: Scope, watched: _Watched, seconds: float) -> None:
+    def _ended(self, scope: Scope, watched: _ResponseRecorder, seconds: float) -> None:
         method = scope.get("method", "WEBSOCKET")
         is_stream = watched.is_stream or scope["type"] == "websocket"
         route = _template(scope, self._api)
-        self._figures.ended(method, route, watched.status, None if is_stream else seconds)
+        self._figures.request_finished(
+            method, route, watched.status, None if is_stream else seconds
+        )
         if watched.status in STATUSES:
-            notes: Notes = scope.get(KEY) or Notes()
+            notes: RequestNotes = scope.get(KEY) or RequestNotes()
             code = "" if notes.refusal is None else notes.refusal.problem.code
-            self._figures.refused(watched.status, code)
+            self._figures.request_refused(watched.status, code)
             return  # the gate has a line for it that tells why
         _log(scope, method, watched, seconds)
 
 
-def _log(scope: Scope, method: str, watched: _Watched, seconds: float) -> None:
+def _log(scope: Scope, method: str, watched: _ResponseRecorder, seconds: float) -> None:
     path, status = scope["path"], watched.status
     level = logging.DEBUG if path in _QUIET and status < 400 else logging.INFO
     if not _LOG.isEnabledFor(level):
@@ -86,7 +88,7 @@ def _log(scope: Scope, method: str, watched: _Watched, seconds: float) -> None:
     _LOG.log(level, text, method, shown, status or "gone", seconds * 1e3, extra={"fields": fields})
 
 
-class _Watched:
+class _ResponseRecorder:
     """An answer on its way out.
 
     Attributes:

@@ -44,7 +44,7 @@ class Readiness:
         self._clock = clock
         self._looking = asyncio.Lock()
         self._looked: float | None = None
-        self._found: list[Problem] = []
+        self._last_problems: list[Problem] = []
 
     async def problems(self) -> list[Problem]:
         """Everything that does; nothing of it tells more than what kind of thing it is."""
@@ -52,9 +52,9 @@ class Readiness:
             return [Problem("stopping", "the server is about to stop")]
         async with self._looking:
             if self._looked is None or self._clock() - self._looked >= _FRESH_SECONDS:
-                self._found = await self._look()
+                self._last_problems = await self._look()
                 self._looked = self._clock()
-        return self._found
+        return self._last_problems
 
     async def _look(self) -> list[Problem]:
         disk = await asyncio.to_thread(self._disk)

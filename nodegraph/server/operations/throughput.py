@@ -32,10 +32,10 @@ class Throughput:
     async def run(self) -> None:
         """Look every now and then, for ever."""
         while True:
-            self.look()
+            self.sample()
             await asyncio.sleep(EVERY)
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Remember how it is now."""
         now, before, self._looks = self._clock(), self._looks, {}
         for worker, done in self._done().items():

@@ -21,7 +21,7 @@ _LEAP = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class CleanupReport:
     """What a round has deleted.
 
     Attributes:
@@ -33,7 +33,7 @@ class Forgotten:
     artifacts: int = 0
 
 
-class Upkeep:
+class Cleanup:
     """Keeps history, uploads and the catalogue of artifacts within their rules.
 
     How old something is only the machine's clock can say, and that one may jump. After a jump a
@@ -66,11 +66,11 @@ class Upkeep:
             delay = self._services.server.retention.every
             await self.round()
 
-    async def round(self) -> Forgotten:
+    async def round(self) -> CleanupReport:
         """Delete once what isn't to be kept; a fault is logged, and the next round tries again."""
         if self._has_jumped():
             _LOG.warning("the machine's clock has jumped; nothing is deleted for its age this time")
-            return Forgotten()
+            return CleanupReport()
         services = self._services
         # Half of what a client may have, so that nobody who just works on is ever told to delete.
         size = services.server.clients.bytes // 2
@@ -85,12 +85,12 @@ class Upkeep:
             self._is_untidy = artifacts is None
         if jobs or uploads:
             _LOG.info("deleted %d old jobs and %d old uploads", jobs or 0, uploads or 0)
-        return Forgotten(jobs or 0, uploads or 0, artifacts or 0)
+        return CleanupReport(jobs or 0, uploads or 0, artifacts or 0)
 
     async def _deleted(self, what: str, delete: Callable[[], int]) -> int | None:
         """How many were deleted; None if that failed, which keeps nothing else from being done."""
         try:
-            return await self._services.off_loop(delete)
+            return await self._services.run_in_thread(delete)
         except (NodegraphError, OSError) as error:
             _LOG.warning("old %s couldn't be deleted: %s", what, error)
             return None

@@ -18,7 +18,7 @@ from nodegraph.errors import PackError, Problem
 from nodegraph.packs.manifest import Manifest, ManifestCache
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.registry import Registry
-from nodegraph.server.content.frames import NONE, FrameDocuments, documents
+from nodegraph.server.content.frames import NO_FRAMES, FrameDocuments, documents
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.session.examples import NodeExample, examples
 
@@ -36,13 +36,13 @@ class DeclaredTypes:
         unread: Names of packs that have yet to be read, or read anew.
         is_current: Whether no pack has changed since it was read, nor failed to be; those that are
             made of what another package holds aside.
-        looks_same: Whether these are still the packs that there are, and their files what they
+        is_unchanged: Whether these are still the packs that there are, and their files what they
             were then; cheap.
         examples: Workflows that show what a node type does, by node type.
         frames: Pages with what packs bring into the editor.
         usage: How often node types occur and are linked in the workflows that come with nodegraph.
         other_names: What other programs' node types are here.
-        kept: What was made of them for an answer, by a name of it: hundreds take their time.
+        response_cache: What was made of them for an answer, by a name of it: hundreds take their time.
     """
 
     specs: Mapping[str, NodeSpec] = field(default_factory=dict)
@@ -52,12 +52,12 @@ class DeclaredTypes:
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     is_current: bool = False
-    looks_same: Callable[[], bool] = lambda: True
+    is_unchanged: Callable[[], bool] = lambda: True
     examples: Mapping[str, NodeExample] = field(default_factory=dict)
-    frames: FrameDocuments = NONE
+    frames: FrameDocuments = NO_FRAMES
     usage: Usage = NO_USAGE
     other_names: OtherNames = field(default_factory=dict)
-    kept: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    response_cache: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def spec(self, node_type: str) -> NodeSpec | None:
         return self.specs.get(node_type)
@@ -113,7 +113,7 @@ class DeclaredTypes:
             [
                 *sorted(parts),
                 *(repr(entry) for entry in contents),
-                *(f"{href} {entry.script}" for href, entry in self.frames.found.items()),
+                *(f"{href} {entry.script}" for href, entry in self.frames.by_path.items()),
             ]
         )
         return digest_bytes(text.encode("utf-8", "surrogatepass"))
@@ -131,11 +131,11 @@ class _Last(ManifestCache):
     def manifest(self, pack: Pack) -> Manifest:
         last_manifest = self.last(pack)
         is_unread = last_manifest is None or last_manifest.stamp != pack.stamp(last_manifest.also)
-        if last_manifest is None or is_unread or not self.is_worth(last_manifest, pack):
+        if last_manifest is None or is_unread or not self.is_valid(last_manifest, pack):
             # One that is made of others may take long to be read: what else there is needn't wait.
-            self.are_current = self.are_current and pack.is_made
+            self.are_current = self.are_current and pack.is_generated
             left_out = self.left_out(pack)
-            if is_unread and (left_out is None or self.hanging.goes_on(pack)):
+            if is_unread and (left_out is None or self.import_timeouts.is_importing(pack)):
                 self.unread.add(pack.name)
             if left_out is not None:
                 return left_out
@@ -145,14 +145,14 @@ class _Last(ManifestCache):
         return last_manifest
 
 
-def last_known(
-    packs: Sequence[Pack], folder: Path, are_all: Callable[[], bool] = lambda: True
+def load_declared_types(
+    packs: Sequence[Pack], folder: Path, is_complete: Callable[[], bool] = lambda: True
 ) -> DeclaredTypes:
     """What packs declared when they were last read; imports none.
 
     Args:
         folder: Where that is kept.
-        are_all: Whether these are still the packs there are; cheap.
+        is_complete: Whether these are still the packs there are; cheap.
     """
     manifests = _Last(folder)
     registry = Registry(packs, manifests=manifests)
@@ -166,7 +166,7 @@ def last_known(
         {pack.name: registry.faults(pack.name) for pack in packs},
         frozenset(manifests.unread),
         manifests.are_current,
-        lambda: are_all() and registry.is_current() and frames.look_same(),
+        lambda: is_complete() and registry.is_current() and frames.is_unchanged(),
         {name: example for name, example in examples(packs).items() if name in specs},
         frames,
         registry.usage,

@@ -8,7 +8,7 @@ from typing import Any
 
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
-from nodegraph.core.graphs import Graphs
+from nodegraph.core.graphs import GraphCache
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
@@ -19,7 +19,7 @@ _MOST_LEVELS = 64
 """Of blocks within blocks."""
 
 
-def check(
+def validate_workflow(
     document: Mapping[str, Any],
     text: str,
     parameters: Mapping[str, Any],
@@ -27,7 +27,7 @@ def check(
     types: DeclaredTypes,
     environment: Environment,
     most_nodes: int,
-    graphs: Graphs,
+    graphs: GraphCache,
 ) -> tuple[list[Problem], JobNeeds]:
     """Everything that is wrong with a workflow, but for what packs' own checks would find.
 
@@ -43,21 +43,21 @@ def check(
     """
     key = f"{most_nodes} {json.dumps(parameters)} {text}"
     digest = digest_bytes(key.encode(errors="surrogatepass"))
-    known = graphs.known(digest, types, environment, targets=targets)
+    known = graphs.get(digest, types, environment, targets=targets)
     if known is not None:
         return [], needs_of(known, None, types)
-    workflow = readable(document, most_nodes).with_parameters(parameters)
+    workflow = parse_workflow(document, most_nodes).with_parameters(parameters)
     if _is_of_older_versions(workflow, types):
         return [], UNKNOWN
     try:
-        graph = graphs.built(digest, workflow, types, environment, targets=targets)
+        graph = graphs.get_or_build(digest, workflow, types, environment, targets=targets)
     except InvalidWorkflow as error:
         types.require_read_of(error.problems)
         return list(error.problems), UNKNOWN
     return [], needs_of(graph, workflow, types)
 
 
-def readable(document: Mapping[str, Any], most: int) -> Workflow:
+def parse_workflow(document: Mapping[str, Any], most: int) -> Workflow:
     """A workflow that isn't too large.
 
     Raises:

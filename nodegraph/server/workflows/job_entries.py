@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import JOBS
-from nodegraph.client.shapes.telling import shape_from
+from nodegraph.client.shapes.telling import build_shape
 from nodegraph.jobs.queue import Job, JobSummary
 from nodegraph.server.content.artifacts import Artifact
 from nodegraph.server.content.artifacts.links import artifact_links
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 _SUMMED = {field.name for field in fields(shapes.JobSummary)}
 _DETAILS = tuple(each.name for each in fields(shapes.Job) if each.name not in _SUMMED)
@@ -32,7 +32,7 @@ class JobList(BaseModel):
 
 def job_path(id: str) -> str:
     """Where a job is."""
-    return link(f"{JOBS}/{id}")
+    return public_path(f"{JOBS}/{id}")
 
 
 def job_entry(job: JobSummary) -> dict[str, Any]:
@@ -72,11 +72,11 @@ def job_detail(job: Job, shown: Callable[[Any], Any]) -> dict[str, Any]:
     """
     entry = job_entry(job) | {name: getattr(job, name) for name in _DETAILS}
     entry["parameters"] = shown(job.parameters)
-    entry["outputs"] = None if job.outputs is None else shown_outputs(job.outputs)
+    entry["outputs"] = None if job.outputs is None else public_outputs(job.outputs)
     return entry
 
 
-def shown_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
+def public_outputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """What a job gave, with addresses in place of this machine's paths."""
     files = [_file(each) for each in outputs.get("files", ())]
     # Jobs of earlier versions say nothing of warnings.
@@ -96,4 +96,4 @@ def artifact_entry(artifact: Artifact) -> shapes.Artifact:
     """An artifact as it is listed."""
     name = PurePath(artifact.path).name
     links = artifact_links(artifact.digest, artifact.media_type, artifact.kind)
-    return shape_from(shapes.Artifact, artifact, name=name, created=artifact.at, **links)
+    return build_shape(shapes.Artifact, artifact, name=name, created=artifact.at, **links)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from nodegraph.jobs.queue import Filter, Job
+from nodegraph.jobs.queue import Job, JobFilter
 from nodegraph.jobs.queue.job import not_found
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.services import Services
@@ -14,16 +14,16 @@ from nodegraph.server.services import Services
 T = TypeVar("T")
 
 
-async def visible(services: Services, caller: Caller, id: str) -> Job:
+async def get_visible_job(services: Services, caller: Caller, id: str) -> Job:
     """A job that the caller may see.
 
     Raises:
         JobNotFound: There is none. Others' jobs look as if they weren't there.
     """
-    return await services.looks.give(find_visible_job, services, caller, id)
+    return await services.queue_reads.run(read_visible_job, services, caller, id)
 
 
-def find_visible_job(services: Services, caller: Caller, id: str) -> Job:
+def read_visible_job(services: Services, caller: Caller, id: str) -> Job:
     """The same, looked up in this thread."""
     job = services.queue.get(id)
     if not caller.sees(job.client):
@@ -31,7 +31,7 @@ def find_visible_job(services: Services, caller: Caller, id: str) -> Job:
     return job
 
 
-async def done(
+async def change_visible_job(
     services: Services, caller: Caller, id: str, action: Callable[[str], Future[T]]
 ) -> T:
     """What became of something that was done with a job that the caller may see.
@@ -39,17 +39,17 @@ async def done(
     Raises:
         JobNotFound, WrongState: See the queue's methods.
     """
-    await visible(services, caller, id)
-    return await services.looks.changed(action(id))
+    await get_visible_job(services, caller, id)
+    return await services.queue_reads.changed(action(id))
 
 
-def own(caller: Caller, which: Filter) -> Filter | None:
+def restrict_to_caller(caller: Caller, which: JobFilter) -> JobFilter | None:
     """A filter for what the caller may see of some jobs; None if that is nothing."""
     if caller.only_client is None:
         return which
     if which.client not in (None, caller.only_client):
         return None
-    return Filter(
+    return JobFilter(
         which.states,
         caller.only_client,
         which.tag,

@@ -12,7 +12,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import NoAnswerYet
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
-from nodegraph.server.workflows.catalog import DeclaredTypes, last_known
+from nodegraph.server.workflows.catalog import DeclaredTypes, load_declared_types
 from nodegraph.session.node_types import PackFolders, all_packs, specs_folder
 from nodegraph.session.settings import Settings
 
@@ -31,7 +31,7 @@ _PATIENCE_AGAIN = 10.0
 """Seconds that requests wait for packs that changed: one may hang where it is imported."""
 
 
-class KnownTypes:
+class NodeTypeCache:
     """The node types of one installation. Used on one event loop.
 
     Args:
@@ -91,7 +91,7 @@ class KnownTypes:
                 await asyncio.wait_for(self._is_read.wait(), _PATIENCE)
             except asyncio.TimeoutError:
                 raise Unavailable("the node packs are still being read") from None
-        elif self._ask is not None and (self._is_due or not self.now.looks_same()):
+        elif self._ask is not None and (self._is_due or not self.now.is_unchanged()):
             await self._read_anew()
         return self.now
 
@@ -110,11 +110,11 @@ class KnownTypes:
         """Have packs read, and wait for it for a while; all who ask meanwhile wait for the same."""
         clock = asyncio.get_running_loop().time
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self.has_refreshed())
+            self._reading = asyncio.create_task(self.try_refresh())
             self._waited_until = clock() + _PATIENCE_AGAIN
         await asyncio.wait({self._reading}, timeout=max(0.0, self._waited_until - clock()))
 
-    async def has_refreshed(self) -> bool:
+    async def try_refresh(self) -> bool:
         """Have packs that changed read anew; False if they aren't, and the log says why."""
         self._is_due = False
         try:
@@ -136,7 +136,7 @@ class KnownTypes:
             self._is_read.set()
         former, self.now = self.now, latest
         if latest.digest != former.digest:
-            self._tell(latest)
+            self._notify(latest)
 
     async def refresh(self) -> DeclaredTypes:
         """Have packs that changed read anew.
@@ -154,7 +154,7 @@ class KnownTypes:
                 self._is_read.set()
         return self.now
 
-    def _tell(self, types: DeclaredTypes) -> None:
+    def _notify(self, types: DeclaredTypes) -> None:
         for listener in self._listeners:
             try:
                 listener(types)
@@ -167,5 +167,5 @@ class KnownTypes:
             more = [pack_at(path) for path in self._packs]
             packs = all_packs(self._settings, more)
         except NodegraphError as error:
-            return DeclaredTypes(problems=(str(error),), looks_same=folders.look_same)
-        return last_known(packs, specs_folder(self._settings), folders.look_same)
+            return DeclaredTypes(problems=(str(error),), is_unchanged=folders.is_unchanged)
+        return load_declared_types(packs, specs_folder(self._settings), folders.is_unchanged)

@@ -43,7 +43,7 @@ class ModelWatch:
     Args:
         folders: Those that are searched for models.
         off_loop: Calls what reads a disk.
-        tell: Is called when there is something else.
+        on_change: Is called when there is something else.
         is_wanted: Whether there is anybody to tell.
     """
 
@@ -51,37 +51,37 @@ class ModelWatch:
         self,
         folders: Sequence[Path],
         off_loop: OffLoop,
-        tell: Callable[[], None],
+        on_change: Callable[[], None],
         is_wanted: Callable[[], bool],
     ) -> None:
         self._folders = folders
         self._off_loop = off_loop
-        self._tell = tell
+        self._tell = on_change
         self._is_wanted = is_wanted
         self._seen: _FolderSnapshot | None = None
         self._is_settled = True
 
     async def run(self) -> None:
         """Look now and then, until it is cancelled."""
-        await self.look()
+        await self.poll()
         while True:
             await asyncio.sleep(_SECONDS)
             if self._is_wanted():
-                await self.look()
+                await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Look once."""
         former = self._seen
         if former is not None and self._is_settled and not await self._off_loop(former.is_past):
             return
-        current = await self._off_loop(lambda: _look(self._folders))
+        current = await self._off_loop(lambda: _scan(self._folders))
         self._is_settled = current == former
         self._seen = current
         if former is not None and current.files != former.files:
             self._tell()
 
 
-def _look(roots: Sequence[Path]) -> _FolderSnapshot:
+def _scan(roots: Sequence[Path]) -> _FolderSnapshot:
     folders: dict[str, int] = {}
     files: dict[str, tuple[int, int, int]] = {}
     known: set[str] = set()

@@ -127,7 +127,7 @@ def _specs(entries: Iterable[NodeEntry], catalog: Catalog) -> Iterator[NodeSpec]
 
 def _opens_model(spec: NodeSpec) -> bool:
     """Whether it names files with weights; what goes onto a model's weights aside."""
-    is_named = any(port.lies_with_models for port in spec.inputs)
+    is_named = any(port.is_model_file for port in spec.inputs)
     return is_named and not any(port.type in RECIPES for port in spec.inputs)
 
 

@@ -14,22 +14,24 @@ from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.artifacts import Artifacts
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.problems import bounded
+from nodegraph.server.http.problems import limit_problems
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.checking import check, readable
+from nodegraph.server.workflows.checking import parse_workflow, validate_workflow
 from nodegraph.server.workflows.job_entries import artifact_entry
 from nodegraph.server.workflows.requests import WorkflowWish
-from nodegraph.server.workflows.submitting import ask, resolved
+from nodegraph.server.workflows.submitting import ask_planner, resolve_request
 
 _CHECKED = TypeAdapter(shapes.Checked)
 
 
-async def checked(services: Services, caller: Caller, request: WorkflowWish) -> shapes.Checked:
+async def validate_request(
+    services: Services, caller: Caller, request: WorkflowWish
+) -> shapes.Checked:
     """Everything that is wrong with a workflow and the values of its parameters, at once."""
     try:
-        workflow = await resolved(services, caller, request)
-        problems, _ = await services.off_loop(
-            check,
+        workflow = await resolve_request(services, caller, request)
+        problems, _ = await services.run_in_thread(
+            validate_workflow,
             *(workflow.document, workflow.text, workflow.parameters, request.targets),
             *(await services.node_types.current(), workflow.environment(services)),
             services.server.limits.nodes,
@@ -40,20 +42,20 @@ async def checked(services: Services, caller: Caller, request: WorkflowWish) -> 
     if problems or not services.has_workers:
         return _checked(services, problems)
     # What is well so far is looked at by the packs' own checks.
-    return _CHECKED.validate_python(await ask(services, "check", workflow, request))
+    return _CHECKED.validate_python(await ask_planner(services, "check", workflow, request))
 
 
 def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
-    shown = map(services.places.problem, bounded(problems))
+    shown = map(services.places.redact_problem, limit_problems(problems))
     return shapes.Checked(not problems, tuple(shown))
 
 
-async def planned(services: Services, caller: Caller, request: WorkflowWish) -> dict[str, Any]:
+async def plan_request(services: Services, caller: Caller, request: WorkflowWish) -> dict[str, Any]:
     """As `shapes.Plan` says, for the route and for websockets."""
-    workflow = await resolved(services, caller, request)
-    await services.off_loop(readable, workflow.document, services.server.limits.nodes)
-    plan = await ask(services, "plan", workflow, request)
-    return await services.off_loop(_with_files, plan, services.artifacts, caller.only_client)
+    workflow = await resolve_request(services, caller, request)
+    await services.run_in_thread(parse_workflow, workflow.document, services.server.limits.nodes)
+    plan = await ask_planner(services, "plan", workflow, request)
+    return await services.run_in_thread(_with_files, plan, services.artifacts, caller.only_client)
 
 
 def _with_files(

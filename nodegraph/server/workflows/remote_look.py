@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nodegraph.errors import NodegraphError
-from nodegraph.weights.attached_models import ListedModel, ModelPlace
+from nodegraph.weights.attached_models import ListedModel, RemoteStore
 
 OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Calls what waits for the place without keeping the event loop from others."""
@@ -19,31 +19,31 @@ _AT_ONCE = 4
 """Models between two times that somebody is told."""
 
 
-class RemoteLook:
+class RemoteModelWatch:
     """Asks a place which models there are, and has outlines laid of a few at a time. Used on one
     event loop.
 
     Args:
         place: Its own answers are kept for seconds, so being asked costs it little.
-        tell: Is called when lists would tell something else.
+        on_change: Is called when lists would tell something else.
         is_wanted: Whether there is anybody to tell.
     """
 
     def __init__(
         self,
-        model_store: ModelPlace,
+        model_store: RemoteStore,
         off_loop: OffLoop,
-        tell: Callable[[], None],
+        on_change: Callable[[], None],
         is_wanted: Callable[[], bool],
     ) -> None:
         self._place = model_store
         self._off_loop = off_loop
-        self._tell = tell
+        self._tell = on_change
         self._is_wanted = is_wanted
         self._is_asked = True
         self._fault: str | None = None
 
-    def asked(self) -> None:
+    def request_update(self) -> None:
         """Somebody has listed models: look, whether or not anybody follows what happens."""
         self._is_asked = True
 
@@ -52,21 +52,21 @@ class RemoteLook:
         while True:
             if self._is_asked or self._is_wanted():
                 self._is_asked = False
-                while await self._off_loop(self._look):
+                while await self._off_loop(self._poll):
                     self._tell()
             await asyncio.sleep(_SECONDS)
 
-    def _look(self) -> bool:
+    def _poll(self) -> bool:
         """Look at some; whether lists tell something else now."""
-        before = self._told()
+        before = self._listed_models()
         try:
-            self._place.look(_AT_ONCE)
+            self._place.refresh(_AT_ONCE)
             self._fault = None
         except NodegraphError as error:
             if str(error) != self._fault:
                 self._fault = str(error)
                 _LOG.warning("%s", error)
-        return self._told() != before
+        return self._listed_models() != before
 
-    def _told(self) -> list[ListedModel]:
-        return list(self._place.listed())
+    def _listed_models(self) -> list[ListedModel]:
+        return list(self._place.list_models())

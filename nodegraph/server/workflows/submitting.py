@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.context import Environment
-from nodegraph.core.uploads import paths_in
+from nodegraph.core.uploads import uploaded_paths
 from nodegraph.core.words import to_well_formed
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Submission, Submitted
 from nodegraph.jobs.supervisor.worker_jobs import JobPayload
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.checking import check
+from nodegraph.server.workflows.checking import validate_workflow
 from nodegraph.server.workflows.needs import JobNeeds
 from nodegraph.server.workflows.requests import JobWish, SavedReference, WorkflowWish
 
@@ -34,21 +34,23 @@ class ResolvedWorkflow:
         text: The same as JSON.
         parameters: Likewise.
         granted: Those paths: all of the uploads that it may read.
-        asked: Text and parameters with the references, as the client wrote them.
+        original: Text and parameters with the references, as the client wrote them.
     """
 
     document: Mapping[str, Any]
     text: str
     parameters: Mapping[str, Any]
     granted: frozenset[Path]
-    asked: JobPayload
+    original: JobPayload
 
     def environment(self, services: Services) -> Environment:
         """The world around its run."""
-        return services.environment.granting(self.granted)
+        return services.environment.with_granted(self.granted)
 
 
-async def resolved(services: Services, caller: Caller, request: WorkflowWish) -> ResolvedWorkflow:
+async def resolve_request(
+    services: Services, caller: Caller, request: WorkflowWish
+) -> ResolvedWorkflow:
     """What a wish comes to: saved workflows opened, uploads found.
 
     Raises:
@@ -56,7 +58,7 @@ async def resolved(services: Services, caller: Caller, request: WorkflowWish) ->
         InvalidWorkflow: No such upload, or one by its path.
     """
     if isinstance(request.workflow, SavedReference):
-        saved = await services.off_loop(
+        saved = await services.run_in_thread(
             services.workflows.get, request.workflow.saved, request.workflow.version
         )
         document: Any = saved.document
@@ -64,15 +66,17 @@ async def resolved(services: Services, caller: Caller, request: WorkflowWish) ->
         document = request.workflow
     parameters: Any = request.parameters
     is_small = isinstance(document, dict) and _is_small(document)
-    text = _text(document) if is_small else await services.off_loop(_text, document)
+    text = _text(document) if is_small else await services.run_in_thread(_text, document)
     granted: frozenset[Path] = frozenset()
     original = text, parameters
-    if services.uploads.are_named(text) or services.uploads.are_named(_text(parameters)):
-        document, parameters = await services.with_files(
+    if services.uploads.mentions_uploads(text) or services.uploads.mentions_uploads(
+        _text(parameters)
+    ):
+        document, parameters = await services.run_file_task(
             services.uploads.resolve, [document, parameters], caller.only_client
         )
         text = _text(document)
-        granted = paths_in(text, parameters, services.uploads.files)
+        granted = uploaded_paths(text, parameters, services.uploads.files)
     return ResolvedWorkflow(document, text, parameters, granted, original)
 
 
@@ -90,23 +94,23 @@ async def submit(
     Raises:
         NodegraphError: Why not; see `nodegraph.server.http.problems` for the kinds.
     """
-    workflow = await resolved(services, caller, request)
+    workflow = await resolve_request(services, caller, request)
     types = await services.node_types.current()
     arguments = (workflow.document, workflow.text, workflow.parameters, request.targets, types)
     limits = (workflow.environment(services), services.server.limits.nodes, services.graphs)
     if _is_small(workflow.document):
-        problems, needs = check(*arguments, *limits)
+        problems, needs = validate_workflow(*arguments, *limits)
     else:
-        problems, needs = await services.off_loop(check, *arguments, *limits)
+        problems, needs = await services.run_in_thread(validate_workflow, *arguments, *limits)
     if problems:
         raise InvalidWorkflow(problems)
-    question = _question(workflow, request)
+    question = _planner_arguments(workflow, request)
     if found_by_packs := await services.pack_checks.problems(workflow.document, question, types):
         raise InvalidWorkflow(found_by_packs)
-    plan = await ask(services, "plan", workflow, request) if request.plan else None
+    plan = await ask_planner(services, "plan", workflow, request) if request.plan else None
     # Other servers have other folders.
     is_shared = services.uploads.is_shared
-    text, parameters = workflow.asked if is_shared else (workflow.text, workflow.parameters)
+    text, parameters = workflow.original if is_shared else (workflow.text, workflow.parameters)
     submission = Submission(
         caller.name,
         text,
@@ -124,7 +128,7 @@ async def submit(
         needs.models,
         _sampling(needs, request),
     )
-    return await services.looks.changed(services.queue.submit(submission))
+    return await services.queue_reads.changed(services.queue.submit(submission))
 
 
 def _sampling(needs: JobNeeds, request: JobWish) -> str:
@@ -141,7 +145,7 @@ def _is_small(document: Mapping[str, Any]) -> bool:
     return "subgraphs" not in document and isinstance(nodes, dict) and len(nodes) <= _QUICK
 
 
-async def ask(
+async def ask_planner(
     services: Services,
     question: Literal["check", "plan"],
     workflow: ResolvedWorkflow,
@@ -153,7 +157,7 @@ async def ask(
         QuestionFailed: It can't be read.
         NoAnswer: There is no planner, or it takes too long.
     """
-    arguments = _question(workflow, request)
+    arguments = _planner_arguments(workflow, request)
     answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
     return answer
 
@@ -164,7 +168,7 @@ def _name(document: Mapping[str, Any]) -> str:
     return title.replace("\0", "\N{REPLACEMENT CHARACTER}")[:256]
 
 
-def _question(workflow: ResolvedWorkflow, request: WorkflowWish) -> dict[str, Any]:
+def _planner_arguments(workflow: ResolvedWorkflow, request: WorkflowWish) -> dict[str, Any]:
     return {
         "workflow": workflow.text,
         "parameters": dict(workflow.parameters),

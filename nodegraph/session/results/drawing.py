@@ -31,16 +31,16 @@ def draw_result(path: Path, size: int) -> Image:
         InvalidFile: It is damaged, or none of these.
         InvalidValue: What it would be read by isn't installed.
     """
-    from nodegraph.media.audio.audio_files import begins_like_audio
+    from nodegraph.media.audio.audio_files import is_audio_header
     from nodegraph.media.molecules.molecule_files import molecule_format
     from nodegraph.media.shapes.shape_files import shape_format
 
     with path.open("rb") as file:
         start = file.read(_HEAD)
-    if begins_like_audio(start[:12]):
-        from nodegraph.media.audio.drawing import drawn_file
+    if is_audio_header(start[:12]):
+        from nodegraph.media.audio.drawing import draw_waveform_of_file
 
-        return _picture(drawn_file(path, size, size * 9 // 16))
+        return _picture(draw_waveform_of_file(path, size, size * 9 // 16))
     if shape_format(start) is not None:
         return _picture(_drawn_shape(path, size))
     if molecule_format(start) is not None:
@@ -71,14 +71,14 @@ def _drawn_molecule(path: Path, size: int) -> Image:
     """As chemists draw it; where it is large, a cloud of its atoms."""
     from PIL import Image
 
-    from nodegraph.media.molecules.drawing import MOST_DRAWN, atom_arrays, drawn_png
-    from nodegraph.media.molecules.reading import parsed_molecule
+    from nodegraph.media.molecules.drawing import MOST_DRAWN, atom_arrays, molecule_png
+    from nodegraph.media.molecules.reading import parse_molecule_file
     from nodegraph.media.shapes.arrays import ShapeArrays
     from nodegraph.media.shapes.drawing import shape_pixels
 
-    molecule = parsed_molecule(path)
+    molecule = parse_molecule_file(path)
     if molecule.GetNumAtoms() <= MOST_DRAWN or not molecule.GetNumConformers():
-        return Image.open(BytesIO(drawn_png(molecule, size, size)))
+        return Image.open(BytesIO(molecule_png(molecule, size, size)))
     points, colors = atom_arrays(molecule)
     return _picture(shape_pixels(ShapeArrays(points, colors=colors), size))
 

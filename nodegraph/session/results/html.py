@@ -17,16 +17,16 @@ from nodegraph.core.plots import Plot
 from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.summary import summarize
 from nodegraph.core.values import Audio, Latent, Video
-from nodegraph.core.words import cleaned, shown_size
+from nodegraph.core.words import format_size, strip_control_characters
 from nodegraph.errors import NodegraphError
 from nodegraph.media.images.pictures import Pictures, is_image, is_mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LONGEST = 256
+MAX_SIDE = 256
 """Pixels along the longer side of a picture among others; a single one may have twice as many."""
-MOST = 24
+MAX_PICTURES = 24
 """Pictures or items that are shown of one value."""
 _MOST_BYTES = 8 << 20
 """Of a sound or a video in a page."""
@@ -40,13 +40,13 @@ _FIGURE = 'style="margin: 0; font-size: 12px"'
 def value_html(value: Any) -> str:
     """A value as HTML that stands alone. What can't be shown is told in words."""
     try:
-        return _shown(value)
+        return _render(value)
     except (NodegraphError, OSError, ValueError, RuntimeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return f"{_words(value)} <em>can't be shown: {escape(cleaned(reason))}</em>"
+        return f"{_text_html(value)} <em>can't be shown: {escape(strip_control_characters(reason))}</em>"
 
 
-def _shown(value: Any) -> str:
+def _render(value: Any) -> str:
     if is_image(value) or is_mask(value):
         return pictures_html(Pictures("value", value))
     for kind, show in _KINDS.items():
@@ -56,22 +56,22 @@ def _shown(value: Any) -> str:
         return _list(value)
     own = getattr(type(value), "_repr_html_", None)
     if own is not None:
-        return str(own(value) or _words(value))
-    return _words(value)
+        return str(own(value) or _text_html(value))
+    return _text_html(value)
 
 
 def pictures_html(pictures: Pictures) -> str:
     """Pictures beside each other, the first of many."""
     count = len(pictures)
-    longest = LONGEST if count > 1 else 2 * LONGEST
+    longest = MAX_SIDE if count > 1 else 2 * MAX_SIDE
     shown = (
-        figure_html(image_html(picture, longest), _about(picture, at if count > 1 else None))
-        for at, picture in enumerate(pictures[:MOST])
+        figure_html(image_html(picture, longest), _caption(picture, at if count > 1 else None))
+        for at, picture in enumerate(pictures[:MAX_PICTURES])
     )
     return row_html(shown, count)
 
 
-def _about(picture: Image, at: int | None) -> str:
+def _caption(picture: Image, at: int | None) -> str:
     size = f"{picture.width}×{picture.height}"
     return size if at is None else f"{at} · {size}"
 
@@ -82,23 +82,25 @@ def row_html(shown: Iterable[str], count: int = 0) -> str:
     Args:
         count: How many there are, if those are only the first of them.
     """
-    more = f"<p>… and {count - MOST} more</p>" if count > MOST else ""
+    more = f"<p>… and {count - MAX_PICTURES} more</p>" if count > MAX_PICTURES else ""
     return f"<div {_ROW}>{''.join(shown)}</div>{more}"
 
 
 def figure_html(inside: str, caption: str) -> str:
     """A part with a caption below it, a plain text."""
-    below = f"<figcaption>{escape(cleaned(caption))}</figcaption>" if caption else ""
+    below = (
+        f"<figcaption>{escape(strip_control_characters(caption))}</figcaption>" if caption else ""
+    )
     return f"<figure {_FIGURE}>{inside}{below}</figure>"
 
 
-def image_html(picture: Image, longest: int = 2 * LONGEST) -> str:
+def image_html(picture: Image, longest: int = 2 * MAX_SIDE) -> str:
     """A picture, made smaller where it is too large."""
     small = picture.copy()
     small.thumbnail((longest, longest))
     buffer = BytesIO()
     # Lossless where it is small anyway; photographs as PNG would swell the notebook's file.
-    form = "PNG" if small.mode == "RGBA" or max(small.size) <= LONGEST else "JPEG"
+    form = "PNG" if small.mode == "RGBA" or max(small.size) <= MAX_SIDE else "JPEG"
     small.save(buffer, form, quality=90)
     return f'<img src="{_data(buffer.getvalue(), f"image/{form.lower()}")}">'
 
@@ -107,14 +109,14 @@ def _data(content: bytes, mime: str) -> str:
     return f"data:{mime};base64,{b64encode(content).decode()}"
 
 
-def _words(value: Any) -> str:
-    return f"<code>{escape(cleaned(summarize(value)))}</code>"
+def _text_html(value: Any) -> str:
+    return f"<code>{escape(strip_control_characters(summarize(value)))}</code>"
 
 
 def _list(items: list[Any] | tuple[Any, ...]) -> str:
     if all(map(_has_pictures, items)):
         return pictures_html(Pictures("list", items))
-    shown = (figure_html(value_html(item), str(at)) for at, item in enumerate(items[:MOST]))
+    shown = (figure_html(value_html(item), str(at)) for at, item in enumerate(items[:MAX_PICTURES]))
     return row_html(shown, len(items))
 
 
@@ -127,12 +129,12 @@ def _latent(latent: Latent) -> str:
     about = f"latent · {latent.width}×{latent.height} · {latent.format or 'empty'}"
     if latent.samples is None:
         return f"<code>{escape(about)}, batch of {latent.batch_size}</code>"
-    from nodegraph.sampling.latents.drawing import drawn
+    from nodegraph.sampling.latents.drawing import render_latent
 
     try:
-        picture = drawn(latent, "colors")
+        picture = render_latent(latent, "colors")
     except NodegraphError:
-        picture = drawn(latent, "channels")
+        picture = render_latent(latent, "channels")
     return pictures_html(Pictures("latent", picture)) + f"<code>{escape(about)}</code>"
 
 
@@ -176,35 +178,35 @@ def _player(kind: str, content: bytes, mime: str, about: str) -> str:
 def _shape(shape: Mesh | PointCloud) -> str:
     from nodegraph.media.shapes.drawing import draw_shape
 
-    return pictures_html(Pictures("shape", draw_shape(shape, LONGEST))) + _words(shape)
+    return pictures_html(Pictures("shape", draw_shape(shape, MAX_SIDE))) + _text_html(shape)
 
 
 def _molecule(molecule: Molecule) -> str:
     from nodegraph.media.molecules.drawing import draw_molecule
 
-    return pictures_html(Pictures("molecule", draw_molecule(molecule, LONGEST)))
+    return pictures_html(Pictures("molecule", draw_molecule(molecule, MAX_SIDE)))
 
 
 def _plot(plot: Plot) -> str:
     from nodegraph.media.plots.drawing import plot_svg
 
-    content = plot_svg(plot, 2 * LONGEST, 5 * LONGEST // 4).encode()
+    content = plot_svg(plot, 2 * MAX_SIDE, 5 * MAX_SIDE // 4).encode()
     return f'<img src="{_data(content, "image/svg+xml")}">'
 
 
 def _file(path: Path) -> str:
     """What a node wrote, by a small picture of it."""
-    return figure_html(_picture_of_file(path), f"{path.name} · {shown_size(path.stat().st_size)}")
+    return figure_html(_picture_of_file(path), f"{path.name} · {format_size(path.stat().st_size)}")
 
 
 def _picture_of_file(path: Path) -> str:
     try:
-        return image_html(Pictures(path.name, path).at(0), LONGEST)
+        return image_html(Pictures(path.name, path).at(0), MAX_SIDE)
     except NodegraphError:
         from nodegraph.session.results.drawing import draw_result
 
         try:
-            return image_html(draw_result(path, LONGEST), LONGEST)
+            return image_html(draw_result(path, MAX_SIDE), MAX_SIDE)
         except NodegraphError:
             return ""
 
@@ -212,7 +214,7 @@ def _picture_of_file(path: Path) -> str:
 def files_html(paths: Iterable[Path]) -> str:
     """Files beside each other, each by a small picture, where it has one, and its name."""
     listed = list(paths)
-    return row_html(map(value_html, listed[:MOST]), len(listed))
+    return row_html(map(value_html, listed[:MAX_PICTURES]), len(listed))
 
 
 def blocks(parts: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -222,7 +224,7 @@ def blocks(parts: Iterable[tuple[str, str]]) -> Iterator[str]:
         parts: Title, plain, and HTML.
     """
     for title, inside in parts:
-        yield f"<p><strong>{escape(cleaned(title))}</strong></p>{inside}"
+        yield f"<p><strong>{escape(strip_control_characters(title))}</strong></p>{inside}"
 
 
 _KINDS: dict[type | tuple[type, ...], Callable[[Any], str]] = {

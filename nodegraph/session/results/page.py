@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from nodegraph.core.words import cleaned, shown_path, shown_seconds
+from nodegraph.core.words import format_path, format_seconds, strip_control_characters
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodegraphError
 from nodegraph.session.results.html import (
-    LONGEST,
+    MAX_SIDE,
     blocks,
     figure_html,
     files_html,
@@ -40,41 +40,44 @@ def sheet_html(results: Sequence[RunResult | NodegraphError], captions: Sequence
 
 def _figure_of(result: RunResult | NodegraphError, caption: str) -> str:
     if isinstance(result, NodegraphError):
-        return figure_html(f"<code>{escape(cleaned(str(result)))}</code>", caption)
+        return figure_html(f"<code>{escape(strip_control_characters(str(result)))}</code>", caption)
     # A node that is mapped over a list wrote files as `save[0]`, `save[1]` and so on.
     writers = (file.node.partition("[")[0] for file in result.files)
     for name in dict.fromkeys((*result.outputs, *writers)):
         try:
-            return figure_html(image_html(result.image(name), LONGEST), caption)
+            return figure_html(image_html(result.image(name), MAX_SIDE), caption)
         except NodegraphError:
             continue  # it has none, or its file is gone
     about = f"{result.status}: {result.errors[0]}" if result.errors else result.told
-    return figure_html(f"<code>{escape(cleaned(about))}</code>", caption)
+    return figure_html(f"<code>{escape(strip_control_characters(about))}</code>", caption)
 
 
 def _parts(result: RunResult) -> Iterator[tuple[str, str]]:
     for error in result.errors:
-        yield f"{error.problem.node} failed", f"<pre>{escape(cleaned(str(error)))}</pre>"
+        yield (
+            f"{error.problem.node} failed",
+            f"<pre>{escape(strip_control_characters(str(error)))}</pre>",
+        )
     for name in result.outputs:
         try:
             value = result.outputs[name]
         except NodegraphError as error:
-            yield name, f"<em>{escape(cleaned(str(error)))}</em>"
+            yield name, f"<em>{escape(strip_control_characters(str(error)))}</em>"
         else:
             yield name, value_html(value)
     for node in dict.fromkeys(file.node for file in result.files):
         paths = [file.path for file in result.files if file.node == node]
         there = [path for path in paths if path.exists()]
         gone = [path for path in paths if not path.exists()]
-        lost = "".join(f"<p>{escape(shown_path(path))} is there no more</p>" for path in gone)
-        yield f"{node}: {shown_path(paths[0].parent)}", files_html(there) + lost
+        lost = "".join(f"<p>{escape(format_path(path))} is there no more</p>" for path in gone)
+        yield f"{node}: {format_path(paths[0].parent)}", files_html(there) + lost
 
 
 def _nodes(result: RunResult) -> str:
     """How each node fared, folded away."""
     rows = "".join(
-        f"<tr><td>{escape(cleaned(name))}</td><td>{escape(cleaned(report.type))}</td>"
-        f"<td>{report.status}</td><td>{shown_seconds(report.seconds)}</td></tr>"
+        f"<tr><td>{escape(strip_control_characters(name))}</td><td>{escape(strip_control_characters(report.type))}</td>"
+        f"<td>{report.status}</td><td>{format_seconds(report.seconds)}</td></tr>"
         for name, report in list(result.nodes.items())[:_MOST_NODES]
     )
     more = len(result.nodes) - _MOST_NODES

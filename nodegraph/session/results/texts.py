@@ -47,11 +47,11 @@ def is_plot(start: bytes) -> bool:
 
 
 def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
-    from nodegraph.media.audio.audio_files import audio_texts, begins_like_audio
+    from nodegraph.media.audio.audio_files import audio_texts, is_audio_header
     from nodegraph.media.molecules.molecule_files import MOLECULE_SUFFIXES, molecule_texts
     from nodegraph.media.shapes.shape_files import GLB, shape_texts
-    from nodegraph.media.videos.video_files import begins_like_video, video_texts
-    from nodegraph.weights.file_kinds import SAFETENSORS, ending
+    from nodegraph.media.videos.video_files import is_video_header, video_texts
+    from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 
     suffix = path.suffix.lower()
     is_riff_picture = (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
@@ -60,15 +60,15 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
         from nodegraph.media.images.images import read_metadata
 
         return _only_texts(read_metadata(path))
-    if begins_like_video(start[:12]):
+    if is_video_header(start[:12]):
         return video_texts(path)
-    if begins_like_audio(start[:12]):
+    if is_audio_header(start[:12]):
         return audio_texts(path)
     if start.startswith((GLB, b"ply")) or suffix == ".obj":
         return shape_texts(path)
     if suffix in MOLECULE_SUFFIXES:
         return molecule_texts(path)
-    if ending(path) == SAFETENSORS:
+    if file_suffix(path) == SAFETENSORS:
         from nodegraph.weights.safetensors_header import read_header
 
         return _only_texts(read_header(path).metadata)

@@ -6,12 +6,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from nodegraph.errors import InvalidValue
-from nodegraph.store.remote.bucket import BucketPlace
-from nodegraph.store.remote.folder import FolderPlace
-from nodegraph.store.remote.place import ObjectPlace
+from nodegraph.store.remote.bucket import BucketStorage
+from nodegraph.store.remote.folder import FolderStorage
+from nodegraph.store.remote.place import ObjectStorage
 
 
-def open_place(url: str) -> ObjectPlace:
+def open_storage(url: str) -> ObjectStorage:
     """The place that a URL names; nothing is asked of it yet.
 
     Raises:
@@ -36,5 +36,5 @@ def open_place(url: str) -> ObjectPlace:
                 expected="file:///path with three slashes",
                 hint="Mount the share, and name the folder where it is mounted.",
             )
-        return FolderPlace(url, Path(unquote(parts.path)))
-    return BucketPlace(url)
+        return FolderStorage(url, Path(unquote(parts.path)))
+    return BucketStorage(url)

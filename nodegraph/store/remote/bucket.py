@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.store.remote.place import NotAllowed, Unreachable
+from nodegraph.store.remote.place import AccessDenied, Unreachable
 
 _STEP = 32 << 20
 _PATIENCE = 20.0
@@ -20,7 +20,7 @@ _WITHOUT_MODE = frozenset({"az", "abfs", "abfss"})
 """Whose `pipe_file` says otherwise that an object must not be there yet."""
 
 
-class BucketPlace:
+class BucketStorage:
     """Objects of a bucket. Who may do what there, and where it is, the store's own variables say.
 
     Raises:
@@ -56,7 +56,7 @@ class BucketPlace:
             {"overwrite": False} if kind in _WITHOUT_MODE else {"mode": "create"}
         )
 
-    def _asked(
+    def _call(
         self, method: str, name: str, *more: Any, patience: float = _PATIENCE, **options: Any
     ) -> Any:
         path = f"{self._root}/{name}"
@@ -72,56 +72,56 @@ class BucketPlace:
             raise
         except Exception as error:
             if _is_refusal(error):
-                raise NotAllowed(f"{path}: {error}") from error
+                raise AccessDenied(f"{path}: {error}") from error
             message = str(error) or f"no answer within {patience:.0f} s"
             raise Unreachable(f"{type(error).__name__}: {message}") from error
 
-    def _told(self, method: str, name: str, *more: Any, **options: Any) -> None:
+    def _call_write(self, method: str, name: str, *more: Any, **options: Any) -> None:
         """Have something written: a bucket that isn't there is no answer then."""
         try:
-            self._asked(method, name, *more, **options)
+            self._call(method, name, *more, **options)
         except FileNotFoundError as error:
             raise Unreachable(str(error)) from error
 
     def read(self, name: str) -> bytes:
-        content: bytes = self._asked("cat_file", name)
+        content: bytes = self._call("cat_file", name)
         return content
 
     def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
         for begin in range(start, size, _STEP):
             end = min(begin + _STEP, size)
             patience = _PATIENCE + (end - begin) / _SLOWEST
-            yield self._asked("cat_file", name, start=begin, end=end, patience=patience)
+            yield self._call("cat_file", name, start=begin, end=end, patience=patience)
 
     def size(self, name: str) -> int | None:
         try:
-            return int(self._asked("info", name)["size"])
+            return int(self._call("info", name)["size"])
         except FileNotFoundError:
             return None
 
     def write(self, name: str, data: bytes) -> None:
-        self._told("pipe_file", name, data)
+        self._call_write("pipe_file", name, data)
 
     def create(self, name: str, data: bytes) -> bool:
         try:
-            self._told("pipe_file", name, data, **self._exclusive)
+            self._call_write("pipe_file", name, data, **self._exclusive)
         except FileExistsError:
             return False
         return True
 
     def upload(self, name: str, path: Path) -> None:
         patience = _PATIENCE + path.stat().st_size / _SLOWEST
-        self._told("put_file", name, str(path), patience=patience)
+        self._call_write("put_file", name, str(path), patience=patience)
 
     def remove(self, name: str) -> None:
         try:
-            self._asked("rm_file", name)
+            self._call("rm_file", name)
         except FileNotFoundError:
             return
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         try:
-            objects = self._asked("find", prefix, detail=True, patience=600.0)
+            objects = self._call("find", prefix, detail=True, patience=600.0)
         except FileNotFoundError:
             return
         for path, about in objects.items():

@@ -9,20 +9,20 @@ from time import perf_counter
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
-from nodegraph.store.blobs import Blobs, Staged
+from nodegraph.store.blobs import Blobs, StagedBlob
 from nodegraph.store.eviction import bytes_on_disk
 from nodegraph.store.index import Index
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.objects import RemoteEntry, RemoteFile, entry_name, unpack_entry
-from nodegraph.store.remote.place import ObjectPlace, Reach, Unreachable
+from nodegraph.store.remote.place import ObjectStorage, Reachability, Unreachable
 from nodegraph.store.rows import repack_outputs
-from nodegraph.store.speeds import Speeds
-from nodegraph.store.taking_in import file_of, take_entries, take_file
+from nodegraph.store.speeds import TransferSpeeds
+from nodegraph.store.taking_in import find_value_file, insert_entries, insert_value_file
 
 _LOG = logging.getLogger(__name__)
 
 
-class RemoteFetching:
+class RemoteFetcher:
     """Brings what others have computed. Safe to use from several threads.
 
     What is damaged there is never taken: it is named in the log, and is as if it weren't there.
@@ -37,15 +37,15 @@ class RemoteFetching:
 
     def __init__(
         self,
-        storage: ObjectPlace,
-        reach: Reach,
+        storage: ObjectStorage,
+        reach: Reachability,
         ledger: Ledger,
         index: Index,
         blobs: Blobs,
-        speeds: Speeds,
+        speeds: TransferSpeeds,
         budget: int,
     ) -> None:
-        self._place = storage
+        self._storage = storage
         self._reach = reach
         self._ledger = ledger
         self._index = index
@@ -64,19 +64,19 @@ class RemoteFetching:
         name = entry_name(key)
         start = perf_counter()
         try:
-            data = self._place.read(name)
+            data = self._storage.read(name)
         except FileNotFoundError:
-            self._reach.answered()
+            self._reach.note_answer()
             return None
-        self._speeds.read(len(data), perf_counter() - start)
-        self._reach.answered()
+        self._speeds.record_read(len(data), perf_counter() - start)
+        self._reach.note_answer()
         try:
             return unpack_entry(data, key)
         except ValueError as error:
             self._found_unusable(name, str(error))
             return None
 
-    def take(self, entry: RemoteEntry) -> None:
+    def save_entry(self, entry: RemoteEntry) -> None:
         """Keep an entry here; one that is here already stays.
 
         Raises:
@@ -89,24 +89,26 @@ class RemoteFetching:
         about = (entry.node_type, entry.seconds, entry.created, entry.run, entry.parts)
         self._ledger.remember([each for each in entry.files if each.name not in self.unusable])
         with self._index.writing() as connection:
-            take_entries(connection, [(bytes.fromhex(entry.key), packed, entry.asked, *about)])
+            insert_entries(
+                connection, [(bytes.fromhex(entry.key), packed, entry.requested_input, *about)]
+            )
 
     def has(self, digest: Digest) -> bool:
         """Whether a value can be had there, as far as is known here."""
-        if self._reach.is_away:
+        if self._reach.is_unreachable:
             return False
         file = self._ledger.file(digest)
         return file is not None and file.bytes <= self._budget
 
     def file(self, digest: Digest) -> bool:
         """Bring a value's file into the local tier; whether it is there now."""
-        remote_file = None if self._reach.is_away else self._ledger.file(digest)
+        remote_file = None if self._reach.is_unreachable else self._ledger.file(digest)
         if remote_file is None or remote_file.bytes > self._budget:
             return False
         try:
             staged = self._staged(remote_file)
         except Unreachable as error:
-            self._reach.lost(error)
+            self._reach.note_failure(error)
             return False
         except FileNotFoundError:
             self._found_unusable(remote_file.name, "it is told of, and not there")
@@ -120,17 +122,17 @@ class RemoteFetching:
         self._keep(remote_file, staged)
         return True
 
-    def _staged(self, file: RemoteFile) -> Staged:
+    def _staged(self, file: RemoteFile) -> StagedBlob:
         start = perf_counter()
-        staged = self._blobs.stage(self._place.chunks(file.name, file.bytes), file.suffix)
-        self._speeds.read(staged.blob.bytes, perf_counter() - start)
-        self._reach.answered()
+        staged = self._blobs.stage(self._storage.chunks(file.name, file.bytes), file.suffix)
+        self._speeds.record_read(staged.blob.bytes, perf_counter() - start)
+        self._reach.note_answer()
         return staged
 
-    def _keep(self, file: RemoteFile, staged: Staged) -> None:
+    def _keep(self, file: RemoteFile, staged: StagedBlob) -> None:
         try:
             with self._index.writing() as connection:
-                if not take_file(connection, self._blobs, file, staged):
+                if not insert_value_file(connection, self._blobs, file, staged):
                     self._blobs.discard(staged)
                     return
                 is_full = bytes_on_disk(connection) > self._budget
@@ -141,10 +143,10 @@ class RemoteFetching:
 
     def _found_unusable(self, name: str, reason: str) -> None:
         self.unusable.add(name)
-        _LOG.warning("%s of the remote store %s is left alone: %s", name, self._place.url, reason)
+        _LOG.warning("%s of the remote store %s is left alone: %s", name, self._storage.url, reason)
 
 
 def files_of(index: Index, digests: Sequence[Digest]) -> tuple[RemoteFile, ...]:
     """The local tier's files of some values, as others are told of them."""
-    rows = (file_of(index, digest) for digest in dict.fromkeys(digests))
+    rows = (find_value_file(index, digest) for digest in dict.fromkeys(digests))
     return tuple(RemoteFile(*row) for row in rows if row is not None)

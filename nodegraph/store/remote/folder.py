@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 
-from nodegraph.store.remote.place import NotAllowed, Unreachable
+from nodegraph.store.remote.place import AccessDenied, Unreachable
 
 _STEP = 8 << 20
 _TEMPORARY = "temporary"
@@ -17,7 +17,7 @@ _ABANDONED = 86_400.0
 """Seconds after which a temporary file is one that a dead process left."""
 
 
-class FolderPlace:
+class FolderStorage:
     """Objects as files. The folder itself is never made: one that isn't mounted must be noticed.
 
     Args:
@@ -36,7 +36,7 @@ class FolderPlace:
                     path.unlink()
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
@@ -44,7 +44,7 @@ class FolderPlace:
                 raise Unreachable(f"there is no folder {self._folder}") from None
             raise
         except PermissionError as error:
-            raise NotAllowed(f"{error.filename or self._folder}: no permission") from error
+            raise AccessDenied(f"{error.filename or self._folder}: no permission") from error
         except OSError as error:
             raise Unreachable(error.strerror or str(error)) from error
 
@@ -52,11 +52,11 @@ class FolderPlace:
         return self._folder / name
 
     def read(self, name: str) -> bytes:
-        with self._asking():
+        with self._translating_errors():
             return self._path(name).read_bytes()
 
     def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
-        with self._asking(), self._path(name).open("rb", buffering=0) as file:
+        with self._translating_errors(), self._path(name).open("rb", buffering=0) as file:
             file.seek(start)
             size -= start
             while size > 0 and (chunk := file.read(min(_STEP, size))):
@@ -65,7 +65,7 @@ class FolderPlace:
 
     def size(self, name: str) -> int | None:
         try:
-            with self._asking():
+            with self._translating_errors():
                 return self._path(name).stat().st_size
         except FileNotFoundError:
             return None
@@ -107,7 +107,7 @@ class FolderPlace:
     def _staged(self, name: str) -> Iterator[Path]:
         """A temporary file's path, and the folder that the object will lie in."""
         temporary = self._folder / _TEMPORARY / os.urandom(16).hex()
-        with self._asking():
+        with self._translating_errors():
             for folder in (temporary.parent, self._path(name).parent):
                 self._make(folder)
             try:
@@ -122,11 +122,11 @@ class FolderPlace:
             folder.mkdir(parents=True, exist_ok=True)
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError), self._asking():
+        with suppress(FileNotFoundError), self._translating_errors():
             self._path(name).unlink()
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
-        with self._asking():
+        with self._translating_errors():
             if not self._folder.is_dir():
                 raise FileNotFoundError(str(self._folder))
             for path in self._path(prefix).rglob("*"):

@@ -17,7 +17,7 @@ from time import monotonic
 
 from nodegraph.core.keys import Key
 from nodegraph.store.remote.objects import LEASES
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Reach, Unreachable
+from nodegraph.store.remote.place import AccessDenied, ObjectStorage, Reachability, Unreachable
 
 _LOG = logging.getLogger(__name__)
 _FREE = b"free"
@@ -50,8 +50,8 @@ class Leases:
 
     def __init__(
         self,
-        storage: ObjectPlace,
-        reach: Reach,
+        storage: ObjectStorage,
+        reach: Reachability,
         owner: str,
         is_there: Callable[[Key], bool],
         *,
@@ -59,7 +59,7 @@ class Leases:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.seconds = seconds
-        self._place = storage
+        self._storage = storage
         self._reach = reach
         self._owner = owner
         self._is_there = is_there
@@ -67,7 +67,7 @@ class Leases:
         self._changed = Condition(Lock())
         self._held: dict[Key, int] = {}
         self._lost: set[Key] = set()
-        self._seen: dict[Key, _ObservedLease] = {}
+        self._observed: dict[Key, _ObservedLease] = {}
         self._awaited: set[Key] = set()
         self._ending: list[tuple[Key, bool]] = []
         self._is_exclusive: bool | None = None
@@ -75,14 +75,14 @@ class Leases:
         self._is_open = True
         self._thread: Thread | None = None
 
-    def take(self, key: Key) -> bool:
+    def acquire(self, key: Key) -> bool:
         """Take a key's lease; False if another machine has it."""
         try:
-            return not self._grants_one() or self._taken(key)
-        except NotAllowed:
+            return not self._has_exclusive_create() or self._taken(key)
+        except AccessDenied:
             return True  # it may only be read
         except Unreachable as error:
-            self._reach.lost(error)
+            self._reach.note_failure(error)
             return True
 
     def _taken(self, key: Key) -> bool:
@@ -96,25 +96,25 @@ class Leases:
                 return False
         with self._changed:
             self._held[key] = token
-            self._seen.pop(key, None)
+            self._observed.pop(key, None)
             self._lost.discard(key)
         self._wake()
         return True
 
     def _created(self, key: Key, token: int) -> bool:
-        return self._place.create(_name(key, token), self._content())
+        return self._storage.create(_name(key, token), self._content())
 
     def _content(self) -> bytes:
         self._beats += 1
         return f"{self._owner} {self._beats}".encode()
 
     def _latest(self, key: Key) -> tuple[int, bytes] | None:
-        tokens = [int(name.rpartition("/")[2]) for name, _ in self._place.list(f"{LEASES}/{key}")]
+        tokens = [int(name.rpartition("/")[2]) for name, _ in self._storage.list(f"{LEASES}/{key}")]
         if not tokens:
             return None
         token = max(tokens)
         try:
-            return token, self._place.read(_name(key, token))
+            return token, self._storage.read(_name(key, token))
         except FileNotFoundError:
             return None
 
@@ -124,23 +124,25 @@ class Leases:
             return True
         now = self._clock()
         with self._changed:
-            observed = self._seen.get(key)
+            observed = self._observed.get(key)
             if observed is not None and (observed.token, observed.content) == (token, content):
                 return now - observed.since >= self.seconds
-            self._seen[key] = _ObservedLease(token, content, now)
+            self._observed[key] = _ObservedLease(token, content, now)
         return False
 
-    def _grants_one(self) -> bool:
+    def _has_exclusive_create(self) -> bool:
         """Whether the place lets one of several create an object: not every one knows how."""
         if self._is_exclusive is None:
             name = f"{LEASES}/trial-{os.urandom(16).hex()}/1"
-            self._is_exclusive = self._place.create(name, b"") and not self._place.create(name, b"")
-            self._place.remove(name)
+            self._is_exclusive = self._storage.create(name, b"") and not self._storage.create(
+                name, b""
+            )
+            self._storage.remove(name)
             if not self._is_exclusive:
                 _LOG.warning(
                     "the remote store %s lets several create one object, so machines may compute "
                     "the same at the same time",
-                    self._place.url,
+                    self._storage.url,
                 )
         return self._is_exclusive
 
@@ -154,7 +156,7 @@ class Leases:
             if key in self._lost:
                 return False
             token = self._held.get(key)
-        return token is None or self._place.size(_name(key, token + 1)) is None
+        return token is None or self._storage.size(_name(key, token + 1)) is None
 
     def release(self, key: Key, is_there: bool) -> None:
         """Give a lease back, soon; nothing happens if there is none here.
@@ -206,10 +208,10 @@ class Leases:
                     renewed = self._clock()
                     self._renew()
                 self._look()
-            except NotAllowed:
+            except AccessDenied:
                 self._forget_awaited()
             except Unreachable as error:
-                self._reach.lost(error)
+                self._reach.note_failure(error)
                 self._forget_awaited()
 
     def _pause(self) -> bool:
@@ -218,7 +220,7 @@ class Leases:
             if self._is_open and not self._ending:
                 busy = min(_LOOK, self.seconds / 5) if self._awaited else self.seconds / 5
                 self._changed.wait(busy if self._held or self._awaited else None)
-            return self._is_open or bool(self._ending and not self._reach.is_away)
+            return self._is_open or bool(self._ending and not self._reach.is_unreachable)
 
     def _end_some(self) -> None:
         while True:
@@ -233,19 +235,19 @@ class Leases:
     def _end(self, key: Key, token: int, is_there: bool) -> None:
         if not is_there:
             # The object stays, so that tokens go on rising.
-            self._place.write(_name(key, token), _FREE)
+            self._storage.write(_name(key, token), _FREE)
             return
-        names = [name for name, _ in self._place.list(f"{LEASES}/{key}")]
+        names = [name for name, _ in self._storage.list(f"{LEASES}/{key}")]
         for name in sorted(names):
             if int(name.rpartition("/")[2]) <= token:
-                self._place.remove(name)
+                self._storage.remove(name)
 
     def _renew(self) -> None:
         with self._changed:
             held = list(self._held.items())
         for key, token in held:
-            if self._place.size(_name(key, token + 1)) is None:
-                self._place.write(_name(key, token), self._content())
+            if self._storage.size(_name(key, token + 1)) is None:
+                self._storage.write(_name(key, token), self._content())
                 continue
             with self._changed:
                 self._held.pop(key, None)

@@ -98,7 +98,7 @@ class Ledger:
 
     def file(self, digest: Digest) -> RemoteFile | None:
         """The file of a value there; None if none is known."""
-        row = self._database.one(
+        row = self._database.fetch_one(
             "SELECT file, suffix, bytes, seconds FROM files WHERE digest = ?",
             (bytes.fromhex(digest),),
         )
@@ -106,7 +106,9 @@ class Ledger:
 
     def files(self) -> tuple[int, int]:
         """How many files are known there, and their bytes."""
-        count, size = self._database.one("SELECT count(*), coalesce(sum(bytes), 0) FROM files")
+        count, size = self._database.fetch_one(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM files"
+        )
         return count, size
 
     def add(self, keys: Iterable[Key], owner: str) -> int:
@@ -151,10 +153,10 @@ class Ledger:
 
     def waiting(self) -> int:
         """How many entries are still to go there, of all processes."""
-        (count,) = self._database.one("SELECT count(*) FROM waiting")
+        (count,) = self._database.fetch_one("SELECT count(*) FROM waiting")
         return int(count)
 
     def is_waiting(self, key: Key) -> bool:
         """Whether an entry is still to go there."""
         query = "SELECT 1 FROM waiting WHERE key = ?"
-        return self._database.one(query, (bytes.fromhex(key),)) is not None
+        return self._database.fetch_one(query, (bytes.fromhex(key),)) is not None

@@ -73,7 +73,7 @@ class RemoteEntry:
 
     key: Key
     outputs: bytes | None
-    asked: str | None
+    requested_input: str | None
     node_type: str
     seconds: float
     created: float
@@ -95,7 +95,7 @@ def pack_entry(entry: RemoteEntry) -> bytes:
         ]
         for each in entry.files
     ]
-    about = (entry.asked, entry.node_type, entry.seconds, entry.created, entry.run)
+    about = (entry.requested_input, entry.node_type, entry.seconds, entry.created, entry.run)
     body: bytes = msgpack.packb([bytes.fromhex(entry.key), entry.outputs, *about, parts, files])
     return _MARK + blake3(body).digest() + body
 

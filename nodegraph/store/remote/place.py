@@ -14,7 +14,7 @@ _FIRST, _LONGEST = 0.5, 30.0
 """Seconds until it is tried again: twice as long each time."""
 
 
-class Reach:
+class Reachability:
     """While a place is away nobody waits for it: only now and then one tries whether it is back.
 
     Args:
@@ -31,7 +31,7 @@ class Reach:
         self.reason = ""
 
     @property
-    def is_away(self) -> bool:
+    def is_unreachable(self) -> bool:
         """Whether it couldn't be asked when it last was."""
         return bool(self.reason)
 
@@ -40,7 +40,7 @@ class Reach:
         """Until it should be tried again; 0 if it should be now."""
         return max(0.0, self._again - self._clock())
 
-    def lost(self, error: Unreachable) -> None:
+    def note_failure(self, error: Unreachable) -> None:
         """It couldn't be asked."""
         with self._lock:
             is_new = not self.reason
@@ -55,7 +55,7 @@ class Reach:
                 self.reason,
             )
 
-    def answered(self) -> None:
+    def note_answer(self) -> None:
         """It could be asked."""
         if not self.reason:
             return
@@ -69,11 +69,11 @@ class Unreachable(Exception):
     """The place can't be asked now: no network, no answer in time, no such bucket or folder."""
 
 
-class NotAllowed(Unreachable):
+class AccessDenied(Unreachable):
     """The place answers, and refuses."""
 
 
-class ObjectPlace(Protocol):
+class ObjectStorage(Protocol):
     """Objects by name, such as ``entries/ab/cd…``. Safe to use from several threads.
 
     All methods raise `Unreachable` where the place can't be asked.

@@ -14,7 +14,7 @@ from nodegraph.core.keys import Key
 from nodegraph.store.blobs import Blobs
 from nodegraph.store.entries import leaves
 from nodegraph.store.index import Index
-from nodegraph.store.remote.fetching import RemoteFetching, files_of
+from nodegraph.store.remote.fetching import RemoteFetcher, files_of
 from nodegraph.store.remote.ledger import Ledger
 from nodegraph.store.remote.objects import (
     RemoteEntry,
@@ -22,9 +22,9 @@ from nodegraph.store.remote.objects import (
     entry_name,
     pack_entry,
 )
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Reach, Unreachable
+from nodegraph.store.remote.place import AccessDenied, ObjectStorage, Reachability, Unreachable
 from nodegraph.store.rows import repack_outputs, unpack_outputs
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.speeds import TransferSpeeds
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 64
@@ -35,7 +35,7 @@ SELECT outputs, asked, node_type, seconds, created, run, parts FROM entries WHER
 """
 
 
-class Sending:
+class RemoteSender:
     """Brings entries and their files to the place, in a thread of its own.
 
     An entry goes after its files, so whoever sees it finds them. One that is there already stays:
@@ -50,20 +50,20 @@ class Sending:
 
     def __init__(
         self,
-        storage: ObjectPlace,
-        reach: Reach,
+        storage: ObjectStorage,
+        reach: Reachability,
         ledger: Ledger,
-        fetching: RemoteFetching,
+        fetching: RemoteFetcher,
         index: Index,
         blobs: Blobs,
-        speeds: Speeds,
+        speeds: TransferSpeeds,
         *,
         owner: str,
         is_alive: Callable[[str], bool],
         may_send: Callable[[Key], bool],
         ended: Callable[[Key, bool], None],
     ) -> None:
-        self._place = storage
+        self._storage = storage
         self._reach = reach
         self._ledger = ledger
         self._fetching = fetching
@@ -88,17 +88,17 @@ class Sending:
         lost = self._ledger.add(keys, self._owner)
         if lost:
             _LOG.warning(
-                "%d results never go to the remote store %s: too many wait", lost, self._place.url
+                "%d results never go to the remote store %s: too many wait", lost, self._storage.url
             )
         with self._changed:
             self._is_waiting = True
             self._changed.notify_all()
 
-    def settle(self, patience: float) -> bool:
+    def wait_until_sent(self, patience: float) -> bool:
         """Wait until nothing waits any more, unless the place is away; whether nothing does."""
         end = monotonic() + patience
         with self._changed:
-            while self._is_waiting and not self._reach.is_away and monotonic() < end:
+            while self._is_waiting and not self._reach.is_unreachable and monotonic() < end:
                 self._changed.wait(max(0.0, min(0.5, end - monotonic())))
             return not self._is_waiting
 
@@ -114,7 +114,7 @@ class Sending:
                 "%d results are still to go to the remote store %s: the next command or server "
                 "on this store brings them there",
                 left,
-                self._place.url,
+                self._storage.url,
             )
 
     # The thread.
@@ -122,16 +122,16 @@ class Sending:
     def _work(self) -> None:
         try:
             self._ledger.adopt(self._owner, self._is_alive)
-            while self._goes_on():
+            while self._wait_for_work():
                 self._round()
         except sqlite3.Error as error:
             if self._end is None:
                 _LOG.warning("nothing more goes to the remote store: %s", error)
 
-    def _goes_on(self) -> bool:
+    def _wait_for_work(self) -> bool:
         """Wait for something to do; False at the end."""
         with self._changed:
-            if self._reach.is_away:
+            if self._reach.is_unreachable:
                 pause = self._reach.seconds_left
             else:
                 pause = 0.0 if self._is_waiting else _IDLE
@@ -139,10 +139,10 @@ class Sending:
                 self._changed.wait(pause)
             if self._end is None:
                 return True
-            return self._is_waiting and not self._reach.is_away and monotonic() < self._end
+            return self._is_waiting and not self._reach.is_unreachable and monotonic() < self._end
 
     def _round(self) -> None:
-        if self._reach.is_away and (self._reach.seconds_left or not self._is_back()):
+        if self._reach.is_unreachable and (self._reach.seconds_left or not self._is_back()):
             return
         queued = self._ledger.next(self._owner, _AT_ONCE)
         for number, key in queued:
@@ -150,11 +150,11 @@ class Sending:
                 return
             try:
                 is_there = self._send(key)
-            except NotAllowed as error:
+            except AccessDenied as error:
                 self._refused(error)
                 return
             except Unreachable as error:
-                self._reach.lost(error)
+                self._reach.note_failure(error)
                 return
             except (OSError, ValueError) as error:
                 _LOG.warning("a result can't go to the remote store: %s", error)
@@ -162,9 +162,9 @@ class Sending:
             self._ledger.done(number)
             self._ended(key, is_there)
         if not queued:
-            self._rest()
+            self._become_idle()
 
-    def _rest(self) -> None:
+    def _become_idle(self) -> None:
         more = self._ledger.adopt(self._owner, self._is_alive)
         with self._changed:
             self._is_waiting = bool(more or self._ledger.next(self._owner, 1))
@@ -172,19 +172,19 @@ class Sending:
 
     def _is_back(self) -> bool:
         try:
-            self._place.size("entries")
+            self._storage.size("entries")
         except Unreachable as error:
-            self._reach.lost(error)
+            self._reach.note_failure(error)
             return False
-        self._reach.answered()
+        self._reach.note_answer()
         return True
 
-    def _refused(self, error: NotAllowed) -> None:
+    def _refused(self, error: AccessDenied) -> None:
         """Nothing may be written there: it is only read, then."""
         self._is_refused = True
         _LOG.warning(
             "the remote store %s is only read, as nothing may be written there: %s",
-            self._place.url,
+            self._storage.url,
             error,
         )
         for number, key in self._ledger.next(self._owner, -1):
@@ -203,7 +203,7 @@ class Sending:
         there = self._fetching.entry(key)
         whole = self._upload(entry.files)
         if there is not None:
-            kept_files = self._still_told(entry, there)
+            kept_files = self._mergeable_files(entry, there)
             if kept_files is None:
                 return True
             known = {each.digest for each in whole}
@@ -215,16 +215,18 @@ class Sending:
         start = perf_counter()
         name = entry_name(key)
         if there is not None or name in self._fetching.unusable:
-            self._place.write(name, data)
+            self._storage.write(name, data)
             self._fetching.unusable.discard(name)
-        elif not self._place.create(name, data):
+        elif not self._storage.create(name, data):
             return True  # another machine was quicker
-        self._speeds.wrote(len(data), perf_counter() - start)
-        self._reach.answered()
+        self._speeds.record_write(len(data), perf_counter() - start)
+        self._reach.note_answer()
         self._ledger.remember(whole)
         return True
 
-    def _still_told(self, entry: RemoteEntry, there: RemoteEntry) -> tuple[RemoteFile, ...] | None:
+    def _mergeable_files(
+        self, entry: RemoteEntry, there: RemoteEntry
+    ) -> tuple[RemoteFile, ...] | None:
         """The files that an entry there tells of, where this machine can add to it; else None."""
         whole = tuple(each for each in there.files if each.name not in self._fetching.unusable)
         known_digests = {each.digest for each in whole}
@@ -236,7 +238,7 @@ class Sending:
         return () if len(whole) < len(there.files) else None
 
     def _local(self, key: Key) -> RemoteEntry | None:
-        row = self._index.one(_ENTRY, (bytes.fromhex(key),))
+        row = self._index.fetch_one(_ENTRY, (bytes.fromhex(key),))
         if row is None:
             return None
         packed, requested, node_type, seconds, created, run, parts = row
@@ -251,17 +253,17 @@ class Sending:
         there = []
         for file in files:
             is_damaged = file.name in self._fetching.unusable
-            if not is_damaged and self._place.size(file.name) == file.bytes:
+            if not is_damaged and self._storage.size(file.name) == file.bytes:
                 there.append(file)
                 continue
             if not self._blobs.check(file.file, file.suffix):
                 continue  # it was evicted, or is damaged here
             start = perf_counter()
             try:
-                self._place.upload(file.name, self._blobs.path(file.file, file.suffix))
+                self._storage.upload(file.name, self._blobs.path(file.file, file.suffix))
             except FileNotFoundError:
                 continue
-            self._speeds.wrote(file.bytes, perf_counter() - start)
+            self._speeds.record_write(file.bytes, perf_counter() - start)
             self._fetching.unusable.discard(file.name)
             there.append(file)
         return tuple(there)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError
-from nodegraph.store.backlog import Put
+from nodegraph.store.backlog import QueuedEntry
 from nodegraph.store.blobs import Blobs
 from nodegraph.store.claims import Claims
-from nodegraph.store.entries import Stored, leaves
+from nodegraph.store.entries import StoredOutput, leaves
 from nodegraph.store.index import Index
-from nodegraph.store.remote.fetching import RemoteFetching
+from nodegraph.store.remote.fetching import RemoteFetcher
 from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.ledger import Ledger
-from nodegraph.store.remote.place import ObjectPlace, Reach, Unreachable
-from nodegraph.store.remote.sending import Sending
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.remote.place import ObjectStorage, Reachability, Unreachable
+from nodegraph.store.remote.sending import RemoteSender
+from nodegraph.store.speeds import TransferSpeeds
 
 
 class LeasedClaims:
@@ -102,7 +102,7 @@ class RemoteTier:
 
     def __init__(
         self,
-        storage: ObjectPlace,
+        storage: ObjectStorage,
         index: Index,
         blobs: Blobs,
         budget: int,
@@ -112,18 +112,20 @@ class RemoteTier:
         trim: Callable[[], object],
         keep_cheap: bool = False,
     ) -> None:
-        self.place = storage
-        self.reach = Reach(storage.url)
-        self.speeds = Speeds(write_file=0.05, write_byte=2e-8, read_file=0.03, read_byte=1e-8)
+        self.storage = storage
+        self.reach = Reachability(storage.url)
+        self.speeds = TransferSpeeds(
+            write_file=0.05, write_byte=2e-8, read_file=0.03, read_byte=1e-8
+        )
         self._keep_cheap = keep_cheap
         self._trim = trim
         self._ledger = Ledger(index.path.parent, storage.url)
-        self._fetching = RemoteFetching(
+        self._fetching = RemoteFetcher(
             storage, self.reach, self._ledger, index, blobs, self.speeds, budget
         )
         self.leases = Leases(storage, self.reach, owner, self.bring)
-        self._asked: set[Key] = set()
-        self._sending = Sending(
+        self._missed_keys: set[Key] = set()
+        self._sending = RemoteSender(
             storage,
             self.reach,
             self._ledger,
@@ -143,28 +145,28 @@ class RemoteTier:
         Args:
             expected: Seconds that it takes; 0 if unknown.
         """
-        return not self.reach.is_away and (
-            not expected or expected > self.speeds.there_and_back(1, 0)
+        return not self.reach.is_unreachable and (
+            not expected or expected > self.speeds.round_trip_seconds(1, 0)
         )
 
     def bring(self, key: Key) -> bool:
         """Bring what a key led to elsewhere into the local index; whether there was anything."""
-        if self.reach.is_away:
+        if self.reach.is_unreachable:
             return False
         try:
             entry = self._fetching.entry(key)
             if entry is not None:
-                self._fetching.take(entry)
+                self._fetching.save_entry(entry)
         except Unreachable as error:
-            self.reach.lost(error)
+            self.reach.note_failure(error)
             return False
         except (sqlite3.Error, NodegraphError) as error:
             _LOG.warning("a result of the remote store can't be kept here: %s", error)
             return False
         if entry is None:
-            if len(self._asked) >= _MOST_ASKED:
-                self._asked.clear()
-            self._asked.add(key)
+            if len(self._missed_keys) >= _MOST_ASKED:
+                self._missed_keys.clear()
+            self._missed_keys.add(key)
         return entry is not None
 
     def lease(self, key: Key) -> bool:
@@ -173,9 +175,9 @@ class RemoteTier:
         Only what was asked for and wasn't there: what isn't worth asking isn't worth a lease. If
         it has come there since, it is here now.
         """
-        if self.reach.is_away or key not in self._asked:
+        if self.reach.is_unreachable or key not in self._missed_keys:
             return True
-        if not self.leases.take(key):
+        if not self.leases.acquire(key):
             self.leases.wait_for(key)
             return False
         self.bring(key)
@@ -183,7 +185,7 @@ class RemoteTier:
 
     def release(self, key: Key) -> None:
         """Let other machines have a key, once its result is at the place if that goes there."""
-        self._asked.discard(key)
+        self._missed_keys.discard(key)
         try:
             is_on_its_way = self._ledger.is_waiting(key)
         except sqlite3.Error:
@@ -210,12 +212,12 @@ class RemoteTier:
             _LOG.warning("a value of the remote store can't be kept here: %s", error)
             return False
 
-    def is_worth_sending(self, put: Put, outputs: Sequence[Stored] | None) -> bool:
+    def is_worth_sending(self, put: QueuedEntry, outputs: Sequence[StoredOutput] | None) -> bool:
         """Whether a result is worth being brought there: others have it sooner than computed."""
         if put.entry.worth is None:
             return False
         large = [leaf.size for leaf in leaves(outputs or ()) if leaf.inline is None]
-        limit = self.speeds.there_and_back(1 + len(large), sum(large))
+        limit = self.speeds.round_trip_seconds(1 + len(large), sum(large))
         return self._keep_cheap or put.entry.worth > limit
 
     def make_room(self) -> None:
@@ -237,15 +239,15 @@ class RemoteTier:
         except sqlite3.Error as error:
             _LOG.warning("results can't be noted for the remote store: %s", error)
 
-    def settle(self, patience: float = _PATIENCE) -> bool:
+    def wait_until_sent(self, patience: float = _PATIENCE) -> bool:
         """Wait until all is there, unless the place is away; whether all is."""
-        return self._sending.settle(patience)
+        return self._sending.wait_until_sent(patience)
 
     def info(self) -> RemoteInfo:
         """In numbers; asks the place nothing."""
         files, size = self._ledger.files()
         waiting = self._ledger.waiting()
-        return RemoteInfo(self.place.url, self.reach.reason, files, size, waiting)
+        return RemoteInfo(self.storage.url, self.reach.reason, files, size, waiting)
 
     def close(self, patience: float = _PATIENCE) -> None:
         """Bring there what can be brought soon; the rest is for the next process."""

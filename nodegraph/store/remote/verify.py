@@ -15,7 +15,7 @@ from nodegraph.store.remote.objects import (
     key_of_entry,
     unpack_entry,
 )
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.store.remote.place import ObjectStorage, Unreachable
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of how many were checked."""
@@ -47,8 +47,8 @@ class RemoteReport:
         return not self.damaged
 
 
-def verify_place(
-    storage: ObjectPlace, *, repair: bool = False, progress: Progress | None = None
+def verify_storage(
+    storage: ObjectStorage, *, repair: bool = False, progress: Progress | None = None
 ) -> RemoteReport:
     """Read everything that lies at a place. Others may go on with it meanwhile.
 
@@ -59,27 +59,27 @@ def verify_place(
         InvalidFile: The place can't be asked.
     """
     try:
-        return _Checking(storage, progress or _untold, repair=repair).report()
+        return _Checking(storage, progress or _no_progress, repair=repair).report()
     except Unreachable as error:
         raise InvalidFile(f"the remote store {storage.url} can't be reached: {error}") from error
 
 
-def _untold(done: int, total: int) -> None:
+def _no_progress(done: int, total: int) -> None:
     pass
 
 
 class _Checking:
     """One check of a place."""
 
-    def __init__(self, storage: ObjectPlace, progress: Progress, *, repair: bool) -> None:
-        self._place = storage
+    def __init__(self, storage: ObjectStorage, progress: Progress, *, repair: bool) -> None:
+        self._storage = storage
         self._progress = progress
         self._repair = repair
         self._report = RemoteReport(storage.url, repaired=repair)
-        self._told: set[str] = set()
+        self._referenced: set[str] = set()
 
     def report(self) -> RemoteReport:
-        entries, files = dict(self._place.list(ENTRIES)), dict(self._place.list(ARTIFACTS))
+        entries, files = dict(self._storage.list(ENTRIES)), dict(self._storage.list(ARTIFACTS))
         total = sum(entries.values()) + sum(files.values())
         for name, size in entries.items():
             self._report.entries += 1
@@ -89,7 +89,7 @@ class _Checking:
             self._report.files += 1
             self._check(name, size, self._is_whole_file)
             self._progress(self._report.bytes, total)
-        self._report.missing = len(self._told - files.keys())
+        self._report.missing = len(self._referenced - files.keys())
         return self._report
 
     def _check(self, name: str, size: int, is_whole: Callable[[str, int], bool]) -> None:
@@ -101,21 +101,21 @@ class _Checking:
         if not is_intact:
             self._report.damaged.append(name)
             if self._repair:
-                self._place.remove(name)
+                self._storage.remove(name)
 
     def _is_whole_entry(self, name: str, size: int) -> bool:
         key = key_of_entry(name)
         if key is None:
             return False
         try:
-            entry = unpack_entry(self._place.read(name), key)
+            entry = unpack_entry(self._storage.read(name), key)
         except ValueError:
             return False
-        self._told.update(each.name for each in entry.files)
+        self._referenced.update(each.name for each in entry.files)
         return True
 
     def _is_whole_file(self, name: str, size: int) -> bool:
         hasher = blake3()
-        for chunk in self._place.chunks(name, size):
+        for chunk in self._storage.chunks(name, size):
             hasher.update(chunk)
         return hasher.hexdigest() == digest_of_artifact(name)

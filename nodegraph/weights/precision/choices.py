@@ -32,7 +32,7 @@ STORED = "stored"
 _BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
 """Of a number, with its share of the factors."""
 
-FEW_BITS = {
+QUANTIZED_BITS = {
     "F8_E4M3": 8.0,
     "F8_E5M2": 8.0,
     "I8": 8.0,
@@ -51,7 +51,7 @@ _TABLE = re.compile(r"(token|position)_embedding|embed_tokens|token_embd|\bshare
 """Names of embeddings of words and places, which aren't kept in few bits."""
 
 
-def chosen_storage(storage: str, kinds: Collection[str]) -> str:
+def resolve_storage(storage: str, kinds: Collection[str]) -> str:
     """What a choice means for files with tensors of some types.
 
     Args:
@@ -63,13 +63,13 @@ def chosen_storage(storage: str, kinds: Collection[str]) -> str:
     """
     if storage == AUTO:
         # The very numbers of the file, in a half or a quarter of the memory.
-        return STORED if not FEW_BITS.keys().isdisjoint(kinds) else ""
+        return STORED if not QUANTIZED_BITS.keys().isdisjoint(kinds) else ""
     return "" if storage == FULL else storage
 
 
 def storage_option(storage: str, kinds: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """As `chosen_storage`, as an option of recipes: nothing where it is empty."""
-    kept_form = chosen_storage(storage, kinds)
+    """As `resolve_storage`, as an option of recipes: nothing where it is empty."""
+    kept_form = resolve_storage(storage, kinds)
     return ((STORAGE, kept_form),) if kept_form else ()
 
 
@@ -88,12 +88,12 @@ def check_storage(storage: str) -> None:
         )
 
 
-def storage_of(recipe: Recipe) -> str:
+def recipe_storage(recipe: Recipe) -> str:
     """What a recipe's weights are kept in; empty where that is what they are computed in."""
     return recipe.option(STORAGE)
 
 
-def fused_over_few_bits() -> InvalidValue:
+def fused_adapter_error() -> InvalidValue:
     """The refusal of what would round away what an adapter adds, or take the memory that was to be
     spared."""
     return InvalidValue(
@@ -119,7 +119,7 @@ def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -
         if not storage or len(shape) < 2 or not name.endswith("weight") or _TABLE.search(name):
             return wide
         if stays:
-            return FEW_BITS.get(kind, wide)
+            return QUANTIZED_BITS.get(kind, wide)
         is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
         return wide if is_wide else _BITS[storage]
 

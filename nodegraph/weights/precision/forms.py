@@ -35,22 +35,22 @@ Parts = Mapping[str, Tensor]
 """What a form reads: ``stored``, and what else belongs to it."""
 
 
-class Form(ABC):
+class NumberFormat(ABC):
     """How numbers are written down."""
 
     @abstractmethod
-    def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    def dequantize(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """The numbers in the type that is computed in; of memory of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Narrow(Form):
+class ScaledNarrow(NumberFormat):
     """Numbers of a narrower type, multiplied by ``scale`` where there is one.
 
     The product is worked out in float32 and rounded once.
     """
 
-    def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    def dequantize(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         scale = parts.get("scale")
         if scale is None:
             return _read(parts["stored"], dtype)
@@ -58,17 +58,17 @@ class Narrow(Form):
 
 
 @dataclass(frozen=True, slots=True)
-class NormalFloat4(Form):
+class NormalFloat4(NumberFormat):
     """Sixteen levels of a normal distribution, two in a byte, in blocks that share a factor,
     ``largest``. The table of ``pairs`` says what each byte stands for."""
 
-    def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    def dequantize(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         values = parts["pairs"].index_select(0, parts["stored"].int()).view(torch.float32)
         return values.view(-1, NF4_BLOCK).mul_(parts["largest"][:, None]).to(dtype).view(*shape)
 
 
 @dataclass(frozen=True, slots=True)
-class GgufBlocks(Form):
+class GgufBlocks(NumberFormat):
     """Blocks of numbers as GGUF files have them, one row of bytes for each row of numbers.
 
     Read by diffusers' functions, but in float32: its own layers multiply in float16.
@@ -79,7 +79,7 @@ class GgufBlocks(Form):
 
     kind: str
 
-    def wide(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    def dequantize(self, parts: Parts, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         from diffusers.quantizers.gguf.utils import dequantize_functions
         from gguf import GGMLQuantizationType
 
@@ -90,28 +90,28 @@ class GgufBlocks(Form):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Packed:
+class QuantizedWeight:
     """A weight as it is stored.
 
     Attributes:
-        form: What its parts mean.
+        format: What its parts mean.
         shape: Of the numbers.
     """
 
-    form: Form
+    format: NumberFormat
     parts: Parts
     shape: tuple[int, ...]
 
-    def wide(self, dtype: torch.dtype) -> Tensor:
+    def dequantize(self, dtype: torch.dtype) -> Tensor:
         """Its numbers in a type, in their shape."""
-        return self.form.wide(self.parts, self.shape, dtype)
+        return self.format.dequantize(self.parts, self.shape, dtype)
 
     @property
     def stored(self) -> Tensor:
         """The largest of its parts."""
         return self.parts["stored"]
 
-    def rows(self, begin: int, end: int) -> Packed:
+    def rows(self, begin: int, end: int) -> QuantizedWeight:
         """Some of its rows; of forms that lie row by row."""
         total = self.shape[0]
         parts = {
@@ -122,11 +122,11 @@ class Packed:
         return replace(self, parts=parts, shape=(end - begin, *self.shape[1:]))
 
 
-def joined(items: Sequence[Packed]) -> Packed | None:
+def concatenate_rows(items: Sequence[QuantizedWeight]) -> QuantizedWeight | None:
     """Several one below the other; None where they aren't stored alike."""
     first = items[0]
     if any(
-        item.form != first.form
+        item.format != first.format
         or item.stored.dtype != first.stored.dtype
         or item.parts.keys() != first.parts.keys()
         or item.shape[1:] != first.shape[1:]
@@ -140,28 +140,30 @@ def joined(items: Sequence[Packed]) -> Packed | None:
     return replace(first, parts=parts, shape=(rows, *first.shape[1:]))
 
 
-def _scale_of_rows(item: Packed) -> Tensor:
+def _scale_of_rows(item: QuantizedWeight) -> Tensor:
     return item.parts["scale"].expand(item.shape[0], *[1] * (len(item.shape) - 1))
 
 
-def as_float8(weight: Tensor) -> Packed:
+def quantize_float8(weight: Tensor) -> QuantizedWeight:
     """A weight's numbers, which are not beyond 448, rounded to 8 bits."""
-    return Packed(Narrow(), {"stored": weight.to(torch.float8_e4m3fn)}, tuple(weight.shape))
+    return QuantizedWeight(
+        ScaledNarrow(), {"stored": weight.to(torch.float8_e4m3fn)}, tuple(weight.shape)
+    )
 
 
-def as_int8(weight: Tensor) -> Packed:
+def quantize_int8(weight: Tensor) -> QuantizedWeight:
     """A weight as whole numbers of 8 bits, with one factor for each row.
 
-    They are those of torchao's ``Int8WeightOnlyConfig``, see `as_int4`.
+    They are those of torchao's ``Int8WeightOnlyConfig``, see `quantize_int4`.
     """
     largest = weight.flatten(1).abs().amax(1)
     scale = (largest / 127.5).float().clamp(min=torch.finfo(torch.float32).eps)
     scale = scale.view(-1, *[1] * (weight.dim() - 1))
     stored = (weight.float() * (1 / scale)).round_().clamp_(-128, 127).to(torch.int8)
-    return Packed(Narrow(), {"stored": stored, "scale": scale}, tuple(weight.shape))
+    return QuantizedWeight(ScaledNarrow(), {"stored": stored, "scale": scale}, tuple(weight.shape))
 
 
-def as_int4(weight: Tensor) -> Packed:
+def quantize_int4(weight: Tensor) -> QuantizedWeight:
     """A weight in 4 bits and a share of the factors; of a multiple of `NF4_BLOCK` numbers.
 
     They are those of bitsandbytes' NF4. Neither package is asked. Where one is installed, diffusers
@@ -183,7 +185,7 @@ def as_int4(weight: Tensor) -> Packed:
         "largest": largest,
         "pairs": pairs.view(torch.int64).flatten(),
     }
-    return Packed(NormalFloat4(), parts, tuple(weight.shape))
+    return QuantizedWeight(NormalFloat4(), parts, tuple(weight.shape))
 
 
 def _read(stored: Tensor, dtype: torch.dtype) -> Tensor:

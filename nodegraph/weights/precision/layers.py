@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nodegraph.weights.precision.forms import Form, Packed
+from nodegraph.weights.precision.forms import NumberFormat, QuantizedWeight
 
-HOLDING = (
+QUANTIZABLE_LAYERS = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
 )
@@ -25,7 +25,7 @@ _WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class StoredWeight:
     """What a layer's parameters are read as.
 
     Attributes:
@@ -33,7 +33,7 @@ class Holding:
         shape, dtype: Of the weight that is read.
     """
 
-    form: Form
+    format: NumberFormat
     types: Mapping[str, torch.dtype]
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -42,7 +42,7 @@ class Holding:
 class _Held:
     """What makes a layer's class one that reads its weight when it is asked for."""
 
-    holding: Holding
+    holding: StoredWeight
     _parameters: dict[str, Tensor]
 
     @property
@@ -50,7 +50,7 @@ class _Held:
         """The weight in the type that is computed in, made for whoever asks."""
         holding = self.holding
         parts = {name: self._parameters[name].view(kind) for name, kind in holding.types.items()}
-        return holding.form.wide(parts, holding.shape, holding.dtype)
+        return holding.format.dequantize(parts, holding.shape, holding.dtype)
 
 
 @cache
@@ -58,11 +58,11 @@ def _held(kind: type[Any]) -> type[Any]:
     return type(f"Held{kind.__name__}", (_Held, kind), {})
 
 
-def hold(layer: Any, packed: Packed, dtype: torch.dtype) -> None:
+def store_quantized(layer: Any, packed: QuantizedWeight, dtype: torch.dtype) -> None:
     """Let a layer hold its weight as it is stored, and compute in a type.
 
     Args:
-        layer: One of `HOLDING`.
+        layer: One of `QUANTIZABLE_LAYERS`.
     """
     del layer._parameters["weight"]
     kind: Any = type(layer)
@@ -73,16 +73,16 @@ def hold(layer: Any, packed: Packed, dtype: torch.dtype) -> None:
         whole = part.view(_WHOLE[part.element_size()])
         layer.register_parameter(name, nn.Parameter(whole, requires_grad=False))
     types = {name: part.dtype for name, part in packed.parts.items()}
-    layer.holding = Holding(packed.form, types, packed.shape, dtype)
+    layer.holding = StoredWeight(packed.format, types, packed.shape, dtype)
 
 
-def held_shape(layer: nn.Module) -> tuple[int, ...] | None:
+def quantized_shape(layer: nn.Module) -> tuple[int, ...] | None:
     """The shape of a weight that is held so; None of other layers."""
     holding = getattr(layer, "holding", None)
-    return holding.shape if isinstance(holding, Holding) else None
+    return holding.shape if isinstance(holding, StoredWeight) else None
 
 
-def pretend_to_compute(module: nn.Module, device: str, dtype: torch.dtype) -> None:
+def set_compute_device(module: nn.Module, device: str, dtype: torch.dtype) -> None:
     """Let `module.device` and `module.dtype` say where it computes and in what.
 
     The libraries take both from the first parameter, and a module's own come before those of the

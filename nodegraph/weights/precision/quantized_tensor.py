@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodegraph.weights.precision.forms import Packed, joined
+from nodegraph.weights.precision.forms import QuantizedWeight, concatenate_rows
 
 _SAME = {
     torch.ops.aten.detach.default,
@@ -31,10 +31,10 @@ class QuantizedTensor(torch.Tensor):
         packed: What is stored.
     """
 
-    packed: Packed
+    packed: QuantizedWeight
 
     @staticmethod
-    def __new__(cls, packed: Packed, dtype: torch.dtype) -> QuantizedTensor:
+    def __new__(cls, packed: QuantizedWeight, dtype: torch.dtype) -> QuantizedTensor:
         """Carry what is stored, which is to be computed in a type."""
         made: QuantizedTensor = torch.Tensor._make_wrapper_subclass(
             cls, packed.shape, dtype=dtype, device=packed.stored.device
@@ -61,7 +61,7 @@ class QuantizedTensor(torch.Tensor):
         return func(*map(_plain, args), **{name: _plain(item) for name, item in options.items()})
 
 
-def carried(tensor: Any) -> Packed | None:
+def find_quantized(tensor: Any) -> QuantizedWeight | None:
     """What is stored of a tensor that is carried."""
     return tensor.packed if isinstance(tensor, QuantizedTensor) else None
 
@@ -87,7 +87,7 @@ def _as_stored(func: Callable[..., Any], args: Sequence[Any], options: dict[str,
 def _cat(items: Sequence[Any]) -> QuantizedTensor | None:
     if not all(isinstance(item, QuantizedTensor) for item in items):
         return None
-    packed = joined([item.packed for item in items])
+    packed = concatenate_rows([item.packed for item in items])
     return None if packed is None else QuantizedTensor(packed, items[0].dtype)
 
 
@@ -133,13 +133,13 @@ def _rows(tensor: QuantizedTensor, begin: int, end: int) -> QuantizedTensor:
 def _plain(item: Any) -> Any:
     """The numbers of what is carried, in lists, too; all else as it is."""
     if isinstance(item, QuantizedTensor):
-        return item.packed.wide(item.dtype)
+        return item.packed.dequantize(item.dtype)
     if isinstance(item, (list, tuple)):
         return type(item)(map(_plain, item))
     return item
 
 
-def plain(tensor: Tensor) -> Tensor:
+def dequantize(tensor: Tensor) -> Tensor:
     """A tensor's numbers; itself where it isn't carried."""
     tensor_itself: Tensor = _plain(tensor)
     return tensor_itself

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodegraph.core.recipe_options import SPEED
+from nodegraph.core.recipe_options import SPEED_PREFIX
 from nodegraph.core.values import DiffusionModel
 from nodegraph.weights.precision.choices import (
     STORAGE,
     check_storage,
-    fused_over_few_bits,
+    fused_adapter_error,
     storage_option,
 )
 
@@ -17,7 +17,7 @@ _FUSED = "fused"
 """In the kinds of adapters that are added to weights, not put beside them."""
 
 
-def stored_as(model: DiffusionModel, storage: str) -> DiffusionModel:
+def with_storage(model: DiffusionModel, storage: str) -> DiffusionModel:
     """A model whose weights are kept in a form: the recipe that loading with it gives.
 
     Args:
@@ -28,9 +28,9 @@ def stored_as(model: DiffusionModel, storage: str) -> DiffusionModel:
     check_storage(storage)
     kept = storage_option(storage, ())
     if kept and any(_FUSED in item.kind for item in model.adapters):
-        raise fused_over_few_bits()
+        raise fused_adapter_error()
     own = [item for item in model.options if item[0] != STORAGE]
-    before = [item for item in own if not item[0].startswith(SPEED)]
+    before = [item for item in own if not item[0].startswith(SPEED_PREFIX)]
     # In the order of loading, so that the base is the one that others load, too.
-    after = [item for item in own if item[0].startswith(SPEED)]
+    after = [item for item in own if item[0].startswith(SPEED_PREFIX)]
     return replace(model, options=(*sorted((*before, *kept)), *after))

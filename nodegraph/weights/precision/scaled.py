@@ -51,18 +51,18 @@ class Scales:
 
     Attributes:
         factors: By weight: the tensor that it is multiplied by.
-        besides: Those that say what isn't needed to read any.
+        unused: Those that say what isn't needed to read any.
     """
 
     factors: Mapping[str, str] = field(default_factory=dict)
-    besides: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
         """All of them."""
-        return frozenset([*self.factors.values(), *self.besides])
+        return frozenset([*self.factors.values(), *self.unused])
 
-    def told(self) -> list[str]:
+    def describe(self) -> list[str]:
         """What is to be told of them, in words."""
         lines = []
         if self.factors:
@@ -71,16 +71,16 @@ class Scales:
                 f"{len(self.factors)} weights of 8 bits are multiplied by their "
                 + " or ".join(kinds)
             )
-        if self.besides:
-            kinds = sorted({name.rpartition(".")[2] for name in self.besides})
+        if self.unused:
+            kinds = sorted({name.rpartition(".")[2] for name in self.unused})
             lines.append(
-                f"{len(self.besides)} tensors are about computing in 8 bits, which isn't done: "
+                f"{len(self.unused)} tensors are about computing in 8 bits, which isn't done: "
                 + ", ".join(kinds)
             )
         return lines
 
 
-def scales_among(dtypes: Mapping[str, str]) -> Scales:
+def find_scales(dtypes: Mapping[str, str]) -> Scales:
     """The tensors of a file that say how others are to be read; of most files none.
 
     Args:
@@ -105,12 +105,12 @@ def joined_scales(items: Iterable[Scales]) -> Scales:
     besides: list[str] = []
     for at, item in enumerate(items):
         factors |= {f"{at}.{weight}": name for weight, name in item.factors.items()}
-        besides += item.besides
+        besides += item.unused
     return Scales(factors, tuple(besides))
 
 
 def settings_tensors(names: Iterable[str]) -> list[str]:
-    """The tensors with ComfyUI's settings of a layer: JSON, see `unread_setting`."""
+    """The tensors with ComfyUI's settings of a layer: JSON, see `find_unsupported_setting`."""
     return [name for name in names if name.rpartition(".")[2] == _SETTINGS]
 
 
@@ -119,7 +119,7 @@ def weight_of(settings: str) -> str:
     return f"{settings.removesuffix(_SETTINGS)}weight"
 
 
-def unread_setting(text: bytes | str, dtype: str | None) -> str | None:
+def find_unsupported_setting(text: bytes | str, dtype: str | None) -> str | None:
     """What of a layer's settings isn't understood, so that its weights would be misread.
 
     Rotated weights (``"convrot": true``, Hadamard blocks), for one, look like any others.
@@ -149,7 +149,7 @@ def _unread(settings: Any, dtype: str | None) -> str | None:
     return None
 
 
-def unread_form(
+def find_unsupported_format(
     shapes: Mapping[str, tuple[int, ...]],
     dtypes: Mapping[str, str],
     scales: Scales,

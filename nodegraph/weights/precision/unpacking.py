@@ -15,36 +15,46 @@ from torch import Tensor, nn
 
 from nodegraph.weights.precision.choices import FLOAT8, INT4, INT8, STORED
 from nodegraph.weights.precision.forms import FLOAT8 as FLOAT8_TYPES
-from nodegraph.weights.precision.forms import NF4_BLOCK, Packed, as_float8, as_int4, as_int8
-from nodegraph.weights.precision.layers import HOLDING, hold, pretend_to_compute
-from nodegraph.weights.precision.quantized_tensor import carried, plain
+from nodegraph.weights.precision.forms import (
+    NF4_BLOCK,
+    QuantizedWeight,
+    quantize_float8,
+    quantize_int4,
+    quantize_int8,
+)
+from nodegraph.weights.precision.layers import (
+    QUANTIZABLE_LAYERS,
+    set_compute_device,
+    store_quantized,
+)
+from nodegraph.weights.precision.quantized_tensor import dequantize, find_quantized
 
 _KEPT = {STORED: {*FLOAT8_TYPES, torch.int8, torch.uint8}, FLOAT8: FLOAT8_TYPES}
 """Types that are kept as a file has them."""
 
-_Pack = Callable[[Tensor], Packed]
+_Pack = Callable[[Tensor], QuantizedWeight]
 
 _PACK: dict[str, _Pack] = {
-    FLOAT8: lambda weight: as_float8(plain(weight)),
-    INT8: lambda weight: as_int8(plain(weight)),
-    INT4: lambda weight: as_int4(plain(weight)),
+    FLOAT8: lambda weight: quantize_float8(dequantize(weight)),
+    INT8: lambda weight: quantize_int8(dequantize(weight)),
+    INT4: lambda weight: quantize_int4(dequantize(weight)),
 }
 
 
-def settle(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
+def apply_storage(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
     """Let a module hold its weights in a form, and compute in a type.
 
     What a file holds in that form already stays as it is, bit for bit. Otherwise layers are
-    brought into it one by one, but for those that `delicate` names: norms and the like decide much
+    brought into it one by one, but for those that `sensitive_patterns` names: norms and the like decide much
     and take little.
 
     Args:
         module: Its weights are on the CPU; some may be carried.
-        storage: See `storage_of`; empty for none.
+        storage: See `recipe_storage`; empty for none.
     """
     kept = _kept(module, storage)
     if storage in _PACK and not kept:
-        kept = {path: _PACK[storage] for path, _ in eligible(module, storage)}
+        kept = {path: _PACK[storage] for path, _ in iter_quantizable(module, storage)}
     widened: _Widened = {}
     for path, layer in module.named_modules():
         if path in kept:
@@ -52,7 +62,7 @@ def settle(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
         _unpack(layer, widened)
     if storage:
         # Libraries ask the first parameter that they find.
-        pretend_to_compute(module, "cpu", dtype)
+        set_compute_device(module, "cpu", dtype)
 
 
 def _kept(module: nn.Module, storage: str) -> dict[str, _Pack]:
@@ -61,12 +71,12 @@ def _kept(module: nn.Module, storage: str) -> dict[str, _Pack]:
     return {
         path: _as_it_is
         for path, layer in _holders(module)
-        if (packed := carried(layer.weight)) is not None and packed.stored.dtype in types
+        if (packed := find_quantized(layer.weight)) is not None and packed.stored.dtype in types
     }
 
 
-def _as_it_is(weight: Tensor) -> Packed:
-    packed = carried(weight)
+def _as_it_is(weight: Tensor) -> QuantizedWeight:
+    packed = find_quantized(weight)
     assert packed is not None
     return packed
 
@@ -75,18 +85,18 @@ def _holders(module: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
     """Layers that could hold a weight in another form: no other has the same."""
     uses = Counter(id(item) for layer in module.modules() for item in layer._parameters.values())
     for path, layer in module.named_modules():
-        if isinstance(layer, HOLDING) and uses[id(layer._parameters.get("weight"))] == 1:
+        if isinstance(layer, QUANTIZABLE_LAYERS) and uses[id(layer._parameters.get("weight"))] == 1:
             yield path, layer  # type: ignore[misc]
 
 
-def eligible(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.Linear]]:
+def iter_quantizable(module: nn.Module, storage: str) -> Iterator[tuple[str, nn.Linear]]:
     """The layers that are brought into a form where their file has them otherwise, by paths.
 
     Args:
         module: May be on the meta device.
         storage: ``float8``, ``int8`` or ``int4``.
     """
-    patterns = [re.compile(pattern) for pattern in delicate(module)]
+    patterns = [re.compile(pattern) for pattern in sensitive_patterns(module)]
     for path, layer in _holders(module):
         # What is in a delicate part is delicate, too.
         parts = accumulate(path.split("."), lambda before, name: f"{before}.{name}")
@@ -100,7 +110,7 @@ def _fits_int4(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) and layer.weight.numel() % NF4_BLOCK == 0
 
 
-def delicate(module: nn.Module) -> tuple[str, ...]:
+def sensitive_patterns(module: nn.Module) -> tuple[str, ...]:
     """Patterns of paths of a module's layers that stay as they are: those of diffusers' layerwise
     casting."""
     if not isinstance(module, ModelMixin):
@@ -116,12 +126,12 @@ def _hold(layer: Any, pack: _Pack, storage: str) -> None:
     weight = layer.weight.detach()
     if pack is _as_it_is or storage != FLOAT8:
         # Some layers compute in float32 among others that don't.
-        hold(layer, pack(weight), weight.dtype)
+        store_quantized(layer, pack(weight), weight.dtype)
         return
-    bias = None if layer.bias is None else plain(layer.bias.detach())
-    if not all(_fits_float8(item) for item in (plain(weight), bias) if item is not None):
+    bias = None if layer.bias is None else dequantize(layer.bias.detach())
+    if not all(_fits_float8(item) for item in (dequantize(weight), bias) if item is not None):
         return
-    hold(layer, pack(weight), weight.dtype)
+    store_quantized(layer, pack(weight), weight.dtype)
     if bias is not None:
         # As diffusers has it; widened again, as it takes next to nothing.
         rounded = bias.to(torch.float8_e4m3fn).to(bias.dtype)
@@ -140,10 +150,10 @@ T5's embeddings of words, still do."""
 
 def _unpack(layer: nn.Module, widened: _Widened) -> None:
     for name, item in layer.named_parameters(recurse=False):
-        if carried(item) is None:
+        if find_quantized(item) is None:
             continue
         if id(item) not in widened:
-            widened[id(item)] = item, nn.Parameter(plain(item.detach()), requires_grad=False)
+            widened[id(item)] = item, nn.Parameter(dequantize(item.detach()), requires_grad=False)
         layer._parameters[name] = widened[id(item)][1]
     for name, buffer in layer.named_buffers(recurse=False):
-        layer._buffers[name] = plain(buffer)
+        layer._buffers[name] = dequantize(buffer)

@@ -80,7 +80,7 @@ class FileLayout:
             shapes: Of all tensors in the file.
         """
         # Families share layouts, so one file is asked many times for each.
-        known = shapes.prefixes if isinstance(shapes, KnownShapes) else {}
+        known = shapes.prefixes if isinstance(shapes, PrefixCache) else {}
         if self not in known:
             known[self] = next(
                 (item for item in self.prefixes if self._is_behind(item, shapes)), None
@@ -88,11 +88,11 @@ class FileLayout:
         return known[self]
 
     def _is_behind(self, prefix: str, shapes: Shapes) -> bool:
-        part_shapes = part_of(shapes, prefix)
+        part_shapes = select_prefix(shapes, prefix)
         return bool(part_shapes) and self.matches(part_shapes)
 
 
-class KnownShapes(dict[str, tuple[int, ...]]):
+class PrefixCache(dict[str, tuple[int, ...]]):
     """Shapes of tensors that are asked for the same prefixes again and again.
 
     Attributes:
@@ -106,16 +106,16 @@ class KnownShapes(dict[str, tuple[int, ...]]):
         self.prefixes: dict[FileLayout, str | None] = {}
 
     @classmethod
-    def of(cls, shapes: Shapes) -> KnownShapes:
+    def of(cls, shapes: Shapes) -> PrefixCache:
         """The same, where they are that already."""
         return shapes if isinstance(shapes, cls) else cls(shapes)
 
 
-def part_of(shapes: Shapes, prefix: str) -> Shapes:
+def select_prefix(shapes: Shapes, prefix: str) -> Shapes:
     """The tensors whose names begin so, without that."""
     if not prefix:
         return shapes
-    known = shapes.parts if isinstance(shapes, KnownShapes) else {}
+    known = shapes.parts if isinstance(shapes, PrefixCache) else {}
     if prefix not in known:
         known[prefix] = {
             name.removeprefix(prefix): shape
@@ -125,7 +125,7 @@ def part_of(shapes: Shapes, prefix: str) -> Shapes:
     return known[prefix]
 
 
-def check_scale(actual: int, wanted: int) -> None:
+def check_downscale(actual: int, wanted: int) -> None:
     """Refuse an autoencoder of other cells than its latents', as where a block of it is missing.
 
     Args:
@@ -141,7 +141,7 @@ DAMAGED = (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError)
 """What reading a configuration from shapes raises where tensors are missing or of others'."""
 
 
-def fault_of(error: Exception) -> str:
+def fault_text(error: Exception) -> str:
     """One of `DAMAGED` in words."""
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"

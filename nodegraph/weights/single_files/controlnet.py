@@ -16,9 +16,9 @@ from nodegraph.weights.single_files.unet import (
     HEAD_WIDTH,
     NORM_GROUPS,
     TIME_EMBED_WIDTH,
-    is_told,
+    added_condition_width,
+    has_added_conditions,
     levels,
-    told_width,
 )
 
 if TYPE_CHECKING:
@@ -98,11 +98,11 @@ def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
         "use_linear_projection": is_second_version(net),
         "norm_num_groups": NORM_GROUPS,
     }
-    if is_told(net):
+    if has_added_conditions(net):
         config |= {
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": TIME_EMBED_WIDTH,
-            "projection_class_embeddings_input_dim": told_width(net),
+            "projection_class_embeddings_input_dim": added_condition_width(net),
         }
     return config
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, check_scale, count_of, part_of
+from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of, select_prefix
 from nodegraph.weights.single_files.kl_vae import PREFIXES
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def _config(vae: Shapes) -> dict[str, Any]:
     widths = [*(shape[1] for shape in down), named["encoder.conv_out.weight"][1]]
     decoder_widths = [named["decoder.conv_out.weight"][1], *(shape[1] for shape in up)]
     for side, steps in ((encoder, down), (decoder, up)):
-        check_scale(2 ** len(steps), _SPATIAL)
-        check_scale(2 ** (len(side["block_types"]) - 1), _SPATIAL)
+        check_downscale(2 ** len(steps), _SPATIAL)
+        check_downscale(2 ** (len(side["block_types"]) - 1), _SPATIAL)
     halves = all(shape[0] == width for shape, width in zip(down, widths[1:], strict=True))
     doubles = all(shape[0] == width for shape, width in zip(up, decoder_widths, strict=False))
     return {
@@ -73,7 +73,7 @@ def _side(named: Shapes, blocks: str) -> dict[str, Any]:
     kinds, layers, scales, samplers = [], [], [], []
     for level in range(count_of(named, rf"{re.escape(blocks)}\.(\d+)\.")):
         block = f"{blocks}.{level}."
-        block_shapes = part_of(named, block)
+        block_shapes = select_prefix(named, block)
         sampler = [
             item for name, item in block_shapes.items() if re.fullmatch(r"\d+\.conv\.weight", name)
         ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import Config, FileLayout, Tensors
-from nodegraph.weights.single_files.renaming import renamed, renamed_shapes
+from nodegraph.weights.single_files.renaming import rename_shapes, rename_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ def denoiser_layout(
     """
 
     def shapes_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-        return renamed_shapes(shapes, class_name)
+        return rename_shapes(shapes, class_name)
 
     def matches(shapes: Shapes) -> bool:
         if not any(all(mark in shapes for mark in group) for group in marks):
@@ -84,7 +84,7 @@ def denoiser_layout(
 
     def convert(tensors: Tensors, _: Config) -> dict[str, Tensor]:
         kept = {item: tensor for item, tensor in tensors.items() if not _is_one(item, unused)}
-        return renamed(kept, class_name)
+        return rename_tensors(kept, class_name)
 
     return FileLayout(
         name,

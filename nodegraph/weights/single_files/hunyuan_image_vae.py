@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, check_scale, count_of
+from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of
 from nodegraph.weights.single_files.kl_vae import PREFIXES, makes_channels
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     named = {new: vae[old] for old, new in _names(vae).items()}
     count = count_of(named, r"encoder\.down_blocks\.(\d+)\.")
     ends = [at for at in range(count) if f"encoder.down_blocks.{at}.conv.weight" in named]
-    check_scale(2 ** len(ends), _SPATIAL)
+    check_downscale(2 ** len(ends), _SPATIAL)
     firsts = (0, *(end + 1 for end in ends))
     return {
         "in_channels": named["encoder.conv_in.weight"][1],

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, check_scale, count_of, part_of
+from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of, select_prefix
 from nodegraph.weights.single_files.kl_vae import PREFIXES
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def _config(vae: Shapes) -> dict[str, Any]:
     encoder, decoder = _encoder(named), _decoder(named)
     timed = any(name.startswith("decoder.time_embedder.") for name in named)
     patch = math.isqrt(named["encoder.conv_in.conv.weight"][1] // 3)
-    check_scale(patch * 2 ** _halvings(encoder, "temporal"), _SPATIAL)
-    check_scale(2 ** _halvings(encoder, "spatial"), _TEMPORAL)
-    check_scale(patch * 2 ** sum(decoder["decoder_spatio_temporal_scaling"]), _SPATIAL)
+    check_downscale(patch * 2 ** _halvings(encoder, "temporal"), _SPATIAL)
+    check_downscale(2 ** _halvings(encoder, "spatial"), _TEMPORAL)
+    check_downscale(patch * 2 ** sum(decoder["decoder_spatio_temporal_scaling"]), _SPATIAL)
     return {
         "in_channels": 3,
         "out_channels": named["decoder.conv_out.conv.weight"][0] // patch**2,
@@ -109,7 +109,10 @@ def _encoder(named: Shapes) -> dict[str, Any]:
     return {
         "block_out_channels": tuple([*widths, middle] if makes_channels else widths),
         "down_block_types": (name,) * len(blocks),
-        "layers_per_block": (*map(_layers, blocks), _layers(part_of(named, "encoder.mid_block."))),
+        "layers_per_block": (
+            *map(_layers, blocks),
+            _layers(select_prefix(named, "encoder.mid_block.")),
+        ),
         "spatio_temporal_scaling": tuple(kind is not None for kind in kinds),
         "downsample_type": tuple(kind or "conv" for kind in kinds),
     }
@@ -130,7 +133,7 @@ def _decoder(named: Shapes) -> dict[str, Any]:
     blocks = _blocks(named, "decoder.up_blocks")
     factors = [_factor(block) for block in blocks]
     widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
-    middle = part_of(named, "decoder.mid_block.")
+    middle = select_prefix(named, "decoder.mid_block.")
     # diffusers lists them from the picture to the latent, the middle last.
     back = list(reversed(blocks))
     return {
@@ -161,7 +164,7 @@ def _factor(block: Shapes) -> int:
 
 def _blocks(named: Shapes, stem: str) -> list[Shapes]:
     count = count_of(named, rf"{re.escape(stem)}\.(\d+)\.")
-    return [part_of(named, f"{stem}.{at}.") for at in range(count)]
+    return [select_prefix(named, f"{stem}.{at}.") for at in range(count)]
 
 
 def _layers(block: Shapes) -> int:

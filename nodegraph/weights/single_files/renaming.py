@@ -25,7 +25,7 @@ _STACKS = ("layers", "noise_refiner", "context_refiner")
 _MLP = "proj_mlp"
 
 
-def renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+def rename_tensors(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """The tensors of a file under diffusers' names; views of those given, for the most part.
 
     Args:
@@ -34,11 +34,13 @@ def renamed(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     converted = {}
     for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, kind):
         tensor = tensors[name] if rows is None else tensors[name][rows]
-        converted[new] = swapped(tensor) if _is_swapped(new, kind) and new != name else tensor
+        converted[new] = (
+            swap_scale_shift(tensor) if _is_swapped(new, kind) and new != name else tensor
+        )
     return converted
 
 
-def renamed_shapes(shapes: Shapes, kind: str) -> dict[str, tuple[int, ...]]:
+def rename_shapes(shapes: Shapes, kind: str) -> dict[str, tuple[int, ...]]:
     """As `renamed`, of shapes alone."""
     shapes_by_name = {}
     for name, new, rows in _places(shapes, kind):
@@ -109,7 +111,7 @@ def _is_swapped(name: str, kind: str) -> bool:
     return kind in SWAPPED and name.startswith("norm_out.linear.")
 
 
-def swapped(tensor: Tensor) -> Tensor:
+def swap_scale_shift(tensor: Tensor) -> Tensor:
     """A modulation's tensor with its two halves, scale and shift, the other way round."""
     import torch
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, part_of
+from nodegraph.weights.single_files.base import FileLayout, select_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,9 +85,9 @@ def tiny_config(vae: Shapes) -> dict[str, Any]:
         KeyError: A tensor that every such autoencoder has is missing.
     """
     named = {_named(name): item for name, item in vae.items()}
-    decoder = _stages(part_of(named, DECODER), begins=False)
-    encoder = _stages(part_of(named, ENCODER), begins=True) or decoder[::-1]
-    last = max(_convolutions(part_of(named, DECODER)))
+    decoder = _stages(select_prefix(named, DECODER), begins=False)
+    encoder = _stages(select_prefix(named, ENCODER), begins=True) or decoder[::-1]
+    last = max(_convolutions(select_prefix(named, DECODER)))
     return {
         "out_channels": named[f"{DECODER}{last}.weight"][0],
         "latent_channels": named[f"{DECODER}0.weight"][1],

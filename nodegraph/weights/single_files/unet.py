@@ -113,12 +113,12 @@ def unet_layout(
     )
 
 
-def is_told(unet: Shapes) -> bool:
+def has_added_conditions(unet: Shapes) -> bool:
     """Whether a UNet is told sizes and the pooled prompt beside the prompt."""
     return any(name in unet for name in _ADDED_EMBEDDINGS)
 
 
-def told_width(unet: Shapes) -> int:
+def added_condition_width(unet: Shapes) -> int:
     """How many numbers that are."""
     return _of(unet, _ADDED_EMBEDDINGS)[1]
 
@@ -175,11 +175,11 @@ def unet_config(unet: Shapes, size: int, heads: int | None = None) -> dict[str, 
 def _added_embedding_config(unet: Shapes) -> dict[str, Any]:
     """What a UNet is told beside the prompt: sizes and the pooled prompt, where it is."""
     config: dict[str, Any] = {}
-    if is_told(unet):
+    if has_added_conditions(unet):
         config = {
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": TIME_EMBED_WIDTH,
-            "projection_class_embeddings_input_dim": told_width(unet),
+            "projection_class_embeddings_input_dim": added_condition_width(unet),
         }
     if _GUIDED in unet:
         config["time_cond_proj_dim"] = unet[_GUIDED][1]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, check_scale, count_of
+from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of
 from nodegraph.weights.single_files.kl_vae import PREFIXES
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def _config(vae: Shapes) -> dict[str, Any]:
     mean, deviation = _FIGURES[named[_LATENTS][0]]
     # 2.2 takes the four pixels of a patch for channels.
     patch = 2 if is_residual else None
-    check_scale(2 ** len(timed), 8)
-    check_scale(2 ** sum(timed), _TEMPORAL)
+    check_downscale(2 ** len(timed), 8)
+    check_downscale(2 ** sum(timed), _TEMPORAL)
     return {
         "base_dim": base,
         "decoder_base_dim": decoder_base * base // widths[0],

@@ -12,8 +12,8 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, by_type, translate
-from nodegraph.interop.comfyui.signatures import TakenInput
+from nodegraph.interop.comfyui.importing import ImportedWorkflow, entries_by_type, translate
+from nodegraph.interop.comfyui.signatures import InputSignature
 from nodegraph.interop.comfyui.table import built_in
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 
@@ -26,7 +26,9 @@ def _mask(node: Passage) -> None:
     node.give("MASK", MadeOutput(node.add("SolidMask"), "mask"))
 
 
-TABLE = by_type((*built_in(), entry("AnImage() -> IMAGE", _image), entry("AMask() -> MASK", _mask)))
+TABLE = entries_by_type(
+    (*built_in(), entry("AnImage() -> IMAGE", _image), entry("AMask() -> MASK", _mask))
+)
 LED = {"model": Source("CheckpointLoaderSimple", 0)}
 LED |= {"positive": Source("CLIPTextEncode", 0), "negative": Source("CLIPTextEncode", 0)}
 SUPPLIERS: dict[str, tuple[str, int, dict[str, Any]]] = {
@@ -83,7 +85,7 @@ def with_sampler(graph: ForeignGraph) -> ForeignGraph:
     return graph
 
 
-def _value(taken: TakenInput) -> Any:
+def _value(taken: InputSignature) -> Any:
     if taken.type in SUPPLIERS:
         there, slot, _ = SUPPLIERS[taken.type]
         return Source(there, slot)

@@ -31,7 +31,7 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.importing import import_document
-from nodegraph.interop.comfyui.inlining import inlined
+from nodegraph.interop.comfyui.inlining import inline_subgraphs
 from nodegraph.interop.comfyui.packs import node_table
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
@@ -100,7 +100,7 @@ def shrunk(nodes: Mapping[str, NodeEntry], picture: str) -> None:
 
 def outcome(workflow: Workflow, session: Session, tinies: Tinies, picture: str) -> tuple[str, str]:
     """What becomes of a workflow, in a word and in detail."""
-    workflow = inlined(workflow, session.registry)
+    workflow = inline_subgraphs(workflow, session.registry)
     known = families(workflow.nodes)
     strange = known - TINY.keys()
     if strange:

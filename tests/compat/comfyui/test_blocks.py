@@ -39,7 +39,7 @@ def test_uses_share_a_subgraph_and_give_it_their_values() -> None:
     nodes = found.workflow.nodes
     assert nodes["second"].inputs == {"model": {"from": "load_model.model"}, "seed": 6}
     assert nodes["vae_decode"].inputs == {"latent": {"from": "second.latent"}}
-    assert [fate.name for fate in found.fates] == [
+    assert [fate.name for fate in found.outcomes] == [
         *("load_model", "my_block", "second", "vae_decode", "My block/ksampler"),
     ]
 

@@ -16,9 +16,9 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import documents, export
-from nodegraph.interop.comfyui.importing import by_type, import_document, translate
-from nodegraph.interop.comfyui.inlining import inlined
+from nodegraph.interop.comfyui.exporting import export, export_documents
+from nodegraph.interop.comfyui.importing import entries_by_type, import_document, translate
+from nodegraph.interop.comfyui.inlining import inline_subgraphs
 from nodegraph.interop.comfyui.packs import node_table
 from nodegraph.interop.comfyui.reading import read_workflow
 from nodegraph.interop.comfyui.table import built_in
@@ -31,7 +31,7 @@ from tests.properties import examples
 
 GALLERY = sorted((Path(__file__).parents[3] / "workflows").glob("*.json"))
 TABLE = built_in()
-SIGNATURES = {name: found.signature for name, found in by_type(TABLE).items()}
+SIGNATURES = {name: found.signature for name, found in entries_by_type(TABLE).items()}
 
 
 @cache
@@ -105,7 +105,7 @@ def test_the_gallery_comes_back_as_it_was(path: Path) -> None:
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
 def test_the_gallery_comes_back_from_what_a_server_is_sent(path: Path) -> None:
-    workflow = inlined(Workflow.load(path), catalog())
+    workflow = inline_subgraphs(Workflow.load(path), catalog())
     back = there_and_back(workflow, api=True)
     assert meaning(back, inner=False) == meaning(workflow, inner=False)
 
@@ -256,7 +256,7 @@ def test_what_was_not_read_of_a_file_is_told_and_not_forgotten() -> None:
     blurred.unread, blurred.unread_as = ["radius"], {"radius": "sigma"}
     workflow = Workflow(nodes={"load": loader, "blurred": blurred})
     exported = export(workflow, TABLE, catalog())
-    assert any("`radius` couldn't be read" in told for told in exported.told)
+    assert any("`radius` couldn't be read" in told for told in exported.messages)
     back = there_and_back(workflow).nodes["blurred"]
     assert (back.unread, back.inputs.get("radius")) == (["radius"], None)
     assert back.unread_as == {"radius": "sigma"}
@@ -279,11 +279,11 @@ def _unread_sampler() -> Workflow:
 
 def test_what_was_not_read_is_left_out_of_what_a_server_is_sent() -> None:
     read = _unread_sampler().with_inputs({"ksampler.cfg": 7.5})
-    exported, written = documents(read, TABLE, catalog())
+    exported, written = export_documents(read, TABLE, catalog())
     (entry,) = (each for each in written["api"].values() if each["class_type"] == "KSampler")
     sent = {name: each for name, each in entry["inputs"].items() if not isinstance(each, list)}
     assert sent == {"seed": 1, "cfg": 7.5}
-    told = " ".join(exported.told)
+    told = " ".join(exported.messages)
     assert "`steps` couldn't be read" in told
     assert "`cfg`" not in told
     assert "`steps` of KSampler" not in told
@@ -296,14 +296,16 @@ def test_what_was_not_read_is_left_out_of_what_a_server_is_sent() -> None:
 def test_a_file_with_values_that_were_not_read_goes_back_with_those_that_were_given() -> None:
     given = {"steps": 30, "cfg": 7.5, "sampler": "heun", "schedule": "karras", "denoise": 0.5}
     read = _unread_sampler().with_inputs({f"ksampler.{port}": each for port, each in given.items()})
-    _, written = documents(read, TABLE, catalog())
+    _, written = export_documents(read, TABLE, catalog())
     ui = written["ui"]
     assert ui["extra"]["marker"] == "kept"
     assert ui["nodes"][0]["widgets_values"] == [1, "fixed", 30, 7.5, "heun", "karras", 0.5]
 
 
 def test_a_file_goes_back_with_the_values_behind_the_only_one_that_was_given() -> None:
-    _, written = documents(_unread_sampler().with_inputs({"ksampler.steps": 30}), TABLE, catalog())
+    _, written = export_documents(
+        _unread_sampler().with_inputs({"ksampler.steps": 30}), TABLE, catalog()
+    )
     values = written["ui"]["nodes"][0]["widgets_values"]
     assert values == [1, "fixed", 30, 8.0, "euler", "normal", 1.0]
 
@@ -435,7 +437,7 @@ def _styled(mode: str | None, model: str) -> Workflow:
 
 @pytest.mark.parametrize("model", ["lora.model", "other.model"])
 def test_what_a_server_is_sent_leads_past_bypassed_sub_graphs_within_others(model: str) -> None:
-    _, written = documents(_styled("bypass", model), TABLE, catalog())
+    _, written = export_documents(_styled("bypass", model), TABLE, catalog())
     api = {entry["class_type"]: entry["inputs"] for entry in written["api"].values()}
     loaders = [
         name for name, entry in written["api"].items()
@@ -452,7 +454,7 @@ def test_what_a_server_is_sent_leads_past_bypassed_nodes() -> None:
     workflow = _styled(None, "lora.model")
     block = workflow.subgraphs["Style"]
     block.nodes["lora"] = replace(block.nodes["lora"], mode="bypass")
-    _, written = documents(workflow, TABLE, catalog())
+    _, written = export_documents(workflow, TABLE, catalog())
     api = {entry["class_type"]: entry["inputs"] for entry in written["api"].values()}
     loader = api["KSampler"]["model"]
     assert "LoraLoader" not in api
@@ -467,7 +469,7 @@ def test_links_of_what_a_server_is_sent_lead_to_nodes_that_run(
 ) -> None:
     modes = {name: data.draw(st.sampled_from(("", "bypass", "mute"))) for name in workflow.nodes}
     changed = workflow.with_modes({name: mode for name, mode in modes.items() if mode})
-    _, written = documents(changed, TABLE, catalog())
+    _, written = export_documents(changed, TABLE, catalog())
     linked = {
         value[0]
         for entry in written["api"].values()
@@ -479,6 +481,6 @@ def test_links_of_what_a_server_is_sent_lead_to_nodes_that_run(
 
 def test_the_upload_button_is_written_behind_all_that_a_loader_needs() -> None:
     mask = NodeEntry(type="LoadMask", inputs={"path": "a.png", "channel": "red"})
-    _, written = documents(Workflow(nodes={"mask": mask}), TABLE, catalog())
+    _, written = export_documents(Workflow(nodes={"mask": mask}), TABLE, catalog())
     (entry,) = written["ui"]["nodes"]
     assert entry["widgets_values"] == ["a.png", "red", "image"]

@@ -17,7 +17,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document, translate
 from nodegraph.interop.comfyui.packs import NodeTable, node_table
 from nodegraph.interop.comfyui.reading import read_workflow
-from nodegraph.interop.comfyui.signatures import Signature, TakenInput
+from nodegraph.interop.comfyui.signatures import InputSignature, Signature
 from nodegraph.interop.comfyui.translating import Passage
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.compat.comfyui.supplied import problems
@@ -273,8 +273,8 @@ def test_no_value_for_an_input_that_may_be_missing_is_none(table: NodeTable) -> 
 def test_a_patch_of_nothing_says_that_it_is_not_connected(table: NodeTable) -> None:
     sent = {"1": {"class_type": "HyperTile", "inputs": {"tile_size": 256}}}
     (fate,) = import_document(sent, table).placeholders
-    assert "isn't connected" in fate.missing
-    assert "fails" not in fate.missing
+    assert "isn't connected" in fate.untranslated_reason
+    assert "fails" not in fate.untranslated_reason
 
 
 def test_flags_that_were_not_read_have_to_be_given(table: NodeTable) -> None:
@@ -298,7 +298,7 @@ def test_a_node_stays_a_placeholder_where_no_input_shows_what_was_not_read(
     found = import_document(drawn([node(1, "ConditioningSetArea", "wide")]), table)
     (entry,) = found.workflow.nodes.values()
     assert entry.type == "comfyui:ConditioningSetArea"
-    assert "`width`" in found.placeholders[0].missing
+    assert "`width`" in found.placeholders[0].untranslated_reason
 
 
 SOURCES = {
@@ -324,7 +324,7 @@ def around(signature: Signature, values: Sequence[Any]) -> dict[str, Any]:
         links.append([len(links) + 1, *source, target, slot])
         return linked(name, len(links))
 
-    taken = [each for each in signature.inputs if not each.is_widget and not each.grows]
+    taken = [each for each in signature.inputs if not each.is_widget and not each.is_autogrow]
     inputs = [
         link(each.name, SOURCES[each.type], 1, slot)
         if each.type in SOURCES
@@ -363,13 +363,13 @@ def around(signature: Signature, values: Sequence[Any]) -> dict[str, Any]:
 def written(signature: Signature, **changed: Any) -> list[Any]:
     """Values of a node's widgets as a file lists them."""
     values: list[Any] = []
-    for each in signature.shown({}):
+    for each in signature.active_widgets({}):
         values.append(changed.get(each.name, each.default))
         values += {"control": ["fixed"], "upload": ["image"]}.get(each.extra, [])
     return values
 
 
-def others(taken: TakenInput, words: Sequence[str]) -> list[Any]:
+def others(taken: InputSignature, words: Sequence[str]) -> list[Any]:
     """Values other than the default.
 
     Args:
@@ -419,7 +419,7 @@ def silent(
         words: What choices are tried with.
         earlier: Values that are read before them.
     """
-    widgets = [each for each in signature.shown(earlier) if each.name not in earlier]
+    widgets = [each for each in signature.active_widgets(earlier) if each.name not in earlier]
     if not widgets or any(each.default is None for each in widgets):
         return {}
     usual = written(signature, **earlier)
@@ -534,7 +534,7 @@ def test_however_many_kinds_of_values_were_not_read_those_of_a_sampler_are_said(
 ) -> None:
     nodes = [node(1, "KSampler", 1, "fixed", "many", 8.0, "euler", "normal", 1.0)]
     for name, signature in table.signatures.items():
-        widgets = list(signature.shown({}))
+        widgets = list(signature.active_widgets({}))
         if len(widgets) > 2 and widgets[0].type in ("INT", "FLOAT") and len(nodes) < 40:
             nodes.append(node(len(nodes) + 1, name, *written(signature, **{widgets[0].name: {}})))
     found = import_document(drawn(nodes), table)
@@ -582,7 +582,7 @@ def quiet(table: NodeTable, signature: Signature) -> set[str]:
     """Widgets of which a value that isn't the default changes nothing, and nothing is told."""
     base = import_document(around(signature, written(signature)), table)
     found: set[str] = set()
-    for each in signature.shown({}):
+    for each in signature.active_widgets({}):
         values: Sequence[Any] = ()
         match each.type:
             case "INT":
@@ -626,8 +626,8 @@ def test_a_value_that_nothing_here_stands_for_is_told(
     table: NodeTable, node_type: str, name: str, value: Any
 ) -> None:
     found = with_values(table, node_type, **{name: value})
-    (fate,) = (each for each in found.fates if (each.id, each.type) == ("1", node_type))
-    assert any(f"`{name}`" in told and repr(value) in told for told in fate.told)
+    (fate,) = (each for each in found.outcomes if (each.id, each.type) == ("1", node_type))
+    assert any(f"`{name}`" in told and repr(value) in told for told in fate.messages)
     usual = with_values(table, node_type)
     assert not any(f"`{name}`" in told for _, told in usual.differences)
 

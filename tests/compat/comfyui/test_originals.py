@@ -10,9 +10,9 @@ import pytest
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import documents
+from nodegraph.interop.comfyui.exporting import export_documents
 from nodegraph.interop.comfyui.importing import import_document
-from nodegraph.interop.comfyui.originals import original_of, packed
+from nodegraph.interop.comfyui.originals import pack_document, unpack_original
 from nodegraph.interop.comfyui.packs import node_table
 from tests.compat.comfyui.test_exporting import catalog
 
@@ -67,7 +67,7 @@ def _imported(document: dict[str, Any]) -> Workflow:
 
 
 def _back(workflow: Workflow) -> dict[str, Any]:
-    _, written = documents(workflow, TABLE.entries.values(), catalog())
+    _, written = export_documents(workflow, TABLE.entries.values(), catalog())
     found: dict[str, Any] = json.loads(json.dumps(written["ui"]))
     del found["extra"]["nodegraph"]
     return found
@@ -114,9 +114,9 @@ def test_what_was_rewired_goes_back_by_the_table() -> None:
     assert "more" in json.dumps(_back(workflow))
 
 
-@pytest.mark.parametrize("kept", ["", "!", packed("x")[:-8], 7, "eJw="])
+@pytest.mark.parametrize("kept", ["", "!", pack_document("x")[:-8], 7, "eJw="])
 def test_an_original_that_was_damaged_is_passed_over(kept: Any) -> None:
     workflow = _imported(_guided())
     workflow.ui["comfyui"]["original"] = kept
-    assert original_of(workflow) is None
+    assert unpack_original(workflow) is None
     assert _back(workflow)["nodes"]

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import ExportedWorkflow, documents
+from nodegraph.interop.comfyui.exporting import ExportedWorkflow, export_documents
 from nodegraph.interop.comfyui.importing import import_document
 from nodegraph.interop.comfyui.packs import node_table
 from nodegraph.packs.pack import installed_packs
@@ -29,7 +29,7 @@ READS = {"encoder": {"from": "load.text_encoder"}, **FIXED}
 
 
 def exported(workflow: Workflow) -> tuple[ExportedWorkflow, Any, Any]:
-    found, written = documents(workflow, NODES.entries.values(), CATALOG)
+    found, written = export_documents(workflow, NODES.entries.values(), CATALOG)
     ui, api = (json.loads(json.dumps(written[kind])) for kind in ("ui", "api"))
     return found, ui, api
 
@@ -86,7 +86,7 @@ def test_a_text_is_the_same_where_comfyui_reads_it(text: str) -> None:
     ]
     assert sent(api) == [text]
     assert meant(read(ui)) == meant(read(api)) == meant(workflow)
-    assert any("backslash" in told for told in found.told) is not can_be_said
+    assert any("backslash" in told for told in found.messages) is not can_be_said
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_choices_stand_in_the_prompt_and_the_server_is_sent_a_drawn_one(
     assert texts_of(ui) == [prompt]
     if "syntax" not in inputs:
         assert sent(api) == [draw_prompt(inputs["text"], seed, lambda name: ())]
-    assert f"seed {seed} draws" in " ".join(found.told)
+    assert f"seed {seed} draws" in " ".join(found.messages)
     assert not found.unknown
     types = {each["type"] for each in ui["nodes"]} | {each["class_type"] for each in api.values()}
     assert types == {"CheckpointLoaderSimple", "CLIPTextEncode"}
@@ -121,7 +121,7 @@ def test_a_prompt_that_is_drawn_for_two_is_told() -> None:
         {"format": "nodegraph/1", "nodes": {"again": again}}
     ).nodes["again"]
     found, ui, _ = exported(workflow)
-    assert any("2 prompts" in told for told in found.told)
+    assert any("2 prompts" in told for told in found.messages)
     assert texts_of(ui) == ["a {b|c}"] * 2
     assert meant(read(ui)) == meant(workflow)
 
@@ -144,7 +144,7 @@ def test_a_file_with_choices_goes_back_with_them_and_can_be_run(written: str) ->
     assert texts_of(ui) == [written]
     types = {entry["class_type"] for entry in api.values()}
     assert types == {"CheckpointLoaderSimple", "CLIPTextEncode"}
-    assert any("seed 0 draws" in told for told in found.told)
+    assert any("seed 0 draws" in told for told in found.messages)
     # Changed here, so that it is written anew.
     (encoding,) = (each for each in workflow.nodes.values() if each.type == "EncodePrompt")
     workflow.nodes["more"] = encoding

@@ -16,8 +16,8 @@ from nodegraph.interop.comfyui.foreign import (
     ForeignNode,
     ForeignPort,
     ForeignWorkflow,
+    Rectangle,
     Source,
-    Spot,
 )
 from nodegraph.interop.comfyui.importing import ImportedWorkflow, translate
 from tests.compat.comfyui.making import TABLE
@@ -31,7 +31,7 @@ VALUES = st.one_of(
     st.just({"from": "a"}), st.lists(st.integers(), max_size=2),
 )  # fmt: skip
 SOURCES = st.builds(Source, st.sampled_from(["0", "1", "2", "3", "9", BLOCK]), st.integers(0, 2))
-SPOTS = st.builds(Spot, *[st.floats() for _ in range(4)])
+SPOTS = st.builds(Rectangle, *[st.floats() for _ in range(4)])
 PORTS = tuple(ForeignPort(name, kind) for name, kind in (("a b", "MODEL"), ("", ""), ("a.b", "*")))
 
 
@@ -51,8 +51,8 @@ def nodes(draw: st.DrawFn, name: str) -> ForeignNode:
         draw(TEXTS),
         draw(st.sampled_from([None, None, "mute", "bypass"])),
         control=draw(st.sampled_from([{}, {"seed": "randomize"}])),
-        place=draw(st.none() | SPOTS),
-        kept=draw(st.dictionaries(TEXTS, VALUES, max_size=2)),
+        bounds=draw(st.none() | SPOTS),
+        raw=draw(st.dictionaries(TEXTS, VALUES, max_size=2)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import ForeignWorkflow, ModelFile, Source, Spot
+from nodegraph.interop.comfyui.foreign import ForeignWorkflow, ModelFile, Rectangle, Source
 from nodegraph.interop.comfyui.reading import is_foreign, read_workflow
 from nodegraph.interop.comfyui.signatures import Signature, parse_signature
 from tests.compat.comfyui.drawing import drawn, linked, node, widget
@@ -117,9 +117,13 @@ def test_what_stands_on_the_canvas_is_kept() -> None:
     note = node(2, "MarkdownNote", "Read me", pos=[5, 6])
     graph = read(drawn([decorated, note], groups=groups)).graph
     found = graph.nodes["1"]
-    assert (found.title, found.place, found.color) == ("Mine", Spot(10, 20.5, 300, 100), "#223")
+    assert (found.title, found.bounds, found.color) == (
+        "Mine",
+        Rectangle(10, 20.5, 300, 100),
+        "#223",
+    )
     assert (found.is_collapsed, found.mode, found.pack) == (True, "bypass", "comfy-core")
     assert found.models == (ModelFile("a.safetensors", "vae", "u"),)
     assert [(port.name, port.type, port.label) for port in found.ports] == [("VAE", "VAE", "V")]
-    assert [(one.text, one.place) for one in graph.groups] == [("Box", Spot(1, 2, 3, 4))]
-    assert [(one.text, one.place.x) for one in graph.notes] == [("Read me", 5)]
+    assert [(one.text, one.bounds) for one in graph.groups] == [("Box", Rectangle(1, 2, 3, 4))]
+    assert [(one.text, one.bounds.x) for one in graph.notes] == [("Read me", 5)]

@@ -97,7 +97,7 @@ def test_a_file_with_wrong_parts_is_read_or_refused(data: st.DataObject) -> None
     except InvalidFile as error:
         messages = [str(error)]
     else:
-        messages = list(found.told)
+        messages = list(found.warnings)
         _check_sources(found)
     assert all(len(message) < 1000 and message.isprintable() for message in messages)
 
@@ -133,7 +133,7 @@ def test_any_document_is_read_or_refused(document: Any) -> None:
 
 def test_the_parts_of_a_whole_file_are_all_read() -> None:
     found = read_workflow(WHOLE, KNOWN)
-    assert found.told == ()
+    assert found.warnings == ()
     assert list(found.graph.nodes) == ["1", "3", "10", "9"]
     assert list(found.blocks) == ["b", "workflow>g (10)"]
 
@@ -175,7 +175,7 @@ def test_what_is_told_of_a_broken_file_is_bounded() -> None:
     document = {
         str(at): {"class_type": "A", "inputs": {"x": ["gone\x07", 0]}} for at in range(1000)
     }
-    told = read_workflow(document, {}).told
+    told = read_workflow(document, {}).warnings
     assert len(told) == 101
     assert "900 more" in told[-1]
     assert "\x07" not in json.dumps(told)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import BLOCK, ForeignWorkflow, Source, Spot
+from nodegraph.interop.comfyui.foreign import BLOCK, ForeignWorkflow, Rectangle, Source
 from nodegraph.interop.comfyui.reading import read_workflow
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.messages import raises
@@ -36,7 +36,10 @@ def test_links_of_a_block_lead_in_and_out() -> None:
         "height": Source(BLOCK, 2),
     }
     assert [(port.name, source) for port, source in found.outputs] == [("scaled", Source("5", 1))]
-    assert found.ends == {"inputs": Spot(-300, 0, 100, 60), "outputs": Spot(900, 0, 100, 60)}
+    assert found.ends == {
+        "inputs": Rectangle(-300, 0, 100, 60),
+        "outputs": Rectangle(900, 0, 100, 60),
+    }
     assert found.defaults == {"width": 64, "height": 32}
 
 
@@ -108,4 +111,4 @@ def test_what_is_exposed_of_a_primitive_is_exposed_where_it_leads() -> None:
 
 def test_a_sub_graph_that_is_not_in_the_file_is_told() -> None:
     found = read(drawn([node(1, "0f79b7f9-d214-4587-b475-bc429519b976")]))
-    assert "not in the file" in found.told[0]
+    assert "not in the file" in found.warnings[0]

@@ -10,7 +10,7 @@ import av
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nodegraph.interop.comfyui.reading import carried_workflow
+from nodegraph.interop.comfyui.reading import find_embedded_workflow
 from nodegraph.media.images.images import read_metadata
 from nodegraph.media.videos.video_files import video_texts
 from tests.compat.comfyui.drawing import drawn, node
@@ -38,12 +38,12 @@ WHOLE = {"workflow": UI, "prompt": PROMPT}
     ],
 )
 def test_the_drawing_is_taken_with_what_was_run(texts: Mapping[str, str], found: object) -> None:
-    assert carried_workflow(texts) == found
+    assert find_embedded_workflow(texts) == found
 
 
 def test_numbers_that_are_none_are_texts_that_are_told_of() -> None:
     text = '{"1": {"class_type": "A", "inputs": {"x": 1e999}, "is_changed": [NaN]}}'
-    assert carried_workflow({"prompt": text}) == {
+    assert find_embedded_workflow({"prompt": text}) == {
         "1": {"class_type": "A", "inputs": {"x": "1e999"}, "is_changed": ["NaN"]}
     }
 
@@ -67,7 +67,7 @@ def test_pictures_carry_it_as_their_formats_can(
     write: Callable[[Path], None], tmp_path: Path
 ) -> None:
     write(tmp_path / "picture")
-    assert carried_workflow(read_metadata(tmp_path / "picture")) == WHOLE
+    assert find_embedded_workflow(read_metadata(tmp_path / "picture")) == WHOLE
 
 
 def test_videos_carry_it(tmp_path: Path) -> None:
@@ -78,4 +78,4 @@ def test_videos_carry_it(tmp_path: Path) -> None:
         stream.width = stream.height = 32
         frame = av.VideoFrame.from_image(Image.new("RGB", (32, 32)))
         container.mux([*stream.encode(frame), *stream.encode()])
-    assert carried_workflow(video_texts(path)) == WHOLE
+    assert find_embedded_workflow(video_texts(path)) == WHOLE

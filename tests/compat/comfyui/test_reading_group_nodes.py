@@ -66,14 +66,14 @@ def test_a_group_node_becomes_a_block_with_its_own_values(kind: str) -> None:
     assert found.graph.nodes["9"].type == block.id
     assert found.graph.nodes["9"].inputs == {"p": Source("8", 0)}
     assert found.graph.nodes["7"].inputs == {"samples": Source("9", 1)}
-    assert found.told == ()
+    assert found.warnings == ()
 
 
 def test_values_that_do_not_fit_are_no_values_of_the_nodes_inside() -> None:
     found = read("b")
     (block,) = found.blocks.values()
     nodes = block.graph.nodes
-    assert [(nodes[name].misfit, "name" in nodes[name].inputs) for name in ("0", "1")] == [
+    assert [(nodes[name].unreadable_from, "name" in nodes[name].inputs) for name in ("0", "1")] == [
         ("name", False),
         ("seed", False),
     ]
@@ -83,7 +83,7 @@ def test_values_that_do_not_fit_are_none_of_a_group_within_the_group() -> None:
     outer = {"nodes": [{"type": "workflow>Both", "widgets_values": ["c", 6, "fixed"]}]}
     found = read("d", kind="workflow>Outer", Outer=outer)
     inner = found.blocks["workflow>Both (9:0)"]
-    assert inner.graph.nodes["0"].misfit == "name"
+    assert inner.graph.nodes["0"].unreadable_from == "name"
 
 
 def test_a_group_within_a_group_is_read() -> None:
@@ -139,4 +139,4 @@ def test_links_from_outside_lead_through_a_reroute_at_the_border() -> None:
         "p": Source(BLOCK, 1),
     }
     assert [source for _, source in block.outputs] == [Source("1", 0), Source("1", 0)]
-    assert found.told == ()
+    assert found.warnings == ()

@@ -90,14 +90,14 @@ def test_what_only_works_on_the_canvas_is_left_out_and_told() -> None:
     found = read_workflow(drawn(nodes), {})
     assert not found.graph.nodes
     assert [one.title for one in found.graph.notes] == ["Prompts"]
-    assert ["Fast Groups" in found.told[0], "doesn't say" in found.told[1]] == [True, True]
+    assert ["Fast Groups" in found.warnings[0], "doesn't say" in found.warnings[1]] == [True, True]
 
 
 def test_links_to_nothing_are_left_open_and_told() -> None:
     nodes = [node(2, "B", inputs=[linked("x", 1), linked("y", 9)])]
     found = read_workflow(drawn(nodes, [1, 77, 0, 2, 0]), {})
     assert found.graph.nodes["2"].inputs == {}
-    assert ["node `2` (B): `x`" in found.told[0], "`y`" in found.told[1]] == [True, True]
+    assert ["node `2` (B): `x`" in found.warnings[0], "`y`" in found.warnings[1]] == [True, True]
 
 
 def test_reroutes_in_a_circle_are_refused() -> None:
@@ -124,7 +124,10 @@ def test_what_comes_from_a_note_or_from_no_output_is_left_open() -> None:
     ]
     found = read_workflow(drawn(nodes, [1, 1, 1, 3, 0], [2, 2, 0, 3, 1]), {})
     assert found.graph.nodes["3"].inputs == {}
-    assert ["node `1` (A) has no output 1" in found.told[0], "`2` (Note)" in found.told[1]] == [
+    assert [
+        "node `1` (A) has no output 1" in found.warnings[0],
+        "`2` (Note)" in found.warnings[1],
+    ] == [
         True,
         True,
     ]

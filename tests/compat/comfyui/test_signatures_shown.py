@@ -11,7 +11,7 @@ RESIZE = parse_signature(
 
 
 def test_a_choice_says_which_inputs_are_there() -> None:
-    assert [taken.name for taken in RESIZE.shown({"how": "by width"})] == [
+    assert [taken.name for taken in RESIZE.active_widgets({"how": "by width"})] == [
         "how",
         "how.width",
         "method",
@@ -19,17 +19,23 @@ def test_a_choice_says_which_inputs_are_there() -> None:
 
 
 def test_the_default_of_a_choice_counts_where_it_has_no_value() -> None:
-    assert [taken.name for taken in RESIZE.shown({})][:3] == ["how", "how.width", "how.height"]
+    assert [taken.name for taken in RESIZE.active_widgets({})][:3] == [
+        "how",
+        "how.width",
+        "how.height",
+    ]
 
 
 def test_values_are_read_by_position_as_they_are_chosen() -> None:
     values: dict[str, object] = {}
-    for taken, value in zip(RESIZE.shown(values), ["by width", 9, "lanczos"], strict=False):
+    for taken, value in zip(
+        RESIZE.active_widgets(values), ["by width", 9, "lanczos"], strict=False
+    ):
         values[taken.name] = value
     assert values == {"how": "by width", "how.width": 9, "method": "lanczos"}
 
 
 def test_an_input_that_grows_is_no_widget() -> None:
     grown = RESIZE.by_name["images.*"]
-    assert grown.grows
+    assert grown.is_autogrow
     assert not grown.is_widget

@@ -15,7 +15,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import by_type, translate
+from nodegraph.interop.comfyui.importing import entries_by_type, translate
 from nodegraph.interop.comfyui.signatures import Signature
 from nodegraph.interop.comfyui.table import (
     audio,
@@ -82,7 +82,7 @@ def _source(type_name: str) -> TableEntry:
 
 
 SOURCES = tuple(_source(name) for name in _SOURCES)
-TABLE = by_type((*built_in(), *SOURCES))
+TABLE = entries_by_type((*built_in(), *SOURCES))
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +95,10 @@ def _given(signature: Signature) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for taken in signature.inputs:
         name = taken.name.replace("*", "a" if taken.type in ("*", "FLOAT") else "0")
-        if taken.is_widget and not taken.grows:
+        if taken.is_widget and not taken.is_autogrow:
             if taken.name in _FILLED:
                 found[name] = _FILLED[taken.name]
-        elif not taken.is_optional or taken.grows or taken.name.startswith(("image", "mask")):
+        elif not taken.is_optional or taken.is_autogrow or taken.name.startswith(("image", "mask")):
             found[name] = Source("IMAGE" if taken.name == "input" else taken.type, 0)
     return found
 
@@ -116,8 +116,8 @@ def _translated(one: TableEntry) -> tuple[Workflow, str]:
     nodes = {name: ForeignNode(name, f"Source {name}") for name in sorted(wanted)}
     nodes["it"] = ForeignNode("it", one.type, given)
     found = translate(ForeignWorkflow(ForeignGraph(nodes)), TABLE)
-    fate = next(fate for fate in found.fates if fate.id == "it")
-    return found.workflow, fate.missing
+    fate = next(fate for fate in found.outcomes if fate.id == "it")
+    return found.workflow, fate.untranslated_reason
 
 
 def _faults(workflow: Workflow, registry: Registry) -> list[Problem]:

@@ -129,7 +129,7 @@ def test_samplers_go_by_what_they_do() -> None:
         workflow = imported(chained(sample=("KSampler", {"sampler_name": theirs}))).workflow
         assert used(workflow, "KSampler")[0]["sampler"] == ours
     found = imported(chained(sample=("KSampler", {"sampler_name": "dpm_adaptive"})))
-    assert "dpm_adaptive" in found.placeholders[0].missing
+    assert "dpm_adaptive" in found.placeholders[0].untranslated_reason
 
 
 def test_text_encoders_are_of_the_family_of_the_model_that_they_lead() -> None:

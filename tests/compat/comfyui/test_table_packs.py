@@ -75,7 +75,7 @@ def test_what_nothing_prepares_is_told() -> None:
     given = {"image": ["0", 0], "preprocessor": "DensePosePreprocessor"}
     found = _read(("AIO_Preprocessor", given), ("PreviewImage", {"images": ["1", 0]}))
     (placeholder,) = found.placeholders
-    assert "DensePosePreprocessor" in placeholder.missing
+    assert "DensePosePreprocessor" in placeholder.untranslated_reason
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pytest
 from nodegraph.core.workflow import Workflow
 from nodegraph.interop.comfyui.exporting import export
 from nodegraph.interop.comfyui.foreign import ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import by_type, translate
+from nodegraph.interop.comfyui.importing import entries_by_type, translate
 from nodegraph.interop.comfyui.table import built_in
 from nodegraph.media.images.colors import parse_color
 from tests.compat.comfyui.making import graph, node
 from tests.compat.comfyui.test_exporting import catalog
 
-TABLE = by_type(built_in())
+TABLE = entries_by_type(built_in())
 
 
 def made(*nodes: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -260,7 +260,7 @@ def test_an_area_is_sampled_alone_in_whole_cells_and_fades_in(
     assert found.differences == ()
     back = export(found.workflow, TABLE.values(), catalog())
     assert [each.type for each in back.foreign.graph.nodes.values()][2:] == [kind]
-    assert back.told == ()
+    assert back.messages == ()
 
 
 @pytest.mark.parametrize("masks", [True, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.interop.comfyui.entries import entry
-from nodegraph.interop.comfyui.foreign import ForeignPort, ForeignWorkflow, Source, Spot
+from nodegraph.interop.comfyui.foreign import ForeignPort, ForeignWorkflow, Rectangle, Source
 from nodegraph.interop.comfyui.importing import translate
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 from tests.compat.comfyui.making import graph, node, translated
@@ -66,10 +66,10 @@ def test_what_has_to_be_known_may_come_from_a_constant_but_not_from_a_computatio
     inner = {"1": node("Whole", value=4), "2": node("Doubled", width=Source("1", 0))}
     found = translated(graph(**inner))
     assert found.workflow.nodes["sized"].inputs == {"width": 8}
-    assert "integer" in found.fates[1].told[0]
+    assert "integer" in found.outcomes[1].messages[0]
     inner["1"] = node("Load", name="a")
     (lost,) = translated(graph(**inner)).placeholders
-    assert "`width`" in lost.missing
+    assert "`width`" in lost.untranslated_reason
 
 
 def test_a_bypassed_node_passes_on_what_it_is_given() -> None:
@@ -111,7 +111,7 @@ def test_a_circle_is_told_with_its_nodes() -> None:
 
 def test_seeds_go_on_to_be_drawn_and_cards_stand_where_they_stood() -> None:
     sample = node("Sample", model=LOADED, seed=7)
-    sample |= {"control": {"seed": "randomize"}, "place": Spot(10.4, 20, 300, 100)}
+    sample |= {"control": {"seed": "randomize"}, "place": Rectangle(10.4, 20, 300, 100)}
     shift = node("ModelShift", model=LOADED)
     found = translated(
         graph(
@@ -119,7 +119,7 @@ def test_seeds_go_on_to_be_drawn_and_cards_stand_where_they_stood() -> None:
                 "1": node("Load", name="a"),
                 "2": shift,
                 "3": sample | {"inputs": {"model": Source("2", 0), "seed": 7}},
-                "4": node("Save", name="n") | {"place": Spot(10, 150, 300, 100)},
+                "4": node("Save", name="n") | {"place": Rectangle(10, 150, 300, 100)},
             }
         )
     ).workflow
@@ -152,7 +152,7 @@ def test_what_goes_along_and_nobody_looks_at_is_told() -> None:
             }
         )
     )
-    assert [fate.told for fate in found.fates] == [
+    assert [fate.messages for fate in found.outcomes] == [
         (),
         ("nothing here heeds what it says (shift)",),
         (),
@@ -171,7 +171,7 @@ def test_the_node_that_gives_the_result_takes_over_title_and_place() -> None:
         main = passage.add("Main", by=MadeOutput(helper, ""))
         passage.give("IMAGE", MadeOutput(main, "image"))
 
-    made = graph(**{"1": node("Helped") | {"title": "Mine", "place": Spot(5, 6)}})
+    made = graph(**{"1": node("Helped") | {"title": "Mine", "place": Rectangle(5, 6)}})
     table = (entry("Helped() -> IMAGE", helped),)
     found = translate(ForeignWorkflow(made), table).workflow
     assert [(each.type, each.label) for each in found.nodes.values()] == [

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.applying import FUSED, adapted
+from nodegraph.models.adapters.applying import FUSED, adapt_modules
 
 from . import files
 from .denoisers import build
@@ -53,20 +53,20 @@ def test_stacked_with_strengths_of_their_own_it_is_diffusers_to_the_last_bit(
     theirs.set_adapters(["one", "two"], weights=[0.7, -0.3])
 
     adapters = [files.adapter(two[0], 0.7), files.adapter(two[1], -0.3)]
-    ours = adapted({"unet": unet}, adapters, dtype="float32")["unet"]
+    ours = adapt_modules({"unet": unet}, adapters, dtype="float32")["unet"]
     assert torch.equal(_run(ours), _run(theirs))
 
 
 def test_at_strength_0_it_is_the_model_to_the_last_bit(unet: nn.Module, two: list[Path]) -> None:
-    ours = adapted({"unet": unet}, [files.adapter(two[0], 0.0)], dtype="float32")["unet"]
+    ours = adapt_modules({"unet": unet}, [files.adapter(two[0], 0.0)], dtype="float32")["unet"]
     assert torch.equal(_run(ours), _run(unet))
 
 
 def test_fused_it_is_the_same_but_for_rounding(unet: nn.Module, two: list[Path]) -> None:
     adapters = [files.adapter(two[0], 0.7), files.adapter(two[1], -0.3)]
-    apart = adapted({"unet": unet}, adapters, dtype="float32")["unet"]
+    apart = adapt_modules({"unet": unet}, adapters, dtype="float32")["unet"]
     fused_adapters = [replace(item, kind=FUSED) for item in adapters]
-    fused = adapted({"unet": unet}, fused_adapters, dtype="float32")["unet"]
+    fused = adapt_modules({"unet": unet}, fused_adapters, dtype="float32")["unet"]
     torch.testing.assert_close(_run(fused), _run(apart), atol=1e-4, rtol=1e-4)
     assert sum(tensor.numel() for tensor in fused.parameters()) == sum(
         tensor.numel() for tensor in unet.parameters()
@@ -75,7 +75,7 @@ def test_fused_it_is_the_same_but_for_rounding(unet: nn.Module, two: list[Path])
 
 def test_the_model_stays_as_it_is_and_shares_its_weights(unet: nn.Module, two: list[Path]) -> None:
     before = _run(unet)
-    ours = adapted({"unet": unet}, [files.adapter(two[0])], dtype="float32")["unet"]
+    ours = adapt_modules({"unet": unet}, [files.adapter(two[0])], dtype="float32")["unet"]
     assert not torch.equal(_run(ours), before)
     assert torch.equal(_run(unet), before)
     own = {tensor.data_ptr() for tensor in unet.parameters()}
@@ -125,5 +125,7 @@ def test_a_layer_is_changed_as_peft_does_it(
     expected = _run(theirs.eval())
     assert (expected - _run(unet)).abs().max() > 1e-3
     for way in ("lora", FUSED):
-        ours = adapted({"unet": unet}, [files.adapter(path, kind=way)], dtype="float32")["unet"]
+        ours = adapt_modules({"unet": unet}, [files.adapter(path, kind=way)], dtype="float32")[
+            "unet"
+        ]
         torch.testing.assert_close(_run(ours), expected, atol=2e-5, rtol=1e-4)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.errors import InvalidFile
-from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.adapters.applying import adapt_modules
 from nodegraph.models.adapters.files import FUSED
 from tests.messages import raises
 
@@ -38,7 +38,9 @@ def module() -> nn.ModuleDict:
 
 def _put_on(module: nn.Module, tensors: Tensors, folder: Path, **options: Any) -> nn.Module:
     path = files.saved(tensors, folder / "adapter.safetensors", options.pop("metadata", None))
-    return adapted({"unet": module}, [files.adapter(path, **options)], dtype="float32")["unet"]
+    return adapt_modules({"unet": module}, [files.adapter(path, **options)], dtype="float32")[
+        "unet"
+    ]
 
 
 def _given(layer: Any) -> Tensor:
@@ -257,7 +259,7 @@ def test_the_names_of_xlabs(name: str, places: list[str], tmp_path: Path) -> Non
     tensors = {f"{name}.down.weight": down, f"{name}.up.weight": up}
     path = files.saved(tensors, tmp_path / "adapter.safetensors")
     adapter = files.adapter(path, kind=FUSED)
-    found = adapted({"transformer": module}, [adapter], dtype="float32")["transformer"]
+    found = adapt_modules({"transformer": module}, [adapter], dtype="float32")["transformer"]
     block = "single_transformer_blocks.0" if name.startswith("single") else "transformer_blocks.0"
     for place, rows in zip(places, up.split(4), strict=True):
         weight = f"{block}.attn.{place}.weight"
@@ -275,7 +277,7 @@ def test_a_kronecker_product_over_joined_layers_is_split_among_them(
     tensors = {f"{name}.lokr_w1": left, f"{name}.lokr_w2": right}
     path = files.saved(tensors, tmp_path / "adapter.safetensors")
     adapter = files.adapter(path, kind=kind)
-    found = adapted({"transformer": module}, [adapter], dtype="float32")["transformer"]
+    found = adapt_modules({"transformer": module}, [adapter], dtype="float32")["transformer"]
     x = torch.randn(3, 4)
     for place, rows in zip(("to_q", "to_k", "to_v"), torch.kron(left, right).split(4), strict=True):
         path_here = f"transformer_blocks.0.attn.{place}"
@@ -292,7 +294,7 @@ def test_lengths_of_the_columns_of_joined_layers_are_refused(tmp_path: Path) -> 
     }
     path = files.saved(tensors, tmp_path / "adapter.safetensors")
     with raises(InvalidFile):
-        adapted({"transformer": Flux()}, [files.adapter(path)], dtype="float32")
+        adapt_modules({"transformer": Flux()}, [files.adapter(path)], dtype="float32")
 
 
 def test_half_precision_stays_half(module: nn.ModuleDict, tmp_path: Path) -> None:
@@ -303,5 +305,7 @@ def test_half_precision_stays_half(module: nn.ModuleDict, tmp_path: Path) -> Non
     }
     path = files.saved(tensors, tmp_path / "adapter.safetensors")
     for kind in ("lora", FUSED):
-        found: Any = adapted({"unet": half}, [files.adapter(path, kind=kind)], dtype="bfloat16")
+        found: Any = adapt_modules(
+            {"unet": half}, [files.adapter(path, kind=kind)], dtype="bfloat16"
+        )
         assert found["unet"]["linear"](torch.randn(1, 6).bfloat16()).dtype == torch.bfloat16

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.applying import adapted
-from nodegraph.models.offloading import in_parts
+from nodegraph.models.adapters.applying import adapt_modules
+from nodegraph.models.offloading import offload_layers
 from tests.accelerator.card import Card
 
 from . import files
@@ -43,7 +43,7 @@ def _run(unet: Any, device: str) -> Tensor:
 
 
 def _changed(unet: nn.Module, path: Path) -> nn.Module:
-    return adapted({"unet": unet}, [files.adapter(path, 0.5)], dtype="float32")["unet"]
+    return adapt_modules({"unet": unet}, [files.adapter(path, 0.5)], dtype="float32")["unet"]
 
 
 @pytest.mark.slow
@@ -57,7 +57,7 @@ def test_they_lie_where_the_weights_do(unet: nn.Module, path: Path, cuda: Card) 
 def test_they_go_with_the_layer_that_is_at_work(unet: nn.Module, path: Path, cuda: Card) -> None:
     changed = _changed(unet, path)
     expected = _run(changed, "cpu")
-    with in_parts({"unet": changed}, "cuda:0") as brought:
+    with offload_layers({"unet": changed}, "cuda:0") as brought:
         found = _run(brought.modules["unet"], "cuda:0")
     cuda.assert_as_on_cpu(found, expected, rounding=1e-5)
     assert {tensor.device.type for tensor in changed.buffers()} == {"cpu"}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nodegraph.diffusion import open_model
-from nodegraph.families.patches import unpacked
+from nodegraph.families.patches import unpack_latents
 from nodegraph.models.adapters.applying import derive
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
@@ -34,7 +34,7 @@ def _with(model: Model, path: Path) -> Model:
     recipes, opened = open_model(str(model.folder), []), OpenedAdapter(path)
     changed = Model(model.folder)
     for part in ("model", "text_encoder"):
-        recipe = opened.put_on(getattr(recipes, part), 1.0).recipe
+        recipe = opened.apply_to(getattr(recipes, part), 1.0).recipe
         changed.loaded[part] = derive(model.part(part), recipe)
     return changed
 
@@ -91,4 +91,4 @@ def test_flux_by_diffusers(model_of: ModelOf, tmp_path: Path) -> None:  # noqa: 
     changed = _stock_with(pipeline, path)
     expected = stock(changed, height=64, width=64, guidance_scale=3.5)
     found = _with(model, path).make(64, 64, cfg=1.0)
-    assert_same(found, expected, lambda packed: unpacked(packed, 8, 8))
+    assert_same(found, expected, lambda packed: unpack_latents(packed, 8, 8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.families.registry import FAMILIES
-from nodegraph.models.adapters.guessing import guess, is_for
+from nodegraph.models.adapters.guessing import guess_target, may_fit
 from nodegraph.models.adapters.layers import layers_of
 from nodegraph.models.adapters.parts import LayerParts
 
@@ -29,8 +29,8 @@ def test_no_file_is_taken_for_one_of_another_kind(denoiser: str) -> None:
         "lora_unet_" + name.replace(".", "_") for name in files.original_names(module)
     ]
     for names in (own, with_underscores, *([name] for name in own + with_underscores)):
-        found = guess(_parts(names))
-        assert found is None or is_for(found, "?", [kind]), (names, found)
+        found = guess_target(_parts(names))
+        assert found is None or may_fit(found, "?", [kind]), (names, found)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ def test_no_file_is_taken_for_one_of_another_kind(denoiser: str) -> None:
 )
 def test_unets_are_told_apart_by_the_width_of_their_text(width: int, family: str) -> None:
     stem = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
-    found = guess(_parts([stem], width))
+    found = guess_target(_parts([stem], width))
     assert found is not None
     unets = [name for name in FAMILIES if "UNet" in FAMILIES[name].denoisers[0].classes[0]]
-    fits = {name for name in unets if is_for(found, name, FAMILIES[name].denoisers[0].classes)}
+    fits = {name for name in unets if may_fit(found, name, FAMILIES[name].denoisers[0].classes)}
     assert fits == {family}
 
 
 def test_a_family_that_a_package_brings_is_none_of_ours() -> None:
-    found = guess(_parts(["lora_unet_joint_blocks_0_x_block_attn_qkv"]))
+    found = guess_target(_parts(["lora_unet_joint_blocks_0_x_block_attn_qkv"]))
     assert found is not None
-    assert is_for(found, "theirs", ["TheirTransformer"])
-    assert not is_for(found, "flux", ["FluxTransformer2DModel"])
+    assert may_fit(found, "theirs", ["TheirTransformer"])
+    assert not may_fit(found, "flux", ["FluxTransformer2DModel"])

@@ -175,7 +175,7 @@ def test_several_words_and_a_lora_go_together(
         if "layers" in name
     }
     lora = files.saved(files.peft_file(pairs, "text_encoder."), tmp_path / "lora.safetensors")
-    taught = OpenedAdapter(lora).put_on(both, 1.0).recipe
+    taught = OpenedAdapter(lora).apply_to(both, 1.0).recipe
     assert len(taught.adapters) == 3
     assert not torch.equal(_encoded(taught, "a cat, ink"), _encoded(both, "a cat, ink"))
 

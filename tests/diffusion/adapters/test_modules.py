@@ -14,7 +14,7 @@ from torch import nn
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.errors import InvalidValue
-from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.adapters.applying import adapt_modules
 from nodegraph.models.adapters.recipes import Expert, OpenedAdapter
 from tests.messages import raises
 
@@ -88,7 +88,7 @@ def test_a_text_encoder_is_told_by_its_number(
     ends = ("down", "up") if "linear_layer" in name else ("lora_down", "lora_up")
     tensors = {f"{name}.{ends[0]}.weight": down, f"{name}.{ends[1]}.weight": up}
     path = files.saved(tensors, tmp_path / "lora.safetensors")
-    found = adapted(encoders[family], [files.adapter(path)], dtype="float32")
+    found = adapt_modules(encoders[family], [files.adapter(path)], dtype="float32")
     changed = [role for role, one in found.items() if one is not encoders[family][role]]
     assert changed == [module]
 
@@ -122,10 +122,10 @@ def test_an_expert_is_told_by_the_file_or_chosen(
     modules = {"transformer": build("wan"), "transformer_2": build("wan")}
     pairs = files.own_pairs(modules["transformer"])
     path = files.saved(files.peft_file(pairs, prefix), tmp_path / "lora.safetensors")
-    made = OpenedAdapter(path).put_on(experts, 1.0, expert)
+    made = OpenedAdapter(path).apply_to(experts, 1.0, expert)
     assert made.matched is not None
     assert {change.module for change in made.matched.changes} == changed
-    found = adapted(modules, made.recipe.adapters, dtype="float32")
+    found = adapt_modules(modules, made.recipe.adapters, dtype="float32")
     assert {role for role, one in found.items() if one is not modules[role]} == changed
 
 
@@ -135,7 +135,7 @@ def test_each_expert_has_a_file_of_its_own_where_one_holds_both(
     pairs = files.own_pairs(build("wan"))
     both = files.peft_file(pairs, "transformer.") | files.peft_file(pairs, "transformer_2.")
     path = files.saved(both, tmp_path / "lora.safetensors")
-    matched = OpenedAdapter(path).put_on(experts, 1.0).matched
+    matched = OpenedAdapter(path).apply_to(experts, 1.0).matched
     assert matched is not None
     assert len(matched.changes) == 2 * len(pairs)
 
@@ -145,6 +145,6 @@ def test_a_model_with_one_has_no_second(experts: DiffusionModel, tmp_path: Path)
     path = files.saved(files.peft_file(pairs, "transformer."), tmp_path / "lora.safetensors")
     one = replace(experts, files=experts.files[:2])
     with raises(InvalidValue, port="expert", given="second"):
-        OpenedAdapter(path).put_on(one, 1.0, "second")
-    plain = OpenedAdapter(path).put_on(one, 1.0, "first").recipe
-    assert plain == OpenedAdapter(path).put_on(one, 1.0).recipe
+        OpenedAdapter(path).apply_to(one, 1.0, "second")
+    plain = OpenedAdapter(path).apply_to(one, 1.0, "first").recipe
+    assert plain == OpenedAdapter(path).apply_to(one, 1.0).recipe

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.applying import FUSED, adapted
+from nodegraph.models.adapters.applying import FUSED, adapt_modules
 from nodegraph.models.adapters.files import read_adapter
 from nodegraph.models.adapters.layers import layers_of
 from nodegraph.models.adapters.matching import match
@@ -107,7 +107,9 @@ def _check(denoiser: nn.Module, layout: _Layout, path: Path) -> None:
 
     scale = 1.0 if write is files.peft_file else ALPHA / RANK
     expected = _expected(denoiser, pairs, scale, is_original=is_original)
-    fused = adapted({name: denoiser}, [files.adapter(path, kind=FUSED)], dtype="float32")[name]
+    fused = adapt_modules({name: denoiser}, [files.adapter(path, kind=FUSED)], dtype="float32")[
+        name
+    ]
     for layer, weight in expected.items():
         torch.testing.assert_close(fused.get_parameter(f"{layer}.weight"), weight, msg=layer)
 

@@ -68,7 +68,7 @@ def loras(
 
 def _on(recipe: Any, paths: list[Path], strengths: tuple[float, ...]) -> Any:
     for path, strength in zip(paths, strengths, strict=True):
-        recipe = OpenedAdapter(path).put_on(recipe, strength).recipe
+        recipe = OpenedAdapter(path).apply_to(recipe, strength).recipe
     return recipe
 
 
@@ -110,7 +110,7 @@ def test_layers_are_counted_before_anything_is_loaded(
 ) -> None:
     opened = OpenedAdapter(loras[0])
     for recipe in (recipes.model, recipes.text_encoder):
-        matched = opened.put_on(recipe, 1.0).matched
+        matched = opened.apply_to(recipe, 1.0).matched
         assert matched is not None
         assert len(matched.applied) == matched.total > 10
         assert matched.elsewhere
@@ -136,7 +136,7 @@ def test_a_recipe_has_the_layers_of_what_it_becomes(
 
 
 def test_without_strength_the_recipe_is_the_same(recipes: ModelRecipes, loras: list[Path]) -> None:
-    assert OpenedAdapter(loras[0]).put_on(recipes.model, 0.0).recipe == recipes.model
+    assert OpenedAdapter(loras[0]).apply_to(recipes.model, 0.0).recipe == recipes.model
 
 
 def test_the_file_and_its_strength_tell_recipes_apart(
@@ -148,7 +148,7 @@ def test_the_file_and_its_strength_tell_recipes_apart(
         _on(recipes.model, loras[1:], (1.0,)),
         _on(recipes.model, loras, (1.0, 1.0)),
         _on(recipes.model, loras[::-1], (1.0, 1.0)),
-        OpenedAdapter(loras[0], fused=True).put_on(recipes.model, 1.0).recipe,
+        OpenedAdapter(loras[0], fused=True).apply_to(recipes.model, 1.0).recipe,
     ]
     assert len(set(made)) == len(made)
     assert {recipe.base for recipe in made} == {recipes.model}
@@ -192,7 +192,7 @@ def test_a_file_for_neither_part_is_refused(recipes: ModelRecipes, tmp_path: Pat
     pairs = {"joint_blocks.0.x_block.attn.qkv": (torch.zeros(2, 8), torch.zeros(24, 2))}
     path = files.saved(files.dotted_file(pairs, "diffusion_model."), tmp_path / "a.safetensors")
     opened = OpenedAdapter(path)
-    found = [opened.put_on(recipe, 1.0) for recipe in recipes[:2]]
+    found = [opened.apply_to(recipe, 1.0) for recipe in recipes[:2]]
     assert [item.recipe for item in found] == [*recipes[:2]]
     with raises(InvalidFile, port="lora", given="what seems to be for Stable Diffusion 3"):
         opened.check_applies([item.matched for item in found])

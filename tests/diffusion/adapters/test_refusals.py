@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidFile
-from nodegraph.models.adapters.applying import adapted
+from nodegraph.models.adapters.applying import adapt_modules
 from nodegraph.models.adapters.files import read_adapter
 from tests.messages import raises
 
@@ -35,7 +35,7 @@ def test_a_file_for_another_model_says_what_it_seems_to_be_for(
     pairs = files.own_pairs(build(made_for))
     path = files.saved(files.flat_file(pairs, "lora_unet_"), tmp_path / "lora.safetensors")
     with raises(InvalidFile) as caught:
-        adapted({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
+        adapt_modules({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
     assert title in str(caught.value.problem.given)
 
 
@@ -44,7 +44,7 @@ def test_a_file_for_a_wider_model_of_the_kind_is_refused(tmp_path: Path) -> None
     kept = {name: pair for name, pair in pairs.items() if name.endswith("attn2.to_k")}
     path = files.saved(files.peft_file(kept, "unet."), tmp_path / "lora.safetensors")
     with raises(InvalidFile):
-        adapted({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
+        adapt_modules({"unet": build("sd1")}, [files.adapter(path)], dtype="float32")
 
 
 def test_a_file_for_text_encoders_alone_is_none_for_the_denoiser(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_file_for_text_encoders_alone_is_none_for_the_denoiser(tmp_path: Path)
     pair = {name: (torch.randn(2, 8), torch.randn(8, 2))}
     path = files.saved(files.dotted_file(pair, ""), tmp_path / "lora.safetensors")
     with raises(InvalidFile) as caught:
-        adapted({"unet": on_meta("sd1")}, [files.adapter(path)], dtype="float32")
+        adapt_modules({"unet": on_meta("sd1")}, [files.adapter(path)], dtype="float32")
     assert "text encoder" in (caught.value.problem.hint or "")
 
 
@@ -63,7 +63,7 @@ def test_a_file_that_was_replaced_since_is_not_mixed_in(tmp_path: Path) -> None:
     before = files.adapter(path)
     files.saved(files.peft_file(pairs, "unet.") | {"more": torch.ones(1)}, path)
     with raises(InvalidFile):
-        adapted({"unet": unet}, [before], dtype="float32")
+        adapt_modules({"unet": unet}, [before], dtype="float32")
 
 
 @pytest.mark.parametrize("content", ["model", "text"])

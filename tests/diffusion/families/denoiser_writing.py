@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel
 from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from tests.diffusion.single_files import double_stream as original
 
 from .equality import random_pipeline
@@ -156,7 +156,7 @@ def written_denoisers(tmp_path_factory: pytest.TempPathFactory) -> WrittenOf:
 
 def opened(path: Path, **wanted: Any) -> DiffusionModel:
     """The recipe of a denoiser that lies there."""
-    return open_denoiser(WantedDenoiser(str(path), **wanted), [])
+    return open_denoiser(DenoiserRequest(str(path), **wanted), [])
 
 
 def plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE
-from nodegraph.families.patches import packed
+from nodegraph.families.patches import pack_latents
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.inpainting import with_tensors
@@ -62,7 +62,7 @@ def _put_on(model: Model, *paths: Path, fused: bool = False, storage: str = "aut
     opened = open_model(str(model.folder), [], dtype="float32", storage=storage)
     recipe = opened.model
     for path in paths:
-        recipe = OpenedAdapter(path, fused=fused).put_on(recipe, 1.0).recipe
+        recipe = OpenedAdapter(path, fused=fused).apply_to(recipe, 1.0).recipe
     return replace(model, loaded={**model.loaded, "model": derive(model.part("model"), recipe)})
 
 
@@ -92,7 +92,7 @@ def _expected(pipeline: Any, *paths: Path) -> tuple[Made, Tensor]:
     changed.transformer.requires_grad_(False)
     seen = _seen(changed)
     noise = torch.randn(1, 16, *seen.shape[2:], generator=torch.Generator().manual_seed(SEED))
-    given = {"control_image": picture(WIDTH, HEIGHT), "latents": packed(noise)}
+    given = {"control_image": picture(WIDTH, HEIGHT), "latents": pack_latents(noise)}
     return stock(changed, guidance_scale=3.5, width=WIDTH, height=HEIGHT, **given), seen
 
 
@@ -185,7 +185,7 @@ def test_what_is_wider_by_anything_else_is_refused(model_of: ModelOf, tmp_path: 
     pair = {"x_embedder": _pairs(pipeline.transformer, columns=96)["x_embedder"]}
     path = files.saved(files.peft_file(pair, "transformer."), tmp_path / "odd.safetensors")
     opened = OpenedAdapter(path)
-    found = opened.put_on(open_model(str(model.folder), []).model, 1.0)
+    found = opened.apply_to(open_model(str(model.folder), []).model, 1.0)
     with raises(InvalidFile, port="lora"):
         opened.check_applies([found.matched])
 

@@ -24,7 +24,7 @@ from nodegraph.models.denoiser_files import (
     denoiser_stamp,
     open_denoiser,
 )
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.model_sources import describe_model
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export
@@ -69,7 +69,7 @@ def test_every_tensor_comes_back(written: WrittenOf, build: Callable[[], Any]) -
         if not name.startswith("_") and value is not None:
             assert component.config[name] == value, name
     size = estimate_bytes(recipe)
-    assert denoiser_bytes(WantedDenoiser(str(made.file())), []) == size
+    assert denoiser_bytes(DenoiserRequest(str(made.file())), []) == size
     assert component_bytes(component) == pytest.approx(size, rel=0.01)
 
 
@@ -129,7 +129,7 @@ def test_a_configuration_beside_a_file_says_what_it_predicts(tmp_path: Path) -> 
     path.write_bytes(
         (embedded_folder() / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
     )
-    wanted = WantedDenoiser(str(path))
+    wanted = DenoiserRequest(str(path))
     before = denoiser_stamp(wanted, [])
     assert scheduler_config(opened(path))["prediction_type"] == "epsilon"
     (tmp_path / "fruit.yaml").write_text('model:\n  params:\n    parameterization: "v"\n')
@@ -185,7 +185,7 @@ def test_the_shift_can_be_said(written: WrittenOf) -> None:
 
 def test_what_is_known_without_loading(written: WrittenOf) -> None:
     made = written(flux_fill)
-    facts = denoiser_facts(WantedDenoiser(str(made.file())), [])
+    facts = denoiser_facts(DenoiserRequest(str(made.file())), [])
     assert (facts["family"], facts["format"], facts["latent_channels"]) == ("flux", "flux", 16)
     assert (facts["noise"], facts["width"], facts["multiple"]) == ("flow", 1024, 16)
 
@@ -199,9 +199,9 @@ def test_layers_for_adapters_are_told_without_loading(written: WrittenOf) -> Non
 def test_a_changed_file_is_noticed(written: WrittenOf, tmp_path: Path) -> None:
     path = tmp_path / "changed.safetensors"
     save_file(written(flux).tensors, path)
-    before = denoiser_stamp(WantedDenoiser(str(path)), [])
+    before = denoiser_stamp(DenoiserRequest(str(path)), [])
     save_file({**written(flux).tensors, "img_in.bias": torch.ones(HEAD)}, path)
-    assert denoiser_stamp(WantedDenoiser(str(path)), []) != before
+    assert denoiser_stamp(DenoiserRequest(str(path)), []) != before
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +230,7 @@ def test_two_experts_in_two_files(wan22: tuple[Path, list[Path]]) -> None:
         model.make(64, 64, cfg=3.0, frames=5, sampler="uni_pc") for model in (whole, alone)
     )
     assert torch.equal(found.latents, expected.latents)
-    assert denoiser_bytes(WantedDenoiser(str(first), str(second)), []) == estimate_bytes(recipe)
+    assert denoiser_bytes(DenoiserRequest(str(first), str(second)), []) == estimate_bytes(recipe)
     with pytest.raises(ModelNotFound):
         opened(first, second=str(folder / "nowhere"))
 
@@ -241,7 +241,9 @@ def test_layers_are_as_precise_as_those_of_a_folder(
 ) -> None:
     """Wan's norms and embeddings of time stay in float32, whatever their names were."""
     folder, (first, _) = wan22
-    alone = load_component(open_denoiser(WantedDenoiser(str(first)), [], dtype=dtype), "cpu").module
+    alone = load_component(
+        open_denoiser(DenoiserRequest(str(first)), [], dtype=dtype), "cpu"
+    ).module
     whole = load_component(open_model(str(folder), [], dtype=dtype).model, "cpu").module
     expected, found = whole.state_dict(), alone.state_dict()
     assert len({item.dtype for item in found.values()}) == (2 if dtype == "bfloat16" else 1)

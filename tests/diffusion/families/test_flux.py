@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
-from nodegraph.families.patches import places, reference_places, unpacked
+from nodegraph.families.patches import reference_positions, token_positions, unpack_latents
 from nodegraph.models.text import encode_prompt, with_references
 from nodegraph.models.vae import latent_format
 
@@ -103,7 +103,7 @@ def sd35() -> Any:
 
 
 def unpack(width: int, height: int) -> Callable[[Tensor], Tensor]:
-    return lambda tokens: unpacked(tokens, height // 8, width // 8)
+    return lambda tokens: unpack_latents(tokens, height // 8, width // 8)
 
 
 @pytest.mark.parametrize("build", [flux, pytest.param(flux_schnell, marks=pytest.mark.slow)])
@@ -209,9 +209,9 @@ def test_sd3_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> None:
 def test_several_pictures_lie_side_by_side_or_have_numbers() -> None:
     sizes = [(4, 6), (2, 6), (8, 2)]
     # the second below the first, as both are wide; the third beside them
-    assert reference_places(sizes, numbered=False) == [(1, 0, 0), (1, 4, 0), (1, 0, 6)]
-    assert reference_places(sizes, numbered=True) == [(1, 0, 0), (2, 0, 0), (3, 0, 0)]
-    grid = places(2, 3, torch.device("cpu"), (1, 4, 6))
+    assert reference_positions(sizes, numbered=False) == [(1, 0, 0), (1, 4, 0), (1, 0, 6)]
+    assert reference_positions(sizes, numbered=True) == [(1, 0, 0), (2, 0, 0), (3, 0, 0)]
+    grid = token_positions(2, 3, torch.device("cpu"), (1, 4, 6))
     assert grid[0].tolist() == [1, 4, 6]
     assert grid[-1].tolist() == [1, 5, 8]
 
@@ -222,7 +222,7 @@ def test_numbers_tell_several_pictures_apart(model_of: ModelOf) -> None:
 
     def made(*, numbered: bool, of: Latent = seen) -> Tensor:
         return model.make(
-            64, 64, cfg=1.0, change=lambda given: with_references(given, of, numbered=numbered)
+            64, 64, cfg=1.0, change=lambda given: with_references(given, of, indexed=numbered)
         ).latents
 
     assert not torch.equal(made(numbered=True), made(numbered=False))

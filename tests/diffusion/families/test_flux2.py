@@ -14,8 +14,8 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
-from nodegraph.families.flux2_latents import FLUX2, unpatched
-from nodegraph.sampling.previews import mapped
+from nodegraph.families.flux2_latents import FLUX2, unpatchify
+from nodegraph.sampling.previews import map_colours
 from tests.messages import raises
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
@@ -78,7 +78,7 @@ def denormalised(vae: Any) -> Callable[[Tensor], Tensor]:
     """As Klein's pipeline hands out latents."""
     mean, variance = (item.view(1, -1, 1, 1) for item in (vae.bn.running_mean, vae.bn.running_var))
     deviation = torch.sqrt(variance + vae.config.batch_norm_eps)
-    return lambda latents: unpatched(latents * deviation + mean)
+    return lambda latents: unpatchify(latents * deviation + mean)
 
 
 def test_flux2_is_diffusers(model_of: ModelOf) -> None:
@@ -162,7 +162,7 @@ def test_pictures_become_the_autoencoders_latents(model_of: ModelOf) -> None:
 
 
 def test_previews_have_the_colours_of_patches() -> None:
-    preview = mapped(torch.randn(1, 128, 4, 6), FLUX2)
+    preview = map_colours(torch.randn(1, 128, 4, 6), FLUX2)
     assert preview is not None
     assert preview.shape == (1, 3, 64, 96)
 

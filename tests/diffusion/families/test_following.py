@@ -12,9 +12,9 @@ import torch
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE
-from nodegraph.families.patches import packed
+from nodegraph.families.patches import pack_latents
 from nodegraph.sampling.composed_schedules import named_schedule
-from nodegraph.sampling.control_image import with_picture
+from nodegraph.sampling.control_image import with_control_image
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.methods import Dual
 from nodegraph.sampling.inpainting import with_tensors
@@ -56,7 +56,9 @@ def test_instructions_and_a_picture_lead_as_in_diffusers(model_of: ModelOf) -> N
     given = picture(WIDTH, HEIGHT)
 
     def shown(text: str, *, seen: bool = True) -> Any:
-        return with_picture(model.part("vae"), model.encode(text), as_tensor(given), shown=seen)  # type: ignore[arg-type]
+        return with_control_image(
+            model.part("vae"), model.encode(text), as_tensor(given), shown=seen
+        )  # type: ignore[arg-type]
 
     method = Dual(shown(NEGATIVE), 1.5)
     guider = GuiderChoice(shown(PROMPT), shown(NEGATIVE, seen=False), 7.5, method=method)
@@ -88,13 +90,13 @@ def test_flux_canny_is_diffusers(model_of: ModelOf) -> None:
     expected = stock(
         pipeline,
         control_image=given,
-        latents=packed(noise),
+        latents=pack_latents(noise),
         guidance_scale=3.5,
         width=WIDTH,
         height=HEIGHT,
     )
     assert_same(found, expected, unpack(WIDTH, HEIGHT))
-    prompts = with_picture(model.part("vae"), model.encode(PROMPT), as_tensor(given))  # type: ignore[arg-type]
+    prompts = with_control_image(model.part("vae"), model.encode(PROMPT), as_tensor(given))  # type: ignore[arg-type]
     assert prompts.entries[0].tensors[CONTROL_IMAGE].shape == seen.shape
 
 
@@ -106,10 +108,13 @@ def test_without_a_picture_they_are_refused(model_of: ModelOf, build: Callable[[
     image = as_tensor(picture(WIDTH, HEIGHT))
     with raises(InvalidValue, port="positive", given="(8, 12) in latent cells"):
         model.make(
-            HEIGHT, HEIGHT, cfg=1.0, change=lambda it: with_picture(model.part("vae"), it, image)
+            HEIGHT,
+            HEIGHT,
+            cfg=1.0,
+            change=lambda it: with_control_image(model.part("vae"), it, image),
         )
     with raises(InvalidValue, port="image", given="2 pictures"):
-        with_picture(model.part("vae"), model.encode(PROMPT), image.repeat(2, 1, 1, 1))  # type: ignore[arg-type]
+        with_control_image(model.part("vae"), model.encode(PROMPT), image.repeat(2, 1, 1, 1))  # type: ignore[arg-type]
 
 
 def test_other_models_are_shown_none(model_of: ModelOf) -> None:
@@ -117,5 +122,8 @@ def test_other_models_are_shown_none(model_of: ModelOf) -> None:
     image = as_tensor(picture(WIDTH, HEIGHT))
     with raises(InvalidValue, port="positive"):
         model.make(
-            WIDTH, HEIGHT, cfg=1.0, change=lambda it: with_picture(model.part("vae"), it, image)
+            WIDTH,
+            HEIGHT,
+            cfg=1.0,
+            change=lambda it: with_control_image(model.part("vae"), it, image),
         )

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from nodegraph.core.values import Area, Conditioning
 from nodegraph.errors import InvalidValue
-from nodegraph.families.conditionings import combined, with_area
-from nodegraph.families.first_picture import FILM, FIRST_FRAME
+from nodegraph.families.conditionings import combine, with_area
+from nodegraph.families.first_picture import CONDITION_VIDEO, FIRST_FRAME
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.footprint import small_footprint
-from nodegraph.models.image_to_video import encoded_picture, seen_picture
+from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
 from nodegraph.models.loading import load_component
 from nodegraph.models.opening import open_model
 from nodegraph.sampling.guidance import Guidance
@@ -41,9 +41,9 @@ def shown(
     model: Model, image: Tensor, frames: int, *, eye: bool = False
 ) -> Callable[[Conditioning], Conditioning]:
     def change(given: Conditioning) -> Conditioning:
-        tensors = encoded_picture(model.part("vae"), given, image, frames)
+        tensors = encode_first_frame(model.part("vae"), given, image, frames)
         if eye:
-            tensors |= seen_picture(model.part("text_encoder"), image)
+            tensors |= embed_first_frame(model.part("text_encoder"), image)
         return with_tensors(given, tensors)
 
     return change
@@ -104,7 +104,7 @@ def test_an_area_that_is_sampled_alone_begins_with_its_part_of_the_picture(
     assert plain is not None
     given = shown(model, picture(width, height), frames, eye=build is wan_i2v)(plain)
     tensors = given.entries[0].tensors
-    (film,) = (tensors[name] for name in (FIRST_FRAME, FILM) if name in tensors)
+    (film,) = (tensors[name] for name in (FIRST_FRAME, CONDITION_VIDEO) if name in tensors)
     denoiser, columns = model.part("model"), film.shape[-1]
     shape = (1, film.shape[1], 2, *film.shape[3:])
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
@@ -117,7 +117,7 @@ def test_an_area_that_is_sampled_alone_begins_with_its_part_of_the_picture(
 
     starts = (0.0, 0.5)
     halves = [with_area(given, Area(at, 0, 0.5, 1, "shares", 0.0, "area")) for at in starts]
-    found = answer(combined(halves), width, x)
+    found = answer(combine(halves), width, x)
     for at in starts:
         part = slice(int(at * columns), int(at * columns) + columns // 2)
         own = {name: item[..., part] for name, item in tensors.items() if item is film}
@@ -139,7 +139,7 @@ def test_models_and_prompts_that_do_not_go_together_are_refused(model_of: ModelO
     with raises(InvalidValue, port="positive"):
         of_prompts.make(64, 64, change=change, **options)
     with raises(InvalidValue, port="encoder"):
-        seen_picture(of_prompts.part("text_encoder"), image)
+        embed_first_frame(of_prompts.part("text_encoder"), image)
 
 
 def same_on(there: Model, model: Model, *, eye: bool) -> None:

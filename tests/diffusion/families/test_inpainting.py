@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
-from nodegraph.families.patches import packed
+from nodegraph.families.patches import pack_latents
 from nodegraph.sampling.inpainting import masked_picture, with_masked_latent
 from tests.messages import raises
 
@@ -97,7 +97,7 @@ def test_flux_fill_is_diffusers(model_of: ModelOf) -> None:
         pipeline,
         image=given,
         mask_image=where,
-        latents=packed(noise),
+        latents=pack_latents(noise),
         guidance_scale=3.5,
         width=WIDTH,
         height=HEIGHT,

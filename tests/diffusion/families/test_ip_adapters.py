@@ -18,14 +18,14 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning
 from nodegraph.diffusion import load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.conditionings import combined, with_area, with_strength
+from nodegraph.families.conditionings import combine, with_area, with_strength
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
 from nodegraph.models.ip_adapters.applying import (
+    embed_images,
     picture_mask,
-    seen_by,
+    with_image_embeds,
     with_ip_adapter,
-    with_picture,
 )
 from nodegraph.models.ip_adapters.files import IPAdapterChoice, open_ip_adapter
 from nodegraph.models.speed.derived_components import derive
@@ -136,7 +136,7 @@ def led(
     for place, choice in enumerate(choices):
         recipe = with_ip_adapter(recipe, choice, weights[place])
         eyes = load_component(choice.encoder, "cpu")
-        seen = seen_by(eyes, pictures[place], reads_patches=choice.reads_patches)
+        seen = embed_images(eyes, pictures[place], reads_patches=choice.reads_patches)
         where = None if masks is None else picture_mask(masks[place], len(pictures[place]))
 
         def told(
@@ -147,7 +147,7 @@ def led(
             of: Any = seen,
             where: Tensor | None = where,
         ) -> Conditioning:
-            return with_picture(given, at, *of, where, leads_away=leads_away)
+            return with_image_embeds(given, at, *of, where, is_negative=leads_away)
 
         positive_of.append(told)
     away = model.encode(options.pop("negative", None))
@@ -258,7 +258,7 @@ def test_an_area_that_is_sampled_alone_has_its_part_of_the_mask(
     recipe = with_ip_adapter(open_model(str(model.folder), []).model, choice, 0.7)
     denoiser, plain_prompt = derive(model.part("model"), recipe), model.encode(PROMPT)
     eyes = load_component(choice.encoder, "cpu")
-    seen = seen_by(eyes, picture(), reads_patches=choice.reads_patches)
+    seen = embed_images(eyes, picture(), reads_patches=choice.reads_patches)
     mask = torch.zeros(1, HEIGHT, 128)
     mask[:, :, :48] = 1
     x = torch.randn(1, 4, HEIGHT // 8, 16, generator=torch.Generator().manual_seed(1))
@@ -266,7 +266,7 @@ def test_an_area_that_is_sampled_alone_has_its_part_of_the_mask(
 
     def told(mask: Tensor) -> Conditioning:
         assert plain_prompt is not None
-        return with_picture(plain_prompt, 0, *seen, picture_mask(mask, 1))
+        return with_image_embeds(plain_prompt, 0, *seen, picture_mask(mask, 1))
 
     def answer(given: Conditioning, width: int, x: Tensor) -> Tensor:
         choice = GuiderChoice(given, None, 1.0)
@@ -274,14 +274,14 @@ def test_an_area_that_is_sampled_alone_has_its_part_of_the_mask(
 
     starts = (0.0, 0.5)
     halves = [with_area(told(mask), Area(at, 0, 0.5, 1, "shares", 0.0, "area")) for at in starts]
-    found = answer(combined(halves), 128, x)
+    found = answer(combine(halves), 128, x)
     for half, own, lit in zip(*(each.chunk(2, -1) for each in (found, x, mask)), strict=True):
         expected = answer(told(lit), 64, own)
         torch.testing.assert_close(half, expected, rtol=1e-4, atol=1e-4)
 
     # a flat one is shown with what is around it
     flat = with_area(told(mask), Area(0, 0, 128, 8, "pixels", 0.0, "area"))
-    around = answer(combined([flat, with_strength(told(mask), 0.0)]), 128, x)
+    around = answer(combine([flat, with_strength(told(mask), 0.0)]), 128, x)
     assert torch.equal(around[..., :1, :], answer(told(mask), 128, x)[..., :1, :])
 
 
@@ -291,7 +291,7 @@ class Answers:
 
     Attributes:
         prompt: Without pictures.
-        seen: As `seen_by` gave it.
+        seen: As `embed_images` gave it.
     """
 
     denoiser: Any
@@ -301,13 +301,13 @@ class Answers:
     def told(self, mask: Tensor | None, pictures: int = 1) -> Conditioning:
         shown, nothing = (item.repeat(1, pictures, 1) for item in self.seen)
         where = None if mask is None else picture_mask(mask, pictures)
-        return with_picture(self.prompt, 0, shown, nothing, where)
+        return with_image_embeds(self.prompt, 0, shown, nothing, where)
 
     def to(
         self, x: Tensor, *parts: Conditioning, away: Conditioning | None = None, cfg: float = 1.0
     ) -> Tensor:
         moment = Moment(torch.tensor(500), torch.tensor(0), 1000, 0.0, 500.0)
-        choice = GuiderChoice(combined(parts), away, cfg)
+        choice = GuiderChoice(combine(parts), away, cfg)
         size = {"width": 8 * x.shape[-1], "height": 8 * x.shape[-2]}
         with torch.no_grad():
             return Guidance(self.denoiser, choice, **size, shape=x.shape)(x, moment)
@@ -320,7 +320,7 @@ def answers(model_of: ModelOf, adapters: Path) -> Answers:
     recipe = with_ip_adapter(open_model(str(model.folder), []).model, choice, 0.7)
     prompt, eyes = model.encode(PROMPT), load_component(choice.encoder, "cpu")
     assert prompt is not None
-    seen = seen_by(eyes, picture(), reads_patches=choice.reads_patches)
+    seen = embed_images(eyes, picture(), reads_patches=choice.reads_patches)
     return Answers(derive(model.part("model"), recipe), prompt, seen)
 
 
@@ -406,7 +406,10 @@ def test_what_does_not_go_together_is_refused(model_of: ModelOf, adapters: Path)
     seen = torch.zeros(1, 1, PROJECTED)
     with raises(InvalidValue, port="positive"):
         model.make(
-            WIDTH, HEIGHT, cfg=1.0, change=lambda given: with_picture(given, 0, seen, seen, None)
+            WIDTH,
+            HEIGHT,
+            cfg=1.0,
+            change=lambda given: with_image_embeds(given, 0, seen, seen, None),
         )
 
 

@@ -11,14 +11,14 @@ import torch
 from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
-from nodegraph.families.conditionings import concatenated
+from nodegraph.families.conditionings import concatenate
 from nodegraph.families.registry import FAMILIES
 from nodegraph.models.clip_skip import with_clip_layer
 from nodegraph.models.loading import load_component
 from nodegraph.models.opening import open_model
 from nodegraph.models.prompt_checks import READERS
 from nodegraph.models.speed.derived_components import derive
-from nodegraph.models.text import encode_prompt, encode_prompt_apart, with_sizes
+from nodegraph.models.text import encode_prompt, encode_prompts_per_encoder, with_sizes
 from tests.diffusion.families.equality import Model, assert_same, stock
 from tests.diffusion.families.test_flux import ModelOf, chroma, flux, sd3
 from tests.diffusion.families.test_stable_diffusion import refiner, sd1, sdxl
@@ -50,33 +50,33 @@ def assert_encoded(found: Conditioning, expected: tuple[Any, Any]) -> None:
 
 def test_encoders_of_sdxl_read_texts_of_their_own(model_of: ModelOf) -> None:
     pipeline, model = model_of(sdxl)
-    found = encode_prompt_apart(model.part("text_encoder"), [ONE, TWO])
+    found = encode_prompts_per_encoder(model.part("text_encoder"), [ONE, TWO])
     assert_encoded(found, stock_tensors(pipeline, prompt_2=TWO))
-    alike = encode_prompt_apart(model.part("text_encoder"), [ONE, ONE])
+    alike = encode_prompts_per_encoder(model.part("text_encoder"), [ONE, ONE])
     plain = encode_prompt(model.part("text_encoder"), ONE)
     assert torch.equal(alike.entries[0].embeddings, plain.entries[0].embeddings)
 
 
 def test_encoders_of_sd3_read_texts_of_their_own(model_of: ModelOf) -> None:
     pipeline, model = model_of(sd3)
-    found = encode_prompt_apart(model.part("text_encoder"), [ONE, TWO, THREE])
+    found = encode_prompts_per_encoder(model.part("text_encoder"), [ONE, TWO, THREE])
     expected = stock_tensors(pipeline, prompt_2=TWO, prompt_3=THREE, max_sequence_length=256)
     assert_encoded(found, expected)
 
 
 def test_encoders_of_flux_read_texts_of_their_own(model_of: ModelOf) -> None:
     pipeline, model = model_of(flux)
-    found = encode_prompt_apart(model.part("text_encoder"), [ONE, TWO])
+    found = encode_prompts_per_encoder(model.part("text_encoder"), [ONE, TWO])
     assert_encoded(found, stock_tensors(pipeline, prompt_2=TWO, max_sequence_length=512))
 
 
 def test_schedules_change_the_texts_of_all_encoders(model_of: ModelOf) -> None:
     _, model = model_of(sdxl)
     encoder = model.part("text_encoder")
-    found = encode_prompt_apart(encoder, [f"[{ONE}:{THREE}:0.5]", TWO])
+    found = encode_prompts_per_encoder(encoder, [f"[{ONE}:{THREE}:0.5]", TWO])
     assert [(item.start, item.end) for item in found.entries] == [(0, 0.5), (0.5, 1)]
     for entry, text in zip(found.entries, (ONE, THREE), strict=True):
-        [alone] = encode_prompt_apart(encoder, [text, TWO]).entries
+        [alone] = encode_prompts_per_encoder(encoder, [text, TWO]).entries
         assert torch.equal(entry.embeddings, alone.embeddings)
 
 
@@ -127,7 +127,7 @@ def test_models_take_prompts_one_after_the_other(
 ) -> None:
     _, model = model_of(build)
     first, second = (model.encode(text) for text in (ONE, TWO))
-    joined = concatenated(first, second)
+    joined = concatenate(first, second)
     assert joined.entries[0].embeddings.shape[1] == 2 * first.entries[0].embeddings.shape[1]
     alone = model.make(64, 64, prompt=ONE, cfg=1.0)
     both = model.make(64, 64, prompt=ONE, cfg=1.0, change=lambda given: joined)
@@ -165,7 +165,7 @@ def test_what_a_family_has_not_is_refused(model_of: ModelOf) -> None:
     _, model = model_of(sd1)
     encoder = model.part("text_encoder")
     with raises(InvalidValue, port="encoder"):
-        encode_prompt_apart(encoder, [ONE])
+        encode_prompts_per_encoder(encoder, [ONE])
     with raises(InvalidValue, port="conditioning", given="Stable Diffusion 1.x"):
         with_sizes(encode_prompt(encoder, ONE))
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nodegraph.families.checkpoint_parts import checkpoint_part
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from tests.diffusion.single_files import double_stream as original
 
 from .denoiser_writing import Write, WrittenOf, flux_net, plain, sd3, sd35
@@ -75,7 +75,7 @@ def test_published_models_would_fit(name: str) -> None:
         net = getattr(d, kind)(**config)
     own = net.state_dict()
     tensors = write(own)
-    part = family_named(family).denoisers[0]
+    part = get_family(family).denoisers[0]
     made = checkpoint_part(part, {name: tuple(item.shape) for name, item in tensors.items()}, "")
     found = made.convert(tensors)
     shapes = {name: item.shape for name, item in own.items()}
@@ -102,7 +102,7 @@ def test_diffusers_reads_a_fluxs_last_modulation_alike() -> None:
     tensors = original.flux(net.state_dict())
     last = {name: item for name, item in tensors.items() if "final_layer.adaLN" in name}
     tensors |= {name: torch.rand(item.shape) for name, item in last.items()}
-    part = family_named("flux").denoisers[0]
+    part = get_family("flux").denoisers[0]
     shapes = {name: tuple(item.shape) for name, item in tensors.items()}
     found = checkpoint_part(part, shapes, "").convert(tensors)
     expected = converters.convert_flux_transformer_checkpoint_to_diffusers(dict(tensors))

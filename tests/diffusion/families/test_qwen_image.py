@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.diffusion import encode_image, encode_prompt
-from nodegraph.families.patches import unpacked
+from nodegraph.families.patches import unpack_latents
 from nodegraph.models.text import with_references
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
@@ -32,7 +32,7 @@ def qwen_image() -> Any:
 
 
 def unpack(width: int, height: int) -> Callable[[Tensor], Tensor]:
-    return lambda tokens: unpacked(tokens, height // 8, width // 8)
+    return lambda tokens: unpack_latents(tokens, height // 8, width // 8)
 
 
 @pytest.mark.parametrize("cfg", [4.0, 1.0])
@@ -109,7 +109,7 @@ def test_pictures_that_are_said_to_be_still_are_as_for_a_model_that_knows(
     other = Model(model.folder, loaded={**model.loaded, "model": knowing})
 
     def made(by: Model, *, still: bool) -> Tensor:
-        change = lambda given: with_references(given, latent, still=still)  # noqa: E731
+        change = lambda given: with_references(given, latent, zero_timestep=still)  # noqa: E731
         return by.make(64, 64, cfg=1.0, change=change).latents
 
     found = made(model, still=True)

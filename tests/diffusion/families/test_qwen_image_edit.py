@@ -20,7 +20,7 @@ from nodegraph.core.values import Conditioning, Latent
 from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
 from nodegraph.families import qwen_image_edit
-from nodegraph.families.patches import reference_tensors, referenced, unpacked
+from nodegraph.families.patches import reference_latents, reference_tensors, unpack_latents
 from nodegraph.models.text import encode_edit, encode_prompt, with_references
 from tests.messages import raises
 
@@ -84,7 +84,7 @@ def edited(
 
 
 def unpack(tokens: Tensor) -> Tensor:
-    return unpacked(tokens, 8, 12)
+    return unpack_latents(tokens, 8, 12)
 
 
 def stock_edit(pipeline: Any, image: Any, **options: Any) -> Made:
@@ -145,7 +145,7 @@ def test_bfloat16_is_diffusers(model_of: ModelOf, build: Callable[[], Any]) -> N
 
 def test_many_pictures_keep_their_order() -> None:
     twelve = [torch.full((1, 16, 2, 2), float(place)) for place in range(12)]
-    assert referenced(reference_tensors(twelve, "positive")) == twelve
+    assert reference_latents(reference_tensors(twelve, "positive")) == twelve
 
 
 def test_pictures_are_seen_in_the_sizes_that_diffusers_brings_them_to() -> None:
@@ -184,7 +184,7 @@ def test_encoders_that_see_no_pictures_say_so(model_of: ModelOf) -> None:
 
 def test_references_with_odd_sides_are_filled_up_with_their_beginning() -> None:
     odd = torch.arange(15.0).reshape(1, 1, 3, 5)
-    [found] = referenced(reference_tensors([odd], "positive"))
+    [found] = reference_latents(reference_tensors([odd], "positive"))
     assert torch.equal(found[..., :3, :5], odd)
     assert torch.equal(found[..., 3, :5], odd[..., 0, :])
     assert torch.equal(found[..., 5], found[..., 0])

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidFile
 from nodegraph.media.images.images import to_pil
-from nodegraph.models.ip_adapters.redux import redux_words, with_words
+from nodegraph.models.ip_adapters.redux import redux_tokens, with_tokens
 from nodegraph.models.ip_adapters.redux_files import open_redux
 from tests.messages import raises
 
@@ -63,8 +63,8 @@ def test_a_picture_is_as_many_words_as_in_diffusers(model_of: ModelOf, tmp_path:
     prior, path = folder(pipeline, tmp_path)
     image = torch.rand(1, 40, 56, 3, generator=torch.Generator().manual_seed(1))
     redux = load_component(open_redux(str(path), []), "cpu")
-    words = redux_words(redux, image)
-    found = model.make(WIDTH, HEIGHT, cfg=1.0, change=lambda given: with_words(given, words, 1.0))
+    words = redux_tokens(redux, image)
+    found = model.make(WIDTH, HEIGHT, cfg=1.0, change=lambda given: with_tokens(given, words, 1.0))
     with torch.no_grad():
         told = prior(to_pil(image), prompt=PROMPT)
     expected = stock(

@@ -18,7 +18,7 @@ from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.identified import identify_folder
 from nodegraph.families.index import INDEX
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
-from nodegraph.families.registry import family_named, format_named
+from nodegraph.families.registry import get_family, get_latent_format
 from nodegraph.packs.code import CodeDigests
 from tests.messages import raises
 
@@ -533,9 +533,9 @@ def test_listing_families_imports_no_torch() -> None:
 
 def test_each_is_found_by_its_name() -> None:
     for name, family in FAMILIES.items():
-        assert family_named(name) is family
+        assert get_family(name) is family
         assert family.name == name
-        assert format_named(family.latent.name) is family.latent
+        assert get_latent_format(family.latent.name) is family.latent
 
 
 def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
@@ -571,9 +571,9 @@ def test_one_that_takes_more_than_its_latents_is_told() -> None:
 
 def test_names_that_there_are_none_of_are_refused() -> None:
     with raises(InvalidValue, given="sdx"):
-        family_named("sdx")
+        get_family("sdx")
     with raises(InvalidValue, given="sdd"):
-        format_named("sdd")
+        get_latent_format("sdd")
 
 
 def test_two_families_of_one_format_share_it() -> None:

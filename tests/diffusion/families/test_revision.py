@@ -12,9 +12,9 @@ import transformers as tf
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.models.ip_adapters.applying import seen_by
-from nodegraph.models.ip_adapters.files import open_eyes
-from nodegraph.models.ip_adapters.revision import revised
+from nodegraph.models.ip_adapters.applying import embed_images
+from nodegraph.models.ip_adapters.files import open_image_encoder
+from nodegraph.models.ip_adapters.revision import with_pooled_image
 from tests.messages import raises
 
 from .conftest import Pair
@@ -34,9 +34,9 @@ def test_pictures_lead_as_a_pooled_prompt_does_in_diffusers(
     config = tf.CLIPVisionConfig(**sized, num_attention_heads=4, patch_size=8, projection_dim=width)
     stock_eyes = tf.CLIPVisionModelWithProjection(config).eval()
     stock_eyes.save_pretrained(tmp_path / "eyes")
-    eyes = load_component(open_eyes("eyes", [tmp_path]), "cpu")
+    eyes = load_component(open_image_encoder("eyes", [tmp_path]), "cpu")
     images = torch.rand(2, 40, 40, 3, generator=torch.Generator().manual_seed(1))
-    seen, _ = seen_by(eyes, images, reads_patches=False)
+    seen, _ = embed_images(eyes, images, reads_patches=False)
 
     prompts = pipeline.encode_prompt(prompt="a red cat", negative_prompt=NEGATIVE, device="cpu")
     pooled = 0.5 * seen[0].sum(0, keepdim=True)
@@ -45,7 +45,7 @@ def test_pictures_lead_as_a_pooled_prompt_does_in_diffusers(
     given["pooled_prompt_embeds"] = pooled
     expected = stock(pipeline, prompt=None, **given, width=64, height=64, guidance_scale=4.0)  # type: ignore[arg-type]
     found = model.make(
-        64, 64, cfg=4.0, negative=NEGATIVE, change=lambda it: revised(it, seen[0], 0.5)
+        64, 64, cfg=4.0, negative=NEGATIVE, change=lambda it: with_pooled_image(it, seen[0], 0.5)
     )
     assert_same(found, expected)
 
@@ -59,7 +59,7 @@ def test_pictures_may_be_added_and_drowned_in_noise() -> None:
     seen = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
 
     def pooled(**how: Any) -> torch.Tensor:
-        return revised(prompt(), seen, 2.0, **how).entries[0].tensors["pooled"]
+        return with_pooled_image(prompt(), seen, 2.0, **how).entries[0].tensors["pooled"]
 
     assert pooled().tolist() == [[2, 4, 6, 8]]
     assert pooled(adds=True).tolist() == [[3, 5, 7, 9]]
@@ -72,9 +72,9 @@ def test_pictures_may_be_added_and_drowned_in_noise() -> None:
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with raises(InvalidValue, port="image_encoder", given="5 numbers"):
-        revised(prompt(), torch.ones(1, 5), 1.0)
+        with_pooled_image(prompt(), torch.ones(1, 5), 1.0)
     with raises(InvalidValue, port="conditioning", given="Flux.1"):
-        revised(prompt("flux"), torch.ones(1, 4), 1.0)
+        with_pooled_image(prompt("flux"), torch.ones(1, 4), 1.0)
     (tmp_path / "none").mkdir()
     with raises(InvalidFile):
-        open_eyes("none", [tmp_path])
+        open_image_encoder("none", [tmp_path])

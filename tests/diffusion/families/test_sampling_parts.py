@@ -15,7 +15,7 @@ from nodegraph.diffusion import open_model
 from nodegraph.errors import InvalidValue
 from nodegraph.sampling.composed_schedules import listed_schedule, named_schedule
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.preflight import planned_levels
+from nodegraph.sampling.preflight import plan_levels
 from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
@@ -49,7 +49,7 @@ def parts(model: Model, cfg: float = 3.0, **guided: Any) -> SamplingParts:
 def walked(model: Model, latent: Latent, given: SamplingParts) -> Latent:
     recipe = open_model(str(model.folder), [], dtype=model.dtype).model
     denoising = Denoising(model.part("model"), latent, given)
-    assert planned_levels(recipe, latent, given).steps == denoising.total
+    assert plan_levels(recipe, latent, given).steps == denoising.total
     list(denoising)
     return denoising.result()
 
@@ -114,4 +114,4 @@ def test_levels_of_another_kind_of_noise_are_told_before_weights_load(
     recipe = open_model(str(model.folder), []).model
     given = replace(parts(model), schedule=listed_schedule([14.6, 7.0, 0.0]))
     with raises(InvalidValue, port="sigmas", given="14.6"):
-        planned_levels(recipe, Latent(None, 64, 64), given)
+        plan_levels(recipe, Latent(None, 64, 64), given)

@@ -17,7 +17,7 @@ from nodegraph.diffusion import encode_prompt, estimate_bytes, load_component
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 from nodegraph.families.building import build_tokenizer
 from nodegraph.media.images.images import to_pil
-from nodegraph.models.image_to_video import seen_picture
+from nodegraph.models.image_to_video import embed_first_frame
 from nodegraph.models.text_encoder_files import (
     find_text_encoder,
     open_text_encoder,
@@ -280,7 +280,7 @@ def test_wans_eyes_come_from_a_file_too(tmp_path: Path) -> None:
     (entry,) = encode_prompt(model, PROMPT).entries
     assert entry.embeddings.shape[-1] == 24
     picture = torch.rand(1, 64, 64, 3)
-    (seen,) = seen_picture(model, picture).values()
+    (seen,) = embed_first_frame(model, picture).values()
     pixels = processor(to_pil(picture), return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         assert torch.equal(seen, eye(pixels, output_hidden_states=True).hidden_states[-2])

@@ -22,7 +22,7 @@ from nodegraph.diffusion import (
 )
 from nodegraph.errors import InvalidFile
 from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.facts import weight_bytes
 from nodegraph.models.model_sources import list_models
 from nodegraph.models.model_stamps import model_stamp
@@ -59,7 +59,7 @@ class Whole:
         """Of the parts."""
         names = {f"file_{at}": str(path) for at, path in enumerate(self.encoders)}
         return ModelRecipes(
-            open_denoiser(WantedDenoiser(str(self.denoiser)), []),
+            open_denoiser(DenoiserRequest(str(self.denoiser)), []),
             open_text_encoder(self.family, names, []),
             open_vae(str(self.vae), [], latents=self.family),
         )
@@ -196,7 +196,7 @@ def test_what_a_vae_takes_is_known_without_loading(whole: WholeOf, dtype: str) -
 def test_its_parts_are_taken_out_of_it_by_the_nodes_of_parts(whole: WholeOf) -> None:
     made = whole("flux")
     recipes = open_model(str(made.file), [])
-    assert open_denoiser(WantedDenoiser(str(made.file)), []) == recipes.model
+    assert open_denoiser(DenoiserRequest(str(made.file)), []) == recipes.model
     assert open_vae(str(made.file), []) == recipes.vae
 
 
@@ -216,5 +216,5 @@ def test_a_file_without_encoders_is_no_whole_model(tmp_path: Path) -> None:
         open_model(str(path), [])
     (listed,) = (model for model in list_models([tmp_path]) if model.name == path.name)
     assert listed.node == "LoadDiffusionModel"
-    assert open_denoiser(WantedDenoiser(str(path)), []).family == "sd3"
+    assert open_denoiser(DenoiserRequest(str(path)), []).family == "sd3"
     assert open_vae(str(path), [], latents="sd3").family == "sd3"

@@ -16,12 +16,12 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import draw_noise
 from nodegraph.models.classifier_files import (
-    COMPANION,
+    BUNDLED_CLASSIFIER,
     locate_classifier,
     open_classifier,
     read_classifier,
 )
-from nodegraph.models.noisy_classifier import Classifying, log_chance_gradient
+from nodegraph.models.noisy_classifier import LatentClassifierComponent, log_prob_gradient
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.additions import Classified, WeakerModel
@@ -35,15 +35,15 @@ from nodegraph.sampling.sampling_parts import (
 )
 from tests.messages import raises
 
-CLASSIFIER = open_classifier(locate_classifier(COMPANION, []))
+CLASSIFIER = open_classifier(locate_classifier(BUNDLED_CLASSIFIER, []))
 TINY = open_model("tiny", []).model
 LATENTS = draw_noise((8, 16, 16), 5, [0, 1, 2])
 
 
 @pytest.fixture(scope="module")
-def classifying() -> Classifying:
+def classifying() -> LatentClassifierComponent:
     found = load_component(CLASSIFIER, "cpu")
-    assert isinstance(found, Classifying)
+    assert isinstance(found, LatentClassifierComponent)
     return found
 
 
@@ -55,7 +55,7 @@ def model() -> Denoiser:
 
 
 def walked(
-    model: Denoiser, classifying: Classifying, *added: AddedGuidance, batch: int = 1
+    model: Denoiser, classifying: LatentClassifierComponent, *added: AddedGuidance, batch: int = 1
 ) -> torch.Tensor:
     width = model.config["cross_attention_dim"]
     entry = ConditioningEntry({"embeddings": draw_noise((5, width), 1, [0])})
@@ -73,16 +73,18 @@ def walked(
     return found
 
 
-def chance(classifying: Classifying, latents: torch.Tensor, label: str) -> float:
+def chance(classifying: LatentClassifierComponent, latents: torch.Tensor, label: str) -> float:
     place = classifying.network.labels.index(label)
     with torch.no_grad():
         logits, _ = classifying.network(latents, torch.zeros(len(latents)))
     return float(functional.log_softmax(logits, 1)[:, place].mean())
 
 
-def test_the_gradient_is_that_of_the_log_of_the_chance(classifying: Classifying) -> None:
+def test_the_gradient_is_that_of_the_log_of_the_chance(
+    classifying: LatentClassifierComponent,
+) -> None:
     with torch.inference_mode():
-        found = log_chance_gradient(classifying.network, LATENTS, 400, 3, None)
+        found = log_prob_gradient(classifying.network, LATENTS, 400, 3, None)
     step = 1e-2 * functional.normalize(found.flatten(1)).view_as(found)
 
     def log_chance(latents: torch.Tensor) -> torch.Tensor:
@@ -95,27 +97,29 @@ def test_the_gradient_is_that_of_the_log_of_the_chance(classifying: Classifying)
     torch.testing.assert_close(rise, lengths, rtol=2e-2, atol=1e-6)
 
 
-def test_a_batch_is_led_as_its_items_are(classifying: Classifying) -> None:
-    whole = log_chance_gradient(classifying.network, LATENTS, 100, 3, 4)
-    one = log_chance_gradient(classifying.network, LATENTS[1:2], 100, 3, 4)
+def test_a_batch_is_led_as_its_items_are(classifying: LatentClassifierComponent) -> None:
+    whole = log_prob_gradient(classifying.network, LATENTS, 100, 3, 4)
+    one = log_prob_gradient(classifying.network, LATENTS[1:2], 100, 3, 4)
     torch.testing.assert_close(whole[1:2], one, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 def test_the_noise_of_an_output_changes_as_it_is_to(kind: str) -> None:
     arithmetic = OutputArithmetic.of({"prediction_type": kind, "beta_schedule": "scaled_linear"})
-    at = Moment(torch.tensor(500), torch.tensor(0), 1000, 0.5, at=500.0)
+    at = Moment(torch.tensor(500), torch.tensor(0), 1000, 0.5, timestep_value=500.0)
     output, change = draw_noise((8, 16, 16), 6, [0]), draw_noise((8, 16, 16), 7, [0])
     x = LATENTS[:1]
     alpha, deviation = arithmetic.scales(at)
-    noise = arithmetic.noise_in(x, output, at)
-    again = alpha * arithmetic.clean_in(x, output, at) + deviation * noise
+    noise = arithmetic.to_noise(x, output, at)
+    again = alpha * arithmetic.to_clean(x, output, at) + deviation * noise
     torch.testing.assert_close(again, x, rtol=1e-4, atol=1e-4)
-    found = arithmetic.noise_in(x, output + arithmetic.of_noise(change, at), at)
+    found = arithmetic.to_noise(x, output + arithmetic.from_noise_change(change, at), at)
     torch.testing.assert_close(found, noise + change, rtol=1e-4, atol=1e-4)
 
 
-def test_what_is_wished_for_becomes_likelier(classifying: Classifying, model: Denoiser) -> None:
+def test_what_is_wished_for_becomes_likelier(
+    classifying: LatentClassifierComponent, model: Denoiser
+) -> None:
     added = Classified(10.0, 0.0, 1.0, classifier=CLASSIFIER, label="lemon")
     plain, found = walked(model, classifying), walked(model, classifying, added)
     assert chance(classifying, found, "lemon") > chance(classifying, plain, "lemon") + 1
@@ -125,7 +129,7 @@ def test_what_is_wished_for_becomes_likelier(classifying: Classifying, model: De
 
 
 def test_a_weaker_model_that_is_the_same_leads_nowhere(
-    classifying: Classifying, model: Denoiser
+    classifying: LatentClassifierComponent, model: Denoiser
 ) -> None:
     plain = walked(model, classifying)
     same = WeakerModel(3.0, 0.0, 1.0, model=TINY)
@@ -136,9 +140,9 @@ def test_a_weaker_model_that_is_the_same_leads_nowhere(
 
 def test_names_that_are_unknown_are_told_with_the_nearest() -> None:
     about = read_classifier(Path(CLASSIFIER.files[0].path))
-    assert about.places("lemon", "blue") == (about.labels.index("lemon"), 8)
+    assert about.class_indices("lemon", "blue") == (about.labels.index("lemon"), 8)
     with raises(InvalidValue, port="label", given="lemmon") as caught:
-        about.places("lemmon", "")
+        about.class_indices("lemmon", "")
     assert "lemon" in (caught.value.problem.hint or "")
 
 

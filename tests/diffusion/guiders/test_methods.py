@@ -20,7 +20,7 @@ from nodegraph.families.model_step import Guider, Moment
 from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.guiders.base import GuidanceMethod, GuidedModel
 from nodegraph.sampling.guiders.changing import SCALE_LAWS, ChangingScale
-from nodegraph.sampling.guiders.frequency import built, pyramid
+from nodegraph.sampling.guiders.frequency import pyramid, reconstruct
 from nodegraph.sampling.guiders.methods import (
     Adaptive,
     Damped,
@@ -39,7 +39,7 @@ OUTPUTS = {"positive": TOWARDS, "negative": AWAY}
 
 def moment(step: int, steps: int = 8) -> Moment:
     at = torch.tensor(0)
-    return Moment(at, at, 1000, step / steps, step=step, rung=step, rungs=steps)
+    return Moment(at, at, 1000, step / steps, step=step, schedule_step=step, schedule_steps=steps)
 
 
 def begun(method: GuidanceMethod, cfg: float = CFG) -> Guider:
@@ -108,7 +108,7 @@ def test_a_scale_of_high_frequencies_leaves_flat_pictures_as_they_are() -> None:
 @pytest.mark.parametrize("shape", [(1, 4, 16, 16), (2, 3, 9, 13), (1, 4, 5, 12, 7), (1, 1, 2, 3)])
 def test_a_pyramid_gives_its_picture_again(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
-    torch.testing.assert_close(built(pyramid(x, 4)), x)
+    torch.testing.assert_close(reconstruct(pyramid(x, 4)), x)
 
 
 def test_adaptive_guidance_ends_for_each_picture_by_itself() -> None:

@@ -25,7 +25,7 @@ from nodegraph.sampling.guiders.additions import (
     SmoothedEnergy,
 )
 from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.perturbing import unmoved, with_attention, without_layers
+from nodegraph.sampling.guiders.perturbing import identity_attention, with_attention, without_layers
 from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
@@ -199,7 +199,9 @@ def test_guidance_in_its_part_of_the_sampling_alone(model_of: ModelOf) -> None: 
 
 
 @pytest.mark.parametrize(("build", "wrong"), [(sd1, "7"), (flux, "mid"), (flux, "9")])
-@pytest.mark.parametrize("make", [without_layers, lambda *args: with_attention(*args, unmoved)])
+@pytest.mark.parametrize(
+    "make", [without_layers, lambda *args: with_attention(*args, identity_attention)]
+)
 def test_layers_that_there_are_not_are_told(
     model_of: ModelOf,  # noqa: F811
     build: Callable[[], Any],

@@ -18,8 +18,8 @@ from tests.diffusion.guiders.test_shortening import MOMENT, drawn, kinds
 
 def sigma_of(family: str, config: dict[str, Any], moment: Moment) -> float:
     if family == "flux":
-        return moment.at / moment.training_timesteps
-    return float(NoiseSchedule.from_config(config).timestep_to_sigma(moment.at))
+        return moment.timestep_value / moment.training_timesteps
+    return float(NoiseSchedule.from_config(config).timestep_to_sigma(moment.timestep_value))
 
 
 def there(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float, scale: float) -> Tensor:
@@ -44,11 +44,11 @@ def test_the_spread_of_velocities_is_that_of_comfyui(family: str, config: dict[s
     x, positive, negative = drawn(1), drawn(2), drawn(3)
     guided = negative + 6.0 * (positive - negative)
     found = Rescaling(0.7, arithmetic).applied(x, guided, positive, MOMENT)
-    cond, uncond = (arithmetic.clean_in(x, output, MOMENT) for output in (positive, negative))
+    cond, uncond = (arithmetic.to_clean(x, output, MOMENT) for output in (positive, negative))
     plain = x if family == "flux" else x * (sigma**2 + 1) ** 0.5
     expected = there(plain, cond, uncond, sigma, 6.0)
     torch.testing.assert_close(
-        arithmetic.clean_in(x, found, MOMENT), expected, rtol=1e-4, atol=1e-4
+        arithmetic.to_clean(x, found, MOMENT), expected, rtol=1e-4, atol=1e-4
     )
 
 

@@ -13,11 +13,11 @@ from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.guiders.changing import ChangingScale
 from nodegraph.sampling.guiders.outputs import clean_arithmetic
-from nodegraph.sampling.guiders.shortening import Shortening
+from nodegraph.sampling.guiders.shortening import NormLimit
 from tests.diffusion.conftest import SD1_SCHEDULER
 
 AT = torch.tensor(400.0)
-MOMENT = Moment(AT, AT, 1000, 0.5, at=400.0)
+MOMENT = Moment(AT, AT, 1000, 0.5, timestep_value=400.0)
 
 
 def drawn(seed: int) -> Tensor:
@@ -36,25 +36,25 @@ def test_clean_latents_are_shortened_to_the_positive_prompt_s(
     arithmetic = clean_arithmetic(config, FAMILIES[family])
     x, towards = drawn(1), drawn(2)
     guided = towards + 3 * drawn(3)
-    wanted, before = (arithmetic.clean_in(x, item, MOMENT) for item in (towards, guided))
-    torch.testing.assert_close(arithmetic.of_clean(x, before, MOMENT), guided)
-    found = Shortening(arithmetic, 0.5).shortened(x, guided, towards, MOMENT)
+    wanted, before = (arithmetic.to_clean(x, item, MOMENT) for item in (towards, guided))
+    torch.testing.assert_close(arithmetic.from_clean(x, before, MOMENT), guided)
+    found = NormLimit(arithmetic, 0.5).limit(x, guided, towards, MOMENT)
     factor = (wanted.norm(dim=1) / before.norm(dim=1)).clamp(max=1)
     assert factor.min() < 0.9
-    after = arithmetic.clean_in(x, found, MOMENT)
+    after = arithmetic.to_clean(x, found, MOMENT)
     torch.testing.assert_close(after, 0.5 * factor[:, None] * before, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_short_enough_stays() -> None:
     arithmetic = clean_arithmetic({}, FAMILIES["flux"])
     x, towards = drawn(1), drawn(2)
-    found = Shortening(arithmetic).shortened(x, towards, towards, MOMENT)
+    found = NormLimit(arithmetic).limit(x, towards, towards, MOMENT)
     torch.testing.assert_close(found, towards, rtol=1e-5, atol=1e-5)
 
 
 def test_scales_change_in_a_part() -> None:
     def walk(scale: ChangingScale) -> list[float]:
-        steps = [replace(MOMENT, rung=at, rungs=5, progress=at / 5) for at in range(5)]
+        steps = [replace(MOMENT, schedule_step=at, rungs=5, progress=at / 5) for at in range(5)]
         return [scale.at(4.0, moment) for moment in steps]
 
     assert walk(ChangingScale(1.0, "within", 0.2, 0.6)) == [4, 1, 1, 4, 4]

@@ -11,7 +11,7 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.items.conditioning import item_conditioning
 from nodegraph.families.items.molecules import MoleculeTransformer
 from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.loading import load_component
 from nodegraph.sampling.denoise import Denoising
 
@@ -32,7 +32,7 @@ def molecule_folder(folder: Path) -> Path:
 
 def molecule_model(folder: Path) -> Denoiser:
     """The same, loaded."""
-    recipe = open_denoiser(WantedDenoiser(str(molecule_folder(folder))), [])
+    recipe = open_denoiser(DenoiserRequest(str(molecule_folder(folder))), [])
     loaded = load_component(recipe, "cpu")
     assert isinstance(loaded, Denoiser)
     return loaded

@@ -14,26 +14,26 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.items.molecules import MoleculeTransformer
 from nodegraph.families.names import allowed_schedules
-from nodegraph.families.registry import format_named
+from nodegraph.families.registry import get_latent_format
 from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.loading import load_component
 from nodegraph.models.model_sources import describe_model, locate_model
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.base import GuidanceMethod
-from nodegraph.sampling.guiders.checks import LOOKED_INTO, PERTURBED, SKIPPED, check_addable
+from nodegraph.sampling.guiders.checks import PERTURBED, SKIPPED, UNET_ATTENTION, check_addable
 from nodegraph.sampling.guiders.methods import (
     Adaptive,
     Damped,
+    DefaultGuidance,
     Dual,
     Frequency,
     Projected,
     Tangential,
     Thresholded,
-    Usual,
     ZeroStar,
 )
-from nodegraph.sampling.sampling_parts import usual_parts
+from nodegraph.sampling.sampling_parts import build_sampling_parts
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.messages import raises
 
@@ -98,13 +98,19 @@ def test_what_is_asked_leads_and_guidance_leads_further(model: Denoiser) -> None
 @pytest.mark.parametrize(
     "method",
     [
-        *(Usual(), Dual(asked(0.0, None, None, None)), Projected(), ZeroStar(), Tangential()),
+        *(
+            DefaultGuidance(),
+            Dual(asked(0.0, None, None, None)),
+            Projected(),
+            ZeroStar(),
+            Tangential(),
+        ),
         *(Frequency(), Damped(), Adaptive(), Thresholded()),
     ],
     ids=lambda method: method.title,
 )
 def test_every_guider_leads(model: Denoiser, method: GuidanceMethod) -> None:
-    given = usual_parts(
+    given = build_sampling_parts(
         asked(1.0, None, None, None),
         None,
         seed=1,
@@ -122,13 +128,13 @@ def test_every_guider_leads(model: Denoiser, method: GuidanceMethod) -> None:
 
 
 def test_guidance_that_weakens_networks_is_refused() -> None:
-    for kind in (PERTURBED, SKIPPED, LOOKED_INTO):
+    for kind in (PERTURBED, SKIPPED, UNET_ATTENTION):
         with raises(InvalidValue, port="guider"):
             check_addable(kind, "molecules")
 
 
 def test_it_is_shown_while_it_is_sampled(model: Denoiser) -> None:
-    pictures = format_named("molecules").pictures(sampled(model, batch=2))
+    pictures = get_latent_format("molecules").pictures(sampled(model, batch=2))
     assert pictures is not None
     assert pictures.shape == (2, 3, 128, 128)
 
@@ -175,7 +181,7 @@ def test_prompts_of_pictures_are_refused(model: Denoiser) -> None:
 def test_a_folder_says_what_it_is(folder: Path) -> None:
     found = describe_model("random", folder, "diffusers")
     assert (found.family, found.node) == ("molecules", "LoadDiffusionModel")
-    facts = denoiser_facts(WantedDenoiser(str(folder)), [])
+    facts = denoiser_facts(DenoiserRequest(str(folder)), [])
     assert (facts["width"], facts["height"], facts["noise"]) == (37, 9, "flow")
     with raises(InvalidFile):
         locate_model(str(folder), [])
@@ -183,7 +189,7 @@ def test_a_folder_says_what_it_is(folder: Path) -> None:
 
 def test_its_weights_alone_are_as_good_as_the_folder(model: Denoiser, folder: Path) -> None:
     file = folder / "diffusion_pytorch_model.safetensors"
-    recipe = open_denoiser(WantedDenoiser(str(file)), [])
+    recipe = open_denoiser(DenoiserRequest(str(file)), [])
     alone = load_component(recipe, "cpu")
     told = {name: value for name, value in model.config.items() if not name.startswith("_")}
     assert {name: alone.config[name] for name in told} == told

@@ -23,13 +23,13 @@ from nodegraph.families.items.motions import (
     PICTURE,
     TOKENS,
     Motion,
-    frames_of_tokens,
-    tokens_of_frames,
+    frames_to_tokens,
+    tokens_to_frames,
 )
-from nodegraph.families.registry import family_named
+from nodegraph.families.registry import get_family
 from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
-from nodegraph.models.item_clips import motion_conditioning, videos_of
+from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.item_clips import decode_videos, motion_conditioning
 from nodegraph.models.loading import load_component
 from nodegraph.models.opening import open_model
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
@@ -43,7 +43,7 @@ FOLDER = embedded_folder().parent / "items" / "motions"
 
 @cache
 def denoiser(name: str) -> Denoiser:
-    loaded = load_component(open_denoiser(WantedDenoiser(name), []), "cpu")
+    loaded = load_component(open_denoiser(DenoiserRequest(name), []), "cpu")
     assert isinstance(loaded, Denoiser)
     return loaded
 
@@ -80,10 +80,10 @@ def centre(frame: Tensor) -> tuple[float, float]:
 @given(st.integers(1, 3), st.integers(1, 16), st.integers(0, 2**31))
 def test_tokens_are_frames_in_their_order(batch: int, frames: int, seed: int) -> None:
     latents = torch.randn(batch, frames, 8, 8, 8, generator=torch.Generator().manual_seed(seed))
-    tokens = tokens_of_frames(latents)
+    tokens = frames_to_tokens(latents)
     assert tokens.shape == (batch, 16 * frames, FEATURES)
-    assert torch.equal(frames_of_tokens(tokens), latents)
-    assert torch.equal(tokens[:, 16 * (frames - 1) :], tokens_of_frames(latents[:, -1:]))
+    assert torch.equal(tokens_to_frames(tokens), latents)
+    assert torch.equal(tokens[:, 16 * (frames - 1) :], frames_to_tokens(latents[:, -1:]))
 
 
 def test_the_middle_of_any_picture_is_what_a_video_begins_with() -> None:
@@ -111,7 +111,7 @@ def test_conditionings_without_a_picture_are_refused_with_the_node_that_brings_o
 def test_a_video_of_the_picture_moves_as_it_was_asked_to() -> None:
     places: dict[Motion, tuple[float, float]] = {}
     for motion in ("left", "right", "up", "down"):
-        (video,) = videos_of(autoencoder(), made(asked(motion))[:, 0])
+        (video,) = decode_videos(autoencoder(), made(asked(motion))[:, 0])
         assert video.frames.shape == (16, 64, 64, 3)
         first, last = centre(video.frames[0]), centre(video.frames[-1])
         assert abs(first[0] - centre(picture()[0])[0]) < 0.03
@@ -126,14 +126,14 @@ def test_a_seed_gives_the_same_bits_and_guidance_another_clip_of_the_picture() -
     assert torch.equal(made(conditioning, steps=2), plain)
     assert not torch.equal(made(conditioning, steps=2, seed=2), plain)
     led = made(conditioning, steps=3, cfg=2.0)
-    first = frames_of_tokens(led[:, 0])[:, 0]
-    expected = frames_of_tokens(conditioning.entries[0].tensors[PICTURE])[:, 0]
+    first = tokens_to_frames(led[:, 0])[:, 0]
+    expected = tokens_to_frames(conditioning.entries[0].tensors[PICTURE])[:, 0]
     assert float((first - expected).square().mean()) < 0.1 * float(expected.square().mean())
 
 
 def test_its_weights_alone_are_as_good_as_the_folder() -> None:
     file = str(FOLDER / "diffusion_pytorch_model.safetensors")
-    assert denoiser_facts(WantedDenoiser(file), [])["family"] == "motions"
+    assert denoiser_facts(DenoiserRequest(file), [])["family"] == "motions"
     known, alone = denoiser("tiny/motions"), denoiser(file)
     told = {name: value for name, value in known.config.items() if not name.startswith("_")}
     assert {name: alone.config[name] for name in told} == told
@@ -145,7 +145,7 @@ def test_its_weights_alone_are_as_good_as_the_folder() -> None:
 def test_previews_show_all_frames_in_rows() -> None:
     frames = torch.zeros(1, 16, 8, 8, 8)
     frames[:, 3] = 2.0
-    pictures = family_named("motions").latent.pictures(tokens_of_frames(frames)[:, None])
+    pictures = get_family("motions").latent.pictures(frames_to_tokens(frames)[:, None])
     assert pictures is not None
     assert pictures.shape == (1, 3, 256, 256)
     shown = pictures.view(3, 4, 64, 4, 64)

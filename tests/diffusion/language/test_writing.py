@@ -13,10 +13,10 @@ import transformers as tf
 from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.families.registry import FAMILIES, family_named
-from nodegraph.models.language.chats import CHATS, check_writes, writing_roles
-from nodegraph.models.language.drawing import WordDrawing
-from nodegraph.models.language.writing import Question, with_head, write_text
+from nodegraph.families.registry import FAMILIES, get_family
+from nodegraph.models.language.chats import CHATS, check_can_generate, writing_roles
+from nodegraph.models.language.drawing import TokenSampling
+from nodegraph.models.language.writing import Question, generate_answer, with_lm_head
 from nodegraph.models.text_encoder_files import open_text_encoder
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.language_files import qwen3, qwen25_vl, text_file
@@ -38,17 +38,17 @@ def recipe_of(folder: Path) -> TextEncoder:
 def written(
     recipe: TextEncoder,
     question: Question = ASKED,
-    drawing: WordDrawing | None = None,
+    drawing: TokenSampling | None = None,
     most: int = 6,
     told: Callable[[int], None] = lambda done: None,
 ) -> str:
-    return write_text(
+    return generate_answer(
         load_component(recipe, "cpu"),  # type: ignore[arg-type]
         recipe,
         question,
-        most=most,
-        drawing=drawing,
-        told=told,
+        max_new_tokens=most,
+        sampling=drawing,
+        on_token=told,
     )
 
 
@@ -69,7 +69,7 @@ def test_answers_are_those_of_transformers(
     kind: str,
 ) -> None:
     pipeline, model = model_of(build)
-    said = CHATS[kind].said(ASKED.text, "be kind")
+    said = CHATS[kind].format(ASKED.text, "be kind")
     stock = pipeline.text_encoder
     words = pipeline.tokenizer
     expected = by_transformers(stock, words, said).strip()
@@ -87,7 +87,7 @@ def test_a_head_is_read_from_the_file_or_is_the_words(tmp_path: Path) -> None:
         file = write(tmp_path / f"{name}.safetensors", tensors)
         recipe = open_text_encoder("z-image", {"file": str(file)}, [])
         module = load_component(recipe, "cpu").modules["text_encoder"]
-        writer = with_head(module, recipe, "text_encoder")
+        writer = with_lm_head(module, recipe, "text_encoder")
         ids = torch.tensor([[5, 9, 700]])
         states = stock.model(ids).last_hidden_state
         head = stock.model.embed_tokens if tied else stock.lm_head
@@ -103,7 +103,7 @@ def test_an_encoder_without_eyes_writes(tmp_path: Path) -> None:
     recipe = open_text_encoder("qwen-image", {"file": str(file)}, [])
     module = load_component(recipe, "cpu").modules["text_encoder"]
     ids = torch.tensor([[5, 9, 700]])
-    found = with_head(module, recipe, "text_encoder")(input_ids=ids).logits
+    found = with_lm_head(module, recipe, "text_encoder")(input_ids=ids).logits
     torch.testing.assert_close(found, stock(input_ids=ids).logits)
     with raises(InvalidValue, port="images"):
         written(recipe, Question("what is it?", images=[torch.rand(60, 90, 3)]))
@@ -116,19 +116,19 @@ def test_a_model_too_large_to_be_tied_needs_a_head(tmp_path: Path) -> None:
     with torch.device("meta"):
         wide = tf.Qwen3Model(tf.Qwen3Config(hidden_size=4096, num_hidden_layers=1))
     with raises(InvalidFile, port="encoder"):
-        with_head(wide, recipe, "text_encoder")
+        with_lm_head(wide, recipe, "text_encoder")
 
 
 def test_draws_follow_the_seed_and_nobody_else_s(model_of: ModelOf) -> None:  # noqa: F811
     recipe = recipe_of(model_of(z_image)[1].folder)
     state = torch.get_rng_state()
     one, again, other = (
-        written(recipe, drawing=WordDrawing(temperature=2.0, seed=seed), most=12)
+        written(recipe, drawing=TokenSampling(temperature=2.0, seed=seed), most=12)
         for seed in (3, 3, 4)
     )
     assert one == again != other
     assert torch.equal(torch.get_rng_state(), state)
-    likeliest = written(recipe, drawing=WordDrawing(top_k=1, repetition_penalty=1.0, seed=9))
+    likeliest = written(recipe, drawing=TokenSampling(top_k=1, repetition_penalty=1.0, seed=9))
     assert likeliest == written(recipe)
 
 
@@ -142,13 +142,13 @@ def test_pictures_are_looked_at_and_leave_no_trace(tmp_path: Path) -> None:
 
     def answer(*seen: torch.Tensor, asked: str = "what is it?") -> str:
         question = Question(asked, images=seen)
-        return write_text(
+        return generate_answer(
             model,  # type: ignore[arg-type]
             recipe,
             question,
-            most=8,
-            drawing=WordDrawing(temperature=1.0, seed=1),
-            told=lambda done: None,
+            max_new_tokens=8,
+            sampling=TokenSampling(temperature=1.0, seed=1),
+            on_token=lambda done: None,
         )
 
     one, other = answer(pictures[0]), answer(*pictures)
@@ -182,15 +182,15 @@ def test_what_is_too_long_or_empty_is_refused(model_of: ModelOf) -> None:  # noq
 
 
 def test_chats_hold_what_is_said() -> None:
-    assert CHATS["qwen3"].said("{}", "s").startswith("<|im_start|>system\ns<|im_end|>\n")
-    assert CHATS["qwen3"].said("x").endswith("assistant\n<think>\n\n</think>\n\n")
-    assert CHATS["qwen3"].said("x", thinks=True).endswith("assistant\n")
-    assert CHATS["gemma2"].said("x", "s").startswith("<bos><start_of_turn>user\ns\n\nx<end_of")
-    assert CHATS["mistral"].said("{}") == "<s>[INST]{}[/INST]"
+    assert CHATS["qwen3"].format("{}", "s").startswith("<|im_start|>system\ns<|im_end|>\n")
+    assert CHATS["qwen3"].format("x").endswith("assistant\n<think>\n\n</think>\n\n")
+    assert CHATS["qwen3"].format("x", thinks=True).endswith("assistant\n")
+    assert CHATS["gemma2"].format("x", "s").startswith("<bos><start_of_turn>user\ns\n\nx<end_of")
+    assert CHATS["mistral"].format("{}") == "<s>[INST]{}[/INST]"
 
 
 def test_families_without_a_language_model_are_told() -> None:
     assert writing_roles(FAMILIES["hidream"]) == ("text_encoder_4", "tokenizer_4")
     for name in ("sd1", "flux", "wan"):
         with raises(InvalidValue, port="encoder"):
-            check_writes(family_named(name))
+            check_can_generate(get_family(name))

@@ -24,9 +24,9 @@ from nodegraph.families.model_step import Batch, Moment
 from nodegraph.families.stable_diffusion import SD1, StableDiffusion
 from nodegraph.sampling.denoise import Denoising, StepInfo
 from nodegraph.sampling.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
-from nodegraph.sampling.merging.questions import StepQuestion
+from nodegraph.sampling.merging.questions import ModelCall
 from nodegraph.sampling.merging.step_batching import BatchSlot, StepBatcher
-from nodegraph.sampling.sampling_parts import usual_parts
+from nodegraph.sampling.sampling_parts import build_sampling_parts
 
 ALWAYS, NEVER = -1e9, 0.999
 """Margins of time: one that any merging keeps, and one that none does."""
@@ -58,7 +58,7 @@ class Job:
     after: Callable[[StepInfo], object] = lambda info: None
 
     def run(self, seat: BatchSlot | None = None) -> Tensor:
-        parts = usual_parts(
+        parts = build_sampling_parts(
             prompt(self.text),
             None,
             seed=self.seed,
@@ -222,7 +222,7 @@ def asked(
             THREAD.number = float(number)
             with torch.inference_mode():
                 try:
-                    question = StepQuestion(family, asking, x, MOMENT, BATCH)
+                    question = ModelCall(family, asking, x, MOMENT, BATCH)
                     return meeting.ask(seats[number], question)
                 except (ValueError, RuntimeError) as error:
                     return error
@@ -235,7 +235,7 @@ def test_what_fails_at_once_is_asked_one_by_one_and_not_tried_again() -> None:
     found = asked(meeting, family, given)
     assert [str(item) for item in found if isinstance(item, Exception)] == ["no noise in it"]
     assert [torch.equal(found[place], given[place] * 2) for place in (0, 2)] == [True, True]  # type: ignore[arg-type]
-    name = meeting.curve.name("tiny", StepQuestion(family, model(), given[0], MOMENT, BATCH))
+    name = meeting.curve.name("tiny", ModelCall(family, model(), given[0], MOMENT, BATCH))
     point = meeting.curve.point(name, 2, given[0].device)
     assert point is not None
     assert not meeting.curve.admits(point)

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.weights.precision.forms import Narrow, Packed
-from nodegraph.weights.precision.quantized_tensor import QuantizedTensor, carried, plain
+from nodegraph.weights.precision.forms import QuantizedWeight, ScaledNarrow
+from nodegraph.weights.precision.quantized_tensor import QuantizedTensor, dequantize, find_quantized
 
 
 def carry(seed: int, rows: int = 6, *, by_row: bool = False) -> QuantizedTensor:
     torch.manual_seed(seed)
     stored = torch.randn(rows, 4).to(torch.float8_e4m3fn)
     scale = torch.rand(rows, 1) if by_row else torch.rand(())
-    packed = Packed(Narrow(), {"stored": stored, "scale": scale}, (rows, 4))
+    packed = QuantizedWeight(ScaledNarrow(), {"stored": stored, "scale": scale}, (rows, 4))
     return QuantizedTensor(packed, torch.float32)
 
 
@@ -44,10 +44,10 @@ def test_rows_stay_as_they_are_stored(name: str, by_row: bool) -> None:
 
     found = KEEPS[name](tensor)
 
-    packed = carried(found)
+    packed = find_quantized(found)
     assert packed is not None
     assert packed.stored.dtype == torch.float8_e4m3fn
-    assert torch.equal(plain(found), KEEPS[name](plain(tensor)))
+    assert torch.equal(dequantize(found), KEEPS[name](dequantize(tensor)))
 
 
 @pytest.mark.parametrize("name", NEEDS)
@@ -56,8 +56,8 @@ def test_all_else_is_worked_out_on_the_numbers(name: str) -> None:
 
     found = NEEDS[name](tensor)
 
-    assert carried(found) is None
-    assert torch.equal(found, NEEDS[name](plain(tensor)))
+    assert find_quantized(found) is None
+    assert torch.equal(found, NEEDS[name](dequantize(tensor)))
 
 
 def test_layers_of_different_factors_are_joined_exactly() -> None:
@@ -65,8 +65,8 @@ def test_layers_of_different_factors_are_joined_exactly() -> None:
 
     found = torch.cat([one, two])
 
-    assert carried(found) is not None
-    assert torch.equal(plain(found), torch.cat([plain(one), plain(two)]))
+    assert find_quantized(found) is not None
+    assert torch.equal(dequantize(found), torch.cat([dequantize(one), dequantize(two)]))
 
 
 def test_parameters_and_modules_take_them() -> None:
@@ -75,5 +75,5 @@ def test_parameters_and_modules_take_them() -> None:
 
     layer.load_state_dict({"weight": tensor}, assign=True)
 
-    assert carried(layer.weight) is not None
-    assert torch.equal(layer(torch.ones(1, 4)), plain(tensor).sum(1)[None])
+    assert find_quantized(layer.weight) is not None
+    assert torch.equal(layer(torch.ones(1, 4)), dequantize(tensor).sum(1)[None])

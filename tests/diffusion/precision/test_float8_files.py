@@ -15,10 +15,10 @@ from nodegraph.diffusion import ModelRecipes, encode_prompt, load_component, ope
 from nodegraph.errors import InvalidFile
 from nodegraph.models.compact import compact_bytes
 from nodegraph.models.loading import estimate_bytes
-from nodegraph.models.opening import storage_told
+from nodegraph.models.opening import storage_warnings
 from nodegraph.residency import component_bytes
-from nodegraph.weights.precision.forms import FLOAT8, Narrow
-from nodegraph.weights.precision.layers import held_shape
+from nodegraph.weights.precision.forms import FLOAT8, ScaledNarrow
+from nodegraph.weights.precision.layers import quantized_shape
 from nodegraph.weights.weight_files import read_tensors
 from tests.diffusion.ldm_export import ldm_checkpoint
 from tests.messages import raises
@@ -62,7 +62,7 @@ def test_the_bits_of_the_file_are_kept(
 
     for recipe, full in ((recipes.model, whole.model), (recipes.text_encoder, whole.text_encoder)):
         component = load_component(recipe, "cpu")
-        held = [layer.holding for layer in component.module.modules() if held_shape(layer)]
+        held = [layer.holding for layer in component.module.modules() if quantized_shape(layer)]
         assert held
         assert {item.types["stored"] for item in held} <= FLOAT8
         assert component.dtype == torch.float32
@@ -111,11 +111,11 @@ def test_a_single_file_of_original_names_is_kept_too(
 def test_what_the_further_tensors_are_is_told(sd1_folder: Path, rewritten: Rewritten) -> None:
     folder = rewritten(sd1_folder, scaled)
 
-    factors, besides = storage_told(str(folder), [])
+    factors, besides = storage_warnings(str(folder), [])
 
     assert "multiplied by their scale_weight" in factors
     assert "scale_input, scaled_fp8" in besides
-    assert storage_told(str(sd1_folder), []) == []
+    assert storage_warnings(str(sd1_folder), []) == []
 
 
 I8 = torch.zeros(4, 2, dtype=torch.int8)
@@ -227,7 +227,7 @@ def test_a_model_in_a_form_that_is_not_known_is_refused_as_it_is_opened(
         return found
 
     with raises(InvalidFile, given='"convrot": true'):
-        storage_told(str(rewritten(sd1_folder, rotated)), [])
+        storage_warnings(str(rewritten(sd1_folder, rotated)), [])
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2), (1, 4)])
@@ -247,7 +247,7 @@ def test_each_number_of_8_bits_is_read_as_torch_reads_it(
 ) -> None:
     every = torch.arange(256, dtype=torch.uint8).view(kind)
 
-    found = Narrow().wide({"stored": every}, (256,), dtype)
+    found = ScaledNarrow().dequantize({"stored": every}, (256,), dtype)
 
     assert found.dtype == dtype
     assert torch.equal(found.nan_to_num(nan=12345.0), every.to(dtype).nan_to_num(nan=12345.0))

@@ -20,7 +20,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.models.adapters.recipe_layers import recipe_layers
 from nodegraph.models.compact import compact_bytes
 from nodegraph.models.denoiser_files import denoiser_bytes, open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.model_sources import locate_model
 from nodegraph.residency import component_bytes
 from nodegraph.weights.gguf_header import read_gguf_header
@@ -68,7 +68,7 @@ def original(name: str) -> dict[str, Tensor]:
 
 
 def opened(path: Path, **options: Any) -> DiffusionModel:
-    return open_denoiser(WantedDenoiser(str(path)), [], **options)
+    return open_denoiser(DenoiserRequest(str(path)), [], **options)
 
 
 def assert_same_weights(found: Any, expected: Any) -> None:
@@ -162,7 +162,7 @@ def test_what_it_is_opened_as(tmp_path: Path) -> None:
     assert (there.dtype, here.dtype, full.dtype) == ("bfloat16", "float32", "float32")
     assert (here.option("storage"), full.option("storage")) == ("stored", "")
     assert compact_bytes(here) is None
-    assert denoiser_bytes(WantedDenoiser(str(path)), []) == estimate_bytes(here)
+    assert denoiser_bytes(DenoiserRequest(str(path)), []) == estimate_bytes(here)
     assert estimate_bytes(here) < 0.2 * estimate_bytes(full)
     assert component_bytes(load_component(full, "cpu")) == estimate_bytes(full)
 
@@ -183,7 +183,7 @@ def test_blocks_are_read_as_the_library_reads_them(kind: str) -> None:
     stored = drawn_blocks(kind, 64)
     expected = gguf.dequantize(stored.numpy(), gguf.GGMLQuantizationType[kind])
 
-    found = GgufBlocks(kind).wide({"stored": stored}, (64, 4 * block), torch.float32)
+    found = GgufBlocks(kind).dequantize({"stored": stored}, (64, 4 * block), torch.float32)
 
     assert gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]] == (block, size)
     wanted = torch.from_numpy(expected.copy())
@@ -226,10 +226,10 @@ def test_an_accelerator_reads_the_same_blocks(kind: str, card: Card) -> None:
     stored = drawn_blocks(kind, 64)
     form, shape = GgufBlocks(kind), (64, 4 * block)
 
-    found = form.wide({"stored": stored.to("cuda:0")}, shape, torch.bfloat16)
+    found = form.dequantize({"stored": stored.to("cuda:0")}, shape, torch.bfloat16)
 
     assert found.device.type == "cuda"
-    assert torch.equal(found.cpu(), form.wide({"stored": stored}, shape, torch.bfloat16))
+    assert torch.equal(found.cpu(), form.dequantize({"stored": stored}, shape, torch.bfloat16))
 
 
 def test_the_types_are_those_of_the_library() -> None:

@@ -25,19 +25,19 @@ from nodegraph.diffusion import (
     sample,
 )
 from nodegraph.errors import InvalidValue
-from nodegraph.models.adapters.applying import adapted, derive
+from nodegraph.models.adapters.applying import adapt_modules, derive
 from nodegraph.models.adapters.layers import structural_copy
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from nodegraph.models.compact import compact_bytes
 from nodegraph.models.facts import weight_bytes
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.model_sources import locate_model
-from nodegraph.models.offloading import in_parts
+from nodegraph.models.offloading import offload_layers
 from nodegraph.residency import component_bytes
 from nodegraph.weights.precision.choices import bytes_in_memory
-from nodegraph.weights.precision.forms import NF4, as_int4, as_int8
-from nodegraph.weights.precision.layers import held_shape
-from nodegraph.weights.precision.unpacking import eligible, settle
+from nodegraph.weights.precision.forms import NF4, quantize_int4, quantize_int8
+from nodegraph.weights.precision.layers import quantized_shape
+from nodegraph.weights.precision.unpacking import apply_storage, iter_quantizable
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files
 from tests.diffusion.single_files.models import SMALL
@@ -100,7 +100,7 @@ def test_memory_is_what_was_expected(storage: str, tolerance: float) -> None:
 @pytest.mark.parametrize("name", ["wan", "flux2", "qwen-image", "hunyuan-image", "lumina2"])
 def test_names_in_files_tell_what_stays_at_published_widths(name: str) -> None:
     module = SMALL[name].on_meta()
-    settled = {f"{path}.weight" for path, _ in eligible(module, "int8")}
+    settled = {f"{path}.weight" for path, _ in iter_quantizable(module, "int8")}
     expected = sum(
         item.numel() * (1 if key in settled else 2) for key, item in module.named_parameters()
     )
@@ -114,10 +114,10 @@ def test_numbers_that_float8_has_no_room_for_stay_as_they_are() -> None:
     module: Any = nn.ModuleDict({"large": nn.Linear(8, 8), "usual": nn.Linear(8, 8)})
     nn.init.constant_(module["large"].weight, 500.0)
 
-    settle(module, "float8", torch.float32)
+    apply_storage(module, "float8", torch.float32)
 
-    assert held_shape(module["large"]) is None
-    assert held_shape(module["usual"]) == (8, 8)
+    assert quantized_shape(module["large"]) is None
+    assert quantized_shape(module["usual"]) == (8, 8)
 
 
 def test_recipes_tell_it_but_those_of_autoencoders(sd1_folder: Path) -> None:
@@ -207,10 +207,10 @@ def test_float8_is_the_layerwise_casting_of_diffusers(
     twin = deepcopy(module)
     twin.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=dtype)
 
-    settle(module, "float8", dtype)
+    apply_storage(module, "float8", dtype)
 
     assert module.dtype == dtype
-    assert any(held_shape(layer) for layer in module.modules())
+    assert any(quantized_shape(layer) for layer in module.modules())
     assert torch.equal(module(**given).sample, twin(**given).sample)
 
 
@@ -227,9 +227,9 @@ def test_t5_asks_its_layers_what_they_compute_in() -> None:
             layer.weight.copy_(layer.weight.to(torch.float8_e4m3fn))
     tokens = torch.arange(5)[None]
 
-    settle(module, "float8", torch.float32)
+    apply_storage(module, "float8", torch.float32)
 
-    assert held_shape(module.encoder.block[0].layer[1].DenseReluDense.wo) == (16, 32)
+    assert quantized_shape(module.encoder.block[0].layer[1].DenseReluDense.wo) == (16, 32)
     assert torch.equal(module(tokens)[0], rounded(tokens)[0])
 
 
@@ -245,20 +245,20 @@ def test_int8_is_that_of_torchao(dtype: torch.dtype) -> None:
 
     quantization.quantize_(layer, quantization.Int8WeightOnlyConfig())
 
-    packed = as_int8(weight)
+    packed = quantize_int8(weight)
     assert torch.equal(packed.stored, layer.weight.qdata)
-    assert torch.equal(packed.wide(dtype), layer.weight.dequantize())
+    assert torch.equal(packed.dequantize(dtype), layer.weight.dequantize())
 
 
 def test_int8_is_what_torchao_gave() -> None:
     weight = torch.tensor([[0.1, -0.25, 0.7, 0.33], [1.5, -2.0, 0.01, 0.6]], dtype=torch.bfloat16)
 
-    packed = as_int8(weight)
+    packed = quantize_int8(weight)
 
     # By torchao 0.18.
     assert packed.stored.tolist() == [[18, -46, 127, 60], [95, -127, 1, 38]]
     assert packed.parts["scale"].flatten().tolist() == [0.0054931640625, 0.0157470703125]
-    assert packed.wide(torch.bfloat16)[0].tolist() == [
+    assert packed.dequantize(torch.bfloat16)[0].tolist() == [
         0.0986328125, -0.251953125, 0.69921875, 0.330078125
     ]  # fmt: skip
 
@@ -271,10 +271,10 @@ def test_int4_is_that_of_bitsandbytes(dtype: torch.dtype) -> None:
     weight = torch.randn(40, 128, dtype=dtype)
     stored, state = functional.quantize_4bit(weight, blocksize=64, quant_type="nf4")
 
-    packed = as_int4(weight)
+    packed = quantize_int4(weight)
 
     assert torch.equal(packed.stored, stored.flatten())
-    assert torch.equal(packed.wide(dtype), functional.dequantize_4bit(stored, state))
+    assert torch.equal(packed.dequantize(dtype), functional.dequantize_4bit(stored, state))
 
 
 def test_int4_takes_the_nearest_level() -> None:
@@ -284,7 +284,7 @@ def test_int4_takes_the_nearest_level() -> None:
     largest = blocks.abs().amax(1, keepdim=True)
     nearest = (blocks[..., None] / largest[..., None] - levels).abs().argmin(-1)
 
-    found = as_int4(weight).wide(torch.float32)
+    found = quantize_int4(weight).dequantize(torch.float32)
 
     assert torch.equal(found, (levels[nearest] * largest).view(6, 32))
 
@@ -293,7 +293,7 @@ def test_int4_takes_the_nearest_level() -> None:
 @torch.inference_mode()
 def test_copies_share_what_is_stored(storage: str) -> None:
     module, inputs = flux()
-    settle(module, storage, torch.float32)
+    apply_storage(module, storage, torch.float32)
 
     twin = structural_copy(module)
 
@@ -309,13 +309,13 @@ def test_copies_share_what_is_stored(storage: str) -> None:
 )
 def test_weights_are_brought_to_an_accelerator_as_they_are_stored(storage: str, card: Card) -> None:
     module, inputs = flux(blocks=6)
-    settle(module.eval().requires_grad_(False), storage, torch.float32)
+    apply_storage(module.eval().requires_grad_(False), storage, torch.float32)
     parts = {name: item.to("cuda:0") for name, item in inputs.items()}
     before = card.used()
 
     with (
         torch.inference_mode(),
-        in_parts({"net": module}, "cuda:0", in_blocks=True) as brought,
+        offload_layers({"net": module}, "cuda:0", in_blocks=True) as brought,
     ):
         twin = brought.modules["net"]
         assert (str(twin.device), twin.dtype) == ("cuda:0", torch.float32)
@@ -369,14 +369,14 @@ def lora(sd1_pipeline: StableDiffusionPipeline, tmp_path: Path) -> Path:
 @torch.inference_mode()
 def test_adapters_work_over_what_is_stored(lora: Path, sd1_folder: Path) -> None:
     recipe = open_model(str(sd1_folder), [], storage="int8").model
-    adapted_recipe = OpenedAdapter(lora).put_on(recipe, 0.7).recipe
+    adapted_recipe = OpenedAdapter(lora).apply_to(recipe, 0.7).recipe
     base = load_component(recipe, "cpu")
     # The same numbers, as they are computed with.
     plain: Any = load_component(open_model(str(sd1_folder), []).model, "cpu").module
     for path, layer in base.module.named_modules():
-        if held_shape(layer):
+        if quantized_shape(layer):
             plain.get_submodule(path).weight = nn.Parameter(layer.weight, requires_grad=False)
-    expected = adapted({"unet": plain}, adapted_recipe.adapters, dtype="float32")["unet"]
+    expected = adapt_modules({"unet": plain}, adapted_recipe.adapters, dtype="float32")["unet"]
     inputs = (torch.randn(1, 4, 8, 8), 500, torch.randn(1, 5, plain.config.cross_attention_dim))
 
     found = derive(base, adapted_recipe).module
@@ -389,4 +389,4 @@ def test_adapters_are_not_fused_with_what_is_stored(lora: Path, sd1_folder: Path
     recipe = open_model(str(sd1_folder), [], storage="float8").model
 
     with raises(InvalidValue, port="fused"):
-        OpenedAdapter(lora, fused=True).put_on(recipe, 1.0)
+        OpenedAdapter(lora, fused=True).apply_to(recipe, 1.0)

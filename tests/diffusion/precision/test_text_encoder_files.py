@@ -15,7 +15,7 @@ from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.text_encoder_files import (
     open_text_encoder,
 )
-from nodegraph.weights.precision.layers import held_shape
+from nodegraph.weights.precision.layers import quantized_shape
 from tests.diffusion.families.language_files import qwen25_vl, text_file
 from tests.diffusion.families.text_files import clip, clip_file, named, t5, write
 
@@ -58,7 +58,7 @@ def test_language_models_say_what_they_compute_in(tmp_path: Path) -> None:
     module = model.modules["text_encoder"]
     expected = widened_by_hand(files["qwen"])
     layer = module.get_submodule("language_model.layers.0.mlp.up_proj")
-    assert held_shape(layer)
+    assert quantized_shape(layer)
     assert torch.equal(layer.weight, expected["model.layers.0.mlp.up_proj.weight"])
     # Pictures are brought to what its eyes say.
     assert module.dtype == module.visual.dtype == torch.float32

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.base import Family
-from nodegraph.families.identify import unsupported
+from nodegraph.families.identify import find_unsupported_title
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.scheduler_file import noise_kind, refuse_unsupported
+from nodegraph.families.scheduler_file import check_supported, noise_kind
 from nodegraph.sampling.guiders.projected import ProjectedGuidance
 from nodegraph.weights.single_files.base import FileLayout
 from nodegraph.weights.single_files.denoisers import PREFIXES
@@ -173,7 +173,7 @@ def test_relatives_are_told_as_what_they_are(files: dict[str, Any], mark: str, p
     name, title = RELATIVES[mark]
     shapes = {f"{prefix}{k}": v for k, v in changed(files, name, {mark: (8, 8)}).items()}
     assert not any(layout.prefix(shapes) is not None for layout in LAYOUTS.values())
-    assert title in str(unsupported(shapes))
+    assert title in str(find_unsupported_title(shapes))
 
 
 def changed(
@@ -266,7 +266,7 @@ def test_its_published_noise_schedule_is_one_that_is_sampled(
 ) -> None:
     given = next(files[name][1] for name in SMALL if SMALL[name].layout == layout.name)
     schedule = dict(layout.scheduler(layout.config(shapes_of(given))))
-    refuse_unsupported(schedule, kinds=(family.noise,))
+    check_supported(schedule, kinds=(family.noise,))
     assert noise_kind(schedule) == family.noise
     unknown = schedule.keys() - getattr(diffusers, schedule["_class_name"])().config.keys()
     assert unknown == {"_class_name"}

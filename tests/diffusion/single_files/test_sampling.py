@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from nodegraph.diffusion import load_component, locate_model
 from nodegraph.errors import InvalidFile
 from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from tests.diffusion.families.equality import NEGATIVE, Model, random_pipeline
 from tests.diffusion.families.language import qwen_vl_text
 from tests.diffusion.families.qwen_parts import qwen_flow, qwen_vae
@@ -57,7 +57,7 @@ def test_a_latent_is_the_folders(tmp_path: Path, name: str) -> None:
     tensors = WRITERS[name](pipeline.transformer.state_dict())
     path = tmp_path / "alone.safetensors"
     save_file({f"{prefix}{key}": item.clone() for key, item in tensors.items()}, path)
-    recipe = open_denoiser(WantedDenoiser(str(path)), [], dtype="float32")
+    recipe = open_denoiser(DenoiserRequest(str(path)), [], dtype="float32")
     assert recipe.family == name
     model.loaded["model"] = load_component(recipe, "cpu")
     assert torch.equal(model.make(64, 64, **options).latents, expected)
@@ -72,7 +72,7 @@ def test_a_family_of_several_that_look_the_same_is_chosen(tmp_path: Path) -> Non
         ("qwen-image-edit", "qwen-image-edit"),
         ("qwen-image-edit-plus", "qwen-image-edit-plus"),
     ):
-        recipe = open_denoiser(WantedDenoiser(str(path), family=family), [], dtype="float32")
+        recipe = open_denoiser(DenoiserRequest(str(path), family=family), [], dtype="float32")
         assert recipe.family == expected
         assert load_component(recipe, "cpu").module.config.num_layers == 1
 
@@ -84,6 +84,6 @@ def test_what_is_not_supported_is_told_as_what_it_is(tmp_path: Path) -> None:
     }
     save_file(tensors, tmp_path / "sound.safetensors")
     with raises(InvalidFile):
-        open_denoiser(WantedDenoiser("sound"), [tmp_path])
+        open_denoiser(DenoiserRequest("sound"), [tmp_path])
     with raises(InvalidFile):
         locate_model("sound", [tmp_path])

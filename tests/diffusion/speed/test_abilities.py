@@ -26,10 +26,10 @@ from nodegraph.models.speed import compiling
 from nodegraph.models.speed.abilities import (
     ABILITIES,
     abilities,
-    check_able,
     check_recipe,
     check_speed,
     check_step_cache,
+    check_supported,
 )
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY
@@ -80,7 +80,7 @@ def test_a_network_can_what_is_said_of_it(model_of: ModelOf, family: str) -> Non
 )
 def test_what_does_not_fit_says_what_does(family: Any, ability: str) -> None:
     with raises(InvalidValue) as caught:
-        check_able(family, ability)
+        check_supported(family, ability)
     assert "attention broadcast" in str(caught.value.problem.expected)
 
 

@@ -23,7 +23,7 @@ from nodegraph.families.speed_options import (
     with_speed,
 )
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.models.footprint import lean
+from nodegraph.models.footprint import offload_component
 from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.speed.derived_components import derive
 from nodegraph.residency import ResidencyManager
@@ -44,7 +44,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 
 @pytest.fixture
 def weights() -> ResidencyManager:
-    return ResidencyManager(load_component, derive=derive, lean=lean, estimate=estimate_bytes)
+    return ResidencyManager(
+        load_component, derive=derive, lean=offload_component, estimate=estimate_bytes
+    )
 
 
 def held(weights: ResidencyManager, recipe: DiffusionModel) -> int:
@@ -99,7 +101,7 @@ def test_a_lora_works_under_a_step_cache(
 ) -> None:
     model = Model(sd1_folder)
     plain = open_model(str(sd1_folder), []).model
-    adapted = OpenedAdapter(lora, fused=fused).put_on(plain, 1.0).recipe
+    adapted = OpenedAdapter(lora, fused=fused).apply_to(plain, 1.0).recipe
     speed = SpeedOptions(fused=fused)
 
     def made(recipe: DiffusionModel) -> torch.Tensor:
@@ -117,8 +119,8 @@ def test_a_lora_works_under_a_step_cache(
 def test_a_lora_is_not_put_beside_fused_projections(sd1_folder: Path, lora: Path) -> None:  # noqa: F811
     fused = with_speed(open_model(str(sd1_folder), []).model, SpeedOptions(fused=True))
     with raises(InvalidValue, port="model"):
-        OpenedAdapter(lora).put_on(fused, 1.0)
-    assert OpenedAdapter(lora, fused=True).put_on(fused, 1.0).recipe.adapters
+        OpenedAdapter(lora).apply_to(fused, 1.0)
+    assert OpenedAdapter(lora, fused=True).apply_to(fused, 1.0).recipe.adapters
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_an_accelerator_gives_the_cpu_s_bits(
     """Also where weights come in parts, of which a step cache leaves some out."""
     _, model = model_of(build)
     recipe = open_model(str(model.folder), []).model
-    weights = ResidencyManager(load_component, derive=derive, lean=lean)
+    weights = ResidencyManager(load_component, derive=derive, lean=offload_component)
     for name in names:
         expected = walked(sampling(model, sped_up(model, EAGER[name])))
         with weights.use(with_caching(recipe, EAGER[name]), "cuda:0", footprint) as denoiser:
@@ -198,6 +200,6 @@ def test_a_compiled_model_does_not_come_in_parts(
     compiled = replace(model.part("model"), compiled=True)
     with (
         raises(InvalidValue, port="model"),
-        lean(compiled, "cuda:0", "offloaded"),
+        offload_component(compiled, "cuda:0", "offloaded"),
     ):
         pass

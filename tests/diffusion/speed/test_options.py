@@ -19,10 +19,10 @@ from nodegraph.families.speed_options import (
     SpeedOptions,
     StepCaching,
     Taylor,
-    caching_of,
     check_caching,
+    find_step_cache,
     parse_ratios,
-    speed_of,
+    read_speed_options,
     speed_text,
     with_caching,
     with_speed,
@@ -49,7 +49,7 @@ COUNTS = st.integers(2, 90)
 )
 def test_what_is_asked_for_comes_back(speed: SpeedOptions, caching: StepCaching) -> None:
     recipe = with_caching(with_speed(RECIPE, speed), caching)
-    assert (speed_of(recipe), caching_of(recipe)) == (speed, caching)
+    assert (read_speed_options(recipe), find_step_cache(recipe)) == (speed, caching)
     assert recipe.option("storage") == "int8"
     assert list(recipe.options) == sorted(recipe.options)
     assert recipe.base == RECIPE
@@ -59,7 +59,7 @@ def test_what_is_asked_for_comes_back(speed: SpeedOptions, caching: StepCaching)
 def test_nothing_asked_for_is_the_recipe_itself() -> None:
     assert with_speed(RECIPE, SpeedOptions()) == RECIPE
     assert not RECIPE.is_derived
-    assert caching_of(RECIPE) is None
+    assert find_step_cache(RECIPE) is None
     assert speed_text(RECIPE) == ""
 
 
@@ -79,8 +79,8 @@ def test_the_base_is_without_adapters_too() -> None:
 def test_speed_is_chosen_anew_by_the_last() -> None:
     first = with_speed(with_caching(RECIPE, FirstBlock()), SpeedOptions(compiled=True))
     second = with_speed(first, SpeedOptions(fused=True))
-    assert speed_of(second) == SpeedOptions(fused=True)
-    assert caching_of(second) == FirstBlock()
+    assert read_speed_options(second) == SpeedOptions(fused=True)
+    assert find_step_cache(second) == FirstBlock()
 
 
 def test_one_step_cache_at_a_time() -> None:

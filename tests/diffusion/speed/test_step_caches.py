@@ -19,7 +19,7 @@ from diffusers.hooks import (
 from diffusers.hooks.pyramid_attention_broadcast import PyramidAttentionBroadcastConfig
 
 from nodegraph.core.values import Latent
-from nodegraph.families.patches import unpacked
+from nodegraph.families.patches import unpack_latents
 from nodegraph.families.speed_options import Broadcast, FirstBlock, Magnitude, StepCaching, Taylor
 from nodegraph.sampling.denoise import Denoising
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
@@ -78,7 +78,7 @@ def test_they_are_those_of_diffusers_pipelines(
     pipeline.transformer.enable_cache(config)
     # Its two turns would go on from each other's steps.
     expected = stock(_fresh(pipeline), width=64, height=64, **options)
-    assert torch.equal(found, unpacked(expected.latents, 8, 8))
+    assert torch.equal(found, unpack_latents(expected.latents, 8, 8))
     exact = walked(sampling(model, model.part("model")))
     assert not torch.equal(found, exact)
 

@@ -82,7 +82,7 @@ class Desk:
         return NodeContext(
             "teach",
             device="cpu",
-            environment=Environment((), *places, taught=self.folder / "taught"),
+            environment=Environment((), *places, trained=self.folder / "taught"),
             workflow={},
             events=EventStream(listen),
             cancel=token,

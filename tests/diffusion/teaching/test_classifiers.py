@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from nodegraph import Cancelled, Dataset, Example, InvalidValue
 from nodegraph.core.events import Event
 from nodegraph.engine.cancel import CancelToken
-from nodegraph.training.classifiers import classified, prepared, train_classifier
+from nodegraph.training.classifiers import classify_pictures, to_network_input, train_classifier
 from nodegraph.training.options import TrainingPlan
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.messages import raises
@@ -48,11 +48,11 @@ def test_labels_are_learned_and_told(desk: Desk) -> None:
     assert judged.weights.words == ("blue", "red")
     red, blue = (torch.zeros(1, 16, 16, 3) for _ in range(2))
     red[..., 0], blue[..., 2] = 0.8, 0.8
-    answers = classified(judged.weights, torch.cat([red, blue]), "cpu")
+    answers = classify_pictures(judged.weights, torch.cat([red, blue]), "cpu")
     assert [item.label for item in answers] == ["red", "blue"]
     assert sum(answers[0].shares.values()) == pytest.approx(1)
     with raises(InvalidValue, port="classifier", given="lora"):
-        classified(replace(judged.weights, kind="lora"), red, "cpu")
+        classify_pictures(replace(judged.weights, kind="lora"), red, "cpu")
 
 
 def test_transformers_reads_it(desk: Desk) -> None:
@@ -66,11 +66,11 @@ def test_transformers_reads_it(desk: Desk) -> None:
     assert isinstance(picture, torch.Tensor)
     levels = (picture * 255).round().byte()
     seen = ViTImageProcessorPil.from_pretrained(folder)(levels.numpy(), return_tensors="pt")
-    ours = prepared([levels.movedim(-1, 0) / 255], 32)
+    ours = to_network_input([levels.movedim(-1, 0) / 255], 32)
     assert torch.allclose(seen.pixel_values, ours, atol=0.02)
     with torch.no_grad():
         shares = model(ours).logits.softmax(1)[0]
-    [answer] = classified(weights, levels[None] / 255, "cpu")
+    [answer] = classify_pictures(weights, levels[None] / 255, "cpu")
     assert list(answer.shares.values()) == pytest.approx(shares.tolist(), abs=1e-5)
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nodegraph import Cancelled, InvalidValue
-from nodegraph.training.distilling import DistillationPlan, distilled_lora, prompted
+from nodegraph.training.distilling import DistillationPlan, distilled_lora, with_generated_dataset
 from nodegraph.training.drawing import generator_of
 from nodegraph.training.options import TrainingSamples
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
@@ -203,7 +203,9 @@ def test_a_distillation_by_prompts_goes_on_to_the_same_bits_and_is_watched(desk:
 
     def student(**more: Any) -> Any:
         room = desk.room(dataset(), steps=4, samples=samples, **more)
-        return distilled_lora(prompted(room, ["a fox", "an owl"], 1, 2.0, steps=2), SHAPE, how)
+        return distilled_lora(
+            with_generated_dataset(room, ["a fox", "an owl"], 1, 2.0, steps=2), SHAPE, how
+        )
 
     whole = student()
     desk.forget()
@@ -219,7 +221,7 @@ def test_a_distillation_by_prompts_goes_on_to_the_same_bits_and_is_watched(desk:
 
 def test_what_does_not_go_is_refused(desk: Desk) -> None:
     with raises(InvalidValue, port="prompts", given="no dataset and no prompts"):
-        prompted(desk.room(dataset()), [], 1, 2.0)
+        with_generated_dataset(desk.room(dataset()), [], 1, 2.0)
     with raises(InvalidValue, port="options", given="min_snr 5, levels auto"):
         distilled_lora(desk.room(dataset(), min_snr=5.0), SHAPE, DistillationPlan())
     with raises(InvalidValue, port="teacher_steps", given="1001"):

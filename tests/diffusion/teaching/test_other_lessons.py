@@ -19,8 +19,8 @@ from nodegraph import InvalidValue, Preprocessor
 from nodegraph.training.control_nets import control_recipe, new_control, train_control_net
 from nodegraph.training.drawing import generator_of
 from nodegraph.training.lora_training import LoraShape, train_lora
-from nodegraph.training.saving import applied
-from nodegraph.training.subjects import all_called, class_pictures
+from nodegraph.training.saving import apply_trained
+from nodegraph.training.subjects import class_pictures, with_caption
 from nodegraph.training.whole_models import train_whole_model, with_trained_model
 from nodegraph.training.words import train_word, with_trained_word
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
@@ -84,7 +84,7 @@ def test_a_whole_model_learns_as_by_a_plain_loop(parts: Parts) -> None:
     with desk.weights.use(model, "cpu") as after:
         for name, item in after.module.state_dict().items():
             assert torch.equal(item, unet.state_dict()[name]), name
-    assert applied(weights, *desk.recipes[:2])[0] == model
+    assert apply_trained(weights, *desk.recipes[:2])[0] == model
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_control_network_learns_as_by_a_plain_loop(parts: Parts) -> None:
 def test_a_subject_is_learned_beside_pictures_of_its_class(parts: Parts) -> None:
     _, desk = parts
     room = desk.room(dataset(), steps=1)
-    room = replace(room, dataset=all_called(room.dataset, "a sks fox"))
+    room = replace(room, dataset=with_caption(room.dataset, "a sks fox"))
     kept = class_pictures(room, "a fox", 2, steps=2)
     assert [item.caption for item in kept.examples] == ["a fox"] * 2
     assert kept.examples[0].size == (64, 64)
@@ -229,8 +229,8 @@ def test_weights_for_another_family_are_refused(parts: Parts) -> None:
     _, desk = parts
     weights = replace(train_lora(desk.room(dataset(), steps=1), LoraShape(1)), family="flux")
     with raises(InvalidValue, port="weights", given="weights for Flux.1"):
-        applied(weights, *desk.recipes[:2])
+        apply_trained(weights, *desk.recipes[:2])
     # As they are taught: no model is of the classifier's family.
     classifier = replace(weights, kind="classifier", family="convnext")
     with raises(InvalidValue, port="weights", given="classifier"):
-        applied(classifier, *desk.recipes[:2])
+        apply_trained(classifier, *desk.recipes[:2])

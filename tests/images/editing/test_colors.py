@@ -16,8 +16,8 @@ from torch import Tensor
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
 from nodegraph.media.images.colors import parse_color, parse_colors
 from nodegraph.media.images.editing import color_spaces, tones
-from nodegraph.media.images.editing.equalizing import equalize, equalize_locally
-from nodegraph.media.images.editing.hues import balance, map_gradient, turn_hue
+from nodegraph.media.images.editing.equalizing import clahe, equalize
+from nodegraph.media.images.editing.hues import adjust_hue_saturation, map_gradient, white_balance
 from nodegraph.media.images.editing.luts import apply_table, read_cube
 from nodegraph.media.images.editing.matching import match_colors
 from nodegraph.media.images.editing.quantizing import dominant_colors, quantize
@@ -72,12 +72,12 @@ def test_what_makes_no_curve_is_refused(points: str) -> None:
 
 def test_neutral_settings_change_nothing() -> None:
     for made in (
-        tones.brighten(PICTURE, 1, 1),
-        tones.expose(PICTURE, 0, 1),
+        tones.adjust_brightness_contrast(PICTURE, 1, 1),
+        tones.adjust_exposure(PICTURE, 0, 1),
         tones.shadows_and_highlights(PICTURE, 0, 0),
         tones.levels(PICTURE, 0, 1, 1, 0, 1),
-        turn_hue(PICTURE, 360, 1, 0, 0),
-        balance(PICTURE, 0, 0),
+        adjust_hue_saturation(PICTURE, 360, 1, 0, 0),
+        white_balance(PICTURE, 0, 0),
     ):
         close(made, PICTURE.numpy(), 1e-6)
     assert torch.equal(tones.levels(PICTURE, 0, 1, 1, 0, 1), PICTURE)
@@ -96,12 +96,12 @@ def test_negative_and_levels_are_those_of_pillow() -> None:
 
 
 def test_a_hue_turned_by_a_third_exchanges_the_channels() -> None:
-    close(turn_hue(PICTURE, 120, 1, 0, 0), PICTURE[..., [2, 0, 1]].numpy())
+    close(adjust_hue_saturation(PICTURE, 120, 1, 0, 0), PICTURE[..., [2, 0, 1]].numpy())
 
 
 def test_grey_world_makes_the_mean_grey() -> None:
     cast = (PICTURE * torch.tensor([0.6, 0.5, 0.3])).clamp(0, 1)
-    mean = color_spaces.to_linear(balance(cast, 0, 0, "grey world")).mean((0, 1, 2))
+    mean = color_spaces.to_linear(white_balance(cast, 0, 0, "grey world")).mean((0, 1, 2))
     close(mean, mean.mean().expand(3).numpy(), 0.02)
 
 
@@ -112,13 +112,13 @@ def test_equalizing_is_that_of_scikit_image() -> None:
 
 def test_local_contrast_rises_everywhere() -> None:
     ramp = torch.linspace(0.4, 0.6, 64).expand(1, 64, 64)[..., None]
-    made = equalize_locally(ramp, 40, 4)
+    made = clahe(ramp, 40, 4)
     assert (made.amax() - made.amin()) > 0.6
-    close(equalize_locally(ramp, 1, 1), ramp.numpy(), 0.12)
+    close(clahe(ramp, 1, 1), ramp.numpy(), 0.12)
 
 
 def test_stretching_reaches_black_and_white() -> None:
-    made = tones.stretch(PICTURE * 0.4 + 0.3, 0, each_channel=True)
+    made = tones.auto_contrast(PICTURE * 0.4 + 0.3, 0, each_channel=True)
     close(made.amin((0, 1, 2)), [0, 0, 0])
     close(made.amax((0, 1, 2)), [1, 1, 1])
 
@@ -249,7 +249,7 @@ def test_what_counts_values_refuses_those_that_are_none() -> None:
     colors = parse_colors("black white")
     for work in (
         lambda: equalize(bad),
-        lambda: equalize_locally(bad, 3.0, 8),
+        lambda: clahe(bad, 3.0, 8),
         lambda: map_gradient(bad, colors, 1.0),
         lambda: match_colors(bad, OTHER, "covariance", 1.0),
         lambda: match_colors(OTHER, bad, "histogram", 1.0),
@@ -264,4 +264,4 @@ def test_what_counts_values_refuses_those_that_are_none() -> None:
 
 def test_values_beyond_white_are_taken_for_white() -> None:
     assert tones.shadows_and_highlights(PICTURE * 3 - 1, 0.6, -0.4).isfinite().all()
-    assert equalize_locally(PICTURE * 3 - 1, 3.0, 8).isfinite().all()
+    assert clahe(PICTURE * 3 - 1, 3.0, 8).isfinite().all()

@@ -112,7 +112,7 @@ def test_squares_are_means_also_where_they_are_cut_off() -> None:
 def test_slopes_are_those_of_sobel() -> None:
     grey = PICTURE[..., :1]
     pixels = grey[0, ..., 0].numpy()
-    right, down = effects.slopes(grey)
+    right, down = effects.sobel(grey)
     close(right, ndimage.sobel(pixels, axis=1, mode="nearest") / 4)
     close(down, ndimage.sobel(pixels, axis=0, mode="nearest") / 4)
 
@@ -126,7 +126,7 @@ def test_glow_never_darkens_and_spreads_light() -> None:
 
 
 def test_fringes_leave_green_and_the_middle() -> None:
-    made = effects.split_colors(PICTURE, 2)
+    made = effects.chromatic_aberration(PICTURE, 2)
     assert torch.equal(made[..., 1], PICTURE[..., 1])
     close(made[0, 6, 4], PICTURE[0, 6, 4].numpy())
-    close(effects.split_colors(PICTURE, 0), PICTURE.numpy())
+    close(effects.chromatic_aberration(PICTURE, 0), PICTURE.numpy())

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.editing.measuring import compare, split_view
-from nodegraph.media.images.editing.statistics import color_strip, describe, draw_histogram
+from nodegraph.media.images.editing.statistics import (
+    color_strip,
+    describe_statistics,
+    draw_histogram,
+)
 from tests.messages import raises
 
 GENERATOR = torch.Generator().manual_seed(9)
@@ -86,7 +90,7 @@ def test_a_histogram_counts_values() -> None:
 
 
 def test_figures_are_told_channel_by_channel() -> None:
-    text = describe(torch.tensor([[[[0.0, 0.5, 1.0, 0.25]]]]))
+    text = describe_statistics(torch.tensor([[[[0.0, 0.5, 1.0, 0.25]]]]))
     assert "1 of 1 x 1 pixels, 4 channels" in text
     assert "alpha: 0.250 to 0.250" in text
 

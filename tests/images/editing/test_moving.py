@@ -12,7 +12,7 @@ from PIL import Image
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images import room
 from nodegraph.media.images.editing import moving
-from nodegraph.media.images.editing.placing import cut_box, placed, rotated_size
+from nodegraph.media.images.editing.placing import anchor_position, crop_box, rotated_size
 from nodegraph.media.images.resizing import fitted_size, resize_image, scaled_size
 from tests.messages import raises
 from tests.properties import examples
@@ -89,13 +89,13 @@ def test_what_is_padded_is_cropped_back() -> None:
 def test_a_crop_keeps_as_much_as_there_is(
     size: tuple[int, int], anchor: str, x: int, y: int, box: tuple[int, ...]
 ) -> None:
-    assert cut_box((8, 5), size, anchor, x, y) == box  # type: ignore[arg-type]
+    assert crop_box((8, 5), size, anchor, x, y) == box  # type: ignore[arg-type]
 
 
 def test_a_crop_beside_the_picture_is_refused() -> None:
     with raises(InvalidValue, port="x", given="8, 0 in a picture of 8 x 5 pixels"):
-        cut_box((8, 5), (2, 2), "top left", 8, 0)
-    assert placed((8, 5), (2, 3), "bottom right", 1, 1) == (5, 1)
+        crop_box((8, 5), (2, 2), "top left", 8, 0)
+    assert anchor_position((8, 5), (2, 3), "bottom right", 1, 1) == (5, 1)
 
 
 def test_a_shift_leads_back() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from threading import Event, current_thread
 
-from nodegraph.jobs.cluster.calls import OneByOne, apart, unless_lost
+from nodegraph.jobs.cluster.calls import SerialCalls, run_detached, wait_unless_lost
 from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
 from tests.jobs.cluster.test_head import listening
 from tests.messages import raises
@@ -15,9 +15,9 @@ def test_what_is_asked_of_a_head_ends_with_it() -> None:
     async def use() -> None:
         server, port = listening()
         head = ClusterHead("127.0.0.1", port)
-        assert await head.answers()
+        assert await head.probe()
         answer = Event()
-        asked = asyncio.create_task(unless_lost(apart(answer.wait), head))
+        asked = asyncio.create_task(wait_unless_lost(run_detached(answer.wait), head))
         await asyncio.sleep(0)
         server.close()
         with raises(HeadGone):
@@ -32,7 +32,7 @@ def test_a_head_that_leaves_a_call_unanswered_for_long_is_lost() -> None:
         head = ClusterHead("127.0.0.1", 1)
         answer = Event()
         with raises(HeadGone):
-            await unless_lost(apart(answer.wait), head, 0.01)
+            await wait_unless_lost(run_detached(answer.wait), head, 0.01)
         assert head.is_lost
         answer.set()
 
@@ -42,16 +42,16 @@ def test_a_head_that_leaves_a_call_unanswered_for_long_is_lost() -> None:
 def test_an_answer_is_given_whether_it_is_one_or_an_error() -> None:
     async def use() -> None:
         head = ClusterHead("127.0.0.1", 1)
-        assert await unless_lost(apart(int, "7"), head) == 7
+        assert await wait_unless_lost(run_detached(int, "7"), head) == 7
         with raises(ValueError):
-            await unless_lost(apart(int, "seven"), head)
+            await wait_unless_lost(run_detached(int, "seven"), head)
 
     asyncio.run(use())
 
 
 def test_one_that_hangs_keeps_the_next_from_being_made() -> None:
     async def use() -> None:
-        calls, answer = OneByOne(), Event()
+        calls, answer = SerialCalls(), Event()
         first = calls.apart(answer.wait)
         # To give it up ends the waiting, not the call.
         first.cancel()
@@ -73,7 +73,7 @@ def test_all_are_made_in_a_thread_that_stays() -> None:
     """As what one of them starts may end with its thread."""
 
     async def use() -> None:
-        calls = OneByOne()
+        calls = SerialCalls()
         first = await calls.apart(current_thread)
         assert first.is_alive()
         assert await calls.apart(current_thread) is first

@@ -230,14 +230,14 @@ def test_a_cluster_of_another_version_is_not_joined_by_auto(
     server, port = listening()
     with server, subprocess.Popen(["sleep", "60"]) as process:
         began = psutil.Process(process.pid).create_time()
-        started.note(f"127.0.0.1:{port}")
-        assert started.other() is None  # one's own
+        started.write_record(f"127.0.0.1:{port}")
+        assert started.find_other() is None  # one's own
         (path,) = (tmp_path / ".ray").iterdir()
         told = {**json.loads(path.read_text()), "process": [process.pid, began]}
 
         def found(**changes: object) -> str | None:
             path.write_text(json.dumps({**told, **changes}))
-            return started.other()
+            return started.find_other()
 
         assert found() == f"127.0.0.1:{port}"
         assert found(nodegraph="0.0.1") is None
@@ -247,13 +247,13 @@ def test_a_cluster_of_another_version_is_not_joined_by_auto(
         assert found(address=None) is None
         for nonsense in ("", "[]", "{}", "{"):
             path.write_text(nonsense)
-            assert started.other() is None
+            assert started.find_other() is None
         assert found() is not None
-        started.forget()
+        started.delete_record()
         assert path.exists()  # it is somebody else's
         process.kill()
         process.wait(PATIENCE)
-        assert started.other() is None
+        assert started.find_other() is None
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from nodegraph.jobs.cluster.exchange import SECRET_BYTES, Exchange
+from nodegraph.jobs.cluster.exchange import SECRET_BYTES, CallbackServer
 
 
 class Desk:
@@ -19,16 +19,16 @@ class Desk:
     def connected(self, line: asyncio.Transport) -> None:
         self.line = line
 
-    def heard(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         self.said += data
 
-    def hung_up(self) -> None:
+    def connection_lost(self) -> None:
         self.is_over.set()
 
 
-def with_exchange(use: Callable[[Exchange, tuple[str, int]], Awaitable[None]]) -> None:
+def with_exchange(use: Callable[[CallbackServer, tuple[str, int]], Awaitable[None]]) -> None:
     async def run() -> None:
-        exchange = Exchange()
+        exchange = CallbackServer()
         await exchange.open("127.0.0.1")
         assert exchange.address is not None
         try:
@@ -54,7 +54,7 @@ async def call(address: tuple[str, int], *said: bytes) -> bytes:
 
 
 def test_a_caller_with_the_secret_reaches_who_waits_for_it_and_no_second_one_does() -> None:
-    async def use(exchange: Exchange, address: tuple[str, int]) -> None:
+    async def use(exchange: CallbackServer, address: tuple[str, int]) -> None:
         desk = Desk()
         secret = exchange.expect(desk)
         reader, writer = await asyncio.open_connection(*address)
@@ -75,7 +75,7 @@ def test_a_caller_with_the_secret_reaches_who_waits_for_it_and_no_second_one_doe
 
 
 def test_strangers_are_hung_up_on() -> None:
-    async def use(exchange: Exchange, address: tuple[str, int]) -> None:
+    async def use(exchange: CallbackServer, address: tuple[str, int]) -> None:
         desk = Desk()
         secret = exchange.expect(desk)
         assert await call(address, bytes(SECRET_BYTES)) == b""

@@ -22,14 +22,14 @@ def test_one_that_was_gone_stays_lost() -> None:
     async def use() -> None:
         server, port = listening()
         head = ClusterHead("127.0.0.1", port)
-        assert await head.answers()
+        assert await head.probe()
         assert not head.is_lost
         server.close()
-        assert not await head.answers()
+        assert not await head.probe()
         assert head.lost.done()
         server, _ = listening(port)
         with server:
-            assert await head.answers()
+            assert await head.probe()
             assert head.is_lost
             head.leave()
 
@@ -41,13 +41,13 @@ def test_one_that_is_back_before_the_next_look_was_gone(accepted: bool) -> None:
     async def use() -> None:
         server, port = listening()
         head = ClusterHead("127.0.0.1", port)
-        assert await head.answers()
+        assert await head.probe()
         if accepted:
             server.accept()[0].close()
         server.close()
         server, _ = listening(port)
         with server:
-            assert await head.answers()
+            assert await head.probe()
             await asyncio.wait_for(head.lost, 60)
             head.leave()
 
@@ -59,9 +59,9 @@ def test_one_that_is_looked_at_again_or_left_is_not_lost_by_that() -> None:
         server, port = listening()
         with server:
             head = ClusterHead("127.0.0.1", port)
-            assert await head.answers()
+            assert await head.probe()
             first, _ = server.accept()
-            assert await head.answers()
+            assert await head.probe()
             second, _ = server.accept()
             loop = asyncio.get_running_loop()
             for each in (first, second):
@@ -86,7 +86,7 @@ def test_a_look_that_is_cancelled_as_it_is_answered_goes_no_further(turns: int) 
         with server:
             server.setblocking(False)
             head = ClusterHead("127.0.0.1", port)
-            look = asyncio.ensure_future(head.answers())
+            look = asyncio.ensure_future(head.probe())
             accepted, _ = await asyncio.get_running_loop().sock_accept(server)
             with accepted:
                 for _ in range(turns):
@@ -106,10 +106,10 @@ def test_a_look_that_says_nothing_of_it_is_a_silence() -> None:
     async def use() -> None:
         now = 0.0
         head = ClusterHead("255.255.255.255", 6379, clock=lambda: now)
-        assert not await head.answers()
+        assert not await head.probe()
         assert not head.is_lost
         now = 31.0
-        assert not await head.answers()
+        assert not await head.probe()
         assert head.is_lost
 
     asyncio.run(use())
@@ -122,7 +122,7 @@ def test_of_several_addresses_each_may_refuse() -> None:
         server, port = listening()
         server.close()
         head = ClusterHead("localhost", port)
-        assert not await head.answers()
+        assert not await head.probe()
         assert head.is_lost
 
     asyncio.run(use())

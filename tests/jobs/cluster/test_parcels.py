@@ -8,7 +8,7 @@ import pytest
 
 from nodegraph.errors import PackError
 from nodegraph.jobs.cluster import parcels as module
-from nodegraph.jobs.cluster.parcels import parcels, unpacked
+from nodegraph.jobs.cluster.parcels import archive_packs, unpack_archive
 from tests.messages import raises
 
 
@@ -32,17 +32,21 @@ def gone(path: Path) -> None:
 def test_a_pack_that_is_here_as_it_is_on_the_server_stays_where_it_is(
     pack: Path, tmp_path: Path
 ) -> None:
-    (given,), (listed,) = parcels([str(pack)], []), parcels([], [pack.parent])
-    assert unpacked(given, tmp_path / "cache") == str(pack)
-    assert unpacked(listed, tmp_path / "cache") is None  # a session finds it by itself
+    (given,), (listed,) = archive_packs([str(pack)], []), archive_packs([], [pack.parent])
+    assert unpack_archive(given, tmp_path / "cache") == str(pack)
+    assert unpack_archive(listed, tmp_path / "cache") is None  # a session finds it by itself
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_pack_that_is_not_here_is_put_where_its_digest_says(pack: Path, tmp_path: Path) -> None:
-    (given,), (listed,) = parcels([str(pack)], []), parcels([], [pack.parent])
+    (given,), (listed,) = archive_packs([str(pack)], []), archive_packs([], [pack.parent])
     gone(pack)
-    place = unpacked(given, tmp_path / "cache")
-    assert place == unpacked(listed, tmp_path / "cache") == unpacked(given, tmp_path / "cache")
+    place = unpack_archive(given, tmp_path / "cache")
+    assert (
+        place
+        == unpack_archive(listed, tmp_path / "cache")
+        == unpack_archive(given, tmp_path / "cache")
+    )
     assert place is not None
     found = {path.name: path.read_text() for path in Path(place).rglob("*") if path.is_file()}
     assert found == {"__init__.py": "one = 1\n", "words.txt": "äpfel"}
@@ -50,23 +54,23 @@ def test_a_pack_that_is_not_here_is_put_where_its_digest_says(pack: Path, tmp_pa
 
 
 def test_an_edited_pack_has_another_place(pack: Path, tmp_path: Path) -> None:
-    (before,) = parcels([str(pack)], [])
+    (before,) = archive_packs([str(pack)], [])
     (pack / "__init__.py").write_text("one = 2\n")
-    (after,) = parcels([str(pack)], [])
+    (after,) = archive_packs([str(pack)], [])
     # What lies here is another version than the server's.
-    former = unpacked(before, tmp_path / "cache")
+    former = unpack_archive(before, tmp_path / "cache")
     assert former is not None
     assert (Path(former) / "__init__.py").read_text() == "one = 1\n"
-    assert unpacked(after, tmp_path / "cache") == str(pack)
+    assert unpack_archive(after, tmp_path / "cache") == str(pack)
 
 
 def test_a_pack_of_one_file_keeps_its_name(tmp_path: Path) -> None:
     path = tmp_path / "server" / "single.py"
     path.parent.mkdir()
     path.write_text("two = 2\n")
-    (parcel,) = parcels([str(path)], [])
+    (parcel,) = archive_packs([str(path)], [])
     gone(path)
-    place = unpacked(parcel, tmp_path / "cache")
+    place = unpack_archive(parcel, tmp_path / "cache")
     assert place is not None
     assert (Path(place).name, Path(place).read_text()) == ("single.py", "two = 2\n")
 
@@ -74,4 +78,4 @@ def test_a_pack_of_one_file_keeps_its_name(tmp_path: Path) -> None:
 def test_a_pack_too_large_to_be_sent_is_told(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 10)
     with raises(PackError):
-        parcels([str(pack)], [])
+        archive_packs([str(pack)], [])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nodegraph.jobs.cluster.host import WorkerHost
-from nodegraph.jobs.cluster.parcels import Parcel
+from nodegraph.jobs.cluster.parcels import PackArchive
 from nodegraph.jobs.supervisor.rules import Needs
 from tests.jobs.cluster.threads import ThreadActor, Threads, starting
 from tests.jobs.supervisor.crew import alone, crew, is_alive, sums
@@ -108,7 +108,7 @@ class ElsewhereHost(WorkerHost):
     home = ""
 
     def start(
-        self, launch: Mapping[str, Any], environment: Any, sent: Sequence[Parcel], line: Any
+        self, launch: Mapping[str, Any], environment: Any, sent: Sequence[PackArchive], line: Any
     ) -> dict[str, Any]:
         settings = {**launch["settings"], "home": self.home}
         sent = [replace(parcel, path=f"/elsewhere{parcel.path}") for parcel in sent]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.jobs.cluster.kinds import WorkerKind
-from nodegraph.jobs.cluster.scaling import Pace, Scaler
+from nodegraph.jobs.cluster.scaling import JobDurations, Scaler
 from nodegraph.jobs.queue import JobEvent, ReadyCounts
 from nodegraph.jobs.supervisor.rules import WorkerSpec
 from nodegraph.jobs.supervisor.status import WorkerStatus
@@ -178,11 +178,11 @@ def test_a_job_that_waits_gets_a_worker_that_may_take_it(
 
 
 def test_a_pace_is_that_of_the_last_jobs() -> None:
-    pace = Pace()
+    pace = JobDurations()
     assert pace.seconds is None
     told = [("a", "job.claimed", 10.0), ("b", "job.claimed", 11.0), ("a", "job.finished", 14.0)]
     told += [("b", "job.requeued", 12.0), ("c", "job.finished", 20.0)]
-    pace.happened([event(at, *each) for at, each in enumerate(told)])
+    pace.add_events([event(at, *each) for at, each in enumerate(told)])
     assert pace.seconds == 4.0
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.cluster.exchange import Exchange
+from nodegraph.jobs.cluster.exchange import CallbackServer
 from nodegraph.jobs.cluster.host import WorkerHost
 from nodegraph.jobs.cluster.starter import ActorStarter
 from nodegraph.jobs.supervisor.rules import Needs
@@ -70,7 +70,7 @@ async def starting(threads: Threads, *, is_direct: bool = True) -> AsyncIterator
     Args:
         is_direct: Whether workers have a line of their own.
     """
-    exchange = Exchange()
+    exchange = CallbackServer()
     if is_direct:
         await exchange.open("127.0.0.1")
     try:

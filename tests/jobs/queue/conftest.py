@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs.queue.places import QueuePlace
+from nodegraph.jobs.queue.places import QueueLocation
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from tests.databases.postgres import PostgresServer
 from tests.jobs.queue import support
@@ -17,10 +17,10 @@ from tests.jobs.queue import support
 @pytest.fixture
 def in_postgres(postgres: PostgresServer) -> Iterator[None]:
     """Queues of this test are on a PostgreSQL server, each folder's in a database of its own."""
-    made: dict[Path, QueuePlace] = {}
+    made: dict[Path, QueueLocation] = {}
     with ExitStack() as databases:
 
-        def place(folder: Path) -> QueuePlace:
+        def place(folder: Path) -> QueueLocation:
             if folder not in made:
                 made[folder] = PostgresAddress(databases.enter_context(postgres.database()))
             return made[folder]

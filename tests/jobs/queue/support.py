@@ -9,16 +9,16 @@ from typing import Any
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import JobEvent, JobQueue, Submission
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.places import QueuePlace
+from nodegraph.jobs.queue.places import QueueLocation
 
 WORKFLOW = {"format": "nodegraph/1", "nodes": {}}
 
 
-Places = Callable[[Path], QueuePlace]
+Places = Callable[[Path], QueueLocation]
 """Where the queue of a test's folder is."""
 
 
-def in_files(folder: Path) -> QueuePlace:
+def in_files(folder: Path) -> QueueLocation:
     """In a file there."""
     return folder / "queue.sqlite"
 

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.jobs.queue import Company, Death, JobQueue, WorkerWish
+from nodegraph.jobs.queue import BatchPartners, Death, JobCriteria, JobQueue
 from nodegraph.jobs.queue.choosing import MOST_PASSED
 from tests.jobs.queue.support import open_queue, submit
 from tests.properties import examples
 
-SPARES = WorkerWish(without_gpu=True)
-RATHER = WorkerWish(gpu_first=True)
+SPARES = JobCriteria(without_gpu=True)
+RATHER = JobCriteria(gpu_first=True)
 
 
-def holding(*models: str) -> WorkerWish:
-    return WorkerWish(models=frozenset(models))
+def holding(*models: str) -> JobCriteria:
+    return JobCriteria(models=frozenset(models))
 
 
-def given_(queue: JobQueue, *wishes: WorkerWish) -> list[str]:
+def given_(queue: JobQueue, *wishes: JobCriteria) -> list[str]:
     """Names of the jobs that workers are given, one after the other."""
     jobs = [queue.claim("worker", wish).result() for wish in wishes]
     return ["" if job is None else job.name for job in jobs]
@@ -41,7 +41,7 @@ def test_a_worker_without_a_gpu_is_given_jobs_that_need_none_in_their_order(tmp_
         submit(queue, "bob", name="held", gpu=False, held=True)
         submit(queue, "eve", name="first", gpu=False, priority=1)
         assert given_(queue, *[SPARES] * 4) == ["first", "crop", "add", ""]
-        assert given_(queue, *[WorkerWish()] * 3) == ["paint", "paint too", ""]
+        assert given_(queue, *[JobCriteria()] * 3) == ["paint", "paint too", ""]
 
 
 @pytest.mark.usefixtures("either_place")
@@ -50,7 +50,7 @@ def test_what_a_worker_is_to_do_without_keeps_nothing_else(tmp_path: Path) -> No
         clients = [f"client {number}" for number in range(9)]
         left = frozenset(submit(queue, each, models=["m"]).id for each in clients)
         submit(queue, "zoe", name="other", gpu=False)
-        for wish in (WorkerWish(), SPARES, RATHER, holding("m")):
+        for wish in (JobCriteria(), SPARES, RATHER, holding("m")):
             without = replace(wish, without=left)
             job = queue.claim("worker", without).result()
             assert job is not None, wish
@@ -126,9 +126,9 @@ def test_nobody_starves_while_anothers_jobs_are_for_other_workers(tmp_path: Path
         assert Counter(given_(queue, *[RATHER] * 20)) == {"old": 10, "new": 10}
 
 
-def beside(*models: str, sampling: str = "s", priority: int = 0) -> WorkerWish:
-    company = Company(sampling, frozenset(models), priority)
-    return WorkerWish(models=company.models, company=company)
+def beside(*models: str, sampling: str = "s", priority: int = 0) -> JobCriteria:
+    company = BatchPartners(sampling, frozenset(models), priority)
+    return JobCriteria(models=company.models, partners=company)
 
 
 @pytest.mark.usefixtures("either_place")
@@ -139,7 +139,7 @@ def test_company_has_the_same_models_and_samples_alike(tmp_path: Path) -> None:
         submit(queue, name="samples nothing", models=["x", "y"])
         submit(queue, name="alike", models=["y", "x"], sampling="s")
         assert given_(queue, *[beside("x", "y")] * 2) == ["alike", ""]
-        assert given_(queue, WorkerWish()) == ["fewer models"]
+        assert given_(queue, JobCriteria()) == ["fewer models"]
 
 
 def test_company_overtakes_nothing_that_is_more_urgent_and_is_no_less_urgent_itself(
@@ -149,7 +149,7 @@ def test_company_overtakes_nothing_that_is_more_urgent_and_is_no_less_urgent_its
         submit(queue, name="usual", models=["x"], sampling="s")
         assert given_(queue, beside("x", priority=1)) == [""]
         submit(queue, "bob", name="urgent", models=["y"], priority=1)
-        assert given_(queue, beside("x"), WorkerWish(), beside("x")) == ["", "urgent", "usual"]
+        assert given_(queue, beside("x"), JobCriteria(), beside("x")) == ["", "urgent", "usual"]
 
 
 def test_company_passes_over_others_as_often_as_what_suits_a_worker_does(tmp_path: Path) -> None:
@@ -165,15 +165,15 @@ def test_company_passes_over_others_as_often_as_what_suits_a_worker_does(tmp_pat
 def test_no_job_runs_beside_an_attempt_of_its_own(tmp_path: Path) -> None:
     with open_queue(tmp_path) as queue:
         job = submit(queue, name="again", models=["x"], sampling="s").id
-        company = Company("s", frozenset("x"), jobs=frozenset([job]))
-        assert given_(queue, WorkerWish(models=company.models, company=company)) == [""]
+        company = BatchPartners("s", frozenset("x"), jobs=frozenset([job]))
+        assert given_(queue, JobCriteria(models=company.models, partners=company)) == [""]
         assert given_(queue, beside("x")) == ["again"]
 
 
 def test_what_a_worker_died_of_is_no_company(tmp_path: Path) -> None:
     with open_queue(tmp_path) as queue:
         job = submit(queue, name="fatal", models=["x"], sampling="s").id
-        assert given_(queue, WorkerWish()) == ["fatal"]
+        assert given_(queue, JobCriteria()) == ["fatal"]
         queue.died(job, 1, Death("killed")).result()
         assert given_(queue, beside("x"), holding("x")) == ["", "fatal"]
 

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from nodegraph.jobs.queue import Filter, JobNotFound, JobQueue, QueueReader, StaleAttempt
+from nodegraph.jobs.queue import JobFilter, JobNotFound, JobQueue, QueueReader, StaleAttempt
 from tests.jobs.queue.support import claim, event, open_queue, submit, told
 
 
@@ -122,7 +122,7 @@ def test_readers_see_no_gap_that_is_filled_later(queue: JobQueue) -> None:
 
     def read() -> None:
         found: list[int] = []
-        with QueueReader(queue.place) as reader:
+        with QueueReader(queue.location) as reader:
             last, is_over = 0, False
             while not is_over:
                 is_over = done.is_set()
@@ -145,7 +145,7 @@ def test_readers_see_no_gap_that_is_filled_later(queue: JobQueue) -> None:
     whole = list(range(1, queue.newest_event() + 1))
     assert len(whole) == 4 * TURNS * 3
     assert seen == [whole] * 3
-    assert queue.page(Filter(states=["running"])).jobs == ()
+    assert queue.page(JobFilter(states=["running"])).jobs == ()
 
 
 def _write(queue: JobQueue, client: str) -> None:

@@ -58,7 +58,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 def test_another_program_that_holds_it(tmp_path: Path) -> None:
     with open_queue(tmp_path, patience=0.1) as queue:
         job = submit(queue)
-        with closing(sqlite3.connect(queue.place, isolation_level=None)) as other:
+        with closing(sqlite3.connect(queue.location, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with raises(OutputError):
                 submit(queue)
@@ -72,7 +72,7 @@ def test_another_program_that_holds_it(tmp_path: Path) -> None:
 def test_a_removed_file(tmp_path: Path) -> None:
     with open_queue(tmp_path) as queue:
         submit(queue)
-        queue.place.unlink()
+        queue.location.unlink()
         with raises(OutputError):
             submit(queue)
     with open_queue(tmp_path) as queue:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.jobs.queue import Counts, Filter, JobQueue, ReadyCounts
+from nodegraph.jobs.queue import Counts, JobFilter, JobQueue, ReadyCounts
 from nodegraph.jobs.queue.listing import Order
 from tests.jobs.queue.support import claim, open_queue, submit, wanted
 from tests.messages import raises
@@ -25,7 +25,7 @@ def queue(tmp_path: Path, either_place: None) -> Iterator[JobQueue]:
 
 
 def names(queue: JobQueue, **which: object) -> str:
-    return "".join(job.name for job in queue.page(Filter(**which)).jobs)  # type: ignore[arg-type]
+    return "".join(job.name for job in queue.page(JobFilter(**which)).jobs)  # type: ignore[arg-type]
 
 
 def test_filters(queue: JobQueue) -> None:
@@ -53,7 +53,7 @@ def test_filters(queue: JobQueue) -> None:
 
 def test_an_unknown_state_is_told() -> None:
     with raises(InvalidValue, given="queue"):
-        Filter(states=["queue"])  # type: ignore[list-item]
+        JobFilter(states=["queue"])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
@@ -94,7 +94,7 @@ def test_another_lists_cursor_is_told(queue: JobQueue) -> None:
         submit(queue)
     cursor = queue.page(limit=1).next
     with raises(InvalidValue, given="WzMsICIyZDIwYTc0OCJd"):
-        queue.page(Filter(client="ann"), cursor=cursor)
+        queue.page(JobFilter(client="ann"), cursor=cursor)
     with raises(InvalidValue, given="WzMsICIyZDIwYTc0OCJd"):
         queue.page(order="oldest", cursor=cursor)
     with raises(InvalidValue, given="0"):

@@ -18,7 +18,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import (
     Counts,
     Death,
-    Filter,
+    JobFilter,
     JobQueue,
     RetentionRules,
     StaleAttempt,
@@ -280,7 +280,7 @@ class Queues(RuleBasedStateMachine):
         gone = [
             job.id for job in self.jobs.values() if (job.client, job.state) == (client, "queued")
         ]
-        assert self.queue.clear(Filter(client=client)) == len(gone)
+        assert self.queue.clear(JobFilter(client=client)) == len(gone)
         for id_ in gone:
             self.end(id_, "job.cancelled", "cancelled")
 

@@ -27,10 +27,10 @@ def test_jobs_come_in_the_order_in_which_they_finished(tmp_path: Path) -> None:
         first, second = claim(queue), claim(queue)
         queue.finish(second.id, second.attempt, {"name": "b"}).result()
         queue.finish(first.id, first.attempt, {"name": "a"}).result()
-        page = queue.given_after(0)
-        assert [job.outputs["name"] for job in page.given] == ["b", "a"]
-        assert [job.id for job in page.given] == [second.id, first.id]
-        assert {job.client for job in page.given} == {"ann"}
+        page = queue.outputs_after(0)
+        assert [job.outputs["name"] for job in page.entries] == ["b", "a"]
+        assert [job.id for job in page.entries] == [second.id, first.id]
+        assert {job.client for job in page.entries} == {"ann"}
         assert page.is_complete
 
 
@@ -40,15 +40,15 @@ def test_who_goes_on_from_a_page_misses_none_and_sees_none_twice(tmp_path: Path)
         found: list[str] = []
         last, is_complete = 0, False
         while not is_complete:
-            page = queue.given_after(last, limit=3)
-            found += [job.id for job in page.given]
+            page = queue.outputs_after(last, limit=3)
+            found += [job.id for job in page.entries]
             last, is_complete = page.last, page.is_complete
         assert found == wanted
         assert last == queue.newest_event()
         submit(queue, name="waits")
-        assert queue.given_after(last).given == ()
+        assert queue.outputs_after(last).entries == ()
         later = finish_waiting(queue)
-        assert [job.id for job in queue.given_after(last).given] == [later]
+        assert [job.id for job in queue.outputs_after(last).entries] == [later]
 
 
 def finish_waiting(queue: JobQueue) -> str:
@@ -65,4 +65,4 @@ def test_jobs_that_failed_were_cancelled_or_deleted_are_not_among_them(tmp_path:
         queue.fail(job.id, job.attempt, {"code": "x", "message": "y"}).result()
         queue.cancel(submit(queue).id).result()
         queue.delete(gone).result()
-        assert [job.id for job in queue.given_after(0).given] == [there]
+        assert [job.id for job in queue.outputs_after(0).entries] == [there]

@@ -16,7 +16,7 @@ from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.jobs.queue import (
     Counts,
     Death,
-    Filter,
+    JobFilter,
     JobNotFound,
     JobQueue,
     KeyReused,
@@ -346,8 +346,8 @@ def test_clearing_cancels_what_waits(queue: JobQueue) -> None:
     claim(queue)
     submit(queue, name="ann's", tags=["t"])
     submit(queue, "bob", name="bob's", tags=["t"], held=True)
-    assert queue.clear(Filter(client="bob", tag="t")) == 1
-    assert queue.clear(Filter(client="bob")) == 0
+    assert queue.clear(JobFilter(client="bob", tag="t")) == 1
+    assert queue.clear(JobFilter(client="bob")) == 0
     assert queue.clear() == 1
     assert queue.counts() == Counts(running=1, cancelled=2)
     assert [event.data for event in told(queue) if event.kind == "job.cancelled"] == [

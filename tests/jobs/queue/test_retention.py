@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs.queue import Counts, Filter, JobNotFound, JobQueue, RetentionRules
+from nodegraph.jobs.queue import Counts, JobFilter, JobNotFound, JobQueue, RetentionRules
 from nodegraph.jobs.queue import retention as retention_module
 from tests.jobs.queue.support import claim, claimed, open_queue, submit, told
 
@@ -79,7 +79,7 @@ def test_what_belongs_to_a_job_goes_with_it(tmp_path: Path) -> None:
             queue.workflow(digest)
         assert queue.workflow(queue.get(stays.id).workflow)
         assert {event.job for event in told(queue)} == {stays.id}
-        assert [job.id for job in queue.page(Filter(tag="t")).jobs] == [stays.id]
+        assert [job.id for job in queue.page(JobFilter(tag="t")).jobs] == [stays.id]
         assert submit(queue, key="k").id != gone.id
 
 
@@ -89,8 +89,8 @@ def test_deleting_what_matches(tmp_path: Path) -> None:
             submit(queue, client)
         claimed(queue)
         waits = submit(queue, "ann")
-        assert queue.delete_matching(Filter(client="ann", states=["failed", "queued"])) == 0
-        assert queue.delete_matching(Filter(client="ann")) == 3
+        assert queue.delete_matching(JobFilter(client="ann", states=["failed", "queued"])) == 0
+        assert queue.delete_matching(JobFilter(client="ann")) == 3
         assert queue.counts() == Counts(queued=1, finished=1)
         assert queue.get(waits.id).state == "queued"
 

@@ -173,8 +173,8 @@ def test_a_server_that_was_taken_for_gone_is_listed_when_it_claims(
     """It is alive after all, and goes on before it has counted on: its next jobs are its own."""
     monkeypatch.setattr(neighbours, "BEAT_SECONDS", 3600.0)
     with open_queue(tmp_path) as queue:
-        assert isinstance(queue.place, PostgresAddress)
-        with psycopg.connect(queue.place.url, autocommit=True) as connection:
+        assert isinstance(queue.location, PostgresAddress)
+        with psycopg.connect(queue.location.url, autocommit=True) as connection:
             gone = "DELETE FROM nodegraph.servers WHERE beat > 0"
             until(lambda: connection.execute(gone).rowcount == 1)
         submit(queue)
@@ -189,14 +189,14 @@ def test_what_is_told_during_a_beat_is_heard_before_the_next(
     monkeypatch.setattr(neighbours, "BEAT_SECONDS", 3600.0)
     heard = Semaphore(0)
     with open_queue(tmp_path) as queue, ExitStack() as opened:
-        address = queue.place
+        address = queue.location
         assert isinstance(address, PostgresAddress)
         holding = opened.enter_context(psycopg.connect(address.url))
         other = opened.enter_context(psycopg.connect(address.url, autocommit=True))
         holding.execute("LOCK TABLE nodegraph.servers")
         connect = Connections(address, 60.0).new
         # It has nobody to bury: all that are listed have just begun.
-        listening = neighbours.Neighbours(connect, "x", heard.release, lambda _: Future())
+        listening = neighbours.PeerMonitor(connect, "x", heard.release, lambda _: Future())
         opened.callback(listening.close)
         waits = "SELECT 1 FROM pg_locks WHERE NOT granted"
         until(lambda: other.execute(waits).fetchone() is not None)
@@ -232,8 +232,8 @@ def test_jobs_of_a_server_that_is_gone_go_on_elsewhere(
     monkeypatch.setattr(neighbours, "BEAT_SECONDS", 0.1)
     monkeypatch.setattr(neighbours, "GONE_SECONDS", 3.0)
     with open_queue(tmp_path) as queue, other_process(OTHER) as other:
-        assert isinstance(queue.place, PostgresAddress)
-        other.ask(f"opened({queue.place.url!r})")
+        assert isinstance(queue.location, PostgresAddress)
+        other.ask(f"opened({queue.location.url!r})")
         job = submit(queue)
         assert other.ask("claimed()") == f'"{job.id}"'
         mine = submit(queue)
@@ -324,7 +324,7 @@ def test_a_reader_sees_it_and_makes_nothing(tmp_path: Path, postgres: PostgresSe
         QueueReader(PostgresAddress(url))
     with open_queue(tmp_path) as queue:
         job = submit(queue)
-        with QueueReader(queue.place) as reader:
+        with QueueReader(queue.location) as reader:
             assert reader.get(job.id) == queue.get(job.id)
 
 

@@ -16,13 +16,13 @@ from typing import Any
 import psutil
 
 from nodegraph.core.events import Event
-from nodegraph.core.places import Places
+from nodegraph.core.places import PathRedactor
 from nodegraph.jobs.queue import Death
-from nodegraph.jobs.supervisor.messages import Ended, HelpNews, RunJob
+from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.starting import Starter
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.store.speeds import Speeds
+from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.store import Store
 
 PATIENCE = 120.0
@@ -59,7 +59,7 @@ class Watch:
         self.ends.append(ended)
         self.on_end(ended)
 
-    def helped(self, worker: str, news: HelpNews) -> None:
+    def helped(self, worker: str, news: HelpUpdate) -> None:
         self.help.append((worker, news.status))
         self._changed.set()
 
@@ -181,7 +181,7 @@ async def crew(
         "checkpoint_seconds": 0,
         "import_seconds": import_seconds,
     }
-    places = Places({"home": folder / "home"})
+    places = PathRedactor({"home": folder / "home"})
     own = {**settings, **(worker or {})}
     specs = [
         WorkerSpec(f"worker-{at + 1}", settings=own, packs=[PACK], warm=False, places=places)
@@ -208,7 +208,7 @@ def remember_slow_disk() -> None:
     with Store(folder):
         pass
     with closing(sqlite3.connect(folder / "index.sqlite")) as index:
-        Speeds(write_file=0.5, read_file=0.5).save(index)
+        TransferSpeeds(write_file=0.5, read_file=0.5).save(index)
         index.commit()
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.queue import ANY_JOB, Company, Death, WorkerWish
+from nodegraph.jobs.queue import ANY_JOB, BatchPartners, Death, JobCriteria
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
 from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.placement import WorkerPlace
+from nodegraph.jobs.supervisor.placement import WorkerCandidate
 
 
 def event(number: int, kind: EventKind = "node.started", **data: Any) -> Event:
@@ -33,11 +33,11 @@ class ScriptedWorkers:
     def __init__(self, *names: str) -> None:
         self.names = names
         self.runs: dict[str, RunJob | None] = {}
-        self.wishes: dict[str, WorkerWish] = {}
+        self.wishes: dict[str, JobCriteria] = {}
         self.asked: dict[tuple[str, int], str] = {}
         self.had_a_job: set[str] = set()
         self.refuses: type[Exception] | None = None
-        self.company: dict[str, Company] = {}
+        self.company: dict[str, BatchPartners] = {}
         self.beside: dict[str, RunJob] = {}
         self.on_stop: Callable[[str], None] = self.give_back
         self.observer: WorkerObserver
@@ -48,16 +48,16 @@ class ScriptedWorkers:
     def free(self) -> Sequence[str]:
         return [*(name for name, run in self.runs.items() if run is None), *self.company]
 
-    def wish(self, worker: str) -> WorkerWish:
+    def criteria_for(self, worker: str) -> JobCriteria:
         company = self.company.get(worker)
         if company is not None:
-            return WorkerWish(models=company.models, company=company)
+            return JobCriteria(models=company.models, partners=company)
         return self.wishes.get(worker, ANY_JOB)
 
-    def places(self, workers: Iterable[str]) -> list[WorkerPlace]:
-        wishes = [(name, self.wish(name)) for name in workers]
+    def candidates(self, workers: Iterable[str]) -> list[WorkerCandidate]:
+        wishes = [(name, self.criteria_for(name)) for name in workers]
         return [
-            WorkerPlace(name, wish.without_gpu, wish.company is not None, models=wish.models)
+            WorkerCandidate(name, wish.without_gpu, wish.partners is not None, models=wish.models)
             for name, wish in wishes
         ]
 
@@ -72,7 +72,7 @@ class ScriptedWorkers:
         self.had_a_job.add(worker)
         self.runs[worker] = run
 
-    def renewed(self, worker: str) -> bool:
+    def ensure_new(self, worker: str) -> bool:
         if worker not in self.had_a_job:
             return True
         del self.runs[worker]

@@ -8,7 +8,7 @@ from typing import Any
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.blame import Blame, blame_of
 from nodegraph.jobs.supervisor.rules import SupervisionRules
-from nodegraph.jobs.supervisor.starting import Exit
+from nodegraph.jobs.supervisor.starting import ProcessExit
 from nodegraph.jobs.supervisor.worker_health import WorkerHealth
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from tests.jobs.supervisor.crew import run_of
@@ -29,7 +29,7 @@ class Dying:
             (self.held.add_beside if number else self.held.add)(run)
             self.vitals.job_began(job, options)
 
-    def blame(self, exit: Exit | None) -> Blame:
+    def blame(self, exit: ProcessExit | None) -> Blame:
         return blame_of(self.held, self.vitals, exit, DEATH)
 
 
@@ -44,15 +44,15 @@ def innocent(found: Blame) -> list[str]:
 def test_all_that_it_had_begun_answer_for_it_each_with_its_own_node() -> None:
     worker = Dying(one={}, two={}, three={})
     worker.held.add(run_of({}, "ahead"))
-    found = worker.blame(Exit(-9, {"one": "sample", "two": None}))
+    found = worker.blame(ProcessExit(-9, {"one": "sample", "two": None}))
     assert nodes_of(found) == {"one": ("sample", 2), "two": (None, 2)}
     assert innocent(found) == ["three", "ahead"]
 
 
 def test_where_nobody_knows_what_it_had_begun_all_answer_but_not_for_a_place_that_went() -> None:
     worker = Dying(one={}, two={})
-    assert nodes_of(worker.blame(Exit(None))) == {"one": (None, 1), "two": (None, 1)}
-    assert innocent(worker.blame(Exit(None, is_lost=True))) == ["one", "two"]
+    assert nodes_of(worker.blame(ProcessExit(None))) == {"one": (None, 1), "two": (None, 1)}
+    assert innocent(worker.blame(ProcessExit(None, is_lost=True))) == ["one", "two"]
     assert innocent(worker.blame(None)) == ["one", "two"]
 
 
@@ -60,14 +60,14 @@ def test_whoever_does_not_stop_answers_alone() -> None:
     worker = Dying(one={}, two={}, three={"deadline": 5})
     begun = {"one": "a", "two": "b", "three": "c"}
     worker.vitals.job_cancelled("two")
-    worker.vitals.breathe(10)
-    worker.vitals.heard()
-    assert worker.vitals.illness() is not None
-    found = worker.blame(Exit(-9, begun))
+    worker.vitals.advance(10)
+    worker.vitals.note_message()
+    assert worker.vitals.find_fault() is not None
+    found = worker.blame(ProcessExit(-9, begun))
     assert nodes_of(found) == {"two": ("b", 2)}
     assert innocent(found) == ["one", "three"]
-    worker.vitals.breathe(5)
-    worker.vitals.heard()
-    assert worker.vitals.illness() is not None
-    found = worker.blame(Exit(-9, begun))
+    worker.vitals.advance(5)
+    worker.vitals.note_message()
+    assert worker.vitals.find_fault() is not None
+    found = worker.blame(ProcessExit(-9, begun))
     assert [run.job for run, _ in found.overdue] == ["three"]

@@ -289,7 +289,7 @@ def test_a_queue_that_cant_be_written_for_a_while(tmp_path: Path) -> None:
             job = await it.submit()
             waiting = await it.submit()
             await it.running(job)
-            with closing(_other(it.queue.place)) as other:
+            with closing(_other(it.queue.location)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 it.workers.tell("one", event(0))
                 await until(lambda: it.dispatcher.status.fault)
@@ -334,7 +334,7 @@ def test_a_disk_that_is_full_when_a_job_finishes(tmp_path: Path) -> None:
 
 def test_a_queue_that_stays_unwritable_holds_the_end_up_for_so_long_only(tmp_path: Path) -> None:
     async def test() -> None:
-        with open_queue(tmp_path) as queue, closing(_other(queue.place)) as other:
+        with open_queue(tmp_path) as queue, closing(_other(queue.location)) as other:
             job = submit(queue).id
             queue.close()
             async with dispatching(tmp_path, patience=0.01) as it:

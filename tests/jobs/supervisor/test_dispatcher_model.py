@@ -125,7 +125,7 @@ class Dispatching(RuleBasedStateMachine):
     @precondition(lambda self: self.other is None)
     @rule()
     def lock(self) -> None:
-        other = sqlite3.connect(self.queue.place, isolation_level=None, timeout=PATIENCE)
+        other = sqlite3.connect(self.queue.location, isolation_level=None, timeout=PATIENCE)
         other.execute("BEGIN IMMEDIATE")
         self.other = other
 

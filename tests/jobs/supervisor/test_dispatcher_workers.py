@@ -15,7 +15,7 @@ import pytest
 
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.distributed_run import JobHelp
+from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from nodegraph.jobs.supervisor.tail import EventTail
@@ -51,7 +51,9 @@ async def serving(
         tail = EventTail(queue)
         dispatcher = Dispatcher(queue, tail, lambda _: None)
         supervisor = Supervisor(specs, dispatcher, SupervisionRules(**{**QUICK, **rules}))
-        offers = None if helps_after is None else JobHelp(supervisor.helpers, after=helps_after)
+        offers = (
+            None if helps_after is None else HelpScheduler(supervisor.helpers, after=helps_after)
+        )
         await dispatcher.start(supervisor, offers)
         await supervisor.start()
         try:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.queue import Company
+from nodegraph.jobs.queue import BatchPartners
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
@@ -49,29 +49,29 @@ def held_after(*seconds: float) -> tuple[WorkerJobs, Clock]:
 
 def test_a_worker_that_has_run_nothing_takes_one_job() -> None:
     held = WorkerJobs(RULES)
-    assert held.places == 1
+    assert held.free_slots == 1
     held.add(run_of(sums(1)))
-    assert held.places == 0
+    assert held.free_slots == 0
 
 
 def test_it_takes_one_more_ahead_for_each_short_job_and_none_after_a_long_one() -> None:
-    assert held_after(0.01)[0].places == 2
-    assert held_after(0.01, 0.01)[0].places == 3
-    assert held_after(0.01, 0.01, 0.01)[0].places == 3
-    assert held_after(0.01, 0.01, 0.2)[0].places == 1
-    assert held_after(0.2, 0.01)[0].places == 2
+    assert held_after(0.01)[0].free_slots == 2
+    assert held_after(0.01, 0.01)[0].free_slots == 3
+    assert held_after(0.01, 0.01, 0.01)[0].free_slots == 3
+    assert held_after(0.01, 0.01, 0.2)[0].free_slots == 1
+    assert held_after(0.2, 0.01)[0].free_slots == 2
 
 
 def test_what_waits_for_a_job_that_is_not_short_is_to_be_taken_back() -> None:
     held, clock = held_after(0.01)
     for job in ("long", "next"):
         held.add(run_of(sums(1), job))
-    assert held.held_up() == []
+    assert held.take_held_up() == []
     clock.now += 0.2
-    assert [run.job for run in held.held_up()] == ["next"]
+    assert [run.job for run in held.take_held_up()] == ["next"]
     held.remove("next", 1)
     assert held.is_running("long", 1)
-    assert held.places == 0
+    assert held.free_slots == 0
 
 
 ALIKE: dict[str, Any] = {"sampling": "512 px", "models": ["xl"]}
@@ -80,18 +80,18 @@ ALIKE: dict[str, Any] = {"sampling": "512 px", "models": ["xl"]}
 def test_what_runs_takes_company_of_its_kind_up_to_the_limit_and_never_before_what_waits() -> None:
     clock = Clock()
     held = WorkerJobs(SupervisionRules(ahead=2, merge_jobs=2), clock)
-    assert held.company is None
+    assert held.partners is None
     held.add(run_of({}, "one", **ALIKE, priority=3))
-    assert held.company == Company("512 px", frozenset(["xl"]), 3, frozenset(["one"]))
-    assert held.company.fits("512 px", ["xl"])
-    assert not held.company.fits("512 px", ["xl", "refiner"])
-    assert not held.company.fits("768 px", ["xl"])
+    assert held.partners == BatchPartners("512 px", frozenset(["xl"]), 3, frozenset(["one"]))
+    assert held.partners.fits("512 px", ["xl"])
+    assert not held.partners.fits("512 px", ["xl", "refiner"])
+    assert not held.partners.fits("768 px", ["xl"])
     held.add_beside(run_of({}, "two", **ALIKE))
-    assert (held.company, held.places) == (None, 0)
+    assert (held.partners, held.free_slots) == (None, 0)
     held.add(run_of({}, "next", **ALIKE))
     held.remove("one", 1)
     assert [run.job for run in held.running] == ["two"]
-    assert held.company is None
+    assert held.partners is None
     held.remove("two", 1)
     assert [run.job for run in held.running] == ["next"]
 
@@ -103,14 +103,14 @@ def test_company_that_was_short_brings_nothing_behind_a_long_job() -> None:
     clock.now += 60
     held.add_beside(run_of({}, "short", **ALIKE))
     held.remove("short", 1)
-    assert held.places == 0
+    assert held.free_slots == 0
 
 
 @pytest.mark.parametrize(("most", "sampling"), [(1, "512 px"), (2, "")])
 def test_without_a_setting_or_a_sampling_nothing_takes_company(most: int, sampling: str) -> None:
     held = WorkerJobs(SupervisionRules(merge_jobs=most))
     held.add(run_of({}, "one", sampling=sampling, models=["xl"]))
-    assert held.company is None
+    assert held.partners is None
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "end", "back"]), st.floats(0, 0.3)), max_size=40))
@@ -121,7 +121,7 @@ def test_they_are_run_in_order_and_never_more_than_there_are_places(
     held = WorkerJobs(RULES, clock)
     expected: list[str] = []
     for number, (step, seconds) in enumerate(steps):
-        if step == "add" and held.places:
+        if step == "add" and held.free_slots:
             held.add(run_of({}, f"job {number}"))
             expected.append(f"job {number}")
         elif step == "end" and expected:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from nodegraph.jobs.queue import Job, JobQueue
-from nodegraph.jobs.supervisor.distributed_run import ComputePlace, JobHelp
-from nodegraph.jobs.supervisor.messages import HelpNews
+from nodegraph.jobs.supervisor.distributed_run import ComputeDevice, HelpScheduler
+from nodegraph.jobs.supervisor.messages import HelpUpdate
 from nodegraph.jobs.supervisor.supervisor import Supervisor
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.crew import sums
@@ -144,21 +144,21 @@ def test_help_ends_with_the_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "may_help"),
     [
-        (ComputePlace("cuda:0"), ComputePlace("cuda:1"), True),
-        (ComputePlace("cuda:0"), ComputePlace("cpu"), False),
+        (ComputeDevice("cuda:0"), ComputeDevice("cuda:1"), True),
+        (ComputeDevice("cuda:0"), ComputeDevice("cpu"), False),
         # Two workers of one processor may compute more than one does; of one card they don't.
-        (ComputePlace("cpu"), ComputePlace("cpu"), True),
-        (ComputePlace("cuda:1"), ComputePlace("cuda:1"), False),
-        (ComputePlace("cuda"), ComputePlace("cuda:0"), False),
+        (ComputeDevice("cpu"), ComputeDevice("cpu"), True),
+        (ComputeDevice("cuda:1"), ComputeDevice("cuda:1"), False),
+        (ComputeDevice("cuda"), ComputeDevice("cuda:0"), False),
         # A cluster hides others' cards from a worker.
-        (ComputePlace("cuda:0", "node-1"), ComputePlace("cuda:0", "node-1"), True),
-        (ComputePlace("cuda:0", "node-1"), ComputePlace("cuda:0"), True),
+        (ComputeDevice("cuda:0", "node-1"), ComputeDevice("cuda:0", "node-1"), True),
+        (ComputeDevice("cuda:0", "node-1"), ComputeDevice("cuda:0"), True),
         # Parts of cards may be parts of one.
-        (ComputePlace("cuda:0", "node-1", True), ComputePlace("cuda:0", "node-1", True), False),
-        (ComputePlace("cuda:0", "node-1", True), ComputePlace("cuda:0", "node-2", True), True),
+        (ComputeDevice("cuda:0", "node-1", True), ComputeDevice("cuda:0", "node-1", True), False),
+        (ComputeDevice("cuda:0", "node-1", True), ComputeDevice("cuda:0", "node-2", True), True),
     ],
 )
-def test_who_may_help_whom(one: ComputePlace, other: ComputePlace, may_help: bool) -> None:
+def test_who_may_help_whom(one: ComputeDevice, other: ComputeDevice, may_help: bool) -> None:
     assert one.may_help(other) is other.may_help(one) is may_help
 
 
@@ -169,29 +169,31 @@ class Helpers:
         self.idle = list(names)
         self.helping: dict[str, dict[str, bool]] = {}
 
-    def able(self, job: str, attempt: int) -> list[str]:
+    def candidates(self, job: str, attempt: int) -> list[str]:
         return self.idle
 
-    def at(self, job: str, attempt: int) -> dict[str, bool]:
+    def active_helpers(self, job: str, attempt: int) -> dict[str, bool]:
         return self.helping.setdefault(job, {})
 
     def begin(self, worker: str, job: str, attempt: int) -> None:
         self.idle.remove(worker)
-        self.at(job, attempt)[worker] = False
+        self.active_helpers(job, attempt)[worker] = False
 
     def stop(self, job: str, attempt: int, reason: str) -> None:
         self.idle += self.helping.pop(job, {})
 
 
 @asynccontextmanager
-async def offering(folder: Path, helpers: Helpers) -> AsyncIterator[tuple[JobHelp, list[Job]]]:
+async def offering(
+    folder: Path, helpers: Helpers
+) -> AsyncIterator[tuple[HelpScheduler, list[Job]]]:
     """What gives helpers three jobs that run; the second one needs no GPU."""
     with open_queue(folder) as queue:
         for gpu in (True, False, True):
             queue.submit(wanted(gpu=gpu)).result()
         jobs = [queue.claim(f"worker-{at}").result() for at in range(3)]
         found = [job for job in jobs if job is not None]
-        offers = JobHelp(helpers, after=0.0)
+        offers = HelpScheduler(helpers, after=0.0)
         for job in found:
             offers.began(job)
         yield offers, found
@@ -204,7 +206,7 @@ def test_one_looks_whether_help_pays_before_others_come(tmp_path: Path) -> None:
             await until(lambda: helpers.idle == ["c"])
             assert helpers.helping == {first.id: {"a": False}, third.id: {"b": False}}
             helpers.helping[third.id]["b"] = True
-            offers.told("b", HelpNews(third.id, third.attempt, "begun"))
+            offers.handle_update("b", HelpUpdate(third.id, third.attempt, "begun"))
             assert helpers.helping[third.id] == {"b": True, "c": False}
 
     asyncio.run(test())
@@ -216,10 +218,10 @@ def test_where_help_is_of_no_use_nobody_is_asked_again(tmp_path: Path) -> None:
         async with offering(tmp_path, helpers) as (offers, (first, _, third)):
             await until(lambda: not helpers.idle)
             helpers.stop(first.id, first.attempt, "")
-            offers.told("a", HelpNews(first.id, first.attempt, "useless"))
+            offers.handle_update("a", HelpUpdate(first.id, first.attempt, "useless"))
             assert helpers.helping == {third.id: {"a": False}}
             offers.over(third.id, "it has ended")
-            offers.look()
+            offers.assign_helpers()
             assert (helpers.idle, helpers.helping) == (["a"], {})
 
     asyncio.run(test())
@@ -233,8 +235,8 @@ def test_a_job_is_offered_once_to_each_that_is_unfit_or_has_died(tmp_path: Path)
             offers.over(third.id, "it has ended")
             assert helpers.helping == {first.id: {"a": False}}
             helpers.stop(first.id, first.attempt, "")
-            offers.gone("b")
-            offers.told("a", HelpNews(first.id, first.attempt, "unfit"))
+            offers.worker_died("b")
+            offers.handle_update("a", HelpUpdate(first.id, first.attempt, "unfit"))
             assert sorted(helpers.idle) == ["a", "b"]
 
     asyncio.run(test())

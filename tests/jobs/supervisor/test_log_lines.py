@@ -51,7 +51,7 @@ def test_a_flood_is_logged_in_part_and_the_rest_counted(
     for number in range(1000):
         lines.feed(f"{number}\n".encode())
     assert len(caplog.records) == 100
-    lines.breathe()
+    lines.reset_log_limit()
     assert caplog.messages[-1] == "worker-1: 900 lines of its output left out here"
     lines.feed(b"more\n")
     assert caplog.messages[-1] == "worker-1: more"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs.queue import Company, Job, WorkerWish
-from nodegraph.jobs.supervisor.placement import LoadedModels, WorkerPlace, best_first
+from nodegraph.jobs.queue import BatchPartners, Job, JobCriteria
+from nodegraph.jobs.supervisor.placement import LoadedModels, WorkerCandidate, rank_workers
 from tests.jobs.queue.support import claim, open_queue, submit
 from tests.jobs.supervisor.dispatching import Dispatching, dispatching, run, until
 
-SPARED = WorkerWish(without_gpu=True)
-RATHER = WorkerWish(gpu_first=True)
+SPARED = JobCriteria(without_gpu=True)
+RATHER = JobCriteria(gpu_first=True)
 
 
 @pytest.mark.parametrize(
@@ -34,29 +34,29 @@ def test_the_best_worker_for_a_job(
     tmp_path: Path, wanted: dict[str, Any], names: list[str]
 ) -> None:
     places = [
-        WorkerPlace("small", models=frozenset("x"), room=8),
-        WorkerPlace("cpu", without_gpu=True),
-        WorkerPlace("large", models=frozenset("yz"), room=80),
+        WorkerCandidate("small", models=frozenset("x"), room=8),
+        WorkerCandidate("cpu", without_gpu=True),
+        WorkerCandidate("large", models=frozenset("yz"), room=80),
     ]
-    assert best_first(places, _job(tmp_path, **wanted)) == names
+    assert rank_workers(places, _job(tmp_path, **wanted)) == names
 
 
 def test_an_idle_worker_goes_before_a_busy_one_with_the_model(tmp_path: Path) -> None:
     places = [
-        WorkerPlace("busy", is_busy=True, models=frozenset("x")),
-        WorkerPlace("idle"),
-        WorkerPlace("cpu", without_gpu=True, is_busy=True),
+        WorkerCandidate("busy", is_busy=True, models=frozenset("x")),
+        WorkerCandidate("idle"),
+        WorkerCandidate("cpu", without_gpu=True, is_busy=True),
     ]
-    assert best_first(places, _job(tmp_path, models=["x"])) == ["idle", "busy"]
+    assert rank_workers(places, _job(tmp_path, models=["x"])) == ["idle", "busy"]
 
 
 def test_of_equals_who_helps_with_a_job_comes_last(tmp_path: Path) -> None:
     places = [
-        WorkerPlace("helping", is_helping=True),
-        WorkerPlace("idle"),
-        WorkerPlace("holding", is_helping=True, models=frozenset("x")),
+        WorkerCandidate("helping", is_helping=True),
+        WorkerCandidate("idle"),
+        WorkerCandidate("holding", is_helping=True, models=frozenset("x")),
     ]
-    assert best_first(places, _job(tmp_path, models=["x"])) == ["holding", "idle", "helping"]
+    assert rank_workers(places, _job(tmp_path, models=["x"])) == ["holding", "idle", "helping"]
 
 
 def _job(folder: Path, **wanted: Any) -> Job:
@@ -67,14 +67,14 @@ def _job(folder: Path, **wanted: Any) -> Job:
 
 def test_a_model_is_held_as_long_as_all_its_weights_are() -> None:
     loaded = LoadedModels()
-    loaded.ran(["x"], [])  # its results were known
+    loaded.record_job(["x"], [])  # its results were known
     assert not loaded.held
-    loaded.ran(["x"], ["unet", "vae"])
-    loaded.ran(["x", "control"], ["unet", "vae", "net"])
+    loaded.record_job(["x"], ["unet", "vae"])
+    loaded.record_job(["x", "control"], ["unet", "vae", "net"])
     assert loaded.held == {"x", "control"}
-    loaded.ran(["y"], ["vae", "net", "other unet"])
+    loaded.record_job(["y"], ["vae", "net", "other unet"])
     assert loaded.held == {"control", "y"}
-    loaded.ran(["x"], ["unet", "vae"])
+    loaded.record_job(["x"], ["unet", "vae"])
     assert loaded.held == {"x"}
 
 
@@ -101,7 +101,7 @@ def test_a_job_goes_to_the_idle_worker_that_holds_its_model(tmp_path: Path) -> N
     async def test() -> None:
         async with dispatching(tmp_path, "one", "two") as it:
             await until(lambda: it.dispatcher._claims.count == 0)
-            it.workers.wishes = {"two": WorkerWish(models=frozenset("y"))}
+            it.workers.wishes = {"two": JobCriteria(models=frozenset("y"))}
             first = await it.submit(models=["y"])
             await it.running(first, "two")
             second = await it.submit(models=["y"])
@@ -119,7 +119,7 @@ def test_a_busy_worker_that_takes_company_is_given_what_fits_and_nothing_else(
             first = await it.submit(models=["x"], sampling="s")
             await it.running(first)
             other = await it.submit(models=["y"], sampling="s")
-            workers.company["one"] = Company("s", frozenset("x"))
+            workers.company["one"] = BatchPartners("s", frozenset("x"))
             it.dispatcher.joinable("one")
             await until(lambda: it.dispatcher._claims.count == 0)
             alike = await it.submit(models=["x"], sampling="s")
@@ -148,7 +148,7 @@ def test_company_goes_to_whichever_of_several_busy_workers_it_suits(tmp_path: Pa
             await until(lambda: at_rest(it))
             held = {workers.running(name).models[0]: name for name in ("one", "two")}
             for model, name in held.items():
-                workers.company[name] = Company("s", frozenset(model))
+                workers.company[name] = BatchPartners("s", frozenset(model))
             for model in reversed(held):
                 job = await it.submit(models=[model], sampling="s")
                 await until(lambda name=held[model]: name in workers.beside)  # type: ignore[misc]
@@ -164,7 +164,7 @@ def test_one_that_gets_idle_while_it_is_asked_for_company_has_what_waits(tmp_pat
                 await it.submit(models=["x"], sampling="s")
             await until(lambda: len(it.workers.busy()) == 2)
             await until(lambda: at_rest(it))
-            company = Company("s", frozenset("x"))
+            company = BatchPartners("s", frozenset("x"))
             it.workers.company = {"one": company}
             other = await it.submit(models=["y"])
             await it.submit(models=["x"], sampling="s")

@@ -9,7 +9,7 @@ import pytest
 
 from nodegraph.jobs.supervisor.errors import NoAnswer, ProtocolFault, QuestionFailed
 from nodegraph.jobs.supervisor.messages import Answer, Ask
-from nodegraph.jobs.supervisor.questions import Questions
+from nodegraph.jobs.supervisor.questions import PlannerRequests
 from tests.messages import raises
 
 
@@ -18,7 +18,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.asked: list[Ask] = []
-        self.questions = Questions(self.asked.append, 10.0)
+        self.questions = PlannerRequests(self.asked.append, 10.0)
 
     def ask(self, question: str, timeout: float = 60.0) -> asyncio.Task[Any]:
         return asyncio.ensure_future(self.questions.ask(question, {}, timeout))
@@ -152,7 +152,7 @@ def test_a_question_that_cannot_be_sent_fails_alone() -> None:
         def send(ask: Ask) -> None:
             raise ProtocolFault("too large")
 
-        questions = Questions(send, 10.0)
+        questions = PlannerRequests(send, 10.0)
         questions.ready()
         with raises(ProtocolFault):
             await questions.ask("one", {}, 1.0)

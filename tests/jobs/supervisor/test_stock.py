@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.supervisor.messages import StockNews
+from nodegraph.jobs.supervisor.messages import MemoryUpdate
 from nodegraph.jobs.supervisor.worker_memory import WorkerMemory
 from tests.jobs.supervisor.crew import Crew, crew, remember_slow_disk, run_of
 
@@ -103,12 +103,12 @@ def test_whatever_comes_and_goes_the_planner_knows_what_was_told(
             held.pop(key, None)
         elif what == "tell":
             new = {key: value for key, value in held.items() if told.get(key) != value}
-            stocked.take(StockNews(new, [key for key in told if key not in held], []))
+            stocked.apply(MemoryUpdate(new, [key for key in told if key not in held], []))
             told = dict(held)
         elif what == "other planner":
             known = None
         else:
-            news = stocked.news(is_known=known is not None)
+            news = stocked.to_update(is_known=known is not None)
             known = {} if news.is_all or known is None else known
             for gone in news.gone:
                 known.pop(gone, None)

@@ -356,14 +356,14 @@ def test_a_worker_that_has_had_a_job_is_started_anew_where_a_new_one_is_wanted(
         async with crew(tmp_path) as team:
             await team.ready()
             pid = team.pid()
-            assert team.supervisor.renewed("worker-1")
+            assert team.supervisor.ensure_new("worker-1")
             assert team.pid() == pid
             await team.run(sums(1))
-            assert not team.supervisor.renewed("worker-1")
+            assert not team.supervisor.ensure_new("worker-1")
             assert team.supervisor.free == []
             await team.ready(2)
             assert team.pid() != pid
-            assert team.supervisor.renewed("worker-1")
+            assert team.supervisor.ensure_new("worker-1")
             assert team.watch.deaths == []
 
     asyncio.run(use())

@@ -19,7 +19,7 @@ def test_a_picture_is_told_of_with_its_digest_and_pixels(tmp_path: Path) -> None
     path = tmp_path / "apple.png"
     path.write_bytes(picture(30, 20))
     told: list[Event] = []
-    tell = JobFiles().telling(told.append)
+    tell = JobFiles().describing(told.append)
     tell(Event(1, "node.wrote", "save", 0.5, {"path": str(path), "file": "image"}))
     tell(Event(2, "node.finished", "save", 0.6, {}))
     data = told[0].data

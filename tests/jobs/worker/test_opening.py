@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 
 from nodegraph.jobs.worker import opening
-from nodegraph.jobs.worker.opening import LIBRARIES, Warming
+from nodegraph.jobs.worker.opening import LIBRARIES, Preloader
 
 PATIENCE = 60.0
 
-Begin = Callable[[Callable[[], bool], list[str]], Warming]
+Begin = Callable[[Callable[[], bool], list[str]], Preloader]
 
 
 @pytest.fixture
 def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Start one at once; it has ended before the next test, which it would freeze garbage for."""
     monkeypatch.setattr(opening, "_IDLE", 0.0)
-    begun: list[Warming] = []
+    begun: list[Preloader] = []
 
-    def begin(is_busy: Callable[[], bool], modules: list[str]) -> Warming:
-        begun.append(Warming(is_busy, modules))
+    def begin(is_busy: Callable[[], bool], modules: list[str]) -> Preloader:
+        begun.append(Preloader(is_busy, modules))
         begun[-1].start()
         return begun[-1]
 

@@ -31,10 +31,10 @@ def test_questions_before_and_after_the_end() -> None:
     loop = asyncio.new_event_loop()
     box = Box()
     planner = Planner(Echo(), box, loop)  # type: ignore[arg-type] # what it needs of them
-    planner.told(Ask(1, "plan", {"seed": 3}))
+    planner.receive(Ask(1, "plan", {"seed": 3}))
     planner.end("the server stops")
     loop.run_until_complete(planner.serve())
     loop.close()
-    planner.told(Ask(2, "plan", {}))
+    planner.receive(Ask(2, "plan", {}))
     planner.end("the server is gone")
     assert box.sent == [Answer(1, {"plan": {"seed": 3}})]

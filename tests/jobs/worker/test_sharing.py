@@ -10,10 +10,10 @@ import pytest
 
 from nodegraph import Workflow
 from nodegraph.jobs.worker.sharing import (
-    bodies_act,
     bodies_compute,
+    bodies_have_sinks,
+    saved_seconds,
     shared_targets,
-    spared_seconds,
 )
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
@@ -29,7 +29,7 @@ def targets_of(folder: Path, nodes: Mapping[str, Any], **more: Any) -> list[str]
     """What others would compute of a workflow."""
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes), **more})
     with Session(settings(folder), packs=[PACK]) as session:
-        acts = bodies_act(workflow, session.registry)
+        acts = bodies_have_sinks(workflow, session.registry)
         return shared_targets(session.graph(workflow), bodies_act=acts)
 
 
@@ -85,11 +85,11 @@ def spared(
     """What two devices would spare of what one takes; of nodes that never ran, so many hours."""
     workflow = Workflow.from_dict({"format": "nodegraph/1", "nodes": dict(nodes), **more})
     with Session(settings(folder), packs=[PACK]) as session:
-        acts = bodies_act(workflow, session.registry)
+        acts = bodies_have_sinks(workflow, session.registry)
         graph = session.graph(workflow, targets=targets)
         plan = session.plan(workflow, targets=shared_targets(graph, bodies_act=acts))
         computing = bodies_compute(workflow, session.registry)
-        return spared_seconds(graph, plan, bodies_compute=computing) / 3600
+        return saved_seconds(graph, plan, bodies_compute=computing) / 3600
 
 
 def test_branches_on_the_device_are_worth_help_and_what_comes_in_a_row_is_not(

@@ -13,7 +13,7 @@ from nodegraph.api import node
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.worker import upkeep
-from nodegraph.jobs.worker.upkeep import StoreUpkeep
+from nodegraph.jobs.worker.upkeep import StoreFlusher
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 
@@ -42,7 +42,7 @@ def test_what_calls_took_is_known_to_others_soon(
     workflow = Workflow(nodes={"it": NodeEntry(type="Often")})
 
     async def use(worker: Session, planner: Session) -> None:
-        theirs, ours = StoreUpkeep(worker), StoreUpkeep(planner)
+        theirs, ours = StoreFlusher(worker), StoreFlusher(planner)
         await worker.run_async(workflow)
         assert not is_known(planner, workflow)
         theirs.plan(asyncio.get_running_loop())
@@ -60,5 +60,5 @@ def test_what_calls_took_is_known_to_others_soon(
 
 def test_without_a_store_there_is_nothing_to_keep_up(tmp_path: Path) -> None:
     with open_session(tmp_path, disk_cache=0) as session:
-        StoreUpkeep(session)._work()
+        StoreFlusher(session)._work()
         assert session.persistence is None

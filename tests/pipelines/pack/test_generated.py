@@ -14,7 +14,7 @@ import pytest
 
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass
-from nodegraph.interop.pipelines.rates import asking_audio_rate
+from nodegraph.interop.pipelines.rates import with_audio_rate_input
 from nodegraph.packs.registry import Registry
 
 Read = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass]]
@@ -54,7 +54,7 @@ def check_typed_and_documented(registry: Registry, name: str, found: PipelineCla
     spec = spec_of(registry, name)
     assert spec.inputs[0].name == "pipeline"
     assert (spec.inputs[0].type, spec.inputs[0].required) == ("Pipeline", True)
-    assert len(spec.inputs) == 1 + len(asking_audio_rate(found).inputs)
+    assert len(spec.inputs) == 1 + len(with_audio_rate_input(found).inputs)
     assert spec.outputs
     assert len(spec.outputs) == len(found.outputs)
     assert spec.category == f"pipelines/{found.makes}"
@@ -64,7 +64,7 @@ def check_typed_and_documented(registry: Registry, name: str, found: PipelineCla
     # What must be given comes first, what is seldom changed last.
     order = [(not port.required, port.advanced) for port in spec.inputs]
     assert order == sorted(order)
-    named = {name for port in (*spec.inputs, *spec.outputs) for name in port.expr.named()}
+    named = {name for port in (*spec.inputs, *spec.outputs) for name in port.expr.type_names()}
     assert named <= {*registry.types.names(), "Any"}
 
 

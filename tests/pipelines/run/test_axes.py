@@ -7,7 +7,7 @@ import torch
 
 from nodegraph.core.values import Audio, Video
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.interop.pipelines.giving import call_arguments, in_axes
+from nodegraph.interop.pipelines.giving import call_arguments, permute_axes
 
 
 @pytest.mark.parametrize(
@@ -16,16 +16,16 @@ from nodegraph.interop.pipelines.giving import call_arguments, in_axes
 )
 def test_pictures_keep_their_values(axes: str, shape: tuple[int, ...]) -> None:
     frames = torch.rand(5, 7, 2, 3)
-    found = in_axes(frames, axes)
+    found = permute_axes(frames, axes)
     assert found.shape == shape
     assert torch.equal(found.movedim(axes.index("c"), -1).reshape(frames.shape), frames)
 
 
 def test_masks_get_a_channel_only_where_one_is_taken() -> None:
     masks = torch.rand(5, 7, 2)
-    assert in_axes(masks, "bhw").shape == (5, 7, 2)
-    assert in_axes(masks, "bhwc").shape == (5, 7, 2, 1)
-    assert in_axes(masks, "bcfhw").shape == (1, 1, 5, 7, 2)
+    assert permute_axes(masks, "bhw").shape == (5, 7, 2)
+    assert permute_axes(masks, "bhwc").shape == (5, 7, 2, 1)
+    assert permute_axes(masks, "bcfhw").shape == (1, 1, 5, 7, 2)
 
 
 def _given(item: PipelineInput, value: object) -> torch.Tensor:

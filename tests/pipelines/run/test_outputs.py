@@ -17,12 +17,12 @@ from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
 from nodegraph.interop.pipelines.calling import run_pipeline
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineOutput
 from nodegraph.interop.pipelines.rates import (
-    asking_audio_rate,
     audio_rate,
     frame_rate,
     may_say_audio_rate,
+    with_audio_rate_input,
 )
-from nodegraph.interop.pipelines.taking import Rates, pictures_of, sounds_of, taken, videos_of
+from nodegraph.interop.pipelines.taking import Rates, output_values, to_audio, to_images, to_videos
 from nodegraph.interop.pipelines.values import Pipeline
 from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named
@@ -53,21 +53,21 @@ _RANDOM = torch.rand(2, 6, 5, 3, generator=torch.Generator().manual_seed(0))
     ],
 )
 def test_pictures_of_many_forms(answer: Any) -> None:
-    found = pictures_of(answer)
+    found = to_images(answer)
     assert (found.dtype, found.shape) == (torch.float32, (2, 6, 5, 3))
     assert torch.allclose(found, _RANDOM, atol=1e-6)
 
 
 def test_pictures_of_pil() -> None:
     levels = (_RANDOM * 255).round().to(torch.uint8)
-    found = pictures_of([Image.fromarray(item.numpy()) for item in levels])
+    found = to_images([Image.fromarray(item.numpy()) for item in levels])
     assert torch.equal(found, levels.float() / 255)
 
 
 def test_one_channel_is_grey() -> None:
     depth = np.linspace(0, 1, 30, dtype=np.float32).reshape(1, 6, 5, 1)
-    assert torch.equal(pictures_of(depth), torch.as_tensor(depth).expand(1, 6, 5, 3))
-    assert pictures_of(depth[..., 0]).shape == (1, 6, 5, 3)
+    assert torch.equal(to_images(depth), torch.as_tensor(depth).expand(1, 6, 5, 3))
+    assert to_images(depth[..., 0]).shape == (1, 6, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_one_channel_is_grey() -> None:
 )
 def test_latents_and_other_things_are_no_pictures(answer: Any) -> None:
     if isinstance(answer, torch.Tensor) and answer.ndim == 3 and answer.is_floating_point():
-        assert pictures_of(answer).shape[-1] == 3  # one channel, without saying it
+        assert to_images(answer).shape[-1] == 3  # one channel, without saying it
         return
     with pytest.raises(InvalidValue):
-        pictures_of(answer)
+        to_images(answer)
 
 
 @pytest.mark.parametrize(
@@ -100,30 +100,32 @@ def test_latents_and_other_things_are_no_pictures(answer: Any) -> None:
     ],
 )
 def test_videos_of_many_forms(answer: Any) -> None:
-    [found] = videos_of(answer, Fraction(8))
+    [found] = to_videos(answer, Fraction(8))
     assert torch.equal(found.frames, _RANDOM)
     assert found.rate == 8
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 9), (1, 9), (9,)])
 def test_sounds_of_many_forms(shape: tuple[int, ...]) -> None:
-    [found] = sounds_of(torch.zeros(shape).numpy(), 16_000)
+    [found] = to_audio(torch.zeros(shape).numpy(), 16_000)
     assert found.waveform.shape == (2 if len(shape) == 3 else 1, 9)
 
 
 def test_several_videos_where_one_is_given_are_refused() -> None:
     found = gives(PipelineOutput("frames", "video"))
     with raises(InvalidValue):
-        taken(found, {"frames": torch.stack([_RANDOM, _RANDOM])}, RATES)
+        output_values(found, {"frames": torch.stack([_RANDOM, _RANDOM])}, RATES)
 
 
 def test_outputs_that_a_call_leaves_out_are_blocked() -> None:
     latents = PipelineOutput("latents", "tensor", word="latent", field="images")
     flags = PipelineOutput("nsfw", "flag", many=True)
     found = gives(PipelineOutput("images", "image"), latents, flags)
-    pictures = taken(found, {"images": _RANDOM, "nsfw": None}, RATES, "np")
+    pictures = output_values(found, {"images": _RANDOM, "nsfw": None}, RATES, "np")
     assert pictures[1:] == (BLOCKED, BLOCKED)
-    given = taken(found, {"images": torch.zeros(1, 4, 8, 8), "nsfw": [False]}, RATES, "latent")
+    given = output_values(
+        found, {"images": torch.zeros(1, 4, 8, 8), "nsfw": [False]}, RATES, "latent"
+    )
     assert given[0] is BLOCKED
     assert given[1].shape == (1, 4, 8, 8)
     assert given[2] == [False]
@@ -131,7 +133,7 @@ def test_outputs_that_a_call_leaves_out_are_blocked() -> None:
 
 def test_a_plain_tuple_is_taken_by_place() -> None:
     found = gives(PipelineOutput("", "tensor"), PipelineOutput("", "tensor"))
-    one, other = taken(found, (torch.ones(1), np.zeros(2)), RATES)
+    one, other = output_values(found, (torch.ones(1), np.zeros(2)), RATES)
     assert (one.shape, other.shape) == ((1,), (2,))
 
 
@@ -142,7 +144,7 @@ class _Surface:
 
 
 def test_surfaces_stand_upright() -> None:
-    [mesh] = taken(gives(PipelineOutput("mesh", "mesh")), {"mesh": _Surface()}, RATES)
+    [mesh] = output_values(gives(PipelineOutput("mesh", "mesh")), {"mesh": _Surface()}, RATES)
     # What was up along z is up along y.
     assert mesh.vertices[1].tolist() == [0, 1, 0]
     assert mesh.colors is not None
@@ -179,13 +181,13 @@ def test_sound_has_the_rate_of_what_makes_it(tmp_path: Path) -> None:
 
 def test_the_rate_of_sound_is_asked_for_where_nothing_says_it(shelf: Shelf) -> None:
     name = "DanceDiffusionPipeline"
-    found = asking_audio_rate(class_named(name))
+    found = with_audio_rate_input(class_named(name))
     assert found.inputs[-1].name == "audio_rate"
     inputs = {**shelf.given(name), "audio_rate": 8000}
     [sound] = run_pipeline(Watched(shelf), found, shelf.pipeline(name), inputs)
     assert sound.rate == 8000
     for other in ("AceStepPipeline", "WanPipeline"):
-        assert asking_audio_rate(class_named(other)) == class_named(other)
+        assert with_audio_rate_input(class_named(other)) == class_named(other)
 
 
 def test_latents_of_a_shape_are_those_of_a_plain_call(shelf: Shelf) -> None:

@@ -9,8 +9,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.place import ObjectPlace
+from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.place import ObjectStorage
 from tests.store.remote.s3_server import S3Server, s3_server
 
 
@@ -58,5 +58,5 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def place(url: str) -> ObjectPlace:
-    return open_place(url)
+def place(url: str) -> ObjectStorage:
+    return open_storage(url)

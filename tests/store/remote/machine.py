@@ -17,7 +17,7 @@ from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.options import RunOptions
 from nodegraph.packs.registry import Registry
-from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.address import open_storage
 from nodegraph.store.remote.tier import LeasedClaims
 from nodegraph.store.store import Store
 
@@ -46,7 +46,7 @@ class Machine:
     """
 
     def __init__(self, folder: str, url: str, seconds: float) -> None:
-        self.store = Store(Path(folder) / "store", keep_cheap=True, place=open_place(url))
+        self.store = Store(Path(folder) / "store", keep_cheap=True, storage=open_storage(url))
         assert self.store.remote is not None
         assert self.store.claims is not None
         self.store.remote.leases.seconds = seconds

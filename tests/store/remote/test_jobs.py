@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.store.remote.address import open_place
+from nodegraph.store.remote.address import open_storage
 from nodegraph.store.store import Store
 from tests.server.chaos import disturbed
 from tests.server.chaos_checks import faults, happened
@@ -54,9 +54,9 @@ def test_jobs_go_on_without_the_bucket_and_bring_there_later_what_they_gave(
     assert faults(found, work, undisturbed.results) == []
     assert happened(found, "job.failed") == 0
     # Servers may have ended before they tried the place again: the next process brings the rest.
-    place = open_place(bucket)
-    with Store(home / "cache" / "store", keep_cheap=True, place=place) as store:
+    place = open_storage(bucket)
+    with Store(home / "cache" / "store", keep_cheap=True, storage=place) as store:
         assert store.remote is not None
-        assert store.remote.settle(300.0)
+        assert store.remote.wait_until_sent(300.0)
     # A seed, and what was made of it, of each job; those from meanwhile, too.
     assert len(list(place.list("entries"))) >= 2 * JOBS

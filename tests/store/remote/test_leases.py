@@ -12,9 +12,9 @@ from random import Random
 
 import pytest
 
-from nodegraph.store.remote.folder import FolderPlace
+from nodegraph.store.remote.folder import FolderStorage
 from nodegraph.store.remote.leases import Leases
-from nodegraph.store.remote.place import ObjectPlace, Reach
+from nodegraph.store.remote.place import ObjectStorage, Reachability
 from tests.store.other_process import Other
 from tests.store.remote.conftest import BOTH
 from tests.store.support import key_of, open_at, output, put
@@ -41,12 +41,12 @@ Machine = Callable[[str], Leases]
 
 
 @pytest.fixture
-def machine(place: ObjectPlace, clock: Clock) -> Iterator[Machine]:
+def machine(place: ObjectStorage, clock: Clock) -> Iterator[Machine]:
     """The leases of a machine, which finds no entry at the place."""
     with ExitStack() as opened:
 
         def open_machine(name: str) -> Leases:
-            reach = Reach(place.url)
+            reach = Reachability(place.url)
             leases = Leases(place, reach, name, lambda key: False, seconds=SECONDS, clock=clock)
             opened.callback(leases.close)
             return leases
@@ -57,20 +57,20 @@ def machine(place: ObjectPlace, clock: Clock) -> Iterator[Machine]:
 @BOTH
 def test_one_of_two_has_a_key(machine: Machine) -> None:
     one, two = machine("one"), machine("two")
-    assert one.take(key_of("a"))
-    assert not two.take(key_of("a"))
-    assert two.take(key_of("b"))
+    assert one.acquire(key_of("a"))
+    assert not two.acquire(key_of("a"))
+    assert two.acquire(key_of("b"))
     assert one.may_publish(key_of("a"))
 
 
 def test_what_is_given_back_is_had_at_once_with_a_higher_token(
-    machine: Machine, place: ObjectPlace
+    machine: Machine, place: ObjectStorage
 ) -> None:
     one, two = machine("one"), machine("two")
-    assert one.take(key_of("a"))
+    assert one.acquire(key_of("a"))
     one.release(key_of("a"), False)
     one.close()
-    assert two.take(key_of("a"))
+    assert two.acquire(key_of("a"))
     assert dict(place.list("leases")).keys() == {
         f"leases/{key_of('a')}/{token:08d}" for token in (1, 2)
     }
@@ -78,23 +78,23 @@ def test_what_is_given_back_is_had_at_once_with_a_higher_token(
 
 def test_a_silent_holder_loses_its_lease_and_is_refused(machine: Machine, clock: Clock) -> None:
     one, two, three = machine("one"), machine("two"), machine("three")
-    assert one.take(key_of("a"))
-    assert not two.take(key_of("a"))
+    assert one.acquire(key_of("a"))
+    assert not two.acquire(key_of("a"))
     clock.now += SECONDS - 1
-    assert not two.take(key_of("a"))
+    assert not two.acquire(key_of("a"))
     clock.now += 1
     # Who has only just come doesn't know how long it has been silent.
-    assert not three.take(key_of("a"))
-    assert two.take(key_of("a"))
+    assert not three.acquire(key_of("a"))
+    assert two.acquire(key_of("a"))
     assert not one.may_publish(key_of("a"))
     assert two.may_publish(key_of("a"))
 
 
 def test_nothing_of_a_lease_is_left_once_the_result_is_there(
-    machine: Machine, place: ObjectPlace
+    machine: Machine, place: ObjectStorage
 ) -> None:
     one = machine("one")
-    assert one.take(key_of("a"))
+    assert one.acquire(key_of("a"))
     one.release(key_of("a"), True)
     one.close()
     assert not list(place.list("leases"))
@@ -103,7 +103,7 @@ def test_nothing_of_a_lease_is_left_once_the_result_is_there(
 def test_a_place_that_grants_several_is_told_and_binds_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Lax(FolderPlace):
+    class Lax(FolderStorage):
         """As object stores that know no conditions."""
 
         def create(self, name: str, data: bytes) -> bool:
@@ -112,13 +112,13 @@ def test_a_place_that_grants_several_is_told_and_binds_nobody(
 
     place = Lax(tmp_path.as_uri(), tmp_path)
     for name in ("one", "two"):
-        leases = Leases(place, Reach(place.url), name, lambda key: False)
-        assert leases.take(key_of("a"))
+        leases = Leases(place, Reachability(place.url), name, lambda key: False)
+        assert leases.acquire(key_of("a"))
         leases.close()
     assert caplog.text.count("lets several create") == 2
 
 
-def test_a_late_writer_publishes_nothing(place: ObjectPlace, tmp_path: Path) -> None:
+def test_a_late_writer_publishes_nothing(place: ObjectStorage, tmp_path: Path) -> None:
     with open_at(tmp_path / "1", place=place) as one, open_at(tmp_path / "2", place=place) as two:
         assert one.remote is not None
         assert two.remote is not None
@@ -133,10 +133,10 @@ def test_a_late_writer_publishes_nothing(place: ObjectPlace, tmp_path: Path) -> 
         clock.now += 100.0
         assert two.remote.lease(key_of("a"))
         put(one, "a", "late")
-        assert one.remote.settle()
+        assert one.remote.wait_until_sent()
         assert not list(place.list("entries"))
         put(two, "a", "in time")
-        assert two.remote.settle()
+        assert two.remote.wait_until_sent()
     with open_at(tmp_path / "3", place=place) as three:
         assert three.bring(key_of("a"))
         assert three.load(output(three, "a")) == "in time"

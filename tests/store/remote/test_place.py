@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.place import NotAllowed, ObjectPlace, Unreachable
+from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.place import AccessDenied, ObjectStorage, Unreachable
 from tests.messages import raises
 from tests.store.remote.conftest import BOTH
 
 
 @BOTH
-def test_what_is_written_is_read_again(place: ObjectPlace, tmp_path: Path) -> None:
+def test_what_is_written_is_read_again(place: ObjectStorage, tmp_path: Path) -> None:
     place.write("entries/ab/cd", b"one")
     place.write("entries/ab/cd", b"two")
     file = tmp_path / "file"
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again(place: ObjectPlace, tmp_path: Path) -> No
 
 
 @BOTH
-def test_what_is_not_there_is_said_so(place: ObjectPlace) -> None:
+def test_what_is_not_there_is_said_so(place: ObjectStorage) -> None:
     assert place.size("entries/ab/cd") is None
     with pytest.raises(FileNotFoundError):
         place.read("entries/ab/cd")
@@ -43,7 +43,7 @@ def test_what_is_not_there_is_said_so(place: ObjectPlace) -> None:
 
 
 @BOTH
-def test_of_many_who_create_an_object_one_has(place: ObjectPlace) -> None:
+def test_of_many_who_create_an_object_one_has(place: ObjectStorage) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda at: place.create("leases/a/1", b"%d" % at), range(16)))
     assert sorted(made) == [False] * 15 + [True]
@@ -51,7 +51,7 @@ def test_of_many_who_create_an_object_one_has(place: ObjectPlace) -> None:
 
 
 def test_a_folder_that_is_not_mounted_is_told_and_not_made(tmp_path: Path) -> None:
-    place = open_place((tmp_path / "mnt" / "shared").as_uri())
+    place = open_storage((tmp_path / "mnt" / "shared").as_uri())
     for ask in (
         lambda: place.read("entries/a"),
         lambda: place.write("entries/a", b""),
@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_mounted_is_told_and_not_made(tmp_path: Path) -> No
 
 
 def test_a_bucket_that_is_not_there_is_told(bucket: str) -> None:
-    place = open_place(bucket.replace("shared-", "other-"))
+    place = open_storage(bucket.replace("shared-", "other-"))
     with pytest.raises(Unreachable):
         place.write("entries/a", b"")
     with pytest.raises(Unreachable):
@@ -86,10 +86,10 @@ class _NoAnswer(Exception):
 @pytest.mark.parametrize(
     ("error", "raised", "told"),
     [
-        (PermissionError("no"), NotAllowed, "no"),
-        (_Refused("as Azure's are"), NotAllowed, "Azure"),
-        (_Unauthorized("as Google's are"), NotAllowed, "Google"),
-        (OSError("Forbidden: https://…"), NotAllowed, "Forbidden"),
+        (PermissionError("no"), AccessDenied, "no"),
+        (_Refused("as Azure's are"), AccessDenied, "Azure"),
+        (_Unauthorized("as Google's are"), AccessDenied, "Google"),
+        (OSError("Forbidden: https://…"), AccessDenied, "Forbidden"),
         (OSError("cable cut"), Unreachable, "cable cut"),
         (_NoAnswer(), Unreachable, "_NoAnswer: no answer within 20 s"),
     ],
@@ -106,7 +106,7 @@ def test_who_may_not_is_told_apart_from_who_gets_no_answer(
 
     fsspec.register_implementation("failing", Failing, clobber=True)
     with pytest.raises(Unreachable, match=told) as caught:
-        open_place("failing://bucket/folder").write("entries/a", b"")
+        open_storage("failing://bucket/folder").write("entries/a", b"")
     assert type(caught.value) is raised
 
 
@@ -121,4 +121,4 @@ def test_who_may_not_is_told_apart_from_who_gets_no_answer(
 )
 def test_what_names_no_place_is_refused_with_words(url: str) -> None:
     with raises(InvalidValue):
-        open_place(url)
+        open_storage(url)

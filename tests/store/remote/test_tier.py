@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from nodegraph.store.entries import Gone, NewEntry
+from nodegraph.store.entries import NewEntry, OutputGone
 from nodegraph.store.remote import sending
-from nodegraph.store.remote.address import open_place
-from nodegraph.store.remote.place import ObjectPlace
+from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.place import ObjectStorage
 from nodegraph.store.store import Store
 from tests.store.remote.conftest import BOTH
 from tests.store.remote.s3_server import S3Server
@@ -23,7 +23,7 @@ Machine = Callable[..., Store]
 
 
 @pytest.fixture
-def machine(tmp_path: Path, place: ObjectPlace) -> Iterator[Machine]:
+def machine(tmp_path: Path, place: ObjectStorage) -> Iterator[Machine]:
     """Opens the store of a machine, by its name."""
     with ExitStack() as opened:
 
@@ -37,10 +37,10 @@ def share(store: Store, name: object, *values: Any) -> None:
     """Put values and wait until the others can have them."""
     put(store, name, *values)
     assert store.remote is not None
-    assert store.remote.settle()
+    assert store.remote.wait_until_sent()
 
 
-def names(place: ObjectPlace, kind: str) -> list[str]:
+def names(place: ObjectStorage, kind: str) -> list[str]:
     return sorted(name for name, _ in place.list(kind))
 
 
@@ -61,7 +61,7 @@ def test_what_one_machine_computed_the_other_has(machine: Machine) -> None:
 def test_what_is_had_stays_when_the_place_is_gone(
     server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
-    place = open_place(bucket)
+    place = open_storage(bucket)
     with open_at(tmp_path / "1", place=place) as one:
         share(one, "a", LONG)
     with open_at(tmp_path / "2", place=place) as two:
@@ -71,7 +71,7 @@ def test_what_is_had_stays_when_the_place_is_gone(
         assert two.load(output(two, "a")) == LONG
 
 
-def test_only_what_is_worth_the_way_goes_there(machine: Machine, place: ObjectPlace) -> None:
+def test_only_what_is_worth_the_way_goes_there(machine: Machine, place: ObjectStorage) -> None:
     one = machine("one")
     cheap = NewEntry((unsaved("cheap"),), None, "Test", 0.001, "", worth=0.001)
     own = NewEntry((unsaved("own"),), None, "Test", 100.0, "")
@@ -82,7 +82,7 @@ def test_only_what_is_worth_the_way_goes_there(machine: Machine, place: ObjectPl
     assert names(place, "artifacts") == []
 
 
-def test_files_that_many_results_share_go_once(machine: Machine, place: ObjectPlace) -> None:
+def test_files_that_many_results_share_go_once(machine: Machine, place: ObjectStorage) -> None:
     one = machine("one")
     for name in range(3):
         share(one, name, LONG)
@@ -93,7 +93,7 @@ def test_files_that_many_results_share_go_once(machine: Machine, place: ObjectPl
 @pytest.mark.parametrize("damage", [lambda data: data[:-7], lambda data: b"x" + data[1:]])
 def test_damaged_files_are_never_taken_and_written_anew(
     machine: Machine,
-    place: ObjectPlace,
+    place: ObjectStorage,
     damage: Callable[[bytes], bytes],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -103,7 +103,7 @@ def test_damaged_files_are_never_taken_and_written_anew(
     whole = place.read(name)
     place.write(name, damage(whole))
     assert two.bring(key_of("a"))
-    with pytest.raises(Gone):
+    with pytest.raises(OutputGone):
         two.load(output(two, "a"))
     assert not two.has(output(two, "a"))
     assert files(two.folder) == files(two.folder, "temporary") == []
@@ -115,7 +115,7 @@ def test_damaged_files_are_never_taken_and_written_anew(
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:-1] + b"x"])
 def test_damaged_entries_are_never_taken_and_written_anew(
     machine: Machine,
-    place: ObjectPlace,
+    place: ObjectStorage,
     damage: Callable[[bytes], bytes],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -134,13 +134,13 @@ def test_damaged_entries_are_never_taken_and_written_anew(
 
 
 @BOTH
-def test_a_file_that_is_gone_there_is_brought_again(machine: Machine, place: ObjectPlace) -> None:
+def test_a_file_that_is_gone_there_is_brought_again(machine: Machine, place: ObjectStorage) -> None:
     one, two, three = machine("one"), machine("two"), machine("three")
     share(one, "a", LONG)
     (name,) = names(place, "artifacts")
     place.remove(name)
     assert two.bring(key_of("a"))
-    with pytest.raises(Gone):
+    with pytest.raises(OutputGone):
         two.load(output(two, "a"))
     share(two, "a", LONG)
     assert three.bring(key_of("a"))
@@ -172,7 +172,7 @@ def test_what_comes_from_there_counts_in_the_local_budget(machine: Machine) -> N
 def test_the_server_is_taken_away_and_comes_back(
     server: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = open_place(bucket)
+    place = open_storage(bucket)
     with open_at(tmp_path / "1", place=place) as one, open_at(tmp_path / "2", place=place) as two:
         assert one.remote is not None
         share(one, "before", LONG)
@@ -182,11 +182,11 @@ def test_the_server_is_taken_away_and_comes_back(
                 assert one.load(output(one, name)) == f"{name} {LONG}"
             assert not one.bring(key_of("elsewhere"))
             assert one.remote.info().waiting == 8
-            assert one.remote.reach.is_away
+            assert one.remote.reach.is_unreachable
             assert not one.is_worth_asking(100.0)
         assert caplog.text.count("can't be reached") == 1
         while one.remote.info().waiting:
-            one.remote.settle(1.0)
+            one.remote.wait_until_sent(1.0)
         assert caplog.text.count("is back\n") == 1
         assert all(two.bring(key_of(name)) for name in ("before", *range(8)))
         assert two.load(output(two, 7)) == f"7 {LONG}"
@@ -195,14 +195,14 @@ def test_the_server_is_taken_away_and_comes_back(
 def test_what_a_process_left_the_next_one_brings_there(
     server: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = open_place(bucket)
+    place = open_storage(bucket)
     with server.away():
         with open_at(tmp_path / "1", place=place) as one:
             put(one, "a", LONG)
         assert "1 results are still to go" in caplog.text
     with open_at(tmp_path / "1", place=place) as one:
         assert one.remote is not None
-        assert one.remote.settle()
+        assert one.remote.wait_until_sent()
     with open_at(tmp_path / "2", place=place) as two:
         assert two.bring(key_of("a"))
         assert two.load(output(two, "a")) == LONG
@@ -212,7 +212,7 @@ def test_the_backlog_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("nodegraph.store.remote.ledger.MOST_WAITING", 5)
-    place = open_place((tmp_path / "away").as_uri())
+    place = open_storage((tmp_path / "away").as_uri())
     with open_at(tmp_path / "1", place=place) as one:
         for name in range(12):
             put(one, name, name)
@@ -222,22 +222,22 @@ def test_the_backlog_is_bounded(
     (tmp_path / "away").mkdir()
     with open_at(tmp_path / "1", place=place) as one:
         assert one.remote is not None
-        assert one.remote.settle()
+        assert one.remote.wait_until_sent()
     assert len(names(place, "entries")) == 5
 
 
 def test_a_store_that_may_not_write_there_reads(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Refusing(type(open_place(tmp_path.as_uri()))):  # type: ignore[misc]
+    class Refusing(type(open_storage(tmp_path.as_uri()))):  # type: ignore[misc]
         """As a bucket with read-only credentials; a folder's rights don't bind root."""
 
         def create(self, name: str, data: bytes) -> bool:
-            raise sending.NotAllowed("no permission")
+            raise sending.AccessDenied("no permission")
 
         upload = write = create
 
-    with open_at(tmp_path / "1", place=open_place(tmp_path.as_uri())) as one:
+    with open_at(tmp_path / "1", place=open_storage(tmp_path.as_uri())) as one:
         share(one, "a", LONG)
     with open_at(tmp_path / "2", place=Refusing(tmp_path.as_uri(), tmp_path)) as two:
         share(two, "b", LONG)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nodegraph.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.chemistry import properties_of
-from nodegraph.media.molecules.tables import MOST_ATOMS, rows_of, table_items
+from nodegraph.media.molecules.tables import MOST_ATOMS, molecule_to_rows, tables_to_items
 from training.items.fitting import Batch
 from training.items.molecules.growing import make_molecules
 
@@ -42,7 +42,7 @@ class Tables:
     def batch(self, count: int, rng: np.random.Generator) -> Batch:
         """Some of them by chance."""
         rows = torch.from_numpy(rng.integers(len(self.smiles), size=count))
-        items = table_items(self.kinds[rows].long(), self.orders[rows].long())
+        items = tables_to_items(self.kinds[rows].long(), self.orders[rows].long())
         nothing = torch.zeros(count, 0, dtype=torch.int64)
         return Batch(items, nothing, self.numbers[rows])
 
@@ -68,7 +68,7 @@ def _arrays(smiles: list[str]) -> dict[str, Tensor]:
     numbers = np.full((count, len(MOLECULE_PROPERTIES)), np.nan, np.float32)
     for row, text in enumerate(smiles):
         found = Chem.MolFromSmiles(text)
-        kinds[row], orders[row] = rows_of(found)
+        kinds[row], orders[row] = molecule_to_rows(found)
         told = properties_of(found, qed=row < _QED)
         numbers[row] = [told[name] for name in MOLECULE_PROPERTIES]
     named = {"kinds": kinds, "orders": orders, "numbers": numbers}

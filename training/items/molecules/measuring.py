@@ -19,9 +19,9 @@ from nodegraph.families.items.conditioning import item_conditioning
 from nodegraph.families.items.latents import items_of
 from nodegraph.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.chemistry import properties_of
-from nodegraph.media.molecules.tables import item_tables, molecule_of_rows
+from nodegraph.media.molecules.tables import items_to_tables, rows_to_molecule
 from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import WantedDenoiser
+from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.loading import load_component
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
@@ -58,7 +58,7 @@ class Sampling:
 
 def open_folder(folder: Path) -> Denoiser:
     """The model of a folder."""
-    return cast("Denoiser", load_component(open_denoiser(WantedDenoiser(str(folder)), []), "cpu"))
+    return cast("Denoiser", load_component(open_denoiser(DenoiserRequest(str(folder)), []), "cpu"))
 
 
 def sample(
@@ -91,8 +91,8 @@ def free(model: Denoiser, count: int, how: Sampling) -> Tensor:
 
 def molecules_of(items: Tensor) -> list[Any | None]:
     """RDKit's molecules; None where an item is none."""
-    kinds, orders = item_tables(items)
-    return [molecule_of_rows(*rows) for rows in zip(kinds.tolist(), orders.tolist(), strict=True)]
+    kinds, orders = items_to_tables(items)
+    return [rows_to_molecule(*rows) for rows in zip(kinds.tolist(), orders.tolist(), strict=True)]
 
 
 def quality(items: Tensor, known: set[str]) -> dict[str, float]:
@@ -191,9 +191,9 @@ def distances(items: Tensor, tables: Tables) -> dict[str, float]:
 
 def laid_share(items: Tensor) -> float:
     """Percent of valid molecules for which a place in space was found; as users get them."""
-    from nodegraph.media.molecules.sampled import decoded_molecules, with_conformers
+    from nodegraph.media.molecules.sampled import decode_molecules, with_conformers
 
-    found = decoded_molecules(items)
+    found = decode_molecules(items)
     return _percent(len(with_conformers(found, 1, 0)), len(found))
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from nodegraph.families.items.molecules import MoleculeTransformer
 from nodegraph.families.molecules import MOLECULE_PROPERTIES
-from nodegraph.media.molecules.tables import FEATURES, MOST_ATOMS, item_tables
+from nodegraph.media.molecules.tables import FEATURES, MOST_ATOMS, items_to_tables
 from training.config import FitConfig
 from training.items.fitting import DrawBatch, Objective, left_out
 from training.items.molecules.data import Tables
@@ -64,7 +64,7 @@ def class_loss(model: MoleculeTransformer, draw: DrawBatch, objective: Objective
 
     def loss(count: int, rng: np.random.Generator) -> Tensor:
         batch = left_out(draw(count, rng), objective, rng)
-        kinds, orders = item_tables(batch.items)
+        kinds, orders = items_to_tables(batch.items)
         times = rng.standard_normal(count).astype(np.float32) + objective.shift
         t = torch.sigmoid(torch.from_numpy(times))
         noise = torch.from_numpy(rng.standard_normal(batch.items.shape, dtype=np.float32))

@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from nodegraph.families.items.motions import FRAMES, MOTIONS, SIDE, frames_of_tokens
+from nodegraph.families.items.motions import FRAMES, MOTIONS, SIDE, tokens_to_frames
 from nodegraph.families.items.transformer import ItemTransformer
 from training.classifier import Classifier, load_classifier
 from training.config import ROOT
@@ -76,7 +76,7 @@ class Measures:
 
     def decoded(self, tokens: Tensor) -> Pixels:
         """The frames of tokens, (count, 16, 64, 64, 3)."""
-        latents = frames_of_tokens(tokens.float()) / SCALING_FACTOR
+        latents = tokens_to_frames(tokens.float()) / SCALING_FACTOR
         with torch.inference_mode():
             parts = [self.vae.decode(part).sample for part in in_parts(latents.flatten(0, 1))]
         return to_pixels(torch.cat(parts)).reshape(len(tokens), FRAMES, SIDE, SIDE, 3)

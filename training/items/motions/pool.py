@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from nodegraph.families.items.motions import FRAMES, MOTIONS, PLACES, tokens_of_frames
+from nodegraph.families.items.motions import FRAMES, MOTIONS, PLACES, frames_to_tokens
 from training.config import ROOT
 from training.fonts import require_font
 from training.items.fitting import Batch, DrawBatch
@@ -69,7 +69,7 @@ def drawn(clips: list[Clip]) -> Pixels:
 def encoded(vae: AutoencoderKL, frames: Pixels) -> Tensor:
     """Frames, (clips, frames, 64, 64, 3), as tokens in float16."""
     latents = torch.from_numpy(encode_pictures(vae, frames.reshape(-1, *frames.shape[2:])))
-    return tokens_of_frames(latents.reshape(*frames.shape[:2], *latents.shape[1:]))
+    return frames_to_tokens(latents.reshape(*frames.shape[:2], *latents.shape[1:]))
 
 
 def clips_of(places: list[int], count: int, rng: np.random.Generator) -> list[Clip]:

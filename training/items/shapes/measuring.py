@@ -8,7 +8,7 @@ import torch
 from nodegraph.core.spatial_values import Mesh
 from nodegraph.families.items.transformer import ItemTransformer
 from nodegraph.media.shapes.grids import COLOURS, KINDS, SMOOTH, from_tokens
-from nodegraph.media.shapes.meshing import largest_piece, mesh_of_distances
+from nodegraph.media.shapes.meshing import largest_piece, extract_surface
 from training.items.fitting import sampled
 from training.items.shapes.judge import Asked, ShapeJudge, asked_for, clouds_of, soundness
 from training.items.shapes.solids import grid_of, grid_points
@@ -58,13 +58,13 @@ def made(
     tokens = sampled(model, classes, asked.tall[:, None], cfg=scale, steps=steps)
     grids, colours = from_tokens(tokens)
     pairs = zip(grids, colours, strict=True)
-    return [mesh_of_distances(grid, colour, smooth=SMOOTH) for grid, colour in pairs], colours
+    return [extract_surface(grid, colour, smooth=SMOOTH) for grid, colour in pairs], colours
 
 
 def _meshes_of_solids(asked: Asked) -> list[Mesh]:
     points = grid_points()
     pairs = zip(asked.kinds.tolist(), asked.tall.tolist(), strict=True)
-    found = [mesh_of_distances(grid_of(points, KINDS[kind], tall, 0.5)) for kind, tall in pairs]
+    found = [extract_surface(grid_of(points, KINDS[kind], tall, 0.5)) for kind, tall in pairs]
     return [mesh for mesh in found if mesh is not None]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nodegraph.media.audio.mel import MelFormat, log_mels, waveforms_of_mels
+from nodegraph.media.audio.mel import MelFormat, log_mel_spectrogram, griffin_lim
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
 from training.items.sounds.kinds import NAMES, PEAK, sound
 from training.items.sounds.pool import Sounds, asked_sounds, rendered
@@ -45,7 +45,7 @@ class KindJudge(nn.Module):
 def looks_of(waves: Tensor) -> Tensor:
     """What the judge of kinds looks at: spectrograms of sounds that are all as loud."""
     peaks = waves.abs().amax(1, keepdim=True).clamp_min(1e-6)
-    return log_mels(waves * (PEAK / peaks), _LOOK)
+    return log_mel_spectrogram(waves * (PEAK / peaks), _LOOK)
 
 
 def train_kind_judge(*, count: int = 4000, steps: int = 900, seed: int = 7) -> KindJudge:
@@ -81,7 +81,7 @@ def in_parts(waves: Tensor, count: int) -> list[Tensor]:
 
 
 def _there_and_back(waves: Tensor) -> Tensor:
-    return waveforms_of_mels(log_mels(waves), rounds=8)
+    return griffin_lim(log_mel_spectrogram(waves), iterations=8)
 
 
 def kind_judge(path: Path) -> KindJudge:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Audio
-from nodegraph.families.items.sounds import mels_of_tokens
+from nodegraph.families.items.sounds import tokens_to_mels
 from nodegraph.families.items.transformer import ItemTransformer
 from nodegraph.media.audio.comparing import compare_audio
-from nodegraph.media.audio.mel import log_mels, waveforms_of_mels
+from nodegraph.media.audio.mel import log_mel_spectrogram, griffin_lim
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from training.items.fitting import sampled
 from training.items.sounds.judges import Judges, PitchJudge, Verdicts, in_parts, kind_judge
@@ -35,7 +35,7 @@ def measured(model: ItemTransformer, work: Path, count: int = 400) -> dict[str, 
     rng = np.random.default_rng(SEED)
     asked = asked_sounds(count, rng)
     renders, others = rendered(asked, rng), rendered(asked, rng)
-    back = heard(log_mels(renders))
+    back = heard(log_mel_spectrogram(renders))
     told: dict[str, Any] = {
         "sounds": count,
         "steps": STEPS,
@@ -70,12 +70,12 @@ def made(model: ItemTransformer, asked: Sounds, scale: float, seed: int = 1) -> 
         )
         for part in in_parts(torch.arange(len(asked.kinds)), 100)
     ]
-    return mels_of_tokens(torch.cat(tokens))
+    return tokens_to_mels(torch.cat(tokens))
 
 
 def heard(mels: Tensor) -> Tensor:
     """Waveforms of spectrograms, their loudest sample being 0.9."""
-    waves = torch.cat([waveforms_of_mels(part, rounds=ROUNDS) for part in in_parts(mels, 50)])
+    waves = torch.cat([griffin_lim(part, iterations=ROUNDS) for part in in_parts(mels, 50)])
     return waves * (PEAK / waves.abs().amax(1, keepdim=True).clamp_min(1e-6))
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.families.items.sounds import tokens_of_mels
-from nodegraph.media.audio.mel import SOUND_MEL, log_mels
+from nodegraph.families.items.sounds import mels_to_tokens
+from nodegraph.media.audio.mel import SOUND_MEL, log_mel_spectrogram
 from training.items.fitting import Batch, DrawBatch
 from training.items.sounds.kinds import NAMES, drawn, sound
 
@@ -67,7 +67,7 @@ def stored_sounds(count: int, seed: int, folder: Path) -> tuple[Tensor, Sounds]:
         for at in range(0, count, _TOGETHER):
             part = slice(at, at + _TOGETHER)
             some = Sounds(asked.kinds[part], asked.pitches[part], asked.seconds[part])
-            made[part] = log_mels(rendered(some, rng)).half().numpy()
+            made[part] = log_mel_spectrogram(rendered(some, rng)).half().numpy()
         made.flush()
         unfinished.rename(path)
     # copy on write: torch wants memory that may be written
@@ -80,6 +80,6 @@ def drawing(mels: Tensor, sounds: Sounds) -> DrawBatch:
 
     def draw(count: int, rng: np.random.Generator) -> Batch:
         rows = torch.from_numpy(rng.integers(0, len(mels), count))
-        return Batch(tokens_of_mels(mels[rows].float()), sounds.kinds[rows, None], numbers[rows])
+        return Batch(mels_to_tokens(mels[rows].float()), sounds.kinds[rows, None], numbers[rows])
 
     return draw

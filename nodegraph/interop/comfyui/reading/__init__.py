@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from nodegraph.interop.comfyui.reading.checked import MAX_LINKS, MAX_NODES
 from nodegraph.interop.comfyui.reading.documents import (
-    carried_workflow,
-    drawing_of,
+    find_embedded_workflow,
     is_foreign,
     loose_document,
     read_workflow,
+    ui_document,
 )
 
 __all__ = [
     "MAX_LINKS",
     "MAX_NODES",
-    "carried_workflow",
-    "drawing_of",
+    "find_embedded_workflow",
     "is_foreign",
     "loose_document",
     "read_workflow",
+    "ui_document",
 ]

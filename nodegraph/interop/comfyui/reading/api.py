@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown, text_of
+from nodegraph.interop.comfyui.reading.checked import DocumentCheck, printable, text_of
 from nodegraph.interop.comfyui.reading.titles import own_title
 from nodegraph.interop.comfyui.reading.widgets import typed_values
-from nodegraph.interop.comfyui.returning import native_facts
+from nodegraph.interop.comfyui.returning import read_native_notes
 from nodegraph.interop.comfyui.signatures import Signature
 
 
@@ -27,15 +27,15 @@ def read_api(
     entries = {name: entry for name, entry in document.items() if is_api_node(entry)}
     for name in document:
         if name not in entries:
-            check.tell(f"`{shown(name)}` is no node, and left out")
+            check.warn(f"`{printable(name)}` is no node, and left out")
     if not entries:
-        raise check.refusal("it holds no node")
+        raise check.invalid_file("it holds no node")
     check.count(entries)
     nodes = {
         name: _node(name, entry, entries, signatures.get(entry["class_type"]), check)
         for name, entry in entries.items()
     }
-    return ForeignWorkflow(ForeignGraph(nodes), "api", told=check.told)
+    return ForeignWorkflow(ForeignGraph(nodes), "api", warnings=check.warnings)
 
 
 def is_api_node(entry: Any) -> bool:
@@ -57,15 +57,15 @@ def _node(
     signature: Signature | None,
     check: DocumentCheck,
 ) -> ForeignNode:
-    written = check.fields(entry.get("inputs"), f"`inputs` of node `{shown(name)}`")
+    written = check.fields(entry.get("inputs"), f"`inputs` of node `{printable(name)}`")
     inputs: dict[str, Any] = {}
     nulls: list[str] = []
     for port, value in written.items():
         parsed = _value(value, entries)
         if isinstance(parsed, Source) and parsed.node not in entries:
-            check.tell(
-                f"node `{shown(name)}` ({shown(entry['class_type'])}): `{shown(port)}` was "
-                f"connected to the node `{shown(parsed.node)}`, which there isn't; it is left open"
+            check.warn(
+                f"node `{printable(name)}` ({printable(entry['class_type'])}): `{printable(port)}` was "
+                f"connected to the node `{printable(parsed.node)}`, which there isn't; it is left open"
             )
         elif parsed is None:
             nulls.append(port)
@@ -80,15 +80,17 @@ def _node(
         values,
         title=own_title(known.get("title"), entry["class_type"]),
         pack=text_of(known.get("cnr_id")) or text_of(known.get("aux_id")),
-        kept=entry,
-        misfits=misfits,
+        raw=entry,
+        unreadable_inputs=misfits,
     )
     # What was written here without values that nobody had given has none yet.
-    notes = native_facts(node).rest.get("unread_as", {}).values()
+    notes = read_native_notes(node).extra_fields.get("unread_as", {}).values()
     names = dict.fromkeys(each for joined in notes for each in joined.split(", "))
     known_names = signature.by_name if signature else {}
     left = [each for each in names if each in known_names and each not in inputs]
-    return replace(node, misfits=tuple(dict.fromkeys((*misfits, *left)))) if left else node
+    return (
+        replace(node, unreadable_inputs=tuple(dict.fromkeys((*misfits, *left)))) if left else node
+    )
 
 
 def _value(written: Any, entries: Mapping[str, Any]) -> Any:

@@ -6,14 +6,21 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from nodegraph.interop.comfyui.foreign import BLOCK, ForeignBlock, ForeignPort, Source
-from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
+from nodegraph.interop.comfyui.reading.checked import (
+    DocumentCheck,
+    printable,
+    read_rectangle,
+    text_of,
+)
 from nodegraph.interop.comfyui.reading.graphs import GraphReader, ReadGraph
 from nodegraph.interop.comfyui.reading.instances import BlockFacts, NodeInput, is_input, proxies
 from nodegraph.interop.comfyui.reading.levels import Level, level_of
 from nodegraph.interop.comfyui.reading.nodes import ports_of
 from nodegraph.interop.comfyui.signatures import Signature
 
-_PARTS = frozenset(("id", "name", "nodes", "links", "groups", "inputs", "outputs", "definitions"))
+_BLOCK_KEYS = frozenset(
+    ("id", "name", "nodes", "links", "groups", "inputs", "outputs", "definitions")
+)
 
 
 def block_levels(document: Mapping[str, Any], check: DocumentCheck) -> dict[str, Level]:
@@ -39,7 +46,7 @@ class BlockReader:
     """Reads blocks and remembers what their nodes have to know of them.
 
     Args:
-        prompts: What was run of them, by block, see `prompts_of`.
+        prompts: What was run of them, by block, see `prompt_nodes_by_block`.
     Attributes:
         facts: By id, of the blocks that were read.
         blocks: Likewise.
@@ -86,15 +93,15 @@ class BlockReader:
             tuple(dict.fromkeys(facts.exposed.values())),
             dict(_ends(level.entry)),
             {name: value for name, value in facts.widgets.items() if value is not None},
-            {key: value for key, value in level.entry.items() if key not in _PARTS},
+            {key: value for key, value in level.entry.items() if key not in _BLOCK_KEYS},
         )
 
     def _ports(self, level: Level, key: str) -> Iterator[ForeignPort]:
-        what = f"`{key}` of block `{shown(level.block)}`"
+        what = f"`{key}` of block `{printable(level.block)}`"
         return ports_of(level.entry.get(key), what, self._check)
 
 
-def prompts_of(
+def prompt_nodes_by_block(
     prompt: Mapping[str, Any], levels: Mapping[str, Level], top: Level
 ) -> dict[str, dict[str, Any]]:
     """What was run of each block that a file uses once, by its nodes' ids.
@@ -152,7 +159,7 @@ def _still_exposed(
 def _ends(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, name in (("inputNode", "inputs"), ("outputNode", "outputs")):
         end = entry.get(key)
-        spot = spot_of(end.get("bounding")) if isinstance(end, dict) else None
+        spot = read_rectangle(end.get("bounding")) if isinstance(end, dict) else None
         if spot is not None:
             yield name, spot
 
@@ -187,6 +194,6 @@ def _inner_first(levels: Mapping[str, Level], check: DocumentCheck) -> Iterator[
                 done.add(name)
                 yield name
             elif inner in way:
-                raise check.refusal(f"the block `{shown(inner)}` holds itself")
+                raise check.invalid_file(f"the block `{printable(inner)}` holds itself")
             else:
                 way[inner] = iter(within[inner])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import Spot
+from nodegraph.interop.comfyui.foreign import Rectangle
 
 MAX_NODES = 100_000
 """Nodes of a file, all its blocks together. The largest that people draw have some thousands."""
@@ -36,18 +36,18 @@ class DocumentCheck:
     _nodes: int = 0
     _links: int = 0
 
-    def tell(self, message: str) -> None:
+    def warn(self, message: str) -> None:
         if len(self._told) < _MAX_TOLD:
             self._told.append(message)
         else:
             self._more += 1
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         more = (f"and {self._more} more of the like",) if self._more else ()
         return (*self._told, *more)
 
-    def refusal(self, message: str, value: Any = None, hint: str | None = None) -> InvalidFile:
+    def invalid_file(self, message: str, value: Any = None, hint: str | None = None) -> InvalidFile:
         """An error about the file."""
         where = f"{self.name}: " if self.name else ""
         return InvalidFile(where + message, given=_kind(value), hint=hint)
@@ -61,9 +61,9 @@ class DocumentCheck:
         self._nodes += len(nodes) if isinstance(nodes, (list, dict)) else 0
         self._links += len(links) if isinstance(links, list) else 0
         if self._nodes > MAX_NODES:
-            raise self.refusal(f"it holds {self._nodes:,} nodes; up to {MAX_NODES:,} are read")
+            raise self.invalid_file(f"it holds {self._nodes:,} nodes; up to {MAX_NODES:,} are read")
         if self._links > MAX_LINKS:
-            raise self.refusal(f"it holds {self._links:,} links; up to {MAX_LINKS:,} are read")
+            raise self.invalid_file(f"it holds {self._links:,} links; up to {MAX_LINKS:,} are read")
 
     def depth(self, document: Any) -> None:
         """See that lists and objects aren't nested too deeply.
@@ -80,14 +80,14 @@ class DocumentCheck:
             level = [item for part in parts for item in part if isinstance(item, (dict, list))]
             if not level:
                 return
-        raise self.refusal("the JSON is nested too deeply")
+        raise self.invalid_file("the JSON is nested too deeply")
 
     def fields(self, value: Any, what: str) -> dict[str, Any]:
         """An object; an empty one where nothing is written."""
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise self.refusal(f"{what} must be an object", value)
+            raise self.invalid_file(f"{what} must be an object", value)
         return value
 
     def items(self, value: Any, what: str) -> Sequence[Any]:
@@ -95,7 +95,7 @@ class DocumentCheck:
         if value is None:
             return ()
         if not isinstance(value, list):
-            raise self.refusal(f"{what} must be a list", value)
+            raise self.invalid_file(f"{what} must be a list", value)
         return value
 
     def identity(self, value: Any, what: str) -> str:
@@ -104,7 +104,7 @@ class DocumentCheck:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        raise self.refusal(
+        raise self.invalid_file(
             f"{what} must be a whole number or text", _Nothing if value is None else value
         )
 
@@ -112,7 +112,7 @@ class DocumentCheck:
         """A number of a slot."""
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
-        raise self.refusal(
+        raise self.invalid_file(
             f"{what} must be a whole number from 0", _Nothing if value is None else value
         )
 
@@ -130,10 +130,10 @@ def _kind(value: Any) -> str | None:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    return shown(repr(value))
+    return printable(repr(value))
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """A text from a file as messages may show it: short, and without control characters."""
     cut = text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in cut)
@@ -144,7 +144,7 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def spot_of(*corners: Any) -> Spot | None:
+def read_rectangle(*corners: Any) -> Rectangle | None:
     """Where something stands, by position and size; None if that can't be made out.
 
     Args:
@@ -154,7 +154,7 @@ def spot_of(*corners: Any) -> Spot | None:
     if len(numbers) < 2:
         return None
     x, y, width, height = (*numbers, 0.0, 0.0)[:4]
-    return Spot(x, y, max(width, 0.0), max(height, 0.0))
+    return Rectangle(x, y, max(width, 0.0), max(height, 0.0))
 
 
 def _numbers(corner: Any) -> list[float]:

@@ -8,18 +8,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.core.collecting import NoCollecting
+from nodegraph.core.collecting import PausedGC
 from nodegraph.interop.comfyui.foreign import ForeignWorkflow
 from nodegraph.interop.comfyui.reading.api import is_api_node, read_api
 from nodegraph.interop.comfyui.reading.blocks import (
     BlockReader,
     block_levels,
     exposed_widgets,
-    prompts_of,
+    prompt_nodes_by_block,
 )
 from nodegraph.interop.comfyui.reading.checked import (
     DocumentCheck,
-    shown,
+    printable,
     text_of,
 )
 from nodegraph.interop.comfyui.reading.graphs import GraphReader
@@ -28,7 +28,7 @@ from nodegraph.interop.comfyui.reading.levels import Level, level_of
 from nodegraph.interop.comfyui.signatures import Signature
 
 
-def carried_workflow(texts: Mapping[str, str]) -> Any:
+def find_embedded_workflow(texts: Mapping[str, str]) -> Any:
     """The workflow among the texts that a file carries; None if there is none of ComfyUI.
 
     Args:
@@ -108,13 +108,13 @@ def read_workflow(
     """
     check = DocumentCheck(name)
     ui, prompt = _of_ui(document), _of_api(document)
-    with NoCollecting():
+    with PausedGC():
         check.depth(ui if ui is not None else prompt or {})
         if ui is not None:
             return _read_ui(ui, prompt_of(document), signatures, check)
         if prompt is not None:
             return read_api(prompt, signatures, check)
-    raise check.refusal(
+    raise check.invalid_file(
         "this is no workflow of ComfyUI",
         document,
         "It holds either `nodes` and `links`, or nodes with a `class_type`.",
@@ -143,7 +143,7 @@ def prompt_of(document: object) -> Mapping[str, Any]:
     return held if isinstance(held, dict) and is_prompt else {}
 
 
-def drawing_of(document: object) -> object:
+def ui_document(document: object) -> object:
     """A document without what holds it, if that is more than the drawing: a request, a picture."""
     return _of_ui(document) or document
 
@@ -169,7 +169,7 @@ def _read_ui(
     top = level_of(document, check)
     levels = block_levels(document, check)
     _tell_missing((top, *levels.values()), levels, check)
-    blocks = BlockReader(levels, signatures, check, prompts_of(prompt, levels, top))
+    blocks = BlockReader(levels, signatures, check, prompt_nodes_by_block(prompt, levels, top))
     blocks.read(exposed_widgets(levels, top))
     read = GraphReader(top, signatures, blocks.facts, check, prompt).read()
     return ForeignWorkflow(
@@ -177,7 +177,7 @@ def _read_ui(
         version,
         _title(document),
         blocks.blocks,
-        check.told,
+        check.warnings,
         {key: value for key, value in document.items() if key not in _PARTS},
     )
 
@@ -186,7 +186,7 @@ def _version(document: Mapping[str, Any], check: DocumentCheck) -> str:
     written = document.get("version", 0.4)
     known = isinstance(written, (int, float)) and not isinstance(written, bool)
     if not known or written not in _VERSIONS:
-        raise check.refusal(
+        raise check.invalid_file(
             "the workflow's `version` is not known", written, "Versions 0.4 and 1.0 are."
         )
     return _VERSIONS[written]
@@ -198,7 +198,7 @@ def _tell_missing(
     for level in levels:
         for name, node in level.nodes.items():
             if node["type"] not in blocks and _ID.fullmatch(node["type"]):
-                check.tell(f"node `{shown(name)}`: its sub-graph is not in the file")
+                check.warn(f"node `{printable(name)}`: its sub-graph is not in the file")
 
 
 def _title(document: Mapping[str, Any]) -> str:

@@ -21,8 +21,8 @@ from nodegraph.interop.comfyui.foreign import (
     ForeignWorkflow,
     Source,
 )
-from nodegraph.interop.comfyui.reading.checked import spot_of
-from nodegraph.interop.comfyui.returning import PREFIX, native_facts
+from nodegraph.interop.comfyui.reading.checked import read_rectangle
+from nodegraph.interop.comfyui.returning import NATIVE_PREFIX, read_native_notes
 from nodegraph.interop.comfyui.signatures import Signature
 from nodegraph.sampling.comfyui_prompts import escaped_prompt, has_choices, plain_prompt
 
@@ -64,9 +64,7 @@ def read_prompts(
     return replace(node, inputs=inputs), drawing
 
 
-def as_the_page_reads(
-    workflow: ForeignWorkflow, signatures: Mapping[str, Signature]
-) -> ForeignWorkflow:
+def read_back(workflow: ForeignWorkflow, signatures: Mapping[str, Signature]) -> ForeignWorkflow:
     """A workflow as it is read again of a UI file that it is written to."""
     blocks = {
         name: replace(block, graph=_read_again(block.graph, signatures))
@@ -98,36 +96,36 @@ def drawing_note(
 def _drawing(node: ForeignNode, name: str, prompt: str) -> ForeignNode:
     """The node that draws one prompt of a node: the one that was noted, or a new one."""
     inputs: dict[str, Any] = {"text": prompt, "seed": 0, "syntax": "comfyui"}
-    left = replace(node.place, x=node.place.x - _DISTANCE) if node.place else None
+    left = replace(node.bounds, x=node.bounds.x - _DISTANCE) if node.bounds else None
     node_type, facts = "RandomPrompt", {"outputs": ["text"], "implied": True}
-    written = native_facts(node).drawing.get(name)
+    written = read_native_notes(node).prompt_notes.get(name)
     noted: Mapping[str, Any] = written if isinstance(written, dict) else {}
     entry = _entry(noted.get("entry"))
     if entry is None:
         return ForeignNode(
             f"{node.id}#{name}",
-            f"{PREFIX}{node_type}",
+            f"{NATIVE_PREFIX}{node_type}",
             inputs,
             (ForeignPort("text", "STRING"),),
             control={"seed": "randomize"},
-            place=left,
-            kept={"nodegraph": facts},
+            bounds=left,
+            raw={"nodegraph": facts},
         )
     fields = entry.to_dict()
     is_same = noted.get("prompt") == prompt
     facts |= {key: fields[key] for key in ("label", "note", "always", "version") if key in fields}
     facts["name"] = str(noted.get("name", ""))
-    at, control = spot_of(noted.get("place")), noted.get("control")
+    at, control = read_rectangle(noted.get("place")), noted.get("control")
     return ForeignNode(
         # One that draws for several stays one.
         f"#{facts['name']}#{prompt}",
-        f"{PREFIX}{entry.type}",
+        f"{NATIVE_PREFIX}{entry.type}",
         dict(entry.inputs) if is_same else inputs | {"seed": entry.inputs.get("seed", 0)},
         (ForeignPort("text", "STRING"),),
         title=entry.label,
         control={"seed": control} if isinstance(control, str) else {},
-        place=at or left,
-        kept={"nodegraph": facts},
+        bounds=at or left,
+        raw={"nodegraph": facts},
     )
 
 

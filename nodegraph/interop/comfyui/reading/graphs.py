@@ -14,7 +14,7 @@ from nodegraph.interop.comfyui.foreign import (
     Source,
 )
 from nodegraph.interop.comfyui.reading.api import is_api_node, literal_of
-from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown
+from nodegraph.interop.comfyui.reading.checked import DocumentCheck, printable
 from nodegraph.interop.comfyui.reading.dynamic_prompts import read_prompts
 from nodegraph.interop.comfyui.reading.group_nodes import MISFIT
 from nodegraph.interop.comfyui.reading.instances import BlockFacts, instance_values
@@ -24,7 +24,7 @@ from nodegraph.interop.comfyui.reading.tracing import (
     NOTES,
     PRIMITIVE,
     Tracer,
-    is_drawn_through,
+    is_virtual_node,
 )
 from nodegraph.interop.comfyui.reading.widgets import (
     CONTROL,
@@ -87,10 +87,10 @@ class GraphReader:
         """
         tracer = Tracer(self._level, self._check)
         entries = self._level.nodes
-        names = [name for name, entry in entries.items() if not is_drawn_through(entry["type"])]
+        names = [name for name, entry in entries.items() if not is_virtual_node(entry["type"])]
         wired = {name: list(tracer.inputs(name)) for name in names}
         ends = tracer.outputs()
-        tracer.tell_lost()
+        tracer.warn_lost()
         primitives = self._primitives(wired, ends)
         nodes = {
             name: self._node(name, wired[name], primitives)
@@ -142,7 +142,7 @@ class GraphReader:
         if block:
             node_values = instance_values(entry, block)
         elif entry.get(MISFIT) and signature is not None:
-            first = next((taken.name for taken in signature.widgets if not taken.grows), "")
+            first = next((taken.name for taken in signature.widgets if not taken.is_autogrow), "")
             node_values = WidgetValues(fits=False, misfit=first)
         else:
             node_values = widget_values(entry, listed, signature)
@@ -151,8 +151,8 @@ class GraphReader:
             run = _take_run(node_values, self._prompt.get(name), signature)
         # Nodes without widgets may keep what they showed.
         if node_values.surplus and signature and signature.widgets:
-            self._check.tell(
-                f"node `{shown(name)}` ({shown(entry['type'])}): it has {node_values.surplus} more "
+            self._check.warn(
+                f"node `{printable(name)}` ({printable(entry['type'])}): it has {node_values.surplus} more "
                 "values than are known of the type; left out"
             )
         open_inside: list[str] = []
@@ -179,7 +179,9 @@ class GraphReader:
         self._drawing |= drawing
         if not (node_values.misfit or misfits):
             return node
-        return replace(node, misfit=node_values.misfit, misfits=(*misfits, *open_inside))
+        return replace(
+            node, unreadable_from=node_values.misfit, unreadable_inputs=(*misfits, *open_inside)
+        )
 
     def _note_widget(
         self,
@@ -203,11 +205,15 @@ def _take_run(node_values: WidgetValues, run: Any, signature: Signature) -> set[
         return set()
     taken: set[str] = set()
     for name, written in inputs.items():
-        value, known = literal_of(written), signature.taken(name)
+        value, known = literal_of(written), signature.find_input(name)
         if value is not None and known is not None and fits(known, value):
             node_values.take(name, value)
             taken.add(name)
-    if all(each.name in inputs for each in signature.shown(node_values.values) if not each.grows):
+    if all(
+        each.name in inputs
+        for each in signature.active_widgets(node_values.values)
+        if not each.is_autogrow
+    ):
         node_values.misfit, node_values.surplus = "", 0
     return taken
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from nodegraph.interop.comfyui.reading.checked import MAX_NODES, DocumentCheck, shown, text_of
+from nodegraph.interop.comfyui.reading.checked import MAX_NODES, DocumentCheck, printable, text_of
 from nodegraph.interop.comfyui.reading.levels import INPUTS, OUTPUTS, type_of
 from nodegraph.interop.comfyui.reading.tracing import REROUTE
 
@@ -62,12 +62,14 @@ class _Writer:
         if not isinstance(self._groups.get(name), dict):
             return node
         if name in outer:
-            raise self._check.refusal(f"the group node `{shown(name)}` holds itself")
+            raise self._check.invalid_file(f"the group node `{printable(name)}` holds itself")
         data = self._groups[name]
         self._count += len(_list(data.get("nodes"))) + len(_list(data.get("links")))
         # Each has a copy of its group's parts, so that a small file can hold a great many.
         if self._count > MAX_NODES or len(outer) > _DEEPEST:
-            raise self._check.refusal(f"group nodes hold more than {MAX_NODES} nodes and links")
+            raise self._check.invalid_file(
+                f"group nodes hold more than {MAX_NODES} nodes and links"
+            )
         group = _Group(data, node)
         block = f"{kind} ({path})"
         nodes = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown, text_of
+from nodegraph.interop.comfyui.reading.checked import DocumentCheck, printable, text_of
 
 INPUTS = "-10"
 """What links inside a block name for the block's inputs, if it doesn't say otherwise."""
@@ -65,7 +65,7 @@ def level_of(entry: Mapping[str, Any], check: DocumentCheck, block: str = "") ->
         InvalidFile: One of them has the wrong form, or there are too many.
     """
     check.count(entry.get("nodes"), entry.get("links"))
-    inside = f"block `{shown(block)}`: " if block else ""
+    inside = f"block `{printable(block)}`: " if block else ""
     return Level(
         block,
         dict(_nodes(entry, check, inside)),
@@ -78,7 +78,7 @@ def level_of(entry: Mapping[str, Any], check: DocumentCheck, block: str = "") ->
 
 def sockets(node: Mapping[str, Any], check: DocumentCheck) -> Iterator[Socket]:
     """A node's inputs, in the order of their slots."""
-    where = f"node `{shown(str(node.get('id')))}`"
+    where = f"node `{printable(str(node.get('id')))}`"
     for at, item in enumerate(check.items(node.get("inputs"), f"`inputs` of {where}")):
         entry = check.fields(item, f"input {at} of {where}")
         widget = entry.get("widget")
@@ -114,9 +114,13 @@ def _nodes(
         node = check.fields(item, f"{inside}entry {at} of `nodes`")
         name = check.identity(node.get("id"), f"{inside}`id` of entry {at} of `nodes`")
         if not isinstance(node.get("type"), str):
-            raise check.refusal(f"{inside}node `{shown(name)}` has no type", node.get("type"))
+            raise check.invalid_file(
+                f"{inside}node `{printable(name)}` has no type", node.get("type")
+            )
         if name in names:
-            check.tell(f"{inside}two nodes have the id `{shown(name)}`; links lead to the first")
+            check.warn(
+                f"{inside}two nodes have the id `{printable(name)}`; links lead to the first"
+            )
             name = f"{name}#{at}"
         names.add(name)
         yield name, node
@@ -138,7 +142,7 @@ def _wires(
 
 def _of_list(link: list[Any], what: str, check: DocumentCheck) -> tuple[str, Wire]:
     if len(link) < 5:
-        raise check.refusal(f"{what} must have at least five members", link)
+        raise check.invalid_file(f"{what} must have at least five members", link)
     return _wire(link[0], link[1], link[2], link[3], link[4], what, check)
 
 

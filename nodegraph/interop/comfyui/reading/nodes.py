@@ -7,7 +7,12 @@ from typing import Any
 
 from nodegraph.core.parts import Mode
 from nodegraph.interop.comfyui.foreign import ForeignNode, ForeignPort, Frame, ModelFile
-from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown, spot_of, text_of
+from nodegraph.interop.comfyui.reading.checked import (
+    DocumentCheck,
+    printable,
+    read_rectangle,
+    text_of,
+)
 from nodegraph.interop.comfyui.reading.levels import type_of
 from nodegraph.interop.comfyui.reading.titles import own_title
 
@@ -29,7 +34,7 @@ def node_of(
         control: Likewise.
         usual_title: What nodes of its type are called, if not after the type.
     """
-    where = f"node `{shown(name)}`"
+    where = f"node `{printable(name)}`"
     flags, properties = entry.get("flags"), entry.get("properties")
     known = properties if isinstance(properties, dict) else {}
     title = own_title(entry.get("title"), entry["type"])
@@ -43,7 +48,7 @@ def node_of(
         text_of(known.get("cnr_id")) or text_of(known.get("aux_id")),
         tuple(_models(known.get("models"))),
         control,
-        spot_of(entry.get("pos"), entry.get("size")),
+        read_rectangle(entry.get("pos"), entry.get("size")),
         text_of(entry.get("color")) or text_of(entry.get("bgcolor")),
         isinstance(flags, dict) and flags.get("collapsed") is True,
         entry,
@@ -73,7 +78,7 @@ def _models(written: Any) -> Iterator[ModelFile]:
 
 def note_of(entry: Mapping[str, Any]) -> Frame | None:
     """A note; None if it stands nowhere or says nothing."""
-    spot = spot_of(entry.get("pos"), entry.get("size"))
+    spot = read_rectangle(entry.get("pos"), entry.get("size"))
     values = entry.get("widgets_values")
     first = values[0] if isinstance(values, list) and values else None
     text = first if isinstance(first, str) else ""
@@ -88,7 +93,7 @@ def groups_of(written: Any) -> Iterator[Frame]:
     for entry in written if isinstance(written, list) else ():
         if not isinstance(entry, dict):
             continue
-        spot = spot_of(entry.get("bounding"))
+        spot = read_rectangle(entry.get("bounding"))
         if spot is not None:
             title, color = text_of(entry.get("title")), text_of(entry.get("color"))
             yield Frame(title, spot, color, kept=entry)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from nodegraph.interop.comfyui.foreign import BLOCK, Source
-from nodegraph.interop.comfyui.reading.checked import DocumentCheck, shown
+from nodegraph.interop.comfyui.reading.checked import DocumentCheck, printable
 from nodegraph.interop.comfyui.reading.levels import Level, Socket, sockets
 
 NOTES = frozenset(("Note", "MarkdownNote", "Label (rgthree)", "Note Plus (mtb)"))
@@ -40,7 +40,7 @@ _SILENT = NOTES | _SENDERS | _SWITCHES
 _DRAWN_THROUGH = _REROUTES | _SETTERS | _GETTERS | _SILENT
 
 
-def is_drawn_through(node_type: str) -> bool:
+def is_virtual_node(node_type: str) -> bool:
     """Whether a type of nodes is nothing but links, a note, or a switch of the canvas."""
     return node_type in _DRAWN_THROUGH
 
@@ -66,13 +66,13 @@ class Tracer:
             if source is not None:
                 yield socket, source
 
-    def tell_lost(self) -> None:
+    def warn_lost(self) -> None:
         """Say what can't be drawn through, or isn't drawn at all."""
         for name, entry in self._level.nodes.items():
             if entry["type"] in _SENDERS and not self._unseen:
-                self._check.tell(f"{self._place(name)}: the file doesn't say what it is linked to")
+                self._check.warn(f"{self._place(name)}: the file doesn't say what it is linked to")
             elif entry["type"] in _SWITCHES:
-                self._check.tell(f"{self._place(name)}: left out, it only switches other nodes")
+                self._check.warn(f"{self._place(name)}: left out, it only switches other nodes")
 
     def outputs(self) -> dict[int, Source | None]:
         """What leads to the slots of a block's end."""
@@ -85,19 +85,19 @@ class Tracer:
     def _of_link(self, link: str, node: str, port: str) -> Source | None:
         wire = self._level.wires.get(link)
         if wire is None:
-            what = f"the link `{shown(link)}`, which there isn't"
+            what = f"the link `{printable(link)}`, which there isn't"
         elif wire.origin not in self._level.nodes and not self._is_input(wire.origin):
-            what = f"the node `{shown(wire.origin)}`, which there isn't"
+            what = f"the node `{printable(wire.origin)}`, which there isn't"
         else:
             return self._origin(wire.origin, wire.origin_slot)
-        self._check.tell(
-            f"{self._place(node)}: `{shown(port)}` was connected to {what}; it is left open"
+        self._check.warn(
+            f"{self._place(node)}: `{printable(port)}` was connected to {what}; it is left open"
         )
         return None
 
     def _place(self, node: str) -> str:
-        inside = f"block `{shown(self._level.block)}`, " if self._level.block else ""
-        return f"{inside}node `{shown(node)}` ({shown(self._level.nodes[node]['type'])})"
+        inside = f"block `{printable(self._level.block)}`, " if self._level.block else ""
+        return f"{inside}node `{printable(node)}` ({printable(self._level.nodes[node]['type'])})"
 
     def _is_input(self, node: str) -> bool:
         return bool(self._level.block) and node == self._level.inputs
@@ -114,8 +114,8 @@ class Tracer:
                 at = self._found[at]
                 break
             if at in way:
-                ring = ", ".join(f"`{shown(name)}`" for name, _ in list(way)[:5])
-                raise self._check.refusal(f"links lead in a circle, through nodes {ring}")
+                ring = ", ".join(f"`{printable(name)}`" for name, _ in list(way)[:5])
+                raise self._check.invalid_file(f"links lead in a circle, through nodes {ring}")
             way[at] = None
             at = self._before(*at)
         self._found.update(dict.fromkeys(way, at))
@@ -134,7 +134,7 @@ class Tracer:
         outputs = entry.get("outputs")
         count = len(outputs) if isinstance(outputs, list) else 0
         if entry["type"] in _SILENT or 0 < count <= slot:
-            self._check.tell(f"{self._place(node)} has no output {slot}; what it fed is left open")
+            self._check.warn(f"{self._place(node)} has no output {slot}; what it fed is left open")
             return None
         return Source(node, slot)
 
@@ -150,7 +150,7 @@ class Tracer:
         key = _key(self._level.nodes[node])
         setter = self._setters.get(key)
         if setter is None:
-            self._check.tell(f"{self._place(node)}: nothing sets `{shown(key)}`")
+            self._check.warn(f"{self._place(node)}: nothing sets `{printable(key)}`")
             return None
         return self._into(setter)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from nodegraph.interop.comfyui.foreign import Source
 from nodegraph.interop.comfyui.reading.levels import Socket
-from nodegraph.interop.comfyui.signatures import Signature, TakenInput
+from nodegraph.interop.comfyui.signatures import InputSignature, Signature
 
 CONTROL = "control_after_generate"
 _CONTROLS = frozenset(("fixed", "increment", "decrement", "randomize", "increment-wrap"))
@@ -173,10 +173,10 @@ def _by_signature(
         are_texts: Whether texts alone fit widgets of texts, not numbers as well.
     """
     node_values, at = WidgetValues(), 0
-    seed: TakenInput | None = None
+    seed: InputSignature | None = None
     has_button = False
-    for taken in signature.shown(node_values.values):
-        if taken.grows or taken.name in sockets:
+    for taken in signature.active_widgets(node_values.values):
+        if taken.is_autogrow or taken.name in sockets:
             continue
         if has_button and taken.is_optional and _says_upload_at(written, at):
             at, has_button = at + 1, False
@@ -219,7 +219,7 @@ def _is_surplus(value: Any) -> bool:
     return value is None or value == "" or is_control(value)
 
 
-def fits(taken: TakenInput, value: Any) -> bool:
+def fits(taken: InputSignature, value: Any) -> bool:
     """Whether an input's widget may have a value, as far as its type tells."""
     if taken.type in ("INT", "FLOAT") and isinstance(value, str):
         value = _number(value)
@@ -305,7 +305,7 @@ def typed_values(
     """
     typed, misfits = dict(values), dict.fromkeys(nulls)
     for name, value in values.items():
-        taken = signature.taken(name) if signature else None
+        taken = signature.find_input(name) if signature else None
         misfits.pop(name, None)
         if taken is not None and not isinstance(value, Source):
             typed[name] = as_typed(taken.type, value, is_drawn=is_drawn)
@@ -337,7 +337,7 @@ def _is_any_control(value: Any, before: Socket) -> bool:
     return is_word or (isinstance(value, bool) and before.type == "INT")
 
 
-def _is_old_control(value: Any, following: TakenInput) -> bool:
+def _is_old_control(value: Any, following: InputSignature) -> bool:
     """Whether a value tells what happens to a seed, as files of spring 2023 do: true or false.
 
     Args:

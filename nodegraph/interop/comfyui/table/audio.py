@@ -8,14 +8,14 @@ from nodegraph.interop.comfyui.table.parts import FILES, refuse_others
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _PREFIX = 'audio: AUDIO, filename_prefix: STRING = "audio/ComfyUI"'
-_FORMATS = {"SaveAudio": "flac", "SaveAudioMP3": "mp3", "SaveAudioOpus": "opus"}
+_AUDIO_FORMATS = {"SaveAudio": "flac", "SaveAudioMP3": "mp3", "SaveAudioOpus": "opus"}
 _HALF = -6.0206
 """Decibels of half as loud samples."""
 
 
-def _save(node: Passage) -> None:
+def _save_audio(node: Passage) -> None:
     named = node.inputs.get("format")
-    form = _FORMATS.get(node.type, "flac") if named is None else str(node.literal("format"))
+    form = _AUDIO_FORMATS.get(node.type, "flac") if named is None else str(node.literal("format"))
     if form not in ("flac", "wav"):
         node.tell(f"{form} isn't written here: it is Ogg Vorbis instead")
         form = "ogg"
@@ -25,7 +25,7 @@ def _save(node: Passage) -> None:
     node.give("audio", node.inputs["audio"])
 
 
-def _save_back(node: Passage) -> None:
+def _save_audio_back(node: Passage) -> None:
     form = node.literal("format")
     audio, name = node.inputs["audio"], prefix_of(node)
     if form == "flac":
@@ -96,20 +96,20 @@ def _mix_back(node: Passage) -> None:
     node.give("audio", MadeOutput(name, "AUDIO"))
 
 
-ENTRIES: tuple[TableEntry, ...] = (
+AUDIO_ENTRIES: tuple[TableEntry, ...] = (
     same(
         'LoadAudio(audio: COMBO = "" @upload) -> AUDIO',
         "LoadAudio",
         {"audio": "path"},
         choices={"audio": FILES},
     ),
-    entry(f"SaveAudio({_PREFIX}) -> audio: AUDIO", _save, "SaveAudio", _save_back),
-    entry(f'SaveAudioMP3({_PREFIX}, quality: COMBO = "V0") -> audio: AUDIO', _save),
-    entry(f'SaveAudioOpus({_PREFIX}, quality: COMBO = "128k") -> audio: AUDIO', _save),
+    entry(f"SaveAudio({_PREFIX}) -> audio: AUDIO", _save_audio, "SaveAudio", _save_audio_back),
+    entry(f'SaveAudioMP3({_PREFIX}, quality: COMBO = "V0") -> audio: AUDIO', _save_audio),
+    entry(f'SaveAudioOpus({_PREFIX}, quality: COMBO = "128k") -> audio: AUDIO', _save_audio),
     entry(
         f'SaveAudioAdvanced({_PREFIX}, format: COMBO = "flac", '
         'format.quality: COMBO = "V0" @when(mp3|opus), quality: COMBO?) -> audio: AUDIO',
-        _save,
+        _save_audio,
     ),
     entry("PreviewAudio(audio: AUDIO) -> audio: AUDIO", _preview),
     entry(

@@ -10,7 +10,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.foreign import DrawnText
 from nodegraph.interop.comfyui.table.parts import CROP
-from nodegraph.interop.comfyui.table.returning import ENCODER, only, only_back
+from nodegraph.interop.comfyui.table.returning import ENCODER, only_back, refuse_unsupported
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 from nodegraph.sampling import comfyui_prompts, wildcards
 
@@ -210,7 +210,7 @@ def _average(node: Passage) -> None:
 
 
 def _average_back(node: Passage) -> None:
-    only(node, "first", "second", "share")
+    refuse_unsupported(node, "first", "second", "share")
     name = node.add(
         "ConditioningAverage",
         conditioning_to=node.inputs["first"],
@@ -274,7 +274,7 @@ def _area_back(node: Passage) -> None:
     is_alone = node.literal("sampled") == "area"
     fades = (pixels or is_alone) and node.inputs["feather"].given == _FADE
     sides = ("conditioning", "x", "y", "width", "height", "unit", "sampled")
-    only(node, *sides, *(["feather"] if fades else ()))
+    refuse_unsupported(node, *sides, *(["feather"] if fades else ()))
     if not fades:
         node.tell("ComfyUI fades an area in over 8 cells of the latent")
     if not is_alone:

@@ -7,7 +7,7 @@ from typing import Any
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.table.loaders import file_loader
 from nodegraph.interop.comfyui.table.model_patches import CONTROLS
-from nodegraph.interop.comfyui.table.returning import only
+from nodegraph.interop.comfyui.table.returning import refuse_unsupported
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 MODE = "mode"
@@ -61,7 +61,7 @@ def _apply_to_one(node: Passage) -> None:
 def _apply_back(node: Passage) -> None:
     names = {"start_percent": "start", "end_percent": "end"}
     names |= {name: name for name in ("image", "vae", "strength", "control_net")}
-    only(node, "positive", "negative", "mask", MODE, *names.values())
+    refuse_unsupported(node, "positive", "negative", "mask", MODE, *names.values())
     taken: dict[str, Any] = {
         their: node.inputs[our] for their, our in names.items() if our in node.inputs
     }

@@ -32,7 +32,7 @@ def _histogram(node: Passage) -> None:
         node.give(name, drawn)
 
 
-ENTRIES: tuple[TableEntry, ...] = (
+CURVE_ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "CurveEditor(histogram: HISTOGRAM?, curve: COMBO = []) -> curve: CURVE",
         _curve,

@@ -60,7 +60,7 @@ def _listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
     return made
 
 
-def scaled(node: Passage, image: InputSource, multiple: int = 8) -> MadeOutput:
+def scale_image(node: Passage, image: InputSource, multiple: int = 8) -> MadeOutput:
     """A picture of about a million pixels, as models that edit were trained on."""
     name = node.add(
         "ScaleImage",
@@ -73,17 +73,19 @@ def scaled(node: Passage, image: InputSource, multiple: int = 8) -> MadeOutput:
     return MadeOutput(name, "image")
 
 
-def encoded(
+def encode_images(
     node: Passage, images: Sequence[InputSource], *, scale: bool = True
 ) -> list[MadeOutput]:
     """Latents of pictures."""
     vae = node.inputs["vae"]
-    shown = [scaled(node, image) if scale else image for image in images]
+    shown = [scale_image(node, image) if scale else image for image in images]
     made = [node.add("VAEEncode", image=picture, vae=vae, **CROP) for picture in shown]
     return [MadeOutput(name, "latent") for name in made]
 
 
-def referring(node: Passage, prompt: InputSource, latents: Sequence[MadeOutput]) -> InputSource:
+def add_references(
+    node: Passage, prompt: InputSource, latents: Sequence[MadeOutput]
+) -> InputSource:
     """A prompt that is to make something of pictures."""
     for latent in latents:
         name = node.add("ReferenceLatents", conditioning=prompt, latent=latent)
@@ -103,7 +105,7 @@ def _one_prompt(*images: str, model: str = "") -> Translate:
         shown = pictures(node, *images)
         prompt: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
         if shown and "vae" in node.inputs:
-            prompt = referring(node, prompt, encoded(node, shown))
+            prompt = add_references(node, prompt, encode_images(node, shown))
         _tell(node, model)
         for name in _CONDITIONING:
             node.give(name, prompt)
@@ -130,9 +132,9 @@ def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
         shown = pictures(node, *images)
         positive: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
         negative = edit_prompt(node, node.inputs.get("negative_prompt", Signal("")), shown)
-        latents = encoded(node, shown) if shown and "vae" in node.inputs else []
+        latents = encode_images(node, shown) if shown and "vae" in node.inputs else []
         # A negative prompt takes the positive one's pictures.
-        node.give("positive", referring(node, positive, latents))
+        node.give("positive", add_references(node, positive, latents))
         node.give("negative", negative)
         _tell(node, model)
         if latent:
@@ -149,7 +151,7 @@ def _empty(node: Passage, shown: Sequence[InputSource]) -> MadeOutput:
     if _is_size(width) and _is_size(height):
         values |= {"width": width, "height": height}
     elif shown:
-        sized = MadeOutput(node.add("ImageSize", image=scaled(node, shown[0], 16)), "width")
+        sized = MadeOutput(node.add("ImageSize", image=scale_image(node, shown[0], 16)), "width")
         values |= {"width": sized, "height": MadeOutput(sized.node, "height")}
     else:
         size = side if side is not None else 1024

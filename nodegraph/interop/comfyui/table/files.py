@@ -16,7 +16,7 @@ def file_input(node: Passage, name: str) -> Any:
     return signal
 
 
-def known(node: Passage, name: str) -> Any:
+def known_literal(node: Passage, name: str) -> Any:
     """An input's value; None if that isn't known before a run."""
     value = node.inputs[name].given
     if isinstance(value, MadeOutput) and value.node != BLOCK:
@@ -27,6 +27,6 @@ def known(node: Passage, name: str) -> Any:
         return None
 
 
-def file_name(node: Passage, name: str) -> str:
+def model_file_name(node: Passage, name: str) -> str:
     """The file that an input names; empty if that isn't known before a run."""
-    return str(known(node, name) or "").replace("\\", "/")
+    return str(known_literal(node, name) or "").replace("\\", "/")

@@ -125,7 +125,7 @@ def _create_boxes(node: Passage) -> None:
     node.give("elements", MadeOutput(elements_node, "text"))
 
 
-ENTRIES: tuple[TableEntry, ...] = (
+DETECTION_ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "SAM3_Detect(model: MODEL, image: IMAGE, conditioning: CONDITIONING?, "
         "bboxes: BOUNDING_BOX?, positive_coords: *?, negative_coords: *?, "

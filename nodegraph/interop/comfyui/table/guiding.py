@@ -14,11 +14,11 @@ from nodegraph.interop.comfyui.table.model_patches import (
 )
 from nodegraph.interop.comfyui.table.returning import (
     GUIDE,
-    Guide,
+    GuiderSpec,
     guide_of,
-    only,
+    negative_or_empty,
     only_back,
-    the_negative,
+    refuse_unsupported,
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -107,16 +107,16 @@ def _perpendicular(node: Passage) -> None:
 
 def _prompts(node: Passage) -> dict[str, Any]:
     positive, cfg = node.inputs["positive"], node.inputs["cfg"]
-    return {"positive": positive, "negative": the_negative(node, positive, cfg.given)}
+    return {"positive": positive, "negative": negative_or_empty(node, positive, cfg.given)}
 
 
-def _go_along(node: Passage, guide: Guide) -> None:
+def _go_along(node: Passage, guide: GuiderSpec) -> None:
     node.give("guider", Signal(None, {GUIDE: guide}))
 
 
 def _cfg_guider_back(node: Passage) -> None:
-    only(node, "positive", "negative", "cfg", "rescale")
-    guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
+    refuse_unsupported(node, "positive", "negative", "cfg", "rescale")
+    guide = GuiderSpec(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
     rescale = node.inputs.get("rescale")
     if rescale is not None and rescale.given:
         guide = guide.patched(node, "RescaleCFG", multiplier=rescale)
@@ -124,19 +124,19 @@ def _cfg_guider_back(node: Passage) -> None:
 
 
 def _basic_guider_back(node: Passage) -> None:
-    _go_along(node, Guide(node, "BasicGuider", {"conditioning": node.inputs["conditioning"]}))
+    _go_along(node, GuiderSpec(node, "BasicGuider", {"conditioning": node.inputs["conditioning"]}))
 
 
 def _distilled_back(node: Passage) -> None:
     """One that tells a model its scale; there, prompts do."""
-    only(node, "positive", "guidance")
+    refuse_unsupported(node, "positive", "guidance")
     prompt_node = node.add(
         "FluxGuidance",
         conditioning=node.inputs["positive"],
         guidance=node.inputs["guidance"],
     )
     prompt = MadeOutput(prompt_node, "CONDITIONING")
-    _go_along(node, Guide(node, "BasicGuider", {"conditioning": prompt}))
+    _go_along(node, GuiderSpec(node, "BasicGuider", {"conditioning": prompt}))
 
 
 def _dual_back(node: Passage) -> None:
@@ -144,12 +144,12 @@ def _dual_back(node: Passage) -> None:
     inputs = {
         "cond1": positive,
         "cond2": node.inputs["second"],
-        "negative": the_negative(node, positive, cfg),
+        "negative": negative_or_empty(node, positive, cfg),
         "cfg_conds": node.inputs["cfg"],
         "cfg_cond2_negative": node.inputs["second_cfg"],
         "style": "regular",
     }
-    _go_along(node, Guide(node, "DualCFGGuider", inputs))
+    _go_along(node, GuiderSpec(node, "DualCFGGuider", inputs))
 
 
 def _negative_model_back(node: Passage) -> None:
@@ -157,7 +157,7 @@ def _negative_model_back(node: Passage) -> None:
     if guide.type != "CFGGuider":
         raise Untranslatable("another model answers there for the negative prompt of a CFGGuider")
     inputs = {**guide.inputs, "model_negative": node.inputs["model"]}
-    _go_along(node, Guide(node, "DualModelGuider", inputs, guide.patches))
+    _go_along(node, GuiderSpec(node, "DualModelGuider", inputs, guide.patches))
 
 
 def _patched_back(patch: str, *native_inputs: str, **inputs: str) -> Translate:
@@ -169,8 +169,8 @@ def _patched_back(patch: str, *native_inputs: str, **inputs: str) -> Translate:
     """
 
     def backward(node: Passage) -> None:
-        only(node, "positive", "negative", "cfg", *native_inputs, *inputs.values())
-        guide = Guide(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
+        refuse_unsupported(node, "positive", "negative", "cfg", *native_inputs, *inputs.values())
+        guide = GuiderSpec(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
         taken = {their: node.inputs[our] for their, our in inputs.items()}
         _go_along(node, guide.patched(node, patch, **taken))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
-from nodegraph.interop.comfyui.table.parts import Turned, refuse_others, worked_out
+from nodegraph.interop.comfyui.table.parts import Turned, compute_number, refuse_others
 from nodegraph.interop.comfyui.table.resizing import ENTRIES as RESIZING
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
 
@@ -135,7 +135,7 @@ def _blur_back(node: Passage) -> None:
 
 def _sharpen(node: Passage) -> None:
     node.keep(sharpen_radius=node.inputs["sharpen_radius"].given)
-    amount = worked_out(node, "a * 10", lambda a: min(a * 10.0, 10.0), a=node.inputs["alpha"])
+    amount = compute_number(node, "a * 10", lambda a: min(a * 10.0, 10.0), a=node.inputs["alpha"])
     name = node.add(
         "SharpenImage", image=node.inputs["image"], amount=amount, radius=node.inputs["sigma"]
     )
@@ -218,7 +218,9 @@ def _cut_to_mask(node: Passage) -> None:
 
 def _canny(node: Passage) -> None:
     low, high = (
-        worked_out(node, f"a / {_CANNY}", lambda a: a / _CANNY, a=node.inputs[f"{name}_threshold"])
+        compute_number(
+            node, f"a / {_CANNY}", lambda a: a / _CANNY, a=node.inputs[f"{name}_threshold"]
+        )
         for name in ("low", "high")
     )
     name = node.add("CannyEdges", image=node.inputs["image"], low=low, high=high)

@@ -7,10 +7,10 @@ import re
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
 from nodegraph.interop.comfyui.table.parts import (
     FILES,
+    add_list,
+    autogrow_inputs,
     color_number,
     color_of,
-    grown,
-    listed,
     refuse_others,
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
@@ -123,12 +123,12 @@ def _animation_back(node: Passage) -> None:
 
 
 def _join(node: Passage) -> None:
-    pictures = grown(node, "images") or [
+    pictures = autogrow_inputs(node, "images") or [
         node.inputs[name] for name in ("image1", "image2") if name in node.inputs
     ]
     made = pictures[0].given if len(pictures) == 1 else None
     while made is None:
-        name = node.add("JoinImages", images=listed(node, pictures[:8]), fit="crop")
+        name = node.add("JoinImages", images=add_list(node, pictures[:8]), fit="crop")
         made = MadeOutput(name, "image")
         if len(pictures) > 8:
             pictures, made = [Signal(made), *pictures[8:]], None

@@ -10,8 +10,8 @@ from nodegraph.interop.comfyui.table.parts import (
     FILES,
     METHODS,
     Turned,
+    compute_number,
     refuse_others,
-    worked_out,
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
 
@@ -85,7 +85,7 @@ def _to_batch_back(node: Passage) -> None:
 
 
 def _layered(node: Passage) -> None:
-    frames = worked_out(node, "a * 4 + 1", lambda a: a * 4 + 1, a=node.inputs["layers"])
+    frames = compute_number(node, "a * 4 + 1", lambda a: a * 4 + 1, a=node.inputs["layers"])
     sizes = {name: node.inputs[name] for name in ("width", "height", "batch_size")}
     name = node.add("EmptyVideoLatent", frames=frames, **sizes)
     node.give("LATENT", MadeOutput(name, "latent"))
@@ -173,7 +173,7 @@ def _sum(line: str, scale: float) -> TableEntry:
 
 def _multiplied(node: Passage) -> None:
     samples = node.inputs["samples"]
-    scale = worked_out(node, "a - 1", lambda a: a - 1.0, a=node.inputs["multiplier"])
+    scale = compute_number(node, "a - 1", lambda a: a - 1.0, a=node.inputs["multiplier"])
     name = node.add("AddLatents", first=samples, second=samples, scale=scale)
     node.give("LATENT", MadeOutput(name, "latent"))
 

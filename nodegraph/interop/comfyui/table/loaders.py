@@ -13,8 +13,8 @@ from nodegraph.interop.comfyui.families import (
     latent_format,
     model_family,
 )
-from nodegraph.interop.comfyui.table.files import file_input, file_name
-from nodegraph.interop.comfyui.table.returning import only
+from nodegraph.interop.comfyui.table.files import file_input, model_file_name
+from nodegraph.interop.comfyui.table.returning import refuse_unsupported
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _STORAGES = {
@@ -48,7 +48,7 @@ def file_loader(
             node.give(their, MadeOutput(name, our))
 
     def backward(node: Passage) -> None:
-        only(node, *inputs.values())
+        refuse_unsupported(node, *inputs.values())
         taken = {their: node.inputs[our] for their, our in inputs.items() if our in node.inputs}
         name = node.add(_THERE[native], **taken)
         for their, our in outputs.items():
@@ -76,7 +76,7 @@ def _checkpoint_with_eyes(node: Passage) -> None:
 
 
 def _diffusion_model(node: Passage) -> None:
-    file = file_name(node, "unet_name")
+    file = model_file_name(node, "unet_name")
     values: dict[str, Any] = {}
     family = model_family(file)
     if family != "auto":
@@ -94,7 +94,7 @@ def _storage(node: Passage, name: str) -> str | None:
 
 
 def _diffusion_model_back(node: Passage) -> None:
-    only(node, "model", "family", "storage")
+    refuse_unsupported(node, "model", "family", "storage")
     storage = node.inputs["storage"].given if "storage" in node.inputs else "auto"
     types = {"auto": "default", "full": "default", "float8": "fp8_e4m3fn"}
     if storage not in types:
@@ -113,7 +113,7 @@ def _text_encoder(*names: str, kind: str = "") -> Translate:
     """
 
     def forward(node: Passage) -> None:
-        files = [file_name(node, name) for name in names]
+        files = [model_file_name(node, name) for name in names]
         encoder_type = kind or str(node.literal("type"))
         family = encoder_family(encoder_type, [file for file in files if file])
         model_files = {
@@ -144,7 +144,7 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
     """The loader there of as many files."""
 
     def backward(node: Passage) -> None:
-        only(node, "family", *_PORTS)
+        refuse_unsupported(node, "family", *_PORTS)
         files = [node.inputs[port] for port in _PORTS if port in node.inputs]
         files = [file for file in files if file.given]
         if len(files) != len(names):
@@ -174,7 +174,7 @@ def _encoders(there: str, types: str, *names: str, kind: str = "") -> Sequence[T
 
 
 def _vae(node: Passage) -> None:
-    file = file_name(node, "vae_name")
+    file = model_file_name(node, "vae_name")
     latents = latent_format(file)
     if file == "pixel_space":
         node.tell("there is no VAE for models that work on pixels")
@@ -188,7 +188,7 @@ def _vae(node: Passage) -> None:
 
 
 def _vae_back(node: Passage) -> None:
-    only(node, "vae", "latents")
+    refuse_unsupported(node, "vae", "latents")
     name = node.add("VAELoader", vae_name=node.inputs["vae"])
     node.give("vae", MadeOutput(name, "VAE"))
 
@@ -232,7 +232,9 @@ def _lora(node: Passage) -> None:
 
 
 def _lora_back(node: Passage) -> None:
-    only(node, "model", "text_encoder", "lora", "strength_model", "strength_encoder", "fused")
+    refuse_unsupported(
+        node, "model", "text_encoder", "lora", "strength_model", "strength_encoder", "fused"
+    )
     taken = {"model": node.inputs["model"], "lora_name": node.inputs["lora"]}
     taken |= {"strength_model": node.inputs["strength_model"]}
     if "text_encoder" not in node.inputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
-from nodegraph.interop.comfyui.table.parts import grown, listed
+from nodegraph.interop.comfyui.table.parts import add_list, autogrow_inputs
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _SIDES = ("on_true", "on_false")
@@ -87,7 +87,7 @@ def _primitive(node: Passage) -> None:
 
 
 def _create_list(node: Passage) -> None:
-    node.give("list", Signal(listed(node, grown(node, "inputs"))))
+    node.give("list", Signal(add_list(node, autogrow_inputs(node, "inputs"))))
 
 
 def _list_back(node: Passage) -> None:
@@ -100,7 +100,7 @@ def _no_loop(node: Passage) -> None:
     raise Untranslatable("a loop is a block of its own here, such as Repeat's or ForEach's")
 
 
-ENTRIES: tuple[TableEntry, ...] = (
+LOGIC_ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "ComfySwitchNode(on_false: *, on_true: *, switch: BOOLEAN = false) -> output: *",
         _switch,

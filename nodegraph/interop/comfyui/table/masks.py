@@ -7,11 +7,11 @@ from typing import Any
 from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
 from nodegraph.interop.comfyui.table.parts import (
     FILES,
+    add_list,
+    autogrow_inputs,
     color_number,
     color_of,
     file_path,
-    grown,
-    listed,
     refuse_others,
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
@@ -130,8 +130,8 @@ def _split_alpha(node: Passage) -> None:
 
 
 def _batch(node: Passage) -> None:
-    pictures = [_as_image(node, mask) for mask in grown(node, "masks")]
-    joined = node.add("JoinImages", images=listed(node, pictures), fit="crop")
+    pictures = [_as_image(node, mask) for mask in autogrow_inputs(node, "masks")]
+    joined = node.add("JoinImages", images=add_list(node, pictures), fit="crop")
     node.give("MASK", _as_mask(node, MadeOutput(joined, "image")))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import Choice, TableEntry, Translate, entry
-from nodegraph.interop.comfyui.table.files import known
+from nodegraph.interop.comfyui.table.files import known_literal
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 SAMPLERS = Choice(
@@ -39,26 +39,26 @@ _OTHERWISE = frozenset(("uni_pc", "uni_pc_bh1"))
 """Names that are another sampler's there."""
 
 
-def method(node: Passage, name: str = "sampler_name") -> Any:
+def native_sampler(node: Passage, name: str = "sampler_name") -> Any:
     """A sampler as it is called here.
 
     Raises:
         Untranslatable: There is none.
     """
     signal = node.inputs[name]
-    sampler = sampler_named(node, name)
+    sampler = comfyui_sampler(node, name)
     if sampler in _NONE:
         raise Untranslatable(f"there is no sampler {sampler}")
     ours = SAMPLERS.ours(sampler)
-    return signal if ours == known(node, name) else ours
+    return signal if ours == known_literal(node, name) else ours
 
 
-def sampler_named(node: Passage, name: str = "sampler_name") -> Any:
+def comfyui_sampler(node: Passage, name: str = "sampler_name") -> Any:
     """The sampler that an input names, as it is called there today; None if that isn't known.
 
     Files of the first weeks of 2023 say ``sample_euler`` for ``euler``.
     """
-    sampler = known(node, name)
+    sampler = known_literal(node, name)
     return sampler.removeprefix("sample_") if isinstance(sampler, str) else sampler
 
 
@@ -70,7 +70,7 @@ def keep_name(node: Passage) -> None:
         node.keep(sampler_name=named)
 
 
-def method_there(node: Passage) -> Any:
+def exported_sampler(node: Passage) -> Any:
     """The sampler's name there; that which was imported where it is still the same."""
     sampler = node.inputs["sampler"]
     kept = node.kept.get("sampler_name")
@@ -98,7 +98,7 @@ def _select(native: str, **inputs: str) -> Translate:
 
 
 def _ksampler_select(node: Passage) -> None:
-    name = node.add("SelectSampler", sampler=method(node))
+    name = node.add("SelectSampler", sampler=native_sampler(node))
     keep_name(node)
     node.give("SAMPLER", MadeOutput(name, "sampler"))
 
@@ -142,7 +142,7 @@ def sampler_back(node: Passage) -> None:
         if name != "sampler" and signal.given is not None
     }
     if not options:
-        name = node.add("KSamplerSelect", sampler_name=method_there(node))
+        name = node.add("KSamplerSelect", sampler_name=exported_sampler(node))
         node.give("sampler", MadeOutput(name, "SAMPLER"))
         return
     method = node.literal("sampler")
@@ -158,7 +158,7 @@ def sampler_back(node: Passage) -> None:
 
 _NOISY = "eta: FLOAT = 1.0, s_noise: FLOAT = 1.0"
 
-ENTRIES: tuple[TableEntry, ...] = (
+SAMPLER_ENTRIES: tuple[TableEntry, ...] = (
     entry(
         'KSamplerSelect(sampler_name: COMBO = "euler") -> SAMPLER',
         _ksampler_select,

@@ -135,7 +135,7 @@ def wrapped(node: Passage, made: MadeOutput, leads: PatchedModel) -> MadeOutput:
     return made
 
 
-def begun(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
+def scale_noise(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
     """The noise that a model is begun with, as its patches want it."""
     for model_patch in patches:
         if model_patch.type == "ModelNoiseScale":
@@ -146,7 +146,7 @@ def begun(node: Passage, noise: Signal | MadeOutput, patches: tuple[Patch, ...])
     return noise
 
 
-def masked(node: Passage, latent: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
+def add_mask_patches(node: Passage, latent: Signal | MadeOutput, patches: tuple[Patch, ...]) -> Any:
     """The latent, with its mask as the model's patches want it."""
     for model_patch in patches:
         if model_patch.type == "DifferentialDiffusion":

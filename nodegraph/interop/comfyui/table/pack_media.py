@@ -73,7 +73,7 @@ def _seed(node: Passage) -> None:
 
 _SEED = parse_signature("X(seed: INT = 0 @control) -> SEED: INT")
 
-ENTRIES: tuple[TableEntry, ...] = (
+PACK_MEDIA_ENTRIES: tuple[TableEntry, ...] = (
     entry(
         "VHS_VideoCombine(images: IMAGE, audio: AUDIO?, meta_batch: VHS_BATCH?, vae: VAE?, "
         "frame_rate: FLOAT = 8.0, loop_count: INT = 0, "

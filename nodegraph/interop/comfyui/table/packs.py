@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, same
-from nodegraph.interop.comfyui.signatures import Signature, TakenInput, parse_signature
+from nodegraph.interop.comfyui.signatures import InputSignature, Signature, parse_signature
 from nodegraph.interop.comfyui.table.parts import METHODS
 from nodegraph.interop.comfyui.table.values import checked_expression
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
@@ -118,7 +118,7 @@ def _constant(line: str, native: str, port: str = "value") -> TableEntry:
 
 _PICTURE = "image: IMAGE, width: INT = 512, height: INT = 512"
 _SIZED = "IMAGE, width: INT, height: INT"
-_LORA_ROWS = tuple(TakenInput(f"row_{number}", "COMBO") for number in range(1, 25))
+_LORA_ROWS = tuple(InputSignature(f"row_{number}", "COMBO") for number in range(1, 25))
 _LORAS = parse_signature("X(model: MODEL, clip: CLIP?) -> MODEL, CLIP")
 
 ENTRIES: tuple[TableEntry, ...] = (

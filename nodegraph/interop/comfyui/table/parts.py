@@ -66,7 +66,7 @@ def color_of(node: Passage, name: str) -> Any:
     return color_text(node.inputs[name].given)
 
 
-def worked_out(
+def compute_number(
     node: Passage, expression: str, function: Callable[..., float], **numbers: Any
 ) -> Any:
     """What an expression of numbers gives: a literal if all are known, else a node's output.
@@ -87,7 +87,7 @@ def _plain_value(value: Any) -> Any:
     return value.given if isinstance(value, Signal) else value
 
 
-def grown(node: Passage, prefix: str) -> list[Signal]:
+def autogrow_inputs(node: Passage, prefix: str) -> list[Signal]:
     """What the inputs ``prefix.…`` are given, in their order."""
     names = [name for name in node.inputs if name.startswith(f"{prefix}.")]
     return [node.inputs[name] for name in sorted(names, key=_numbered)]
@@ -98,7 +98,7 @@ def _numbered(name: str) -> tuple[int, str]:
     return (int(digits[0]) if digits else 0, name)
 
 
-def listed(node: Passage, values: Sequence[Any]) -> Any:
+def add_list(node: Passage, values: Sequence[Any]) -> Any:
     """Several values as a list.
 
     Raises:

@@ -12,8 +12,8 @@ from nodegraph.interop.comfyui.table.returning import (
     GUIDE,
     NOISE_SCALE,
     guide_of,
-    only,
     only_back,
+    refuse_unsupported,
 )
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
@@ -26,7 +26,7 @@ def _wrap_back(there: str, **names: str) -> Translate:
     """
 
     def backward(node: Passage) -> None:
-        only(node, "guider", *names.values())
+        refuse_unsupported(node, "guider", *names.values())
         taken = {their: node.inputs[our] for their, our in names.items()}
         node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, there, **taken)}))
 
@@ -34,7 +34,7 @@ def _wrap_back(there: str, **names: str) -> Translate:
 
 
 def _rescale_back(node: Passage) -> None:
-    only(node, "guider", "rescale", "of")
+    refuse_unsupported(node, "guider", "rescale", "of")
     if node.literal("of") != "velocity":
         node.tell("ComfyUI takes the spread of velocities: models that predict noise differ")
     guide = guide_of(node).patched(node, "RescaleCFG", multiplier=node.inputs["rescale"])
@@ -209,7 +209,7 @@ def _compiled(node: Passage) -> None:
 
 
 def _compiled_back(node: Passage) -> None:
-    only(node, "model", "compiled")
+    refuse_unsupported(node, "model", "compiled")
     if not node.literal("compiled"):
         raise Untranslatable("it changes nothing")
     backend = node.kept.get("backend", "inductor")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
-from nodegraph.interop.comfyui.table.parts import worked_out
+from nodegraph.interop.comfyui.table.parts import compute_number
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _CANNY = 2040
@@ -37,7 +37,7 @@ def _scaled(node: Passage) -> MadeOutput:
 
 def _canny(node: Passage) -> None:
     thresholds: dict[str, Any] = {
-        side: worked_out(
+        side: compute_number(
             node, f"a / {_CANNY}", lambda a: a / _CANNY, a=node.inputs[f"{side}_threshold"]
         )
         for side in ("low", "high")
@@ -135,7 +135,7 @@ _LINE = {
 }
 _WAYS: dict[str, Translate] = {line.partition("(")[0]: way for line, way in _LINE.items()}
 
-ENTRIES: tuple[TableEntry, ...] = (
+PREPROCESSOR_ENTRIES: tuple[TableEntry, ...] = (
     *(entry(line, way) for line, way in _LINE.items()),
     entry(
         f'AIO_Preprocessor(image: IMAGE, preprocessor: COMBO = "none", {_RESOLUTION}) -> IMAGE',

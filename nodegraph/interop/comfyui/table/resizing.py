@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
-from nodegraph.interop.comfyui.table.parts import METHODS, refuse_others, worked_out
+from nodegraph.interop.comfyui.table.parts import METHODS, compute_number, refuse_others
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
 
 _BY = {
@@ -66,7 +66,7 @@ def _to_multiple(node: Passage, image: Any, method: str) -> MadeOutput:
     size = node.add("ImageSize", image=image)
     multiple = node.inputs[f"{_WIDGETS}multiple"]
     sides = {
-        side: worked_out(node, "a // b * b", _floored, a=MadeOutput(size, side), b=multiple)
+        side: compute_number(node, "a // b * b", _floored, a=MadeOutput(size, side), b=multiple)
         for side in ("width", "height")
     }
     return _made(node, "ResizeImage", image=image, **sides, method=method, fit="crop")

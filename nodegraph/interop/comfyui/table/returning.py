@@ -19,12 +19,12 @@ SCHEDULE = "laid"
 NOISE_SCALE = "noise_scale"
 GRADUAL = "gradual"
 
-Lay = Callable[["Signal | MadeOutput"], MadeOutput]
+BuildSchedule = Callable[["Signal | MadeOutput"], MadeOutput]
 """Makes a schedule for a model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guide:
+class GuiderSpec:
     """A guider there, but for its model.
 
     Attributes:
@@ -39,12 +39,12 @@ class Guide:
     inputs: Mapping[str, Any]
     patches: tuple[tuple[Passage, str, Mapping[str, Any]], ...] = ()
 
-    def patched(self, home: Passage, patch: str, **inputs: Any) -> Guide:
+    def patched(self, home: Passage, patch: str, **inputs: Any) -> GuiderSpec:
         """The same, of a model with one more patch."""
         return replace(self, patches=(*self.patches, (home, patch, inputs)))
 
 
-def only(node: Passage, *allowed: str) -> None:
+def refuse_unsupported(node: Passage, *allowed: str) -> None:
     """Refuse other values than a native node's own in inputs that can't be said there.
 
     Raises:
@@ -57,7 +57,7 @@ def only(node: Passage, *allowed: str) -> None:
             raise Untranslatable(f"`{name}` can't be {signal.given!r} there")
 
 
-def tell_conventions(node: Passage) -> None:
+def warn_conventions(node: Passage) -> None:
     """Tell people where numbers there are others than here."""
     # By its version, ComfyUI draws on the way from the seed or from the next one.
     draws = ("per batch", "per batch, one seed")
@@ -71,7 +71,7 @@ def tell_conventions(node: Passage) -> None:
         node.tell(f"ComfyUI samples by conventions of its own: results differ ({named})")
 
 
-def the_negative(node: Passage, positive: Any, cfg: Any) -> Any:
+def negative_or_empty(node: Passage, positive: Any, cfg: Any) -> Any:
     """The negative prompt, or anything where it isn't looked at.
 
     Raises:
@@ -88,14 +88,14 @@ def the_negative(node: Passage, positive: Any, cfg: Any) -> Any:
     return MadeOutput(empty, "CONDITIONING")
 
 
-def guide_of(node: Passage) -> Guide:
+def guide_of(node: Passage) -> GuiderSpec:
     """The guider that a native node is given.
 
     Raises:
         Untranslatable: It can't be said there.
     """
     guide = node.inputs["guider"].carried.get(GUIDE)
-    if not isinstance(guide, Guide):
+    if not isinstance(guide, GuiderSpec):
         raise Untranslatable("its guider can't be said there")
     return guide
 

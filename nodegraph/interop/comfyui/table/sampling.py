@@ -6,13 +6,13 @@ from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry
 from nodegraph.interop.comfyui.table.guiding import guided
-from nodegraph.interop.comfyui.table.methods import keep_name, method, sampler_named
+from nodegraph.interop.comfyui.table.methods import comfyui_sampler, keep_name, native_sampler
 from nodegraph.interop.comfyui.table.model_patches import (
     CONDITIONED_MODEL,
     PatchedModel,
-    begun,
+    add_mask_patches,
     guider,
-    masked,
+    scale_noise,
 )
 from nodegraph.interop.comfyui.table.sampling_back import (
     advanced_back,
@@ -35,12 +35,12 @@ def _ksampler(node: Passage) -> None:
         node.tell("nothing is denoised: the latent goes through")
         node.give("LATENT", node.inputs["latent_image"])
         return
-    sampler = method(node)
+    sampler = native_sampler(node)
     leads = guided(node)
     settings: dict[str, Any] = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
     settings |= {"schedule": node.inputs["scheduler"], "denoise_steps": "all"}
     if leads.patches:
-        drops = {"drop_last": True} if sampler_named(node) in _DROPPING else {}
+        drops = {"drop_last": True} if comfyui_sampler(node) in _DROPPING else {}
         schedule = MadeOutput(node.add("BasicSchedule", **settings, **drops), "schedule")
         noise = node.add("RandomNoise", seed=node.inputs["seed"], **DRAW)
         select = node.add("SelectSampler", sampler=sampler)
@@ -82,11 +82,11 @@ def _custom(
     return node.add(
         "SampleCustom",
         model=leads.model,
-        noise=begun(node, noise, leads.patches),
+        noise=scale_noise(node, noise, leads.patches),
         guider=made,
         sampler=sampler,
         schedule=schedule,
-        latent=masked(node, node.inputs["latent_image"], leads.patches),
+        latent=add_mask_patches(node, node.inputs["latent_image"], leads.patches),
         **CONVENTION,
     )
 
@@ -108,7 +108,7 @@ def _advanced(node: Passage) -> None:
         seed=node.inputs["noise_seed"],
         steps=node.inputs["steps"],
         cfg=node.inputs["cfg"],
-        sampler=method(node),
+        sampler=native_sampler(node),
         schedule=node.inputs["scheduler"],
         start_step=start,
         end_step=end,
@@ -146,7 +146,7 @@ def _advanced_in_parts(
         schedule = MadeOutput(node.add("SplitSchedule", schedule=schedule, step=start), "low")
     kind = "RandomNoise" if adds else "NoNoise"
     noise = MadeOutput(node.add(kind, seed=node.inputs["noise_seed"], **DRAW), "noise")
-    sampler = MadeOutput(node.add("SelectSampler", sampler=method(node)), "sampler")
+    sampler = MadeOutput(node.add("SelectSampler", sampler=native_sampler(node)), "sampler")
     made = guider(node, leads, node.inputs["cfg"])
     name = _custom(node, leads, noise, made, sampler, schedule)
     node.give("LATENT", MadeOutput(name, "latent"))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.interop.comfyui.table.methods import method_there
+from nodegraph.interop.comfyui.table.methods import exported_sampler
 from nodegraph.interop.comfyui.table.returning import (
     GRADUAL,
     NOISE_SCALE,
     guide_of,
-    only,
-    tell_conventions,
-    the_negative,
+    negative_or_empty,
+    refuse_unsupported,
+    warn_conventions,
 )
 from nodegraph.interop.comfyui.table.schedules import sigmas_for
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
@@ -21,7 +21,7 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
 def ksampler_back(node: Passage) -> None:
     settings = ("model", "positive", "negative", "latent", "seed", "steps", "cfg", "sampler")
     conventions = ("convention", "draw", "denoise_steps")
-    only(node, *settings, "schedule", "denoise", *conventions)
+    refuse_unsupported(node, *settings, "schedule", "denoise", *conventions)
     _sampled(node, "KSampler", seed=node.inputs["seed"], denoise=node.inputs["denoise"])
 
 
@@ -44,17 +44,17 @@ def advanced_back(node: Passage) -> None:
 
 def _sampled(node: Passage, there: str, **own: Any) -> None:
     """One of ComfyUI's two nodes that sample at once, with what both are told."""
-    tell_conventions(node)
+    warn_conventions(node)
     positive, cfg = node.inputs["positive"], node.inputs["cfg"]
     name = node.add(
         there,
         model=node.inputs["model"],
         steps=node.inputs["steps"],
         cfg=cfg,
-        sampler_name=method_there(node),
+        sampler_name=exported_sampler(node),
         scheduler=node.inputs["schedule"],
         positive=positive,
-        negative=the_negative(node, positive, cfg.given),
+        negative=negative_or_empty(node, positive, cfg.given),
         latent_image=node.inputs["latent"],
         **own,
     )
@@ -63,7 +63,7 @@ def _sampled(node: Passage, there: str, **own: Any) -> None:
 
 def custom_back(node: Passage) -> None:
     """SampleCustom, with the guider and the schedule that come along."""
-    tell_conventions(node)
+    warn_conventions(node)
     guide = guide_of(node)
     model: Signal | MadeOutput = node.inputs["model"]
     for home, patch, inputs in (*guide.patches, *_beginning(node)):
@@ -98,6 +98,6 @@ def _beginning(node: Passage) -> tuple[tuple[Passage, str, Mapping[str, Any]], .
 
 
 def random_noise_back(node: Passage) -> None:
-    tell_conventions(node)
+    warn_conventions(node)
     name = node.add("RandomNoise", noise_seed=node.inputs["seed"])
     node.give("noise", MadeOutput(name, "NOISE"))

@@ -7,7 +7,12 @@ from functools import partial
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
-from nodegraph.interop.comfyui.table.returning import SCHEDULE, Lay, only, tell_conventions
+from nodegraph.interop.comfyui.table.returning import (
+    SCHEDULE,
+    BuildSchedule,
+    refuse_unsupported,
+    warn_conventions,
+)
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _PARTS = {"high": "high_sigmas", "low": "low_sigmas"}
@@ -19,7 +24,7 @@ def sigmas_for(schedule: Signal, model: Signal | MadeOutput) -> Signal | MadeOut
     return schedule if lay is None else lay(model)
 
 
-def _along(node: Passage, lay: Lay, output: str = "schedule") -> None:
+def _along(node: Passage, lay: BuildSchedule, output: str = "schedule") -> None:
     """Let a schedule go along; it is made once for each model."""
     made: dict[Any, MadeOutput] = {}
 
@@ -36,7 +41,7 @@ def level_back(there: str, *names: str) -> Translate:
     """The way back of a schedule that asks for its model there."""
 
     def backward(node: Passage) -> None:
-        only(node, *names)
+        refuse_unsupported(node, *names)
         taken = {name: node.inputs[name] for name in names if name in node.inputs}
         _along(node, lambda model: MadeOutput(node.add(there, model=model, **taken), "SIGMAS"))
 
@@ -50,7 +55,7 @@ def basic_schedule_back(node: Passage) -> None:
         name = node.add("AlignYourStepsScheduler", model_type=kind, **taken)
         node.give("schedule", MadeOutput(name, "SIGMAS"))
         return
-    tell_conventions(node)
+    warn_conventions(node)
     taken["scheduler"] = node.inputs["schedule"]
     _along(
         node,
@@ -67,7 +72,7 @@ def changed_back(there: str, outputs: Mapping[str, str], **names: str) -> Transl
     """
 
     def backward(node: Passage) -> None:
-        only(node, "schedule", *names.values())
+        refuse_unsupported(node, "schedule", *names.values())
         schedule = node.inputs["schedule"]
         taken = {their: node.inputs[our] for their, our in names.items()}
         made: dict[Any, str] = {}

@@ -78,7 +78,7 @@ def _as_text(node: Passage) -> None:
     node.give("STRING", value)
 
 
-ENTRIES: tuple[TableEntry, ...] = (
+STRUCTURED_PROMPT_ENTRIES: tuple[TableEntry, ...] = (
     entry(
         'BuildJsonPromptIdeogram(element: ARRAY, high_level_description: STRING = "", '
         'background: STRING = "", style: COMBO = "none", style.photo: STRING = "" @when(photo), '

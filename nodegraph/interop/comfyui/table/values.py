@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
-from nodegraph.interop.comfyui.table.parts import color_text, worked_out
+from nodegraph.interop.comfyui.table.parts import color_text, compute_number
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _LETTERS = "abcd"
@@ -103,7 +103,7 @@ def _resolution(node: Passage) -> None:
         "Resolution",
         aspect=f"{down}:{across}" if portrait else f"{across}:{down}",
         portrait=portrait,
-        megapixels=worked_out(node, f"a * {_MEGA}", lambda a: a * _MEGA, a=mega),
+        megapixels=compute_number(node, f"a * {_MEGA}", lambda a: a * _MEGA, a=mega),
         multiple=node.inputs["multiple"],
     )
     node.keep(aspect_ratio=aspect)

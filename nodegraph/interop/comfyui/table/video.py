@@ -6,7 +6,7 @@ from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
 from nodegraph.interop.comfyui.table.images import name_of, prefix_of
-from nodegraph.interop.comfyui.table.parts import FILES, worked_out
+from nodegraph.interop.comfyui.table.parts import FILES, compute_number
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
 
 _FORMATS = ("mp4", "webm", "mkv")
@@ -77,7 +77,7 @@ def _slice(node: Passage) -> None:
         return
     rate = MadeOutput(node.add("ImagesFromVideo", video=video), "rate")
     spans: dict[str, Any] = {
-        port: worked_out(node, "a * b", lambda a, b: round(a * b), a=signal, b=rate)
+        port: compute_number(node, "a * b", lambda a, b: round(a * b), a=signal, b=rate)
         for port, signal in (("first", start), ("count", length))
         if signal.given != 0
     }

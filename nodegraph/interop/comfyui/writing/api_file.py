@@ -41,11 +41,11 @@ def missing_inputs(
     missing: dict[str, list[str]] = {}
     for name, entry in document.items():
         signature, inputs = signatures.get(entry["class_type"]), entry["inputs"]
-        shown = {taken.name for taken in signature.shown(inputs)} if signature else set()
+        shown = {taken.name for taken in signature.active_widgets(inputs)} if signature else set()
         lacking = [
             taken.name
             for taken in (signature.inputs if signature else ())
-            if not (taken.is_optional or taken.grows or taken.name in inputs)
+            if not (taken.is_optional or taken.is_autogrow or taken.name in inputs)
             and (taken.name in shown or not taken.is_widget)
         ]
         if lacking:
@@ -56,7 +56,7 @@ def missing_inputs(
 def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     for name, value in node.inputs.items():
-        if name in node.left_open and not isinstance(value, Source):
+        if name in node.unset_inputs and not isinstance(value, Source):
             continue  # the server refuses what lacks it, and a default would be made up
         if isinstance(value, Source):
             source = live.behind(value)
@@ -67,12 +67,12 @@ def _entry(node: ForeignNode, live: _Live, signature: Signature | None) -> dict[
         else:
             # A list would be taken for a link.
             inputs[name] = {"__value__": value} if isinstance(value, list) else value
-    for taken in signature.shown(inputs) if signature else ():
-        is_left = taken.name not in node.inputs and not (taken.grows or taken.is_optional)
-        is_left = is_left and taken.name not in node.left_open
+    for taken in signature.active_widgets(inputs) if signature else ():
+        is_left = taken.name not in node.inputs and not (taken.is_autogrow or taken.is_optional)
+        is_left = is_left and taken.name not in node.unset_inputs
         if is_left and taken.default is not None:
             inputs[taken.name] = taken.default
-    noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
+    noted = {key: value for key, value in node.raw.items() if key != "verbatim"}
     meta = {"title": node.title or node.type} | noted
     return {"class_type": node.type, "inputs": inputs, "_meta": meta}
 

@@ -15,11 +15,11 @@ from nodegraph.interop.comfyui.foreign import (
     ForeignPort,
     ForeignWorkflow,
     Frame,
+    Rectangle,
     Source,
-    Spot,
 )
 from nodegraph.interop.comfyui.reading.dynamic_prompts import written_prompt
-from nodegraph.interop.comfyui.signatures import WIDGETS, Signature, TakenInput
+from nodegraph.interop.comfyui.signatures import WIDGETS, InputSignature, Signature
 
 _MODES = {"mute": 2, "bypass": 4}
 _INPUTS, _OUTPUTS = -10, -20
@@ -79,7 +79,7 @@ def _end(block: ForeignBlock, way: str, port: ForeignPort, links: list[int]) -> 
     return {"id": name, "name": port.name, "type": port.type or "*", "linkIds": links}
 
 
-def _bounding(spot: Spot | None, x: float) -> list[float]:
+def _bounding(spot: Rectangle | None, x: float) -> list[float]:
     return [spot.x, spot.y, 120.0, 60.0] if spot else [x, 0.0, 120.0, 60.0]
 
 
@@ -140,27 +140,27 @@ class _Level:
     def _placed(self) -> Iterable[ForeignNode]:
         """The nodes, with a place each: those that have none stand in rows below the others."""
         nodes = list(self._graph.nodes.values())
-        bottom = max((node.place.y + 400.0 for node in nodes if node.place), default=0.0)
+        bottom = max((node.bounds.y + 400.0 for node in nodes if node.bounds), default=0.0)
         free = 0
         for node in nodes:
-            if node.place is None:
-                spot = Spot(320.0 * (free % 6), bottom + 400.0 * (free // 6))
+            if node.bounds is None:
+                spot = Rectangle(320.0 * (free % 6), bottom + 400.0 * (free // 6))
                 free += 1
-                yield replace(node, place=spot)
+                yield replace(node, bounds=spot)
             else:
                 yield node
 
-    def _inputs(self, node: ForeignNode) -> list[TakenInput]:
+    def _inputs(self, node: ForeignNode) -> list[InputSignature]:
         """All inputs of a node in order, sockets first."""
         block = self._blocks.get(node.type)
         signature = self._signatures.get(node.type)
         if block is not None:
-            return [TakenInput(port.name, port.type or "*") for port in block.inputs]
+            return [InputSignature(port.name, port.type or "*") for port in block.inputs]
         if signature is None:
-            return [TakenInput(name, "*") for name in node.inputs]
-        known = [taken for taken in signature.inputs if not taken.grows]
+            return [InputSignature(name, "*") for name in node.inputs]
+        known = [taken for taken in signature.inputs if not taken.is_autogrow]
         names = {taken.name for taken in known}
-        grown = [TakenInput(name, "*") for name in node.inputs if name not in names]
+        grown = [InputSignature(name, "*") for name in node.inputs if name not in names]
         return sorted([*known, *grown], key=lambda taken: taken.is_widget)
 
     def _kind(self, source: Source) -> str:
@@ -173,11 +173,11 @@ class _Level:
         return tuple(port for port, _ in block.outputs) if block else node.ports
 
     def _node(self, order: int, node: ForeignNode) -> dict[str, Any]:
-        assert node.place is not None
-        spot = node.place
+        assert node.bounds is not None
+        spot = node.bounds
         number = int(node.id)
-        verbatim = node.kept.get("verbatim", {})
-        noted = {key: value for key, value in node.kept.items() if key != "verbatim"}
+        verbatim = node.raw.get("verbatim", {})
+        noted = {key: value for key, value in node.raw.items() if key != "verbatim"}
         properties = {"Node name for S&R": node.type, **verbatim.get("properties", {}), **noted}
         if node.pack:
             properties["cnr_id"] = node.pack
@@ -210,7 +210,7 @@ class _Level:
             written["color"] = node.color
         return written
 
-    def _shown(self, node: ForeignNode) -> list[TakenInput]:
+    def _shown(self, node: ForeignNode) -> list[InputSignature]:
         """The inputs that have a socket: those that can only be linked, and linked widgets."""
         return [
             taken
@@ -249,7 +249,7 @@ class _Level:
             return literals
         values: list[Any] = []
         buttons: list[Any] = []
-        for taken in signature.shown(literals):
+        for taken in signature.active_widgets(literals):
             if taken.is_optional:
                 values, buttons = values + buttons, []
             value = literals.get(taken.name, taken.default)
@@ -278,7 +278,7 @@ def _link(link: tuple[int, str, int, str, int, str], *, as_objects: bool) -> Any
 
 
 def _note(frame: Frame, order: int) -> dict[str, Any]:
-    spot = frame.place
+    spot = frame.bounds
     return {
         "type": "Note",
         "pos": [spot.x, spot.y],
@@ -293,7 +293,7 @@ def _note(frame: Frame, order: int) -> dict[str, Any]:
 
 
 def _group(frame: Frame, at: int) -> dict[str, Any]:
-    spot = frame.place
+    spot = frame.bounds
     bounding = [spot.x, spot.y, spot.width, spot.height]
     written = {"id": at + 1, "title": frame.text, "bounding": bounding, "font_size": 24}
     return written | ({"color": frame.color} if frame.color else {})

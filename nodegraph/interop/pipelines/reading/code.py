@@ -41,7 +41,7 @@ def axes_of(names: Iterable[str]) -> str:
     return "".join(letters) if all(letters) and len(set(letters)) == len(letters) else ""
 
 
-def axes_said(text: str) -> str:
+def parse_axes(text: str) -> str:
     """Axes of the first shape that a text tells, such as ``(batch, channels, samples)``."""
     for match in _SHAPE.finditer(text):
         if axes := axes_of(match[1].split(",")):

@@ -21,7 +21,7 @@ _LONGEST = 320
 
 
 @dataclass(slots=True)
-class Documented:
+class ParsedDocstring:
     """What a docstring says.
 
     Attributes:
@@ -39,14 +39,14 @@ class Documented:
     returns: str = ""
 
 
-def read_docstring(doc: str | None) -> Documented:
+def read_docstring(doc: str | None) -> ParsedDocstring:
     """A docstring taken apart: its first text, its parameters, its result.
 
     In many of diffusers an example of another indentation is pasted in, and with it the common
     margin is lost; so a section may begin at any depth, and ends where one begins that stands no
     deeper.
     """
-    documented = Documented()
+    documented = ParsedDocstring()
     section, margin, indent = "", 0, -1
     current: list[str] = []
     opening: list[str] = []
@@ -99,7 +99,7 @@ def first_sentences(text: str, count: int, longest: int = _LONGEST) -> str:
 
 
 def _parameter_line(
-    documented: Documented, text: str, at_margin: bool, current: list[str]
+    documented: ParsedDocstring, text: str, at_margin: bool, current: list[str]
 ) -> list[str]:
     """One line of a list of parameters; gives the names that the next line goes on about."""
     head = _HEAD.match(text) if at_margin else None

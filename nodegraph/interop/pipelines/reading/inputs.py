@@ -7,18 +7,22 @@ from dataclasses import replace
 
 from nodegraph.interop.pipelines.classes import Kind, PipelineInput, PipelineOutput
 from nodegraph.interop.pipelines.reading import tables
-from nodegraph.interop.pipelines.reading.code import axes_said
+from nodegraph.interop.pipelines.reading.code import parse_axes
 from nodegraph.interop.pipelines.reading.docstrings import first_sentences
 from nodegraph.interop.pipelines.reading.kinds import RULES
-from nodegraph.interop.pipelines.reading.parameters import CallParameter, Surroundings, mended
+from nodegraph.interop.pipelines.reading.parameters import (
+    CallParameter,
+    PipelineTraits,
+    fix_annotation,
+)
 
 
-def read_input(parameter: CallParameter, around: Surroundings) -> PipelineInput | str:
+def read_input(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | str:
     """The input of a parameter, or the reason why it is hidden."""
     reason = _hidden(parameter, around)
     if reason:
         return reason
-    parameter = mended(parameter)
+    parameter = fix_annotation(parameter)
     for rule in RULES:
         outcome = rule(parameter, around)
         if outcome is not None:
@@ -26,7 +30,7 @@ def read_input(parameter: CallParameter, around: Surroundings) -> PipelineInput 
     return _finished(parameter, PipelineInput(parameter.name, "any", advanced=True))
 
 
-def in_order(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
+def sort_inputs(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
     """As people fill them in: what must be given, words, pictures and sound, then numbers; the seed
     last of what shows at once."""
     ranks: dict[Kind, int] = {"text": 0, "seed": 4, "tensor": 2, "dataclass": 2, "json": 3}
@@ -39,7 +43,7 @@ def in_order(inputs: list[PipelineInput]) -> tuple[PipelineInput, ...]:
     return tuple(sorted(inputs, key=sort_key))
 
 
-def in_a_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutput, ...]) -> str:
+def summary_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutput, ...]) -> str:
     """What a pipeline takes and gives, for one that says nothing of itself."""
     nouns: dict[Kind, str] = {
         "text": "text",
@@ -55,11 +59,11 @@ def in_a_sentence(inputs: tuple[PipelineInput, ...], outputs: tuple[PipelineOutp
     return f"{product[0].upper()}{product[1:]} from {source}."
 
 
-def _hidden(parameter: CallParameter, around: Surroundings) -> str:
+def _hidden(parameter: CallParameter, around: PipelineTraits) -> str:
     """Why a parameter isn't shown, where its name and use alone say so."""
     name, kinds = parameter.name, parameter.annotation.kinds
     if parameter.is_keywords:
-        taken = ", ".join(parameter.taken) or "none is taken"
+        taken = ", ".join(parameter.popped_keywords) or "none is taken"
         return tables.KEYWORDS.format(taken)
     for rule in tables.HIDDEN:
         if rule.fits(name):
@@ -116,5 +120,5 @@ def _forms(parameter: CallParameter, kind: Kind) -> tuple[str, ...]:
 def _axes(parameter: CallParameter, kind: Kind) -> str:
     """Order of axes, with the samples of a sound or the sides of a picture among them."""
     needed = {"audio": "n", "image": "hw", "mask": "hw", "video": "fhw"}.get(kind)
-    axes = parameter.axes or axes_said(parameter.help)
+    axes = parameter.axes or parse_axes(parameter.help)
     return axes if needed and set(needed) <= set(axes) else ""

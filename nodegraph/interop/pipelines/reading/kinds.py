@@ -13,7 +13,7 @@ from typing import Any
 
 from nodegraph.interop.pipelines.classes import PipelineInput
 from nodegraph.interop.pipelines.reading import tables
-from nodegraph.interop.pipelines.reading.parameters import CallParameter, Surroundings
+from nodegraph.interop.pipelines.reading.parameters import CallParameter, PipelineTraits
 
 _ARRAYS = frozenset({"PIL", "Tensor", "ndarray"})
 _ENCODED = frozenset({"Tensor", "ndarray", "Any"})
@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"[`\"']+([\w.+-]{2,40})[`\"']+")
 _NO_CHOICE = ("torch", "PIL", "np.", "self", "str", "None", "True", "False")
 
 
-def _seed(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+def _seed(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | None:
     kinds = parameter.annotation.kinds
     if tables.SEED.search(parameter.name) or kinds & {"Generator", "RandomState"}:
         return PipelineInput(parameter.name, "seed")
@@ -32,7 +32,7 @@ def _seed(parameter: CallParameter, around: Surroundings) -> PipelineInput | Non
     return None
 
 
-def _encoded(parameter: CallParameter, around: Surroundings) -> PipelineInput | str | None:
+def _encoded(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | str | None:
     """Latents, hidden where no other pipeline gives or takes them, and what encoders give."""
     name, annotation = parameter.name, parameter.annotation
     if tables.LATENTLIKE.search(name):
@@ -52,7 +52,7 @@ def _encoded(parameter: CallParameter, around: Surroundings) -> PipelineInput | 
     return None
 
 
-def _latents_shown(name: str, around: Surroundings) -> bool:
+def _latents_shown(name: str, around: PipelineTraits) -> bool:
     return name in around.main or (around.latents_wanted and name in ("latents", "audio_latents"))
 
 
@@ -62,14 +62,14 @@ def _tensor(parameter: CallParameter, advanced: bool | None = None) -> PipelineI
     return PipelineInput(parameter.name, "tensor", many=many, advanced=folded)
 
 
-def _looks_like_media(name: str, around: Surroundings) -> bool:
+def _looks_like_media(name: str, around: PipelineTraits) -> bool:
     patterns = [tables.AUDIO]
     if around.visual:
         patterns += [tables.MASK, tables.VIDEO, tables.PICTURE]
     return any(pattern.search(name) for pattern in patterns)
 
 
-def _media(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+def _media(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | None:
     """Sound, masks, videos and pictures, where the annotation lets them be given as such."""
     name, annotation = parameter.name, parameter.annotation
     kinds = annotation.kinds
@@ -90,7 +90,7 @@ def _media(parameter: CallParameter, around: Surroundings) -> PipelineInput | No
     return None
 
 
-def _is_video(parameter: CallParameter, around: Surroundings) -> bool:
+def _is_video(parameter: CallParameter, around: PipelineTraits) -> bool:
     name = parameter.name
     if name in around.videos and not tables.PICTURE.search(name):
         return True
@@ -102,7 +102,7 @@ def _is_video(parameter: CallParameter, around: Surroundings) -> bool:
     return around.video and nested and "image" not in name
 
 
-def _choice(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+def _choice(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | None:
     choices = parameter.annotation.choices or parameter.allowed
     if not choices or not parameter.annotation.kinds - {"None"}:
         return None
@@ -113,7 +113,7 @@ def _choice(parameter: CallParameter, around: Surroundings) -> PipelineInput | N
     return PipelineInput(parameter.name, "choice", choices=tuple(dict.fromkeys(choices)))
 
 
-def _text(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+def _text(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | None:
     annotation = parameter.annotation
     if annotation.kinds - {"Tensor", "ndarray"} != {"str"}:
         return None
@@ -132,7 +132,7 @@ def _suggestions(parameter: CallParameter) -> tuple[str, ...]:
     return tuple(words) if parameter.default in words and len(words) > 1 else ()
 
 
-def _number(parameter: CallParameter, around: Surroundings) -> PipelineInput | None:
+def _number(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | None:
     annotation = parameter.annotation
     kinds = annotation.kinds - {"Tensor", "ndarray"}
     if not kinds or not kinds <= _NUMBERS:
@@ -167,7 +167,7 @@ def _limits(parameter: CallParameter, real: bool) -> dict[str, Any]:
     return limits
 
 
-def _structure(parameter: CallParameter, around: Surroundings) -> PipelineInput | str | None:
+def _structure(parameter: CallParameter, around: PipelineTraits) -> PipelineInput | str | None:
     """Dictionaries, nested lists and mixtures as JSON; dataclasses by their fields."""
     annotation = parameter.annotation
     classes = [source for source in annotation.classes.values() if is_record(source.node)]
@@ -195,7 +195,7 @@ def is_record(node: ast.ClassDef) -> bool:
     return "dataclass" in marks
 
 
-RULES: tuple[Callable[[CallParameter, Surroundings], PipelineInput | str | None], ...] = (
+RULES: tuple[Callable[[CallParameter, PipelineTraits], PipelineInput | str | None], ...] = (
     _seed,
     _encoded,
     _media,

@@ -123,7 +123,7 @@ def unnamed_output(code: PipelineCode) -> PipelineOutput:
     return PipelineOutput("", "any")
 
 
-def made(outputs: tuple[PipelineOutput, ...]) -> Makes:
+def product_kind(outputs: tuple[PipelineOutput, ...]) -> Makes:
     """What a pipeline is there for: the first of its outputs that somebody looks at."""
     if any(item.kind in ("mesh", "points") for item in outputs):
         return "3d"

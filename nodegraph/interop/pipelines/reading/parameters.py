@@ -22,7 +22,7 @@ class CallParameter:
         axes: Of its shape, as the code unpacks it.
         allowed: Words that it must be one of, as the code refuses others.
         divisor: What it must be a multiple of, as written.
-        taken: Words that ``**kwargs`` are asked for.
+        popped_keywords: Words that ``**kwargs`` are asked for.
     """
 
     name: str
@@ -37,11 +37,11 @@ class CallParameter:
     axes: str = ""
     allowed: tuple[str, ...] = ()
     divisor: str = ""
-    taken: tuple[str, ...] = ()
+    popped_keywords: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class Surroundings:
+class PipelineTraits:
     """What of the whole pipeline decides on one of its parameters.
 
     Attributes:
@@ -66,7 +66,7 @@ class Surroundings:
         return frozenset(name for name in self.names if "ip_adapter_image" in name)
 
 
-def mended(parameter: CallParameter) -> CallParameter:
+def fix_annotation(parameter: CallParameter) -> CallParameter:
     """With an annotation where there is none, or one that contradicts name and documentation.
 
     Words by a picture's name, pictures by a prompt's: two parameters are swapped so in diffusers,

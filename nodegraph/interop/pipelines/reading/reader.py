@@ -18,12 +18,12 @@ from nodegraph.interop.pipelines.classes import (
 from nodegraph.interop.pipelines.reading import tables
 from nodegraph.interop.pipelines.reading.annotations import read_annotation
 from nodegraph.interop.pipelines.reading.code import PipelineCode, arguments, defaults
-from nodegraph.interop.pipelines.reading.docstrings import Documented, read_docstring
+from nodegraph.interop.pipelines.reading.docstrings import ParsedDocstring, read_docstring
 from nodegraph.interop.pipelines.reading.facts import draws_bar, follows, read_settings
 from nodegraph.interop.pipelines.reading.inputs import (
-    in_a_sentence,
-    in_order,
     read_input,
+    sort_inputs,
+    summary_sentence,
 )
 from nodegraph.interop.pipelines.reading.kinds import is_record
 from nodegraph.interop.pipelines.reading.lineage import (
@@ -36,15 +36,15 @@ from nodegraph.interop.pipelines.reading.lineage import (
 from nodegraph.interop.pipelines.reading.literals import NoLiteral, literal
 from nodegraph.interop.pipelines.reading.modules import ClassSource, SourcePackage, walk
 from nodegraph.interop.pipelines.reading.outputs import (
-    made,
     output_class,
+    product_kind,
     read_outputs,
     result_fields,
     unnamed_output,
 )
 from nodegraph.interop.pipelines.reading.packages import PackageNeeds
-from nodegraph.interop.pipelines.reading.parameters import CallParameter, Surroundings
-from nodegraph.interop.pipelines.reading.refusals import Refusals
+from nodegraph.interop.pipelines.reading.parameters import CallParameter, PipelineTraits
+from nodegraph.interop.pipelines.reading.refusals import InputChecks
 
 
 def read_parts(source: PipelineSource) -> tuple[tuple[PipelinePart, ...], tuple[str, ...]]:
@@ -144,7 +144,7 @@ class LatentPairs:
             return False
         if _LATENTS not in defaults(source.call):
             return True
-        return any(_LATENTS in group for group in Refusals(PipelineCode(source)).one_of())
+        return any(_LATENTS in group for group in InputChecks(PipelineCode(source)).one_of())
 
 
 @dataclass(slots=True)
@@ -152,19 +152,19 @@ class PipelineReader:
     """Reads the pipelines of a package.
 
     Attributes:
-        records: Dataclasses that inputs were found to be made of, by name.
+        dataclasses: Dataclasses that inputs were found to be made of, by name.
         faults: What kept a class from being read, by its name.
     """
 
     package: SourcePackage
-    records: dict[str, PipelineDataclass]
+    dataclasses: dict[str, PipelineDataclass]
     faults: dict[str, str]
     pairs: LatentPairs
     needs: PackageNeeds
 
     def __init__(self, package: SourcePackage) -> None:
         self.package = package
-        self.records = {}
+        self.dataclasses = {}
         self.faults = {}
         self.pairs = LatentPairs(package)
         self.needs = PackageNeeds(package)
@@ -193,7 +193,7 @@ class PipelineReader:
         """All that its source tells of a pipeline."""
         code = PipelineCode(source)
         about = read_docstring(ast.get_docstring(source.own.node))
-        refused = Refusals(code)
+        refused = InputChecks(code)
         parameters = list(self._parameters(source, code, refused))
         exchanged = self.pairs.exchanged(source)
         outputs = self._outputs(source, code, exchanged)
@@ -208,9 +208,9 @@ class PipelineReader:
         return PipelineClass(
             name=source.own.name,
             module=source.own.module.name,
-            makes=made(outputs),
+            makes=product_kind(outputs),
             follows=follows(code, draws_bar(code)),
-            summary=about.summary or in_a_sentence(inputs, outputs),
+            summary=about.summary or summary_sentence(inputs, outputs),
             help=about.text,
             inputs=inputs,
             outputs=outputs,
@@ -222,7 +222,7 @@ class PipelineReader:
         )
 
     def _parameters(
-        self, source: PipelineSource, code: PipelineCode, refused: Refusals
+        self, source: PipelineSource, code: PipelineCode, refused: InputChecks
     ) -> Iterator[CallParameter]:
         call = source.call
         documentation = read_docstring(ast.get_docstring(call))
@@ -246,7 +246,10 @@ class PipelineReader:
                 known = self._parameter(
                     source.call_class, extra.arg, extra.annotation, None, documentation
                 )
-                known.is_keywords, known.taken = True, tuple(sorted(code.keywords_taken()))
+                known.is_keywords, known.popped_keywords = (
+                    True,
+                    tuple(sorted(code.keywords_taken())),
+                )
                 yield known
 
     def _parameter(
@@ -255,7 +258,7 @@ class PipelineReader:
         name: str,
         annotation: ast.expr | None,
         default: ast.expr | None,
-        documentation: Documented,
+        documentation: ParsedDocstring,
     ) -> CallParameter:
         known = CallParameter(
             name,
@@ -281,7 +284,7 @@ class PipelineReader:
         fields = result_fields(self.package, result_class)
         return read_outputs(fields, code.words_of("output_type"), exchanged, names)
 
-    def record(self, name: str) -> PipelineDataclass | None:
+    def read_dataclass(self, name: str) -> PipelineDataclass | None:
         """A dataclass of the folder of pipelines, by its name."""
         for module in self.package.modules_with(f"class {name}", HOME):
             source = self.package.find_class(module, name)
@@ -292,13 +295,13 @@ class PipelineReader:
     def _keep_records(self, parameter: CallParameter, inputs: tuple[PipelineInput, ...]) -> None:
         wanted = {item.dataclass for item in inputs if item.dataclass}
         for name, source in parameter.annotation.classes.items():
-            if name in wanted and name not in self.records:
-                self.records[name] = self._record(source)
+            if name in wanted and name not in self.dataclasses:
+                self.dataclasses[name] = self._record(source)
 
     def _record(self, source: ClassSource) -> PipelineDataclass:
         """A dataclass, its fields read by the same rules as parameters."""
         documentation = read_docstring(ast.get_docstring(source.node))
-        around = Surroundings(visual=True, video=True)
+        around = PipelineTraits(visual=True, video=True)
         inputs: list[PipelineInput] = []
         hidden: dict[str, str] = {}
         for item in source.node.body:
@@ -316,12 +319,12 @@ class PipelineReader:
             source.module.name,
             documentation.summary,
             documentation.text,
-            in_order(inputs),
+            sort_inputs(inputs),
             hidden,
         )
 
 
-def _refusals(refused: Refusals) -> dict[str, Any]:
+def _refusals(refused: InputChecks) -> dict[str, Any]:
     """What `PipelineClass.settings` says of what is refused, where there is any."""
     refusals = {"one_of": refused.one_of(), "first": refused.called_first()}
     return {key: value for key, value in refusals.items() if value}
@@ -331,7 +334,7 @@ def _surroundings(
     parameters: list[CallParameter],
     outputs: tuple[PipelineOutput, ...],
     one_of: list[list[str]],
-) -> Surroundings:
+) -> PipelineTraits:
     kinds = {item.kind for item in outputs}
     main = frozenset(
         name
@@ -339,7 +342,7 @@ def _surroundings(
         for name in group
         if any(tables.LATENTLIKE.search(other) for other in group)
     )
-    return Surroundings(
+    return PipelineTraits(
         visual=bool(kinds & {"image", "video"}) or kinds == {"any"},
         video="video" in kinds,
         names=frozenset(item.name for item in parameters),
@@ -348,7 +351,7 @@ def _surroundings(
 
 
 def _split(
-    parameters: list[CallParameter], around: Surroundings, outputs: tuple[PipelineOutput, ...]
+    parameters: list[CallParameter], around: PipelineTraits, outputs: tuple[PipelineOutput, ...]
 ) -> tuple[tuple[PipelineInput, ...], dict[str, str]]:
     """Inputs that are shown, and the reasons of those that aren't."""
     shown: list[PipelineInput] = []
@@ -361,7 +364,7 @@ def _split(
             shown.append(_output_choice(parameter, words))
         else:
             hidden[parameter.name] = read
-    return in_order(shown), hidden
+    return sort_inputs(shown), hidden
 
 
 def _output_words(parameter: CallParameter, outputs: tuple[PipelineOutput, ...]) -> tuple[str, ...]:

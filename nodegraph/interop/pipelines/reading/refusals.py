@@ -13,7 +13,7 @@ _BUILTIN = frozenset(vars(builtins))
 _CHECKS = "check_inputs"
 
 
-class Refusals:
+class InputChecks:
     """Conditions under which a call, or the check that it makes first, raises."""
 
     def __init__(self, code: PipelineCode) -> None:

@@ -95,11 +95,11 @@ class Connections:
     @contextmanager
     def reading(self) -> Iterator[PostgresConnection]:
         """One to read with, for one thread; all that is read is of one moment."""
-        with self.lent(_READ) as connection:
+        with self.borrow(_READ) as connection:
             yield PostgresConnection(connection)
 
     @contextmanager
-    def lent(self, begin: bytes) -> Iterator[RawConnection]:
+    def borrow(self, begin: bytes) -> Iterator[RawConnection]:
         """One in a transaction, which is rolled back after the `with` unless it was committed."""
         connection = self._begun(begin)
         try:

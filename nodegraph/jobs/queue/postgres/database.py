@@ -13,14 +13,14 @@ from psycopg import errors, sql
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import Bury, server_name
+from nodegraph.jobs.queue.engine import RecoverServers, server_name
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
 from nodegraph.jobs.queue.postgres.connecting import Connections, RawConnection, rolled_back
 from nodegraph.jobs.queue.postgres.faults import explained, is_lost
 from nodegraph.jobs.queue.postgres.live import PostgresRelay
 from nodegraph.jobs.queue.postgres.migrating import identity, migrate
-from nodegraph.jobs.queue.postgres.neighbours import BEAT, CHANNEL, LIST, Neighbours
+from nodegraph.jobs.queue.postgres.neighbours import BEAT, CHANNEL, LIST, PeerMonitor
 from nodegraph.jobs.queue.postgres.statements import PostgresConnection
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ events' numbers is the order in which they are seen, and turns are taken as in a
 
 
 class PostgresDatabase:
-    """See `QueueEngine`.
+    """See `QueueBackend`.
 
     Each change is a transaction that has the queue to itself, whichever server makes it: what holds
     for a file holds here for the same reasons. Commits always wait for the database's disk, as
@@ -94,12 +94,12 @@ class PostgresDatabase:
         except psycopg.Error as error:
             raise self.explained(error) from error
 
-    def is_for_all(self, error: Exception) -> bool:
+    def affects_all_writes(self, error: Exception) -> bool:
         """Whether whatever else is written now would fail, or wait, for the same reason."""
         busy = isinstance(error, (errors.LockNotAvailable, errors.ReadOnlySqlTransaction))
         return not isinstance(error, psycopg.Error) or busy or is_lost(error)
 
-    def displaced(self) -> None:
+    def find_displacement(self) -> None:
         """What is written to a server is there, or refused."""
 
     def snapshot(self) -> AbstractContextManager[Connection]:
@@ -179,7 +179,7 @@ class PostgresDatabase:
 
     still_open = opened
 
-    def claiming(self, connection: Connection, server: str) -> None:
+    def register_server(self, connection: Connection, server: str) -> None:
         """See that a server is listed; one that is writes nothing."""
         connection.execute(LIST, (server, server_name()))
 
@@ -187,9 +187,11 @@ class PostgresDatabase:
         """Note that it changes nothing any more."""
         connection.execute("DELETE FROM servers WHERE id = ?", (server,))
 
-    def accompany(self, changed: Callable[[], None], bury: Bury) -> Callable[[], None]:
+    def watch_servers(
+        self, changed: Callable[[], None], bury: RecoverServers
+    ) -> Callable[[], None]:
         """Tell of what other servers change, and of those that are gone, until it is ended."""
-        return Neighbours(self._connections.new, self._server, changed, bury).close
+        return PeerMonitor(self._connections.new, self._server, changed, bury).close
 
     def relay(
         self, take: Callable[[Sequence[bytes]], None], is_heard: Callable[[], bool]

@@ -61,10 +61,10 @@ class PostgresRelay:
         self._is_heard = is_heard
         self._telling = Lock()
         self._waiting: dict[LiveKey, bytes] = {}
-        self._told = 0
+        self._sequence = 0
         self._seen: dict[str, int] = {}
         self._is_listed = False
-        self.is_followed = False
+        self.has_followers = False
         self._due = self._swept = 0.0
         self._ending = Event()
         self._wake, self._woken = socket.socketpair()
@@ -72,9 +72,9 @@ class PostgresRelay:
         self._thread = Thread(target=self._work, name="nodegraph-live", daemon=True)
         self._thread.start()
 
-    def tell(self, key: LiveKey, body: bytes) -> None:
+    def publish(self, key: LiveKey, body: bytes) -> None:
         """Tell the others of the newest of something."""
-        if not self.is_followed or len(body) > _LARGEST:
+        if not self.has_followers or len(body) > _LARGEST:
             return
         with self._telling:
             is_first = not self._waiting
@@ -105,7 +105,7 @@ class PostgresRelay:
                     self._unlist(connection)
             except psycopg.Error:
                 _LOG.debug("what is of the moment isn't told to other servers", exc_info=True)
-                self.is_followed = False
+                self.has_followers = False
                 self._ending.wait(_AGAIN)
 
     def _go_on(self, connection: RawConnection, selector: BaseSelector) -> None:
@@ -119,7 +119,7 @@ class PostgresRelay:
                 connection.execute(_OLD.encode())
                 connection.execute(_GONE.encode())
                 self._swept = now
-            self._hear(connection)
+            self._receive(connection)
             selector.select(max(0.0, self._due - monotonic()) if self._waiting else _LOOK)
             with suppress(BlockingIOError):
                 while self._woken.recv(256):
@@ -147,13 +147,13 @@ class PostgresRelay:
             waiting, self._waiting = self._waiting, {}
         rows = []
         for key, body in waiting.items():
-            self._told += 1
-            rows.append((*key, self._server, self._told, body))
+            self._sequence += 1
+            rows.append((*key, self._server, self._sequence, body))
         with connection.transaction():
             connection.cursor().executemany(_TELL.encode(), rows)
             _notify(connection, self._server)
 
-    def _hear(self, connection: RawConnection) -> None:
+    def _receive(self, connection: RawConnection) -> None:
         # What came along with an answer wakes nobody who waits for the connection.
         while payloads := {notice.payload for notice in connection.notifies(timeout=0)}:
             if _FOLLOWERS in payloads:
@@ -170,7 +170,7 @@ class PostgresRelay:
 
     def _look_for_followers(self, connection: RawConnection) -> None:
         row = connection.execute(_ANY_FOLLOWER.encode(), (self._server,)).fetchone()
-        self.is_followed = row is not None
+        self.has_followers = row is not None
 
 
 def _notify(connection: RawConnection, payload: str) -> None:

@@ -18,7 +18,7 @@ from time import monotonic
 import psycopg
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.queue.engine import Bury, server_name
+from nodegraph.jobs.queue.engine import RecoverServers, server_name
 from nodegraph.jobs.queue.postgres.connecting import RawConnection
 from nodegraph.jobs.queue.postgres.statements import PostgresConnection
 
@@ -37,7 +37,7 @@ LIST = "INSERT INTO servers VALUES (?, ?, 0) ON CONFLICT DO NOTHING"
 """Lists a server that others took for gone."""
 
 
-class Neighbours:
+class PeerMonitor:
     """Listens and counts in a thread of its own, until it is closed.
 
     Args:
@@ -52,12 +52,12 @@ class Neighbours:
         connect: Callable[[], RawConnection],
         server: str,
         changed: Callable[[], None],
-        bury: Bury,
+        bury: RecoverServers,
     ) -> None:
         self._connect = connect
         self._server = server
         self._changed = changed
-        self._bury = bury
+        self._recover = bury
         self._seen: dict[str, tuple[int, float]] = {}
         self._ending = Event()
         self._wake, self._woken = socket.socketpair()
@@ -134,7 +134,7 @@ class Neighbours:
         if gone:
             # What can't be written now is tried at the next beat.
             with suppress(NodegraphError):
-                self._bury(gone).result()
+                self._recover(gone).result()
 
 
 @contextmanager

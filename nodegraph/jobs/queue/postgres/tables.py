@@ -65,7 +65,7 @@ class PostgresTables:
     @contextmanager
     def writing(self, *, synced: bool = False) -> Iterator[Connection]:
         """A transaction that no other server's overlaps, committed at the end of the `with`."""
-        with self._connections.lent(self._begin) as connection:
+        with self._connections.borrow(self._begin) as connection:
             yield PostgresConnection(connection)
             connection.execute(b"COMMIT")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.editing.pictures import as_rgb, check_channels, split_alpha
-from nodegraph.media.images.editing.placing import Anchor, placed
+from nodegraph.media.images.editing.placing import Anchor, anchor_position
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -153,18 +153,18 @@ def composite_layer(
     """
     import torch
 
-    from nodegraph.media.images.masks import paired, together
+    from nodegraph.media.images.masks import broadcast_batches, match_mask
 
     check_channels(image)
     check_channels(layer, "layer")
     if mask is not None:
-        together(image, mask, "mask")
+        broadcast_batches(image, mask, "mask")
     coverage = torch.ones(1, *layer.shape[1:3]) if mask is None else mask
-    layer, coverage = paired(layer, coverage)
-    image, layer = together(image, layer, "layer")
+    layer, coverage = match_mask(layer, coverage)
+    image, layer = broadcast_batches(image, layer, "layer")
     coverage = coverage.expand(len(layer), *coverage.shape[1:])
     size, own = (image.shape[2], image.shape[1]), (layer.shape[2], layer.shape[1])
-    left, top = placed(size, own, anchor, x, y)
+    left, top = anchor_position(size, own, anchor, x, y)
     rows = slice(max(top, 0), max(0, min(top + own[1], size[1])))
     columns = slice(max(left, 0), max(0, min(left + own[0], size[0])))
     grows = image.shape[-1] == 1 and layer.shape[-1] != 1
@@ -214,12 +214,12 @@ def blend_images(
     image: Tensor, other: Tensor, mask: Tensor | None, mode: BlendMode, opacity: float
 ) -> Tensor:
     """Pictures with another one on all of them, which is scaled to their size and cut."""
-    from nodegraph.media.images.masks import together
+    from nodegraph.media.images.masks import broadcast_batches
     from nodegraph.media.images.resizing import resize_image
 
     check_channels(image)
     check_channels(other, "other")
-    together(image, other, "other")
+    broadcast_batches(image, other, "other")
     if other.shape[1:3] != image.shape[1:3]:
         other = resize_image(other, image.shape[2], image.shape[1], fit="crop")
     return composite_layer(image, other, mask, mode=mode, opacity=opacity)
@@ -232,10 +232,10 @@ def flatten(image: Tensor, color: tuple[float, float, float, float]) -> Tensor:
         3 channels of 4; as they are otherwise.
     """
     from nodegraph.media.images.colors import paint
-    from nodegraph.media.images.editing.pictures import each_picture
+    from nodegraph.media.images.editing.pictures import map_images
 
     def work(item: Tensor) -> Tensor:
         colors, alpha = split_alpha(item)
         return colors if alpha is None else paint(color, 3) + (colors - paint(color, 3)) * alpha
 
-    return each_picture(image, work)
+    return map_images(image, work)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from nodegraph.media.images.editing.pictures import each_color, interleaved, planar
+from nodegraph.media.images.editing.pictures import map_colors, to_nchw, to_nhwc
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ def blur(
             Tomasi and Manduchi 1998).
     """
     if radius == 0:
-        return each_color(image, lambda item: item)
+        return map_colors(image, lambda item: item)
     works = {
         "gaussian": lambda item: gaussian(item, radius),
         "box": lambda item: _box(item, round(radius)),
@@ -41,7 +41,7 @@ def blur(
         "median": lambda item: _median(item, min(round(radius), _WIDEST)),
         "surface": lambda item: _surface(item, min(round(radius), _WIDEST), edge),
     }
-    return each_color(image, works[kind])
+    return map_colors(image, works[kind])
 
 
 def gaussian(item: Tensor, deviation: float) -> Tensor:
@@ -71,12 +71,12 @@ def _separable(item: Tensor, weights: Tensor) -> Tensor:
     """Means along rows, then along columns."""
     import torch.nn.functional as F  # noqa: N812 - its usual name
 
-    planes = planar(item).movedim(0, 1)  # (channels, 1, height, width)
+    planes = to_nchw(item).movedim(0, 1)  # (channels, 1, height, width)
     reach = len(weights) // 2
     wide = F.pad(planes, (reach, reach, 0, 0), mode="replicate")
     planes = F.conv2d(wide, weights.view(1, 1, 1, -1))
     high = F.pad(planes, (0, 0, reach, reach), mode="replicate")
-    return interleaved(F.conv2d(high, weights.view(1, 1, -1, 1)).movedim(0, 1))
+    return to_nhwc(F.conv2d(high, weights.view(1, 1, -1, 1)).movedim(0, 1))
 
 
 def _motion(item: Tensor, radius: float, angle: float) -> Tensor:
@@ -99,7 +99,7 @@ def _motion(item: Tensor, radius: float, angle: float) -> Tensor:
                 kernel[row, column] += down * across
     kernel /= kernel.sum()
     _, height, width, _ = item.shape
-    wide = interleaved(F.pad(planar(item), (reach,) * 4, mode="replicate"))
+    wide = to_nhwc(F.pad(to_nchw(item), (reach,) * 4, mode="replicate"))
     total = torch.zeros_like(item)
     # Of a line nearly all of the kernel is empty: a convolution would go through all of it.
     for row, column in kernel.nonzero().tolist():
@@ -113,7 +113,7 @@ def _neighbours(item: Tensor, reach: int, rows: slice) -> Tensor:
     import torch.nn.functional as F  # noqa: N812
 
     side = 2 * reach + 1
-    wide = F.pad(planar(item), (reach,) * 4, mode="replicate")
+    wide = F.pad(to_nchw(item), (reach,) * 4, mode="replicate")
     part = wide[:, :, rows.start : rows.stop + 2 * reach]
     windows = part.unfold(2, side, 1).unfold(3, side, 1)
     return windows.flatten(4).movedim(4, 2)
@@ -129,7 +129,7 @@ def _median(item: Tensor, reach: int) -> Tensor:
     import torch
 
     strips = [_neighbours(item, reach, rows).median(dim=2).values for rows in _strips(item, reach)]
-    return interleaved(torch.cat(strips, dim=2))
+    return to_nhwc(torch.cat(strips, dim=2))
 
 
 def _surface(item: Tensor, reach: int, edge: float) -> Tensor:
@@ -140,11 +140,11 @@ def _surface(item: Tensor, reach: int, edge: float) -> Tensor:
     strips = []
     for rows in _strips(item, reach):
         around = _neighbours(item, reach, rows)
-        own = planar(item)[:, :, rows][:, :, None]
+        own = to_nchw(item)[:, :, rows][:, :, None]
         apart = (around - own).square().sum(1) / max(edge, 1e-4) ** 2
         weights = (near * torch.exp(-0.5 * apart))[:, None]
         strips.append((around * weights).sum(2) / weights.sum(2))
-    return interleaved(torch.cat(strips, dim=2))
+    return to_nhwc(torch.cat(strips, dim=2))
 
 
 def sharpen(image: Tensor, amount: float, radius: float, threshold: float) -> Tensor:
@@ -161,9 +161,9 @@ def sharpen(image: Tensor, amount: float, radius: float, threshold: float) -> Te
             detail = detail * (detail.abs() >= threshold)
         return item + amount * detail
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def high_pass(image: Tensor, radius: float) -> Tensor:
     """What a blur takes away, about middle grey."""
-    return each_color(image, lambda item: item - gaussian(item, radius) + 0.5)
+    return map_colors(image, lambda item: item - gaussian(item, radius) + 0.5)

@@ -15,12 +15,12 @@ from nodegraph.media.images.editing.color_spaces import (
 from nodegraph.media.images.editing.pictures import (
     as_rgb,
     check_channels,
-    each_picture,
+    map_images,
     split_alpha,
     with_channels,
 )
 from nodegraph.media.images.resizing import FitMode, resize_image
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +42,7 @@ def split_channels(image: Tensor, space: ChannelSpace) -> tuple[Tensor, Tensor, 
             return rgb_to_hsv(colors)
         return colors if space == "rgb" else _lab_shares(colors)
 
-    first, second, third = torch.split(each_picture(image, work), 1, dim=-1)
+    first, second, third = torch.split(map_images(image, work), 1, dim=-1)
     return first.contiguous(), second.contiguous(), third.contiguous()
 
 
@@ -70,7 +70,7 @@ def join_channels(parts: Sequence[Tensor], space: ChannelSpace) -> Tensor:
                 given=f"{len(part)} of {part.shape[2]} x {part.shape[1]} pixels",
                 expected=f"{_count(parts)} of {parts[0].shape[2]} x {parts[0].shape[1]} pixels",
             )
-    planes = [each_picture(part, lambda item: luma(split_alpha(item)[0])) for part in parts]
+    planes = [map_images(part, lambda item: luma(split_alpha(item)[0])) for part in parts]
     whole = torch.cat([plane.expand(_count(parts), *plane.shape[1:]) for plane in planes], dim=-1)
 
     def work(item: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def join_channels(parts: Sequence[Tensor], space: ChannelSpace) -> Tensor:
             return item
         return lab_to_rgb(item * item.new_tensor([100, 255, 255]) - item.new_tensor([0, 128, 128]))
 
-    return each_picture(whole, work)
+    return map_images(whole, work)
 
 
 def _count(parts: Sequence[Tensor]) -> int:
@@ -104,7 +104,7 @@ def join_batch(images: Sequence[Tensor], fit: FitMode) -> Tensor:
         check_channels(image, "images")
     _, height, width, _ = images[0].shape
     channels, count = max(image.shape[-1] for image in images), sum(map(len, images))
-    check_room(width, height, count, 8 * width * height * channels * count, port="images")
+    check_memory(width, height, count, 8 * width * height * channels * count, port="images")
     return torch.cat(
         [
             with_channels(
@@ -149,5 +149,5 @@ def repeat_batch(image: Tensor, times: int) -> Tensor:
     """
     count, height, width, channels = image.shape
     needed = 4 * width * height * channels * count * times
-    check_room(width, height, count * times, needed, port="times")
+    check_memory(width, height, count * times, needed, port="times")
     return image.repeat(times, 1, 1, 1)

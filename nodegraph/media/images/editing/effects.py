@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nodegraph.media.images.colors import Color, paint
 from nodegraph.media.images.editing.blurring import gaussian
 from nodegraph.media.images.editing.color_spaces import luma
-from nodegraph.media.images.editing.pictures import each_color, each_picture, interleaved, planar
+from nodegraph.media.images.editing.pictures import map_colors, map_images, to_nchw, to_nhwc
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ def add_grain(image: Tensor, strength: float, size: float, seed: int, *, in_colo
             light = luma(colors).clamp(0, 1)
             return colors + grain * strength * 2 * (light * (1 - light)).sqrt()
 
-        return each_color(item, work)
+        return map_colors(item, work)
 
     return torch.cat([of_one(item, at) for at, item in enumerate(torch.split(image, 1))])
 
@@ -71,7 +71,7 @@ def vignette(
         share = share * share * (3 - 2 * share) * strength
         return item.lerp(paint(color, channels).expand_as(item), share[None, ..., None])
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def pixelate(image: Tensor, size: int) -> Tensor:
@@ -82,43 +82,43 @@ def pixelate(image: Tensor, size: int) -> Tensor:
 
         _, height, width, _ = item.shape
         # The last row and column of squares may be cut off.
-        small = F.avg_pool2d(planar(item), size, ceil_mode=True, count_include_pad=False)
+        small = F.avg_pool2d(to_nchw(item), size, ceil_mode=True, count_include_pad=False)
         large = small.repeat_interleave(size, 2).repeat_interleave(size, 3)
-        return interleaved(large[:, :, :height, :width])
+        return to_nhwc(large[:, :, :height, :width])
 
-    return each_picture(image, work)
+    return map_images(image, work)
 
 
 def emboss(image: Tensor, strength: float, angle: float) -> Tensor:
     """Relief about middle grey, lit from an angle: the slope in that direction."""
 
     def work(item: Tensor) -> Tensor:
-        right, down = slopes(item)
+        right, down = sobel(item)
         turned = math.radians(angle)
         return 0.5 + strength * (right * math.cos(turned) - down * math.sin(turned))
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def find_edges(image: Tensor, strength: float) -> Tensor:
     """How steep values are in each place, black where they are flat."""
 
     def work(item: Tensor) -> Tensor:
-        right, down = slopes(item)
+        right, down = sobel(item)
         return strength * (right.square() + down.square()).sqrt()
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
-def slopes(item: Tensor) -> tuple[Tensor, Tensor]:
+def sobel(item: Tensor) -> tuple[Tensor, Tensor]:
     """Differences to the right and down, by Sobel's kernels; 1 for black beside white."""
     import torch
     import torch.nn.functional as F  # noqa: N812 - its usual name
 
     kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
-    planes = F.pad(planar(item).movedim(0, 1), (1, 1, 1, 1), mode="replicate")
+    planes = F.pad(to_nchw(item).movedim(0, 1), (1, 1, 1, 1), mode="replicate")
     gradients = [F.conv2d(planes, part[None, None]) for part in (kernel, kernel.T.contiguous())]
-    right, down = (interleaved(part.movedim(0, 1)) for part in gradients)
+    right, down = (to_nhwc(part.movedim(0, 1)) for part in gradients)
     return right, down
 
 
@@ -130,10 +130,10 @@ def glow(image: Tensor, strength: float, radius: float, threshold: float) -> Ten
         bright = item * ((light - threshold) / max(1 - threshold, 1e-3)).clamp(0, 1)
         return 1 - (1 - item) * (1 - strength * gaussian(bright, radius)).clamp(0, 1)
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
-def split_colors(image: Tensor, amount: float) -> Tensor:
+def chromatic_aberration(image: Tensor, amount: float) -> Tensor:
     """Red larger and blue smaller about the middle, as a simple lens shows them.
 
     Args:
@@ -145,7 +145,7 @@ def split_colors(image: Tensor, amount: float) -> Tensor:
         red, green, blue = torch.split(item, 1, dim=-1)
         return torch.cat([_scaled(red, amount), green, _scaled(blue, -amount)], dim=-1)
 
-    return each_color(image, work, rgb=True)
+    return map_colors(image, work, rgb=True)
 
 
 def _scaled(plane: Tensor, amount: float) -> Tensor:
@@ -158,5 +158,5 @@ def _scaled(plane: Tensor, amount: float) -> Tensor:
     grid = F.affine_grid(
         torch.tensor([[[scale, 0, 0], [0, scale, 0]]]), [1, 1, height, width], align_corners=False
     )
-    planes = F.grid_sample(planar(plane), grid, padding_mode="border", align_corners=False)
-    return interleaved(planes)
+    planes = F.grid_sample(to_nchw(plane), grid, padding_mode="border", align_corners=False)
+    return to_nhwc(planes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodegraph.media.images.editing.color_spaces import luma
-from nodegraph.media.images.editing.pictures import check_finite, each_color
+from nodegraph.media.images.editing.pictures import check_finite, map_colors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,10 +16,10 @@ _BINS = 256
 def equalize(image: Tensor) -> Tensor:
     """Brightness spread so that each level is about as frequent; colours keep their proportions."""
     check_finite(image)
-    return each_color(image, lambda item: _with_light(item, _equalized(luma(item)[..., 0])))
+    return map_colors(image, lambda item: _with_light(item, _equalized(luma(item)[..., 0])))
 
 
-def equalize_locally(image: Tensor, limit: float, tiles: int) -> Tensor:
+def clahe(image: Tensor, limit: float, tiles: int) -> Tensor:
     """The same tile by tile, with what is frequent held back: CLAHE.
 
     Args:
@@ -33,7 +33,7 @@ def equalize_locally(image: Tensor, limit: float, tiles: int) -> Tensor:
         light = luma(item)[..., 0].clamp(0, 1)
         return _with_light(item, _equalized_locally(light, limit, tiles))
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def _with_light(item: Tensor, light: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def _equalized_locally(light: Tensor, limit: float, tiles: int) -> Tensor:
     bins = (light[0] * (_BINS - 1)).round().long()
     tables = torch.stack(
         [
-            torch.stack([_table(part, limit) for part in row.tensor_split(columns, dim=1)])
+            torch.stack([_clahe_table(part, limit) for part in row.tensor_split(columns, dim=1)])
             for row in bins.tensor_split(rows, dim=0)
         ]
     )
@@ -78,7 +78,7 @@ def _equalized_locally(light: Tensor, limit: float, tiles: int) -> Tensor:
     return (upper * (1 - down) + lower * down)[None]
 
 
-def _table(part: Tensor, limit: float) -> Tensor:
+def _clahe_table(part: Tensor, limit: float) -> Tensor:
     """What each level of a tile becomes, shape (256,)."""
     import torch
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.media.images.colors import Color, paint
 from nodegraph.media.images.editing.hues import gradient
-from nodegraph.media.images.editing.pictures import each_picture
-from nodegraph.media.images.room import check_room
+from nodegraph.media.images.editing.pictures import map_images
+from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,7 @@ def fill_bytes(width: int, height: int, pictures: int) -> int:
 
 def _check(width: int, height: int, pictures: int) -> None:
     needed = fill_bytes(width, height, pictures)
-    check_room(width, height, pictures, needed, port="width")
+    check_memory(width, height, pictures, needed, port="width")
 
 
 def solid(width: int, height: int, color: Color, pictures: int) -> Tensor:
@@ -166,7 +166,7 @@ def draw_shape(
     """
     from nodegraph.media.images.editing.pictures import with_channels
 
-    share = _covered((image.shape[2], image.shape[1]), kind, box, line, radius)
+    share = _coverage((image.shape[2], image.shape[1]), kind, box, line, radius)
     if image.shape[-1] == 1 and len(set(color[:3])) > 1:
         image = with_channels(image, 3)
     cover = share * color[3]
@@ -174,10 +174,10 @@ def draw_shape(
     def work(item: Tensor) -> Tensor:
         return item * (1 - cover) + paint((*color[:3], 1.0), item.shape[-1]) * cover
 
-    return each_picture(image, work)
+    return map_images(image, work)
 
 
-def _covered(
+def _coverage(
     size: tuple[int, int],
     kind: ShapeKind,
     box: tuple[float, float, float, float],
@@ -190,7 +190,7 @@ def _covered(
     from PIL import Image, ImageDraw
 
     fine = _FINENESS
-    check_room(*size, 1, size[0] * size[1] * fine**2, port="image")
+    check_memory(*size, 1, size[0] * size[1] * fine**2, port="image")
     sheet = Image.new("L", (size[0] * fine, size[1] * fine))
     draw = ImageDraw.Draw(sheet)
     left, top, width, height = (value * fine for value in box)

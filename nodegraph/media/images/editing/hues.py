@@ -14,7 +14,7 @@ from nodegraph.media.images.editing.color_spaces import (
     rgb_to_hsl,
     to_linear,
 )
-from nodegraph.media.images.editing.pictures import as_rgb, check_finite, each_color
+from nodegraph.media.images.editing.pictures import as_rgb, check_finite, map_colors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ GreyMethod = Literal["luma", "luminance", "average", "lightness", "red", "green"
 AutoBalance = Literal["none", "grey world", "brightest"]
 
 
-def turn_hue(
+def adjust_hue_saturation(
     image: Tensor, hue: float, saturation: float, lightness: float, vibrance: float
 ) -> Tensor:
     """Hue turned, colours made stronger or weaker, all moved towards white or black.
@@ -44,10 +44,12 @@ def turn_hue(
             item = hsl_to_rgb(torch.stack(parts, dim=-1))
         return item + (1 - item) * lightness if lightness > 0 else item * (1 + lightness)
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
-def balance(image: Tensor, temperature: float, tint: float, auto: AutoBalance = "none") -> Tensor:
+def white_balance(
+    image: Tensor, temperature: float, tint: float, auto: AutoBalance = "none"
+) -> Tensor:
     """Colours as another light would show them; channels are scaled in linear light.
 
     Args:
@@ -62,16 +64,16 @@ def balance(image: Tensor, temperature: float, tint: float, auto: AutoBalance = 
         linear = to_linear(item)
         gains = torch.tensor([2 ** (temperature / 2), 2 ** (-tint / 2), 2 ** (-temperature / 2)])
         if auto != "none":
-            gains = gains * _found_gains(linear.reshape(-1, 3), auto)
+            gains = gains * _estimate_gains(linear.reshape(-1, 3), auto)
         # White stays as bright as it was.
         return from_linear(linear * gains / luminance(gains))
 
     if (temperature, tint, auto) == (0, 0, "none"):
-        return each_color(image, lambda item: item, rgb=True)
-    return each_color(image, work, rgb=True)
+        return map_colors(image, lambda item: item, rgb=True)
+    return map_colors(image, work, rgb=True)
 
 
-def _found_gains(pixels: Tensor, auto: AutoBalance) -> Tensor:
+def _estimate_gains(pixels: Tensor, auto: AutoBalance) -> Tensor:
     if auto == "brightest":
         light = luminance(pixels)[:, 0]
         pixels = pixels[light.argsort(descending=True)[: max(1, len(pixels) // 100)]]
@@ -88,7 +90,7 @@ def to_grey(image: Tensor, method: GreyMethod) -> Tensor:
             return item
         return _grey(item, method).expand_as(item)
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def _grey(item: Tensor, method: GreyMethod) -> Tensor:
@@ -111,7 +113,7 @@ def map_gradient(image: Tensor, colors: Sequence[Color], amount: float) -> Tenso
     def work(item: Tensor) -> Tensor:
         return as_rgb(item).lerp(gradient(luma(item)[..., 0], colors)[..., :3], amount)
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def gradient(position: Tensor, colors: Sequence[Color]) -> Tensor:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.editing.pictures import each_color
-from nodegraph.media.images.input_files import looks_like, missing_file
+from nodegraph.media.images.editing.pictures import map_colors
+from nodegraph.media.images.input_files import guess_file_kind, missing_file_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ def read_cube(path: Path, *, names: bool = True) -> ColorTable:
         InvalidFile: It is missing, or no table, or doesn't have as many rows as it says.
     """
     if not path.is_file():
-        raise missing_file(path, names=names)
+        raise missing_file_error(path, names=names)
     try:
         if path.stat().st_size > _BYTES:
             raise InvalidFile(
@@ -85,7 +85,7 @@ def _text(path: Path) -> str:
         if b"LUT_" in data:
             return data.decode("latin-1")
         raise InvalidFile(
-            f"{path} is no table of colours: it looks like {looks_like(path)}.",
+            f"{path} is no table of colours: it looks like {guess_file_kind(path)}.",
             port="path",
             expected="a .cube file",
         ) from error
@@ -154,13 +154,13 @@ def apply_table(image: Tensor, table: ColorTable, amount: float) -> Tensor:
     def work(item: Tensor) -> Tensor:
         at = ((item - low) / (high - low)).clamp(0, 1) * (table.size - 1)
         left = at.floor().clamp(max=table.size - 2).long()
-        interpolate = _in_lists if table.axes == 1 else _in_cube
+        interpolate = _lookup_1d if table.axes == 1 else _lookup_3d
         return item.lerp(interpolate(table, left, at - left), amount)
 
-    return each_color(image, work, rgb=True)
+    return map_colors(image, work, rgb=True)
 
 
-def _in_lists(table: ColorTable, left: Tensor, share: Tensor) -> Tensor:
+def _lookup_1d(table: ColorTable, left: Tensor, share: Tensor) -> Tensor:
     return (
         table.rows.gather(0, left.reshape(-1, 3))
         .reshape(left.shape)
@@ -168,7 +168,7 @@ def _in_lists(table: ColorTable, left: Tensor, share: Tensor) -> Tensor:
     )
 
 
-def _in_cube(table: ColorTable, left: Tensor, share: Tensor) -> Tensor:
+def _lookup_3d(table: ColorTable, left: Tensor, share: Tensor) -> Tensor:
     red, green, blue = left.unbind(-1)
 
     def row(r: int, g: int, b: int) -> Tensor:

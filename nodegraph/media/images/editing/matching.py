@@ -10,7 +10,7 @@ from nodegraph.media.images.editing.pictures import (
     as_rgb,
     check_channels,
     check_finite,
-    each_color,
+    map_colors,
     split_alpha,
 )
 
@@ -44,27 +44,31 @@ def match_colors(image: Tensor, reference: Tensor, method: MatchMethod, amount: 
             given=f"{len(reference)} pictures",
             expected=f"1 or {len(image)}" if len(image) > 1 else "1",
         )
-    works = {"mean and spread": _by_spread, "histogram": _by_rank, "covariance": _by_covariance}
+    works = {
+        "mean and spread": _match_mean_and_std,
+        "histogram": _match_histogram,
+        "covariance": _match_covariance,
+    }
     work = works[method]
 
     def of_one(at: int) -> Tensor:
         other = reference[min(at, len(reference) - 1)][None].float()
         colors = as_rgb(split_alpha(other)[0])
-        return each_color(
+        return map_colors(
             image[at : at + 1], lambda item: item.lerp(work(item, colors), amount), rgb=True
         )
 
     return torch.cat([of_one(at) for at in range(len(image))])
 
 
-def _by_spread(item: Tensor, other: Tensor) -> Tensor:
+def _match_mean_and_std(item: Tensor, other: Tensor) -> Tensor:
     lab, wanted = rgb_to_lab(item.double()), rgb_to_lab(other.double()).reshape(-1, 3)
     pixels = lab.reshape(-1, 3)
     spread = wanted.std(0, correction=0) / pixels.std(0, correction=0).clamp(min=1e-6)
     return lab_to_rgb((lab - pixels.mean(0)) * spread + wanted.mean(0)).float()
 
 
-def _by_rank(item: Tensor, other: Tensor) -> Tensor:
+def _match_histogram(item: Tensor, other: Tensor) -> Tensor:
     """As scikit-image's `match_histograms` computes it."""
     import numpy as np
     import torch
@@ -80,7 +84,7 @@ def _by_rank(item: Tensor, other: Tensor) -> Tensor:
     return torch.stack(planes, dim=-1)
 
 
-def _by_covariance(item: Tensor, other: Tensor) -> Tensor:
+def _match_covariance(item: Tensor, other: Tensor) -> Tensor:
     import torch
 
     pixels, wanted = item.reshape(-1, 3).double(), other.reshape(-1, 3).double()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.editing.color_spaces import luma
-from nodegraph.media.images.editing.pictures import check_channels, planar, split_alpha
+from nodegraph.media.images.editing.pictures import check_channels, split_alpha, to_nchw
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ _GMSD_C = 170 / 255**2
 
 
 @dataclass(frozen=True)
-class Likeness:
+class SimilarityMetrics:
     """How alike two batches are, each a mean over its pictures.
 
     Attributes:
@@ -43,7 +43,7 @@ class Likeness:
     gmsd: float
 
 
-def compare(image: Tensor, other: Tensor) -> Likeness:
+def compare(image: Tensor, other: Tensor) -> SimilarityMetrics:
     """How alike pictures are; alpha counts as a channel in differences, and not in structure.
 
     Args:
@@ -51,26 +51,26 @@ def compare(image: Tensor, other: Tensor) -> Likeness:
     Raises:
         InvalidValue: They differ in size, number or channels.
     """
-    check_alike(image, other)
+    check_same_shape(image, other)
     other = other.expand_as(image)
     apart = image.double() - other.double()
     mse = float(apart.square().mean())
     pairs = [
-        tuple(planar(split_alpha(batch[at : at + 1].double())[0]) for batch in (image, other))
+        tuple(to_nchw(split_alpha(batch[at : at + 1].double())[0]) for batch in (image, other))
         for at in range(len(image))
     ]
-    return Likeness(
+    return SimilarityMetrics(
         mse=mse,
         rms=math.sqrt(mse),
         mae=float(apart.abs().mean()),
         psnr=-10 * math.log10(mse) if mse else math.inf,
-        ssim=_mean([float(_structure(*pair)[0].mean()) for pair in pairs]),
-        ms_ssim=_mean([_over_scales(*pair) for pair in pairs]),
-        gmsd=_mean([_edge_deviation(*pair) for pair in pairs]),
+        ssim=_mean([float(_ssim(*pair)[0].mean()) for pair in pairs]),
+        ms_ssim=_mean([_ms_ssim(*pair) for pair in pairs]),
+        gmsd=_mean([_gmsd(*pair) for pair in pairs]),
     )
 
 
-def check_alike(image: Tensor, other: Tensor) -> None:
+def check_same_shape(image: Tensor, other: Tensor) -> None:
     """Refuse pictures that can't be compared pixel by pixel.
 
     Args:
@@ -118,7 +118,7 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _structure(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def _ssim(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """SSIM and its part without brightness, where the window has all its pixels.
 
     With the window, the constants and the borders of scikit-image's `structural_similarity` for
@@ -152,7 +152,7 @@ def _smoothed(planes: Tensor) -> Tensor:
     return planes
 
 
-def _over_scales(first: Tensor, second: Tensor) -> float:
+def _ms_ssim(first: Tensor, second: Tensor) -> float:
     """MS-SSIM; of small pictures over fewer scales, whose weights are raised to 1 together."""
     import torch.nn.functional as F  # noqa: N812 - its usual name
 
@@ -161,7 +161,7 @@ def _over_scales(first: Tensor, second: Tensor) -> float:
     weights = _SCALES[: min(len(_SCALES), fits)]
     total = 1.0
     for at, weight in enumerate(weights):
-        whole, contrast = _structure(first, second)
+        whole, contrast = _ssim(first, second)
         part = whole if at == len(weights) - 1 else contrast
         total *= max(0.0, float(part.mean())) ** (weight / sum(weights))
         if at < len(weights) - 1:
@@ -169,7 +169,7 @@ def _over_scales(first: Tensor, second: Tensor) -> float:
     return total
 
 
-def _edge_deviation(first: Tensor, second: Tensor) -> float:
+def _gmsd(first: Tensor, second: Tensor) -> float:
     """GMSD of the brightness at half size.
 
     Source: Xue et al. 2014, Gradient Magnitude Similarity Deviation, doi:10.1109/TIP.2013.2293423.
@@ -221,13 +221,13 @@ def split_view(
     import torch
 
     from nodegraph.media.images.editing.pictures import as_rgb
-    from nodegraph.media.images.masks import together
+    from nodegraph.media.images.masks import broadcast_batches
     from nodegraph.media.images.resizing import resize_image
 
     check_channels(other, "other")
     if other.shape[1:3] != image.shape[1:3]:
         other = resize_image(other, image.shape[2], image.shape[1])
-    parts = together(as_rgb(split_alpha(image)[0]), as_rgb(split_alpha(other)[0]), "other")
+    parts = broadcast_batches(as_rgb(split_alpha(image)[0]), as_rgb(split_alpha(other)[0]), "other")
     axis = 2 if direction == "horizontal" else 1
     length = image.shape[axis]
     at = round(position * length)

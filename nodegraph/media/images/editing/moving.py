@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.colors import Color, paint
-from nodegraph.media.images.editing.pictures import check_channels, each_plane, with_channels
-from nodegraph.media.images.editing.placing import Anchor, cut_box, rotated_size
-from nodegraph.media.images.room import check_room, resizing_bytes
+from nodegraph.media.images.editing.pictures import check_channels, map_planes, with_channels
+from nodegraph.media.images.editing.placing import Anchor, crop_box, rotated_size
+from nodegraph.media.images.room import check_memory, resizing_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ Resampling = Literal["bicubic", "bilinear", "nearest"]
 def crop(image: Tensor, size: tuple[int, int], anchor: Anchor, x: int, y: int) -> Tensor:
     """A part of pictures, see `cut_box`."""
     check_channels(image)
-    left, top, right, bottom = cut_box((image.shape[2], image.shape[1]), size, anchor, x, y)
+    left, top, right, bottom = crop_box((image.shape[2], image.shape[1]), size, anchor, x, y)
     return image[:, top:bottom, left:right].clone()
 
 
@@ -52,7 +52,7 @@ def pad(
     check_channels(image)
     count, height, width, channels = image.shape
     size = (left + width + right, top + height + bottom)
-    check_room(*size, count, resizing_bytes(*size, count * channels), port="left")
+    check_memory(*size, count, resizing_bytes(*size, count * channels), port="left")
     if border == "color":
         image = with_channels(image, 4) if color[3] < 1 else image
         background = paint(color, image.shape[-1]).to(image.dtype)
@@ -95,7 +95,7 @@ def rotate(
     check_channels(image)
     count, height, width, channels = image.shape
     size = rotated_size((width, height), angle, expand=expand)
-    check_room(*size, count, resizing_bytes(*size, count * channels), port="image")
+    check_memory(*size, count, resizing_bytes(*size, count * channels), port="image")
     if angle % 180 == 0 or (angle % 90 == 0 and (expand or width == height)):
         return torch.rot90(image, -round(angle / 90), (1, 2)).contiguous()
     image = with_channels(image, 4) if color[3] < 1 else image
@@ -105,7 +105,7 @@ def rotate(
     def work(plane: Image.Image, channel: int) -> Image.Image:
         return plane.rotate(-angle, resample, expand=expand, fillcolor=values[channel])
 
-    return each_plane(image, work)
+    return map_planes(image, work)
 
 
 def shift(image: Tensor, x: int, y: int) -> Tensor:
@@ -130,7 +130,7 @@ def repeat(image: Tensor, columns: int, rows: int, *, mirror: bool) -> Tensor:
     check_channels(image)
     count, height, width, channels = image.shape
     size = (width * columns, height * rows)
-    check_room(*size, count, resizing_bytes(*size, count * channels), port="columns")
+    check_memory(*size, count, resizing_bytes(*size, count * channels), port="columns")
 
     def along(picture: Tensor, times: int, axis: int) -> Tensor:
         other = picture.flip(axis) if mirror else picture
@@ -145,9 +145,9 @@ def parse_corners(text: str, port: str = "corners") -> list[tuple[float, float]]
     Raises:
         InvalidValue: They can't be read, or lie far outside.
     """
-    from nodegraph.media.images.editing.tones import numbers_of
+    from nodegraph.media.images.editing.tones import parse_numbers
 
-    values = numbers_of(text)
+    values = parse_numbers(text)
     if values is None or len(values) != 8 or not all(-4 <= value <= 5 for value in values):
         raise InvalidValue(
             "these are no four corners",
@@ -188,7 +188,7 @@ def warp(
             fillcolor=values[channel],
         )
 
-    return each_plane(image, work)
+    return map_planes(image, work)
 
 
 def _perspective(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def each_picture(image: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
+def map_images(image: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
     """A batch, worked on picture by picture, clipped to 0..1.
 
     Kernels round by the place that a number has in a tensor, so only what is computed by itself
@@ -33,7 +33,7 @@ def each_picture(image: Tensor, work: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat(done).clamp(0, 1)
 
 
-def each_color(image: Tensor, work: Callable[[Tensor], Tensor], *, rgb: bool = False) -> Tensor:
+def map_colors(image: Tensor, work: Callable[[Tensor], Tensor], *, rgb: bool = False) -> Tensor:
     """The same for work on colours alone: alpha comes out as it went in.
 
     Args:
@@ -47,7 +47,7 @@ def each_color(image: Tensor, work: Callable[[Tensor], Tensor], *, rgb: bool = F
         done = work(as_rgb(colors) if rgb else colors)
         return done if alpha is None else torch.cat([done, alpha], dim=-1)
 
-    return each_picture(image, of_one)
+    return map_images(image, of_one)
 
 
 def check_channels(image: Tensor, port: str = "image") -> None:
@@ -102,7 +102,7 @@ def with_channels(image: Tensor, channels: int) -> Tensor:
     return image
 
 
-def each_plane(image: Tensor, work: Callable[[Image.Image, int], Image.Image]) -> Tensor:
+def map_planes(image: Tensor, work: Callable[[Image.Image, int], Image.Image]) -> Tensor:
     """Each channel of each picture through Pillow, as floats: nothing is rounded to 8 bits.
 
     Args:
@@ -123,11 +123,11 @@ def each_plane(image: Tensor, work: Callable[[Image.Image, int], Image.Image]) -
     return torch.stack(pictures).clamp(0, 1)
 
 
-def planar(item: Tensor) -> Tensor:
+def to_nchw(item: Tensor) -> Tensor:
     """(batch, height, width, channels) as (batch, channels, height, width)."""
     return item.movedim(-1, 1).contiguous()
 
 
-def interleaved(planes: Tensor) -> Tensor:
+def to_nhwc(planes: Tensor) -> Tensor:
     """(batch, channels, height, width) as (batch, height, width, channels)."""
     return planes.movedim(1, -1).contiguous()

@@ -15,7 +15,7 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 
 
-def placed(outer: Size, inner: Size, anchor: Anchor, x: int, y: int) -> tuple[int, int]:
+def anchor_position(outer: Size, inner: Size, anchor: Anchor, x: int, y: int) -> tuple[int, int]:
     """Left and top of a rectangle in another one; it may reach beyond.
 
     Args:
@@ -35,7 +35,7 @@ def placed(outer: Size, inner: Size, anchor: Anchor, x: int, y: int) -> tuple[in
     return left, top
 
 
-def cut_box(before: Size, size: Size, anchor: Anchor, x: int, y: int) -> tuple[int, int, int, int]:
+def crop_box(before: Size, size: Size, anchor: Anchor, x: int, y: int) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of what a crop keeps: as much as there is of it.
 
     Args:
@@ -45,7 +45,7 @@ def cut_box(before: Size, size: Size, anchor: Anchor, x: int, y: int) -> tuple[i
     """
     width = size[0] or max(1, before[0] - (0 if anchor in ("top", "center", "bottom") else abs(x)))
     height = size[1] or max(1, before[1] - (0 if anchor in ("left", "center", "right") else abs(y)))
-    left, top = placed(before, (width, height), anchor, x, y)
+    left, top = anchor_position(before, (width, height), anchor, x, y)
     right, bottom = min(left + width, before[0]), min(top + height, before[1])
     left, top = max(left, 0), max(top, 0)
     if left >= right or top >= bottom:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.colors import Color, hex_color
-from nodegraph.media.images.editing.pictures import as_rgb, check_finite, each_color, split_alpha
+from nodegraph.media.images.editing.pictures import as_rgb, check_finite, map_colors, split_alpha
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,14 +43,14 @@ def quantize(image: Tensor, count: int, palette: Sequence[Color], dither: Dither
     def work(item: Tensor) -> Tensor:
         colors = palette or _own_colors(item, count)
         if dither == "ordered":
-            return _nearest(_with_pattern(item, len(colors)), colors)
+            return _nearest(_ordered_dither(item, len(colors)), colors)
         return _by_pillow(item, colors, spreads=dither == "floyd-steinberg")
 
-    return each_color(image, work, rgb=True)
+    return map_colors(image, work, rgb=True)
 
 
 def _own_colors(item: Tensor, count: int) -> list[Color]:
-    palette = _palette(_thinned(item), count)
+    palette = _palette(_subsample(item), count)
     return [color for color, _ in palette]
 
 
@@ -79,7 +79,7 @@ def _indices(places: Image.Image, count: int) -> Tensor:
     return indices.where(indices < count, 0)
 
 
-def _with_pattern(item: Tensor, count: int) -> Tensor:
+def _ordered_dither(item: Tensor, count: int) -> Tensor:
     """Brighter and darker by an 8 x 8 Bayer matrix, as far as the colours are apart."""
     import torch
 
@@ -126,10 +126,10 @@ def dominant_colors(image: Tensor, count: int) -> list[tuple[Color, float]]:
     if alpha is not None:
         kept = pixels[:, alpha.flatten() > 0.5]
         pixels = kept if kept.numel() else pixels
-    return sorted(_palette(_thinned(pixels), count), key=lambda entry: -entry[1])
+    return sorted(_palette(_subsample(pixels), count), key=lambda entry: -entry[1])
 
 
-def _thinned(item: Tensor) -> Tensor:
+def _subsample(item: Tensor) -> Tensor:
     """Some of the pixels, evenly spread, as one column."""
     pixels = item.reshape(1, -1, 1, 3)
     return pixels[:, :: max(1, pixels.shape[1] // _SAMPLE)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BINS = 256
 
 
-def describe(image: Tensor) -> str:
+def describe_statistics(image: Tensor) -> str:
     """Figures of each channel and of the brightness, a line each."""
     check_channels(image)
     names = {1: ("grey",), 3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
@@ -74,7 +74,7 @@ def color_strip(palette: Sequence[tuple[Color, float]], width: int, height: int)
     return row.expand(1, height, width, 3).clone()
 
 
-def light_figures(image: Tensor) -> tuple[float, float, float, float]:
+def brightness_statistics(image: Tensor) -> tuple[float, float, float, float]:
     """Mean, deviation, smallest and largest value of the brightness."""
     light = luma(split_alpha(image.double())[0])
     spread = float(light.std(correction=0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from nodegraph.media.images.colors import Color, paint
 from nodegraph.media.images.editing.pictures import check_channels, with_channels
 from nodegraph.media.images.editing.placing import Size
-from nodegraph.media.images.room import check_room, resizing_bytes
+from nodegraph.media.images.room import check_memory, resizing_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +44,7 @@ def stitch(
     Raises:
         InvalidValue: They are of different numbers, or take more memory than there is.
     """
-    from nodegraph.media.images.masks import together
+    from nodegraph.media.images.masks import broadcast_batches
     from nodegraph.media.images.resizing import resize_image
 
     check_channels(image)
@@ -54,11 +54,13 @@ def stitch(
     if other_size != sizes[1]:
         other = resize_image(other, *other_size)
     channels = max(image.shape[-1], other.shape[-1], 4 if color[3] < 1 else 1)
-    image, other = together(with_channels(image, channels), with_channels(other, channels), "other")
+    image, other = broadcast_batches(
+        with_channels(image, channels), with_channels(other, channels), "other"
+    )
     flat = side in ("right", "left")
     width = own[0] + gap + other_size[0] if flat else max(own[0], other_size[0])
     height = max(own[1], other_size[1]) if flat else own[1] + gap + other_size[1]
-    check_room(width, height, len(image), resizing_bytes(width, height, len(image) * channels),
+    check_memory(width, height, len(image), resizing_bytes(width, height, len(image) * channels),
                port="other")  # fmt: skip
     made = paint(color, channels).expand(len(image), height, width, channels).clone()
     parts = (image, other) if side in ("right", "below") else (other, image)

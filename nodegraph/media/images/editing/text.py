@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.colors import Color, paint
-from nodegraph.media.images.editing.pictures import each_picture, with_channels
-from nodegraph.media.images.editing.placing import Anchor, placed
-from nodegraph.media.images.input_files import missing_file
+from nodegraph.media.images.editing.pictures import map_images, with_channels
+from nodegraph.media.images.editing.placing import Anchor, anchor_position
+from nodegraph.media.images.input_files import missing_file_error
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -59,7 +59,7 @@ def load_font(path: Path | None, size: float, *, names: bool = True) -> FreeType
         assert isinstance(font, ImageFont.FreeTypeFont)
         return font
     if not path.is_file():
-        raise missing_file(path, names=names)
+        raise missing_file_error(path, names=names)
     try:
         with path.open("rb") as file:
             return ImageFont.truetype(file, size)
@@ -100,7 +100,7 @@ def draw_text(
             expected=f"at most {_LONGEST:,}",
         )
     if not text.strip():
-        return each_picture(image, lambda item: item)
+        return map_images(image, lambda item: item)
     size = (image.shape[2], image.shape[1])
     font = load_font(style.font, style.size, names=names)
     room = size[0] - 2 * (style.margin + style.outline_width + abs(x))
@@ -116,7 +116,7 @@ def draw_text(
             item = item * (1 - share * color[3]) + goal * (share * color[3])
         return item
 
-    return each_picture(image, work)
+    return map_images(image, work)
 
 
 def _wrapped(text: str, font: FreeTypeFont, width: int) -> str:
@@ -158,7 +158,7 @@ def _layers(
     )
     width = round(box[2] - box[0]) + 2 * style.margin
     height = round(box[3] - box[1]) + 2 * style.margin
-    left, top = placed(size, (width, height), anchor, x, y)
+    left, top = anchor_position(size, (width, height), anchor, x, y)
     origin = (left + style.margin - box[0], top + style.margin - box[1])
     layers: list[tuple[Color, Tensor]] = []
     if style.background is not None:

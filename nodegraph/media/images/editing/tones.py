@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.editing.color_spaces import from_linear, luma, to_linear
-from nodegraph.media.images.editing.pictures import each_color
+from nodegraph.media.images.editing.pictures import map_colors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,15 +20,15 @@ _CHANNELS = ("red", "green", "blue")
 _SEPARATORS = re.compile(r"[,:;()\s]+")
 
 
-def brighten(image: Tensor, brightness: float, contrast: float) -> Tensor:
+def adjust_brightness_contrast(image: Tensor, brightness: float, contrast: float) -> Tensor:
     """Values times `brightness`, then spread about middle grey by `contrast`.
 
     Source: brightness() and contrast() of W3C Filter Effects, Level 1.
     """
-    return each_color(image, lambda item: (item * brightness - 0.5) * contrast + 0.5)
+    return map_colors(image, lambda item: (item * brightness - 0.5) * contrast + 0.5)
 
 
-def expose(image: Tensor, stops: float, gamma: float) -> Tensor:
+def adjust_exposure(image: Tensor, stops: float, gamma: float) -> Tensor:
     """Linear light times 2 ** `stops`, as a longer exposure gives it, to the power 1 / `gamma`."""
 
     def work(item: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def expose(image: Tensor, stops: float, gamma: float) -> Tensor:
             item = from_linear(to_linear(item) * 2**stops).clamp(0, 1)
         return item if gamma == 1 else item ** (1 / gamma)
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def shadows_and_highlights(image: Tensor, shadows: float, highlights: float) -> Tensor:
@@ -53,7 +53,7 @@ def shadows_and_highlights(image: Tensor, shadows: float, highlights: float) -> 
         lifted = item ** (2 ** (-1.5 * shadows * dark))
         return 1 - (1 - lifted).clamp(min=0) ** (2 ** (1.5 * highlights * bright))
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def levels(
@@ -80,7 +80,7 @@ def levels(
         share = share if gamma == 1 else share ** (1 / gamma)
         return share if (out_low, out_high) == (0, 1) else out_low + share * (out_high - out_low)
 
-    return each_color(image, on_channel(work, channel), rgb=channel != "all")
+    return map_colors(image, apply_to_channel(work, channel), rgb=channel != "all")
 
 
 def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
@@ -90,7 +90,7 @@ def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
         InvalidValue: They can't be read, lie outside of 0..1, or two are above each other.
     """
     expected = "pairs from 0 to 1 such as 0,0 0.5,0.6 1,1"
-    values = numbers_of(text)
+    values = parse_numbers(text)
     if not values or len(values) % 2 or not all(0 <= value <= 1 for value in values):
         raise InvalidValue(
             "these are no points of a curve", port=port, given=repr(text[:80]), expected=expected
@@ -107,7 +107,7 @@ def parse_curve(text: str, port: str = "points") -> list[tuple[float, float]]:
     return points
 
 
-def numbers_of(text: str) -> list[float] | None:
+def parse_numbers(text: str) -> list[float] | None:
     """Numbers that stand one after the other; None where there is something else."""
     try:
         return [float(part) for part in _SEPARATORS.split(text.strip()) if part]
@@ -122,7 +122,7 @@ def curve(image: Tensor, points: Sequence[tuple[float, float]], channel: Channel
     doi:10.1137/0905021, the monotone cubic that SciPy calls PCHIP.
     """
     work = _interpolated(points)
-    return each_color(image, on_channel(work, channel), rgb=channel != "all")
+    return map_colors(image, apply_to_channel(work, channel), rgb=channel != "all")
 
 
 def _interpolated(points: Sequence[tuple[float, float]]) -> Callable[[Tensor], Tensor]:
@@ -179,7 +179,9 @@ def _end_slope(near: float, far: float, width: float, next_width: float) -> floa
     return slope
 
 
-def on_channel(work: Callable[[Tensor], Tensor], channel: Channel) -> Callable[[Tensor], Tensor]:
+def apply_to_channel(
+    work: Callable[[Tensor], Tensor], channel: Channel
+) -> Callable[[Tensor], Tensor]:
     """The same work on one of the channels alone."""
     import torch
 
@@ -197,7 +199,7 @@ def on_channel(work: Callable[[Tensor], Tensor], channel: Channel) -> Callable[[
 
 def invert(image: Tensor) -> Tensor:
     """Light for dark: the negative."""
-    return each_color(image, lambda item: 1 - item)
+    return map_colors(image, lambda item: 1 - item)
 
 
 def threshold(image: Tensor, level: float, softness: float) -> Tensor:
@@ -211,17 +213,17 @@ def threshold(image: Tensor, level: float, softness: float) -> Tensor:
             share = ramp * ramp * (3 - 2 * ramp)
         return share.expand_as(item)
 
-    return each_color(image, work)
+    return map_colors(image, work)
 
 
 def posterize(image: Tensor, count: int) -> Tensor:
     """So many levels in each channel, evenly spaced from black to white."""
     steps = count - 1
     # Each level gets an equal share of the values, black and white as well.
-    return each_color(image, lambda item: (item * count).floor().clamp(max=steps) / steps)
+    return map_colors(image, lambda item: (item * count).floor().clamp(max=steps) / steps)
 
 
-def stretch(image: Tensor, cutoff: float, *, each_channel: bool) -> Tensor:
+def auto_contrast(image: Tensor, cutoff: float, *, each_channel: bool) -> Tensor:
     """The darkest value becomes 0 and the brightest 1.
 
     Args:
@@ -238,4 +240,4 @@ def stretch(image: Tensor, cutoff: float, *, each_channel: bool) -> Tensor:
         # A flat picture has nothing to stretch.
         return ((item - low) / span.where(span > 0, span + 1)).where(span > 0, item)
 
-    return each_color(image, work)
+    return map_colors(image, work)

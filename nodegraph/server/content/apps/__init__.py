@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nodegraph.server.content.apps.app import App, AppParameter, app_of
+from nodegraph.server.content.apps.app import App, AppParameter, build_app
 
-__all__ = ["App", "AppParameter", "app_of"]
+__all__ = ["App", "AppParameter", "build_app"]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import told_fields
+from nodegraph.client.shapes.telling import shape_fields
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
@@ -17,7 +17,7 @@ from nodegraph.server.content.apps.app import App, app_path, whole_schema
 from nodegraph.server.events.hub import HubClosed, SlowConsumer
 from nodegraph.server.http.errors import NotAcceptable, Refused
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.job_entries import job_entry, job_path, shown_outputs
+from nodegraph.server.workflows.job_entries import job_entry, job_path, public_outputs
 
 AnswerForm = Literal["json", "html", "image"]
 LONGEST_WAIT = 120.0
@@ -29,7 +29,7 @@ _WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*")
 _ENDS = frozenset(f"job.{state}" for state in ENDED)
 
 
-def wanted_form(header: str | None) -> AnswerForm:
+def negotiate_format(header: str | None) -> AnswerForm:
     """JSON, a page or a picture, whichever a client likes most; JSON if it doesn't say.
 
     A client that names types of pictures among others, as browsers do, wants none here.
@@ -42,12 +42,12 @@ def wanted_form(header: str | None) -> AnswerForm:
     return next((form for form in ("json", "html", "image") if liked[form] == best), "json")
 
 
-def takes(header: str | None, media_type: str) -> bool:
+def accepts_type(header: str | None, media_type: str) -> bool:
     """Whether a client takes a type."""
     return _quality(media_type, _ranges(header or "*/*")) > 0
 
 
-def wanted_wait(headers: Sequence[str]) -> float | None:
+def requested_wait(headers: Sequence[str]) -> float | None:
     """Seconds that a client asks to be waited for, as far as it may; None if it doesn't ask."""
     for preference in ",".join(headers).lower().split(","):
         match = _WAIT.fullmatch(preference.partition(";")[0])
@@ -82,7 +82,7 @@ def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
     return 0.0
 
 
-async def job_after(services: Services, id: str, seconds: float) -> Job:
+async def wait_for_job(services: Services, id: str, seconds: float) -> Job:
     """A job once it has ended; as it is then, if it hasn't within so many seconds.
 
     Raises:
@@ -94,15 +94,15 @@ async def job_after(services: Services, id: str, seconds: float) -> Job:
         # Before the first look, so that no end is missed in between.
         subscription = services.hub.subscribe([id], live=False)
     except HubClosed:
-        return await services.looks.give(services.queue.get, id)
+        return await services.queue_reads.run(services.queue.get, id)
     try:
-        job = await services.looks.give(services.queue.get, id)
+        job = await services.queue_reads.run(services.queue.get, id)
         while job.state not in ENDED and loop.time() < end:
             batch = await subscription.next(end - loop.time())
             if not batch.messages or any(message.kind in _ENDS for message in batch.messages):
-                job = await services.looks.give(services.queue.get, id)
+                job = await services.queue_reads.run(services.queue.get, id)
     except (HubClosed, SlowConsumer):
-        return await services.looks.give(services.queue.get, id)
+        return await services.queue_reads.run(services.queue.get, id)
     finally:
         subscription.close()
     return job
@@ -135,9 +135,9 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
     return None if fields.get(name) is None else str(fields[name])
 
 
-def described(app: App) -> dict[str, Any]:
+def app_document(app: App) -> dict[str, Any]:
     """An app as `shapes.App` says."""
-    return told_fields(
+    return shape_fields(
         shapes.App,
         app,
         parameters=whole_schema(app),
@@ -147,12 +147,12 @@ def described(app: App) -> dict[str, Any]:
     )
 
 
-def answer(job: Job) -> dict[str, Any]:
+def run_document(job: Job) -> dict[str, Any]:
     """A job as `shapes.AppRun` says."""
     if job.outputs is None:
         return {"job": job_entry(job), "outputs": None}
     outputs: dict[str, list[dict[str, Any]]] = {}
-    for file in shown_outputs(job.outputs)["files"]:
+    for file in public_outputs(job.outputs)["files"]:
         outputs.setdefault(file["node"], []).append(file)
     return {"job": job_entry(job), "outputs": outputs}
 
@@ -163,7 +163,7 @@ def only_picture(job: Job) -> str:
     Raises:
         NotAcceptable: It gave none, or several.
     """
-    files = shown_outputs(job.outputs or {})["files"]
+    files = public_outputs(job.outputs or {})["files"]
     pictures = [each for each in files if str(each["media_type"]).startswith("image/")]
     if len(pictures) != 1:
         raise NotAcceptable(

@@ -20,7 +20,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.server.content.saved import SavedWorkflow
 from nodegraph.server.http.problems import responses
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 _JSON = "application/json"
 _ANSWER = {"schema": {"$ref": "#/components/schemas/AppAnswer"}}
@@ -44,7 +44,7 @@ class AppParameter:
         label: For people.
         node, input: What it feeds.
         port: What that takes.
-        is_given: Whether the workflow itself gives it a value or a link.
+        has_value: Whether the workflow itself gives it a value or a link.
         default: What it has if nothing is given; None if that is a link, or nothing.
     """
 
@@ -53,18 +53,18 @@ class AppParameter:
     help: str
     node: str
     port: InputSpec
-    is_given: bool
+    has_value: bool
     default: Any
 
     @property
     def is_required(self) -> bool:
         """Whether the app can't run without it."""
-        return self.port.required and not self.is_given
+        return self.port.required and not self.has_value
 
     @property
     def is_file(self) -> bool:
         """Whether it names a file, which can be brought along; models lie on the server."""
-        return self.port.widget.startswith("file") and not self.port.lies_with_models
+        return self.port.widget.startswith("file") and not self.port.is_model_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class App:
         return next((each for each in self.parameters if each.name == name), None)
 
 
-def app_of(saved: SavedWorkflow, catalog: Catalog) -> App:
+def build_app(saved: SavedWorkflow, catalog: Catalog) -> App:
     """A saved workflow as an app.
 
     Raises:
@@ -139,7 +139,7 @@ def _parameter(
         help=declared.help or port.help,
         node=node,
         port=port,
-        is_given=is_given,
+        has_value=is_given,
         default=None if is_link(written) else read_literal(written) if is_given else port.default,
     )
 
@@ -155,7 +155,7 @@ def _outputs(workflow: Workflow, catalog: Catalog) -> tuple[AppOutput, ...]:
 
 def app_path(name: str) -> str:
     """Where an app is."""
-    return link(_own_path(name))
+    return public_path(_own_path(name))
 
 
 def _own_path(name: str) -> str:

@@ -34,7 +34,7 @@ _LONGEST_TEXT = 1 << 20
 _MOST_FIELDS = 1000
 
 
-def values_of(app: App, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def parse_values(app: App, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The values that the texts of a form stand for.
 
     A field that was left empty isn't given, unless its parameter is a text that isn't empty
@@ -55,7 +55,7 @@ def values_of(app: App, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         try:
             # A field for a file in which none was chosen comes empty beside one that names it.
             filled = [text for text in entered if text != ""]
-            if filled or not _is_left_out(parameter):
+            if filled or not _means_absent(parameter):
                 values[name] = _value(parameter, filled or [""])
         except InvalidValue as error:
             location = {"node": parameter.node, "port": parameter.port.name}
@@ -74,7 +74,7 @@ def _unknown(name: str, app: App) -> Problem:
     )
 
 
-def _is_left_out(parameter: AppParameter) -> bool:
+def _means_absent(parameter: AppParameter) -> bool:
     """Whether an empty field means that nothing is given."""
     if not _is_text(parameter) or parameter.is_file:
         return True
@@ -114,7 +114,7 @@ async def read_json_values(request: Request, services: Services) -> dict[str, An
     data = await request.body()
     if not data:
         return {}
-    document = await services.off_loop(read_document, data)
+    document = await services.run_in_thread(read_document, data)
     if not isinstance(document, dict):
         raise InvalidWorkflow(
             [Problem("malformed", "the parameters must be a JSON object, by their names")]

@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi.responses import HTMLResponse
 
-from nodegraph.core.uploads import digest_of
+from nodegraph.core.uploads import upload_digest
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.server.content.apps.app import App, AppParameter, app_path
 from nodegraph.server.content.pages.page import Child, Markup, PageValue, element, joined, page
-from nodegraph.server.workflows.job_entries import shown_outputs
+from nodegraph.server.workflows.job_entries import public_outputs
 
 _ACCEPTED = {"file:image": "image/png,image/jpeg,image/webp,image/gif"}
 _SECONDS = 2
@@ -84,7 +84,7 @@ def _file_field(parameter: AppParameter, text: str, shared: dict[str, PageValue]
         return chooser
     # What was brought already needn't be chosen again.
     kept = element("input", type="hidden", name=parameter.name, value=text)
-    name = text.partition("/")[2] if digest_of(text) else text
+    name = text.partition("/")[2] if upload_digest(text) else text
     return joined([kept, chooser, element("p", f"Otherwise {name}.", class_="help")])
 
 
@@ -154,7 +154,7 @@ def job_page(name: str, title: str, job: Job) -> HTMLResponse:
         error = job.error or {"code": "cancelled", "message": "It was cancelled."}
         problems = [Problem.from_dict(each) for each in error.get("problems") or [error]]
         return page(title, "", element("main", _problems(problems), back))
-    files = shown_outputs(job.outputs or {})["files"]
+    files = public_outputs(job.outputs or {})["files"]
     shown: list[Child] = [_file(each) for each in files]
     return page(title, "", element("main", *(shown or [element("p", "It gave no files.")]), back))
 

@@ -23,13 +23,13 @@ from nodegraph.server.content.artifacts.catalogue import (
     Catalogue,
     CatalogueFile,
     DamagedCatalogue,
-    FilePlace,
+    FileLocation,
     JobWords,
 )
 from nodegraph.server.content.artifacts.opening import open_artifact, remove_artifact
 from nodegraph.server.content.artifacts.sharing import SHARED, Removal, SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
-from nodegraph.server.content.artifacts.words import words_of_job
+from nodegraph.server.content.artifacts.words import job_search_text
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.server.http.sending import OpenFile
@@ -45,7 +45,7 @@ _SKIPPED = 10_000
 """Events."""
 
 
-def _mending(
+def _rebuilding(
     method: Callable[Concatenate[Artifacts, P], T],
 ) -> Callable[Concatenate[Artifacts, P], T]:
     """Have a method begin again with a new catalogue where it finds the old one damaged."""
@@ -136,7 +136,7 @@ class Artifacts:
         if self._own is not None:
             self._own.close()
 
-    @_mending
+    @_rebuilding
     def find(self, digest: Digest, client: str | None) -> Artifact:
         """The latest artifact of certain bytes.
 
@@ -158,7 +158,7 @@ class Artifacts:
             hint="Digests are 64 hexadecimal digits; jobs list theirs in their outputs.",
         )
 
-    @_mending
+    @_rebuilding
     def open(self, artifact: Artifact) -> OpenFile:
         """The file of an artifact, open.
 
@@ -167,7 +167,7 @@ class Artifacts:
             FileComing: Another server is about to share it.
             FilesUnreachable: Another server's can't be brought now.
         """
-        places = self._catalogue.places(artifact.digest)
+        places = self._catalogue.locations(artifact.digest)
         try:
             return open_artifact(artifact.digest, places, self._roots, self._catalogue.mark)
         except FileGone:
@@ -176,7 +176,7 @@ class Artifacts:
                 raise
             return shared_file
 
-    @_mending
+    @_rebuilding
     def share(self) -> None:
         """Enter what jobs gave since, and share what other servers lack and this one has.
 
@@ -217,25 +217,25 @@ class Artifacts:
     def _remove_file(self, which: Removal, shared: SharedArtifacts) -> None:
         key = which.digest, which.path
         if which.is_needed or which.path == SHARED:
-            shared.removed(*key)
+            shared.confirm_removal(*key)
             if not which.is_needed:
                 shared.remove(which.digest)
         elif key not in self._not_removed:
-            location = FilePlace(0, which.path, None)
+            location = FileLocation(0, which.path, None)
             is_removed = remove_artifact(
-                which.digest, location, self._roots, written_before=which.asked
+                which.digest, location, self._roots, written_before=which.requested_at
             )
             if is_removed or which.is_given_up:
-                shared.removed(*key)
+                shared.confirm_removal(*key)
             else:
                 self._not_removed.add(key)
 
-    def look_again(self) -> None:
+    def retry_missing(self) -> None:
         """Have `share` look for files that weren't here."""
         self._not_here.clear()
         self._not_removed.clear()
 
-    def _is_shared(self, digest: Digest, location: FilePlace) -> bool:
+    def _is_shared(self, digest: Digest, location: FileLocation) -> bool:
         assert self._shared is not None
         try:
             opened = open_artifact(digest, [location], self._roots, self._catalogue.mark)
@@ -245,8 +245,8 @@ class Artifacts:
             self._shared.share(digest, Path(location.path))
         return True
 
-    @_mending
-    def of_jobs(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
+    @_rebuilding
+    def find_all(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
         """All artifacts of certain bytes that a client may know of; see `find`.
 
         Args:
@@ -256,7 +256,7 @@ class Artifacts:
         """
         latest = self.find(digest, client)
         self.catch_up()
-        artifacts = self._catalogue.of_job(latest.digest, client, job)
+        artifacts = self._catalogue.find_for_job(latest.digest, client, job)
         if not artifacts:
             raise NotFound(
                 "this job gave no such artifact",
@@ -265,25 +265,27 @@ class Artifacts:
             )
         return artifacts
 
-    @_mending
+    @_rebuilding
     def delete(self, artifacts: Sequence[Artifact]) -> None:
         """Forget artifacts that their jobs don't list any more, and delete their files.
 
         A file stays if another job names it, or if something else lies there by now.
         """
         digests = dict.fromkeys(each.digest for each in artifacts)
-        places = {p.path: (digest, p) for digest in digests for p in self._catalogue.places(digest)}
+        places = {
+            p.path: (digest, p) for digest in digests for p in self._catalogue.locations(digest)
+        }
         for path in self._catalogue.remove(artifacts):
             is_left = path in places and not remove_artifact(*places[path], self._roots)
             if is_left and self._shared is not None:
-                self._shared.leave(places[path][0], path)
+                self._shared.request_removal(places[path][0], path)
         for digest in digests:
-            if not self._catalogue.places(digest):
+            if not self._catalogue.locations(digest):
                 self.thumbnails.forget(digest)
                 if self._shared is not None:
                     self._shared.remove(digest)
 
-    @_mending
+    @_rebuilding
     def page(
         self, which: ArtifactFilter, *, limit: int = 50, cursor: str | None = None
     ) -> ArtifactPage:
@@ -300,9 +302,9 @@ class Artifacts:
         artifacts: list[Artifact] = []
         while len(artifacts) <= limit:
             wanted = limit + 1 - len(artifacts)
-            more = self._catalogue.before(before, which, wanted)
-            alive = map(self._with_maker, self._alive(more), repeat(which.client))
-            artifacts += map(self._counted, alive, repeat(which.client))
+            more = self._catalogue.list_before(before, which, wanted)
+            alive = map(self._with_maker, self._of_existing_jobs(more), repeat(which.client))
+            artifacts += map(self._with_job_count, alive, repeat(which.client))
             if len(more) < wanted:
                 break
             before = more[-1].number
@@ -311,7 +313,7 @@ class Artifacts:
             tuple(artifacts[:limit]), None if is_last else write_cursor(artifacts[limit - 1].number)
         )
 
-    @_mending
+    @_rebuilding
     def catch_up(self) -> None:
         """Enter what jobs gave since."""
         with self._entering:
@@ -322,27 +324,27 @@ class Artifacts:
                 last = 0  # the queue was restored from a backup
             is_complete = newest == last
             while not is_complete:
-                page = self._queue.given_after(last, limit=_AT_ONCE)
+                page = self._queue.outputs_after(last, limit=_AT_ONCE)
                 # Events that nothing came of are skipped quickly, so that isn't written each time.
-                if page.given or page.last - last > _SKIPPED:
-                    unknown = self._catalogue.unknown(each.id for each in page.given)
+                if page.entries or page.last - last > _SKIPPED:
+                    unknown = self._catalogue.unknown_jobs(each.id for each in page.entries)
                     words = {job: self._words(job) for job in unknown}
-                    self._catalogue.enter(page.given, words, queue, page.last)
+                    self._catalogue.enter(page.entries, words, queue, page.last)
                 last, is_complete = page.last, page.is_complete
 
     def _words(self, id: str) -> JobWords:
         try:
             job = self._queue.get(id)
-            return JobWords(job.name, words_of_job(job, self._queue.workflow(job.workflow)))
+            return JobWords(job.name, job_search_text(job, self._queue.workflow(job.workflow)))
         except (JobNotFound, KeyError):
             return JobWords("", "")  # it was deleted since, and what it gave goes, too
 
-    @_mending
+    @_rebuilding
     def tidy(self) -> int:
         """Forget what deleted jobs gave; how many jobs that were. Takes a while."""
         last, forgotten = "", 0
         while jobs := self._catalogue.jobs(last):
-            gone = [job for job in jobs if not self._is_there(job)]
+            gone = [job for job in jobs if not self._job_exists(job)]
             self._forget(gone)
             forgotten += len(gone)
             last = jobs[-1]
@@ -350,13 +352,15 @@ class Artifacts:
 
     def _latest(self, digest: Digest, client: str | None) -> Artifact | None:
         while entries := self._catalogue.entries(digest, client):
-            if alive := self._alive(entries):
+            if alive := self._of_existing_jobs(entries):
                 return alive[0]
         return None
 
-    def _alive(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
+    def _of_existing_jobs(self, artifacts: Sequence[Artifact]) -> list[Artifact]:
         """Those whose jobs weren't deleted; the others are forgotten."""
-        there = {job: self._is_there(job) for job in dict.fromkeys(item.job for item in artifacts)}
+        there = {
+            job: self._job_exists(job) for job in dict.fromkeys(item.job for item in artifacts)
+        }
         if not all(there.values()):
             self._forget([job for job, is_there in there.items() if not is_there])
         return [item for item in artifacts if there[item.job]]
@@ -369,26 +373,26 @@ class Artifacts:
         self._catalogue.forget(jobs)
         # Files stay where they were written; what was shared of them takes space for nobody.
         for digest in digests:
-            if not self._catalogue.places(digest):
+            if not self._catalogue.locations(digest):
                 self._shared.remove(digest)
 
     def _with_maker(self, item: Artifact, client: str | None) -> Artifact:
         """With the job that made it, if that is still there."""
-        while item.made_by is not None and not self._is_there(item.made_by):
+        while item.made_by is not None and not self._job_exists(item.made_by):
             self._forget([item.made_by])
-            again = self._catalogue.of_job(item.digest, client, item.job)
+            again = self._catalogue.find_for_job(item.digest, client, item.job)
             makers = [each.made_by for each in again if each.number == item.number]
             item = replace(item, made_by=makers[0] if makers else None)
         return item
 
-    def _counted(self, item: Artifact, client: str | None) -> Artifact:
+    def _with_job_count(self, item: Artifact, client: str | None) -> Artifact:
         """With the number of jobs that are still there."""
         if item.jobs == 1:
             return item
-        alive = self._alive(self._catalogue.of_job(item.digest, client, None))
+        alive = self._of_existing_jobs(self._catalogue.find_for_job(item.digest, client, None))
         return replace(item, jobs=len({each.job for each in alive}))
 
-    def _is_there(self, job: str) -> bool:
+    def _job_exists(self, job: str) -> bool:
         try:
             self._queue.get(job)
         except JobNotFound:

@@ -15,7 +15,7 @@ from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.jobs.queue.connection import Connection, Tables
 from nodegraph.jobs.queue.outputs import GivenOutputs
 from nodegraph.server.content.artifacts.schema import catalogue_format
-from nodegraph.server.content.artifacts.words import folded
+from nodegraph.server.content.artifacts.words import fold_case
 from nodegraph.store.database import Database
 
 _LOG = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class ArtifactPage:
 
 
 @dataclass(frozen=True, slots=True)
-class FilePlace:
+class FileLocation:
     """A file that holds, or held, certain bytes.
 
     Attributes:
@@ -240,7 +240,7 @@ class Catalogue:
         position = json.loads(row[0]) if row is not None else {}
         return int(position.get("seq", 0)) if position.get("queue") == queue else 0
 
-    def unknown(self, jobs: Iterable[str]) -> list[str]:
+    def unknown_jobs(self, jobs: Iterable[str]) -> list[str]:
         """Those of some jobs of which nothing is in it."""
         query = "SELECT 1 FROM jobs WHERE job = ?"
         with self._database.explaining(), self._database.reading() as connection:
@@ -274,7 +274,7 @@ class Catalogue:
         which = "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
         return self._artifacts(which, limit, digest=digest, client=client)
 
-    def before(self, number: int | None, which: ArtifactFilter, limit: int) -> list[Artifact]:
+    def list_before(self, number: int | None, which: ArtifactFilter, limit: int) -> list[Artifact]:
         """The artifacts before one, the newest first."""
         words = {f"word{at}": word for at, word in enumerate(which.words)}
         text = "(CAST(:number AS BIGINT) IS NULL OR uses.number < :number)"
@@ -285,7 +285,7 @@ class Catalogue:
         times = {"after": which.after, "before": which.before}
         return self._artifacts(text, limit, _JOBS, number=number, **values, **times, **words)
 
-    def of_job(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
+    def find_for_job(self, digest: Digest, client: str | None, job: str | None) -> list[Artifact]:
         """All artifacts of certain bytes, of one job or of a client's."""
         which = (
             "digest = :digest AND (CAST(:client AS TEXT) IS NULL OR client = :client)"
@@ -310,13 +310,13 @@ class Catalogue:
             rows = connection.execute(query, values).fetchall()
         return [Artifact(*_with_truth(row)) for row in rows]
 
-    def places(self, digest: Digest) -> list[FilePlace]:
+    def locations(self, digest: Digest) -> list[FileLocation]:
         """Where the bytes lie, or lay; the latest first."""
         query = "SELECT number, path, stamp FROM files WHERE digest = ? ORDER BY number DESC"
         with self._database.explaining(), self._database.reading() as connection:
-            return [FilePlace(*row) for row in connection.execute(query, (digest,))]
+            return [FileLocation(*row) for row in connection.execute(query, (digest,))]
 
-    def mark(self, location: FilePlace, stamp: str) -> None:
+    def mark(self, location: FileLocation, stamp: str) -> None:
         """Note of a file that its bytes are still the same."""
         with self._database.explaining(), self._database.writing() as connection:
             connection.execute(
@@ -404,6 +404,6 @@ def _enter(
         values = (outputs.id, job.name, job.words)
         connection.execute("INSERT INTO jobs VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values)
     (number,) = connection.execute(_ADD_FILE, file).fetchone()
-    words = folded([PurePath(file["path"]).name, file["node"]])
+    words = fold_case([PurePath(file["path"]).name, file["node"]])
     use = (number, outputs.id, outputs.client, file["node"], file["kind"], outputs.at, words)
     connection.execute(_ADD_USE, (*use, file["existed"]))

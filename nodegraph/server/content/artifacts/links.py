@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 _SHOWN = ("image/", "video/", "audio/", "model/", "chemical/x-mdl-sdfile", "chemical/x-pdb")
 """What the types begin with that there are small pictures of."""
@@ -18,7 +18,7 @@ def artifact_links(digest: Any, media_type: Any, kind: Any) -> dict[str, str | N
     Args:
         kind: What it is to people.
     """
-    href = link(f"/api/v1/artifacts/{digest}")
+    href = public_path(f"/api/v1/artifacts/{digest}")
     has_picture = str(media_type).startswith(_SHOWN) and media_type != _NOT_SHOWN
     # A plot is JSON by its type.
     has_picture |= kind == _PLOT and str(media_type) == "application/json"

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from blake3 import blake3
 
 from nodegraph.errors import OutputError
-from nodegraph.server.content.artifacts.catalogue import FilePlace
-from nodegraph.server.content.files.confined import Confined, LeadsOut
+from nodegraph.server.content.artifacts.catalogue import FileLocation
+from nodegraph.server.content.files.confined import ConfinedFolder, UnsafePath
 from nodegraph.server.http.errors import FileGone
 from nodegraph.server.http.sending import OpenFile
 
@@ -30,21 +30,21 @@ class _Missing(Exception):
 
 def open_artifact(
     digest: str,
-    places: Sequence[FilePlace],
+    locations: Sequence[FileLocation],
     roots: Sequence[Path],
-    mark: Callable[[FilePlace, str], None],
+    mark: Callable[[FileLocation, str], None],
 ) -> OpenFile:
     """The first of some files that holds certain bytes, open.
 
     Args:
-        places: Where the bytes lay.
+        locations: Where the bytes lay.
         roots: Folders outside of which nothing is opened.
         mark: Notes that a file was seen to hold them, by its stamp.
     Raises:
         FileGone: None of them does any more; it says what became of the first.
     """
     reasons = []
-    for location in places:
+    for location in locations:
         for path in (Path(location.path), *_moved(Path(location.path), roots)):
             try:
                 file = _opened(path, roots)
@@ -52,7 +52,7 @@ def open_artifact(
                 reasons.append(str(missing))
                 continue
             try:
-                if _holds(file, digest, location, mark):
+                if _has_digest(file, digest, location, mark):
                     return OpenFile(file, os.fstat(file.fileno()).st_size, digest)
                 reasons.append("it was changed since")
             except BaseException:
@@ -67,7 +67,7 @@ def open_artifact(
 
 
 def remove_artifact(
-    digest: str, location: FilePlace, roots: Sequence[Path], *, written_before: float = math.inf
+    digest: str, location: FileLocation, roots: Sequence[Path], *, written_before: float = math.inf
 ) -> bool:
     """Delete a file, if it holds certain bytes and lies where files are handed out from.
 
@@ -88,16 +88,16 @@ def remove_artifact(
 
 
 def _removed(
-    digest: str, location: FilePlace, path: Path, roots: Sequence[Path], written_before: float
+    digest: str, location: FileLocation, path: Path, roots: Sequence[Path], written_before: float
 ) -> bool:
     try:
         base = _base(path, roots)
         with _opened(path, roots) as file:
-            is_ours = os.fstat(file.fileno()).st_mtime < written_before and _holds(
+            is_ours = os.fstat(file.fileno()).st_mtime < written_before and _has_digest(
                 file, digest, location, lambda *_: None
             )
         if is_ours:
-            Confined(base).remove(*path.relative_to(base).parts)
+            ConfinedFolder(base).remove(*path.relative_to(base).parts)
         return is_ours
     except _Missing:
         return False  # nothing to delete, or not ours to delete
@@ -129,18 +129,18 @@ def _base(path: Path, roots: Sequence[Path]) -> Path:
 
 def _opened_below(base: Path, inner: PurePath) -> BinaryIO:
     try:
-        return Confined(base).open(*inner.parts or ("",))
+        return ConfinedFolder(base).open(*inner.parts or ("",))
     except FileNotFoundError:
         raise _Missing("it was moved or deleted") from None
-    except LeadsOut:
+    except UnsafePath:
         raise _Missing("a link stands in its place") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise _Missing(f"it can't be read ({reason or 'its path is none'})") from None
 
 
-def _holds(
-    file: BinaryIO, digest: str, location: FilePlace, mark: Callable[[FilePlace, str], None]
+def _has_digest(
+    file: BinaryIO, digest: str, location: FileLocation, mark: Callable[[FileLocation, str], None]
 ) -> bool:
     """Whether a file has the bytes; they are read only if it was written since it was last seen."""
     status = os.fstat(file.fileno())

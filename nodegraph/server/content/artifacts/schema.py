@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodegraph.server.content.files.shared_schema import MADE
+from nodegraph.server.content.files.shared_schema import ADD_EXISTED
 from nodegraph.store.database import Format
 
 _FIRST = """
@@ -59,7 +59,7 @@ CREATE TRIGGER job_unused AFTER DELETE ON uses BEGIN
 END;
 """
 
-MIGRATIONS: Sequence[str] = (_FIRST, _SECOND, MADE)
+MIGRATIONS: Sequence[str] = (_FIRST, _SECOND, ADD_EXISTED)
 
 APPLICATION = 0x6E676163
 """Marks the file, so that no other program's database is taken for one."""

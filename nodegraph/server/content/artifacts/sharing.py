@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Lock
 
 from nodegraph.core.digests import Digest
-from nodegraph.server.content.artifacts.catalogue import FilePlace
-from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.artifacts.catalogue import FileLocation
+from nodegraph.server.content.files.confined import ConfinedFolder
 from nodegraph.server.content.files.shared import FilePool, FilesUnreachable
 from nodegraph.server.http.errors import Unavailable
 from nodegraph.server.http.sending import OpenFile
@@ -48,14 +48,14 @@ class Removal:
     """A file that is to be deleted.
 
     Attributes:
-        asked: Unix time at which it was asked for.
+        requested_at: Unix time at which it was asked for.
         is_needed: Whether a job gave it once more.
         is_given_up: Whether it was asked for so long ago that the server which has it is gone.
     """
 
     digest: Digest
     path: str
-    asked: float
+    requested_at: float
     is_needed: bool
     is_given_up: bool
 
@@ -71,13 +71,13 @@ class SharedArtifacts:
     def __init__(self, shared: FilePool, cache: Path, *, held: int = 2 << 30) -> None:
         self.tables = shared.tables
         self._files = shared.files
-        self._cache = Confined(cache)
+        self._cache = ConfinedFolder(cache)
         self._most = held
         self._shrinking = Lock()
 
     # What a server does for the others.
 
-    def unshared(self, before: int | None = None) -> list[tuple[Digest, FilePlace]]:
+    def unshared(self, before: int | None = None) -> list[tuple[Digest, FileLocation]]:
         """Files that only those have who wrote them, the last entered first.
 
         Args:
@@ -85,7 +85,7 @@ class SharedArtifacts:
         """
         with self.tables.explaining(), self.tables.reading() as connection:
             rows = connection.execute(_UNSHARED, {"before": before}).fetchall()
-        return [(digest, FilePlace(*columns)) for digest, *columns in rows]
+        return [(digest, FileLocation(*columns)) for digest, *columns in rows]
 
     def share(self, digest: Digest, path: Path) -> None:
         """Put a file where the others find it.
@@ -107,7 +107,7 @@ class SharedArtifacts:
             rows = connection.execute(_REMOVALS, (path, digest)).fetchall()
         return [Removal(*row) for row in rows]
 
-    def removed(self, digest: Digest, path: str) -> None:
+    def confirm_removal(self, digest: Digest, path: str) -> None:
         """A file was deleted, or is needed once more."""
         with self.tables.explaining(), self.tables.writing() as connection:
             connection.execute("DELETE FROM removals WHERE path = ? AND digest = ?", (path, digest))
@@ -124,7 +124,7 @@ class SharedArtifacts:
         opened = self._opened(digest)
         # Asked before it is looked for: it may come between the two.
         is_coming = opened is None and self._is_unshared(digest)
-        if opened is None and self._files.bring(_name(digest), digest, self._cache, digest):
+        if opened is None and self._files.download(_name(digest), digest, self._cache, digest):
             opened = self._opened(digest)
             self._shrink()
         if opened is None and is_coming:
@@ -143,12 +143,12 @@ class SharedArtifacts:
         try:
             self._files.remove(_name(digest))
         except FilesUnreachable:
-            self.leave(digest, SHARED)
+            self.request_removal(digest, SHARED)
             return
         # Another server may have entered it meanwhile, and found it there.
         self._mark(digest, False)
 
-    def leave(self, digest: Digest, path: str) -> None:
+    def request_removal(self, digest: Digest, path: str) -> None:
         """Have a file deleted by the server that has it."""
         add = (
             "INSERT INTO removals (path, digest) VALUES (?, ?) ON CONFLICT (path, digest) DO UPDATE"

@@ -16,8 +16,8 @@ from threading import Lock
 
 from nodegraph.core.digests import Digest
 from nodegraph.errors import InvalidFile, OutputError, Problem
-from nodegraph.server.content.files.client_turns import ClientTurn, ClientTurns
-from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.files.client_turns import FairTask, FairThreadPool
+from nodegraph.server.content.files.confined import ConfinedFolder
 from nodegraph.server.content.files.decoder import SECONDS, FileDecoder, TakesTooLong
 from nodegraph.server.content.files.pictures import plain_tile
 from nodegraph.server.http.errors import NotFound, TooLarge
@@ -84,20 +84,20 @@ class Thumbnails:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._folder = Confined(folder)
+        self._folder = ConfinedFolder(folder)
         self._most = held
         self._pixels = pixels
-        self._turns = ClientTurns(_AT_A_TIME, _OF_A_CLIENT, "nodegraph-thumbnails")
+        self._pool = FairThreadPool(_AT_A_TIME, _OF_A_CLIENT, "nodegraph-thumbnails")
         self._decoders = [FileDecoder(seconds=seconds) for _ in range(_AT_A_TIME)]
         self._free = list(self._decoders)
-        self._making: dict[str, ClientTurn[bytes]] = {}
+        self._making: dict[str, FairTask[bytes]] = {}
         self._lock = Lock()
         self._held: int | None = None
         self._without: dict[Digest, _Without] = {}
 
     def close(self) -> None:
         """Let go of threads and processes; what isn't begun isn't made."""
-        self._turns.close()
+        self._pool.close()
         for decoder in self._decoders:
             decoder.close()
 
@@ -116,26 +116,26 @@ class Thumbnails:
         """
         side = -(-size // _STEP) * _STEP
         name = f"{digest}-{side}.webp"
-        kept = await asyncio.to_thread(self._kept, name)
+        kept = await asyncio.to_thread(self._read_cached, name)
         if kept is not None:
             return Thumbnail(kept)
         without = self._without.get(digest)
         if without is not None and self._clock() < without.until:
-            return await self._instead(digest, side, without.problem)
+            return await self._placeholder(digest, side, without.problem)
         with self._lock:
             making = self._making.get(name)
             if making is None:
-                making = ClientTurn(partial(self._make, digest, name, side, opened))
+                making = FairTask(partial(self._make, digest, name, side, opened))
                 self._making[name] = making
                 making.future.add_done_callback(lambda _: self._making.pop(name, None))
-        self._turns.join(client, making)
+        self._pool.join(client, making)
         try:
             # Others may wait for the same one.
             return Thumbnail(await asyncio.shield(asyncio.wrap_future(making.future)))
         except (InvalidFile, TooLarge) as error:
-            return await self._instead(digest, side, error.problem)
+            return await self._placeholder(digest, side, error.problem)
 
-    async def _instead(self, digest: Digest, side: int, problem: Problem) -> Thumbnail:
+    async def _placeholder(self, digest: Digest, side: int, problem: Problem) -> Thumbnail:
         """A plain tile for what is too large to be shown; what shows nothing is refused."""
         if problem.code != TooLarge.code:
             raise NotFound(
@@ -158,7 +158,7 @@ class Thumbnails:
             InvalidFile, TooLarge: It is damaged, or claims more than there is room for.
             FileGone: See `Artifacts.open`.
         """
-        turn = self._turns.submit(client, partial(self._texts, suffix, opened))
+        turn = self._pool.submit(client, partial(self._texts, suffix, opened))
         return await asyncio.wrap_future(turn.future)
 
     def _texts(self, suffix: str, opened: Callable[[], OpenFile]) -> dict[str, str]:
@@ -177,7 +177,7 @@ class Thumbnails:
                 with suppress(OSError):
                     self._folder.remove(name)
 
-    def _kept(self, name: str) -> bytes | None:
+    def _read_cached(self, name: str) -> bytes | None:
         try:
             picture = self._folder.read(name, limit=_LARGEST_FILE)
             # When it was last asked for; on some file systems nobody else notes that.
@@ -197,7 +197,7 @@ class Thumbnails:
         finally:
             self._free.append(decoder)
             source.file.close()
-        self._keep(name, made)
+        self._write_cached(name, made)
         return made
 
     def _remember(self, digest: Digest, error: InvalidFile | TooLarge) -> None:
@@ -208,11 +208,11 @@ class Thumbnails:
             while len(self._without) > _MOST_WITHOUT:
                 del self._without[next(iter(self._without))]
 
-    def _keep(self, name: str, made: bytes) -> None:
+    def _write_cached(self, name: str, made: bytes) -> None:
         try:
             with self._folder.new() as file:
                 file.write(made)
-                file.keep(name, synced=False)
+                file.commit(name, synced=False)
         except OutputError as error:
             _LOG.warning("a thumbnail isn't kept: %s", error)
             return

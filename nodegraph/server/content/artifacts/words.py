@@ -15,19 +15,19 @@ _MOST_WORDS = 32
 """That are looked for at a time."""
 
 
-def folded(parts: Iterable[str]) -> str:
+def fold_case(parts: Iterable[str]) -> str:
     """Texts in one, as they are compared: whatever the case of their letters."""
     text = "\n".join(parts)[:_MOST].replace("\0", " ").casefold()
     well_formed: str = to_well_formed(text)
     return well_formed
 
 
-def wanted_words(text: str) -> list[str]:
+def parse_search(text: str) -> list[str]:
     """The words of a search, each of which must be found."""
-    return folded([text]).split()[:_MOST_WORDS]
+    return fold_case([text]).split()[:_MOST_WORDS]
 
 
-def words_of_job(job: Job, workflow: str) -> str:
+def job_search_text(job: Job, workflow: str) -> str:
     """A job's name and tags, the title of its workflow, and the texts in its inputs.
 
     Args:
@@ -44,7 +44,7 @@ def words_of_job(job: Job, workflow: str) -> str:
         str(fields.get("title", "")),
         *_texts(list(job.parameters.values())),
     ]
-    return folded([*texts, *_of_inputs(fields, _overridden_inputs(fields, job.parameters))])
+    return fold_case([*texts, *_of_inputs(fields, _overridden_inputs(fields, job.parameters))])
 
 
 def _overridden_inputs(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class ClientTurn(Generic[T]):
+class FairTask(Generic[T]):
     """Some work that waits for its turn, or has had it.
 
     Attributes:
@@ -38,34 +38,34 @@ class ClientTurn(Generic[T]):
             self.future.set_result(result)
 
 
-class ClientTurns:
+class FairThreadPool:
     """Threads that clients have in turns; safe to use from several threads.
 
     Of the clients with work that waits, the one goes first that had its last turn longest ago. As
     none has all the threads, one is free for whoever comes while another's work takes long.
 
     Args:
-        places: Threads.
+        threads: Threads.
         most: Of these, that one client has at a time.
         name: What the threads' names begin with.
     """
 
-    def __init__(self, places: int, most: int, name: str) -> None:
-        self._pool = ThreadPoolExecutor(places, thread_name_prefix=name)
-        self._free = places
+    def __init__(self, threads: int, most: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._free = threads
         self._most = most
-        self._waiting: OrderedDict[str, deque[ClientTurn[object]]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[FairTask[object]]] = OrderedDict()
         self._busy: Counter[str] = Counter()
         self._lock = Lock()
         self._is_closed = False
 
-    def submit(self, client: str, work: Callable[[], T]) -> ClientTurn[T]:
+    def submit(self, client: str, work: Callable[[], T]) -> FairTask[T]:
         """Have some work done for a client."""
-        turn = ClientTurn(work)
+        turn = FairTask(work)
         self.join(client, turn)
         return turn
 
-    def join(self, client: str, turn: ClientTurn[T]) -> None:
+    def join(self, client: str, turn: FairTask[T]) -> None:
         """Have a client wait, too, for what may wait for another's turn: the sooner one counts."""
         with self._lock:
             if self._is_closed:
@@ -93,7 +93,7 @@ class ClientTurns:
             self._busy[client] += 1
             self._pool.submit(self._do, client, turn)
 
-    def _next(self) -> tuple[str, ClientTurn[object]] | None:
+    def _next(self) -> tuple[str, FairTask[object]] | None:
         for client, turns in tuple(self._waiting.items()):
             while turns and turns[0].is_begun:
                 turns.popleft()
@@ -107,7 +107,7 @@ class ClientTurns:
                 del self._waiting[client]
         return None
 
-    def _do(self, client: str, turn: ClientTurn[object]) -> None:
+    def _do(self, client: str, turn: FairTask[object]) -> None:
         try:
             turn.run()
         finally:

@@ -23,7 +23,7 @@ _READ = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | getattr(os, "O_BINARY", 0)
 
 
-class LeadsOut(OSError):
+class UnsafePath(OSError):
     """A link, a device or the like stands where a file or folder was to be."""
 
 
@@ -52,7 +52,7 @@ class _FolderHandle:
         )
 
 
-class Confined:
+class ConfinedFolder:
     """The files below a folder, each named by the parts of its path.
 
     Only files and folders proper are reached; a symbolic link, at the end or on the way, isn't
@@ -73,11 +73,11 @@ class Confined:
             LeadsOut: It is no file, or something on the way is no folder.
             OSError: It can't be read.
         """
-        with self._place(parts[:-1]) as folder, _explained():
+        with self._opened_folder(parts[:-1]) as folder, _links_refused():
             descriptor = folder.open(_checked(parts[-1]), _READ)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise LeadsOut(errno.EINVAL, "it is no file", parts[-1])
+                    raise UnsafePath(errno.EINVAL, "it is no file", parts[-1])
                 return os.fdopen(descriptor, "rb", buffering=0)
             except BaseException:
                 os.close(descriptor)
@@ -105,7 +105,7 @@ class Confined:
         """
         with self.new(*parts[:-1]) as file:
             file.write(data)
-            file.keep(parts[-1])
+            file.commit(parts[-1])
 
     @contextmanager
     def new(self, *parts: str) -> Iterator[NewFile]:
@@ -115,14 +115,14 @@ class Confined:
             OutputError: It can't be written.
         """
         try:
-            with self._place(parts, make=True) as folder:
+            with self._opened_folder(parts, make=True) as folder:
                 name = f".{os.urandom(8).hex()}.tmp"
                 with os.fdopen(folder.open(name, _NEW), "w+b", buffering=0) as file:
                     made = NewFile(file, folder, name)
                     try:
                         yield made
                     finally:
-                        if not made.is_kept:
+                        if not made.is_committed:
                             # On Windows an open file can't be removed.
                             file.close()
                             with suppress(FileNotFoundError):
@@ -135,7 +135,7 @@ class Confined:
     def names(self, *parts: str) -> list[str]:
         """Names of what is in a folder, sorted; none if it isn't there."""
         try:
-            with self._place(parts) as folder:
+            with self._opened_folder(parts) as folder:
                 where = folder.prefix or "." if folder.descriptor is None else folder.descriptor
                 with os.scandir(where) as entries:
                     return sorted(entry.name for entry in entries)
@@ -145,7 +145,7 @@ class Confined:
     def status(self, *parts: str) -> os.stat_result | None:
         """What is known of a file; None if there is no file proper."""
         try:
-            with self._place(parts[:-1]) as folder:
+            with self._opened_folder(parts[:-1]) as folder:
                 file_status = folder.status(_checked(parts[-1]))
         except OSError:
             return None
@@ -154,7 +154,7 @@ class Confined:
     def remove(self, *parts: str) -> bool:
         """Remove a file, or a link that stands in its place; whether there was one."""
         try:
-            with self._place(parts[:-1]) as folder:
+            with self._opened_folder(parts[:-1]) as folder:
                 folder.unlink(_checked(parts[-1]))
         except FileNotFoundError:
             return False
@@ -164,11 +164,13 @@ class Confined:
         """Remove a folder with the files in it."""
         for name in self.names(*parts):
             self.remove(*parts, name)
-        with suppress(FileNotFoundError), self._place(parts[:-1]) as folder:
+        with suppress(FileNotFoundError), self._opened_folder(parts[:-1]) as folder:
             os.rmdir(folder.prefix + _checked(parts[-1]), dir_fd=folder.descriptor)
 
     @contextmanager
-    def _place(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[_FolderHandle]:
+    def _opened_folder(
+        self, parts: tuple[str, ...], *, make: bool = False
+    ) -> Iterator[_FolderHandle]:
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
         if not _BY_DESCRIPTOR:
@@ -177,7 +179,7 @@ class Confined:
         descriptor = os.open(self.root, _FOLDER & ~_NO_FOLLOW)
         try:
             for part in map(_checked, parts):
-                with _explained():
+                with _links_refused():
                     inner = _entered(descriptor, part, make=make)
                 descriptor, outer = inner, descriptor
                 os.close(outer)
@@ -191,7 +193,7 @@ class Confined:
         if make:
             folder.mkdir(parents=True, exist_ok=True)
         if folder.resolve(strict=True) != folder:
-            raise LeadsOut(errno.ELOOP, "a link leads out of the folder", str(folder))
+            raise UnsafePath(errno.ELOOP, "a link leads out of the folder", str(folder))
         return folder
 
 
@@ -200,13 +202,13 @@ class NewFile:
 
     Attributes:
         size: Bytes written so far.
-        is_kept: Whether it has its final name.
+        is_committed: Whether it has its final name.
     """
 
     def __init__(self, file: BinaryIO, folder: _FolderHandle, name: str) -> None:
         self.file = file
         self.size = 0
-        self.is_kept = False
+        self.is_committed = False
         self._place = folder
         self._name = name
 
@@ -217,7 +219,7 @@ class NewFile:
             remaining = remaining[self.file.write(remaining) :]
         self.size += len(data)
 
-    def keep(self, name: str, *, synced: bool = True) -> None:
+    def commit(self, name: str, *, synced: bool = True) -> None:
         """Give it its name, in place of a file that has it.
 
         Args:
@@ -228,7 +230,7 @@ class NewFile:
         if self._place.descriptor is None:
             self.file.close()
         self._place.rename(self._name, _checked(name))
-        self.is_kept = True
+        self.is_committed = True
         if synced and self._place.descriptor is not None:
             os.fsync(self._place.descriptor)  # the name, too
 
@@ -246,15 +248,15 @@ def _entered(descriptor: int, part: str, *, make: bool) -> int:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _links_refused() -> Iterator[None]:
     """Tell a link, where none is followed, from other faults."""
     try:
         yield
-    except LeadsOut:
+    except UnsafePath:
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK):
-            raise LeadsOut(error.errno, "a link leads out of the folder") from error
+            raise UnsafePath(error.errno, "a link leads out of the folder") from error
         raise
 
 
@@ -264,7 +266,7 @@ def _checked(part: str) -> str:
     What comes from clients was checked long before; this is for what wasn't.
     """
     if part in ("", ".", "..") or "/" in part or "\0" in part or (os.sep != "/" and os.sep in part):
-        raise LeadsOut(errno.EINVAL, "this is no name of a file", ascii(part))
+        raise UnsafePath(errno.EINVAL, "this is no name of a file", ascii(part))
     return part
 
 

@@ -61,7 +61,7 @@ class FileDecoder:
                 process.
             TooLarge: It has more pixels, or takes more memory; `TakesTooLong`: or more time.
         """
-        return self._asked(picture, {"asks": "thumbnail", "side": side, "pixels": pixels})
+        return self._request(picture, {"asks": "thumbnail", "side": side, "pixels": pixels})
 
     def texts(self, file: OpenFile, suffix: str) -> dict[str, str]:
         """The texts that a file carries, by name; see `result_texts`.
@@ -73,7 +73,7 @@ class FileDecoder:
         """
         known = suffix.lower() if _SUFFIX.fullmatch(suffix.lower()) else ""
         file_texts: dict[str, str] = json.loads(
-            self._asked(file, {"asks": "texts", "suffix": known})
+            self._request(file, {"asks": "texts", "suffix": known})
         )
         return file_texts
 
@@ -90,12 +90,12 @@ class FileDecoder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = ""
 
-    def _asked(self, file: OpenFile, question: Mapping[str, Any], *, again: bool = True) -> bytes:
+    def _request(self, file: OpenFile, question: Mapping[str, Any], *, again: bool = True) -> bytes:
         process = self._started()
         # Whatever holds it up, a write included, ends with the process.
         is_late = Event()
         try:
-            with _ending(process, self._seconds, is_late):
+            with _killed_after(process, self._seconds, is_late):
                 head, made = _answer(process, file, question)
         except (OSError, ValueError) as error:
             was_idle = _ended_well(process)
@@ -107,7 +107,7 @@ class FileDecoder:
                     hint="Download it, and open it where there is time for it.",
                 ) from error
             if was_idle and again:
-                return self._asked(file, question, again=False)
+                return self._request(file, question, again=False)
             raise InvalidFile(
                 "this is no intact picture", hint="Decoding it took too much memory."
             ) from error
@@ -129,13 +129,15 @@ class FileDecoder:
                 stderr=subprocess.DEVNULL,
             )
             # What it takes to be there counts for no file.
-            with _ending(self._process, _START_SECONDS, Event()), suppress(OSError):
+            with _killed_after(self._process, _START_SECONDS, Event()), suppress(OSError):
                 _there(self._process.stdout).readline()
         return self._process
 
 
 @contextmanager
-def _ending(process: subprocess.Popen[bytes], seconds: float, is_late: Event) -> Iterator[None]:
+def _killed_after(
+    process: subprocess.Popen[bytes], seconds: float, is_late: Event
+) -> Iterator[None]:
     """End a process if the `with` takes longer, and note that."""
 
     def end() -> None:

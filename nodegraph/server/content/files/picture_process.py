@@ -18,7 +18,11 @@ from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.media.images.picture_files import DAMAGED
-from nodegraph.server.content.files.pictures import begins_like_picture, make_thumbnail, small
+from nodegraph.server.content.files.pictures import (
+    begins_like_picture,
+    encode_thumbnail,
+    make_thumbnail,
+)
 from nodegraph.server.http.errors import TooLarge
 
 _LARGE = 128 << 20
@@ -100,7 +104,7 @@ def _drawn(data: bytes, side: int, path: Path) -> bytes:
                     given=f"{count:,}",
                     expected=f"at most {most:,}",
                 )
-        return small(draw_result(path, side), side)
+        return encode_thumbnail(draw_result(path, side), side)
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from nodegraph.errors import InvalidFile
 from nodegraph.media.images.picture_files import (
     DAMAGED,
     TOO_LARGE,
-    is_turned,
-    pixels_allowed,
-    upright,
+    allow_pixels,
+    exif_transpose,
+    is_transposed,
 )
-from nodegraph.media.videos.video_files import MAX_PIXELS, begins_like_video, opened_video
+from nodegraph.media.videos.video_files import MAX_PIXELS, is_video_header, open_video
 from nodegraph.server.http.errors import TooLarge
 
 FORMATS: Mapping[str, str] = {
@@ -57,7 +57,7 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
     """
     with _opened(file, pixels) as picture:
         kind, (width, height) = _media_type(picture), picture.size
-        if is_turned(picture):
+        if is_transposed(picture):
             width, height = height, width
     with _opened(file, pixels) as picture:
         picture.verify()
@@ -67,7 +67,7 @@ def read_picture(file: BinaryIO, *, pixels: int) -> Picture:
 def begins_like_picture(data: bytes) -> bool:
     """Whether a file is a picture or a video, by its first 12 bytes; what is neither is drawn."""
     is_webp = (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
-    return is_webp or data.startswith(_BEGINNINGS) or begins_like_video(data[:12])
+    return is_webp or data.startswith(_BEGINNINGS) or is_video_header(data[:12])
 
 
 def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
@@ -80,14 +80,14 @@ def make_thumbnail(file: BinaryIO, size: int, *, pixels: int) -> bytes:
         TooLarge: It has more pixels.
     """
     file.seek(0)
-    if begins_like_video(file.read(12)):
-        return small(_first_frame(file, pixels), size)
+    if is_video_header(file.read(12)):
+        return encode_thumbnail(_first_frame(file, pixels), size)
     with _opened(file, pixels) as picture:
         picture.draft("RGB", (size, size))  # a JPEG can be read smaller
-        return small(upright(_colors(picture)), size)
+        return encode_thumbnail(exif_transpose(_colors(picture)), size)
 
 
-def small(picture: Image.Image, size: int) -> bytes:
+def encode_thumbnail(picture: Image.Image, size: int) -> bytes:
     """A picture within a square, as WebP."""
     picture.thumbnail((size, size))
     made = BytesIO()
@@ -95,25 +95,25 @@ def small(picture: Image.Image, size: int) -> bytes:
     return made.getvalue()
 
 
-def plain_tile(size: int, words: str) -> bytes:
+def plain_tile(size: int, text: str) -> bytes:
     """A square in place of what is too large to be shown, with some words in it, as WebP."""
     tile = Image.new("RGB", (size, size), _TILE)
     font = ImageFont.load_default(size / 14)
-    lines = textwrap.wrap(words, _LETTERS)
+    lines = textwrap.wrap(text, _LETTERS)
     middle = (size / 2, size / 2)
     ImageDraw.Draw(tile).multiline_text(
         middle, "\n".join(lines), _TILE_WORDS, font, anchor="mm", align="center"
     )
-    return small(tile, size)
+    return encode_thumbnail(tile, size)
 
 
 def _first_frame(file: BinaryIO, pixels: int) -> Image.Image:
-    from nodegraph.media.videos.colors import coded_picture
+    from nodegraph.media.videos.colors import read_planes
 
     file.seek(0)
     # One thread: this process has little room.
-    with opened_video(file, max_pixels=min(pixels, MAX_PIXELS), threads=1) as video:
-        frame = coded_picture(video.first_frame()).rgb()
+    with open_video(file, max_pixels=min(pixels, MAX_PIXELS), threads=1) as video:
+        frame = read_planes(video.first_frame()).rgb()
     return Image.fromarray((frame * 255).round().astype("uint8"))
 
 
@@ -133,7 +133,7 @@ def _colors(picture: Image.Image) -> Image.Image:
 def _opened(file: BinaryIO, pixels: int) -> Iterator[Image.Image]:
     file.seek(0)
     try:
-        with pixels_allowed(pixels), Image.open(file, formats=tuple(FORMATS)) as picture:
+        with allow_pixels(pixels), Image.open(file, formats=tuple(FORMATS)) as picture:
             width, height = picture.size
             if width * height > pixels:
                 raise _too_large(f"{width} × {height}", pixels)

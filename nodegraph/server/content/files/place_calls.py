@@ -11,13 +11,13 @@ from typing import Generic, TypeVar
 from nodegraph.store.remote.place import Unreachable
 
 T = TypeVar("T")
-GoesOn = Callable[[], None]
+ReportProgress = Callable[[], None]
 """Is called by what asks as often as it gets on."""
 _FIRST, _LONGEST = 1.0, 30.0
 """Seconds for which a place that didn't answer isn't asked: twice as long each time."""
 
 
-class PlaceCalls:
+class CircuitBreaker:
     """Calls of a place, each in a thread of its own. A mounted folder whose server is gone keeps a
     thread for as long as it likes; who waits for that is told so in time, and who comes later at
     once, until the place lives again.
@@ -35,7 +35,7 @@ class PlaceCalls:
         self._pause = _FIRST
         self._again: float | None = None
 
-    def ask(self, call: Callable[[GoesOn], T], seconds: float = 0.0) -> T:
+    def call(self, call: Callable[[ReportProgress], T], seconds: float = 0.0) -> T:
         """What a call gives, or raises.
 
         Args:
@@ -49,8 +49,8 @@ class PlaceCalls:
         run = copy_context().run
         Thread(target=run, args=(pending.make,), name="nodegraph-place", daemon=True).start()
         patience = self._patience + seconds
-        while not pending.done.wait(max(0.0, pending.heard + patience - self._clock())):
-            if self._clock() - pending.heard >= patience:
+        while not pending.done.wait(max(0.0, pending.last_progress + patience - self._clock())):
+            if self._clock() - pending.last_progress >= patience:
                 self._lost(pending.done)
                 raise Unreachable(f"no answer for {patience:g} s")
         if self._again is not None:
@@ -84,16 +84,16 @@ class _Call(Generic[T]):
 
     Attributes:
         done: Is set at its end.
-        heard: When it last got on.
+        last_progress: When it last got on.
     """
 
-    def __init__(self, call: Callable[[GoesOn], T], clock: Callable[[], float]) -> None:
+    def __init__(self, call: Callable[[ReportProgress], T], clock: Callable[[], float]) -> None:
         self._call = call
         self._clock = clock
         self._given: list[T] = []
         self._error: BaseException | None = None
         self.done = Event()
-        self.heard = clock()
+        self.last_progress = clock()
 
     def make(self) -> None:
         try:
@@ -104,7 +104,7 @@ class _Call(Generic[T]):
             self.done.set()
 
     def _goes_on(self) -> None:
-        self.heard = self._clock()
+        self.last_progress = self._clock()
 
     def outcome(self) -> T:
         if self._error is not None:

@@ -13,9 +13,9 @@ from blake3 import blake3
 from nodegraph.core.digests import Digest
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue.connection import Tables
-from nodegraph.server.content.files.confined import Confined
-from nodegraph.server.content.files.place_calls import GoesOn, PlaceCalls
-from nodegraph.store.remote.place import ObjectPlace, Unreachable
+from nodegraph.server.content.files.confined import ConfinedFolder
+from nodegraph.server.content.files.place_calls import CircuitBreaker, ReportProgress
+from nodegraph.store.remote.place import ObjectStorage, Unreachable
 
 _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,10 +50,12 @@ class SharedFiles:
         calls: How the place is asked.
     """
 
-    def __init__(self, store: ObjectPlace, owner: str, calls: PlaceCalls | None = None) -> None:
-        self._place = store
+    def __init__(
+        self, store: ObjectStorage, owner: str, calls: CircuitBreaker | None = None
+    ) -> None:
+        self._store = store
         self._owner = owner
-        self._calls = calls or PlaceCalls()
+        self._calls = calls or CircuitBreaker()
         self._is_ours = False
         self._fault = ""
 
@@ -64,7 +66,7 @@ class SharedFiles:
             FilesOfOthers: It is another's.
             FilesUnreachable: It can't be told now; it is seen to before anything else then.
         """
-        self._asked(lambda _: None)
+        self._call(lambda _: None)
 
     def has(self, name: str) -> bool:
         """Whether a file is there.
@@ -72,7 +74,7 @@ class SharedFiles:
         Raises:
             FilesUnreachable: It can't be told.
         """
-        return self._asked(lambda _: self._place.size(name)) is not None
+        return self._call(lambda _: self._store.size(name)) is not None
 
     def put(self, name: str, path: Path) -> None:
         """Put a file there, unless it is there already.
@@ -85,7 +87,7 @@ class SharedFiles:
             return
         try:
             seconds = path.stat().st_size / _SLOWEST
-            self._asked(lambda _: self._place.upload(name, path), seconds)
+            self._call(lambda _: self._store.upload(name, path), seconds)
         except FileNotFoundError as error:
             raise OutputError(
                 "the file was deleted while it was brought", hint="Bring it again."
@@ -97,9 +99,9 @@ class SharedFiles:
         Raises:
             FilesUnreachable: They can't be told.
         """
-        return self._asked(lambda _: {name for name, _ in self._place.list(folder)}, _LISTING)
+        return self._call(lambda _: {name for name, _ in self._store.list(folder)}, _LISTING)
 
-    def bring(self, name: str, digest: Digest, into: Confined, file: str) -> bool:
+    def download(self, name: str, digest: Digest, into: ConfinedFolder, file: str) -> bool:
         """Bring a file; whether it was there.
 
         Args:
@@ -109,26 +111,28 @@ class SharedFiles:
             FilesUnreachable: It can't be told.
             OutputError: It can't be written here.
         """
-        return self._asked(lambda goes_on: self._bring(name, digest, into, file, goes_on))
+        return self._call(lambda goes_on: self._bring(name, digest, into, file, goes_on))
 
-    def _bring(self, name: str, digest: Digest, into: Confined, file: str, goes_on: GoesOn) -> bool:
+    def _bring(
+        self, name: str, digest: Digest, into: ConfinedFolder, file: str, goes_on: ReportProgress
+    ) -> bool:
         with into.new() as made:
             hasher = blake3()
             try:
-                size = self._place.size(name)
+                size = self._store.size(name)
                 if size is None:
                     return False
-                for chunk in self._place.chunks(name, size):
+                for chunk in self._store.chunks(name, size):
                     goes_on()
                     made.write(chunk)
                     hasher.update(chunk)
             except FileNotFoundError:
                 return False
             if hasher.hexdigest() == digest:
-                made.keep(file, synced=False)
+                made.commit(file, synced=False)
                 return True
             # Whoever still has the file puts it there anew.
-            self._place.remove(name)
+            self._store.remove(name)
         _LOG.warning("%s of the shared files was damaged, and is removed", name)
         return False
 
@@ -138,37 +142,37 @@ class SharedFiles:
         Raises:
             FilesUnreachable: That is impossible now.
         """
-        self._asked(lambda _: self._place.remove(name))
+        self._call(lambda _: self._store.remove(name))
 
-    def _asked(self, call: Callable[[GoesOn], T], seconds: float = 0.0) -> T:
-        def made(goes_on: GoesOn) -> T:
-            self._see_whose()
+    def _call(self, call: Callable[[ReportProgress], T], seconds: float = 0.0) -> T:
+        def made(goes_on: ReportProgress) -> T:
+            self._check_owner()
             return call(goes_on)
 
         try:
-            answer = self._calls.ask(made, seconds)
+            answer = self._calls.call(made, seconds)
         except Unreachable as error:
             self._is_ours = False  # something else may be mounted there next
             if str(error) != self._fault:
                 self._fault = str(error)
-                _LOG.warning("the shared files %s can't be reached: %s", self._place.url, error)
+                _LOG.warning("the shared files %s can't be reached: %s", self._store.url, error)
             raise FilesUnreachable(
                 "the shared files can't be reached now",
                 hint="They are asked for again by themselves; the server's log says what is wrong.",
             ) from error
         if self._fault:
             self._fault = ""
-            _LOG.warning("the shared files %s are back", self._place.url)
+            _LOG.warning("the shared files %s are back", self._store.url)
         return answer
 
-    def _see_whose(self) -> None:
+    def _check_owner(self) -> None:
         if self._is_ours:
             return
         try:
-            owner = self._place.read(_OWNER)
+            owner = self._store.read(_OWNER)
         except FileNotFoundError:
-            self._place.create(_OWNER, self._owner.encode())
-            owner = self._place.read(_OWNER)
+            self._store.create(_OWNER, self._owner.encode())
+            owner = self._store.read(_OWNER)
         if owner != self._owner.encode():
             raise FilesOfOthers(
                 "the place of the shared files is another queue's",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SCHEMA = "nodegraph_files"
+SHARED_SCHEMA = "nodegraph_files"
 """In which they lie, beside the queue's."""
-LOCK = 0x6E676675
+SCHEMA_LOCK = 0x6E676675
 """Of whoever changes them."""
 
 _TABLES = """
@@ -88,7 +88,7 @@ ALTER TABLE removals ADD COLUMN asked DOUBLE PRECISION NOT NULL
     DEFAULT extract(epoch FROM clock_timestamp());
 """
 
-MADE = """
+ADD_EXISTED = """
 -- 1: the file was there already, as an earlier job had made it.
 ALTER TABLE uses ADD COLUMN existed INTEGER NOT NULL DEFAULT 0;
 UPDATE uses SET existed = 1
@@ -97,9 +97,9 @@ UPDATE uses SET existed = 1
 """
 
 # Texts are compared and put in order as in a file: by their characters' numbers.
-MIGRATIONS: Sequence[str] = (
+SHARED_MIGRATIONS: Sequence[str] = (
     _TABLES.replace(" TEXT", ' TEXT COLLATE "C"') + _CODE,
     _REMOVALS,
-    MADE,
+    ADD_EXISTED,
 )
 """Step `n` leads the tables of version `n` to version `n + 1`; no tables are version 0."""

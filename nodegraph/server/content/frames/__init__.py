@@ -2,20 +2,20 @@
 
 from nodegraph.server.content.frames.document import (
     FRAMES,
-    NONE,
+    NO_FRAMES,
     FrameDocument,
     FrameDocuments,
-    address,
     documents,
+    frame_path,
     policy,
 )
 
 __all__ = [
     "FRAMES",
-    "NONE",
+    "NO_FRAMES",
     "FrameDocument",
     "FrameDocuments",
-    "address",
     "documents",
+    "frame_path",
     "policy",
 ]

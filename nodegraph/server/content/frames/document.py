@@ -44,7 +44,7 @@ class FrameDocument:
     def href(self) -> str:
         """Where the server has it."""
         script = self.script
-        return address(script.pack, script.kind, script.name, self.digest)
+        return frame_path(script.pack, script.kind, script.name, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +52,26 @@ class FrameDocuments:
     """The pages of all packs.
 
     Attributes:
-        found: By their addresses.
+        by_path: By their addresses.
         problems: Of scripts that are declared and can't be used.
         stamps: Of the scripts' files when they were read.
     """
 
-    found: Mapping[str, FrameDocument]
+    by_path: Mapping[str, FrameDocument]
     problems: tuple[str, ...]
     stamps: Mapping[Path, Stamp | None]
 
-    def look_same(self) -> bool:
+    def is_unchanged(self) -> bool:
         """Whether the files are still what they were; cheap."""
         return all(stamp_of(file) == stamp for file, stamp in self.stamps.items())
 
 
-def address(*parts: str) -> str:
+def frame_path(*parts: str) -> str:
     """Where the server has a page: by pack, kind, name and digest."""
     return "/".join([FRAMES, *(quote(part, safe="") for part in parts)])
 
 
-NONE = FrameDocuments({}, (), {})
+NO_FRAMES = FrameDocuments({}, (), {})
 
 
 def documents(scripts: Iterable[PackScript]) -> FrameDocuments:

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.access.head import LOGOUT
 from nodegraph.server.content.pages.page import Child, Markup, element, page
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 _TITLE = "Log in"
 _ABOUT = "This server needs a token. `nodegraph token add NAME` makes one, on its machine."
@@ -52,7 +52,7 @@ def known_page(caller: Caller) -> HTMLResponse:
     who = element("p", f"You are logged in as {caller.name}.")
     scopes = element("p", f"You may: {', '.join(sorted(caller.scopes))}.", class_="help")
     button = element("button", "Log out", type="submit")
-    form = element("form", who, scopes, button, method="post", action=link(LOGOUT))
+    form = element("form", who, scopes, button, method="post", action=public_path(LOGOUT))
     return page("Logged in", "", Markup(form))
 
 
@@ -61,7 +61,9 @@ def no_editor_page() -> HTMLResponse:
     built = element("p", "Installed packages bring it along. In a checkout, build it with ")
     command = element("p", element("code", _BUILD))
     api_note = element(
-        "p", "Everything else works: see ", element("a", "the API", href=link("/openapi.json"))
+        "p",
+        "Everything else works: see ",
+        element("a", "the API", href=public_path("/openapi.json")),
     )
     content = element("main", built, command, api_note)
     return page("The editor isn't here", "Its files are missing.", content, status=404)

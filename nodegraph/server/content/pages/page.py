@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from nodegraph.core.words import to_well_formed
 from nodegraph.server.access.head import ICON
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 PageValue: TypeAlias = "str | int | float | bool | None"
@@ -118,7 +118,7 @@ def page(
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("link", rel="icon", href=link(ICON), type="image/svg+xml"),
+        element("link", rel="icon", href=public_path(ICON), type="image/svg+xml"),
         element("style", Markup(STYLE)),
     ]
     if refresh is not None:

@@ -11,7 +11,7 @@ from nodegraph.core.digests import digest_bytes
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.files.confined import ConfinedFolder
 from nodegraph.server.content.files.names import check_name, is_name, name_key
 from nodegraph.server.content.saved.versions import (
     LARGEST,
@@ -23,7 +23,7 @@ from nodegraph.server.content.saved.versions import (
 )
 from nodegraph.server.http.cursors import check_limit
 from nodegraph.server.http.errors import Conflict, NotFound, TooLarge
-from nodegraph.store.turns import turn
+from nodegraph.store.turns import exclusive_lock
 
 LARGEST_PAGE = 1000
 SUFFIX = ".json"
@@ -52,7 +52,7 @@ class SavedWorkflows:
     """
 
     def __init__(self, folder: Path, *, most: int = 10_000, most_versions: int = 1_000) -> None:
-        self._folder = Confined(folder.absolute())
+        self._folder = ConfinedFolder(folder.absolute())
         self._versions = Versions(self._folder, most=most_versions)
         self._most = most
         # Readers take it as well, as they may find a change from outside, and note it.
@@ -176,7 +176,7 @@ class SavedWorkflows:
         if self._has_turn:
             yield
             return
-        with turn(self._folder.root / _TURNS, "the saved workflows"):
+        with exclusive_lock(self._folder.root / _TURNS, "the saved workflows"):
             self._has_turn = True
             try:
                 yield

@@ -9,7 +9,7 @@ from typing import Any
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.json_text import read_json
-from nodegraph.server.content.files.confined import Confined
+from nodegraph.server.content.files.confined import ConfinedFolder
 
 FOLDER = ".versions"
 LARGEST = 64 << 20
@@ -96,7 +96,7 @@ class Versions:
         most: Versions of one workflow that are kept; the oldest go.
     """
 
-    def __init__(self, folder: Confined, *, most: int) -> None:
+    def __init__(self, folder: ConfinedFolder, *, most: int) -> None:
         self._folder = folder
         self._most = most
         # Numbers are given once, so a file of a name, number and time of writing stays the same.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.uploads import reference
+from nodegraph.core.uploads import upload_reference
 from nodegraph.jobs.queue.connection import Connection, Tables
 from nodegraph.server.http.types import SUFFIXES
 from nodegraph.store.database import Format
@@ -91,7 +91,7 @@ class Upload:
     @property
     def reference(self) -> str:
         """What a workflow calls it."""
-        return reference(self.digest, self.name)
+        return upload_reference(self.digest, self.name)
 
     @property
     def file(self) -> str:
@@ -135,7 +135,7 @@ class UploadIndex:
         assert entered is not None
         return entered, known is None
 
-    def of(self, digest: Digest, client: str | None) -> list[Upload]:
+    def find(self, digest: Digest, client: str | None) -> list[Upload]:
         """The uploads of certain bytes, the newest first.
 
         Args:
@@ -162,7 +162,7 @@ class UploadIndex:
         with self._database.explaining(), self._database.reading() as connection:
             return [Upload(*row) for row in connection.execute(query, values)]
 
-    def held(self) -> int:
+    def total_bytes(self) -> int:
         """Bytes that all uploads take together."""
         with self._database.explaining(), self._database.reading() as connection:
             return int(connection.execute(_HELD).fetchone()[0])
@@ -204,13 +204,13 @@ class UploadIndex:
 
     # Of files that several servers share.
 
-    def leave(self, name: str, digest: Digest) -> None:
+    def add_removal(self, name: str, digest: Digest) -> None:
         """Note that a shared file is to be removed, which is impossible now."""
         add = "INSERT INTO removals (path, digest) VALUES (?, ?) ON CONFLICT DO NOTHING"
         with self._writing() as connection:
             connection.execute(add, (name, digest))
 
-    def left(self, folder: str) -> list[tuple[str, Digest]]:
+    def take_removals(self, folder: str) -> list[tuple[str, Digest]]:
         """Names of shared files below a folder that are still to be removed, and that nobody has
         brought again; they are noted no more."""
         held = "EXISTS (SELECT 1 FROM uploads WHERE uploads.digest = removals.digest)"

@@ -9,11 +9,11 @@ from typing import BinaryIO
 from nodegraph.core.json_text import read_json
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
-from nodegraph.media.audio.audio_files import begins_like_audio
+from nodegraph.media.audio.audio_files import is_audio_header
 from nodegraph.media.molecules.molecule_files import molecule_format
 from nodegraph.media.shapes.shape_files import shape_format
 from nodegraph.media.videos.containers import MATROSKA
-from nodegraph.media.videos.video_files import begins_like_video
+from nodegraph.media.videos.video_files import is_video_header
 from nodegraph.server.content.files.pictures import read_picture
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
 from nodegraph.server.http.limits.json_gauge import JsonGauge
@@ -135,10 +135,10 @@ def _type(head: bytes) -> UploadType | None:
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    if begins_like_video(head):
+    if is_video_header(head):
         is_matroska = head.startswith(MATROSKA)
         return ("webm" if b"webm" in head[:64] else "mkv") if is_matroska else "mp4"
-    if begins_like_audio(head):
+    if is_audio_header(head):
         return _AUDIO.get(head[:4], "mp3")
     if (shape := shape_format(head)) is not None:
         return shape

@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from nodegraph.core.confinement import PathOutside
-from nodegraph.core.uploads import digest_of
+from nodegraph.core.uploads import upload_digest
 from nodegraph.errors import InvalidWorkflow, Problem
-from nodegraph.jobs.queue import Filter, JobNotFound
+from nodegraph.jobs.queue import JobFilter, JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
 
 Find = Callable[[str], str | None]
@@ -20,7 +20,7 @@ _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _AT_ONCE = 500
 
 
-def resolved(document: Any, find: Find, folder: str) -> Any:
+def resolve_references(document: Any, find: Find, folder: str) -> Any:
     """A copy of a JSON document, such as a workflow, with paths in place of references.
 
     Args:
@@ -52,7 +52,7 @@ class _Reader:
         if value.startswith(self._folder):
             self.problems.append(_by_path(value, *_port(location)))
             return value
-        digest = digest_of(value)
+        digest = upload_digest(value)
         if digest is None:
             return value
         path = self._find(digest)
@@ -95,7 +95,7 @@ def needed_digests(queue: QueueView) -> set[str]:
     digests: set[str] = set()
     texts: set[str] = set()
     cursor: str | None = None
-    which = Filter(states=("queued", "running"))
+    which = JobFilter(states=("queued", "running"))
     while True:
         page = queue.page(which, order="oldest", limit=_AT_ONCE, cursor=cursor)
         for each in page.jobs:

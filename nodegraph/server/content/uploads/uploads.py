@@ -17,15 +17,15 @@ from anyio.to_thread import run_sync
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.uploads import with_paths, with_references
+from nodegraph.core.uploads import with_upload_paths, with_upload_references
 from nodegraph.jobs.queue.connection import Tables
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.server.content.files.confined import Confined, NewFile
+from nodegraph.server.content.files.confined import ConfinedFolder, NewFile
 from nodegraph.server.content.files.names import safe_name
 from nodegraph.server.content.files.shared import FilePool, FilesUnreachable, SharedFiles
 from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage, uploads_format
 from nodegraph.server.content.uploads.kinds import UploadRules, recognise
-from nodegraph.server.content.uploads.references import needed_digests, resolved
+from nodegraph.server.content.uploads.references import needed_digests, resolve_references
 from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge
 from nodegraph.server.http.sending import OpenFile
@@ -47,7 +47,7 @@ class Incoming:
         OutputError: It can't be written.
     """
 
-    def __init__(self, folder: Confined, limit: int) -> None:
+    def __init__(self, folder: ConfinedFolder, limit: int) -> None:
         self._limit = limit
         self._hasher = blake3()
         with ExitStack() as opened:
@@ -82,7 +82,7 @@ class Incoming:
 
 
 async def receive(
-    folder: Confined,
+    folder: ConfinedFolder,
     chunks: AsyncIterator[bytes],
     limit: int,
     finish: Callable[[Incoming], T],
@@ -158,7 +158,7 @@ class Uploads:
         shared: FilePool | None = None,
     ) -> None:
         self.rules = rules or UploadRules()
-        self._files = Confined(files_folder(folder))
+        self._files = ConfinedFolder(files_folder(folder))
         self._written = json.dumps(str(self._files.root))[1:-1]
         self._own = Database(folder / _INDEX, uploads_format()) if shared is None else None
         tables: Tables | None = self._own if shared is None else shared.tables
@@ -220,7 +220,7 @@ class Uploads:
             *(size, kind.width, kind.height, now, now),
         )
         with self._changing:
-            incoming.file.keep(upload.file)
+            incoming.file.commit(upload.file)
             if self._shared is None:
                 return self._index.add(upload)
         # What takes long keeps nobody from bringing something else.
@@ -248,7 +248,7 @@ class Uploads:
         )
 
     def _has_room(self, size: int) -> bool:
-        return self._index.held() + size <= self.rules.held
+        return self._index.total_bytes() + size <= self.rules.held
 
     def find(self, digest: Digest, client: str | None) -> Upload:
         """The latest upload of certain bytes.
@@ -258,7 +258,7 @@ class Uploads:
         Raises:
             NotFound: There is none, or none that the client may know of.
         """
-        uploads = self._index.of(digest, client) if _DIGEST.fullmatch(digest) else []
+        uploads = self._index.find(digest, client) if _DIGEST.fullmatch(digest) else []
         if not uploads:
             raise NotFound(
                 "there is no such upload",
@@ -272,7 +272,7 @@ class Uploads:
         """The folder of the files."""
         return self._files.root
 
-    def are_named(self, text: str) -> bool:
+    def mentions_uploads(self, text: str) -> bool:
         """Whether a JSON text speaks of uploads, by reference or by the folder that they lie in."""
         return _REFERENCE in text or self._written in text
 
@@ -288,7 +288,7 @@ class Uploads:
             FilesUnreachable: It was brought to another server, and can't be had from there now.
         """
         try:
-            self._bring(upload)
+            self._download(upload)
             return OpenFile(self._files.open(upload.file), upload.size, upload.digest)
         except OSError as error:
             raise FileGone(
@@ -320,7 +320,7 @@ class Uploads:
             NotFound: See `find`.
         """
         self.find(digest, client)
-        self._delete(self._index.of(digest, client))
+        self._delete(self._index.find(digest, client))
 
     def resolve(self, document: Any, client: str | None) -> Any:
         """A copy of a JSON document, such as a workflow, with paths in place of references.
@@ -336,16 +336,16 @@ class Uploads:
         used: dict[str, Upload] = {}
 
         def find(digest: str) -> str | None:
-            uploads = self._index.of(digest, client)
+            uploads = self._index.find(digest, client)
             if not uploads:
                 return None
             used[digest] = uploads[0]
             return str(self.path(uploads[0]))
 
-        copy = resolved(document, find, str(self._files.root))
+        copy = resolve_references(document, find, str(self._files.root))
         if used:
             for upload in used.values():
-                self._bring(upload)
+                self._download(upload)
             self._index.touch(list(used.values()), self._clock())
         return copy
 
@@ -354,7 +354,9 @@ class Uploads:
         """Whether several servers have the same uploads, each in a folder of its own."""
         return self._shared is not None
 
-    def found_here(self, text: str, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    def resolve_shared(
+        self, text: str, parameters: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any]]:
         """A job's workflow, as JSON, and parameters as this server's workers take them: with paths
         in place of the references by which servers tell each other of shared uploads.
 
@@ -365,28 +367,32 @@ class Uploads:
         """
         if self._shared is None or not (_REFERENCE in text or _REFERENCE in json.dumps(parameters)):
             return text, parameters
-        document, local_parameters = with_paths([json.loads(text), parameters], self._path_here)
+        document, local_parameters = with_upload_paths(
+            [json.loads(text), parameters], self._path_here
+        )
         return json.dumps(document, separators=(",", ":")), local_parameters
 
     def _path_here(self, digest: Digest) -> Path:
-        for upload in self._index.of(digest, None):
-            self._bring(upload)
+        for upload in self._index.find(digest, None):
+            self._download(upload)
             return self.path(upload)
         return self._files.root / f"{digest}.deleted"  # which a node tells of by its input
 
-    def _bring(self, upload: Upload) -> None:
+    def _download(self, upload: Upload) -> None:
         if self._shared is not None and self._files.status(upload.file) is None:
-            self._shared.bring(_shared_name(upload.file), upload.digest, self._files, upload.file)
+            self._shared.download(
+                _shared_name(upload.file), upload.digest, self._files, upload.file
+            )
 
-    def shown(self, document: Any) -> Any:
+    def mask_paths(self, document: Any) -> Any:
         """A copy of a JSON document with references in place of paths; the contrary of `resolve`.
 
         Where files lie on this machine is nobody's business.
         """
-        return with_references(document, self._files.root, self._name)
+        return with_upload_references(document, self._files.root, self._name)
 
     def _name(self, digest: Digest) -> str:
-        uploads = self._index.of(digest, None)
+        uploads = self._index.find(digest, None)
         return uploads[0].name if uploads else ""
 
     def prune(self) -> int:
@@ -394,7 +400,7 @@ class Uploads:
         if self._shared is not None:
             self._sweep()
             try:
-                self._tend(self._shared)
+                self._repair_shared(self._shared)
             except FilesUnreachable as error:
                 _LOG.warning("what is shared of uploads isn't looked after now: %s", error)
         if self.rules.seconds is None:
@@ -407,14 +413,14 @@ class Uploads:
             self._delete(unneeded[start : start + _AT_ONCE], before)
         return len(unneeded)
 
-    def _tend(self, shared: SharedFiles) -> None:
+    def _repair_shared(self, shared: SharedFiles) -> None:
         """Share anew what was lost there, and remove what couldn't be when it was deleted."""
         there, listed = shared.names(_SHARED), self._index.digests()
         for file in self._files.names():
             name = _shared_name(file)
             if file.partition(".")[0] in listed and name not in there:
                 shared.put(name, self._files.root / file)
-        for name, digest in self._index.left(_SHARED):
+        for name, digest in self._index.take_removals(_SHARED):
             self._remove_shared(name, digest, shared)
 
     def _delete(self, uploads: Collection[Upload], used_before: float | None = None) -> None:
@@ -437,7 +443,7 @@ class Uploads:
         try:
             shared.remove(name)
         except FilesUnreachable:
-            self._index.leave(name, digest)
+            self._index.add_removal(name, digest)
 
 
 def _listed(index: Path) -> frozenset[Digest]:

@@ -14,11 +14,11 @@ from nodegraph.jobs.supervisor.queue_reads import QueueReads
 from nodegraph.jobs.supervisor.tail import EventTail
 from nodegraph.server.events.hub.history import EventFilter, Ring, page
 from nodegraph.server.events.hub.live import LiveEvents
-from nodegraph.server.events.hub.message import HubMessage, first, numbered
+from nodegraph.server.events.hub.message import HubMessage, event_message, first_within
 from nodegraph.server.events.hub.pending import SlowConsumer
 from nodegraph.server.events.hub.subscription import BATCH_BYTES, Batch, Subscription
 from nodegraph.server.http.errors import Unavailable
-from nodegraph.server.root_path import linked_below
+from nodegraph.server.root_path import using_root_path
 
 _LOG = logging.getLogger(__name__)
 _LIVE_EVERY = 1 / 30
@@ -50,7 +50,7 @@ class EventHub:
     Args:
         queue: Whose past events are read.
         tail: Tells of new ones.
-        remembered: How many of the last ones are kept in memory, for those who come back.
+        ring_size: How many of the last ones are kept in memory, for those who come back.
         held: Bytes that may wait for all subscribers together; whom most waits for is ended first.
         root: Path below which events have the addresses of files.
     """
@@ -60,16 +60,16 @@ class EventHub:
         queue: JobQueue,
         tail: EventTail,
         *,
-        remembered: int = 10_000,
-        held: int = 128 << 20,
+        ring_size: int = 10_000,
+        max_bytes: int = 128 << 20,
         root: str = "",
     ) -> None:
         self._root = root
         self._queue = queue
         self._looks = QueueReads(queue)
-        self._most_held = held
+        self._most_held = max_bytes
         self._handed = 0
-        self._ring = Ring(tail.newest, remembered)
+        self._ring = Ring(tail.newest, ring_size)
         self.newest = tail.newest
         """The number of the last event that was handed out."""
         self._live = LiveEvents(self._publish, lambda: self.newest, self._interval)
@@ -82,7 +82,7 @@ class EventHub:
         self.is_open = True
         """Whether there may be more subscriptions."""
         self._tail = tail
-        self._end = tail.listen(self._happened)
+        self._end = tail.listen(self._handle_events)
 
     @property
     def subscribers(self) -> int:
@@ -90,11 +90,11 @@ class EventHub:
         return len(self._open)
 
     @property
-    def is_heard(self) -> bool:
+    def has_listeners(self) -> bool:
         """Whether anybody is given notices."""
         return bool(self._listeners)
 
-    def live(self, live_event: LiveEvent) -> None:
+    def publish_live(self, live_event: LiveEvent) -> None:
         """Show progress or a preview, once what came before it was."""
         self._live.add(live_event)
 
@@ -129,7 +129,7 @@ class EventHub:
         self._open[subscription] = None
         return subscription
 
-    async def known(self, after: int) -> int:
+    async def resume_position(self, after: int) -> int:
         """A number to go on from: the one given, or the newest if it is of another queue.
 
         What a client that knows such a number has seen is void; it should look at all anew.
@@ -137,10 +137,10 @@ class EventHub:
         if after <= self.newest or not self.is_open:
             return max(after, 0)
         # It may have been read from the queue before it was told here.
-        newest = await self._looks.give(self._queue.newest_event)
+        newest = await self._looks.run(self._queue.newest_event)
         return after if after <= newest else self.newest
 
-    def tell(self, kind: str, **data: Any) -> None:
+    def notify(self, kind: str, **data: Any) -> None:
         """Give everybody notice."""
         notice = Notice(kind, data)
         for listener in list(self._listeners):
@@ -166,19 +166,19 @@ class EventHub:
         self._end()
         self._looks.close()
         self._live.close()
-        self.tell("server.stopping")
+        self.notify("server.stopping")
         for subscription in list(self._open):
             subscription.end(_stopping())
 
     # What subscriptions need.
 
-    async def past(
+    async def read_past(
         self, which: EventFilter, after: int, limit: int
     ) -> tuple[list[HubMessage], int, bool]:
         """Some events after one, up to which number that is all, and whether the rest is recent."""
         if after >= self._ring.start:
             recent = self._ring.after(after)
-            some = first(recent[:limit], BATCH_BYTES)
+            some = first_within(recent[:limit], BATCH_BYTES)
             if len(some) == len(recent):
                 return [], after, True
             # Others get their turn, however long the way is.
@@ -186,25 +186,25 @@ class EventHub:
             last = some[-1].seq
             assert last is not None
             return _of(which, some), last, False
-        read = self._looks.give if self._queue.is_shared else asyncio.to_thread
+        read = self._looks.run if self._queue.is_shared else asyncio.to_thread
         events_page = await read(page, self._queue, which, after, limit)
         return [self._message(event) for event in events_page.events], events_page.last, False
 
     def enter(self, subscription: Subscription) -> None:
         """Hand over what is recent, and then all that happens."""
-        jobs = [None] if subscription.which.jobs is None else subscription.which.jobs
+        jobs = [None] if subscription.event_filter.jobs is None else subscription.event_filter.jobs
         for job in jobs:
             subscriptions = self._of_all if job is None else self._of_job.setdefault(job, {})
             subscriptions[subscription] = None
         subscription.push(self._ring.after(subscription.position))
         for job in jobs:
-            subscription.push(self._live.shown(job))
+            subscription.push(self._live.current_messages(job))
 
     def leave(self, subscription: Subscription) -> None:
         """Hand over no more."""
         self._open.pop(subscription, None)
         self._of_all.pop(subscription, None)
-        for job in subscription.which.jobs or ():
+        for job in subscription.event_filter.jobs or ():
             followers = self._of_job.get(job)
             if followers is not None:
                 followers.pop(subscription, None)
@@ -219,33 +219,33 @@ class EventHub:
 
     # What happens.
 
-    def _happened(self, events: Sequence[JobEvent]) -> None:
+    def _handle_events(self, events: Sequence[JobEvent]) -> None:
         together = self._together = []
         try:
             for event in events:
-                self._live.before(event)
+                self._live.before_event(event)
                 self.newest = event.seq
                 message = self._message(event)
                 self._ring.add(event.seq, message)
                 together.append(message)
-                self._live.after(event)
+                self._live.after_event(event)
         finally:
             self.newest = self._tail.newest
             self._together = None
-            self._hand_out(together)
+            self._distribute(together)
 
     def _message(self, event: JobEvent) -> HubMessage:
         # Not for one request alone, so none has said what links lie below.
-        with linked_below(self._root):
-            return numbered(event)
+        with using_root_path(self._root):
+            return event_message(event)
 
     def _publish(self, message: HubMessage) -> None:
         if self._together is not None:
             self._together.append(message)
         else:
-            self._hand_out([message])
+            self._distribute([message])
 
-    def _hand_out(self, messages: Sequence[HubMessage]) -> None:
+    def _distribute(self, messages: Sequence[HubMessage]) -> None:
         # Subscribers may leave on the way.
         for subscription in list(self._of_all):
             subscription.push(messages)
@@ -254,7 +254,7 @@ class EventHub:
         if self._handed > self._most_held // 16:
             # All that was handed out since the last look is at most what may have come to wait.
             self._handed = 0
-            self._hold_less()
+            self._end_slowest()
 
     def _give_to_followers_of_jobs(self, messages: Sequence[HubMessage]) -> None:
         if not self._of_job:
@@ -263,17 +263,17 @@ class EventHub:
             for subscription in list(self._of_job.get(message.job, ())):
                 subscription.push((message,))
 
-    def _hold_less(self) -> None:
+    def _end_slowest(self) -> None:
         """End those for whom most waits, until what waits for all of them isn't too much."""
-        held = sum(subscription.held for subscription in self._open)
+        held = sum(subscription.buffered_bytes for subscription in self._open)
         if held <= self._most_held:
             return
-        for subscription in sorted(self._open, key=lambda each: each.held, reverse=True):
-            held -= subscription.held
+        for subscription in sorted(self._open, key=lambda each: each.buffered_bytes, reverse=True):
+            held -= subscription.buffered_bytes
             subscription.overrun(
                 SlowConsumer(
                     "more waits for those who follow than the server keeps, and most for this one",
-                    given=f"{subscription.held} bytes waiting",
+                    given=f"{subscription.buffered_bytes} bytes waiting",
                     expected=f"at most {self._most_held} bytes for all together",
                     hint="Come back and go on from the last number.",
                 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from nodegraph.jobs.queue import JobEvent
 from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.server.events.hub.message import HubMessage, unnumbered
+from nodegraph.server.events.hub.message import HubMessage, live_message
 
 _ATTEMPT_ENDS = frozenset({"job.finished", "job.failed", "job.cancelled", "job.requeued"})
 _MOST_OVER = 1_000
@@ -26,14 +26,14 @@ class _Run:
     """An attempt that goes on.
 
     Attributes:
-        seen: Number of its run's last event that was published.
+        last_published: Number of its run's last event that was published.
         early: What comes after events that weren't published yet.
         due: What waits for its time.
         shown: What was published last, while its node runs.
     """
 
     attempt: int
-    seen: int = -1
+    last_published: int = -1
     early: dict[_Key, LiveEvent] = field(default_factory=dict)
     due: dict[_Key, LiveEvent] = field(default_factory=dict)
     shown: dict[_Key, HubMessage] = field(default_factory=dict)
@@ -67,12 +67,12 @@ class LiveEvents:
         run = self._run(live_event.job, live_event.attempt)
         if run is None:
             return
-        if run.seen < live_event.after:
+        if run.last_published < live_event.after:
             run.early[live_event.event.node, live_event.event.kind] = live_event
         else:
             self._show(run, live_event)
 
-    def before(self, event: JobEvent) -> None:
+    def before_event(self, event: JobEvent) -> None:
         """An event will be published."""
         run = self._runs.get(event.job)
         if run is None or event.kind not in NODE_ENDS:
@@ -84,7 +84,7 @@ class LiveEvents:
             for kind in (PROGRESS, _PREVIEW):
                 kept.pop((event.node, kind), None)
 
-    def after(self, event: JobEvent) -> None:
+    def after_event(self, event: JobEvent) -> None:
         """An event was published."""
         if event.kind in _ATTEMPT_ENDS:
             self._runs.pop(event.job, None)
@@ -95,13 +95,13 @@ class LiveEvents:
         run = self._run(event.job, event.attempt)
         if run is None:
             return
-        run.seen = max(run.seen, event.number)
+        run.last_published = max(run.last_published, event.number)
         for key, live_event in list(run.early.items()):
-            if live_event.after <= run.seen:
+            if live_event.after <= run.last_published:
                 del run.early[key]
                 self._show(run, live_event)
 
-    def shown(self, job: str | None) -> list[HubMessage]:
+    def current_messages(self, job: str | None) -> list[HubMessage]:
         """What was shown last of each node that runs, of a job or of all."""
         runs = self._runs.values() if job is None else filter(None, [self._runs.get(job)])
         return [message for run in runs for message in run.shown.values()]
@@ -148,6 +148,6 @@ class LiveEvents:
                 self._publish_now(run, live_event)
 
     def _publish_now(self, run: _Run, live_event: LiveEvent) -> None:
-        message = unnumbered(live_event, self._newest())
+        message = live_message(live_event, self._newest())
         run.shown[live_event.event.node, live_event.event.kind] = message
         self._publish(message)

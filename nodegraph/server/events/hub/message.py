@@ -102,7 +102,7 @@ class HubMessage:
         return self._json
 
 
-def first(messages: Iterable[HubMessage], most_bytes: int) -> list[HubMessage]:
+def first_within(messages: Iterable[HubMessage], most_bytes: int) -> list[HubMessage]:
     """The first messages, of so many bytes or one."""
     chosen: list[HubMessage] = []
     size = 0
@@ -114,7 +114,7 @@ def first(messages: Iterable[HubMessage], most_bytes: int) -> list[HubMessage]:
     return chosen
 
 
-def numbered(event: JobEvent) -> HubMessage:
+def event_message(event: JobEvent) -> HubMessage:
     """The message of an event that is kept."""
     content = {
         "seq": event.seq,
@@ -144,7 +144,7 @@ def _shown(event: JobEvent) -> Mapping[str, Any]:
     return {**shown, **links}
 
 
-def unnumbered(live_event: LiveEvent, after: int) -> HubMessage:
+def live_message(live_event: LiveEvent, after: int) -> HubMessage:
     """The message of progress or a preview.
 
     Args:

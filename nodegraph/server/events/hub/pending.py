@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.events.hub.live import NODE_ENDS, PROGRESS
-from nodegraph.server.events.hub.message import HubMessage, first
+from nodegraph.server.events.hub.message import HubMessage, first_within
 
 _Key = int | tuple[str, str | None, str]
 
@@ -64,7 +64,7 @@ class Pending:
             all_ = tuple(self._messages.values())
             self.clear()
             return all_
-        taken = first(self._messages.values(), most_bytes)
+        taken = first_within(self._messages.values(), most_bytes)
         for key in list(self._messages)[: len(taken)]:
             self._drop(key)
         return tuple(taken)

@@ -17,7 +17,7 @@ from nodegraph.store.packing import pack, unpack
 _LOG = logging.getLogger(__name__)
 
 
-class RelayedLive:
+class LiveRelay:
     """Shows live events here, and tells a queue's other servers; on the event loop it is made on.
 
     Args:
@@ -27,32 +27,32 @@ class RelayedLive:
     def __init__(self, queue: JobQueue, hub: EventHub) -> None:
         self._hub = hub
         self._loop = asyncio.get_running_loop()
-        self._relay = queue.relay(self._heard, lambda: hub.subscribers > 0)
+        self._relay = queue.relay(self._receive, lambda: hub.subscribers > 0)
 
-    def live(self, live_event: LiveEvent) -> None:
+    def publish_live(self, live_event: LiveEvent) -> None:
         """A worker of this server tells something."""
-        self._hub.live(live_event)
+        self._hub.publish_live(live_event)
         if self._relay is None or not self.is_followed:
             return
         event = live_event.event
         about = (live_event.job, live_event.client, live_event.attempt, live_event.after)
         row = (*about, event.number, event.kind, event.node, event.seconds, dict(event.data))
         try:
-            self._relay.tell((live_event.job, event.node or "", event.kind), pack(row))
+            self._relay.publish((live_event.job, event.node or "", event.kind), pack(row))
         except TypeError:
             _LOG.debug("%s of %s isn't told to other servers", event.kind, live_event.job)
 
     @property
     def is_followed(self) -> bool:
         """Whether clients of another server follow jobs."""
-        return self._relay is not None and self._relay.is_followed
+        return self._relay is not None and self._relay.has_followers
 
     def close(self) -> None:
         """Tell, and hear, no more."""
         if self._relay is not None:
             self._relay.close()
 
-    def _heard(self, bodies: Sequence[bytes]) -> None:
+    def _receive(self, bodies: Sequence[bytes]) -> None:
         events = []
         for body in bodies:
             # Another version of nodegraph may say it otherwise.
@@ -63,7 +63,7 @@ class RelayedLive:
 
     def _show(self, events: Sequence[LiveEvent]) -> None:
         for each in events:
-            self._hub.live(each)
+            self._hub.publish_live(each)
 
 
 def _read(body: bytes) -> LiveEvent:

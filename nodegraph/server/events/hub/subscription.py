@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.server.events.hub.history import EventFilter
-from nodegraph.server.events.hub.message import HubMessage, first
+from nodegraph.server.events.hub.message import HubMessage, first_within
 from nodegraph.server.events.hub.pending import Pending, SlowConsumer
 
 MOST_PENDING = 10_000
@@ -26,7 +26,7 @@ class EventSource(Protocol):
     def newest(self) -> int:
         """The number of the last event that was handed to those who are up to date."""
 
-    async def past(
+    async def read_past(
         self, which: EventFilter, after: int, limit: int
     ) -> tuple[list[HubMessage], int, bool]:
         """Some events after one, up to which number that is all, and whether the rest is recent."""
@@ -48,12 +48,12 @@ class Batch:
     Attributes:
         messages: Empty if a wait was over before anything happened for the subscriber.
         last: Whoever goes on from this number misses no event and sees none twice.
-        written: What it was written as, for others who get the same.
+        encoded: What it was written as, for others who get the same.
     """
 
     messages: tuple[HubMessage, ...]
     last: int
-    written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    encoded: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Subscription:
@@ -76,7 +76,7 @@ class Subscription:
         after: int,
         overrun: Callable[[SlowConsumer], None] | None = None,
     ) -> None:
-        self.which = which
+        self.event_filter = which
         self.position = after
         self._source = source
         self._overrun = overrun
@@ -90,13 +90,13 @@ class Subscription:
         self._waiter: asyncio.Future[bool] | None = None
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Bytes that it makes the server keep: what it hasn't asked for, and what it took last."""
         return self._pending.size + self._taken
 
-    def takes(self, message: HubMessage) -> bool:
+    def accepts(self, message: HubMessage) -> bool:
         """Whether it is for this subscriber."""
-        which = self.which
+        which = self.event_filter
         if which.client is not None and message.client != which.client:
             return False
         if which.jobs is not None and message.job not in which.jobs:
@@ -107,7 +107,7 @@ class Subscription:
 
     def push(self, messages: Iterable[HubMessage]) -> None:
         """Something happens."""
-        add, takes = self._pending.add, self.takes
+        add, takes = self._pending.add, self.accepts
         try:
             for message in messages:
                 if takes(message):
@@ -174,12 +174,12 @@ class Subscription:
 
     async def _catch_up(self) -> Batch:
         if not self._past:
-            past_events = await self._source.past(self.which, self.position, _AT_ONCE)
+            past_events = await self._source.read_past(self.event_filter, self.position, _AT_ONCE)
             self._past, self._past_last, is_recent = past_events
             if is_recent and self.is_open:
                 self._is_current = True
                 self._source.enter(self)
-        some = first(self._past, BATCH_BYTES)
+        some = first_within(self._past, BATCH_BYTES)
         del self._past[: len(some)]
         last = some[-1].seq if self._past else self._past_last
         self.position = max(self.position, last or 0)

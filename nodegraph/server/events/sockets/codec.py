@@ -219,9 +219,9 @@ def _written(
 ) -> dict[str, Any]:
     """A batch's message; most clients have one subscription, and so get the very same."""
     key = form, subscription
-    message: dict[str, Any] | None = batch.written.get(key)
+    message: dict[str, Any] | None = batch.encoded.get(key)
     if message is None:
-        message = batch.written[key] = write(subscription, batch)
+        message = batch.encoded[key] = write(subscription, batch)
     return message
 
 

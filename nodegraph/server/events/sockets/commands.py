@@ -8,19 +8,25 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.events.sockets.requests import Look, Ping, SocketRequest, Steer, Submit
-from nodegraph.server.http.dependencies import allowed
+from nodegraph.server.events.sockets.requests import (
+    CheckOrPlan,
+    JobAction,
+    Ping,
+    SocketRequest,
+    Submit,
+)
+from nodegraph.server.http.dependencies import require_scope
 from nodegraph.server.http.errors import Conflict
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry
-from nodegraph.server.workflows.jobs_access import done
-from nodegraph.server.workflows.planning import checked, planned
+from nodegraph.server.workflows.jobs_access import change_visible_job
+from nodegraph.server.workflows.planning import plan_request, validate_request
 from nodegraph.server.workflows.submitting import submit
 
 T = TypeVar("T")
 
 
-class Tasks:
+class TaskGroup:
     """Tasks that end together.
 
     Args:
@@ -58,14 +64,14 @@ class Superseded(Conflict):
     code = "superseded"
 
 
-class Newest:
+class LatestOnly:
     """One question at a time; of those that wait, the newest stays."""
 
     def __init__(self) -> None:
         self._is_busy = False
         self._waiting: asyncio.Future[None] | None = None
 
-    async def answer(self, find: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, find: Callable[[], Awaitable[T]]) -> T:
         """The answer, once there is nobody before.
 
         Raises:
@@ -97,11 +103,11 @@ class Commands:
     def __init__(self, services: Services, caller: Caller) -> None:
         self._services = services
         self._caller = caller
-        self._newest = {"validate": Newest(), "plan": Newest()}
+        self._newest = {"validate": LatestOnly(), "plan": LatestOnly()}
 
     def can_wait(self, request: SocketRequest) -> bool:
         """Whether newer ones may take its place, so that it needs no place of its own."""
-        return isinstance(request, Look)
+        return isinstance(request, CheckOrPlan)
 
     async def result(self, request: SocketRequest) -> Mapping[str, Any]:
         """What comes of it.
@@ -113,20 +119,20 @@ class Commands:
             return {"at": time.time()}
         if isinstance(request, Submit):
             return await self._submit(request)
-        if isinstance(request, Steer):
+        if isinstance(request, JobAction):
             return await self._steer(request)
-        assert isinstance(request, Look)
-        look: Callable[[Look], Awaitable[Mapping[str, Any]]]
+        assert isinstance(request, CheckOrPlan)
+        look: Callable[[CheckOrPlan], Awaitable[Mapping[str, Any]]]
         look = self._validate if request.type == "validate" else self._plan
-        return await self._newest[request.type].answer(lambda: look(request))
+        return await self._newest[request.type].run(lambda: look(request))
 
     async def _submit(self, request: Submit) -> Mapping[str, Any]:
-        caller = allowed(self._caller, "run")
+        caller = require_scope(self._caller, "run")
         submitted = await submit(self._services, caller, request, request.key)
         return {"job": job_entry(submitted.job), "new": submitted.is_new}
 
-    async def _steer(self, request: Steer) -> Mapping[str, Any]:
-        caller = allowed(self._caller, "run")
+    async def _steer(self, request: JobAction) -> Mapping[str, Any]:
+        caller = require_scope(self._caller, "run")
         queue = self._services.queue
         actions = {
             "cancel": queue.cancel,
@@ -134,15 +140,15 @@ class Commands:
             "hold": queue.hold,
             "unhold": queue.unhold,
         }
-        job = await done(self._services, caller, request.job, actions[request.type])
+        job = await change_visible_job(self._services, caller, request.job, actions[request.type])
         return {"job": job_entry(job)}
 
-    async def _validate(self, request: Look) -> Mapping[str, Any]:
-        report = await checked(self._services, self._caller, request)
+    async def _validate(self, request: CheckOrPlan) -> Mapping[str, Any]:
+        report = await validate_request(self._services, self._caller, request)
         return {
             "valid": report.valid,
             "problems": [problem.as_dict() for problem in report.problems],
         }
 
-    async def _plan(self, request: Look) -> Mapping[str, Any]:
-        return await planned(self._services, self._caller, request)
+    async def _plan(self, request: CheckOrPlan) -> Mapping[str, Any]:
+        return await plan_request(self._services, self._caller, request)

@@ -14,18 +14,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.access.rates import Buckets
+from nodegraph.server.access.rates import RateLimiter
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, Subscription
 from nodegraph.server.events.sockets.codec import Codec
-from nodegraph.server.events.sockets.commands import Commands, Tasks
+from nodegraph.server.events.sockets.commands import Commands, TaskGroup
 from nodegraph.server.events.sockets.protocol import abort
 from nodegraph.server.events.sockets.requests import (
+    InvalidMessage,
     SocketRequest,
     Subscribe,
     Unsubscribe,
-    Wrong,
     is_large,
-    request_in,
+    parse_message,
 )
 from nodegraph.server.events.sockets.rules import (
     BROKEN,
@@ -41,13 +41,13 @@ from nodegraph.server.events.sockets.rules import (
 from nodegraph.server.http.errors import NotFound, Unprocessable, status_of
 from nodegraph.server.http.problems import problem_response
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.jobs_access import find_visible_job
+from nodegraph.server.workflows.jobs_access import read_visible_job
 
 _QUICK = 20
 """Jobs that are looked up on the event loop."""
 
 
-class Followed:
+class Subscriptions:
     """What a client follows, by name.
 
     Args:
@@ -77,10 +77,10 @@ class Followed:
         """
         _check(len(wanted.jobs or ()), self._rules.jobs, "jobs in one subscription")
         jobs = wanted.jobs or []
-        look = self._services.from_queue if len(jobs) > _QUICK else self._services.looks.give
+        look = self._services.read_queue if len(jobs) > _QUICK else self._services.queue_reads.run
         await look(self._look_up, jobs)
         hub, after = self._services.hub, wanted.after
-        after = None if after is None else await hub.known(after)
+        after = None if after is None else await hub.resume_position(after)
         _check(len(self._open) + 1, self._rules.subscriptions, "subscriptions at a time")
         subscription = hub.subscribe(
             wanted.jobs,
@@ -96,7 +96,7 @@ class Followed:
 
     def _look_up(self, jobs: list[str]) -> None:
         for job in jobs:
-            find_visible_job(self._services, self._caller, job)
+            read_visible_job(self._services, self._caller, job)
 
     def end(self, name: str) -> None:
         """Follow them no more.
@@ -153,11 +153,11 @@ class SocketConnection:
         self._rules = rules
         self._loop = asyncio.get_running_loop()
         self._commands = Commands(services, caller)
-        self._followed = Followed(services, caller, rules, self._overrun)
-        self._rates = Buckets(rules.commands_per_second, rules.burst)
+        self._subscriptions = Subscriptions(services, caller, rules, self._overrun)
+        self._rates = RateLimiter(rules.commands_per_second, rules.burst)
         self._free = asyncio.Semaphore(rules.commands)
-        self._tasks = Tasks(self._failed)
-        self._heard = self._loop.time()
+        self._tasks = TaskGroup(self._failed)
+        self._last_received = self._loop.time()
         self._ending: asyncio.Future[Closing | None] = self._loop.create_future()
 
     async def run(self) -> None:
@@ -175,7 +175,7 @@ class SocketConnection:
             closing = await self._ending
         finally:
             end_notices()
-            self._followed.close()
+            self._subscriptions.close()
             await self._tasks.end()
         if closing is not None:
             await self._close(closing)
@@ -186,7 +186,7 @@ class SocketConnection:
 
     async def _talk(self) -> None:
         await self._send(self._welcome())
-        self._tasks.begin(self._beat())
+        self._tasks.begin(self._send_heartbeats())
         self._tasks.begin(self._watch())
         await self._read()
 
@@ -219,27 +219,29 @@ class SocketConnection:
             if received["type"] == "websocket.disconnect":
                 self._end(None)
                 return
-            self._heard = self._loop.time()
+            self._last_received = self._loop.time()
             try:
-                request = await self._understood(received)
+                request = await self._parse_request(received)
             except UnreadableMessage as error:
                 self._end(error.closing)
                 return
-            except Wrong as error:
+            except InvalidMessage as error:
                 await self._refuse(error.id, error.refusal)
             else:
                 if request is not None:
                     await self._take(request)
 
-    async def _understood(self, received: Mapping[str, Any]) -> SocketRequest | None:
+    async def _parse_request(self, received: Mapping[str, Any]) -> SocketRequest | None:
         if is_large(received):
             # Others get their turn meanwhile.
-            return await self._services.off_loop(request_in, received, self._codec, self._rules)
-        return request_in(received, self._codec, self._rules)
+            return await self._services.run_in_thread(
+                parse_message, received, self._codec, self._rules
+            )
+        return parse_message(received, self._codec, self._rules)
 
     async def _take(self, request: SocketRequest) -> None:
         # A client that asks too much is read more slowly, and so held up by its own network.
-        while wait := self._rates.spend(""):
+        while wait := self._rates.acquire(""):
             await asyncio.sleep(wait)
         if self._commands.can_wait(request):
             self._tasks.begin(self._answer(request))
@@ -252,7 +254,7 @@ class SocketConnection:
             if isinstance(request, Subscribe):
                 await self._subscribe(request)
             elif isinstance(request, Unsubscribe):
-                self._followed.end(request.subscription)
+                self._subscriptions.end(request.subscription)
                 await self._reply(request.id, {})
             else:
                 await self._reply(request.id, await self._commands.result(request))
@@ -260,7 +262,7 @@ class SocketConnection:
             await self._refuse(request.id, error)
 
     async def _subscribe(self, request: Subscribe) -> None:
-        name, subscription = await self._followed.begin(request)
+        name, subscription = await self._subscriptions.begin(request)
         is_known = request.after is None or subscription.position == request.after
         answer = {"subscription": name, "after": subscription.position, "reset": not is_known}
         await self._reply(request.id, answer)
@@ -283,7 +285,7 @@ class SocketConnection:
             self._end(Closing(STOPPING, error.problem.message))
         except NodegraphError as error:
             _LOG.error("a subscription ended: %s", error)
-            self._followed.forget(name)
+            self._subscriptions.forget(name)
             problem = self._problem(error)
             await self._send({"type": "ended", "subscription": name, "problem": problem})
 
@@ -305,7 +307,7 @@ class SocketConnection:
             # A frame that is none has ended the connection, before it was told of here.
             raise WebSocketDisconnect(GONE) from error
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
             await asyncio.sleep(self._rules.heartbeat)
             await self._send({"type": "heartbeat"})
@@ -313,7 +315,7 @@ class SocketConnection:
     async def _watch(self) -> None:
         """End the connection if nothing is heard, or its token is good no more."""
         while True:
-            left = self._heard + self._rules.silence - self._loop.time()
+            left = self._last_received + self._rules.silence - self._loop.time()
             if left <= 0:
                 reason = f"nothing was heard for {self._rules.silence:g} s"
                 self._end(Closing(SILENT, reason))
@@ -351,7 +353,7 @@ class SocketConnection:
     async def _close(self, closing: Closing) -> None:
         try:
             farewell = self._socket.close(closing.code, closing.reason)
-            await asyncio.wait_for(farewell, self._rules.farewell)
+            await asyncio.wait_for(farewell, self._rules.close_timeout)
         except asyncio.TimeoutError:
             # It reads nothing, not even this: what waits for it would wait for ever.
             abort(self._socket.scope)

@@ -15,7 +15,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from nodegraph.server.http.limits.connections import cut
-from nodegraph.server.http.limits.crowd import Crowd
+from nodegraph.server.http.limits.crowd import ConnectionLimiter
 
 _ABORT = "nodegraph.abort"
 
@@ -65,7 +65,7 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
     its memory and the end of the server.
     """
 
-    crowd: Crowd | None = None
+    crowd: ConnectionLimiter | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._unread = bytearray()
@@ -89,11 +89,11 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     @property
-    def is_waited_for(self) -> bool:
+    def is_idle(self) -> bool:
         """A websocket is never silent for long, see `Connection`."""
         return False
 
-    def give_way(self) -> None:
+    def close_for_other(self) -> None:
         """End at once."""
         self._abort()
 
@@ -184,7 +184,7 @@ class AbortableProtocol(WebSocketsSansIOProtocol):
         cut(self.transport)
 
 
-def counted_protocol(crowd: Crowd) -> type[AbortableProtocol]:
+def websocket_protocol(crowd: ConnectionLimiter) -> type[AbortableProtocol]:
     """The websocket protocol for `uvicorn.Config`, whose connections are among all others."""
     return type("Counted", (AbortableProtocol,), {"crowd": crowd})
 

@@ -11,7 +11,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import NodegraphError, Problem
 from nodegraph.server.events.sockets.codec import Codec
 from nodegraph.server.events.sockets.rules import SocketRules
-from nodegraph.server.http.problems import InvalidRequest, finding
+from nodegraph.server.http.problems import InvalidRequest, validation_problem
 from nodegraph.server.workflows.requests import JobWish, WorkflowWish
 from nodegraph.session.settings_kinds import NUMBER
 
@@ -61,7 +61,7 @@ class Unsubscribe(_Request):
     subscription: Annotated[str, StringConstraints(max_length=64)]
 
 
-class Steer(_Request):
+class JobAction(_Request):
     """Do something with a job; see the routes of the same names."""
 
     type: Literal["cancel", "retry", "hold", "unhold"]
@@ -76,14 +76,14 @@ class Submit(JobWish):
     key: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
 
 
-class Look(WorkflowWish):
+class CheckOrPlan(WorkflowWish):
     """Check or plan a workflow that is being edited: what the routes of these names take."""
 
     type: Literal["validate", "plan"]
     id: RequestId
 
 
-SocketRequest = Ping | Subscribe | Unsubscribe | Steer | Submit | Look
+SocketRequest = Ping | Subscribe | Unsubscribe | JobAction | Submit | CheckOrPlan
 
 _KINDS: Mapping[str, type[SocketRequest]] = {
     kind: model
@@ -112,7 +112,7 @@ def read_request(message: Mapping[str, Any]) -> SocketRequest:
         request: SocketRequest = _ADAPTERS[model].validate_python(message)
     except ValidationError as error:
         raise InvalidRequest(
-            [finding(each, ".".join(map(str, each["loc"]))) for each in error.errors()]
+            [validation_problem(each, ".".join(map(str, each["loc"]))) for each in error.errors()]
         ) from None
     return request
 
@@ -123,7 +123,7 @@ def id_of(message: Mapping[str, Any]) -> str | int | None:
     return message_id if isinstance(message_id, (str, int)) and len(str(message_id)) <= 64 else None
 
 
-class Wrong(Exception):
+class InvalidMessage(Exception):
     """A message that can be read, and makes no sense."""
 
     def __init__(self, id: str | int | None, refusal: NodegraphError) -> None:
@@ -132,7 +132,7 @@ class Wrong(Exception):
         self.refusal = refusal
 
 
-def request_in(
+def parse_message(
     received: Mapping[str, Any], codec: Codec, rules: SocketRules
 ) -> SocketRequest | None:
     """The request in a message; None if it is a sign of life.
@@ -147,7 +147,7 @@ def request_in(
     try:
         return read_request(message)
     except NodegraphError as error:
-        raise Wrong(id_of(message), error) from None
+        raise InvalidMessage(id_of(message), error) from None
 
 
 def is_large(received: Mapping[str, Any]) -> bool:

@@ -60,7 +60,7 @@ class SocketRules:
         commands_per_second, burst: How often, in the long run and at once; more are read later.
         frame: Bytes of a message.
         depth, values: Of a message: levels of maps and lists, and values in all.
-        farewell: Seconds that a client gets to read why it is hung up on.
+        close_timeout: Seconds that a client gets to read why it is hung up on.
     """
 
     heartbeat: float = 15.0
@@ -73,10 +73,10 @@ class SocketRules:
     frame: int = 16 << 20
     depth: int = 64
     values: int = 1_000_000
-    farewell: float = 5.0
+    close_timeout: float = 5.0
 
 
-def rules_of(server: ServerSettings) -> SocketRules:
+def socket_limits(server: ServerSettings) -> SocketRules:
     """The bounds that the settings say."""
     limits, rates = server.limits, server.rates
     return SocketRules(

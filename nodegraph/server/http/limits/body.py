@@ -47,9 +47,9 @@ class CountedBody:
         self._left = self._most = _limit(head, limits)
         self._hint = _IN_FILES if self._most == limits.body else None
         # Whatever any reader might take for JSON.
-        is_json = "json" in (head.one(b"content-type") or "").lower()
+        is_json = "json" in (head.header(b"content-type") or "").lower()
         self._gauge = JsonGauge(limits.json_depth, limits.json_values) if is_json else None
-        self._check_length(head.one(b"content-length"))
+        self._check_length(head.header(b"content-length"))
 
     def _check_length(self, length: str | None) -> None:
         if length is None:
@@ -103,7 +103,7 @@ def _limit(head: Head, limits: BodyLimits) -> int:
         return min(limits.body, _LOGIN_BYTES)
     if head.path == UPLOADS or head.path.startswith(f"{UPLOADS}/"):
         return limits.upload
-    if head.path.startswith(f"{APPS}/") and is_form(head.one(b"content-type") or ""):
+    if head.path.startswith(f"{APPS}/") and is_form(head.header(b"content-type") or ""):
         # Its files are written as they come, and its texts counted, see `apps.form`.
         return limits.upload + limits.body
     return limits.body

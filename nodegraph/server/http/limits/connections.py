@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nodegraph.server.access.head import HEALTH
 from nodegraph.server.access.refusals import LOG
-from nodegraph.server.http.limits.crowd import Crowd
+from nodegraph.server.http.limits.crowd import ConnectionLimiter
 from nodegraph.server.http.problems import MEDIA_TYPE, problem_content
 from nodegraph.server.settings import BodyLimits
 
@@ -43,8 +43,12 @@ _LOOKS = 4
 """At a connection, in the time that it may stall."""
 
 
-def patient_protocol(
-    limits: BodyLimits, crowd: Crowd, refused: Callable[[int, str], None], *, root: str = ""
+def http_protocol(
+    limits: BodyLimits,
+    crowd: ConnectionLimiter,
+    refused: Callable[[int, str], None],
+    *,
+    root: str = "",
 ) -> type[HttpToolsProtocol]:
     """The HTTP protocol for `uvicorn.Config`.
 
@@ -61,7 +65,7 @@ def patient_protocol(
         "crowd": crowd,
         "refused": staticmethod(refused),
     }
-    return type("Patient", (PatientProtocol,), settings)
+    return type("Patient", (TimeoutProtocol,), settings)
 
 
 class _Piped(Exception):
@@ -76,18 +80,18 @@ def _is_chunked(coding: bytes) -> bool:
     return coding.strip().lower() == b"chunked"
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimeoutProtocol(HttpToolsProtocol):
     """An HTTP connection that is closed when its client stalls, or sends a head without end."""
 
     idle_seconds = 60.0
     head_seconds = 10.0
     health = HEALTH
-    crowd: Crowd
+    crowd: ConnectionLimiter
     refused: Callable[[int, str], None]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._heard = self._head_since = self.loop.time()
+        self._last_received = self._head_since = self.loop.time()
         self._head_bytes = self._fields_bytes = 0
         self._is_too_long = self._is_spare = False
         self._address = ""
@@ -114,7 +118,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self.loop.time()
+        self._last_received = self.loop.time()
         self._has_begun = False
         super().data_received(data)
         if self._is_in_head and not self.transport.is_closing():
@@ -236,11 +240,11 @@ class PatientProtocol(HttpToolsProtocol):
             cut(self.transport)
 
     @property
-    def is_waited_for(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing goes on but for what the client has yet to send."""
         return self._stuck_since is None and self._waiting_since() is not None
 
-    def give_way(self) -> None:
+    def close_for_other(self) -> None:
         """End at once, for a connection that may bring a request."""
         _LOG.info("hung up on a client that sent nothing, for a new one: %s", self.client)
         self._forget()
@@ -259,4 +263,4 @@ class PatientProtocol(HttpToolsProtocol):
         if self._is_between_requests:
             # Of a head that comes byte by byte, the first one counts.
             return self._head_since
-        return self._heard if self.cycle.more_body else None
+        return self._last_received if self.cycle.more_body else None

@@ -14,14 +14,14 @@ class Member(Protocol):
     """A connection."""
 
     @property
-    def is_waited_for(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing goes on but for what the client has yet to send."""
 
-    def give_way(self) -> None:
+    def close_for_other(self) -> None:
         """End at once."""
 
 
-class Crowd:
+class ConnectionLimiter:
     """Keeps places free: who has most connections that only wait loses the oldest of those.
 
     So nobody is kept out by others that send half of something, or nothing; from their own address
@@ -63,7 +63,7 @@ class Crowd:
             if len(self._spare) > SPARE:
                 oldest = next(iter(self._spare))
                 del self._spare[oldest]
-                oldest.give_way()
+                oldest.close_for_other()
         return has_place
 
     def leave(self, member: Member, address: str) -> None:
@@ -80,8 +80,8 @@ class Crowd:
     def _make_room(self, addresses: list[str] | tuple[str], newest: Member) -> bool:
         for address in addresses:
             for member in self._of[address]:
-                if member is not newest and member.is_waited_for:
+                if member is not newest and member.is_idle:
                     self.leave(member, address)
-                    member.give_way()
+                    member.close_for_other()
                     return True
         return False

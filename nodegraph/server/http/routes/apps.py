@@ -10,42 +10,42 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import told_fields
+from nodegraph.client.shapes.telling import shape_fields
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.content.apps import App, app_of
+from nodegraph.server.content.apps import App, build_app
 from nodegraph.server.content.apps.answers import (
     AppFailed,
-    answer,
-    described,
-    job_after,
+    accepts_type,
+    app_document,
+    negotiate_format,
     only_picture,
-    takes,
-    wanted_form,
-    wanted_wait,
+    requested_wait,
+    run_document,
+    wait_for_job,
 )
 from nodegraph.server.content.apps.app import REFUSALS, app_path
 from nodegraph.server.content.apps.form import (
     Texts,
     is_json,
+    parse_values,
     read_json_values,
     read_texts,
-    values_of,
 )
 from nodegraph.server.content.apps.pages import form_page, job_page
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotAcceptable, Refused
-from nodegraph.server.http.file_answers import once_here
+from nodegraph.server.http.file_answers import retry_until_shared
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response, json_response
 from nodegraph.server.http.types import content_headers
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_path
-from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.workflows.jobs_access import get_visible_job
 from nodegraph.server.workflows.requests import JobWish
 from nodegraph.server.workflows.submitting import submit
 
@@ -94,9 +94,9 @@ async def list_apps(
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
     """The saved workflows that can be read, by name."""
-    page = await services.off_loop(services.workflows.page, limit=limit, after=cursor)
+    page = await services.run_in_thread(services.workflows.page, limit=limit, after=cursor)
     items = [
-        told_fields(
+        shape_fields(
             shapes.AppItem, entry, title=entry.title or entry.name, href=app_path(entry.name)
         )
         for entry in page.entries
@@ -122,9 +122,9 @@ async def get_app(
 ) -> Response:
     """What the app takes and gives."""
     app = await _app(services, name)
-    if wanted_form(accept) == "html":
+    if negotiate_format(accept) == "html":
         return form_page(app)
-    return json_response(described(app), headers={"Vary": "Accept"})
+    return json_response(app_document(app), headers={"Vary": "Accept"})
 
 
 @router.post(
@@ -159,14 +159,14 @@ async def run_app(
     the app gave, if it finishes in time; with `Accept: image/*` it is the picture itself, if it
     gives just one. Otherwise it is the job.
     """
-    app, form = await _app(services, name), wanted_form(accept)
+    app, form = await _app(services, name), negotiate_format(accept)
     texts: Texts | None = None
     try:
         if is_json(request):
             values = await read_json_values(request, services)
         else:
             texts = await read_texts(request, app, services, caller)
-            values = values_of(app, texts)
+            values = parse_values(app, texts)
         job = await _submitted(services, caller, app, values, idempotency_key)
     except (InvalidWorkflow, Refused) as error:
         if form != "html":
@@ -175,23 +175,23 @@ async def run_app(
         return form_page(app, texts=texts, problems=error.problems, status=status)
     # Declared as one text, since generators leave out an operation with a header that is a list;
     # a client may send several.
-    wait = wanted_wait(request.headers.getlist("prefer"))
+    wait = requested_wait(request.headers.getlist("prefer"))
     if form == "html":
-        await job_after(services, job, _FORM_WAIT if wait is None else wait)
+        await wait_for_job(services, job, _FORM_WAIT if wait is None else wait)
         return RedirectResponse(f"{app_path(name)}/jobs/{job}", 303)
     if wait is None and form == "image":
         wait = _PICTURE_WAIT
-    latest = await job_after(services, job, wait or 0.0)
+    latest = await wait_for_job(services, job, wait or 0.0)
     applied = {} if not prefer or wait is None else {"Preference-Applied": f"wait={wait:.0f}"}
     if latest.state not in ENDED:
         headers = {**applied, "Location": job_path(job), "Vary": "Accept, Prefer"}
-        return json_response(answer(latest), 202, headers)
+        return json_response(run_document(latest), 202, headers)
     if latest.state != "finished":
         raise AppFailed(latest)
     if form == "image":
         return await _picture(request, services, caller, latest, accept)
     headers = {**applied, "Content-Location": job_path(job), "Vary": "Accept, Prefer"}
-    return json_response(answer(latest), headers=headers)
+    return json_response(run_document(latest), headers=headers)
 
 
 @router.get(
@@ -211,12 +211,12 @@ async def get_app_job(
 ) -> Response:
     """What became of a run, for a browser."""
     app = await _app(services, name)
-    return job_page(name, app.title, await visible(services, caller, id))
+    return job_page(name, app.title, await get_visible_job(services, caller, id))
 
 
 async def _app(services: Services, name: str) -> App:
     types = await services.node_types.current()
-    app = await services.off_loop(lambda: app_of(services.workflows.get(name), types))
+    app = await services.run_in_thread(lambda: build_app(services.workflows.get(name), types))
     types.require_read_of(app.problems)
     return app
 
@@ -236,15 +236,17 @@ async def _picture(
     request: Request, services: Services, caller: Caller, job: Job, accept: str | None
 ) -> Response:
     digest = only_picture(job)
-    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
-    if not takes(accept, artifact.media_type):
+    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
+    if not accepts_type(accept, artifact.media_type):
         raise NotAcceptable(
             "the app gave a picture of another type", given=artifact.media_type, expected=accept
         )
-    opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
+    opened = await retry_until_shared(
+        lambda: services.run_file_task(services.artifacts.open, artifact)
+    )
     headers = {
         **content_headers(artifact.media_type, PurePath(artifact.path).name),
-        "Content-Location": link(f"/api/v1/artifacts/{digest}"),
+        "Content-Location": public_path(f"/api/v1/artifacts/{digest}"),
         "Link": f'<{job_path(job.id)}>; rel="related"',
         "Vary": "Accept, Prefer",
     }

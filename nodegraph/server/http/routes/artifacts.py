@@ -13,13 +13,13 @@ from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import DIGEST
 from nodegraph.server.content.artifacts import ArtifactFilter
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
-from nodegraph.server.content.artifacts.words import wanted_words
+from nodegraph.server.content.artifacts.words import parse_search
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
-    once_here,
+    retry_until_shared,
     texts_response,
     thumbnail_response,
 )
@@ -71,12 +71,12 @@ async def list_artifacts(
 
     A file is listed as soon as it is written, whatever becomes of its job.
     """
-    words = wanted_words(text)
+    words = parse_search(text)
     times = (created_after, created_before)
     which = ArtifactFilter(
         caller.only_client, job, kind, words, *times, distinct=distinct == "true"
     )
-    page = await services.from_queue(services.artifacts.page, which, limit=limit, cursor=cursor)
+    page = await services.read_queue(services.artifacts.page, which, limit=limit, cursor=cursor)
     items = [artifact_entry(item) for item in page.artifacts]
     return ArtifactList(items=items, next=page.next)
 
@@ -101,11 +101,13 @@ async def get_artifact(
     It is named by its content, so it never changes: it may be kept for good. What a browser could
     run, such as SVG and HTML, comes as an attachment and in a sandbox.
     """
-    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
+    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     headers = content_headers(
         artifact.media_type, PurePath(artifact.path).name, is_saved=download == "true"
     )
-    opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
+    opened = await retry_until_shared(
+        lambda: services.run_file_task(services.artifacts.open, artifact)
+    )
     return file_response(request, opened, headers)
 
 
@@ -125,9 +127,9 @@ async def get_artifact_thumbnail(
     """The picture, upright, as WebP; of an animation or a video the first one; the waveform of
     audio; a drawing of a mesh, points, a molecule or a plot. Made when first asked for, and
     kept."""
-    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
+    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
-    return await once_here(
+    return await retry_until_shared(
         lambda: thumbnail_response(
             request, caller, services.artifacts.thumbnails, digest, size, opened
         )
@@ -144,9 +146,9 @@ async def get_artifact_texts(
 ) -> shapes.CarriedTexts:
     """Such as the workflow that made it; of pictures, videos, audio, shapes, molecules, plots and
     latents."""
-    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
+    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
     opened = partial(services.artifacts.open, artifact)
-    return await once_here(
+    return await retry_until_shared(
         lambda: texts_response(caller, services.artifacts.thumbnails, artifact.path, opened)
     )
 
@@ -166,11 +168,11 @@ async def delete_artifact(
     ] = None,
 ) -> None:
     """Have jobs that have ended no longer list a file; it is deleted if no other job lists it."""
-    artifacts = await services.from_queue(
-        services.artifacts.of_jobs, digest, caller.only_client, job
+    artifacts = await services.read_queue(
+        services.artifacts.find_all, digest, caller.only_client, job
     )
     # Before the file goes: what a job lists must be there, and not the other way round.
     for lister in dict.fromkeys(artifact.job for artifact in artifacts):
-        await services.looks.changed(services.queue.forget_file(lister, digest))
-    await services.with_files(services.artifacts.delete, artifacts)
-    services.hub.tell("artifacts.deleted")
+        await services.queue_reads.changed(services.queue.forget_file(lister, digest))
+    await services.run_file_task(services.artifacts.delete, artifacts)
+    services.hub.notify("artifacts.deleted")

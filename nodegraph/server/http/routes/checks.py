@@ -9,7 +9,7 @@ from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import json_response
-from nodegraph.server.workflows.planning import checked, planned
+from nodegraph.server.workflows.planning import plan_request, validate_request
 from nodegraph.server.workflows.requests import WorkflowWish
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
@@ -22,13 +22,13 @@ router = APIRouter(tags=["workflows"], route_class=JsonRoute)
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
 async def validate_workflow(
-    services: TheServices, caller: MayRead, wish: WorkflowWish
+    services: TheServices, caller: MayRead, body: WorkflowWish
 ) -> shapes.Checked:
     """Everything that is wrong with a workflow and the values of its parameters, at once.
 
     A workflow that isn't valid is a fine request: the status is 200 in both cases.
     """
-    return await checked(services, caller, wish)
+    return await validate_request(services, caller, body)
 
 
 @router.post(
@@ -37,6 +37,6 @@ async def validate_workflow(
     response_model=shapes.Plan,
     responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
 )
-async def plan_workflow(services: TheServices, caller: MayRead, wish: WorkflowWish) -> Response:
+async def plan_workflow(services: TheServices, caller: MayRead, body: WorkflowWish) -> Response:
     """What a run would do, node by node, and what it is expected to take."""
-    return json_response(await planned(services, caller, wish))
+    return json_response(await plan_request(services, caller, body))

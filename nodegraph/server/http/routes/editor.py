@@ -17,7 +17,7 @@ from nodegraph.server.content.editor import EditorFile
 from nodegraph.server.content.pages.login import no_editor_page
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.etags import etag, is_not_modified
 from nodegraph.server.http.sending import FOREVER, takes_gzip
 
 router = APIRouter(include_in_schema=False)
@@ -29,7 +29,7 @@ _REVALIDATED = "no-cache"
 @router.get(EDITOR)
 async def get_editor(request: Request, services: TheServices, caller: MayRead) -> Response:
     """The editor's page. It holds nothing of the server's: all that it shows it asks for."""
-    page = await services.off_loop(services.editor.page)
+    page = await services.run_in_thread(services.editor.page)
     if page is None:
         return no_editor_page()
     answer = _answer(request, page, _REVALIDATED)
@@ -42,7 +42,7 @@ async def get_editor(request: Request, services: TheServices, caller: MayRead) -
 @router.get(ICONS[1])
 async def get_icon(request: Request, services: TheServices) -> Response:
     """What stands beside the title of each page; of the one for logging in, too."""
-    icon = await services.off_loop(services.editor.icon)
+    icon = await services.run_in_thread(services.editor.icon)
     if icon is None:
         raise NotFound("the editor wasn't built, so there is no icon")
     return _answer(request, icon, _REVALIDATED)
@@ -56,7 +56,7 @@ async def get_asset(
     name: Annotated[str, Path(max_length=200)],
 ) -> Response:
     """A file that the page loads. Its name changes with its content, so it may be kept for good."""
-    asset = await services.off_loop(services.editor.asset, name)
+    asset = await services.run_in_thread(services.editor.asset, name)
     if asset is None:
         raise NotFound(
             "the editor has no such file",
@@ -74,7 +74,7 @@ def _answer(request: Request, file: EditorFile, cached: str) -> Response:
         # Said here, as an answer without a body has no type by which the policy could be chosen:
         # a browser takes what comes with it for the page that it has kept.
         headers["Content-Security-Policy"] = PAGE_POLICY
-    if is_known(request.headers.get("if-none-match"), tag):
+    if is_not_modified(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     if is_packed:
         headers["Content-Encoding"] = "gzip"

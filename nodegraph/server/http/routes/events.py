@@ -15,12 +15,12 @@ from nodegraph.jobs.queue import EventPage
 from nodegraph.jobs.queue.states import ENDED
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.events.hub import HubClosed, HubMessage, Subscription
-from nodegraph.server.events.hub.message import numbered
+from nodegraph.server.events.hub.message import event_message
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotAcceptable
 from nodegraph.server.http.problems import responses
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.jobs_access import visible
+from nodegraph.server.workflows.jobs_access import get_visible_job
 
 EVENT_STREAM = "text/event-stream"
 HEADERS = {
@@ -58,7 +58,7 @@ async def streamed(
     subscribe: Callable[[], Subscription],
     *,
     until_end: bool = False,
-    may_go_on: Callable[[], bool] = lambda: True,
+    is_allowed: Callable[[], bool] = lambda: True,
     heartbeat: float = HEARTBEAT,
 ) -> AsyncIterator[str]:
     """A subscription's events as a stream.
@@ -66,7 +66,7 @@ async def streamed(
     Args:
         subscribe: Begins it; called only if somebody reads.
         until_end: Whether it ends with the job, of which there is one.
-        may_go_on: Whether the client may still know: its token may be taken back meanwhile.
+        is_allowed: Whether the client may still know: its token may be taken back meanwhile.
     """
     try:
         subscription = subscribe()
@@ -76,7 +76,7 @@ async def streamed(
         yield _RETRY
         while True:
             batch = await subscription.next(heartbeat)
-            if not may_go_on():
+            if not is_allowed():
                 return
             if not batch.messages:
                 # A number alone is no event, and says where to go on from.
@@ -152,11 +152,11 @@ async def get_events(
     if not prefers_stream(request.headers.getlist("accept")):
         queue = services.queue
         return _page(
-            await services.from_queue(queue.events_after, known or 0, client=client, limit=limit)
+            await services.read_queue(queue.events_after, known or 0, client=client, limit=limit)
         )
     hub = services.hub
     if known is not None:
-        known = await hub.known(known)
+        known = await hub.resume_position(known)
     return _stream(
         services,
         caller,
@@ -186,17 +186,17 @@ async def get_job_events(
     A stream ends once the job has. Whoever comes back after that gets 204, so that browsers stop
     asking.
     """
-    job = await visible(services, caller, id)
+    job = await get_visible_job(services, caller, id)
     known = _known(after, last_event_id) or 0
     queue = services.queue
     if not prefers_stream(request.headers.getlist("accept")):
-        return _page(await services.from_queue(queue.events_after, known, job=id, limit=limit))
+        return _page(await services.read_queue(queue.events_after, known, job=id, limit=limit))
     if job.state in ENDED and known:
-        remaining = await services.from_queue(queue.events_after, known, job=id, limit=1)
+        remaining = await services.read_queue(queue.events_after, known, job=id, limit=1)
         if not remaining.events:
             return Response(status_code=204)
     hub = services.hub
-    known = await hub.known(known)
+    known = await hub.resume_position(known)
     return _stream(
         services,
         caller,
@@ -211,7 +211,7 @@ def _known(after: int | None, last_event_id: str | None) -> int | None:
 
 
 def _page(page: EventPage) -> Response:
-    items = ",".join(numbered(event).json for event in page.events)
+    items = ",".join(event_message(event).json for event in page.events)
     complete = "true" if page.is_complete else "false"
     text = f'{{"items":[{items}],"last":{page.last},"complete":{complete}}}'
     return Response(text, media_type=_JSON)
@@ -225,5 +225,5 @@ def _stream(
     until_end: bool = False,
 ) -> Response:
     may_go_on = partial(services.access.is_good, caller)
-    content = streamed(subscribe, until_end=until_end, may_go_on=may_go_on)
+    content = streamed(subscribe, until_end=until_end, is_allowed=may_go_on)
     return StreamingResponse(content, media_type=EVENT_STREAM, headers=HEADERS)

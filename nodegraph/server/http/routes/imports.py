@@ -15,10 +15,10 @@ from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.limits.json_gauge import JsonGauge
-from nodegraph.server.http.problems import bounded, responses
+from nodegraph.server.http.problems import limit_problems, responses
 from nodegraph.server.services import Services
 from nodegraph.server.settings import BodyLimits
-from nodegraph.server.workflows.checking import readable
+from nodegraph.server.workflows.checking import parse_workflow
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 
@@ -67,23 +67,23 @@ class ImportWish(BaseModel):
     responses=responses(400, 401, 403, 413, 415, 422, 503),
 )
 async def import_workflow(
-    services: TheServices, caller: MayRead, wish: ImportWish
+    services: TheServices, caller: MayRead, body: ImportWish
 ) -> shapes.Translated:
     """The same as a workflow of nodegraph; what can't be translated stays as a placeholder.
 
     The planner does it, as packs may say how nodes of their own are translated.
     """
     limits = services.server.limits
-    _check_nodes(wish.document or {}, limits.nodes)
-    for text in (wish.texts or {}).values():
-        await services.off_loop(_check_text, text, limits)
-    arguments = wish.model_dump(exclude_none=True)
+    _check_nodes(body.document or {}, limits.nodes)
+    for text in (body.texts or {}).values():
+        await services.run_in_thread(_check_text, text, limits)
+    arguments = body.model_dump(exclude_none=True)
     try:
         answer = await services.supervisor.ask("import", arguments, _SECONDS)
     except QuestionFailed as error:
         problem = error.problem
         raise NotTranslated(problem.message, given=problem.given, hint=problem.hint) from error
-    await services.off_loop(readable, answer["workflow"], limits.nodes)
+    await services.run_in_thread(parse_workflow, answer["workflow"], limits.nodes)
     return _translated(services, answer["workflow"], answer["report"])
 
 
@@ -116,5 +116,5 @@ def _translated(
         tuple(report["missing_files"]),
         tuple(report["unknown_families"]),
         tuple(shapes.Difference(**each) for each in report["told"]),
-        tuple(map(services.places.problem, bounded(problems))),
+        tuple(map(services.places.redact_problem, limit_problems(problems))),
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import shape_from
+from nodegraph.client.shapes.telling import build_shape
 from nodegraph.server.content.inputs import InputFile, media_type_of, newest_inputs, open_input
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.file_answers import (
@@ -22,7 +22,7 @@ from nodegraph.server.http.file_answers import (
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import content_headers
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 router = APIRouter(prefix="/inputs", tags=["inputs"])
 
@@ -45,7 +45,7 @@ async def list_inputs(services: TheServices, caller: MayRead) -> InputList:
     """The newest 1,000 files below the inputs folder. Hidden ones and links are left out."""
     if not caller.may("run"):
         return InputList(items=[])
-    files = await services.off_loop(newest_inputs, services.environment)
+    files = await services.run_in_thread(newest_inputs, services.environment)
     return InputList(items=[_entry(file) for file in files])
 
 
@@ -59,7 +59,7 @@ async def get_input(
     request: Request, services: TheServices, caller: MayRun, path: InputPath
 ) -> Response:
     """The file, as it is now."""
-    opened = await services.off_loop(open_input, services.environment, path)
+    opened = await services.run_in_thread(open_input, services.environment, path)
     headers = content_headers(media_type_of(path), PurePosixPath(path).name)
     return file_response(request, opened, headers, cached=_CHANGING)
 
@@ -78,7 +78,7 @@ async def get_input_thumbnail(
     size: ThumbnailSize = 256,
 ) -> Response:
     """The picture, upright, as WebP; of other files as for artifacts."""
-    opened = await services.off_loop(open_input, services.environment, path)
+    opened = await services.run_in_thread(open_input, services.environment, path)
     opened.file.close()
     return await thumbnail_response(
         request,
@@ -92,5 +92,5 @@ async def get_input_thumbnail(
 
 
 def _entry(file: InputFile) -> shapes.InputFile:
-    href = link(f"/api/v1/inputs/file?path={quote(file.path, safe='')}")
-    return shape_from(shapes.InputFile, file, href=href)
+    href = public_path(f"/api/v1/inputs/file?path={quote(file.path, safe='')}")
+    return build_shape(shapes.InputFile, file, href=href)

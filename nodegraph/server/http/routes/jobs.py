@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nodegraph.client import shapes
 from nodegraph.core.workflow import Workflow
-from nodegraph.jobs.queue import Filter, Job, State
+from nodegraph.jobs.queue import Job, JobFilter, State
 from nodegraph.jobs.queue.listing import Order
 from nodegraph.jobs.queue.positions import QueueEnd
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices, may_run
 from nodegraph.server.http.dependencies import services as services_of
-from nodegraph.server.http.json_route import JsonRoute, straight
+from nodegraph.server.http.json_route import JsonRoute, fast_path
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import json_response
 from nodegraph.server.services import Services
@@ -27,7 +27,11 @@ from nodegraph.server.workflows.job_entries import (
     job_list,
     job_path,
 )
-from nodegraph.server.workflows.jobs_access import done, own, visible
+from nodegraph.server.workflows.jobs_access import (
+    change_visible_job,
+    get_visible_job,
+    restrict_to_caller,
+)
 from nodegraph.server.workflows.requests import JobWish
 from nodegraph.server.workflows.submitting import submit
 from nodegraph.session.settings_kinds import NUMBER
@@ -89,11 +93,11 @@ async def _filter(
     created_before: Annotated[
         float | None, Query(allow_inf_nan=False, description="Unix time, not included.")
     ] = None,
-) -> Filter:
-    return Filter(state or (), client, tag, created_after, created_before, text)
+) -> JobFilter:
+    return JobFilter(state or (), client, tag, created_after, created_before, text)
 
 
-Which = Annotated[Filter, Depends(_filter)]
+Which = Annotated[JobFilter, Depends(_filter)]
 
 
 async def _submit(request: Request, document: object) -> Response | None:
@@ -122,11 +126,11 @@ async def _submit(request: Request, document: object) -> Response | None:
         **responses(400, 401, 403, 404, 413, 415, 422, 429, 503),
     },
 )
-@straight(_submit)
+@fast_path(_submit)
 async def submit_job(
     services: TheServices,
     caller: MayRun,
-    wish: JobWish,
+    body: JobWish,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -142,7 +146,7 @@ async def submit_job(
     The workflow is checked first, as far as that can be done without running the code of node
     packs; what only that would find makes the job fail.
     """
-    submitted = await submit(services, caller, wish, idempotency_key)
+    submitted = await submit(services, caller, body, idempotency_key)
     return json_response(
         job_entry(submitted.job),
         202 if submitted.is_new else 200,
@@ -165,7 +169,7 @@ async def list_jobs(
     cursor: Annotated[str | None, Query(max_length=256)] = None,
 ) -> Response:
     """The jobs that the caller may see and that match everything that is given."""
-    chosen = own(caller, which)
+    chosen = restrict_to_caller(caller, which)
     if chosen is None:
         return json_response(job_list((), None))
     job_filter = chosen
@@ -174,7 +178,7 @@ async def list_jobs(
         page = services.queue.page(job_filter, order=order, limit=limit, cursor=cursor)
         return json.dumps(job_list(page.jobs, page.next), separators=(",", ":")).encode()
 
-    return Response(await services.from_queue(listed), media_type="application/json")
+    return Response(await services.read_queue(listed), media_type="application/json")
 
 
 @router.get(
@@ -182,8 +186,8 @@ async def list_jobs(
 )
 async def get_job(services: TheServices, caller: MayRead, id: JobId) -> Response:
     """A job with what was asked for and what came of it."""
-    job = await visible(services, caller, id)
-    return json_response(job_detail(job, services.uploads.shown))
+    job = await get_visible_job(services, caller, id)
+    return json_response(job_detail(job, services.uploads.mask_paths))
 
 
 @router.get(
@@ -205,9 +209,9 @@ async def get_job_workflow(
     ] = "false",
 ) -> Response:
     """The workflow as it was submitted: files that were brought stand in it as `upload:…`."""
-    job = await visible(services, caller, id)
+    job = await get_visible_job(services, caller, id)
     is_filled = parameters == "true"
-    text = await services.from_queue(_workflow_text, services, job, is_filled)
+    text = await services.read_queue(_workflow_text, services, job, is_filled)
     return Response(text, media_type="application/json")
 
 
@@ -215,9 +219,9 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
     text = services.queue.workflow(job.workflow)
     if is_filled and job.parameters:
         filled = Workflow.from_json(text).with_parameters(job.parameters)
-        return json.dumps(services.uploads.shown(filled.to_dict()))
+        return json.dumps(services.uploads.mask_paths(filled.to_dict()))
     # Most workflows name no such file, and come as they are.
-    return json.dumps(services.uploads.shown(json.loads(text))) if _UPLOADED in text else text
+    return json.dumps(services.uploads.mask_paths(json.loads(text))) if _UPLOADED in text else text
 
 
 @router.post(
@@ -225,7 +229,9 @@ def _workflow_text(services: Services, job: Job, is_filled: bool) -> str:
 )
 async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """A job that waits is cancelled at once, one that runs at its next step: see `wanted`."""
-    return json_response(job_entry(await done(services, caller, id, services.queue.cancel)))
+    return json_response(
+        job_entry(await change_visible_job(services, caller, id, services.queue.cancel))
+    )
 
 
 @router.post(
@@ -236,7 +242,9 @@ async def cancel_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
 )
 async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """A job that failed or was cancelled waits again, and goes on from its last checkpoint."""
-    return json_response(job_entry(await done(services, caller, id, services.queue.retry)))
+    return json_response(
+        job_entry(await change_visible_job(services, caller, id, services.queue.retry))
+    )
 
 
 @router.post(
@@ -244,7 +252,9 @@ async def retry_job(services: TheServices, caller: MayRun, id: JobId) -> Respons
 )
 async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It waits until it is let go; one that runs is put back at its next step."""
-    return json_response(job_entry(await done(services, caller, id, services.queue.hold)))
+    return json_response(
+        job_entry(await change_visible_job(services, caller, id, services.queue.hold))
+    )
 
 
 @router.post(
@@ -252,7 +262,9 @@ async def hold_job(services: TheServices, caller: MayRun, id: JobId) -> Response
 )
 async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Response:
     """It was paused, or is to be."""
-    return json_response(job_entry(await done(services, caller, id, services.queue.unhold)))
+    return json_response(
+        job_entry(await change_visible_job(services, caller, id, services.queue.unhold))
+    )
 
 
 @router.patch(
@@ -264,7 +276,9 @@ async def unhold_job(services: TheServices, caller: MayRun, id: JobId) -> Respon
 async def change_job(services: TheServices, caller: MayRun, id: JobId, change: Change) -> Response:
     """Only of one that waits."""
     queue = services.queue
-    job = await done(services, caller, id, lambda job: queue.prioritize(job, change.priority))
+    job = await change_visible_job(
+        services, caller, id, lambda job: queue.prioritize(job, change.priority)
+    )
     return json_response(job_entry(job))
 
 
@@ -281,27 +295,27 @@ async def move_job(
     queue = services.queue
     if isinstance(to, MoveToEnd):
         end = _ENDS[to.to]
-        await done(services, caller, id, lambda job: queue.move(job, end))
+        await change_visible_job(services, caller, id, lambda job: queue.move(job, end))
     else:
-        other = (await visible(services, caller, to.before)).id
-        await done(services, caller, id, lambda job: queue.move_before(job, other))
-    return json_response(job_entry(await visible(services, caller, id)))
+        other = (await get_visible_job(services, caller, to.before)).id
+        await change_visible_job(services, caller, id, lambda job: queue.move_before(job, other))
+    return json_response(job_entry(await get_visible_job(services, caller, id)))
 
 
 @router.delete("/{id}", summary="Delete a job", status_code=204, responses=_STEERING)
 async def delete_job(services: TheServices, caller: MayRun, id: JobId) -> None:
     """Forget a job that has ended, with its events. Its files stay where they are."""
-    await done(services, caller, id, services.queue.delete)
-    services.hub.tell("jobs.deleted")
+    await change_visible_job(services, caller, id, services.queue.delete)
+    services.hub.notify("jobs.deleted")
 
 
 @router.delete("", summary="Delete jobs", responses=responses(401, 403, 422, 503))
 async def delete_jobs(services: TheServices, caller: MayRun, which: Which) -> Deleted:
     """Forget the jobs that have ended and match everything that is given."""
-    chosen = own(caller, which)
+    chosen = restrict_to_caller(caller, which)
     if chosen is None:
         return Deleted(deleted=0)
-    deleted = await services.long_change(services.queue.delete_matching, chosen)
+    deleted = await services.run_long_change(services.queue.delete_matching, chosen)
     if deleted:
-        services.hub.tell("jobs.deleted")
+        services.hub.notify("jobs.deleted")
     return Deleted(deleted=deleted)

@@ -13,13 +13,13 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from nodegraph.server.access.caller import notes_of
+from nodegraph.server.access.caller import request_notes
 from nodegraph.server.access.head import LOGIN, LOGOUT, Head
-from nodegraph.server.access.sessions import cookie, next_place
+from nodegraph.server.access.sessions import cookie, safe_redirect_target
 from nodegraph.server.content.pages.login import known_page, login_page
 from nodegraph.server.http.dependencies import TheServices
 from nodegraph.server.http.errors import Refused, UnsupportedType
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,36 +33,36 @@ async def login_form(
     request: Request, next: Annotated[str, Query(max_length=8_000)] = ""
 ) -> Response:
     """The page on which a token is entered, or that says who is logged in."""
-    caller = notes_of(request.scope).caller
-    return login_page(next_place(next)) if caller is None else known_page(caller)
+    caller = request_notes(request.scope).caller
+    return login_page(safe_redirect_target(next)) if caller is None else known_page(caller)
 
 
 @router.post(LOGIN)
 async def log_in(request: Request, services: TheServices) -> Response:
     """Begin a session, if the token is good."""
     fields = await _fields(request)
-    target, head = next_place(fields.get("next", "")), Head(request.scope)
+    target, head = safe_redirect_target(fields.get("next", "")), Head(request.scope)
     try:
-        caller = services.access.owner(fields.get("token", "").strip(), head.remote)
+        caller = services.access.authenticate_token(fields.get("token", "").strip(), head.remote)
     except Refused as error:
-        notes_of(request.scope).refusal = error
+        request_notes(request.scope).refusal = error
         answer = login_page(target, problem=str(error), status=error.status)
         answer.headers.update(error.headers)
         return answer
     sessions = services.access.sessions
     _LOG.info("%s logged in", caller.name)
     response = RedirectResponse(target, 303)
-    response.headers["Set-Cookie"] = cookie(head, sessions.begin(caller), sessions.lasting)
+    response.headers["Set-Cookie"] = cookie(head, sessions.begin(caller), sessions.lifetime)
     return response
 
 
 @router.post(LOGOUT)
 async def log_out(request: Request, services: TheServices) -> Response:
     """End the session."""
-    caller = notes_of(request.scope).caller
+    caller = request_notes(request.scope).caller
     if caller is not None and caller.session:
         services.access.sessions.end(caller.session)
-    response = RedirectResponse(link(LOGIN), 303)
+    response = RedirectResponse(public_path(LOGIN), 303)
     response.headers["Set-Cookie"] = cookie(Head(request.scope), "", 0)
     return response
 

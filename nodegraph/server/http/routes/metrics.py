@@ -38,7 +38,7 @@ async def get_metrics(services: TheServices, caller: MayRead) -> Response:
 
     The setting `metrics` says who may read them.
     """
-    text = await services.off_loop(_text, services, *await _queue(services))
+    text = await services.run_in_thread(_text, services, *await _queue(services))
     return Response(text, media_type=CONTENT_TYPE)
 
 
@@ -60,7 +60,7 @@ def _text(services: Services, counts: Counts | None, paused: bool) -> bytes:
 
 async def _queue(services: Services) -> tuple[Counts | None, bool]:
     try:
-        counting = services.from_queue(_counted, services.queue)
+        counting = services.read_queue(_counted, services.queue)
         return await asyncio.wait_for(counting, _PATIENCE)
     except (NodegraphError, asyncio.TimeoutError):
         return None, False  # the other figures count all the more

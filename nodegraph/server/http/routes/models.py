@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import shape_from
+from nodegraph.client.shapes.telling import build_shape
 from nodegraph.models.known_words import known_words
 from nodegraph.models.model_sources import FoundModel
 from nodegraph.server.http.dependencies import MayRead, TheServices
@@ -20,7 +20,7 @@ from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.file_answers import THUMBNAIL_ANSWERS, ThumbnailSize, thumbnail_response
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import OpenFile
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -50,7 +50,7 @@ async def list_models(services: TheServices, caller: MayRead) -> ModelList:
     fetched after it was asked for.
     """
     folders = services.settings.model_folders
-    models = await services.off_loop(_listed, services)
+    models = await services.run_in_thread(_listed, services)
     shown = [str(folder) for folder in folders] if caller.may("admin") else []
     return ModelList(items=models, folders=shown)
 
@@ -70,7 +70,7 @@ async def get_model_thumbnail(
 ) -> Response:
     """The picture that lies beside the model: `x.png`, `x.preview.png` and the like for a file
     `x.safetensors`, `preview.png` or `thumbnail.png` in a folder; also JPEG and WebP."""
-    digest, data = await services.off_loop(_picture, services, name)
+    digest, data = await services.run_in_thread(_picture, services, name)
     return await thumbnail_response(
         request,
         caller,
@@ -98,7 +98,7 @@ async def get_model_words(
     name: Annotated[str, Query(max_length=1_000, description="The model's.")],
 ) -> ModelWords:
     """Whole words of its vocabulary, read from its tokenizer; no weights are read."""
-    return ModelWords(words=await services.off_loop(_words, services, name))
+    return ModelWords(words=await services.run_in_thread(_words, services, name))
 
 
 def _words(services: Services, name: str) -> list[str]:
@@ -134,8 +134,8 @@ def _listed(services: Services) -> list[shapes.Model]:
 def _entry(model: FoundModel) -> shapes.Model:
     # Where files lie on this machine is nobody's business who can't see the machine.
     problem = model.problem and model.problem.replace(str(model.path), model.name)
-    is_remote = model.place is not None
-    return shape_from(
+    is_remote = model.remote_url is not None
+    return build_shape(
         shapes.Model, model, problem=problem, thumbnail=_thumbnail(model), is_remote=is_remote
     )
 
@@ -143,7 +143,7 @@ def _entry(model: FoundModel) -> shapes.Model:
 def _thumbnail(model: FoundModel) -> str | None:
     if _picture_of(model.path) is None:
         return None
-    return link(f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}")
+    return public_path(f"/api/v1/models/thumbnail?name={quote(model.name, safe='')}")
 
 
 def _picture_of(model: Path) -> Path | None:

@@ -21,13 +21,13 @@ from nodegraph.packs.listing import is_in_category, listed_type, search_types
 from nodegraph.server.content.frames import FrameDocument
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.etags import etag, is_not_modified
 from nodegraph.server.http.file_answers import ANY_FILE, BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
 from nodegraph.server.http.sending import json_response, takes_gzip
 from nodegraph.server.http.types import ANY, content_headers
-from nodegraph.server.root_path import link, root_path
+from nodegraph.server.root_path import public_path, root_path
 from nodegraph.server.workflows.catalog import DeclaredTypes
 from nodegraph.session.examples import NodeExample
 
@@ -197,9 +197,9 @@ async def list_node_types(
     # Pictures of examples lie below the path of the server.
     digest = digest_bytes(f"{types.digest} {root_path()}".encode())
     headers = _packed_headers(digest, is_packed)
-    if is_known(if_none_match, _tag(digest, is_packed)):
+    if is_not_modified(if_none_match, _tag(digest, is_packed)):
         return Response(status_code=304, headers=headers)
-    body = await services.off_loop(_packed if is_packed else _listed, types)
+    body = await services.run_in_thread(_packed if is_packed else _listed, types)
     return _json_body(body, headers, is_packed)
 
 
@@ -239,11 +239,11 @@ async def list_node_type_summaries(
     def page() -> bytes:
         return _summaries(types, search, category, pack, limit=limit, after=cursor)
 
-    body = await services.off_loop(page)
+    body = await services.run_in_thread(page)
     is_packed = takes_gzip(request.headers.get("accept-encoding"))
     digest = digest_bytes(body)
     headers = _packed_headers(digest, is_packed)
-    if is_known(if_none_match, _tag(digest, is_packed)):
+    if is_not_modified(if_none_match, _tag(digest, is_packed)):
         return Response(status_code=304, headers=headers)
     return _json_body(gzip.compress(body, 6, mtime=0) if is_packed else body, headers, is_packed)
 
@@ -272,7 +272,7 @@ async def get_node_type(
         )
     answer = json_response(_document(spec, types))
     digest = digest_bytes(answer.body)
-    if is_known(if_none_match, digest):
+    if is_not_modified(if_none_match, digest):
         return Response(status_code=304, headers=_headers(digest))
     answer.headers.update(_headers(digest))
     return answer
@@ -287,7 +287,7 @@ async def get_node_type(
 async def get_node_type_example(services: TheServices, caller: MayRead, type: TypeName) -> Response:
     """The workflow's file."""
     example = await _example(type, services)
-    return Response(await services.off_loop(lambda: example.text), media_type=JSON)
+    return Response(await services.run_in_thread(lambda: example.text), media_type=JSON)
 
 
 @router.get(
@@ -341,12 +341,12 @@ async def bring_node_type_example_folders(
 ) -> None:
     """Put them into the inputs folder; those that are there already stay as they are."""
     example = await _example(type, services)
-    await services.off_loop(example.bring_folders, services.environment.inputs)
+    await services.run_in_thread(example.copy_folders, services.environment.inputs)
 
 
 def _listed(types: DeclaredTypes) -> bytes:
     """The list as JSON, made once: what one reads, all read."""
-    known = types.kept.get("list")
+    known = types.response_cache.get("list")
     if known is not None:
         return known
     specs = (types.spec(name) for name in types.node_types())
@@ -355,14 +355,14 @@ def _listed(types: DeclaredTypes) -> bytes:
             "items": [_document(spec, types) for spec in specs if spec is not None],
             "next": None,
             "port_types": [_port_type(info) for info in types.type_infos()],
-            "frames": [_frame(page) for page in types.frames.found.values()],
+            "frames": [_frame(page) for page in types.frames.by_path.values()],
             "packs": dict(types.pack_versions()),
             "problems": list(types.problems),
             "usage": asdict(types.usage),
             "unread": sorted(types.unread),
         },
     )
-    return types.kept.setdefault("list", bytes(answer.body))
+    return types.response_cache.setdefault("list", bytes(answer.body))
 
 
 def _summaries(
@@ -403,8 +403,10 @@ def _summaries(
 
 def _packed(types: DeclaredTypes) -> bytes:
     """The list, a twentieth as long."""
-    known = types.kept.get("gzip")
-    return known or types.kept.setdefault("gzip", gzip.compress(_listed(types), 6, mtime=0))
+    known = types.response_cache.get("gzip")
+    return known or types.response_cache.setdefault(
+        "gzip", gzip.compress(_listed(types), 6, mtime=0)
+    )
 
 
 def _document(spec: NodeSpec, types: DeclaredTypes) -> dict[str, Any]:
@@ -427,7 +429,7 @@ def _shown(type: str, types: DeclaredTypes) -> NodeTypeExample | None:
 
 
 def _href(type: str) -> str:
-    return link(f"/api/v1/node-types/{quote(type, safe='')}")
+    return public_path(f"/api/v1/node-types/{quote(type, safe='')}")
 
 
 async def _example(type: str, services: TheServices) -> NodeExample:
@@ -439,10 +441,10 @@ async def _example(type: str, services: TheServices) -> NodeExample:
 
 
 async def _file_answer(request: Request, services: TheServices, file: FilePath) -> Response:
-    data = await services.off_loop(file.read_bytes)
+    data = await services.run_in_thread(file.read_bytes)
     digest = digest_bytes(data)
     headers = _headers(digest)
-    if is_known(request.headers.get("if-none-match"), digest):
+    if is_not_modified(request.headers.get("if-none-match"), digest):
         return Response(status_code=304, headers=headers)
     media_type = guess_type(file.name)[0] or ANY
     return Response(data, headers={**headers, **content_headers(media_type, file.name)})
@@ -465,7 +467,7 @@ def _frame(page: FrameDocument) -> dict[str, Any]:
         name=script.name,
         label=script.label,
         help=script.help,
-        href=link(page.href),
+        href=public_path(page.href),
     ).model_dump()
 
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from nodegraph.server.content.frames import FRAMES, address, policy
+from nodegraph.server.content.frames import FRAMES, frame_path, policy
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.etags import etag, is_not_modified
 from nodegraph.server.http.sending import FOREVER
 
 router = APIRouter(include_in_schema=False, prefix=FRAMES)
@@ -30,8 +30,8 @@ async def get_frame(
 ) -> Response:
     """The page of a script that a pack declares, as it is now. What it was before is gone."""
     # Looked up among what packs declare: no part of the address is ever a file's name.
-    pages = (await services.node_types.current()).frames.found
-    document = pages.get(address(pack, kind, name, digest))
+    pages = (await services.node_types.current()).frames.by_path
+    document = pages.get(frame_path(pack, kind, name, digest))
     if document is None:
         raise NotFound(
             "no pack brings this page",
@@ -45,6 +45,6 @@ async def get_frame(
         # Of the two this is what older browsers go by.
         "X-Frame-Options": "SAMEORIGIN",
     }
-    if is_known(request.headers.get("if-none-match"), digest):
+    if is_not_modified(request.headers.get("if-none-match"), digest):
         return Response(status_code=304, headers=headers)
     return Response(document.body, headers=headers, media_type="text/html; charset=utf-8")

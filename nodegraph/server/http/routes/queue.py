@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.jobs.queue import Filter
+from nodegraph.jobs.queue import JobFilter
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices
 from nodegraph.server.http.problems import responses
@@ -19,7 +19,7 @@ from nodegraph.server.workflows.job_entries import job_entry
 
 router = APIRouter(prefix="/queue", tags=["queue"])
 
-_FORESEEN = 1_000
+_LOOKAHEAD = 1_000
 """Jobs whose order is looked up to find the caller's among them."""
 
 
@@ -39,12 +39,12 @@ async def get_queue(
     services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
 ) -> Response:
     """How many jobs there are, and which come next as far as that is known now."""
-    return json_response(await services.from_queue(_entry, services, caller, limit))
+    return json_response(await services.read_queue(_entry, services, caller, limit))
 
 
 def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
     queue, client = services.queue, caller.only_client
-    foreseen = queue.upcoming(limit if client is None else _FORESEEN) if limit else ()
+    foreseen = queue.upcoming(limit if client is None else _LOOKAHEAD) if limit else ()
     visible_jobs = [job for job in foreseen if caller.sees(job.client)][:limit]
     return {
         "paused": queue.is_paused(),
@@ -61,9 +61,9 @@ def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
 )
 async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin no more jobs, also after a restart. What runs goes on."""
-    await services.looks.changed(services.queue.pause())
-    services.hub.tell("queue.changed", paused=True)
-    return json_response(await services.from_queue(_entry, services, caller, 0))
+    await services.queue_reads.changed(services.queue.pause())
+    services.hub.notify("queue.changed", paused=True)
+    return json_response(await services.read_queue(_entry, services, caller, 0))
 
 
 @router.post(
@@ -74,9 +74,9 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
 )
 async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
     """Begin jobs again."""
-    await services.looks.changed(services.queue.resume())
-    services.hub.tell("queue.changed", paused=False)
-    return json_response(await services.from_queue(_entry, services, caller, 0))
+    await services.queue_reads.changed(services.queue.resume())
+    services.hub.notify("queue.changed", paused=False)
+    return json_response(await services.read_queue(_entry, services, caller, 0))
 
 
 @router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
@@ -90,5 +90,5 @@ async def clear_queue(
     own_client = caller.only_client
     if own_client is not None and client not in (None, own_client):
         return Cleared(cancelled=0)
-    which = Filter(client=own_client or client, tag=tag)
-    return Cleared(cancelled=await services.long_change(services.queue.clear, which))
+    which = JobFilter(client=own_client or client, tag=tag)
+    return Cleared(cancelled=await services.run_long_change(services.queue.clear, which))

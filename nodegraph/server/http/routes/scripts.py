@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
-from nodegraph.server.workflows.checking import readable
+from nodegraph.server.workflows.checking import parse_workflow
 
 router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 
@@ -42,11 +42,11 @@ class PythonScript(BaseModel):
     summary="Write a workflow as a Python script",
     responses=responses(400, 401, 403, 413, 415, 422, 503),
 )
-async def write_script(services: TheServices, caller: MayRead, wish: ScriptWish) -> PythonScript:
+async def write_script(services: TheServices, caller: MayRead, body: ScriptWish) -> PythonScript:
     """The script that builds the very same workflow, as `nodegraph export --python` writes it.
 
     It need not be complete, nor able to run.
     """
-    await services.off_loop(readable, wish.workflow, services.server.limits.nodes)
-    arguments = {"workflow": wish.workflow}
+    await services.run_in_thread(parse_workflow, body.workflow, services.server.limits.nodes)
+    arguments = {"workflow": body.workflow}
     return PythonScript(text=await services.supervisor.ask("script", arguments, _SECONDS))

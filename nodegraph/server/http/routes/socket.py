@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, WebSocket
 
 from nodegraph.server.events.sockets import JSON, MSGPACK, SocketConnection, chosen_codec
-from nodegraph.server.events.sockets.rules import rules_of
+from nodegraph.server.events.sockets.rules import socket_limits
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import Refused
 from nodegraph.server.http.problems import problem_response
@@ -25,4 +25,4 @@ async def follow(socket: WebSocket, services: TheServices, caller: MayRead) -> N
         )
         await socket.send_denial_response(problem_response(error, instance=socket.url.path))
         return
-    await SocketConnection(socket, services, caller, codec, rules_of(services.server)).run()
+    await SocketConnection(socket, services, caller, codec, socket_limits(services.server)).run()

@@ -27,8 +27,8 @@ _WORKER = TypeAdapter(shapes.WorkerInfo)
 @router.get("", summary="Look at the server", responses=responses(401, 403, 503))
 async def get_system(services: TheServices, caller: MayRead) -> shapes.System:
     """Versions, processes, devices, memory, the queue."""
-    workers = await services.looks.give(_workers, services, caller)
-    measured = await services.from_queue(_measured, services, caller)
+    workers = await services.queue_reads.run(_workers, services, caller)
+    measured = await services.read_queue(_measured, services, caller)
     types = services.node_types.now
     return shapes.System(
         version=VERSION,

@@ -17,12 +17,12 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.etags import etag, is_known
+from nodegraph.server.http.etags import etag, is_not_modified
 from nodegraph.server.http.file_answers import ANY_FILE, BINARY
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
 from nodegraph.server.http.types import ANY, content_headers
-from nodegraph.server.root_path import link, linked_below, root_path
+from nodegraph.server.root_path import public_path, root_path, using_root_path
 from nodegraph.session.templates import template, template_picture, templates
 
 router = APIRouter(prefix="/templates", tags=["workflows"])
@@ -50,7 +50,7 @@ class TemplateList(BaseModel):
 @router.get("", summary="List the gallery", responses=responses(401, 403))
 async def list_templates(services: TheServices, caller: MayRead) -> TemplateList:
     """The workflows that come with nodegraph, to start from."""
-    return TemplateList(items=await services.off_loop(_templates, root_path()))
+    return TemplateList(items=await services.run_in_thread(_templates, root_path()))
 
 
 @router.get(
@@ -61,8 +61,8 @@ async def list_templates(services: TheServices, caller: MayRead) -> TemplateList
 )
 async def get_template(services: TheServices, caller: MayRead, name: Name) -> Response:
     """The workflow's file."""
-    item = _named(name, await services.off_loop(_templates, root_path()))
-    text, _ = await services.off_loop(template, item.name)
+    item = _named(name, await services.run_in_thread(_templates, root_path()))
+    text, _ = await services.run_in_thread(template, item.name)
     return Response(text, media_type=JSON)
 
 
@@ -76,8 +76,8 @@ async def get_template_picture(
     request: Request, services: TheServices, caller: MayRead, name: Name
 ) -> Response:
     """What it makes, as a small WebP."""
-    item = _named(name, await services.off_loop(_templates, root_path()))
-    data = await services.off_loop(template_picture, item.name)
+    item = _named(name, await services.run_in_thread(_templates, root_path()))
+    data = await services.run_in_thread(template_picture, item.name)
     if data is None:
         raise NotFound("there is no picture of this workflow", given=item.name)
     return _file_answer(request, data, f"{item.name}.webp")
@@ -97,14 +97,14 @@ async def get_template_file(
     file: Annotated[str, Path(description="One of its `needs`.", examples=["apple.png"])],
 ) -> Response:
     """A file that it reads. Upload it, and put the upload's `value` in place of its name."""
-    item = _named(name, await services.off_loop(_templates, root_path()))
+    item = _named(name, await services.run_in_thread(_templates, root_path()))
     if file not in item.needs:
         raise NotFound(
             "this workflow needs no such file",
             given=ascii(file[:80]),
             hint=did_you_mean(file, item.needs) or None,
         )
-    _, needed = await services.off_loop(template, item.name)
+    _, needed = await services.run_in_thread(template, item.name)
     return _file_answer(request, needed[file], file)
 
 
@@ -122,7 +122,7 @@ def _named(name: str, items: Sequence[shapes.Template]) -> shapes.Template:
 def _file_answer(request: Request, data: bytes, name: str) -> Response:
     digest = blake3(data).hexdigest()
     headers = {"ETag": etag(digest), "Cache-Control": "private, no-cache"}
-    if is_known(request.headers.get("if-none-match"), digest):
+    if is_not_modified(request.headers.get("if-none-match"), digest):
         return Response(status_code=304, headers=headers)
     media_type = guess_type(name)[0] or ANY
     return Response(data, headers={**headers, **content_headers(media_type, name)})
@@ -131,12 +131,12 @@ def _file_answer(request: Request, data: bytes, name: str) -> Response:
 @lru_cache(maxsize=2)
 def _templates(root: str) -> list[shapes.Template]:
     """Of the gallery, with links below a path; listing them again takes none of the time."""
-    with linked_below(root):
+    with using_root_path(root):
         return [_template(name, workflow) for name, workflow in templates().items()]
 
 
 def _template(name: str, workflow: Workflow) -> shapes.Template:
-    href = link(f"/api/v1/templates/{quote(name, safe='')}")
+    href = public_path(f"/api/v1/templates/{quote(name, safe='')}")
     return shapes.Template(
         name=name,
         title=workflow.title,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import shape_from
+from nodegraph.client.shapes.telling import build_shape
 from nodegraph.server.content.uploads import Upload
 from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
@@ -21,7 +21,7 @@ from nodegraph.server.http.file_answers import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
-    once_here,
+    retry_until_shared,
     texts_response,
     thumbnail_response,
 )
@@ -29,7 +29,7 @@ from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import file_response
 from nodegraph.server.http.types import SUFFIXES, content_headers
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 
@@ -112,8 +112,10 @@ async def upload_artifact(
 
     Nothing has to be downloaded and brought again for that.
     """
-    artifact = await services.from_queue(services.artifacts.find, digest, caller.only_client)
-    opened = await once_here(lambda: services.with_files(services.artifacts.open, artifact))
+    artifact = await services.read_queue(services.artifacts.find, digest, caller.only_client)
+    opened = await retry_until_shared(
+        lambda: services.run_file_task(services.artifacts.open, artifact)
+    )
     name = PurePath(artifact.path).name
     upload, is_new = await services.uploads.receive(_chunks(opened.file), name, caller.name)
     entry = _entry(upload)
@@ -130,7 +132,7 @@ async def list_uploads(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> UploadList:
     """What the caller brought, the newest first."""
-    page = await services.with_files(
+    page = await services.run_file_task(
         services.uploads.page, caller.only_client, limit=limit, cursor=cursor
     )
     return UploadList(items=[_entry(item) for item in page.uploads], next=page.next)
@@ -146,8 +148,8 @@ async def get_upload(
     request: Request, services: TheServices, caller: MayRead, digest: Digest
 ) -> Response:
     """The file, as it was brought."""
-    upload = await services.with_files(services.uploads.find, digest, caller.only_client)
-    opened = await services.with_files(services.uploads.open, upload)
+    upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
+    opened = await services.run_file_task(services.uploads.open, upload)
     return file_response(request, opened, content_headers(upload.media_type, upload.name))
 
 
@@ -165,7 +167,7 @@ async def get_upload_thumbnail(
     size: ThumbnailSize = 256,
 ) -> Response:
     """The picture, upright, as WebP; of other files as for artifacts."""
-    upload = await services.with_files(services.uploads.find, digest, caller.only_client)
+    upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
     thumbnails = services.artifacts.thumbnails
     return await thumbnail_response(
         request, caller, thumbnails, digest, size, lambda: services.uploads.open(upload)
@@ -181,7 +183,7 @@ async def get_upload_texts(
     services: TheServices, caller: MayRead, digest: Digest
 ) -> shapes.CarriedTexts:
     """Such as the workflow that made it: so it can be opened, whatever kind of file it is in."""
-    upload = await services.with_files(services.uploads.find, digest, caller.only_client)
+    upload = await services.run_file_task(services.uploads.find, digest, caller.only_client)
     return await texts_response(
         caller,
         services.artifacts.thumbnails,
@@ -198,7 +200,7 @@ async def get_upload_texts(
 )
 async def delete_upload(services: TheServices, caller: MayRun, digest: Digest) -> None:
     """Delete a file that was brought; jobs that wait for their turn can't read it any more."""
-    await services.with_files(services.uploads.delete, digest, caller.only_client)
+    await services.run_file_task(services.uploads.delete, digest, caller.only_client)
 
 
 def _check_length(request: Request, most: int) -> None:
@@ -240,5 +242,5 @@ async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
 
 
 def _entry(upload: Upload) -> shapes.Upload:
-    href = link(f"/api/v1/uploads/{upload.digest}")
-    return shape_from(shapes.Upload, upload, value=upload.reference, href=href)
+    href = public_path(f"/api/v1/uploads/{upload.digest}")
+    return build_shape(shapes.Upload, upload, value=upload.reference, href=href)

@@ -12,16 +12,16 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.description import described, example
-from nodegraph.client.shapes.telling import shape_from, told_fields
+from nodegraph.client.shapes.telling import build_shape, shape_fields
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
-from nodegraph.server.http.etags import check_match, check_none_match, etag, is_known
+from nodegraph.server.http.etags import check_match, check_none_match, etag, is_not_modified
 from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
 from nodegraph.server.http.sending import json_response
-from nodegraph.server.root_path import link
+from nodegraph.server.root_path import public_path
 from nodegraph.server.workflows.checking import check_size
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=JsonRoute)
@@ -105,7 +105,9 @@ async def list_workflows(
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
     """The saved workflows, by name."""
-    page = await services.off_loop(services.workflows.page, text=text, limit=limit, after=cursor)
+    page = await services.run_in_thread(
+        services.workflows.page, text=text, limit=limit, after=cursor
+    )
     return json_response({"items": [_item(entry) for entry in page.entries], "next": page.next})
 
 
@@ -119,7 +121,7 @@ async def get_workflow(
     services: TheServices, caller: MayRead, name: Name, if_none_match: IfNoneMatch = None
 ) -> Response:
     """The workflow's file as it was saved; `Content-Location` says which version it is."""
-    saved = await services.off_loop(services.workflows.get, name)
+    saved = await services.run_in_thread(services.workflows.get, name)
     return _file(saved, if_none_match)
 
 
@@ -144,18 +146,18 @@ async def put_workflow(
 
     It need not be complete, nor able to run. Keys that nodegraph doesn't know are kept.
     """
-    workflow = await services.off_loop(_read, document, services.server.limits.nodes)
+    workflow = await services.run_in_thread(_read, document, services.server.limits.nodes)
 
     def check(digest: str | None) -> None:
         check_match(if_match, digest)
         check_none_match(if_none_match, digest)
 
-    saved, is_new = await services.off_loop(services.workflows.put, name, workflow, check)
+    saved, is_new = await services.run_in_thread(services.workflows.put, name, workflow, check)
     response.headers["ETag"] = etag(saved.version.digest)
     if is_new:
         response.status_code = 201
         response.headers["Location"] = _href(name)
-    return shape_from(SavedAs, _version(name, saved.version), name=name)
+    return build_shape(SavedAs, _version(name, saved.version), name=name)
 
 
 @router.delete(
@@ -168,7 +170,7 @@ async def delete_workflow(
     services: TheServices, caller: MayRun, name: Name, if_match: IfMatch = None
 ) -> None:
     """Delete a workflow with all its versions. Jobs that were submitted with it keep theirs."""
-    await services.off_loop(
+    await services.run_in_thread(
         services.workflows.delete, name, lambda digest: check_match(if_match, digest)
     )
 
@@ -180,7 +182,7 @@ async def delete_workflow(
 )
 async def list_versions(services: TheServices, caller: MayRead, name: Name) -> VersionList:
     """The versions that are kept, the newest first."""
-    versions = await services.off_loop(services.workflows.versions, name)
+    versions = await services.run_in_thread(services.workflows.versions, name)
     return VersionList(items=[_version(name, version) for version in versions])
 
 
@@ -198,7 +200,7 @@ async def get_version(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The workflow's file as it was then."""
-    saved = await services.off_loop(services.workflows.get, name, version)
+    saved = await services.run_in_thread(services.workflows.get, name, version)
     return _file(saved, if_none_match)
 
 
@@ -214,21 +216,21 @@ def _file(saved: SavedWorkflow, if_none_match: str | None) -> Response:
         "Cache-Control": "private, no-cache",
         "Content-Location": _href(saved.name, saved.version.number),
     }
-    if is_known(if_none_match, saved.version.digest):
+    if is_not_modified(if_none_match, saved.version.digest):
         return Response(status_code=304, headers=headers)
     return Response(saved.text.encode(), media_type=JSON, headers=headers)
 
 
 def _href(name: str, version: int | None = None) -> str:
-    href = link(f"/api/v1/workflows/{quote(name, safe='')}")
+    href = public_path(f"/api/v1/workflows/{quote(name, safe='')}")
     return href if version is None else f"{href}/versions/{version}"
 
 
 def _version(name: str, version: Version) -> shapes.SavedVersion:
     href = _href(name, version.number)
-    return shape_from(shapes.SavedVersion, version, version=version.number, href=href)
+    return build_shape(shapes.SavedVersion, version, version=version.number, href=href)
 
 
 def _item(entry: SavedEntry) -> dict[str, Any]:
     """As `shapes.SavedItem` says."""
-    return told_fields(shapes.SavedItem, entry, href=_href(entry.name))
+    return shape_fields(shapes.SavedItem, entry, href=_href(entry.name))

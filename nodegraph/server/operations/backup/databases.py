@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodegraph.errors import InvalidFile
 from nodegraph.jobs.queue.schema import queue_format
-from nodegraph.server.access.tokens import NAME as TOKENS
+from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.content.uploads.index import uploads_format
 from nodegraph.store.database import Database, Format
 

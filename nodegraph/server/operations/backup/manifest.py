@@ -128,8 +128,8 @@ def _uploads(index: Path | None) -> Iterator[Reference]:
 def _outputs(queue: QueueReader, home: Path) -> Iterator[Reference]:
     last, is_complete = 0, False
     while not is_complete:
-        page = queue.given_after(last)
-        for job_outputs in page.given:
+        page = queue.outputs_after(last)
+        for job_outputs in page.entries:
             files = job_outputs.outputs.get("files", ())
             for file in files if isinstance(files, list) else ():
                 yield from _output(file, home)

@@ -22,7 +22,7 @@ from nodegraph.server.operations.backup.databases import (
 )
 from nodegraph.server.operations.backup.manifest import BackupManifest
 from nodegraph.server.operations.backup.reading import BackupReader, opened
-from nodegraph.server.operations.backup.unfinished import NEW, decide, finish_restore, staging
+from nodegraph.server.operations.backup.unfinished import NEW, commit, finish_restore, staging
 from nodegraph.session.settings import Settings, config_file
 
 _TABLE = Path("/proc/self/mountinfo")
@@ -125,7 +125,7 @@ class _Restoring:
         try:
             self._reader.extract(staged / NEW, self._progress)
             self._prepare(staged / NEW)
-            decide(self._home, staged, self._gone(), self._outside())
+            commit(self._home, staged, self._gone(), self._outside())
         except BaseException:
             # Once it is decided the folder has another name.
             shutil.rmtree(staged, ignore_errors=True)

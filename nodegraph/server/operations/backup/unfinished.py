@@ -33,7 +33,7 @@ def staging(home: Path) -> Path:
     return folder
 
 
-def decide(home: Path, staged: Path, gone: list[str], outside: dict[str, str]) -> None:
+def commit(home: Path, staged: Path, gone: list[str], outside: dict[str, str]) -> None:
     """Have what is staged put in place; the caller has the home folder to itself.
 
     Args:

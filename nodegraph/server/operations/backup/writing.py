@@ -18,7 +18,7 @@ from blake3 import blake3
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidValue, OutputError
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.server.access.tokens import NAME as TOKENS
+from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.operations.backup import manifest as listed
 from nodegraph.server.operations.backup.databases import (
     ALWAYS,

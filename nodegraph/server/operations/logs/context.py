@@ -38,7 +38,7 @@ CURRENT: ContextVar[CurrentRequest | None] = ContextVar("nodegraph_request", def
 """Of the task or thread; code that is handed to a thread takes it along."""
 
 
-def noted(record: LogRecord) -> None:
+def attach_request(record: LogRecord) -> None:
     """Write into a record for which request it is, if for any; done where it is logged."""
     request = CURRENT.get()
     if request is not None and not hasattr(record, "about"):

@@ -25,7 +25,7 @@ class JobLog:
     def __init__(self) -> None:
         self._running: dict[str, tuple[str, float]] = {}
 
-    def happened(self, events: Sequence[JobEvent]) -> None:
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
         """Tell of some events, in order."""
         for event in events:
             if event.kind == "job.claimed":

@@ -112,7 +112,7 @@ _NAMES = ("uvicorn.error", "uvicorn.asgi", "hypercorn.error")
 """Loggers that may write requests' headers. Of those of requests, addresses hold no secrets."""
 
 
-def redact_others() -> None:
+def redact_foreign_loggers() -> None:
     """Have them write stars in place of secrets: with ``--log-level debug``, uvicorn writes each
     header with which a websocket is asked for."""
     for name in _NAMES:

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from threading import Event
 from typing import Any, TextIO
 
-from nodegraph.server.operations.logs.context import noted
+from nodegraph.server.operations.logs.context import attach_request
 
 STARS = "***"
 
@@ -75,7 +75,7 @@ class LineWriter(QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         """The record with its text as it is now: what it tells of may soon be something else."""
-        noted(record)
+        attach_request(record)
         record.msg, record.args = record.getMessage(), None
         return record
 

@@ -15,7 +15,7 @@ _JOBS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 3
 _NODES = (0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
-class Bounded:
+class BoundedLabel:
     """Lets the first so many values through; all later ones are one.
 
     Args:
@@ -37,7 +37,7 @@ class Bounded:
         return value
 
 
-class Figures:
+class MetricFamilies:
     """One of each, in a registry of their own: nothing is shared with other servers or libraries.
 
     Attributes:

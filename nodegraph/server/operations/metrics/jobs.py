@@ -14,7 +14,7 @@ from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobEvent
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.jobs.supervisor.queue_reads import QueueReads
-from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
+from nodegraph.server.operations.metrics.figures import OTHER, BoundedLabel, MetricFamilies
 
 _MOST_WAITING = 10_000
 """Jobs of which it is remembered since when they wait."""
@@ -34,7 +34,7 @@ class _Run:
     types: dict[str, str] = field(default_factory=dict)
 
 
-class JobFigures:
+class JobMetrics:
     """Counts what happens; a listener of `EventTail`.
 
     Times are between the moments at which events are heard here, a moment after they happened: the
@@ -46,7 +46,7 @@ class JobFigures:
     """
 
     def __init__(
-        self, figures: Figures, queue: QueueView, clock: Callable[[], float] = monotonic
+        self, figures: MetricFamilies, queue: QueueView, clock: Callable[[], float] = monotonic
     ) -> None:
         self._figures = figures
         self._queue = queue
@@ -54,9 +54,9 @@ class JobFigures:
         self._clock = clock
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._running: dict[str, _Run] = {}
-        self._types = Bounded(_MOST_TYPES)
-        self._sources = Bounded(10, ("memory", "disk", "files", "shared"))
-        self._reasons = Bounded(10, ("released", "died", "recovered"))
+        self._types = BoundedLabel(_MOST_TYPES)
+        self._sources = BoundedLabel(10, ("memory", "disk", "files", "shared"))
+        self._reasons = BoundedLabel(10, ("released", "died", "recovered"))
         self._handlers: dict[str, Callable[[JobEvent], None]] = {
             "job.queued": self._queued,
             "job.requeued": self._requeued,
@@ -74,7 +74,7 @@ class JobFigures:
             "node.skipped": self._node_skipped,
         }
 
-    def happened(self, events: Sequence[JobEvent]) -> None:
+    def handle_events(self, events: Sequence[JobEvent]) -> None:
         """Count some events, in order."""
         for event in events:
             handler = self._handlers.get(event.kind)
@@ -110,10 +110,10 @@ class JobFigures:
         else:
             # Only the queue remembers since when, by the machine's clock.
             look = partial(self._queue.get, event.job)
-            self._looks.then(look, partial(self._was_claimed, event))
+            self._looks.then(look, partial(self._observe_wait, event))
         self._running[event.job] = _Run(now)
 
-    def _was_claimed(self, event: JobEvent, lookup: Future[Job]) -> None:
+    def _observe_wait(self, event: JobEvent, lookup: Future[Job]) -> None:
         with suppress(NodegraphError):  # it was deleted since, or can't be read
             self._figures.waits.observe(max(0.0, event.at - lookup.result().created))
 

@@ -13,8 +13,8 @@ from nodegraph.jobs.queue.listing import Counts
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.jobs.supervisor.status import WorkerStatus
 from nodegraph.jobs.supervisor.tail import EventTail
-from nodegraph.server.operations.metrics.figures import OTHER, Bounded, Figures
-from nodegraph.server.operations.metrics.jobs import JobFigures
+from nodegraph.server.operations.metrics.figures import OTHER, BoundedLabel, MetricFamilies
+from nodegraph.server.operations.metrics.jobs import JobMetrics
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 _MOST_ROUTES = 200
@@ -46,19 +46,21 @@ class ServerState:
     disk_total: int | None
 
 
-class RequestFigures:
+class RequestMetrics:
     """Counts requests."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: MetricFamilies) -> None:
         self._figures = figures
-        self._routes = Bounded(_MOST_ROUTES)
-        self._codes = Bounded(_MOST_CODES)
+        self._routes = BoundedLabel(_MOST_ROUTES)
+        self._codes = BoundedLabel(_MOST_CODES)
 
-    def began(self) -> None:
+    def request_started(self) -> None:
         """One came."""
         self._figures.in_progress.inc()
 
-    def ended(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
+    def request_finished(
+        self, method: str, route: str | None, status: int, seconds: float | None
+    ) -> None:
         """One is answered.
 
         Args:
@@ -73,7 +75,7 @@ class RequestFigures:
         if seconds is not None:
             self._figures.request_seconds.labels(method, route).observe(seconds)
 
-    def refused(self, status: int, code: str) -> None:
+    def request_refused(self, status: int, code: str) -> None:
         """One was refused.
 
         Args:
@@ -90,8 +92,8 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self._figures = Figures()
-        self.requests = RequestFigures(self._figures)
+        self._figures = MetricFamilies()
+        self.requests = RequestMetrics(self._figures)
 
     def follow(self, tail: EventTail, queue: QueueView) -> Callable[[], None]:
         """Count what happens to jobs.
@@ -99,7 +101,7 @@ class Metrics:
         Returns:
             What ends it.
         """
-        return tail.listen(JobFigures(self._figures, queue).happened)
+        return tail.listen(JobMetrics(self._figures, queue).handle_events)
 
     def text(self, state: ServerState) -> bytes:
         """All figures in Prometheus' text format."""
@@ -109,7 +111,7 @@ class Metrics:
 class _All:
     """What a registry is to whoever writes it down."""
 
-    def __init__(self, figures: Figures, state: ServerState) -> None:
+    def __init__(self, figures: MetricFamilies, state: ServerState) -> None:
         self._figures = figures
         self._state = state
 
