@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
-from nodegraph.families.decoder_names import CHANNELS, FORMAT, SIDE
+from nodegraph.families.decoder_names import CHANNELS, FORMAT, DECODER_IMAGE_SIZE
 
 
 def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How large the pictures are that the latents are of, and how many."""
     known: Facts = {
-        "width": SIDE,
-        "height": SIDE,
+        "width": DECODER_IMAGE_SIZE,
+        "height": DECODER_IMAGE_SIZE,
         "frames": 1,
         "channels": CHANNELS,
         "format": FORMAT,

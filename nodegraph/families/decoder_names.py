@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 DecoderName = Literal["gan", "vae"]
-EMBEDDED = Path(__file__).parent / "embedded" / "history"
+DECODER_FOLDER = Path(__file__).parent / "embedded" / "history"
 """A file of weights for each, with its shape and what it is in its metadata."""
 FORMAT, CHANNELS, CELL = "sd", 8, 8
 """Of their latents, those of the embedded model: format, channels, and pixels along a cell."""
-SIDE = 128
+DECODER_IMAGE_SIZE = 128
 """Of the pictures that the latents are of, in pixels."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nodegraph.errors import InvalidFile
 
-_NAMED = 3
+_MOST_NAMED = 3
 """Tensors that a message names of those that it is about."""
 
 
@@ -73,6 +73,6 @@ def refuse_misfits(
 def _listed_names(text: str, names: Collection[str]) -> list[str]:
     if not names:
         return []
-    more = ["…"] if len(names) > _NAMED else []
+    more = ["…"] if len(names) > _MOST_NAMED else []
     count = f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
-    return [text.format(count, ", ".join([*sorted(names)[:_NAMED], *more]))]
+    return [text.format(count, ", ".join([*sorted(names)[:_MOST_NAMED], *more]))]

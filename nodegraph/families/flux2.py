@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import flux2_mu
-from nodegraph.families.flux2_latents import FLUX2 as FLUX2_LATENTS
+from nodegraph.families.flux2_latents import FLUX2_LATENTS as FLUX2_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES

@@ -37,7 +37,7 @@ _COUNT = "bn.num_batches_tracked"
 """Of no use any more, and left out by some."""
 
 
-def _config(vae: Shapes) -> dict[str, Any]:
+def _vae_config(vae: Shapes) -> dict[str, Any]:
     named = {_name(name): item for name, item in vae.items()}
     config = vae_config(named, (1.0, 0.0))
     kept = {name: item for name, item in config.items() if not name.endswith("_factor")}
@@ -51,7 +51,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
     }
 
 
-def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+def _convert_vae(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     named = {_name(name): item for name, item in tensors.items()}
     statistics = {name: item for name, item in named.items() if name.startswith(_STATISTICS)}
     others = {name: item for name, item in named.items() if name not in statistics}
@@ -71,8 +71,8 @@ FLUX2_VAE = FileLayout(
     "the VAE of Flux.2",
     "AutoencoderKLFlux2",
     lambda vae: BATCH_NORM in vae and vae.get("decoder.conv_in.weight", ())[1:2] == (_CHANNELS,),
-    _config,
-    _convert,
+    _vae_config,
+    _convert_vae,
     PREFIXES,
 )
 
@@ -160,7 +160,7 @@ _CELL_RGB = (
     (-0.0111, -0.0460, -0.0614),
 )
 
-FLUX2 = NormalisedPatches(
+FLUX2_LATENTS = NormalisedPatches(
     "flux2",
     128,
     spatial=16,

@@ -44,7 +44,7 @@ def motion_conditioning(
         InvalidValue: There are several pictures, the amount is out of range, or the autoencoder is
             another.
     """
-    _check(autoencoder)
+    _check_motion_vae(autoencoder)
     if image.shape[0] != 1:
         raise InvalidValue(
             "frames begin with a single picture",
@@ -70,7 +70,7 @@ def decode_videos(autoencoder: Autoencoder, items: Tensor) -> list[Video]:
         autoencoder: As of `motion_conditioning`.
         items: Shape (batch, 256, 32).
     """
-    _check(autoencoder)
+    _check_motion_vae(autoencoder)
     return [_video(autoencoder, samples) for samples in tokens_to_frames(items)]
 
 
@@ -79,6 +79,6 @@ def _video(autoencoder: Autoencoder, samples: Tensor) -> Video:
     return Video(frames, Fraction(FRAMES_PER_SECOND))
 
 
-def _check(autoencoder: Autoencoder) -> None:
+def _check_motion_vae(autoencoder: Autoencoder) -> None:
     channels = latent_format(autoencoder).latent_channels(autoencoder.config)
     check_latents(autoencoder.family, channels, downscale(autoencoder))

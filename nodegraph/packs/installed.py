@@ -31,7 +31,7 @@ def remembered_packs(file: Path) -> list[Pack]:
     Raises:
         PackError: See `installed_packs`.
     """
-    stamp = _stamp()
+    stamp = _distributions_stamp()
     known = _read(file, stamp)
     if known is not None:
         return known
@@ -69,7 +69,7 @@ def points_stamp(group: str, file: Path | None) -> str:
 
 def _remembered_points(group: str, file: Path | None) -> list[_Point]:
     """The entry points of a group."""
-    stamp = _stamp()
+    stamp = _distributions_stamp()
     groups: dict[str, list[_Point]] = {}
     try:
         known: Any = json.loads(file.read_bytes()) if file is not None else {}
@@ -117,7 +117,7 @@ def _are_there(packs: list[Pack]) -> bool:
     return all(pack.root.exists() for pack in packs)
 
 
-def _stamp() -> str:
+def _distributions_stamp() -> str:
     """Changes when a distribution comes or goes where Python looks for them, and when the entry
     points of one are written anew in place, as by hand."""
     parts = [sys.version, *(f"{folder} {_changed(folder)}" for folder in sys.path)]

@@ -80,7 +80,7 @@ def find_files(
         base,
         pictures,
         masks,
-        {path: text for path in pictures if (text := _caption(path, environment))},
+        {path: text for path in pictures if (text := _caption_path(path, environment))},
         tuple(
             table
             for folder in folders
@@ -126,7 +126,7 @@ def _masks(paths: list[Path], suffix: str) -> dict[Path, Path]:
     return masks
 
 
-def _caption(picture: Path, environment: Environment) -> Path | None:
+def _caption_path(picture: Path, environment: Environment) -> Path | None:
     for suffix in CAPTION_SUFFIXES:
         text = picture.with_suffix(suffix)
         if text.is_file() and is_readable(str(text), environment):

@@ -31,11 +31,11 @@ _PARTS = {
 }  # fmt: skip
 _TOKEN = re.compile(r"yyyy|yy|" + "|".join(f"{letter}{letter}?" for letter in _PARTS))
 _SIZES = ("width", "height", "index")
-_UNSAFE = re.compile(r"[^\w .,+-]+")
+_UNSAFE_IN_VALUE = re.compile(r"[^\w .,+-]+")
 _MISSPELT = 0.8
 """How alike a name and a node's are, of 1, to be taken for the same: but for a letter of six.
 Workflows from elsewhere may name nodes that they came without."""
-_LONGEST = 60
+_MAX_VALUE_LENGTH = 60
 """Letters of a value that come into a name."""
 
 
@@ -190,4 +190,4 @@ def _find_misspelling(name: str, known: Iterable[str]) -> str | None:
 
 def _safe(text: str) -> str:
     """What every file system takes, without dots or spaces at the ends."""
-    return _UNSAFE.sub("_", text)[:_LONGEST].strip(". ") or "_"
+    return _UNSAFE_IN_VALUE.sub("_", text)[:_MAX_VALUE_LENGTH].strip(". ") or "_"

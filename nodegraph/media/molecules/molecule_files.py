@@ -18,7 +18,7 @@ READABLE = "SDF or MOL, PDB, or SMILES (.smi)"
 LARGEST = 64 << 20
 """Bytes of a file."""
 _SMILES_SUFFIXES = (".smi", ".smiles")
-MOLECULE_SUFFIXES = (".sdf", ".mol", ".pdb", *_SMILES_SUFFIXES)
+READABLE_SUFFIXES = (".sdf", ".mol", ".pdb", *_SMILES_SUFFIXES)
 _COUNTS = re.compile(rb"[ \d]{6}[ \d]*.*V[23]000\s*")
 _PDB = re.compile(
     rb"(HEADER|TITLE |COMPND|SOURCE|KEYWDS|EXPDTA|AUTHOR|REVDAT|REMARK|CRYST1|MODEL |ATOM  |HETATM)"

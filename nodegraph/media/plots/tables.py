@@ -79,17 +79,19 @@ def _of_points(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Plot:
     series = []
     for name, points in list(named.items())[:MOST_SERIES]:
         columns = list(zip(*points, strict=False))
-        low, high = map(_numbers, columns[3:5]) if has_ends else (None, None)
+        low, high = map(_cell_numbers, columns[3:5]) if has_ends else (None, None)
         is_empty = low is None or not any(map(isfinite, low))
         ends = (None, None) if is_empty else (low, high)
-        series.append(Series(name, _places(columns[1]), _numbers(columns[2]), "line", *ends))
+        series.append(Series(name, _places(columns[1]), _cell_numbers(columns[2]), "line", *ends))
     return Plot("", heads[1], heads[2], tuple(series))
 
 
 def _of_columns(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Plot:
     columns = list(zip(*lines, strict=False)) or [()] * len(heads)
     if len(heads) == 1:
-        return Plot("", "", heads[0], (Series("", tuple(range(len(lines))), _numbers(columns[0])),))
+        return Plot(
+            "", "", heads[0], (Series("", tuple(range(len(lines))), _cell_numbers(columns[0])),)
+        )
     if not heads:
         raise ValueError("it is empty")
     places = _places(columns[0])
@@ -106,22 +108,22 @@ def _of_columns(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> Plot:
 def _filled(name: str, places: Sequence[float | str], cells: Sequence[str]) -> Series:
     """The series of the cells that aren't empty."""
     kept = [at for at, cell in enumerate(cells) if cell.strip()]
-    x, y = (tuple(values[at] for at in kept) for values in (places, _numbers(cells)))
+    x, y = (tuple(values[at] for at in kept) for values in (places, _cell_numbers(cells)))
     return Series(name, x, y)  # type: ignore[arg-type] # all numbers, or all texts
 
 
 def _places(cells: Sequence[str]) -> tuple[float, ...] | tuple[str, ...]:
-    if _is_numeric(cells) and all(map(isfinite, _numbers(cells))):
-        return _numbers(cells)
+    if _is_numeric(cells) and all(map(isfinite, _cell_numbers(cells))):
+        return _cell_numbers(cells)
     return tuple(cells)
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
     try:
-        return any(map(isfinite, _numbers(cells)))
+        return any(map(isfinite, _cell_numbers(cells)))
     except ValueError:
         return False
 
 
-def _numbers(cells: Sequence[str]) -> tuple[float, ...]:
+def _cell_numbers(cells: Sequence[str]) -> tuple[float, ...]:
     return tuple(float(cell) if cell.strip() else nan for cell in cells)

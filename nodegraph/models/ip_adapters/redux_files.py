@@ -16,7 +16,7 @@ from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import read_header
 
-AUTO = ""
+REDUX_ENCODER = ""
 """Stands for the eyes that lie in Redux's folder."""
 
 
@@ -24,7 +24,7 @@ def open_redux(
     name: str,
     folders: Sequence[Path],
     *,
-    encoder: str = AUTO,
+    encoder: str = REDUX_ENCODER,
     dtype: str = "auto",
     device: str = "cpu",
 ) -> ImageEncoder:
@@ -58,7 +58,7 @@ def find_redux(name: str, encoder: str, folders: Sequence[Path]) -> dict[str, li
     eyes, embedder = REDUX_PARTS
     path = find_path(name, folders)
     redux_files = {embedder.role: _part(path, embedder)}
-    if encoder != AUTO:
+    if encoder != REDUX_ENCODER:
         return {eyes.role: _part(find_path(encoder, folders), eyes), **redux_files}
     if not path.is_dir():
         raise InvalidFile(

@@ -13,7 +13,7 @@ from nodegraph.server.services import Services
 
 _FRESH_SECONDS = 1.0
 """For which an answer holds: whoever may not come in may ask this."""
-_PATIENCE = 2.0
+_WRITE_PATIENCE = 2.0
 _AT_WORK = ("idle", "busy")
 
 
@@ -64,7 +64,7 @@ class Readiness:
     async def _queue(self) -> Problem | None:
         try:
             tried = asyncio.wrap_future(self._services.queue.try_writing())
-            await asyncio.wait_for(tried, _PATIENCE)
+            await asyncio.wait_for(tried, _WRITE_PATIENCE)
         except (NodegraphError, asyncio.TimeoutError):
             return Problem("queue-not-writable", "the job queue can't be written now")
         return None

@@ -121,10 +121,10 @@ def _target(parameter: Any) -> tuple[str, str]:
 
 
 def _has_checks(document: Mapping[str, Any], types: DeclaredTypes) -> bool:
-    return any("validate" in spec.hooks for spec in _specs(document, types))
+    return any("validate" in spec.hooks for spec in _document_specs(document, types))
 
 
-def _specs(document: Mapping[str, Any], types: DeclaredTypes) -> Iterator[NodeSpec]:
+def _document_specs(document: Mapping[str, Any], types: DeclaredTypes) -> Iterator[NodeSpec]:
     for part in (document, *(document.get("subgraphs") or {}).values()):
         # A file of an older format may say otherwise.
         named = {entry.get("type", "") for entry in (part.get("nodes") or {}).values()}

@@ -14,7 +14,7 @@ OffLoop = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Calls what waits for the place without keeping the event loop from others."""
 
 _LOG = logging.getLogger(__name__)
-_SECONDS = 5.0
+_REMOTE_SECONDS = 5.0
 _AT_ONCE = 4
 """Models between two times that somebody is told."""
 
@@ -54,7 +54,7 @@ class RemoteModelWatch:
                 self._is_asked = False
                 while await self._off_loop(self._poll):
                     self._tell()
-            await asyncio.sleep(_SECONDS)
+            await asyncio.sleep(_REMOTE_SECONDS)
 
     def _poll(self) -> bool:
         """Look at some; whether lists tell something else now."""

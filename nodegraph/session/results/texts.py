@@ -48,7 +48,7 @@ def is_plot(start: bytes) -> bool:
 
 def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
     from nodegraph.media.audio.audio_files import audio_texts, is_audio_header
-    from nodegraph.media.molecules.molecule_files import MOLECULE_SUFFIXES, molecule_texts
+    from nodegraph.media.molecules.molecule_files import READABLE_SUFFIXES, molecule_texts
     from nodegraph.media.shapes.shape_files import GLB, shape_texts
     from nodegraph.media.videos.video_files import is_video_header, video_texts
     from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
@@ -66,7 +66,7 @@ def _texts_in(path: Path, start: bytes) -> Mapping[str, str] | None:
         return audio_texts(path)
     if start.startswith((GLB, b"ply")) or suffix == ".obj":
         return shape_texts(path)
-    if suffix in MOLECULE_SUFFIXES:
+    if suffix in READABLE_SUFFIXES:
         return molecule_texts(path)
     if file_suffix(path) == SAFETENSORS:
         from nodegraph.weights.safetensors_header import read_header

@@ -9,7 +9,7 @@ from typing import Any
 from nodegraph.errors import InvalidValue
 from nodegraph.store.remote.place import AccessDenied, Unreachable
 
-_STEP = 32 << 20
+_BUCKET_STEP = 32 << 20
 _PATIENCE = 20.0
 """Seconds for an answer about a small object."""
 _SLOWEST = 1 << 20
@@ -88,8 +88,8 @@ class BucketStorage:
         return content
 
     def chunks(self, name: str, size: int, start: int = 0) -> Iterator[bytes]:
-        for begin in range(start, size, _STEP):
-            end = min(begin + _STEP, size)
+        for begin in range(start, size, _BUCKET_STEP):
+            end = min(begin + _BUCKET_STEP, size)
             patience = _PATIENCE + (end - begin) / _SLOWEST
             yield self._call("cat_file", name, start=begin, end=end, patience=patience)
 

@@ -11,7 +11,7 @@ from time import time
 
 from nodegraph.store.remote.place import AccessDenied, Unreachable
 
-_STEP = 8 << 20
+_FOLDER_STEP = 8 << 20
 _TEMPORARY = "temporary"
 _ABANDONED = 86_400.0
 """Seconds after which a temporary file is one that a dead process left."""
@@ -59,7 +59,7 @@ class FolderStorage:
         with self._translating_errors(), self._path(name).open("rb", buffering=0) as file:
             file.seek(start)
             size -= start
-            while size > 0 and (chunk := file.read(min(_STEP, size))):
+            while size > 0 and (chunk := file.read(min(_FOLDER_STEP, size))):
                 size -= len(chunk)
                 yield chunk
 
@@ -98,7 +98,7 @@ class FolderStorage:
     def upload(self, name: str, path: Path) -> None:
         with self._staged(name) as temporary:
             with path.open("rb") as source, temporary.open("xb") as target:
-                shutil.copyfileobj(source, target, _STEP)
+                shutil.copyfileobj(source, target, _FOLDER_STEP)
                 target.flush()
                 os.fsync(target.fileno())
             temporary.replace(self._path(name))

@@ -17,11 +17,11 @@ from nodegraph.weights.single_files.kl_vae import PREFIXES
 if TYPE_CHECKING:
     from torch import Tensor
 
-_CHANNELS, _SPATIAL, _SCALING = 32, 32, 0.41407
+_CHANNELS, _DC_SPATIAL, _DC_SCALING = 32, 32, 0.41407
 _HEAD_WIDTH = 32
 
 _ORIGINAL = "encoder.stages."
-_PLACES = {
+_DC_NAMES = {
     "main.": "",
     "op_list.": "",
     "encoder.stages.": "encoder.down_blocks.",
@@ -36,22 +36,22 @@ _PLACES = {
 _SCALES = re.compile(r"\.(?:aggreg|to_qkv_multiscale)\.(\d+)\.(0|1|proj_in|proj_out)\.weight$")
 
 
-def _matches(vae: Shapes) -> bool:
+def _is_dc(vae: Shapes) -> bool:
     named = _named(vae)
     blocks = {f"encoder.down_blocks.0.0.{name}weight" for name in ("conv1.", "conv1.conv.")}
     first = named.get("decoder.conv_in.weight", ())
     return first[1:2] == (_CHANNELS,) and not blocks.isdisjoint(named)
 
 
-def _config(vae: Shapes) -> dict[str, Any]:
+def _dc_config(vae: Shapes) -> dict[str, Any]:
     named = _named(vae)
     encoder, decoder = _side(named, "encoder.down_blocks"), _side(named, "decoder.up_blocks")
     down, up = encoder.pop("samplers"), decoder.pop("samplers")
     widths = [*(shape[1] for shape in down), named["encoder.conv_out.weight"][1]]
     decoder_widths = [named["decoder.conv_out.weight"][1], *(shape[1] for shape in up)]
     for side, steps in ((encoder, down), (decoder, up)):
-        check_downscale(2 ** len(steps), _SPATIAL)
-        check_downscale(2 ** (len(side["block_types"]) - 1), _SPATIAL)
+        check_downscale(2 ** len(steps), _DC_SPATIAL)
+        check_downscale(2 ** (len(side["block_types"]) - 1), _DC_SPATIAL)
     halves = all(shape[0] == width for shape, width in zip(down, widths[1:], strict=True))
     doubles = all(shape[0] == width for shape, width in zip(up, decoder_widths, strict=False))
     return {
@@ -64,7 +64,7 @@ def _config(vae: Shapes) -> dict[str, Any]:
         "upsample_block_type": "interpolate" if doubles else "pixel_shuffle",
         **{f"encoder_{name}": value for name, value in encoder.items()},
         **{f"decoder_{name}": value for name, value in decoder.items()},
-        "scaling_factor": _SCALING,
+        "scaling_factor": _DC_SCALING,
     }
 
 
@@ -105,13 +105,13 @@ def _head_width(named: Shapes) -> int:
 def _named(vae: Shapes) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for name, shape in vae.items():
-        for old, new in _PLACES.items():
+        for old, new in _DC_NAMES.items():
             name = name.replace(old, new)  # noqa: PLW2901
         shapes[name] = shape
     return shapes
 
 
-def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+def _convert_dc(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     if not any(name.startswith(_ORIGINAL) for name in tensors):
         return dict(tensors)
     from diffusers.loaders.single_file_utils import convert_autoencoder_dc_checkpoint_to_diffusers
@@ -121,5 +121,5 @@ def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
 
 
 SANA_VAE = FileLayout(
-    "sana-vae", "the VAE of Sana", "AutoencoderDC", _matches, _config, _convert, PREFIXES
+    "sana-vae", "the VAE of Sana", "AutoencoderDC", _is_dc, _dc_config, _convert_dc, PREFIXES
 )

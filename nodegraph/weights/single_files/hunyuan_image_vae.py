@@ -18,11 +18,11 @@ from nodegraph.weights.single_files.kl_vae import PREFIXES, makes_channels
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SPATIAL, _SCALING = 32, 0.75289
+_HUNYUAN_SPATIAL, _HUNYUAN_SCALING = 32, 0.75289
 _SAMPLE_SIZE = 384
 """Of the published configuration: pixels of a tile, where diffusers itself works in tiles."""
 
-_PLACES = {
+_HUNYUAN_NAMES = {
     ".mid.block_1.": ".mid_block.resnets.0.",
     ".mid.block_2.": ".mid_block.resnets.1.",
     ".mid.attn_1.q.": ".mid_block.attentions.0.to_q.",
@@ -37,15 +37,15 @@ _BLOCK = re.compile(
 )
 
 
-def _matches(vae: Shapes) -> bool:
+def _is_hunyuan(vae: Shapes) -> bool:
     return makes_channels(vae) or "encoder.down_blocks.0.norm1.weight" in vae
 
 
-def _config(vae: Shapes) -> dict[str, Any]:
+def _hunyuan_config(vae: Shapes) -> dict[str, Any]:
     named = {new: vae[old] for old, new in _names(vae).items()}
     count = count_of(named, r"encoder\.down_blocks\.(\d+)\.")
     ends = [at for at in range(count) if f"encoder.down_blocks.{at}.conv.weight" in named]
-    check_downscale(2 ** len(ends), _SPATIAL)
+    check_downscale(2 ** len(ends), _HUNYUAN_SPATIAL)
     firsts = (0, *(end + 1 for end in ends))
     return {
         "in_channels": named["encoder.conv_in.weight"][1],
@@ -55,15 +55,15 @@ def _config(vae: Shapes) -> dict[str, Any]:
             named[f"encoder.down_blocks.{at}.conv1.weight"][0] for at in firsts
         ),
         "layers_per_block": ends[0] if ends else count,
-        "spatial_compression_ratio": _SPATIAL,
+        "spatial_compression_ratio": _HUNYUAN_SPATIAL,
         "sample_size": _SAMPLE_SIZE,
-        "scaling_factor": _SCALING,
+        "scaling_factor": _HUNYUAN_SCALING,
         "downsample_match_channel": True,
         "upsample_match_channel": True,
     }
 
 
-def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+def _convert_hunyuan(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
     # Files in circulation hold weights for videos of a single frame.
     return {new: _flat(tensors[old]) for old, new in _names(tensors).items()}
 
@@ -98,7 +98,7 @@ def _name(name: str, begins: Mapping[str, list[int]]) -> str:
             begins[side][level] + int(block[4]) if block[4] else begins[side][level + 1] - 1
         )
         name = f"{side}_blocks.{block_index}.{block[5]}"
-    for old, new in _PLACES.items():
+    for old, new in _HUNYUAN_NAMES.items():
         name = name.replace(old, new)
     return name
 
@@ -107,8 +107,8 @@ HUNYUAN_IMAGE_VAE = FileLayout(
     "hunyuan-image-vae",
     "the VAE of HunyuanImage 2.1",
     "AutoencoderKLHunyuanImage",
-    _matches,
-    _config,
-    _convert,
+    _is_hunyuan,
+    _hunyuan_config,
+    _convert_hunyuan,
     PREFIXES,
 )

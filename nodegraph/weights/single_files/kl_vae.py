@@ -40,14 +40,14 @@ def kl_layout(title: str, channels: int, scaling: tuple[float, float]) -> FileLa
         "kl-vae",
         title,
         "AutoencoderKL",
-        partial(_matches, channels=channels),
+        partial(_is_kl, channels=channels),
         partial(vae_config, scaling=scaling),
         convert_vae,
         PREFIXES,
     )
 
 
-def _matches(vae: Shapes, *, channels: int) -> bool:
+def _is_kl(vae: Shapes, *, channels: int) -> bool:
     first = vae.get(_MARK, ())
     if len(first) != 4 or first[1] != channels or BATCH_NORM in vae or makes_channels(vae):
         return False

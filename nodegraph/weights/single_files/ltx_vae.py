@@ -64,7 +64,7 @@ def _matches(vae: Shapes) -> bool:
     return (_MEAN in vae or "latents_mean" in vae) and (is_timed or not is_late)
 
 
-def _config(vae: Shapes) -> dict[str, Any]:
+def _vae_config(vae: Shapes) -> dict[str, Any]:
     named = {new: vae[old] for old, new in _names(vae).items()}
     encoder, decoder = _encoder(named), _decoder(named)
     timed = any(name.startswith("decoder.time_embedder.") for name in named)
@@ -232,7 +232,7 @@ LTX_VAE = FileLayout(
     "the VAE of LTX-Video",
     "AutoencoderKLLTXVideo",
     _matches,
-    _config,
+    _vae_config,
     _convert,
     PREFIXES,
 )

@@ -66,13 +66,13 @@ def tiny_layout(title: str, channels: int) -> FileLayout:
         "tiny-vae",
         f"the tiny VAE of {title}",
         TINY,
-        partial(_matches, channels=channels),
+        partial(_is_tiny, channels=channels),
         tiny_config,
         convert_tiny,
     )
 
 
-def _matches(vae: Shapes, *, channels: int) -> bool:
+def _is_tiny(vae: Shapes, *, channels: int) -> bool:
     named = {_named(name): item for name, item in vae.items()}
     first = named.get(f"{DECODER}0.weight", ())
     return f"{DECODER}2.conv.0.weight" in named and first[1:2] == (channels,)

@@ -14,7 +14,7 @@ from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, cou
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIXES = ("controlnet.", "")
+_TRANSFORMER_PREFIXES = ("controlnet.", "")
 _BLOCKS, _OUT = r"transformer_blocks\.(\d+)\.", "controlnet_blocks.0.weight"
 _AXES = (16, 56, 56)
 """Of a head's width, for each axis that places have."""
@@ -34,7 +34,7 @@ def _layout(name: str, title: str, class_name: str, marks: tuple[str, ...], conf
         lambda net: all(mark in net for mark in (_OUT, *marks)),
         config,
         _as_it_is,
-        PREFIXES,
+        _TRANSFORMER_PREFIXES,
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
-from nodegraph.families.flux2_latents import FLUX2, unpatchify
+from nodegraph.families.flux2_latents import FLUX2_LATENTS, unpatchify
 from nodegraph.sampling.previews import map_colours
 from tests.messages import raises
 
@@ -107,7 +107,7 @@ def test_references_are_seen_as_by_diffusers(model_of: ModelOf, build: Callable[
     pictures = [picture(96, 64), picture(64, 80)]
     pixels = [pipeline.image_processor.preprocess(item) for item in pictures]
     with torch.no_grad():
-        references = tuple(FLUX2.encode(model.part("vae").module, item) for item in pixels)
+        references = tuple(FLUX2_LATENTS.encode(model.part("vae").module, item) for item in pixels)
 
     def change(prompts: Conditioning) -> Conditioning:
         entries = (replace(entry, references=references) for entry in prompts.entries)
@@ -162,7 +162,7 @@ def test_pictures_become_the_autoencoders_latents(model_of: ModelOf) -> None:
 
 
 def test_previews_have_the_colours_of_patches() -> None:
-    preview = map_colours(torch.randn(1, 128, 4, 6), FLUX2)
+    preview = map_colours(torch.randn(1, 128, 4, 6), FLUX2_LATENTS)
     assert preview is not None
     assert preview.shape == (1, 3, 64, 96)
 

@@ -25,7 +25,7 @@ router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 _PROBLEMS = TypeAdapter(tuple[Finding, ...])
 _SECONDS = 60.0
 _MOST_TEXTS = 8
-_EXAMPLE = {
+_COMFYUI_EXAMPLE = {
     "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "dreamshaper_8.ckpt"}},
     "5": {"class_type": "CLIPTextEncode", "inputs": {"text": "a red apple", "clip": ["4", 1]}},
 }
@@ -46,7 +46,7 @@ class ImportWish(BaseModel):
     document: dict[str, Any] | None = Field(
         default=None,
         description="What its file says: the API format, or the UI's of version 0.4 or 1.0.",
-        examples=[_EXAMPLE],
+        examples=[_COMFYUI_EXAMPLE],
     )
     texts: Annotated[dict[str, str], Field(max_length=_MOST_TEXTS)] | None = Field(
         default=None,

@@ -15,10 +15,10 @@ from nodegraph.server.http.errors import NotFound
 from nodegraph.server.http.etags import etag, is_not_modified
 from nodegraph.server.http.sending import FOREVER
 
-router = APIRouter(include_in_schema=False, prefix=FRAMES)
+frames_router = APIRouter(include_in_schema=False, prefix=FRAMES)
 
 
-@router.get("/{pack}/{kind}/{name}/{digest}")
+@frames_router.get("/{pack}/{kind}/{name}/{digest}")
 async def get_frame(
     request: Request,
     services: TheServices,

@@ -17,7 +17,7 @@ from nodegraph.server.http.sending import json_response
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_entry
 
-router = APIRouter(prefix="/queue", tags=["queue"])
+queue_router = APIRouter(prefix="/queue", tags=["queue"])
 
 _LOOKAHEAD = 1_000
 """Jobs whose order is looked up to find the caller's among them."""
@@ -29,7 +29,7 @@ class Cleared(BaseModel):
     cancelled: int = Field(examples=[12])
 
 
-@router.get(
+@queue_router.get(
     "",
     summary="Look at the queue",
     response_model=shapes.QueueState,
@@ -53,7 +53,7 @@ def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
     }
 
 
-@router.post(
+@queue_router.post(
     "/pause",
     summary="Pause the queue",
     response_model=shapes.QueueState,
@@ -66,7 +66,7 @@ async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
     return json_response(await services.read_queue(_entry, services, caller, 0))
 
 
-@router.post(
+@queue_router.post(
     "/resume",
     summary="Let the queue go on",
     response_model=shapes.QueueState,
@@ -79,7 +79,7 @@ async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
     return json_response(await services.read_queue(_entry, services, caller, 0))
 
 
-@router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
+@queue_router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
 async def clear_queue(
     services: TheServices,
     caller: MayRun,

@@ -13,7 +13,7 @@ from nodegraph.server.http.problems import responses
 from nodegraph.server.settings import Retention, ServerSettings
 from nodegraph.session.settings_kinds import Count, Seconds
 
-router = APIRouter(prefix="/settings", tags=["system"], route_class=JsonRoute)
+settings_router = APIRouter(prefix="/settings", tags=["system"], route_class=JsonRoute)
 
 
 class RetentionChange(BaseModel):
@@ -37,13 +37,13 @@ class SettingsChange(BaseModel):
     ] = None
 
 
-@router.get("", summary="Look at the settings", responses=responses(401, 403))
+@settings_router.get("", summary="Look at the settings", responses=responses(401, 403))
 async def get_settings(services: TheServices, caller: MayAdmin) -> ServerSettings:
     """As they are in force. None of them is a secret; tokens aren't among them."""
     return services.server
 
 
-@router.patch(
+@settings_router.patch(
     "",
     summary="Change settings",
     responses=responses(400, 401, 403, 413, 415, 422),

@@ -81,7 +81,7 @@ def _home(name: str) -> str | None:
     return None
 
 
-router = APIRouter(prefix="/sources", tags=["models"])
+sources_router = APIRouter(prefix="/sources", tags=["models"])
 
 _MOST = 50
 Names = list[Annotated[str, Field(min_length=1, max_length=300)]]
@@ -96,7 +96,9 @@ class SourceList(BaseModel):
     next: str | None = None
 
 
-@router.get("", summary="Look up where to get models and packs", responses=responses(401, 403, 422))
+@sources_router.get(
+    "", summary="Look up where to get models and packs", responses=responses(401, 403, 422)
+)
 async def list_sources(
     services: TheServices,
     caller: MayRead,

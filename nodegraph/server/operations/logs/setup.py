@@ -108,14 +108,14 @@ def _has_color() -> bool:
     return sys.stderr.isatty() and not is_plain and sys.platform != "win32"
 
 
-_NAMES = ("uvicorn.error", "uvicorn.asgi", "hypercorn.error")
+_FOREIGN_LOGGERS = ("uvicorn.error", "uvicorn.asgi", "hypercorn.error")
 """Loggers that may write requests' headers. Of those of requests, addresses hold no secrets."""
 
 
 def redact_foreign_loggers() -> None:
     """Have them write stars in place of secrets: with ``--log-level debug``, uvicorn writes each
     header with which a websocket is asked for."""
-    for name in _NAMES:
+    for name in _FOREIGN_LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(each, _Redacting) for each in logger.filters):
             logger.addFilter(_Redacting())
