@@ -40,7 +40,7 @@ from torch import Tensor
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.events import Event, Listener
 from nodegraph.diffusion import move_component
-from nodegraph.sampling.merging.curve import MergeMode
+from nodegraph.sampling.merging.merged_calls import MergeMode
 from nodegraph.sampling.merging.step_batching import SIZES
 
 MIB = 2**20

@@ -211,7 +211,7 @@ def plotted(
 ) -> None:
     """Pictures a second over GPUs, as an SVG."""
     from nodegraph.core.plots import Plot, Series
-    from nodegraph.media.plots.drawing import plot_svg
+    from nodegraph.media.plots.rendering import plot_svg
 
     series = []
     for seconds in dict.fromkeys(row[0] for row in found):

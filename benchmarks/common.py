@@ -18,24 +18,22 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph import Workflow
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Listener
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.engine.cache import Cache
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.core.graph_builder import build_graph
+from nodegraph.engine.cache import Cache, MemoryCache
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Share
-from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 from nodegraph.store.checkpoints import Checkpoints
-from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
+from nodegraph.store.file_records import SinkFiles
+from nodegraph.store.history import CodeModules
 from nodegraph.store.store import Store
-from nodegraph.store.written import SinkFiles
 
 Action = Callable[[], Any]
 

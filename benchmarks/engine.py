@@ -23,7 +23,7 @@ from typing import Any
 from common import Figure, Process, best, options, show, taken, workflow_of
 
 from nodegraph import Workflow, node
-from nodegraph.cli.event_lines import EventLines
+from nodegraph.cli.runner import EventLines
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.node import definition_of
 from nodegraph.engine.result import RunResult

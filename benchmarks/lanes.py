@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 from nodegraph.engine.lanes import Lane
-from nodegraph.engine.lanes.fairness import FairQueue, Share
+from nodegraph.engine.lanes.fair_queue import FairQueue, Share
 
 Done = Callable[[Any], None]
 Submit = Callable[[AbstractEventLoop, Done], None]

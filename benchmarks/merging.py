@@ -35,7 +35,7 @@ from serving import Server, prepared, sampling, serving
 from nodegraph import Latent
 from nodegraph.diffusion import encode_prompt, load_component, open_model, sample
 from nodegraph.families.components import Denoiser
-from nodegraph.sampling.merging.curve import MergeCurve, MergeMode
+from nodegraph.sampling.merging.merged_calls import MergeCurve, MergeMode
 from nodegraph.sampling.merging.step_batching import SIZES, MergeCounts, StepBatcher
 from nodegraph.weights.numerics import LibraryNumerics
 

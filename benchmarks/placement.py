@@ -26,9 +26,9 @@ from turns import NAMES, TEXT, UNET, VAE, write
 
 from nodegraph.jobs.queue import JobEvent, JobQueue, Submission, Submitted
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.rules import WorkerSpec
+from nodegraph.jobs.supervisor.queue_reads import EventTail
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.worker_spec import WorkerSpec
 
 WORKERS = 2
 _ENDS = ("job.finished", "job.failed", "job.cancelled")

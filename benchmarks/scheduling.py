@@ -20,9 +20,8 @@ from common import Figure, Process, best, options, show, unheard, workflow_of
 
 from nodegraph import Cancelled, Context, node
 from nodegraph.core.events import Event, Listener
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 
 WAITING = 8
 CHECKED_EACH = 0.05

@@ -43,8 +43,8 @@ from nodegraph.families.speed_options import (
     StepCaching,
     Taylor,
 )
-from nodegraph.models.adapters.layers import structural_copy
-from nodegraph.models.speed.compiling import compile_blocks
+from nodegraph.models.adapters.layer_changes import structural_copy
+from nodegraph.models.speed.speed_support import compile_blocks
 from nodegraph.sampling.denoise import Denoising
 
 MIB = 2**20

@@ -24,8 +24,7 @@ from common import Figure, Process, best, by_turns, options, show, taken, workfl
 
 from nodegraph import Image, Workflow, node
 from nodegraph.core.digests import digest_value
-from nodegraph.engine.cache import Cache, get_tier
-from nodegraph.engine.memory_cache import CallOutputs, MemoryCache
+from nodegraph.engine.cache import Cache, CallOutputs, MemoryCache, get_tier
 from nodegraph.store.entries import NewEntry, StoredOutput, UnsavedOutput
 from nodegraph.store.store import Store
 

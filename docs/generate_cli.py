@@ -10,10 +10,9 @@ from inspect import Parameter, getdoc
 from pathlib import Path
 from typing import Any, get_args
 
-from nodegraph.cli.commands import command_function, command_names
-from nodegraph.cli.functions import declared_options
-from nodegraph.cli.options import common_options
-from nodegraph.cli.scan import argument_of, declarations, option_of
+from nodegraph.cli.app import command_function, command_names
+from nodegraph.cli.argument_scan import argument_of, declarations, option_of
+from nodegraph.cli.options import common_options, declared_options
 
 TARGET = Path(__file__).with_name("cli.md")
 INTRODUCTION = """# Commands

@@ -103,7 +103,7 @@ def picture(result: RunResult, workflow: Workflow) -> bytes:
     import torch
     from PIL import Image
 
-    from nodegraph.media.images.provenance import encode_with_workflow
+    from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
     found = looks(result.files[-1].path)
     scale = min(1.0, SIDE / max(found.size))

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nodegraph.core.node_aliases import OTHER_NAMES
+from nodegraph.core.suggestions import OTHER_NAMES
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.registry import BUILT_IN
 from nodegraph.families.scheduler_file import (
@@ -22,8 +22,7 @@ from nodegraph.families.scheduler_file import (
     SCHEDULER_CLASSES,
 )
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.importing import import_document
-from nodegraph.interop.comfyui.packs import NodeTable, node_table
+from nodegraph.interop.comfyui.importer import NodeTable, import_document, node_table
 
 TARGET = Path(__file__).parents[1] / "nodes" / OTHER_NAMES
 _MOST = 3

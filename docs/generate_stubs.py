@@ -9,8 +9,7 @@ from pathlib import Path
 
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
-from nodegraph.python.builder.function_stubs import FunctionStub
-from nodegraph.python.builder.stubs import Stub
+from nodegraph.python.builder.stubs import FunctionStub, Stub
 
 FOLDER = Path(__file__).parents[1] / "nodegraph" / "python" / "builder"
 

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.analysis import analyse
+from nodegraph.core.catalog import ANY_FAMILY, USAGE_FILE, Usage
 from nodegraph.core.links import Link, is_link, read_link
 from nodegraph.core.parts import NodeEntry
-from nodegraph.core.usage import ANY_FAMILY, USAGE_FILE, Usage
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "nodes" / USAGE_FILE

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from nodegraph.core.events import Event as Event
     from nodegraph.core.workflow import Workflow as Workflow
     from nodegraph.engine.result import RunResult as RunResult
-    from nodegraph.python.builder.calling import nodes as nodes
     from nodegraph.python.builder.graph import Graph as Graph
+    from nodegraph.python.builder.node_calls import nodes as nodes
     from nodegraph.python.builder.outputs import Out as Out
-    from nodegraph.session.mapped import MappedRuns as MappedRuns
-    from nodegraph.session.mapped import map as map
+    from nodegraph.session.mapped_runs import MappedRuns as MappedRuns
+    from nodegraph.session.mapped_runs import map as map
+    from nodegraph.session.scripts import Stream as Stream
     from nodegraph.session.scripts import run as run
     from nodegraph.session.scripts import run_async as run_async
+    from nodegraph.session.scripts import stream as stream
+    from nodegraph.session.scripts import warm as warm
     from nodegraph.session.session import Session as Session
     from nodegraph.session.settings import Settings as Settings
-    from nodegraph.session.standing import close as close
-    from nodegraph.session.streaming import Stream as Stream
-    from nodegraph.session.streaming import stream as stream
-    from nodegraph.session.warming import warm as warm
+    from nodegraph.session.shared_sessions import close as close
 
 _API = "nodegraph.api"
 _HOOKS = {
@@ -39,20 +39,20 @@ workflow asks hooks and should be instant."""
 _ELSEWHERE = {
     "Graph": "nodegraph.python.builder.graph",
     "Out": "nodegraph.python.builder.outputs",
-    "nodes": "nodegraph.python.builder.calling",
+    "nodes": "nodegraph.python.builder.node_calls",
     "Event": "nodegraph.core.events",
-    "MappedRuns": "nodegraph.session.mapped",
+    "MappedRuns": "nodegraph.session.mapped_runs",
     "RunResult": "nodegraph.engine.result",
     "Session": "nodegraph.session.session",
     "Settings": "nodegraph.session.settings",
-    "Stream": "nodegraph.session.streaming",
+    "Stream": "nodegraph.session.scripts",
     "Workflow": "nodegraph.core.workflow",
-    "close": "nodegraph.session.standing",
-    "map": "nodegraph.session.mapped",
+    "close": "nodegraph.session.shared_sessions",
+    "map": "nodegraph.session.mapped_runs",
     "run": "nodegraph.session.scripts",
     "run_async": "nodegraph.session.scripts",
-    "stream": "nodegraph.session.streaming",
-    "warm": "nodegraph.session.warming",
+    "stream": "nodegraph.session.scripts",
+    "warm": "nodegraph.session.scripts",
 }
 
 

@@ -1,13 +1,6 @@
 """All that a node pack needs. Importing it is quick: no torch, no engine."""
 
 from nodegraph.core.context import Checkpoint, Context, Environment, Preview
-from nodegraph.core.dataset_values import (
-    Augmentation,
-    Dataset,
-    Example,
-    ExampleFile,
-    LabeledBox,
-)
 from nodegraph.core.hints import (
     Advanced,
     Body,
@@ -16,6 +9,7 @@ from nodegraph.core.hints import (
     Group,
     Multiline,
     MultipleOf,
+    Panel,
     Range,
     Seed,
     Widget,
@@ -23,16 +17,22 @@ from nodegraph.core.hints import (
 from nodegraph.core.hooks import Estimate, Facts, Finding, HookInputs
 from nodegraph.core.links import Expand, Value
 from nodegraph.core.node import node
-from nodegraph.core.panels import Panel
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import BLOCKED, Image, Lazy, Mask, PortType, Subgraph, port_type
-from nodegraph.core.preprocessor import Preprocessor
-from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
-from nodegraph.core.trained_values import TrainedWeights
+from nodegraph.core.training_values import (
+    Augmentation,
+    Dataset,
+    Example,
+    ExampleFile,
+    LabeledBox,
+    Preprocessor,
+    TrainedWeights,
+)
 from nodegraph.core.types import TypeInfo
 from nodegraph.core.values import (
     Adapter,
     Area,
+    AtomSites,
     Audio,
     Conditioning,
     ConditioningEntry,
@@ -41,6 +41,9 @@ from nodegraph.core.values import (
     DiffusionModel,
     ImageEncoder,
     Latent,
+    Mesh,
+    Molecule,
+    PointCloud,
     Recipe,
     RecipeFile,
     StepSpan,

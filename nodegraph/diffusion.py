@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nodegraph.families.prompts import escape_prompt, parse_prompt
     from nodegraph.families.registry import FAMILIES
     from nodegraph.families.scheduler_file import scheduler_config
+    from nodegraph.media.images.contact_sheets import contact_sheet
     from nodegraph.media.images.images import (
         encode_image_file,
         read_image,
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
     )
     from nodegraph.media.images.output_files import save_numbered
     from nodegraph.media.images.resizing import resize_image
-    from nodegraph.media.images.sheets import contact_sheet
+    from nodegraph.models.conditioning import encode_prompt
     from nodegraph.models.facts import model_facts
-    from nodegraph.models.footprint import small_footprint
     from nodegraph.models.loading import estimate_bytes, load_component, move_component
+    from nodegraph.models.model_files import model_stamp
+    from nodegraph.models.model_recipes import ModelRecipes, open_model
     from nodegraph.models.model_sources import FoundModel, ModelSource, list_models, locate_model
-    from nodegraph.models.model_stamps import model_stamp
-    from nodegraph.models.opening import ModelRecipes, open_model
-    from nodegraph.models.text import encode_prompt
+    from nodegraph.models.offloading import small_footprint
     from nodegraph.models.vae import decode_latent, decode_video, encode_image, encode_video
     from nodegraph.sampling.denoise import sample, sample_steps
-    from nodegraph.sampling.noise_drawing import add_noise
+    from nodegraph.sampling.latent_noise import add_noise
     from nodegraph.sampling.samplers import SAMPLERS
     from nodegraph.sampling.schedules import sigmas_for
     from nodegraph.sampling.table_schedules import SCHEDULES
@@ -54,6 +54,7 @@ _HOMES = {
     ),
     "families.registry": ("FAMILIES",),
     "families.scheduler_file": ("scheduler_config",),
+    "media.images.contact_sheets": ("contact_sheet",),
     "media.images.images": (
         "encode_image_file",
         "read_image",
@@ -63,13 +64,17 @@ _HOMES = {
     ),
     "media.images.output_files": ("save_numbered",),
     "media.images.resizing": ("resize_image",),
-    "media.images.sheets": ("contact_sheet",),
+    "models.conditioning": ("encode_prompt",),
     "models.facts": ("model_facts",),
-    "models.footprint": ("small_footprint",),
     "models.loading": (
         "estimate_bytes",
         "load_component",
         "move_component",
+    ),
+    "models.model_files": ("model_stamp",),
+    "models.model_recipes": (
+        "ModelRecipes",
+        "open_model",
     ),
     "models.model_sources": (
         "FoundModel",
@@ -77,12 +82,7 @@ _HOMES = {
         "list_models",
         "locate_model",
     ),
-    "models.model_stamps": ("model_stamp",),
-    "models.opening": (
-        "ModelRecipes",
-        "open_model",
-    ),
-    "models.text": ("encode_prompt",),
+    "models.offloading": ("small_footprint",),
     "models.vae": (
         "decode_latent",
         "decode_video",
@@ -93,7 +93,7 @@ _HOMES = {
         "sample",
         "sample_steps",
     ),
-    "sampling.noise_drawing": ("add_noise",),
+    "sampling.latent_noise": ("add_noise",),
     "sampling.samplers": ("SAMPLERS",),
     "sampling.schedules": ("sigmas_for",),
     "sampling.table_schedules": ("SCHEDULES",),

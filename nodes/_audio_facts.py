@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.media.audio.audio_files import AudioFacts, audio_facts
-from nodegraph.media.audio.changing import check_same_rate
-from nodegraph.media.audio.reading import check_audio_memory, start_beyond_end_error
+from nodegraph.media.audio.codec import check_audio_memory, start_beyond_end_error
+from nodegraph.media.audio.transforms import check_same_rate
 
 from ._facts import error_to_finding, input_path
 

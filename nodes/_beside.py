@@ -17,12 +17,12 @@ _TURNS, _SIDE, _RATE = 16, 192, 8.0
 
 
 def result_name(ctx: Context, pattern: str, size: tuple[int, int] = (0, 0)) -> str:
-    """The name that a pattern gives a result, see `nodegraph.media.images.name_patterns`.
+    """The name that a pattern gives a result, see `nodegraph.media.images.output_names`.
 
     Args:
         size: Width and height, of what has them.
     """
-    from nodegraph.media.images.name_patterns import expand_pattern
+    from nodegraph.media.images.output_names import expand_pattern
 
     return expand_pattern(
         pattern,
@@ -55,7 +55,7 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
     Args:
         picture: float32 in 0..1, shape (1, height, width, 3).
     """
-    from nodegraph.media.images.provenance import encode_with_workflow
+    from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
     content = encode_with_workflow(
         picture[0], ctx.workflow, warn=lambda message: ctx.log(message, "warning")
@@ -65,9 +65,9 @@ def save_picture(ctx: Context, name: str, picture: Tensor) -> None:
 
 def save_turntable(ctx: Context, name: str, shape: Mesh | PointCloud) -> None:
     """Write a moving picture of a shape beside it; it carries the workflow, too."""
-    from nodegraph.media.images.animations import encode_animation
-    from nodegraph.media.images.provenance import workflow_metadata
-    from nodegraph.media.shapes.drawing import turntable
+    from nodegraph.media.images.images import encode_animation
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
+    from nodegraph.media.shapes.rendering import turntable
 
     frames = turntable(shape, _TURNS, _SIDE, on_progress=lambda done: ctx.progress(done, _TURNS))
     content = encode_animation(frames, _RATE, workflow_metadata(ctx.workflow))
@@ -85,12 +85,12 @@ def save_pictures(
     """Write pictures under the names that a pattern gives them, numbered, and tell of them.
 
     Args:
-        pattern: See `nodegraph.media.images.name_patterns`.
+        pattern: See `nodegraph.media.images.output_names`.
         pictures: Shape (batch, height, width, channels).
         encoded: Gives a picture's file by its place in the batch.
     """
-    from nodegraph.media.images.name_patterns import expand_pattern
     from nodegraph.media.images.output_files import save_numbered
+    from nodegraph.media.images.output_names import expand_pattern
 
     contents: dict[str, list[bytes]] = {}
     now, (count, height, width, _) = datetime.now(), pictures.shape

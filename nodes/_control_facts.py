@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
-from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.model_files import computed_dtype
 from nodegraph.sampling.controls.files import (
     FoundControl,
     control_bytes,

@@ -12,8 +12,8 @@ from ._facts import error_to_finding
 
 def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
     """Find paths that stand for nothing to learn from."""
-    from nodegraph.media.datasets.folder_files import find_files
-    from nodegraph.media.datasets.loading import detect_source
+    from nodegraph.media.datasets.disk_formats import detect_source
+    from nodegraph.media.datasets.folders import find_files
 
     path, form = inputs.literals.get("path"), inputs.literals.get("format", "auto")
     if path is None:
@@ -39,7 +39,7 @@ def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
 
 def dataset_state(inputs: HookInputs) -> str:
     """Changes when a picture, a caption or a table does, or another one comes."""
-    from nodegraph.media.datasets.loading import source_files
+    from nodegraph.media.datasets.disk_formats import source_files
 
     literals = inputs.literals
     paths = source_files(

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.families.registry import FAMILIES
-from nodegraph.media.images.name_patterns import check_pattern, pattern_findings
-from nodegraph.media.images.output_names import check_folder
-from nodegraph.media.images.room import check_memory, vae_bytes
+from nodegraph.media.images.memory_checks import check_memory, vae_bytes
+from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
 from nodegraph.models.facts import (
     ModelFacts,
     StoredWeights,
@@ -17,11 +16,11 @@ from nodegraph.models.facts import (
     model_facts,
     stored_weights,
 )
+from nodegraph.models.model_files import computed_dtype, model_stamp
 from nodegraph.models.model_sources import locate_model
-from nodegraph.models.model_stamps import computed_dtype, model_stamp
 from nodegraph.weights.file_kinds import file_stamp
 from nodegraph.weights.numerics import cpu_has_bfloat16
-from nodegraph.weights.precision.choices import AUTO, ITEM_BYTES
+from nodegraph.weights.precision.storage import AUTO, ITEM_BYTES
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:

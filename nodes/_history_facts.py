@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs
-from nodegraph.families.decoder_names import CHANNELS, FORMAT, DECODER_IMAGE_SIZE
+from nodegraph.families.embedded_models import CHANNELS, DECODER_IMAGE_SIZE, FORMAT
 
 
 def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:

@@ -23,7 +23,7 @@ def adjusted_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 def check_adjustment(inputs: HookInputs) -> Iterator[Finding]:
     """Find black that isn't below white, and points that make no curve."""
-    from nodegraph.media.images.editing.tones import parse_curve
+    from nodegraph.media.images.editing.adjustments import parse_curve
 
     literals = inputs.literals
     black, white = literals.get("black"), literals.get("white")

@@ -41,7 +41,7 @@ def check_text(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_drawn_boxes(inputs: HookInputs) -> Iterator[Finding]:
     """Find texts that are no colours, and those that are no boxes."""
-    from nodegraph.media.images.coordinates import parse_boxes
+    from nodegraph.media.images.regions import parse_boxes
 
     yield from check_colors(inputs)
     text, unit = inputs.literals.get("boxes"), inputs.literals.get("unit")

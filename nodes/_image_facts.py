@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.colors import parse_color, parse_colors
-from nodegraph.media.images.sheets import sheet_size
+from nodegraph.media.images.contact_sheets import sheet_size
 
 from ._facts import error_to_finding
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.media.images.name_patterns import check_pattern, pattern_findings
-from nodegraph.media.images.output_names import check_folder
+from nodegraph.media.images.output_names import check_folder, check_pattern, pattern_findings
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding, input_path

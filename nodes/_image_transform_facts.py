@@ -7,10 +7,9 @@ from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
 from nodegraph.media.images.colors import parse_color
-from nodegraph.media.images.editing.moving import parse_corners
-from nodegraph.media.images.editing.placing import crop_box, rotated_size
+from nodegraph.media.images.editing.transforms import crop_box, parse_corners, rotated_size
+from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 from nodegraph.media.images.resizing import fitted_size, scaled_size
-from nodegraph.media.images.room import check_memory, resizing_bytes
 
 from ._facts import error_to_finding
 from ._image_facts import check_colors

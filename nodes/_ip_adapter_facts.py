@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
-from nodegraph.models.ip_adapters.files import (
+from nodegraph.models.ip_adapters.image_prompt_files import (
     AUTO,
     IPAdapterFile,
     find_image_encoder,
+    find_redux,
     image_encoder_files,
     read_ip_adapter,
 )
-from nodegraph.models.ip_adapters.redux_files import find_redux
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue, NodegraphError
 from nodegraph.families.registry import get_latent_format
-from nodegraph.media.images.room import check_memory, sampling_bytes
+from nodegraph.media.images.memory_checks import check_memory, sampling_bytes
 from nodegraph.sampling.latents.files import about_latent
 from nodegraph.sampling.latents.sizes import LEAST_CELL, scaled_size
 

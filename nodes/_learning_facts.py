@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, NodegraphError
-from nodegraph.models import attention_support as looked_into
+from nodegraph.models import facts as looked_into
 
 from ._facts import error_to_finding
 

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from nodegraph import Environment, Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.registry import FAMILIES
-from nodegraph.models.adapters.files import AdapterFile, locate_adapter, read_adapter
-from nodegraph.models.adapters.guessing import guess_target, may_fit
-from nodegraph.models.adapters.inversion_files import read_inversion
-from nodegraph.models.adapters.matching import MatchResult
-from nodegraph.models.adapters.stems import parse_layer_name
+from nodegraph.models.adapters.adapter_files import (
+    AdapterFile,
+    guess_target,
+    locate_adapter,
+    may_fit,
+    read_adapter,
+    read_inversion,
+)
+from nodegraph.models.adapters.layer_matching import MatchResult
+from nodegraph.models.adapters.tensor_names import parse_layer_name
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding

@@ -7,8 +7,8 @@ from math import ceil
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
 from nodegraph.media.images.colors import color_levels
-from nodegraph.media.images.coordinates import parse_boxes, parse_points
-from nodegraph.media.images.room import check_memory
+from nodegraph.media.images.memory_checks import check_memory
+from nodegraph.media.images.regions import parse_boxes, parse_points
 from nodegraph.media.images.scikit_image import check_segment_installed
 
 from ._facts import error_to_finding

@@ -12,10 +12,10 @@ from typing import Any
 from nodegraph import Estimate, HookInputs, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.latent_formats import SD
-from nodegraph.families.names import CFG_PP_SAMPLERS, evaluations
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, evaluations
+from nodegraph.families.schedule_checks import last_step
 from nodegraph.families.stable_diffusion import SD1
-from nodegraph.families.steps import last_step
 from nodegraph.weights.memory import CodingMemory, StepMemory
 
 _DECODED_USE = 15e-3 / 2

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
-from nodegraph.models.denoiser_files import denoiser_facts, denoiser_stamp, stored_denoiser
-from nodegraph.models.denoiser_search import AUTO, DenoiserRequest
+from nodegraph.models.denoiser_files import (
+    AUTO,
+    DenoiserRequest,
+    denoiser_facts,
+    denoiser_stamp,
+    stored_denoiser,
+)
 from nodegraph.models.facts import ModelFacts
-from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.model_files import computed_dtype
 
 from ._facts import check_dtype, error_to_finding, model_port, number_size_fact, weights_estimate
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.sigma_formulas import LEVELS, TURBO, check_formula_parameters
-from nodegraph.families.steps import check_split_step, schedule_and_sampled_steps, split_step
+from nodegraph.families.schedule_checks import (
+    LEVELS,
+    TURBO,
+    check_formula_parameters,
+    check_split_step,
+    schedule_and_sampled_steps,
+    split_step,
+)
 from nodegraph.sampling.composed_schedules import listed_schedule
-from nodegraph.sampling.level_text import parse_numbers
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
+from nodegraph.sampling.sigma_lists import parse_numbers
 
 from ._sampling_facts import check_findings
 

@@ -23,14 +23,14 @@ def check_prompt(inputs: HookInputs) -> Iterator[Finding]:
     family = _family(inputs)
     text, syntax = inputs.literals.get("text"), inputs.literals.get("syntax")
     if family is not None and text is not None and syntax is not None and _has_markup(text):
-        from nodegraph.models.prompt_checks import check_text
+        from nodegraph.models.prompt_preprocessing import check_text
 
         yield from _check_findings("text", lambda: check_text(text, family, syntax))
 
 
 def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
     """Find the same, and texts for encoders that the family hasn't got."""
-    from nodegraph.models.prompt_checks import READERS, check_readers, check_text
+    from nodegraph.models.prompt_preprocessing import READERS, check_readers, check_text
 
     yield from _check_whole(inputs)
     family, literals = _family(inputs), inputs.literals
@@ -47,7 +47,7 @@ def check_prompt_apart(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_clip_skip(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders without layers that can be skipped."""
-    from nodegraph.models.clip_skip import check_skips
+    from nodegraph.models.prompt_preprocessing import check_skips
 
     family = _family(inputs)
     if family is not None:
@@ -69,7 +69,7 @@ def check_references(inputs: HookInputs) -> Iterator[Finding]:
 
 def check_writing(inputs: HookInputs) -> Iterator[Finding]:
     """Find text encoders that are no language models."""
-    from nodegraph.models.language.chats import check_can_generate
+    from nodegraph.models.language.chat_templates import check_can_generate
 
     yield from _check_whole(inputs)
     family = _family(inputs)
@@ -84,7 +84,7 @@ def shared_weights(_: HookInputs) -> Estimate:
 
 def check_sizes(inputs: HookInputs) -> Iterator[Finding]:
     """Find prompts of models that are told no sizes."""
-    from nodegraph.models.prompt_checks import check_size_conditioning
+    from nodegraph.models.prompt_preprocessing import check_size_conditioning
 
     name = inputs.fact("conditioning", "family")
     if name is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph import Context, DiffusionModel, InvalidValue, Latent, NodegraphError, Recipe
 from nodegraph.families.speed_options import speed_text
-from nodegraph.media.images.room import check_sampling_memory
+from nodegraph.media.images.memory_checks import check_sampling_memory
 from nodegraph.sampling.sampling_parts import SamplingParts
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def plan_noise_levels(
     Returns:
         The noise levels that will be walked.
     """
-    from nodegraph.sampling.controls.applying import unapplied_messages
+    from nodegraph.sampling.controls.control_conditioning import unapplied_messages
     from nodegraph.sampling.preflight import plan_levels
 
     size, is_guided = (latent.width, latent.height), parts.guider.is_guided
@@ -63,7 +63,7 @@ def live_model(
     ctx: Context, model: DiffusionModel, parts: SamplingParts, latent: Latent
 ) -> Iterator[Denoiser]:
     """A model with the networks by which pictures lead it."""
-    from nodegraph.sampling.controls.applying import controls_in, scaling_messages
+    from nodegraph.sampling.controls.control_conditioning import controls_in, scaling_messages
 
     for line in scaling_messages(parts.guider.positive, (latent.width, latent.height)):
         ctx.log(line)

@@ -8,11 +8,20 @@ from functools import partial
 from typing import Any
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.names import ALIGN_YOUR_STEPS, check_align_your_steps, check_combination
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.sigma_formulas import check_churn, check_sampler_follows
-from nodegraph.families.steps import last_step, schedule_and_sampled_steps, step_window
-from nodegraph.media.images.room import check_sampling_memory
+from nodegraph.families.sampler_names import (
+    ALIGN_YOUR_STEPS,
+    check_align_your_steps,
+    check_combination,
+)
+from nodegraph.families.schedule_checks import (
+    check_churn,
+    check_sampler_follows,
+    last_step,
+    schedule_and_sampled_steps,
+    step_window,
+)
+from nodegraph.media.images.memory_checks import check_sampling_memory
 from nodegraph.sampling.guiders.checks import (
     check_addable,
     check_guidable,

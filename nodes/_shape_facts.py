@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, NodegraphError
-from nodegraph.media.shapes.meshing import check_meshing_installed
+from nodegraph.media.shapes.distance_grids import check_meshing_installed
 from nodegraph.media.shapes.shape_files import check_shapes_installed, open_shape
 
 from ._facts import error_to_finding, input_path

@@ -10,7 +10,7 @@ from struct import pack, unpack
 from typing import Any
 
 from nodegraph import Dataset, InvalidValue
-from nodegraph.media.datasets.showing import describe_dataset
+from nodegraph.media.datasets.summary import describe_dataset
 
 _LARGEST = 1e30
 """Well within float32."""

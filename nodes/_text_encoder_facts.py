@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
+from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_sources import find_path
-from nodegraph.models.model_stamps import computed_dtype
 from nodegraph.models.text_encoder_files import (
     FoundEncoders,
     find_text_encoder,
     text_encoder_bytes,
     text_encoder_stamp,
 )
-from nodegraph.weights.precision.choices import AUTO
+from nodegraph.weights.precision.storage import AUTO
 
 from ._facts import check_dtype, error_to_finding
 

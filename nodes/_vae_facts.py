@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.models.facts import coding_memory
-from nodegraph.models.model_stamps import computed_dtype
+from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.vae_files import AUTO, vae_bytes, vae_format, vae_stamp
 
 from ._facts import error_to_finding, number_size_fact

@@ -8,10 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
-from nodegraph.media.images.room import check_memory
-from nodegraph.media.videos.cutting import frame_count_after_trim
+from nodegraph.media.images.memory_checks import check_memory
+from nodegraph.media.videos.clips import (
+    decoding_bytes,
+    frame_count_after_trim,
+    frame_out_of_range_error,
+)
 from nodegraph.media.videos.rates import exact_rate
-from nodegraph.media.videos.reading import decoding_bytes, frame_out_of_range_error
 from nodegraph.media.videos.video_files import VideoFacts, video_facts
 from nodegraph.weights.file_kinds import file_stamp
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Finding, HookInputs, InvalidValue
-from nodegraph.media.images.room import check_memory, vae_bytes
+from nodegraph.media.images.memory_checks import check_memory, vae_bytes
 
 from ._facts import check_encoded_size, check_sides, check_tiles, error_to_finding
 

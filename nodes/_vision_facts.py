@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.models.vision_classes import TASKS, Task
-from nodegraph.perception.vision.opening import (
+from nodegraph.perception.vision.vision_model import (
+    NODE_BY_TASK,
     class_labels,
     find_vision_folder,
     vision_bytes,
     vision_stamp,
 )
-from nodegraph.perception.vision.values import NODE_BY_TASK
 
 from ._facts import check_dtype, error_to_finding
 from ._mask_facts import check_points

@@ -11,7 +11,7 @@ from nodegraph import Environment, Finding, HookInputs, NodegraphError
 from ._facts import error_to_finding
 
 if TYPE_CHECKING:
-    from nodegraph.sampling.wildcard_files import WildcardFiles
+    from nodegraph.sampling.wildcards import WildcardFiles
 
 
 def wildcards(
@@ -22,7 +22,7 @@ def wildcards(
     Args:
         reading: Called with each file before it is read.
     """
-    from nodegraph.sampling.wildcard_files import WildcardFiles
+    from nodegraph.sampling.wildcards import WildcardFiles
 
     # Whom a server serves is told nothing of files that somebody else put there.
     return WildcardFiles(environment.inputs, environment.readable is None, reading)

@@ -36,7 +36,7 @@ def LoadAudio(
         start: Seconds to leave out at the beginning.
         seconds: How many to read at most; 0 for all.
     """
-    from nodegraph.media.audio.reading import read_audio
+    from nodegraph.media.audio.codec import read_audio
 
     environment = ctx.environment
     return read_audio(
@@ -75,9 +75,9 @@ def SaveAudio(
         quality: Of OGG.
         picture: Also write a picture of its waveform.
     """
-    from nodegraph.media.audio.drawing import waveform_image
-    from nodegraph.media.audio.encoding import AUDIO_SUFFIXES, encode_audio
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.audio.codec import AUDIO_SUFFIXES, encode_audio
+    from nodegraph.media.audio.visualization import waveform_image
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
 
     total = audio.waveform.shape[-1]
     texts = workflow_metadata(ctx.workflow)
@@ -105,7 +105,7 @@ def TrimAudio(
         start: Seconds to leave out at the beginning.
         seconds: How many to keep at most; 0 for all.
     """
-    from nodegraph.media.audio.changing import trim
+    from nodegraph.media.audio.transforms import trim
 
     return trim(audio, start=start, seconds=seconds)
 
@@ -123,7 +123,7 @@ def JoinAudio(
         last: What follows them.
         gap: Seconds of silence between two.
     """
-    from nodegraph.media.audio.changing import concatenate
+    from nodegraph.media.audio.transforms import concatenate
 
     return concatenate([*audios, *([] if last is None else [last])], gap=gap)
 
@@ -148,7 +148,7 @@ def MixAudio(
         level: What the other is multiplied by.
         start: Second at which the other begins.
     """
-    from nodegraph.media.audio.changing import mix
+    from nodegraph.media.audio.transforms import mix
 
     return mix(audio, other, level=level, start=start)
 
@@ -164,7 +164,7 @@ def AmplifyAudio(
         decibels: 6 doubles what samples are, -6 halves it.
         normalize: Bring the loudest sample to 1 first.
     """
-    from nodegraph.media.audio.changing import amplify
+    from nodegraph.media.audio.transforms import amplify
 
     return amplify(audio, decibels=decibels, normalize=normalize)
 
@@ -177,7 +177,7 @@ def ResampleAudio(audio: Audio, rate: Annotated[int, Range(1_000, 384_000)] = 48
         audio: Of 1,000 to 384,000 samples a second.
         rate: Samples a second.
     """
-    from nodegraph.media.audio.changing import resample
+    from nodegraph.media.audio.transforms import resample
 
     return resample(audio, rate)
 
@@ -195,6 +195,6 @@ def DrawAudio(
         width: In pixels.
         height: In pixels.
     """
-    from nodegraph.media.audio.drawing import waveform_image
+    from nodegraph.media.audio.visualization import waveform_image
 
     return waveform_image(audio, width, height)

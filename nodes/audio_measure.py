@@ -24,7 +24,7 @@ def DrawSpectrogram(
         height: In pixels.
         decibels: How far below a full sine it is drawn as silence.
     """
-    from nodegraph.media.audio.spectrograms import spectrogram_image
+    from nodegraph.media.audio.visualization import spectrogram_image
 
     return spectrogram_image(audio, width, height, decibels)
 
@@ -54,7 +54,7 @@ def AudioStatistics(ctx: Context, audio: Audio) -> AudioMeasures:
     Args:
         audio: One instrument or voice, for its pitch to say something.
     """
-    from nodegraph.media.audio.measuring import measure_audio
+    from nodegraph.media.audio.metrics import measure_audio
 
     figures = measure_audio(audio)
     ctx.log(figures.text)
@@ -94,7 +94,7 @@ def CompareAudio(ctx: Context, audio: Audio, other: Audio) -> AudioDistance:
         audio: What it is measured against.
         other: Of the same rate; both are compared from their beginnings on.
     """
-    from nodegraph.media.audio.comparing import compare_audio
+    from nodegraph.media.audio.metrics import compare_audio
 
     distance = compare_audio(audio, other)
     ctx.log(distance.text)

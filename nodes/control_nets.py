@@ -19,11 +19,11 @@ from nodegraph import (
     node,
 )
 from nodegraph.families.embedded_models import EMBEDDED
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
 from nodegraph.sampling.controls.files import find_control, open_control
 from nodegraph.sampling.controls.kinds import MODES, NO_MODE
-from nodegraph.weights.precision.choices import AUTO, STORAGES
+from nodegraph.weights.precision.storage import AUTO, STORAGES
 
 from ._control_facts import (
     check_control,
@@ -162,7 +162,7 @@ def ApplyControlNet(
             networks beside a UNet.
     """
     from nodegraph.families.conditionings import default_negative
-    from nodegraph.sampling.controls.applying import control_of, with_control
+    from nodegraph.sampling.controls.control_conditioning import control_of, with_control
 
     negative = negative or default_negative(positive)
     if strength == 0:

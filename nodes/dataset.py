@@ -68,9 +68,9 @@ def LoadDataset(
         min_side: Pixels that the shorter side of a picture must have.
         decode: Decode each picture once: damaged ones are found now, not in the training.
     """
+    from nodegraph.media.datasets.disk_formats import load_dataset
     from nodegraph.media.datasets.faults import DatasetFaults
     from nodegraph.media.datasets.folders import FolderOptions
-    from nodegraph.media.datasets.loading import load_dataset
 
     faults = DatasetFaults(on_error, lambda message: ctx.log(message, "warning"))
     options = FolderOptions(folders, captions, recursive, mask_suffix, min_side, decode)
@@ -97,7 +97,7 @@ def DatasetFromImages(
         boxes: Put a box around each mask, with the picture's label.
         name: Of the dataset.
     """
-    from nodegraph.media.datasets.making import dataset_from_images
+    from nodegraph.media.datasets.image_lists import dataset_from_images
 
     return dataset_from_images(
         images, captions or (), labels or (), masks or (), boxes=boxes, name=name
@@ -125,7 +125,7 @@ def DatasetImages(
         resized: At the sizes that they are learned from.
         epoch: From 0: with what is changed at random in that epoch.
     """
-    from nodegraph.media.datasets.making import dataset_to_lists
+    from nodegraph.media.datasets.image_lists import dataset_to_lists
 
     return DatasetParts(
         *dataset_to_lists(dataset, resized=resized, epoch=epoch, on_progress=ctx.progress)
@@ -150,7 +150,7 @@ def DatasetReport(
         dataset: What is counted through.
         by: What is counted; sizes are those that pictures are learned from.
     """
-    from nodegraph.media.datasets.balance import measure_balance
+    from nodegraph.media.datasets.summary import measure_balance
 
     return Counted(*measure_balance(dataset, by))
 
@@ -176,7 +176,7 @@ def DatasetSheet(
         parts: Draw boxes, and darken what masks leave out.
         epoch: From 0: as they are learned from in that epoch; -1: as they are kept.
     """
-    from nodegraph.media.datasets.showing import dataset_sheet
+    from nodegraph.media.datasets.summary import dataset_sheet
 
     return dataset_sheet(
         dataset,
@@ -220,8 +220,8 @@ def SaveDataset(
         per_shard: Examples in one tar file.
         picture: Also write a picture of the first examples, beside the folder.
     """
-    from nodegraph.media.datasets.saving import save_dataset
-    from nodegraph.media.datasets.showing import dataset_sheet
+    from nodegraph.media.datasets.disk_formats import save_dataset
+    from nodegraph.media.datasets.summary import dataset_sheet
 
     saved = save_dataset(
         dataset,

@@ -88,8 +88,8 @@ def FilterDataset(
         max_side: Pixels of the longer side, at most; 0 is any.
         max_aspect: The longer side in shorter ones, at most; 0 is any.
     """
-    from nodegraph.media.datasets.choosing import ExampleFilter, partition
-    from nodegraph.media.datasets.tables import parse_tags
+    from nodegraph.media.datasets.image_folder import parse_tags
+    from nodegraph.media.datasets.subsets import ExampleFilter, partition
 
     wanted = ExampleFilter(
         split, parse_tags(labels), parse_tags(tags), caption, min_side, max_side, max_aspect
@@ -116,7 +116,7 @@ def TakeExamples(
         seed: Of the shuffling.
         start: The first that is taken, counted from 0.
     """
-    from nodegraph.media.datasets.choosing import take
+    from nodegraph.media.datasets.subsets import take
 
     return take(dataset, order, start=start, count=count, per_label=per_label, seed=seed)
 
@@ -136,7 +136,7 @@ def RepeatExamples(
         balance: Rare classes more often, so that each has about as much of an epoch.
         weight: What the loss of these examples is multiplied by.
     """
-    from nodegraph.media.datasets.choosing import set_repeats
+    from nodegraph.media.datasets.subsets import set_repeats
 
     return set_repeats(dataset, repeats, weight=weight, balance=balance)
 
@@ -176,7 +176,7 @@ def RemoveDuplicates(
         encoder: For meaning: CLIP's, say.
         within_label: Compare only pictures of one class.
     """
-    from nodegraph.media.datasets.duplicates import remove_duplicates
+    from nodegraph.media.datasets.subsets import remove_duplicates
 
     deduplicate = partial(
         remove_duplicates,
@@ -188,7 +188,7 @@ def RemoveDuplicates(
     )
     if encoder is None or by != "meaning":
         return Deduplication(*deduplicate())
-    from nodegraph.models.ip_adapters.applying import embed_images
+    from nodegraph.models.ip_adapters.image_prompts import embed_images
 
     with ctx.weights(encoder, calls_only=True) as eyes:
         return Deduplication(

@@ -80,7 +80,7 @@ def ResizeDataset(
         max_aspect: Of buckets: the longer side in shorter ones.
         enlarge: Of buckets: make small pictures larger.
     """
-    from nodegraph.media.datasets.buckets import resize_to_buckets, resize_to_one
+    from nodegraph.media.datasets.editing import resize_to_buckets, resize_to_one
 
     if mode == "one size":
         return resize_to_one(dataset, width, height or width, fit)

@@ -20,9 +20,8 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.families.names_elsewhere import SYNONYMS
-from nodegraph.families.steps import MAX_STEPS
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES, SYNONYMS
+from nodegraph.families.schedule_checks import MAX_STEPS
 from nodegraph.training.options import (
     DistillationKind,
     TaughtLayers,
@@ -30,7 +29,7 @@ from nodegraph.training.options import (
     TrainingPlan,
     TrainingSamples,
 )
-from nodegraph.weights.precision.choices import FLOAT8, FULL, INT4, INT8
+from nodegraph.weights.precision.storage import FLOAT8, FULL, INT4, INT8
 
 from ._distillation_facts import check_compared, check_distilling, stored_outputs
 from ._training_facts import trained_outputs, training_memory
@@ -109,13 +108,13 @@ def Distill(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
     """
-    from nodegraph.training.distilling import (
+    from nodegraph.training.distillation import (
         DistillationPlan,
         distilled_lora,
         with_generated_dataset,
     )
     from nodegraph.training.lora_training import LoraShape, with_trained_lora
-    from nodegraph.training.running import TrainingSetup
+    from nodegraph.training.training_run import TrainingSetup
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     training_dataset = dataset or Dataset(())
@@ -152,7 +151,7 @@ def QuantizeModel(
         storage: float8 and int8 take a byte a number, int4 some 4.5 bits; full is what it computes
             in. Norms, embeddings and the like stay whole, with int4 convolutions, too.
     """
-    from nodegraph.weights.precision.requantising import with_storage
+    from nodegraph.weights.precision.storage import with_storage
 
     return SmallerModel(with_storage(model, storage))
 
@@ -239,7 +238,7 @@ def CompareSamplings(
         width: In pixels; 0: as the models were trained on.
         height: In pixels; 0: as the models were trained on.
     """
-    from nodegraph.training.comparing import (
+    from nodegraph.training.model_comparison import (
         ComparedModel,
         ComparisonPrompts,
         SamplingSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, Latent, Plot, Range, Seed, node
-from nodegraph.families.helper_recipes import LatentClassifier
+from nodegraph.families.helper_networks import LatentClassifier
 
 Level = Annotated[float, Range(0.5, 0.999, step=0.005), Advanced()]
 
@@ -40,7 +40,7 @@ def ClassifyLatents(
         classifier: Of LoadClassifier: tiny/guidance_classifier knows the things and the background
             colours of the model tiny.
     """
-    from nodegraph.sampling.latent_judging import classify_latents
+    from nodegraph.models.noisy_classifier import classify_latents
 
     with ctx.weights(classifier, calls_only=True) as judge:
         return LatentPredictions(*classify_latents(judge, latent))

@@ -15,9 +15,9 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.families.helper_recipes import LatentClassifier
+from nodegraph.families.helper_networks import LatentClassifier
 from nodegraph.models.classifier_files import BUNDLED_CLASSIFIER, locate_classifier, open_classifier
-from nodegraph.sampling.guiders.additions import (
+from nodegraph.sampling.guiders.added_guidance import (
     Classified,
     FurtherNegative,
     PerturbedAttention,
@@ -26,8 +26,7 @@ from nodegraph.sampling.guiders.additions import (
     SmoothedEnergy,
     WeakerModel,
 )
-from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.changing import SCALE_LAWS, ChangingScale
+from nodegraph.sampling.guiders.base import SCALE_LAWS, AddedGuidance, ChangingScale
 from nodegraph.sampling.guiders.layers import layer_names
 from nodegraph.sampling.sampling_parts import GuiderChoice
 

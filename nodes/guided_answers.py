@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from nodegraph import DiffusionModel, Range, node
-from nodegraph.sampling.guiders.additions import OtherNegative
+from nodegraph.sampling.guiders.added_guidance import OtherNegative
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import guider_facts, negative_model_estimate

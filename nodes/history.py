@@ -18,8 +18,8 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.families.decoder_names import DecoderName
-from nodegraph.families.helper_recipes import LatentClassifier
+from nodegraph.families.embedded_models import DecoderName
+from nodegraph.families.helper_networks import LatentClassifier
 
 from ._history_facts import check_compared, decoded_latent_facts
 
@@ -113,7 +113,7 @@ def CompareSets(
     from nodegraph.sampling.picture_sets import by_classifier, compare_sets
 
     if encoder is not None:
-        from nodegraph.models.ip_adapters.applying import embed_images
+        from nodegraph.models.ip_adapters.image_prompts import embed_images
 
         with ctx.weights(encoder, calls_only=True) as eyes:
 

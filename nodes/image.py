@@ -200,7 +200,7 @@ def SaveImage(
         rounding: Of 8 bits: to the nearest level, or down, as ComfyUI does.
     """
     from nodegraph.media.images.images import IMAGE_SUFFIXES, floor_to_8_bits
-    from nodegraph.media.images.provenance import encode_with_workflow
+    from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
     def encoded(at: int) -> bytes:
         with at_port("image"):
@@ -242,8 +242,8 @@ def SaveAnimation(
         quality: Of WebP; 100 is lossless.
         loop: Begin anew again and again.
     """
-    from nodegraph.media.images.animations import ANIMATION_SUFFIXES, encode_animation
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.images.images import ANIMATION_SUFFIXES, encode_animation
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
 
     def encoded(at: int) -> bytes:
         texts = workflow_metadata(ctx.workflow)

@@ -31,7 +31,7 @@ def BrightnessContrast(
         brightness: What values are multiplied by; 1 leaves them.
         contrast: How far they are spread about middle grey; 0 is grey alone, 1 leaves them.
     """
-    from nodegraph.media.images.editing.tones import adjust_brightness_contrast
+    from nodegraph.media.images.editing.adjustments import adjust_brightness_contrast
 
     return adjust_brightness_contrast(image, brightness, contrast)
 
@@ -49,7 +49,7 @@ def AdjustExposure(
         stops: Each doubles the light, below 0 each halves it.
         gamma: Above 1 brightens middle tones, below 1 darkens them; black and white stay.
     """
-    from nodegraph.media.images.editing.tones import adjust_exposure
+    from nodegraph.media.images.editing.adjustments import adjust_exposure
 
     return adjust_exposure(image, stops, gamma)
 
@@ -67,7 +67,7 @@ def ShadowsHighlights(
         shadows: Above 0 makes dark parts brighter, below 0 darker.
         highlights: Above 0 makes bright parts brighter, below 0 darker.
     """
-    from nodegraph.media.images.editing.tones import shadows_and_highlights
+    from nodegraph.media.images.editing.adjustments import shadows_and_highlights
 
     return shadows_and_highlights(image, shadows, highlights)
 
@@ -98,7 +98,7 @@ def AdjustLevels(
         output_white: What white comes out as; below output_black it is a negative.
         channel: All alike, or one alone.
     """
-    from nodegraph.media.images.editing.tones import levels
+    from nodegraph.media.images.editing.adjustments import levels
 
     return levels(image, black, white, gamma, output_black, output_white, channel)
 
@@ -122,7 +122,7 @@ def AdjustCurves(
             overshoots them.
         channel: All alike, or one alone.
     """
-    from nodegraph.media.images.editing.tones import curve, parse_curve
+    from nodegraph.media.images.editing.adjustments import curve, parse_curve
 
     return curve(image, parse_curve(points), channel)
 
@@ -158,7 +158,7 @@ def HueSaturation(
         lightness: Towards white above 0, towards black below.
         vibrance: Like saturation, but strong colours change less.
     """
-    from nodegraph.media.images.editing.hues import adjust_hue_saturation
+    from nodegraph.media.images.editing.adjustments import adjust_hue_saturation
 
     return adjust_hue_saturation(image, hue, saturation, lightness, vibrance)
 
@@ -182,7 +182,7 @@ def WhiteBalance(
         tint: Above 0 is more magenta, below 0 greener.
         auto: Takes the mean for grey, or the brightest hundredth for white; the rest comes on top.
     """
-    from nodegraph.media.images.editing.hues import white_balance
+    from nodegraph.media.images.editing.adjustments import white_balance
 
     return white_balance(image, temperature, tint, auto)
 
@@ -194,7 +194,7 @@ def InvertImage(image: Image) -> Image:
     Args:
         image: Of any size; alpha stays as it is.
     """
-    from nodegraph.media.images.editing.tones import invert
+    from nodegraph.media.images.editing.adjustments import invert
 
     return invert(image)
 
@@ -215,7 +215,7 @@ def Grayscale(
         method: Luma is what Pillow and JPEG take, luminance is how bright the light is; red, green
             and blue are as filters before the lens.
     """
-    from nodegraph.media.images.editing.hues import to_grey
+    from nodegraph.media.images.editing.adjustments import to_grey
 
     return to_grey(image, method)
 
@@ -239,7 +239,7 @@ def GradientMap(
         amount: How much of it; 0 leaves the picture.
     """
     from nodegraph.media.images.colors import parse_colors
-    from nodegraph.media.images.editing.hues import map_gradient
+    from nodegraph.media.images.editing.adjustments import map_gradient
 
     return map_gradient(image, parse_colors(colors), amount)
 
@@ -272,7 +272,7 @@ def MatchColors(
         method: Histogram is the closest match, the others are gentler.
         amount: How much of it; 0 leaves the picture.
     """
-    from nodegraph.media.images.editing.matching import match_colors
+    from nodegraph.media.images.editing.histograms import match_colors
 
     return match_colors(image, reference, method, amount)
 
@@ -325,7 +325,7 @@ def QuantizeImage(
         dither: How colours between are made of dots.
     """
     from nodegraph.media.images.colors import parse_colors
-    from nodegraph.media.images.editing.quantizing import quantize
+    from nodegraph.media.images.editing.quantization import quantize
 
     chosen = parse_colors(palette, "palette", least=1) if palette.strip() else []
     return quantize(image, colors, chosen, dither)
@@ -339,7 +339,7 @@ def PosterizeImage(image: Image, levels: Annotated[int, Range(2, 256)] = 4) -> I
         image: Of any size.
         levels: Of each channel, from black to white.
     """
-    from nodegraph.media.images.editing.tones import posterize
+    from nodegraph.media.images.editing.adjustments import posterize
 
     return posterize(image, levels)
 
@@ -357,7 +357,7 @@ def ThresholdImage(
         level: Brightness from which on it is white.
         softness: How wide the step from black to white is.
     """
-    from nodegraph.media.images.editing.tones import threshold
+    from nodegraph.media.images.editing.adjustments import threshold
 
     return threshold(image, level, softness)
 
@@ -384,8 +384,8 @@ def AutoContrast(
         limit: Of local: how far contrast may rise.
         tiles: Of local: places in each direction.
     """
-    from nodegraph.media.images.editing.equalizing import clahe, equalize
-    from nodegraph.media.images.editing.tones import auto_contrast
+    from nodegraph.media.images.editing.adjustments import auto_contrast
+    from nodegraph.media.images.editing.histograms import clahe, equalize
 
     if method == "equalize":
         return equalize(image)

@@ -40,7 +40,7 @@ def ImageGrid(
         background: Colour of what is between them.
         text_color: Colour of the texts.
     """
-    from nodegraph.media.images.sheets import AxisLabels, contact_sheet
+    from nodegraph.media.images.contact_sheets import AxisLabels, contact_sheet
 
     return contact_sheet(
         images,
@@ -68,7 +68,7 @@ def ImageStrip(
         gap: Pixels between them.
         captions: Texts under the pictures, in their order.
     """
-    from nodegraph.media.images.sheets import contact_sheet
+    from nodegraph.media.images.contact_sheets import contact_sheet
 
     columns = 1 if direction == "vertical" else sum(map(len, images))
     return contact_sheet(images, columns=columns, gap=gap, captions=captions or ())
@@ -107,6 +107,6 @@ def StitchImages(
         color: Of what is between and around.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.stitching import stitch
+    from nodegraph.media.images.editing.compositing import stitch
 
     return stitch(image, other, side, match=match_size, gap=gap, color=parse_color(color))

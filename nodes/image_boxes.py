@@ -39,9 +39,9 @@ def DrawBoxes(
         size: Height of the labels' letters, in pixels.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.coordinates import parse_boxes
-    from nodegraph.media.images.editing.boxes import draw_boxes
-    from nodegraph.media.images.mask_sources import box_to_pixels
+    from nodegraph.media.images.editing.annotations import draw_boxes
+    from nodegraph.media.images.masks import box_to_pixels
+    from nodegraph.media.images.regions import parse_boxes
 
     extent = image.shape[2], image.shape[1]
     parsed_boxes = parse_boxes(boxes, unit=unit) if boxes.strip() not in ("", "[]") else []

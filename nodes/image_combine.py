@@ -62,7 +62,7 @@ def BlendImages(
         opacity: How much of the upper one shows.
         mask: 1 where it shows; all of it if left out.
     """
-    from nodegraph.media.images.editing.blending import blend_images
+    from nodegraph.media.images.editing.compositing import blend_images
 
     return blend_images(image, other, mask, mode, opacity)
 
@@ -103,7 +103,7 @@ def CompositeImage(
         opacity: How much of it shows.
         mode: Blend mode, as in Photoshop and CSS.
     """
-    from nodegraph.media.images.editing.blending import composite_layer
+    from nodegraph.media.images.editing.compositing import composite_layer
 
     return composite_layer(image, layer, mask, anchor=anchor, x=x, y=y, mode=mode, opacity=opacity)
 
@@ -129,7 +129,7 @@ def FlattenImage(image: Image, color: str = "white") -> Image:
         color: What shows through.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.blending import flatten
+    from nodegraph.media.images.editing.compositing import flatten
 
     return flatten(image, parse_color(color))
 

@@ -40,7 +40,7 @@ def ImageDifference(
         other: As large; one for all, or as many.
         gain: What the differences are multiplied by, so that small ones show.
     """
-    from nodegraph.media.images.editing.measuring import check_same_shape, differences, psnr
+    from nodegraph.media.images.editing.metrics import check_same_shape, differences, psnr
 
     check_same_shape(image, other)
     apart, rms = differences(image, other, gain)
@@ -75,7 +75,7 @@ def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
         image: Any.
         other: As large; one for all, or as many.
     """
-    from nodegraph.media.images.editing.measuring import compare
+    from nodegraph.media.images.editing.metrics import compare
 
     likeness = compare(image, other)
     psnr = min(likeness.psnr, 100.0)
@@ -118,7 +118,7 @@ def SplitView(
         direction: Beside each other, or above each other.
         line: Pixels of the white line between them.
     """
-    from nodegraph.media.images.editing.measuring import split_view
+    from nodegraph.media.images.editing.metrics import split_view
 
     return split_view(image, other, position, direction, line)
 
@@ -140,7 +140,7 @@ def ImageHistogram(
         height: Of the drawing, in pixels; it is 256 wide.
         logarithmic: Let rare values show.
     """
-    from nodegraph.media.images.editing.statistics import draw_histogram
+    from nodegraph.media.images.editing.histograms import draw_histogram
 
     return draw_histogram(image, height, logarithmic=logarithmic)
 
@@ -162,7 +162,7 @@ def ImageStatistics(ctx: Context, image: Image) -> ImageFigures:
     Args:
         image: All of a batch together; the numbers are those of brightness.
     """
-    from nodegraph.media.images.editing.statistics import brightness_statistics, describe_statistics
+    from nodegraph.media.images.editing.histograms import brightness_statistics, describe_statistics
 
     text = describe_statistics(image)
     ctx.log(text)
@@ -217,8 +217,8 @@ def DominantColors(
         count: How many, the most frequent first.
         width, height: Of the picture of them, each as wide as its share.
     """
-    from nodegraph.media.images.editing.quantizing import color_names, dominant_colors
-    from nodegraph.media.images.editing.statistics import color_strip
+    from nodegraph.media.images.editing.histograms import color_strip
+    from nodegraph.media.images.editing.quantization import color_names, dominant_colors
 
     palette = dominant_colors(image[:1], count)
     return FoundColors(color_names(palette), color_strip(palette, width, height))

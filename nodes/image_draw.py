@@ -60,7 +60,7 @@ def DrawText(
         font: A .ttf or .otf file; empty for the one that comes along.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.text import TextStyle, draw_text
+    from nodegraph.media.images.editing.annotations import TextStyle, draw_text
 
     environment = ctx.environment
     style = TextStyle(

@@ -42,7 +42,7 @@ def BlurImage(
         angle: Of motion, in degrees: 0 is level, 90 upright.
         edge: Of surface: differences that count as edges.
     """
-    from nodegraph.media.images.editing.blurring import blur
+    from nodegraph.media.images.editing.filters import blur
 
     return blur(image, kind, radius, angle, edge)
 
@@ -66,7 +66,7 @@ def SharpenImage(
         radius: Pixels of what is made crisper.
         threshold: Differences below it are left alone, so that noise isn't sharpened.
     """
-    from nodegraph.media.images.editing.blurring import sharpen
+    from nodegraph.media.images.editing.filters import sharpen
 
     return sharpen(image, amount, radius, threshold)
 
@@ -79,7 +79,7 @@ def HighPass(image: Image, radius: Annotated[float, Range(0.1, 500, step=0.5)] =
         image: Of any size.
         radius: Pixels of the largest details that are kept.
     """
-    from nodegraph.media.images.editing.blurring import high_pass
+    from nodegraph.media.images.editing.filters import high_pass
 
     return high_pass(image, radius)
 
@@ -101,7 +101,7 @@ def AddGrain(
         seed: Another one gives other grain.
         in_color: Coloured grain instead of grey.
     """
-    from nodegraph.media.images.editing.effects import add_grain
+    from nodegraph.media.images.editing.filters import add_grain
 
     return add_grain(image, strength, size, seed, in_color=in_color)
 
@@ -129,7 +129,7 @@ def Vignette(
         color: Of the corners.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.effects import vignette
+    from nodegraph.media.images.editing.filters import vignette
 
     return vignette(image, strength, radius, softness, parse_color(color))
 
@@ -142,7 +142,7 @@ def PixelateImage(image: Image, size: Annotated[int, Range(1, 1024)] = 8) -> Ima
         image: Of any size; alpha becomes squares, too.
         size: Pixels of a side of the squares.
     """
-    from nodegraph.media.images.editing.effects import pixelate
+    from nodegraph.media.images.editing.filters import pixelate
 
     return pixelate(image, size)
 
@@ -160,7 +160,7 @@ def EmbossImage(
         strength: How high they are.
         angle: Degrees from which light falls: 0 is from the right, 90 from above.
     """
-    from nodegraph.media.images.editing.effects import emboss
+    from nodegraph.media.images.editing.filters import emboss
 
     return emboss(image, strength, angle)
 
@@ -173,7 +173,7 @@ def FindEdges(image: Image, strength: Annotated[float, Range(0, 20, step=0.1)] =
         image: Of any size; each channel has edges of its own.
         strength: What they are multiplied by.
     """
-    from nodegraph.media.images.editing.effects import find_edges
+    from nodegraph.media.images.editing.filters import find_edges
 
     return find_edges(image, strength)
 
@@ -193,7 +193,7 @@ def GlowImage(
         radius: Pixels that it spreads.
         threshold: Brightness from which on parts glow.
     """
-    from nodegraph.media.images.editing.effects import glow
+    from nodegraph.media.images.editing.filters import glow
 
     return glow(image, strength, radius, threshold)
 
@@ -208,6 +208,6 @@ def ChromaticAberration(
         image: Of any size.
         amount: Pixels that red is moved outwards at the corners, and blue inwards.
     """
-    from nodegraph.media.images.editing.effects import chromatic_aberration
+    from nodegraph.media.images.editing.filters import chromatic_aberration
 
     return chromatic_aberration(image, amount)

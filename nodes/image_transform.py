@@ -146,7 +146,7 @@ def CropImage(
         anchor: Where it lies.
         x, y: Pixels from there: from an edge inwards, from the middle to the right and down.
     """
-    from nodegraph.media.images.editing.moving import crop
+    from nodegraph.media.images.editing.transforms import crop
 
     return crop(image, (width, height), anchor, x, y)
 
@@ -175,7 +175,7 @@ def PadImage(
         color: One that isn't opaque, such as #00000000, gives pictures alpha.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.moving import pad
+    from nodegraph.media.images.editing.transforms import pad
 
     return pad(image, left, top, right, bottom, border, parse_color(color))
 
@@ -203,7 +203,7 @@ def RotateImage(
         method: How pixels are made of others; nearest keeps their values.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.moving import rotate
+    from nodegraph.media.images.editing.transforms import rotate
 
     return rotate(image, angle, expand=expand, color=parse_color(color), method=method)
 
@@ -218,7 +218,7 @@ def FlipImage(
         image: Of any size.
         axis: Horizontal exchanges left and right, vertical top and bottom.
     """
-    from nodegraph.media.images.editing.moving import flip
+    from nodegraph.media.images.editing.transforms import flip
 
     return flip(image, axis)
 
@@ -235,7 +235,7 @@ def ShiftImage(image: Image, x: _Coordinate = 0, y: _Coordinate = 0) -> Image:
         image: Of any size.
         x, y: Pixels to the right and down.
     """
-    from nodegraph.media.images.editing.moving import shift
+    from nodegraph.media.images.editing.transforms import shift
 
     return shift(image, x, y)
 
@@ -263,7 +263,7 @@ def WarpImage(
         method: How pixels are made of others; nearest keeps their values.
     """
     from nodegraph.media.images.colors import parse_color
-    from nodegraph.media.images.editing.moving import parse_corners, warp
+    from nodegraph.media.images.editing.transforms import parse_corners, warp
 
     return warp(image, parse_corners(corners), parse_color(color), method)
 
@@ -287,6 +287,6 @@ def TileImage(
         columns, rows: How often.
         mirror: Turn every other one over, so that edges meet their like.
     """
-    from nodegraph.media.images.editing.moving import repeat
+    from nodegraph.media.images.editing.transforms import repeat
 
     return repeat(image, columns, rows, mirror=mirror)

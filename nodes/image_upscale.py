@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, File, Image, Range, node
-from nodegraph.families.helper_recipes import UpscaleModel
+from nodegraph.families.helper_networks import UpscaleModel
 from nodegraph.media.images.tiles import Tiling
 from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, open_upscaler
 
@@ -84,7 +84,7 @@ def UpscaleImage(
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
     from nodegraph.media.images.resizing import resize_image
-    from nodegraph.models.upscaling.enlarging import upscale_image
+    from nodegraph.models.upscaling.upscaler import upscale_image
 
     if ctx.footprint == "small":
         tile, overlap = min(tile or SMALL_TILE, SMALL_TILE), min(overlap, SMALL_TILE // 2)

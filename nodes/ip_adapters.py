@@ -17,10 +17,13 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.models.ip_adapters.files import IPAdapterChoice, open_ip_adapter
-from nodegraph.models.ip_adapters.redux_files import open_redux
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
+from nodegraph.models.ip_adapters.image_prompt_files import (
+    IPAdapterChoice,
+    open_ip_adapter,
+    open_redux,
+)
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
 
 from ._ip_adapter_facts import (
     added_weights,
@@ -137,7 +140,7 @@ def ApplyIPAdapter(
         weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
     """
     from nodegraph.families.conditionings import default_negative
-    from nodegraph.models.ip_adapters.applying import (
+    from nodegraph.models.ip_adapters.image_prompts import (
         embed_images,
         next_adapter_index,
         picture_mask,

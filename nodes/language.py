@@ -16,9 +16,9 @@ from nodegraph import (
     TextEncoder,
     node,
 )
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
-from nodegraph.perception.languages.values import LanguageModel
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
+from nodegraph.perception.languages.language_model import LanguageModel
 
 from ._language_facts import check_language_model, language_state, language_weights
 from ._memory import prompt_estimate
@@ -45,7 +45,7 @@ def LoadLanguageModel(
             it. Code that a folder brings isn't run.
         dtype: Precision in memory, as for LoadModel.
     """
-    from nodegraph.perception.languages.opening import open_language_model
+    from nodegraph.perception.languages.language_model import open_language_model
 
     environment = ctx.environment
     return open_language_model(
@@ -109,9 +109,9 @@ def GenerateText(
         chat: Put around the prompt what such models were trained to be asked by; else it goes on
             with the text as it is.
     """
-    from nodegraph.models.language.drawing import TokenSampling
-    from nodegraph.models.language.writing import Question, generate_answer
-    from nodegraph.perception.languages.answering import answer
+    from nodegraph.models.language.text_generation import Question, generate_answer
+    from nodegraph.models.language.token_sampling import TokenSampling
+    from nodegraph.perception.languages.answers import answer
 
     pictures = [picture[..., :3] for image in images or () for picture in image]
     question = Question(prompt, system, pictures, is_chat=chat, thinks=thinking)

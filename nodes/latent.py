@@ -116,7 +116,7 @@ def AddNoise(
         seed: Of the noise of the first item; the next ones count up from it.
     """
     from nodegraph.families.flow_noise import recipe_noise
-    from nodegraph.sampling.noise_drawing import add_noise
+    from nodegraph.sampling.latent_noise import add_noise
 
     return add_noise(latent, recipe_noise(model), seed=seed, timestep=timestep)
 

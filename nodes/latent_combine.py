@@ -28,7 +28,7 @@ def JoinLatents(first: list[Latent], second: list[Latent] | None = None) -> Late
         first: One, or a list of them, all of one size and model.
         second: More, which come behind.
     """
-    from nodegraph.sampling.latents.combining import join_latents
+    from nodegraph.sampling.latents.combination import join_latents
 
     return join_latents(first, second or ())
 
@@ -45,7 +45,7 @@ def RepeatLatent(latent: Latent, times: Annotated[int, Range(1, 4096)] = 2) -> L
         latent: One, or a batch, which is repeated as a whole.
         times: How often.
     """
-    from nodegraph.sampling.latents.combining import repeat_latent
+    from nodegraph.sampling.latents.combination import repeat_latent
 
     return repeat_latent(latent, times)
 
@@ -71,7 +71,7 @@ def BlendLatents(
         method: Spherical goes along the arc between the two (slerp), which keeps the spread of
             noise and contrast; linear is the mean.
     """
-    from nodegraph.sampling.latents.combining import blend_latents
+    from nodegraph.sampling.latents.combination import blend_latents
 
     return blend_latents(first, second, share, method)
 
@@ -92,7 +92,7 @@ def AddLatents(
         second: As large and of the same model.
         scale: What the second is multiplied by; -1 subtracts it.
     """
-    from nodegraph.sampling.latents.combining import add_latents
+    from nodegraph.sampling.latents.combination import add_latents
 
     return add_latents(first, second, scale)
 
@@ -120,6 +120,6 @@ def CompositeLatent(
         feather: Pixels over which it fades at its edges, but where they are the destination's own.
         mask: 1 takes the source, 0 keeps the destination; it is scaled to the source's size.
     """
-    from nodegraph.sampling.latents.combining import composite_latents
+    from nodegraph.sampling.latents.combination import composite_latents
 
     return composite_latents(destination, source, x, y, mask=mask, feather=feather)

@@ -29,7 +29,7 @@ def SaveLatent(ctx: Context, latent: Latent, name: str = "latent") -> None:
         name: What the file names begin with; fruit/apple makes a sub-folder. Words such as %date%
             are filled in as in SaveImage.
     """
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.sampling.latents.files import SUFFIX, encode_latent
 
     content = encode_latent(latent, workflow_metadata(ctx.workflow))
@@ -70,7 +70,7 @@ def DrawLatent(latent: Latent, shown: Literal["colors", "channels"] = "colors") 
         shown: Its colours, as far as they are known of its format; or its channels one by one in a
             grid, black to white over three standard deviations on both sides of their means.
     """
-    from nodegraph.sampling.latents.drawing import render_latent
+    from nodegraph.sampling.previews import render_latent
 
     return render_latent(latent, shown)
 
@@ -91,7 +91,7 @@ def LatentStatistics(ctx: Context, latent: Latent) -> LatentFigures:
     Args:
         latent: With content; of a picture's, the mean is near 0 and the deviation near 1.
     """
-    from nodegraph.sampling.latents.combining import require_samples
+    from nodegraph.sampling.latents.combination import require_samples
 
     samples = require_samples(latent, "latent")
     deviation, mean = (float(value) for value in (samples.std(), samples.mean()))

@@ -31,7 +31,7 @@ def CutLatentFrames(
         start: The first that is kept, counted from 0; below 0 from the end, -1 being the last.
         count: How many at most; 0 is all from there.
     """
-    from nodegraph.sampling.latents.frames import cut_frames
+    from nodegraph.sampling.latents.transforms import cut_frames
 
     return cut_frames(latent, start, count)
 
@@ -51,6 +51,6 @@ def LatentFramesToBatch(latent: Latent, size: Annotated[int, Range(1, 16384)] = 
         latent: Of a video; its noise mask comes along.
         size: Latent frames of each item; what doesn't fill one at the end is left out.
     """
-    from nodegraph.sampling.latents.frames import frames_as_batch
+    from nodegraph.sampling.latents.transforms import frames_as_batch
 
     return frames_as_batch(latent, size)

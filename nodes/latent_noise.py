@@ -31,7 +31,7 @@ def InjectNoise(
         seed: Of the noise of the first item; the next ones count up from it.
         mask: Where noise comes: 1 all of it, 0 none. It is scaled to the latent's size.
     """
-    from nodegraph.sampling.latents.noising import add_plain_noise
+    from nodegraph.sampling.latent_noise import add_plain_noise
 
     return add_plain_noise(latent, strength, seed, mask)
 
@@ -57,6 +57,6 @@ def SetItemSeeds(latent: Latent, seeds: list[int]) -> Latent:
         latent: A batch, or a single one, of which so many items are made.
         seeds: One for each item. The sampler's own seed is added to them: leave that at 0.
     """
-    from nodegraph.sampling.latents.noising import with_seeds
+    from nodegraph.sampling.latent_noise import with_seeds
 
     return with_seeds(latent, seeds)

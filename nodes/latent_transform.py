@@ -31,7 +31,7 @@ def FlipLatent(latent: Latent, axis: Literal["horizontal", "vertical"] = "horizo
         latent: Any, also an empty one; its noise mask comes along.
         axis: Horizontal swaps left and right, vertical top and bottom.
     """
-    from nodegraph.sampling.latents.moving import flip_latent
+    from nodegraph.sampling.latents.transforms import flip_latent
 
     return flip_latent(latent, axis)
 
@@ -48,7 +48,7 @@ def RotateLatent(latent: Latent, angle: Literal["90", "180", "270"] = "90") -> L
         latent: Any, also an empty one; its noise mask comes along.
         angle: Degrees.
     """
-    from nodegraph.sampling.latents.moving import rotate_latent
+    from nodegraph.sampling.latents.transforms import rotate_latent
 
     return rotate_latent(latent, int(angle) // 90)
 
@@ -80,7 +80,7 @@ def CropLatent(
             pixels mostly.
         width, height: Of the part, in pixels.
     """
-    from nodegraph.sampling.latents.moving import crop_latent
+    from nodegraph.sampling.latents.transforms import crop_latent
 
     return crop_latent(latent, x, y, width, height)
 
@@ -107,6 +107,6 @@ def ResizeLatent(
         method: How cells are made of others. Bislerp goes between two along an arc, which keeps
             their contrast; bicubic and bilinear soften, area averages, nearest repeats.
     """
-    from nodegraph.sampling.latents.scaling import resize_latent
+    from nodegraph.sampling.latents.transforms import resize_latent
 
     return resize_latent(latent, width, height, factor, method)

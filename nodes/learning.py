@@ -18,7 +18,7 @@ from nodegraph import (
     TextEncoder,
     node,
 )
-from nodegraph.models.attention_support import ScaleOf
+from nodegraph.models.facts import ScaleOf
 
 from ._learning_facts import check_attention_support
 from ._mask_facts import SAME_SIZE_RGB
@@ -74,7 +74,7 @@ def PredictOnce(
         latent: With noise in it: of AddNoise, or of a sampling that stopped early.
         cfg: How strongly prompts lead in clean and noise.
     """
-    from nodegraph.sampling.single_prediction import predict_once
+    from nodegraph.sampling.model_inspection import predict_once
 
     with ctx.weights(model, calls_only=True) as denoiser:
         return Prediction(*predict_once(denoiser, latent, positive, negative, cfg))
@@ -124,7 +124,7 @@ def AttentionMaps(
         scale: Whether the brightest place of each word is 1, or that of all words together.
         seed: Of the noise.
     """
-    from nodegraph.sampling.attention_maps import word_maps
+    from nodegraph.sampling.model_inspection import word_maps
 
     with (
         ctx.weights(model, calls_only=True) as denoiser,
@@ -156,6 +156,6 @@ def DrawHeat(image: Image, mask: Mask, opacity: Share = 0.65) -> Image:
         mask: Such as of AttentionMaps; scaled to the picture.
         opacity: How much of the heat shows.
     """
-    from nodegraph.media.images.heat import overlay_heatmap
+    from nodegraph.media.images.masks import overlay_heatmap
 
     return overlay_heatmap(image, mask, opacity)

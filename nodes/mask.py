@@ -60,7 +60,7 @@ def GrowMask(
         corners: Within a circle of so many pixels, within a square, or within so many steps along
             rows and columns.
     """
-    from nodegraph.media.images.mask_edges import grow_mask
+    from nodegraph.media.images.mask_morphology import grow_mask
 
     return grow_mask(mask, pixels, corners)
 
@@ -86,7 +86,7 @@ def FeatherMask(
         side: Inward stays inside the mask, so that nothing outside it changes; outward keeps all
             of it.
     """
-    from nodegraph.media.images.mask_edges import feather_mask
+    from nodegraph.media.images.mask_morphology import feather_mask
 
     return feather_mask(mask, radius, method, side)
 
@@ -105,7 +105,7 @@ def FadeMaskBorders(
         mask: Any.
         left, top, right, bottom: Pixels over which it falls; 0 leaves that side as it is.
     """
-    from nodegraph.media.images.mask_edges import fade_borders
+    from nodegraph.media.images.mask_morphology import fade_borders
 
     return fade_borders(mask, left, top, right, bottom)
 
@@ -159,7 +159,7 @@ def FillMaskHoles(mask: Mask, most: Annotated[int, Range(0), Advanced()] = 0) ->
         mask: Counts as masked from a half up.
         most: Pixels of the largest hole that is filled; 0 fills all.
     """
-    from nodegraph.media.images.mask_parts import fill_holes
+    from nodegraph.media.images.mask_morphology import fill_holes
 
     return fill_holes(mask, most)
 
@@ -179,7 +179,7 @@ def KeepMaskParts(
         least: Pixels of the smallest part that stays.
         most: How many parts stay, the largest ones; 0 keeps all that are large enough.
     """
-    from nodegraph.media.images.mask_parts import filter_components
+    from nodegraph.media.images.mask_morphology import filter_components
 
     return filter_components(mask, least, most)
 
@@ -207,8 +207,7 @@ def ResizeMask(
         width, height: In pixels, without a picture.
         method: How pixels are made of others; nearest keeps hard edges hard.
     """
-    from nodegraph.media.images.mask_sources import resolve_size
-    from nodegraph.media.images.masks import resize_mask
+    from nodegraph.media.images.masks import resize_mask, resolve_size
 
     return resize_mask(mask, *resolve_size(image, width, height), method)
 
@@ -376,7 +375,7 @@ def CropToMask(
         empty: What an empty mask is: an error, or the whole picture, to which StitchCrop then
             changes nothing.
     """
-    from nodegraph.media.images.cropping import crop_to_mask
+    from nodegraph.media.images.inpainting import crop_to_mask
 
     return Cropped(
         *crop_to_mask(
@@ -409,7 +408,7 @@ def StitchCrop(
         region: Of CropToMask.
         feather: Pixels over which it fades in from the mask's edge inwards.
     """
-    from nodegraph.media.images.cropping import stitch
+    from nodegraph.media.images.inpainting import stitch
 
     return stitch(image, part, region, feather)
 
@@ -454,7 +453,7 @@ def PadForOutpaint(
         seed: Of the noise.
         fade: Linear fades evenly, quadratic the slower the further.
     """
-    from nodegraph.media.images.outpainting import pad_for_outpaint
+    from nodegraph.media.images.inpainting import pad_for_outpaint
 
     sides = (left, top, right, bottom)
     return PaddedPicture(
@@ -478,7 +477,7 @@ def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
         mask: Each of the batch gets a file of its own.
         name: What the file names begin with; fruit/apple makes a sub-folder.
     """
-    from nodegraph.media.images.provenance import encode_with_workflow
+    from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
     from ._beside import save_result
 

@@ -44,7 +44,7 @@ def LoadMask(
             brightness: white is masked.
     """
     from nodegraph.media.images.images import read_image
-    from nodegraph.media.images.mask_sources import mask_from_file
+    from nodegraph.media.images.masks import mask_from_file
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -70,7 +70,7 @@ def SolidMask(
     """
     import torch
 
-    from nodegraph.media.images.mask_sources import resolve_size
+    from nodegraph.media.images.masks import resolve_size
 
     columns, rows = resolve_size(image, width, height)
     return torch.full((1, rows, columns), float(value))
@@ -101,7 +101,7 @@ def MaskFromColor(
         tolerance: How far red, green and blue may each be from it; 0 takes the very colour alone.
         softness: Further differences over which the mask fades out.
     """
-    from nodegraph.media.images.mask_sources import mask_from_color
+    from nodegraph.media.images.masks import mask_from_color
 
     return mask_from_color(image, color, tolerance, softness)
 
@@ -130,7 +130,7 @@ def MaskFromChannel(
         image: Any; one without alpha is opaque everywhere.
         channel: Luminance weighs the colours as the eye does; value is the brightest of them.
     """
-    from nodegraph.media.images.mask_sources import mask_from_channel
+    from nodegraph.media.images.masks import mask_from_channel
 
     return mask_from_channel(image, channel)
 
@@ -164,7 +164,7 @@ def ShapeMask(
         unit: Of these four: shares of the picture's sides, 0 to 1, or pixels.
         angle: Degrees that it is turned clockwise about its middle.
     """
-    from nodegraph.media.images.mask_sources import box_to_pixels, resolve_size, shape_mask
+    from nodegraph.media.images.masks import box_to_pixels, resolve_size, shape_mask
 
     size = resolve_size(image, width, height)
     return shape_mask(
@@ -204,8 +204,8 @@ def MaskFromBoxes(
         unit: Shares of the picture's sides, 0 to 1, or pixels.
         each: All boxes in one mask, or a batch with a mask for each.
     """
-    from nodegraph.media.images.coordinates import parse_boxes
-    from nodegraph.media.images.mask_sources import box_to_pixels, boxes_mask, resolve_size
+    from nodegraph.media.images.masks import box_to_pixels, boxes_mask, resolve_size
+    from nodegraph.media.images.regions import parse_boxes
 
     size = resolve_size(image, width, height)
     placed = [box_to_pixels(box, size, unit) for box in parse_boxes(boxes, unit=unit)]
@@ -237,6 +237,6 @@ def GradientMask(
         start, end: Where on the way it begins and ends to rise; an end before the start turns it
             round.
     """
-    from nodegraph.media.images.mask_sources import gradient_mask, resolve_size
+    from nodegraph.media.images.masks import gradient_mask, resolve_size
 
     return gradient_mask(resolve_size(image, width, height), kind, angle, start, end)

@@ -78,7 +78,7 @@ def ImageConditioning(
             are refused.
     """
     from nodegraph.models.vae import crop_to_cells
-    from nodegraph.sampling.control_image import with_control_image
+    from nodegraph.sampling.controls.control_conditioning import with_control_image
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = crop_to_cells(autoencoder, image) if crop else image

@@ -7,11 +7,10 @@ from typing import Annotated, NamedTuple
 from nodegraph import Advanced, Choices, Context, DiffusionModel, File, Range, node
 from nodegraph.families.registry import FAMILIES, GROUP
 from nodegraph.families.scheduler_file import PREDICTION_TYPES
-from nodegraph.models.denoiser_files import denoiser_warnings, open_denoiser
-from nodegraph.models.denoiser_search import AUTO, DenoiserRequest
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
-from nodegraph.weights.precision.choices import STORAGES
+from nodegraph.models.denoiser_files import AUTO, DenoiserRequest, denoiser_warnings, open_denoiser
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
+from nodegraph.weights.precision.storage import STORAGES
 
 from ._model_part_facts import check_denoiser, denoiser_outputs, denoiser_state, denoiser_weights
 

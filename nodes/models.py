@@ -21,13 +21,12 @@ from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.families.prompts import escape_prompt
 from nodegraph.families.registry import BUILT_IN, FAMILIES, GROUP
 from nodegraph.families.scheduler_file import PREDICTION_TYPES
-from nodegraph.models.adapters.files import locate_adapter
-from nodegraph.models.adapters.inversion_files import read_inversion
+from nodegraph.models.adapters.adapter_files import locate_adapter, read_inversion
 from nodegraph.models.adapters.recipes import Expert, OpenedAdapter, with_inversion
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES, ModelRecipes, open_model, storage_warnings
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES, ModelRecipes, open_model, storage_warnings
 from nodegraph.models.vae_files import open_vae
-from nodegraph.weights.precision.choices import STORAGES
+from nodegraph.weights.precision.storage import STORAGES
 
 from ._facts import check_model, model_outputs, model_state, model_weights
 from ._lora import (
@@ -185,7 +184,7 @@ def LoadLora(
         expert: Of a model with two, such as Wan 2.2, the one that it is for: the first denoises
             what is mostly noise, the second the rest.
     """
-    from nodegraph.models.adapters.reading import check_finite
+    from nodegraph.models.adapters.adapted_modules import check_finite
 
     opened = OpenedAdapter(locate_adapter(lora, ctx.environment.models), fused=fused)
     with at_port("lora"):
@@ -234,7 +233,7 @@ def LoadTextualInversion(
         embedding: Name under a models folder or path of a .safetensors file.
         token: The word. If empty, the file's own, or else its name.
     """
-    from nodegraph.models.adapters.reading import check_finite
+    from nodegraph.models.adapters.adapted_modules import check_finite
 
     file = read_inversion(located_inversion(embedding, ctx.environment))
     with at_port("embedding"):

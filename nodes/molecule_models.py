@@ -16,7 +16,7 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.sampling.guiders.additions import Valences
+from nodegraph.sampling.guiders.added_guidance import Valences
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
 from ._guider_facts import check_guided_part, guider_facts
@@ -112,7 +112,7 @@ def DecodeMolecules(
         seed: Of how they are laid.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.media.molecules.sampled import (
+    from nodegraph.media.molecules.molecule_sets import (
         decode_molecules,
         unique_molecules,
         with_conformers,
@@ -154,7 +154,7 @@ def MoleculeStatistics(
         known: Molecules that don't count as new.
         plotted: The property whose histogram is plotted.
     """
-    from nodegraph.media.molecules.statistics import compute_statistics, histogram
+    from nodegraph.media.molecules.molecule_sets import compute_statistics, histogram
 
     statistics = compute_statistics(molecules, known or ())
     plot = histogram(statistics.values[plotted], plotted)
@@ -212,7 +212,7 @@ def FilterMolecules(
         low: Its least value.
         high: Its largest value.
     """
-    from nodegraph.media.molecules.sampled import MoleculeFilter, filter_molecules
+    from nodegraph.media.molecules.molecule_sets import MoleculeFilter, filter_molecules
 
     least = () if low is None else ((property, low),)
     most = () if high is None else ((property, high),)

@@ -35,7 +35,7 @@ def LoadMolecule(
         path: SDF, MOL, PDB or SMILES; relative paths start from the inputs folder.
         number: Which of several in an SDF or a file of SMILES, counted from 0.
     """
-    from nodegraph.media.molecules.reading import read_molecule
+    from nodegraph.media.molecules.molecule_files import read_molecule
 
     environment = ctx.environment
     file = environment.inputs / Path(path).expanduser()
@@ -103,10 +103,10 @@ def SaveMolecule(
             room for a workflow.
         picture: Also write a drawing of it.
     """
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.molecules.chemistry import to_smiles
-    from nodegraph.media.molecules.drawing import MOST_DRAWN
-    from nodegraph.media.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
+    from nodegraph.media.molecules.depiction import MOST_DRAWN
+    from nodegraph.media.molecules.molecule_files import MOLECULE_SUFFIXES, encode_molecule
 
     texts = dict(workflow_metadata(ctx.workflow))
     if format == "sdf" and len(molecule.elements) <= MOST_DRAWN:
@@ -141,8 +141,8 @@ def DrawMolecule(
 
 
 def _drawn(molecule: Molecule, width: int, height: int) -> Image:
-    from nodegraph.media.molecules.drawing import MOST_DRAWN, atom_cloud, draw_molecule
-    from nodegraph.media.shapes.drawing import draw_shape
+    from nodegraph.media.molecules.depiction import MOST_DRAWN, atom_cloud, draw_molecule
+    from nodegraph.media.shapes.rendering import draw_shape
 
     if len(molecule.elements) > MOST_DRAWN and len(molecule.coordinates):
         return draw_shape(atom_cloud(molecule), min(width, height))

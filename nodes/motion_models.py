@@ -37,7 +37,7 @@ def MotionConditioning(
         amount: How far it goes: 1 is a fifth of the picture's side, a quarter turn, half as large
             again, or half as large.
     """
-    from nodegraph.models.item_clips import motion_conditioning
+    from nodegraph.models.image_to_video import motion_conditioning
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return motion_conditioning(autoencoder, image, motion, amount)
@@ -61,7 +61,7 @@ def DecodeMotion(ctx: Context, latent: list[Latent], vae: Vae) -> list[Video]:
         vae: Of the model tiny.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.models.item_clips import decode_videos
+    from nodegraph.models.image_to_video import decode_videos
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         return decode_videos(autoencoder, all_items(latent, "motions"))

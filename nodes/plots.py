@@ -51,7 +51,7 @@ def PlotValues(
         high: Its upper end.
         note: A sentence below the plot, such as what the intervals mean.
     """
-    from nodegraph.media.plots.making import build_series
+    from nodegraph.media.plots.series import build_series
 
     series = build_series(
         values,
@@ -81,7 +81,7 @@ def JoinPlots(
         title: If empty, the one that all of them have.
         names: Of each plot, to tell apart what has one name in several.
     """
-    from nodegraph.media.plots.making import join_plots
+    from nodegraph.media.plots.series import join_plots
 
     both = [*plots, *([] if last is None else [last])]
     return join_plots(both, title, names or ())
@@ -101,7 +101,7 @@ def DrawPlot(plot: Plot, width: Side = 640, height: Side = 400) -> Image:
         width: In pixels.
         height: In pixels.
     """
-    from nodegraph.media.plots.drawing import plot_image
+    from nodegraph.media.plots.rendering import plot_image
 
     return plot_image([plot], width, height)
 
@@ -155,9 +155,9 @@ def SavePlot(
         height: The same.
         picture: Also write a PNG of it.
     """
-    from nodegraph.media.images.provenance import workflow_metadata
-    from nodegraph.media.plots.drawing import plot_image
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.plots.files import encode_plot
+    from nodegraph.media.plots.rendering import plot_image
 
     texts = workflow_metadata(ctx.workflow)
     content = encode_plot(plot, format, texts, width=width, height=height)

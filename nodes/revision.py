@@ -16,9 +16,9 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.models.ip_adapters.files import open_image_encoder
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
+from nodegraph.models.ip_adapters.image_prompt_files import open_image_encoder
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
 
 from ._ip_adapter_facts import check_image_encoder, check_revised, image_encoder_state
 
@@ -90,8 +90,8 @@ def ReviseConditioning(
         seed: Of that noise.
         adds: Add it to what the prompt says, or to other pictures of such a node before.
     """
-    from nodegraph.models.ip_adapters.applying import embed_images
-    from nodegraph.models.ip_adapters.revision import with_pooled_image
+    from nodegraph.models.conditioning import with_pooled_image
+    from nodegraph.models.ip_adapters.image_prompts import embed_images
 
     with ctx.weights(image_encoder, calls_only=True) as eyes:
         embeddings, _ = embed_images(eyes, image, reads_patches=False)

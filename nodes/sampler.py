@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Range, node
-from nodegraph.families.names import SAMPLER_NAMES
-from nodegraph.families.names_elsewhere import SYNONYMS
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SYNONYMS
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.sampling_parts import SamplerChoice
 

@@ -15,9 +15,8 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.families.names_elsewhere import SYNONYMS
-from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, last_step, step_window
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES, SYNONYMS
+from nodegraph.families.schedule_checks import DENOISE_STEPS, MAX_STEPS, last_step, step_window
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import (
     CONVENTIONS,

@@ -16,9 +16,8 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES, check_schedule
-from nodegraph.families.names_elsewhere import SYNONYMS
-from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES, SYNONYMS, check_schedule
+from nodegraph.families.schedule_checks import DENOISE_STEPS, MAX_STEPS
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import CONVENTIONS, drops_a_level
 
@@ -53,8 +52,8 @@ def PlotBetas(
         width, height: Of the drawing in pixels.
     """
     from nodegraph.families.noise import NoiseSchedule
-    from nodegraph.media.plots.drawing import plot_image
-    from nodegraph.media.plots.making import build_series
+    from nodegraph.media.plots.rendering import plot_image
+    from nodegraph.media.plots.series import build_series
 
     config = {
         "beta_schedule": beta_schedule,
@@ -111,8 +110,8 @@ def PlotSchedule(
         denoise_steps: How steps are counted where denoise is below 1; as for KSampler.
         convention: As for KSampler.
     """
-    from nodegraph.media.plots.drawing import plot_image
-    from nodegraph.media.plots.making import build_series
+    from nodegraph.media.plots.rendering import plot_image
+    from nodegraph.media.plots.series import build_series
     from nodegraph.sampling.samplers import SAMPLERS
 
     dropped = drops_a_level(sampler, convention)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Latent, Range, node
-from nodegraph.families.steps import MAX_STEPS
+from nodegraph.families.schedule_checks import MAX_STEPS
 from nodegraph.sampling.composed_schedules import Schedule, listed_schedule
 from nodegraph.sampling.sigma_lists import (
     LTX_TOKENS,

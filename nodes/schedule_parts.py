@@ -13,17 +13,22 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.families.names import SCHEDULE_NAMES
-from nodegraph.families.sigma_formulas import TURBO, TURBO_STEPS
-from nodegraph.families.steps import DENOISE_STEPS, MAX_STEPS, split_step
+from nodegraph.families.sampler_names import SCHEDULE_NAMES
+from nodegraph.families.schedule_checks import (
+    DENOISE_STEPS,
+    MAX_STEPS,
+    TURBO,
+    TURBO_STEPS,
+    split_step,
+)
 from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.sampling.level_text import parse_numbers
 from nodegraph.sampling.sampling_parts import CONVENTIONS, SamplerChoice
+from nodegraph.sampling.sigma_lists import parse_numbers
 
 from ._part_facts import (
     beta_facts,

@@ -44,8 +44,8 @@ def RemoveBackground(
         tolerance: How far red, green and blue may each be from the border's colours.
         softness: Pixels over which the edge fades inwards.
     """
+    from nodegraph.media.images.classical_segmentation import plain_background
     from nodegraph.media.images.masks import with_alpha
-    from nodegraph.media.images.selecting import plain_background
 
     mask = plain_background(image, tolerance, softness)
     return CutOut(with_alpha(image, mask, transparent=False), mask)
@@ -73,7 +73,7 @@ def MagicWand(
         tolerance: How far red, green and blue may each be from that colour.
         connected: Only what is connected with the point; else all of that colour.
     """
-    from nodegraph.media.images.selecting import select_similar_colors
+    from nodegraph.media.images.classical_segmentation import select_similar_colors
 
     return select_similar_colors(
         image, _points(image, points, unit), tolerance, connected=connected
@@ -103,7 +103,7 @@ def SelectByPoints(
         unit: Shares of the picture's sides, 0 to 1, or pixels.
         radius: Pixels around a point that surely belong to it.
     """
-    from nodegraph.media.images.selecting import select_by_points
+    from nodegraph.media.images.classical_segmentation import select_by_points
 
     wanted, other = _points(image, points, unit), _points(image, excluded, unit, "excluded")
     return select_by_points(image, wanted, other, radius)
@@ -124,9 +124,9 @@ def SelectByBox(image: Image, box: str = "0.1, 0.1, 0.8, 0.8", unit: Unit = "sha
         box: x, y, width and height of a box round it, such as 0.1, 0.1, 0.8, 0.8.
         unit: Shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.media.images.coordinates import parse_boxes
-    from nodegraph.media.images.mask_sources import box_to_pixels
-    from nodegraph.media.images.selecting import select_by_box
+    from nodegraph.media.images.classical_segmentation import select_by_box
+    from nodegraph.media.images.masks import box_to_pixels
+    from nodegraph.media.images.regions import parse_boxes
 
     boxes = parse_boxes(box, "box", unit)
     if len(boxes) != 1:
@@ -162,7 +162,7 @@ def Superpixels(image: Image, parts: Parts = 200, method: Method = "slic") -> Pa
         method: Slic makes parts of about one size; felzenszwalb some that are as large as they are
             even; watershed follows the edges.
     """
-    from nodegraph.media.images.selecting import superpixels
+    from nodegraph.media.images.classical_segmentation import superpixels
 
     return PartsOfPicture(*superpixels(image, method, parts))
 
@@ -189,14 +189,14 @@ def SelectSuperpixels(
         unit: Shares of the picture's sides, 0 to 1, or pixels.
         parts, method: As of Superpixels, which shows them.
     """
-    from nodegraph.media.images.selecting import select_superpixels
+    from nodegraph.media.images.classical_segmentation import select_superpixels
 
     return select_superpixels(image, _points(image, points, unit), method, parts)
 
 
 def _points(image: Image, text: str, unit: str, port: str = "points") -> list[tuple[int, int]]:
-    from nodegraph.media.images.coordinates import parse_points
-    from nodegraph.media.images.selecting import pixel_points
+    from nodegraph.media.images.classical_segmentation import pixel_points
+    from nodegraph.media.images.regions import parse_points
 
     points = parse_points(text, port)
     if not points and port == "points":

@@ -16,7 +16,7 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.media.shapes.grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
+from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, SMOOTH, Solid, SolidColour
 
 from ._shape_facts import check_meshing, shape_family
 
@@ -67,8 +67,7 @@ def DecodeShapes(
         largest: Leave crumbs beside the largest piece out.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.media.shapes.grids import from_tokens
-    from nodegraph.media.shapes.meshing import extract_surface, largest_piece
+    from nodegraph.media.shapes.distance_grids import extract_surface, from_tokens, largest_piece
 
     cells = zip(*from_tokens(all_items(latent, "shapes")), strict=True)
     candidates = [extract_surface(grid, color, smooth=smooth) for grid, color in cells]
@@ -96,6 +95,6 @@ def PointsFromMesh(
         count: How many points.
         seed: Equal ones give equal points.
     """
-    from nodegraph.media.shapes.meshing import surface_points
+    from nodegraph.media.shapes.distance_grids import surface_points
 
     return surface_points(mesh, count, seed)

@@ -81,7 +81,7 @@ def SaveMesh(
         format: Only GLB holds a texture; in PLY and OBJ vertices get its colours.
         picture: Also write a moving picture of it, seen from all sides.
     """
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 
     content = encode_mesh(mesh, format, workflow_metadata(ctx.workflow))
@@ -113,7 +113,7 @@ def SavePointCloud(
         name: What the file names begin with; scans/scan makes a sub-folder.
         picture: Also write a moving picture of them, seen from all sides.
     """
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.shapes.encoding import encode_points
 
     content = encode_points(point_cloud, workflow_metadata(ctx.workflow))
@@ -138,7 +138,7 @@ def DrawMesh(
         angle: Degrees by which it is turned.
         elevation: Degrees from which it is seen from above.
     """
-    from nodegraph.media.shapes.drawing import draw_shape
+    from nodegraph.media.shapes.rendering import draw_shape
 
     return draw_shape(mesh, size, angle=angle, elevation=elevation)
 
@@ -161,7 +161,7 @@ def MeshTurntable(
         rate: Frames a second.
         elevation: Degrees from which it is seen from above.
     """
-    from nodegraph.media.shapes.drawing import turntable
+    from nodegraph.media.shapes.rendering import turntable
     from nodegraph.media.videos.rates import exact_rate
 
     pictures = turntable(

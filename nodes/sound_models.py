@@ -38,7 +38,7 @@ def SoundConditioning(
         pitch: A note, such as A4 or C#5, or a frequency, such as 440 Hz.
         seconds: Until it is silent.
     """
-    from nodegraph.families.items.sounds import sound_conditioning
+    from nodegraph.families.sounds import sound_conditioning
 
     sound = requested_sound(text, kind, pitch, seconds)
     if sound.out_of_range_note:
@@ -66,6 +66,6 @@ def DecodeSound(
         seed: Of the phases that it begins with.
     """
     from nodegraph.families.items.latents import all_items
-    from nodegraph.families.items.sounds import decode_sounds
+    from nodegraph.families.sounds import decode_sounds
 
     return decode_sounds(all_items(latent, "sounds"), rounds=rounds, seed=seed)

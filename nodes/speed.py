@@ -18,7 +18,7 @@ from nodegraph.families.speed_options import (
     with_caching,
     with_speed,
 )
-from nodegraph.models.speed.abilities import check_recipe
+from nodegraph.models.speed.speed_support import check_recipe
 
 from ._speed_facts import (
     added_weights,

@@ -66,7 +66,7 @@ def EncodePrompt(
             BREAK; with off nobody reads any. With comfyui it means what it does there: (words:1.3)
             is 1.3 in any brackets, (words) 1.1 times, and all else is text.
     """
-    from nodegraph.models.text import encode_prompt
+    from nodegraph.models.conditioning import encode_prompt
 
     with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_prompt(
@@ -112,8 +112,8 @@ def EncodePromptApart(
         syntax: As for EncodePrompt, but for AND.
     """
     from nodegraph.families.registry import get_family
-    from nodegraph.models.prompt_checks import check_readers
-    from nodegraph.models.text import encode_prompts_per_encoder
+    from nodegraph.models.conditioning import encode_prompts_per_encoder
+    from nodegraph.models.prompt_preprocessing import check_readers
 
     own = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "llama": llama}
     family = get_family(encoder.family)
@@ -143,7 +143,7 @@ def ClipSkip(encoder: TextEncoder, skip: Annotated[int, Range(1, 24)] = 2) -> Te
         encoder: Of such a model.
         skip: The layer that prompts are taken from, counted from the last.
     """
-    from nodegraph.models.clip_skip import with_clip_layer
+    from nodegraph.models.prompt_preprocessing import with_clip_layer
 
     return with_clip_layer(encoder, skip)
 
@@ -181,7 +181,7 @@ def SizeConditioning(
         score: How beautiful the picture is, 0 to 10: for the refiner alone, which is told it in
             place of the target size. Left out, 6, and 2.5 for a negative prompt.
     """
-    from nodegraph.models.text import with_sizes
+    from nodegraph.models.conditioning import with_sizes
 
     return with_sizes(
         conditioning,
@@ -216,7 +216,7 @@ def EncodeEditPrompt(
         images: What it looks at; a batch counts as that many pictures.
         text: What to make of them.
     """
-    from nodegraph.models.text import encode_edit
+    from nodegraph.models.conditioning import encode_edit
 
     with ctx.weights(encoder, calls_only=True) as text_model:
         return encode_edit(
@@ -250,7 +250,7 @@ def ReferenceLatents(
         still: Tell Qwen-Image-Edit that the pictures are without noise, as Edit Plus 2511 was
             trained. Its folders tell so by themselves, and so do the files that ComfyUI marks.
     """
-    from nodegraph.models.text import with_references
+    from nodegraph.models.conditioning import with_references
 
     numbered = None if places == "auto" else places == "index"
     return with_references(conditioning, latent, indexed=numbered, zero_timestep=still)

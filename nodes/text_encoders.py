@@ -6,14 +6,14 @@ from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, TextEncoder, node
 from nodegraph.families.registry import FAMILIES, GROUP
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
 from nodegraph.models.text_encoder_files import (
     find_text_encoder,
     open_text_encoder,
     text_encoder_warnings,
 )
-from nodegraph.weights.precision.choices import AUTO, STORAGES
+from nodegraph.weights.precision.storage import AUTO, STORAGES
 
 from ._text_encoder_facts import (
     check_encoder,

@@ -40,7 +40,7 @@ def ApplyWeights(
         weights: A LoRA, a whole model, or a word.
         strength: How strongly a LoRA applies; 1 is as it was taught.
     """
-    from nodegraph.training.saving import apply_trained
+    from nodegraph.training.trained_weights import apply_trained
 
     return AppliedWeights(*apply_trained(weights, model, text_encoder, strength))
 
@@ -72,7 +72,7 @@ def SaveWeights(
             diffusers' of a UNet by diffusers and nodegraph. auto is kohya's for UNets (Stable
             Diffusion 1.x, 2.x, XL), and diffusers' for transformers, which ComfyUI reads, too.
     """
-    from nodegraph.training.saving import kohya_names, save_folder
+    from nodegraph.training.trained_weights import kohya_names, save_folder
 
     if len(weights.files) > 1:
         for saved in save_folder(weights, ctx.environment.outputs, name):

@@ -98,7 +98,7 @@ def TrainLoRA(
         samples: Pictures to watch meanwhile: WatchTraining.
     """
     from nodegraph.training.lora_training import LoraShape, train_lora, with_trained_lora
-    from nodegraph.training.running import TrainingSetup
+    from nodegraph.training.training_run import TrainingSetup
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     room = TrainingSetup(ctx, model, text_encoder, vae, dataset, kept, plan, samples)
@@ -160,8 +160,8 @@ def FineTune(
         options: More of it: TrainingSettings.
         samples: Pictures to watch meanwhile: WatchTraining.
     """
-    from nodegraph.training.running import TrainingSetup
-    from nodegraph.training.whole_models import train_whole_model, with_trained_model
+    from nodegraph.training.training_run import TrainingSetup
+    from nodegraph.training.whole_networks import train_whole_model, with_trained_model
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     weights = train_whole_model(
@@ -224,9 +224,9 @@ def DreamBooth(
     """
     from dataclasses import replace
 
-    from nodegraph.training import subjects
+    from nodegraph.training import training_run as subjects
     from nodegraph.training.lora_training import LoraShape, train_lora, with_trained_lora
-    from nodegraph.training.running import TrainingSetup
+    from nodegraph.training.training_run import TrainingSetup
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     called = subjects.with_caption(dataset, prompt)
@@ -298,8 +298,8 @@ def TextualInversion(
         seed: Of all that is drawn.
         options: More of it: TrainingSettings.
     """
-    from nodegraph.training.running import TrainingSetup
-    from nodegraph.training.words import train_word, with_trained_word
+    from nodegraph.training.textual_inversion import train_word, with_trained_word
+    from nodegraph.training.training_run import TrainingSetup
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     room = TrainingSetup(ctx, model, text_encoder, vae, dataset, None, plan)
@@ -361,8 +361,8 @@ def TrainControlNet(
         seed: Of all that is drawn.
         options: More of it: TrainingSettings.
     """
-    from nodegraph.training.control_nets import control_recipe, train_control_net
-    from nodegraph.training.running import TrainingSetup
+    from nodegraph.training.training_run import TrainingSetup
+    from nodegraph.training.whole_networks import control_recipe, train_control_net
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     room = TrainingSetup(ctx, model, text_encoder, vae, dataset, None, plan)

@@ -80,8 +80,7 @@ def VAEDecode(
             pictures; 0 works on the whole, and in tiles only if memory runs out.
         overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
     """
-    from nodegraph.media.images.blankness import blank_warnings
-    from nodegraph.models.vae import decode_latent, in_tiles
+    from nodegraph.models.vae import blank_warnings, decode_latent, in_tiles
 
     with ctx.weights(vae, calls_only=True) as autoencoder:
         image = decode_latent(in_tiles(autoencoder, tile, overlap), latent)

@@ -60,8 +60,8 @@ def LoadVideo(
         rate: Frames a second to read it at, before `first`, `count` and `every` count them; 0 for
             the file's own.
     """
+    from nodegraph.media.videos.clips import read_video
     from nodegraph.media.videos.rates import exact_rate
-    from nodegraph.media.videos.reading import read_video
 
     environment = ctx.environment
     return read_video(
@@ -102,7 +102,7 @@ def SaveVideo(
             is lossless.
         quality: Of MP4 and WebM.
     """
-    from nodegraph.media.images.provenance import workflow_metadata
+    from nodegraph.media.images.workflow_metadata import workflow_metadata
     from nodegraph.media.videos.encoding import VIDEO_SUFFIXES, encode_video
 
     total, height, width, _ = video.frames.shape
@@ -132,7 +132,7 @@ def VideoFromImages(
         audio: Begins with the first frame.
     """
     from nodegraph.media.images.images import OPAQUE_HINT, is_transparent
-    from nodegraph.media.videos.cutting import video_from_images
+    from nodegraph.media.videos.clips import video_from_images
     from nodegraph.media.videos.rates import exact_rate
 
     if any(map(is_transparent, images)):
@@ -170,7 +170,7 @@ def TrimVideo(
         count: How many frames to keep at most; 0 for all.
         every: Keep one of so many; the rate is divided by it.
     """
-    from nodegraph.media.videos.cutting import trim_video
+    from nodegraph.media.videos.clips import trim_video
 
     return trim_video(video, first=first, count=count, every=every)
 

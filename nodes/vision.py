@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Choices, Context, File, Image, Mask, Range, node
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
-from nodegraph.perception.vision.values import VisionModel
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
+from nodegraph.perception.vision.vision_model import VisionModel
 
 from ._mask_facts import IMAGE_TO_MASK, SAME_SIZE_RGB
 from ._vision_facts import (
@@ -69,7 +69,7 @@ def LoadVisionModel(
             background_removal/birefnet.safetensors.
         dtype: Precision in memory, as for LoadModel.
     """
-    from nodegraph.perception.vision.opening import open_vision_model
+    from nodegraph.perception.vision.vision_model import open_vision_model
 
     environment = ctx.environment
     return open_vision_model(
@@ -125,9 +125,9 @@ def SegmentAnything(
             each.
         unit: Shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.media.images.coordinates import parse_points
-    from nodegraph.media.images.selecting import pixel_points
-    from nodegraph.perception.vision.segmenting import segment_anything
+    from nodegraph.media.images.classical_segmentation import pixel_points
+    from nodegraph.media.images.regions import parse_points
+    from nodegraph.perception.vision.segmentation import segment_anything
 
     size = image.shape[2], image.shape[1]
     wanted, other = (
@@ -140,8 +140,8 @@ def SegmentAnything(
 
 def _boxes(text: str, size: tuple[int, int], unit: str) -> list[tuple[float, float, float, float]]:
     """In pixels; none of an empty text."""
-    from nodegraph.media.images.coordinates import parse_boxes
-    from nodegraph.media.images.mask_sources import box_to_pixels
+    from nodegraph.media.images.masks import box_to_pixels
+    from nodegraph.media.images.regions import parse_boxes
 
     boxes = parse_boxes(text, unit=unit) if text.strip() else []
     return [box_to_pixels(box, size, unit) for box in boxes]
@@ -186,7 +186,7 @@ def SegmentByText(
         text: What to mask, such as a hat.
         threshold: How sure the model is to be; 0 gives a soft mask of how sure it is.
     """
-    from nodegraph.perception.vision.detecting import segment_by_text
+    from nodegraph.perception.vision.detection import segment_by_text
 
     return segment_by_text(ctx, model, image, text, threshold)
 
@@ -217,7 +217,7 @@ def SegmentClass(ctx: Context, model: VisionModel, image: Image, labels: str) ->
         image: Any.
         labels: Names of classes, with commas between them.
     """
-    from nodegraph.perception.vision.segmenting import segment_classes
+    from nodegraph.perception.vision.segmentation import segment_classes
 
     return segment_classes(ctx, model, image, labels)
 
@@ -245,7 +245,7 @@ def RefineMask(
         mask: Right but for its edge; scaled to the picture.
         width: Pixels on both sides of the edge that are decided anew.
     """
-    from nodegraph.perception.vision.segmenting import refine_mask
+    from nodegraph.perception.vision.segmentation import refine_mask
 
     return refine_mask(ctx, model, image, mask, width)
 
@@ -283,7 +283,7 @@ def ForegroundMask(
             is right for BiRefNet-HR.
     """
     from nodegraph.media.images.masks import with_alpha
-    from nodegraph.perception.vision.foregrounds import foreground_mask
+    from nodegraph.perception.vision.segmentation import foreground_mask
 
     mask = foreground_mask(ctx, model, image, resolution)
     return Foreground(mask, with_alpha(image, mask, transparent=False))
@@ -326,7 +326,7 @@ def DetectThings(
         most: Boxes in a picture, the surest first.
         unit: What boxes are told in: shares of the picture's sides, 0 to 1, or pixels.
     """
-    from nodegraph.perception.vision.detecting import boxes_text, detect_objects
+    from nodegraph.perception.vision.detection import boxes_text, detect_objects
 
     boxes, mask = detect_objects(ctx, model, image, labels, threshold, most)
     first = boxes_text(boxes[0], image.shape[2], image.shape[1], unit)
@@ -348,7 +348,7 @@ def EstimateDepth(ctx: Context, model: VisionModel, image: Image) -> Image:
         model: Of LoadVisionModel: Depth Anything, DPT or GLPN.
         image: Any; each of a batch has its own nearest and furthest.
     """
-    from nodegraph.perception.vision.segmenting import estimate_depth
+    from nodegraph.perception.vision.segmentation import estimate_depth
 
     return estimate_depth(ctx, model, image)
 
@@ -381,7 +381,7 @@ def EstimatePose(
         threshold: How sure the model is to be of a joint that is drawn.
         thickness: Of limbs; 1 is what control networks were trained on, at 512 pixels.
     """
-    from nodegraph.perception.vision.poses import draw_poses
+    from nodegraph.perception.vision.detection import draw_poses
 
     size = image.shape[2], image.shape[1]
     return draw_poses(ctx, model, image, _boxes(boxes, size, unit), threshold, thickness)

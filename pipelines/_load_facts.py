@@ -8,13 +8,13 @@ from typing import Any
 from nodegraph import Estimate, Facts, Finding, HookInputs, NodegraphError
 from nodegraph.errors import at_port
 from nodegraph.interop.pipelines.folders import PipelineFolder, read_folder
-from nodegraph.interop.pipelines.opening import pipeline_stamp, pipeline_weights
+from nodegraph.interop.pipelines.pipeline_recipes import pipeline_stamp, pipeline_weights
 from nodegraph.interop.pipelines.schedulers import CLASS, OWN, replace_scheduler
-from nodegraph.models.adapters.files import locate_adapter, read_adapter
+from nodegraph.models.adapters.adapter_files import locate_adapter, read_adapter
+from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_sources import find_path
-from nodegraph.models.model_stamps import computed_dtype
 from nodegraph.weights.file_kinds import file_stamp
-from nodegraph.weights.precision.choices import check_storage
+from nodegraph.weights.precision.storage import check_storage
 
 _PORT = "pipeline"
 

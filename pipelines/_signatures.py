@@ -33,7 +33,7 @@ def pipeline_node(pipeline_class: PipelineClass, module: str) -> Callable[..., A
     taken = {shown[port.name]: port for port in pipeline_class.inputs}
 
     def run(ctx: Context, pipeline: Pipeline, **inputs: Any) -> Any:
-        from nodegraph.interop.pipelines.calling import run_pipeline
+        from nodegraph.interop.pipelines.pipeline_call import run_pipeline
 
         arguments = {
             taken[name].name: to_fields(value)

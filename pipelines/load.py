@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, Range, node
-from nodegraph.interop.pipelines.adapting import with_adapter
-from nodegraph.interop.pipelines.opening import open_pipeline
+from nodegraph.interop.pipelines.pipeline_recipes import open_pipeline, with_adapter
 from nodegraph.interop.pipelines.schedulers import OWN
 from nodegraph.interop.pipelines.values import Pipeline
-from nodegraph.models.adapters.files import locate_adapter
+from nodegraph.models.adapters.adapter_files import locate_adapter
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.models.model_stamps import computed_dtype
-from nodegraph.models.opening import DTYPES
-from nodegraph.weights.precision.choices import STORAGES
+from nodegraph.models.model_files import computed_dtype
+from nodegraph.models.model_recipes import DTYPES
+from nodegraph.weights.precision.storage import STORAGES
 
 from ._load_facts import (
     adapted_outputs,

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from nodegraph.sampling.sampling_parts import CONVENTIONS

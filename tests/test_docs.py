@@ -13,9 +13,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from nodegraph.packs.editor_scripts import PackScript
 from nodegraph.packs.pack import installed_packs, pack_at
 from nodegraph.packs.registry import Registry
-from nodegraph.packs.scripts import PackScript
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nodegraph.media.images.set_measures import frechet_distance
+from nodegraph.media.images.editing.metrics import frechet_distance
 from training import scores, vae
 from training.classifier import Classifier, accuracy, shuffled_tiles
 from training.clock import Clock

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from nodegraph.core.plots import Plot, Series
-from nodegraph.media.plots.drawing import draw_plots
+from nodegraph.media.plots.rendering import draw_plots
 
 _SIZE = (720, 320)
 

@@ -27,9 +27,9 @@ from torch.nn import functional
 from nodegraph import Augmentation, Dataset, Environment, Example, Session, Settings, Workflow
 from nodegraph.media.datasets.editing import join_datasets
 from nodegraph.media.datasets.faults import DatasetFaults
-from nodegraph.media.datasets.files import resize_for_training
+from nodegraph.media.datasets.image_folder import resize_for_training
 from nodegraph.media.datasets.folders import FolderOptions
-from nodegraph.media.datasets.loading import load_dataset
+from nodegraph.media.datasets.disk_formats import load_dataset
 from nodegraph.media.datasets.order import Visit, epoch_batches, epoch_visits
 from nodegraph.media.datasets.reading import read_training_picture
 from training.objects import ObjectSpec, load_objects

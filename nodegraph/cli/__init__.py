@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 fine, 1 a run failed, 2 bad input, 130 cancelled.
     """
     if arguments is not None:
-        from nodegraph.cli.border import run_guarded
+        from nodegraph.cli.error_boundary import run_guarded
 
         return run_guarded(arguments)
     # Start-up makes many objects and no garbage: looking for it, now and once more at the exit,
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Looking for pydantic's plugins means opening a file of every installed distribution. Only
         # the nodes of a run, which are others' code, may count on having them.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from nodegraph.cli.border import run_guarded
+    from nodegraph.cli.error_boundary import run_guarded
 
     try:
         return run_guarded(sys.argv[1:])

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import echo, format_path, format_size, pluralize, print_json, warn
-from nodegraph.cli.times import format_time
-from nodegraph.cli.watching import bytes_progress
+from nodegraph.cli.output import (
+    echo,
+    format_path,
+    format_size,
+    format_time,
+    pluralize,
+    print_json,
+    warn,
+)
+from nodegraph.cli.progress import bytes_progress
 
 if TYPE_CHECKING:
     from nodegraph.server.operations.backup import WrittenBackup

@@ -9,34 +9,33 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nodegraph.cli.kept import open_session_and_store, open_store
-from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.options import CommonOptions, JsonOption, open_session_and_store, open_store
 from nodegraph.cli.output import (
     FAILED,
     FINE,
     StyledText,
     echo,
+    format_age,
     format_path,
     format_seconds,
     format_size,
+    format_time,
     pluralize,
     print_json,
     print_table,
 )
-from nodegraph.cli.times import format_age, format_time
-from nodegraph.cli.watching import bytes_progress
-from nodegraph.core.quantities import parse_age, parse_size
+from nodegraph.cli.progress import bytes_progress
+from nodegraph.core.text_format import parse_age, parse_size
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
     from nodegraph.store.info import EntryInfo, EntryOrder, StoreInfo
-    from nodegraph.store.pruning import PruneReport
+    from nodegraph.store.pruning import PruneReport, UnusedTrainedFiles
+    from nodegraph.store.remote.objects import RemoteReport
     from nodegraph.store.remote.tier import RemoteInfo
-    from nodegraph.store.remote.verify import RemoteReport
     from nodegraph.store.store import Store
-    from nodegraph.store.trained_files import UnusedTrainedFiles
     from nodegraph.store.verify import Progress, VerifyReport
 
 
@@ -84,7 +83,7 @@ def verify(
 
 
 def _verify_store(store: Store, progress: Progress | None, *, repair: bool) -> RemoteReport:
-    from nodegraph.store.remote.verify import verify_storage
+    from nodegraph.store.remote.objects import verify_storage
 
     assert store.remote is not None
     return verify_storage(store.remote.storage, repair=repair, progress=progress)
@@ -190,7 +189,7 @@ def prune(
 def _prune_trained_files(
     session: Session, store: Store, *, dry_run: bool
 ) -> list[UnusedTrainedFiles]:
-    from nodegraph.store.trained_files import remove_trained_files, unused_trained_files
+    from nodegraph.store.pruning import remove_trained_files, unused_trained_files
 
     store.flush()
     unused = unused_trained_files(store, session.settings.data_folder / "taught")

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.kept import open_session_and_store, open_store
-from nodegraph.cli.opening import open_workflow
-from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import echo, format_path, format_size, pluralize, print_json, warn
-from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.watching import bytes_progress
+from nodegraph.cli.options import CommonOptions, JsonOption, open_session_and_store, open_store
+from nodegraph.cli.output import (
+    echo,
+    format_path,
+    format_size,
+    pluralize,
+    print_json,
+    print_warnings,
+    warn,
+)
+from nodegraph.cli.progress import bytes_progress
+from nodegraph.cli.workflow_source import open_workflow
 from nodegraph.core.keys import Key
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.planning.prediction import PlannedNode
@@ -172,7 +178,7 @@ def _planned(session: Session, workflow: Workflow) -> list[Key]:
 
 
 def _run_keys(session: Session, store: Store, name: str) -> list[Key]:
-    from nodegraph.store.records import Runs
+    from nodegraph.store.run_records import Runs
 
     if store.claims is None:
         raise store.read_only_error()

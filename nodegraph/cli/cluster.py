@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from nodegraph.cli.connecting import ServerOption, open_client
-from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.options import CommonOptions, JsonOption, ServerOption, open_client
 from nodegraph.cli.output import StyledText, echo, format_size, print_json, print_table
 
 if TYPE_CHECKING:

@@ -1,16 +1,264 @@
-"""`nodegraph doctor`."""
+"""`nodegraph doctor`: check libraries, devices, folders, packs and models."""
 
 from __future__ import annotations
 
+import os
+import platform
+import shutil
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.cli.options import CommonOptions, JsonOption
 from nodegraph.cli.output import FAILED, FINE, echo, format_size, pluralize, print_json, print_table
+from nodegraph.core.host_memory import host_memory
+from nodegraph.core.version import VERSION
+from nodegraph.errors import InvalidFile, NodegraphError
 
 if TYPE_CHECKING:
-    from nodegraph.cli.diagnosis import Diagnosis, Folder
+    from nodegraph.packs.registry import Registry
+    from nodegraph.session.session import Session
+    from nodegraph.session.settings import Settings
+
+_LITTLE_SPACE = 1 << 30
+"""Bytes; less than this on a disk that is written to is worth a word."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library that nodegraph needs.
+
+    Attributes:
+        version: The installed one; None if it is missing.
+        wanted: The versions that nodegraph works with.
+        fits: Whether the installed one is among them.
+    """
+
+    name: str
+    version: str | None
+    wanted: str
+    fits: bool
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something to compute on."""
+
+    name: str
+    title: str
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that nodegraph reads or writes.
+
+    Attributes:
+        writable: Whether it is, or can be made.
+        free: Bytes free on its disk.
+    """
+
+    role: str
+    path: str
+    exists: bool
+    writable: bool
+    free: int | None
+
+
+@dataclass
+class Diagnosis:
+    """Everything found.
+
+    Attributes:
+        problems: What keeps nodegraph from working.
+        warnings: What may be worth a look.
+    """
+
+    nodegraph: str = VERSION
+    python: str = ""
+    system: str = ""
+    threads: int = 0
+    memory: int | None = None
+    memory_available: int | None = None
+    libraries: list[Library] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
+    folders: list[Folder] = field(default_factory=list)
+    packs: dict[str, str] = field(default_factory=dict)
+    node_types: int = 0
+    models: int = 0
+    usable_models: int = 0
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {"ok": not self.problems, **asdict(self)}
+
+
+def diagnose(session: Session) -> Diagnosis:
+    """Look at everything; what fails becomes a problem of the diagnosis."""
+    diagnosis = Diagnosis(
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        threads=_threads(),
+    )
+    diagnosis.memory, diagnosis.memory_available = _memory()
+    _diagnose_libraries(diagnosis)
+    _diagnose_devices(diagnosis, session.settings)
+    _diagnose_folders(diagnosis, session.settings)
+    _diagnose_packs(diagnosis, session)
+    _diagnose_models(diagnosis, session.settings)
+    return diagnosis
+
+
+def _threads() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Bytes of memory, and how many of them are free; None where the system doesn't tell."""
+    memory = host_memory()
+    return (None, None) if memory is None else (memory.total, memory.free)
+
+
+def _diagnose_libraries(diagnosis: Diagnosis) -> None:
+    try:
+        diagnosis.libraries = list(_libraries())
+    except metadata.PackageNotFoundError:
+        diagnosis.warnings.append(
+            "nodegraph isn't installed, only importable; versions are unchecked"
+        )
+    for library in diagnosis.libraries:
+        if library.version is None:
+            diagnosis.problems.append(f"{library.name} is not installed")
+        elif not library.fits:
+            diagnosis.warnings.append(
+                f"{library.name} {library.version} is none of the versions that nodegraph is "
+                f"made for ({library.wanted})"
+            )
+
+
+def _libraries() -> Iterator[Library]:
+    from packaging.requirements import Requirement
+
+    for text in metadata.requires("nodegraph") or ():
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        wanted = str(requirement.specifier)
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Library(requirement.name, None, wanted, fits=False)
+        else:
+            fits = requirement.specifier.contains(version, prereleases=True)
+            yield Library(requirement.name, version, wanted, fits)
+
+
+def _diagnose_devices(diagnosis: Diagnosis, settings: Settings) -> None:
+    try:
+        diagnosis.devices = list(_devices())
+    except Exception as error:  # noqa: BLE001 - a broken torch may raise anything on import
+        diagnosis.problems.append(f"torch can't be used: {type(error).__name__}: {error}")
+        return
+    wanted = settings.device
+    names = [device.name for device in diagnosis.devices]
+    if wanted not in ("auto", *names) and f"{wanted}:0" not in names:
+        diagnosis.problems.append(
+            f"the device `{wanted}` is set, but there is none; there are: {', '.join(names)}"
+        )
+
+
+def _devices() -> Iterator[Device]:
+    import torch
+
+    yield Device("cpu", f"{platform.processor() or platform.machine()}, {_threads()} threads")
+    for at in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(at)
+        yield Device(f"cuda:{at}", properties.name, properties.total_memory)
+    if torch.backends.mps.is_available():
+        yield Device("mps", "Apple GPU")
+
+
+def _diagnose_folders(diagnosis: Diagnosis, settings: Settings) -> None:
+    environment = settings.environment()
+    places = [
+        ("data", settings.data_folder, True),
+        ("cache", settings.cache_folder, True),
+        ("outputs", environment.outputs, True),
+        *(("models", path, False) for path in settings.model_folders),
+        *(("packs", path, False) for path in settings.pack_folders),
+    ]
+    for role, path, is_written in places:
+        folder = _folder(role, path)
+        diagnosis.folders.append(folder)
+        if is_written and not folder.writable:
+            diagnosis.problems.append(f"the {role} folder {path} can't be written to")
+        elif is_written and folder.free is not None and folder.free < _LITTLE_SPACE:
+            diagnosis.warnings.append(f"there is little space left for the {role} folder {path}")
+
+
+def _folder(role: str, path: Path) -> Folder:
+    there = _nearest(path)
+    is_folder = there.is_dir()
+    writable = is_folder and os.access(there, os.W_OK | os.X_OK)
+    try:
+        free: int | None = shutil.disk_usage(there).free
+    except OSError:
+        free = None
+    return Folder(role, str(path), path.is_dir(), writable, free)
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest one above it that exists."""
+    absolute = path.absolute()
+    return next(
+        (candidate for candidate in (absolute, *absolute.parents) if candidate.exists()), absolute
+    )
+
+
+def _diagnose_packs(diagnosis: Diagnosis, session: Session) -> None:
+    try:
+        registry = session.registry
+    except NodegraphError as error:
+        diagnosis.problems.append(str(error))
+        return
+    diagnosis.node_types = len(registry.node_types())
+    diagnosis.packs = {pack.name or "built in": str(pack.root) for pack in registry.packs}
+    if "built in" not in diagnosis.packs:
+        diagnosis.problems.append("the built-in nodes can't be loaded")
+    diagnosis.warnings += [*registry.problems, *_script_problems(registry)]
+
+
+def _script_problems(registry: Registry) -> Iterator[str]:
+    for script in registry.scripts():
+        try:
+            script.check()
+        except InvalidFile as error:
+            yield str(error)
+
+
+def _diagnose_models(diagnosis: Diagnosis, settings: Settings) -> None:
+    from nodegraph.families.embedded_models import EMBEDDED
+    from nodegraph.families.identification import LOAD_DENOISER, LOAD_MODEL, LOAD_PIPELINE
+    from nodegraph.models.model_sources import list_models
+
+    models = list_models(settings.model_folders)
+    # What goes beside models, such as LoRAs and control networks, is none, and no model that can't
+    # be used either.
+    sampled = (LOAD_MODEL, LOAD_DENOISER, LOAD_PIPELINE, None)
+    whole = [model for model in models if model.node in sampled]
+    diagnosis.models = len(whole)
+    diagnosis.usable_models = sum(1 for model in whole if model.problem is None)
+    if not any(model.name == EMBEDDED and model.problem is None for model in models):
+        diagnosis.warnings.append(
+            f"the model that comes with nodegraph, `{EMBEDDED}`, can't be used"
+        )
 
 
 def doctor(common: CommonOptions, json: JsonOption = False) -> int:
@@ -18,8 +266,6 @@ def doctor(common: CommonOptions, json: JsonOption = False) -> int:
 
     Exits with 1 if something essential is broken.
     """
-    from nodegraph.cli.diagnosis import diagnose
-
     diagnosis = diagnose(common.session())
     if json:
         print_json(diagnosis.as_dict())

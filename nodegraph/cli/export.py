@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from nodegraph.cli.opening import STDIN, OpenedWorkflow, open_workflow
 from nodegraph.cli.options import CommonOptions
 from nodegraph.cli.output import echo, format_path, pluralize
+from nodegraph.cli.workflow_source import STDIN, OpenedWorkflow, open_workflow
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, OutputError
@@ -84,8 +84,8 @@ def _for_comfyui(
     common: CommonOptions, workflow: Workflow, target: Path, messages: list[str]
 ) -> dict[Path, str]:
     """The texts of its files; what is to be said of them goes into a list."""
-    from nodegraph.interop.comfyui.exporting import export_documents
-    from nodegraph.interop.comfyui.packs import node_table
+    from nodegraph.interop.comfyui.exporter import export_documents
+    from nodegraph.interop.comfyui.importer import node_table
 
     table = node_table(common.pack_list())
     exported, written = export_documents(

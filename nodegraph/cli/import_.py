@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.opening import STDIN, is_comfyui, workflow_document
 from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import BAD_INPUT, FINE, echo, format_path, pluralize, print_json
-from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.translations import print_report
+from nodegraph.cli.output import (
+    BAD_INPUT,
+    FINE,
+    echo,
+    format_path,
+    pluralize,
+    print_json,
+    print_warnings,
+)
+from nodegraph.cli.workflow_source import STDIN, is_comfyui, print_report, workflow_document
 from nodegraph.core.files import make_folder, write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError, OutputError
 
 if TYPE_CHECKING:
     from nodegraph.core.workflow import Workflow
-    from nodegraph.interop.comfyui.packs import NodeTable
+    from nodegraph.interop.comfyui.importer import NodeTable
     from nodegraph.interop.comfyui.report import ImportReport
     from nodegraph.session.session import Session
 
@@ -53,7 +59,7 @@ def import_(
     a placeholder that keeps all its data; what is told says which nodes, of which pack, what would
     stand for them, and which models are missing.
     """
-    from nodegraph.interop.comfyui.packs import node_table
+    from nodegraph.interop.comfyui.importer import node_table
 
     wanted = files or ([] if report is None else [report])
     if not wanted:
@@ -150,7 +156,7 @@ def _import_file(
     name: str, session: Session, table: NodeTable
 ) -> tuple[ImportReport, Workflow | None]:
     """A file's report, and its workflow if it could be read."""
-    from nodegraph.interop.comfyui.importing import import_document
+    from nodegraph.interop.comfyui.importer import import_document
     from nodegraph.interop.comfyui.report import ImportReport, import_report
     from nodegraph.models.model_sources import find_path
 

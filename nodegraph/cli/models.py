@@ -23,7 +23,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.models.model_sources import FoundModel
-    from nodegraph.models.remote.manifest import RemoteModelFile
+    from nodegraph.models.remote.manifests import RemoteModelFile
     from nodegraph.session.settings import Settings
     from nodegraph.weights.attached_models import RemoteStore
 
@@ -67,7 +67,7 @@ def models(common: CommonOptions, push: PushOption = None, json: JsonOption = Fa
 
 def _list_models(settings: Settings) -> list[FoundModel]:
     from nodegraph.models.model_sources import list_models
-    from nodegraph.session.remote_models import attach_remote_models
+    from nodegraph.session.weights import attach_remote_models
     from nodegraph.weights.attached_models import find_remote_store
 
     detach = attach_remote_models(settings)
@@ -89,8 +89,8 @@ def _check_remote(remote: RemoteStore) -> None:
 
 def _push(settings: Settings, names: Sequence[str], *, as_json: bool) -> int:
     from nodegraph.models.model_sources import find_path
-    from nodegraph.models.remote.pushing import push_model
-    from nodegraph.store.remote.address import open_storage
+    from nodegraph.models.remote.manifests import push_model
+    from nodegraph.store.remote.object_storage import open_storage
 
     if not settings.remote_models:
         raise InvalidValue(
@@ -148,7 +148,7 @@ def _document(model: FoundModel) -> dict[str, Any]:
 
 
 def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
-    from nodegraph.families.identified import supported
+    from nodegraph.families.identification import supported
 
     if models:
         heads: tuple[StyledText, ...] = tuple(

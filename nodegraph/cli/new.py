@@ -12,8 +12,8 @@ from nodegraph.cli.options import CommonOptions
 from nodegraph.cli.output import echo, format_path, print_json, print_table
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.session.templates import template as find_template
-from nodegraph.session.templates import templates
+from nodegraph.session.examples import template as find_template
+from nodegraph.session.examples import templates
 
 DEFAULT = "text_to_image"
 
@@ -74,7 +74,7 @@ def _example(common: CommonOptions, node: str) -> tuple[str, bytes, dict[str, by
     Raises:
         InvalidValue: There is no such node type, or no example of it.
     """
-    from nodegraph.cli.catalog import find_spec
+    from nodegraph.cli.nodes import find_spec
     from nodegraph.session.examples import examples
 
     registry = common.session().registry

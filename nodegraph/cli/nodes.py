@@ -1,4 +1,4 @@
-"""`nodegraph nodes`: all of them, or everything about one."""
+"""`nodegraph nodes`, `schema` and `stubs`: descriptions of node types."""
 
 from __future__ import annotations
 
@@ -6,24 +6,108 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.catalog import find_spec
 from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import StyledText, echo, echo_stderr, pluralize, print_json, print_table
-from nodegraph.cli.problems import print_warnings
+from nodegraph.cli.output import (
+    StyledText,
+    echo,
+    echo_stderr,
+    format_path,
+    pluralize,
+    print_json,
+    print_table,
+    print_warnings,
+)
+from nodegraph.core.catalog import Catalog
 from nodegraph.core.literals import describe, format_value
 from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggestions import NodeAliases
 from nodegraph.errors import InvalidValue
-from nodegraph.packs.listing import is_in_category, search_types
+from nodegraph.packs.manifest import is_in_category, search_types
 from nodegraph.session.examples import examples
 
 if TYPE_CHECKING:
-    from nodegraph.packs.listing import ListedType
+    from nodegraph.packs.manifest import ListedType
     from nodegraph.packs.registry import Registry
+
+
+def stubs(
+    common: CommonOptions,
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FOLDER", help="Write them into this folder.")
+    ] = "typings",
+) -> int:
+    """Write stubs of the node types that are there, for editors and type checkers.
+
+    nodegraph brings those of the built-in node types. These have packs' as well, so that graphs in
+    Python scripts are completed and checked with them, too. Pyright, and editors that use it, look
+    into the folder typings by themselves; mypy is told of it: mypy_path = "typings".
+    """
+    from nodegraph.python.builder.stubs import FunctionStub, Stub, write_stubs
+
+    registry = common.session().registry
+    by_pack: dict[str, list[str]] = {}
+    for node_type in registry.node_types():
+        pack, colon, _ = node_type.rpartition(":")
+        by_pack.setdefault(pack if colon else "", []).append(node_type)
+    specs = {
+        pack: [spec for name in names if (spec := registry.spec(name))]
+        for pack, names in by_pack.items()
+    }
+    built_in = specs.pop("", [])
+    texts = {
+        "builtin": Stub(registry.types, built_in, specs).text(),
+        "builtin_functions": FunctionStub(registry.types, built_in, specs).text(),
+    }
+    written = write_stubs(Path(out).expanduser(), texts)
+    count = len(built_in) + sum(map(len, specs.values()))
+    echo(f"wrote {pluralize(count, 'node type')} to {format_path(written)}")
+    return 0
+
+
+def schema(
+    common: CommonOptions,
+    node: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only of the inputs of this node type."),
+    ] = None,
+) -> int:
+    """Print the JSON Schema of the workflow file.
+
+    With it, an editor completes and checks workflows: save it and name it in the file's `$schema`
+    key, or in the editor's settings.
+    """
+    from nodegraph.core.json_schema import inputs_json_schema, workflow_json_schema
+
+    registry = common.session().registry
+    if node is None:
+        print_json(workflow_json_schema(registry))
+    else:
+        print_json(inputs_json_schema(find_spec(registry, node)))
+    return 0
+
+
+def find_spec(catalog: Catalog, name: str) -> NodeSpec:
+    """The spec of a node type; upper and lower case need not be right.
+
+    Raises:
+        InvalidValue: There is none of that name.
+    """
+    spec = catalog.spec(name) or _ignoring_case(catalog, name)
+    if spec is None:
+        raise InvalidValue(f"there is no node type `{name}`", hint=NodeAliases(catalog).hint(name))
+    return spec
+
+
+def _ignoring_case(catalog: Catalog, name: str) -> NodeSpec | None:
+    matches = [other for other in catalog.node_types() if other.casefold() == name.casefold()]
+    return catalog.spec(matches[0]) if len(matches) == 1 else None
+
 
 _LANES = {"gpu": "computes on the device", "cpu": "runs on the CPU", "io": "waits for files"}
 _INTERNAL = {"module", "qualname", "hooks"}

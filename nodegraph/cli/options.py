@@ -1,23 +1,162 @@
-"""Options that every command takes, before or after its name."""
+"""Options that commands share, and the session, store or server client that they select."""
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 import typer
 
-from nodegraph.cli.functions import CommandFunction, ExtraOptions, declared_options
-from nodegraph.cli.output import BrokenStdout
+from nodegraph.cli.output import BrokenStdout, print_warnings
+from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from nodegraph.client import Client
     from nodegraph.packs.pack import Pack
     from nodegraph.session.session import Session
     from nodegraph.session.settings import Settings
+    from nodegraph.store.run_records import Runs
+    from nodegraph.store.store import Store
+
+
+@contextmanager
+def open_session_and_store(common: CommonOptions) -> Iterator[tuple[Session, Store]]:
+    """A session and its store, open until the end of the `with`.
+
+    Raises:
+        InvalidValue: Nothing is kept on disk.
+    """
+    with common.session() as session:
+        store = session.store
+        if store is None:
+            raise _no_store_error(session)
+        print_warnings(session.problems)
+        yield session, store
+
+
+@contextmanager
+def open_store(common: CommonOptions) -> Iterator[Store]:
+    """The store in force, open until the end of the `with`.
+
+    Raises:
+        InvalidValue: Nothing is kept on disk.
+    """
+    with open_session_and_store(common) as (_, store):
+        yield store
+
+
+@contextmanager
+def open_runs(common: CommonOptions) -> Iterator[Runs]:
+    """The records of runs in the store in force, until the end of the `with`.
+
+    Raises:
+        InvalidValue: No runs are kept on disk.
+    """
+    with common.session() as session:
+        kept = session.persistence
+        if kept is None:
+            raise _no_store_error(session)
+        print_warnings(session.problems)
+        if kept.runs is not None:
+            yield kept.runs
+        else:
+            with _runs_to_read(kept.store) as runs:
+                yield runs
+
+
+@contextmanager
+def _runs_to_read(store: Store) -> Iterator[Runs]:
+    """The records of runs in a store that can only be read."""
+    from nodegraph.store.claims import Claims
+    from nodegraph.store.run_records import Runs
+
+    try:
+        claims = Claims(store.folder / "claims")
+    except OSError as error:
+        raise store.read_only_error() from error
+    try:
+        yield Runs(store.index, claims)
+    finally:
+        claims.close()
+
+
+def _no_store_error(session: Session) -> InvalidValue:
+    if session.problems:
+        return InvalidValue("\n".join(session.problems))
+    return InvalidValue(
+        "nothing is kept on disk", hint="The setting `disk_cache` is 0; see `nodegraph doctor`."
+    )
+
+
+_CONNECT_TIMEOUT = 2.0
+"""Seconds of looking for a server: somebody sits and waits."""
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="The server to ask; NODEGRAPH_TOKEN holds the token  "
+        "[default: NODEGRAPH_SERVER, or http://127.0.0.1:8420]",
+    ),
+]
+
+
+@contextmanager
+def open_client(server: str | None) -> Iterator[Client]:
+    """A client of a server, until the end of the `with`.
+
+    Raises:
+        InvalidValue: The address or the token can't be one.
+    """
+    from nodegraph.client import Client, Retries
+
+    gc.enable()  # the command line's start turns it off; what follows may take hours
+    with Client(server, retries=Retries(connecting=_CONNECT_TIMEOUT)) as client:
+        yield client
+
+
+CommandFunction = Callable[..., int | None]
+
+
+@dataclass(frozen=True)
+class ExtraOptions:
+    """Options that a command takes because of what it was given, as `run` those of a workflow.
+
+    Attributes:
+        options: As parameters of a function, keyword only.
+        values: What was given for them, by name.
+        opened: Whatever the command had to find out for it, for later use.
+    """
+
+    options: Sequence[Parameter] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    opened: Any = None
+
+
+def declared_options(function: CommandFunction) -> dict[str, Parameter]:
+    """The parameters of a command's function, their annotations read."""
+    from inspect import signature
+    from typing import get_type_hints
+
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        name: parameter.replace(annotation=_as_written(hints[name]), kind=Parameter.KEYWORD_ONLY)
+        for name, parameter in signature(function).parameters.items()
+    }
+
+
+def _as_written(hint: Any) -> Any:
+    """An annotation without the `None` that Python 3.10 adds where that is the default."""
+    inner = get_args(hint)
+    is_added = get_origin(hint) is Union and len(inner) == 2 and inner[1] is type(None)
+    return inner[0] if is_added and get_origin(inner[0]) is Annotated else hint
+
 
 GLOBAL = "Options of every command"
 

@@ -1,18 +1,36 @@
-"""What commands give back: text that survives any terminal, JSON that stands alone, exit codes."""
+"""Command output: styled text, tables, JSON, problems, dates, and exit codes."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from time import time
 from typing import Any, TextIO
 
-from nodegraph.core.words import display_width as display_width
-from nodegraph.core.words import format_path as format_path
-from nodegraph.core.words import format_seconds as format_seconds
-from nodegraph.core.words import format_size as format_size
-from nodegraph.core.words import pluralize as pluralize
-from nodegraph.core.words import strip_control_characters as strip_control_characters
+from nodegraph.core.text_format import display_width as display_width
+from nodegraph.core.text_format import format_path as format_path
+from nodegraph.core.text_format import format_seconds as format_seconds
+from nodegraph.core.text_format import format_size as format_size
+from nodegraph.core.text_format import pluralize as pluralize
+from nodegraph.core.text_format import strip_control_characters as strip_control_characters
+from nodegraph.errors import Problem
+
+
+def format_time(moment: float) -> str:
+    """A Unix time, where the reader is."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def format_age(moment: float) -> str:
+    """How long ago a Unix time was, in one unit."""
+    seconds = max(time() - moment, 0.0)
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
 
 FINE, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 """Exit codes."""
@@ -127,3 +145,68 @@ def _wrapped(text: str, start: int) -> list[str]:
 
     room = max(get_terminal_size().columns - start, 24)
     return [line for part in text.splitlines() for line in wrap(part, room)] or [""]
+
+
+Print = Callable[..., None]
+
+
+def print_problems(
+    problems: Sequence[Problem], *, line: Print = echo_stderr, count: bool = True
+) -> None:
+    """Print problems, those of a node together, and how many there are.
+
+    Args:
+        line: Prints one line.
+        count: Say how many there are, if more than one.
+    """
+    for (node, node_type), members in _by_node(problems).items():
+        if node is None:
+            for problem in members:
+                _print(problem, "error: ", "", line)
+        else:
+            kind = f" ({node_type})" if node_type else ""
+            line("node ", (f"`{node}`", "bold"), kind)
+            for problem in members:
+                _print(problem, "", "  ", line)
+    if count and len(problems) > 1:
+        line(f"{pluralize(len(problems), 'problem')}.")
+
+
+def _by_node(
+    problems: Iterable[Problem],
+) -> dict[tuple[str | None, str | None], list[Problem]]:
+    groups: dict[tuple[str | None, str | None], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault((problem.node, problem.node_type), []).append(problem)
+    return groups
+
+
+def _print(problem: Problem, start: str, indent: str, line: Print) -> None:
+    port = f"input `{problem.port}`: " if problem.port else ""
+    first, *more = f"{port}{problem.message}".splitlines() or [""]
+    line(indent, (start, "red"), first)
+    for text in more:
+        line(indent, "  ", text)
+    for label, value in (("given", problem.given), ("expected", problem.expected)):
+        if value:
+            line(indent, f"  {label}: {value}")
+    if problem.hint:
+        line(indent, "  ", _hint(problem.hint))
+
+
+def _hint(text: str) -> StyledText:
+    return (text, "cyan")
+
+
+def problems_document(problems: Iterable[Problem]) -> dict[str, Any]:
+    """The JSON document of a command that was given something it can't use."""
+    return {"status": "invalid", "problems": [problem.as_dict() for problem in problems]}
+
+
+def print_warnings(texts: Iterable[str]) -> None:
+    """Tell what is wrong with packs; it keeps nothing else from working."""
+    for text in texts:
+        warn(text)
+
+
+__all__ = ["echo", "print_problems", "print_warnings", "problems_document"]

@@ -24,7 +24,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.python.testing.verdicts import NodeVerdicts, PackVerdicts
+    from nodegraph.python.testing.trials import NodeVerdicts, PackVerdicts
 
 
 def new(
@@ -115,8 +115,7 @@ def test(
     ports are simple, in a temporary home. It is to run, return what it declares, give the same
     twice, leave its inputs alone, stop when it is cancelled, and come back from the disk.
     """
-    from nodegraph.python.testing.checking_packs import check_pack
-    from nodegraph.python.testing.finding import find_packs
+    from nodegraph.python.testing.workbench import check_pack, find_packs
 
     settings = common.settings()
     packs = find_packs(which)
@@ -142,7 +141,7 @@ def _shown(names: Sequence[str]) -> Iterable[str]:
 
 
 def _print(pack: PackVerdicts) -> None:
-    from nodegraph.python.testing.verdicts import CHECKS
+    from nodegraph.python.testing.trials import CHECKS
 
     echo((pack.name, "bold"), f"  {pack.root}")
     for problem in pack.problems:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.functions import ExtraOptions
-from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.options import CommonOptions, ExtraOptions, JsonOption
 from nodegraph.cli.output import (
     BAD_INPUT,
     FINE,
@@ -16,11 +15,12 @@ from nodegraph.cli.output import (
     echo,
     format_seconds,
     print_json,
+    print_problems,
     print_table,
+    print_warnings,
 )
 from nodegraph.cli.output import format_size as size
-from nodegraph.cli.parameters import parameter_texts
-from nodegraph.cli.prepared import (
+from nodegraph.cli.run_request import (
     BypassOption,
     MuteOption,
     OutOption,
@@ -28,11 +28,11 @@ from nodegraph.cli.prepared import (
     SetOption,
     WorkflowArgument,
     get_opened,
+    parameter_texts,
     parse_modes,
     with_values,
     workflow_options,
 )
-from nodegraph.cli.problems import print_problems, print_warnings
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.connecting import ServerOption, open_client
-from nodegraph.cli.job_names import TagOption
-from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import StyledText, echo, pluralize, print_json, print_table
+from nodegraph.cli.job_selection import TagOption
+from nodegraph.cli.options import CommonOptions, JsonOption, ServerOption, open_client
+from nodegraph.cli.output import StyledText, echo, format_time, pluralize, print_json, print_table
 from nodegraph.cli.runs import format_title
-from nodegraph.cli.times import format_time
 
 if TYPE_CHECKING:
     from nodegraph.client import JobSummary, QueueState

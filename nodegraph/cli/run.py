@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.event_lines import EventLines
-from nodegraph.cli.functions import ExtraOptions
-from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import echo_stderr, format_path, print_json, warn
-from nodegraph.cli.parameters import parameter_texts
-from nodegraph.cli.prepared import (
+from nodegraph.cli.options import CommonOptions, ExtraOptions, JsonOption
+from nodegraph.cli.output import echo_stderr, format_path, print_json, print_warnings, warn
+from nodegraph.cli.progress import progress_for
+from nodegraph.cli.run_request import (
     BypassOption,
     MuteOption,
     OutOption,
@@ -24,28 +22,29 @@ from nodegraph.cli.prepared import (
     ToOption,
     WorkflowArgument,
     get_opened,
+    parameter_texts,
     parse_modes,
     prepare_workflow,
     workflow_options,
 )
-from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.runner import RunListeners, Runner
-from nodegraph.cli.seeds import Variation, parse_seeds, with_incremented_seeds, with_seeds
-from nodegraph.cli.summary import (
+from nodegraph.cli.runner import EventLines, RunListeners, Runner, spans
+from nodegraph.cli.variations import (
+    Variation,
     exit_code,
+    parse_seeds,
     print_errors,
     print_files,
     print_summary,
     runs_document,
+    with_incremented_seeds,
+    with_seeds,
 )
-from nodegraph.cli.telemetry import spans
-from nodegraph.cli.watching import progress_for
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunOptions
 from nodegraph.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.cli.distributed_run import ClusterContext
+    from nodegraph.cli.runner import ClusterContext
     from nodegraph.core.events import Listener
     from nodegraph.engine.result import RunResult
     from nodegraph.session.session import Session
@@ -161,7 +160,7 @@ def _cluster_context(
     """What has a cluster compute along, if that is wanted."""
     if cluster is None:
         return None
-    from nodegraph.cli.distributed_run import cluster_context
+    from nodegraph.cli.runner import cluster_context
 
     return cluster_context(cluster, session, common.packs, request)
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.kept import open_runs
-from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.options import CommonOptions, JsonOption, open_runs
 from nodegraph.cli.output import (
     StyledText,
     echo,
@@ -17,18 +16,18 @@ from nodegraph.cli.output import (
     format_path,
     format_seconds,
     format_size,
+    format_time,
     pluralize,
     print_json,
+    print_problems,
     print_table,
     to_json,
 )
-from nodegraph.cli.problems import print_problems
-from nodegraph.cli.times import format_time
 from nodegraph.errors import InvalidValue, Problem
 
 if TYPE_CHECKING:
-    from nodegraph.observe.compare import Comparison, NodePair, RunDifference
-    from nodegraph.store.records import RunRecord, Runs, RunSummary
+    from nodegraph.observe.record import Comparison, NodePair, RunDifference
+    from nodegraph.store.run_records import RunRecord, Runs, RunSummary
 
 _LONGEST = 60
 """Characters of a value that are shown."""
@@ -51,7 +50,7 @@ def compare(
 
     Changed inputs, and for each node how it fared, how long it took and whether it gave the same.
     """
-    from nodegraph.observe.compare import compare as difference
+    from nodegraph.observe.record import compare as difference
 
     with open_runs(common) as runs:
         first_run, other = _compared_runs(runs, first, second)

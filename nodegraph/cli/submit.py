@@ -1,36 +1,256 @@
-"""`nodegraph submit`."""
+"""`nodegraph submit`: upload a workflow's files to a server, and queue it as a job."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.bringing import FileUploader
-from nodegraph.cli.connecting import ServerOption, open_client
-from nodegraph.cli.functions import ExtraOptions
-from nodegraph.cli.job_view import exit_code
-from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import CANCELLED, echo, echo_stderr, print_json
-from nodegraph.cli.parameters import parameter_texts
-from nodegraph.cli.prepared import (
+from nodegraph.cli.argument_scan import option_names, scan
+from nodegraph.cli.job_selection import exit_code
+from nodegraph.cli.jobs import download_files, file_documents, out_folder, print_pulled
+from nodegraph.cli.options import (
+    CommonOptions,
+    ExtraOptions,
+    JsonOption,
+    ServerOption,
+    common_options,
+    declared_options,
+    open_client,
+)
+from nodegraph.cli.output import CANCELLED, echo, echo_stderr, format_path, format_size, print_json
+from nodegraph.cli.run_request import (
     BypassOption,
     MuteOption,
     RunRequest,
     SetOption,
     ToOption,
     WorkflowArgument,
+    named_workflow,
+    parameter_options,
+    parameter_texts,
     parse_modes,
+    with_values,
 )
-from nodegraph.cli.pull import download_files, file_documents, out_folder, print_pulled
-from nodegraph.cli.remote import apply_request, get_remote, remote_options
 from nodegraph.cli.watch import EventsOption, check_outputs, follow_until_interrupted, show_end
+from nodegraph.cli.workflow_source import OpenedWorkflow, open_workflow
+from nodegraph.core.declarations import input_spec, with_texts
+from nodegraph.core.links import is_link, parse_target, read_link, read_literal
+from nodegraph.core.parts import NodeEntry
+from nodegraph.core.spec import InputSpec
+from nodegraph.core.subgraphs import SpecResolver
+from nodegraph.core.workflow import Workflow
+from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, NodegraphError
 
 if TYPE_CHECKING:
-    from nodegraph.client import Client, Job, JobFields, JobSummary
+    from nodegraph.client import Client, Job, JobFields, JobSummary, NodeTypes
+
+_HELP = {"-h", "--help"}
+_SAVED = "--saved"
+
+
+@dataclass(frozen=True)
+class RemoteWorkflow:
+    """A workflow and the node types of the server that is to run it."""
+
+    opened: OpenedWorkflow
+    types: NodeTypes
+
+
+def remote_options(function: Callable[..., Any], arguments: Sequence[str]) -> ExtraOptions:
+    """The parameters of the workflow that a command's arguments name, as the server has them.
+
+    Args:
+        function: The command's, whose first argument is the workflow.
+    Raises:
+        NodegraphError: The workflow can't be read, or the server not be asked.
+    """
+    declared = {**declared_options(function), **common_options()}
+    scanned = scan(arguments, declared)
+    name = named_workflow(scanned.positional, scanned.ambiguous)
+    if name is None:
+        return ExtraOptions()
+    try:
+        with open_client(scanned.values.get("server", [None])[-1]) as client:
+            remote = _opened(client, name, is_saved=_SAVED in arguments)
+    except NodegraphError:
+        if _HELP & set(arguments):
+            return ExtraOptions()
+        raise
+    workflow = remote.opened.workflow
+    return ExtraOptions(
+        parameter_options(workflow, remote.types, option_names(declared)), opened=remote
+    )
+
+
+def get_remote(client: Client, name: str, more: ExtraOptions, *, is_saved: bool) -> RemoteWorkflow:
+    """The workflow of a command, which `remote_options` may have opened already.
+
+    Raises:
+        NodegraphError: It can't be read.
+    """
+    # Standard input can be read only once.
+    opened = more.opened
+    is_known = isinstance(opened, RemoteWorkflow) and opened.opened.name == name
+    return opened if is_known else _opened(client, name, is_saved=is_saved)
+
+
+def _opened(client: Client, name: str, *, is_saved: bool) -> RemoteWorkflow:
+    if is_saved:
+        document = dict(client.workflows.get(name))
+        return RemoteWorkflow(
+            OpenedWorkflow(Workflow.from_dict(document), name, None), client.node_types()
+        )
+    opened = open_workflow(name)
+    return RemoteWorkflow(opened, client.node_types())
+
+
+def apply_request(remote: RemoteWorkflow, request: RunRequest) -> tuple[Workflow, dict[str, Any]]:
+    """The workflow with its inputs and modes set, and the values of its parameters apart.
+
+    Raises:
+        InvalidWorkflow: Lists all that is wrong with what was given.
+    """
+    own = RunRequest(request.targets, request.assignments, {}, request.modes)
+    workflow, value_problems = with_values(remote.types, remote.opened.workflow, own)
+    problems = list(value_problems)
+    values: dict[str, Any] = {}
+    try:
+        filled = with_texts(workflow, remote.types, parameters=request.parameters)
+        for name in request.parameters:
+            node, port = parse_target(workflow.parameters[name].input)
+            written = filled.nodes[node].inputs[port]
+            if is_link(written):
+                workflow = workflow.with_inputs({f"{node}.{port}": read_link(written)})
+            else:
+                values[name] = read_literal(written)
+    except InvalidWorkflow as error:
+        problems += error.problems
+    if problems:
+        raise InvalidWorkflow(problems)
+    return workflow, values
+
+
+_FILE = "file:"
+_FILE_STATUS_CODES = (413, 415, 422)
+"""Statuses that say something of the file that was sent."""
+
+
+class FileUploader:
+    """Uploads what inputs of a workflow name, each file once.
+
+    Inputs that name no file here stay as they are: they may name one of the server's.
+
+    Args:
+        types: Tell which inputs take files; models stay where they are.
+        folder: Where relative paths start.
+        quiet: Say nothing of it.
+    """
+
+    def __init__(self, client: Client, types: NodeTypes, folder: Path, *, quiet: bool) -> None:
+        self._client = client
+        self._types = types
+        self._folder = folder
+        self._quiet = quiet
+        self._brought: dict[Path, str] = {}
+
+    def upload_workflow_files(self, workflow: Workflow) -> dict[str, Any]:
+        """What the file of a workflow says, with uploads in place of paths.
+
+        Raises:
+            InvalidFile: One of them isn't taken by the server.
+        """
+        document = deepcopy(workflow.to_dict())
+        specs = SpecResolver(workflow, self._types)
+        self._nodes(document.get("nodes", {}), workflow.nodes, specs)
+        for name, block in workflow.subgraphs.items():
+            self._nodes(document["subgraphs"][name].get("nodes", {}), block.nodes, specs)
+        return document
+
+    def _nodes(
+        self, written: dict[str, Any], entries: Mapping[str, NodeEntry], specs: SpecResolver
+    ) -> None:
+        for name, entry in entries.items():
+            spec = specs.resolve(entry)
+            inputs = written[name].get("inputs", {})
+            for port in spec.inputs if spec is not None else ():
+                if port.name in inputs and _takes_file(port):
+                    inputs[port.name] = self._value(inputs[port.name])
+
+    def upload_parameter_files(
+        self, workflow: Workflow, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Values of parameters, with uploads in place of paths; raises as `workflow` does."""
+        converted = {}
+        for name, value in values.items():
+            port = self._port(workflow, name)
+            converted[name] = (
+                self._value(value) if port is not None and _takes_file(port) else value
+            )
+        return converted
+
+    def _port(self, workflow: Workflow, name: str) -> InputSpec | None:
+        try:
+            return input_spec(workflow, workflow.parameters[name].input, self._types)
+        except InvalidWorkflow:
+            return None  # the server tells of it
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._value(item) for item in value]
+        if isinstance(value, dict) and not is_link(value):
+            return {key: self._value(item) for key, item in value.items()}
+        return self._file(value) if isinstance(value, str) else value
+
+    def _file(self, text: str) -> str:
+        path = self._path(text)
+        if path is None:
+            return text
+        if path not in self._brought:
+            self._brought[path] = self._upload(path)
+        return self._brought[path]
+
+    def _path(self, text: str) -> Path | None:
+        """The file of this machine that a text names, if it names one."""
+        try:
+            path = self._folder / Path(text).expanduser()
+            return path if path.is_file() else None
+        except (OSError, RuntimeError, ValueError):
+            return None  # nobody's home, a zero byte, a name that is too long
+
+    def _upload(self, path: Path) -> str:
+        try:
+            upload = self._client.upload(path)
+        except NodegraphError as error:
+            if not _is_about_file(error):
+                raise
+            # Nobody would know otherwise which of the files it is.
+            problem = error.problem
+            raise InvalidFile(
+                f"{format_path(path)} can't be uploaded: {problem.message}",
+                given=problem.given,
+                expected=problem.expected,
+                hint=problem.hint,
+            ) from error
+        if not self._quiet:
+            echo_stderr(f"Uploaded {format_path(path)}, {format_size(upload.size)}.")
+        return upload.value
+
+
+def _is_about_file(error: NodegraphError) -> bool:
+    from nodegraph.client import ServerError
+
+    if isinstance(error, ServerError):
+        return error.status in _FILE_STATUS_CODES
+    return isinstance(error, (InvalidFile, InvalidWorkflow, InvalidValue))
+
+
+def _takes_file(port: InputSpec) -> bool:
+    return port.widget.startswith(_FILE) and not port.is_model_file
 
 
 SavedOption = Annotated[

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import echo, echo_stderr, format_path, pluralize, print_json, print_table
-from nodegraph.cli.times import format_time
+from nodegraph.cli.output import (
+    echo,
+    echo_stderr,
+    format_path,
+    format_time,
+    pluralize,
+    print_json,
+    print_table,
+)
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
     from nodegraph.server.access.caller import Scope
-    from nodegraph.server.access.token import TokenRecord
-    from nodegraph.server.access.token_file import TokenFile
+    from nodegraph.server.access.tokens import TokenFile, TokenRecord
 
 _HOUR = 3_600.0
 
@@ -86,8 +92,7 @@ DAY = 86_400.0
 
 def token_file(common: CommonOptions) -> TokenFile:
     """The tokens of the installation."""
-    from nodegraph.server.access.token_file import TokenFile
-    from nodegraph.server.access.tokens import TOKENS_FILE
+    from nodegraph.server.access.tokens import TOKENS_FILE, TokenFile
 
     return TokenFile(common.settings().data_folder / TOKENS_FILE)
 

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodegraph.cli.opening import open_workflow
+from nodegraph.cli.argument_scan import parameter_warnings
 from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import BAD_INPUT, FINE, echo, pluralize, print_json
-from nodegraph.cli.problems import print_problems, print_warnings
-from nodegraph.cli.scan import parameter_warnings
+from nodegraph.cli.output import (
+    BAD_INPUT,
+    FINE,
+    echo,
+    pluralize,
+    print_json,
+    print_problems,
+    print_warnings,
+)
+from nodegraph.cli.workflow_source import open_workflow
 from nodegraph.errors import NodegraphError, Problem
 
 if TYPE_CHECKING:

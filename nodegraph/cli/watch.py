@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from nodegraph.cli.connecting import ServerOption, open_client
-from nodegraph.cli.job_names import LAST, JobArgument, find_job
-from nodegraph.cli.job_view import exit_code, print_outcome
-from nodegraph.cli.options import CommonOptions, JsonOption
+from nodegraph.cli.job_selection import LAST, JobArgument, exit_code, find_job, print_outcome
+from nodegraph.cli.options import CommonOptions, JsonOption, ServerOption, open_client
 from nodegraph.cli.output import CANCELLED, echo_stderr, print_json, to_json
-from nodegraph.cli.watching import progress_for
+from nodegraph.cli.progress import progress_for
 from nodegraph.core.events import Event as RunEvent
 from nodegraph.core.events import EventKind
 from nodegraph.errors import InvalidValue
-from nodegraph.observe.lines import Silent
+from nodegraph.observe.progress import Silent
 
 if TYPE_CHECKING:
     from nodegraph.client import Client, Event, Job

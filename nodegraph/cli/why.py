@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodegraph.cli.functions import ExtraOptions
-from nodegraph.cli.options import CommonOptions, JsonOption
-from nodegraph.cli.output import FINE, echo, format_seconds, print_json
-from nodegraph.cli.parameters import parameter_texts
+from nodegraph.cli.options import CommonOptions, ExtraOptions, JsonOption
+from nodegraph.cli.output import FINE, echo, format_seconds, format_time, print_json, print_warnings
 from nodegraph.cli.plan import output_flags
-from nodegraph.cli.prepared import (
+from nodegraph.cli.run_request import (
     OutOption,
     RunRequest,
     SetOption,
     WorkflowArgument,
     get_opened,
+    parameter_texts,
     prepare_workflow,
     workflow_options,
 )
-from nodegraph.cli.problems import print_warnings
-from nodegraph.cli.times import format_time
 
 if TYPE_CHECKING:
     from nodegraph.engine.planning.why import NodeWhy, Origin

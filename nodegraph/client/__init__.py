@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.client.answers import NodeTypes
 from nodegraph.client.downloads import Pulled
 from nodegraph.client.errors import (
     Conflict,
@@ -24,8 +25,18 @@ from nodegraph.client.errors import (
     UnexpectedAnswer,
     WrongDigest,
 )
-from nodegraph.client.node_types import NodeTypes
-from nodegraph.client.retries import NEVER, Retries
+from nodegraph.client.request_fields import (
+    ArtifactFilter,
+    Filters,
+    JobFields,
+    Match,
+    RetentionChange,
+    RunOptions,
+    Saved,
+    SettingsChange,
+    WishFields,
+)
+from nodegraph.client.requests import NEVER, Retries
 from nodegraph.client.shapes import (
     App,
     AppItem,
@@ -57,17 +68,6 @@ from nodegraph.client.shapes import (
     Translated,
     UntranslatedNode,
     Upload,
-)
-from nodegraph.client.wishes import (
-    ArtifactFilter,
-    Filters,
-    JobFields,
-    Match,
-    RetentionChange,
-    RunOptions,
-    Saved,
-    SettingsChange,
-    WishFields,
 )
 
 if TYPE_CHECKING:

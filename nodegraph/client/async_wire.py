@@ -1,4 +1,4 @@
-"""What clients do with the network, threads and the clock, within an event loop; see `wire`."""
+"""Asynchronous network, thread and clock functions of the client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both kinds of clients know of the connection to a server."""
+"""TLS and HTTP options of a connection, and its network faults as errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import msgpack
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.typing import Subprotocol
 
-from nodegraph.client.address import Address, find_address
+from nodegraph.client.endpoint import Address, Token, find_address, find_token
 from nodegraph.client.errors import ConnectionLost, NotReachable, UnexpectedAnswer
 from nodegraph.client.requests import Reply, Request
-from nodegraph.client.token import Token, find_token
 from nodegraph.core.version import VERSION
 from nodegraph.errors import InvalidFile, NodegraphError
 

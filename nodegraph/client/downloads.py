@@ -1,4 +1,4 @@
-"""Files of a server on this machine: what is being downloaded, and where it goes."""
+"""Resumable downloads: partial files, digests and target paths."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from blake3 import blake3
 
+from nodegraph.client.answers import unexpected_answer
 from nodegraph.client.errors import WrongDigest
-from nodegraph.client.problems import unexpected_answer
+from nodegraph.client.request_fields import AnyFile
 from nodegraph.client.requests import Reply
 from nodegraph.client.shapes import Job, OutputFile
-from nodegraph.client.wishes import AnyFile
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue, OutputError
 

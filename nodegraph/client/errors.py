@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a server.
+"""Errors between a client and a server.
 
 What is wrong with a workflow, a value or a file is told by the classes of `nodegraph.errors`, as it
 would be without a server.

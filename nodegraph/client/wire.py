@@ -1,4 +1,4 @@
-"""What clients do with the network and the clock while their callers wait; see `async_wire`."""
+"""Blocking network, thread and clock functions of the client."""
 
 from __future__ import annotations
 

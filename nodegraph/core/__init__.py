@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nodegraph.core.analysis import Analysis, analyse, check_workflow, workflow_warnings
-    from nodegraph.core.building import build_graph
     from nodegraph.core.catalog import Catalog
     from nodegraph.core.context import Context, Environment, Preview
+    from nodegraph.core.declarations import input_spec, with_texts, with_versions
     from nodegraph.core.graph import CheckedGraph, GraphNode, LinkSource
+    from nodegraph.core.graph_builder import build_graph
     from nodegraph.core.json_schema import workflow_json_schema
     from nodegraph.core.links import Link
     from nodegraph.core.literals import check_literal, convert_literal, parse_literal
-    from nodegraph.core.migrate import FORMAT
-    from nodegraph.core.overrides import input_spec, with_texts
+    from nodegraph.core.migrations import FORMAT
     from nodegraph.core.parts import NodeEntry, Parameter, Subgraph, SubgraphInput
     from nodegraph.core.spec import InputSpec, NodeSpec, OutputSpec
     from nodegraph.core.subgraphs import node_spec, subgraph_spec
     from nodegraph.core.types import TypeExpr, TypeInfo, TypeTable, fit, parse_type
-    from nodegraph.core.versions import with_versions
     from nodegraph.core.workflow import Workflow
 
 __all__ = [
@@ -67,20 +66,19 @@ __all__ = [
 
 _HOMES = {
     "analysis": ("Analysis", "analyse", "check_workflow", "workflow_warnings"),
-    "building": ("build_graph",),
+    "graph_builder": ("build_graph",),
     "catalog": ("Catalog",),
     "context": ("Context", "Environment", "Preview"),
     "graph": ("CheckedGraph", "GraphNode", "LinkSource"),
     "json_schema": ("workflow_json_schema",),
     "links": ("Link",),
     "literals": ("check_literal", "convert_literal", "parse_literal"),
-    "migrate": ("FORMAT",),
-    "overrides": ("input_spec", "with_texts"),
+    "migrations": ("FORMAT",),
+    "declarations": ("input_spec", "with_texts", "with_versions"),
     "parts": ("NodeEntry", "Parameter", "Subgraph", "SubgraphInput"),
     "spec": ("InputSpec", "NodeSpec", "OutputSpec"),
     "subgraphs": ("node_spec", "subgraph_spec"),
     "types": ("TypeExpr", "TypeInfo", "TypeTable", "fit", "parse_type"),
-    "versions": ("with_versions",),
     "workflow": ("Workflow",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nodegraph.core.catalog import Catalog, ExtendedCatalog, KnowsCode
 from nodegraph.core.digests import digest_value
-from nodegraph.core.flat import FlatNode, FlatWorkflow, Output
+from nodegraph.core.flat_workflow import FlatNode, FlatWorkflow, Output
 from nodegraph.core.hooks import Finding, WrittenInputs
 from nodegraph.core.links import Link, is_link, read_literal
 from nodegraph.core.parts import NodeEntry

@@ -9,8 +9,7 @@ from typing import Any
 
 from nodegraph.core.bodies import Bodies
 from nodegraph.core.catalog import Catalog, KnowsFaults, loaded_node_types
-from nodegraph.core.facts import finding_problem
-from nodegraph.core.flat import (
+from nodegraph.core.flat_workflow import (
     NOTHING_TO_PASS,
     REPORTED_AT_OUTERMOST,
     Block,
@@ -21,16 +20,15 @@ from nodegraph.core.flat import (
     InputValue,
     Output,
 )
-from nodegraph.core.hooks import Finding
+from nodegraph.core.hooks import Finding, finding_problem
 from nodegraph.core.links import Link, is_link, parse_target, read_link, read_literal
-from nodegraph.core.migrate import NodeMigration, migrate_inputs
-from nodegraph.core.node_aliases import NodeAliases
-from nodegraph.core.pack_faults import hook_problems
+from nodegraph.core.migrations import NodeMigration, migrate_inputs
+from nodegraph.core.pack_faults import hook_problems, watch_hook
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
-from nodegraph.core.patience import watch_hook
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import declared_type, inlinable_subgraphs
 from nodegraph.core.suggest import port_hint
+from nodegraph.core.suggestions import NodeAliases
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
@@ -390,7 +388,7 @@ def _migrated(
     """A node's inputs today, and those that may depend on values that could not be read."""
     if not entry.unread:
         return migrate_inputs(entry.inputs, version, spec.version, migrations), {}
-    from nodegraph.core.trial_values import migrate_unread  # few files need it
+    from nodegraph.core.migrations import migrate_unread  # few files need it
 
     ports = [port.name for port in spec.inputs]
     return migrate_unread(entry.inputs, entry.unread, version, spec.version, migrations, ports)

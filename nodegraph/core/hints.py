@@ -1,13 +1,150 @@
-"""What `Annotated` can say about an input besides its type.
+"""Hints for `Annotated`, editor panels, and checks of the options that packs declare.
 
 Hints become JSON Schema for the input's literal and display options for editors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, ClassVar, get_args
+
+from nodegraph.core.digests import LEAVES
+from nodegraph.core.parts import in_words
+from nodegraph.core.spec import LaneName
+from nodegraph.errors import PackError
+
+
+def as_json(owner: str, what: str, value: Any) -> Any:
+    """A default, or a schema, as JSON has it.
+
+    Args:
+        owner, what: Whose it is, for the message.
+    Raises:
+        PackError: JSON has nothing for it.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, PurePath):
+        return str(value)
+    if _is_plain(value):
+        return value
+    # Seldom: dates, sets, what is in data classes or whatever a pack declares for an input that
+    # takes anything.
+    from pydantic_core import to_jsonable_python
+
+    try:
+        return to_jsonable_python(value)
+    except ValueError:
+        raise PackError(
+            f"{owner}: {what} is nothing that a workflow can write",
+            given=f"of type {type(value).__name__}",
+            hint="Change the default or the annotation.",
+        ) from None
+
+
+def check_fields(owner: str, kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a spec, which a pack gives: what is wrong would else show far from there.
+
+    Args:
+        kind: The class of the spec.
+    Raises:
+        PackError: A field is of another type.
+    """
+    checked_fields = {}
+    for name, value in options.items():
+        says, read = _FIELDS.get(kind.__dataclass_fields__[name].type, ("", lambda value: value))
+        try:
+            checked_fields[name] = read(value)
+        except (TypeError, ValueError):
+            raise PackError(f"{owner}: `{name}` must be {says}", given=in_words(value)) from None
+    return checked_fields
+
+
+def _one_of(*kinds: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise TypeError
+        return value
+
+    return read
+
+
+def _truth(value: Any) -> bool:
+    return (False, True)[(False, True).index(value)]
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise TypeError
+    return tuple(map(_one_of(str), value))
+
+
+def _lane(value: Any) -> Any:
+    return _LANES[_LANES.index(value)]
+
+
+_LANES = get_args(LaneName)
+_FIELDS: Mapping[Any, tuple[str, Callable[[Any], Any]]] = {
+    "str": ("text", _one_of(str)),
+    "int": ("a whole number", _one_of(int)),
+    "bool": ("True or False", _truth),
+    "float | None": ("a number", _one_of(int, float, type(None))),
+    "tuple[str, ...]": ("a tuple of texts", _texts),
+    "LaneName": (" or ".join(_LANES), _lane),
+}
+"""How fields of a type are read, and what is told where they can't be."""
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(type(name) is str and _is_plain(item) for name, item in value.items())
+    return type(value) in LEAVES - {bytes}
+
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel of the editor, as a variable of a pack's module.
+
+    Attributes:
+        name: Of its script: ``tones`` is ``panels/tones.js`` in the pack's folder.
+        label: Its title.
+        help: One sentence.
+    """
+
+    name: str
+    label: str
+    help: str = ""
+
+    def __post_init__(self) -> None:
+        script_name(self.name)
+        for what, text in (("label", self.label), ("help", self.help)):
+            if not isinstance(text, str):
+                raise PackError(f"panel `{self.name}`: `{what}` must be text", given=in_words(text))
+
+
+def script_name(name: object) -> str:
+    """A script's name, which becomes a file's name and part of an address.
+
+    Raises:
+        PackError: It can't be one.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PackError(
+            "a widget or panel can't be called so",
+            given=in_words(name) if not isinstance(name, str) else ascii(name[:80]),
+            expected="small letters, digits, - and _, beginning with a letter",
+            hint="Give the script's name without folder and ending: `curve` for widgets/curve.js.",
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)

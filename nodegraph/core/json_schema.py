@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.core.catalog import Catalog
-from nodegraph.core.migrate import FORMAT
+from nodegraph.core.migrations import FORMAT
 from nodegraph.core.parts import MODES
 from nodegraph.core.spec import InputSpec, NodeSpec
 

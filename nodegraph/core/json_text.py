@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from nodegraph.core.collecting import PausedGC
+from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.errors import InvalidFile, InvalidValue
 
 WIDTH = 100

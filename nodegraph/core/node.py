@@ -16,14 +16,14 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints, 
 
 from nodegraph.core.annotations import Annotation, read_annotation, widget
 from nodegraph.core.context import Context
+from nodegraph.core.hints import as_json, check_fields
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
-from nodegraph.core.node_options import as_json, check_fields
 from nodegraph.core.pack_faults import is_lenient, skip_function
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.words import snake_case
+from nodegraph.core.text_format import snake_case
 from nodegraph.errors import PackError
 
 Function = TypeVar("Function", bound=Callable[..., Any])

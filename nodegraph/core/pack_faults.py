@@ -1,16 +1,162 @@
-"""Faults of packs: functions that can't be nodes, and what a hook raised, as a node's problems."""
+"""Faults of packs: broken node functions, hooks that raise, and code that takes too long.
+
+Importing a pack, or asking a node's hook, is done while somebody waits for something else. What
+hangs there can't be stopped from outside but with its whole process.
+"""
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from threading import Lock, Thread, get_ident
+from time import monotonic, sleep
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import NodegraphError, PackError, Problem
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+WARN_AFTER = 8.0
+"""Seconds."""
+_PERIOD = 0.5
+
+
+@dataclass(slots=True)
+class ThreadWork:
+    """What a thread does.
+
+    Attributes:
+        what: In words, such as ``pack `clouds`: importing clouds.noise``.
+        root: The file or folder whose code it is.
+        began: When, by a clock that counts seconds.
+        is_over: Asked again and again from when it is told of: whether the process is to end for
+            it, which is for who began it to say.
+    """
+
+    what: str
+    root: Path | None
+    thread: int
+    began: float
+    is_over: Callable[[float, str], bool]
+    is_reported: bool = False
+
+    def describe(self, seconds: float) -> str:
+        """In words, with the line that it is at."""
+        return f"{self.what} has taken {seconds:.0f} s and goes on{self._line()}"
+
+    def _line(self) -> str:
+        frame = sys._current_frames().get(self.thread)
+        while frame is not None and self.root is not None:
+            path = Path(frame.f_code.co_filename)
+            if path.is_relative_to(self.root):
+                return f", in {path.name}, line {frame.f_lineno}"
+            frame = frame.f_back
+        return ""
+
+
+class Watchdog:
+    """Looks at what takes long in this process; safe to use from several threads.
+
+    Attributes:
+        end: Ends the process; None where that is for whoever uses it to do.
+        limit: Seconds after which it does.
+        import_limit: The same of importing a pack.
+        is_planner: Whether it reads packs for others, who don't wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.end: Callable[[], None] | None = None
+        self.limit = self.import_limit = math.inf
+        self.is_planner = False
+        self._works: dict[int, ThreadWork] = {}
+        self._ids = count()
+        self._lock = Lock()
+        self._watching: Thread | None = None
+
+    @contextmanager
+    def watch(
+        self,
+        what: str,
+        root: Path | None = None,
+        is_over: Callable[[float, str], bool] | None = None,
+    ) -> Iterator[None]:
+        """Inside, code of a pack runs that should take little time; see `ThreadWork`."""
+        work = ThreadWork(what, root, get_ident(), monotonic(), is_over or self._is_over)
+        with self._lock:
+            key = next(self._ids)
+            self._works[key] = work
+            if self._watching is None:
+                self._watching = Thread(target=self._watch, name="nodegraph-patience", daemon=True)
+                self._watching.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._works[key]
+            if work.is_reported:
+                _log().warning("%s is over, after %.0f s", what, monotonic() - work.began)
+
+    def watch_import(self, what: str, root: Path) -> AbstractContextManager[None]:
+        """As `doing`; importing libraries may take longer."""
+        return self.watch(what, root, lambda seconds, text: seconds > self.import_limit)
+
+    def _is_over(self, seconds: float, text: str) -> bool:
+        return seconds > self.limit
+
+    def overdue_work(self) -> str | None:
+        """What has taken too long so far, in words; None if nothing does."""
+        with self._lock:
+            overdue = [work for work in self._works.values() if work.is_reported]
+        return overdue[-1].describe(monotonic() - overdue[-1].began) if overdue else None
+
+    def _watch(self) -> None:
+        while True:
+            sleep(_PERIOD)
+            with self._lock:
+                works = list(self._works.values())
+                if not works:
+                    # Another one begins with the next work: most processes do little of it.
+                    self._watching = None
+                    return
+            for work in works:
+                self._look(work)
+
+    def _look(self, work: ThreadWork) -> None:
+        seconds = monotonic() - work.began
+        if seconds < WARN_AFTER:
+            return
+        text = work.describe(seconds)
+        if not work.is_reported:
+            work.is_reported = True
+            _log().warning("%s", text)
+        if work.is_over(seconds, text) and self.end is not None:
+            _log().error("%s: this process ends for it", text)
+            self.end()
+
+
+def _log() -> Logger:
+    from logging import getLogger  # hardly any process has something to tell here
+
+    return getLogger(__name__)
+
+
+WATCHDOG = Watchdog()
+"""Of this process."""
+
+
+def watch_hook(node: str, node_type: str, hook: str) -> AbstractContextManager[None]:
+    """Inside, a function of a pack is asked about a node, other than the node's own."""
+    return WATCHDOG.watch(f"node `{node}` ({node_type}): its {hook} function")
+
 
 _FAULTS = "__nodegraph_faults__"
 _IS_LENIENT: ContextVar[bool] = ContextVar("is_lenient", default=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.links import is_link, read_literal
 from nodegraph.core.literals import format_value
-from nodegraph.core.words import strip_control_characters
+from nodegraph.core.text_format import strip_control_characters
 
 if TYPE_CHECKING:
     from rich.console import Group

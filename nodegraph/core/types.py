@@ -1,4 +1,4 @@
-"""Port types: what a link may carry, and which output fits which input.
+"""Port types, which output fits which input, and the conversions that links make.
 
 A port's type is an expression: a name (``Image``), ``list[Image]`` or a union
 (``Image | Mask``). Names stand in a `TypeTable`, which knows supertypes; packs add their own.
@@ -7,10 +7,38 @@ A port's type is an expression: a name (``Image``), ``list[Image]`` or a union
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+
+def _mask_to_image(mask: Any) -> Any:
+    # A view: (batch, height, width) -> (batch, height, width, 3).
+    return mask.unsqueeze(-1).expand(-1, -1, -1, 3)
+
+
+CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "int_to_float": float,
+    "mask_to_image": _mask_to_image,
+    "str_to_path": Path,
+    "one_to_list": lambda value: [value],
+}
+
+
+def convert(value: Any, conversions: tuple[str, ...]) -> Any:
+    """The value after each conversion in turn."""
+    for name in conversions:
+        value = _convert_one(value, name)
+    return value
+
+
+def _convert_one(value: Any, name: str) -> Any:
+    if name.startswith("each:"):
+        return [_convert_one(item, name.removeprefix("each:")) for item in value]
+    return CONVERT[name](value)
+
 
 ANY = "Any"
 

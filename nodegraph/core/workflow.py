@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nodegraph.core.collecting import PausedGC
 from nodegraph.core.files import write_file
+from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.json_text import read_json, write_json
 from nodegraph.core.links import (
     Link,
@@ -21,7 +21,7 @@ from nodegraph.core.links import (
     write_input,
     write_literal,
 )
-from nodegraph.core.migrate import FORMAT, migrate_format
+from nodegraph.core.migrations import FORMAT, migrate_format
 from nodegraph.core.parts import (
     MODES,
     Mode,
@@ -39,7 +39,7 @@ from nodegraph.core.parts import (
     text,
 )
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.words import pluralize
+from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidFile, InvalidValue, InvalidWorkflow, Problem
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One attempt at a call: what its function is given, and what is noted on the way."""
+"""One attempt at a call: its arguments, and retries when memory runs out."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
+from nodegraph.core.call_context import NESTING, PROGRESS_CALLBACK
 from nodegraph.core.context import Context, Footprint, Peak
 from nodegraph.core.copies import container_copy
-from nodegraph.core.frames import copy_without_frames
+from nodegraph.core.garbage_collection import copy_without_frames
 from nodegraph.core.keys import Key, work_key
 from nodegraph.core.literals import check_linked
-from nodegraph.core.nesting import NESTING
 from nodegraph.core.node import NodeDefinition
 from nodegraph.core.ports import Lazy
-from nodegraph.core.reporting import PROGRESS_CALLBACK
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import TypeExpr
+from nodegraph.engine.call_records import estimate_of, names_others, remember_written
 from nodegraph.engine.external_reads import extend_key
 from nodegraph.engine.lanes import ANY_BATCH
 from nodegraph.engine.mutation import InputGuard
 from nodegraph.engine.node_context import Load, NodeContext
 from nodegraph.engine.product import as_pictures
 from nodegraph.engine.result import WrittenFile
-from nodegraph.engine.scheduling import RunScheduler
-from nodegraph.engine.sinks import names_others, remember_written
+from nodegraph.engine.runtime import RunScheduler
 from nodegraph.engine.states import Call
-from nodegraph.engine.work import estimate_of
 
 
 def arguments(

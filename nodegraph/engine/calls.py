@@ -1,4 +1,4 @@
-"""The life of a call: answered from the cache, joined to an equal one, or run; kept; ended."""
+"""Life cycle of a call: answered from the cache, joined to an equal one, or run."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from nodegraph.core.confinement import file_links_to_check
 from nodegraph.core.digests import digest_value
+from nodegraph.core.file_access import file_links_to_check
 from nodegraph.core.keys import Key, call_key
-from nodegraph.engine.cache import is_in_memory
-from nodegraph.engine.claiming import ComputedElsewhere, Waiting
+from nodegraph.engine.cache import CallOutputs, is_in_memory
+from nodegraph.engine.call_records import (
+    CallRecorder,
+    estimate_of,
+    warnings_of_written,
+    weights_of,
+    written_before,
+)
 from nodegraph.engine.expansion import expand
 from nodegraph.engine.external_reads import ExternalReads, look_up
-from nodegraph.engine.failure import node_failure
-from nodegraph.engine.fetching import Fetching, RemoteLookups
-from nodegraph.engine.invoke import Invoker
-from nodegraph.engine.keeping import CallRecorder, weights_of
+from nodegraph.engine.external_results import ComputedElsewhere, Fetching, RemoteLookups, Waiting
+from nodegraph.engine.invocation import Invoker, answer_lazily, run_lazily
 from nodegraph.engine.lanes import ANY_BATCH, Priority
-from nodegraph.engine.lazy import answer_lazily, run_lazily
-from nodegraph.engine.memory_cache import CallOutputs
 from nodegraph.engine.product import BLOCKED_DIGEST, Product, blocked
 from nodegraph.engine.result import CacheSource
-from nodegraph.engine.scheduling import FunctionResult, RunScheduler
-from nodegraph.engine.sinks import warnings_of_written, written_before
-from nodegraph.engine.states import Call, NodeState, usable
-from nodegraph.engine.work import estimate_of
+from nodegraph.engine.runtime import FunctionResult, RunScheduler
+from nodegraph.engine.states import Call, NodeState, node_failure, usable
 from nodegraph.errors import Cancelled
 from nodegraph.store.entries import CallWarning, OutputGone
 

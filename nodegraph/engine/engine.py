@@ -10,19 +10,18 @@ from typing import Any
 
 from nodegraph.core.context import Environment, Merging, Numerics, Weights
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.engine.cache import Cache
+from nodegraph.engine.cache import Cache, CallOutputs, Entry, MemoryCache
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.memory_cache import CallOutputs, Entry, MemoryCache
 from nodegraph.engine.options import DEFAULT_OPTIONS, RunOptions
 from nodegraph.engine.product import leaves
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
-from nodegraph.engine.shared import Claiming, EngineState
+from nodegraph.engine.runtime import Claiming, EngineState
 from nodegraph.packs.registry import Registry
-from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
-from nodegraph.store.written import SinkFiles
+from nodegraph.store.file_records import SinkFiles
+from nodegraph.store.history import CodeModules
 
 
 class Engine:

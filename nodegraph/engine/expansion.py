@@ -24,9 +24,9 @@ from nodegraph.engine.fragments import (
     InnerOutput,
     build_fragment,
 )
-from nodegraph.engine.invoke import is_sound
+from nodegraph.engine.invocation import is_sound
 from nodegraph.engine.product import Product, blocked, listed, product_of, unnamed_digest
-from nodegraph.engine.scheduling import FunctionResult, RunScheduler
+from nodegraph.engine.runtime import FunctionResult, RunScheduler
 from nodegraph.engine.states import Call, NodeState
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import OutputGone

@@ -18,7 +18,7 @@ from threading import Lock
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS, FileStamp
 from nodegraph.core.keys import Key, lazy_key
-from nodegraph.engine.memory_cache import AskedPort, Entry
+from nodegraph.engine.cache import AskedPort, Entry
 from nodegraph.errors import InvalidFile
 
 _FILE, _VARIABLE = "file:", "variable:"

@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from nodegraph.core.analysis import Analysis, all_needed, analyse
-from nodegraph.core.building import graph_of
+from nodegraph.core.annotations import describe_type, is_builtin_type, is_of_type, type_of_value
 from nodegraph.core.catalog import Catalog, ExtendedCatalog
 from nodegraph.core.context import Environment
-from nodegraph.core.conversions import convert
 from nodegraph.core.copies import isolated_output, snapshot
 from nodegraph.core.digests import LEAVES, Undigestable, digest_value, is_tensor
-from nodegraph.core.facts import finding_problem
-from nodegraph.core.flat import value_name
+from nodegraph.core.flat_workflow import value_name
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.hooks import Finding
+from nodegraph.core.graph_builder import graph_of
+from nodegraph.core.hooks import Finding, finding_problem
 from nodegraph.core.keys import opaque_digest
 from nodegraph.core.links import (
     Handle,
@@ -40,11 +39,19 @@ from nodegraph.core.spec import InputSpec
 from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.suggestions import NodeTypeSuggestions
 from nodegraph.core.summary import size_in_bytes, summarize
-from nodegraph.core.types import ANY, TypeExpr, TypeTable, fit, list_of, named_type, union_of
-from nodegraph.core.value_types import describe_type, is_builtin_type, is_of_type, type_of_value
+from nodegraph.core.types import (
+    ANY,
+    TypeExpr,
+    TypeTable,
+    convert,
+    fit,
+    list_of,
+    named_type,
+    union_of,
+)
 from nodegraph.core.workflow import Workflow
+from nodegraph.engine.fragments import OUTPUT, ValueNodes, value_facts
 from nodegraph.engine.product import Digesters, Product, leaves, listed
-from nodegraph.engine.value_nodes import OUTPUT, ValueNodes, value_facts
 from nodegraph.errors import InvalidValue, Problem
 from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import UNLOADED
@@ -146,7 +153,7 @@ def _check_readable(picture: Any) -> None:
     Raises:
         InvalidValue: Its file is damaged, or closed by now.
     """
-    from nodegraph.media.images.picture_files import DAMAGED
+    from nodegraph.media.images.pillow_files import DAMAGED
 
     try:
         picture.load()
@@ -156,7 +163,7 @@ def _check_readable(picture: Any) -> None:
 
 
 def _as_picture(value: Any, kind: str) -> AcceptedValue | None:
-    from nodegraph.media.images.returned import to_image_tensor
+    from nodegraph.media.images.pillow_conversion import to_image_tensor
 
     if is_of_type(value, named_type(kind)):
         return AcceptedValue(value, named_type(kind))
@@ -175,14 +182,14 @@ def _is_surely_mask(tensor: Any) -> bool:
 
 
 def _is_picture(value: Any) -> bool:
-    from nodegraph.media.images.returned import is_pil_image
+    from nodegraph.media.images.pillow_conversion import is_pil_image
 
     return is_pil_image(value)
 
 
 def mismatch_finding(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
     """What is told of a value that `taken` refuses."""
-    from nodegraph.media.images.returned import conversion_hint
+    from nodegraph.media.images.pillow_conversion import conversion_hint
 
     if isinstance(value, (list, tuple)):
         item = expr.item if expr.is_list else expr

@@ -1,4 +1,4 @@
-"""What a running node is given to talk to its run: the engine's `Context`."""
+"""The context that a running node gets: progress, previews, weights, checkpoints, files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from nodegraph.core.context import Checkpoint, Environment, Footprint, Preview, 
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.events import EventStream
 from nodegraph.core.links import plain_number
-from nodegraph.core.plot_form import plot_to_plain
-from nodegraph.core.plots import Plot
+from nodegraph.core.plots import Plot, plot_to_plain
 from nodegraph.core.summary import summarize
 from nodegraph.core.values import Recipe
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints
 from nodegraph.engine.external_reads import ExternalReads
 from nodegraph.engine.lanes import current_slot
+from nodegraph.engine.options import CancelToken
 from nodegraph.engine.result import WrittenFile
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import CallWarning

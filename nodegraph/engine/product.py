@@ -9,21 +9,19 @@ from operator import is_
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from nodegraph.core.conversions import convert
-from nodegraph.core.copies import isolated_output
+from nodegraph.core.annotations import describe_type, is_of_type
+from nodegraph.core.copies import MutationMarks, isolated_output, mutation_marks
 from nodegraph.core.digests import LEAVES, Digest, Undigestable, digest_value, is_tensor
 from nodegraph.core.keys import Key, converted_digest, list_digest, opaque_digest
 from nodegraph.core.links import is_array, plain_number
-from nodegraph.core.marks import MutationMarks, mutation_marks
 from nodegraph.core.ports import BLOCKED
 from nodegraph.core.summary import size_in_bytes, summarize
-from nodegraph.core.types import TypeExpr
-from nodegraph.core.value_types import describe_type, is_of_type
+from nodegraph.core.types import TypeExpr, convert
 from nodegraph.errors import InvalidValue
 from nodegraph.store.entries import UNLOADED, OutputGone
 
 if TYPE_CHECKING:
-    from nodegraph.media.images.returned import PictureType
+    from nodegraph.media.images.pillow_conversion import PictureType
 
 Digesters = Mapping[type, Callable[[Any], str]]
 
@@ -345,7 +343,10 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     message = f"returned {summarize(value)}, but declares {describe_type(expr)}"
     if expr.name not in _PICTURES:
         raise WrongOutput(message)
-    from nodegraph.media.images.returned import conversion_hint, to_image_tensor  # of use only here
+    from nodegraph.media.images.pillow_conversion import (
+        conversion_hint,
+        to_image_tensor,
+    )  # of use only here
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
     picture = to_image_tensor(value, kind)
@@ -379,7 +380,7 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
         return value if all(map(operator.is_, pictures, value)) else pictures
     if expr.name not in _PICTURES or is_of_type(value, expr):
         return value
-    from nodegraph.media.images.returned import conversion_hint, to_image_tensor
+    from nodegraph.media.images.pillow_conversion import conversion_hint, to_image_tensor
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
     picture = to_image_tensor(value, kind)

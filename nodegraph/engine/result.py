@@ -1,4 +1,4 @@
-"""What a run gave."""
+"""Result of a run: outputs, files, node reports, errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nodegraph.core.keys import Key
 from nodegraph.core.links import Handle
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.summary import summarize, summarize_list
-from nodegraph.core.words import format_seconds, pluralize, strip_control_characters
+from nodegraph.core.text_format import format_seconds, pluralize, strip_control_characters
 from nodegraph.engine.product import Product
 from nodegraph.errors import InvalidValue, NodeFailed
 from nodegraph.store.entries import OutputGone

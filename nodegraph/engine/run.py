@@ -1,4 +1,4 @@
-"""One run of a graph: decides what is ready, in which order, and when it is over.
+"""Scheduler of one run: which nodes are ready, in which order, and when the run is over.
 
 Everything here happens on the event loop's thread; only a node's own function runs in a lane's.
 What the cache holds is settled in the same turn, without a task or a thread per node.
@@ -18,16 +18,14 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from nodegraph.core.collecting import PausedGC
+from nodegraph.core.call_context import NESTING
 from nodegraph.core.events import EventStream
+from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.nesting import NESTING
 from nodegraph.engine.calls import Calls
-from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.failure import node_failure
+from nodegraph.engine.external_results import TargetValues
 from nodegraph.engine.lanes import Share
-from nodegraph.engine.mapping import Nested, gather, spread
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.product import Product
 from nodegraph.engine.result import (
     JobStatus,
@@ -38,9 +36,8 @@ from nodegraph.engine.result import (
     RunResult,
     WrittenFile,
 )
-from nodegraph.engine.shared import EngineState
-from nodegraph.engine.states import Call, NodeState
-from nodegraph.engine.wanted import TargetValues
+from nodegraph.engine.runtime import EngineState
+from nodegraph.engine.states import Call, Nested, NodeState, gather, node_failure, spread
 from nodegraph.errors import InvalidValue, NodeFailed
 
 _UNKNOWN = 0.001

@@ -1,24 +1,117 @@
-"""What the scheduler remembers of each node and each call while a run goes on."""
+"""State of a run's nodes and calls: mapping over lists, outputs, failures."""
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.keys import Key
-from nodegraph.core.words import to_well_formed
-from nodegraph.engine.cache import get_tier
+from nodegraph.core.summary import summarize
+from nodegraph.core.text_format import to_well_formed
+from nodegraph.engine.cache import CallOutputs, Entry, get_tier
 from nodegraph.engine.external_reads import ExternalReads, extend_key
-from nodegraph.engine.mapping import Nested
-from nodegraph.engine.memory_cache import CallOutputs, Entry
 from nodegraph.engine.mutation import InputGuard
-from nodegraph.engine.product import Product
+from nodegraph.engine.product import Product, listed
 from nodegraph.engine.result import CacheSource, NodeReport, NodeStatus
-from nodegraph.errors import NodeFailed
+from nodegraph.errors import NodeFailed, NodegraphError
 from nodegraph.store.entries import CallWarning
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Nested(Generic[T]):
+    """A leaf, or a list of such; the shape of a mapped node's calls."""
+
+    leaf: T | None = None
+    branches: tuple[Nested[T], ...] | None = None
+
+    def leaves(self) -> tuple[T, ...]:
+        if self.branches is None:
+            assert self.leaf is not None
+            return (self.leaf,)
+        return tuple([leaf for branch in self.branches for leaf in branch.leaves()])
+
+
+def spread(inputs: Mapping[str, Product], depths: Mapping[str, int]) -> Nested[dict[str, Product]]:
+    """The inputs of every call.
+
+    The inputs with the deepest lists are taken apart first, zipped; a shorter list repeats its
+    last item; an empty one makes no calls.
+
+    Args:
+        depths: Levels of list to take apart, by input.
+    """
+    depth = max(depths.values(), default=0)
+    if depth == 0:
+        return Nested(dict(inputs))
+    if any(inputs[port].is_blocked for port, own in depths.items() if own == depth):
+        return Nested(dict(inputs))  # a blocked list: what comes of it is blocked as a whole
+    mapped = {port: _items(inputs[port]) for port, own in depths.items() if own == depth}
+    lengths = [len(items) for items in mapped.values()]
+    count = max(lengths) if all(lengths) else 0
+    left = {port: own - (port in mapped) for port, own in depths.items()}
+    branches = []
+    for at in range(count):
+        taken = {port: items[min(at, len(items) - 1)] for port, items in mapped.items()}
+        branches.append(spread({**inputs, **taken}, left))
+    return Nested(branches=tuple(branches))
+
+
+def _items(product: Product) -> tuple[Product, ...]:
+    if product.items is None:
+        raise TypeError(f"expected a list to go through, got {type(product.value).__name__}")
+    return product.items
+
+
+def gather(outputs: Nested[tuple[Product, ...]], count: int) -> tuple[Product, ...]:
+    """One product for each of `count` output ports: lists in the shape of the calls."""
+    if outputs.branches is None:
+        assert outputs.leaf is not None
+        return outputs.leaf
+    columns = [gather(branch, count) for branch in outputs.branches]
+    return tuple(listed([column[port] for column in columns]) for port in range(count))
+
+
+_ENGINE = str(Path(__file__).parent)
+
+
+def node_failure(call: Call, error: BaseException) -> NodeFailed:
+    """The error for a call that raised; the original is its cause."""
+    if isinstance(error, NodeFailed):
+        return error
+    spec = call.state.node.spec
+    inputs = {port: summarize(value) for port, value in call.state.node.literals.items()}
+    inputs |= {port: _summary_of(product) for port, product in call.inputs.items()}
+    failed = NodeFailed(
+        error,
+        node=call.name,
+        node_type=spec.type,
+        inputs=inputs,
+        trace="" if isinstance(error, NodegraphError) else _trace(error),
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def _summary_of(product: Product) -> str:
+    # As it came, where a link's conversion is what failed; and nothing is loaded for a message.
+    while product.base is not None:
+        product = product.base
+    return summarize(product.value) if product.is_loaded else "(not in memory)"
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback from the pack's first frame on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
+    return "".join(traceback.format_list(own))
 
 
 @dataclass(eq=False, slots=True)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.first_picture import (
+from nodegraph.families.flow_shift import Mu
+from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
     FILM_AND_MASK,
     FIRST_FRAME,
     IMAGE_EMBEDS,
 )
-from nodegraph.families.flow_shift import Mu
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlNetCall, Residuals
+    from nodegraph.families.model_step import ControlNetCall, Residuals
     from nodegraph.weights.safetensors_header import Shapes
 
 Config = Mapping[str, Any]
@@ -323,7 +323,7 @@ class Family(ABC):
 
     @abstractmethod
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        """A prompt as the denoiser takes it; see `nodegraph.models.text.encode_prompt`."""
+        """A prompt as the denoiser takes it; see `nodegraph.models.conditioning.encode_prompt`."""
 
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
@@ -338,7 +338,7 @@ class Family(ABC):
     def encode_edit(
         self, model: TextModel, text: str, images: Sequence[Tensor], warn: Warn | None = None
     ) -> ConditioningEntry:
-        """A prompt beside pictures; see `nodegraph.models.text.encode_edit`."""
+        """A prompt beside pictures; see `nodegraph.models.conditioning.encode_edit`."""
         raise InvalidValue(
             f"the text encoder of {self.title} sees no pictures",
             port="encoder",

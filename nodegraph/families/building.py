@@ -1,15 +1,24 @@
-"""Modules of diffusers and transformers from configurations and tensors."""
+"""Build diffusers and transformers modules from configs and tensors, and move them.
+
+Its `from_pretrained` makes a precision the default of the whole process while it builds a module.
+Whoever draws noise in another thread at that moment would draw it in that precision.
+
+Those of rotary positions, mostly. torch doesn't know of them: it leaves them where they are when a
+module moves, and diffusers keeps some of them in caches of the process. There they would take an
+accelerator's memory for as long as it runs, for each model that was there and each picture's size.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
+from types import MethodType
 from typing import Any
 
 import diffusers
@@ -24,13 +33,123 @@ from torch.overrides import TorchFunctionMode
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.fitting import check_weights_fit, refuse_misfits
 from nodegraph.families.vocabulary import read_clip_vocabulary
-from nodegraph.weights.packed_tokenizers import SUFFIX, unpack_tokenizer
-from nodegraph.weights.sentencepiece_models import TENSOR, merges_of, read_pieces
 from nodegraph.weights.single_files.base import fault_text
-from nodegraph.weights.thread_dtype import with_thread_dtype
-from nodegraph.weights.weight_files import read_tensors
+from nodegraph.weights.tokenizer_files import (
+    SUFFIX,
+    TENSOR,
+    merges_of,
+    read_pieces,
+    unpack_tokenizer,
+)
+from nodegraph.weights.weight_files import check_weights_fit, read_tensors, refuse_misfits
+
+_CACHED = ("_get_device_freqs", "_compute_video_freqs", "_compute_condition_freqs")
+"""Methods of Qwen-Image's rotary positions whose results, and modules, diffusers never forgets.
+Computed anew they take a few small operations for each evaluation of the model."""
+
+
+def move_with_tables(module: nn.Module, device: str) -> None:
+    """Move a module, and its tables with it."""
+    module.to(device)
+    for layer in module.modules():
+        _forget(layer)
+        for holder in (layer, *_helpers(layer)):
+            _move_tables(holder, device)
+
+
+def _helpers(layer: nn.Module) -> list[object]:
+    """Objects of diffusers that a layer holds and that are no modules themselves."""
+    return [
+        value
+        for value in vars(layer).values()
+        if type(value).__module__.startswith("diffusers.models.")
+        and not isinstance(value, nn.Module)
+        and hasattr(value, "__dict__")
+    ]
+
+
+def _move_tables(holder: object, device: str) -> None:
+    for name, value in vars(holder).items():
+        if _is_table(value):
+            setattr(holder, name, value.to(device))
+        elif isinstance(value, list) and value and all(map(_is_table, value)):
+            setattr(holder, name, [table.to(device) for table in value])
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Tensor) and not value.is_meta
+
+
+def _forget(layer: nn.Module) -> None:
+    """Let a layer compute what its class would cache."""
+    for name in _CACHED:
+        plain = getattr(getattr(type(layer), name, None), "__wrapped__", None)
+        if plain is not None:
+            setattr(layer, name, MethodType(plain, layer))
+
+
+_FLOATING = {
+    *(torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.eye),
+    *(torch.linspace, torch.logspace, torch.hann_window, torch.hamming_window),
+}
+"""What makes floating point numbers of the default precision."""
+_AS_GIVEN = {torch.full, torch.arange, torch.tensor, torch.as_tensor, torch.scalar_tensor}
+"""What does so if it is given floats."""
+
+
+class ThreadDtype(TorchFunctionMode):
+    """Inside the `with`, what this thread makes without a precision has one, as if it were the
+    default."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._dtype = dtype
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        is_open = options.get("dtype") is None and options.get("out") is None
+        if is_open and (func in _FLOATING or (func in _AS_GIVEN and _is_of_floats(args, options))):
+            options["dtype"] = self._dtype
+        return func(*args, **options)
+
+
+def _is_of_floats(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    return any(_has_float(value) for value in (*args, *kwargs.values()))
+
+
+def _has_float(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_float, value))
+    return isinstance(value, float)
+
+
+def with_thread_dtype(kind: Any) -> Any:
+    """A class of transformers of which `from_pretrained` leaves the default precision alone.
+
+    What it gives is of this class; give it the one that was meant.
+    """
+
+    def get_init_context(
+        cls: Any, dtype: torch.dtype, *args: Any, **kwargs: Any
+    ) -> list[AbstractContextManager[Any]]:
+        usual = torch.get_default_dtype()
+        contexts = kind.get_init_context.__func__(cls, usual, *args, **kwargs)
+        return [*contexts, ThreadDtype(dtype)]
+
+    parts = {
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "get_init_context": classmethod(get_init_context),
+    }
+    return type(kind.__name__, (kind,), parts)
+
 
 _DAMAGED = (
     OSError,
@@ -259,8 +378,8 @@ def _error_text(error: Exception) -> str:
 
 _OWN = {
     "ItemTransformer": "nodegraph.families.items.transformer",
-    "MoleculeTransformer": "nodegraph.families.items.molecules",
-    "MotionTransformer": "nodegraph.families.items.motion_transformer",
+    "MoleculeTransformer": "nodegraph.families.items.transformer",
+    "MotionTransformer": "nodegraph.families.items.transformer",
 }
 """Modules of our own classes."""
 

@@ -31,7 +31,7 @@ class ChromaFamily(Flux):
     """A prompt's padding is hidden from the transformer, but for its first token."""
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import t5_states, tokenize_padded
+        from nodegraph.families.text_encoders import t5_states, tokenize_padded
 
         tokens = tokenize_padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)

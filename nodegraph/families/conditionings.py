@@ -12,7 +12,7 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.base import CONDITION_TENSORS, GUIDANCE, Family
-from nodegraph.families.ip_adapter_pictures import (
+from nodegraph.families.image_conditioning import (
     image_embeds_name,
     image_tensor_names,
     mask_name,

@@ -1,12 +1,22 @@
-"""The models that ship with the package: where they lie, and what is known of their latents."""
+"""Models that ship with the package: paths, names, and the colours of their latents."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from nodegraph.families.latent_colours import Colour, Factors
+
+DecoderName = Literal["gan", "vae"]
+DECODER_FOLDER = Path(__file__).parent / "embedded" / "history"
+"""A file of weights for each, with its shape and what it is in its metadata."""
+FORMAT, CHANNELS, CELL = "sd", 8, 8
+"""Of their latents, those of the embedded model: format, channels, and pixels along a cell."""
+DECODER_IMAGE_SIZE = 128
+"""Of the pictures that the latents are of, in pixels."""
+
 
 EMBEDDED = "tiny"
 """Name of the model that comes with the package."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Family
-from nodegraph.families.comfyui_levels import ComfyUIFlow, comfyui_flow
+from nodegraph.families.comfyui_sigmas import ComfyUIFlow, comfyui_flow
 from nodegraph.families.flow_shift import Mu
 from nodegraph.families.noise import NoiseSchedule, check_noise_level, check_timestep
 from nodegraph.families.registry import get_family
@@ -55,7 +55,7 @@ class FlowNoise:
     """What a flow model was trained on, and how its pipeline lays noise levels.
 
     Attributes:
-        kind: As `nodegraph.families.names.NOISE_KINDS` has it.
+        kind: As `nodegraph.families.sampler_names.NOISE_KINDS` has it.
         timesteps: Number of training timesteps.
         shift: Factor on sigma / (1 - sigma), where it doesn't depend on the size; above 0.
         mu: Of tokens and steps: the logarithm of that factor (or, with a linear `time_shift`, the

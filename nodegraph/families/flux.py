@@ -23,10 +23,16 @@ from nodegraph.families.base import (
     with_control_image,
     with_masked_image,
 )
-from nodegraph.families.control_questions import BLOCKS, SINGLES, distribute_residuals
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import (
+    BLOCKS,
+    SINGLES,
+    Batch,
+    Moment,
+    SamplingRequest,
+    distribute_residuals,
+)
 from nodegraph.families.patches import (
     pack_latents,
     pad_residuals,
@@ -40,17 +46,17 @@ from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.single_files.clip import clip_layout
+from nodegraph.weights.single_files.controlnets import FLUX_CONTROLNET
 from nodegraph.weights.single_files.flux import FILL_CHANNELS
 from nodegraph.weights.single_files.flux import FLUX as FLUX_FILE
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
-from nodegraph.weights.single_files.transformer_controlnets import FLUX_CONTROLNET
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlNetCall, Residuals
+    from nodegraph.families.model_step import ControlNetCall, Residuals
 
 GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -88,7 +94,7 @@ class Flux(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.encoders import (
+        from nodegraph.families.text_encoders import (
             clip_pooled,
             padded_length,
             t5_states,

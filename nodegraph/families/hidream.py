@@ -22,8 +22,8 @@ from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.denoisers import EULER_FLOW, HEAD_WIDTH, denoiser_layout
 from nodegraph.weights.single_files.language import LLAMA3
+from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, HEAD_WIDTH, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class HiDream(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.encoders import (
+        from nodegraph.families.text_encoders import (
             all_hidden_states,
             clip_states,
             t5_states,

@@ -14,15 +14,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
-from nodegraph.families.dc_ae_latents import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.families.dc_vae import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
+from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import BYT5
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class HunyuanImage(Family):
         return int(config["text_embed_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import layer_states, tokenize_padded
+        from nodegraph.families.text_encoders import layer_states, tokenize_padded
 
         chat, length = _BEFORE + text + _AFTER, _TOKENS + _BEFORE_TOKENS
         tokens = tokenize_padded(model.tokenizers["tokenizer"], chat, length, warn)
@@ -191,7 +191,7 @@ class HunyuanImage(Family):
 
 def _glyphs(model: TextModel, text: str, warn: Warn | None) -> tuple[Tensor, Tensor]:
     """What is quoted as its letters, and which of them are there; zeros where nothing is."""
-    from nodegraph.families.encoders import t5_states, tokenize_padded
+    from nodegraph.families.text_encoders import t5_states, tokenize_padded
 
     encoder = model.modules["text_encoder_2"]
     quoted = [written for marks in _QUOTED for written in re.findall(marks, text)]

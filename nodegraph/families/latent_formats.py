@@ -14,9 +14,8 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families import latent_colours as colours
 from nodegraph.families.latent_colours import Colour, Factors
 from nodegraph.weights.memory import CodingMemory
+from nodegraph.weights.single_files.autoencoders import TINY, kl_layout, tiny_layout
 from nodegraph.weights.single_files.base import FileLayout
-from nodegraph.weights.single_files.kl_vae import kl_layout
-from nodegraph.weights.single_files.tiny_vae import TINY, tiny_layout
 
 if TYPE_CHECKING:
     from torch import Tensor

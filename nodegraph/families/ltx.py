@@ -4,32 +4,36 @@ Source: HaCohen et al. 2024, arXiv:2501.00103; https://github.com/Lightricks/LTX
 
 Source of what no tensor shows: ``transformer/config.json`` and ``scheduler_config.json`` of
 https://huggingface.co/Lightricks/LTX-Video
+
+Source: https://github.com/Lightricks/LTX-Video (``ltx_video/models/autoencoders``). The original
+lists what a half consists of one after the other; diffusers groups it by resolution.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.families.base import RATE, Config, Family, Part, Warn, encoded
-from nodegraph.families.first_picture import (
+from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
     check_video_size,
     denoise_mask,
     with_first_frame,
 )
-from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import DYNAMIC_FLOW, denoiser_layout
-from nodegraph.weights.single_files.ltx_vae import LTX_VAE
+from nodegraph.weights.single_files.autoencoders import PREFIXES
+from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of, select_prefix
+from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -37,6 +41,224 @@ if TYPE_CHECKING:
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
+
+_MEAN = "per_channel_statistics.mean-of-means"
+_PLAIN = {_MEAN: "latents_mean", "per_channel_statistics.std-of-means": "latents_std"}
+_UNUSED = "per_channel_statistics."
+_LAYERS = {
+    ".res_blocks.": ".resnets.",
+    ".conv_shortcut.": ".conv_shortcut.conv.",
+    ".norm3.norm.": ".norm3.",
+    "decoder.last_time_embedder.": "decoder.time_embedder.",
+    "decoder.last_scale_shift_table": "decoder.scale_shift_table",
+}
+_BLOCK = re.compile(r"(encoder\.down|decoder\.up)_blocks\.(\d+)\.(.+)")
+
+Kind = Literal["layers", "size", "width"]
+"""Of an entry of the original's list: residual blocks of one width, what changes the size, or a
+single residual block that changes the width."""
+
+_PARTS: Mapping[str, Mapping[Kind, str]] = {
+    "encoder.down": {"layers": "", "size": "downsamplers.0.", "width": "conv_out."},
+    "decoder.up": {"layers": "", "size": "upsamplers.0.", "width": "conv_in."},
+}
+_SPATIAL, _TEMPORAL = 32, 8
+_DOWN_BLOCKS = 4
+"""Of the encoder, whatever the version."""
+_STRIDES = {4: "spatial", 2: "temporal", 8: "spatiotemporal"}
+"""How the encoder makes channels of cells, by the cells that go into one."""
+
+
+_LATE = (
+    "encoder.down_blocks.1.conv.conv.weight",
+    "encoder.down_blocks.0.downsamplers.0.conv.conv.weight",
+)
+"""Of an encoder that makes channels of cells, as from 0.9.5 on."""
+_TIMED = ("decoder.last_time_embedder.", "decoder.time_embedder.")
+
+
+def _matches(vae: Shapes) -> bool:
+    if len(vae.get("encoder.conv_in.conv.weight", ())) != 5:
+        return False
+    # LTX-2's has the same names and shapes but for the time that its decoder isn't told, and
+    # computes something else.
+    is_late = any(name in vae for name in _LATE)
+    is_timed = any(name.startswith(_TIMED) for name in vae)
+    return (_MEAN in vae or "latents_mean" in vae) and (is_timed or not is_late)
+
+
+def _vae_config(vae: Shapes) -> dict[str, Any]:
+    named = {new: vae[old] for old, new in _names(vae).items()}
+    encoder, decoder = _encoder(named), _decoder(named)
+    timed = any(name.startswith("decoder.time_embedder.") for name in named)
+    patch = math.isqrt(named["encoder.conv_in.conv.weight"][1] // 3)
+    check_downscale(patch * 2 ** _halvings(encoder, "temporal"), _SPATIAL)
+    check_downscale(2 ** _halvings(encoder, "spatial"), _TEMPORAL)
+    check_downscale(patch * 2 ** sum(decoder["decoder_spatio_temporal_scaling"]), _SPATIAL)
+    return {
+        "in_channels": 3,
+        "out_channels": named["decoder.conv_out.conv.weight"][0] // patch**2,
+        "latent_channels": named["decoder.conv_in.conv.weight"][1],
+        **encoder,
+        **decoder,
+        "timestep_conditioning": timed,
+        "patch_size": patch,
+        "patch_size_t": 1,
+        "encoder_causal": True,
+        "decoder_causal": False,
+        "spatial_compression_ratio": _SPATIAL,
+        "temporal_compression_ratio": _TEMPORAL,
+    }
+
+
+def _halvings(encoder: Mapping[str, Any], but: str) -> int:
+    """How often the encoder halves the size, but where it does so in another direction alone."""
+    kinds = zip(encoder["spatio_temporal_scaling"], encoder["downsample_type"], strict=True)
+    return sum(scales and kind != but for scales, kind in kinds)
+
+
+def _encoder(named: Shapes) -> dict[str, Any]:
+    blocks = _blocks(named, "encoder.down_blocks")
+    if len(blocks) != _DOWN_BLOCKS:
+        raise KeyError("a block of the encoder")
+    widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
+    middle = named["encoder.mid_block.resnets.0.conv1.conv.weight"][0]
+    makes_channels = any("downsamplers.0.conv.conv.weight" in block for block in blocks)
+    kinds = [
+        _downsampling(block, following)
+        for block, following in zip(blocks, [*widths[1:], middle], strict=True)
+    ]
+    name = "LTXVideo095DownBlock3D" if makes_channels else "LTXVideoDownBlock3D"
+    return {
+        "block_out_channels": tuple([*widths, middle] if makes_channels else widths),
+        "down_block_types": (name,) * len(blocks),
+        "layers_per_block": (
+            *map(_layers, blocks),
+            _layers(select_prefix(named, "encoder.mid_block.")),
+        ),
+        "spatio_temporal_scaling": tuple(kind is not None for kind in kinds),
+        "downsample_type": tuple(kind or "conv" for kind in kinds),
+    }
+
+
+def _downsampling(block: Shapes, width: int) -> str | None:
+    """How a block of the encoder makes the size smaller; None where it doesn't.
+
+    Args:
+        width: Of the block after it.
+    """
+    if "downsamplers.0.conv.conv.weight" in block:
+        return _STRIDES[width // block["downsamplers.0.conv.conv.weight"][0]]
+    return "conv" if "downsamplers.0.conv.weight" in block else None
+
+
+def _decoder(named: Shapes) -> dict[str, Any]:
+    blocks = _blocks(named, "decoder.up_blocks")
+    factors = [_factor(block) for block in blocks]
+    widths = [block["resnets.0.conv1.conv.weight"][0] for block in blocks]
+    middle = select_prefix(named, "decoder.mid_block.")
+    # diffusers lists them from the picture to the latent, the middle last.
+    back = list(reversed(blocks))
+    return {
+        "decoder_block_out_channels": tuple(
+            width * factor for width, factor in reversed([*zip(widths, factors, strict=True)])
+        ),
+        "decoder_layers_per_block": (*map(_layers, back), _layers(middle)),
+        "decoder_spatio_temporal_scaling": tuple(map(_doubles, back)),
+        "decoder_inject_noise": tuple(
+            "resnets.0.per_channel_scale1" in block for block in (*back, middle)
+        ),
+        "upsample_factor": tuple(reversed(factors)),
+        # What halves the channels as it makes cells of them adds what it was given, too.
+        "upsample_residual": tuple(factor > 1 for factor in reversed(factors)),
+    }
+
+
+def _doubles(block: Shapes) -> bool:
+    return "upsamplers.0.conv.conv.weight" in block
+
+
+def _factor(block: Shapes) -> int:
+    if not _doubles(block):
+        return 1
+    in_channels, taken = block["upsamplers.0.conv.conv.weight"][:2]
+    return taken * 8 // in_channels
+
+
+def _blocks(named: Shapes, stem: str) -> list[Shapes]:
+    count = count_of(named, rf"{re.escape(stem)}\.(\d+)\.")
+    return [select_prefix(named, f"{stem}.{at}.") for at in range(count)]
+
+
+def _layers(block: Shapes) -> int:
+    return count_of(block, r"resnets\.(\d+)\.")
+
+
+def _convert(tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {new: tensors[old] for old, new in _names(tensors).items()}
+
+
+def _names(names: Iterable[str]) -> dict[str, str]:
+    """The names of diffusers, by the file's; statistics that it has no use for are left out."""
+    originals = list(names)
+    if _MEAN not in originals:
+        return {name: name for name in originals}
+    places = {side: _places(originals, side) for side in _PARTS}
+    kept = [name for name in originals if name in _PLAIN or not name.startswith(_UNUSED)]
+    return {name: _PLAIN.get(name) or _name(name, places) for name in kept}
+
+
+def _places(names: list[str], side: str) -> list[str]:
+    """Where the entries of the original's list stand in diffusers' blocks, with a dot behind."""
+    kinds = _kinds(names, side)
+    places, block = [], 0
+    is_encoder = side == "encoder.down"
+    for at, kind in enumerate(kinds):
+        if at == (len(kinds) - 1 if is_encoder else 0):
+            places.append(f"{side.partition('.')[0]}.mid_block.")
+            continue
+        # Blocks of the encoder begin with their layers, those of the decoder end with them.
+        if is_encoder and kind == "layers" and at:
+            block += 1
+        places.append(f"{side}_blocks.{block}.{_PARTS[side][kind]}")
+        if not is_encoder and kind == "layers":
+            block += 1
+    return places
+
+
+def _kinds(names: list[str], side: str) -> list[Kind]:
+    kinds: dict[int, Kind] = {}
+    for match in map(_BLOCK.fullmatch, names):
+        if match and match[1] == side:
+            first = match[3].partition(".")[0]
+            kind: Kind = {"res_blocks": "layers", "conv": "size"}.get(first, "width")  # type: ignore[assignment]
+            at = int(match[2])
+            # A block with layers may have an embedder of the time besides.
+            kinds[at] = kind if kinds.get(at, "width") == "width" else kinds[at]
+    missing = set(range(len(kinds))) - set(kinds)
+    if missing:
+        raise KeyError(f"{side}_blocks.{min(missing)}")
+    return [kinds[at] for at in range(len(kinds))]
+
+
+def _name(name: str, places: Mapping[str, list[str]]) -> str:
+    block = _BLOCK.fullmatch(name)
+    if block is not None:
+        name = f"{places[block[1]][int(block[2])]}{block[3]}"
+    for old, new in _LAYERS.items():
+        name = name.replace(old, new)
+    return name
+
+
+LTX_VAE = FileLayout(
+    "ltx-vae",
+    "the VAE of LTX-Video",
+    "AutoencoderKLLTXVideo",
+    _matches,
+    _vae_config,
+    _convert,
+    PREFIXES,
+)
 
 
 class LTXFormat(LatentFormat):
@@ -168,7 +390,7 @@ class LTXVideo(Family):
         return math.prod(shape[2:])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import t5_states, tokenize_padded
+        from nodegraph.families.text_encoders import t5_states, tokenize_padded
 
         tokens = tokenize_padded(model.tokenizers["tokenizer"], text, _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens)

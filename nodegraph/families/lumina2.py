@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.norms import norm_preserving_guidance
+from nodegraph.families.model_step import Batch, Moment, SamplingRequest, norm_preserving_guidance
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.language import GEMMA2
+from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,7 +133,7 @@ class Lumina2(Family):
 
 
 def _states(model: TextModel, text: str, warn: Warn | None = None) -> tuple[Tensor, Tensor]:
-    from nodegraph.families.encoders import hidden_states, tokenize_padded
+    from nodegraph.families.text_encoders import hidden_states, tokenize_padded
 
     tokens = tokenize_padded(
         model.tokenizers["tokenizer"], text, _TOKENS, warn, padding_side="right"

@@ -15,7 +15,7 @@ MOLECULE_PROPERTIES = ("logp", "qed", "rings", "atoms")
 
 
 def _drawn(items: Tensor) -> Tensor | None:
-    from nodegraph.families.items.drawing import draw_molecules
+    from nodegraph.families.item_family import draw_molecules
 
     return draw_molecules(items)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _drawn(items: Tensor) -> Tensor:
-    from nodegraph.families.items.drawing import draw_motions
+    from nodegraph.families.item_family import draw_motions
 
     return draw_motions(items)
 

@@ -28,7 +28,7 @@ class NoiseSchedule:
     """What a model was trained on: the noise of each timestep and what it predicts.
 
     Attributes:
-        kind: As `nodegraph.families.names.NOISE_KINDS` has it.
+        kind: As `nodegraph.families.sampler_names.NOISE_KINDS` has it.
         betas: Variance added at each training timestep; float32 on the CPU, shape (timesteps,).
         alphas_cumprod: Product of 1 - beta up to each timestep, falling; same shape.
         sigmas: Noise level of each timestep, rising; same shape.

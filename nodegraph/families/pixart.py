@@ -19,7 +19,7 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import denoiser_layout
+from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class PixArt(Family):
         return int(config["caption_channels"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import t5_states, tokenize_padded
+        from nodegraph.families.text_encoders import t5_states, tokenize_padded
 
         tokens = tokenize_padded(model.tokenizers["tokenizer"], text.lower().strip(), _TOKENS, warn)
         states = t5_states(model.modules["text_encoder"], tokens, masked=True)

@@ -1,6 +1,6 @@
 r"""Weights in prompts: ``a (red:1.3) apple`` asks for more red.
 
-What is told here is of one text; `nodegraph.models.prompt_parts` has what makes a prompt
+What is told here is of one text; `nodegraph.models.prompt_syntax` has what makes a prompt
 several.
 
 - ``(words:1.3)`` multiplies the weight of the words by 1.3,

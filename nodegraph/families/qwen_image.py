@@ -21,10 +21,15 @@ from nodegraph.families.base import (
     Warn,
     encoded,
 )
-from nodegraph.families.control_questions import BLOCKS, distribute_residuals
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.norms import norm_preserving_guidance
+from nodegraph.families.model_step import (
+    BLOCKS,
+    Batch,
+    Moment,
+    SamplingRequest,
+    distribute_residuals,
+    norm_preserving_guidance,
+)
 from nodegraph.families.patches import (
     pack_latents,
     pad_residuals,
@@ -33,21 +38,21 @@ from nodegraph.families.patches import (
     unpack_latents,
 )
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
-from nodegraph.families.wan_latents import QWEN_IMAGE as QWEN_IMAGE_LATENTS
+from nodegraph.families.wan_vae import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import DYNAMIC_FLOW, denoiser_layout
+from nodegraph.weights.single_files.controlnets import QWEN_CONTROLNET
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
-from nodegraph.weights.single_files.transformer_controlnets import QWEN_CONTROLNET
+from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlNetCall, Residuals
+    from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _PATCH = 2
 _ZERO_TIMESTEP = "__index_timestep_zero__"
@@ -216,7 +221,7 @@ def _control_residuals(batch: Batch, extra_tokens: int) -> list[Tensor] | None:
 
 def last_states(model: TextModel, tokens: Any) -> Tensor:
     """What the encoder makes of tokens, and of pictures between them; (1, tokens, width)."""
-    from nodegraph.families.encoders import hidden_states
+    from nodegraph.families.text_encoders import hidden_states
 
     return hidden_states(model.modules["text_encoder"], tokens, layer=-1)
 

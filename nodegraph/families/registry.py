@@ -14,7 +14,7 @@ from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 
 if TYPE_CHECKING:
-    from nodegraph.families.brought import PluginFamilies
+    from nodegraph.families.family_plugins import PluginFamilies
 
 T = TypeVar("T")
 GROUP = "nodegraph.families"
@@ -86,7 +86,7 @@ class _Families(Mapping[str, Family]):
 
     def _looked_for(self) -> PluginFamilies:
         # Looking through all that is installed takes a while.
-        from nodegraph.families.brought import PluginFamilies
+        from nodegraph.families.family_plugins import PluginFamilies
 
         families = PluginFamilies()
         try:
@@ -140,7 +140,7 @@ def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -
     try:
         return question(family)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a package's code may raise anything
-        from nodegraph.families.brought import log_failure
+        from nodegraph.families.family_plugins import log_failure
 
         log_failure(family, _FAMILIES.package(family), error)
         return otherwise

@@ -13,15 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
-from nodegraph.families.dc_ae_latents import SANA as SANA_LATENTS
+from nodegraph.families.dc_vae import SANA as SANA_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import denoiser_layout
 from nodegraph.weights.single_files.language import GEMMA2
+from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -169,7 +169,7 @@ class Sana(Family):
 def _states(
     model: TextModel, text: str, length: int, warn: Warn | None = None
 ) -> tuple[Tensor, Tensor]:
-    from nodegraph.families.encoders import hidden_states, tokenize_padded
+    from nodegraph.families.text_encoders import hidden_states, tokenize_padded
 
     tokens = tokenize_padded(
         model.tokenizers["tokenizer"], text, length, warn, padding_side="right"

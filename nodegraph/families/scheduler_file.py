@@ -137,7 +137,7 @@ _BY_SIZE = frozenset({"base_shift", "max_shift"})
 
 
 def noise_kind(config: Mapping[str, Any]) -> str:
-    """Which of `nodegraph.families.names.NOISE_KINDS` a scheduler file describes."""
+    """Which of `nodegraph.families.sampler_names.NOISE_KINDS` a scheduler file describes."""
     name = config.get("_class_name")
     is_solver = name in FLOW_SOLVER_CLASSES and config.get("use_flow_sigmas")
     return "flow" if name in FLOW_MATCHING_CLASSES or is_solver else "discrete"
@@ -334,7 +334,7 @@ def check_supported(
     """Refuse what would be sampled wrongly.
 
     Args:
-        kinds: Of `nodegraph.families.names.NOISE_KINDS`: what is sampled.
+        kinds: Of `nodegraph.families.sampler_names.NOISE_KINDS`: what is sampled.
     Raises:
         InvalidFile: Names the key.
     """

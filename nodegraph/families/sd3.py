@@ -15,27 +15,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encoded
-from nodegraph.families.control_questions import BLOCKS
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import Tensors, count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
-from nodegraph.weights.single_files.renaming import swap_scale_shift
+from nodegraph.weights.single_files.controlnets import SD3_CONTROLNET
+from nodegraph.weights.single_files.renamed_layouts import (
+    EULER_FLOW,
+    denoiser_layout,
+    swap_scale_shift,
+)
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
-from nodegraph.weights.single_files.transformer_controlnets import SD3_CONTROLNET
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
-    from nodegraph.families.control_questions import ControlNetCall, Residuals
+    from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _HEAD = 64
 _SAMPLE = 128
@@ -128,7 +130,7 @@ class StableDiffusion3(Family):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.encoders import clip_states, t5_states, tokenize_padded
+        from nodegraph.families.text_encoders import clip_states, t5_states, tokenize_padded
 
         states = [
             clip_states(

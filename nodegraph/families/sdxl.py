@@ -28,7 +28,7 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import SingleFile
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.controlnet import (
+from nodegraph.weights.single_files.controlnets import (
     adapter_layout,
     controlnet_layout,
     union_layout,
@@ -78,7 +78,7 @@ class StableDiffusionXL(UNetFamily):
     def encode_apart(
         self, model: TextModel, texts: Sequence[str], warn: Warn | None = None
     ) -> ConditioningEntry:
-        from nodegraph.families.clip import ClipEncoder, encode_windows
+        from nodegraph.families.text_encoders import ClipEncoder, encode_windows
 
         layer = model.clip_layer or self.clip_layer
         clips = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nodegraph.families.item_family import item_family
-from nodegraph.media.shapes.grids import FEATURES, TOKENS, depth_views
+from nodegraph.media.shapes.distance_grids import FEATURES, TOKENS, depth_views
 
 SHAPES = item_family(
     "shapes",

@@ -16,7 +16,7 @@ from nodegraph.families.unet import UNetFamily
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.controlnet import (
+from nodegraph.weights.single_files.controlnets import (
     adapter_layout,
     controlnet_layout,
     is_second_version,
@@ -55,7 +55,7 @@ class StableDiffusion(UNetFamily):
         return super().leads(class_name, config) and is_second == self.is_second
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.clip import ClipEncoder, encode_windows
+        from nodegraph.families.text_encoders import ClipEncoder, encode_windows
 
         layer = model.clip_layer or self.clip_layer
         modules, tokenizers = model.modules, model.tokenizers

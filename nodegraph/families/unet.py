@@ -17,15 +17,7 @@ from nodegraph.families.base import (
     with_control_image,
     with_masked_image,
 )
-from nodegraph.families.control_questions import (
-    DOWN,
-    FEATURES,
-    MID,
-    ControlNetCall,
-    Residuals,
-    unet_options,
-)
-from nodegraph.families.ip_adapter_pictures import (
+from nodegraph.families.image_conditioning import (
     any_mask,
     check_ip_adapter_images,
     count_ip_adapters,
@@ -33,7 +25,17 @@ from nodegraph.families.ip_adapter_pictures import (
     ip_adapter_masks,
     masks_over,
 )
-from nodegraph.families.model_step import Batch, Moment, SamplingRequest
+from nodegraph.families.model_step import (
+    DOWN,
+    FEATURES,
+    MID,
+    Batch,
+    ControlNetCall,
+    Moment,
+    Residuals,
+    SamplingRequest,
+    unet_options,
+)
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, unet_memory
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph.core.values import Latent
-from nodegraph.families.decoder_names import CELL, DECODER_FOLDER, FORMAT
+from nodegraph.families.embedded_models import CELL, DECODER_FOLDER, FORMAT
 
 _GROUPS = 8
 _AT_ONCE = 64

@@ -14,9 +14,9 @@ from pathlib import Path
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
-from nodegraph.families.identified import identify_folder
+from nodegraph.families.identification import identify_folder
 from nodegraph.families.registry import families_of_pipeline
-from nodegraph.weights.packed_tokenizers import byte_characters, read_packed, read_pairs
+from nodegraph.weights.tokenizer_files import byte_characters, read_packed, read_pairs
 
 TOKENIZER_FOLDER = "tokenizers"
 """Folder under a models folder that holds others, each in a folder of its name."""

@@ -20,8 +20,8 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.denoisers import EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.language import QWEN3, QWEN3_GGUF
+from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +84,7 @@ class ZImage(Family):
         return int(config["cap_feat_dim"])
 
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
-        from nodegraph.families.encoders import hidden_states, tokenize_padded
+        from nodegraph.families.text_encoders import hidden_states, tokenize_padded
 
         tokenizer = model.tokenizers["tokenizer"]
         chat = tokenizer.apply_chat_template(

@@ -1,1 +1,1 @@
-"""Other programs: workflows of ComfyUI, and pipelines of the installed diffusers as nodes."""
+"""Import and export of ComfyUI workflows, and diffusers pipelines as nodes."""

@@ -1,12 +1,12 @@
-"""What is known of a model before anything of it is loaded. Imports no torch."""
+"""Facts about a model before it is loaded: formats, sizes, weights, attention support."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import override_schedule
@@ -23,7 +23,7 @@ from nodegraph.models.model_files import (
 from nodegraph.models.model_sources import ModelSource
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.memory import peak_offloaded_bytes
-from nodegraph.weights.precision.choices import STORAGE, StoredTensor, bytes_in_memory
+from nodegraph.weights.precision.storage import STORAGE, StoredTensor, bytes_in_memory
 from nodegraph.weights.safetensors_header import read_header
 from nodegraph.weights.single_files.base import DAMAGED, fault_text
 
@@ -31,6 +31,25 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
 
     from nodegraph.families.latent_formats import LatentFormat
+
+ScaleOf = Literal["each word", "all words"]
+ATTENTION_MAP_FAMILIES = ("sd1", "sd2", "sdxl")
+"""Families whose UNets look at the words of a CLIP by cross-attention."""
+
+
+def check_attention_support(family: str) -> None:
+    """Refuse models of other families.
+
+    Raises:
+        InvalidValue: On port ``model``.
+    """
+    if family not in ATTENTION_MAP_FAMILIES:
+        raise InvalidValue(
+            "only UNets that read their prompt by cross-attention can be looked into",
+            port="model",
+            given=family,
+            expected="Stable Diffusion 1, 2 or XL",
+        )
 
 
 class StorageOptions(TypedDict, total=False):
@@ -178,7 +197,7 @@ def _prefixes(source: ModelSource) -> tuple[tuple[str, ...], ...]:
     """What names of tensors begin with, by port; all do in a folder's files."""
     if source.is_folder or file_suffix(source.path) != SAFETENSORS:
         return ("",), ("",), ("",)
-    from nodegraph.models.whole_files import prefixes_within
+    from nodegraph.models.single_file_parts import prefixes_within
 
     return prefixes_within(source)
 

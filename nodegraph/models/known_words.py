@@ -16,8 +16,7 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.families.vocabulary import MERGES, VOCABULARIES, find_tokenizer, read_clip_vocabulary
 from nodegraph.models.model_sources import FoundModel
 from nodegraph.weights.file_kinds import file_stamp
-from nodegraph.weights.packed_tokenizers import SUFFIX, byte_characters, unpack_tokenizer
-from nodegraph.weights.sentencepiece_models import read_pieces
+from nodegraph.weights.tokenizer_files import SUFFIX, byte_characters, read_pieces, unpack_tokenizer
 
 MOST_WORDS = 30_000
 _SHORTEST = 3

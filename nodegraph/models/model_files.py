@@ -1,28 +1,107 @@
-"""Which files make up each part of a model. Imports no torch, and reads no weights."""
+"""Files of each part of a model, the settings beside them, and stamps of change.
+
+Imports no torch, and reads no weights.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nodegraph.errors import InvalidFile
+from nodegraph.core.digests import digest_value
+from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Config, Family, Part
-from nodegraph.families.registry import get_family
+from nodegraph.families.registry import family_release, get_family
 from nodegraph.families.scheduler_file import (
     checkpoint_scheduler,
     find_original_config,
     folder_scheduler,
     with_original_config,
 )
-from nodegraph.models.model_sources import ModelSource
-from nodegraph.weights.file_kinds import HEADED, PartFiles, file_suffix
+from nodegraph.models.model_sources import ModelSource, find_path, locate_model
+from nodegraph.weights.file_kinds import HEADED, PartFiles, file_stamp, file_suffix
 from nodegraph.weights.joined_files import header_of
-from nodegraph.weights.precision.choices import QUANTIZED_BITS, storage_option
+from nodegraph.weights.numerics import cpu_has_float16
+from nodegraph.weights.precision.storage import QUANTIZED_BITS, storage_option
 from nodegraph.weights.safetensors_header import Header
 from nodegraph.weights.single_files.base import FileLayout
+
+
+def locate_transformers_model(name: str, folders: Sequence[Path], *, where: str) -> Path:
+    """The folder, or a file in it, that a name means.
+
+    Args:
+        where: How such a model is put under a models folder, in a sentence.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+    """
+    try:
+        return find_path(name, folders)
+    except ModelNotFound as error:
+        problem = error.problem
+        hint = f"{problem.hint} {where}" if problem.hint else where
+        raise ModelNotFound(problem.message, given=problem.given, hint=hint) from error
+
+
+def read_configuration(folder: Path, *, expected: str, where: str) -> Mapping[str, Any]:
+    """What a model's folder says of it.
+
+    Args:
+        expected: What is looked for, in words.
+    Raises:
+        InvalidFile: There is no such file, or it is damaged.
+    """
+    if not (folder / layout.CONFIG).is_file():
+        raise InvalidFile(f"{folder} has no {layout.CONFIG}.", expected=expected, hint=where)
+    return layout.read_config(folder / layout.CONFIG)
+
+
+def computed_dtype(dtype: str, device: str) -> str:
+    """The precision to take where one is asked for: float32 for float16 on a CPU that lacks it."""
+    return "float32" if dtype == "float16" and lacks_float16(device) else dtype
+
+
+def lacks_float16(device: str) -> bool:
+    """Whether a device can't compute in float16."""
+    return device == "cpu" and not cpu_has_float16()
+
+
+def model_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_model` would give something else for the same name.
+
+    It is made from the files' sizes and times, without reading them.
+
+    Raises:
+        NodegraphError: See `locate_model`.
+    """
+    source = locate_model(name, folders, allow_pickle=allow_pickle)
+    family = get_family(source.family)
+    ports = port_files(source, family, folders, allow_pickle=allow_pickle)
+    files = {path for port in ports for part in port for path in part.files}
+    files |= set(scheduler_files(source))
+    if source.is_folder:
+        index = layout.read_config(source.path / layout.INDEX)
+        files |= {source.path / layout.INDEX, *further_files(source, index)}
+    return files_stamp(files, device, [family_release(family)])
+
+
+def files_stamp(files: Iterable[Path], device: str, releases: Iterable[Options]) -> str:
+    """Text that changes when one of the files does, or what they would be loaded as on a device.
+
+    Args:
+        releases: Of the families that they may be of; see `family_release`.
+    Raises:
+        InvalidFile: One isn't there.
+    """
+    return digest_value(
+        [*map(file_stamp, sorted(files)), device, lacks_float16(device), list(releases)]
+    )
+
 
 SETTINGS = "settings"
 """Option of a recipe: what its part heeds of ``model_index.json``, as JSON."""
@@ -41,7 +120,7 @@ def port_files(
 ) -> tuple[list[PartFiles], list[PartFiles], list[PartFiles]]:
     """The files of a model's denoiser, text encoder and VAE."""
     if not source.is_folder:
-        from nodegraph.models.whole_files import ports_within
+        from nodegraph.models.single_file_parts import ports_within
 
         return ports_within(source, family, folders)
 
@@ -84,7 +163,7 @@ def model_settings(source: ModelSource, family: Family) -> Options:
     if not family.settings and not family.extra_configs:
         return ()
     if not source.is_folder:
-        from nodegraph.models.whole_files import denoiser_within
+        from nodegraph.models.single_file_parts import denoiser_within
 
         within = denoiser_within(source)
         return published_settings(family, within.layout, within.config)
@@ -167,7 +246,7 @@ def model_schedule(source: ModelSource) -> dict[str, Any]:
     """The noise that a model was trained on, as its scheduler file says it."""
     if source.is_folder:
         return folder_scheduler(source.path, get_family(source.family))
-    from nodegraph.models.whole_files import denoiser_within
+    from nodegraph.models.single_file_parts import denoiser_within
 
     family, within = get_family(source.family), denoiser_within(source)
     header = with_original_config(header_of(source.path), source.path)
@@ -196,6 +275,6 @@ def model_configs(source: ModelSource) -> tuple[Config, Config]:
         roles = (family.denoisers[0].role, family.vae)
         denoiser, vae = (layout.read_config(source.path / role / layout.CONFIG) for role in roles)
         return denoiser, vae
-    from nodegraph.models.whole_files import configs_within
+    from nodegraph.models.single_file_parts import configs_within
 
     return configs_within(source)

@@ -1,4 +1,4 @@
-"""Finding models on disk and telling what they are.
+"""Find, list and identify models on disk.
 
 Nothing here imports torch or reads weights: listing models is quick.
 """
@@ -9,23 +9,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.words import is_well_formed, to_well_formed
+from nodegraph.core.text_format import is_well_formed, to_well_formed
 from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.alone import (
-    LOAD_CONTROL,
-    LOAD_DENOISER,
-    LOAD_INVERSION,
-    LOAD_LORA,
-    LOAD_MODEL,
-    LOAD_PIPELINE,
-    LOAD_VISION,
-    denoisers_of_class,
-    has_class,
-)
 from nodegraph.families.base import Config, Family, Part
 from nodegraph.families.embedded_models import (
     CONTROL,
@@ -33,7 +22,20 @@ from nodegraph.families.embedded_models import (
     control_folder,
     embedded_folder,
 )
-from nodegraph.families.identified import Identification, identify_folder, supported
+from nodegraph.families.identification import (
+    LOAD_CONTROL,
+    LOAD_DENOISER,
+    LOAD_INVERSION,
+    LOAD_LORA,
+    LOAD_MODEL,
+    LOAD_PIPELINE,
+    LOAD_VISION,
+    Identification,
+    denoisers_of_class,
+    has_class,
+    identify_folder,
+    supported,
+)
 from nodegraph.families.registry import FAMILIES, call_family, families_of_pipeline
 from nodegraph.families.scheduler_file import folder_scheduler
 from nodegraph.weights.attached_models import (
@@ -53,6 +55,62 @@ from nodegraph.weights.file_kinds import (
 )
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.safetensors_header import read_header
+
+_Mark: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+class KnownModels:
+    """The models under some folders; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
+
+    def list(self, folders: Sequence[Path]) -> list[FoundModel]:
+        """As `list_models`; headers are read of files that are new, or were written since."""
+        described: dict[tuple[str, Path], tuple[_Mark, FoundModel]] = {}
+
+        def describe(name: str, path: Path, kind: ModelKind) -> FoundModel:
+            # Looked at before it is read: what changes meanwhile is read again the next time.
+            mark = _mark(path)
+            known = self._known.get((name, path))
+            if known is None or known[0] != mark:
+                known = mark, describe_model(name, path, kind)
+            described[name, path] = known
+            return known[1]
+
+        models = list_models(folders, describe)
+        self._known = described
+        return models
+
+    def get(self, name: str, folders: Sequence[Path]) -> FoundModel | None:
+        """The model of that name, of a remote one with what its outline tells; None if there is
+        none.
+
+        Raises:
+            InvalidFile: It is remote, and can't be had.
+        """
+        model = self._named(name, folders)
+        if model is None or model.is_looked_at:
+            return model
+        find_remote(name, folders)
+        return self._named(name, folders)
+
+    def _named(self, name: str, folders: Sequence[Path]) -> FoundModel | None:
+        return next((model for model in self.list(folders) if model.name == name), None)
+
+
+def _mark(path: Path) -> _Mark:
+    """What changes when a file, or any in a folder, is written, replaced or made readable."""
+    return tuple(_of(file) for file in sorted(all_below(path)))
+
+
+def _of(file: Path) -> tuple[str, int, int, int]:
+    try:
+        status = os.stat(file)  # noqa: PTH116 - of hundreds of files
+    except OSError:
+        return str(file), -1, 0, 0
+    return str(file), status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
 
 ModelKind = Literal["diffusers", "checkpoint", "embedded"]
 _LORA = "pytorch_lora_weights.safetensors"
@@ -384,7 +442,7 @@ def _kind(path: Path) -> ModelKind:
 
 def _identify(path: Path, allow_pickle: bool) -> Identification:
     if not path.is_dir():
-        from nodegraph.families.identify import identify_tensors
+        from nodegraph.families.identification import identify_tensors
 
         return identify_tensors(file_shapes(path, allow_pickle))
     if (path / layout.CONFIG).is_file():
@@ -421,7 +479,7 @@ def _control_in(path: Path) -> Identification | None:
 
 def _denoiser_in(path: Path, allow_pickle: bool) -> Identification | None:
     """The denoiser that a folder of its own holds; None where it is something else."""
-    from nodegraph.families.identify import identify_parts, identify_tensors
+    from nodegraph.families.identification import identify_parts, identify_tensors
 
     if (path / layout.INDEX).is_file():
         return None  # of a whole model

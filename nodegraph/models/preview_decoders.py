@@ -14,17 +14,16 @@ from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.components import TinyAutoencoder
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.families.fitting import check_weights_fit
 from nodegraph.families.registry import get_family
-from nodegraph.models.preview_files import OF_USER, has_config
+from nodegraph.models.vae_files import OF_USER, has_config
 from nodegraph.weights.safetensors_header import read_header
-from nodegraph.weights.single_files.tiny_vae import (
+from nodegraph.weights.single_files.autoencoders import (
     DECODERS,
     convert_tiny,
     half_prefix,
     tiny_config,
 )
-from nodegraph.weights.weight_files import read_tensors
+from nodegraph.weights.weight_files import check_weights_fit, read_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,6 +7,7 @@ a tile's own instead of the whole picture's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -18,9 +19,32 @@ from nodegraph.families.components import Autoencoder
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import get_latent_format
 from nodegraph.families.tiling import TileSize, tiled
-from nodegraph.media.images.editing.pictures import check_finite
-from nodegraph.media.images.room import ImageTooLarge, check_memory, vae_bytes
+from nodegraph.media.images.editing.pixel_formats import check_finite
+from nodegraph.media.images.memory_checks import ImageTooLarge, check_memory, vae_bytes
 from nodegraph.models.attention import SlicedAttention
+
+_SHADE = 1 / 255
+
+
+def blank_warnings(images: Tensor) -> Iterator[str]:
+    """What is to be said of decoded pictures that are of one colour all over.
+
+    Args:
+        images: In 0..1, shape (batch, height, width, channels).
+    """
+    for index, picture in enumerate(images.flatten(1, 2)):
+        darkest, brightest = picture.amin(0), picture.amax(0)
+        if (brightest - darkest).max() >= _SHADE:
+            continue
+        colour = _NAMES.get(round(float(picture.mean()), 2), "of one colour")
+        which = "the picture" if len(images) == 1 else f"picture {index + 1} of {len(images)}"
+        yield (
+            f"{which} is {colour} all over. If it ought to show something: lower cfg, take the "
+            "model's own VAE, or load model and VAE with dtype float32, as some overflow in float16"
+        )
+
+
+_NAMES = {0.0: "black", 1.0: "white"}
 
 
 def latent_format(autoencoder: Autoencoder) -> LatentFormat:

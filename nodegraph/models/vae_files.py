@@ -1,6 +1,8 @@
-"""Autoencoders by themselves: a file, a folder in the diffusers layout, or that of a whole model.
+"""VAEs and tiny preview decoders in files or folders: find, identify, build the recipe.
 
 Nothing here imports torch or reads weights.
+
+Imports no torch, and reads headers of files at most.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ from pathlib import Path
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.suggest import did_you_mean
-from nodegraph.core.values import RecipeFile, Vae
-from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.core.values import DiffusionModel, Recipe, RecipeFile, Vae
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family
-from nodegraph.families.identify import identify_tensors
+from nodegraph.families.identification import identify_tensors
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.registry import (
     FAMILIES,
@@ -26,16 +28,93 @@ from nodegraph.families.registry import (
     get_latent_format,
 )
 from nodegraph.models.facts import weight_bytes
-from nodegraph.models.model_files import stored_precision
-from nodegraph.models.model_sources import find_path, locate_model
-from nodegraph.models.model_stamps import files_stamp, model_stamp
-from nodegraph.models.opening import open_model, vae_precision
+from nodegraph.models.model_files import files_stamp, model_stamp, stored_precision
+from nodegraph.models.model_recipes import open_model, vae_precision
+from nodegraph.models.model_sources import find_path, locate_model, model_files
 from nodegraph.weights.file_kinds import PICKLES, SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of, joined_shapes
-from nodegraph.weights.precision.choices import ITEM_BYTES
+from nodegraph.weights.precision.storage import ITEM_BYTES
 from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.autoencoders import HALVES, TINY, half_name
 from nodegraph.weights.single_files.base import DAMAGED, FileLayout, fault_text, select_prefix
-from nodegraph.weights.single_files.tiny_vae import HALVES, TINY, half_name
+
+OF_USER = "decoder"
+"""Role of a user's tiny decoder in a recipe."""
+
+_OF_MODEL = "model"
+_OF_DIFFUSERS = "diffusion_pytorch_model"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDecoder(Recipe):
+    """Recipe of a small decoder: of what a model brings, by the model's folder and its denoiser's
+    digest, or of a user's, by its file.
+
+    Of what a model brings it doesn't say the files, which have no part in any result.
+    """
+
+    @classmethod
+    def of(cls, model: DiffusionModel) -> PreviewDecoder:
+        """The decoder that a model brings, if it brings one."""
+        file = Path(model.files[0].path)
+        path = file.parent.parent if file.name == layout.CONFIG else file
+        return cls(model.family, (RecipeFile(_OF_MODEL, str(path), model.digest),), model.dtype)
+
+    @classmethod
+    def in_file(cls, path: Path, model: DiffusionModel) -> PreviewDecoder:
+        """A user's decoder for what a model samples.
+
+        Raises:
+            InvalidFile: There is no such file any more.
+        """
+        file = RecipeFile(OF_USER, str(path), FILE_DIGESTS.digest(path))
+        return cls(model.family, (file,), model.dtype)
+
+    @property
+    def file(self) -> Path | None:
+        """The weights of a user's decoder; None of what a model brings."""
+        return next(map(Path, self.paths(OF_USER)), None)
+
+
+def find_preview_decoder(latents: LatentFormat, folders: Sequence[Path]) -> Path | None:
+    """The weights of the first tiny autoencoder, or decoder alone, that reads a format's latents.
+
+    As two formats have the same channels, it is the name that tells which: that of the file, or of
+    the folder in the diffusers layout, begins with the published one, such as ``taesdxl``.
+
+    Args:
+        folders: Searched in this order, with all folders in them.
+    """
+    if not latents.tiny:
+        return None
+    paths = (path for folder in folders for path in model_files(folder))
+    return next(
+        (path for path in paths if _is_named(path, latents) and _reads(path, latents)), None
+    )
+
+
+def has_config(path: Path) -> bool:
+    """Whether weights lie in a folder of the diffusers layout."""
+    return path.name.startswith(_OF_DIFFUSERS)
+
+
+def _is_named(path: Path, latents: LatentFormat) -> bool:
+    name = (path.parent.name if has_config(path) else path.stem).lower()
+    suffix = name.removeprefix(latents.tiny)
+    return file_suffix(path) == SAFETENSORS and suffix != name and not suffix[:1].isalnum()
+
+
+def _reads(path: Path, latents: LatentFormat) -> bool:
+    """Whether it is a tiny autoencoder of the format's channels; true also of a damaged one, which
+    is told when it is loaded."""
+    try:
+        if has_config(path):
+            return layout.read_config(path.with_name(layout.CONFIG)).get("_class_name") == TINY
+        shapes = joined_shapes([path])
+    except NodegraphError:
+        return True
+    return any(item.class_name == TINY and item.matches(shapes) for item in latents.files)
+
 
 AUTO = "auto"
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from nodegraph.errors import NodegraphError
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.foreground_architectures import BIREFNET, U2NET
+from nodegraph.families.helper_networks import BIREFNET, U2NET
 
 Task = Literal["points", "text", "classes", "matting", "depth", "foreground", "pose", "boxes"]
 """What a model does: masks by points and boxes, by words, by classes that it knows, a fine edge to

@@ -1,4 +1,4 @@
-"""How a run goes on, as bars on a terminal: all nodes in one, and one for each that runs."""
+"""Progress of runs as bars on a terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from nodegraph.core.events import Event
-from nodegraph.core.words import format_seconds, strip_control_characters
-from nodegraph.observe.lines import Silent, log_line, restored_line, waiting_line
-from nodegraph.observe.names import node_of
+from nodegraph.core.text_format import format_seconds, strip_control_characters
+from nodegraph.observe.progress import Silent, log_line, node_of, restored_line, waiting_line
 
 _ENDED = {"node.finished", "node.failed", "node.skipped"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, set_span_in_context
 
 from nodegraph.core.events import Event
-from nodegraph.observe.names import node_of
+from nodegraph.observe.progress import node_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

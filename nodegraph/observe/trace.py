@@ -18,7 +18,7 @@ from typing import Any
 
 from nodegraph.core.events import Event, Listener
 from nodegraph.errors import OutputError
-from nodegraph.observe.names import node_of
+from nodegraph.observe.progress import node_of
 
 _START = b'{"displayTimeUnit":"ms","traceEvents":['
 _END = b"\n]}\n"

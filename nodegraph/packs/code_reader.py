@@ -1,4 +1,4 @@
-"""The code behind a function or class of this process, as a digest.
+"""Digest of a function or class of this process, with all the code that it reaches.
 
 There is no source to go by: a notebook's cells come and go. So the function itself is read, with
 all that it can reach: inner functions, defaults, what it captured, the globals that it names,
@@ -8,6 +8,9 @@ what it wraps, classes, values, and modules of one's own. Libraries count by nam
 from __future__ import annotations
 
 import copyreg
+import dis
+import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -15,21 +18,152 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest, Undigestable, digest_tensor, is_tensor, type_name
-from nodegraph.packs.byte_code import code_references
-from nodegraph.packs.libraries import (
-    import_own_module,
-    is_library,
-    is_of_library,
-    library_name,
-    library_version,
+
+
+def import_own_module(name: str, level: int, scope: Mapping[str, Any]) -> ModuleType | None:
+    """A module of one's own that a function imports when it runs; it is imported now.
+
+    Python would take its byte code for current by whole seconds: what is read must be what runs.
+    """
+    try:
+        full = importlib.util.resolve_name("." * level + name, scope.get("__package__") or "")
+        top = full.partition(".")[0]
+        if top in sys.stdlib_module_names or is_library(full, sys.modules.get(full)):
+            return None
+        if full not in sys.modules:
+            spec = importlib.util.find_spec(top)
+            if spec is None or spec.origin is None or _is_foreign(spec.origin):
+                return None
+        return importlib.import_module(full)
+    except Exception:  # noqa: BLE001 - it says so when it runs, if it gets there
+        return None
+
+
+def is_library(name: str | None, module: ModuleType | None = None) -> bool:
+    """Whether a module is no code of one's own."""
+    top = (name or "").partition(".")[0]
+    if top in sys.stdlib_module_names and top != "__main__":
+        return True
+    module = module or sys.modules.get(name or "")
+    spec = getattr(module, "__spec__", None)
+    file = getattr(module, "__file__", None) or getattr(spec, "origin", None)
+    if file is None:
+        return False
+    return _is_foreign(str(file))
+
+
+@lru_cache(maxsize=4096)
+def _is_foreign(file: str) -> bool:
+    """Whether a file belongs to a library, to Python or to nodegraph."""
+    path = Path(file)
+    if {"site-packages", "dist-packages"} & set(path.parts) or file in ("built-in", "frozen"):
+        return True
+    import sysconfig
+
+    places = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
+    return any(path.is_relative_to(folder) for folder in places)
+
+
+def is_of_library(value: Any) -> bool:
+    """Whether something is a library's, and what its name there stands for."""
+    name = getattr(value, "__module__", None) or type(getattr(value, "__self__", None)).__module__
+    module: Any = sys.modules.get(name)
+    if module is None or not is_library(name, module):
+        return False
+    resolved = module
+    for part in getattr(value, "__qualname__", "").split("."):
+        resolved = getattr(resolved, part, None)
+    # Of a method that a module offers as a function, such as those of `random`.
+    return resolved is value or bool(getattr(module, value.__name__, None) == value)
+
+
+def library_name(value: Any) -> tuple[str, ...]:
+    """What says which of a library's things something is: module, version and name."""
+    module = getattr(value, "__module__", None) or ""
+    return (*library_version(module), getattr(value, "__qualname__", repr(type(value))))
+
+
+def library_version(name: str) -> tuple[str, str]:
+    """A module's name with the version of its library, empty if that tells none."""
+    top = name.partition(".")[0]
+    version = getattr(sys.modules.get(top), "__version__", "")
+    return name, version if isinstance(version, str) else ""
+
+
+_BY_TEXT = frozenset(
+    {"getattr", "globals", "vars", "eval", "exec", "attrgetter", "__dict__", "__getattribute__"}
 )
+"""What looks up names that are given as texts."""
+_IMPORTERS = frozenset({"import_module", "__import__"})
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+class CodeReferences(NamedTuple):
+    """What a function and those in it may look up.
+
+    Attributes:
+        names: Of globals and attributes.
+        modules: That it imports, as level and name.
+        texts: All that stand in it.
+    """
+
+    names: tuple[str, ...]
+    modules: tuple[tuple[int, str], ...]
+    texts: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def code_references(code: CodeType) -> CodeReferences:
+    """What a function and those in it may look up, in the order in which it stands there."""
+    names: dict[str, None] = {}
+    modules: dict[tuple[int, str], None] = {}
+    texts: dict[str, None] = {}
+    waiting: list[Any] = [code]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            texts[each] = None
+        elif isinstance(each, (tuple, frozenset)):
+            waiting.extend(sorted(each, key=repr))  # a set has no order
+        elif isinstance(each, CodeType):
+            names.update(dict.fromkeys(each.co_names))
+            waiting.extend(each.co_consts)
+            if not _IMPORTERS.isdisjoint(each.co_names) or "IMPORT_NAME" in _operations(each):
+                modules.update(dict.fromkeys(imports_in(each)))
+    if not _BY_TEXT.isdisjoint(names):
+        names.update(dict.fromkeys(word for text in texts for word in _WORD.findall(text)))
+    return CodeReferences(tuple(names), tuple(modules), tuple(texts))
+
+
+def _operations(code: CodeType) -> Iterator[str]:
+    return (dis.opname[operation] for operation in code.co_code[::2])
+
+
+def imports_in(code: CodeType) -> Iterator[tuple[int, str]]:
+    """Level and name of each module that code imports, apart from what functions in it do."""
+    loaded: list[Any] = []
+    called = ""
+    for step in dis.get_instructions(code):
+        if step.opname == "IMPORT_NAME":
+            level = loaded[-2] if len(loaded) > 1 and isinstance(loaded[-2], int) else 0
+            yield level, str(step.argval)
+        elif "CONST" in step.opname or step.opname == "LOAD_SMALL_INT":
+            loaded.append(step.argval)
+            if called in _IMPORTERS and isinstance(step.argval, str):
+                name = step.argval.lstrip(".")
+                yield len(step.argval) - len(name), name
+            called = ""
+        elif step.opname.startswith("LOAD_"):
+            called = str(step.argval)
+
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 _CONSTANTS = frozenset({tuple, frozenset, CodeType, range})

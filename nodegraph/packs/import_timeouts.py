@@ -17,7 +17,7 @@ from time import time
 
 from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
-from nodegraph.core.patience import WATCHDOG
+from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.errors import OutputError
 from nodegraph.packs.pack import Pack
 from nodegraph.packs.snapshot import Stamp, stamp_of

@@ -1,13 +1,16 @@
-"""What a pack declares, read once by importing it and cached on disk by the pack's digest.
+"""Manifests: what a pack declares, cached on disk, and its node types as list rows.
 
 The manifest of a pack that is made of what other packages hold may tell of hundreds of node types:
 its file has their specs a line each, below a line with all else, and only what is used is read.
+
+A pack may bring hundreds of node types, of which a workflow uses one and a list shows a line each.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,16 +22,112 @@ from nodegraph.core.spec import NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
 from nodegraph.packs.import_timeouts import ImportTimeouts
-from nodegraph.packs.installed import points_stamp
-from nodegraph.packs.listing import ListedType, SpecLines, encode_specs
-from nodegraph.packs.loading import is_foreign
-from nodegraph.packs.pack import Pack
+from nodegraph.packs.importer import is_foreign
+from nodegraph.packs.pack import Pack, points_stamp
 from nodegraph.packs.snapshot import Snapshot, Stamp, stamp_of
 
 if TYPE_CHECKING:
-    # Only a pack that has changed is read, and that needs what reads signatures.
-    from nodegraph.core.panels import Panel
+    from nodegraph.core.hints import Panel
     from nodegraph.packs.source_files import SourceFiles
+
+_WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True)
+class ListedType:
+    """What a list shows of a node type.
+
+    Attributes:
+        start, end: Where its spec lies in the lines of the manifest; both 0 elsewhere.
+    """
+
+    type: str
+    pack: str = ""
+    label: str = ""
+    category: str = ""
+    summary: str = ""
+    deprecated: str = ""
+    experimental: bool = False
+    tags: tuple[str, ...] = ()
+    start: int = 0
+    end: int = 0
+
+
+def is_in_category(row: ListedType, category: str) -> bool:
+    """Whether a node type is in a category or in one below it."""
+    wanted = category.strip("/").casefold()
+    return f"{row.category.casefold()}/".startswith(f"{wanted}/")
+
+
+def search_types(rows: Sequence[ListedType], search: str) -> list[ListedType]:
+    """Node types of which a list shows each word of a search, in the order of `rows`."""
+    matches = [row for row in rows if _has_words(row, search.casefold().split())]
+    # Other tools name their nodes as one word of several: StringConcatenate.
+    apart = _WORD_END.sub(" ", search).casefold().split()
+    return matches or [row for row in rows if _has_words(row, apart)]
+
+
+def _has_words(row: ListedType, words: Sequence[str]) -> bool:
+    places = [row.type, row.label, row.category, row.summary, *row.tags]
+    return all(any(word in text.casefold() for text in places) for word in words)
+
+
+def listed_type(spec: NodeSpec) -> ListedType:
+    """What a list shows of a node type whose spec is known."""
+    return ListedType(
+        type=spec.type,
+        pack=spec.pack,
+        label=spec.label,
+        category=spec.category,
+        summary=spec.summary,
+        deprecated=spec.deprecated,
+        experimental=spec.experimental,
+        tags=spec.tags,
+    )
+
+
+def encode_specs(specs: Sequence[NodeSpec]) -> tuple[tuple[ListedType, ...], bytes]:
+    """Specs as lines, and where each of them lies there."""
+    rows, lines, start = [], [], 0
+    for spec in specs:
+        lines.append(json.dumps(to_document(spec)).encode() + b"\n")
+        end = start + len(lines[-1])
+        rows.append(replace(listed_type(spec), start=start, end=end))
+        start = end
+    return tuple(rows), b"".join(lines)
+
+
+class SpecLines(Mapping[str, NodeSpec]):
+    """Specs by node type, each read when it is first asked for; then it stays the same object.
+
+    Args:
+        rows, lines: As `written` gave them.
+    """
+
+    def __init__(self, rows: Sequence[ListedType], lines: bytes) -> None:
+        self._rows = {row.type: row for row in rows}
+        self._lines = lines
+        self._read: dict[str, NodeSpec] = {}
+
+    def __getitem__(self, node_type: str) -> NodeSpec:
+        known = self._read.get(node_type)
+        if known is None:
+            row = self._rows[node_type]
+            spec = NodeSpec.from_dict(json.loads(self._lines[row.start : row.end]))
+            known = self._read.setdefault(node_type, spec)
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def rows(self) -> Sequence[ListedType]:
+        """What a list shows of them; reads none."""
+        return tuple(self._rows.values())
+
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
@@ -114,7 +213,7 @@ def _read(name: str, value: Any) -> Any:
     if name == "types":
         return tuple(from_document(TypeInfo, info, "parents") for info in value)
     if name == "panels" and value:
-        from nodegraph.core.panels import Panel  # hardly any pack has one
+        from nodegraph.core.hints import Panel  # hardly any pack has one
 
         return tuple(Panel(**panel) for panel in value)
     return tuple(value) if isinstance(value, list) else value
@@ -165,7 +264,7 @@ class ManifestCache:
         return self._kept(pack, new_manifest, kept)
 
     def _read(self, pack: Pack) -> Manifest:
-        from nodegraph.packs.reading import external_files, read_pack  # see `sources`
+        from nodegraph.packs.declarations import external_files, read_pack  # see `sources`
 
         snapshot, made_of = pack.snapshot(), pack.made_of()
         declarations = read_pack(pack, snapshot)
@@ -261,15 +360,7 @@ def _point_groups(specs: Sequence[NodeSpec]) -> list[str]:
 def _reader_version() -> str:
     """Changes with the code that turns signatures into specs."""
     core = Path(__file__).parents[1] / "core"
-    names = (
-        "annotations.py",
-        "hints.py",
-        "node.py",
-        "node_options.py",
-        "panels.py",
-        "spec.py",
-        "types.py",
-    )
+    names = ("annotations.py", "hints.py", "node.py", "spec.py", "types.py")
     stamps = [(core / name).stat() for name in names]
     text = " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stamps)
     return digest_bytes(f"{FORMAT} {text}".encode())[:12]

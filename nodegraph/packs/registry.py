@@ -16,13 +16,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, Digesters, digest_bytes
-from nodegraph.core.patience import WATCHDOG
+from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
-from nodegraph.packs.functions import FunctionDigests
-from nodegraph.packs.listing import ListedType, SpecLines, listed_type
-from nodegraph.packs.loading import (
+from nodegraph.packs.function_digests import FunctionDigests
+from nodegraph.packs.importer import (
     importing,
     is_active,
     is_foreign,
@@ -32,20 +31,19 @@ from nodegraph.packs.loading import (
     snapshot_of,
     unload,
 )
-from nodegraph.packs.manifest import ManifestCache
+from nodegraph.packs.manifest import ListedType, ManifestCache, SpecLines, listed_type
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 from nodegraph.packs.snapshot import Snapshot
 
 if TYPE_CHECKING:
     # Reading signatures takes a while to import, and a listing from manifests needs none of it.
-    from nodegraph.core.catalog import OtherNames
+    from nodegraph.core.catalog import OtherNames, Usage
+    from nodegraph.core.hints import Panel
     from nodegraph.core.node import NodeDefinition
-    from nodegraph.core.panels import Panel
     from nodegraph.core.ports import PortType, Serializer
-    from nodegraph.core.usage import Usage
-    from nodegraph.packs.class_digests import ClassDigests
-    from nodegraph.packs.code import CodeDigests
-    from nodegraph.packs.scripts import PackScript
+    from nodegraph.packs.code_digests import CodeDigests
+    from nodegraph.packs.editor_scripts import PackScript
+    from nodegraph.packs.function_digests import ClassDigests
 
 
 class Registry:
@@ -218,7 +216,7 @@ class Registry:
     @cached_property
     def usage(self) -> Usage:
         """How often node types occur and are linked in the workflows that come with nodegraph."""
-        from nodegraph.core.usage import NO_USAGE, USAGE_FILE, Usage  # see `usage_of`
+        from nodegraph.core.catalog import NO_USAGE, USAGE_FILE, Usage  # see `usage_of`
 
         own = next((pack for pack in self.packs if not pack.name), None)
         return NO_USAGE if own is None else Usage.load(own.root / USAGE_FILE)
@@ -226,7 +224,7 @@ class Registry:
     @cached_property
     def other_names(self) -> OtherNames:
         """What other programs' node types are here, which the built-in pack tells."""
-        from nodegraph.core.node_aliases import OTHER_NAMES  # see `usage_of`
+        from nodegraph.core.suggestions import OTHER_NAMES  # see `usage_of`
 
         own = next((pack for pack in self.packs if not pack.name), None)
         if own is None:
@@ -255,7 +253,7 @@ class Registry:
 
         nodegraph's own packs bring none.
         """
-        from nodegraph.packs.scripts import scripts_of  # of use only to servers and checks
+        from nodegraph.packs.editor_scripts import scripts_of  # of use only to servers and checks
 
         inputs: dict[Pack, list[InputSpec]] = {pack: [] for pack in self._panels}
         for node_type, pack in self._packs.items():
@@ -291,7 +289,7 @@ class Registry:
             return  # values of other types than its own can be read all the same
 
     def _import(self, node_type: str) -> NodeDefinition:
-        from nodegraph.packs.reading import definition_in  # of no use to a listing
+        from nodegraph.packs.declarations import definition_in  # of no use to a listing
 
         spec = self.spec(node_type)
         if spec is None or node_type not in self._packs:
@@ -326,7 +324,7 @@ class Registry:
 
     @cached_property
     def _code(self) -> CodeDigests:
-        from nodegraph.packs.code import CodeDigests  # a check of what is known needs none
+        from nodegraph.packs.code_digests import CodeDigests  # a check of what is known needs none
 
         with self._lock:
             return CodeDigests(self._roots, self._manifests.sources, self._owner)
@@ -483,7 +481,7 @@ class Registry:
         if node_type in self._packs:
             return self._code.digest(self._known(node_type).module)
         digest = self._functions.digest(node_type, self._definitions[node_type].function)
-        from nodegraph.packs.code import API_VERSION
+        from nodegraph.packs.code_digests import API_VERSION
 
         return digest_bytes(f"{API_VERSION} {digest}".encode())
 
@@ -514,7 +512,7 @@ class Registry:
 
     @cached_property
     def _classes(self) -> ClassDigests:
-        from nodegraph.packs.class_digests import ClassDigests  # of use only to runs
+        from nodegraph.packs.function_digests import ClassDigests  # of use only to runs
 
         return ClassDigests(self._class_code, self.digesters)
 

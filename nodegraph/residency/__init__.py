@@ -1,13 +1,17 @@
 """Weights in memory: recipes become live modules on a device, within budgets."""
 
 from nodegraph.core.host_memory import HostMemory
-from nodegraph.residency.entries import Resident, device_name, resident_name
-from nodegraph.residency.failures import OutOfMemory, is_out_of_memory
+from nodegraph.residency.component_loading import Compact, PartialComponent, component_bytes
 from nodegraph.residency.manager import ResidencyManager
-from nodegraph.residency.memory import has_own_memory, memory_of
-from nodegraph.residency.needs import Compact, PartialComponent, component_bytes
-from nodegraph.residency.peaks import MemoryPeak, measuring
-from nodegraph.residency.shelves import MOVING_RATE
+from nodegraph.residency.memory import (
+    MemoryPeak,
+    OutOfMemory,
+    has_own_memory,
+    is_out_of_memory,
+    measuring,
+    memory_of,
+)
+from nodegraph.residency.placements import MOVING_RATE, Resident, device_name, resident_name
 
 __all__ = [
     "MOVING_RATE",

@@ -1,4 +1,4 @@
-"""Which components are in memory: loaded on first use, shared, evicted within budgets."""
+"""Residency manager: which components are in memory, within budgets."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.values import Recipe
-from nodegraph.residency.entries import HOST, Placement, Resident, device_name
-from nodegraph.residency.failures import (
+from nodegraph.residency.component_loading import (
+    Compact,
+    LoadPolicy,
+    PartialComponent,
+    PartialLoader,
+)
+from nodegraph.residency.memory import (
+    MemoryPeak,
     OutOfMemory,
+    empty_reserves,
     explain_out_of_memory,
+    free_bytes,
+    has_own_memory,
     is_out_of_memory,
+    measuring,
     missing_bytes,
     size_text,
 )
-from nodegraph.residency.making import LoadPolicy
-from nodegraph.residency.memory import empty_reserves, free_bytes, has_own_memory
-from nodegraph.residency.needs import Compact, PartialComponent, PartialLoader
-from nodegraph.residency.peaks import MemoryPeak, measuring
-from nodegraph.residency.sharing import SharedComponents
-from nodegraph.residency.shelves import Placements
+from nodegraph.residency.placements import HOST, Placement, Placements, Resident, device_name
+from nodegraph.residency.shared_components import SharedComponents
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Footprint, Weights

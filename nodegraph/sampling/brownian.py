@@ -1,4 +1,4 @@
-"""Noise as the steps of one Brownian motion: what is drawn on the way depends on where one walks.
+"""Brownian noise: what is drawn on the way depends on the noise levels, not on the steps.
 
 The motion's way between two times is known once its seed is: halves of an interval are drawn from
 seeds of their own, given the whole, down to a millionth. More steps, or other ones, so see the same

@@ -1,4 +1,4 @@
-"""Schedules as values: which stretches of which noise levels a sampling walks. Imports no torch.
+"""Schedules as values: segments that can be cut, joined and reversed. Imports no torch.
 
 A schedule is a description: what its levels are is known once a model, a sampler and a size are
 (`nodegraph.sampling.schedules.levels_for`). So it can be cut, joined and turned round by arithmetic
@@ -14,14 +14,16 @@ from dataclasses import asdict, dataclass, replace
 
 from nodegraph.core.ports import port_type
 from nodegraph.errors import InvalidValue
-from nodegraph.families.names import check_schedule
-from nodegraph.families.sigma_formulas import (
+from nodegraph.families.sampler_names import check_schedule
+from nodegraph.families.schedule_checks import (
     LEVELS,
     check_formula_parameters,
     check_levels,
     check_schedule_exists,
+    check_split_step,
+    sampled_steps,
+    schedule_and_sampled_steps,
 )
-from nodegraph.families.steps import check_split_step, sampled_steps, schedule_and_sampled_steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,32 +12,29 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, Latent, Leftover, Recipe
 from nodegraph.errors import NumericalError
 from nodegraph.families.components import Denoiser
-from nodegraph.families.first_picture import with_first_frame
 from nodegraph.families.flow_noise import model_noise
+from nodegraph.families.image_conditioning import with_first_frame
 from nodegraph.families.model_step import Moment
-from nodegraph.families.names import CFG_PP_SAMPLERS
 from nodegraph.families.registry import get_family
-from nodegraph.families.sigma_formulas import check_churn, check_sampler_follows
+from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
+from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.initial_latent import (
     InitialLatent,
     check_initial_latent,
-    leftover_of,
-    original_of,
-)
-from nodegraph.sampling.inpainting import noise_mask_tensors
-from nodegraph.sampling.masks import step_mask
-from nodegraph.sampling.noise_drawing import draw_sampling_noise
-from nodegraph.sampling.noise_mask import KeptPart
-from nodegraph.sampling.sampler_options import SamplerOptions
-from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
-from nodegraph.sampling.sampling_checks import (
     check_seed,
     check_size,
     check_values,
     latent_shape,
+    leftover_of,
     mask_in_cells,
+    original_of,
 )
+from nodegraph.sampling.inpainting import KeptPart, noise_mask_tensors
+from nodegraph.sampling.latent_noise import draw_sampling_noise
+from nodegraph.sampling.regions import step_mask
+from nodegraph.sampling.sampler_options import SamplerOptions
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_parts import SamplingParts, build_sampling_parts
 from nodegraph.sampling.schedules import levels_for
 
@@ -97,14 +94,14 @@ class Denoising:
     image-to-image pipeline where the latent isn't empty, with one generator for each item.
 
     - Noise is drawn on the CPU in float32, for item i with the seed + its batch index, or as
-      `nodegraph.sampling.noise_drawing` has it.
+      `nodegraph.sampling.latent_noise` has it.
     - An empty latent starts from noise alone. With denoise below 1 it stands for zeros: an
       evenly grey picture.
     - Any other latent gets noise to the level that sampling starts on: with denoise 1 to the
       highest, which leaves of it hardly more than its overall tone.
     - With a noise mask, the kept part is set back after each step to the original with the noise
       of that level; in the result it is the original. By ComfyUI's convention it is kept as
-      `nodegraph.sampling.noise_mask` has it.
+      `nodegraph.sampling.inpainting` has it.
 
     A part of a schedule is walked as a part of the whole: prompts apply where they would in it. The
     noise that is left after it comes along, so that the next part goes on to the same bits where

@@ -12,18 +12,19 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from nodegraph.families.comfyui_levels import FIRST_FINITE
-from nodegraph.families.curves import (
+from nodegraph.families.comfyui_sigmas import FIRST_FINITE
+from nodegraph.families.flow_noise import SPREADS, FlowNoise, Levels
+from nodegraph.families.sigma_curves import (
+    BETA_SHAPE,
+    beta_quantiles,
     exponential_levels,
     karras_levels,
     kl_optimal_levels,
     laplace_levels,
     linear_quadratic_levels,
     polyexponential_levels,
+    resolve_sigma_range,
 )
-from nodegraph.families.flow_noise import SPREADS, FlowNoise, Levels
-from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
-from nodegraph.families.sigma_range import resolve_sigma_range
 
 KARRAS_RHO = 7.0
 BELOW_ONE = 1e-6
@@ -241,4 +242,4 @@ FURTHER_FLOW_SCHEDULES: Mapping[str, FlowSchedule] = {
     "polyexponential": _polyexponential,
     "laplace": _laplace,
 }
-"""Besides: the laws of `nodegraph.families.sigma_formulas`."""
+"""Besides: the laws of `nodegraph.families.schedule_checks`."""

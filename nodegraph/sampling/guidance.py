@@ -1,4 +1,4 @@
-"""Guidance: a model that is led by prompts, by a guider in its part and what is added to it."""
+"""Guidance: classifier-free guidance, other guiders and what is added to them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
-from nodegraph.families.first_picture import FIRST_FRAME
-from nodegraph.families.ip_adapter_pictures import mask_names
+from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
 from nodegraph.families.model_step import Guider, Moment, Side
-from nodegraph.families.names import CFG_PP_SAMPLERS
+from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
-from nodegraph.sampling.guiders.classifier_free import Rescaling
-from nodegraph.sampling.guiders.outputs import clean_arithmetic
-from nodegraph.sampling.guiders.shortening import NormLimit
+from nodegraph.sampling.guiders.classifier_free import NormLimit, Rescaling
+from nodegraph.sampling.guiders.output_conversions import clean_arithmetic
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
-from nodegraph.sampling.prompt_fitting import PromptFitter
+from nodegraph.sampling.prompts import PromptFitter, entries_of, mean_of, with_same_windows
 from nodegraph.sampling.sampling_parts import GuiderChoice
-from nodegraph.sampling.step_prompts import entries_of, mean_of, with_same_windows
 
 
 @dataclass(frozen=True, slots=True)

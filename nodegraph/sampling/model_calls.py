@@ -1,4 +1,4 @@
-"""Asking a model about prompts: in batches as they fit, item by item, from a step cache."""
+"""Evaluate a model for prompts: in batches, item by item, or from a step cache."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 from nodegraph.families.base import OVER_CELLS
 from nodegraph.families.components import Denoiser
-from nodegraph.families.ip_adapter_pictures import mask_names
+from nodegraph.families.image_conditioning import mask_names
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
 from nodegraph.models.attention import SlicedAttention, using_attention
-from nodegraph.sampling.areas import Window
 from nodegraph.sampling.controls.control_residuals import ActiveControls
-from nodegraph.sampling.step_prompts import Prompt, Prompts, mean_of
+from nodegraph.sampling.prompts import Prompt, Prompts, mean_of
+from nodegraph.sampling.regions import Window
 
 if TYPE_CHECKING:
     from nodegraph.families.speed_options import StepCaching

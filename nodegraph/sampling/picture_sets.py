@@ -1,4 +1,4 @@
-"""Features of many pictures, by a classifier of latents or by an image encoder."""
+"""Compare sets of pictures by features: Fréchet distance, precision, recall, coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nodegraph.core.context import Context
 from nodegraph.core.plots import Plot, Series
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder
-from nodegraph.media.images.set_measures import SetMeasures, Vectors, set_measures
+from nodegraph.media.images.editing.metrics import SetMeasures, Vectors, set_measures
 from nodegraph.models.noisy_classifier import LatentClassifierComponent
 from nodegraph.models.vae import encode_image
 

@@ -1,4 +1,4 @@
-"""What a sampling can be refused for before its model's weights are loaded."""
+"""Checks of a sampling before its model's weights are loaded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from nodegraph.core.values import DiffusionModel, Latent
 from nodegraph.families.base import Family
 from nodegraph.families.flow_noise import recipe_noise
 from nodegraph.families.registry import get_family
-from nodegraph.families.sigma_formulas import check_churn, check_sampler_follows
+from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
 from nodegraph.sampling.guiders.checks import check_negative
 from nodegraph.sampling.initial_latent import check_initial_latent
+from nodegraph.sampling.prompts import Prompt, Prompts, entries_of, weight_of
 from nodegraph.sampling.sampler_options import resolve_options
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.sampling_parts import GuiderChoice, SamplingParts
 from nodegraph.sampling.schedules import NoiseLevels, levels_for
-from nodegraph.sampling.step_prompts import Prompt, Prompts, entries_of, weight_of
 
 
 def plan_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) -> NoiseLevels:

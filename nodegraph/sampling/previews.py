@@ -1,4 +1,4 @@
-"""Small pictures of what is being sampled, while it is.
+"""Latents as pictures: live previews of a sampling, and latents drawn cell by cell.
 
 A model may bring a small decoder of its own for this, and users may have one of its latent format.
 Where there is none, a linear map gives the colours that a format's latents have on the whole.
@@ -8,23 +8,85 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nodegraph.core.context import Preview
-from nodegraph.core.values import DiffusionModel
-from nodegraph.errors import InvalidFile, ModelNotFound, NodegraphError
-from nodegraph.families.latent_colours import latent_rgb
+from nodegraph.core.values import DiffusionModel, Latent
+from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NodegraphError
+from nodegraph.families.embedded_models import embedded_colours
+from nodegraph.families.latent_colours import Colour, Factors, latent_rgb
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.registry import FAMILIES
+from nodegraph.families.registry import FAMILIES, get_latent_format
 from nodegraph.media.images.previews import fit_within, grid_preview, resize_planes
-from nodegraph.models.preview_files import PreviewDecoder, find_preview_decoder
+from nodegraph.models.vae_files import PreviewDecoder, find_preview_decoder
+from nodegraph.sampling.latents.combination import require_samples
+from nodegraph.sampling.latents.transforms import cell_side
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Context
     from nodegraph.families.components import TinyAutoencoder
+
+Shown = Literal["colors", "channels"]
+
+_SPREAD = 3.0
+"""Standard deviations from the mean that a channel shows, from black to white."""
+_EMBEDDED = ("sd", 8)
+"""Format and channels of the embedded model's latents."""
+
+
+def render_latent(latent: Latent, shown: Shown) -> Tensor:
+    """The cells of latents, each as large as it is in pixels; of videos the frame in the middle.
+
+    Args:
+        shown: ``colors`` by the linear map that is known of the format; ``channels`` one after the
+            other, black to white over three standard deviations on both sides of their mean, all
+            of an item in a grid as square as can be.
+    Returns:
+        float32 in 0..1, shape (batch, height, width, 3).
+    Raises:
+        InvalidValue: The latent is empty, or nobody knows the colours of its format.
+    """
+    samples, cell = middle_frame(require_samples(latent, "latent")).float(), cell_side(latent)
+    cells = _colours(latent, samples) if shown == "colors" else _channels(samples)
+    large = functional.interpolate(cells.clamp(0, 1), scale_factor=cell, mode="nearest")
+    return large.movedim(1, -1).contiguous()
+
+
+def _colours(latent: Latent, samples: Tensor) -> Tensor:
+    rgb_map = _map(latent.format, samples.shape[1])
+    if rgb_map is None:
+        raise InvalidValue(
+            "it isn't known which colours its channels stand for",
+            port="shown",
+            given=f"a latent of format {latent.format} with {samples.shape[1]} channels",
+            expected="channels",
+        )
+    return latent_rgb(samples, *rgb_map) * 0.5 + 0.5
+
+
+def _map(name: str | None, channels: int) -> tuple[Factors, Colour] | None:
+    """The colour in -1..1 of each channel, (channels, 3), and of a cell of zeros, (3,)."""
+    known = None if name is None else get_latent_format(name)
+    if known is not None and known.rgb is not None and len(known.rgb) == channels:
+        return known.rgb, known.rgb_bias
+    return embedded_colours() if (name, channels) == _EMBEDDED else None
+
+
+def _channels(samples: Tensor) -> Tensor:
+    """(batch, 3, rows · height, columns · width), the channels in a grid."""
+    batch, channels, height, width = samples.shape
+    columns = max(n for n in range(1, channels + 1) if channels % n == 0 and n * n <= channels)
+    columns = channels // columns
+    mean = samples.mean((-2, -1), keepdim=True)
+    spread = samples.std((-2, -1), keepdim=True).clamp(min=1e-6)
+    grey = (samples - mean) / (2 * _SPREAD * spread) + 0.5
+    grid = grey.view(batch, channels // columns, columns, height, width).movedim(3, 2)
+    return grid.reshape(batch, 1, -1, columns * width).expand(-1, 3, -1, -1)
+
 
 LONGEST = 256
 """Pixels along a preview's longer side at most."""

@@ -1,4 +1,4 @@
-"""What a sampler may be told besides its name. Imports no torch.
+"""Options of samplers, such as eta and s_noise: ranges, defaults, checks. Imports no torch.
 
 A node fills `SamplerOptions` with what somebody set; `resolved` puts the sampler's own values in
 for the rest, and refuses what it doesn't heed.

@@ -1,4 +1,4 @@
-"""What a sampling is put together of: noise, guidance, method and noise levels, as values.
+"""Parts of a sampling as port types: noise, guider, sampler and schedule.
 
 Each is a port type: nodes make them, and the one loop takes them. Imports no torch.
 """
@@ -12,8 +12,7 @@ from nodegraph.core.ports import port_type
 from nodegraph.core.values import Conditioning, ConditioningEntry, Recipe
 from nodegraph.errors import InvalidValue
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
-from nodegraph.sampling.guiders.base import AddedGuidance, GuidanceMethod
-from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.guiders.base import AddedGuidance, ChangingScale, GuidanceMethod
 from nodegraph.sampling.guiders.checks import check_from_zero, check_interval
 from nodegraph.sampling.guiders.methods import DefaultGuidance
 from nodegraph.sampling.sampler_options import SamplerOptions
@@ -28,7 +27,7 @@ mask keeps, and tell parts of a sampling; see docs/comfyui.md."""
 DROPS_A_LEVEL = frozenset({"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh1"})
 """Samplers for which ComfyUI's KSampler lays one level more and leaves the last above 0 out."""
 DRAWS = ("per item", "per batch", "per batch, one seed")
-"""How noise is drawn; see `nodegraph.sampling.noise_drawing`."""
+"""How noise is drawn; see `nodegraph.sampling.latent_noise`."""
 
 
 @port_type(name="Noise", color="#b0a08c")
@@ -43,7 +42,7 @@ class SamplingNoise:
             or batch, channels, height, width) in cells, with frames before the height for videos.
         other_seed: Of noise that is mixed in, as `seed`.
         share: Of that other noise: 0 is the first alone, 1 the other alone.
-        draw: How it is drawn, one of `DRAWS`; see `nodegraph.sampling.noise_drawing`.
+        draw: How it is drawn, one of `DRAWS`; see `nodegraph.sampling.latent_noise`.
         strength: What the noise that it begins with is multiplied by.
     """
 
@@ -152,7 +151,7 @@ class SamplerChoice:
     """The method by which a sampling steps.
 
     Attributes:
-        name: One of `nodegraph.families.names.SAMPLER_NAMES`.
+        name: One of `nodegraph.families.sampler_names.SAMPLER_NAMES`.
         options: What it is told besides.
     """
 
@@ -198,9 +197,9 @@ def build_sampling_parts(
         seed: Of item 0's noise, 0 to 2**64 - 1.
         steps: Steps of the whole schedule, 1 to 10000.
         cfg: Guidance scale; up to 1 the negative prompt is not looked at.
-        sampler, schedule: Names in `nodegraph.families.names`.
+        sampler, schedule: Names in `nodegraph.families.sampler_names`.
         denoise: Part of the schedule that is walked, above 0 to 1.
-        denoise_steps: How many steps that is, one of `nodegraph.families.steps.DENOISE_STEPS`.
+        denoise_steps: How many steps that is, one of `nodegraph.families.schedule_checks.DENOISE_STEPS`.
         draw: How noise is drawn, one of `DRAWS`.
         convention: One of `CONVENTIONS`.
         sampler_options: What the sampler is told besides.

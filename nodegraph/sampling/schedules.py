@@ -1,4 +1,4 @@
-"""Which noise levels a sampling walks down, and at which timesteps the model is asked.
+"""Noise levels and timesteps of a sampling, resolved from a schedule for a model.
 
 A schedule is a name in `SCHEDULES`. Where diffusers has it, the levels are the same to the last
 bit; samplers differ there in how they lay their steps: `Grid`.
@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.comfyui_levels import (
+from nodegraph.families.comfyui_sigmas import (
     comfyui_progress,
     nearest_timesteps,
     table_progress,
     table_sigmas,
 )
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.names import SPACINGS, check_schedule
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.sigma_formulas import FLOW_LAWS, LEVELS
-from nodegraph.families.sigma_range import check_sigma
+from nodegraph.families.sampler_names import SPACINGS, check_schedule
+from nodegraph.families.schedule_checks import FLOW_LAWS, LEVELS
+from nodegraph.families.sigma_curves import check_sigma
 from nodegraph.sampling.composed_schedules import Schedule, ScheduleSegment, named_schedule
 from nodegraph.sampling.flow_schedules import flow_levels, with_timesteps
 from nodegraph.sampling.table_schedules import (

@@ -1,4 +1,4 @@
-"""Noise levels of flow models that go by numbers and a size alone, as lists. Imports no torch.
+"""Lists of noise levels: of flow models by size, and parsed from text. Imports no torch.
 
 Each falls, and ends with 0; the model's own shift doesn't count.
 """
@@ -6,9 +6,30 @@ Each falls, and ends with 0; the model's own shift doesn't count.
 from __future__ import annotations
 
 import math
+import re
 from statistics import NormalDist
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_shift import flux2_mu
+
+
+def parse_numbers(text: str) -> list[float]:
+    """The numbers of a text, with commas, semicolons or space between them, in brackets or not.
+
+    Raises:
+        InvalidValue: One isn't a number; on port ``sigmas``.
+    """
+    bare = text.strip().removeprefix("[").removesuffix("]").strip(" \t\r\n,;")
+    numbers = []
+    for word in re.split(r"[\s,;]+", bare) if bare else ():
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            raise InvalidValue(
+                "the list holds something that is no number", port="sigmas", given=word[:40]
+            ) from None
+    return numbers
+
 
 TOKEN_PIXELS = 256
 """Of Flux.2: a token is 16 by 16 pixels."""

@@ -12,22 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.curves import (
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.sampler_names import (
+    ALIGN_YOUR_STEPS,
+    GITS,
+    SPACINGS,
+    check_align_your_steps,
+)
+from nodegraph.families.schedule_checks import TURBO, TURBO_STEPS
+from nodegraph.families.sigma_curves import (
+    BETA_SHAPE,
+    MOST_FOUND,
+    beta_quantiles,
     exponential_levels,
+    gits_timesteps,
     karras_levels,
     kl_optimal_levels,
     laplace_levels,
     linear_quadratic_levels,
     log_linear_levels,
     polyexponential_levels,
+    resolve_sigma_range,
     vp_levels,
 )
-from nodegraph.families.names import ALIGN_YOUR_STEPS, GITS, SPACINGS, check_align_your_steps
-from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.quantiles import BETA_SHAPE, beta_quantiles
-from nodegraph.families.sigma_formulas import TURBO, TURBO_STEPS
-from nodegraph.families.sigma_range import resolve_sigma_range
-from nodegraph.sampling.gits import MOST_FOUND, gits_timesteps
 
 KARRAS_RHO = 7.0
 
@@ -50,7 +57,7 @@ class Grid:
         flow: With flow models, its custom, of `nodegraph.sampling.flow_schedules.FLOW_GRIDS`;
             the rest isn't asked then.
         is_comfyui: As ComfyUI lays them, alike for all samplers; see
-            `nodegraph.families.comfyui_levels`.
+            `nodegraph.families.comfyui_sigmas`.
     """
 
     spacing: str
@@ -382,4 +389,4 @@ FURTHER_SCHEDULES: Mapping[str, Callable[..., TableLevels]] = {
     "vp": _vp,
     TURBO: _sd_turbo,
 }
-"""Besides: the laws of `nodegraph.families.sigma_formulas`."""
+"""Besides: the laws of `nodegraph.families.schedule_checks`."""

@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.core.host_memory import SHARE, total_memory
-from nodegraph.jobs.cluster.kinds import WorkerKind, count_worker_slots, needs_of, usual_device
+from nodegraph.jobs.cluster.autoscaling import (
+    WorkerKind,
+    count_worker_slots,
+    needs_of,
+    usual_device,
+)
 from nodegraph.jobs.queue import Limits, RetentionRules
-from nodegraph.jobs.queue.fairness import INFINITE
-from nodegraph.jobs.supervisor.launch import settings_flags
-from nodegraph.jobs.supervisor.rules import Needs, SupervisionRules, WorkerSpec
+from nodegraph.jobs.queue.job_order import INFINITE
+from nodegraph.jobs.supervisor.worker_spec import (
+    Needs,
+    SupervisionRules,
+    WorkerSpec,
+    settings_flags,
+)
 from nodegraph.server.content.uploads import UploadRules
 from nodegraph.server.settings import ClientLimits, ClusterKind, Retention, ServerSettings
-from nodegraph.session.cards import visible_gpu_count
+from nodegraph.session.devices import visible_gpu_count
 from nodegraph.session.settings import Settings, path_redactor
 from nodegraph.session.weights import host_weights_budget
 

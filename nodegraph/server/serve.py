@@ -24,12 +24,11 @@ from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.events.sockets.protocol import websocket_protocol
 from nodegraph.server.http.app import create_app
-from nodegraph.server.http.limits.connections import http_protocol
-from nodegraph.server.http.limits.crowd import SPARE, ConnectionLimiter
-from nodegraph.server.operations.logs.setup import redact_foreign_loggers
+from nodegraph.server.http.limits.connections import SPARE, ConnectionLimiter, http_protocol
+from nodegraph.server.operations.logs.log_lines import redact_foreign_loggers
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
-from nodegraph.session.cards import visible_gpu_count
+from nodegraph.session.devices import visible_gpu_count
 from nodegraph.session.settings import Settings, load_settings
 
 _LOG = logging.getLogger(__name__)

@@ -15,49 +15,45 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nodegraph.core.context import Environment
+from nodegraph.core.file_access import PathRedactor
 from nodegraph.core.files import make_private_folder
-from nodegraph.core.graphs import GraphCache
-from nodegraph.core.places import PathRedactor
+from nodegraph.core.graph_builder import GraphCache
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.cluster.scaling import JobDurations, Scaler
+from nodegraph.jobs.cluster.autoscaling import JobDurations, Scaler
 from nodegraph.jobs.queue import JobQueue, ReadyCounts
-from nodegraph.jobs.queue.places import open_shared_tables
+from nodegraph.jobs.queue.reader import open_shared_tables
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
-from nodegraph.jobs.supervisor.queue_reads import QueueReads
-from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.jobs.supervisor.queue_reads import EventTail, QueueReads
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.jobs.supervisor.tail import EventTail
-from nodegraph.models.known_models import KnownModels
-from nodegraph.models.model_sources import FoundModel
-from nodegraph.server.access.access import Authenticator
+from nodegraph.jobs.supervisor.worker_status import WorkerStatus
+from nodegraph.models.model_sources import FoundModel, KnownModels
+from nodegraph.server.access.authentication import Authenticator
 from nodegraph.server.access.tokens import TOKENS_FILE as TOKENS
 from nodegraph.server.access.tokens import Tokens
 from nodegraph.server.content.artifacts import Artifacts
-from nodegraph.server.content.artifacts.sharing import SharedArtifacts
+from nodegraph.server.content.artifacts.artifact_files import SharedArtifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.editor import Editor
-from nodegraph.server.content.files.shared import (
+from nodegraph.server.content.files.shared_files import (
+    SCHEMA_LOCK,
+    SHARED_MIGRATIONS,
+    SHARED_SCHEMA,
     FilePool,
     FilesOfOthers,
     FilesUnreachable,
     SharedFiles,
 )
-from nodegraph.server.content.files.shared_schema import (
-    SCHEMA_LOCK,
-    SHARED_MIGRATIONS,
-    SHARED_SCHEMA,
-)
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
 from nodegraph.server.events.hub import EventHub
-from nodegraph.server.events.hub.relaying import LiveRelay
+from nodegraph.server.events.hub.hub import LiveRelay
 from nodegraph.server.operations.artifact_sharing import ArtifactSharing
-from nodegraph.server.operations.backup.unfinished import finish_restore
-from nodegraph.server.operations.logs.jobs import JobLog
+from nodegraph.server.operations.backup.restorer import finish_restore
+from nodegraph.server.operations.logs.log_lines import JobLog
 from nodegraph.server.operations.metrics import Metrics
-from nodegraph.server.operations.throughput import Throughput
+from nodegraph.server.operations.metrics.counters import Throughput
 from nodegraph.server.rules import (
     client_limits,
     cluster_kinds,
@@ -66,14 +62,12 @@ from nodegraph.server.rules import (
     worker_specs,
 )
 from nodegraph.server.settings import ServerSettings
-from nodegraph.server.workflows.catalog import DeclaredTypes
-from nodegraph.server.workflows.known_types import NodeTypeCache
-from nodegraph.server.workflows.model_watch import ModelWatch
-from nodegraph.server.workflows.pack_checks import PackChecks
-from nodegraph.server.workflows.remote_look import RemoteModelWatch
-from nodegraph.session.remote_models import attach_remote_models
+from nodegraph.server.workflows.checks import PackChecks
+from nodegraph.server.workflows.model_watch import ModelWatch, RemoteModelWatch
+from nodegraph.server.workflows.node_types import DeclaredTypes, NodeTypeCache
 from nodegraph.session.settings import Settings, path_redactor
-from nodegraph.store.remote.address import open_storage
+from nodegraph.session.weights import attach_remote_models
+from nodegraph.store.remote.object_storage import open_storage
 from nodegraph.weights.attached_models import find_remote_store
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from pydantic import (
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.jobs.supervisor.rules import MOST_JOBS
+from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS
 from nodegraph.server.root_path import check_root_path
 from nodegraph.session.settings import SERVER_PREFIX, SERVER_TABLE, Settings, config_file
 from nodegraph.session.settings_kinds import NUMBER, Bytes, Count, Seconds, error_lines

@@ -7,9 +7,8 @@ from operator import is_not
 from pathlib import Path
 from typing import Any
 
-from nodegraph.packs.installed import remembered_packs
 from nodegraph.packs.manifest import ManifestCache
-from nodegraph.packs.pack import Pack, packs_in
+from nodegraph.packs.pack import Pack, packs_in, remembered_packs
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import stamp_of
 from nodegraph.session.settings import Settings

@@ -14,16 +14,15 @@ from nodegraph.errors import NodegraphError
 from nodegraph.session.settings import Settings
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
-from nodegraph.store.codes import CodeModules
 from nodegraph.store.costs import Costs
-from nodegraph.store.file_digests import StoredFileDigests
-from nodegraph.store.records import Runs
+from nodegraph.store.file_records import SinkFiles, StoredFileDigests
+from nodegraph.store.history import CodeModules
+from nodegraph.store.run_records import Runs
 from nodegraph.store.store import Store, open_store
-from nodegraph.store.written import SinkFiles
 
 if TYPE_CHECKING:
     from nodegraph.store.codec import Serializers
-    from nodegraph.store.remote.place import ObjectStorage
+    from nodegraph.store.remote.object_storage import ObjectStorage
     from nodegraph.store.remote.tier import LeasedClaims
 
 _LOG = logging.getLogger(__name__)
@@ -111,7 +110,7 @@ def _open_remote(url: str) -> tuple[ObjectStorage | None, list[str]]:
     """What is shared with other machines, and why it can't be, if so."""
     if not url:
         return None, []
-    from nodegraph.store.remote.address import open_storage
+    from nodegraph.store.remote.object_storage import open_storage
 
     try:
         return open_storage(url), []

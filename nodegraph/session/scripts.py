@@ -1,33 +1,150 @@
-"""Running a workflow with one call, in scripts and notebooks, and how they show it."""
+"""Run, stream or preload a workflow with one call from a script or a notebook.
+
+The first run of a process imports libraries and reads weights, which takes seconds; later ones
+find them in memory.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.events import Event
+from nodegraph.core.parts import NodeEntry
 from nodegraph.core.plots import Plot
-from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
-from nodegraph.core.values import Audio, Latent, Video
+from nodegraph.core.values import Audio, Latent, Mesh, Molecule, PointCloud, Video
 from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import RunKeywords, RunOptions, check_keywords, check_truth
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue
-from nodegraph.observe.lines import Silent
-from nodegraph.observe.listeners import combine_listeners
-from nodegraph.observe.notebook import NotebookBars, notebook_display, notebook_shell
-from nodegraph.session.ongoing import BackgroundTask
+from nodegraph.observe.progress import (
+    NotebookBars,
+    Silent,
+    combine_listeners,
+    notebook_display,
+    notebook_shell,
+)
+from nodegraph.session.background_task import BackgroundTask
 from nodegraph.session.results.html import value_html
 from nodegraph.session.session import Session
-from nodegraph.session.session_options import SessionOptions
 from nodegraph.session.settings import Settings
-from nodegraph.session.standing import SHARED_SESSIONS
+from nodegraph.session.shared_sessions import SHARED_SESSIONS, SessionOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+def warm(model_or_workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> list[str]:
+    """Load ahead what runs will compute with: libraries and weights.
+
+    Args:
+        model_or_workflow: A model's name, as `LoadModel` takes it; or a workflow, the dictionary of
+            one, or a file's path.
+        options: Those of `run_async`.
+    Returns:
+        Names of the weights that are in memory now.
+    Raises:
+        InvalidFile, InvalidWorkflow, InvalidValue: There is no such model or workflow.
+        NodegraphError: A model's files are damaged, or have no room.
+    """
+    script_options = ScriptOptions.of(options)
+    model = _as_model(model_or_workflow)
+    script = script_options.script(model_or_workflow if model is None else model)
+    # A workflow that only loads has nothing that it ends in.
+    targets = script_options.options.targets if model is None else list(model.nodes)
+    parameters = script_options.options.parameters
+
+    async def work(session: Session) -> list[str]:
+        return await session.load_ahead_async(
+            script.workflow, parameters=parameters, targets=targets
+        )
+
+    return SHARED_SESSIONS.begin(script.session_options, work).wait()
+
+
+def _as_model(source: WorkflowLike) -> Workflow | None:
+    """Of a model's name the workflow that loads it; None if a workflow was given."""
+    if (
+        not isinstance(source, str)
+        or Path(source).suffix.lower() == ".json"
+        or Path(source).is_file()
+    ):
+        return None
+    from nodegraph.families.identification import LOAD_MODEL
+
+    return Workflow(nodes={"load": NodeEntry(type=LOAD_MODEL, inputs={"model": source})})
+
+
+class Stream:
+    """A run's events and then its result: for ``for``, and for ``async for``.
+
+    The run begins with the loop. Leaving the loop early ends the run at its next step.
+    """
+
+    def __init__(self, script: Script, script_options: ScriptOptions) -> None:
+        self._script = script
+        self._script_options = script_options
+
+    def _begin(self, listener: Callable[[Event | None], None]) -> BackgroundTask[RunResult]:
+        options = self._script_options.options
+        running = self._script.begin(
+            options.with_changes(listener=combine_listeners([options.listener, listener]))
+        )
+        running.future.add_done_callback(lambda _: listener(None))
+        return running
+
+    def __iter__(self) -> Iterator[Event | RunResult]:
+        events: SimpleQueue[Event | None] = SimpleQueue()
+        running = self._begin(events.put)
+        try:
+            while (event := events.get()) is not None:
+                yield event
+            yield check_result(running.wait(), self._script_options.check)
+        finally:
+            running.stop()
+
+    async def __aiter__(self) -> AsyncIterator[Event | RunResult]:
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(event: Event | None) -> None:
+            try:
+                loop.call_soon_threadsafe(events.put_nowait, event)
+            except RuntimeError:
+                if not loop.is_closed():
+                    raise
+                # Whoever listened has left, and closed the event loop; the run is ending.
+
+        running = self._begin(tell)
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield check_result(await running.wait_async(), self._script_options.check)
+        finally:
+            running.stop()
+
+
+def stream(workflow: WorkflowLike, **options: Unpack[ScriptKeywords]) -> Stream:
+    """Run a workflow and hear of all that happens, as it happens.
+
+    Args:
+        workflow: A `Workflow`, the dictionary of one, or a file's path.
+        options: Those of `run_async`; there is no display.
+    Returns:
+        To be looped over, by ``for`` or ``async for``: an `Event` after the other, then the
+        `RunResult`.
+    Raises:
+        InvalidFile, InvalidWorkflow, InvalidValue, TypeError: See `run_async`.
+    """
+    script_options = ScriptOptions.of(options)
+    return Stream(script_options.script(workflow), script_options)
+
 
 _SHOWN = (Latent, Audio, Video, Mesh, PointCloud, Molecule, Plot)
 """Not tensors: those are others' as well, and a number that is wrong is looked for in numbers."""

@@ -17,7 +17,6 @@ from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import DEFAULT_OPTIONS, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.pack import Pack, pack_at
-from nodegraph.session.checking import CheckedWorkflow, Checker
 from nodegraph.session.devices import (
     default_device,
     matmul_seconds,
@@ -26,25 +25,25 @@ from nodegraph.session.devices import (
 )
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.settings import Settings, check_kinds, input_folder, load_settings
+from nodegraph.session.workflow_checker import CheckedWorkflow, Checker
 
 if TYPE_CHECKING:
     import asyncio
 
     from typing_extensions import Unpack
 
-    from nodegraph.core.graphs import GraphCache
+    from nodegraph.core.graph_builder import GraphCache
     from nodegraph.engine.engine import Engine
     from nodegraph.engine.live_values import SharedValues
+    from nodegraph.engine.planning.device_memory import DeviceMemory, RemoteMemory
     from nodegraph.engine.planning.plan import Plan
-    from nodegraph.engine.planning.room import DeviceMemory
-    from nodegraph.engine.planning.stock import RemoteMemory
     from nodegraph.engine.planning.why import NodeWhy
     from nodegraph.engine.result import RunResult
     from nodegraph.packs.registry import Registry
     from nodegraph.residency import ResidencyManager
-    from nodegraph.sampling.merging.merging import StepMerging
-    from nodegraph.session.noting import RunRecorder
+    from nodegraph.sampling.merging.step_merging import StepMerging
     from nodegraph.session.persistence import Persistence
+    from nodegraph.session.run_recorder import RunRecorder
     from nodegraph.store.store import Store
 
 
@@ -81,7 +80,7 @@ class Session:
         self._one_at_a_time = Lock()
         self._detach_models: Callable[[], None] | None = None
         if self.settings.remote_models:
-            from nodegraph.session.remote_models import attach_remote_models
+            from nodegraph.session.weights import attach_remote_models
 
             self._detach_models = attach_remote_models(self.settings)
 
@@ -93,7 +92,9 @@ class Session:
 
     @cached_property
     def _graphs(self) -> GraphCache:
-        from nodegraph.core.graphs import GraphCache  # what only checks workflows has no use for it
+        from nodegraph.core.graph_builder import (
+            GraphCache,
+        )  # what only checks workflows has no use for it
 
         return GraphCache()
 
@@ -164,12 +165,11 @@ class Session:
     def engine(self) -> Engine:
         """What runs share: lanes, cache, weights."""
         share_cores()
-        from nodegraph.engine.cache import Cache, NoCache
+        from nodegraph.engine.cache import Cache, MemoryCache, NoCache
         from nodegraph.engine.checkpointing import Saver
         from nodegraph.engine.engine import Engine
         from nodegraph.engine.lanes import Lanes
-        from nodegraph.engine.memory_cache import MemoryCache
-        from nodegraph.observe.notebook import silence_widget_warnings
+        from nodegraph.observe.progress import silence_widget_warnings
         from nodegraph.weights.numerics import LibraryNumerics
 
         silence_widget_warnings()
@@ -205,7 +205,7 @@ class Session:
         settings = self.settings
         if settings.merge_steps == "off":
             return None
-        from nodegraph.sampling.merging.merging import StepMerging
+        from nodegraph.sampling.merging.step_merging import StepMerging
         from nodegraph.weights.numerics import LibraryNumerics
 
         kept = self.persistence
@@ -285,8 +285,8 @@ class Session:
             values: Whether the run is to give the values of the targets' outputs, as it does if
                 nothing else is said: one that isn't kept is then computed again.
         """
-        from nodegraph.engine.planning.past import known_types
-        from nodegraph.engine.planning.workflow import plan_workflow
+        from nodegraph.engine.planning.why import known_types
+        from nodegraph.engine.planning.workflow_plan import plan_workflow
         from nodegraph.residency import resident_name
 
         self.refresh()
@@ -318,7 +318,7 @@ class Session:
 
     def measure_machine(self) -> None:
         """Note how fast this machine is, once, for plans of what never ran on it."""
-        from nodegraph.engine.work import MACHINE
+        from nodegraph.engine.call_records import MACHINE
 
         kept, device = self.persistence, self._device
         if kept is None or kept.costs.expected(MACHINE, "", device) is not None:
@@ -341,9 +341,8 @@ class Session:
             node: Tell of this one and of those that make it run; of all that would run if not
                 given.
         """
-        from nodegraph.engine.planning.past import past_in
-        from nodegraph.engine.planning.why import RunHistory
-        from nodegraph.engine.planning.workflow import why_workflow
+        from nodegraph.engine.planning.why import RunHistory, past_in
+        from nodegraph.engine.planning.workflow_plan import why_workflow
 
         self.refresh()
         self.engine.look_at_code_anew()
@@ -386,7 +385,7 @@ class Session:
         return checker.check(workflow, options, self._graphs, uploads=uploads, shared=shared)
 
     async def _run_checked(self, checked: CheckedWorkflow, options: RunOptions) -> RunResult:
-        from nodegraph.core.nesting import nested_in  # see `_refuse_own`
+        from nodegraph.core.call_context import nested_in  # see `_refuse_own`
 
         with self._run_recorder.record(checked.document, options) as noted, nested_in(self):
             result = await self.engine.run(
@@ -415,7 +414,7 @@ class Session:
 
     @cached_property
     def _run_recorder(self) -> RunRecorder:
-        from nodegraph.session.noting import RunRecorder
+        from nodegraph.session.run_recorder import RunRecorder
 
         kept = self.persistence
         return RunRecorder(
@@ -445,7 +444,7 @@ class Session:
             yield
 
     def _refuse_nested_use(self) -> None:
-        from nodegraph.core.nesting import NESTING  # what only checks workflows runs nothing
+        from nodegraph.core.call_context import NESTING  # what only checks workflows runs nothing
 
         if id(self) in NESTING.get().sessions:
             raise InvalidValue(
@@ -466,7 +465,7 @@ class Session:
         Works where an event loop runs already, as in a notebook: the run then has a thread of
         its own. Several threads may call it: they take turns.
         """
-        from nodegraph.session.waiting import wait_for  # validating needs no event loop
+        from nodegraph.session.background_task import wait_for  # validating needs no event loop
 
         with self._turn():
             return wait_for(self.run_async(workflow, options, **keywords))
@@ -488,7 +487,7 @@ class Session:
                 given=f"{len(options)} of options, {len(workflows)} workflows",
                 expected="options for each workflow, or none",
             )
-        from nodegraph.session.waiting import wait_for  # validating needs no event loop
+        from nodegraph.session.background_task import wait_for  # validating needs no event loop
 
         with self._turn():
             return wait_for(
@@ -547,7 +546,7 @@ class Session:
             NodeFailed: A node that says what is loaded raised.
             NodegraphError: A model's files are missing or damaged, or have no room.
         """
-        from nodegraph.session.waiting import wait_for  # validating needs no event loop
+        from nodegraph.session.background_task import wait_for  # validating needs no event loop
 
         with self._turn():
             return wait_for(self.load_ahead_async(workflow, **keywords))
@@ -559,7 +558,7 @@ class Session:
         import asyncio  # validating needs no event loop
 
         from nodegraph.residency import resident_name
-        from nodegraph.session.loading import load_components, recipe_nodes, used_recipes
+        from nodegraph.session.weights import load_components, recipe_nodes, used_recipes
 
         self.refresh()
         options = DEFAULT_OPTIONS.with_changes(**keywords)
@@ -593,6 +592,6 @@ class Session:
 
 def _result_html(result: RunResult) -> str:
     """What notebooks show of a result, of which the engine knows nothing."""
-    from nodegraph.session.results.page import result_html
+    from nodegraph.session.results.html import result_html
 
     return result_html(result)

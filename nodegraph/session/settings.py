@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS, Environment
-from nodegraph.core.places import PathRedactor
+from nodegraph.core.file_access import PathRedactor
 from nodegraph.errors import InvalidFile, InvalidValue
 
 PREFIX = "NODEGRAPH_"
@@ -45,7 +45,7 @@ def _excluded_packs() -> tuple[str, ...]:
     names = os.environ.get(LEAVE_OUT)
     if not names:
         return ()
-    from nodegraph.core.quantities import split_names
+    from nodegraph.core.text_format import split_names
 
     return tuple(split_names(names))
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from nodegraph.core.quantities import parse_size, split_names
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.text_format import parse_size, split_names
 from nodegraph.errors import InvalidValue
 
 

@@ -1,20 +1,23 @@
-"""The residency manager that a session uses: budgets from the settings, loaders of models.
+"""Residency manager of a session, remote models, and preloading of a graph's weights.
 
 What loads torch is imported when weights are first asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.collecting import PausedGC
 from nodegraph.core.context import Footprint
+from nodegraph.core.garbage_collection import PausedGC
 from nodegraph.core.host_memory import total_memory
 from nodegraph.core.values import PipelineComponent, Recipe
-from nodegraph.engine.planning.room import DeviceMemory
+from nodegraph.engine.call_records import RECIPES
+from nodegraph.engine.planning.device_memory import DeviceMemory
 from nodegraph.residency import (
     MOVING_RATE,
     Compact,
@@ -25,6 +28,92 @@ from nodegraph.residency import (
 )
 from nodegraph.session.settings import Settings
 from nodegraph.weights.attached_models import is_here
+
+if TYPE_CHECKING:
+    from nodegraph.core.graph import CheckedGraph, GraphNode
+    from nodegraph.engine.result import RunResult
+    from nodegraph.residency import ResidencyManager
+
+
+def recipe_nodes(graph: CheckedGraph) -> list[str]:
+    """Names of the nodes that make recipes; that takes them little, as nothing is loaded for it."""
+    return [
+        name
+        for name, node in graph.nodes.items()
+        if list(_recipe_ports(node)) and name not in graph.values
+    ]
+
+
+def used_recipes(graph: CheckedGraph, made: RunResult) -> list[Recipe]:
+    """The recipes whose weights a graph computes with; of one that only makes some, all of them.
+
+    Args:
+        made: What the nodes that make them gave.
+    """
+    makers = set(recipe_nodes(graph))
+    live_values = {
+        f"{name}.{port}": graph.values[name].value
+        for name in graph.values
+        for port in _recipe_ports(graph.nodes[name])
+    }
+    wanted = [
+        name for node in graph.nodes.values() for name in _used_recipe_outputs(node, graph, makers)
+    ]
+    if not wanted:
+        wanted = [f"{name}.{port}" for name in makers for port in _recipe_ports(graph.nodes[name])]
+    outputs = {**made.outputs, **live_values}
+    values = [outputs[name] for name in dict.fromkeys(wanted) if name in outputs]
+    return list(dict.fromkeys(value for value in values if isinstance(value, Recipe)))
+
+
+def _recipe_ports(node: GraphNode) -> Iterator[str]:
+    for output in node.spec.outputs:
+        if output.type in RECIPES:
+            yield output.name
+
+
+def _used_recipe_outputs(node: GraphNode, graph: CheckedGraph, makers: set[str]) -> Iterator[str]:
+    """Outputs with recipes that a node computes with, unless it makes others of them."""
+    if node.name in makers:
+        return
+    for link in node.links.values():
+        if link.port in _recipe_ports(graph.nodes[link.node]):
+            yield f"{link.node}.{link.port}"
+
+
+def load_components(weights: ResidencyManager, recipes: Iterable[Recipe], device: str) -> None:
+    """Have the recipes' components in memory, as far as the budgets let them stay.
+
+    Raises:
+        NodegraphError: Files are missing or damaged, or memory ran out.
+    """
+    for recipe in recipes:
+        with weights.use(recipe, device, calls_only=True):
+            pass  # loaded, and held no longer
+
+
+def attach_remote_models(settings: Settings) -> Callable[[], None]:
+    """Have models found at the place that the settings name, if any; what is given undoes it.
+
+    Raises:
+        InvalidValue: The setting is no place.
+    """
+    if not settings.remote_models:
+        return lambda: None
+    from nodegraph.models.model_sources import KIND_FOLDERS
+    from nodegraph.models.remote.remote_models import RemoteModels
+    from nodegraph.weights.attached_models import attach, detach
+
+    remote = RemoteModels(
+        settings.remote_models,
+        settings.remote_models_folder,
+        settings.model_cache_folder,
+        settings.model_cache_budget,
+        KIND_FOLDERS,
+    )
+    attach(remote)
+    return partial(detach, remote)
+
 
 _WEIGHTS_SHARE = 0.6
 """Of the host's memory, for weights: the rest is for the work with them, results and others."""
@@ -138,7 +227,7 @@ def _loading() -> ModuleType:
 
 def _parts() -> ModuleType:
     with PausedGC():
-        from nodegraph.interop.pipelines import building
+        from nodegraph.interop.pipelines import assembly as building
     return building
 
 
@@ -170,12 +259,12 @@ def _derived(component: Any, recipe: Recipe) -> Any:
 
 def _compact() -> Compact:
     def load(recipe: Recipe) -> Any:
-        from nodegraph.models.compact import load_compact
+        from nodegraph.models.loading import load_compact
 
         return load_compact(recipe)
 
     def size(recipe: Recipe) -> int | None:
-        from nodegraph.models.compact import compact_bytes
+        from nodegraph.models.loading import compact_bytes
 
         if isinstance(recipe, PipelineComponent):
             return None
@@ -187,6 +276,6 @@ def _compact() -> Compact:
 def _lean(
     component: Any, device: str, footprint: Footprint, room: int | None
 ) -> AbstractContextManager[PartialComponent]:
-    from nodegraph.models.footprint import offload_component
+    from nodegraph.models.offloading import offload_component
 
     return offload_component(component, device, footprint, room)

@@ -1,4 +1,4 @@
-"""Who works on what, across processes.
+"""Claims: locks among the processes of a machine, each on one byte of a file.
 
 A claim is a lock on one byte of a shared file, at a place that the claim's name gives. Nothing is
 ever written there: the file stays empty, and the system frees what a dead process held.
@@ -7,22 +7,123 @@ POSIX gives such locks to the process, not to the descriptor: it neither sees a 
 two descriptors of one process nor keeps any lock once one of them is closed. So each file is open
 once in a process, however many `Claims` use it, and a table tells which of them holds what. For
 the same reason nothing else may open that file, and it must never be removed while it is in use.
+
+They belong to the process on POSIX and to the descriptor on Windows; see `nodegraph.store.claims`.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from nodegraph.store.byte_locks import (
-    NO_LOCKS,
-    PLACES,
-    is_locked_elsewhere,
-    lock_place,
-    unlock_place,
+from nodegraph.errors import OutputError
+
+_NAME = "0123456789abcdef"
+"""Of the claim; any would do, as the lock's file has but this one."""
+_PATIENCE = 10.0
+
+
+@contextmanager
+def exclusive_lock(lock: Path, changed: str) -> Iterator[None]:
+    """Inside the `with`, nobody else who takes turns by this lock does.
+
+    Args:
+        lock: A file of its own, made if it isn't there, beside what is changed: so all machines
+            that have that have it, too.
+        changed: What it is, for the error where that can't be.
+    Raises:
+        OutputError: The lock can't be made, or another process has it for too long.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        claims = Claims(lock)
+    except OSError as error:
+        raise OutputError(f"can't change {changed}: {error.strerror or error}") from error
+    try:
+        end = time.monotonic() + _PATIENCE
+        while not claims.try_claim(_NAME):
+            if time.monotonic() > end:
+                raise OutputError(f"another process is changing {changed}", hint="Try again.")
+            time.sleep(0.02)
+        yield
+    finally:
+        claims.close()
+
+
+NO_LOCKS = frozenset(
+    {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EOVERFLOW, errno.EINVAL, errno.EBADF}
 )
+"""Error numbers of a file system without locks, and of a file that may only be read."""
+
+if sys.platform == "win32":
+    import msvcrt
+
+    PLACES = 1 << 30  # the C library counts in 32 bits
+
+    def lock_place(descriptor: int, offset: int) -> bool:
+        """Lock a byte; False if another has it."""
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise
+            return False
+        return True
+
+    def unlock_place(descriptor: int, offset: int) -> None:
+        """Give a byte back."""
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+    import struct
+
+    PLACES = 1 << 62
+    """Bytes that may be locked are 0 to this one; the file need not be that long."""
+    _FLAGS = fcntl.LOCK_EX | fcntl.LOCK_NB
+
+    def lock_place(descriptor: int, offset: int) -> bool:
+        """Lock a byte; False if another has it."""
+        try:
+            fcntl.lockf(descriptor, _FLAGS, 1, offset)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            raise
+        return True
+
+    def unlock_place(descriptor: int, offset: int) -> None:
+        """Give a byte back."""
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, offset)
+
+
+if sys.platform in ("linux", "darwin"):
+    # How `struct flock` lies in memory, and where in it the kind of lock is.
+    _LAYOUT, _KIND = ("qqihh", 3) if sys.platform == "darwin" else ("hhqqi0q", 0)
+
+    def is_locked_elsewhere(descriptor: int, offset: int) -> bool:
+        """Whether another has a byte; asking takes nothing that others could miss."""
+        fields = [offset, 1, 0]  # start, length, process
+        fields[_KIND:_KIND] = [fcntl.F_WRLCK, os.SEEK_SET]
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(_LAYOUT, *fields))
+        return bool(struct.unpack(_LAYOUT, answer)[_KIND] != fcntl.F_UNLCK)
+
+else:
+
+    def is_locked_elsewhere(descriptor: int, offset: int) -> bool:
+        """Whether another has a byte; a claim of theirs may fail while this asks."""
+        if not lock_place(descriptor, offset):
+            return True
+        unlock_place(descriptor, offset)
+        return False
 
 
 class _File:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.keys import Key
-from nodegraph.store.entries import StoredOutput, leaves
+from nodegraph.store.entries import StoredOutput, leaves, unpack_outputs
 from nodegraph.store.index import Index
-from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.store import Store
 
 if TYPE_CHECKING:

@@ -20,12 +20,19 @@ from nodegraph.store.codec import (
     decode_inline,
     encode,
 )
-from nodegraph.store.entries import UNLOADED, Entry, OutputGone, StoredOutput, UnsavedOutput
+from nodegraph.store.entries import (
+    UNLOADED,
+    CallResult,
+    Entry,
+    OutputGone,
+    StoredOutput,
+    UnsavedOutput,
+    unpack_result,
+)
 from nodegraph.store.index import Index
-from nodegraph.store.plain import NotLoaded, Relocated
-from nodegraph.store.preparing import LONGEST_INLINE
-from nodegraph.store.rows import CallResult, unpack_result
+from nodegraph.store.msgpack_codec import NotLoaded, Relocated
 from nodegraph.store.speeds import TransferSpeeds
+from nodegraph.store.writer import LONGEST_INLINE
 
 _FRESH = 3600.0
 """Seconds within which a second use of an entry isn't noted."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from nodegraph.core.words import to_well_formed
+from nodegraph.core.text_format import to_well_formed
 
 _BIG = 1
 

@@ -22,20 +22,19 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.errors import NodegraphError, OutputError
+from nodegraph.store.artifacts import Eviction, PinCounts, Pins, TrimReport
 from nodegraph.store.backlog import Backlog, QueuedEntry, leaves
 from nodegraph.store.blobs import Blobs
 from nodegraph.store.claims import Claims
 from nodegraph.store.codec import Serializers
 from nodegraph.store.entries import UNLOADED, Entry, NewEntry, OutputGone, StoredOutput
-from nodegraph.store.eviction import Eviction, PinCounts, Pins, TrimReport
 from nodegraph.store.index import Index
 from nodegraph.store.lookup import Lookup
-from nodegraph.store.preparing import EncodedEntry, EntryEncoder
 from nodegraph.store.speeds import TransferSpeeds
-from nodegraph.store.writing import SLACK, StoreWriter, to_store_error
+from nodegraph.store.writer import SLACK, EncodedEntry, EntryEncoder, StoreWriter, to_store_error
 
 if TYPE_CHECKING:
-    from nodegraph.store.remote.place import ObjectStorage
+    from nodegraph.store.remote.object_storage import ObjectStorage
     from nodegraph.store.remote.tier import RemoteTier
 
 _LOG = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.keys import Key
 from nodegraph.store.blobs import Blob, Blobs
 from nodegraph.store.checkpoints import Checkpoints
+from nodegraph.store.entries import unpack_outputs
 from nodegraph.store.packing import unpack
-from nodegraph.store.rows import unpack_outputs
 from nodegraph.store.store import Store
 
 Progress = Callable[[int, int], None]

@@ -1,4 +1,4 @@
-"""Teaching models: LoRAs, whole networks, words and control networks, from datasets.
+"""Train LoRAs, whole networks, textual inversions and control networks from datasets.
 
 `loop` is the one training loop, `denoising` what a denoiser is taught by, `lora_training` and
 those beside it what is taught. docs/training.md tells how to use it.

@@ -1,4 +1,4 @@
-"""Teaching a classifier of pictures, and asking it.
+"""Train a classifier of pictures, and classify with it.
 
 A ConvNeXt (Liu et al. 2022, arXiv:2201.03545) of transformers, which keeps no statistics of
 batches, so that its weights are all of its state.
@@ -16,18 +16,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph.core.context import Context
-from nodegraph.core.dataset_values import Dataset
-from nodegraph.core.trained_values import TrainedWeights
+from nodegraph.core.training_values import Dataset, TrainedWeights
 from nodegraph.errors import InvalidValue
 from nodegraph.families.building import build_module
 from nodegraph.media.datasets.reading import read_training_picture
-from nodegraph.training.drawing import BatchOrder
-from nodegraph.training.examples import DatasetReader
+from nodegraph.training.examples import BatchOrder, DatasetReader
 from nodegraph.training.files import CONFIG, TRANSFORMERS_WEIGHTS, write_trained
-from nodegraph.training.optimising import Parameters
+from nodegraph.training.loop import Parameters
 from nodegraph.training.options import ClassifierSize, TrainingPlan
-from nodegraph.training.running import run_training
-from nodegraph.training.whole_models import module_tensors, trainable_parameters
+from nodegraph.training.training_run import run_training
+from nodegraph.training.whole_networks import module_tensors, trainable_parameters
 
 _WIDTHS: Mapping[ClassifierSize, tuple[list[int], list[int]]] = {
     "tiny": ([16, 32, 64, 128], [1, 1, 2, 1]),

@@ -1,4 +1,4 @@
-"""Files of what was taught: named by their content, in a folder that is kept between runs."""
+"""Files of trained weights: named by their content, in a folder kept between runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teaching a LoRA: from a classroom to weights in a file, and recipes with it on.
+"""Train a LoRA, write it to a file, and put it on recipes.
 
 Source: Hu et al. 2021, arXiv:2106.09685.
 """
@@ -14,18 +14,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nodegraph.core.trained_values import TrainedWeights
+from nodegraph.core.training_values import TrainedWeights
 from nodegraph.core.values import DiffusionModel, TextEncoder
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
-from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.training.denoising import DenoisingTask, own_denoiser
-from nodegraph.training.drawing import generator_of
+from nodegraph.training.denoising_task import DenoisingTask, own_denoiser
+from nodegraph.training.examples import generator_of
 from nodegraph.training.files import write_trained
 from nodegraph.training.loop import TrainingTask
 from nodegraph.training.options import TaughtLayers
-from nodegraph.training.running import PreparedModel, TaskFactory, TrainingSetup
+from nodegraph.training.training_run import PreparedModel, TaskFactory, TrainingSetup
 
 _NAME = "default"
 """Of the adapter, as peft calls it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nodegraph.weights.file_kinds import GGUF, SAFETENSORS, file_suffix
 from nodegraph.weights.safetensors_header import Header, read_header
-from nodegraph.weights.single_files.tiny_vae import half_prefix
+from nodegraph.weights.single_files.autoencoders import half_prefix
 
 
 def header_of(path: Path) -> Header:
@@ -20,7 +20,7 @@ def header_of(path: Path) -> Header:
         InvalidFile: It can't be read, or is damaged.
     """
     if file_suffix(path) == GGUF:
-        from nodegraph.weights.gguf_header import read_gguf_header
+        from nodegraph.weights.gguf_files import read_gguf_header
 
         return read_gguf_header(path)
     if file_suffix(path) == SAFETENSORS:

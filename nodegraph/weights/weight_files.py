@@ -1,33 +1,213 @@
-"""Tensors out of weight files, in memory of their own.
+"""Read tensors from weight files into own memory, and check that they fit a module.
 
 Nothing is mapped: what is in use stays as it was read, whatever is written to the file later, and
 a file that is cut short while it is read is an error instead of the end of the process.
+
+torch divides a conversion among threads of its own. They wait for each other actively, so beside
+other work on the same processors they take several times as long; ours wait for nothing.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock, local
+from typing import BinaryIO, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nodegraph.errors import InvalidFile
 from nodegraph.weights.attached_models import full_file
 from nodegraph.weights.file_kinds import GGUF, HEADED, file_suffix
-from nodegraph.weights.gguf_header import read_gguf_header
-from nodegraph.weights.precision.forms import FLOAT8, GgufBlocks, QuantizedWeight, ScaledNarrow
-from nodegraph.weights.precision.gguf_types import BLOCKS, check_gguf_installed
-from nodegraph.weights.precision.quantized_tensor import QuantizedTensor
+from nodegraph.weights.gguf_files import BLOCKS, check_gguf_installed, read_gguf_header
+from nodegraph.weights.precision.quantized_weights import (
+    FLOAT8,
+    GgufBlocks,
+    QuantizedTensor,
+    QuantizedWeight,
+    ScaledNarrow,
+)
 from nodegraph.weights.safetensors_header import (
     Header,
     check_formats,
     damaged_file_error,
     read_open_header,
 )
-from nodegraph.weights.tensor_bytes import TensorReader, read_in_threads
+
+_MOST_NAMED = 3
+"""Tensors that a message names of those that it is about."""
+
+
+def check_weights_fit(
+    path: Path, module: nn.Module, tensors: Mapping[str, Tensor], *, strict: bool = False
+) -> None:
+    """Refuse weights of which some would be made up, or some weren't for this module.
+
+    Args:
+        path: Where they were read.
+        module: Its weights' shapes count, wherever they are.
+        strict: Whether to refuse those that it has no use for; many folders hold such.
+    Raises:
+        InvalidFile: Names what doesn't fit.
+    """
+    wanted = {name: tuple(item.shape) for name, item in module.state_dict().items()}
+    shapes = {name: tuple(item.shape) for name, item in tensors.items()}
+    refuse_misfits(
+        path,
+        missing=[name for name in wanted if name not in shapes],
+        wrong={
+            name: (shapes[name], shape)
+            for name, shape in wanted.items()
+            if shapes.get(name, shape) != shape
+        },
+        unexpected=[name for name in shapes if name not in wanted] if strict else [],
+    )
+
+
+def refuse_misfits(
+    path: Path,
+    *,
+    missing: Collection[str],
+    wrong: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+    unexpected: Collection[str],
+) -> None:
+    """Refuse weights that don't fit, if any don't.
+
+    Args:
+        path: Where they were read.
+        wrong: By name: the shape that they have, and the one that is wanted.
+    Raises:
+        InvalidFile: Names them.
+    """
+    shapes = [
+        f"{name}, which has shape {list(actual)} instead of {list(wanted)}"
+        for name, (actual, wanted) in wrong.items()
+    ]
+    faults = [
+        *_listed_names("lack {}, such as {}", missing),
+        *_listed_names("hold {} of another shape: {}", shapes),
+        *_listed_names("hold {} beside what belongs there: {}", unexpected),
+    ]
+    if faults:
+        raise InvalidFile(
+            f"the weights in {path} {'; they '.join(faults)}.",
+            hint="The files are damaged or don't belong together: copy the model again.",
+        )
+
+
+def _listed_names(text: str, names: Collection[str]) -> list[str]:
+    if not names:
+        return []
+    more = ["…"] if len(names) > _MOST_NAMED else []
+    count = f"{len(names)} tensor{'s' if len(names) > 1 else ''}"
+    return [text.format(count, ", ".join([*sorted(names)[:_MOST_NAMED], *more]))]
+
+
+_MOST_THREADS = 4
+"""As one reads and converts 1 to 2 GB a second, more would wait for memory, or for the disk."""
+
+_ALONE = 2**15 - 64
+"""Numbers that torch converts without threads of its own: fewer than its grain size, 2**15."""
+
+_PORTION = 8 * _ALONE
+"""Numbers that are read and then converted: few enough to stay near the processor in between."""
+
+_BY_FLOAT32 = {(torch.float16, torch.bfloat16)}
+"""Conversions that torch makes number by number (1.4 ns each), unlike both to and from float32
+(0.55 ns together). No number needs more than float32, so the bits are the same."""
+
+
+class TensorReader:
+    """Reads tensors from places of a file. Threads may share it.
+
+    Args:
+        file: Open for reading; where it stands, changes.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._own, self._lock = file, local(), Lock()
+
+    def read(self, start: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """A tensor as it is in the file, in memory of its own.
+
+        Raises:
+            EOFError: The file ends within it.
+        """
+        tensor = torch.empty(shape, dtype=dtype)
+        self._fill(tensor.reshape(-1).view(torch.uint8), start)
+        return tensor
+
+    def read_as(
+        self, start: int, shape: tuple[int, ...], stored: torch.dtype, dtype: torch.dtype
+    ) -> Tensor:
+        """A tensor of another type than in the file.
+
+        Raises:
+            EOFError: The file ends within it.
+        """
+        tensor, between = torch.empty(shape, dtype=dtype), self._between
+        wide = between.wide if (stored, dtype) in _BY_FLOAT32 else None
+        for portion in _pieces(tensor.view(-1), _PORTION):
+            content = between.read[: len(portion) * stored.itemsize]
+            self._fill(content, start)
+            start += len(content)
+            numbers = _pieces(content.view(stored), _ALONE)
+            for into, out in zip(_pieces(portion, _ALONE), numbers, strict=True):
+                into.copy_(out if wide is None else wide[: len(out)].copy_(out))
+        return tensor
+
+    @property
+    def _between(self) -> _Buffers:
+        """What this thread converts goes through one place: many would leave holes in memory."""
+        if not hasattr(self._own, "between"):
+            self._own.between = _Buffers(
+                torch.empty(_PORTION * 8, dtype=torch.uint8), torch.empty(_ALONE)
+            )
+        buffer: _Buffers = self._own.between
+        return buffer
+
+    def _fill(self, content: Tensor, start: int) -> None:
+        unfilled = memoryview(content.numpy())  # type: ignore[arg-type]
+        while len(unfilled):
+            count = self._read_at(unfilled, start)
+            if not count:
+                raise EOFError
+            unfilled, start = unfilled[count:], start + count
+
+    def _read_at(self, content: memoryview, start: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [content], start)
+        with self._lock:
+            self._file.seek(start)
+            count: int = self._file.readinto(content)  # type: ignore[attr-defined]
+            return count
+
+
+class _Buffers(NamedTuple):
+    """Where what is converted lies meanwhile: bytes as read, and a piece of them in float32."""
+
+    read: Tensor
+    wide: Tensor
+
+
+def _pieces(numbers: Tensor, length: int) -> Iterator[Tensor]:
+    return (numbers[at : at + length] for at in range(0, len(numbers), length))
+
+
+def read_in_threads(read: Callable[[str], Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """What a function gives for each name, called by several threads.
+
+    Raises:
+        Exception: What it raised for the first name for which it did.
+    """
+    names = list(names)
+    with ThreadPoolExecutor(min(_MOST_THREADS, torch.get_num_threads())) as threads:
+        return dict(zip(names, threads.map(read, names), strict=True))
+
 
 _INNER = ("state_dict", "params_ema", "params-ema", "params")
 """Under which checkpoints, and upscale models as BasicSR saves them, keep their tensors."""

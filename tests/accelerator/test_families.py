@@ -23,8 +23,8 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
-from nodegraph.families.names import CFG_PP_SAMPLERS, allowed_schedules
-from nodegraph.models.text import with_references
+from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, allowed_schedules
+from nodegraph.models.conditioning import with_references
 from nodegraph.models.vae import decode_video
 from nodegraph.residency import ResidencyManager
 from nodegraph.sampling.denoise import Denoising

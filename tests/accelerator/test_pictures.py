@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nodegraph.core.events import Event
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.options import CancelToken
 from tests.accelerator.card import Card
 from tests.accelerator.fixtures import MIB
 from tests.accelerator.pictures import Painter, Pixels, workflow

@@ -19,7 +19,7 @@ from nodegraph.diffusion import (
     open_model,
     small_footprint,
 )
-from nodegraph.models.footprint import offload_component
+from nodegraph.models.offloading import offload_component
 from nodegraph.residency import ResidencyManager, measuring
 from nodegraph.session.devices import matmul_seconds, resolve_device
 from nodegraph.session.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from nodegraph import Audio
-from nodegraph.media.audio.encoding import AUDIO_SUFFIXES, AudioFormat, encode_audio
+from nodegraph.media.audio.codec import AUDIO_SUFFIXES, AudioFormat, encode_audio
 
 FORMATS: list[AudioFormat] = ["wav", "flac", "ogg"]
 

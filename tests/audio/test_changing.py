@@ -7,7 +7,7 @@ import torch
 
 from nodegraph import Audio
 from nodegraph.errors import InvalidValue
-from nodegraph.media.audio.changing import amplify, concatenate, mix, resample, trim
+from nodegraph.media.audio.transforms import amplify, concatenate, mix, resample, trim
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

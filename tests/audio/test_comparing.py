@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from nodegraph import Audio, InvalidValue
-from nodegraph.media.audio.changing import amplify
-from nodegraph.media.audio.comparing import compare_audio
 from nodegraph.media.audio.mel import (
     SOUND_MEL,
     MelFormat,
@@ -15,7 +13,9 @@ from nodegraph.media.audio.mel import (
     log_mel_spectrogram,
     mel_filters,
 )
-from nodegraph.media.audio.spectrograms import mel_images, spectrogram_image
+from nodegraph.media.audio.metrics import compare_audio
+from nodegraph.media.audio.transforms import amplify
+from nodegraph.media.audio.visualization import mel_images, spectrogram_image
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

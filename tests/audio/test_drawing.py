@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nodegraph import Audio
-from nodegraph.media.audio.drawing import waveform_image
+from nodegraph.media.audio.visualization import waveform_image
 from tests.audio.making import noise, tone
 
 

@@ -12,8 +12,7 @@ import torch
 from nodegraph import Audio
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.media.audio.audio_files import audio_facts, audio_texts
-from nodegraph.media.audio.encoding import LAYOUTS, AudioFormat, encode_audio
-from nodegraph.media.audio.reading import read_audio
+from nodegraph.media.audio.codec import LAYOUTS, AudioFormat, encode_audio, read_audio
 from tests.audio.making import FORMATS, noise, tone, written
 from tests.messages import raises
 

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from nodegraph import Audio, InvalidValue
-from nodegraph.media.audio import measuring
-from nodegraph.media.audio.changing import amplify
-from nodegraph.media.audio.measuring import (
+from nodegraph.media.audio import metrics as measuring
+from nodegraph.media.audio.metrics import (
     SILENCE_DB,
     loudness,
     measure_audio,
@@ -18,6 +17,7 @@ from nodegraph.media.audio.measuring import (
     spectral_centroid,
 )
 from nodegraph.media.audio.sound_kinds import note_name, parse_pitch
+from nodegraph.media.audio.transforms import amplify
 from tests.audio.making import noise, tone
 from tests.messages import raises
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.audio import reading
+from nodegraph.media.audio import codec as reading
 from nodegraph.media.audio.audio_files import audio_facts, audio_texts, is_audio_header
-from nodegraph.media.audio.reading import read_audio
+from nodegraph.media.audio.codec import read_audio
 from tests.audio.making import FORMATS, noise, tone, written
 from tests.messages import raises
 from tests.videos.making import video

@@ -10,8 +10,7 @@ import pytest
 
 from nodegraph import Session
 from nodegraph.cli import main
-from nodegraph.python.builder.function_stubs import FunctionStub
-from nodegraph.python.builder.stubs import Stub
+from nodegraph.python.builder.stubs import FunctionStub, Stub
 
 ROOT = Path(__file__).parents[2]
 CONFIG = f"""[mypy]

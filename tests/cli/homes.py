@@ -10,7 +10,7 @@ from typing import Any
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from tests.jobs.queue.support import submit

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli.commands import (
+from nodegraph.cli.app import (
     COMMANDS,
     DEFAULT_COMMANDS,
     GROUPS,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.jobs.queue import JobQueue, QueueReader
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
 from nodegraph.server.content.saved import SavedWorkflows
@@ -357,7 +357,7 @@ def test_settings_outside_of_the_home_folder_come_back_there(
 
 
 def test_a_server_takes_up_a_restore_that_was_interrupted(tmp_path: Path) -> None:
-    from nodegraph.server.operations.backup.unfinished import NEW, PLAN, staging
+    from nodegraph.server.operations.backup.restorer import NEW, PLAN, staging
 
     home = filled(tmp_path / "home")
     staged = staging(home)

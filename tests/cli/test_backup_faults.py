@@ -15,7 +15,7 @@ import pytest
 
 from nodegraph.errors import OutputError
 from nodegraph.server.operations.backup import backup, restore
-from nodegraph.server.operations.backup.writing import workspace
+from nodegraph.server.operations.backup.writer import workspace
 from nodegraph.session.settings import Settings
 from tests.cli.homes import filled, jobs, tree
 from tests.cli.killing import look
@@ -125,7 +125,7 @@ def test_a_disk_that_gets_full_during_a_restore_changes_nothing(
     backup(Settings(home=first), tmp_path / "b.zip")
     # As if there had been room when it was looked for.
     monkeypatch.setattr(
-        "nodegraph.server.operations.backup.restoring._Restoring._check_room", lambda self: None
+        "nodegraph.server.operations.backup.restorer._Restoring._check_room", lambda self: None
     )
     with small_disk(tmp_path / "disk", 2 << 20) as disk:
         home = filled(disk / "home", name="second")

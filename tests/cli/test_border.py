@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli import border
-from nodegraph.cli.border import run_guarded
+from nodegraph.cli import error_boundary as border
+from nodegraph.cli.error_boundary import run_guarded
 from tests.cli.conftest import (
     BROKEN,
     PATIENCE,

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nodegraph.cli.opening import open_workflow
+from nodegraph.cli.workflow_source import open_workflow
 from nodegraph.errors import InvalidFile, InvalidWorkflow
-from nodegraph.media.audio.encoding import AudioFormat, encode_audio
+from nodegraph.media.audio.codec import AudioFormat, encode_audio
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
-from nodegraph.media.molecules.encoding import encode_molecule
-from nodegraph.media.molecules.molecule_files import MoleculeFormat
+from nodegraph.media.molecules.molecule_files import MoleculeFormat, encode_molecule
 from nodegraph.media.shapes.encoding import SHAPE_SUFFIXES, encode_mesh
 from nodegraph.media.shapes.shape_files import ShapeFormat
 from nodegraph.media.videos.encoding import VideoFormat, encode_video

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from nodegraph.cli.event_lines import EventLines
-from nodegraph.cli.watching import progress_for
+from nodegraph.cli.progress import progress_for
+from nodegraph.cli.runner import EventLines
 from nodegraph.core.events import Event, EventKind
-from nodegraph.observe import lines as progress
+from nodegraph.observe import progress as progress
 from nodegraph.observe.bars import Bars
-from nodegraph.observe.lines import Lines, Silent
-from nodegraph.observe.names import node_of
+from nodegraph.observe.progress import Lines, Silent, node_of
 from tests.cli.conftest import PATIENCE, WORKFLOW, changed, process_arguments, saved
 from tests.cli.test_output import Terminal
 

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli.functions import declared_options
-from nodegraph.cli.options import common_options
+from nodegraph.cli.argument_scan import RUN_OPTIONS, option_names
+from nodegraph.cli.options import common_options, declared_options
 from nodegraph.cli.run import run as run_command
-from nodegraph.cli.scan import RUN_OPTIONS, option_names
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
 
 

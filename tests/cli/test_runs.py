@@ -12,7 +12,7 @@ import pytest
 
 from nodegraph.store.claims import Claims
 from nodegraph.store.index import Index
-from nodegraph.store.records import Runs
+from nodegraph.store.run_records import Runs
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, saved
 
 

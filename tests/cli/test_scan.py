@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.cli.functions import declared_options
-from nodegraph.cli.options import common_options
+from nodegraph.cli.argument_scan import Scan, option_names, scan
+from nodegraph.cli.options import common_options, declared_options
 from nodegraph.cli.run import run
-from nodegraph.cli.scan import Scan, option_names, scan
 
 DECLARED = {**declared_options(run), **common_options()}
 

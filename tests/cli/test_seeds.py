@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 
 from nodegraph import Seed, node
-from nodegraph.cli.seeds import parse_seeds, with_incremented_seeds, with_seeds
+from nodegraph.cli.variations import parse_seeds, with_incremented_seeds, with_seeds
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli.commands import command_names
+from nodegraph.cli.app import command_names
 from tests.cli.conftest import PATIENCE, Cli, Result, process_arguments
 from tests.cli.server_support import Asked, known_packs, own_server, server, shared_server
 from tests.client.support import Background, until

@@ -16,7 +16,7 @@ from nodegraph import api
 from nodegraph.families.index import INDEX
 from nodegraph.families.stable_diffusion import SD1
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
-from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.molecules.molecule_files import encode_molecule
 from tests.audio.making import tone
 from tests.audio.making import written as write_audio
 from tests.cli.conftest import PATIENCE, WORKFLOW, saved
@@ -119,7 +119,7 @@ def test_checking_what_the_built_in_pack_runs_imports_its_hooks_alone() -> None:
     imported(command)
     modules = imported(command)
     assert not modules & (NEVER | {"sqlite3", "logging", "importlib.metadata", "importlib.abc"})
-    assert not modules & {"nodegraph.core.node", "nodegraph.packs.code"}
+    assert not modules & {"nodegraph.core.node", "nodegraph.packs.code_digests"}
     assert node_modules(modules) == set()
     assert len(own(modules)) <= MOST_MODULES
 

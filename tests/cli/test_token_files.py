@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nodegraph.server.access.token_file import TokenFile
-from nodegraph.server.access.tokens import Tokens
+from nodegraph.server.access.tokens import TokenFile, Tokens
 from tests.cli.conftest import Cli
 
 ONE = f"ng_{'0a' * 6}_{'b1' * 24}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodegraph.cli.tree import ASCII, tree
+from nodegraph.cli.show import ASCII, tree
 from nodegraph.core.workflow import Workflow
 
 

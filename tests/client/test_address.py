@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.client import Client
-from nodegraph.client.address import read_address
+from nodegraph.client.endpoint import read_address
 from nodegraph.errors import InvalidValue, NodegraphError
 from tests.client.support import ONCE, Said, answering, either_client, in_both_kinds
 from tests.messages import raises

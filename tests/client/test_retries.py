@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.client import NEVER, Retries, TookTooLong, retries
-from nodegraph.client.retries import Backoff, Deadline
+from nodegraph.client import NEVER, Retries, TookTooLong
+from nodegraph.client import requests as retries
+from nodegraph.client.requests import Backoff, Deadline
 from tests.messages import raises
 
 

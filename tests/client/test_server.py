@@ -17,7 +17,7 @@ from nodegraph.client import (
     UnexpectedAnswer,
     Upload,
 )
-from nodegraph.session.templates import templates
+from nodegraph.session.examples import templates
 from tests.client.support import ONCE, Proxy, Said, answering, client_of, either_client, finished
 from tests.messages import raises
 from tests.server.hosting import Hosted, workflow

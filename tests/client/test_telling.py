@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodegraph.client.shapes.telling import build_shape, shape_fields
+from nodegraph.client.shapes.schema import build_shape, shape_fields
 from tests.messages import raises
 
 

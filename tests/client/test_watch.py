@@ -21,7 +21,7 @@ from nodegraph.client import (
 )
 from nodegraph.core.events import Event as RunEvent
 from nodegraph.jobs.queue import Job
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from tests.client.support import (
     Background,
     Proxy,

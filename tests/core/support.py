@@ -23,8 +23,8 @@ from nodegraph.api import (
     node,
 )
 from nodegraph.core.analysis import check_workflow
-from nodegraph.core.building import build_graph
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.node import NodeDefinition, definition_of
 from nodegraph.core.spec import HookName, NodeSpec
 from nodegraph.core.types import TypeTable

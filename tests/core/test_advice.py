@@ -12,8 +12,8 @@ import pytest
 
 from nodegraph import Graph, Session, Settings
 from nodegraph.core.catalog import ExtendedCatalog, loaded_node_types
-from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.spec import NodeSpec
+from nodegraph.core.suggestions import NodeAliases
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, NamedTuple
 import pytest
 
 from nodegraph.api import Body, Image, Subgraph, node
+from nodegraph.core.declarations import input_spec
 from nodegraph.core.digests import digest_value
 from nodegraph.core.json_schema import workflow_json_schema
 from nodegraph.core.node import definition_of
-from nodegraph.core.overrides import input_spec
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import PackError
 from tests.core.support import Functions, build, check, texts, written

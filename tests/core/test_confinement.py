@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph import Context, File, node
-from nodegraph.core.confinement import path_problems
 from nodegraph.core.context import Environment
+from nodegraph.core.file_access import path_problems
 from nodegraph.core.node import definition_of
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.core.conversions import CONVERT, convert
-from nodegraph.core.types import CONVERSIONS
+from nodegraph.core.types import CONVERSIONS, CONVERT, convert
 
 
 def test_every_conversion_of_a_type_is_there() -> None:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from nodegraph import node, port_type
 from nodegraph.cli.show import flowchart
 from nodegraph.core.drawing.boxes import Arrow, Box, Drawing, Port, drawings
-from nodegraph.core.drawing.layout import compute_layout
-from nodegraph.core.drawing.svg import svg
+from nodegraph.core.drawing.svg import compute_layout, svg
 from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.workflow import Workflow
 from nodegraph.packs.registry import Registry

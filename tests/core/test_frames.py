@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from nodegraph.core.frames import copy_without_frames, release_frames
+from nodegraph.core.garbage_collection import copy_without_frames, release_frames
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodeFailed, Problem
 
 

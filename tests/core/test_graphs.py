@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.api import Facts, File, Finding, HookInputs, node
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.graph import CheckedGraph
-from nodegraph.core.graphs import GraphCache
+from nodegraph.core.graph_builder import GraphCache, build_graph
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.packs.registry import Registry

@@ -7,8 +7,8 @@ from typing import Any
 
 from nodegraph.api import Conditioning, DiffusionModel, HookInputs, Latent, TextEncoder, node
 from nodegraph.core.analysis import check_workflow
+from nodegraph.core.catalog import Usage
 from nodegraph.core.parts import NodeEntry
-from nodegraph.core.usage import Usage
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 

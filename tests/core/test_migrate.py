@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.core.migrate import migrate_format, migrate_inputs
-from nodegraph.core.trial_values import migrate_unread
+from nodegraph.core.migrations import migrate_format, migrate_inputs, migrate_unread
 from nodegraph.errors import InvalidFile
 from tests.messages import raises
 

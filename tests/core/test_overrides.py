@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.core.overrides import input_spec, with_texts
+from nodegraph.core.declarations import input_spec, with_texts
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow

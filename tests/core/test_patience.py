@@ -10,8 +10,8 @@ from time import monotonic, sleep
 
 import pytest
 
-from nodegraph.core import patience
-from nodegraph.core.patience import Watchdog
+from nodegraph.core import pack_faults as patience
+from nodegraph.core.pack_faults import Watchdog
 
 HERE = Path(__file__)
 

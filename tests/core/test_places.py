@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 from psycopg import errors
 
-from nodegraph.core.places import PathRedactor
+from nodegraph.core.file_access import PathRedactor
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.jobs.queue.postgres.faults import explained
+from nodegraph.jobs.queue.postgres.connections import explained
 
 UPLOADS = Path("/srv/home/uploads/files")
 PLACES = PathRedactor(

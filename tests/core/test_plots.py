@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nodegraph import InvalidValue, Plot, Series
 from nodegraph.core.digests import digest_value
-from nodegraph.core.plot_form import MOST_SERIES, plot_to_plain, thinned_indices
+from nodegraph.core.plots import MOST_SERIES, plot_to_plain, thinned_indices
 from tests.properties import examples
 
 WALK = st.lists(st.floats(-1e6, 1e6) | st.just(nan), min_size=2, max_size=300)

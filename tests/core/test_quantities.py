@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.cli.output import format_size
-from nodegraph.core.quantities import parse_age, parse_size
+from nodegraph.core.text_format import parse_age, parse_size
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
 

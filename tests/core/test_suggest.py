@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.core.suggest import did_you_mean, nearest
-from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES
 
 
 def test_the_nearest_name_is_found_whatever_its_case() -> None:

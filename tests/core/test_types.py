@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodegraph.core.conversions import convert
 from nodegraph.core.types import (
     BUILT_IN,
     Fit,
     TypeExpr,
     TypeInfo,
     TypeTable,
+    convert,
     fit,
     list_of,
     named_type,

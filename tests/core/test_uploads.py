@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgpack
 
-from nodegraph.core.uploads import (
+from nodegraph.core.file_access import (
     may_contain_uploads,
     upload_digest,
     upload_reference,

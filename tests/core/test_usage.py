@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.core.catalog import usage_of
+from nodegraph.core.catalog import Usage, usage_of
 from nodegraph.core.suggestions import NodeTypeSuggestions, OpenInput
 from nodegraph.core.types import named_type
-from nodegraph.core.usage import Usage
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from nodegraph import Audio, Dataset, Example, Mesh, Molecule, Plot, PointCloud
+from nodegraph.core.annotations import describe_type, is_of_type
 from nodegraph.core.digests import digest_value
 from nodegraph.core.types import parse_type
-from nodegraph.core.value_types import describe_type, is_of_type
 
 LINE, ROWS = torch.zeros(3), torch.zeros(3, 3)
 WHOLE, PAIRS = torch.zeros(3, dtype=torch.long), torch.zeros(3, 2, dtype=torch.long)

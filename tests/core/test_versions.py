@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.api import node
-from nodegraph.core.versions import to_versioned_dict, with_versions
+from nodegraph.core.declarations import to_versioned_dict, with_versions
 from nodegraph.core.workflow import Workflow
 from tests.core.support import Functions, build, written
 

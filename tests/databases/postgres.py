@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from nodegraph.jobs.queue.postgres.schema import SCHEMA
-from nodegraph.server.content.files.shared_schema import SHARED_SCHEMA as FILES_SCHEMA
+from nodegraph.server.content.files.shared_files import SHARED_SCHEMA as FILES_SCHEMA
 
 _SETTINGS = (
     *("fsync=off", "full_page_writes=off", "max_connections=60", "shared_buffers=16MB"),

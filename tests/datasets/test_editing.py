@@ -10,25 +10,27 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidValue, LabeledBox
 from nodegraph.core import patterns
-from nodegraph.media.datasets.balance import measure_balance
-from nodegraph.media.datasets.buckets import (
+from nodegraph.media.datasets.editing import (
     bucket_sizes,
+    edit_captions,
+    join_datasets,
     nearest_bucket,
     resize_to_buckets,
     resize_to_one,
-)
-from nodegraph.media.datasets.choosing import ExampleFilter, partition, set_repeats, take
-from nodegraph.media.datasets.duplicates import remove_duplicates
-from nodegraph.media.datasets.editing import (
-    edit_captions,
-    join_datasets,
     set_texts,
     split_dataset,
     tags_from_captions,
 )
-from nodegraph.media.datasets.making import dataset_from_images, dataset_to_lists, mask_box
+from nodegraph.media.datasets.image_lists import dataset_from_images, dataset_to_lists, mask_box
 from nodegraph.media.datasets.reading import training_size
-from nodegraph.media.datasets.showing import dataset_sheet, describe_dataset
+from nodegraph.media.datasets.subsets import (
+    ExampleFilter,
+    partition,
+    remove_duplicates,
+    set_repeats,
+    take,
+)
+from nodegraph.media.datasets.summary import dataset_sheet, describe_dataset, measure_balance
 from tests.datasets.making import dataset, picture
 from tests.messages import raises
 

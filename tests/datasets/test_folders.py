@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from nodegraph import Dataset, InvalidFile, LabeledBox
+from nodegraph.media.datasets.disk_formats import load_dataset, source_files
 from nodegraph.media.datasets.faults import DatasetFaults
 from nodegraph.media.datasets.folders import FolderOptions
-from nodegraph.media.datasets.loading import load_dataset, source_files
 from tests.datasets.making import environment, write_picture
 from tests.messages import raises
 

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nodegraph import Dataset, Example, InvalidFile, InvalidValue, LabeledBox
+from nodegraph.media.datasets.coco import decode_segmentation, encode_rle, mask_to_polygons
+from nodegraph.media.datasets.disk_formats import SavedDataset, load_dataset, save_dataset
 from nodegraph.media.datasets.faults import DatasetFaults
-from nodegraph.media.datasets.files import file_stems
 from nodegraph.media.datasets.folders import FolderOptions
-from nodegraph.media.datasets.loading import load_dataset
-from nodegraph.media.datasets.pictures import example_file, load_mask, load_picture
-from nodegraph.media.datasets.saving import SavedDataset, save_dataset
-from nodegraph.media.datasets.segments import decode_segmentation, encode_rle, mask_to_polygons
+from nodegraph.media.datasets.image_folder import file_stems
+from nodegraph.media.datasets.reading import example_file, load_mask, load_picture
 from tests.datasets.making import environment, picture, write_picture
 from tests.messages import raises
 from tests.properties import examples

@@ -10,17 +10,17 @@ import torch
 
 from nodegraph import Augmentation, Dataset, Example, InvalidFile, InvalidValue, LabeledBox
 from nodegraph.core.digests import digest_value
-from nodegraph.media.datasets.augmenting import sample_augmentation
 from nodegraph.media.datasets.order import epoch_batches, epoch_visits
-from nodegraph.media.datasets.pictures import example_file
 from nodegraph.media.datasets.reading import (
+    example_file,
     read_example,
     read_training_picture,
+    sample_augmentation,
     training_caption,
     training_size,
 )
 from nodegraph.store.codec import decode, encode
-from nodegraph.store.plain import Undecodable
+from nodegraph.store.msgpack_codec import Undecodable
 from tests.datasets.making import dataset, picture, write_picture
 from tests.messages import raises
 

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from nodegraph.core.values import Area, Conditioning, ConditioningEntry
 from nodegraph.families.components import Denoiser
 from nodegraph.families.conditionings import combine, with_area, with_mask, with_strength
-from nodegraph.sampling.areas import Window, area_window
 from nodegraph.sampling.guidance import Guidance
-from nodegraph.sampling.guiders.additions import (
+from nodegraph.sampling.guiders.added_guidance import (
     PerturbedAttention,
     SelfAttention,
     SmoothedEnergy,
 )
 from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.outputs import OutputArithmetic
-from nodegraph.sampling.guiders.perturbing import blur_cells
+from nodegraph.sampling.guiders.output_conversions import OutputArithmetic
+from nodegraph.sampling.guiders.perturbed_networks import blur_cells
+from nodegraph.sampling.regions import Window, area_window
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import Echo, moment
 

@@ -15,8 +15,8 @@ from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.names import CFG_PP_SAMPLERS
 from nodegraph.families.noise import NoiseSchedule, draw_from, draw_noise, item_generators
+from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
 from nodegraph.sampling.denoise import sample
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.schedules import sigmas_for

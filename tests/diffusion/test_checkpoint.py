@@ -20,9 +20,9 @@ from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.models.facts import model_facts
 from nodegraph.models.loading import estimate_bytes, load_component
+from nodegraph.models.model_files import model_stamp
+from nodegraph.models.model_recipes import ModelRecipes, open_model
 from nodegraph.models.model_sources import locate_model
-from nodegraph.models.model_stamps import model_stamp
-from nodegraph.models.opening import ModelRecipes, open_model
 from nodegraph.models.vae_files import open_vae
 from nodegraph.residency import component_bytes
 from tests.accelerator.card import Card

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.families.comfyui_levels import ComfyUIFlow
+from nodegraph.families.comfyui_sigmas import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.sampling.composed_schedules import named_schedule

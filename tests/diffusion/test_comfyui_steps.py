@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodegraph.core.values import Control, ControlNet
-from nodegraph.families.comfyui_levels import ComfyUIFlow
+from nodegraph.families.comfyui_sigmas import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.sampling.brownian import BrownianTree
-from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.guiders.base import ChangingScale
+from nodegraph.sampling.prompts import Prompt
 from nodegraph.sampling.samplers import make_sampler
 from nodegraph.sampling.schedules import NoiseLevels
-from nodegraph.sampling.step_prompts import Prompt
 from tests.diffusion.stand_in import run
 from tests.diffusion.test_comfyui_numbers import (
     FLOW,

@@ -28,7 +28,7 @@ from nodegraph.diffusion import (
     sample,
 )
 from nodegraph.errors import InvalidFile
-from nodegraph.models.compact import compact_bytes, load_compact
+from nodegraph.models.loading import compact_bytes, load_compact
 from nodegraph.residency import component_bytes
 from nodegraph.session.settings import Settings
 from nodegraph.session.weights import residency_manager

@@ -15,23 +15,23 @@ from hypothesis import strategies as st
 from nodegraph.core.ports import PORT_ATTRIBUTE
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
-from nodegraph.families.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from nodegraph.families.quantiles import beta_quantiles
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.sigma_formulas import (
+from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES
+from nodegraph.families.schedule_checks import (
     FLOW_LAWS,
     FORMULA_PARAMETERS,
     SCHEDULES,
     check_sampler_follows,
 )
+from nodegraph.families.sigma_curves import beta_quantiles
 from nodegraph.sampling.composed_schedules import (
     Schedule,
     listed_schedule,
     named_schedule,
     numbered_schedule,
 )
-from nodegraph.sampling.level_text import parse_numbers
 from nodegraph.sampling.schedules import levels_for, sigmas_for
+from nodegraph.sampling.sigma_lists import parse_numbers
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP, TABLE, Grid
 from tests.messages import raises
 

@@ -23,8 +23,8 @@ from nodegraph.families.conditionings import (
     with_strength,
     zero_out,
 )
-from nodegraph.sampling.areas import area_mask
 from nodegraph.sampling.guidance import Guidance
+from nodegraph.sampling.regions import area_mask
 from nodegraph.sampling.sampling_parts import GuiderChoice
 from tests.diffusion.test_guidance import (
     LATENT,

@@ -34,9 +34,9 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.families.components import Denoiser
 from nodegraph.families.noise import draw_noise
+from nodegraph.models.conditioning import encode_prompt
 from nodegraph.models.loading import load_component
-from nodegraph.models.opening import open_model
-from nodegraph.models.text import encode_prompt
+from nodegraph.models.model_recipes import open_model
 from nodegraph.models.vae import decode_latent
 from nodegraph.sampling.denoise import sample
 

@@ -20,17 +20,17 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Latent
-from nodegraph.families.comfyui_levels import ComfyUIFlow
+from nodegraph.families.comfyui_sigmas import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.names import (
+from nodegraph.families.noise import NoiseSchedule, draw_batch, item_generators
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sampler_names import (
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     SPACINGS,
     allowed_schedules,
     follows_any_level,
 )
-from nodegraph.families.noise import NoiseSchedule, draw_batch, item_generators
-from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.initial_latent import InitialLatent
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.sampling_parts import CONVENTIONS

@@ -23,11 +23,11 @@ from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.flow_noise import SPREADS, FlowNoise, model_noise
 from nodegraph.families.flow_shift import flux2_mu, line_mu
-from nodegraph.families.names import FLOW_SCHEDULE_NAMES, check_combination
 from nodegraph.families.noise import draw_noise
 from nodegraph.families.registry import get_family
+from nodegraph.families.sampler_names import FLOW_SCHEDULE_NAMES, check_combination
 from nodegraph.sampling.flow_schedules import FLOW_SCHEDULES
-from nodegraph.sampling.noise_drawing import add_noise
+from nodegraph.sampling.latent_noise import add_noise
 from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
 from nodegraph.sampling.table_schedules import CONTINUOUS, CORRECTED, DISTILLED, MULTISTEP, Grid
 from tests.messages import raises

@@ -25,8 +25,8 @@ from torch import Tensor
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.names import allowed_schedules, check_combination
 from nodegraph.families.noise import draw_from, item_generators
+from nodegraph.families.sampler_names import allowed_schedules, check_combination
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.schedules import sigmas_for
 from tests.diffusion import stand_in

@@ -33,7 +33,7 @@ from nodegraph.diffusion import (
 )
 from nodegraph.families.tiling import LEAST_TILE, OVERLAP, TILE, TileSize, spans, tiled
 from nodegraph.models.attention import SlicedAttention
-from nodegraph.models.footprint import offload_component
+from nodegraph.models.offloading import offload_component
 from nodegraph.residency import ResidencyManager
 from tests.properties import examples
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from nodegraph.models import known_models
-from nodegraph.models.known_models import KnownModels
-from nodegraph.models.model_sources import describe_model, list_models
+from nodegraph.models import model_sources as known_models
+from nodegraph.models.model_sources import KnownModels, describe_model, list_models
 
 EMBEDDED = [
     "tiny",

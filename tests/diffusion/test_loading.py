@@ -25,7 +25,7 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families import building
 from nodegraph.families.components import Autoencoder, Denoiser, TextModel
 from nodegraph.models.loading import estimate_bytes, load_component
-from nodegraph.models.opening import ModelRecipes, open_model
+from nodegraph.models.model_recipes import ModelRecipes, open_model
 from nodegraph.residency import ResidencyManager, component_bytes
 from tests.messages import raises
 

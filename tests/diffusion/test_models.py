@@ -26,6 +26,8 @@ from nodegraph.errors import (
 )
 from nodegraph.models import model_sources as models
 from nodegraph.models.facts import model_facts
+from nodegraph.models.model_files import model_stamp
+from nodegraph.models.model_recipes import ModelRecipes, open_model
 from nodegraph.models.model_sources import (
     ModelSource,
     describe_model,
@@ -33,8 +35,6 @@ from nodegraph.models.model_sources import (
     locate_model,
     model_files,
 )
-from nodegraph.models.model_stamps import model_stamp
-from nodegraph.models.opening import ModelRecipes, open_model
 from nodegraph.weights import safetensors_header
 from nodegraph.weights.safetensors_header import read_header
 from tests.diffusion.conftest import SD1_SCHEDULER, write_json, write_sd1

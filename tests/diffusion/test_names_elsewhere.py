@@ -6,8 +6,14 @@ import diffusers
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.names import SAMPLER_NAMES, check_sampler
-from nodegraph.families.names_elsewhere import ELSEWHERE, NOT_HERE, comfyui_sampler, suggest_sampler
+from nodegraph.families.sampler_names import (
+    ELSEWHERE,
+    NOT_HERE,
+    SAMPLER_NAMES,
+    check_sampler,
+    comfyui_sampler,
+    suggest_sampler,
+)
 from tests.diffusion.test_samplers_page import rows
 from tests.messages import raises
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.noise import NoiseSchedule, draw_noise, item_generators
-from nodegraph.sampling.noise_drawing import add_noise
+from nodegraph.sampling.latent_noise import add_noise
 from tests.messages import raises
 
 SD1 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

@@ -10,7 +10,7 @@ from torch import Tensor
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_noise
-from nodegraph.sampling.noise_drawing import MOST_DRAWN, draw_sampling_noise
+from nodegraph.sampling.latent_noise import MOST_DRAWN, draw_sampling_noise
 from nodegraph.sampling.sampling_parts import SamplingNoise
 from tests.messages import raises
 

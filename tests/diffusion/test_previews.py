@@ -26,9 +26,9 @@ from nodegraph.diffusion import decode_latent, encode_prompt, load_component, op
 from nodegraph.errors import ModelNotFound
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.latent_formats import FLUX, SD, SD3, SDXL, LatentFormat
-from nodegraph.families.wan_latents import WAN, WAN22
+from nodegraph.families.wan_vae import WAN, WAN22
 from nodegraph.models.loading import estimate_bytes
-from nodegraph.models.preview_files import PreviewDecoder
+from nodegraph.models.vae_files import PreviewDecoder
 from nodegraph.residency import ResidencyManager, component_bytes
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.previews import LONGEST, Previews, map_colours

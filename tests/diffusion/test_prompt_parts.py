@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodegraph.core.values import StepSpan
 from nodegraph.errors import InvalidValue
 from nodegraph.families.prompts import escape_prompt, parse_prompt
-from nodegraph.models.prompt_parts import PromptPart, joint_parts, prompt_parts, texts_of
+from nodegraph.models.prompt_syntax import PromptPart, joint_parts, prompt_parts, texts_of
 from tests.messages import raises
 from tests.properties import examples
 

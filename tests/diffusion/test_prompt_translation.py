@@ -13,8 +13,8 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.components import TextModel
 from nodegraph.families.prompts import parse_prompt
 from nodegraph.families.registry import get_family
-from nodegraph.models.prompt_translation import comfyui_spans, from_comfyui, translate_prompt
-from nodegraph.models.text import encode_prompt
+from nodegraph.models.conditioning import encode_prompt
+from nodegraph.models.prompt_preprocessing import comfyui_spans, from_comfyui, translate_prompt
 from tests.diffusion.test_text import text_model  # noqa: F401 - a fixture
 from tests.properties import examples
 

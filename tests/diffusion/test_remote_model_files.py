@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from nodegraph.core.reporting import PROGRESS_CALLBACK
+from nodegraph.core.call_context import PROGRESS_CALLBACK
 from nodegraph.errors import Cancelled, InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.models.remote.file_cache import FileCache
-from nodegraph.models.remote.manifest import RemoteModelFile, parse_manifest
-from nodegraph.models.remote.pushing import push_model
-from nodegraph.store.remote.address import open_storage
-from nodegraph.store.remote.place import ObjectStorage, Unreachable
+from nodegraph.models.remote.manifests import RemoteModelFile, parse_manifest, push_model
+from nodegraph.store.remote.object_storage import ObjectStorage, Unreachable, open_storage
 from tests.diffusion.safetensors_files import write_safetensors
 from tests.messages import raises
 

@@ -11,14 +11,12 @@ import pytest
 from safetensors.torch import save_file
 
 from nodegraph.errors import InvalidFile, ModelNotFound
-from nodegraph.models.known_models import KnownModels
-from nodegraph.models.model_sources import find_path, list_models
-from nodegraph.models.remote import outlines
-from nodegraph.models.remote.models import RemoteModels
-from nodegraph.models.remote.pushing import push_model
+from nodegraph.models.model_sources import KnownModels, find_path, list_models
+from nodegraph.models.remote import remote_models as outlines
+from nodegraph.models.remote.manifests import push_model
+from nodegraph.models.remote.remote_models import RemoteModels
 from nodegraph.models.text_encoder_files import open_text_encoder
-from nodegraph.store.remote.address import open_storage
-from nodegraph.store.remote.place import ObjectStorage, Unreachable
+from nodegraph.store.remote.object_storage import ObjectStorage, Unreachable, open_storage
 from nodegraph.weights.attached_models import attach, detach
 from tests.diffusion.families.text_files import clip, clip_file, named, t5
 from tests.diffusion.safetensors_files import write_safetensors

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.names import evaluations
 from nodegraph.families.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.families.sampler_names import evaluations
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.schedules import sigmas_for

@@ -17,10 +17,10 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
-from nodegraph.families.names import ALLOWED_SCHEDULES, SAMPLER_NAMES
 from nodegraph.families.noise import draw_noise
+from nodegraph.families.sampler_names import ALLOWED_SCHEDULES, SAMPLER_NAMES
+from nodegraph.families.schedule_checks import last_step
 from nodegraph.families.scheduler_file import PREDICTION_TYPES
-from nodegraph.families.steps import last_step
 from nodegraph.sampling.denoise import Denoising
 from tests.diffusion.conftest import SD1_SCHEDULER, tiny_unet
 from tests.diffusion.stand_in import ONE_OF_EACH

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise
-from nodegraph.families.names import SAMPLER_NAMES, allowed_schedules
 from nodegraph.families.noise import NoiseSchedule, draw_from, item_generators
+from nodegraph.families.sampler_names import SAMPLER_NAMES, allowed_schedules
 from nodegraph.sampling.sampler_options import (
     OPTION_RANGES,
     SAMPLER_OPTIONS,

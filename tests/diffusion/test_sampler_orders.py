@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.families.names import SAMPLER_NAMES, allowed_schedules
 from nodegraph.families.noise import NoiseSchedule, draw_from
+from nodegraph.families.sampler_names import SAMPLER_NAMES, allowed_schedules
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS, SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from nodegraph.sampling.schedules import NoiseLevels, sigmas_for

@@ -35,9 +35,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.names import ALLOWED_SCHEDULES, evaluations
 from nodegraph.families.noise import NoiseSchedule, draw_from, item_generators
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sampler_names import ALLOWED_SCHEDULES, evaluations
 from nodegraph.families.scheduler_file import PREDICTION_TYPES
 from nodegraph.sampling.sampler_options import SamplerOptions
 from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nodegraph.families.names import (
+from nodegraph.families.sampler_names import (
     FLOW_SCHEDULE_NAMES,
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     TABLE_SCHEDULES,
     allowed_schedules,
 )
-from nodegraph.families.sigma_formulas import FLOW_LAWS, FURTHER_LAWS, TABLE_FORMULAS
+from nodegraph.families.schedule_checks import FLOW_LAWS, FURTHER_LAWS, TABLE_FORMULAS
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"

@@ -23,7 +23,9 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise, model_noise
-from nodegraph.families.names import (
+from nodegraph.families.noise import NoiseSchedule
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sampler_names import (
     ALIGN_YOUR_STEPS,
     ALLOWED_SCHEDULES,
     SCHEDULE_NAMES,
@@ -31,10 +33,8 @@ from nodegraph.families.names import (
     TABLE_SCHEDULES,
     check_combination,
 )
-from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.quantiles import beta_quantiles
-from nodegraph.families.registry import FAMILIES
-from nodegraph.families.steps import sampled_steps
+from nodegraph.families.schedule_checks import sampled_steps
+from nodegraph.families.sigma_curves import beta_quantiles
 from nodegraph.sampling.samplers import SAMPLERS
 from nodegraph.sampling.schedules import sigmas_for
 from nodegraph.sampling.table_schedules import (
@@ -361,6 +361,6 @@ def test_unknown_names_are_told_with_the_nearest() -> None:
 
 
 def test_names_and_steps_are_there_without_torch() -> None:
-    modules = "nodegraph.families.names, nodegraph.families.steps"
+    modules = "nodegraph.families.sampler_names, nodegraph.families.schedule_checks"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

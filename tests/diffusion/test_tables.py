@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from nodegraph.diffusion import move_component
+from nodegraph.families.building import move_with_tables
 from nodegraph.families.components import Denoiser
-from nodegraph.families.tables import move_with_tables
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import Model
 from tests.diffusion.families.test_qwen_image import qwen_image

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.weights.tensor_bytes import TensorReader, read_in_threads
+from nodegraph.weights.weight_files import TensorReader, read_in_threads
 
 SIZES = [0, 1, 32_704, 32_705, 261_632, 600_001]
 """Numbers; among them a piece that is converted at once, and a portion that is read at once."""

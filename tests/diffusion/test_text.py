@@ -17,10 +17,10 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import TextModel
 from nodegraph.families.registry import get_family
+from nodegraph.models.conditioning import encode_prompt
 from nodegraph.models.loading import load_component
-from nodegraph.models.opening import open_model
-from nodegraph.models.prompt_checks import unsupported_tags
-from nodegraph.models.text import encode_prompt
+from nodegraph.models.model_recipes import open_model
+from nodegraph.models.prompt_preprocessing import unsupported_tags
 from tests.diffusion.conftest import SD1_SCHEDULER, write_sd1, write_tokenizer
 from tests.messages import raises
 

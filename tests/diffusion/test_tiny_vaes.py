@@ -19,7 +19,7 @@ from nodegraph.diffusion import (
     open_model,
 )
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.models.compact import load_compact
+from nodegraph.models.loading import load_compact
 from nodegraph.models.vae_files import open_vae, vae_format, vae_stamp
 from nodegraph.residency import component_bytes
 from tests.diffusion import vae_export as original

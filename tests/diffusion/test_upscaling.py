@@ -11,16 +11,16 @@ from torch import nn
 from torch.nn import functional
 
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound, NumericalError, UnsafeFile
-from nodegraph.families.alone import LOAD_UPSCALER
-from nodegraph.families.upscaling_architectures import CompactShape, compact_shape
+from nodegraph.families.helper_networks import CompactShape, compact_shape
+from nodegraph.families.identification import LOAD_UPSCALER
 from nodegraph.models.model_sources import list_models
 from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, locate_upscaler, open_upscaler
-from nodegraph.models.upscaling.enlarging import upscale_image
-from nodegraph.models.upscaling.loading import (
+from nodegraph.models.upscaling.upscaler import (
     CompactUpscaler,
     PaddedNetwork,
     Upscaler,
     load_upscaler,
+    upscale_image,
 )
 from tests.messages import raises
 

@@ -14,10 +14,10 @@ from nodegraph.core.file_digests import FileDigests
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.families.components import Autoencoder
-from nodegraph.media.images import room
-from nodegraph.media.images.room import ImageTooLarge
+from nodegraph.media.images import memory_checks as room
+from nodegraph.media.images.memory_checks import ImageTooLarge
 from nodegraph.models.loading import load_component
-from nodegraph.models.opening import open_model
+from nodegraph.models.model_recipes import open_model
 from nodegraph.models.vae import decode_latent, encode_image
 from tests.messages import raises
 

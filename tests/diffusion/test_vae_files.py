@@ -9,7 +9,7 @@ import pytest
 
 from nodegraph.diffusion import model_stamp
 from nodegraph.errors import UnsafeFile
-from nodegraph.models import model_stamps
+from nodegraph.models import model_files as model_stamps
 from nodegraph.models.vae_files import vae_stamp
 
 

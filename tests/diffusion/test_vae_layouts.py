@@ -17,9 +17,9 @@ from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue, UnsafeFile
 from nodegraph.families.components import Autoencoder
 from nodegraph.families.registry import FAMILIES, get_latent_format
+from nodegraph.families.wan_vae import DEVIATION_22, MEAN_22
 from nodegraph.models.vae_files import open_vae, vae_format
 from nodegraph.residency import component_bytes
-from nodegraph.weights.single_files.wan_vae import DEVIATION_22, MEAN_22
 from tests.diffusion import vae_export as original
 from tests.diffusion.families.parts import hunyuan_vae
 from tests.diffusion.ldm_export import _vae_tensors

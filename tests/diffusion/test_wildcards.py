@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.sampling.wildcard_files import WildcardFiles
-from nodegraph.sampling.wildcards import draw_prompt, every_prompt, parse_choices, wildcard_names
+from nodegraph.sampling.wildcards import (
+    WildcardFiles,
+    draw_prompt,
+    every_prompt,
+    parse_choices,
+    wildcard_names,
+)
 from tests.messages import raises
 
 LINES = {

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from nodegraph.server.access.caller import Scope
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
 from tests.editor.graphs import downloaded

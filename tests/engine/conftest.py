@@ -11,16 +11,14 @@ from typing import Any
 import pytest
 
 from nodegraph.api import node
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Event
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.cache import Cache, MemoryCache
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 

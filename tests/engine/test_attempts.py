@@ -26,9 +26,9 @@ from nodegraph.api import (
     node,
 )
 from nodegraph.core.context import Footprint
+from nodegraph.engine.call_records import LOADING
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.result import RunResult
-from nodegraph.engine.work import LOADING
 from nodegraph.store.costs import Costs
 from nodegraph.store.index import Index
 from tests.messages import raises

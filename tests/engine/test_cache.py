@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.api import HookInputs, Seed, node, port_type
-from nodegraph.engine.memory_cache import AskedPort, CallOutputs, MemoryCache
+from nodegraph.engine.cache import AskedPort, CallOutputs, MemoryCache
 from nodegraph.engine.product import Product
 from nodegraph.packs.registry import Registry
 from tests.engine.conftest import Bench, link

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from nodegraph.api import Context, node
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.options import CancelToken
 from tests.engine.conftest import Bench, Holder, link
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from nodegraph.core.context import Checkpoint
 from nodegraph.core.events import Event
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import MemoryCheckpoints, Saver
+from nodegraph.engine.options import CancelToken
 from tests.engine.test_control import context
 
 

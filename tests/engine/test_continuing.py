@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nodegraph.api import Context, node
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import MemoryCheckpoints, Saver
 from nodegraph.engine.engine import Engine
+from nodegraph.engine.options import CancelToken
 from tests.engine.conftest import Bench, link
 
 PATIENCE = 30.0

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from nodegraph.core.context import Environment, Footprint
 from nodegraph.core.events import Event, EventStream
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import CallCheckpoints, Saver
 from nodegraph.engine.lanes import Lanes
 from nodegraph.engine.node_context import NodeContext
+from nodegraph.engine.options import CancelToken
 from nodegraph.errors import Cancelled
-from nodegraph.sampling.merging.merging import StepMerging
+from nodegraph.sampling.merging.step_merging import StepMerging
 from tests.messages import raises
 
 HERE = Path()

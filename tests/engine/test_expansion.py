@@ -369,7 +369,7 @@ def test_a_failure_in_a_step_ends_the_node(bench: Bench) -> None:
 
 @pytest.mark.filterwarnings("ignore:results of node")  # it captures the control of its run
 def test_a_run_is_cancelled_between_steps(bench: Bench) -> None:
-    from nodegraph.engine.cancel import CancelToken
+    from nodegraph.engine.options import CancelToken
 
     token = CancelToken()
 

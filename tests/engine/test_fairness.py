@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nodegraph.engine.lanes.fairness import FairQueue, QueueEntry, Share
+from nodegraph.engine.lanes.fair_queue import FairQueue, QueueEntry, Share
 from nodegraph.errors import InvalidValue
 from tests.messages import raises
 from tests.properties import examples

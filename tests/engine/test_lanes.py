@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from nodegraph.engine.lanes import Lane, Lanes, LaneSlot, Share, current_slot
-from nodegraph.engine.lanes.mailbox import Mailbox
+from nodegraph.engine.lanes.worker_threads import Mailbox
 from nodegraph.errors import Cancelled, InvalidValue
 from tests.messages import raises
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nodegraph.engine.lanes import ANY_BATCH, Lane, Share, current_slot
-from nodegraph.sampling.merging.merging import StepMerging
+from nodegraph.sampling.merging.step_merging import StepMerging
 
 LIMIT = 30.0
 

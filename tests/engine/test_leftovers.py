@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.api import node
-from nodegraph.engine.cache import Cache
-from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.cache import Cache, MemoryCache
 from tests.engine.conftest import Bench
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import node
-from nodegraph.core.building import build_graph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow

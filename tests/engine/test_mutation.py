@@ -20,9 +20,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import Expand, Image, Lazy, Value, node
-from nodegraph.core.copies import container_copy, deep_copy, isolated_output, snapshot
+from nodegraph.core.copies import (
+    SMALL,
+    container_copy,
+    deep_copy,
+    isolated_output,
+    mutation_marks,
+    snapshot,
+)
 from nodegraph.core.digests import digest_value
-from nodegraph.core.marks import SMALL, mutation_marks
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue

@@ -13,9 +13,9 @@ from PIL import Image as Picture
 from nodegraph import InvalidValue, Plot, Series
 from nodegraph.core.context import Environment, Preview
 from nodegraph.core.events import Event, EventStream
-from nodegraph.core.plot_form import plot_to_plain
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.core.plots import plot_to_plain
 from nodegraph.engine.node_context import LEAST, SHARE, NodeContext, PreviewPace
+from nodegraph.engine.options import CancelToken
 from tests.messages import raises
 
 HERE = Path()

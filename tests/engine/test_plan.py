@@ -18,24 +18,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.api import BLOCKED, Context, Estimate, Finding, HookInputs, Lazy, node
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.values import RecipeFile, Vae
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache, get_tier
+from nodegraph.engine.cache import Cache, MemoryCache, get_tier
+from nodegraph.engine.call_records import MACHINE
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.planning.device_memory import RemoteMemory, pack_entry
 from nodegraph.engine.planning.plan import NodePlan, Plan, plan
-from nodegraph.engine.planning.stock import RemoteMemory, pack_entry
-from nodegraph.engine.planning.workflow import plan_workflow
+from nodegraph.engine.planning.workflow_plan import plan_workflow
 from nodegraph.engine.result import RunResult
-from nodegraph.engine.work import MACHINE
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
+from nodegraph.store.file_records import SinkFiles
 from nodegraph.store.store import Store
-from nodegraph.store.written import SinkFiles
 from tests.engine.conftest import link
 from tests.properties import examples
 

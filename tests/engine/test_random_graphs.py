@@ -161,7 +161,7 @@ def test_nothing_is_computed_twice(pair: tuple[Graph, Graph]) -> None:
 @quiet
 @given(graphs())
 def test_a_run_lets_go_of_everything_but_its_targets(graph: Graph) -> None:
-    from nodegraph.core.building import build_graph
+    from nodegraph.core.graph_builder import build_graph
     from nodegraph.core.workflow import Workflow
     from nodegraph.engine.options import DEFAULT_OPTIONS
     from nodegraph.engine.run import Run

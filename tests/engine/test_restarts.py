@@ -16,23 +16,22 @@ from typing import Any
 import pytest
 
 from nodegraph.api import BLOCKED, Context, Expand, Image, Lazy, Value, node
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.events import Event
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.keys import Key
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache
+from nodegraph.engine.cache import Cache, MemoryCache
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.options import RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.packs.registry import Registry
 from nodegraph.store.costs import Costs
 from nodegraph.store.entries import NewEntry
+from nodegraph.store.file_records import SinkFiles
 from nodegraph.store.store import Store
-from nodegraph.store.written import SinkFiles
 
 
 class _Ran(UserList[str]):
@@ -484,7 +483,7 @@ def test_two_processes_compute_each_key_once(folder: Path) -> None:
 
 
 def test_who_waits_for_another_process_can_be_cancelled(folder: Path) -> None:
-    from nodegraph.engine.cancel import CancelToken
+    from nodegraph.engine.options import CancelToken
 
     process = Process(folder)
     other = Store(folder / "store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.engine.planning.room import DeviceMemory, Fit, MemoryNeed, fit_of
+from nodegraph.engine.planning.device_memory import DeviceMemory, Fit, MemoryNeed, fit_of
 
 NEED = MemoryNeed(weights=100, parts=20, work=30, least=5)
 

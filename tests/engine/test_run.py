@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from nodegraph.api import Context, Expand, Image, Lazy, Mask, Range, Value, node
-from nodegraph.core.building import build_graph
 from nodegraph.core.events import Event
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.cache import NoCache
 from nodegraph.engine.options import RunOptions

@@ -23,27 +23,25 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
 from nodegraph.core.digests import digest_value
 from nodegraph.core.events import Event
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.keys import Key
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.cache import Cache, MemoryCache
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.memory_cache import MemoryCache
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.product import leaves as leaves_of
 from nodegraph.engine.result import RunResult
 from nodegraph.engine.run import Run
 from nodegraph.errors import InvalidValue
 from nodegraph.packs.registry import Registry
 from nodegraph.store.entries import NewEntry
+from nodegraph.store.file_records import SinkFiles
 from nodegraph.store.store import Store
-from nodegraph.store.written import SinkFiles
 from tests.engine.store_model import (
     KINDS,
     NODES,

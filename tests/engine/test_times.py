@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.engine.planning.expectation import Line, Timing, fit_line
+from nodegraph.engine.planning.estimates import Line, Timing, fit_line
 
 amounts = st.floats(1, 1e9)
 times = st.floats(1e-4, 1e4)

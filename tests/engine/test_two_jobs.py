@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.api import HookInputs, node
-from nodegraph.core.building import build_graph
 from nodegraph.core.graph import CheckedGraph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.lanes import Share
 from nodegraph.engine.options import RunOptions

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.planning.differences import compare_parts
+from nodegraph.engine.key_parts import compare_parts
 from nodegraph.engine.planning.why import NodeWhy
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import pack_at

@@ -13,8 +13,8 @@ from nodegraph.core.context import Environment
 from nodegraph.core.graph import GraphNode, LinkSource
 from nodegraph.core.node import definition_of
 from nodegraph.core.values import RecipeFile, Vae
+from nodegraph.engine.call_records import Work, loading_work, work_of
 from nodegraph.engine.engine import Engine
-from nodegraph.engine.work import Work, loading_work, work_of
 from nodegraph.packs.registry import Registry
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from nodegraph.media.images.blankness import blank_warnings
+from nodegraph.models.vae import blank_warnings
 
 
 def test_what_is_one_colour_all_over_is_told_by_its_place() -> None:

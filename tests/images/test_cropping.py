@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.cropping import crop_to_mask, stitch
+from nodegraph.media.images.inpainting import Fill, crop_to_mask, pad_for_outpaint, stitch
 from nodegraph.media.images.masks import EmptyMask
-from nodegraph.media.images.outpainting import Fill, pad_for_outpaint
 from nodegraph.media.images.regions import fit_box
 from tests.messages import raises
 from tests.properties import examples

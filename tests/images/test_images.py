@@ -33,7 +33,7 @@ from nodegraph.media.images.images import (
     to_pil,
     write_atomically,
 )
-from nodegraph.media.images.picture_files import allow_pixels
+from nodegraph.media.images.pillow_files import allow_pixels
 from tests.messages import raises
 from tests.properties import examples
 

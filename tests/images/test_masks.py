@@ -15,22 +15,27 @@ from skimage import measure, morphology
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.coordinates import parse_boxes, parse_points
-from nodegraph.media.images.mask_edges import (
+from nodegraph.media.images.mask_morphology import (
     distance_transform,
     fade_borders,
     feather_mask,
+    fill_holes,
+    filter_components,
     grow_mask,
+    label_components,
 )
-from nodegraph.media.images.mask_parts import fill_holes, filter_components, label_components
-from nodegraph.media.images.mask_sources import (
+from nodegraph.media.images.masks import (
+    combine_masks,
+    composite,
     gradient_mask,
+    mask_box,
     mask_from_channel,
     mask_from_color,
     mask_from_file,
     shape_mask,
+    with_alpha,
 )
-from nodegraph.media.images.masks import combine_masks, composite, mask_box, with_alpha
+from nodegraph.media.images.regions import parse_boxes, parse_points
 from tests.messages import raises
 from tests.properties import examples
 

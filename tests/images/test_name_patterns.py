@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.name_patterns import check_pattern, expand_pattern, pattern_findings
+from nodegraph.media.images.output_names import check_pattern, expand_pattern, pattern_findings
 from tests.messages import raises
 
 NOW = datetime(2026, 11, 2, 9, 5, 7)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.images import room
-from nodegraph.media.images.animations import AnimationFormat, encode_animation
+from nodegraph.media.images import memory_checks as room
 from nodegraph.media.images.images import (
+    AnimationFormat,
     ImageFormat,
+    encode_animation,
     encode_image_file,
     read_frames,
     read_image,

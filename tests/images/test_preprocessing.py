@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.core.preprocessor import Preprocessor
+from nodegraph.core.training_values import Preprocessor
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.media.images.preprocessing import (
     PREPROCESSORS,

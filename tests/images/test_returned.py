@@ -10,9 +10,9 @@ import PIL.Image
 import pytest
 import torch
 
+from nodegraph.core.annotations import is_of_type
 from nodegraph.core.types import named_type
-from nodegraph.core.value_types import is_of_type
-from nodegraph.media.images.returned import PictureType, conversion_hint, to_image_tensor
+from nodegraph.media.images.pillow_conversion import PictureType, conversion_hint, to_image_tensor
 
 PIXELS = np.arange(5 * 6 * 4, dtype=np.uint8).reshape(5, 6, 4)
 RGB, RGBA, GRAY = PIXELS[..., :3], PIXELS, PIXELS[..., 0]

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images import room
+from nodegraph.media.images import memory_checks as room
+from nodegraph.media.images.contact_sheets import contact_sheet
+from nodegraph.media.images.memory_checks import ImageTooLarge, check_memory
 from nodegraph.media.images.resizing import resize_image
-from nodegraph.media.images.room import ImageTooLarge, check_memory
-from nodegraph.media.images.sheets import contact_sheet
 from tests.messages import raises
 
 GIB = 1 << 30

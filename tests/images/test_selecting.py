@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.media.images import scikit_image, selecting
-from nodegraph.media.images.selecting import (
+from nodegraph.media.images import classical_segmentation as selecting
+from nodegraph.media.images import scikit_image
+from nodegraph.media.images.classical_segmentation import (
     pixel_points,
     plain_background,
     select_by_box,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.set_measures import Vectors, set_measures
+from nodegraph.media.images.editing.metrics import Vectors, set_measures
 from tests.messages import raises
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.sheets import AxisLabels, contact_sheet
+from nodegraph.media.images.contact_sheets import AxisLabels, contact_sheet
 from tests.messages import raises
 
 

@@ -12,9 +12,14 @@ from nodegraph import Molecule
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.molecules import molecule_files
 from nodegraph.media.molecules.chemistry import embed_conformers, molecule_from_smiles, to_smiles
-from nodegraph.media.molecules.encoding import MOLECULE_SUFFIXES, encode_molecule
-from nodegraph.media.molecules.molecule_files import MoleculeFormat, molecule_format, molecule_texts
-from nodegraph.media.molecules.reading import read_molecule
+from nodegraph.media.molecules.molecule_files import (
+    MOLECULE_SUFFIXES,
+    MoleculeFormat,
+    encode_molecule,
+    molecule_format,
+    molecule_texts,
+    read_molecule,
+)
 from tests.messages import raises
 from tests.molecules.making import ASPIRIN, CAFFEINE, MENTHONE, PEPTIDE, SMILES
 

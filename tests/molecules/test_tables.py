@@ -8,7 +8,11 @@ from rdkit import Chem
 from torch import Tensor
 
 from nodegraph.media.molecules.chemistry import to_smiles
-from nodegraph.media.molecules.sampled import decode_molecules, unique_molecules, with_conformers
+from nodegraph.media.molecules.molecule_sets import (
+    decode_molecules,
+    unique_molecules,
+    with_conformers,
+)
 from nodegraph.media.molecules.tables import (
     items_to_tables,
     molecule_to_rows,

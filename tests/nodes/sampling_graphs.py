@@ -25,9 +25,9 @@ from nodegraph import (
     node,
 )
 from nodegraph.core.analysis import check_workflow
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Footprint, Peak
 from nodegraph.core.events import Event
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.options import RunOptions

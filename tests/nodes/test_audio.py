@@ -11,9 +11,9 @@ import torch
 
 from nodegraph import Audio, Workflow
 from nodegraph.core.version import VERSION
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.options import CancelToken
 from nodegraph.media.audio.audio_files import audio_texts
-from nodegraph.media.audio.reading import read_audio
+from nodegraph.media.audio.codec import read_audio
 from nodegraph.media.images.images import picture_size, read_metadata
 from tests.audio.making import noise, tone, written
 from tests.nodes.conftest import Bench, link

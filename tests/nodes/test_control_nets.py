@@ -15,7 +15,7 @@ from nodegraph import Workflow
 from nodegraph.core.values import ControlNet
 from nodegraph.errors import NumericalError
 from nodegraph.families.embedded_models import control_folder
-from nodegraph.sampling.controls.applying import control_of
+from nodegraph.sampling.controls.control_conditioning import control_of
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 from tests.nodes.sampling_graphs import workflow

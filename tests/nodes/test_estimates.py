@@ -13,8 +13,8 @@ import pytest
 from nodegraph.core.context import Environment
 from nodegraph.core.hooks import HookInputs
 from nodegraph.models.facts import weight_bytes
+from nodegraph.models.model_recipes import open_model
 from nodegraph.models.model_sources import locate_model
-from nodegraph.models.opening import open_model
 from nodes._facts import model_weights
 from nodes._memory import decoding, encoding, sampling, sampling_parts
 

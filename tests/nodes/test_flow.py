@@ -16,10 +16,9 @@ from nodegraph_nodes import flow
 from nodegraph_nodes import list as lists
 
 from nodegraph.api import BLOCKED, node
-from nodegraph.core.building import build_graph
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache
-from nodegraph.engine.memory_cache import MemoryCache
+from nodegraph.engine.cache import Cache, MemoryCache
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.store.store import Store

@@ -16,7 +16,7 @@ import nodegraph
 from nodegraph.core.version import VERSION
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.media.images import room
+from nodegraph.media.images import memory_checks as room
 from nodegraph.media.images.images import read_image, read_metadata
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nodegraph.models.language.drawing import TokenSampling
+from nodegraph.models.language.token_sampling import TokenSampling
 from tests.diffusion.families.equality import random_pipeline
 from tests.diffusion.families.language import qwen3_text
 from tests.diffusion.families.test_z_image import z_image

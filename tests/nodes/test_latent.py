@@ -10,8 +10,8 @@ from nodegraph_nodes.latent import EmptyLatent, LatentFromBatch, SetNoiseMask
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.families.noise import NoiseSchedule, draw_noise
-from nodegraph.media.images import room
-from nodegraph.sampling.noise_drawing import add_noise
+from nodegraph.media.images import memory_checks as room
+from nodegraph.sampling.latent_noise import add_noise
 from tests.messages import raises
 from tests.nodes.sampling_graphs import denoiser, link, problems, sampler, value
 

@@ -14,7 +14,7 @@ from nodegraph import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.noise import draw_noise
 from nodegraph.sampling.denoise import Denoising, StepInfo
-from nodegraph.sampling.masks import step_mask
+from nodegraph.sampling.regions import step_mask
 from tests.messages import raises
 from tests.nodes.sampling_graphs import denoiser
 

@@ -10,7 +10,7 @@ from nodegraph_nodes.latent_noise import InjectNoise, SetItemSeeds
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.families.noise import draw_noise
-from nodegraph.sampling.noise_drawing import draw_sampling_noise
+from nodegraph.sampling.latent_noise import draw_sampling_noise
 from tests.messages import raises
 from tests.nodes.sampling_graphs import link, sampler, value
 

@@ -12,7 +12,7 @@ from nodegraph_nodes.latent_transform import CropLatent, FlipLatent, ResizeLaten
 
 from nodegraph import InvalidValue, Latent
 from nodegraph.core.values import Leftover
-from nodegraph.sampling.latents.scaling import slerp
+from nodegraph.sampling.latents.transforms import slerp
 from tests.nodes.conftest import Bench, link
 from tests.properties import examples
 
@@ -71,7 +71,7 @@ def test_a_turn_is_clockwise() -> None:
 
 
 def test_patches_are_turned_inside_too() -> None:
-    from nodegraph.families.flux2_latents import unpatchify
+    from nodegraph.families.flux2 import unpatchify
 
     given = latent(format="flux2")
     cells = unpatchify(given.samples)

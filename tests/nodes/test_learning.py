@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nodegraph.media.images.heat import overlay_heatmap
+from nodegraph.media.images.masks import overlay_heatmap
 
 from .conftest import Bench, link
 

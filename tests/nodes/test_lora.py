@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from nodegraph import Workflow
-from nodegraph.core.confinement import path_problems
+from nodegraph.core.file_access import path_problems
 from tests.diffusion.adapters import files
 from tests.diffusion.conftest import tiny_text_model, tiny_unet
 from tests.nodes.conftest import Bench, link

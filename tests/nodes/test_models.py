@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from nodegraph import Vae
 from nodegraph.diffusion import encode_image, load_component, open_model, scheduler_config
+from nodegraph.models import model_files as model_stamps
 from nodegraph.models import model_sources as models
-from nodegraph.models import model_stamps
 from nodegraph.weights.numerics import cpu_has_bfloat16
 from tests.diffusion.families.parts import vae
 from tests.diffusion.ldm_export import _vae_tensors

@@ -10,11 +10,10 @@ import pytest
 
 from nodegraph import Molecule
 from nodegraph.media.images.images import picture_size, read_metadata
-from nodegraph.media.molecules import chemistry, drawing
+from nodegraph.media.molecules import chemistry
+from nodegraph.media.molecules import depiction as drawing
 from nodegraph.media.molecules.chemistry import molecule_from_smiles, to_smiles
-from nodegraph.media.molecules.encoding import encode_molecule
-from nodegraph.media.molecules.molecule_files import molecule_texts
-from nodegraph.media.molecules.reading import read_molecule
+from nodegraph.media.molecules.molecule_files import encode_molecule, molecule_texts, read_molecule
 from tests.molecules.making import ASPIRIN, CAFFEINE
 from tests.nodes.conftest import Bench, link
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Plot, Series
-from nodegraph.core.plot_form import plot_to_plain
+from nodegraph.core.plots import plot_to_plain
 from nodegraph.media.images.images import read_metadata
 from nodegraph.media.plots.files import parse_plot_json
 from tests.messages import raises

@@ -10,7 +10,7 @@ import torch
 from nodegraph import Latent
 from nodegraph.core.events import Event
 from nodegraph.families.noise import draw_noise
-from nodegraph.media.images import room
+from nodegraph.media.images import memory_checks as room
 from nodegraph.sampling.denoise import sample
 from tests.nodes import sampling_graphs
 from tests.nodes.conftest import Bench

@@ -23,19 +23,19 @@ from nodegraph import (
 )
 from nodegraph.core.events import Event, EventStream
 from nodegraph.core.node import definition_of
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.node_context import NodeContext
+from nodegraph.engine.options import CancelToken
 from nodegraph.families.noise import draw_noise
 from nodegraph.families.scheduler_file import scheduler_option
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.guiders.additions import (
+from nodegraph.sampling.guiders.added_guidance import (
     FurtherNegative,
     PerturbedAttention,
     SelfAttention,
 )
-from nodegraph.sampling.guiders.changing import ChangingScale
+from nodegraph.sampling.guiders.base import ChangingScale
 from nodegraph.sampling.guiders.methods import Adaptive, Projected
 from nodegraph.sampling.sampling_parts import GuiderChoice, SamplerChoice, SamplingNoise
 from nodegraph.store.checkpoints import Checkpoints

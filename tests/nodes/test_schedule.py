@@ -10,7 +10,7 @@ from nodegraph_nodes.schedule import PlotBetas
 from torch import Tensor
 
 from nodegraph import InvalidValue
-from nodegraph.families.names import ALLOWED_SCHEDULES
+from nodegraph.families.sampler_names import ALLOWED_SCHEDULES
 from tests.messages import raises
 from tests.nodes.sampling_graphs import link, problems, value
 

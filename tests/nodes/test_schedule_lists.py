@@ -11,7 +11,7 @@ from nodegraph_nodes.schedule_lists import Flux2Schedule, LogitNormalSchedule, L
 
 from nodegraph import Latent
 from nodegraph.errors import InvalidValue
-from nodegraph.families.comfyui_levels import ComfyUIFlow
+from nodegraph.families.comfyui_sigmas import ComfyUIFlow
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.schedules import levels_for

@@ -12,7 +12,7 @@ from nodegraph.core.values import Latent
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue
 from nodegraph.families.items.transformer import ItemTransformer
-from nodegraph.media.shapes.grids import FEATURES, TOKENS, to_tokens
+from nodegraph.media.shapes.distance_grids import FEATURES, TOKENS, to_tokens
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.messages import raises

@@ -11,7 +11,7 @@ import torch
 
 from nodegraph import Conditioning, Latent, node
 from nodegraph.families.item_family import CLASSES, NUMBERS
-from nodegraph.families.items.sounds import FEATURES, TOKENS
+from nodegraph.families.sounds import FEATURES, TOKENS
 from tests.nodes.conftest import Bench, link
 
 

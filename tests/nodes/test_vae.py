@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images import room
+from nodegraph.media.images import memory_checks as room
 from nodegraph.sampling.inpainting import hard_mask
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link

@@ -13,9 +13,9 @@ import torch
 from nodegraph import Video, Workflow
 from nodegraph.core.events import Event
 from nodegraph.core.version import VERSION
-from nodegraph.engine.cancel import CancelToken
-from nodegraph.media.images import room
-from nodegraph.media.videos.reading import read_video
+from nodegraph.engine.options import CancelToken
+from nodegraph.media.images import memory_checks as room
+from nodegraph.media.videos.clips import read_video
 from nodegraph.media.videos.video_files import video_texts
 from tests.nodes.conftest import Bench, link
 from tests.videos.making import NTSC, video, written

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.observe.compare import RunDifference, compare
+from nodegraph.observe.record import RunDifference, compare
 
 NODE = {"type": "Sample", "status": "ran", "seconds": 2.0, "outputs": {"latent": "aa"}}
 RECORD: dict[str, Any] = {

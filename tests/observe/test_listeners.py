@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from nodegraph.core.events import Event, EventStream
-from nodegraph.observe.listeners import combine_listeners
+from nodegraph.observe.progress import combine_listeners
 
 
 def test_each_listener_is_told_every_event_in_order() -> None:

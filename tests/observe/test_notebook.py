@@ -11,8 +11,7 @@ import pytest
 
 from nodegraph.core.events import Event, EventKind
 from nodegraph.observe.bars import Bars
-from nodegraph.observe.lines import Silent
-from nodegraph.observe.notebook import NotebookBars
+from nodegraph.observe.progress import NotebookBars, Silent
 from nodegraph.session.scripts import display_for
 from tests.cli.test_output import Terminal
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nodegraph.packs.code_reader import Unreadable, code_digest
-from nodegraph.packs.parsing import parse_module
+from nodegraph.packs.source_files import parse_module
 from tests.messages import raises
 
 OWN = "ONE = 1\ndef scale(a):\n    return a * NUM\n"

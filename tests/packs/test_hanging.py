@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.core.patience import WATCHDOG
+from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.packs import import_timeouts as hanging
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, pack_at

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.packs import installed
-from nodegraph.packs.installed import remembered_packs
-from nodegraph.packs.pack import Pack, installed_packs
+from nodegraph.packs import pack as installed
+from nodegraph.packs.pack import Pack, installed_packs, remembered_packs
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ from nodegraph.api import Environment, node
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.packs import manifest, reading, snapshot
+from nodegraph.packs import declarations as reading
+from nodegraph.packs import manifest, snapshot
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack, pack_at
 from nodegraph.packs.registry import Registry
 from nodegraph.packs.snapshot import Snapshot
-from nodegraph.server.workflows.catalog import load_declared_types
+from nodegraph.server.workflows.node_types import load_declared_types
 
 ENVIRONMENT = Environment((), Path("inputs"), Path("outputs"), Path("temporary"))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.packs import manifest, reading, snapshot
+from nodegraph.packs import declarations as reading
+from nodegraph.packs import manifest, snapshot
 from nodegraph.packs.manifest import Manifest, ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry

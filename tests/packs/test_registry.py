@@ -14,7 +14,7 @@ from nodegraph.api import node
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import PackError
-from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.code_digests import CodeDigests
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, installed_packs, pack_at, packs_in
 from nodegraph.packs.registry import Registry
@@ -213,7 +213,7 @@ def colours_offered(folder: Path) -> list[str]:
         "from nodegraph.packs.manifest import ManifestCache\n"
         "from nodegraph.packs.pack import pack_at\n"
         "from nodegraph.packs.registry import Registry\n"
-        "from nodegraph.server.workflows.catalog import last_known\n"
+        "from nodegraph.server.workflows.node_types import last_known\n"
         "folder = Path(sys.argv[1]); sys.path.append(str(folder / 'site'))\n"
         "cache = ManifestCache(folder / 'cache')\n"
         "pack = pack_at(folder / 'coloured.py')\n"

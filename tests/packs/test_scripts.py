@@ -8,10 +8,10 @@ import pytest
 
 from nodegraph import Panel
 from nodegraph.errors import InvalidFile, PackError
+from nodegraph.packs.editor_scripts import token_fault
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, pack_at
 from nodegraph.packs.registry import Registry
-from nodegraph.packs.script_tokens import token_fault
 from tests.messages import raises
 
 NODES = '''

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from nodegraph.packs import code, parsing, snapshot
-from nodegraph.packs.code import CodeDigests
+from nodegraph.packs import code_digests as code
+from nodegraph.packs import snapshot
+from nodegraph.packs import source_files as parsing
+from nodegraph.packs.code_digests import CodeDigests
 from nodegraph.packs.source_files import NAME, SourceFiles
 
 LONG_AGO = 1_000_000_000

@@ -9,8 +9,7 @@ import torch
 
 from nodegraph.packs.pack import pack_at
 from nodegraph.python.testing import run_node
-from nodegraph.python.testing.checking_packs import check_pack
-from nodegraph.python.testing.finding import find_packs
+from nodegraph.python.testing.workbench import check_pack, find_packs
 from tests.messages import raises
 
 PROJECT = Path(__file__).parents[2] / "examples" / "tones"

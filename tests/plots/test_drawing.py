@@ -11,7 +11,7 @@ from PIL.Image import Image
 from PIL.ImageColor import getrgb
 
 from nodegraph import Plot, Series
-from nodegraph.media.plots.drawing import COLORS, draw_plots, plot_image, plot_svg
+from nodegraph.media.plots.rendering import COLORS, draw_plots, plot_image, plot_svg
 
 
 def inked(picture: Image, color: str) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:

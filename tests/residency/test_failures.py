@@ -10,7 +10,7 @@ import torch
 
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.residency import OutOfMemory, ResidencyManager, is_out_of_memory, memory_of
-from nodegraph.residency.failures import explain_out_of_memory, size_text
+from nodegraph.residency.memory import explain_out_of_memory, size_text
 from tests.residency.support import Machine, recipe_of
 
 CUDA = (

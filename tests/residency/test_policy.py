@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from nodegraph.core.values import DiffusionModel
-from nodegraph.residency.shelves import MOVING_RATE
+from nodegraph.residency.placements import MOVING_RATE
 from tests.properties import examples
 from tests.residency.support import (
     DERIVING,

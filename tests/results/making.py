@@ -11,11 +11,10 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save
 
 from nodegraph import Audio, Mesh, Molecule, Plot, PointCloud, Series, Video
-from nodegraph.media.audio.encoding import encode_audio
-from nodegraph.media.images.animations import encode_animation
-from nodegraph.media.images.images import encode_image_file
+from nodegraph.media.audio.codec import encode_audio
+from nodegraph.media.images.images import encode_animation, encode_image_file
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
-from nodegraph.media.molecules.encoding import encode_molecule
+from nodegraph.media.molecules.molecule_files import encode_molecule
 from nodegraph.media.plots.files import encode_plot
 from nodegraph.media.shapes.encoding import encode_mesh, encode_points
 from nodegraph.media.videos.encoding import encode_video

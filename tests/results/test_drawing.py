@@ -12,16 +12,15 @@ import torch
 
 from nodegraph import Audio
 from nodegraph.errors import InvalidFile, NodegraphError
-from nodegraph.media.audio import drawing
-from nodegraph.media.audio.drawing import draw_waveform_of_file, waveform_image
-from nodegraph.media.audio.encoding import encode_audio
-from nodegraph.media.audio.reading import read_audio
+from nodegraph.media.audio import visualization as drawing
+from nodegraph.media.audio.codec import encode_audio, read_audio
+from nodegraph.media.audio.visualization import draw_waveform_of_file, waveform_image
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
-from nodegraph.media.molecules.drawing import draw_molecule
-from nodegraph.media.molecules.encoding import encode_molecule
-from nodegraph.media.shapes.drawing import draw_shape
+from nodegraph.media.molecules.depiction import draw_molecule
+from nodegraph.media.molecules.molecule_files import encode_molecule
 from nodegraph.media.shapes.encoding import encode_mesh
 from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
+from nodegraph.media.shapes.rendering import draw_shape
 from nodegraph.session.results.drawing import draw_result
 from tests.audio.making import noise
 from tests.messages import raises

@@ -22,11 +22,11 @@ from typing import Any
 import httpx
 import uvicorn
 
-from nodegraph.jobs.queue.listing import JobFilter
+from nodegraph.jobs.queue.job_queries import JobFilter
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import pack_at
 from nodegraph.packs.registry import Registry
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.events.sockets.protocol import AbortableProtocol
 from nodegraph.server.http.app import create_app
 from nodegraph.server.services import Services

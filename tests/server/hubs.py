@@ -14,8 +14,8 @@ import msgpack
 
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import Job, JobQueue
-from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.queue.events import LiveEvent
+from nodegraph.jobs.supervisor.queue_reads import EventTail
 from nodegraph.server.events.hub import EventHub, HubMessage, Subscription
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, until

@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue import Job
-from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.jobs.queue.events import LiveEvent
 from tests.server.hosting import PATIENCE, Hosted, Process, workflow
 
 FORMS = ("nodegraph.v1.msgpack", "nodegraph.v1.json")

@@ -20,20 +20,24 @@ from nodegraph.core.literals import check_literal
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.server.content.apps import App, build_app
-from nodegraph.server.content.apps.answers import (
+from nodegraph.server.content.apps.app import (
+    app_paths,
+    parameters_schema,
+    parse_values,
+    whole_schema,
+)
+from nodegraph.server.content.apps.responses import (
     LONGEST_WAIT,
     accepts_type,
+    form_page,
     negotiate_format,
     requested_wait,
 )
-from nodegraph.server.content.apps.app import app_paths, parameters_schema, whole_schema
-from nodegraph.server.content.apps.form import parse_values
-from nodegraph.server.content.apps.pages import form_page
-from nodegraph.server.content.pages.page import Markup, element, joined
+from nodegraph.server.content.pages.html_pages import Markup, element, joined
 from nodegraph.server.content.saved import SavedWorkflow, Version
 from nodegraph.server.http.errors import TooLarge
-from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events
-from nodegraph.server.workflows.catalog import DeclaredTypes
+from nodegraph.server.http.request_bodies import BadForm, PartBegins, PartEnds, form_events
+from nodegraph.server.workflows.node_types import DeclaredTypes
 from tests.messages import raises
 from tests.properties import examples
 

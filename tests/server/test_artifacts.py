@@ -18,9 +18,9 @@ from nodegraph.core.events import Event
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.server.content.artifacts import ArtifactFilter, Artifacts
-from nodegraph.server.content.artifacts.schema import MIGRATIONS, catalogue_format
+from nodegraph.server.content.artifacts.catalogue import MIGRATIONS, catalogue_format
+from nodegraph.server.content.artifacts.search_words import parse_search
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
-from nodegraph.server.content.artifacts.words import parse_search
 from nodegraph.server.http.errors import FileGone, NotFound
 from nodegraph.store.database import Database
 from tests.jobs.queue.support import claim, open_queue, submit

@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.server.http.errors import PreconditionFailed
-from nodegraph.server.http.etags import check_match, check_none_match, etag, is_not_modified
-from nodegraph.server.http.sending import ByteRange, NoSuchRange, read_range
-from nodegraph.server.http.types import content_headers
+from nodegraph.server.http.media_types import content_headers
+from nodegraph.server.http.responses import (
+    ByteRange,
+    NoSuchRange,
+    check_match,
+    check_none_match,
+    etag,
+    is_not_modified,
+    read_range,
+)
 
 
 @given(size=st.integers(1, 5000), first=st.integers(0, 6000), last=st.integers(0, 6000))

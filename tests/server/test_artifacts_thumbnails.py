@@ -21,12 +21,12 @@ from PIL import Image
 
 from nodegraph import Video
 from nodegraph.errors import InvalidFile
-from nodegraph.media.shapes.glb_writing import glb_bytes
+from nodegraph.media.shapes.shape_files import glb_bytes
 from nodegraph.media.videos.encoding import VideoFormat, encode_video
 from nodegraph.server.content.artifacts.thumbnails import AGAIN_SECONDS, Thumbnail, Thumbnails
 from nodegraph.server.content.files.pictures import make_thumbnail, read_picture
 from nodegraph.server.http.errors import NotFound, TooLarge
-from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.http.responses import OpenFile
 from tests.messages import raises
 from tests.properties import examples
 from tests.server.resources import digest_of, opened, picture

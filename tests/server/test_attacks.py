@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from tests.server.hosting import (
     PATIENCE,
     Hosted,

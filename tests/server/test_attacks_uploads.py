@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from tests.server.hosting import PATIENCE, Process, eventually, read_packs, write_pack
 from tests.server.resources import picture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from nodegraph.server.content.files.client_turns import FairTask, FairThreadPool
+from nodegraph.server.content.artifacts.thumbnails import FairTask, FairThreadPool
 
 PATIENCE = 30.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.http.limits.crowd import SPARE, ConnectionLimiter
+from nodegraph.server.http.limits.connections import SPARE, ConnectionLimiter
 
 
 class Guest:

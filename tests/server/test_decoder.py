@@ -13,7 +13,7 @@ from PIL import Image
 from nodegraph.errors import InvalidFile
 from nodegraph.server.content.files.decoder import FileDecoder
 from nodegraph.server.http.errors import TooLarge
-from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.http.responses import OpenFile
 from tests.messages import raises
 from tests.results.making import MAKERS
 from tests.server.resources import picture

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.server.access.headers import PAGE_POLICY
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.gate import PAGE_POLICY
+from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.content.editor import BUILT, Editor
 from tests.server.hosting import PATIENCE, Hosted, hosted
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.errors import OutputError
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from tests.messages import raises
 from tests.server.disks import fill, kept_full, small_disk
 from tests.server.faults import Api, kept, serving, until

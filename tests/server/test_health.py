@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
-from nodegraph.server.operations.readiness import Readiness
+from nodegraph.jobs.supervisor.worker_status import WorkerState, WorkerStatus
+from nodegraph.server.http.routes.monitoring import Readiness
 from nodegraph.server.settings import ServerSettings
 from tests.jobs.queue.support import open_queue
 from tests.server.hosting import Hosted, hosted

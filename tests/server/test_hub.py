@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, subscription
-from nodegraph.server.events.hub.history import EventFilter, page
+from nodegraph.server.events.hub.subscription import EventFilter, page
 from tests.jobs.queue.support import event, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, run
 from tests.messages import raises

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 
 from nodegraph.jobs.queue import JobEvent
-from nodegraph.jobs.supervisor.live import LiveEvent
+from nodegraph.jobs.queue.events import LiveEvent
 from nodegraph.server.events.hub import SlowConsumer
-from nodegraph.server.events.hub.message import HubMessage, event_message, live_message
-from nodegraph.server.events.hub.pending import Pending
+from nodegraph.server.events.hub.messages import HubMessage, event_message, live_message
+from nodegraph.server.events.hub.subscription import Pending
 from tests.jobs.queue.support import event
 from tests.jobs.supervisor.dispatching import run
 from tests.messages import raises

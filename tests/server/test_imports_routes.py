@@ -12,9 +12,8 @@ import pytest
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.supervisor.errors import QuestionFailed
-from nodegraph.jobs.worker.answers import PlannerAnswers
-from nodegraph.jobs.worker.faults import error_to_dict
+from nodegraph.jobs.supervisor.errors import QuestionFailed, error_to_dict
+from nodegraph.jobs.worker.planner import PlannerAnswers
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.server.hosting import Hosted, prepared_home

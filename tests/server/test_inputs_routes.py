@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from nodegraph.media.images.picture_folders import MEDIA_TYPES
-from nodegraph.server.content.inputs import media_type_of
+from nodegraph.server.http.routes.inputs import media_type_of
 from tests.server.hosting import PATIENCE, Hosted, hosted
 from tests.server.resources import opened, picture
 

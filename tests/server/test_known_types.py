@@ -14,16 +14,15 @@ from typing import Any
 import pytest
 
 from nodegraph.core.context import Environment
-from nodegraph.core.graphs import GraphCache
+from nodegraph.core.graph_builder import GraphCache
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.supervisor.errors import NoAnswerYet
 from nodegraph.packs import import_timeouts as hanging
 from nodegraph.packs.pack import pack_at
 from nodegraph.server.http.errors import Unavailable
-from nodegraph.server.workflows import known_types
-from nodegraph.server.workflows.catalog import DeclaredTypes
-from nodegraph.server.workflows.checking import validate_workflow
-from nodegraph.server.workflows.known_types import NodeTypeCache
+from nodegraph.server.workflows import node_types as known_types
+from nodegraph.server.workflows.checks import validate_workflow
+from nodegraph.server.workflows.node_types import DeclaredTypes, NodeTypeCache
 from nodegraph.session.node_types import specs_folder
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings

@@ -11,9 +11,8 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from nodegraph.server.access.sessions import Sessions, safe_redirect_target
-from nodegraph.server.access.token_file import TokenFile
-from nodegraph.server.access.tokens import Tokens
+from nodegraph.server.access.authentication import Sessions, safe_redirect_target
+from nodegraph.server.access.tokens import TokenFile, Tokens
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
 from tests.server.talking import talk
 

@@ -19,8 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.server.operations.logs import JsonLines, TextLines, configure
-from nodegraph.server.operations.logs.context import CURRENT, CurrentRequest
-from nodegraph.server.operations.logs.writer import LineWriter
+from nodegraph.server.operations.logs.log_lines import CURRENT, CurrentRequest, LineWriter
 from tests.server.hosting import Hosted, hosted, workflow
 
 PATIENCE = 60.0

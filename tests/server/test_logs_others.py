@@ -12,9 +12,9 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.operations.logs import redacted
-from nodegraph.server.operations.logs.setup import redact_foreign_loggers
+from nodegraph.server.operations.logs.log_lines import redact_foreign_loggers
 from tests.server.hosting import PATIENCE, Process
 from tests.server.talking import UNHURRIED
 

@@ -15,11 +15,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue import JobEvent, JobQueue
-from nodegraph.jobs.queue.listing import Counts
-from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.jobs.queue.job_queries import Counts
+from nodegraph.jobs.supervisor.worker_status import WorkerStatus
 from nodegraph.server.operations.metrics import CONTENT_TYPE, Metrics, ServerState
-from nodegraph.server.operations.metrics.figures import OTHER, BoundedLabel, MetricFamilies
-from nodegraph.server.operations.metrics.jobs import JobMetrics
+from nodegraph.server.operations.metrics.counters import (
+    OTHER,
+    BoundedLabel,
+    JobMetrics,
+    MetricFamilies,
+)
 from tests.jobs.queue.support import claim, open_queue, submit, told
 from tests.server.hosting import PATIENCE, Hosted, hosted, workflow
 from tests.server.talking import talk

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.models.remote.pushing import push_model
-from nodegraph.store.remote.address import open_storage
+from nodegraph.models.remote.manifests import push_model
+from nodegraph.store.remote.object_storage import open_storage
 from tests.server.hosting import PATIENCE, Hosted, eventually, hosted
 from tests.server.resources import opened, picture
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from nodegraph.jobs.queue.listing import Counts
-from nodegraph.jobs.supervisor.status import WorkerStatus
-from nodegraph.server.operations.backup.databases import PARTS
+from nodegraph.jobs.queue.job_queries import Counts
+from nodegraph.jobs.supervisor.worker_status import WorkerStatus
+from nodegraph.server.operations.backup.archive import PARTS
 from nodegraph.server.operations.metrics import Metrics, ServerState
 from nodegraph.server.settings import DEFAULT_PORT, ServerSettings
 from nodegraph.session.settings_sources import iter_setting_paths

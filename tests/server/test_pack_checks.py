@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from nodegraph.jobs.supervisor.errors import NoAnswer
-from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.server.workflows.catalog import DeclaredTypes, load_declared_types
-from nodegraph.server.workflows.pack_checks import PackChecks
+from nodegraph.jobs.supervisor.worker_status import WorkerState, WorkerStatus
+from nodegraph.server.workflows.checks import PackChecks
+from nodegraph.server.workflows.node_types import DeclaredTypes, load_declared_types
 from nodegraph.session.node_types import all_packs, specs_folder
 from nodegraph.session.settings import Settings
 from tests.server.hosting import ONCE, PATIENCE, Process, workflow

@@ -10,8 +10,8 @@ import pytest
 
 from nodegraph.core.host_memory import HostMemory
 from nodegraph.jobs.supervisor.messages import MemoryUpdate, Ready
-from nodegraph.jobs.supervisor.worker_memory import rooms_of
-from nodegraph.jobs.worker.answers import PlannerAnswers
+from nodegraph.jobs.supervisor.placement import rooms_of
+from nodegraph.jobs.worker.planner import PlannerAnswers
 from nodegraph.session import session as sessions
 from nodegraph.session import weights
 from nodegraph.session.session import Session

@@ -15,7 +15,7 @@ from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.http.errors import Conflict, NotFound, PreconditionFailed, TooLarge
-from nodegraph.server.http.etags import check_match
+from nodegraph.server.http.responses import check_match
 from tests.messages import raises
 from tests.properties import examples
 

@@ -12,8 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue, OutputError
-from nodegraph.server.content.files.confined import ConfinedFolder, UnsafePath
-from nodegraph.server.content.files.names import LONGEST, check_name, is_name, name_key, safe_name
+from nodegraph.server.content.files.safe_files import (
+    LONGEST,
+    ConfinedFolder,
+    UnsafePath,
+    check_name,
+    is_name,
+    name_key,
+    safe_name,
+)
 from tests.messages import raises
 
 GOOD = ["apple", "An apple (2)", "äpfel", "林檎", "a.b", "x" * LONGEST, "v1_final-final", "a & b"]

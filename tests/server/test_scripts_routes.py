@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nodegraph.jobs.worker.answers import PlannerAnswers
+from nodegraph.jobs.worker.planner import PlannerAnswers
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from tests.server.hosting import Hosted, prepared_home

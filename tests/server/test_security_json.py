@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.server.http.errors import TooLarge
-from nodegraph.server.http.limits.json_gauge import JsonGauge
+from nodegraph.server.http.limits.body import JsonGauge
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -21,7 +21,7 @@ from PIL import Image
 
 from nodegraph.cli.serve import reachable
 from nodegraph.jobs.queue import QueueReader
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from tests.server.hosting import PATIENCE, Process, eventually, sent, status, workflow
 
 pytestmark = pytest.mark.slow

@@ -15,26 +15,24 @@ import pytest
 
 from nodegraph.core.events import Event
 from nodegraph.errors import InvalidFile
-from nodegraph.jobs.queue.places import open_shared_tables
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.server.content.artifacts.sharing import SharedArtifacts
-from nodegraph.server.content.files.confined import ConfinedFolder
-from nodegraph.server.content.files.place_calls import CircuitBreaker
-from nodegraph.server.content.files.shared import (
+from nodegraph.jobs.queue.reader import open_shared_tables
+from nodegraph.server.content.artifacts.artifact_files import SharedArtifacts
+from nodegraph.server.content.files.safe_files import ConfinedFolder
+from nodegraph.server.content.files.shared_files import (
+    SCHEMA_LOCK,
+    SHARED_MIGRATIONS,
+    SHARED_SCHEMA,
+    CircuitBreaker,
     FilePool,
     FilesOfOthers,
     FilesUnreachable,
     SharedFiles,
 )
-from nodegraph.server.content.files.shared_schema import (
-    SCHEMA_LOCK,
-    SHARED_MIGRATIONS,
-    SHARED_SCHEMA,
-)
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings, load_server_settings
 from nodegraph.session.settings import Settings
-from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.object_storage import open_storage
 from tests.databases.postgres import PostgresServer
 from tests.messages import raises
 from tests.server.hosting import (

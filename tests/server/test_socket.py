@@ -18,10 +18,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from nodegraph.core.version import VERSION
 from nodegraph.jobs.queue import Job
-from nodegraph.server.access.token_file import TokenFile
+from nodegraph.server.access.tokens import TokenFile
 from nodegraph.server.events.hub import subscription
 from nodegraph.server.events.sockets import SocketRules
-from nodegraph.server.http.routes import socket as route
+from nodegraph.server.http.routes import events as route
 from tests.jobs.queue.support import event
 from tests.server.hosting import PATIENCE, Hosted, workflow
 from tests.server.talking import FORMS, Talk, Worker, talk, wish, worker

@@ -14,12 +14,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgpack.fallback import Unpacker
 
-from nodegraph.server.events.hub.message import to_json, to_msgpack
+from nodegraph.server.events.hub.messages import to_json, to_msgpack
 from nodegraph.server.events.sockets import JSON, MSGPACK, Codec, SocketRules
-from nodegraph.server.events.sockets.codec import check_packed
-from nodegraph.server.events.sockets.commands import LatestOnly, Superseded
-from nodegraph.server.events.sockets.requests import InvalidMessage, parse_message
-from nodegraph.server.events.sockets.rules import Closing, UnreadableMessage
+from nodegraph.server.events.sockets.codec import Closing, UnreadableMessage, check_packed
+from nodegraph.server.events.sockets.commands import (
+    InvalidMessage,
+    LatestOnly,
+    Superseded,
+    parse_message,
+)
 from tests.jobs.supervisor.dispatching import run
 from tests.messages import raises
 from tests.properties import examples

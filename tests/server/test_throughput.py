@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.server.operations.throughput import EVERY, WINDOW, Throughput
+from nodegraph.server.operations.metrics.counters import EVERY, WINDOW, Throughput
 
 
 class Seen:

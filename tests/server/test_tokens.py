@@ -14,9 +14,7 @@ import pytest
 from nodegraph.cli import main
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.server.access.caller import SCOPES, Caller, implied
-from nodegraph.server.access.token import split_token
-from nodegraph.server.access.token_file import TokenFile
-from nodegraph.server.access.tokens import Tokens
+from nodegraph.server.access.tokens import TokenFile, Tokens, split_token
 from tests.messages import raises
 from tests.server.hosting import eventually, hosted
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nodegraph.jobs.queue import Counts
 from nodegraph.server.content.artifacts import ArtifactFilter
-from nodegraph.server.operations.upkeep import Cleanup, CleanupReport
+from nodegraph.server.operations.cleanup import Cleanup, CleanupReport
 from nodegraph.server.services import Services
 from nodegraph.server.settings import ServerSettings
 from nodegraph.session.settings import Settings

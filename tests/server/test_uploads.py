@@ -19,14 +19,13 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, InvalidWorkflow, NodegraphError, OutputError
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.media.audio.encoding import AudioFormat, encode_audio
+from nodegraph.media.audio.codec import AudioFormat, encode_audio
 from nodegraph.media.molecules.chemistry import molecule_from_smiles
-from nodegraph.media.molecules.encoding import encode_molecule
-from nodegraph.media.molecules.molecule_files import MoleculeFormat
+from nodegraph.media.molecules.molecule_files import MoleculeFormat, encode_molecule
 from nodegraph.media.shapes.encoding import encode_mesh
 from nodegraph.media.shapes.shape_files import ShapeFormat
 from nodegraph.media.videos.encoding import VideoFormat, encode_video
-from nodegraph.server.content.files.names import is_name
+from nodegraph.server.content.files.safe_files import is_name
 from nodegraph.server.content.uploads import Upload, UploadRules, Uploads
 from nodegraph.server.content.uploads.kinds import recognise
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge, UnsupportedType

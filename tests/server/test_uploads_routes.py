@@ -12,7 +12,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from nodegraph.core.uploads import uploaded_paths
+from nodegraph.core.file_access import uploaded_paths
 from nodegraph.server.settings import UploadType
 from tests.results.making import MAKERS
 from tests.server.hosting import PATIENCE, Hosted, sent, status, workflow

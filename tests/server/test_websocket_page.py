@@ -10,8 +10,9 @@ from typing import get_args
 import pytest
 
 from nodegraph.core.events import EventKind
-from nodegraph.server.events.sockets import JSON, MSGPACK, SocketRules, rules
-from nodegraph.server.events.sockets.requests import SocketRequest, read_request
+from nodegraph.server.events.sockets import JSON, MSGPACK, SocketRules
+from nodegraph.server.events.sockets import codec as rules
+from nodegraph.server.events.sockets.commands import SocketRequest, read_request
 from tests.server.hosting import Hosted
 from tests.server.talking import talk
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.session.cards import visible_gpu_count
+from nodegraph.session.devices import visible_gpu_count
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere none are counted")
 

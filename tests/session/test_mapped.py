@@ -19,7 +19,7 @@ import torch
 import nodegraph
 from nodegraph import Context, Event, RunResult, Settings, node, port_type
 from nodegraph.errors import Cancelled, InvalidValue, InvalidWorkflow, NodeFailed
-from nodegraph.session.mapped import combinations_of
+from nodegraph.session.mapped_runs import combinations_of
 from tests.messages import raises
 
 MADE: list[int] = []

@@ -10,8 +10,7 @@ import pytest
 
 from nodegraph import Session, Workflow
 from nodegraph.core.events import Event
-from nodegraph.engine.cancel import CancelToken
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.session.settings import Settings

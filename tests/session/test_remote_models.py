@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from nodegraph import Session, Settings, Workflow, node
+from nodegraph.core.call_context import report_progress
 from nodegraph.core.events import Event
-from nodegraph.core.reporting import report_progress
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.models.remote.manifest import ModelManifest
-from nodegraph.models.remote.pushing import push_model
+from nodegraph.models.remote.manifests import ModelManifest, push_model
 from nodegraph.session.weights import residency_manager
-from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.object_storage import open_storage
 from tests.store.remote.conftest import bucket, server, url  # noqa: F401
 
 WORKFLOW = Workflow.from_dict(

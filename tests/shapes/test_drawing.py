@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nodegraph import Mesh, PointCloud
-from nodegraph.media.shapes.drawing import draw_shape, turntable
+from nodegraph.media.shapes.rendering import draw_shape, turntable
 from tests.shapes.making import box, cloud, square
 
 RED, BLUE = [1.0, 0, 0], [0, 0, 1.0]

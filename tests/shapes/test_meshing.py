@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from nodegraph.core.spatial_values import Mesh
+from nodegraph.core.values import Mesh
 from nodegraph.errors import InvalidValue
-from nodegraph.media.shapes.grids import (
+from nodegraph.media.shapes.distance_grids import (
     COLOURS,
     FEATURES,
     TOKENS,
     depth_views,
+    extract_surface,
     from_tokens,
+    largest_piece,
+    surface_points,
     to_tokens,
 )
-from nodegraph.media.shapes.meshing import extract_surface, largest_piece, surface_points
 from tests.messages import raises
 from tests.properties import examples
 

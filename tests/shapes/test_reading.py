@@ -18,10 +18,10 @@ from trimesh.resolvers import FilePathResolver
 
 from nodegraph import Mesh
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.shapes import glb_checks, shape_files
-from nodegraph.media.shapes.glb_writing import glb_bytes
+from nodegraph.media.shapes import shape_files
+from nodegraph.media.shapes import shape_files as glb_checks
 from nodegraph.media.shapes.reading import read_mesh, read_point_cloud
-from nodegraph.media.shapes.shape_files import shape_format
+from nodegraph.media.shapes.shape_files import glb_bytes, shape_format
 from tests.messages import raises
 from tests.shapes.making import FORMATS, box, cloud, square, written
 

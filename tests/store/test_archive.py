@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store.archive import ExportReport, ImportReport, export_archive, import_archive
-from nodegraph.store.entries import CallWarning, NewEntry, UnsavedOutput
-from nodegraph.store.rows import pack_outputs
+from nodegraph.store.entries import CallWarning, NewEntry, UnsavedOutput, pack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
 from tests.messages import raises

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nodegraph.store.checkpoints import Checkpoints
-from nodegraph.store.plain import Unstorable
+from nodegraph.store.msgpack_codec import Unstorable
 from nodegraph.store.store import Store
 from tests.store.support import files, key_of, open_at
 from tests.store.values import same

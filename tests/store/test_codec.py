@@ -22,13 +22,13 @@ from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, Serializer, port_type
 from nodegraph.core.values import Adapter, RecipeFile
 from nodegraph.store.codec import (
     Serializers,
+    TensorReader,
     Undecodable,
     Unstorable,
     decode,
     decode_inline,
     encode,
 )
-from nodegraph.store.tensors import TensorReader
 from tests.messages import raises
 from tests.store.values import (
     DIGESTERS,
@@ -225,7 +225,7 @@ def test_what_can_not_be_restored_exactly_is_refused(value: Any) -> None:
 _DEEP = """
 from threading import Thread, stack_size
 from nodegraph.store.codec import Undecodable, Unstorable, decode
-from nodegraph.store.plain import pack
+from nodegraph.store.msgpack_codec import pack
 from tests.store.test_codec import written
 
 def chain(length):
@@ -237,7 +237,7 @@ def chain(length):
 def read():
     assert decode(*written(chain(39)), {}) == chain(39)
     # What others have written is no deeper either, and as deep as it may be in a small stack.
-    import nodegraph.store.plain as plain
+    import nodegraph.store.msgpack_codec as plain
     plain._DEEPEST, usual = 900, plain._DEEPEST
     data = written(chain(200))
     plain._DEEPEST = usual

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodegraph.store.artifacts import bytes_on_disk
 from nodegraph.store.claims import Claims
-from nodegraph.store.eviction import bytes_on_disk
 from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.store import Store
 from tests.store.other_process import other_process

@@ -13,7 +13,7 @@ import pytest
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.core.file_digests import FileDigests, FileStamp
-from nodegraph.store.file_digests import StoredFileDigests
+from nodegraph.store.file_records import StoredFileDigests
 from nodegraph.store.index import Index
 
 _WRONG = "ee" * 32

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from nodegraph.core.digests import digest_value
-from nodegraph.store.codes import CodeModules
 from nodegraph.store.entries import NewEntry, UnsavedOutput
-from nodegraph.store.history import History
+from nodegraph.store.history import CodeModules, History
 from nodegraph.store.store import Store
 
 

@@ -16,8 +16,7 @@ import pytest
 
 from nodegraph.errors import InvalidFile, OutputError
 from nodegraph.store import index as index_module
-from nodegraph.store.index import Index
-from nodegraph.store.schema import MIGRATIONS
+from nodegraph.store.index import MIGRATIONS, Index
 from tests.messages import raises
 from tests.processes import PATIENCE, killed_after
 

@@ -21,7 +21,7 @@ from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings
 from nodegraph.store.codec import Undecodable, Unstorable, decode, encode
 from nodegraph.store.entries import OutputGone
-from nodegraph.store.plain import NotLoaded, unpack
+from nodegraph.store.msgpack_codec import NotLoaded, unpack
 from tests.messages import raises
 from tests.store.support import open_at, output, put
 

@@ -13,7 +13,7 @@ import pytest
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
-from nodegraph.store.records import Runs
+from nodegraph.store.run_records import Runs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
 from tests.store.other_process import Other, other_processes
@@ -27,8 +27,8 @@ from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
 from nodegraph.store.entries import Gone, NewEntry, Unsaved
-from nodegraph.store.records import Runs
-from nodegraph.store.written import Written
+from nodegraph.store.run_records import Runs
+from nodegraph.store.file_records import Written
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
 

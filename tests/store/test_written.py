@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from nodegraph.store import written as written_files
+from nodegraph.store import file_records as written_files
+from nodegraph.store.file_records import SinkFile, SinkFiles
 from nodegraph.store.index import Index
-from nodegraph.store.written import SinkFile, SinkFiles
 
 _KEY = "ab" * 32
 

@@ -17,17 +17,20 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from nodegraph.core.dataset_values import Augmentation, Dataset, Example, LabeledBox
 from nodegraph.core.digests import is_tensor
 from nodegraph.core.plots import Plot, Series
 from nodegraph.core.ports import PORT_ATTRIBUTE, Serializer, port_type
-from nodegraph.core.spatial_values import AtomSites, Mesh, Molecule, PointCloud
+from nodegraph.core.training_values import Augmentation, Dataset, Example, LabeledBox
 from nodegraph.core.values import (
+    AtomSites,
     Audio,
     Conditioning,
     ConditioningEntry,
     DiffusionModel,
     Latent,
+    Mesh,
+    Molecule,
+    PointCloud,
     RecipeFile,
     Video,
 )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nodegraph.cli import main
-from nodegraph.python.testing.finding import find_packs
+from nodegraph.python.testing.workbench import find_packs
 
 ROOT = Path(__file__).parents[2]
 FAULTY = '''

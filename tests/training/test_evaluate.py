@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodegraph.media.images.set_measures import frechet_distance
+from nodegraph.media.images.editing.metrics import frechet_distance
 from tests.messages import raises
 from training import scores
 from training.classifier import Classifier, accuracy, labelled, shuffled_tiles, train

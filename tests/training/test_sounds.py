@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from nodegraph.core.values import Audio
-from nodegraph.families.items.sounds import FEATURES, TOKENS
-from nodegraph.media.audio.measuring import median_pitch
+from nodegraph.families.sounds import FEATURES, TOKENS
+from nodegraph.media.audio.metrics import median_pitch
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from training.items.sounds.card import card
 from training.items.sounds.judges import KindJudge, PitchJudge, lengths_of, looks_of

@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images import room
-from nodegraph.media.images.room import ImageTooLarge
-from nodegraph.media.videos.cutting import frame_count_after_trim, trim_video, video_from_images
-from nodegraph.media.videos.reading import read_video
+from nodegraph.media.images import memory_checks as room
+from nodegraph.media.images.memory_checks import ImageTooLarge
+from nodegraph.media.videos.clips import (
+    frame_count_after_trim,
+    read_video,
+    trim_video,
+    video_from_images,
+)
 from tests.messages import raises
 from tests.videos.making import moving, video, written
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from nodegraph import Audio, Video
 from nodegraph.errors import InvalidValue, NumericalError
+from nodegraph.media.videos.clips import read_video
 from nodegraph.media.videos.encoding import VideoFormat, encode_video
-from nodegraph.media.videos.reading import read_video
 from nodegraph.media.videos.video_files import video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nodegraph import Video
 from nodegraph.errors import InvalidFile
-from nodegraph.media.videos.reading import read_video
+from nodegraph.media.videos.clips import read_video
 from nodegraph.media.videos.video_files import video_facts
 from tests.messages import raises
 from tests.properties import examples

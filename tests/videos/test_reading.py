@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.images import room
-from nodegraph.media.images.room import ImageTooLarge
+from nodegraph.media.images import memory_checks as room
+from nodegraph.media.images.memory_checks import ImageTooLarge
 from nodegraph.media.videos import video_files
+from nodegraph.media.videos.clips import read_video
 from nodegraph.media.videos.encoding import VideoFormat, encode_video
-from nodegraph.media.videos.reading import read_video
 from nodegraph.media.videos.video_files import open_video, video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples

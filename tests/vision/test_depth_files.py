@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nodegraph.families.depth_files import depth_shape
+from nodegraph.families.helper_networks import depth_shape
 from nodegraph.models.model_sources import list_models
 from tests.nodes.conftest import Bench, link
 from tests.vision.foreground_files import save

@@ -11,8 +11,8 @@ import torch
 import transformers as tf
 from PIL import Image as Pillow
 
-from nodegraph.media.images.mask_sources import boxes_mask
-from nodegraph.perception.vision.detecting import boxes_text
+from nodegraph.media.images.masks import boxes_mask
+from nodegraph.perception.vision.detection import boxes_text
 from tests.nodes.conftest import Bench, link
 
 Models = Callable[[str], Any]

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nodegraph.families.foreground_architectures import (
+from nodegraph.families.helper_networks import (
     BiRefNetShape,
     birefnet_shape,
     foreground_class,
     u2net_shape,
 )
 from nodegraph.media.images.masks import as_rgb
-from nodegraph.models.foreground.birefnet import deformable_convolution, patches
 from nodegraph.models.foreground.loading import has_colors_last
+from nodegraph.models.foreground.networks import deformable_convolution, patches
 from nodegraph.models.model_sources import list_models
 from tests.nodes.conftest import Bench, link
 from tests.vision.foreground_files import (

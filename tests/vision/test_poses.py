@@ -11,7 +11,7 @@ import torch
 import transformers as tf
 from PIL import Image as Pillow
 
-from nodegraph.perception.vision.poses import COCO, Joint, draw_skeletons
+from nodegraph.perception.vision.detection import COCO, Joint, draw_skeletons
 from tests.nodes.conftest import Bench, link
 
 pytest.importorskip("scipy")

@@ -16,8 +16,8 @@ from PIL import Image as Pillow
 from torch.nn import functional
 
 from nodegraph.models.model_sources import list_models
-from nodegraph.perception.vision.opening import class_labels
-from nodegraph.perception.vision.segmenting import trimap
+from nodegraph.perception.vision.segmentation import trimap
+from nodegraph.perception.vision.vision_model import class_labels
 from tests.nodes.conftest import Bench, link
 
 Models = Callable[[str], Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from nodegraph.families.decoder_names import EMBEDDED
+from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.families.vector_decoders import VectorDecoder, save_decoder
 from training.history import gan, vae
 from training.history.measuring import CARD, card, measure

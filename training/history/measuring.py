@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import safe_open
 
 from nodegraph import Session, Settings, Workflow
-from nodegraph.families.decoder_names import EMBEDDED
+from nodegraph.families.embedded_models import EMBEDDED
 from training.config import ROOT
 from training.history.scenes import maker
 

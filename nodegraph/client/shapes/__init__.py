@@ -1,15 +1,16 @@
-"""What the API tells, said once: the server answers with these shapes, and clients read them.
+"""API data shapes that the server answers with and clients read.
 
 They are plain dataclasses. The API's description is made of them, docstrings included; see
-`nodegraph.client.shapes.description`.
+`nodegraph.client.shapes.schema`.
 """
 
 from __future__ import annotations
 
-from nodegraph.client.shapes.events import Event, EventPage
 from nodegraph.client.shapes.jobs import (
     Artifact,
     CarriedTexts,
+    Event,
+    EventPage,
     Fault,
     Job,
     JobLinks,

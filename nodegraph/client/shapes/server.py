@@ -1,4 +1,4 @@
-"""The server itself: its queue, processes and models, and the files that are brought to it."""
+"""Server state: queue, workers, models and uploaded files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from nodegraph.client.shapes.description import Pixels, described, example, one_of
 from nodegraph.client.shapes.jobs import DIGEST, JobSummary
+from nodegraph.client.shapes.schema import Pixels, described, example, one_of
 
 
 @dataclass(frozen=True, slots=True)

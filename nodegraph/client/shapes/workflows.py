@@ -1,4 +1,4 @@
-"""Workflows: what is wrong with them, what they would do, where they are kept, and apps of them."""
+"""Workflows on the server: findings, plans, saved versions, templates and apps."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from nodegraph.client.shapes.description import Finding, described, example
 from nodegraph.client.shapes.jobs import JobSummary, OutputFile
+from nodegraph.client.shapes.schema import Finding, described, example
 
 _DIGEST = "5cbdf0ea" * 8
 Title = Annotated[str, example("Text to image")]

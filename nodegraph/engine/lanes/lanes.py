@@ -1,6 +1,6 @@
 """Lanes: where calls run. A serial one for each compute device, pools for the rest.
 
-A lane holds what is ready in its order (`nodegraph.engine.lanes.fairness`) and starts a call only
+A lane holds what is ready in its order (`nodegraph.engine.lanes.fair_queue`) and starts a call only
 when it has a free place, so that something more urgent that becomes ready meanwhile goes first.
 """
 
@@ -18,9 +18,8 @@ from time import perf_counter
 from typing import Any
 
 from nodegraph.core.context import Merging
-from nodegraph.engine.lanes.fairness import FairQueue, Priority, QueueEntry, Share
-from nodegraph.engine.lanes.mailbox import Done, Mailbox, Mailboxes
-from nodegraph.engine.lanes.worker_threads import Callback, WorkerThreads
+from nodegraph.engine.lanes.fair_queue import FairQueue, Priority, QueueEntry, Share
+from nodegraph.engine.lanes.worker_threads import Callback, Done, Mailbox, Mailboxes, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
 
 __all__ = [

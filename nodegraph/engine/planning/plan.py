@@ -11,11 +11,22 @@ from nodegraph.core.digests import Digest
 from nodegraph.core.graph import CheckedGraph
 from nodegraph.core.hooks import Estimate
 from nodegraph.core.tables import rich_table
+from nodegraph.core.text_format import (
+    format_seconds,
+    format_size,
+    pluralize,
+    strip_control_characters,
+)
 from nodegraph.core.values import Recipe
-from nodegraph.core.words import format_seconds, format_size, pluralize, strip_control_characters
-from nodegraph.engine.planning.expectation import Basis, CostEstimator
-from nodegraph.engine.planning.foreseen import known_leaves
-from nodegraph.engine.planning.loads import Residency, WeightLoads, WeightSource
+from nodegraph.engine.call_records import RECIPES, find_unchanged_files
+from nodegraph.engine.planning.device_memory import Fit, MemoryNeed, RoomOf, fit_of
+from nodegraph.engine.planning.estimates import (
+    Basis,
+    CostEstimator,
+    Residency,
+    WeightLoads,
+    WeightSource,
+)
 from nodegraph.engine.planning.prediction import (
     Demand,
     FoundIn,
@@ -23,14 +34,12 @@ from nodegraph.engine.planning.prediction import (
     PlannedNode,
     Reason,
     SinkState,
+    known_leaves,
     may_run,
     predict,
 )
-from nodegraph.engine.planning.room import Fit, MemoryNeed, RoomOf, fit_of
 from nodegraph.engine.product import Product
-from nodegraph.engine.shared import EngineState
-from nodegraph.engine.sinks import find_unchanged_files
-from nodegraph.engine.work import RECIPES
+from nodegraph.engine.runtime import EngineState
 from nodegraph.errors import Problem
 
 if TYPE_CHECKING:
@@ -59,7 +68,7 @@ class NodePlan:
         load_seconds: What loading weights is expected to add, if it comes first of those that need
             them.
         weights: Bytes of the weights that it computes with, shared ones included; None if unknown.
-        fit: How it has room for them on its device; see `nodegraph.engine.planning.room`.
+        fit: How it has room for them on its device; see `nodegraph.engine.planning.device_memory`.
         transfer_seconds: What bringing weights in parts takes at least, where they have no room; in
             `seconds` already.
         needs: Nodes linked to it that run, or may run, before it.

@@ -1,4 +1,4 @@
-"""A small transformer for things of a few tokens, led by classes and numbers.
+"""Transformers of items: the base class, and variants for molecules and motions.
 
 Source: Peebles & Xie 2022, arXiv:2212.09748 (blocks that the condition shifts, scales and gates);
 Lipman et al. 2022, arXiv:2210.02747 (flow matching).
@@ -13,6 +13,18 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
+
+from nodegraph.families.items.motions import FEATURES as MOTION_FEATURES
+from nodegraph.families.items.motions import FRAMES, MOTIONS, PLACES, TOKENS
+from nodegraph.media.molecules.tables import (
+    ELEMENTS,
+    FEATURES,
+    MOST_ATOMS,
+    ORDERS,
+    READ_FEATURES,
+    bond_scores,
+    probabilities_to_items,
+)
 
 _TIME_FEATURES = 64
 _FASTEST = 1000.0
@@ -204,3 +216,93 @@ def _waves(t: Tensor) -> Tensor:
     angles = t.float()[:, None] * half.exp()
     waves: Tensor = torch.cat([angles.sin(), angles.cos()], -1)
     return waves
+
+
+class MoleculeTransformer(ItemTransformer):
+    """Gives the flow of noisy tables of molecules; see `nodegraph.media.molecules.tables`.
+
+    A row of a table holds the bonds to the atoms before it alone. Here it reads those to the atoms
+    behind it, too, so that each token sees all bonds of its atom, and both rows of a bond have a
+    say in it. The network gives how likely each class is, which makes the clean item.
+
+    Source: Dieleman et al. 2022, arXiv:2211.15089 (clean items by the likelihood of their classes).
+    """
+
+    @staticmethod
+    def widths(features: int) -> tuple[int, int]:
+        """See `ItemTransformer.widths`; kinds, and orders of bonds to all nine rows."""
+        if features != FEATURES:
+            raise ValueError(f"tables of molecules have {FEATURES} features, not {features}")
+        return READ_FEATURES, READ_FEATURES
+
+    def read(self, x: Tensor) -> Tensor:
+        """Kinds, and bonds to the rows before and behind."""
+        bonds = bond_scores(x)
+        both = bonds + bonds.transpose(1, 2)
+        return torch.cat([x[..., : len(ELEMENTS)], both.flatten(2)], 2)
+
+    def logits(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """Unnormalised log likelihoods of kinds, (batch, 9, 5), and orders, (batch, 9, 9, 4)."""
+        kinds, bonds = prediction.float().tensor_split((len(ELEMENTS),), -1)
+        sides = bonds.reshape(*bonds.shape[:-1], MOST_ATOMS, ORDERS)
+        return kinds, sides + sides.transpose(1, 2)
+
+    def finished(self, prediction: Tensor) -> Tensor:
+        """The clean items that are expected."""
+        kinds, orders = self.logits(prediction)
+        return probabilities_to_items(kinds.softmax(-1), orders.softmax(-1))
+
+
+class MotionTransformer(ItemTransformer):
+    """Gives the flow of noisy frames, led by the picture that they begin with.
+
+    Each token of each frame is given the picture's token of its place, and all tokens of the
+    picture stand before those of the frames, so that a thing can be looked up where it was.
+    Attention runs over all places of all frames, as things move across places.
+
+    Args:
+        width, layers, heads, condition_width, classes, numbers, octaves: As of `ItemTransformer`.
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        tokens: int = TOKENS,
+        features: int = MOTION_FEATURES,
+        width: int = 160,
+        layers: int = 5,
+        heads: int = 5,
+        condition_width: int = 96,
+        classes: Sequence[int] = (len(MOTIONS),),
+        numbers: int = 1,
+        octaves: int = 0,
+        gives_clean: bool = False,
+    ) -> None:
+        super().__init__(
+            tokens,
+            features,
+            width,
+            layers,
+            heads,
+            condition_width,
+            classes,
+            numbers,
+            octaves,
+            gives_clean,
+        )
+        self.picture_embedding = nn.Linear(features, width)
+        self.picture_position = nn.Parameter(torch.randn(PLACES, width) * 0.3)
+
+    def answer(
+        self, x: Tensor, t: Tensor, classes: Tensor, numbers: Tensor, *others: Tensor
+    ) -> Tensor:
+        """See `ItemTransformer.answer`; others: the clean latent of the first frame in tokens,
+        (batch, 16, 32)."""
+        (picture,) = others
+        condition = nn.functional.silu(self.embed_conditions(t, classes, numbers))
+        picture_tokens = self.picture_embedding(picture)
+        hidden = (
+            self.token_embedding(x) + self.position_embedding + picture_tokens.repeat(1, FRAMES, 1)
+        )
+        hidden = torch.cat([picture_tokens + self.picture_position, hidden], 1)
+        return self.apply_blocks(hidden, condition)[:, PLACES:]

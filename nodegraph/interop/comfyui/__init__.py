@@ -1,1 +1,1 @@
-"""ComfyUI's workflows: read, translated into native ones, and written."""
+"""ComfyUI workflows: import to native ones and export."""

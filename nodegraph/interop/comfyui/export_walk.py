@@ -1,4 +1,4 @@
-"""Going through a native graph, each node after those that it needs, on the way to ComfyUI."""
+"""Export a native graph node by node, in topological order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from nodegraph.core.graph import topological_order
 from nodegraph.core.links import is_link, parse_link, parse_target, read_link, read_literal
 from nodegraph.core.parts import PLACEHOLDER, NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
-from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.export_context import ExportContext
-from nodegraph.interop.comfyui.export_graph import ExportGraph
-from nodegraph.interop.comfyui.file_words import iter_references, reference_name, replace_references
-from nodegraph.interop.comfyui.foreign import (
+from nodegraph.interop.comfyui.entries import Signature, TableEntry
+from nodegraph.interop.comfyui.export_context import ExportContext, ExportGraph
+from nodegraph.interop.comfyui.foreign_workflow import (
     BLOCK,
     DrawnText,
     ForeignGraph,
@@ -24,10 +22,17 @@ from nodegraph.interop.comfyui.foreign import (
     Rectangle,
     Source,
 )
+from nodegraph.interop.comfyui.literal_tags import (
+    Tag,
+    iter_references,
+    reference_name,
+    replace_references,
+    strip_tags,
+    tag_of,
+    with_tag,
+)
 from nodegraph.interop.comfyui.reading.dynamic_prompts import drawing_note, prompts
-from nodegraph.interop.comfyui.returning import NATIVE_PREFIX
-from nodegraph.interop.comfyui.signatures import Signature
-from nodegraph.interop.comfyui.tags import Tag, strip_tags, tag_of, with_tag
+from nodegraph.interop.comfyui.round_trip import NATIVE_PREFIX
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
 from nodegraph.sampling.comfyui_prompts import can_be_escaped
 

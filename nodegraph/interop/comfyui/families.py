@@ -1,4 +1,4 @@
-"""Which family of models a file is of, told by how it is called.
+"""Model families by ComfyUI loader type and file name.
 
 ComfyUI looks into files and so needs no names of families; here a loader of parts is told one.
 What no name of a file tells is said in ComfyUI's word, which no family has: validation then tells

@@ -1,4 +1,4 @@
-"""Going through a graph of ComfyUI, each node after those that it needs."""
+"""Import a graph node by node, in topological order."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ from typing import Any, Protocol
 from nodegraph.core.graph import topological_order
 from nodegraph.core.parts import Mode
 from nodegraph.errors import InvalidWorkflow, Problem
-from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.file_words import find_referenced_node, iter_references
-from nodegraph.interop.comfyui.foreign import (
+from nodegraph.interop.comfyui.entries import Signature, TableEntry
+from nodegraph.interop.comfyui.foreign_workflow import (
     BLOCK,
     ForeignGraph,
     ForeignNode,
     Frame,
     Rectangle,
     Source,
+    TranslationOutcome,
 )
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder
-from nodegraph.interop.comfyui.import_context import CarriedValues, FindBlockValue, ImportContext
-from nodegraph.interop.comfyui.outcomes import TranslationOutcome
-from nodegraph.interop.comfyui.placeholders import (
+from nodegraph.interop.comfyui.import_context import (
+    CarriedValues,
+    FindBlockValue,
+    ImportContext,
     add_placeholder,
     match_bypass_outputs,
     output_ports,
+)
+from nodegraph.interop.comfyui.literal_tags import (
+    Tag,
+    find_referenced_node,
+    iter_references,
+    with_tag,
 )
 from nodegraph.interop.comfyui.postprocess import (
     resolve_families,
     resolve_file_names,
     resolve_video_decoders,
 )
-from nodegraph.interop.comfyui.returning import native_entry, read_native_notes
-from nodegraph.interop.comfyui.signatures import Signature
-from nodegraph.interop.comfyui.tags import Tag, with_tag
+from nodegraph.interop.comfyui.round_trip import native_entry, read_native_notes
 from nodegraph.interop.comfyui.translating import MadeOutput, Signal, Untranslatable
-from nodegraph.interop.comfyui.unread import ignored_values
+from nodegraph.interop.comfyui.unread_values import ignored_values
 
 _CONTROLS = {"randomize": "random", "increment": "increment", "decrement": "decrement"}
 _MISFIT = "its values in the file {} don't fit what is known of its type"

@@ -1,4 +1,4 @@
-"""Which pack brings a node type of ComfyUI's, for files that don't say it.
+"""Lookup of the ComfyUI pack that provides a node type.
 
 Files of the API format, and those from before 2025, name types alone. Packs are called as their
 repositories, in small letters. Many mark their types by the beginning or the end of the name; of

@@ -1,5 +1,4 @@
-"""What only a graph as a whole tells: families of text encoders, latents that are videos, and what
-names of files say of other nodes.
+"""Graph-wide fixes after import: encoder families, video latents, file names.
 
 A loader of text encoders there says a kind that several families share, such as ``qwen_image`` for
 Qwen-Image and those models of it that edit. Which one is meant is told where the prompts meet the
@@ -13,10 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nodegraph.interop.comfyui.families import family_of_name
-from nodegraph.interop.comfyui.file_words import find_referenced_node, replace_references
-from nodegraph.interop.comfyui.foreign import BLOCK, ForeignNode
+from nodegraph.interop.comfyui.foreign_workflow import BLOCK, ForeignNode
 from nodegraph.interop.comfyui.graph_builder import GraphBuilder, MadeNode
-from nodegraph.interop.comfyui.tags import tag_of
+from nodegraph.interop.comfyui.literal_tags import find_referenced_node, replace_references, tag_of
 from nodegraph.interop.comfyui.translating import MadeOutput
 
 _ALIKE = (

@@ -1,4 +1,4 @@
-"""What an entry of the table is given to translate one node, in either direction."""
+"""Interface of table entries: outputs, signals and the node being translated."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Every pipeline of the installed diffusers: what it takes and gives, and how it is run."""
+"""Every pipeline of the installed diffusers: its signature and how to run it."""

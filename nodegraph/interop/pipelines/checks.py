@@ -1,4 +1,4 @@
-"""What would fail late in a pipeline, found before anything is loaded. Imports no torch."""
+"""Pre-flight checks of a pipeline call. Imports no torch."""
 
 from __future__ import annotations
 

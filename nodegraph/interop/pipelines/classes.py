@@ -1,4 +1,4 @@
-"""What a pipeline class of diffusers takes and gives, as its source says it. Imports no torch."""
+"""Signatures of diffusers pipeline classes: inputs, outputs and parts."""
 
 from __future__ import annotations
 

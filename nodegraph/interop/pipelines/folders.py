@@ -1,4 +1,4 @@
-"""A pipeline's folder: its class, its parts, and whether all of them are there. Imports no torch.
+"""Read and check a saved pipeline folder. Imports no torch.
 
 Layout: ``model_index.json`` names the pipeline's class and each part's library and class; each
 part lies in a folder of its own. Source:

@@ -1,4 +1,4 @@
-"""Samples and frames a second of what pipelines take and give. Imports no torch.
+"""Audio sample rates and video frame rates of pipelines. Imports no torch.
 
 No output of diffusers says its rate: that of sound lies in the configuration of the part that
 makes or reads it, that of videos in examples and in inputs of some.

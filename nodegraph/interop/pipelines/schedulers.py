@@ -1,4 +1,4 @@
-"""Which schedulers of the installed diffusers may stand in for each other. Imports no torch."""
+"""Compatible scheduler classes of the installed diffusers. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What travels between nodes of pipelines. Imports no torch."""
+"""Values on links between pipeline nodes. Imports no torch."""
 
 from __future__ import annotations
 

@@ -24,17 +24,23 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.cluster import started
-from nodegraph.jobs.cluster.address import CLIENT, is_loopback, parse_host_port, resolve_address
-from nodegraph.jobs.cluster.calls import SerialCalls, run_detached, wait_unless_lost
-from nodegraph.jobs.cluster.head import LOOK_EVERY, ClusterHead, HeadGone
-from nodegraph.jobs.cluster.host import WorkerHost
-from nodegraph.jobs.cluster.words import reason_of
-from nodegraph.jobs.supervisor.rules import Needs
+from nodegraph.jobs.cluster import discovery as started
+from nodegraph.jobs.cluster.discovery import CLIENT, is_loopback, parse_host_port, resolve_address
+from nodegraph.jobs.cluster.failure_detection import (
+    LOOK_EVERY,
+    ClusterHead,
+    HeadGone,
+    SerialCalls,
+    reason_of,
+    run_detached,
+    wait_unless_lost,
+)
+from nodegraph.jobs.cluster.worker_host import WorkerHost
+from nodegraph.jobs.supervisor.worker_spec import Needs
 
 
 class RayActor:
-    """An actor of Ray; see `nodegraph.jobs.cluster.process.Actor`."""
+    """An actor of Ray; see `nodegraph.jobs.cluster.actor_process.Actor`."""
 
     def __init__(self, ray: Any, handle: Any, head: ClusterHead) -> None:
         self._ray = ray

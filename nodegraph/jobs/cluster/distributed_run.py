@@ -1,6 +1,6 @@
 """Workers of a cluster that compute along with one run.
 
-What they are given, and why that comes to something, is in `nodegraph.jobs.worker.sharing`. One
+What they are given, and why that comes to something, is in `nodegraph.jobs.worker.distributed_run`. One
 that dies costs nothing but time.
 """
 
@@ -13,15 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nodegraph.core.events import Event
+from nodegraph.jobs.cluster.actor_process import ActorStarter, CallbackServer
+from nodegraph.jobs.cluster.autoscaling import count_worker_slots, needs_of, usual_device
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.cluster.exchange import CallbackServer
-from nodegraph.jobs.cluster.kinds import count_worker_slots, needs_of, usual_device
-from nodegraph.jobs.cluster.starter import ActorStarter
-from nodegraph.jobs.queue.working import Death
+from nodegraph.jobs.queue.attempts import Death
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
 
 if TYPE_CHECKING:
     from nodegraph.jobs.cluster.connection import Node

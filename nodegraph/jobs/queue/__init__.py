@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.jobs.queue.choosing import ANY_JOB, BatchPartners, JobCriteria
+from nodegraph.jobs.queue.attempts import Death
 from nodegraph.jobs.queue.errors import (
     JobNotFound,
     KeyReused,
@@ -13,17 +13,13 @@ from nodegraph.jobs.queue.errors import (
     WrongState,
 )
 from nodegraph.jobs.queue.events import EventPage, JobEvent
-from nodegraph.jobs.queue.fairness import Limits
-from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, JobFilter, JobPage, ReadyCounts
+from nodegraph.jobs.queue.job import STATES, Interruption, Job, JobSummary, State
+from nodegraph.jobs.queue.job_order import ANY_JOB, BatchPartners, JobCriteria, Limits, Turn
+from nodegraph.jobs.queue.job_queries import Counts, JobFilter, JobPage, ReadyCounts
 from nodegraph.jobs.queue.queue import JobQueue
 from nodegraph.jobs.queue.reader import QueueReader
 from nodegraph.jobs.queue.retention import RetentionRules
-from nodegraph.jobs.queue.states import STATES, Interruption, State
-from nodegraph.jobs.queue.submission import Submission
-from nodegraph.jobs.queue.submitting import Submitted
-from nodegraph.jobs.queue.turns import Turn
-from nodegraph.jobs.queue.working import Death
+from nodegraph.jobs.queue.submission import Submission, Submitted
 
 __all__ = [
     "ANY_JOB",

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Literal
 
 from nodegraph.errors import InvalidValue
-from nodegraph.jobs.queue.changes import append_queue_event, apply_transition, refusal
-from nodegraph.jobs.queue.choosing import MOST_PASSED
-from nodegraph.jobs.queue.connection import Connection
+from nodegraph.jobs.queue.backend import Connection
+from nodegraph.jobs.queue.job import append_queue_event, apply_transition, refusal
+from nodegraph.jobs.queue.job_order import MOST_PASSED
 
 _ROOM = 1 << 20
 _AMONG = "FROM jobs WHERE finished IS NULL AND client = ? AND priority = ? AND id <> ?"

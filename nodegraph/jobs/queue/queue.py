@@ -11,35 +11,28 @@ from contextlib import ExitStack
 from threading import RLock
 from typing import Any, TypeVar
 
-from nodegraph.core.words import to_well_formed
+from nodegraph.core.text_format import to_well_formed
 from nodegraph.errors import NodegraphError
-from nodegraph.jobs.queue import (
-    events,
-    outputs,
-    positions,
-    retention,
-    steering,
-    submitting,
-    working,
-)
-from nodegraph.jobs.queue.choosing import ANY_JOB, JobCriteria
-from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import LiveRelay
+from nodegraph.jobs.queue import attempts as working
+from nodegraph.jobs.queue import events, positions, retention
+from nodegraph.jobs.queue import events as outputs
+from nodegraph.jobs.queue import job_control as steering
+from nodegraph.jobs.queue import submission as submitting
+from nodegraph.jobs.queue.attempts import Death
+from nodegraph.jobs.queue.backend import Connection, LiveRelay
 from nodegraph.jobs.queue.events import RunEvent
-from nodegraph.jobs.queue.fairness import Limits
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import JobFilter
-from nodegraph.jobs.queue.places import QueueLocation, open_to_write
-from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.jobs.queue.job_order import ANY_JOB, JobCriteria, Limits
+from nodegraph.jobs.queue.job_queries import JobFilter
+from nodegraph.jobs.queue.reader import QueueLocation, QueueView, open_to_write
 from nodegraph.jobs.queue.retention import AT_ONCE, RetentionRules
 from nodegraph.jobs.queue.submission import (
     Submission,
+    Submitted,
     checked_priority,
     json_text,
     prepare_submission,
 )
-from nodegraph.jobs.queue.submitting import Submitted
-from nodegraph.jobs.queue.working import Death
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
 
 T = TypeVar("T")

@@ -1,22 +1,94 @@
-"""Looking at the job queue, from any process."""
+"""Open a queue's database, and read jobs from it in any process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
-from nodegraph.jobs.queue import events, job, listing, outputs, turns
-from nodegraph.jobs.queue.changes import setting
-from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import QueueBackend
-from nodegraph.jobs.queue.events import EventPage
-from nodegraph.jobs.queue.fairness import Limits
-from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.listing import Counts, JobFilter, JobPage, Order, ReadyCounts
-from nodegraph.jobs.queue.outputs import OutputsPage
-from nodegraph.jobs.queue.places import QueueLocation, open_to_read
-from nodegraph.jobs.queue.turns import Turn
+from nodegraph.errors import OutputError
+from nodegraph.jobs.queue import events, job
+from nodegraph.jobs.queue import events as outputs
+from nodegraph.jobs.queue import job_order as turns
+from nodegraph.jobs.queue import job_queries as listing
+from nodegraph.jobs.queue.backend import Connection, QueueBackend, Tables
+from nodegraph.jobs.queue.events import EventPage, OutputsPage
+from nodegraph.jobs.queue.job import Job, JobSummary, setting
+from nodegraph.jobs.queue.job_order import Limits, Turn
+from nodegraph.jobs.queue.job_queries import Counts, JobFilter, JobPage, Order, ReadyCounts
+from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.queue.sqlite_queue import Ownership, QueueFile
+
+QueueLocation = Path | PostgresAddress
+"""A file, which one process at a time may change, or a database, which several may."""
+
+
+@contextmanager
+def open_to_write(location: QueueLocation, server: str, patience: float) -> Iterator[QueueBackend]:
+    """What keeps a queue, to change it; closed at the end of the `with`.
+
+    Args:
+        server: Who changes it.
+        patience: Seconds to wait for another's transaction.
+    """
+    if isinstance(location, Path):
+        ownership = Ownership(location)
+        try:
+            file = QueueFile(location, patience=patience)
+            try:
+                yield file
+            finally:
+                file.close()
+        finally:
+            ownership.close()
+    else:
+        database = _database(location, server, patience)
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def open_to_read(location: QueueLocation) -> QueueBackend:
+    """What keeps a queue, to look at it."""
+    return (
+        QueueFile(location, read_only=True) if isinstance(location, Path) else _database(location)
+    )
+
+
+def open_shared_tables(
+    address: PostgresAddress, schema: str, migrations: Sequence[str], lock: int
+) -> Tables:
+    """More tables in a queue's database; see `PostgresTables`.
+
+    Raises:
+        InvalidFile: They are of a newer version.
+        OutputError: The database can't be reached, or not written.
+    """
+    with _needing_psycopg(address):
+        from nodegraph.jobs.queue.postgres.database import PostgresTables
+    return PostgresTables(address, schema, migrations, lock)
+
+
+@contextmanager
+def _needing_psycopg(address: PostgresAddress) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise OutputError(
+            f"the job queue {address} needs psycopg: {error}",
+            hint='Run `pip install "nodegraph[postgres]"`.',
+        ) from error
+
+
+def _database(
+    address: PostgresAddress, server: str | None = None, patience: float = 5.0
+) -> QueueBackend:
+    with _needing_psycopg(address):
+        from nodegraph.jobs.queue.postgres.database import PostgresDatabase
+    return PostgresDatabase(address, server or "", patience=patience, read_only=server is None)
+
 
 _WORKFLOWS = 64
 """Texts that stay in memory."""

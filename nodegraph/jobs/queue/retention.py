@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nodegraph.jobs.queue.changes import refusal
-from nodegraph.jobs.queue.connection import Connection, placeholders
-from nodegraph.jobs.queue.job import summary
-from nodegraph.jobs.queue.listing import JobFilter, condition
-from nodegraph.jobs.queue.states import ENDED, State
+from nodegraph.jobs.queue.backend import Connection, placeholders
+from nodegraph.jobs.queue.job import ENDED, State, refusal, summary
+from nodegraph.jobs.queue.job_queries import JobFilter, condition
 
 AT_ONCE = 200
 """Jobs that go in one transaction, so that others' changes get their turn."""

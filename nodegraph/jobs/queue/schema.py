@@ -71,7 +71,7 @@ CREATE TABLE tallies (
     client TEXT, state TEXT, count INTEGER NOT NULL, PRIMARY KEY (client, state)
 ) WITHOUT ROWID;
 
--- What a client has had of each class of priority, see `nodegraph.jobs.queue.fairness`.
+-- What a client has had of each class of priority, see `nodegraph.jobs.queue.job_order`.
 CREATE TABLE shares (
     priority INTEGER,
     client TEXT,

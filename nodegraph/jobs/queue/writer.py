@@ -10,8 +10,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from nodegraph.errors import OutputError
-from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import QueueBackend
+from nodegraph.jobs.queue.backend import Connection, QueueBackend
 
 T = TypeVar("T")
 QueueChange = Callable[[Connection], T]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import Job, JobCriteria, JobEvent, JobQueue
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health, RetryDelay
+from nodegraph.jobs.supervisor.backoff import DATABASE_FAULTS, Health, RetryDelay
 from nodegraph.jobs.supervisor.errors import FilesUnavailable
 from nodegraph.jobs.supervisor.placement import WorkerCandidate, rank_workers
 from nodegraph.jobs.supervisor.queue_reads import QueueReads

@@ -11,14 +11,8 @@ from typing import Any
 from nodegraph.core.events import Event
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Death, Interruption, Job, JobEvent, JobQueue
-from nodegraph.jobs.supervisor.claiming import JobClaimer
-from nodegraph.jobs.supervisor.delays import DATABASE_FAULTS, Health, RetryDelay
-from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
-from nodegraph.jobs.supervisor.errors import FilesUnavailable, ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.live import LiveEvent
-from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
-from nodegraph.jobs.supervisor.placement import rank_workers
-from nodegraph.jobs.supervisor.report import (
+from nodegraph.jobs.queue.events import LiveEvent
+from nodegraph.jobs.supervisor.attempt_report import (
     RELEASED,
     AttemptEnd,
     AttemptReport,
@@ -26,7 +20,13 @@ from nodegraph.jobs.supervisor.report import (
     end_from_message,
     failed,
 )
-from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.backoff import DATABASE_FAULTS, Health, RetryDelay
+from nodegraph.jobs.supervisor.claiming import JobClaimer
+from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
+from nodegraph.jobs.supervisor.errors import FilesUnavailable, ProtocolFault, WorkerNotIdle
+from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
+from nodegraph.jobs.supervisor.placement import rank_workers
+from nodegraph.jobs.supervisor.queue_reads import EventTail
 from nodegraph.jobs.supervisor.worker_jobs import AssignedJob, JobPayload, Workers
 
 _EVERY = 30.0

@@ -1,4 +1,4 @@
-"""What the server and its workers say to each other."""
+"""Messages between the server and its workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 from nodegraph.core.events import Event
-from nodegraph.jobs.supervisor.message import FieldChoices, Fields, Message, read_message, rows
+from nodegraph.jobs.supervisor.protocol import FieldChoices, Fields, Message, read_message, rows
 
 RoleName = Literal["worker", "planner"]
 EndStatus = Literal["finished", "failed", "cancelled", "released"]
@@ -152,7 +152,7 @@ class Ready(Message):
 
     Attributes:
         versions: Of nodegraph, Python and what else matters, for display.
-        room: The memory of its device, as `nodegraph.engine.planning.room.DeviceMemory` has it; None
+        room: The memory of its device, as `nodegraph.engine.planning.device_memory.DeviceMemory` has it; None
             where it can't be told.
     """
 
@@ -308,7 +308,7 @@ class MemoryUpdate(Message):
     """What a worker holds in memory; a planner is told of the one whose jobs it plans.
 
     Attributes:
-        results: By key, those that are new; see `nodegraph.engine.planning.stock.packed`.
+        results: By key, those that are new; see `nodegraph.engine.planning.device_memory.packed`.
         gone: Keys of those that are there no more.
         weights: Names of all weights in memory.
         is_all: What was told before is void.

@@ -1,16 +1,136 @@
-"""Looking at a queue from an event loop, which waits for no database."""
+"""Read a queue for an event loop: single reads, and a tail of its events."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from nodegraph.errors import NodegraphError
+from nodegraph.jobs.queue import EventPage, JobEvent, JobQueue
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.reader import QueueView
+
+EventsListener = Callable[[Sequence[JobEvent]], None]
+
+_LOG = logging.getLogger(__name__)
+_PAGE = 500
+"""Events that are read at once; others get their turn on the event loop in between."""
+_AGAIN = 0.5
+"""Seconds after which a queue that couldn't be read is read again."""
+
+
+class EventTail:
+    """Reads the events that each commit of a queue adds, and hands them to all listeners.
+
+    It is made on the event loop on which its listeners are called. Reading a file takes some 40
+    microseconds and waits for nobody, so it isn't worth a thread; a database has one.
+
+    Args:
+        queue: That it follows, from its present end on.
+    """
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+        self._loop = asyncio.get_running_loop()
+        self._listeners: list[EventsListener] = []
+        self._is_called = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread = (
+            ThreadPoolExecutor(1, thread_name_prefix="nodegraph-tail") if queue.is_shared else None
+        )
+        self._reading: asyncio.Task[None] | None = None
+        self._is_missed = False
+        self._is_ill = False
+        # Listening begins first, so that no commit falls in between.
+        self._end = queue.listen(self._committed)
+        self.newest = queue.newest_event()
+        """The number of the last event that listeners were told."""
+
+    def listen(self, listener: EventsListener) -> Callable[[], None]:
+        """Have a function called with new events; with none after a commit without any.
+
+        It must be quick. Listeners are called in the order in which they came.
+
+        Returns:
+            What ends it.
+        """
+        self._listeners = [*self._listeners, listener]
+
+        def end() -> None:
+            self._listeners = [each for each in self._listeners if each is not listener]
+
+        return end
+
+    def close(self) -> None:
+        """Follow the queue no more."""
+        self._end()
+        self._listeners = []
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+
+    def _committed(self) -> None:
+        # In the queue's thread: commits that come while the loop is busy are read together.
+        if not self._is_called:
+            self._is_called = True
+            self._loop.call_soon_threadsafe(self._read)
+
+    def _read(self) -> None:
+        # Before reading, as what is committed while it reads may not be in what it sees.
+        self._is_called = False
+        self._timer = None
+        if not self._listeners:
+            return
+        if self._thread is None:
+            try:
+                self._tell_all(self._page())
+            except NodegraphError as error:
+                self._failed(error)
+        elif self._reading is None:
+            self._reading = self._loop.create_task(self._read_database(self._thread))
+        else:
+            self._is_missed = True
+
+    async def _read_database(self, thread: ThreadPoolExecutor) -> None:
+        try:
+            self._tell_all(await self._loop.run_in_executor(thread, self._page))
+        except NodegraphError as error:
+            self._failed(error)
+        finally:
+            self._reading = None
+        if self._is_missed:
+            self._is_missed = False
+            self._committed()
+
+    def _page(self) -> EventPage:
+        return self._queue.events_after(self.newest, limit=_PAGE)
+
+    def _failed(self, error: NodegraphError) -> None:
+        if not self._is_ill:
+            _LOG.warning("the events of the job queue can't be read: %s", error)
+        self._is_ill = True
+        self._timer = self._loop.call_later(_AGAIN, self._read)
+
+    def _tell_all(self, page: EventPage) -> None:
+        self._is_ill = False
+        self.newest = page.last
+        for listener in self._listeners:
+            self._tell(listener, page.events)
+        if not page.is_complete:
+            self._committed()
+
+    def _tell(self, listener: EventsListener, events: Sequence[JobEvent]) -> None:
+        try:
+            listener(events)
+        except Exception:  # noqa: BLE001 - the others are told all the same
+            _LOG.exception("a listener of the job queue's events failed")
+
 
 P = ParamSpec("P")
 T = TypeVar("T")

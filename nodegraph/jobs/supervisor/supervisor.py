@@ -14,16 +14,13 @@ from nodegraph.jobs.queue import JobCriteria
 from nodegraph.jobs.supervisor.distributed_run import WorkerHelpers
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ask, Cancel, Release, RunJob
-from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.placement import WorkerCandidate
-from nodegraph.jobs.supervisor.process import LocalStarter
-from nodegraph.jobs.supervisor.questions import PlannerRequests
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
-from nodegraph.jobs.supervisor.starting import Starter
-from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.jobs.supervisor.placement import NO_MEMORY, WorkerCandidate, WorkerMemory, rooms_of
+from nodegraph.jobs.supervisor.planner_requests import PlannerRequests
+from nodegraph.jobs.supervisor.starter import LocalStarter, Starter
 from nodegraph.jobs.supervisor.worker import Worker
-from nodegraph.jobs.supervisor.worker_memory import NO_MEMORY, WorkerMemory, rooms_of
 from nodegraph.jobs.supervisor.worker_process import SupervisedProcess
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.worker_status import WorkerObserver, WorkerStatus
 
 
 class Supervisor:

@@ -9,15 +9,14 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from nodegraph.errors import Problem
-from nodegraph.jobs.queue.working import Death
-from nodegraph.jobs.supervisor.delays import Backoff
+from nodegraph.jobs.queue.attempts import Death
+from nodegraph.jobs.supervisor.backoff import Backoff
 from nodegraph.jobs.supervisor.messages import Ended, RunJob
-from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
-from nodegraph.jobs.supervisor.starting import Starter
-from nodegraph.jobs.supervisor.status import WorkerState, WorkerStatus
+from nodegraph.jobs.supervisor.starter import Starter
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
 from nodegraph.jobs.supervisor.worker_process import PlannerListener, SupervisedProcess
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.worker_status import WorkerObserver, WorkerState, WorkerStatus
 
 _LOG = logging.getLogger(__name__)
 

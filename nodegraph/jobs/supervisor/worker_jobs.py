@@ -9,11 +9,11 @@ from typing import Any, Protocol
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.queue import BatchPartners, Interruption, Job, JobCriteria
-from nodegraph.jobs.supervisor.live import LiveEvent, split_events
+from nodegraph.jobs.queue.events import LiveEvent, split_events
+from nodegraph.jobs.supervisor.attempt_report import AttemptReport
 from nodegraph.jobs.supervisor.messages import RunJob
 from nodegraph.jobs.supervisor.placement import WorkerCandidate
-from nodegraph.jobs.supervisor.report import AttemptReport
-from nodegraph.jobs.supervisor.rules import SupervisionRules
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules
 
 JobPayload = tuple[str, Mapping[str, Any]]
 """A job's workflow, as JSON, and its parameters."""

@@ -8,12 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from nodegraph.jobs.queue.working import Death
+from nodegraph.jobs.queue.attempts import Death
 from nodegraph.jobs.supervisor import platforms
-from nodegraph.jobs.supervisor.blame import Blame, blame_of
+from nodegraph.jobs.supervisor.crash_evidence import LogLines
 from nodegraph.jobs.supervisor.errors import ProtocolFault, WorkerNotIdle
-from nodegraph.jobs.supervisor.log_lines import LogLines
-from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
     Answer,
     BatchingUpdate,
@@ -30,14 +28,13 @@ from nodegraph.jobs.supervisor.messages import (
     Shutdown,
     StopHelp,
 )
-from nodegraph.jobs.supervisor.observer import WorkerObserver
-from nodegraph.jobs.supervisor.placement import LoadedModels
-from nodegraph.jobs.supervisor.rules import MOST_JOBS, SupervisionRules, WorkerSpec
-from nodegraph.jobs.supervisor.starting import ProcessExit, ProcessListener, Starter, WorkerHandle
-from nodegraph.jobs.supervisor.status import WorkerState
-from nodegraph.jobs.supervisor.worker_health import WorkerHealth
+from nodegraph.jobs.supervisor.placement import LoadedModels, WorkerMemory
+from nodegraph.jobs.supervisor.protocol import Message
+from nodegraph.jobs.supervisor.starter import ProcessExit, ProcessListener, Starter, WorkerHandle
+from nodegraph.jobs.supervisor.worker_health import Blame, WorkerHealth, blame_of
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
-from nodegraph.jobs.supervisor.worker_memory import WorkerMemory
+from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS, SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.worker_status import WorkerObserver, WorkerState
 
 _LOG = logging.getLogger(__name__)
 _HELP = ""

@@ -6,7 +6,7 @@ import logging
 import sys
 
 from nodegraph.jobs.supervisor import platforms
-from nodegraph.jobs.supervisor.launch import Launch
+from nodegraph.jobs.supervisor.worker_spec import Launch
 from nodegraph.jobs.worker.pipes import take_pipes
 
 

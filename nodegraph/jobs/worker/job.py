@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nodegraph.core.events import Event, Listener
+from nodegraph.core.file_access import uploaded_paths
 from nodegraph.core.file_digests import hash_file
-from nodegraph.core.uploads import uploaded_paths
-from nodegraph.core.words import is_well_formed, pluralize
+from nodegraph.core.text_format import is_well_formed, pluralize
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.lanes import Share
-from nodegraph.engine.options import RunOptions
+from nodegraph.engine.options import CancelToken, RunOptions
 from nodegraph.engine.result import NodeReport, RunResult, WrittenFile
 from nodegraph.errors import InvalidFile, Problem
+from nodegraph.jobs.supervisor.errors import error_from_problems, error_to_dict, node_errors_to_dict
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
-from nodegraph.jobs.worker.faults import error_from_problems, error_to_dict, node_errors_to_dict
 from nodegraph.session.session import Session
 from nodegraph.session.settings import path_redactor
 

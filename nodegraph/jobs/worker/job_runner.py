@@ -13,10 +13,9 @@ from threading import Lock
 
 from nodegraph.core.keys import Key
 from nodegraph.engine.cache import is_in_memory
-from nodegraph.engine.planning.stock import pack_entry
+from nodegraph.engine.planning.device_memory import pack_entry
 from nodegraph.errors import Problem
-from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.errors import ProtocolFault, error_from_problems
 from nodegraph.jobs.supervisor.messages import (
     BatchingUpdate,
     Cancel,
@@ -26,12 +25,12 @@ from nodegraph.jobs.supervisor.messages import (
     Release,
     RunJob,
 )
-from nodegraph.jobs.supervisor.rules import MOST_JOBS
+from nodegraph.jobs.supervisor.protocol import Message
+from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS
 from nodegraph.jobs.worker.event_sender import EventSender, JobEvents
-from nodegraph.jobs.worker.faults import error_from_problems
 from nodegraph.jobs.worker.job import Assignment, Jobs
 from nodegraph.jobs.worker.pipes import Outbox, call_threadsafe
-from nodegraph.jobs.worker.upkeep import StoreFlusher
+from nodegraph.jobs.worker.store_flush import StoreFlusher
 from nodegraph.session.session import Session
 
 

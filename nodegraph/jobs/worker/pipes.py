@@ -13,9 +13,8 @@ from threading import Thread
 
 from nodegraph.jobs.supervisor import platforms
 from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.frames import FrameReader, FrameWriter
-from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import read_order
+from nodegraph.jobs.supervisor.protocol import FrameReader, FrameWriter, Message
 
 _LOG = logging.getLogger(__name__)
 

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from nodegraph.core.patience import WATCHDOG
+from nodegraph.core.pack_faults import WATCHDOG
 from nodegraph.core.version import VERSION
-from nodegraph.jobs.supervisor.launch import Launch
-from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.crash_evidence import Recorder
 from nodegraph.jobs.supervisor.messages import Heartbeat, Ready, Shutdown
 from nodegraph.jobs.supervisor.platforms import held_memory
-from nodegraph.jobs.supervisor.recorder import Recorder
+from nodegraph.jobs.supervisor.protocol import Message
+from nodegraph.jobs.supervisor.worker_spec import Launch
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.pipes import OrderReader, Outbox, Pipes
-from nodegraph.jobs.worker.role import Role
+from nodegraph.jobs.worker.planner import Role
 
 if TYPE_CHECKING:
     from nodegraph.session.session import Session
@@ -130,7 +130,7 @@ class Process:
         self._heartbeats.start()
         self._events.start()
         # Imported only now, as it takes a while, in which the server hears that this lives.
-        from nodegraph.jobs.worker.opening import open_role
+        from nodegraph.jobs.worker.startup import open_role
 
         loop = asyncio.new_event_loop()
         try:

@@ -1,7 +1,4 @@
-"""What is wrong with some of the data: named, and left out or refused as one asks.
-
-Imports no torch.
-"""
+"""Errors of single dataset files, collected and reported together. Imports no torch."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from nodegraph.core.dataset_values import Dataset, Split
+from nodegraph.core.training_values import Dataset, Split
 from nodegraph.errors import InvalidValue
 from nodegraph.media.datasets.reading import training_size
 

@@ -16,14 +16,19 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS
-from nodegraph.core.dataset_values import Dataset, Example
+from nodegraph.core.training_values import Dataset, Example
 from nodegraph.errors import InvalidFile
 from nodegraph.media.datasets.faults import DatasetFaults
-from nodegraph.media.datasets.files import file_stems, mask_png, picture_bytes
-from nodegraph.media.datasets.image_folder import example_metadata
-from nodegraph.media.datasets.tables import TableRow, parse_row
+from nodegraph.media.datasets.image_folder import (
+    TableRow,
+    example_metadata,
+    file_stems,
+    mask_png,
+    parse_row,
+    picture_bytes,
+)
+from nodegraph.media.images.memory_checks import check_memory
 from nodegraph.media.images.picture_folders import MEDIA_TYPES
-from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,4 +1,4 @@
-"""Pictures between files and tensors."""
+"""Image and animation files: decode to tensors, encode, read metadata."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,23 +19,76 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.files import write_file
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
-from nodegraph.media.images.deep_png import encode_png_16_bit
 from nodegraph.media.images.input_files import guess_file_kind, image_format, translate_os_errors
-from nodegraph.media.images.picture_files import (
+from nodegraph.media.images.memory_checks import check_memory
+from nodegraph.media.images.pillow_files import (
     DAMAGED,
     TOO_LARGE,
     allow_pixels,
+    encode_png_16_bit,
+    frame_pixels,
     is_transposed,
     load_trailing_exif,
     open_header,
+    picture_pixels,
     read_png_metadata,
 )
-from nodegraph.media.images.picture_pixels import frame_pixels, picture_pixels
-from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+
+AnimationFormat = Literal["webp", "gif", "png"]
+ANIMATION_SUFFIXES: Mapping[AnimationFormat, str] = {"webp": ".webp", "gif": ".gif", "png": ".png"}
+
+
+def encode_animation(
+    frames: Tensor,
+    rate: float,
+    metadata: Mapping[str, str] | None = None,
+    quality: int = 80,
+    *,
+    format: AnimationFormat = "webp",
+    loop: bool = True,
+) -> bytes:
+    """Pictures that follow each other, as the bytes of a file.
+
+    Args:
+        frames: float32 in 0..1, shape (frames, height, width, channels).
+        rate: Frames a second.
+        metadata: See `encode_image_file`; a GIF has it in its comment.
+        quality: 1 to 100, of WebP; 100 is lossless.
+        format: ``gif`` has 256 colours a frame, ``png`` (APNG) all of them.
+        loop: Begin anew again and again.
+    Raises:
+        InvalidValue, NumericalError: See `to_pil`.
+    """
+    first, *others = [to_pil(frame) for frame in frames]
+    buffer = BytesIO()
+    options: dict[str, Any] = {"save_all": True, "append_images": others}
+    options["duration"] = _durations(len(frames), rate, format)
+    if format == "gif":
+        options |= {"format": "GIF", "comment": json.dumps(dict(metadata or {})).encode()}
+        # Without a number, a GIF is shown once.
+        options |= {"loop": 0} if loop else {}
+    else:
+        options |= pillow_save_options(format, dict(metadata or {}), quality)
+        options["loop"] = 0 if loop else 1
+    if format == "webp":
+        options |= {"method": 3, "lossless": quality == 100}
+    first.save(buffer, **options)
+    return buffer.getvalue()
+
+
+def _durations(count: int, rate: float, format: AnimationFormat) -> list[int]:
+    """Milliseconds for which each picture is shown: each begins as near to its time as it can.
+
+    Rounded alike, thirty a second would be 33.3 in a GIF, which counts in hundredths of a second.
+    """
+    step, least = (10, 20) if format == "gif" else (1, 1)
+    begins = [round(at * 1000 / rate / step) * step for at in range(count + 1)]
+    return [max(least, after - before) for before, after in pairwise(begins)]
+
 
 ImageFormat = Literal["png", "jpeg", "webp", "avif", "tiff"]
 IMAGE_SUFFIXES: Mapping[ImageFormat, str] = {

@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nodegraph.core.confinement import is_readable
+from nodegraph.core.file_access import is_readable
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.room import check_memory
+from nodegraph.media.images.memory_checks import check_memory
 
 if TYPE_CHECKING:
     from nodegraph.core.context import Environment

@@ -113,7 +113,7 @@ def _picture(part: Any, max_pixels: int) -> Image:
 
     if not isinstance(part, Path):
         return to_pil(part)
-    from nodegraph.media.images.picture_files import DAMAGED, allow_pixels, open_header
+    from nodegraph.media.images.pillow_files import DAMAGED, allow_pixels, open_header
 
     try:
         with allow_pixels(max_pixels), open_header(part, READABLE) as opened:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nodegraph.core.preprocessor import Preprocessor
+from nodegraph.core.training_values import Preprocessor
 from nodegraph.errors import InvalidValue, NumericalError
-from nodegraph.media.images.editing.blurring import blur
-from nodegraph.media.images.editing.tones import posterize
-from nodegraph.media.images.mask_edges import gaussian_blur, grow_mask
-from nodegraph.media.images.mask_sources import mask_from_channel
-from nodegraph.media.images.masks import as_rgb, mask_to_image
+from nodegraph.media.images.editing.adjustments import posterize
+from nodegraph.media.images.editing.filters import blur
+from nodegraph.media.images.mask_morphology import gaussian_blur, grow_mask
+from nodegraph.media.images.masks import as_rgb, mask_from_channel, mask_to_image
 from nodegraph.media.images.resizing import resize_image
 
 LOW, HIGH = 0.045, 0.105

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
 from nodegraph.media.images.colors import Color
-from nodegraph.media.images.editing.moving import pad
-from nodegraph.media.images.room import check_memory, resizing_bytes
+from nodegraph.media.images.editing.transforms import pad
+from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.spatial_values import AtomSites, Molecule
+from nodegraph.core.values import AtomSites, Molecule
 from nodegraph.errors import InvalidValue, NumericalError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Files of molecules: what they are, and the texts in them.
+"""Molecule files (SDF, PDB, SMILES): detect, read and write.
 
 Imports no torch, and no package that reads molecules.
 """
@@ -8,10 +8,134 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.errors import InvalidFile
+from nodegraph.core.values import Molecule
+from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.input_files import guess_file_kind, read_whole
+from nodegraph.media.molecules.chemistry import (
+    check_molecules_installed,
+    check_smiles,
+    from_rdkit,
+    silence_rdkit,
+    to_rdkit,
+    to_smiles,
+)
+
+if TYPE_CHECKING:
+    from nodegraph.core.values import Molecule
+
+
+def read_molecule(path: Path, *, number: int = 0, names: bool = True) -> Molecule:
+    """A molecule of a file; the models of a PDB are its conformers.
+
+    Args:
+        number: Which of several in an SDF or a file of SMILES, counted from 0.
+        names: Whether an error may name files like one that is missing.
+    Raises:
+        InvalidFile: It is missing, damaged, or holds no molecule.
+        InvalidValue: There aren't so many, or RDKit isn't installed.
+    """
+    parsed = parse_molecule_file(path, number=number, names=names)
+    try:
+        with silence_rdkit():
+            return from_rdkit(parsed)
+    except (InvalidValue, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def parse_molecule_file(path: Path, *, number: int = 0, names: bool = True) -> Any:
+    """What `read_molecule` gives, as RDKit has it."""
+    check_molecules_installed()
+    text, file_format = read_molecule_file(path, names=names)
+    records = _records(text, file_format)
+    if number >= len(records):
+        raise InvalidValue(
+            "there aren't so many molecules in this file",
+            port="number",
+            given=str(number),
+            expected=f"0 to {len(records) - 1}" if records else "a file that holds some",
+        )
+    try:
+        if file_format == "smi":
+            return check_smiles(records[number])
+        with silence_rdkit():
+            return _parsed(records[number], file_format)
+    except (InvalidValue, ValueError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidFile:
+    reason = error.problem.message if isinstance(error, InvalidValue) else error
+    return InvalidFile(f"{path} holds no molecule that can be read: {reason}")
+
+
+def _records(text: str, file_format: MoleculeFormat) -> list[str]:
+    if file_format == "pdb":
+        return [text]
+    if file_format == "smi":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    return [record for record in sdf_records(text) if "M  END" in record]
+
+
+def _parsed(text: str, file_format: MoleculeFormat) -> Any:
+    from rdkit import Chem
+
+    if file_format == "pdb":
+        parsed = Chem.MolFromPDBBlock(text, sanitize=False, removeHs=False)
+    else:
+        parsed = Chem.MolFromMolBlock(text, sanitize=False, removeHs=False, strictParsing=False)
+    if parsed is None:
+        raise ValueError("it is damaged")
+    Chem.SanitizeMol(parsed)
+    if any(conformer.Is3D() for conformer in parsed.GetConformers()):
+        Chem.AssignStereochemistryFrom3D(parsed)
+    else:
+        Chem.AssignChiralTypesFromBondDirs(parsed)
+        Chem.AssignStereochemistry(parsed, cleanIt=True, force=True)
+    return parsed
+
+
+MOLECULE_SUFFIXES: Mapping[MoleculeFormat, str] = {"sdf": ".sdf", "pdb": ".pdb", "smi": ".smi"}
+
+
+def encode_molecule(
+    molecule: Molecule, format: MoleculeFormat = "sdf", metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """A molecule as the bytes of a file; equal molecules give equal bytes.
+
+    Args:
+        format: ``sdf`` has bonds and places to 4 digits, in the plane where none are known; ``pdb``
+            residues and all conformers, to 3; ``smi`` is the canonical SMILES text, without places.
+        metadata: Texts of one line each by name, such as ``workflow``; SMILES have no room for any.
+    Raises:
+        InvalidValue, NumericalError: It is none that can be written; see `to_rdkit`.
+    """
+    if format not in MOLECULE_SUFFIXES:
+        raise InvalidValue(
+            f"no format of molecules is called {format!r}",
+            port="format",
+            expected=", ".join(MOLECULE_SUFFIXES),
+        )
+    if format == "smi":
+        name = " ".join(molecule.name.split())
+        return f"{to_smiles(molecule)} {name}".rstrip().encode() + b"\n"
+    made, texts = to_rdkit(molecule), metadata or {}
+    with silence_rdkit():
+        from rdkit import Chem
+        from rdkit.Chem import rdDepictor
+
+        if format == "pdb":
+            return (pdb_remarks(texts) + Chem.MolToPDBBlock(made)).encode()
+        if not made.GetNumConformers():
+            # Which way around atoms and double bonds are is told by places.
+            rdDepictor.Compute2DCoords(made)
+        block = Chem.MolToMolBlock(made, confId=-1)
+        # The second line would tell the time.
+        first, _, remaining = block.split("\n", 2)
+        mark = "  nodegraph"
+        return f"{first}\n{mark}\n{remaining}{sdf_fields(texts)}$$$$\n".encode()
+
 
 MoleculeFormat = Literal["sdf", "pdb", "smi"]
 READABLE = "SDF or MOL, PDB, or SMILES (.smi)"

@@ -10,14 +10,13 @@ import numpy as np
 
 from nodegraph.errors import InvalidValue, NumericalError
 from nodegraph.media.shapes.arrays import srgb_to_linear, texture_colors
-from nodegraph.media.shapes.glb_writing import glb_bytes
-from nodegraph.media.shapes.shape_files import ShapeFormat, comment_lines
+from nodegraph.media.shapes.shape_files import ShapeFormat, comment_lines, glb_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from nodegraph.core.spatial_values import Mesh, PointCloud
+    from nodegraph.core.values import Mesh, PointCloud
 
 SHAPE_SUFFIXES: Mapping[ShapeFormat, str] = {"glb": ".glb", "ply": ".ply", "obj": ".obj"}
 _FLOAT, _SHORT, _UINT = 5126, 5123, 5125

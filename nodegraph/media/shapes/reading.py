@@ -7,16 +7,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.core.spatial_values import Mesh, PointCloud
+from nodegraph.core.values import Mesh, PointCloud
 from nodegraph.errors import InvalidFile
 from nodegraph.media.shapes.arrays import ShapeArrays, linear_to_srgb, texture_colors
-from nodegraph.media.shapes.glb_checks import check_glb, check_pictures
-from nodegraph.media.shapes.glb_writing import glb_bytes, name_materials
 from nodegraph.media.shapes.shape_files import (
     ShapeFormat,
+    check_glb,
+    check_pictures,
     check_shapes_installed,
+    glb_bytes,
     glb_json,
     join_continued_lines,
+    name_materials,
     open_shape,
 )
 

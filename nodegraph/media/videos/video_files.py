@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.audio.ffmpeg import AUDIO_CODECS, damaged_file_error, translate_ffmpeg_errors
+from nodegraph.media.audio.audio_files import (
+    AUDIO_CODECS,
+    damaged_file_error,
+    translate_ffmpeg_errors,
+)
 from nodegraph.media.images.input_files import PICTURE_BRANDS, guess_file_kind, translate_os_errors
 from nodegraph.media.videos.containers import MATROSKA, is_complete, is_transport_stream
 from nodegraph.media.videos.rates import resolve_frame_rate

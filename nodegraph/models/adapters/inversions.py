@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from nodegraph.core.values import Adapter
 from nodegraph.families.components import TextModel
-from nodegraph.models.adapters.inversion_files import match_encoders, read_inversion
-from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.models.adapters.adapter_files import match_encoders, read_inversion
+from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.weights.weight_files import read_tensors
 
 _LARGEST = 2

@@ -10,24 +10,21 @@ from typing import Generic, Literal, TypeVar
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import Adapter, Recipe, TextEncoder
 from nodegraph.errors import InvalidValue, at_port
-from nodegraph.models.adapters.files import (
+from nodegraph.models.adapters.adapter_files import (
     FUSED,
+    INVERSION,
     PLAIN,
     AdapterFile,
-    no_match_error,
-    read_adapter,
-)
-from nodegraph.models.adapters.inversion_files import (
-    INVERSION,
     InversionFile,
     embedding_widths,
     match_encoders,
+    no_match_error,
+    read_adapter,
 )
-from nodegraph.models.adapters.matching import MatchResult, match
-from nodegraph.models.adapters.recipe_layers import recipe_layers
-from nodegraph.models.adapters.stems import DENOISERS
-from nodegraph.models.speed.abilities import check_fused
-from nodegraph.weights.precision.choices import fused_adapter_error, recipe_storage
+from nodegraph.models.adapters.layer_matching import MatchResult, match, recipe_layers
+from nodegraph.models.adapters.tensor_names import DENOISERS
+from nodegraph.models.speed.speed_support import check_fused
+from nodegraph.weights.precision.storage import fused_adapter_error, recipe_storage
 
 Expert = Literal["both", "first", "second"]
 AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)

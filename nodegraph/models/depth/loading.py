@@ -13,8 +13,7 @@ from nodegraph.core.values import VisionNetwork
 from nodegraph.errors import InvalidFile
 from nodegraph.families.building import building_from, transformers_module
 from nodegraph.families.components import Component
-from nodegraph.families.depth_files import METRIC, PATCH, DepthShape, depth_shape
-from nodegraph.families.foreground_architectures import plain_name
+from nodegraph.families.helper_networks import METRIC, PATCH, DepthShape, depth_shape, plain_name
 from nodegraph.weights.weight_files import read_tensors
 
 _HEAD_CHANNELS = 64

@@ -21,18 +21,16 @@ from nodegraph.core.values import VisionNetwork
 from nodegraph.errors import InvalidFile
 from nodegraph.families.building import building_from, transformers_module
 from nodegraph.families.components import Component
-from nodegraph.families.fitting import refuse_misfits
-from nodegraph.families.foreground_architectures import (
+from nodegraph.families.helper_networks import (
     BiRefNetShape,
     birefnet_shape,
     plain_name,
     u2net_shape,
 )
-from nodegraph.models.foreground.birefnet import GRIDS, BiRefNet
-from nodegraph.models.foreground.u2net import U2Net
+from nodegraph.models.foreground.networks import GRIDS, BiRefNet, U2Net
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
-from nodegraph.weights.weight_files import read_tensors
+from nodegraph.weights.weight_files import read_tensors, refuse_misfits
 
 _RENAMED = (
     (re.compile(r"^patch_embed\.proj\."), "embeddings.patch_embeddings.projection."),

@@ -18,11 +18,11 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
+from nodegraph.core.call_context import report_progress
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.files import make_private_folder
-from nodegraph.core.reporting import report_progress
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
-from nodegraph.models.remote.manifest import RemoteModelFile
+from nodegraph.models.remote.manifests import RemoteModelFile
 
 if sys.platform == "win32":
     import msvcrt
@@ -39,7 +39,7 @@ else:
     import fcntl
 
     def _locked(descriptor: int, *, shared: bool) -> bool:
-        # Of the descriptor, unlike those of `nodegraph.store.byte_locks`: threads exclude one
+        # Of the descriptor, unlike those of `nodegraph.store.claims`: threads exclude one
         # another, too.
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

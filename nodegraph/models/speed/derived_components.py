@@ -14,11 +14,11 @@ from nodegraph.core.values import DiffusionModel, Recipe
 from nodegraph.families.components import Component, Denoiser, TextModel
 from nodegraph.families.scheduler_file import SAMPLED_ON, scheduler_config
 from nodegraph.families.speed_options import SpeedOptions, find_step_cache, read_speed_options
-from nodegraph.models.adapters import applying
-from nodegraph.models.adapters.layers import structural_copy
-from nodegraph.models.clip_skip import clip_layer_of
-from nodegraph.models.speed.compiling import compile_blocks
+from nodegraph.models.adapters import adapted_modules as applying
+from nodegraph.models.adapters.layer_changes import structural_copy
+from nodegraph.models.prompt_preprocessing import clip_layer_of
 from nodegraph.models.speed.freeu import FreeUFactors, freeu_of
+from nodegraph.models.speed.speed_support import compile_blocks
 
 _LOW = 1
 """Frequencies on both sides of none that count as low."""
@@ -78,7 +78,7 @@ def derive(component: Component, recipe: Recipe) -> Component:
     Args:
         component: Stays as it is.
     Raises:
-        InvalidFile: See `nodegraph.models.adapters.applying.derive`.
+        InvalidFile: See `nodegraph.models.adapters.adapted_modules.derive`.
     """
     derived = applying.derive(component, recipe) if recipe.adapters else component
     if isinstance(derived, TextModel):

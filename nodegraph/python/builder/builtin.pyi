@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from nodegraph.core import dataset_values as _dataset_values
 from nodegraph.core import plots as _plots
-from nodegraph.core import spatial_values as _spatial_values
-from nodegraph.core import trained_values as _taught_values
+from nodegraph.core import training_values as _training_values
 from nodegraph.core import values as _values
-from nodegraph.media.images.returned import Picture as _Picture
-from nodegraph.python.builder.makers import PackNodes
+from nodegraph.media.images.pillow_conversion import Picture as _Picture
+from nodegraph.python.builder.scope import PackNodes
 from nodegraph.python.builder.outputs import BuiltNode, OneOutput, Out
-from nodegraph.python.builder.subgraph import BuiltSubgraph
+from nodegraph.python.builder.graph import BuiltSubgraph
 
 _T = TypeVar("_T")
 Link: TypeAlias = Out[_T] | Out[Sequence[_T]]
@@ -2266,7 +2264,7 @@ class BuiltinNodes:
         *,
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
-        weights: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights],
+        weights: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights],
         strength: float | Link[float] = 1.0,
     ) -> _ApplyWeights:
         """Put what was taught on a model, at any strength.
@@ -2375,7 +2373,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         flip: float | Link[float] = 0.5,
         crop: float | Link[float] = 1.0,
         rotate: float | Link[float] = 0.0,
@@ -2769,7 +2767,7 @@ class BuiltinNodes:
         /,
         *,
         image: Link[Image] | _Picture | Sequence[_Picture],
-        classifier: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights],
+        classifier: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights],
     ) -> _ClassifyImages:
         """Say which class each picture of a batch is of, by a classifier that was taught.
 
@@ -2971,7 +2969,7 @@ class BuiltinNodes:
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
         second: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
         third: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel] | None = None,
-        classifier: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights] | None = None,
+        classifier: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights] | None = None,
         prompts: str | Link[str] = 'a fox face\na red apple',
         names: str | Link[str] = '',
         pictures: int | Link[int] = 1,
@@ -3287,7 +3285,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         resized: bool | Link[bool] = False,
         epoch: int | Link[int] = -1,
     ) -> _DatasetImages:
@@ -3303,7 +3301,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         by: Literal['label', 'tag', 'split', 'size', 'box label'] | Link[str] = 'label',
     ) -> _DatasetReport:
         """Count a dataset's examples, and tell how evenly they are spread.
@@ -3317,7 +3315,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         count: int | Link[int] = 16,
         columns: int | Link[int] = 0,
         size: int | Link[int] = 128,
@@ -3474,7 +3472,7 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset] | None = None,
         prompts: str | Link[str] = '',
         pictures: int | Link[int] = 4,
         kind: Literal['trajectory', 'consistency'] | Link[str] = 'trajectory',
@@ -3627,7 +3625,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh] | Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
+        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh] | Link[PointCloud] | _values.PointCloud | Sequence[_values.PointCloud],
         size: int | Link[int] = 512,
         angle: float | Link[float] = 30.0,
         elevation: float | Link[float] = 20.0,
@@ -3645,7 +3643,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
+        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
         width: int | Link[int] = 512,
         height: int | Link[int] = 512,
     ) -> _DrawMolecule:
@@ -3766,7 +3764,7 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         prompt: str | Link[str] = 'a photo of sks dog',
         class_prompt: str | Link[str] = 'a photo of a dog',
         class_pictures: int | Link[int] = 50,
@@ -3826,7 +3824,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         template: str | Link[str] = '{caption}',
         find: str | Link[str] = '',
         replacement: str | Link[str] = '',
@@ -4108,7 +4106,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         split: Literal['any', 'train', 'validation', 'test'] | Link[str] = 'any',
         labels: str | Link[str] = '',
         tags: str | Link[str] = '',
@@ -4134,7 +4132,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecules: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule],
+        molecules: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule],
         contains: str | Link[str] = '',
         without: str | Link[str] = '',
         property: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
@@ -4193,8 +4191,8 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
-        kept: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
+        kept: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset] | None = None,
         steps: int | Link[int] = 500,
         batch: int | Link[int] = 4,
         learning_rate: float | Link[float] = 1e-05,
@@ -5059,10 +5057,10 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        first: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
-        second: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
-        third: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
-        fourth: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
+        first: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
+        second: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
+        third: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset] | None = None,
+        fourth: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset] | None = None,
         name: str | Link[str] = '',
     ) -> _JoinDatasets:
         """Make one dataset of several, one after the other.
@@ -6225,7 +6223,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh] | Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
+        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh] | Link[PointCloud] | _values.PointCloud | Sequence[_values.PointCloud],
         frames: int | Link[int] = 48,
         size: int | Link[int] = 384,
         rate: float | Link[float] = 24.0,
@@ -6313,7 +6311,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
+        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
     ) -> _MoleculeProperties:
         """Tell what a molecule is like: oil or water, like drugs or not, rings, atoms, mass.
 
@@ -6325,8 +6323,8 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecules: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule],
-        known: Link[Molecule] | Sequence[Out[Molecule] | _spatial_values.Molecule] | None = None,
+        molecules: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule],
+        known: Link[Molecule] | Sequence[Out[Molecule] | _values.Molecule] | None = None,
         plotted: Literal['logp', 'qed', 'rings', 'atoms', 'mass'] | Link[str] = 'logp',
     ) -> _MoleculeStatistics:
         """Tell of many molecules how many are distinct and new, and what they are like.
@@ -6717,7 +6715,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh],
+        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh],
         count: int | Link[int] = 2048,
         seed: int | Link[int] = 0,
     ) -> _PointsFromMesh:
@@ -7007,7 +7005,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         by: Literal['pixels', 'structure', 'meaning'] | Link[str] = 'pixels',
         distance: float | Link[float] = 0.05,
         encoder: Link[ImageEncoder] | _values.ImageEncoder | Sequence[_values.ImageEncoder] | None = None,
@@ -7063,7 +7061,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         repeats: int | Link[int] = 1,
         balance: bool | Link[bool] = False,
         weight: float | Link[float] = 1.0,
@@ -7177,7 +7175,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         mode: Literal['one size', 'buckets'] | Link[str] = 'buckets',
         width: int | Link[int] = 512,
         height: int | Link[int] = 0,
@@ -7473,7 +7471,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         name: str | Link[str] = 'dataset',
         format: Literal['image folder', 'coco', 'webdataset'] | Link[str] = 'image folder',
         resized: bool | Link[bool] = False,
@@ -7553,7 +7551,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        mesh: Link[Mesh] | _spatial_values.Mesh | Sequence[_spatial_values.Mesh],
+        mesh: Link[Mesh] | _values.Mesh | Sequence[_values.Mesh],
         name: str | Link[str] = 'mesh',
         format: Literal['glb', 'ply', 'obj'] | Link[str] = 'glb',
         picture: bool | Link[bool] = True,
@@ -7573,7 +7571,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
+        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
         name: str | Link[str] = 'molecule',
         format: Literal['sdf', 'pdb', 'smi'] | Link[str] = 'sdf',
         picture: bool | Link[bool] = True,
@@ -7615,7 +7613,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        point_cloud: Link[PointCloud] | _spatial_values.PointCloud | Sequence[_spatial_values.PointCloud],
+        point_cloud: Link[PointCloud] | _values.PointCloud | Sequence[_values.PointCloud],
         name: str | Link[str] = 'points',
         picture: bool | Link[bool] = True,
     ) -> _SavePointCloud:
@@ -7671,7 +7669,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        weights: Link[TrainedWeights] | _taught_values.TrainedWeights | Sequence[_taught_values.TrainedWeights],
+        weights: Link[TrainedWeights] | _training_values.TrainedWeights | Sequence[_training_values.TrainedWeights],
         name: str | Link[str] = 'lora',
         naming: Literal['auto', 'kohya', 'diffusers'] | Link[str] = 'auto',
     ) -> _SaveWeights:
@@ -8071,7 +8069,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         captions: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
         labels: list[str] | Link[str] | Sequence[str | Out[str]] | None = None,
     ) -> _SetCaptions:
@@ -8377,7 +8375,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        molecule: Link[Molecule] | _spatial_values.Molecule | Sequence[_spatial_values.Molecule],
+        molecule: Link[Molecule] | _values.Molecule | Sequence[_values.Molecule],
     ) -> _SmilesFromMolecule:
         """Write a molecule as SMILES text: the same text for the same molecule.
 
@@ -8516,7 +8514,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         validation: float | Link[float] = 0.1,
         test: float | Link[float] = 0.1,
         seed: int | Link[int] = 0,
@@ -8712,7 +8710,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         count: int | Link[int] = 10,
         order: Literal['as they are', 'shuffled', 'by name'] | Link[str] = 'shuffled',
         per_label: bool | Link[bool] = False,
@@ -8801,7 +8799,7 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         word: str | Link[str] = '<thing>',
         begin: str | Link[str] = '',
         template: str | Link[str] = 'a photo of {}',
@@ -8992,7 +8990,7 @@ class BuiltinNodes:
         _name: str | None = None,
         /,
         *,
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         steps: int | Link[int] = 300,
         batch: int | Link[int] = 16,
         learning_rate: float | Link[float] = 0.001,
@@ -9023,7 +9021,7 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
         preprocessor: Link[Preprocessor],
         steps: int | Link[int] = 1000,
         batch: int | Link[int] = 4,
@@ -9056,8 +9054,8 @@ class BuiltinNodes:
         model: Link[DiffusionModel] | _values.DiffusionModel | Sequence[_values.DiffusionModel],
         text_encoder: Link[TextEncoder] | _values.TextEncoder | Sequence[_values.TextEncoder],
         vae: Link[Vae] | _values.Vae | Sequence[_values.Vae],
-        dataset: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset],
-        kept: Link[Dataset] | _dataset_values.Dataset | Sequence[_dataset_values.Dataset] | None = None,
+        dataset: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset],
+        kept: Link[Dataset] | _training_values.Dataset | Sequence[_training_values.Dataset] | None = None,
         steps: int | Link[int] = 500,
         batch: int | Link[int] = 4,
         learning_rate: float | Link[float] = 0.0001,

@@ -7,11 +7,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from nodegraph.core.dataset_values import Dataset
 from nodegraph.core.plots import Plot
-from nodegraph.core.preprocessor import Preprocessor
-from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
-from nodegraph.core.trained_values import TrainedWeights
+from nodegraph.core.training_values import Dataset, Preprocessor, TrainedWeights
 from nodegraph.core.values import (
     Audio,
     Conditioning,
@@ -19,11 +16,14 @@ from nodegraph.core.values import (
     DiffusionModel,
     ImageEncoder,
     Latent,
+    Mesh,
+    Molecule,
+    PointCloud,
     TextEncoder,
     Vae,
     Video,
 )
-from nodegraph.media.images.returned import Picture
+from nodegraph.media.images.pillow_conversion import Picture
 
 _mode: TypeAlias = Literal['none', 'pose', 'depth', 'soft edges', 'scribble', 'edges', 'lines', 'normal', 'segments', 'tile', 'repaint', 'blur', 'grey', 'low quality']
 

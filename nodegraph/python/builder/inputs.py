@@ -1,25 +1,117 @@
-"""What a node of a graph is given, checked at the very call that gives it."""
+"""Check the inputs of a node call, including Python lists of outputs.
+
+It becomes nodes of the type `List`, which takes so many items; of more, lists are made whose
+items these are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 from nodegraph.core.bodies import SUBGRAPH_TYPE as SUBGRAPH
-from nodegraph.core.checking import DEEPEST
-from nodegraph.core.facts import finding_problem
-from nodegraph.core.hooks import Finding
+from nodegraph.core.hooks import Finding, finding_problem
+from nodegraph.core.input_checker import DEEPEST
 from nodegraph.core.links import Link, Value, is_live, is_too_large, read_literal
 from nodegraph.core.literals import check_literal, describe
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.suggest import did_you_mean, port_hint
 from nodegraph.core.suggestions import NodeTypeSuggestions, OpenInput
-from nodegraph.core.types import TypeExpr, fit
+from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
 from nodegraph.engine.live_values import FittedInput, fit_value, to_workflow_value
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
-from nodegraph.python.builder.lists import OutputList, has_outputs, to_output_list
 from nodegraph.python.builder.outputs import BuiltNode, Out, Owner
+
+_MOST = 8
+"""Items of a node."""
+
+
+class OutputList(Out[Any]):
+    """Values and outputs as one list; its nodes are added when something is linked to it."""
+
+    def __init__(self, owner: Owner, items: Sequence[Any]) -> None:
+        super().__init__(owner, Link(""))
+        self.items = items
+        self._node: Any = None
+
+    def with_values(self, items: Sequence[Any]) -> OutputList:
+        """The same list with items as an input takes them."""
+        return OutputList(self._owner, items)
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
+        return (id(self),)
+
+    @property
+    def _known_type(self) -> TypeExpr:
+        type_of = self._owner.type_of
+        types = {type_of(item) if isinstance(item, Out) else named_type(ANY) for item in self.items}
+        expr = types.pop() if len(types) == 1 else named_type(ANY)
+        return expr if expr.is_list else list_of(expr)
+
+    @property
+    def _shown(self) -> str:
+        return "a list"
+
+    @property
+    def _link(self) -> Link:
+        if self._node is None:
+            left = _with_values_together(self.items)
+            while len(left) > _MOST:
+                left = [
+                    self._add_list_node(left[at : at + _MOST]) for at in range(0, len(left), _MOST)
+                ]
+            self._node = self._add_list_node(left)
+        return Link(str(self._node))
+
+    def _add_list_node(self, items: Sequence[Any]) -> Any:
+        """A node that makes a list of a few."""
+        inputs = {f"item_{at}": item for at, item in enumerate(items, start=1)}
+        return self._owner.node("List", **inputs)
+
+
+def _with_values_together(items: Sequence[Any]) -> list[Any]:
+    """The items, with those that stand beside each other and are no outputs as one list."""
+    grouped: list[Any] = []
+    for are_outputs, part in groupby(items, is_output):
+        if are_outputs:
+            grouped += part
+        else:
+            grouped.append([inner_item for item in part for inner_item in _items_of(item)])
+    return grouped
+
+
+def _items_of(value: Any) -> Sequence[Any]:
+    """What a node `List` makes of a value."""
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def to_output_list(owner: Owner, value: Any) -> Any:
+    """A list of which an item is an output as one output; what else is given as it is."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return OutputList(owner, value) if any(map(is_output, value)) else value
+
+
+def is_output(value: object) -> bool:
+    """Whether it is a node, or an output of one."""
+    return isinstance(value, (Out, BuiltNode))
+
+
+def has_outputs(value: object) -> bool:
+    """Whether lists or dictionaries have outputs in them, however deep."""
+    left, visited = [value], set[int]()
+    while left:
+        part = left.pop()
+        if is_output(part):
+            return True
+        # What holds itself is looked at once; that it does is told where values are checked.
+        if isinstance(part, (dict, list, tuple)) and id(part) not in visited:
+            visited.add(id(part))
+            left.extend(part.values() if isinstance(part, dict) else part)
+    return False
 
 
 @dataclass

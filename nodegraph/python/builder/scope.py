@@ -1,29 +1,162 @@
-"""What nodes are added to: a graph, or one of its subgraphs."""
+"""Add nodes to a graph or subgraph: a method for each installed node type."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from inspect import Parameter, Signature
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.graph import topological_order
 from nodegraph.core.links import Link, is_link, live_inputs, read_link
 from nodegraph.core.literals import format_repr
-from nodegraph.core.node_aliases import NodeAliases
 from nodegraph.core.parts import NodeEntry, bad_name, is_node_name
-from nodegraph.core.spec import NodeSpec
+from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.subgraphs import SpecResolver
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.suggestions import NodeAliases
+from nodegraph.core.text_format import snake_case
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
-from nodegraph.core.words import snake_case
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow
 from nodegraph.packs.registry import Registry
 from nodegraph.python.builder.builtin import BuiltinNodes
 from nodegraph.python.builder.inputs import CheckedInputs, InnerInput, check_inputs
-from nodegraph.python.builder.makers import NodeMethod, PackNodes, callable_names, find_node_method
 from nodegraph.python.builder.outputs import AnyNode, BuiltNode, Out, UnknownName, built_node
+from nodegraph.session.node_types import NodeTypes
+from nodegraph.session.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from nodegraph.packs.registry import Registry
+
+
+class InstalledTypes:
+    """Those that the settings in force lead to, kept from one question to the next."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._settings: Settings | None = None
+        self._types: NodeTypes | None = None
+
+    def read(self) -> NodeTypes:
+        """As settings and packs are now."""
+        settings = load_settings()
+        with self._lock:
+            if self._types is None or settings != self._settings:
+                self._types, self._settings = NodeTypes(settings), settings
+            self._types.refresh()
+            return self._types
+
+    @property
+    def registry(self) -> Registry:
+        """As `read`, for a single question."""
+        return self.read().registry
+
+
+INSTALLED = InstalledTypes()
+"""Of this process."""
+
+
+AddNode = Callable[..., Any]
+"""Makes something of a node type, by its name, of the name of a node and of inputs."""
+
+
+class NodeMethod:
+    """Adds nodes of one type; see `Scope.node`."""
+
+    def __init__(self, make: AddNode, spec: NodeSpec) -> None:
+        self._make = make
+        self._spec = spec
+        self.__doc__ = documentation(spec)
+        self.__name__ = spec.type
+        self.__signature__ = signature(spec)
+
+    def __call__(self, name: Any = None, /, *more: Any, **inputs: Any) -> Any:
+        if more:
+            raise InvalidValue(
+                f"inputs of `{self._spec.type}` are given by name",
+                given=f"{1 + len(more)} values without one",
+                expected=", ".join(f"{port}=…" for port in self._spec.inputs_by_name),
+            )
+        return self._make(self._spec.type, name, **inputs)
+
+    def __repr__(self) -> str:
+        return f"<node type {self._spec.type}{self.__signature__}>"
+
+
+class PackNodes:
+    """The node types of a pack as methods."""
+
+    def __init__(self, make: AddNode, catalog: Registry, pack: str) -> None:
+        self._make = make
+        self._catalog = catalog
+        self._pack = pack
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        spec = self._catalog.spec(f"{self._pack}:{name}")
+        if spec is None:
+            raise UnknownName(
+                f"pack `{self._pack}` has no node type `{name}`",
+                hint=did_you_mean(name, dir(self)),
+            )
+        return NodeMethod(self._make, spec)
+
+    def __dir__(self) -> Sequence[str]:
+        return [name.partition(":")[2] for name in self._catalog.types_of(self._pack)]
+
+    def __repr__(self) -> str:
+        return f"<node types of pack {self._pack}>"
+
+
+def find_node_method(make: AddNode, catalog: Registry, name: str) -> NodeMethod | PackNodes:
+    """What is called by a name: a node type of the built-in pack, or the pack of others.
+
+    Raises:
+        UnknownName: Nothing is.
+    """
+    spec = catalog.spec(name)
+    if spec is not None:
+        return NodeMethod(make, spec)
+    packs = {pack.name for pack in catalog.packs if pack.name}
+    if name in packs:
+        return PackNodes(make, catalog, name)
+    raise UnknownName(
+        f"there is no node type `{name}`", hint=NodeAliases(catalog).hint(name, packs)
+    )
+
+
+def callable_names(catalog: Registry) -> Sequence[str]:
+    """What `called` knows."""
+    packs = [pack.name for pack in catalog.packs if pack.name.isidentifier()]
+    return [*catalog.types_of(""), *packs]
+
+
+def signature(spec: NodeSpec) -> Signature:
+    """The call that adds a node, for editors that ask at run time."""
+    name = Parameter("_name", Parameter.POSITIONAL_ONLY, default=None, annotation="str | None")
+    ports = [_parameter(port) for port in spec.inputs if port.name.isidentifier()]
+    if spec.body is not None and spec.body.body is not None and spec.body.body.passes_on:
+        ports.append(Parameter("_inputs", Parameter.VAR_KEYWORD))
+    return Signature([name, *ports])
+
+
+def _parameter(port: InputSpec) -> Parameter:
+    default = Parameter.empty if port.required else port.default
+    return Parameter(port.name, Parameter.KEYWORD_ONLY, default=default, annotation=port.type)
+
+
+def documentation(spec: NodeSpec) -> str:
+    """What a node type is for, and its ports."""
+    lines = [spec.help or spec.summary]
+    for title, ports in (("Args", spec.inputs), ("Outputs", spec.outputs)):
+        if ports:
+            lines += ["", f"{title}:"]
+            lines += [f"    {port.name}: {port.type}. {port.help}".rstrip() for port in ports]
+    return "\n".join(lines)
 
 
 class Scope(BuiltinNodes):

@@ -15,18 +15,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from nodegraph.core.file_access import upload_digest
 from nodegraph.core.links import is_link, read_link, read_literal
 from nodegraph.core.parts import NodeEntry, Parameter, Subgraph
-from nodegraph.core.uploads import upload_digest
-from nodegraph.core.words import snake_case
+from nodegraph.core.text_format import snake_case
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
-from nodegraph.python.builder.graph import Graph
+from nodegraph.python.builder.graph import BuiltSubgraph, Graph
 from nodegraph.python.builder.inputs import InnerInput
 from nodegraph.python.builder.outputs import BuiltNode
 from nodegraph.python.builder.scope import Scope
 from nodegraph.python.builder.stubs import is_name
-from nodegraph.python.builder.subgraph import BuiltSubgraph
 from nodegraph.session.session import Session
 
 _WIDTH = 96

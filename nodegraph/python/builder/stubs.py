@@ -1,4 +1,4 @@
-"""What editors and type checkers are told of node types: stubs, made of what these declare.
+"""Type stubs of node types, as methods of a graph and as functions.
 
 The stub is that of `python.builder.builtin`, whose class a `Graph` inherits from. In it an input
 takes its literals, outputs of its type and live values of it, and each node type gives a class
@@ -23,15 +23,13 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from nodegraph.core import dataset_values as _dataset_values
 from nodegraph.core import plots as _plots
-from nodegraph.core import spatial_values as _spatial_values
-from nodegraph.core import trained_values as _taught_values
+from nodegraph.core import training_values as _training_values
 from nodegraph.core import values as _values
-from nodegraph.media.images.returned import Picture as _Picture
-from nodegraph.python.builder.makers import PackNodes
+from nodegraph.media.images.pillow_conversion import Picture as _Picture
+from nodegraph.python.builder.scope import PackNodes
 from nodegraph.python.builder.outputs import BuiltNode, OneOutput, Out
-from nodegraph.python.builder.subgraph import BuiltSubgraph
+from nodegraph.python.builder.graph import BuiltSubgraph
 
 _T = TypeVar("_T")
 Link: TypeAlias = Out[_T] | Out[Sequence[_T]]
@@ -49,10 +47,10 @@ _VALUES = ("Audio", "Conditioning", "ControlNet", "DiffusionModel", "ImageEncode
 LIVE: Mapping[str, str] = {
     **dict.fromkeys(("Image", "Mask"), "_Picture"),
     **{name: f"_values.{name}" for name in (*_VALUES, "TextEncoder", "Vae", "Video")},
-    **{name: f"_spatial_values.{name}" for name in ("Mesh", "Molecule", "PointCloud")},
-    "Dataset": "_dataset_values.Dataset",
+    **{name: f"_values.{name}" for name in ("Mesh", "Molecule", "PointCloud")},
+    "Dataset": "_training_values.Dataset",
     "Plot": "_plots.Plot",
-    "TrainedWeights": "_taught_values.TrainedWeights",
+    "TrainedWeights": "_training_values.TrainedWeights",
 }
 """What a script may hold in memory for port types, besides outputs."""
 _LONGEST = 60
@@ -284,3 +282,94 @@ def _doc(spec: NodeSpec) -> list[str]:
     text = "\n".join(lines).strip().replace("\\", "\\\\").replace('"""', "'''")
     shown = [f"        {line}".rstrip() for line in text.splitlines()]
     return ['        """' + shown[0].strip(), *shown[1:], '        """']
+
+
+FUNCTIONS_HEAD = '''# Made by `nodegraph stubs` of what the node types declare: don't edit.
+"""Node types as functions, for editors and type checkers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from torch import Tensor
+
+from nodegraph.core.plots import Plot
+from nodegraph.core.training_values import Dataset, Preprocessor, TrainedWeights
+from nodegraph.core.values import (
+    Audio,
+    Conditioning,
+    ControlNet,
+    DiffusionModel,
+    ImageEncoder,
+    Latent,
+    Mesh,
+    Molecule,
+    PointCloud,
+    TextEncoder,
+    Vae,
+    Video,
+)
+from nodegraph.media.images.pillow_conversion import Picture
+'''
+_VALUE_CLASSES: Mapping[str, str] = {
+    **{name: name for name in ("Audio", "Conditioning", "ControlNet", "Dataset", "DiffusionModel")},
+    **{name: name for name in ("ImageEncoder", "Latent", "Mesh", "Molecule", "Plot", "PointCloud")},
+    **{name: name for name in ("Preprocessor", "TextEncoder", "TrainedWeights", "Vae", "Video")},
+    **LITERALS,
+    "Image": "Tensor",
+    "Mask": "Tensor",
+    "Path": "Path",
+    "bytes": "bytes",
+}
+"""Classes of values by port type; others are known to their packs alone."""
+
+
+class FunctionStub(Stub):
+    """The text of a stub: node types as functions that give values. See `Stub`."""
+
+    head = FUNCTIONS_HEAD
+    whole = "BuiltinFunctions"
+    untyped_pack = ANY
+    first: tuple[str, ...] = ("        self,",)
+
+    def _port_types(self) -> Iterable[str]:
+        return ()
+
+    def _node(self, spec: NodeSpec) -> str:
+        """The tuple that a node type with several outputs gives."""
+        if len(spec.outputs) < 2:
+            return ""
+        lines = [f"class {class_name(spec)}(NamedTuple):"]
+        for at, port in enumerate(spec.outputs):
+            name = port.name if is_name(port.name) else f"_{at}"
+            lines.append(f"    {name}: {self._type(port.expr)}")
+        return "\n".join(lines) + "\n"
+
+    def _return_type(self, spec: NodeSpec) -> str:
+        if not spec.outputs:
+            return "list[Path]"
+        is_single = len(spec.outputs) == 1
+        return self._type(spec.outputs[0].expr) if is_single else class_name(spec)
+
+    def _input_type(self, port: InputSpec) -> str:
+        annotation = super()._input_type(port)
+        return ANY if ANY in annotation.split(" | ") or port.type == "Subgraph" else annotation
+
+    def _linked_types(self, members: Sequence[TypeExpr]) -> Iterable[str]:
+        for member in members:
+            if member.is_list:
+                yield f"Sequence[{self._value_type(member.item)}]"
+            elif member.name not in LITERALS:
+                yield self._value_type(member)
+
+    def _value_type(self, expr: TypeExpr) -> str:
+        """A type as a value of it is given, which may be a picture of another library."""
+        return "Picture" if expr.name in ("Image", "Mask") else self._type(expr)
+
+    def _type(self, expr: TypeExpr) -> str:
+        if expr.kind == "list":
+            return f"list[{self._type(expr.item)}]"
+        if expr.kind == "union":
+            members = dict.fromkeys(self._type(member) for member in expr.members)
+            return ANY if ANY in members else " | ".join(members)
+        return _VALUE_CLASSES.get(expr.name, ANY)

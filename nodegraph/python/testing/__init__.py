@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunKeywords
-from nodegraph.python.testing.checking_packs import check_pack
-from nodegraph.python.testing.verdicts import NodeVerdicts, PackVerdicts, Verdict
-from nodegraph.python.testing.workbench import NodeLike, Workbench
+from nodegraph.python.testing.trials import NodeVerdicts, PackVerdicts, Verdict
+from nodegraph.python.testing.workbench import NodeLike, Workbench, check_pack
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nodegraph.engine.result import RunResult
-from nodegraph.python.testing.verdicts import NodeVerdicts
+from nodegraph.python.testing.trials import NodeVerdicts
 from nodegraph.python.testing.workbench import Workbench
 
 

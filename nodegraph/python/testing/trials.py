@@ -1,18 +1,212 @@
-"""Workflows on which a node type is tried: its example, or itself with inputs that are given."""
+"""Trial workflows of a node type, sample input values, and verdicts of the checks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.links import to_live, write_literal
+from nodegraph.core.literals import check_literal
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
+from nodegraph.core.types import TypeExpr
 from nodegraph.core.workflow import Workflow
+from nodegraph.errors import Problem
 from nodegraph.session.examples import NodeExample
+
+CheckName = Literal["runs", "types", "determinism", "mutation", "cancel", "kept"]
+CheckState = Literal["passed", "failed", "not judged"]
+
+CHECKS: Mapping[CheckName, str] = {
+    "runs": "it runs to its end",
+    "types": "it returns what its ports declare",
+    "determinism": "equal inputs give equal outputs",
+    "mutation": "it leaves its inputs as they are",
+    "cancel": "it stops when its run is cancelled",
+    "kept": "its outputs come back from the disk as they were",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found.
+
+    Attributes:
+        reason: Why it isn't judged, or what was seen where it passed; may be empty.
+        problem: The fault, where it failed.
+        trace: Traceback through the pack's own code, where that raised.
+    """
+
+    check: CheckName
+    state: CheckState
+    reason: str = ""
+    problem: Problem | None = None
+    trace: str = ""
+
+    def __str__(self) -> str:
+        reason = str(self.problem) if self.problem else self.reason
+        return f"{self.check}: {self.state}" + (f": {reason}" if reason else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        document: dict[str, Any] = {"check": self.check, "state": self.state}
+        if self.reason:
+            document["reason"] = self.reason
+        if self.trace:
+            document["trace"] = self.trace
+        return document | ({"problem": self.problem.as_dict()} if self.problem else {})
+
+
+@dataclass(frozen=True)
+class NodeVerdicts:
+    """What all checks found about a node type.
+
+    Attributes:
+        source: Of the inputs: ``example``, ``generated``, ``given``; empty if there are none.
+    """
+
+    node_type: str
+    source: str = ""
+    verdicts: Mapping[CheckName, Verdict] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, in words; empty if nothing is."""
+        return [str(verdict) for verdict in self.verdicts.values() if verdict.state == "failed"]
+
+    def state(self, check: CheckName) -> CheckState:
+        """How a check ended."""
+        return self.verdicts[check].state
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        checks = [verdict.as_dict() for verdict in self.verdicts.values()]
+        return {"type": self.node_type, "inputs": self.source, "checks": checks}
+
+
+@dataclass(frozen=True)
+class PackVerdicts:
+    """What was found about a pack.
+
+    Attributes:
+        problems: What is wrong with the pack as a whole.
+    """
+
+    name: str
+    root: str
+    nodes: Sequence[NodeVerdicts] = ()
+    problems: Sequence[str] = ()
+
+    @property
+    def is_passed(self) -> bool:
+        return not self.problems and not any(node.faults for node in self.nodes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "root": self.root,
+            "passed": self.is_passed,
+            "problems": list(self.problems),
+            "nodes": [node.as_dict() for node in self.nodes],
+        }
+
+
+class NoSample(Exception):
+    """No value can be made up for an input; the message says which and why."""
+
+
+def sample_inputs(spec: NodeSpec) -> dict[str, Any]:
+    """A value for each input of a node type that needs one.
+
+    Raises:
+        NoSample: There is an input of a type that nobody can make up.
+    """
+    return {port.name: sample(port) for port in spec.inputs if port.required}
+
+
+def sample(port: InputSpec) -> Any:
+    """A value for an input.
+
+    Raises:
+        NoSample: Nobody can make one up.
+    """
+    if port.widget.startswith("file:"):
+        raise NoSample(f"input `{port.name}` names a file")
+    if port.body is not None:
+        raise NoSample(f"input `{port.name}` names a subgraph")
+    value = _of_schema(port.json_schema) if _has_constraint(port) else _of_type(port.expr, port)
+    if port.json_schema is not None and any(check_literal(value, port)):
+        raise NoSample(f"input `{port.name}` takes something special")
+    return value
+
+
+def _has_constraint(port: InputSpec) -> bool:
+    return bool((port.json_schema or {}).keys() & {"enum", "minimum", "maximum", "multipleOf"})
+
+
+def _of_schema(schema: Any) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    low, high = schema.get("minimum"), schema.get("maximum")
+    step = schema.get("multipleOf", 1)
+    if low is None:
+        low = 1 if high is None or high >= 1 else high
+    multiple = -(-low // step) * step  # the first multiple from there
+    return multiple if schema.get("type") == "integer" else float(multiple)
+
+
+def _of_type(expr: TypeExpr, port: InputSpec) -> Any:
+    if expr.kind == "union":
+        return _of_type(expr.members[0], port)
+    if expr.is_list:
+        return [_of_type(expr.item, port)] * 2
+    make = _MAKERS.get(expr.name)
+    if make is None:
+        raise NoSample(f"input `{port.name}` is of type {expr}")
+    return make()
+
+
+def _ramp(*shape: int) -> Any:
+    """Levels in 0..1, all different."""
+    import torch
+
+    count = 1
+    for side in shape:
+        count *= side
+    return torch.linspace(0, 1, count).reshape(shape)
+
+
+def _audio() -> Any:
+    from nodegraph.core.values import Audio
+
+    return Audio(_ramp(1, 1600) - 0.5, 16_000)
+
+
+def _video() -> Any:
+    from nodegraph.core.values import Video
+
+    return Video(_ramp(3, 16, 16, 3), Fraction(8))
+
+
+_MAKERS: Mapping[str, Callable[[], Any]] = {
+    "Any": lambda: 1,
+    "int": lambda: 1,
+    "float": lambda: 0.5,
+    "bool": lambda: True,
+    "str": lambda: "text",
+    "bytes": lambda: b"bytes",
+    "dict": lambda: {"key": 1},
+    "Image": lambda: _ramp(1, 16, 24, 3),
+    "Mask": lambda: _ramp(1, 16, 24),
+    "Audio": _audio,
+    "Video": _video,
+}
+
 
 _NODE = "node"
 

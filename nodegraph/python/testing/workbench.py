@@ -1,8 +1,9 @@
-"""Nodes and workflows, run and checked in a folder of their own, of which nothing stays."""
+"""Run and check nodes, workflows and whole packs in a temporary home."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,18 +16,175 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.engine.options import RunKeywords
 from nodegraph.engine.result import RunResult
-from nodegraph.errors import InvalidValue
-from nodegraph.packs.pack import Pack
-from nodegraph.python.testing.checking import check_trial, not_judged
-from nodegraph.python.testing.samples import NoSample, sample_inputs
-from nodegraph.python.testing.trials import build_trial, example_trial
-from nodegraph.python.testing.verdicts import NodeVerdicts
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.packs.pack import GROUP, OWN_DISTRIBUTION, Pack, installed_packs, pack_at
+from nodegraph.packs.registry import Registry
+from nodegraph.python.testing.node_checks import check_trial, not_judged
+from nodegraph.python.testing.trials import (
+    CHECKS,
+    NodeVerdicts,
+    NoSample,
+    PackVerdicts,
+    Verdict,
+    build_trial,
+    example_trial,
+    sample_inputs,
+)
 from nodegraph.session.examples import examples
 from nodegraph.session.session import Session
 from nodegraph.session.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_PROJECT = "pyproject.toml"
+
+
+def find_packs(name: str) -> list[Pack]:
+    """The packs that are meant.
+
+    A project's packs needn't be installed: what it would install is put where imports find it.
+
+    Args:
+        name: Of an installed pack, or a path: a project, a folder of modules, a Python file.
+    Raises:
+        InvalidValue: There is none.
+        InvalidFile: A project's `pyproject.toml` can't be read.
+        PackError: What lies there can't be a pack.
+    """
+    installed = {pack.name or OWN_DISTRIBUTION: pack for pack in installed_packs()}
+    if name == OWN_DISTRIBUTION:  # also where its sources lie, whose folder of that name is no pack
+        return [installed[name]]
+    path = Path(name)
+    if (path / _PROJECT).is_file():
+        packs = list(_project_packs(path.absolute()))
+        if packs:
+            return packs
+    # In the folder of a project that is called as its pack, the pack's name means that folder.
+    if path.exists() and (path.is_file() or any(path.glob("*.py"))):
+        return [pack_at(path)]
+    if name in installed:
+        return [installed[name]]
+    hint = did_you_mean(name, installed)
+    raise InvalidValue(
+        f"there is no pack `{name}`",
+        expected="an installed pack, a project with a pyproject.toml, a folder or a .py file",
+        hint=hint or f'A project names its packs under [project.entry-points."{GROUP}"].',
+    )
+
+
+def _project_packs(folder: Path) -> Iterator[Pack]:
+    """What the entry points of a project lead to, in its folder or in ``src``."""
+    for name, package in _entry_points(folder / _PROJECT).items():
+        installed = [pack for pack in installed_packs() if pack.name == name]
+        if installed and installed[0].root.is_relative_to(folder):
+            yield installed[0]
+            continue
+        base = next((at for at in (folder / "src", folder) if _package_path(at, package)), None)
+        root = None if base is None else _package_path(base, package)
+        if base is None or root is None:
+            raise InvalidFile(
+                f"{folder / _PROJECT} names the pack `{name}`, which isn't there",
+                given=package,
+                expected=f"a package or module in {folder / 'src'} or {folder}",
+            )
+        sys.path.insert(0, str(base))
+        yield Pack(name, package, root)
+
+
+def _entry_points(file: Path) -> dict[str, str]:
+    try:
+        document: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        entries = document.get("project", {}).get("entry-points", {}).get(GROUP, {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, AttributeError) as error:
+        raise InvalidFile(f"{file} can't be read: {error}") from error
+    return {str(name): str(package) for name, package in entries.items()}
+
+
+def _package_path(base: Path, package: str) -> Path | None:
+    folder = base.joinpath(*package.split("."))
+    if (folder / "__init__.py").is_file():
+        return folder
+    file = folder.with_suffix(".py")
+    return file if file.is_file() else None
+
+
+Follow = Callable[[Sequence[str]], Iterable[str]]
+"""Goes through names, and shows how far that is."""
+
+
+def check_pack(
+    pack: Pack,
+    nodes: Collection[str] = (),
+    *,
+    settings: Settings | None = None,
+    follow: Follow = iter,
+) -> PackVerdicts:
+    """Try all node types of a pack and judge them.
+
+    Args:
+        pack: See `nodegraph.python.testing.workbench.find_packs`.
+        nodes: Names of node types, with or without the pack's; all if empty.
+        settings: See `Workbench`.
+        follow: Goes through the names of the node types.
+    Raises:
+        InvalidValue: The pack has no such node type.
+    """
+    is_installed = bool(pack.distribution)
+    left_out = () if is_installed else (pack.name,)
+    more = () if is_installed else (pack,)
+    with Workbench(more, leave_out=left_out, settings=settings) as bench:
+        registry = Registry([pack])
+        types = _chosen(pack, registry.node_types(), nodes)
+        problems = [*registry.problems, *_stray_examples(pack, registry), *_scripts(registry)]
+        verdicts = [_checked(bench, name) for name in follow(types)]
+    return PackVerdicts(pack.name or "nodegraph", str(pack.root), verdicts, problems)
+
+
+def _chosen(pack: Pack, known: list[str], wanted: Collection[str]) -> list[str]:
+    prefix = f"{pack.name}:" if pack.name else ""
+    chosen = []
+    for name in wanted:
+        full = name if name.startswith(prefix) else f"{prefix}{name}"
+        if full not in known:
+            raise InvalidValue(
+                f"the pack has no node type `{name}`", hint=did_you_mean(full, known)
+            )
+        chosen.append(full)
+    return chosen or known
+
+
+def _stray_examples(pack: Pack, registry: Registry) -> Iterator[str]:
+    for name, example in examples([pack]).items():
+        if registry.spec(name) is None:
+            yield (
+                f"{example.file} is an example of no node type: there is no `{name}`. "
+                + did_you_mean(name, registry.node_types())
+            )
+
+
+def _scripts(registry: Registry) -> Iterator[str]:
+    """What is wrong with the widgets and panels that the pack declares."""
+    for script in registry.scripts():
+        try:
+            script.check()
+        except InvalidFile as error:
+            yield str(error)
+
+
+def _checked(bench: Workbench, name: str) -> NodeVerdicts:
+    try:
+        return bench.check_node(name)
+    except NodegraphError as error:  # such as an example that can't be read
+        verdicts = {each: Verdict(each, "not judged", "it didn't come to that") for each in CHECKS}
+        verdicts["runs"] = Verdict("runs", "failed", problem=error.problems[0])
+        return NodeVerdicts(name, "", verdicts)
+
 
 NodeLike = str | Callable[..., Any]
 """A node type's name, or the function behind it."""

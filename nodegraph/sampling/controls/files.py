@@ -1,4 +1,4 @@
-"""Control networks on disk to recipes. Imports no torch, and reads no weights."""
+"""Find and open control networks on disk. Imports no torch, and reads no weights."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import ControlNet, Recipe, RecipeFile
 from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
-from nodegraph.families.alone import find_control_networks
 from nodegraph.families.base import Config, Family, Part
 from nodegraph.families.checkpoint_parts import checkpoint_part
-from nodegraph.families.identify import identify_tensors
+from nodegraph.families.identification import find_control_networks, identify_tensors
 from nodegraph.families.registry import FAMILIES, call_family, family_release
-from nodegraph.models.model_files import port_storage, stored_precision
+from nodegraph.models.model_files import files_stamp, port_storage, stored_precision
 from nodegraph.models.model_sources import file_shapes, find_path
-from nodegraph.models.model_stamps import files_stamp
 from nodegraph.sampling.controls.kinds import ControlKind, control_kind
 from nodegraph.weights.file_kinds import SAFETENSORS, PartFiles, file_suffix
 from nodegraph.weights.joined_files import joined_headers, joined_shapes
-from nodegraph.weights.precision.choices import (
+from nodegraph.weights.precision.storage import (
     AUTO,
     bytes_in_memory,
     check_storage,

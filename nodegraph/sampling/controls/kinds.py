@@ -1,4 +1,4 @@
-"""What control networks want to be shown, by their classes and configurations. Imports no torch."""
+"""Kinds of control networks: input channels, union modes, checks. Imports no torch."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.names import CFG_PP_SAMPLERS
 from nodegraph.families.registry import FAMILIES
+from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
 from nodegraph.families.unet import UNetFamily
 
 

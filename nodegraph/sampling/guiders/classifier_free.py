@@ -1,4 +1,4 @@
-"""Classifier-free guidance and its variants: what is made of a positive and a negative answer."""
+"""Classifier-free guidance and its variants, with rescaling and norm limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,38 @@ from torch import Tensor
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
-from nodegraph.sampling.guiders.outputs import CleanArithmetic
+from nodegraph.sampling.guiders.output_conversions import CleanArithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class NormLimit:
+    """Each cell's clean latent, over its channels, is cut to the length of the positive one's.
+
+    Source: as Qwen-Image's pipeline does with what its network gives,
+    https://github.com/QwenLM/Qwen-Image; here with the clean latent, so that it is the same of
+    every kind of model.
+
+    Attributes:
+        arithmetic: Of the model.
+        strength: What the clean latent is multiplied by besides.
+    """
+
+    arithmetic: CleanArithmetic
+    strength: float = 1.0
+
+    def limit(self, x: Tensor, guided: Tensor, towards: Tensor, moment: Moment) -> Tensor:
+        """A guided output, by the positive one; float32 in between.
+
+        Args:
+            x: The latent as the model takes it.
+        """
+        x32 = x.float()
+        clean, wanted = (
+            self.arithmetic.to_clean(x32, item.float(), moment) for item in (guided, towards)
+        )
+        longest, length = (item.norm(dim=1, keepdim=True) for item in (wanted, clean))
+        clean = clean * (longest / length.clamp(min=1e-8)).clamp(max=1) * self.strength
+        return self.arithmetic.from_clean(x32, clean, moment).to(guided.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Layers of a network by the short names that people write. Imports no torch.
+"""Parse short names of network layers, such as `7` or `down.1`. Imports no torch.
 
 A transformer's blocks go by their number (``7``), those of a second stack by ``single.7``; a UNet's
 by the part that they are in: ``mid``, ``down``, ``down.1`` or ``up.0.2``, the last being the

@@ -27,7 +27,7 @@ class DefaultGuidance(GuidanceMethod):
     def begin(self, guided_model: GuidedModel) -> Guider:
         """See `Family.guider_config` and `ClassifierFree`."""
         from nodegraph.sampling.guiders.classifier_free import ClassifierFree
-        from nodegraph.sampling.guiders.projected import ProjectedGuidance
+        from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 
         positive_tensors = [prompt.tensors for prompt in guided_model.sides["positive"].prompts]
         config = guided_model.family.guider_config(guided_model.model, positive_tensors)
@@ -78,7 +78,7 @@ class Dual(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Projected(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.projected.ProjectedGuidance`.
+    """See `nodegraph.sampling.guiders.decomposed_guidance.ProjectedGuidance`.
 
     Attributes:
         momentum: What a step keeps of those before; negative momentum pushes away from them.
@@ -94,7 +94,7 @@ class Projected(GuidanceMethod):
 
     def begin(self, guided_model: GuidedModel) -> Guider:
         """Projected from the first step on."""
-        from nodegraph.sampling.guiders.projected import ProjectedGuidance
+        from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 
         momentum = self.momentum or None
         return ProjectedGuidance(
@@ -142,7 +142,7 @@ class Tangential(GuidanceMethod):
 
 @dataclass(frozen=True, slots=True)
 class Frequency(GuidanceMethod):
-    """See `nodegraph.sampling.guiders.frequency.FrequencyGuidance`.
+    """See `nodegraph.sampling.guiders.decomposed_guidance.FrequencyGuidance`.
 
     Attributes:
         high_cfg: Scale of high frequencies.
@@ -159,7 +159,7 @@ class Frequency(GuidanceMethod):
 
     def begin(self, guided_model: GuidedModel) -> Guider:
         """Level by level."""
-        from nodegraph.sampling.guiders.frequency import FrequencyGuidance
+        from nodegraph.sampling.guiders.decomposed_guidance import FrequencyGuidance
 
         return FrequencyGuidance(guided_model, self.high_cfg, self.levels)
 

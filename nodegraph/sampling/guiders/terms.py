@@ -1,4 +1,4 @@
-"""What is added to guidance: away from worse networks and other prompts, towards a class."""
+"""Terms that added guidance contributes: perturbed networks, prompts, classifiers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.models.noisy_classifier import GuidanceClassifier, log_prob_gradient
-from nodegraph.sampling.areas import Window
 from nodegraph.sampling.guiders.base import GuidedModel
-from nodegraph.sampling.guiders.outputs import OutputArithmetic
-from nodegraph.sampling.guiders.perturbing import blur_cells, grid_of, with_attention
+from nodegraph.sampling.guiders.output_conversions import OutputArithmetic
+from nodegraph.sampling.guiders.perturbed_networks import blur_cells, grid_of, with_attention
 from nodegraph.sampling.model_calls import ModelEvaluator, evaluate_mean
-from nodegraph.sampling.step_prompts import Prompts
+from nodegraph.sampling.prompts import Prompts
+from nodegraph.sampling.regions import Window
 
 _ATTENTION_LAYER = "mid_block.attentions.0.transformer_blocks.0"
 _SALIENT = 1.0

@@ -1,4 +1,4 @@
-"""Guidance of molecules by arithmetic alone: no atom with more bonds than it can have, or none."""
+"""Guidance of molecules: no atom with more bonds than its valence, or with none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.media.molecules.tables import ELEMENTS, ORDERS, VALENCES, bond_scores
-from nodegraph.sampling.guiders.outputs import FlowArithmetic
+from nodegraph.sampling.guiders.output_conversions import FlowArithmetic
 from nodegraph.sampling.model_calls import ModelEvaluator
 
 GUIDED = "guided"

@@ -1,4 +1,4 @@
-"""Latents in files: safetensors, with what says how they go on, and the workflow that made them."""
+"""Latent files: safetensors with metadata for resuming and the workflow."""
 
 from __future__ import annotations
 

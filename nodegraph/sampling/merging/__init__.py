@@ -1,4 +1,4 @@
-"""Steps of several samplings in one batch, where that was measured to pay (docs/speed.md).
+"""Steps of several samplings in one batch, where measurements show that it is faster.
 
 Usable without an engine: a `StepMerging` gives seats, a denoiser with a seat meets the others.
 """

@@ -1,4 +1,4 @@
-"""Where the steps of several samplings meet, each walked in a thread of its own."""
+"""Batch the steps of several samplings, each of which runs in its own thread."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from torch import Tensor
 from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.families.registry import get_family
-from nodegraph.sampling.merging.curve import MergeCurve
-from nodegraph.sampling.merging.questions import Kind, ModelCall
+from nodegraph.sampling.merging.merged_calls import Kind, MergeCurve, ModelCall
 
 SIZES = (2, 4, 8)
 """How many samplings may be asked for at once; of a number between them, the lower one are."""

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import torch
 
 from nodegraph.families.flow_noise import ModelNoise
-from nodegraph.families.names import check_sampler
+from nodegraph.families.sampler_names import check_sampler
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.samplers.base import Sampler
 from nodegraph.sampling.samplers.cfg_pp import (
@@ -21,36 +21,36 @@ from nodegraph.sampling.samplers.cfg_pp import (
     EulerCFGpp,
     GradientEstimationCFGpp,
 )
-from nodegraph.sampling.samplers.ddim import DDIM
-from nodegraph.sampling.samplers.ddpm import DDPM
-from nodegraph.sampling.samplers.dpm_2 import DPM2, DPM2Ancestral
-from nodegraph.sampling.samplers.dpmpp import DPMpp2M, DPMpp2MSDE, DPMpp2MSDEHeun
-from nodegraph.sampling.samplers.dpmpp_2s import DPMpp2S
-from nodegraph.sampling.samplers.dpmpp_2s_ancestral import (
-    DPMpp2SAncestral,
-    DPMpp2SAncestralCFGpp,
+from nodegraph.sampling.samplers.consistency import LCM, TCD
+from nodegraph.sampling.samplers.ddim import DDIM, DDPM, PNDM
+from nodegraph.sampling.samplers.dpmpp import (
+    DPMpp2M,
+    DPMpp2MSDE,
+    DPMpp2MSDEHeun,
+    DPMpp2S,
+    DPMpp3M,
+    DPMpp3MSDE,
+    ResMultistep,
+    ResMultistepAncestral,
 )
-from nodegraph.sampling.samplers.dpmpp_3m import DPMpp3M, DPMpp3MSDE
 from nodegraph.sampling.samplers.er_sde import ERSDE
-from nodegraph.sampling.samplers.euler import Euler, EulerAncestral
-from nodegraph.sampling.samplers.exponential import (
+from nodegraph.sampling.samplers.euler import Euler, EulerAncestral, GradientEstimation
+from nodegraph.sampling.samplers.exponential_integrators import (
     SEEDS2,
     SEEDS3,
     DPMppSDE,
     ExpHeun2,
     ExpHeun2SDE,
 )
-from nodegraph.sampling.samplers.gradient_estimation import GradientEstimation
-from nodegraph.sampling.samplers.heun import Heun
-from nodegraph.sampling.samplers.heunpp2 import HeunPP2
-from nodegraph.sampling.samplers.lcm import LCM
-from nodegraph.sampling.samplers.pndm import PNDM
-from nodegraph.sampling.samplers.res import ResMultistep, ResMultistepAncestral
-from nodegraph.sampling.samplers.restart import Restart
-from nodegraph.sampling.samplers.sa_solver import SASolver, SASolverPECE
-from nodegraph.sampling.samplers.slopes import DEIS, IPNDM, IPNDMV, LMS
-from nodegraph.sampling.samplers.tcd import TCD
-from nodegraph.sampling.samplers.uni_pc import UniPC, UniPCB1
+from nodegraph.sampling.samplers.heun import Heun, HeunPP2, Restart
+from nodegraph.sampling.samplers.linear_multistep import DEIS, IPNDM, IPNDMV, LMS
+from nodegraph.sampling.samplers.midpoint import (
+    DPM2,
+    DPM2Ancestral,
+    DPMpp2SAncestral,
+    DPMpp2SAncestralCFGpp,
+)
+from nodegraph.sampling.samplers.predictor_corrector import SASolver, SASolverPECE, UniPC, UniPCB1
 from nodegraph.sampling.schedules import NoiseLevels
 
 __all__ = ["SAMPLERS", "Sampler", "make_sampler"]
@@ -100,7 +100,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
         "tcd": TCD,
     }
 )
-"""By the names of `nodegraph.families.names`."""
+"""By the names of `nodegraph.families.sampler_names`."""
 
 
 def make_sampler(

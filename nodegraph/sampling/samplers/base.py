@@ -1,4 +1,4 @@
-"""What all samplers share: where they stand, how they are asked and told, how they are saved.
+"""The base class of samplers: position on the schedule, evaluations, saved state.
 
 A sampler is a state machine that never calls the model itself:
 

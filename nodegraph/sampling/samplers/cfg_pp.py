@@ -1,4 +1,4 @@
-"""CFG++: the noise that is added back is what the model says without guidance.
+"""CFG++ samplers: the noise that is added back is predicted without guidance.
 
 So the guided prediction isn't left for the next noise level by a noise that was guided, too, and
 the scale is one between two predictions: 0 to 1, where others want 5 or more.

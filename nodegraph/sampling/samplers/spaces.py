@@ -1,4 +1,4 @@
-"""The ways to keep a noisy latent, and what a model's output says about it in each.
+"""Noise parametrisations (VE, VP, flow): convert between latents, noise and model outputs.
 
 A sampler is handed one of these and asks it; so the same method walks models of several kinds.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from nodegraph.families.comfyui_levels import nearest_timesteps
+from nodegraph.families.comfyui_sigmas import nearest_timesteps
 from nodegraph.families.flow_noise import FlowNoise
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.sampling.schedules import NoiseLevels

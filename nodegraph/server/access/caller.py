@@ -1,4 +1,4 @@
-"""Who asks, what that one may do, and what else the gate found out about a request."""
+"""The caller of a request, its scopes, and what the gate records about the request."""
 
 from __future__ import annotations
 

@@ -1,20 +1,25 @@
-"""The gate before everything else: what doesn't get through never reaches a route.
+"""The middleware in front of the application: admission, refusals and security headers.
 
 Plain ASGI, and one layer for all checks: it is on the way of every request.
 """
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+import logging
+from collections.abc import Sequence
 
-from nodegraph.server.access.access import Authenticator
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nodegraph.errors import NodegraphError
+from nodegraph.server.access.authentication import (
+    Authenticator,
+    redirect_to_login,
+    wants_login_page,
+)
 from nodegraph.server.access.caller import HEAD_ONLY, KEY, Caller, RequestNotes
 from nodegraph.server.access.head import HEALTH, PUBLIC, Head, check_path
-from nodegraph.server.access.headers import GatedResponse, answer_preflight, is_preflight
 from nodegraph.server.access.origins import Hosts, Origins
-from nodegraph.server.access.rates import RateLimiter, network
-from nodegraph.server.access.refusals import STATUSES, answer_refusal, log_refusal
-from nodegraph.server.access.sessions import redirect_to_login, wants_login_page
+from nodegraph.server.access.rate_limits import RateLimiter, network
 from nodegraph.server.http.errors import (
     METHODS,
     MethodNotAllowed,
@@ -23,8 +28,190 @@ from nodegraph.server.http.errors import (
     Unauthenticated,
     no_caller,
 )
-from nodegraph.server.http.limits.body import CountedBody, may_have_body
+from nodegraph.server.http.limits.body import CountedBody, drain, may_have_body
+from nodegraph.server.http.problems import problem_response
+from nodegraph.server.root_path import public_path
 from nodegraph.server.settings import ServerSettings
+
+LOG = logging.getLogger("nodegraph.server.refused")
+STATUSES = frozenset({400, 401, 403, 405, 408, 413, 414, 415, 421, 429})
+"""Of answers that count as a refusal, rather than as an answer to a mistaken request."""
+_LONGEST = 200
+
+
+async def answer_refusal(
+    error: Refused, scope: Scope, send: Send, unread: Receive | None = None
+) -> None:
+    """Send a refusal.
+
+    Args:
+        unread: Gives what is left of the request's body; None if nothing is.
+    """
+    response = problem_response(error, instance=public_path(scope["path"]))
+    headers = list(response.raw_headers)
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
+    elif unread is not None:
+        headers.append((b"connection", b"close"))
+    status = response.status_code
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    if unread is not None:
+        await send({"type": f"{kind}.body", "body": response.body, "more_body": True})
+        await drain(unread)
+    await send({"type": f"{kind}.body", "body": b"" if unread is not None else response.body})
+
+
+def log_refusal(
+    head: Head, status: int, error: NodegraphError | None, caller: Caller | None
+) -> None:
+    """Note that a request was refused, where it came from and why."""
+    fields = {
+        "status": str(status),
+        "code": "" if error is None else error.problem.code,
+        "method": "WEBSOCKET" if head.is_websocket else head.method,
+        "path": head.path,
+        "address": head.remote,
+        "host": _shown(head, b"host"),
+        "origin": _shown(head, b"origin"),
+        "client": "" if caller is None else caller.name,
+    }
+    shown = {name: _cut(value) for name, value in fields.items() if value}
+    # What an attacker wrote stays within its quotes, and in one line.
+    text = " ".join(f"{name}={value!a}" for name, value in shown.items())
+    why = "no reason given" if error is None else ascii(_cut(error.problem.message))[1:-1]
+    LOG.warning("refused: %s (%s)", why, text, extra={"fields": {"event": "refused", **shown}})
+
+
+def _shown(head: Head, name: bytes) -> str:
+    return ", ".join(value.decode("latin-1") for value in head.headers.get(name, ()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LOG = logging.getLogger(__name__)
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; font-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Of pages: everything comes from here, and no script stands in a page."""
+DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of everything else: if a browser shows it as a page after all, that can do nothing."""
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cache-control", b"no-store"),
+)
+_OWN_PAGES = (b"cross-origin-resource-policy", b"same-origin")
+_POLICY = b"content-security-policy"
+_PAGE = PAGE_POLICY.encode()
+_DATA = DATA_POLICY.encode()
+_BREAKING = (b"\r", b"\n", b"\0")
+_ALLOWED = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, "
+        b"range",
+    ),
+    (b"access-control-max-age", b"600"),
+    (b"content-length", b"0"),
+]
+_STARTS = ("http.response.start", "websocket.http.response.start")
+
+
+def with_security_headers(
+    headers: RawHeaders, origin: str | None = None
+) -> list[tuple[bytes, bytes]]:
+    """Headers with those that are always there; what the application has set stays.
+
+    Args:
+        origin: The foreign page that may read the answer; None for none.
+    """
+    all_headers = [item for item in headers if not _breaks(item[1])]
+    if len(all_headers) < len(headers):
+        # Sent as it is, it would end the head and begin a body of an attacker's making.
+        _LOG.error("left out a header that holds a line break")
+    present = {name.lower(): value for name, value in all_headers}
+    all_headers += [item for item in _ALWAYS if item[0] not in present]
+    if _POLICY not in present:
+        is_page = present.get(b"content-type", b"").startswith(b"text/html")
+        all_headers.append((_POLICY, _PAGE if is_page else _DATA))
+    if origin is None:
+        all_headers.append(_OWN_PAGES)
+    else:
+        all_headers += [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-expose-headers", b"etag, location, retry-after"),
+            (b"vary", b"origin"),
+        ]
+    return all_headers
+
+
+def _breaks(value: bytes) -> bool:
+    return any(mark in value for mark in _BREAKING)
+
+
+def is_preflight(head: Head) -> bool:
+    """Whether a browser asks whether it may ask."""
+    return head.method == "OPTIONS" and head.has(b"access-control-request-method")
+
+
+async def answer_preflight(send: Send) -> None:
+    """Say that it may."""
+    await send({"type": "http.response.start", "status": 204, "headers": list(_ALLOWED)})
+    await send({"type": "http.response.body"})
+
+
+class GatedResponse:
+    """Completes an answer's headers, and holds it back once the request's body was refused.
+
+    Args:
+        send: What takes it.
+
+    Attributes:
+        status: Once it is out; 0 until then. 101 stands for a websocket that was accepted, 403 for
+            one that was closed before.
+        origin: The foreign page that may read it; None for none.
+        body: Of the request, if it has any.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self.status = 0
+        self.origin: str | None = None
+        self.body: CountedBody | None = None
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        """Take a message."""
+        if self.body is not None and self.body.refusal is not None and not self.status:
+            return  # the application's view of a refused body; the gate gives its own
+        kind = message["type"]
+        if kind in _STARTS:
+            self.status = message["status"]
+            message = {
+                **message,
+                "headers": with_security_headers(message.get("headers", ()), self.origin),
+            }
+        elif kind == "websocket.accept":
+            self.status = 101
+        elif kind == "websocket.close" and not self.status:
+            self.status = 403
+        await self._send(message)
+
 
 METRICS = "/metrics"
 _SCRAPER = Caller("metrics", frozenset({"read"}))

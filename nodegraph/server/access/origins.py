@@ -1,4 +1,4 @@
-"""From where the server may be asked: under which names, and from which pages.
+"""Checks of the Host and Origin headers against DNS rebinding and cross-site requests.
 
 A page that an attacker serves can have its own name point to this machine's address (DNS
 rebinding); a browser then takes the server for part of that page's site. What gives it away is the

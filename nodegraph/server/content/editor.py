@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from blake3 import blake3
 
-from nodegraph.server.http.types import ANY
+from nodegraph.server.http.media_types import ANY
 
 BUILT = Path(__file__).parents[1] / "static"
 """Where the editor's build puts it: see editor/vite.config.ts."""

@@ -19,23 +19,21 @@ from starlette.types import ASGIApp
 from nodegraph.server.access.gate import Gate
 from nodegraph.server.http import openapi
 from nodegraph.server.http.problems import add_handlers
-from nodegraph.server.http.sending import AsciiJsonResponse
-from nodegraph.server.operations.observing import InstrumentationMiddleware
-from nodegraph.server.operations.readiness import Readiness
-from nodegraph.server.operations.upkeep import Cleanup
+from nodegraph.server.http.responses import AsciiJsonResponse
+from nodegraph.server.http.routes.monitoring import Readiness
+from nodegraph.server.operations.cleanup import Cleanup
+from nodegraph.server.operations.instrumentation import InstrumentationMiddleware
 from nodegraph.server.root_path import RootPathMiddleware
 from nodegraph.server.services import Services, cancel_and_wait
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 API = "/api/v1"
 ROUTES = (
-    *("jobs", "queue", "events", "socket"),
-    *("checks", "imports", "scripts", "workflows", "templates", "apps"),
-    *("artifacts", "uploads", "inputs", "node_types", "models", "sources"),
-    *("system", "settings"),
+    *("jobs", "events", "workflow_operations", "workflows", "templates", "apps"),
+    *("artifacts", "uploads", "inputs", "node_types", "models", "system"),
 )
-"""Modules of `nodegraph.server.http.routes`, each with a `router` that goes below `API`."""
-OPEN_ROUTES = ("health", "metrics", "login", "editor", "packs")
+"""Modules of `nodegraph.server.http.routes` whose routers go below `API`."""
+OPEN_ROUTES = ("monitoring", "login", "editor")
 """Modules whose routers lie at the root: for probes, monitoring and people."""
 
 
@@ -105,9 +103,11 @@ def _routes() -> tuple[BaseRoute, ...]:
         default_response_class=AsciiJsonResponse,
     )
     for name in ROUTES:
-        made.include_router(_router(name), prefix=API)
+        for router in _routers(name):
+            made.include_router(router, prefix=API)
     for name in OPEN_ROUTES:
-        made.include_router(_router(name))
+        for router in _routers(name):
+            made.include_router(router)
     made.include_router(openapi.router)
     return tuple(made.routes)
 
@@ -132,7 +132,8 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def _router(name: str) -> APIRouter:
+def _routers(name: str) -> list[APIRouter]:
+    """All of a module, its `router` first."""
     module = import_module(f"nodegraph.server.http.routes.{name}")
-    router: APIRouter = module.router
-    return router
+    routers = [value for value in vars(module).values() if isinstance(value, APIRouter)]
+    return sorted(routers, key=lambda router: router is not module.router)

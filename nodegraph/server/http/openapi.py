@@ -21,9 +21,9 @@ from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.problems import ProblemDetails, responses
-from nodegraph.server.http.sending import json_response
+from nodegraph.server.http.responses import json_response
 from nodegraph.server.root_path import root_path
-from nodegraph.server.workflows.catalog import DeclaredTypes
+from nodegraph.server.workflows.node_types import DeclaredTypes
 
 PATH = "/openapi.json"
 _ABOUT = """Jobs, workflows and results of a nodegraph server.

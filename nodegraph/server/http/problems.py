@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from nodegraph.client.shapes.description import Finding
-from nodegraph.core.places import PathRedactor
+from nodegraph.client.shapes.schema import Finding
+from nodegraph.core.file_access import PathRedactor
 from nodegraph.errors import InvalidWorkflow, NodegraphError, Problem
 from nodegraph.server.access.caller import request_notes
 from nodegraph.server.http.errors import (

@@ -38,7 +38,7 @@ def draw_result(path: Path, size: int) -> Image:
     with path.open("rb") as file:
         start = file.read(_HEAD)
     if is_audio_header(start[:12]):
-        from nodegraph.media.audio.drawing import draw_waveform_of_file
+        from nodegraph.media.audio.visualization import draw_waveform_of_file
 
         return _picture(draw_waveform_of_file(path, size, size * 9 // 16))
     if shape_format(start) is not None:
@@ -60,8 +60,8 @@ def _picture(pixels: NDArray[np.float32]) -> Image:
 
 def _drawn_shape(path: Path, size: int) -> Any:
     """A mesh; of a file that has none, its points."""
-    from nodegraph.media.shapes.drawing import shape_pixels
     from nodegraph.media.shapes.reading import point_arrays, shape_arrays
+    from nodegraph.media.shapes.rendering import shape_pixels
 
     mesh = shape_arrays(path)
     return shape_pixels(point_arrays(path) if mesh is None else mesh, size)
@@ -71,10 +71,10 @@ def _drawn_molecule(path: Path, size: int) -> Image:
     """As chemists draw it; where it is large, a cloud of its atoms."""
     from PIL import Image
 
-    from nodegraph.media.molecules.drawing import MOST_DRAWN, atom_arrays, molecule_png
-    from nodegraph.media.molecules.reading import parse_molecule_file
+    from nodegraph.media.molecules.depiction import MOST_DRAWN, atom_arrays, molecule_png
+    from nodegraph.media.molecules.molecule_files import parse_molecule_file
     from nodegraph.media.shapes.arrays import ShapeArrays
-    from nodegraph.media.shapes.drawing import shape_pixels
+    from nodegraph.media.shapes.rendering import shape_pixels
 
     molecule = parse_molecule_file(path)
     if molecule.GetNumAtoms() <= MOST_DRAWN or not molecule.GetNumConformers():
@@ -84,8 +84,8 @@ def _drawn_molecule(path: Path, size: int) -> Image:
 
 
 def _drawn_plot(path: Path, size: int) -> Image:
-    from nodegraph.media.plots.drawing import draw_plots
     from nodegraph.media.plots.files import read_plot
+    from nodegraph.media.plots.rendering import draw_plots
 
     side = max(size, _SMALLEST_PLOT)
     return draw_plots([read_plot(path)], side, side * 5 // 8)

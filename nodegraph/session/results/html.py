@@ -1,4 +1,4 @@
-"""Values as notebooks show them: pictures, sheets of them, audio, video, and words for the rest.
+"""HTML of values and of whole run results, for notebooks.
 
 All text is escaped, and what a browser would load is in the page itself.
 """
@@ -6,7 +6,7 @@ All text is escaped, and what a browser would load is in the page itself.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from html import escape
 from io import BytesIO
@@ -14,15 +14,87 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.plots import Plot
-from nodegraph.core.spatial_values import Mesh, Molecule, PointCloud
 from nodegraph.core.summary import summarize
-from nodegraph.core.values import Audio, Latent, Video
-from nodegraph.core.words import format_size, strip_control_characters
+from nodegraph.core.text_format import (
+    format_path,
+    format_seconds,
+    format_size,
+    strip_control_characters,
+)
+from nodegraph.core.values import Audio, Latent, Mesh, Molecule, PointCloud, Video
+from nodegraph.engine.result import RunResult
 from nodegraph.errors import NodegraphError
 from nodegraph.media.images.pictures import Pictures, is_image, is_mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_MOST_NODES = 200
+
+
+def result_html(result: RunResult) -> str:
+    """The whole of a result as HTML that stands alone."""
+    status = escape(result.status if not result.reason else f"{result.status}: {result.reason}")
+    head = f"<p>{status} · {escape(result.told)}</p>"
+    return f"<div>{head}{''.join(blocks(_parts(result)))}{_nodes(result)}</div>"
+
+
+def sheet_html(results: Sequence[RunResult | NodegraphError], captions: Sequence[str]) -> str:
+    """The first picture of each of several results, with a caption; its words where it has none.
+
+    Args:
+        results: Or why there is none.
+    """
+    shown = zip(results, captions, strict=True)
+    return row_html([_figure_of(result, caption) for result, caption in shown])
+
+
+def _figure_of(result: RunResult | NodegraphError, caption: str) -> str:
+    if isinstance(result, NodegraphError):
+        return figure_html(f"<code>{escape(strip_control_characters(str(result)))}</code>", caption)
+    # A node that is mapped over a list wrote files as `save[0]`, `save[1]` and so on.
+    writers = (file.node.partition("[")[0] for file in result.files)
+    for name in dict.fromkeys((*result.outputs, *writers)):
+        try:
+            return figure_html(image_html(result.image(name), MAX_SIDE), caption)
+        except NodegraphError:
+            continue  # it has none, or its file is gone
+    about = f"{result.status}: {result.errors[0]}" if result.errors else result.told
+    return figure_html(f"<code>{escape(strip_control_characters(about))}</code>", caption)
+
+
+def _parts(result: RunResult) -> Iterator[tuple[str, str]]:
+    for error in result.errors:
+        yield (
+            f"{error.problem.node} failed",
+            f"<pre>{escape(strip_control_characters(str(error)))}</pre>",
+        )
+    for name in result.outputs:
+        try:
+            value = result.outputs[name]
+        except NodegraphError as error:
+            yield name, f"<em>{escape(strip_control_characters(str(error)))}</em>"
+        else:
+            yield name, value_html(value)
+    for node in dict.fromkeys(file.node for file in result.files):
+        paths = [file.path for file in result.files if file.node == node]
+        there = [path for path in paths if path.exists()]
+        gone = [path for path in paths if not path.exists()]
+        lost = "".join(f"<p>{escape(format_path(path))} is there no more</p>" for path in gone)
+        yield f"{node}: {format_path(paths[0].parent)}", files_html(there) + lost
+
+
+def _nodes(result: RunResult) -> str:
+    """How each node fared, folded away."""
+    rows = "".join(
+        f"<tr><td>{escape(strip_control_characters(name))}</td><td>{escape(strip_control_characters(report.type))}</td>"
+        f"<td>{report.status}</td><td>{format_seconds(report.seconds)}</td></tr>"
+        for name, report in list(result.nodes.items())[:_MOST_NODES]
+    )
+    more = len(result.nodes) - _MOST_NODES
+    more_text = f"<p>… and {more} more</p>" if more > 0 else ""
+    return f"<details><summary>nodes</summary><table>{rows}</table>{more_text}</details>"
+
 
 MAX_SIDE = 256
 """Pixels along the longer side of a picture among others; a single one may have twice as many."""
@@ -129,7 +201,7 @@ def _latent(latent: Latent) -> str:
     about = f"latent · {latent.width}×{latent.height} · {latent.format or 'empty'}"
     if latent.samples is None:
         return f"<code>{escape(about)}, batch of {latent.batch_size}</code>"
-    from nodegraph.sampling.latents.drawing import render_latent
+    from nodegraph.sampling.previews import render_latent
 
     try:
         picture = render_latent(latent, "colors")
@@ -139,7 +211,7 @@ def _latent(latent: Latent) -> str:
 
 
 def _audio(audio: Audio) -> str:
-    from nodegraph.media.audio.encoding import encode_audio
+    from nodegraph.media.audio.codec import encode_audio
 
     about = f"{_seconds(audio.seconds)} at {audio.rate} Hz"
     if audio.waveform.numel() > _MOST_SAMPLES:
@@ -176,19 +248,19 @@ def _player(kind: str, content: bytes, mime: str, about: str) -> str:
 
 
 def _shape(shape: Mesh | PointCloud) -> str:
-    from nodegraph.media.shapes.drawing import draw_shape
+    from nodegraph.media.shapes.rendering import draw_shape
 
     return pictures_html(Pictures("shape", draw_shape(shape, MAX_SIDE))) + _text_html(shape)
 
 
 def _molecule(molecule: Molecule) -> str:
-    from nodegraph.media.molecules.drawing import draw_molecule
+    from nodegraph.media.molecules.depiction import draw_molecule
 
     return pictures_html(Pictures("molecule", draw_molecule(molecule, MAX_SIDE)))
 
 
 def _plot(plot: Plot) -> str:
-    from nodegraph.media.plots.drawing import plot_svg
+    from nodegraph.media.plots.rendering import plot_svg
 
     content = plot_svg(plot, 2 * MAX_SIDE, 5 * MAX_SIDE // 4).encode()
     return f'<img src="{_data(content, "image/svg+xml")}">'

@@ -16,8 +16,13 @@ from threading import Condition, Lock, Thread
 from time import monotonic
 
 from nodegraph.core.keys import Key
+from nodegraph.store.remote.object_storage import (
+    AccessDenied,
+    ObjectStorage,
+    Reachability,
+    Unreachable,
+)
 from nodegraph.store.remote.objects import LEASES
-from nodegraph.store.remote.place import AccessDenied, ObjectStorage, Reachability, Unreachable
 
 _LOG = logging.getLogger(__name__)
 _FREE = b"free"

@@ -15,11 +15,10 @@ from nodegraph.store.blobs import Blobs
 from nodegraph.store.claims import Claims
 from nodegraph.store.entries import StoredOutput, leaves
 from nodegraph.store.index import Index
-from nodegraph.store.remote.fetching import RemoteFetcher
 from nodegraph.store.remote.leases import Leases
 from nodegraph.store.remote.ledger import Ledger
-from nodegraph.store.remote.place import ObjectStorage, Reachability, Unreachable
-from nodegraph.store.remote.sending import RemoteSender
+from nodegraph.store.remote.object_storage import ObjectStorage, Reachability, Unreachable
+from nodegraph.store.remote.transfers import RemoteFetcher, RemoteSender
 from nodegraph.store.speeds import TransferSpeeds
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import Config, count_of
-from nodegraph.weights.single_files.denoisers import DYNAMIC_FLOW, EULER_FLOW, denoiser_layout
+from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, EULER_FLOW, denoiser_layout
 
 FILL_CHANNELS = 384
 """That Flux.1 Fill takes for each patch: of the latent, of the rest of the picture, and the mask's

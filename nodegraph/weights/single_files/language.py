@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, count_of
-from nodegraph.weights.single_files.renamed import Names, renamed_layout
+from nodegraph.weights.single_files.renamed_layouts import Names, renamed_layout
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
-from nodegraph.interop.comfyui.foreign import (
+from nodegraph.interop.comfyui.foreign_workflow import (
     ForeignBlock,
     ForeignGraph,
     ForeignNode,
@@ -13,7 +13,7 @@ from nodegraph.interop.comfyui.foreign import (
     ForeignWorkflow,
     Source,
 )
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, translate
+from nodegraph.interop.comfyui.importer import ImportedWorkflow, translate
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal
 
 

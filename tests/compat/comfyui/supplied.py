@@ -10,10 +10,14 @@ from nodegraph import Session
 from nodegraph.core.analysis import analyse
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
-from nodegraph.interop.comfyui.entries import TableEntry, entry
-from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, entries_by_type, translate
-from nodegraph.interop.comfyui.signatures import InputSignature
+from nodegraph.interop.comfyui.entries import InputSignature, TableEntry, entry
+from nodegraph.interop.comfyui.foreign_workflow import (
+    ForeignGraph,
+    ForeignNode,
+    ForeignWorkflow,
+    Source,
+)
+from nodegraph.interop.comfyui.importer import ImportedWorkflow, entries_by_type, translate
 from nodegraph.interop.comfyui.table import built_in
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 

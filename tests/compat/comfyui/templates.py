@@ -30,9 +30,8 @@ from transformers.utils import logging as transformers_logging
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import NodegraphError
-from nodegraph.interop.comfyui.importing import import_document
-from nodegraph.interop.comfyui.inlining import inline_subgraphs
-from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.exporter import inline_subgraphs
+from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.session.session import Session
 from nodegraph.session.settings import load_settings
 from tests.compat.comfyui.stand_ins import Tinies, UnknownKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.interop.comfyui.foreign import BLOCK, Source
+from nodegraph.interop.comfyui.foreign_workflow import BLOCK, Source
 from tests.compat.comfyui.making import block, graph, node, translated
 from tests.messages import raises
 

@@ -16,14 +16,16 @@ from nodegraph.core.parts import NodeEntry
 from nodegraph.core.spec import InputSpec, NodeSpec
 from nodegraph.core.types import fit
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import export, export_documents
-from nodegraph.interop.comfyui.importing import entries_by_type, import_document, translate
-from nodegraph.interop.comfyui.inlining import inline_subgraphs
-from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.exporter import export, export_documents, inline_subgraphs
+from nodegraph.interop.comfyui.importer import (
+    entries_by_type,
+    import_document,
+    node_table,
+    translate,
+)
 from nodegraph.interop.comfyui.reading import read_workflow
 from nodegraph.interop.comfyui.table import built_in
-from nodegraph.interop.comfyui.writing.api_file import write_api
-from nodegraph.interop.comfyui.writing.ui_file import write_ui
+from nodegraph.interop.comfyui.writing.documents import write_api, write_ui
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from tests.compat.comfyui import drawing

@@ -14,10 +14,15 @@ import pytest
 import nodegraph.interop.comfyui.table
 from nodegraph import Session
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document, translate
-from nodegraph.interop.comfyui.packs import NodeTable, node_table
+from nodegraph.interop.comfyui.entries import InputSignature, Signature
+from nodegraph.interop.comfyui.importer import (
+    ImportedWorkflow,
+    NodeTable,
+    import_document,
+    node_table,
+    translate,
+)
 from nodegraph.interop.comfyui.reading import read_workflow
-from nodegraph.interop.comfyui.signatures import InputSignature, Signature
 from nodegraph.interop.comfyui.translating import Passage
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.compat.comfyui.supplied import problems

@@ -10,10 +10,9 @@ import pytest
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import export_documents
-from nodegraph.interop.comfyui.importing import import_document
-from nodegraph.interop.comfyui.originals import pack_document, unpack_original
-from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.exporter import export_documents
+from nodegraph.interop.comfyui.importer import import_document, node_table
+from nodegraph.interop.comfyui.original_document import pack_document, unpack_original
 from tests.compat.comfyui.test_exporting import catalog
 
 TABLE = node_table()

@@ -10,9 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import ExportedWorkflow, export_documents
-from nodegraph.interop.comfyui.importing import import_document
-from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.exporter import ExportedWorkflow, export_documents
+from nodegraph.interop.comfyui.importer import import_document, node_table
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry
 from nodegraph.sampling.comfyui_prompts import plain_prompt

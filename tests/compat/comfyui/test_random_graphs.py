@@ -9,7 +9,7 @@ from nodegraph.core.links import is_link, read_link
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.interop.comfyui.foreign import (
+from nodegraph.interop.comfyui.foreign_workflow import (
     BLOCK,
     ForeignBlock,
     ForeignGraph,
@@ -19,7 +19,7 @@ from nodegraph.interop.comfyui.foreign import (
     Rectangle,
     Source,
 )
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, translate
+from nodegraph.interop.comfyui.importer import ImportedWorkflow, translate
 from tests.compat.comfyui.making import TABLE
 from tests.properties import examples
 

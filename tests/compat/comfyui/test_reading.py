@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import ForeignWorkflow, ModelFile, Rectangle, Source
+from nodegraph.interop.comfyui.entries import Signature, parse_signature
+from nodegraph.interop.comfyui.foreign_workflow import ForeignWorkflow, ModelFile, Rectangle, Source
 from nodegraph.interop.comfyui.reading import is_foreign, read_workflow
-from nodegraph.interop.comfyui.signatures import Signature, parse_signature
 from tests.compat.comfyui.drawing import drawn, linked, node, widget
 from tests.messages import raises
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import ForeignWorkflow, Source
+from nodegraph.interop.comfyui.entries import parse_signature
+from nodegraph.interop.comfyui.foreign_workflow import ForeignWorkflow, Source
 from nodegraph.interop.comfyui.reading import MAX_NODES, is_foreign, read_workflow
-from nodegraph.interop.comfyui.signatures import parse_signature
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.messages import raises
 from tests.properties import examples

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import BLOCK, ForeignWorkflow, Rectangle, Source
+from nodegraph.interop.comfyui.foreign_workflow import BLOCK, ForeignWorkflow, Rectangle, Source
 from nodegraph.interop.comfyui.reading import read_workflow
 from tests.compat.comfyui.drawing import block, drawn, linked, node, widget, with_blocks
 from tests.messages import raises

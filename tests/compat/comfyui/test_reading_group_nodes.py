@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import BLOCK, ForeignWorkflow, Source
+from nodegraph.interop.comfyui.entries import parse_signature
+from nodegraph.interop.comfyui.foreign_workflow import BLOCK, ForeignWorkflow, Source
 from nodegraph.interop.comfyui.reading import read_workflow
-from nodegraph.interop.comfyui.signatures import parse_signature
 from tests.compat.comfyui.drawing import drawn, linked, node
 from tests.messages import raises
 

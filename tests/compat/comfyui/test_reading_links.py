@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidFile
-from nodegraph.interop.comfyui.foreign import Source
+from nodegraph.interop.comfyui.foreign_workflow import Source
 from nodegraph.interop.comfyui.reading import read_workflow
 from tests.compat.comfyui.drawing import drawn, linked, node, widget
 from tests.messages import raises

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from nodegraph.interop.comfyui.entries import parse_signature
 from nodegraph.interop.comfyui.reading import read_workflow
-from nodegraph.interop.comfyui.signatures import parse_signature
 from tests.compat.comfyui.drawing import drawn, linked, node, widget
 
 SEEDED = parse_signature("T(seed: INT = 0 @control, mode: COMBO, amount: FLOAT = 1.0) -> X")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import export
-from nodegraph.interop.comfyui.foreign import ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import translate
+from nodegraph.interop.comfyui.exporter import export
+from nodegraph.interop.comfyui.foreign_workflow import ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importer import translate
 from nodegraph.interop.comfyui.table import built_in
 from tests.compat.comfyui.making import block, graph, node
 from tests.compat.comfyui.test_exporting import catalog

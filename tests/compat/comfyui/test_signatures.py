@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.interop.comfyui.signatures import parse_signature
+from nodegraph.interop.comfyui.entries import parse_signature
 
 
 def test_inputs_defaults_and_outputs_are_read():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.interop.comfyui.signatures import parse_signature
+from nodegraph.interop.comfyui.entries import parse_signature
 
 RESIZE = parse_signature(
     'Resize(input: IMAGE, how: COMBO = "by size", how.width: INT = 512 @when(by size|by width), '

@@ -13,29 +13,33 @@ from nodegraph import Environment
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
-from nodegraph.interop.comfyui.entries import TableEntry, entry
-from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import entries_by_type, translate
-from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.entries import Signature, TableEntry, entry
+from nodegraph.interop.comfyui.foreign_workflow import (
+    ForeignGraph,
+    ForeignNode,
+    ForeignWorkflow,
+    Source,
+)
+from nodegraph.interop.comfyui.importer import entries_by_type, translate
+from nodegraph.interop.comfyui.table import audio_video as audio
+from nodegraph.interop.comfyui.table import audio_video as video
 from nodegraph.interop.comfyui.table import (
-    audio,
     built_in,
-    curves,
-    finding,
     image_edit,
     images,
     latents,
-    logic,
     masks,
-    pack_media,
-    packs,
-    preprocessors,
-    structured,
     text,
     values,
-    video,
     vision,
 )
+from nodegraph.interop.comfyui.table import image_edit as curves
+from nodegraph.interop.comfyui.table import pack_nodes as pack_media
+from nodegraph.interop.comfyui.table import pack_nodes as packs
+from nodegraph.interop.comfyui.table import pack_nodes as preprocessors
+from nodegraph.interop.comfyui.table import values as logic
+from nodegraph.interop.comfyui.table import vision as finding
+from nodegraph.interop.comfyui.table import vision as structured
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 from nodegraph.packs.pack import installed_packs
 from nodegraph.packs.registry import Registry

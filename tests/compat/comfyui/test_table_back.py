@@ -8,7 +8,7 @@ import pytest
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import export
+from nodegraph.interop.comfyui.exporter import export
 from tests.compat.comfyui.test_exporting import TABLE, catalog, meaning, there_and_back
 
 

@@ -8,17 +8,11 @@ from types import ModuleType
 import pytest
 
 from nodegraph import Session
-from nodegraph.interop.comfyui.table import (
-    conditioning,
-    control,
-    editing,
-    guiding,
-    loaders,
-    methods,
-    patches,
-    sampling,
-    schedules,
-)
+from nodegraph.interop.comfyui.table import conditioning, control, loaders, patches, sampling
+from nodegraph.interop.comfyui.table import edit_prompts as editing
+from nodegraph.interop.comfyui.table import guiders as guiding
+from nodegraph.interop.comfyui.table import samplers_schedules as methods
+from nodegraph.interop.comfyui.table import samplers_schedules as schedules
 from tests.cases import case
 from tests.compat.comfyui.supplied import imported, problems, supplied, with_sampler
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, Source
+from nodegraph.interop.comfyui.foreign_workflow import ForeignGraph, ForeignNode, Source
 from tests.compat.comfyui.supplied import TABLE, imported, supplied, used
 
 MODEL = Source("CheckpointLoaderSimple", 0)

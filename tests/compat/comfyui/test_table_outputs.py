@@ -7,8 +7,13 @@ import pytest
 from nodegraph import Session
 from nodegraph.core.links import is_link, read_link
 from nodegraph.interop.comfyui.entries import TableEntry
-from nodegraph.interop.comfyui.foreign import ForeignGraph, ForeignNode, ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import translate
+from nodegraph.interop.comfyui.foreign_workflow import (
+    ForeignGraph,
+    ForeignNode,
+    ForeignWorkflow,
+    Source,
+)
+from nodegraph.interop.comfyui.importer import translate
 from tests.cases import case
 from tests.compat.comfyui.supplied import TABLE, supplied
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document
-from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.importer import ImportedWorkflow, import_document, node_table
 
 
 def _read(*nodes: tuple[str, dict[str, Any]]) -> ImportedWorkflow:

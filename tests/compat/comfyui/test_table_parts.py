@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.exporting import export
-from nodegraph.interop.comfyui.foreign import ForeignWorkflow, Source
-from nodegraph.interop.comfyui.importing import entries_by_type, translate
+from nodegraph.interop.comfyui.exporter import export
+from nodegraph.interop.comfyui.foreign_workflow import ForeignWorkflow, Source
+from nodegraph.interop.comfyui.importer import entries_by_type, translate
 from nodegraph.interop.comfyui.table import built_in
 from nodegraph.media.images.colors import parse_color
 from tests.compat.comfyui.making import graph, node

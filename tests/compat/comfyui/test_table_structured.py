@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.interop.comfyui.importing import ImportedWorkflow, import_document
-from nodegraph.interop.comfyui.packs import node_table
+from nodegraph.interop.comfyui.importer import ImportedWorkflow, import_document, node_table
 
 BOX = {"x": 0, "y": 64, "width": 128, "height": 64}
 SAID = {"type": "text", "text": "{Hi}", "desc": "letters", "palette": ["#ffffff"]}

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.interop.comfyui.entries import entry
-from nodegraph.interop.comfyui.foreign import ForeignPort, ForeignWorkflow, Rectangle, Source
-from nodegraph.interop.comfyui.importing import translate
+from nodegraph.interop.comfyui.foreign_workflow import (
+    ForeignPort,
+    ForeignWorkflow,
+    Rectangle,
+    Source,
+)
+from nodegraph.interop.comfyui.importer import translate
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage
 from tests.compat.comfyui.making import graph, node, translated
 from tests.messages import raises

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.values import Adapter
-from nodegraph.models.adapters.layers import layers_of
-from nodegraph.models.adapters.originals import originals
-from nodegraph.models.adapters.parts import Shape
+from nodegraph.models.adapters.layer_changes import layers_of
+from nodegraph.models.adapters.layer_matching import originals
+from nodegraph.models.adapters.tensor_names import Shape
 
 RANK, ALPHA = 2, 3.0
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nodegraph.diffusion import open_model
 from nodegraph.families.patches import unpack_latents
-from nodegraph.models.adapters.applying import derive
+from nodegraph.models.adapters.adapted_modules import derive
 from nodegraph.models.adapters.recipes import OpenedAdapter
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.equality import NEGATIVE, Model, assert_same, stock

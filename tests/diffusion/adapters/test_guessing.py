@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nodegraph.families.registry import FAMILIES
-from nodegraph.models.adapters.guessing import guess_target, may_fit
-from nodegraph.models.adapters.layers import layers_of
-from nodegraph.models.adapters.parts import LayerParts
+from nodegraph.models.adapters.adapter_files import guess_target, may_fit
+from nodegraph.models.adapters.layer_changes import layers_of
+from nodegraph.models.adapters.tensor_names import LayerParts
 
 from . import files
 from .denoisers import DENOISERS, on_meta

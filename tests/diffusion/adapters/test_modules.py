@@ -14,7 +14,7 @@ from torch import nn
 
 from nodegraph.core.values import DiffusionModel, RecipeFile
 from nodegraph.errors import InvalidValue
-from nodegraph.models.adapters.applying import adapt_modules
+from nodegraph.models.adapters.adapted_modules import adapt_modules
 from nodegraph.models.adapters.recipes import Expert, OpenedAdapter
 from tests.messages import raises
 

@@ -11,12 +11,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.applying import FUSED, adapt_modules
-from nodegraph.models.adapters.files import read_adapter
-from nodegraph.models.adapters.layers import layers_of
-from nodegraph.models.adapters.matching import match
-from nodegraph.models.adapters.originals import originals
-from nodegraph.training.saving import kohya_names
+from nodegraph.models.adapters.adapted_modules import FUSED, adapt_modules
+from nodegraph.models.adapters.adapter_files import read_adapter
+from nodegraph.models.adapters.layer_changes import layers_of
+from nodegraph.models.adapters.layer_matching import match, originals
+from nodegraph.training.trained_weights import kohya_names
 
 from . import files
 from .denoisers import DENOISERS, build

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nodegraph.models.adapters.layers import layers_of
-from nodegraph.models.adapters.originals import OriginalLocation, originals
+from nodegraph.models.adapters.layer_changes import layers_of
+from nodegraph.models.adapters.layer_matching import OriginalLocation, originals
 
 from .denoisers import DENOISERS, on_meta
 

@@ -13,14 +13,14 @@ from safetensors.torch import save_file
 from nodegraph.core.values import Latent, Recipe
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families.components import TextModel
-from nodegraph.models.adapters.applying import derive
-from nodegraph.models.adapters.files import locate_adapter
-from nodegraph.models.adapters.layers import layers_of
-from nodegraph.models.adapters.recipe_layers import recipe_layers
+from nodegraph.models.adapters.adapted_modules import derive
+from nodegraph.models.adapters.adapter_files import locate_adapter
+from nodegraph.models.adapters.layer_changes import layers_of
+from nodegraph.models.adapters.layer_matching import recipe_layers
 from nodegraph.models.adapters.recipes import OpenedAdapter
+from nodegraph.models.conditioning import encode_prompt
 from nodegraph.models.loading import load_component
-from nodegraph.models.opening import ModelRecipes, open_model
-from nodegraph.models.text import encode_prompt
+from nodegraph.models.model_recipes import ModelRecipes, open_model
 from nodegraph.residency import ResidencyManager
 from nodegraph.sampling.denoise import sample
 from tests.diffusion.ldm_export import ldm_checkpoint

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nodegraph.errors import InvalidFile
-from nodegraph.models.adapters.applying import adapt_modules
-from nodegraph.models.adapters.files import read_adapter
+from nodegraph.models.adapters.adapted_modules import adapt_modules
+from nodegraph.models.adapters.adapter_files import read_adapter
 from tests.messages import raises
 
 from . import files

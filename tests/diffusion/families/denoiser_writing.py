@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nodegraph.core.values import DiffusionModel
-from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from tests.diffusion.single_files import double_stream as original
 
 from .equality import random_pipeline

@@ -20,8 +20,8 @@ from nodegraph.core.values import Conditioning, Control, ControlNet, Vae
 from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidValue
 from nodegraph.families.speed_options import FirstBlock
-from nodegraph.families.wan_latents import QwenImageFormat, WanFormat
-from nodegraph.sampling.controls.applying import control_of, with_control
+from nodegraph.families.wan_vae import QwenImageFormat, WanFormat
+from nodegraph.sampling.controls.control_conditioning import control_of, with_control
 from nodegraph.sampling.controls.files import open_control
 from tests.messages import raises
 

@@ -17,14 +17,14 @@ from nodegraph.diffusion import estimate_bytes, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue, ModelNotFound
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.scheduler_file import scheduler_config
-from nodegraph.models.adapters.recipe_layers import recipe_layers
+from nodegraph.models.adapters.layer_matching import recipe_layers
 from nodegraph.models.denoiser_files import (
+    DenoiserRequest,
     denoiser_bytes,
     denoiser_facts,
     denoiser_stamp,
     open_denoiser,
 )
-from nodegraph.models.denoiser_search import DenoiserRequest
 from nodegraph.models.model_sources import describe_model
 from nodegraph.residency import component_bytes
 from tests.diffusion import ldm_export

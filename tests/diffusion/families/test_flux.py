@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nodegraph.core.values import Conditioning, Latent
 from nodegraph.families.patches import reference_positions, token_positions, unpack_latents
-from nodegraph.models.text import encode_prompt, with_references
+from nodegraph.models.conditioning import encode_prompt, with_references
 from nodegraph.models.vae import latent_format
 
 from .conftest import Pair

@@ -14,7 +14,7 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning
 from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
-from nodegraph.families.flux2_latents import FLUX2_LATENTS, unpatchify
+from nodegraph.families.flux2 import FLUX2_LATENTS, unpatchify
 from nodegraph.sampling.previews import map_colours
 from tests.messages import raises
 

@@ -14,7 +14,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import CONTROL_IMAGE
 from nodegraph.families.patches import pack_latents
 from nodegraph.sampling.composed_schedules import named_schedule
-from nodegraph.sampling.control_image import with_control_image
+from nodegraph.sampling.controls.control_conditioning import with_control_image
 from nodegraph.sampling.denoise import Denoising
 from nodegraph.sampling.guiders.methods import Dual
 from nodegraph.sampling.inpainting import with_tensors

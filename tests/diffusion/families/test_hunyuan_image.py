@@ -16,7 +16,7 @@ from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, open_model
 from nodegraph.errors import InvalidFile
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.guiders.projected import ProjectedGuidance
+from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 from tests.messages import raises
 
 from .checks import assert_refuses, assert_samples_by, in_bfloat16

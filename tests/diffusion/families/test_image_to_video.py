@@ -13,13 +13,13 @@ from torch import Tensor
 from nodegraph.core.values import Area, Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.conditionings import combine, with_area
-from nodegraph.families.first_picture import CONDITION_VIDEO, FIRST_FRAME
+from nodegraph.families.image_conditioning import CONDITION_VIDEO, FIRST_FRAME
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
-from nodegraph.models.footprint import small_footprint
 from nodegraph.models.image_to_video import embed_first_frame, encode_first_frame
 from nodegraph.models.loading import load_component
-from nodegraph.models.opening import open_model
+from nodegraph.models.model_recipes import open_model
+from nodegraph.models.offloading import small_footprint
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.inpainting import with_tensors
 from nodegraph.sampling.sampling_parts import GuiderChoice

@@ -21,13 +21,13 @@ from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.conditionings import combine, with_area, with_strength
 from nodegraph.families.model_step import Moment
 from nodegraph.media.images.images import to_pil
-from nodegraph.models.ip_adapters.applying import (
+from nodegraph.models.ip_adapters.image_prompt_files import IPAdapterChoice, open_ip_adapter
+from nodegraph.models.ip_adapters.image_prompts import (
     embed_images,
     picture_mask,
     with_image_embeds,
     with_ip_adapter,
 )
-from nodegraph.models.ip_adapters.files import IPAdapterChoice, open_ip_adapter
 from nodegraph.models.speed.derived_components import derive
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.sampling_parts import GuiderChoice

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.errors import InvalidFile
-from nodegraph.models.text import encode_edit
+from nodegraph.models.conditioning import encode_edit
 from nodegraph.models.text_encoder_files import open_text_encoder
-from nodegraph.weights.sentencepiece_models import read_pieces
+from nodegraph.weights.tokenizer_files import read_pieces
 from tests.messages import raises
 
 from .conftest import Pair
@@ -244,6 +244,6 @@ def test_damaged_sentencepiece_models_are_told() -> None:
 
 
 def test_byte_characters_are_gpt2s() -> None:
-    from nodegraph.weights.packed_tokenizers import byte_characters as packed
+    from nodegraph.weights.tokenizer_files import byte_characters as packed
 
     assert sorted(packed()) == sorted(byte_characters())

@@ -19,7 +19,7 @@ from nodegraph.core.values import Latent
 from nodegraph.diffusion import encode_image, encode_video
 from nodegraph.families import qwen_image_edit
 from nodegraph.families.registry import families_of_pipeline
-from nodegraph.models.text import with_references
+from nodegraph.models.conditioning import with_references
 
 from .checks import Unpack
 from .conftest import Pair

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nodegraph.diffusion import encode_image, encode_prompt
 from nodegraph.families.patches import unpack_latents
-from nodegraph.models.text import with_references
+from nodegraph.models.conditioning import with_references
 
 from .checks import assert_like_stock, assert_refuses, assert_samples_by, in_bfloat16
 from .conftest import Pair

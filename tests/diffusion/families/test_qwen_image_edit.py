@@ -21,7 +21,7 @@ from nodegraph.diffusion import encode_image
 from nodegraph.errors import InvalidValue
 from nodegraph.families import qwen_image_edit
 from nodegraph.families.patches import reference_latents, reference_tensors, unpack_latents
-from nodegraph.models.text import encode_edit, encode_prompt, with_references
+from nodegraph.models.conditioning import encode_edit, encode_prompt, with_references
 from tests.messages import raises
 
 from .conftest import Pair

@@ -15,11 +15,11 @@ import pytest
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.errors import InvalidValue
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.families.identified import identify_folder
+from nodegraph.families.identification import identify_folder
 from nodegraph.families.index import INDEX
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.registry import get_family, get_latent_format
-from nodegraph.packs.code import CodeDigests
+from nodegraph.packs.code_digests import CodeDigests
 from tests.messages import raises
 
 PATIENCE = 120
@@ -92,7 +92,7 @@ def site(tmp_path: Path) -> Path:
 def test_a_package_brings_a_family(site: Path) -> None:
     code = (
         "from nodegraph.families.registry import FAMILIES, family_named\n"
-        "from nodegraph.families.identified import identify_folder\n"
+        "from nodegraph.families.identification import identify_folder\n"
         "print(identify_folder('MinePipeline', {}).family.name, family_named('mine').title)\n"
         "print('sd1' in FAMILIES)"
     )
@@ -200,8 +200,8 @@ FAILS = Fails(
     code = (
         "import sys; from pathlib import Path\n"
         "from nodegraph.sampling.controls.files import find_control\n"
-        "from nodegraph.families.identified import identify_folder\n"
-        "from nodegraph.families.identify import identify_tensors\n"
+        "from nodegraph.families.identification import identify_folder\n"
+        "from nodegraph.families.identification import identify_tensors\n"
         "from nodegraph.models.vae_files import vae_format\n"
         "from nodegraph.errors import InvalidFile\n"
         "print(identify_tensors({'mine': (1,)}).title)\n"
@@ -363,7 +363,7 @@ def left_out(found: subprocess.CompletedProcess[str]) -> list[str]:
 
 def test_it_says_how_its_files_are_told(site: Path) -> None:
     code = (
-        "from nodegraph.families.identify import identify_tensors\n"
+        "from nodegraph.families.identification import identify_tensors\n"
         "found = identify_tensors({'model.diffusion_model.mine.weight': (1,)})\n"
         "print(found.title, found.parts[0].family.name, found.parts[0].prefix, found.node)"
     )
@@ -547,7 +547,7 @@ def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
 
 def test_telling_a_folder_imports_no_other_family() -> None:
     code = (
-        "import sys; from nodegraph.families.identified import identify_folder\n"
+        "import sys; from nodegraph.families.identification import identify_folder\n"
         "assert identify_folder('SanaPipeline', {'transformer': {'in_channels': 32}}).title\n"
         "print(*(name for name in sys.modules if '.families.' in name))"
     )

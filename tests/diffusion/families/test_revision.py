@@ -12,9 +12,9 @@ import transformers as tf
 from nodegraph.core.values import Conditioning, ConditioningEntry
 from nodegraph.diffusion import load_component
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.models.ip_adapters.applying import embed_images
-from nodegraph.models.ip_adapters.files import open_image_encoder
-from nodegraph.models.ip_adapters.revision import with_pooled_image
+from nodegraph.models.conditioning import with_pooled_image
+from nodegraph.models.ip_adapters.image_prompt_files import open_image_encoder
+from nodegraph.models.ip_adapters.image_prompts import embed_images
 from tests.messages import raises
 
 from .conftest import Pair

@@ -24,7 +24,7 @@ from nodegraph.models.text_encoder_files import (
     text_encoder_bytes,
 )
 from nodegraph.residency import component_bytes
-from nodegraph.weights.single_files.clip_vision import CLIP_VISION
+from nodegraph.weights.single_files.image_encoders import CLIP_VISION
 from nodegraph.weights.single_files.t5 import UMT5_ORIGINAL
 from tests.diffusion import ldm_export as ldm
 from tests.messages import raises

@@ -12,7 +12,7 @@ import torch
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import LATE_CFG
-from nodegraph.models.footprint import small_footprint
+from nodegraph.models.offloading import small_footprint
 from nodegraph.sampling.inpainting import with_tensors
 from tests.messages import raises
 

@@ -21,12 +21,11 @@ from nodegraph.diffusion import (
     open_model,
 )
 from nodegraph.errors import InvalidFile
-from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.facts import weight_bytes
+from nodegraph.models.model_files import model_stamp
+from nodegraph.models.model_recipes import ModelRecipes
 from nodegraph.models.model_sources import list_models
-from nodegraph.models.model_stamps import model_stamp
-from nodegraph.models.opening import ModelRecipes
 from nodegraph.models.text_encoder_files import open_text_encoder
 from nodegraph.models.vae_files import open_vae, vae_bytes
 from tests.diffusion import ldm_export

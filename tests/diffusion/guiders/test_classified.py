@@ -24,9 +24,9 @@ from nodegraph.models.classifier_files import (
 from nodegraph.models.noisy_classifier import LatentClassifierComponent, log_prob_gradient
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.guiders.additions import Classified, WeakerModel
+from nodegraph.sampling.guiders.added_guidance import Classified, WeakerModel
 from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.outputs import OutputArithmetic
+from nodegraph.sampling.guiders.output_conversions import OutputArithmetic
 from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from nodegraph.families.model_step import Guider, Moment
 from nodegraph.families.registry import FAMILIES
-from nodegraph.sampling.guiders.base import GuidanceMethod, GuidedModel
-from nodegraph.sampling.guiders.changing import SCALE_LAWS, ChangingScale
-from nodegraph.sampling.guiders.frequency import pyramid, reconstruct
+from nodegraph.sampling.guiders.base import SCALE_LAWS, ChangingScale, GuidanceMethod, GuidedModel
+from nodegraph.sampling.guiders.decomposed_guidance import pyramid, reconstruct
 from nodegraph.sampling.guiders.methods import (
     Adaptive,
     Damped,

@@ -18,14 +18,18 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.guiders.additions import (
+from nodegraph.sampling.guiders.added_guidance import (
     PerturbedAttention,
     SelfAttention,
     SkippedLayers,
     SmoothedEnergy,
 )
 from nodegraph.sampling.guiders.base import AddedGuidance
-from nodegraph.sampling.guiders.perturbing import identity_attention, with_attention, without_layers
+from nodegraph.sampling.guiders.perturbed_networks import (
+    identity_attention,
+    with_attention,
+    without_layers,
+)
 from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,

@@ -12,7 +12,7 @@ from nodegraph.families.model_step import Moment
 from nodegraph.families.noise import NoiseSchedule
 from nodegraph.families.registry import FAMILIES
 from nodegraph.sampling.guiders.classifier_free import Rescaling
-from nodegraph.sampling.guiders.outputs import clean_arithmetic
+from nodegraph.sampling.guiders.output_conversions import clean_arithmetic
 from tests.diffusion.guiders.test_shortening import MOMENT, drawn, kinds
 
 

@@ -12,11 +12,10 @@ from torch import Tensor
 from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.components import Denoiser
-from nodegraph.families.items.molecules import MoleculeTransformer
-from nodegraph.families.names import allowed_schedules
+from nodegraph.families.items.transformer import MoleculeTransformer
 from nodegraph.families.registry import get_latent_format
-from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.families.sampler_names import allowed_schedules
+from nodegraph.models.denoiser_files import DenoiserRequest, denoiser_facts, open_denoiser
 from nodegraph.models.loading import load_component
 from nodegraph.models.model_sources import describe_model, locate_model
 from nodegraph.sampling.denoise import Denoising

@@ -27,11 +27,10 @@ from nodegraph.families.items.motions import (
     tokens_to_frames,
 )
 from nodegraph.families.registry import get_family
-from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
-from nodegraph.models.item_clips import decode_videos, motion_conditioning
+from nodegraph.models.denoiser_files import DenoiserRequest, denoiser_facts, open_denoiser
+from nodegraph.models.image_to_video import decode_videos, motion_conditioning
 from nodegraph.models.loading import load_component
-from nodegraph.models.opening import open_model
+from nodegraph.models.model_recipes import open_model
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.messages import raises
 

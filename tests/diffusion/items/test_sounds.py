@@ -11,7 +11,9 @@ from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
 from nodegraph.families.item_family import CLASSES, NUMBERS
-from nodegraph.families.items.sounds import (
+from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.families.registry import get_family
+from nodegraph.families.sounds import (
     FEATURES,
     TOKENS,
     decode_sounds,
@@ -19,13 +21,10 @@ from nodegraph.families.items.sounds import (
     sound_conditioning,
     tokens_to_mels,
 )
-from nodegraph.families.items.transformer import ItemTransformer
-from nodegraph.families.registry import get_family
-from nodegraph.media.audio.measuring import median_pitch
 from nodegraph.media.audio.mel import log_mel_spectrogram
+from nodegraph.media.audio.metrics import median_pitch
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS, SoundRequest, parse_sound_prompt
-from nodegraph.models.denoiser_files import denoiser_facts, open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.denoiser_files import DenoiserRequest, denoiser_facts, open_denoiser
 from nodegraph.models.loading import load_component
 from tests.audio.making import tone
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture

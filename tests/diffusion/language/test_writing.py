@@ -14,9 +14,9 @@ from nodegraph.core.values import TextEncoder
 from nodegraph.diffusion import encode_prompt, load_component, open_model
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.registry import FAMILIES, get_family
-from nodegraph.models.language.chats import CHATS, check_can_generate, writing_roles
-from nodegraph.models.language.drawing import TokenSampling
-from nodegraph.models.language.writing import Question, generate_answer, with_lm_head
+from nodegraph.models.language.chat_templates import CHATS, check_can_generate, writing_roles
+from nodegraph.models.language.text_generation import Question, generate_answer, with_lm_head
+from nodegraph.models.language.token_sampling import TokenSampling
 from nodegraph.models.text_encoder_files import open_text_encoder
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.language_files import qwen3, qwen25_vl, text_file

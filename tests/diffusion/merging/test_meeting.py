@@ -23,8 +23,13 @@ from nodegraph.families.components import Denoiser
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.families.stable_diffusion import SD1, StableDiffusion
 from nodegraph.sampling.denoise import Denoising, StepInfo
-from nodegraph.sampling.merging.curve import ULPS, MergeCurve, MergeMode, MergePoint
-from nodegraph.sampling.merging.questions import ModelCall
+from nodegraph.sampling.merging.merged_calls import (
+    ULPS,
+    MergeCurve,
+    MergeMode,
+    MergePoint,
+    ModelCall,
+)
 from nodegraph.sampling.merging.step_batching import BatchSlot, StepBatcher
 from nodegraph.sampling.sampling_parts import build_sampling_parts
 

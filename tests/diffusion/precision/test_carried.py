@@ -8,8 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodegraph.weights.precision.forms import QuantizedWeight, ScaledNarrow
-from nodegraph.weights.precision.quantized_tensor import QuantizedTensor, dequantize, find_quantized
+from nodegraph.weights.precision.quantized_weights import (
+    QuantizedTensor,
+    QuantizedWeight,
+    ScaledNarrow,
+    dequantize,
+    find_quantized,
+)
 
 
 def carry(seed: int, rows: int = 6, *, by_row: bool = False) -> QuantizedTensor:

@@ -13,12 +13,10 @@ from safetensors.torch import save_file
 from nodegraph.core.values import Latent
 from nodegraph.diffusion import ModelRecipes, encode_prompt, load_component, open_model, sample
 from nodegraph.errors import InvalidFile
-from nodegraph.models.compact import compact_bytes
-from nodegraph.models.loading import estimate_bytes
-from nodegraph.models.opening import storage_warnings
+from nodegraph.models.loading import compact_bytes, estimate_bytes
+from nodegraph.models.model_recipes import storage_warnings
 from nodegraph.residency import component_bytes
-from nodegraph.weights.precision.forms import FLOAT8, ScaledNarrow
-from nodegraph.weights.precision.layers import quantized_shape
+from nodegraph.weights.precision.quantized_weights import FLOAT8, ScaledNarrow, quantized_shape
 from nodegraph.weights.weight_files import read_tensors
 from tests.diffusion.ldm_export import ldm_checkpoint
 from tests.messages import raises

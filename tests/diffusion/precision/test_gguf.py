@@ -17,15 +17,13 @@ from torch import Tensor
 from nodegraph.core.values import DiffusionModel
 from nodegraph.diffusion import estimate_bytes, list_models, load_component
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.models.adapters.recipe_layers import recipe_layers
-from nodegraph.models.compact import compact_bytes
-from nodegraph.models.denoiser_files import denoiser_bytes, open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.adapters.layer_matching import recipe_layers
+from nodegraph.models.denoiser_files import DenoiserRequest, denoiser_bytes, open_denoiser
+from nodegraph.models.loading import compact_bytes
 from nodegraph.models.model_sources import locate_model
 from nodegraph.residency import component_bytes
-from nodegraph.weights.gguf_header import read_gguf_header
-from nodegraph.weights.precision.forms import GgufBlocks
-from nodegraph.weights.precision.gguf_types import BLOCKS, TYPES
+from nodegraph.weights.gguf_files import BLOCKS, TYPES, read_gguf_header
+from nodegraph.weights.precision.quantized_weights import GgufBlocks
 from nodegraph.weights.weight_files import read_tensors
 from tests.accelerator.card import Card
 from tests.diffusion.single_files import double_stream
@@ -372,7 +370,7 @@ def test_the_metadata_is_what_is_short(tmp_path: Path) -> None:
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "flux.gguf"
     write_gguf(path, flux(), everywhere("Q8_0"))
-    monkeypatch.setattr("nodegraph.weights.precision.gguf_types.find_spec", lambda name: None)
+    monkeypatch.setattr("nodegraph.weights.gguf_files.find_spec", lambda name: None)
 
     with raises(InvalidValue):
         opened(path)

@@ -25,19 +25,22 @@ from nodegraph.diffusion import (
     sample,
 )
 from nodegraph.errors import InvalidValue
-from nodegraph.models.adapters.applying import adapt_modules, derive
-from nodegraph.models.adapters.layers import structural_copy
+from nodegraph.models.adapters.adapted_modules import adapt_modules, derive
+from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.models.adapters.recipes import OpenedAdapter
-from nodegraph.models.compact import compact_bytes
 from nodegraph.models.facts import weight_bytes
-from nodegraph.models.loading import estimate_bytes
+from nodegraph.models.loading import compact_bytes, estimate_bytes
 from nodegraph.models.model_sources import locate_model
 from nodegraph.models.offloading import offload_layers
 from nodegraph.residency import component_bytes
-from nodegraph.weights.precision.choices import bytes_in_memory
-from nodegraph.weights.precision.forms import NF4, quantize_int4, quantize_int8
-from nodegraph.weights.precision.layers import quantized_shape
-from nodegraph.weights.precision.unpacking import apply_storage, iter_quantizable
+from nodegraph.weights.precision.module_quantization import apply_storage, iter_quantizable
+from nodegraph.weights.precision.quantized_weights import (
+    NF4,
+    quantize_int4,
+    quantize_int8,
+    quantized_shape,
+)
+from nodegraph.weights.precision.storage import bytes_in_memory
 from tests.accelerator.card import Card
 from tests.diffusion.adapters import files
 from tests.diffusion.single_files.models import SMALL

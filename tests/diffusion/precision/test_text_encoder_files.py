@@ -15,7 +15,7 @@ from nodegraph.models.loading import estimate_bytes
 from nodegraph.models.text_encoder_files import (
     open_text_encoder,
 )
-from nodegraph.weights.precision.layers import quantized_shape
+from nodegraph.weights.precision.quantized_weights import quantized_shape
 from tests.diffusion.families.language_files import qwen25_vl, text_file
 from tests.diffusion.families.text_files import clip, clip_file, named, t5, write
 

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.base import Family
-from nodegraph.families.identify import find_unsupported_title
+from nodegraph.families.identification import find_unsupported_title
 from nodegraph.families.registry import FAMILIES
 from nodegraph.families.scheduler_file import check_supported, noise_kind
-from nodegraph.sampling.guiders.projected import ProjectedGuidance
+from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 from nodegraph.weights.single_files.base import FileLayout
-from nodegraph.weights.single_files.denoisers import PREFIXES
 from nodegraph.weights.single_files.original_tables import TABLES
+from nodegraph.weights.single_files.renamed_layouts import PREFIXES
 from tests.diffusion.adapters.denoisers import on_meta
 from tests.messages import raises
 

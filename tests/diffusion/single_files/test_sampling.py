@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 
 from nodegraph.diffusion import load_component, locate_model
 from nodegraph.errors import InvalidFile
-from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from tests.diffusion.families.equality import NEGATIVE, Model, random_pipeline
 from tests.diffusion.families.language import qwen_vl_text
 from tests.diffusion.families.qwen_parts import qwen_flow, qwen_vae

@@ -21,9 +21,9 @@ from nodegraph.families.speed_options import (
     with_caching,
     with_speed,
 )
-from nodegraph.models.adapters.files import FUSED
-from nodegraph.models.speed import compiling
-from nodegraph.models.speed.abilities import (
+from nodegraph.models.adapters.adapter_files import FUSED
+from nodegraph.models.speed import speed_support as compiling
+from nodegraph.models.speed.speed_support import (
     ABILITIES,
     abilities,
     check_recipe,

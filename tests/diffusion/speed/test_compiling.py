@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nodegraph.families.speed_options import SpeedOptions
-from nodegraph.models.speed.compiling import compile_blocks, missing_compiler
+from nodegraph.models.speed.speed_support import compile_blocks, missing_compiler
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.test_flux import flux, sd3
 

@@ -15,14 +15,14 @@ from nodegraph import Dataset, Environment, Example
 from nodegraph.core.events import Event, EventStream
 from nodegraph.core.values import Recipe
 from nodegraph.diffusion import open_model
-from nodegraph.engine.cancel import CancelToken
 from nodegraph.engine.checkpointing import Saver
 from nodegraph.engine.node_context import NodeContext
+from nodegraph.engine.options import CancelToken
 from nodegraph.families.components import Component
 from nodegraph.models.loading import load_component
 from nodegraph.models.speed.derived_components import derive
 from nodegraph.training.options import TrainingOptions, TrainingPlan, TrainingSamples
-from nodegraph.training.running import TrainingSetup
+from nodegraph.training.training_run import TrainingSetup
 from tests.nodes.sampling_graphs import Weights as SharedWeights
 
 KEY = "cd" * 32

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from nodegraph import Cancelled, Dataset, Example, InvalidValue
 from nodegraph.core.events import Event
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.options import CancelToken
 from nodegraph.training.classifiers import classify_pictures, to_network_input, train_classifier
 from nodegraph.training.options import TrainingPlan
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nodegraph import Cancelled, InvalidValue
-from nodegraph.training.distilling import DistillationPlan, distilled_lora, with_generated_dataset
-from nodegraph.training.drawing import generator_of
+from nodegraph.training.distillation import DistillationPlan, distilled_lora, with_generated_dataset
+from nodegraph.training.examples import generator_of
 from nodegraph.training.options import TrainingSamples
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.diffusion.families.conftest import model_of  # noqa: F401 - a fixture

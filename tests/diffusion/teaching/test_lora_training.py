@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodegraph import Dataset, TrainedWeights
-from nodegraph.training.drawing import BatchOrder, generator_of
+from nodegraph.training.examples import BatchOrder, generator_of
 from nodegraph.training.files import WEIGHTS
 from nodegraph.training.lora_training import (
     LoraShape,

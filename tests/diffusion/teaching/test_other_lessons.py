@@ -16,13 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph import InvalidValue, Preprocessor
-from nodegraph.training.control_nets import control_recipe, new_control, train_control_net
-from nodegraph.training.drawing import generator_of
+from nodegraph.training.examples import generator_of
 from nodegraph.training.lora_training import LoraShape, train_lora
-from nodegraph.training.saving import apply_trained
-from nodegraph.training.subjects import class_pictures, with_caption
-from nodegraph.training.whole_models import train_whole_model, with_trained_model
-from nodegraph.training.words import train_word, with_trained_word
+from nodegraph.training.textual_inversion import train_word, with_trained_word
+from nodegraph.training.trained_weights import apply_trained
+from nodegraph.training.training_run import class_pictures, with_caption
+from nodegraph.training.whole_networks import (
+    control_recipe,
+    new_control,
+    train_control_net,
+    train_whole_model,
+    with_trained_model,
+)
 from tests.diffusion.conftest import one_thread  # noqa: F401 - a fixture
 from tests.diffusion.families.conftest import Pair, model_of  # noqa: F401 - a fixture
 from tests.diffusion.families.tiny_models import TINY
@@ -158,7 +163,7 @@ def test_a_control_network_learns_as_by_a_plain_loop(parts: Parts) -> None:
     network = deepcopy(new_control(pipeline.unet))
 
     def loss(step: int) -> Tensor:
-        from nodegraph.training.drawing import BatchOrder
+        from nodegraph.training.examples import BatchOrder
 
         latents, captions = batch_of(pipeline, given, step)
         _, visits = BatchOrder(given, 2, 5).batch(step)

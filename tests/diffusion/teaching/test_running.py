@@ -12,16 +12,16 @@ import torch
 from safetensors.torch import load_file
 
 from nodegraph import Cancelled, Dataset, Example, InvalidFile, InvalidValue, TrainedWeights
-from nodegraph.core.dataset_values import Augmentation
 from nodegraph.core.events import Event
 from nodegraph.core.plots import Plot
+from nodegraph.core.training_values import Augmentation
 from nodegraph.diffusion import open_model
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.options import CancelToken
 from nodegraph.errors import NumericalError
 from nodegraph.training.loop import Training
 from nodegraph.training.lora_training import LoraShape, train_lora
 from nodegraph.training.options import TrainingOptions, TrainingPlan, TrainingSamples
-from nodegraph.training.running import MOST, TrainingSetup, loss_plot
+from nodegraph.training.training_run import MOST, TrainingSetup, loss_plot
 from tests.diffusion.conftest import one_thread, sd1_folder  # noqa: F401 - fixtures
 from tests.messages import raises
 
@@ -171,7 +171,7 @@ def test_what_can_not_be_taught_is_named(
 def test_a_broken_picture_is_named(desk: Desk, tmp_path: Path) -> None:
     from PIL import Image
 
-    from nodegraph.media.datasets.pictures import example_file
+    from nodegraph.media.datasets.reading import example_file
 
     path = tmp_path / "broken.png"
     Image.new("RGB", (64, 64)).save(path)

@@ -12,18 +12,18 @@ from PIL import Image, ImageChops
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.editing.blending import (
-    BlendMode,
-    blend,
-    blend_images,
-    composite_layer,
-    flatten,
-)
 from nodegraph.media.images.editing.channels import (
     join_batch,
     join_channels,
     split_channels,
     take_from_batch,
+)
+from nodegraph.media.images.editing.compositing import (
+    BlendMode,
+    blend,
+    blend_images,
+    composite_layer,
+    flatten,
 )
 from tests.messages import raises
 

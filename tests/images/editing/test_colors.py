@@ -15,13 +15,16 @@ from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
 from nodegraph.media.images.colors import parse_color, parse_colors
-from nodegraph.media.images.editing import color_spaces, tones
-from nodegraph.media.images.editing.equalizing import clahe, equalize
-from nodegraph.media.images.editing.hues import adjust_hue_saturation, map_gradient, white_balance
+from nodegraph.media.images.editing import adjustments as tones
+from nodegraph.media.images.editing import pixel_formats as color_spaces
+from nodegraph.media.images.editing.adjustments import (
+    adjust_hue_saturation,
+    map_gradient,
+    white_balance,
+)
+from nodegraph.media.images.editing.histograms import clahe, draw_histogram, equalize, match_colors
 from nodegraph.media.images.editing.luts import apply_table, read_cube
-from nodegraph.media.images.editing.matching import match_colors
-from nodegraph.media.images.editing.quantizing import dominant_colors, quantize
-from nodegraph.media.images.editing.statistics import draw_histogram
+from nodegraph.media.images.editing.quantization import dominant_colors, quantize
 from tests.messages import raises
 
 GENERATOR = torch.Generator().manual_seed(1)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from nodegraph.errors import InvalidFile, InvalidValue
-from nodegraph.media.images import room
+from nodegraph.media.images import memory_checks as room
 from nodegraph.media.images.colors import parse_color
 from nodegraph.media.images.editing import fills
-from nodegraph.media.images.editing.text import TextStyle, draw_text
+from nodegraph.media.images.editing.annotations import TextStyle, draw_text
 from tests.messages import raises
 
 GREY = torch.full((2, 40, 90, 3), 0.5)

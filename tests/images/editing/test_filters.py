@@ -9,8 +9,9 @@ from scipy import ndimage
 from skimage.filters import unsharp_mask
 from torch import Tensor
 
-from nodegraph.media.images.editing import blurring, effects
-from nodegraph.media.images.editing.blurring import blur
+from nodegraph.media.images.editing import filters as blurring
+from nodegraph.media.images.editing import filters as effects
+from nodegraph.media.images.editing.filters import blur
 
 PICTURE = torch.rand(1, 13, 9, 3, generator=torch.Generator().manual_seed(2))
 

@@ -10,12 +10,12 @@ from skimage import metrics
 from torch import Tensor
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.editing.measuring import compare, split_view
-from nodegraph.media.images.editing.statistics import (
+from nodegraph.media.images.editing.histograms import (
     color_strip,
     describe_statistics,
     draw_histogram,
 )
+from nodegraph.media.images.editing.metrics import compare, split_view
 from tests.messages import raises
 
 GENERATOR = torch.Generator().manual_seed(9)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images import room
-from nodegraph.media.images.editing import moving
-from nodegraph.media.images.editing.placing import anchor_position, crop_box, rotated_size
+from nodegraph.media.images import memory_checks as room
+from nodegraph.media.images.editing import transforms as moving
+from nodegraph.media.images.editing.transforms import anchor_position, crop_box, rotated_size
 from nodegraph.media.images.resizing import fitted_size, resize_image, scaled_size
 from tests.messages import raises
 from tests.properties import examples

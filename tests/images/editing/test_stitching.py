@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nodegraph.media.images.editing.stitching import StitchSide, stitch
+from nodegraph.media.images.editing.compositing import StitchSide, stitch
 
 SMALL, LARGE = torch.full((1, 2, 3, 1), 0.25), torch.ones(2, 4, 8, 3)
 RED = (1.0, 0.0, 0.0, 1.0)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from threading import Event, current_thread
 
-from nodegraph.jobs.cluster.calls import SerialCalls, run_detached, wait_unless_lost
-from nodegraph.jobs.cluster.head import ClusterHead, HeadGone
+from nodegraph.jobs.cluster.failure_detection import (
+    ClusterHead,
+    HeadGone,
+    SerialCalls,
+    run_detached,
+    wait_unless_lost,
+)
 from tests.jobs.cluster.test_head import listening
 from tests.messages import raises
 

@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from nodegraph.jobs.cluster import started
+from nodegraph.jobs.cluster import discovery as started
 from nodegraph.jobs.cluster.connection import Cluster, has_token
-from nodegraph.jobs.cluster.head import ClusterHead
-from nodegraph.jobs.supervisor.rules import Needs
+from nodegraph.jobs.cluster.failure_detection import ClusterHead
+from nodegraph.jobs.supervisor.worker_spec import Needs
 from tests.jobs.cluster.test_head import listening
 from tests.processes import PATIENCE, killed_after
 
@@ -43,7 +43,7 @@ def test_whatever_ray_raises_is_tried_again_as_a_lost_connection_is() -> None:
 _OTHER = """
 import asyncio, sys
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.supervisor.rules import Needs
+from nodegraph.jobs.supervisor.worker_spec import Needs
 
 async def use():
     cluster = await Cluster.connect(sys.argv[1])
@@ -126,7 +126,7 @@ def test_a_cluster_that_is_started_here_is_joined_by_others_and_stays_until_it_i
 _LASTING = """
 import asyncio, sys, threading
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.supervisor.rules import Needs
+from nodegraph.jobs.supervisor.worker_spec import Needs
 
 joined, asks, is_gone = threading.Event(), threading.Event(), threading.Event()
 run = threading.Thread.run

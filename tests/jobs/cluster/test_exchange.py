@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from nodegraph.jobs.cluster.exchange import SECRET_BYTES, CallbackServer
+from nodegraph.jobs.cluster.actor_process import SECRET_BYTES, CallbackServer
 
 
 class Desk:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from nodegraph.jobs.cluster.head import ClusterHead
+from nodegraph.jobs.cluster.failure_detection import ClusterHead
 
 
 def listening(port: int = 0) -> tuple[socket.socket, int]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nodegraph.errors import PackError
-from nodegraph.jobs.cluster import parcels as module
-from nodegraph.jobs.cluster.parcels import archive_packs, unpack_archive
+from nodegraph.jobs.cluster import worker_host as module
+from nodegraph.jobs.cluster.worker_host import archive_packs, unpack_archive
 from tests.messages import raises
 
 

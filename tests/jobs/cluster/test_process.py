@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs.cluster.host import WorkerHost
-from nodegraph.jobs.cluster.parcels import PackArchive
-from nodegraph.jobs.supervisor.rules import Needs
+from nodegraph.jobs.cluster.worker_host import PackArchive, WorkerHost
+from nodegraph.jobs.supervisor.worker_spec import Needs
 from tests.jobs.cluster.threads import ThreadActor, Threads, starting
 from tests.jobs.supervisor.crew import alone, crew, is_alive, sums
 

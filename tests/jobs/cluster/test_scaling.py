@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.cluster.kinds import WorkerKind
-from nodegraph.jobs.cluster.scaling import JobDurations, Scaler
+from nodegraph.jobs.cluster.autoscaling import JobDurations, Scaler, WorkerKind
 from nodegraph.jobs.queue import JobEvent, ReadyCounts
-from nodegraph.jobs.supervisor.rules import WorkerSpec
-from nodegraph.jobs.supervisor.status import WorkerStatus
+from nodegraph.jobs.supervisor.worker_spec import WorkerSpec
+from nodegraph.jobs.supervisor.worker_status import WorkerStatus
 
 
 class Crew:

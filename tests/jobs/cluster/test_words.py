@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodegraph.jobs.cluster.head import HeadGone
-from nodegraph.jobs.cluster.words import exit_of, reason_of
+from nodegraph.jobs.cluster.failure_detection import HeadGone, exit_of, reason_of
 
 
 class ActorUnavailableError(Exception):

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from nodegraph.jobs.cluster.actor_process import ActorStarter, CallbackServer
 from nodegraph.jobs.cluster.connection import Cluster
-from nodegraph.jobs.cluster.exchange import CallbackServer
-from nodegraph.jobs.cluster.host import WorkerHost
-from nodegraph.jobs.cluster.starter import ActorStarter
-from nodegraph.jobs.supervisor.rules import Needs
+from nodegraph.jobs.cluster.worker_host import WorkerHost
+from nodegraph.jobs.supervisor.worker_spec import Needs
 
 
 class NodeDied(Exception):

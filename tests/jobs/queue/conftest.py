@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs.queue.places import QueueLocation
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
+from nodegraph.jobs.queue.reader import QueueLocation
 from tests.databases.postgres import PostgresServer
 from tests.jobs.queue import support
 

@@ -9,7 +9,7 @@ from typing import Any
 from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import JobEvent, JobQueue, Submission
 from nodegraph.jobs.queue.job import Job, JobSummary
-from nodegraph.jobs.queue.places import QueueLocation
+from nodegraph.jobs.queue.reader import QueueLocation
 
 WORKFLOW = {"format": "nodegraph/1", "nodes": {}}
 

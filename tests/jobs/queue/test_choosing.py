@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.jobs.queue import BatchPartners, Death, JobCriteria, JobQueue
-from nodegraph.jobs.queue.choosing import MOST_PASSED
+from nodegraph.jobs.queue.job_order import MOST_PASSED
 from tests.jobs.queue.support import open_queue, submit
 from tests.properties import examples
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodegraph.jobs.queue import Limits
-from nodegraph.jobs.queue.fairness import WaitingJob, charged, order
+from nodegraph.jobs.queue.job_order import WaitingJob, charged, order
 from tests.jobs.queue.support import claim, claimed, open_queue, submit, wanted
 from tests.messages import raises
 from tests.properties import examples

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidValue
 from nodegraph.jobs.queue import Counts, JobFilter, JobQueue, ReadyCounts
-from nodegraph.jobs.queue.listing import Order
+from nodegraph.jobs.queue.job_queries import Order
 from tests.jobs.queue.support import claim, open_queue, submit, wanted
 from tests.messages import raises
 from tests.properties import examples

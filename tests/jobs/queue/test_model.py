@@ -24,7 +24,7 @@ from nodegraph.jobs.queue import (
     StaleAttempt,
     WrongState,
 )
-from nodegraph.jobs.queue.states import ENDED
+from nodegraph.jobs.queue.job import ENDED
 from tests.jobs.queue.support import open_queue, wanted
 from tests.properties import examples
 

@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from nodegraph.errors import InvalidValue, NodegraphError, OutputError
-from nodegraph.jobs.queue.file import QueueFile
+from nodegraph.jobs.queue.sqlite_queue import QueueFile
 from nodegraph.jobs.queue.writer import QueueChange, QueueWriter
 from tests.messages import raises
 

@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 
 from nodegraph.core.events import Event
-from nodegraph.core.places import PathRedactor
+from nodegraph.core.file_access import PathRedactor
 from nodegraph.jobs.queue import Death
 from nodegraph.jobs.supervisor.messages import Ended, HelpUpdate, RunJob
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
-from nodegraph.jobs.supervisor.starting import Starter
+from nodegraph.jobs.supervisor.starter import Starter
 from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
 from nodegraph.store.speeds import TransferSpeeds
 from nodegraph.store.store import Store
 

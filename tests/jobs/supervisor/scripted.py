@@ -9,8 +9,8 @@ from nodegraph.core.events import Event, EventKind
 from nodegraph.jobs.queue import ANY_JOB, BatchPartners, Death, JobCriteria
 from nodegraph.jobs.supervisor.errors import WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended, EndStatus, RunJob
-from nodegraph.jobs.supervisor.observer import WorkerObserver
 from nodegraph.jobs.supervisor.placement import WorkerCandidate
+from nodegraph.jobs.supervisor.worker_status import WorkerObserver
 
 
 def event(number: int, kind: EventKind = "node.started", **data: Any) -> Event:

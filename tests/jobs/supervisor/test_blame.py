@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodegraph.jobs.queue import Death
-from nodegraph.jobs.supervisor.blame import Blame, blame_of
-from nodegraph.jobs.supervisor.rules import SupervisionRules
-from nodegraph.jobs.supervisor.starting import ProcessExit
-from nodegraph.jobs.supervisor.worker_health import WorkerHealth
+from nodegraph.jobs.supervisor.starter import ProcessExit
+from nodegraph.jobs.supervisor.worker_health import Blame, WorkerHealth, blame_of
 from nodegraph.jobs.supervisor.worker_jobs import WorkerJobs
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules
 from tests.jobs.supervisor.crew import run_of
 
 RULES = SupervisionRules(merge_jobs=3, cancel_seconds=10)

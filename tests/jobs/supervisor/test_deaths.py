@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from nodegraph.jobs.queue import Death
-from nodegraph.jobs.supervisor import process
+from nodegraph.jobs.supervisor import starter as process
 from tests.jobs.supervisor.crew import Crew, Watch, alone, crew, is_alive, run_of, sums
 
 pytestmark = [
@@ -72,7 +72,7 @@ def test_an_exit_of_the_process_is_told_with_its_code_and_last_words(tmp_path: P
 def test_the_last_words_are_of_the_job_itself_and_tell_no_place_of_the_machine(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "nodegraph.jobs.supervisor.log_lines")
+    caplog.set_level("INFO", "nodegraph.jobs.supervisor.crash_evidence")
     words = f"reads {tmp_path}/home/it.png"
 
     async def use() -> Death:

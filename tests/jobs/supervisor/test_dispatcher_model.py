@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from nodegraph.jobs.queue import JobQueue
-from nodegraph.jobs.queue.states import ENDED
+from nodegraph.jobs.queue.job import ENDED
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
-from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.queue_reads import EventTail
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.dispatching import PATIENCE, until
 from tests.jobs.supervisor.scripted import ScriptedWorkers, event

@@ -16,9 +16,9 @@ import pytest
 from nodegraph.jobs.queue import JobQueue
 from nodegraph.jobs.supervisor.dispatcher import Dispatcher
 from nodegraph.jobs.supervisor.distributed_run import HelpScheduler
-from nodegraph.jobs.supervisor.rules import SupervisionRules, WorkerSpec
+from nodegraph.jobs.supervisor.queue_reads import EventTail
 from nodegraph.jobs.supervisor.supervisor import Supervisor
-from nodegraph.jobs.supervisor.tail import EventTail
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules, WorkerSpec
 from tests.jobs.queue.support import open_queue, wanted
 from tests.jobs.supervisor.crew import PACK, QUICK, alone, run_of, sums
 from tests.jobs.supervisor.dispatching import until

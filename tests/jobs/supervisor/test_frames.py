@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.supervisor import frames
+from nodegraph.jobs.supervisor import protocol as frames
 from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.frames import Decoder, FrameReader, FrameWriter, encode
+from nodegraph.jobs.supervisor.protocol import Decoder, FrameReader, FrameWriter, encode
 from tests.messages import raises
 
 PLAIN = st.recursive(

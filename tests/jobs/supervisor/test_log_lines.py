@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.jobs.supervisor.log_lines import KEPT, LONGEST, LogLines
+from nodegraph.jobs.supervisor.crash_evidence import KEPT, LONGEST, LogLines
 
 
 def kept(*parts: bytes) -> list[str]:

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from nodegraph.core.events import Event
 from nodegraph.jobs.supervisor.errors import ProtocolFault
-from nodegraph.jobs.supervisor.frames import Decoder, encode
-from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import (
     Answer,
     Ask,
@@ -30,6 +28,7 @@ from nodegraph.jobs.supervisor.messages import (
     read_order,
     read_report,
 )
+from nodegraph.jobs.supervisor.protocol import Decoder, Message, encode
 from tests.messages import raises
 
 EVENTS = (

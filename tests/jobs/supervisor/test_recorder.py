@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs.supervisor.recorder import Recorder
-from nodegraph.jobs.supervisor.rules import MOST_JOBS
+from nodegraph.jobs.supervisor.crash_evidence import Recorder
+from nodegraph.jobs.supervisor.worker_spec import MOST_JOBS
 
 
 @pytest.mark.parametrize("name", ["sample", "block/süß[3]", "x" * 1022])
@@ -72,7 +72,7 @@ def test_what_a_process_left_that_was_killed_is_removed_by_the_next(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     script = (
-        "import os; from nodegraph.jobs.supervisor.recorder import Recorder; "
+        "import os; from nodegraph.jobs.supervisor.crash_evidence import Recorder; "
         "Recorder.create(); os._exit(9)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodegraph.jobs.supervisor.messages import MemoryUpdate
-from nodegraph.jobs.supervisor.worker_memory import WorkerMemory
+from nodegraph.jobs.supervisor.placement import WorkerMemory
 from tests.jobs.supervisor.crew import Crew, crew, remember_slow_disk, run_of
 
 

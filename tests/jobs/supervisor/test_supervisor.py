@@ -11,8 +11,8 @@ import pytest
 
 from nodegraph.jobs.supervisor.errors import NoAnswer, ProtocolFault, QuestionFailed, WorkerNotIdle
 from nodegraph.jobs.supervisor.messages import Ended
-from nodegraph.jobs.supervisor.rules import WorkerSpec
 from nodegraph.jobs.supervisor.supervisor import Supervisor
+from nodegraph.jobs.supervisor.worker_spec import WorkerSpec
 from tests.jobs.supervisor.crew import Crew, Watch, alone, crew, is_alive, run_of, sums
 from tests.messages import raises
 

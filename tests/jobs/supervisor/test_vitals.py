@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.supervisor.delays import Backoff
-from nodegraph.jobs.supervisor.rules import SupervisionRules
+from nodegraph.jobs.supervisor.backoff import Backoff
 from nodegraph.jobs.supervisor.worker_health import WorkerHealth
+from nodegraph.jobs.supervisor.worker_spec import SupervisionRules
 
 
 def event(kind: EventKind, node: str | None = "a", **data: Any) -> Event:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from nodegraph.core.events import Event, EventKind
-from nodegraph.jobs.supervisor import frames
-from nodegraph.jobs.supervisor.frames import FrameReader
+from nodegraph.jobs.supervisor import protocol as frames
 from nodegraph.jobs.supervisor.messages import RunEvents, read_report
+from nodegraph.jobs.supervisor.protocol import FrameReader
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.pipes import Outbox
 

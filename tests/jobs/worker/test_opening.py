@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.jobs.worker import opening
-from nodegraph.jobs.worker.opening import LIBRARIES, Preloader
+from nodegraph.jobs.worker import startup as opening
+from nodegraph.jobs.worker.startup import LIBRARIES, Preloader
 
 PATIENCE = 60.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from nodegraph.jobs.supervisor.message import Message
 from nodegraph.jobs.supervisor.messages import Answer, Ask
-from nodegraph.jobs.worker.role import Planner
+from nodegraph.jobs.supervisor.protocol import Message
+from nodegraph.jobs.worker.planner import Planner
 
 
 class Echo:

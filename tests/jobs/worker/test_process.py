@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from nodegraph.jobs.supervisor.frames import FrameReader, FrameWriter
-from nodegraph.jobs.supervisor.launch import Launch
-from nodegraph.jobs.supervisor.message import Message
+from nodegraph.jobs.supervisor.crash_evidence import Recorder
 from nodegraph.jobs.supervisor.messages import (
     Cancel,
     Ended,
@@ -25,8 +23,8 @@ from nodegraph.jobs.supervisor.messages import (
     Shutdown,
     read_report,
 )
-from nodegraph.jobs.supervisor.recorder import Recorder
-from nodegraph.jobs.supervisor.rules import WorkerSpec
+from nodegraph.jobs.supervisor.protocol import FrameReader, FrameWriter, Message
+from nodegraph.jobs.supervisor.worker_spec import Launch, WorkerSpec
 from nodegraph.jobs.worker.job_runner import MOST_AHEAD
 from tests.jobs.supervisor.crew import PACK, PATIENCE, alone, run_of, sums
 from tests.processes import killed_after

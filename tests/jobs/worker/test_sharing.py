@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Workflow
-from nodegraph.jobs.worker.sharing import (
+from nodegraph.jobs.worker.distributed_run import (
     bodies_compute,
     bodies_have_sinks,
     saved_seconds,

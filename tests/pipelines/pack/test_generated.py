@@ -142,7 +142,7 @@ def test_what_a_node_is_given_reaches_the_call_by_diffusers_names(
         asked.update(inputs, found=found, pipeline=pipeline)
         return (None, "latents")
 
-    calling: Any = ModuleType("nodegraph.interop.pipelines.calling")
+    calling: Any = ModuleType("nodegraph.interop.pipelines.pipeline_call")
     calling.run_pipeline = run
     monkeypatch.setitem(sys.modules, calling.__name__, calling)
     condition = registry.definition("diffusers:LTXVideoCondition").function(strength=0.5)

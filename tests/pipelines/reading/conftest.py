@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineDataclass
-from nodegraph.interop.pipelines.reading.modules import SourcePackage
+from nodegraph.interop.pipelines.reading.source_modules import SourcePackage
 
 Everything = tuple[Mapping[str, PipelineClass], Mapping[str, PipelineDataclass], Mapping[str, str]]
 

@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.interop.pipelines.reading.annotations import SourceAnnotation, read_annotation
-from nodegraph.interop.pipelines.reading.literals import NoLiteral, literal
-from nodegraph.interop.pipelines.reading.modules import SourceModule, SourcePackage
+from nodegraph.interop.pipelines.reading.annotations import (
+    NoLiteral,
+    SourceAnnotation,
+    literal,
+    read_annotation,
+)
+from nodegraph.interop.pipelines.reading.source_modules import SourceModule, SourcePackage
 from tests.pipelines.reading.conftest import Package
 
 NAMES = "pipelines.fox.names"

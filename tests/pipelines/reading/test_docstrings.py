@@ -7,7 +7,7 @@ from textwrap import dedent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodegraph.interop.pipelines.reading.docstrings import first_sentences, plain, read_docstring
+from nodegraph.interop.pipelines.reading.parameters import first_sentences, plain, read_docstring
 
 
 def test_parameters_have_their_type_and_help() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.interop.pipelines.reading.modules import collector_paused
+from nodegraph.interop.pipelines.reading.source_modules import collector_paused
 from nodegraph.interop.pipelines.source import (
     diffusers_folder,
     diffusers_stamp,

@@ -19,11 +19,11 @@ from PIL import Image as Pictures
 
 from nodegraph import Session, Settings, Video, Workflow, node
 from nodegraph.core.values import Recipe
-from nodegraph.engine.cancel import CancelToken
+from nodegraph.engine.options import CancelToken
 from nodegraph.engine.result import RunResult
 from nodegraph.errors import Cancelled, Problem
 from nodegraph.interop.pipelines.classes import PipelineClass
-from nodegraph.interop.pipelines.opening import open_pipeline
+from nodegraph.interop.pipelines.pipeline_recipes import open_pipeline
 from nodegraph.interop.pipelines.source import pipeline_class
 from nodegraph.interop.pipelines.values import Pipeline
 from tests.pipelines.run.plainly import plain_pipeline, structure

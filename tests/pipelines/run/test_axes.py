@@ -7,7 +7,7 @@ import torch
 
 from nodegraph.core.values import Audio, Video
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineInput
-from nodegraph.interop.pipelines.giving import call_arguments, permute_axes
+from nodegraph.interop.pipelines.conversion import call_arguments, permute_axes
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor
 from nodegraph import Audio, Video
 from nodegraph.core.digests import digest_value
 from nodegraph.errors import Cancelled
-from nodegraph.interop.pipelines.calling import run_pipeline
+from nodegraph.interop.pipelines.pipeline_call import run_pipeline
 from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named
 from tests.pipelines.run.plainly import answer
 from tests.pipelines.tiny import TINY

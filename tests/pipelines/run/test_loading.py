@@ -18,10 +18,14 @@ from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
 from nodegraph.core.values import PipelineComponent
 from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
 from nodegraph.interop.pipelines import schedulers
-from nodegraph.interop.pipelines.opening import open_pipeline, pipeline_stamp, pipeline_weights
+from nodegraph.interop.pipelines.pipeline_recipes import (
+    open_pipeline,
+    pipeline_stamp,
+    pipeline_weights,
+)
 from nodegraph.interop.pipelines.schedulers import compatible_schedulers
-from nodegraph.models.opening import open_model
-from nodegraph.residency.needs import component_bytes
+from nodegraph.models.model_recipes import open_model
+from nodegraph.residency.component_loading import component_bytes
 from tests.diffusion.adapters import files as adapter_files
 from tests.messages import raises
 from tests.pipelines.run.conftest import SEED, Shelf, link

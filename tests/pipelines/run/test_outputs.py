@@ -14,15 +14,21 @@ from PIL import Image
 
 from nodegraph import BLOCKED, InvalidValue
 from nodegraph.core.values import PipelineComponent, Recipe, RecipeFile
-from nodegraph.interop.pipelines.calling import run_pipeline
 from nodegraph.interop.pipelines.classes import PipelineClass, PipelineOutput
+from nodegraph.interop.pipelines.conversion import (
+    Rates,
+    output_values,
+    to_audio,
+    to_images,
+    to_videos,
+)
+from nodegraph.interop.pipelines.pipeline_call import run_pipeline
 from nodegraph.interop.pipelines.rates import (
     audio_rate,
     frame_rate,
     may_say_audio_rate,
     with_audio_rate_input,
 )
-from nodegraph.interop.pipelines.taking import Rates, output_values, to_audio, to_images, to_videos
 from nodegraph.interop.pipelines.values import Pipeline
 from tests.messages import raises
 from tests.pipelines.run.conftest import Shelf, Watched, class_named

@@ -15,9 +15,9 @@ import torch
 from nodegraph import InvalidFile
 from nodegraph.core.events import Event
 from nodegraph.engine import node_context
-from nodegraph.engine.cancel import CancelToken
-from nodegraph.interop.pipelines.assembling import class_of
-from nodegraph.interop.pipelines.calling import run_pipeline
+from nodegraph.engine.options import CancelToken
+from nodegraph.interop.pipelines.assembly import class_of
+from nodegraph.interop.pipelines.pipeline_call import run_pipeline
 from nodegraph.models.model_sources import list_models, locate_model
 from tests.messages import raises
 from tests.pipelines.run.conftest import SEED, Shelf, Watched, class_named, workflow

@@ -9,8 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from nodegraph.store.remote.address import open_storage
-from nodegraph.store.remote.place import ObjectStorage
+from nodegraph.store.remote.object_storage import ObjectStorage, open_storage
 from tests.store.remote.s3_server import S3Server, s3_server
 
 

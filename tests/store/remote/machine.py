@@ -8,16 +8,15 @@ import time
 from pathlib import Path
 
 from nodegraph.api import node
-from nodegraph.core.building import build_graph
 from nodegraph.core.context import Environment
+from nodegraph.core.graph_builder import build_graph
 from nodegraph.core.workflow import Workflow
-from nodegraph.engine.cache import Cache
+from nodegraph.engine.cache import Cache, MemoryCache
 from nodegraph.engine.engine import Engine
 from nodegraph.engine.lanes import Lanes
-from nodegraph.engine.memory_cache import MemoryCache
 from nodegraph.engine.options import RunOptions
 from nodegraph.packs.registry import Registry
-from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.object_storage import open_storage
 from nodegraph.store.remote.tier import LeasedClaims
 from nodegraph.store.store import Store
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.store.remote.address import open_storage
+from nodegraph.store.remote.object_storage import open_storage
 from nodegraph.store.store import Store
 from tests.server.chaos import disturbed
 from tests.server.chaos_checks import faults, happened

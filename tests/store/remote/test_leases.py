@@ -12,9 +12,8 @@ from random import Random
 
 import pytest
 
-from nodegraph.store.remote.folder import FolderStorage
 from nodegraph.store.remote.leases import Leases
-from nodegraph.store.remote.place import ObjectStorage, Reachability
+from nodegraph.store.remote.object_storage import FolderStorage, ObjectStorage, Reachability
 from tests.store.other_process import Other
 from tests.store.remote.conftest import BOTH
 from tests.store.support import key_of, open_at, output, put

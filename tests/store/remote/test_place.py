@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from nodegraph.errors import InvalidValue
-from nodegraph.store.remote.address import open_storage
-from nodegraph.store.remote.place import AccessDenied, ObjectStorage, Unreachable
+from nodegraph.store.remote.object_storage import (
+    AccessDenied,
+    ObjectStorage,
+    Unreachable,
+    open_storage,
+)
 from tests.messages import raises
 from tests.store.remote.conftest import BOTH
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from nodegraph.store.entries import NewEntry, OutputGone
-from nodegraph.store.remote import sending
-from nodegraph.store.remote.address import open_storage
-from nodegraph.store.remote.place import ObjectStorage
+from nodegraph.store.remote import transfers as sending
+from nodegraph.store.remote.object_storage import ObjectStorage, open_storage
 from nodegraph.store.store import Store
 from tests.store.remote.conftest import BOTH
 from tests.store.remote.s3_server import S3Server

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from nodegraph.errors import InvalidFile
-from nodegraph.store.remote.address import open_storage
-from nodegraph.store.remote.place import ObjectStorage
-from nodegraph.store.remote.verify import verify_storage
+from nodegraph.store.remote.object_storage import ObjectStorage, open_storage
+from nodegraph.store.remote.objects import verify_storage
 from tests.messages import raises
 from tests.store.support import open_at, put
 

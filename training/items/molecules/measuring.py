@@ -21,11 +21,11 @@ from nodegraph.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.chemistry import properties_of
 from nodegraph.media.molecules.tables import items_to_tables, rows_to_molecule
 from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_search import DenoiserRequest
+from nodegraph.models.denoiser_files import DenoiserRequest
 from nodegraph.models.loading import load_component
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising
-from nodegraph.sampling.guiders.additions import Valences
+from nodegraph.sampling.guiders.added_guidance import Valences
 from nodegraph.sampling.sampling_parts import (
     GuiderChoice,
     SamplerChoice,
@@ -191,7 +191,7 @@ def distances(items: Tensor, tables: Tables) -> dict[str, float]:
 
 def laid_share(items: Tensor) -> float:
     """Percent of valid molecules for which a place in space was found; as users get them."""
-    from nodegraph.media.molecules.sampled import decode_molecules, with_conformers
+    from nodegraph.media.molecules.molecule_sets import decode_molecules, with_conformers
 
     found = decode_molecules(items)
     return _percent(len(with_conformers(found, 1, 0)), len(found))

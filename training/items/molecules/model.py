@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nodegraph.families.items.molecules import MoleculeTransformer
+from nodegraph.families.items.transformer import MoleculeTransformer
 from nodegraph.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.tables import FEATURES, MOST_ATOMS, items_to_tables
 from training.config import FitConfig

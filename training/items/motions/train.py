@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodegraph.families.items.motion_transformer import MotionTransformer
+from nodegraph.families.items.transformer import MotionTransformer
 from training.config import FitConfig
 from training.items.fitting import Objective, fit
 from training.items.motions.pool import drawing, load_pool, make_pool

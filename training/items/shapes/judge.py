@@ -8,9 +8,9 @@ import torch
 import trimesh
 from torch import Tensor
 
-from nodegraph.core.spatial_values import Mesh
-from nodegraph.media.shapes.grids import COLOURS, KINDS
-from nodegraph.media.shapes.meshing import surface_points
+from nodegraph.core.values import Mesh
+from nodegraph.media.shapes.distance_grids import COLOURS, KINDS
+from nodegraph.media.shapes.distance_grids import surface_points
 from training.items.shapes.solids import surface
 
 POINTS = 256

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from nodegraph.core.spatial_values import Mesh
+from nodegraph.core.values import Mesh
 from nodegraph.families.items.transformer import ItemTransformer
-from nodegraph.media.shapes.grids import COLOURS, KINDS, SMOOTH, from_tokens
-from nodegraph.media.shapes.meshing import largest_piece, extract_surface
+from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, SMOOTH, from_tokens
+from nodegraph.media.shapes.distance_grids import largest_piece, extract_surface
 from training.items.fitting import sampled
 from training.items.shapes.judge import Asked, ShapeJudge, asked_for, clouds_of, soundness
 from training.items.shapes.solids import grid_of, grid_points
@@ -77,7 +77,7 @@ def sheet(folder: Path, picture: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from nodegraph.media.shapes.drawing import draw_shape
+    from nodegraph.media.shapes.rendering import draw_shape
 
     model = ItemTransformer.from_pretrained(folder, torch_dtype=torch.float32).eval()
     count = len(KINDS)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.items.transformer import ItemTransformer
-from nodegraph.media.shapes.grids import (
+from nodegraph.media.shapes.distance_grids import (
     COLOURS,
     FEATURES,
     KINDS,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.media.shapes.grids import BAND, GRID, KINDS
+from nodegraph.media.shapes.distance_grids import BAND, GRID, KINDS
 
 Corner = tuple[float, float, float]
 Distance = Callable[[Tensor, float], Tensor]

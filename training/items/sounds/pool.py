@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.families.items.sounds import mels_to_tokens
+from nodegraph.families.sounds import mels_to_tokens
 from nodegraph.media.audio.mel import SOUND_MEL, log_mel_spectrogram
 from training.items.fitting import Batch, DrawBatch
 from training.items.sounds.kinds import NAMES, drawn, sound

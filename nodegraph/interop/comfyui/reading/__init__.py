@@ -1,8 +1,8 @@
-"""ComfyUI's files, read: whatever format a workflow is in, it becomes a `ForeignWorkflow`."""
+"""Read ComfyUI files of any format into a `ForeignWorkflow`."""
 
 from __future__ import annotations
 
-from nodegraph.interop.comfyui.reading.checked import MAX_LINKS, MAX_NODES
+from nodegraph.interop.comfyui.reading.document_check import MAX_LINKS, MAX_NODES
 from nodegraph.interop.comfyui.reading.documents import (
     find_embedded_workflow,
     is_foreign,

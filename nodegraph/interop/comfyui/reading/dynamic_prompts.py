@@ -1,4 +1,4 @@
-"""Prompts of UI files: ComfyUI's page leaves out comments and draws from choices.
+"""Comments and random choices in prompts of UI files.
 
 Its server takes texts as they are: in what it was sent both are done already. So files for the
 page say a text by a prompt, see `nodegraph.sampling.comfyui_prompts`, and a prompt with choices is
@@ -13,7 +13,8 @@ from typing import Any
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.errors import InvalidWorkflow
-from nodegraph.interop.comfyui.foreign import (
+from nodegraph.interop.comfyui.entries import Signature
+from nodegraph.interop.comfyui.foreign_workflow import (
     DrawnText,
     ForeignGraph,
     ForeignNode,
@@ -21,9 +22,8 @@ from nodegraph.interop.comfyui.foreign import (
     ForeignWorkflow,
     Source,
 )
-from nodegraph.interop.comfyui.reading.checked import read_rectangle
-from nodegraph.interop.comfyui.returning import NATIVE_PREFIX, read_native_notes
-from nodegraph.interop.comfyui.signatures import Signature
+from nodegraph.interop.comfyui.reading.document_check import read_rectangle
+from nodegraph.interop.comfyui.round_trip import NATIVE_PREFIX, read_native_notes
 from nodegraph.sampling.comfyui_prompts import escaped_prompt, has_choices, plain_prompt
 
 _DISTANCE = 320.0

@@ -1,4 +1,4 @@
-"""Group nodes, which came before sub-graphs: written as sub-graphs, and then read as these.
+"""Group nodes of old files, rewritten as subgraphs.
 
 A file defines them under `extra.groupNodes`, by name: nodes, links between them by position, and
 outputs that are shown although they are linked inside. A group node has values of its own for all
@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from nodegraph.interop.comfyui.reading.checked import MAX_NODES, DocumentCheck, printable, text_of
-from nodegraph.interop.comfyui.reading.levels import INPUTS, OUTPUTS, type_of
-from nodegraph.interop.comfyui.reading.tracing import REROUTE
+from nodegraph.interop.comfyui.reading.document_check import (
+    MAX_NODES,
+    DocumentCheck,
+    printable,
+    text_of,
+)
+from nodegraph.interop.comfyui.reading.ui_graph import INPUTS, OUTPUTS, REROUTE, type_of
 
 MISFIT = "nodegraph_misfit"
 """The key that marks nodes of a group whose own values don't fit it: nobody knows theirs."""

@@ -1,4 +1,4 @@
-"""Values of widgets, which files write by position or by name, under their inputs' names."""
+"""Match widget values to input names, by position or by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from nodegraph.interop.comfyui.foreign import Source
-from nodegraph.interop.comfyui.reading.levels import Socket
-from nodegraph.interop.comfyui.signatures import InputSignature, Signature
+from nodegraph.interop.comfyui.entries import InputSignature, Signature
+from nodegraph.interop.comfyui.foreign_workflow import Source
+from nodegraph.interop.comfyui.reading.ui_graph import Socket
 
 CONTROL = "control_after_generate"
 _CONTROLS = frozenset(("fixed", "increment", "decrement", "randomize", "increment-wrap"))

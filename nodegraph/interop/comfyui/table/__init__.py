@@ -1,4 +1,4 @@
-"""The table: what stands for ComfyUI's node types, and the other way round.
+"""Built-in table of ComfyUI node types, and their translation both ways.
 
 A module for each kind of node; each has its own `ENTRIES`.
 """
@@ -10,30 +10,22 @@ from dataclasses import replace
 
 from nodegraph.interop.comfyui.entries import TableEntry
 from nodegraph.interop.comfyui.table import (
-    audio,
+    audio_video,
     conditioning,
     control,
-    curves,
-    editing,
-    finding,
-    guiding,
+    edit_prompts,
+    guiders,
     image_edit,
     images,
     latents,
     loaders,
-    logic,
     masks,
-    methods,
-    pack_media,
-    packs,
+    pack_nodes,
     patches,
-    preprocessors,
+    samplers_schedules,
     sampling,
-    schedules,
-    structured,
     text,
     values,
-    video,
     vision,
 )
 
@@ -79,29 +71,21 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
 MODULES = (
     loaders,
     conditioning,
-    editing,
+    edit_prompts,
     control,
     patches,
-    guiding,
-    methods,
-    schedules,
+    guiders,
+    samplers_schedules,
     sampling,
     latents,
     images,
     image_edit,
     masks,
     vision,
-    finding,
-    curves,
     values,
-    logic,
     text,
-    structured,
-    video,
-    audio,
-    packs,
-    pack_media,
-    preprocessors,
+    audio_video,
+    pack_nodes,
 )
 
 

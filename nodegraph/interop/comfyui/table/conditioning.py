@@ -1,4 +1,4 @@
-"""Prompts, and what is done to them."""
+"""Text prompts and conditioning."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from nodegraph.errors import NodegraphError
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
-from nodegraph.interop.comfyui.foreign import DrawnText
+from nodegraph.interop.comfyui.foreign_workflow import DrawnText
+from nodegraph.interop.comfyui.table.carried_values import ENCODER, only_back, refuse_unsupported
 from nodegraph.interop.comfyui.table.parts import CROP
-from nodegraph.interop.comfyui.table.returning import ENCODER, only_back, refuse_unsupported
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 from nodegraph.sampling import comfyui_prompts, wildcards
 

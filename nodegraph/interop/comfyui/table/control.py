@@ -1,13 +1,12 @@
-"""Control networks, and pictures that lead beside prompts."""
+"""ControlNet, style models and CLIP vision conditioning."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, entry
+from nodegraph.interop.comfyui.table.carried_values import CONTROLS, refuse_unsupported
 from nodegraph.interop.comfyui.table.loaders import file_loader
-from nodegraph.interop.comfyui.table.model_patches import CONTROLS
-from nodegraph.interop.comfyui.table.returning import refuse_unsupported
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 MODE = "mode"

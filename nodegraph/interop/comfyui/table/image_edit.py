@@ -1,4 +1,4 @@
-"""Pictures scaled, cut, put together and changed."""
+"""Image editing: crop, composite, blur, tone curves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,44 @@ from nodegraph.interop.comfyui.entries import Choice, TableEntry, entry, same
 from nodegraph.interop.comfyui.table.parts import Turned, compute_number, refuse_others
 from nodegraph.interop.comfyui.table.resizing import ENTRIES as RESIZING
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
+
+_STRAIGHT = ((0, 0), (1, 1))
+
+
+def _curve(node: Passage) -> None:
+    """Points as text, as AdjustCurves reads them."""
+    curve = node.literal("curve")
+    drawn: Any = curve.get("points") if isinstance(curve, dict) else curve
+    try:
+        points = [(float(old), float(new)) for old, new in drawn or _STRAIGHT]
+    except (TypeError, ValueError):
+        raise Untranslatable("its curve can't be read") from None
+    if isinstance(curve, dict) and curve.get("interpolation") == "linear":
+        node.tell("the curve is smooth between its points here, not straight")
+    text = " ".join(f"{old:.6g},{new:.6g}" for old, new in points)
+    node.keep(curve=curve)
+    node.give("curve", MadeOutput(node.add("Text", text=text), "text"))
+
+
+def _histogram(node: Passage) -> None:
+    drawn = MadeOutput(node.add("ImageHistogram", image=node.inputs["image"]), "image")
+    node.add("PreviewImage", image=drawn)
+    for name in ("rgb", "luminance", "red", "green", "blue"):
+        node.give(name, drawn)
+
+
+CURVE_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "CurveEditor(histogram: HISTOGRAM?, curve: COMBO = []) -> curve: CURVE",
+        _curve,
+    ),
+    entry(
+        "ImageHistogram(image: IMAGE) -> rgb: HISTOGRAM, luminance: HISTOGRAM, red: HISTOGRAM, "
+        "green: HISTOGRAM, blue: HISTOGRAM",
+        _histogram,
+    ),
+)
+
 
 _SIDES = {"right": "right", "left": "left", "down": "below", "up": "above"}
 _MODES = Choice({"soft_light": "soft light"})
@@ -343,4 +381,5 @@ ENTRIES: tuple[TableEntry, ...] = (
         "UpscaleImage",
         {"upscale_model": "model"},
     ),
+    *CURVE_ENTRIES,
 )

@@ -1,4 +1,4 @@
-"""Pictures: read, written and shown, and batches of them."""
+"""Images: load, save, preview, batch."""
 
 from __future__ import annotations
 

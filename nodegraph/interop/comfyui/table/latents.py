@@ -1,4 +1,4 @@
-"""Latents: empty ones, to and from pictures, and changed."""
+"""Latents: create, encode, decode, transform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loaders of models, of their parts, and of what is put on them."""
+"""Loaders of checkpoints, diffusion models, text encoders, VAEs and LoRAs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nodegraph.interop.comfyui.families import (
     latent_format,
     model_family,
 )
-from nodegraph.interop.comfyui.table.files import file_input, model_file_name
-from nodegraph.interop.comfyui.table.returning import refuse_unsupported
+from nodegraph.interop.comfyui.table.carried_values import refuse_unsupported
+from nodegraph.interop.comfyui.table.parts import file_input, model_file_name
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 _STORAGES = {

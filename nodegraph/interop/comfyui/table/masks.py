@@ -1,4 +1,4 @@
-"""Masks: made, changed, put together and shown."""
+"""Masks: create, combine, transform, preview."""
 
 from __future__ import annotations
 

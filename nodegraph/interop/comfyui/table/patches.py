@@ -1,20 +1,21 @@
-"""Patches of models: nodes here, or what guiders, noise and masks stand for."""
+"""Model patches: guidance, prediction type, IP-Adapter, speed-ups."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry, same
-from nodegraph.interop.comfyui.table.files import file_input
-from nodegraph.interop.comfyui.table.model_patches import ADAPTERS, patch
-from nodegraph.interop.comfyui.table.returning import (
+from nodegraph.interop.comfyui.table.carried_values import (
+    ADAPTERS,
     GRADUAL,
     GUIDE,
     NOISE_SCALE,
     guide_of,
     only_back,
+    patch,
     refuse_unsupported,
 )
+from nodegraph.interop.comfyui.table.parts import file_input
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
 
 

@@ -1,4 +1,4 @@
-"""Pictures and masks in other sizes."""
+"""Resize, scale and pad images and masks."""
 
 from __future__ import annotations
 

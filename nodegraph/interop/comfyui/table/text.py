@@ -1,4 +1,4 @@
-"""Texts: put together, searched, shown, saved and written by a model."""
+"""Text: join, search, replace, show, save and generate."""
 
 from __future__ import annotations
 

@@ -1,9 +1,250 @@
-"""Models that see: depth, and what stands before the background."""
+"""Vision models: depth, segmentation, detection, poses and boxes.
+
+Detectors there are checkpoints like any other; here they are vision models. So they are opened
+anew by the name that the checkpoint's loader has. Boxes are texts here, as MaskFromBoxes reads
+them.
+
+There, such a prompt is a value of its own until it becomes a text; here it is a text all the way.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from nodegraph.interop.comfyui.entries import TableEntry, entry, same
+from nodegraph.interop.comfyui.table.parts import refuse_others
 from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Untranslatable
+
+_SHARES = 1000
+"""Places in these prompts are thousandths of a picture's sides."""
+_STYLES = {
+    "photo": ("aesthetics", "lighting", "photo", "medium"),
+    "art_style": ("aesthetics", "lighting", "medium", "art_style"),
+}
+"""What is said of a style, in the order in which the model was trained on it."""
+
+
+def elements_text(boxes: Sequence[Mapping[str, Any]], width: float, height: float) -> str:
+    """Boxes that were drawn, as the elements of such a prompt.
+
+    Args:
+        boxes: Each with ``x``, ``y``, ``width`` and ``height`` in pixels, and ``metadata``.
+        width, height: Of the picture, in pixels.
+    """
+    return json.dumps([_element(box, width, height) for box in boxes], ensure_ascii=False)
+
+
+def _element(box: Mapping[str, Any], width: float, height: float) -> dict[str, Any]:
+    left, top = float(box.get("x", 0)), float(box.get("y", 0))
+    right, bottom = left + float(box.get("width", 0)), top + float(box.get("height", 0))
+    down, across = _SHARES / max(height, 1), _SHARES / max(width, 1)
+    places = (top * down, left * across, bottom * down, right * across)
+    metadata = box.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    element: dict[str, Any] = {
+        "type": metadata.get("type", "obj"),
+        "bbox": [min(max(round(coordinate), 0), _SHARES) for coordinate in places],
+    }
+    if element["type"] == "text":
+        element["text"] = metadata.get("text", "")
+    element["desc"] = metadata.get("desc", "")
+    if metadata.get("palette"):
+        element["color_palette"] = metadata["palette"]
+    return element
+
+
+def _prompt(node: Passage) -> None:
+    about, style = node.literal("high_level_description"), node.literal("style")
+    whole: dict[str, Any] = {"high_level_description": about} if about else {}
+    if style in _STYLES:
+        names = ((name, f"style.{name}" if name == style else name) for name in _STYLES[style])
+        described = {name: node.literal(key) for name, key in names}
+        if colors := node.literal("color_palette"):
+            described["color_palette"] = colors
+        whole["style_description"] = described
+    whole["compositional_deconstruction"] = {"background": node.literal("background")}
+    # The elements are another node's text, and come last.
+    text = json.dumps(whole, ensure_ascii=False).replace("{", "{{").replace("}", "}}")
+    template = text.removesuffix("}}}}") + ', "elements": {a}}}}}'
+    name = node.add("FormatText", template=template, a=node.inputs["element"])
+    node.give("prompt", MadeOutput(name, "text"))
+
+
+def _as_text(node: Passage) -> None:
+    value = next(node.inputs[name] for name in ("dictionary", "array") if name in node.inputs)
+    if not value.is_link:
+        raise Untranslatable("what it is to write isn't known")
+    indent = node.inputs["indent"].given
+    node.keep(indent=indent)
+    if indent:
+        node.tell("it is written in one line here, not indented")
+    node.give("STRING", value)
+
+
+STRUCTURED_PROMPT_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        'BuildJsonPromptIdeogram(element: ARRAY, high_level_description: STRING = "", '
+        'background: STRING = "", style: COMBO = "none", style.photo: STRING = "" @when(photo), '
+        'style.art_style: STRING = "" @when(art_style), aesthetics: STRING = "", '
+        'lighting: STRING = "", medium: STRING = "", color_palette: COMBO = []) -> prompt: DICT',
+        _prompt,
+    ),
+    entry("ConvertDictionaryToString(dictionary: DICT, indent: INT = 0) -> STRING", _as_text),
+    entry("ConvertArrayToString(array: ARRAY, indent: INT = 0) -> STRING", _as_text),
+)
+
+
+_LOADERS = {"LoadModel": "model", "LoadDiffusionModel": "model", "LoadVisionModel": "model"}
+_PROMPTS = {"EncodePrompt": "text"}
+_FIELDS = ("x", "y", "width", "height")
+
+
+def _vision_model(node: Passage) -> MadeOutput:
+    """The vision model of the file that a node's model is of."""
+    kind, inputs = node.behind("model")
+    if kind not in _LOADERS:
+        raise Untranslatable("its model has to come right from what opens it")
+    name = node.add("LoadVisionModel", model=inputs.get(_LOADERS[kind], ""))
+    return MadeOutput(name, "vision_model")
+
+
+def _boxes_of(node: Passage, mask: MadeOutput) -> MadeOutput:
+    """The box of a mask, as text."""
+    box = node.add("MaskBounds", mask=mask)
+    sides = {letter: MadeOutput(box, port) for letter, port in zip("abcd", _FIELDS, strict=True)}
+    name = node.add("FormatText", template="[[{a}, {b}, {c}, {d}]]", **sides)
+    return MadeOutput(name, "text")
+
+
+def _find_by_text(node: Passage, text: Any) -> None:
+    name = node.add(
+        "SegmentByText",
+        model=_vision_model(node),
+        image=node.inputs["image"],
+        text=text,
+        threshold=node.inputs["threshold"],
+    )
+    mask = MadeOutput(name, "mask")
+    node.give("masks", mask)
+    node.give("bboxes", _boxes_of(node, mask))
+    node.tell("all that is found is one mask here, and has one box")
+
+
+def _sam3(node: Passage) -> None:
+    kind, inputs = node.behind("conditioning")
+    if kind not in _PROMPTS:
+        raise Untranslatable("what it is to find has to come right from a prompt")
+    kept = ("refine_iterations", "individual_masks")
+    node.keep(**{name: node.inputs[name].given for name in kept if not node.inputs[name].is_link})
+    _find_by_text(node, inputs.get(_PROMPTS[kind], ""))
+
+
+def _detect(node: Passage) -> None:
+    node.tell("detectors are folders of transformers here: RT-DETR's, D-FINE's or YOLOS's")
+    named = node.inputs["class_name"]
+    name = node.add(
+        "DetectThings",
+        model=_vision_model(node),
+        image=node.inputs["image"],
+        labels="" if named.given == "all" else named,
+        threshold=node.inputs["threshold"],
+        most=node.inputs["max_detections"],
+        unit="pixels",
+    )
+    node.give("bboxes", MadeOutput(name, "boxes"))
+
+
+def _pose(node: Passage) -> None:
+    node.tell("SDPose isn't read here: take ViTPose for it, which draws the body alone")
+    boxes = node.inputs.get("bboxes")
+    name = node.add(
+        "EstimatePose",
+        model=_vision_model(node),
+        image=node.inputs["image"],
+        boxes=boxes,
+        unit="pixels" if boxes is not None else None,
+    )
+    node.give("keypoints", MadeOutput(name, "image"))
+
+
+def _draw_pose(node: Passage) -> None:
+    node.give("IMAGE", node.inputs["keypoints"])
+
+
+def _draw_boxes(node: Passage) -> None:
+    image: Any = node.inputs.get("image") or MadeOutput(node.add("EmptyImage"), "image")
+    name = node.add("DrawBoxes", image=image, boxes=node.inputs["bboxes"], unit="pixels")
+    node.give("out_image", MadeOutput(name, "image"))
+
+
+def _draw_boxes_back(node: Passage) -> None:
+    refuse_others(node, {"unit": "pixels", "labels": ""})
+    name = node.add("DrawBBoxes", image=node.inputs["image"], bboxes=node.inputs["boxes"])
+    node.give("image", MadeOutput(name, "out_image"))
+
+
+def _create_boxes(node: Passage) -> None:
+    drawn = node.inputs["editor_state"].given
+    items = [item for item in drawn if isinstance(item, dict)] if isinstance(drawn, list) else []
+    boxes = [[item.get(name, 0) for name in _FIELDS] for item in items]
+    text = node.add("Text", text=json.dumps(boxes))
+    node.keep(editor_state=drawn)
+    picture: Any = node.inputs.get("background")
+    if picture is None:
+        size = {side: node.inputs[side] for side in ("width", "height")}
+        picture = MadeOutput(node.add("EmptyImage", **size), "image")
+    shown = node.add("DrawBoxes", image=picture, boxes=MadeOutput(text, "text"), unit="pixels")
+    node.give("preview", MadeOutput(shown, "image"))
+    node.give("bboxes", MadeOutput(text, "text"))
+    try:
+        width, height = (float(node.literal(side)) for side in ("width", "height"))
+    except Untranslatable:  # the boxes' shares of a picture whose size isn't known yet
+        return
+    elements_node = node.add("Text", text=elements_text(items, width, height))
+    node.give("elements", MadeOutput(elements_node, "text"))
+
+
+DETECTION_ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "SAM3_Detect(model: MODEL, image: IMAGE, conditioning: CONDITIONING?, "
+        "bboxes: BOUNDING_BOX?, positive_coords: *?, negative_coords: *?, "
+        "threshold: FLOAT = 0.5, refine_iterations: INT = 2, individual_masks: BOOLEAN = false) "
+        "-> masks: MASK, bboxes: BOUNDING_BOX",
+        _sam3,
+    ),
+    entry(
+        "RTDETR_detect(model: MODEL, image: IMAGE, threshold: FLOAT = 0.5, "
+        'class_name: COMBO = "all", max_detections: INT = 100) -> bboxes: BOUNDING_BOX',
+        _detect,
+    ),
+    entry(
+        "SDPoseKeypointExtractor(model: MODEL, vae: VAE, image: IMAGE, bboxes: BOUNDING_BOX?, "
+        "batch_size: INT = 16) -> keypoints: POSE_KEYPOINT",
+        _pose,
+    ),
+    entry(
+        "SDPoseDrawKeypoints(keypoints: POSE_KEYPOINT, draw_body: BOOLEAN = true, "
+        "draw_hands: BOOLEAN = true, draw_face: BOOLEAN = true, draw_feet: BOOLEAN = false, "
+        "stick_width: INT = 4, face_point_size: INT = 3, score_threshold: FLOAT = 0.3, "
+        "draw_head: BOOLEAN = true) -> IMAGE",
+        _draw_pose,
+    ),
+    entry(
+        "DrawBBoxes(image: IMAGE?, bboxes: BOUNDING_BOX) -> out_image: IMAGE",
+        _draw_boxes,
+        "DrawBoxes",
+        _draw_boxes_back,
+    ),
+    entry(
+        "CreateBoundingBoxes(background: IMAGE?, bboxes: *?, width: INT = 1024, "
+        "height: INT = 1024, editor_state: COMBO?) "
+        "-> preview: IMAGE, bboxes: BOUNDING_BOX, elements: ARRAY",
+        _create_boxes,
+    ),
+)
+
 
 _TURBO = "#30123b #28bceb #a4fc3c #fb7e21 #7a0403"
 """About the colours of the map called turbo."""
@@ -121,4 +362,6 @@ ENTRIES: tuple[TableEntry, ...] = (
         _moge_render,
     ),
     entry('MarigoldV2PostProcess(image: IMAGE, prediction: COMBO = "depth") -> IMAGE', _marigold),
+    *DETECTION_ENTRIES,
+    *STRUCTURED_PROMPT_ENTRIES,
 )

@@ -1,1 +1,1 @@
-"""A `ForeignWorkflow`, written in ComfyUI's formats."""
+"""Write a `ForeignWorkflow` as a ComfyUI document."""

@@ -1,1 +1,1 @@
-"""From the source of the installed diffusers to what its pipelines take and give."""
+"""Static analysis of the source code of diffusers pipelines."""

@@ -1,4 +1,4 @@
-"""What a pipeline's call returns: its output class, and an output for each field of it."""
+"""Output class of a pipeline call, and an output for each of its fields."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from nodegraph.interop.pipelines.classes import Kind, Makes, PipelineOutput
 from nodegraph.interop.pipelines.reading import tables
 from nodegraph.interop.pipelines.reading.annotations import SourceAnnotation, read_annotation
-from nodegraph.interop.pipelines.reading.code import PipelineCode
-from nodegraph.interop.pipelines.reading.docstrings import first_sentences, read_docstring
-from nodegraph.interop.pipelines.reading.lineage import PipelineSource, pipeline_source
-from nodegraph.interop.pipelines.reading.modules import ClassSource, SourcePackage
+from nodegraph.interop.pipelines.reading.call_code import PipelineCode
+from nodegraph.interop.pipelines.reading.parameters import first_sentences, read_docstring
+from nodegraph.interop.pipelines.reading.source_modules import (
+    ClassSource,
+    PipelineSource,
+    SourcePackage,
+    pipeline_source,
+)
 
 _DEEPEST = 4
 _PIPES = ("_pipe", "_pipeline")

@@ -1,4 +1,4 @@
-"""What names of parameters and results say: the words of the field, with the reason for each.
+"""Naming rules for parameters and results of pipelines.
 
 No pipeline is named here. Rules are tried from the top, and the first that fits decides; they are
 asked only where annotation, documentation and default leave a question open (`inputs.py`).

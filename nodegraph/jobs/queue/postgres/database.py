@@ -1,8 +1,9 @@
-"""The database that keeps a queue: reading, and one change at a time for all its servers."""
+"""PostgreSQL database of a queue: migrations, reads, and one change at a time."""
 
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from threading import RLock
@@ -11,17 +12,166 @@ from time import monotonic, sleep
 import psycopg
 from psycopg import errors, sql
 
-from nodegraph.errors import NodegraphError
-from nodegraph.jobs.queue.connection import Connection
-from nodegraph.jobs.queue.engine import RecoverServers, server_name
+from nodegraph.errors import InvalidFile, NodegraphError
+from nodegraph.jobs.queue.backend import Connection, RecoverServers, server_name
 from nodegraph.jobs.queue.errors import QueueUnreachable
 from nodegraph.jobs.queue.postgres.address import PostgresAddress
-from nodegraph.jobs.queue.postgres.connecting import Connections, RawConnection, rolled_back
-from nodegraph.jobs.queue.postgres.faults import explained, is_lost
-from nodegraph.jobs.queue.postgres.live import PostgresRelay
-from nodegraph.jobs.queue.postgres.migrating import identity, migrate
-from nodegraph.jobs.queue.postgres.neighbours import BEAT, CHANNEL, LIST, PeerMonitor
-from nodegraph.jobs.queue.postgres.statements import PostgresConnection
+from nodegraph.jobs.queue.postgres.connections import (
+    Connections,
+    PostgresConnection,
+    RawConnection,
+    explained,
+    is_lost,
+    rolled_back,
+)
+from nodegraph.jobs.queue.postgres.live_relay import PostgresRelay
+from nodegraph.jobs.queue.postgres.peers import BEAT, CHANNEL, LIST, PeerMonitor
+from nodegraph.jobs.queue.postgres.schema import MIGRATIONS, SCHEMA
+
+
+class PostgresTables:
+    """Reading, and one change at a time for all servers; safe to use from several threads.
+
+    Args:
+        schema: In which they lie; made if it isn't there.
+        migrations: Step `n` leads those of version `n` to version `n + 1`.
+        lock: Of whoever changes them, until that is committed.
+    Raises:
+        InvalidFile: They are of a newer version.
+        OutputError: The database can't be reached, or not written.
+    """
+
+    def __init__(
+        self, address: PostgresAddress, schema: str, migrations: Sequence[str], lock: int
+    ) -> None:
+        self._address = address
+        self._connections = Connections(address, PATIENCE, schema)
+        self._begin = f"BEGIN; SELECT pg_advisory_xact_lock({lock})".encode()
+        with self.explaining():
+            connection = self._connections.new()
+            try:
+                migrate(
+                    connection,
+                    address,
+                    lock,
+                    read_only=False,
+                    schema=schema,
+                    migrations=migrations,
+                )
+            except BaseException:
+                connection.close()
+                raise
+            self._connections.give_back(connection)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What the database raises in the `with` is raised in words."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise explained(self._address, error) from error
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection to read with, for one thread."""
+        return self._connections.reading()
+
+    @contextmanager
+    def writing(self, *, synced: bool = False) -> Iterator[Connection]:
+        """A transaction that no other server's overlaps, committed at the end of the `with`."""
+        with self._connections.borrow(self._begin) as connection:
+            yield PostgresConnection(connection)
+            connection.execute(b"COMMIT")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+
+_VERSION = b"SELECT value FROM meta WHERE name = 'version'"
+_IDENTITY = b"SELECT value FROM meta WHERE name = 'identity'"
+
+
+def migrate(
+    connection: RawConnection,
+    address: PostgresAddress,
+    lock: int,
+    *,
+    read_only: bool,
+    schema: str = SCHEMA,
+    migrations: Sequence[str] = MIGRATIONS,
+) -> None:
+    """See that the tables are there and of today's version.
+
+    Args:
+        lock: That whoever changes them takes.
+        read_only: Nothing is changed.
+        schema: In which they lie, among them one called ``meta``.
+        migrations: Step `n` leads those of version `n` to version `n + 1`.
+    Raises:
+        InvalidFile: They aren't.
+    """
+    current = _version(connection, address, schema)
+    if current == len(migrations):
+        return
+    if current > len(migrations):
+        raise InvalidFile(
+            f"the job queue {address} is of another version",
+            given=str(current),
+            expected=str(len(migrations)),
+            hint="Use the newer nodegraph.",
+        )
+    if read_only:
+        raise InvalidFile(
+            f"there is no job queue at {address}"
+            if not current
+            else f"the job queue {address} is of an older version",
+            hint="Start a server there first, which makes the tables.",
+        )
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+        if not _is_there(connection, f"to_regnamespace('{schema}')"):
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+        # Another server may have been first.
+        for script in migrations[_version(connection, address, schema) :]:
+            connection.execute(script.encode())
+        _set(connection, "version", len(migrations))
+        if connection.execute(_IDENTITY).fetchone() is None:
+            _set(connection, "identity", secrets.randbits(62))
+
+
+def identity(connection: RawConnection) -> str:
+    """What tells this queue from any other."""
+    row = connection.execute(_IDENTITY).fetchone()
+    assert row is not None
+    return f"postgresql-{row[0]:x}"
+
+
+def _version(connection: RawConnection, address: PostgresAddress, schema: str) -> int:
+    encoding = connection.execute(b"SHOW server_encoding").fetchone()
+    if encoding != ("UTF8",):
+        raise InvalidFile(
+            f"the database {address} can't hold all texts",
+            given=f"encoding {encoding[0] if encoding else 'unknown'}",
+            expected="encoding UTF8",
+            hint="Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+        )
+    if not _is_there(connection, f"to_regclass('{schema}.meta')"):
+        return 0
+    row = connection.execute(_VERSION).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _is_there(connection: RawConnection, name: str) -> bool:
+    row = connection.execute(f"SELECT {name}::text".encode()).fetchone()
+    return row is not None and row[0] is not None
+
+
+def _set(connection: RawConnection, name: str, value: int) -> None:
+    connection.execute(
+        "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
 
 _LOG = logging.getLogger(__name__)
 PATIENCE = 5.0

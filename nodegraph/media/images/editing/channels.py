@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.editing.color_spaces import (
-    hsv_to_rgb,
-    lab_to_rgb,
-    rgb_to_hsv,
-    rgb_to_lab,
-)
-from nodegraph.media.images.editing.pictures import (
+from nodegraph.media.images.editing.pixel_formats import (
     as_rgb,
     check_channels,
+    hsv_to_rgb,
+    lab_to_rgb,
     map_images,
+    rgb_to_hsv,
+    rgb_to_lab,
     split_alpha,
     with_channels,
 )
+from nodegraph.media.images.memory_checks import check_memory
 from nodegraph.media.images.resizing import FitMode, resize_image
-from nodegraph.media.images.room import check_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +57,7 @@ def join_channels(parts: Sequence[Tensor], space: ChannelSpace) -> Tensor:
     """
     import torch
 
-    from nodegraph.media.images.editing.color_spaces import luma
+    from nodegraph.media.images.editing.pixel_formats import luma
 
     for port, part in zip(("first", "second", "third"), parts, strict=True):
         check_channels(part, port)

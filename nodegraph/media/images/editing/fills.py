@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from nodegraph.media.images.colors import Color, paint
-from nodegraph.media.images.editing.hues import gradient
-from nodegraph.media.images.editing.pictures import map_images
-from nodegraph.media.images.room import check_memory
+from nodegraph.media.images.editing.adjustments import gradient
+from nodegraph.media.images.editing.pixel_formats import map_images
+from nodegraph.media.images.memory_checks import check_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,7 +164,7 @@ def draw_shape(
     Returns:
         Grey becomes colours where the colour isn't grey; alpha becomes as opaque as the shape.
     """
-    from nodegraph.media.images.editing.pictures import with_channels
+    from nodegraph.media.images.editing.pixel_formats import with_channels
 
     share = _coverage((image.shape[2], image.shape[1]), kind, box, line, radius)
     if image.shape[-1] == 1 and len(set(color[:3])) > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.editing.pictures import map_colors
+from nodegraph.media.images.editing.pixel_formats import map_colors
 from nodegraph.media.images.input_files import guess_file_kind, missing_file_error
 
 if TYPE_CHECKING:

@@ -16,6 +16,13 @@ from nodegraph.core.digests import Digest
 from nodegraph.errors import OutputError
 from nodegraph.jobs.queue import JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.server.content.artifacts.artifact_files import (
+    SHARED,
+    Removal,
+    SharedArtifacts,
+    open_artifact,
+    remove_artifact,
+)
 from nodegraph.server.content.artifacts.catalogue import (
     Artifact,
     ArtifactFilter,
@@ -26,13 +33,11 @@ from nodegraph.server.content.artifacts.catalogue import (
     FileLocation,
     JobWords,
 )
-from nodegraph.server.content.artifacts.opening import open_artifact, remove_artifact
-from nodegraph.server.content.artifacts.sharing import SHARED, Removal, SharedArtifacts
+from nodegraph.server.content.artifacts.search_words import job_search_text
 from nodegraph.server.content.artifacts.thumbnails import Thumbnails
-from nodegraph.server.content.artifacts.words import job_search_text
-from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import FileGone, NotFound
-from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.http.pagination import check_limit, read_cursor, write_cursor
+from nodegraph.server.http.responses import OpenFile
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from nodegraph.errors import InvalidFile, Problem
 from nodegraph.server.http.errors import TooLarge
-from nodegraph.server.http.sending import OpenFile
+from nodegraph.server.http.responses import OpenFile
 
 MEMORY = 2 << 30
 """Bytes of address space: three copies of the largest picture, and what Python takes."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nodegraph.errors import NodegraphError
-from nodegraph.media.images.picture_files import DAMAGED
+from nodegraph.media.images.pillow_files import DAMAGED
 from nodegraph.server.content.files.pictures import (
     begins_like_picture,
     encode_thumbnail,

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image, ImageDraw, ImageFont
 
 from nodegraph.errors import InvalidFile
-from nodegraph.media.images.picture_files import (
+from nodegraph.media.images.pillow_files import (
     DAMAGED,
     TOO_LARGE,
     allow_pixels,

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from nodegraph.core.digests import digest_bytes
 from nodegraph.errors import InvalidFile
-from nodegraph.packs.scripts import PackScript
+from nodegraph.packs.editor_scripts import PackScript
 from nodegraph.packs.snapshot import Stamp, stamp_of
 
 FRAMES = "/packs"

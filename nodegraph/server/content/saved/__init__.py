@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from nodegraph.server.content.saved.saved import SavedWorkflows
-from nodegraph.server.content.saved.versions import SavedEntry, SavedPage, SavedWorkflow, Version
+from nodegraph.server.content.saved.saved import (
+    SavedEntry,
+    SavedPage,
+    SavedWorkflow,
+    SavedWorkflows,
+    Version,
+)
 
 __all__ = ["SavedEntry", "SavedPage", "SavedWorkflow", "SavedWorkflows", "Version"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.uploads import upload_reference
-from nodegraph.jobs.queue.connection import Connection, Tables
-from nodegraph.server.http.types import SUFFIXES
+from nodegraph.core.file_access import upload_reference
+from nodegraph.jobs.queue.backend import Connection, Tables
+from nodegraph.server.http.media_types import SUFFIXES
 from nodegraph.store.database import Format
 
 _FIRST = """

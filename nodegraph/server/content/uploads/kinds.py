@@ -16,9 +16,9 @@ from nodegraph.media.videos.containers import MATROSKA
 from nodegraph.media.videos.video_files import is_video_header
 from nodegraph.server.content.files.pictures import read_picture
 from nodegraph.server.http.errors import TooLarge, UnsupportedType
-from nodegraph.server.http.limits.json_gauge import JsonGauge
+from nodegraph.server.http.limits.body import JsonGauge
 from nodegraph.server.settings import UploadLimits, UploadType
-from nodegraph.server.workflows.checking import check_size
+from nodegraph.server.workflows.checks import check_size
 from nodegraph.weights.safetensors_header import read_open_header
 
 _DAY = 86_400.0

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nodegraph.core.confinement import PathOutside
-from nodegraph.core.uploads import upload_digest
+from nodegraph.core.file_access import PathOutside, upload_digest
 from nodegraph.errors import InvalidWorkflow, Problem
 from nodegraph.jobs.queue import JobFilter, JobNotFound
 from nodegraph.jobs.queue.reader import QueueView

@@ -17,19 +17,18 @@ from anyio.to_thread import run_sync
 from blake3 import blake3
 
 from nodegraph.core.digests import Digest
-from nodegraph.core.uploads import with_upload_paths, with_upload_references
-from nodegraph.jobs.queue.connection import Tables
+from nodegraph.core.file_access import with_upload_paths, with_upload_references
+from nodegraph.jobs.queue.backend import Tables
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.server.content.files.confined import ConfinedFolder, NewFile
-from nodegraph.server.content.files.names import safe_name
-from nodegraph.server.content.files.shared import FilePool, FilesUnreachable, SharedFiles
+from nodegraph.server.content.files.safe_files import ConfinedFolder, NewFile, safe_name
+from nodegraph.server.content.files.shared_files import FilePool, FilesUnreachable, SharedFiles
 from nodegraph.server.content.uploads.index import Upload, UploadIndex, UploadPage, uploads_format
 from nodegraph.server.content.uploads.kinds import UploadRules, recognise
 from nodegraph.server.content.uploads.references import needed_digests, resolve_references
-from nodegraph.server.http.cursors import check_limit, read_cursor, write_cursor
 from nodegraph.server.http.errors import FileGone, NotFound, TooLarge
-from nodegraph.server.http.sending import OpenFile
-from nodegraph.server.http.types import SUFFIXES
+from nodegraph.server.http.media_types import SUFFIXES
+from nodegraph.server.http.pagination import check_limit, read_cursor, write_cursor
+from nodegraph.server.http.responses import OpenFile
 from nodegraph.store.database import Database
 
 T = TypeVar("T")

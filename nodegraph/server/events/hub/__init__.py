@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from nodegraph.server.events.hub.hub import EventHub, HubClosed, Notice
-from nodegraph.server.events.hub.message import HubMessage
-from nodegraph.server.events.hub.pending import SlowConsumer
-from nodegraph.server.events.hub.subscription import Batch, Subscription
+from nodegraph.server.events.hub.messages import HubMessage
+from nodegraph.server.events.hub.subscription import Batch, SlowConsumer, Subscription
 
 __all__ = [
     "Batch",

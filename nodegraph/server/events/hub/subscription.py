@@ -1,16 +1,192 @@
-"""One subscriber's way through the events: first what has happened, then what happens."""
+"""A subscription to job events: past events first, then live ones, with a bounded backlog."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nodegraph.errors import NodegraphError
-from nodegraph.server.events.hub.history import EventFilter
-from nodegraph.server.events.hub.message import HubMessage, first_within
-from nodegraph.server.events.hub.pending import Pending, SlowConsumer
+from nodegraph.jobs.queue import EventPage, JobNotFound
+from nodegraph.jobs.queue.reader import QueueView
+from nodegraph.server.events.hub.messages import NODE_ENDS, PROGRESS, HubMessage, first_within
+
+
+class Ring:
+    """The last messages, up to a number and a size of them.
+
+    Args:
+        start: Number of the last event before the first that will be added.
+    """
+
+    def __init__(self, start: int, most: int = 10_000, most_bytes: int = 16 << 20) -> None:
+        self.start = start
+        """All events with higher numbers are in it."""
+        self._most = most
+        self._most_bytes = most_bytes
+        self._messages: list[HubMessage] = []
+        self._numbers: list[int] = []
+        self._bytes = 0
+
+    def add(self, seq: int, message: HubMessage) -> None:
+        """Keep the newest message; the oldest may go."""
+        self._messages.append(message)
+        self._numbers.append(seq)
+        self._bytes += message.size
+        # Some at a time, as each time all that stay are moved.
+        if len(self._messages) > self._most + self._most // 10 or self._bytes > self._most_bytes:
+            self._trim()
+
+    def after(self, seq: int, limit: int | None = None) -> list[HubMessage]:
+        """The messages with higher numbers, the oldest first."""
+        at = bisect_right(self._numbers, seq)
+        return self._messages[at : None if limit is None else at + limit]
+
+    def _trim(self) -> None:
+        gone = max(0, len(self._messages) - self._most)
+        left = self._bytes - sum(message.size for message in self._messages[:gone])
+        while left > self._most_bytes * 9 // 10 and gone < len(self._messages):
+            left -= self._messages[gone].size
+            gone += 1
+        self._bytes = left
+        if gone:
+            self.start = self._numbers[gone - 1]
+        del self._messages[:gone]
+        del self._numbers[:gone]
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Whose events a subscriber gets.
+
+    Attributes:
+        jobs: Only theirs; None for those of all jobs.
+        client: Only those of this client's jobs; None for everybody's.
+        live: Whether progress is wanted too.
+        previews: Whether previews are.
+    """
+
+    jobs: frozenset[str] | None = None
+    client: str | None = None
+    live: bool = True
+    previews: bool = True
+
+
+def page(queue: QueueView, which: EventFilter, after: int, limit: int) -> EventPage:
+    """The next events after one, in order; none of jobs that are gone."""
+    if which.jobs is None:
+        return queue.events_after(after, client=which.client, limit=limit)
+    return _merged([_of_job(queue, job, which, after, limit) for job in sorted(which.jobs)])
+
+
+def _of_job(queue: QueueView, job: str, which: EventFilter, after: int, limit: int) -> EventPage:
+    try:
+        return queue.events_after(after, job=job, client=which.client, limit=limit)
+    except JobNotFound:
+        return EventPage((), queue.newest_event(), True)
+
+
+def _merged(pages: Collection[EventPage]) -> EventPage:
+    """One page of several jobs' pages.
+
+    It goes as far as all of them do: an incomplete one says nothing of what comes after it, and one
+    that was read before another nothing of what happened in between.
+    """
+    last = min(page.last for page in pages)
+    events = sorted(
+        (event for page in pages for event in page.events if event.seq <= last),
+        key=lambda event: event.seq,
+    )
+    return EventPage(tuple(events), last, all(page.is_complete for page in pages))
+
+
+_Key = int | tuple[str, str | None, str]
+
+
+class SlowConsumer(NodegraphError):
+    """A subscriber that takes events more slowly than they happen, for too long."""
+
+    code = "slow-consumer"
+
+
+class Pending:
+    """Messages in the order in which they happened.
+
+    Args:
+        most: Numbered ones.
+        most_bytes: Of all of them. Before it is too much, progress and previews go.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        # In order: what is put anew under a key goes to the end.
+        self._messages: dict[_Key, HubMessage] = {}
+        self._bytes = 0
+        self._numbered = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return self._bytes
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def add(self, message: HubMessage) -> None:
+        """Take in a message.
+
+        Raises:
+            SlowConsumer: There are more than may be.
+        """
+        if message.seq is None:
+            key: _Key = (message.job, message.node, message.kind)
+            self._drop(key)
+        else:
+            key = message.seq
+            self._numbered += 1
+            if message.kind in NODE_ENDS:
+                self._drop((message.job, message.node, PROGRESS))
+        self._messages[key] = message
+        self._bytes += message.size
+        if self._numbered > self._most or self._bytes > self._most_bytes:
+            self._shrink()
+
+    def take(self, most_bytes: int) -> tuple[HubMessage, ...]:
+        """The oldest messages, of so many bytes or one."""
+        if self._bytes <= most_bytes:
+            all_ = tuple(self._messages.values())
+            self.clear()
+            return all_
+        taken = first_within(self._messages.values(), most_bytes)
+        for key in list(self._messages)[: len(taken)]:
+            self._drop(key)
+        return tuple(taken)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._messages.clear()
+        self._bytes = self._numbered = 0
+
+    def _drop(self, key: _Key) -> None:
+        dropped = self._messages.pop(key, None)
+        if dropped is not None:
+            self._bytes -= dropped.size
+            self._numbered -= dropped.seq is not None
+
+    def _shrink(self) -> None:
+        for key in [key for key, message in self._messages.items() if message.seq is None]:
+            self._drop(key)
+        if self._numbered > self._most or self._bytes > self._most_bytes:
+            raise SlowConsumer(
+                "events happen faster than they are taken",
+                given=f"{self._numbered} events, {self._bytes} bytes waiting",
+                expected=f"at most {self._most} events, {self._most_bytes} bytes",
+                hint="Come back and go on from the last number; see fewer jobs, or no previews.",
+            )
+
 
 MOST_PENDING = 10_000
 MOST_PENDING_BYTES = 16 << 20

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.server.events.sockets.codec import JSON, MSGPACK, Codec, chosen_codec
+from nodegraph.server.events.sockets.codec import JSON, MSGPACK, Codec, SocketRules, chosen_codec
 from nodegraph.server.events.sockets.connection import SocketConnection
-from nodegraph.server.events.sockets.rules import SocketRules
 
 __all__ = ["JSON", "MSGPACK", "Codec", "SocketConnection", "SocketRules", "chosen_codec"]

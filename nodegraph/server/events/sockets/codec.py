@@ -1,4 +1,4 @@
-"""The two forms of messages: msgpack, and the same as JSON. Both are gauged before they are read.
+"""Websocket messages as msgpack or JSON, with their limits and close codes.
 
 A list of five bytes may say that it has four thousand million items, which an unpacker makes room
 for; lists within lists may do so at each level. So heads are gone through first. Only what JSON has
@@ -9,21 +9,99 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgpack
 
+from nodegraph.errors import NodegraphError
 from nodegraph.server.events.hub import Batch
-from nodegraph.server.events.hub.message import to_json, to_msgpack
-from nodegraph.server.events.sockets.rules import (
-    TOO_LARGE,
-    WRONG_KIND,
-    SocketRules,
-    UnreadableMessage,
-)
+from nodegraph.server.events.hub.messages import to_json, to_msgpack
 from nodegraph.server.http.errors import TooLarge
-from nodegraph.server.http.json_route import InvalidJson, read_document
-from nodegraph.server.http.limits.json_gauge import JsonGauge
+from nodegraph.server.http.limits.body import JsonGauge
+from nodegraph.server.http.request_bodies import InvalidJson, read_document
+from nodegraph.server.settings import ServerSettings
+
+STOPPING = 1001
+WRONG_KIND = 1003
+GONE = 1006
+UNREADABLE = 1007
+NOT_ALLOWED = 1008
+TOO_LARGE = 1009
+BROKEN = 1011
+TOO_SLOW = 4000
+SILENT = 4001
+
+_LONGEST = 123
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An end.
+
+    Attributes:
+        code: Of the close frame; 1000 to 1015 as RFC 6455 has them.
+        reason: In words; cut to what fits in.
+    """
+
+    code: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        text = self.reason.encode(errors="replace")[:_LONGEST].decode(errors="ignore")
+        object.__setattr__(self, "reason", text)
+
+
+class UnreadableMessage(NodegraphError):
+    """A message that can't be answered, as nothing of it can be read."""
+
+    code = "unreadable-message"
+
+    def __init__(self, message: str, closing: int = UNREADABLE) -> None:
+        super().__init__(message)
+        self.closing = Closing(closing, message)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRules:
+    """Bounds of one connection.
+
+    Attributes:
+        heartbeat: Seconds between two heartbeats of the server.
+        silence: Seconds without anything from the client, after which it counts as gone.
+        subscriptions: At a time.
+        jobs: Of one subscription, if it names them.
+        commands: That may be worked at at a time; the next ones aren't read until then.
+        commands_per_second, burst: How often, in the long run and at once; more are read later.
+        frame: Bytes of a message.
+        depth, values: Of a message: levels of maps and lists, and values in all.
+        close_timeout: Seconds that a client gets to read why it is hung up on.
+    """
+
+    heartbeat: float = 15.0
+    silence: float = 45.0
+    subscriptions: int = 64
+    jobs: int = 1_000
+    commands: int = 16
+    commands_per_second: float = 2_000.0
+    burst: int = 4_000
+    frame: int = 16 << 20
+    depth: int = 64
+    values: int = 1_000_000
+    close_timeout: float = 5.0
+
+
+def socket_limits(server: ServerSettings) -> SocketRules:
+    """The bounds that the settings say."""
+    limits, rates = server.limits, server.rates
+    return SocketRules(
+        frame=limits.frame,
+        depth=limits.json_depth,
+        values=limits.json_values,
+        commands_per_second=rates.requests_per_second,
+        burst=rates.burst,
+    )
+
 
 _FIXED = {
     **dict.fromkeys(range(0x80), 0),

@@ -14,20 +14,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from nodegraph.core.version import VERSION
 from nodegraph.errors import NodegraphError
 from nodegraph.server.access.caller import Caller
-from nodegraph.server.access.rates import RateLimiter
+from nodegraph.server.access.rate_limits import RateLimiter
 from nodegraph.server.events.hub import HubClosed, Notice, SlowConsumer, Subscription
-from nodegraph.server.events.sockets.codec import Codec
-from nodegraph.server.events.sockets.commands import Commands, TaskGroup
-from nodegraph.server.events.sockets.protocol import abort
-from nodegraph.server.events.sockets.requests import (
-    InvalidMessage,
-    SocketRequest,
-    Subscribe,
-    Unsubscribe,
-    is_large,
-    parse_message,
-)
-from nodegraph.server.events.sockets.rules import (
+from nodegraph.server.events.sockets.codec import (
     BROKEN,
     GONE,
     NOT_ALLOWED,
@@ -35,13 +24,25 @@ from nodegraph.server.events.sockets.rules import (
     STOPPING,
     TOO_SLOW,
     Closing,
+    Codec,
     SocketRules,
     UnreadableMessage,
 )
+from nodegraph.server.events.sockets.commands import (
+    Commands,
+    InvalidMessage,
+    SocketRequest,
+    Subscribe,
+    TaskGroup,
+    Unsubscribe,
+    is_large,
+    parse_message,
+)
+from nodegraph.server.events.sockets.protocol import abort
 from nodegraph.server.http.errors import NotFound, Unprocessable, status_of
 from nodegraph.server.http.problems import problem_response
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.jobs_access import read_visible_job
+from nodegraph.server.workflows.job_requests import read_visible_job
 
 _QUICK = 20
 """Jobs that are looked up on the event loop."""

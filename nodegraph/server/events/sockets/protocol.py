@@ -14,8 +14,7 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from nodegraph.server.http.limits.connections import cut
-from nodegraph.server.http.limits.crowd import ConnectionLimiter
+from nodegraph.server.http.limits.connections import ConnectionLimiter, cut
 
 _ABORT = "nodegraph.abort"
 

@@ -10,44 +10,44 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import shape_fields
+from nodegraph.client.shapes.schema import shape_fields
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.jobs.queue import Job
-from nodegraph.jobs.queue.states import ENDED
+from nodegraph.jobs.queue.job import ENDED
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.content.apps import App, build_app
-from nodegraph.server.content.apps.answers import (
+from nodegraph.server.content.apps.app import (
+    REFUSALS,
+    Texts,
+    app_path,
+    is_json,
+    parse_values,
+    read_json_values,
+    read_texts,
+)
+from nodegraph.server.content.apps.responses import (
     AppFailed,
     accepts_type,
     app_document,
+    form_page,
+    job_page,
     negotiate_format,
     only_picture,
     requested_wait,
     run_document,
     wait_for_job,
 )
-from nodegraph.server.content.apps.app import REFUSALS, app_path
-from nodegraph.server.content.apps.form import (
-    Texts,
-    is_json,
-    parse_values,
-    read_json_values,
-    read_texts,
-)
-from nodegraph.server.content.apps.pages import form_page, job_page
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotAcceptable, Refused
-from nodegraph.server.http.file_answers import retry_until_shared
+from nodegraph.server.http.file_responses import retry_until_shared
+from nodegraph.server.http.media_types import content_headers
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import file_response, json_response
-from nodegraph.server.http.types import content_headers
+from nodegraph.server.http.responses import file_response, json_response
 from nodegraph.server.root_path import public_path
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import job_path
-from nodegraph.server.workflows.jobs_access import get_visible_job
-from nodegraph.server.workflows.requests import JobWish
-from nodegraph.server.workflows.submitting import submit
+from nodegraph.server.workflows.job_requests import JobWish, get_visible_job, submit
 
 router = APIRouter(prefix="/apps", tags=["apps"])
 

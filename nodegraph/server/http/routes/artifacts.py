@@ -13,9 +13,9 @@ from nodegraph.client import shapes
 from nodegraph.client.shapes.jobs import DIGEST
 from nodegraph.server.content.artifacts import ArtifactFilter
 from nodegraph.server.content.artifacts.artifacts import LARGEST_PAGE
-from nodegraph.server.content.artifacts.words import parse_search
+from nodegraph.server.content.artifacts.search_words import parse_search
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
-from nodegraph.server.http.file_answers import (
+from nodegraph.server.http.file_responses import (
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
     ThumbnailSize,
@@ -23,9 +23,9 @@ from nodegraph.server.http.file_answers import (
     texts_response,
     thumbnail_response,
 )
+from nodegraph.server.http.media_types import content_headers
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import file_response
-from nodegraph.server.http.types import content_headers
+from nodegraph.server.http.responses import file_response
 from nodegraph.server.workflows.job_entries import artifact_entry
 
 router = APIRouter(prefix="/artifacts", tags=["artifacts"])

@@ -1,4 +1,4 @@
-"""What happens to jobs, as server-sent events or page by page."""
+"""Job events as pages, as server-sent events and over a websocket."""
 
 from __future__ import annotations
 
@@ -6,21 +6,41 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response, WebSocket
 from fastapi.responses import StreamingResponse
 
 from nodegraph.client import shapes
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import EventPage
-from nodegraph.jobs.queue.states import ENDED
+from nodegraph.jobs.queue.job import ENDED
 from nodegraph.server.access.caller import Caller
 from nodegraph.server.events.hub import HubClosed, HubMessage, Subscription
-from nodegraph.server.events.hub.message import event_message
+from nodegraph.server.events.hub.messages import event_message
+from nodegraph.server.events.sockets import JSON, MSGPACK, SocketConnection, chosen_codec
+from nodegraph.server.events.sockets.codec import socket_limits
 from nodegraph.server.http.dependencies import MayRead, TheServices
-from nodegraph.server.http.errors import NotAcceptable
-from nodegraph.server.http.problems import responses
+from nodegraph.server.http.errors import NotAcceptable, Refused
+from nodegraph.server.http.problems import problem_response, responses
 from nodegraph.server.services import Services
-from nodegraph.server.workflows.jobs_access import get_visible_job
+from nodegraph.server.workflows.job_requests import get_visible_job
+
+router = APIRouter(tags=["events"])
+
+
+@router.websocket("/events")
+async def follow(socket: WebSocket, services: TheServices, caller: MayRead) -> None:
+    """Serve one client."""
+    codec = chosen_codec(socket.scope["subprotocols"])
+    if codec is None:
+        error = Refused(
+            "none of the subprotocols is spoken here",
+            given=", ".join(socket.scope["subprotocols"])[:200],
+            expected=f"{MSGPACK.subprotocol} or {JSON.subprotocol}",
+        )
+        await socket.send_denial_response(problem_response(error, instance=socket.url.path))
+        return
+    await SocketConnection(socket, services, caller, codec, socket_limits(services.server)).run()
+
 
 EVENT_STREAM = "text/event-stream"
 HEADERS = {
@@ -98,8 +118,6 @@ def _text(message: HubMessage) -> str:
     number = "" if message.seq is None else f"id: {message.seq}\n"
     return f"{number}event: {message.kind}\ndata: {message.json}\n\n"
 
-
-router = APIRouter(tags=["events"])
 
 _JSON = "application/json"
 _LARGEST_PAGE = 10_000

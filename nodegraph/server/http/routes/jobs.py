@@ -1,9 +1,10 @@
-"""Jobs: submitting, finding, steering and forgetting them."""
+"""Routes of jobs and of the queue: submit, find, change, cancel and delete."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,14 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nodegraph.client import shapes
 from nodegraph.core.workflow import Workflow
 from nodegraph.jobs.queue import Job, JobFilter, State
-from nodegraph.jobs.queue.listing import Order
+from nodegraph.jobs.queue.job_queries import Order
 from nodegraph.jobs.queue.positions import QueueEnd
 from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices, may_run
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.http.dependencies import MayAdmin, MayRead, MayRun, TheServices, may_run
 from nodegraph.server.http.dependencies import services as services_of
-from nodegraph.server.http.json_route import JsonRoute, fast_path
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import json_response
+from nodegraph.server.http.request_bodies import JsonRoute, fast_path
+from nodegraph.server.http.responses import json_response
 from nodegraph.server.services import Services
 from nodegraph.server.workflows.job_entries import (
     JobList,
@@ -27,14 +29,91 @@ from nodegraph.server.workflows.job_entries import (
     job_list,
     job_path,
 )
-from nodegraph.server.workflows.jobs_access import (
+from nodegraph.server.workflows.job_requests import (
+    JobWish,
     change_visible_job,
     get_visible_job,
     restrict_to_caller,
+    submit,
 )
-from nodegraph.server.workflows.requests import JobWish
-from nodegraph.server.workflows.submitting import submit
 from nodegraph.session.settings_kinds import NUMBER
+
+queue_router = APIRouter(prefix="/queue", tags=["queue"])
+
+_LOOKAHEAD = 1_000
+"""Jobs whose order is looked up to find the caller's among them."""
+
+
+class Cleared(BaseModel):
+    """How many jobs were cancelled."""
+
+    cancelled: int = Field(examples=[12])
+
+
+@queue_router.get(
+    "",
+    summary="Look at the queue",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
+)
+async def get_queue(
+    services: TheServices, caller: MayRead, limit: Annotated[int, Query(ge=0, le=1_000)] = 50
+) -> Response:
+    """How many jobs there are, and which come next as far as that is known now."""
+    return json_response(await services.read_queue(_entry, services, caller, limit))
+
+
+def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
+    queue, client = services.queue, caller.only_client
+    foreseen = queue.upcoming(limit if client is None else _LOOKAHEAD) if limit else ()
+    visible_jobs = [job for job in foreseen if caller.sees(job.client)][:limit]
+    return {
+        "paused": queue.is_paused(),
+        "counts": asdict(queue.counts(client)),
+        "upcoming": [job_entry(job) for job in visible_jobs],
+    }
+
+
+@queue_router.post(
+    "/pause",
+    summary="Pause the queue",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
+)
+async def pause_queue(services: TheServices, caller: MayAdmin) -> Response:
+    """Begin no more jobs, also after a restart. What runs goes on."""
+    await services.queue_reads.changed(services.queue.pause())
+    services.hub.notify("queue.changed", paused=True)
+    return json_response(await services.read_queue(_entry, services, caller, 0))
+
+
+@queue_router.post(
+    "/resume",
+    summary="Let the queue go on",
+    response_model=shapes.QueueState,
+    responses=responses(401, 403, 503),
+)
+async def resume_queue(services: TheServices, caller: MayAdmin) -> Response:
+    """Begin jobs again."""
+    await services.queue_reads.changed(services.queue.resume())
+    services.hub.notify("queue.changed", paused=False)
+    return json_response(await services.read_queue(_entry, services, caller, 0))
+
+
+@queue_router.post("/clear", summary="Cancel what waits", responses=responses(401, 403, 422, 503))
+async def clear_queue(
+    services: TheServices,
+    caller: MayRun,
+    client: Annotated[str | None, Query(max_length=256, description="Only its jobs.")] = None,
+    tag: Annotated[str | None, Query(max_length=256, description="Only jobs with it.")] = None,
+) -> Cleared:
+    """Cancel the caller's jobs that wait; for an admin, everybody's."""
+    own_client = caller.only_client
+    if own_client is not None and client not in (None, own_client):
+        return Cleared(cancelled=0)
+    which = JobFilter(client=own_client or client, tag=tag)
+    return Cleared(cancelled=await services.run_long_change(services.queue.clear, which))
+
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=JsonRoute)
 

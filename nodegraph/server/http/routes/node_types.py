@@ -17,18 +17,17 @@ from nodegraph.core.json_schema import inputs_json_schema
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.types import TypeInfo
-from nodegraph.packs.listing import is_in_category, listed_type, search_types
+from nodegraph.packs.manifest import is_in_category, listed_type, search_types
 from nodegraph.server.content.frames import FrameDocument
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.etags import etag, is_not_modified
-from nodegraph.server.http.file_answers import ANY_FILE, BINARY
+from nodegraph.server.http.file_responses import ANY_FILE, BINARY
+from nodegraph.server.http.media_types import ANY, content_headers
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.responses import etag, is_not_modified, json_response, takes_gzip
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON
-from nodegraph.server.http.sending import json_response, takes_gzip
-from nodegraph.server.http.types import ANY, content_headers
 from nodegraph.server.root_path import public_path, root_path
-from nodegraph.server.workflows.catalog import DeclaredTypes
+from nodegraph.server.workflows.node_types import DeclaredTypes
 from nodegraph.session.examples import NodeExample
 
 router = APIRouter(prefix="/node-types", tags=["node types"])

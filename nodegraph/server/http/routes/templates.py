@@ -17,13 +17,13 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.http.dependencies import MayRead, TheServices
 from nodegraph.server.http.errors import NotFound
-from nodegraph.server.http.etags import etag, is_not_modified
-from nodegraph.server.http.file_answers import ANY_FILE, BINARY
+from nodegraph.server.http.file_responses import ANY_FILE, BINARY
+from nodegraph.server.http.media_types import ANY, content_headers
 from nodegraph.server.http.problems import responses
+from nodegraph.server.http.responses import etag, is_not_modified
 from nodegraph.server.http.routes.workflows import DOCUMENT, JSON, Name
-from nodegraph.server.http.types import ANY, content_headers
 from nodegraph.server.root_path import public_path, root_path, using_root_path
-from nodegraph.session.templates import template, template_picture, templates
+from nodegraph.session.examples import template, template_picture, templates
 
 router = APIRouter(prefix="/templates", tags=["workflows"])
 

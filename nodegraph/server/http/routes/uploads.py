@@ -11,12 +11,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.telling import build_shape
+from nodegraph.client.shapes.schema import build_shape
 from nodegraph.server.content.uploads import Upload
 from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
 from nodegraph.server.http.errors import TooLarge, Unprocessable
-from nodegraph.server.http.file_answers import (
+from nodegraph.server.http.file_responses import (
     BINARY,
     FILE_ANSWERS,
     THUMBNAIL_ANSWERS,
@@ -25,10 +25,10 @@ from nodegraph.server.http.file_answers import (
     texts_response,
     thumbnail_response,
 )
-from nodegraph.server.http.multipart import BadForm, PartBegins, PartEnds, form_events, is_form
+from nodegraph.server.http.media_types import SUFFIXES, content_headers
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import file_response
-from nodegraph.server.http.types import SUFFIXES, content_headers
+from nodegraph.server.http.request_bodies import BadForm, PartBegins, PartEnds, form_events, is_form
+from nodegraph.server.http.responses import file_response
 from nodegraph.server.root_path import public_path
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])

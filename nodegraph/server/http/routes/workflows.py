@@ -11,18 +11,22 @@ from fastapi import APIRouter, Body, Header, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
-from nodegraph.client.shapes.description import described, example
-from nodegraph.client.shapes.telling import build_shape, shape_fields
+from nodegraph.client.shapes.schema import build_shape, described, example, shape_fields
 from nodegraph.core.workflow import Workflow
 from nodegraph.server.content.saved import SavedEntry, SavedWorkflow, Version
 from nodegraph.server.content.saved.saved import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
-from nodegraph.server.http.etags import check_match, check_none_match, etag, is_not_modified
-from nodegraph.server.http.json_route import JsonRoute
 from nodegraph.server.http.problems import responses
-from nodegraph.server.http.sending import json_response
+from nodegraph.server.http.request_bodies import JsonRoute
+from nodegraph.server.http.responses import (
+    check_match,
+    check_none_match,
+    etag,
+    is_not_modified,
+    json_response,
+)
 from nodegraph.server.root_path import public_path
-from nodegraph.server.workflows.checking import check_size
+from nodegraph.server.workflows.checks import check_size
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=JsonRoute)
 

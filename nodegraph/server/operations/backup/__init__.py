@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nodegraph.server.operations.backup.restoring import Restored, check, restore
-from nodegraph.server.operations.backup.unfinished import finish_restore
-from nodegraph.server.operations.backup.writing import Options, WrittenBackup, backup
+from nodegraph.server.operations.backup.restorer import Restored, check, finish_restore, restore
+from nodegraph.server.operations.backup.writer import Options, WrittenBackup, backup
 
 __all__ = ["Options", "Restored", "WrittenBackup", "backup", "check", "finish_restore", "restore"]

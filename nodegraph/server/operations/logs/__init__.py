@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nodegraph.server.operations.logs.setup import JsonLines, TextLines, configure
-from nodegraph.server.operations.logs.writer import redacted
+from nodegraph.server.operations.logs.log_lines import JsonLines, TextLines, configure, redacted
 
 __all__ = ["JsonLines", "TextLines", "configure", "redacted"]

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from nodegraph.jobs.queue.listing import Counts
+from nodegraph.jobs.queue.job_queries import Counts
 from nodegraph.jobs.queue.reader import QueueView
-from nodegraph.jobs.supervisor.status import WorkerStatus
-from nodegraph.jobs.supervisor.tail import EventTail
-from nodegraph.server.operations.metrics.figures import OTHER, BoundedLabel, MetricFamilies
-from nodegraph.server.operations.metrics.jobs import JobMetrics
+from nodegraph.jobs.supervisor.queue_reads import EventTail
+from nodegraph.jobs.supervisor.worker_status import WorkerStatus
+from nodegraph.server.operations.metrics.counters import (
+    OTHER,
+    BoundedLabel,
+    JobMetrics,
+    MetricFamilies,
+)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 _MOST_ROUTES = 200

@@ -1,0 +1,245 @@
+"""Open a workflow: a JSON file, standard input, a result that embeds one, or one of ComfyUI.
+
+One of ComfyUI's is translated on the way, and that is said.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.cli.output import echo, echo_stderr, pluralize
+from nodegraph.core.json_text import read_json
+from nodegraph.core.workflow import Workflow, read_document
+from nodegraph.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from nodegraph.interop.comfyui.importer import ImportedWorkflow
+    from nodegraph.interop.comfyui.report import ImportReport, MissingModel, MissingNodeType
+    from nodegraph.packs.pack import Pack
+
+_MOST = 20
+
+
+def print_translation(imported: ImportedWorkflow, name: str) -> None:
+    """Say that a workflow was translated on the way, and what differs, a line each."""
+    lost = len(imported.placeholders)
+    lost_text = f", {pluralize(lost, 'node')} of it couldn't be" if lost else ""
+    echo_stderr(
+        f"{name} is ComfyUI's and was translated{lost_text}. `nodegraph import` keeps the result."
+    )
+    lines = [_difference_text(*each) for each in imported.differences]
+    for line in lines[:_MOST]:
+        echo_stderr(f"  differs: {line}")
+    if len(lines) > _MOST:
+        echo_stderr(
+            f"  differs: and {len(lines) - _MOST} more; `nodegraph import --json` lists all"
+        )
+
+
+def print_report(report: ImportReport, written: str) -> None:
+    """Print what came of one file."""
+    if report.error:
+        echo((report.file, "bold"), ": ", ("not imported", "red"), f": {report.error}")
+        return
+    done = report.nodes - len(report.types)
+    target = f" → {written}" if written else ""
+    echo((report.file, "bold"), f"{target}: {done} of {pluralize(report.nodes, 'node')} translated")
+    _print_some([_type(lacking) for lacking in report.types], "placeholder")
+    _print_some([_model(model) for model in report.models], "missing model")
+    _print_some(list(report.files), "missing file")
+    _print_some(list(report.families), "unknown family of models")
+    _print_some([str(problem) for problem in report.problems], "problem")
+    _print_some([_difference_text(*each) for each in report.told], "differs")
+
+
+def _print_some(lines: list[str], kind: str) -> None:
+    for line in lines[:_MOST]:
+        echo("  ", (f"{kind}: ", "yellow"), line)
+    if len(lines) > _MOST:
+        echo("  ", (f"{kind}: ", "yellow"), f"and {len(lines) - _MOST} more; --json lists all")
+
+
+def _type(lacking: MissingNodeType) -> str:
+    pack = f" of the pack `{lacking.pack}`" if lacking.pack else ""
+    names = " or ".join(f"`{name}`" for name in lacking.alternatives)
+    instead = f". What may stand for it: {names}" if names else ""
+    return f"`{lacking.node}` ({lacking.type}{pack}): {lacking.reason}{instead}"
+
+
+def _model(model: MissingModel) -> str:
+    folder = f", into the folder `{model.folder}` of models" if model.folder else ""
+    url = f", from {model.url}" if model.url else ""
+    return f"{model.name}{folder}{url}"
+
+
+def _difference_text(node: str, message: str) -> str:
+    return f"`{node}`: {message}" if node else message
+
+
+STDIN = "-"
+_HEAD, _PLOT = 64, b"nodegraph/plot/"
+"""How much of a file tells that it is a plot, which is JSON, too."""
+
+Packs = Callable[[], "Sequence[Pack]"]
+"""Gives the packs in use, of which some may say how nodes of ComfyUI's are translated."""
+
+
+@dataclass(frozen=True)
+class OpenedWorkflow:
+    """A workflow and where it comes from.
+
+    Attributes:
+        name: As it was given.
+        folder: Where its relative paths start; None for the current folder.
+    """
+
+    workflow: Workflow
+    name: str
+    folder: Path | None
+
+
+def open_workflow(name: str, packs: Packs | None = None) -> OpenedWorkflow:
+    """The workflow in a JSON file, in a result, or at ``-`` on stdin.
+
+    Args:
+        packs: Those in use; if not given, those of the settings.
+    Raises:
+        InvalidFile: There is no such file, or no workflow in it.
+        InvalidWorkflow: Parts of it have the wrong form; lists all of them.
+    """
+    path = None if name == STDIN else Path(name)
+    document = workflow_document(name)
+    folder = path.absolute().parent if path else None
+    if not is_comfyui(document):
+        return OpenedWorkflow(Workflow.from_dict(document), name, folder)
+    imported = translate_workflow(document, name, packs)
+    print_translation(imported, name)
+    return OpenedWorkflow(imported.workflow, name, folder)
+
+
+def workflow_document(name: str) -> Any:
+    """What the workflow's JSON says, be it of nodegraph or of ComfyUI; raises as `open_workflow`.
+
+    Args:
+        name: A JSON file, a result that carries a workflow, or ``-`` for stdin.
+    """
+    if name == STDIN:
+        return _read(_standard_input(), "standard input")
+    path = Path(name)
+    if not path.exists():
+        raise _missing(path)
+    return _document_in(path)
+
+
+def is_comfyui(document: Any) -> bool:
+    """Whether a document is a workflow of ComfyUI's."""
+    if not isinstance(document, dict) or "format" in document:
+        return False  # without importing anything that knows of it
+    from nodegraph.interop.comfyui.reading import is_foreign
+
+    return is_foreign(document)
+
+
+def translate_workflow(document: Any, name: str, packs: Packs | None = None) -> ImportedWorkflow:
+    """A workflow of ComfyUI's as a native one; raises as `importing.import_document` does."""
+    from nodegraph.cli.options import CommonOptions
+    from nodegraph.cli.output import print_warnings
+    from nodegraph.interop.comfyui.importer import import_document, node_table
+
+    table = node_table((packs or CommonOptions().pack_list)())
+    print_warnings(table.problems)
+    return import_document(document, table, name="" if name == STDIN else name)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"standard input is no UTF-8 text (byte {error.start})") from error
+
+
+def _missing(path: Path) -> InvalidFile:
+    from nodegraph.core.suggest import nearest
+
+    folder = path.parent
+    near = nearest(path.name, (item.name for item in folder.glob("*.json")))
+    hint = f"Did you mean `{folder / near}`?" if near else None
+    return InvalidFile(f"there is no file {path}", hint=hint)
+
+
+def _document_in(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEAD)
+    except OSError:
+        return read_document(path)  # tells why
+    # What most are, known without what reads the others.
+    is_plain = path.suffix.lower() == ".json" and start.startswith(b"{") and _PLOT not in start
+    texts = None if is_plain else _texts_in(path)
+    if texts is not None:
+        return _embedded_workflow(path, texts)
+    try:
+        return read_document(path)
+    except InvalidFile as error:
+        return _parse_loosely(path.read_bytes(), error)
+
+
+def _read(text: str, name: str) -> Any:
+    try:
+        return read_json(text, name=name)
+    except InvalidFile as error:
+        return _parse_loosely(text.encode("utf-8", "surrogatepass"), error)
+
+
+def _parse_loosely(content: bytes, error: InvalidFile) -> Any:
+    """A document of ComfyUI's that isn't strictly JSON, as what Python writes may be.
+
+    Raises:
+        InvalidFile: The error that there was: it is none, or no text.
+    """
+    from nodegraph.interop.comfyui.reading import loose_document
+
+    is_loose = b"NaN" in content or b"Infinity" in content
+    document = loose_document(content.decode("utf-8-sig", "replace")) if is_loose else None
+    if document is None:
+        raise error
+    return document
+
+
+def _texts_in(path: Path) -> Mapping[str, str] | None:
+    """The texts that a result carries; None of files that are no results."""
+    from nodegraph.session.results.texts import result_texts
+
+    return result_texts(path)
+
+
+def _embedded_workflow(path: Path, texts: Mapping[str, str]) -> Any:
+    """The workflow that a file carries: nodegraph's own, or ComfyUI's."""
+    text = texts.get("workflow")
+    if texts and (text is None or not _is_native(text)):
+        from nodegraph.interop.comfyui.reading import find_embedded_workflow
+
+        carried = find_embedded_workflow(texts)
+        if carried is not None:
+            return carried
+    if text is None:
+        raise InvalidFile(
+            f"{path} carries no workflow",
+            hint="What nodegraph or ComfyUI saved does, unless another program has saved it since.",
+        )
+    return read_json(text, name=str(path))
+
+
+def _is_native(text: str) -> bool:
+    """Whether a text is a workflow of nodegraph's: it says its format, as a rule first of all."""
+    if text.lstrip().removeprefix("{").lstrip().startswith('"format"'):
+        return True
+    try:
+        document = read_json(text) if '"format"' in text else None
+    except InvalidFile:
+        return False
+    return isinstance(document, dict) and isinstance(document.get("format"), str)

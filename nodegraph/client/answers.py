@@ -1,0 +1,348 @@
+"""Read answers of the server: typed values, pages, node types and errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from nodegraph.client.endpoint import TOKEN_VARIABLE
+from nodegraph.client.errors import (
+    Conflict,
+    Forbidden,
+    JobFailed,
+    JobNotFound,
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    Unauthenticated,
+    UnexpectedAnswer,
+)
+from nodegraph.client.requests import Reply
+from nodegraph.core.catalog import NO_USAGE, Usage
+from nodegraph.core.spec import HookName, InputSpec, NodeSpec, OutputSpec
+from nodegraph.core.types import TypeInfo, TypeTable
+from nodegraph.errors import (
+    InvalidFile,
+    InvalidValue,
+    InvalidWorkflow,
+    ModelNotFound,
+    NodegraphError,
+    PackError,
+    Problem,
+    UnsafeFile,
+)
+
+
+@dataclass(frozen=True)
+class NodeTypes:
+    """What the nodes of a server take and give; a `nodegraph.core.catalog.Catalog`.
+
+    Its hooks say nothing: they are code, which stays on the server.
+
+    Attributes:
+        specs: By node type.
+        types: Port types.
+        packs: Versions of node packs by name.
+        problems: What is wrong with packs.
+        usage: What advice on a workflow is ranked by; nothing of a server of an earlier version.
+    """
+
+    specs: Mapping[str, NodeSpec]
+    types: TypeTable
+    packs: Mapping[str, str]
+    problems: tuple[str, ...]
+    usage: Usage = NO_USAGE
+
+    def spec(self, node_type: str) -> NodeSpec | None:
+        """What a node type declares; None if there is no such type."""
+        return self.specs.get(node_type)
+
+    def node_types(self) -> Sequence[str]:
+        """Every node type's name, sorted."""
+        return sorted(self.specs)
+
+    def hook(self, node_type: str, name: HookName) -> Callable[..., Any] | None:
+        """None, see above."""
+        return None
+
+    def migrations(self, node_type: str) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
+        """None, as they are code too."""
+        return {}
+
+
+def read_node_types(answer: Reply) -> NodeTypes:
+    """Reads the list of all.
+
+    Raises:
+        UnexpectedAnswer: It is none.
+    """
+    document = mapping(answer)
+    try:
+        specs = [_spec(each) for each in document["items"]]
+        return NodeTypes(
+            {spec.type: spec for spec in specs},
+            TypeTable(_type(each) for each in document["port_types"]),
+            {str(name): str(version) for name, version in document["packs"].items()},
+            tuple(map(str, document["problems"])),
+            _usage(document["usage"]) if "usage" in document else NO_USAGE,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise unexpected_answer(answer) from error
+
+
+def read_node_type(answer: Reply) -> NodeSpec:
+    """Reads a single one.
+
+    Raises:
+        UnexpectedAnswer: It is none.
+    """
+    try:
+        return _spec(mapping(answer))
+    except (KeyError, TypeError, ValueError) as error:
+        raise unexpected_answer(answer) from error
+
+
+def _spec(entry: Mapping[str, Any]) -> NodeSpec:
+    known = _known(NodeSpec, entry)
+    known["inputs"] = [_known(InputSpec, each) for each in known.get("inputs", ())]
+    known["outputs"] = [_known(OutputSpec, each) for each in known.get("outputs", ())]
+    spec: NodeSpec = convert(NodeSpec, known)
+    return spec
+
+
+def _known(model: type[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    # A server of a later version may tell more.
+    names = {item.name for item in fields(model)}
+    return {name: value for name, value in entry.items() if name in names}
+
+
+def _usage(entry: Mapping[str, Any]) -> Usage:
+    return Usage(dict(entry["types"]), dict(entry["links"]))
+
+
+def _type(entry: Mapping[str, Any]) -> TypeInfo:
+    return TypeInfo(entry["name"], entry["color"], tuple(entry["parents"]), entry["description"])
+
+
+T = TypeVar("T")
+_PICTURE = "image/webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list.
+
+    Attributes:
+        next: Cursor of the next one; None if this is the last.
+    """
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def convert(kind: Any, found: Any) -> Any:
+    """Plain values as an instance of a dataclass.
+
+    Raises:
+        ValueError: They don't say what it needs.
+    """
+    return _adapter(kind).validate_python(found)
+
+
+def _document(answer: Reply) -> Any:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError) as error:
+        raise unexpected_answer(answer) from error
+
+
+def parse_answer(kind: type[T], answer: Reply) -> T:
+    """The one thing that an answer tells.
+
+    Raises:
+        UnexpectedAnswer: It doesn't; so with all functions below.
+    """
+    try:
+        value: T = convert(kind, _document(answer))
+        return value
+    except ValidationError as error:
+        raise unexpected_answer(answer) from error
+
+
+def page(kind: type[T], answer: Reply) -> Page[T]:
+    """The part of a list that an answer tells."""
+    return parse_answer(Page[kind], answer)  # type: ignore[valid-type]  # known only here
+
+
+def mapping(answer: Reply) -> Mapping[str, Any]:
+    """The JSON object in an answer."""
+    document = _document(answer)
+    if not isinstance(document, dict):
+        raise unexpected_answer(answer)
+    return document
+
+
+def count(name: str, answer: Reply) -> int:
+    """How many there are, as an answer tells under a name."""
+    number = mapping(answer).get(name)
+    if not isinstance(number, int):
+        raise unexpected_answer(answer)
+    return number
+
+
+def picture(answer: Reply) -> bytes:
+    """The small picture in an answer."""
+    if answer.headers.get("content-type") != _PICTURE:
+        raise unexpected_answer(answer)
+    return answer.body
+
+
+MEDIA_TYPE = "application/problem+json"
+_REQUEST_IDS = ("x-request-id", "x-correlation-id")
+_FIELDS = tuple(each.name for each in fields(Problem))
+_SHOWN = 200
+# Only what a client can mend: that the server couldn't write a file is nothing of this machine's.
+_OWN: Mapping[str, type[NodegraphError]] = {
+    kind.code: kind for kind in (InvalidFile, InvalidValue, ModelNotFound, PackError, UnsafeFile)
+}
+_BY_CODE: Mapping[str, type[ServerError]] = {"job-not-found": JobNotFound}
+_BY_STATUS: Mapping[int, type[ServerError]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    429: TooManyRequests,
+}
+
+
+def error_from_reply(answer: Reply) -> NodegraphError:
+    """What an answer tells that isn't what was asked for."""
+    if 300 <= answer.status < 400:
+        return _redirected(answer)
+    document = _problem_document(answer)
+    if document is None:
+        return _foreign(answer)
+    return error_from_document(
+        document,
+        status=answer.status,
+        request_id=next(
+            (answer.headers[name][:_SHOWN] for name in _REQUEST_IDS if name in answer.headers), None
+        ),
+        retry_after=answer.retry_after,
+        had_token=answer.had_token,
+    )
+
+
+def error_from_document(
+    document: Mapping[str, Any],
+    *,
+    status: int,
+    request_id: str | None = None,
+    retry_after: float | None = None,
+    had_token: bool = True,
+) -> NodegraphError:
+    """The error that a problem document tells.
+
+    Args:
+        document: As RFC 9457 has it, with the engine's own problems.
+        had_token: Whether a token was sent, for what to do about it.
+    """
+    code = str(document.get("type", "")).rpartition("/")[2] or "server-error"
+    problems = problems_in(document.get("problems"))
+    if not problems:
+        problems = (Problem(code, str(document.get("detail") or document.get("title") or code)),)
+    if 400 <= status < 500:
+        if code == InvalidWorkflow.code:
+            return InvalidWorkflow(problems)
+        if code == "app-failed":
+            return JobFailed(problems[0].given or "", problems)
+        if code in _OWN and len(problems) == 1:
+            return _own(_OWN[code], problems[0])
+    kind = _BY_CODE.get(code) or _BY_STATUS.get(status, ServerError)
+    hint = _hint(kind, problems[0], request_id if status >= 500 else None, had_token)
+    first = replace(problems[0], hint=hint)
+    return kind(
+        (first, *problems[1:]), status=status, request_id=request_id, retry_after=retry_after
+    )
+
+
+def problems_in(found: Any) -> tuple[Problem, ...]:
+    """The problems in a list of JSON objects; what is none is passed over."""
+    listed = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
+    return tuple(Problem.from_dict(each) for each in listed if isinstance(each, Mapping))
+
+
+def _own(kind: type[NodegraphError], problem: Problem) -> NodegraphError:
+    details = {name: getattr(problem, name) for name in _FIELDS if name not in ("code", "message")}
+    return kind(problem.message, **details)
+
+
+def _hint(
+    kind: type[ServerError], problem: Problem, request_id: str | None, had_token: bool
+) -> str | None:
+    if kind is Unauthenticated and not had_token:
+        return f"Set {TOKEN_VARIABLE} to a token; `nodegraph token add` makes one on the server."
+    if kind is Unauthenticated:
+        prefix = f"{problem.hint} " if problem.hint else ""
+        return f"{prefix}See that {TOKEN_VARIABLE} holds a token of this server."
+    if request_id:
+        prefix = f"{problem.hint} " if problem.hint else ""
+        return f"{prefix}The server's log may say more of request {request_id}."
+    return problem.hint
+
+
+def _problem_document(answer: Reply) -> Mapping[str, Any] | None:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != MEDIA_TYPE:
+        return None
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _redirected(answer: Reply) -> NodegraphError:
+    return UnexpectedAnswer(
+        "the server leads elsewhere, and the token isn't taken there",
+        given=f"status {answer.status}, to {answer.headers.get('location', '')[:_SHOWN]!a}",
+        hint="If that is the server's right address, give it instead.",
+    )
+
+
+def _foreign(answer: Reply) -> NodegraphError:
+    """The error of an answer that isn't of a nodegraph server: a proxy's, mostly."""
+    if answer.status < 400:
+        return unexpected_answer(answer)
+    message = f"the server answers with status {answer.status}"
+    problem = Problem(ServerError.code, message, hint=_FOREIGN_HINTS.get(answer.status))
+    kind = _BY_STATUS.get(answer.status, ServerError)
+    return kind((problem,), status=answer.status, retry_after=answer.retry_after)
+
+
+_FOREIGN_HINTS: Mapping[int, str] = {
+    404: "Is this the address of a nodegraph server?",
+    413: "A proxy before the server doesn't let through so much.",
+    502: "A proxy answers, but the server behind it doesn't.",
+    504: "A proxy answers, but the server behind it doesn't.",
+}
+
+
+def unexpected_answer(answer: Reply) -> UnexpectedAnswer:
+    """The answer isn't of the form that was expected."""
+    return UnexpectedAnswer(
+        f"what answers {answer.request.method} {answer.request.path} isn't understood",
+        given=f"status {answer.status}, {answer.headers.get('content-type', 'no type')[:_SHOWN]}",
+        hint="It may be no nodegraph server, or one of another version.",
+    )

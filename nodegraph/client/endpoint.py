@@ -1,0 +1,160 @@
+"""Address and bearer token of a server, from arguments or the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from nodegraph.errors import InvalidValue
+
+TOKEN_VARIABLE = "NODEGRAPH_TOKEN"  # noqa: S105 - no password
+_STARS = "***"
+_WRITABLE = re.compile(r"[\x21-\x7e]+")
+
+
+class Token:
+    """A token.
+
+    Args:
+        text: As `nodegraph token add` prints it.
+    Raises:
+        InvalidValue: It can't be sent; the message doesn't repeat it.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        if not _WRITABLE.fullmatch(text):
+            # Sent all the same, it could bring headers of its own.
+            raise InvalidValue(
+                "the token has characters that no token has",
+                expected="the text that `nodegraph token add` prints, without spaces around it",
+            )
+        self._text = text
+
+    @property
+    def header(self) -> str:
+        """Value of the ``Authorization`` header."""
+        return f"Bearer {self._text}"
+
+    def redact(self, text: str) -> str:
+        """The text with stars in place of the token."""
+        return text.replace(self._text, _STARS)
+
+    def __repr__(self) -> str:
+        return f"Token({_STARS})"
+
+
+def find_token(given: str | None) -> Token | None:
+    """The token that is given, else that of the environment; None for no token.
+
+    Args:
+        given: Empty for no token in any case.
+    Raises:
+        InvalidValue: It is no token.
+    """
+    text = os.environ.get(TOKEN_VARIABLE, "").strip() if given is None else given
+    return Token(text) if text else None
+
+
+SERVER_VARIABLE = "NODEGRAPH_SERVER"
+DEFAULT = "http://127.0.0.1:8420"
+API = "/api/v1"
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is.
+
+    Attributes:
+        host: A name or an address, without brackets.
+        path: Before the API's own paths, where a proxy puts it there; without a slash at its end.
+    """
+
+    is_secure: bool
+    host: str
+    port: int
+    path: str = ""
+
+    @property
+    def url(self) -> str:
+        """What people write."""
+        return f"{self._scheme}://{self.authority}{self.path}"
+
+    @property
+    def api(self) -> str:
+        """What the API's paths are appended to."""
+        return f"{self.url}{API}"
+
+    @property
+    def socket(self) -> str:
+        """Where events are followed."""
+        scheme = "wss" if self.is_secure else "ws"
+        return f"{scheme}://{self.authority}{self.path}{API}/events"
+
+    @property
+    def authority(self) -> str:
+        """Host and, unless it is the usual one, port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self._scheme] else f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where no proxy leads."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.is_secure else "http"
+
+
+def find_address(given: str | None) -> Address:
+    """The address that is given, else that of the environment, else the usual one.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    return read_address(given or os.environ.get(SERVER_VARIABLE, "").strip() or DEFAULT)
+
+
+def read_address(text: str) -> Address:
+    """The address in a text such as ``https://studio.example`` or ``127.0.0.1:8420``.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    parts, port = _parted(text if "://" in text else f"http://{text}")
+    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+        raise _refusal("this is no address of a server", text)
+    if parts.username is not None or parts.password is not None:
+        # Not shown: it may be a secret.
+        raise _refusal("the address of the server may hold no user and no password")
+    if parts.query or parts.fragment:
+        raise _refusal("the address of the server ends with its path", text)
+    path = parts.path.rstrip("/").removesuffix(API)
+    is_secure = parts.scheme == "https"
+    return Address(is_secure, parts.hostname, port or _PORTS[parts.scheme], path)
+
+
+def _parted(text: str) -> tuple[SplitResult | None, int | None]:
+    if not text.isprintable() or " " in text:
+        return None, None
+    try:
+        parts = urlsplit(text)
+        return parts, parts.port
+    except ValueError:
+        return None, None
+
+
+def _refusal(message: str, address: str | None = None) -> InvalidValue:
+    shown = None if address is None or "@" in address else ascii(address[:200])
+    return InvalidValue(message, given=shown, expected=f"such as {DEFAULT}")

@@ -1,0 +1,323 @@
+"""Helper networks (upscaling, foreground, depth): recipes, and architectures by tensor shapes.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import Recipe
+
+
+@port_type(name="Classifier", color="#c2a5e0")
+@dataclass(frozen=True, slots=True)
+class LatentClassifier(Recipe):
+    """Recipe of a classifier of noisy latents."""
+
+
+@port_type(color="#7fc8a9")
+@dataclass(frozen=True, slots=True)
+class UpscaleModel(Recipe):
+    """Recipe of a network that makes pictures larger, or mends them; its family is its kind."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(self.files[0].path)
+
+
+_FIRST, _SLOPES = "body.0.weight", "body.1.weight"
+_OTHERS = (
+    ("model.0.weight", "model.1.sub.0.RDB1.conv1.0.weight"),
+    ("conv_first.weight", "body.0.rdb1.conv1.weight"),
+    ("conv_first.weight", "RRDB_trunk.0.RDB1.conv1.weight"),
+    ("conv_first.weight", "layers.0.residual_group.blocks.0.norm1.weight"),
+    ("conv_first.weight", "layers.0.residual_group.blocks.0.attn.qkv.weight"),
+    ("block_1.c1_r.sk.weight", "conv_1.sk.weight"),
+)
+"""Tensors by which what spandrel reads is told: ESRGAN in three namings, SwinIR, HAT and DAT, SPAN.
+It reads many more, which are tried."""
+
+
+@dataclass(frozen=True)
+class CompactShape:
+    """What tells one compact network from another.
+
+    Attributes:
+        channels: Of the pictures that it takes.
+        outputs: Of those that it gives.
+        width: Channels within.
+        layers: Convolutions between the first and the last.
+        scale: How many times larger its pictures are.
+    """
+
+    channels: int
+    outputs: int
+    width: int
+    layers: int
+    scale: int
+
+
+def compact_shape(shapes: Mapping[str, Sequence[int]]) -> CompactShape | None:
+    """The compact network that tensors of these names and shapes are of; None of any other's."""
+    first, slopes = shapes.get(_FIRST), shapes.get(_SLOPES)
+    numbers = [_number(name) for name in shapes]
+    if first is None or slopes is None or None in numbers or len(first) != 4 or len(slopes) != 1:
+        return None
+    last = max(number for number in numbers if number is not None)
+    bias = shapes.get(f"body.{last}.bias")
+    if bias is None or len(bias) != 1 or last % 2:
+        return None
+    channels = first[1]
+    for outputs in (channels, 3, 1):
+        scale = math.isqrt(bias[0] // outputs)
+        if scale >= 1 and outputs * scale**2 == bias[0]:
+            return CompactShape(channels, outputs, first[0], (last - 2) // 2, scale)
+    return None
+
+
+def is_upscaler(shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether tensors are surely of a network that enlarges pictures."""
+    return compact_shape(shapes) is not None or any(
+        all(name in shapes for name in names) for names in _OTHERS
+    )
+
+
+def _number(name: str) -> int | None:
+    """Of the layer that a compact network's tensor belongs to."""
+    parts = name.split(".")
+    known = len(parts) == 3 and parts[0] == "body" and parts[2] in ("weight", "bias")
+    return int(parts[1]) if known and parts[1].isdecimal() else None
+
+
+Shapes = Mapping[str, Sequence[int]]
+BIREFNET, U2NET = "BiRefNet", "U2Net"
+STAGES = ("1", "2", "3", "4", "5", "6", "5d", "4d", "3d", "2d", "1d")
+"""Of a U²-Net: down, and up again."""
+
+_WRAPPED = re.compile(r"^(?:module\.|_orig_mod\.)+")
+"""What training on several devices, and torch.compile, put before names."""
+_TABLE = "bb.layers.{}.blocks.0.attn.relative_position_bias_table"
+_BLOCK = "decoder.decoder_block4."
+_BRANCH = _BLOCK + "dec_att.aspp_deforms.{}.atrous_conv.regular_conv.weight"
+
+
+@dataclass(frozen=True)
+class BiRefNetShape:
+    """What tells one BiRefNet from another.
+
+    Attributes:
+        width: Channels of the first stage of its Swin transformer.
+        depths, heads: Of that one's four stages: layers, and heads of attention.
+        window: Side of the windows within which it attends, in patches.
+        inner, branch: Channels within blocks of the decoder, and of each branch in them.
+        kernels: Sides of the branches' deformable convolutions.
+        seen: Channels between the two convolutions that the picture's patches pass.
+    """
+
+    width: int
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    window: int
+    inner: int
+    branch: int
+    kernels: tuple[int, ...]
+    seen: int
+
+
+@dataclass(frozen=True)
+class U2NetShape:
+    """What tells one network of U²-Net's kind from another.
+
+    Attributes:
+        stages: Channels that each of `STAGES` takes, has within, and gives.
+        stem: Channels of the convolution before the first one, of stride 2; None without, as in
+            U²-Net itself. ISNet and RMBG-1.4 have it.
+        fused: Whether a last convolution joins the answers of all scales.
+    """
+
+    stages: tuple[tuple[int, int, int], ...]
+    stem: int | None
+    fused: bool
+
+
+def plain_name(name: str) -> str:
+    """A tensor's name without what wrappers of networks put before it."""
+    return _WRAPPED.sub("", name)
+
+
+def birefnet_shape(shapes: Shapes) -> BiRefNetShape | None:
+    """The BiRefNet that tensors of these names and shapes are of; None of any other network's."""
+    plain = {plain_name(name): tuple(shape) for name, shape in shapes.items()}
+    try:
+        tables = [plain[_TABLE.format(stage)] for stage in range(4)]
+        return BiRefNetShape(
+            width=plain["bb.patch_embed.proj.weight"][0],
+            depths=tuple(_depth(plain, stage) for stage in range(4)),
+            heads=tuple(table[1] for table in tables),
+            window=(math.isqrt(tables[0][0]) + 1) // 2,
+            inner=plain[_BLOCK + "conv_in.weight"][0],
+            branch=plain[_BRANCH.format(0)][0],
+            kernels=tuple(_kernels(plain)),
+            seen=plain["decoder.ipt_blk5.conv1.weight"][0],
+        )
+    except (KeyError, IndexError):
+        return None
+
+
+def _depth(shapes: Shapes, stage: int) -> int:
+    names = (f"bb.layers.{stage}.blocks.{at}.norm1.weight" for at in range(len(shapes)))
+    return next(at for at, name in enumerate(names) if name not in shapes)
+
+
+def _kernels(shapes: Shapes) -> Iterator[int]:
+    for at in range(len(shapes)):
+        if _BRANCH.format(at) not in shapes:
+            return
+        yield shapes[_BRANCH.format(at)][-1]
+
+
+def u2net_shape(shapes: Shapes) -> U2NetShape | None:
+    """The network of U²-Net's kind that tensors are of; None of any other network's."""
+    plain = {plain_name(name): tuple(shape) for name, shape in shapes.items()}
+    try:
+        stages = tuple(_stage(plain, name) for name in STAGES)
+        stem = plain["conv_in.weight"][0] if "conv_in.weight" in plain else None
+        answers = plain["side1.weight"][0]
+    except (KeyError, IndexError):
+        return None
+    return U2NetShape(stages, stem, "outconv.weight" in plain) if answers == 1 else None
+
+
+def _stage(shapes: Shapes, name: str) -> tuple[int, int, int]:
+    entry_shape, first = (
+        shapes[f"stage{name}.rebnconv{which}.conv_s1.weight"] for which in ("in", "1")
+    )
+    return entry_shape[1], first[0], entry_shape[0]
+
+
+def foreground_class(shapes: Shapes) -> str | None:
+    """Which of the networks here tensors are of; None of any other's."""
+    if birefnet_shape(shapes) is not None:
+        return BIREFNET
+    return U2NET if u2net_shape(shapes) is not None else None
+
+
+def is_foreground(shapes: Shapes) -> bool:
+    """Whether tensors are of a network that masks the foreground."""
+    return foreground_class(shapes) is not None
+
+
+def published_preparation(shapes: Shapes) -> Mapping[str, Any]:
+    """How pictures are prepared for a network, as a ``preprocessor_config.json`` says it.
+
+    Source: the examples published with each of them.
+    """
+    shape = u2net_shape(shapes)
+    if shape is None:
+        return _IMAGENET
+    return _IMAGENET | _side(320) if shape.stem is None else _CENTRED
+
+
+def _side(pixels: int) -> dict[str, Any]:
+    return {"size": {"height": pixels, "width": pixels}}
+
+
+_IMAGENET: dict[str, Any] = {
+    **_side(1024), "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+}  # fmt: skip
+_CENTRED: Mapping[str, Any] = MappingProxyType(
+    {**_side(1024), "image_mean": [0.5] * 3, "image_std": [1.0] * 3}
+)
+
+
+DEPTH_ANYTHING = "DepthAnythingForDepthEstimation"
+"""Its class in transformers."""
+METRIC = "metric"
+"""Option of recipes: it tells how far things are, not how near. Files of both are alike but for
+their names."""
+PATCH = 14
+_EYES, _HEAD = "pretrained.", "depth_head."
+_LAYERS: Mapping[int, tuple[int, ...]] = MappingProxyType(
+    {12: (3, 6, 9, 12), 24: (5, 12, 18, 24), 40: (10, 20, 30, 40)}
+)
+"""Whose features the head takes, by how many there are, of V2 (arXiv:2406.09414)."""
+
+PREPARATION: Mapping[str, Any] = MappingProxyType(
+    {
+        "image_processor_type": "DPTImageProcessor",
+        "size": {"height": 518, "width": 518},
+        "keep_aspect_ratio": True,
+        "ensure_multiple_of": PATCH,
+        "resample": 3,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }
+)
+"""As in its folders for transformers."""
+
+
+@dataclass(frozen=True)
+class DepthShape:
+    """What tells one Depth Anything from another.
+
+    Attributes:
+        width: Channels of its DINOv2.
+        layers: Of that one.
+        side: Of the pictures that it was trained on, in pixels.
+        gated: Whether its layers are those of the largest one.
+        masked: Whether what DINOv2 was trained with is left in it.
+        necks: Channels that its features are brought to.
+        fused, head: Channels of what they are fused to, and before the last convolution.
+    """
+
+    width: int
+    layers: int
+    side: int
+    gated: bool
+    masked: bool
+    necks: tuple[int, ...]
+    fused: int
+    head: int
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Numbers of the layers whose features the head takes, counted from 1."""
+        even = tuple(self.layers * part // 4 for part in (1, 2, 3, 4))
+        return _LAYERS.get(self.layers, even)
+
+
+def depth_shape(shapes: Shapes) -> DepthShape | None:
+    """The Depth Anything that tensors of these names and shapes are of; None of all else."""
+    plain = {plain_name(name): tuple(shape) for name, shape in shapes.items()}
+    try:
+        places = plain[f"{_EYES}pos_embed"][1]
+        return DepthShape(
+            width=plain[f"{_EYES}cls_token"][-1],
+            layers=sum(_is_layer(name) for name in plain),
+            side=PATCH * math.isqrt(places - 1),
+            gated=f"{_EYES}blocks.0.mlp.w12.weight" in plain,
+            masked=f"{_EYES}mask_token" in plain,
+            necks=tuple(plain[f"{_HEAD}projects.{at}.weight"][0] for at in range(4)),
+            fused=plain[f"{_HEAD}scratch.layer1_rn.weight"][0],
+            head=plain[f"{_HEAD}scratch.output_conv2.0.weight"][0],
+        )
+    except (KeyError, IndexError):
+        return None
+
+
+def _is_layer(name: str) -> bool:
+    return name.startswith(f"{_EYES}blocks.") and name.endswith(".attn.qkv.weight")
+
+
+def is_depth(shapes: Shapes) -> bool:
+    """Whether tensors are of a Depth Anything as its authors name them."""
+    return depth_shape(shapes) is not None

@@ -1,0 +1,370 @@
+"""Identify models and parts in files and folders by tensor names, shapes and configs.
+
+Names of tensors as in ComfyUI, ``comfy/model_detection.py``, and in the models' own code.
+
+Told by names and shapes of tensors alone. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+from nodegraph.errors import InvalidFile
+from nodegraph.families.base import Config, Family
+from nodegraph.families.helper_networks import is_depth, is_foreground, is_upscaler
+from nodegraph.families.registry import BUILT_IN, FAMILIES, call_family, families_of_pipeline
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.autoencoders import half_name
+from nodegraph.weights.single_files.base import FileLayout, PrefixCache
+from nodegraph.weights.single_files.image_encoders import SIGLIP
+from nodegraph.weights.single_files.renamed_layouts import PREFIXES
+
+LOAD_MODEL = "LoadModel"
+LOAD_DENOISER = "LoadDiffusionModel"
+LOAD_ENCODER = "LoadTextEncoder"
+LOAD_VAE = "LoadVae"
+LOAD_CONTROL = "LoadControlNet"
+LOAD_IP_ADAPTER = "LoadIPAdapter"
+LOAD_REDUX = "LoadRedux"
+LOAD_LORA = "LoadLora"
+LOAD_PIPELINE = "LoadPipeline"
+LOAD_INVERSION = "LoadTextualInversion"
+LOAD_UPSCALER = "LoadUpscaleModel"
+LOAD_VISION = "LoadVisionModel"
+
+
+class StandalonePart(NamedTuple):
+    """A part that a file holds.
+
+    Attributes:
+        family: One that has such a part.
+        layout: How it lies there.
+        prefix: Before the names of its tensors.
+        node: The node that takes it.
+    """
+
+    family: Family
+    layout: FileLayout
+    prefix: str
+    node: str
+
+
+def find_denoisers(shapes: Shapes) -> list[StandalonePart]:
+    """The denoiser that a file holds, for each family that it may be of; the likeliest first.
+
+    Args:
+        shapes: Of all tensors in the file.
+    """
+    return _in_families(LOAD_DENOISER, _of_denoiser, shapes)
+
+
+def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[StandalonePart]:
+    """As `find_denoisers`, of the families that have the network class that a folder's config.json
+    names.
+
+    Raises:
+        InvalidFile: The families that have such tensors have other classes.
+    """
+    alike = find_denoisers(shapes)
+    own = [part for part in alike if has_class(part.family, class_name)]
+    if own or not alike:
+        return own
+    named = (name for name, family in FAMILIES.items() if has_class(family, class_name))
+    brought = [part for name in named if (part := find_family_denoiser(name, shapes)) is not None]
+    if brought:
+        return brought
+    classes = (name for part in alike for name in part.family.denoisers[0].classes)
+    raise InvalidFile(
+        f"{folder} holds {alike[0].layout.title}, but its config.json names {class_name}.",
+        expected=" or ".join(dict.fromkeys(classes)),
+        hint="Take the weights and config.json of one model.",
+    )
+
+
+def has_class(family: Family, class_name: str) -> bool:
+    """Whether a family has denoisers of a class."""
+    return any(class_name in part.classes for part in family.denoisers)
+
+
+def find_family_denoiser(family: str, shapes: Shapes) -> StandalonePart | None:
+    """The denoiser that a file holds if it is of a family; None if it isn't, or none is so
+    called."""
+    known = FAMILIES.get(family)
+    if known is None:
+        return None
+    shapes = PrefixCache.of(shapes)
+    identified = call_family(known, lambda each: _matching_layout(_of_denoiser(each), shapes), None)
+    return None if identified is None else StandalonePart(known, *identified, LOAD_DENOISER)
+
+
+def find_parts(shapes: Shapes) -> list[StandalonePart]:
+    """The part that a file holds, for each family that has it: a denoiser before a text encoder,
+    that before a VAE."""
+    kinds = (
+        (LOAD_DENOISER, _of_denoiser),
+        (LOAD_ENCODER, _of_encoders),
+        (LOAD_VAE, _of_vae),
+    )
+    return next((parts for kind in kinds if (parts := _in_families(*kind, shapes))), [])
+
+
+def find_control_networks(shapes: Shapes) -> list[StandalonePart]:
+    """The control network that a file holds, for each family that it may lead."""
+    return _in_families(LOAD_CONTROL, _of_control, shapes)
+
+
+def _in_families(
+    node: str, layouts: Callable[[Family], Iterable[FileLayout]], shapes: Shapes
+) -> list[StandalonePart]:
+    shapes = PrefixCache.of(shapes)
+    for families in (BUILT_IN, FAMILIES):
+        parts = [
+            StandalonePart(family, *identified, node)
+            for family in families.values()
+            if (
+                identified := call_family(
+                    family, lambda each: _matching_layout(layouts(each), shapes), None
+                )
+            )
+            is not None
+        ]
+        if parts:
+            return parts
+    return []
+
+
+def _of_denoiser(family: Family) -> Iterable[FileLayout]:
+    return family.denoisers[0].files
+
+
+def _of_encoders(family: Family) -> Iterable[FileLayout]:
+    return [layout for part in family.encoders for layout in part.files]
+
+
+def _of_control(family: Family) -> Iterable[FileLayout]:
+    return () if family.control is None else family.control.files
+
+
+def _of_vae(family: Family) -> Iterable[FileLayout]:
+    return family.latent.files
+
+
+def _matching_layout(
+    layouts: Iterable[FileLayout], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[FileLayout, str] | None:
+    """The first layout that matches, and the prefix that it does behind."""
+    for layout in layouts:
+        prefix = layout.prefix(shapes)
+        if prefix is not None:
+            return layout, prefix
+    return None
+
+
+UNKNOWN = "no model that is known here"
+
+
+class Identification(NamedTuple):
+    """What a file or folder turned out to be.
+
+    Attributes:
+        title: In words.
+        family: Of a whole model; None where it is none, or isn't supported.
+        node: The node that takes it, where that isn't LoadModel.
+        parts: Of a part of a model by itself, for each family that has it.
+    """
+
+    title: str
+    family: Family | None = None
+    node: str | None = None
+    parts: Sequence[StandalonePart] = ()
+
+    def instead_of(self, wanted: str) -> str:
+        """What it is, where something else is wanted."""
+        return self.title if self.title == UNKNOWN else f"{self.title}, not {wanted}"
+
+    @property
+    def refusal(self) -> str:
+        """What it is, as a sentence that says why LoadModel doesn't take it."""
+        if self.node:
+            return f"{self.title}: {self.node} takes it."
+        says_so = self.title.endswith("known here")
+        return f"{self.title}." if says_so else f"{self.title}, which can't be loaded here."
+
+
+def supported() -> str:
+    """The families whose models are opened whole, in words: those that have encoders."""
+    return ", ".join(family.title for family in FAMILIES.values() if family.encoders)
+
+
+def identify_folder(class_name: str, configs: Mapping[str, Config]) -> Identification:
+    """What a diffusers folder holds, by its pipeline class and its parts' configurations."""
+    description = f"a {class_name}"
+    for family in families_of_pipeline(class_name):
+        failed: str | None = f"{description} whose family `{family.name}` failed to look at it"
+        mismatch = call_family(family, lambda each: each.mismatch(configs), failed)
+        if mismatch is None:
+            return Identification(family.title, family)
+        description = mismatch
+    return Identification(description)
+
+
+_MARKS: Mapping[str, tuple[str, ...]] = {
+    "LTX-2": ("audio_patchify_proj.weight", "audio_proj_in.weight"),
+    "Wan VACE": ("vace_patch_embedding.weight",),
+    "Wan Animate": ("face_adapter.fuser_blocks.0.k_norm.weight", "pose_patch_embedding.weight"),
+    "Wan S2V": ("casual_audio_encoder.encoder.final_linear.weight",),
+    "HuMo": ("audio_proj.audio_proj_glob_1.layer.bias",),
+    "a Wan that is led by a camera": ("control_adapter.conv.weight",),
+    "a Wan that is shown a reference": ("ref_conv.weight",),
+    "a Wan that goes from a first to a last picture": (
+        "img_emb.emb_pos",
+        "condition_embedder.image_embedder.pos_embed",
+    ),
+    "Sana Sprint": ("cfg_embedder.mlp.0.weight", "time_embed.guidance_embedder.linear_1.weight"),
+    "PixArt-α": (
+        "csize_embedder.mlp.0.weight",
+        "adaln_single.emb.resolution_embedder.linear_1.weight",
+    ),
+    "Qwen-Image-Layered": ("time_text_embed.addition_t_embedding.weight",),
+    "Z-Image Omni": ("siglip_embedder.0.weight",),
+    "NewBie": ("clip_text_pooled_proj.0.weight",),
+    "HunyuanVideo": (
+        "txt_in.individual_token_refiner.blocks.0.norm1.weight",
+        "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
+    ),
+    "Hunyuan-DiT": ("mlp_t5.0.weight",),
+    "AuraFlow": ("double_layers.0.attn.w1q.weight",),
+    "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
+    "Mochi": ("t5_yproj.weight",),
+    "Cosmos": (
+        "blocks.block0.blocks.0.block.attn.to_q.0.weight",
+        "blocks.0.mlp.layer1.weight",
+    ),
+    "ACE-Step": ("genre_embedder.weight",),
+    "HiDream-O1": ("t_embedder1.mlp.0.weight",),
+    "a tiny VAE of videos (TAEHV)": ("decoder.22.bias",),
+}
+"""By title: tensors of which one tells the model, where no supported one was found."""
+
+
+def find_unsupported_title(shapes: Shapes) -> str | None:
+    """What a file holds that isn't read here, in words; None if that isn't known either."""
+    for title, marks in _MARKS.items():
+        if any(f"{prefix}{mark}" in shapes for mark in marks for prefix in PREFIXES):
+            return title
+    return None
+
+
+_CLIP_WIDTHS = ((768,), (1024,), (1280,))
+_MOST_ROWS = 75
+"""Tokens that a prompt has room for."""
+
+
+def identify_tensors(shapes: Shapes) -> Identification:
+    """What a single file holds, by the names and shapes of its tensors."""
+    shapes = PrefixCache.of(shapes)
+    for title, node, matches in _NO_MODELS:
+        if matches(shapes):
+            return Identification(title, node=node)
+    controls = find_control_networks(shapes)
+    if controls:
+        return identify_parts(shapes, controls)
+    if _any(*_CONTROLS)(shapes):
+        return Identification("a ControlNet of a kind that isn't known here")
+    for families in (BUILT_IN, FAMILIES):
+        for family in families.values():
+            if call_family(family, lambda each: each.recognises(shapes), otherwise=False):
+                return Identification(family.title, family)
+    parts = find_parts(shapes)
+    if parts:
+        return identify_parts(shapes, parts)
+    for title, matches in _OTHERS:
+        if matches(shapes):
+            return Identification(title)
+    return Identification(find_unsupported_title(shapes) or _near(shapes))
+
+
+def identify_parts(shapes: Shapes, parts: Sequence[StandalonePart]) -> Identification:
+    """What a file holds that has these parts of models."""
+    title = " or ".join(dict.fromkeys(part.layout.title for part in parts))
+    alone = all(name.startswith(parts[0].prefix) for name in shapes)
+    more = "" if alone else " beside parts that make no whole model with it"
+    return Identification(f"{title}{more}", node=parts[0].node, parts=parts)
+
+
+def _near(shapes: Shapes) -> str:
+    first = shapes.get("model.diffusion_model.input_blocks.0.0.weight")
+    if first is None or len(first) != 4:
+        return UNKNOWN
+    if first[1] != 4:
+        from nodegraph.families.unet import channel_mismatch_text
+
+        return channel_mismatch_text(first[1], 4)
+    parts = {"text encoder": "cond_stage_model.", "VAE": "first_stage_model."}
+    missing = [part for part, prefix in parts.items() if not _any(prefix)(shapes)]
+    return f"Stable Diffusion 1.x without its {' and its '.join(missing)}"
+
+
+def _any(*beginnings: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(name.startswith(beginnings) for name in shapes)
+
+
+def _any_within(*parts: str) -> Callable[[Shapes], bool]:
+    return lambda shapes: any(part in name for name in shapes for part in parts)
+
+
+def _bare(*beginnings: str) -> Callable[[Shapes], bool]:
+    """A single component saved alone: no name has the prefix of a whole checkpoint."""
+    whole = _any("model.diffusion_model.", "cond_stage_model.", "conditioner.")
+    starts = _any(*beginnings)
+    return lambda shapes: starts(shapes) and not whole(shapes)
+
+
+def _is_textual_inversion(shapes: Shapes) -> bool:
+    """Whether there is nothing but a few rows as wide as CLIP's embeddings."""
+    named = len(shapes) == 1 or shapes.keys() <= {"clip_l", "clip_g"}
+    rows = [prod(shape[:-1]) for shape in shapes.values() if shape[-1:] in _CLIP_WIDTHS]
+    return named and len(rows) == len(shapes) > 0 and max(rows) <= _MOST_ROWS
+
+
+Matches = Callable[[Shapes], bool]
+
+_NO_MODELS: tuple[tuple[str, str | None, Matches], ...] = (
+    ("a LoRA", LOAD_LORA, _any_within(".lora_up.", ".lora_down.", ".lora_A.", ".lora_B.")),
+    ("a LoHa", LOAD_LORA, _any_within(".hada_w1_a")),
+    ("a LoKr", LOAD_LORA, _any_within(".lokr_w1", ".lokr_w2")),
+    ("Flux.1 Redux", LOAD_REDUX, _any("redux_up.")),
+    ("SigLIP's eyes", LOAD_REDUX, lambda shapes: SIGLIP.prefix(shapes) is not None),
+    ("an IP-Adapter", LOAD_IP_ADAPTER, _any("ip_adapter.1.")),
+    ("a Control-LoRA", None, lambda shapes: "lora_controlnet" in shapes),
+    ("a ControlNet-LLLite", None, _any("lllite_")),
+    ("a textual inversion", LOAD_INVERSION, _any("emb_params", "string_to_param")),
+    ("a textual inversion", LOAD_INVERSION, _is_textual_inversion),
+    ("an upscale model", LOAD_UPSCALER, is_upscaler),
+    ("a model that masks the foreground", LOAD_VISION, is_foreground),
+    ("Depth Anything", LOAD_VISION, is_depth),
+    ("one half of a tiny VAE", LOAD_VAE, lambda shapes: half_name(shapes) is not None),
+)
+_CONTROLS = (
+    "control_model.",
+    "controlnet_cond_embedding.",
+    "controlnet_down",
+    "controlnet_blocks.",
+    "control_all_x_embedder.",
+    "control_layers.",
+)
+"""Beginnings of names in control networks."""
+_CHANGED = "that is incomplete or was changed"
+
+_OTHERS: tuple[tuple[str, Matches], ...] = (
+    (f"Stable Diffusion XL {_CHANGED}", _any("conditioner.embedders.")),
+    (f"Stable Diffusion 3 {_CHANGED}", _any_within("joint_blocks.0.context_block.")),
+    (f"Flux.1 {_CHANGED}", _any_within("double_blocks.0.img_attn.")),
+    (f"Stable Diffusion 2.x {_CHANGED}", _any("cond_stage_model.model.")),
+    ("a VAE alone", _bare("decoder.conv_in.", "first_stage_model.")),
+    ("a text encoder alone", _bare("text_model.encoder.")),
+    ("a UNet alone", _bare("down_blocks.0.", "input_blocks.0.")),
+)

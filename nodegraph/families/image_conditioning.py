@@ -1,0 +1,182 @@
+"""Image tensors of a prompt: IP-Adapter images and masks, first frames of videos.
+
+`nodegraph.models.image_to_video` makes the tensors. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.errors import InvalidValue
+from nodegraph.weights.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nodegraph.families.model_step import SamplingRequest
+
+
+def image_embeds_name(index: int) -> str:
+    """The tensor of a prompt that says what the pictures for a model's IP-Adapter show.
+
+    Shape (1, pictures, width), or (1, pictures, patches, width), as the adapter reads it.
+
+    Args:
+        index: Of the adapter among those of the model.
+    """
+    return f"pictures {index}"
+
+
+def mask_name(index: int) -> str:
+    """The tensor that says where those pictures lead: 0 or 1, (1, pictures, height, width)."""
+    return f"pictures {index} mask"
+
+
+MASK_MULTIPLE = 64
+"""Pixels that sides of what a UNet is shown are multiples of where masks say which part is led: it
+is halved thrice, and diffusers tells the grids of its layers from the proportions alone."""
+
+
+def mask_names(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of those tensors among the ones of a prompt."""
+    masks = {mask_name(number) for number in range(len(tensors))}
+    return [name for name in tensors if name in masks]
+
+
+def image_tensor_names(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names of those that say what pictures show, and where they lead."""
+    shown = {image_embeds_name(number) for number in range(len(tensors))}
+    return [*(name for name in tensors if name in shown), *mask_names(tensors)]
+
+
+def masks_over(tensors: Mapping[str, Tensor], width: int, height: int) -> dict[str, Tensor]:
+    """Those of a prompt scaled to a picture, as diffusers tells the grids of a network's layers
+    from a mask's proportions.
+
+    Args:
+        width, height: Of the picture, in pixels.
+    """
+    masks = {name: tensors[name] for name in mask_names(tensors)}
+    for name, mask in masks.items():
+        if mask.shape[-2:] != (height, width):
+            scaled = torch.nn.functional.interpolate(mask, size=(height, width), mode="area")
+            masks[name] = (scaled >= 0.5).to(mask.dtype)
+    return masks
+
+
+def count_ip_adapters(network: Any) -> int:
+    """How many IP-Adapters there are on a network."""
+    projection = getattr(network, "encoder_hid_proj", None)
+    return len(getattr(projection, "image_projection_layers", ()))
+
+
+def check_ip_adapter_images(tensors: Mapping[str, Tensor], wanted: int, side: str) -> None:
+    """Refuse prompts without the pictures that a model is led by, and pictures without a model.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    count = sum(image_embeds_name(index) in tensors for index in range(wanted))
+    if count < wanted:
+        raise InvalidValue(
+            "the model is led by pictures, and this prompt doesn't say what they show",
+            port=side,
+            hint="Let the prompt go through ApplyIPAdapter, too.",
+        )
+    if image_embeds_name(wanted) in tensors:
+        raise InvalidValue(
+            "the prompt says what pictures show, and the model isn't led by so many",
+            port=side,
+            given="pictures for more IP-Adapters than the model has",
+            hint="Take the model of the ApplyIPAdapter that gave the prompt.",
+        )
+
+
+def ip_adapter_inputs(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a UNet with IP-Adapters is told beside the prompt."""
+    names = takewhile(batch.__contains__, map(image_embeds_name, count()))
+    embeddings = [batch[name] for name in names]
+    return {"image_embeds": embeddings} if embeddings else {}
+
+
+def ip_adapter_masks(batch: Mapping[str, Any]) -> list[Tensor | None]:
+    """Where the pictures of each of its IP-Adapters lead, row by row; None is everywhere."""
+    places = takewhile(lambda index: image_embeds_name(index) in batch, count())
+    return [batch.get(mask_name(index)) for index in places]
+
+
+def any_mask(masks: list[Tensor | None]) -> bool:
+    """Whether pictures lead a part alone."""
+    return any(mask is not None for mask in masks)
+
+
+FIRST_FRAME = "first_frame"
+"""Latent of the picture, (1, channels, 1, height, width): the video's first frame as it is."""
+CONDITION_VIDEO = "film"
+"""Latent of a video that is grey after the picture, (1, channels, frames, height, width)."""
+FILM_AND_MASK = "condition"
+"""What `film_and_mask` made of a film."""
+IMAGE_EMBEDS = "sight"
+"""What an image encoder sees in the picture, (1, tokens, width)."""
+
+_HINT = "Put an ImageToVideoConditioning between the prompt and the sampler."
+
+
+def check_video_size(tensors: Mapping[str, Tensor], request: SamplingRequest) -> None:
+    """Refuse a picture or film of another size than the video.
+
+    Raises:
+        InvalidValue: On the port of the side.
+    """
+    for name, first_axis in ((FIRST_FRAME, 3), (CONDITION_VIDEO, 2)):
+        tensor = tensors.get(name)
+        if tensor is not None and tensor.shape[first_axis:] != tuple(request.shape[first_axis:]):
+            raise InvalidValue(
+                "the first picture was encoded for a video of another size or length",
+                port=request.side,
+                given=f"{tuple(tensor.shape[first_axis:])} in latent cells",
+                expected=str(tuple(request.shape[first_axis:])),
+                hint="Sample the latent that ImageToVideoConditioning gives.",
+            )
+
+
+def missing_image_error(request: SamplingRequest) -> InvalidValue:
+    """The refusal of a prompt alone."""
+    return InvalidValue(
+        "the model makes videos of a first picture, and the conditioning brings none",
+        port=request.side,
+        hint=_HINT,
+    )
+
+
+def unused_image_error(request: SamplingRequest) -> InvalidValue:
+    """The refusal of a picture."""
+    return InvalidValue(
+        "the model makes videos of prompts alone, and the conditioning brings a picture",
+        port=request.side,
+        hint="Load the image-to-video model of the kind.",
+    )
+
+
+def with_first_frame(x: Tensor, first: Tensor | None) -> Tensor:
+    """Latents (n, channels, frames, height, width) whose first frame is the picture's, if any."""
+    return x if first is None else torch.cat([first.to(x.device, x.dtype), x[:, :, 1:]], 2)
+
+
+def denoise_mask(x: Tensor, first: Tensor | None) -> Tensor:
+    """1 for each cell of a video, and 0 in the first frame if that is a picture's; float32,
+    (frames, height, width)."""
+    mask = torch.ones(x.shape[2:], device=x.device)
+    if first is not None:
+        mask[0] = 0
+    return mask
+
+
+def mask_and_video(film: Tensor, temporal: int) -> Tensor:
+    """A film after its mask, which has a channel for each frame of a latent frame: 1 in the first,
+    where the film shows something."""
+    shown = torch.zeros(1, temporal, *film.shape[2:])
+    shown[:, :, 0] = 1
+    return torch.cat([shown, film], 1)

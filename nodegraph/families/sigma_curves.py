@@ -1,0 +1,249 @@
+"""Curves of noise levels and timesteps for any kind of noise. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodegraph.errors import InvalidValue
+
+_GITS_TABLE = (
+    (100,),
+    (100, 29),
+    (100, 49, 18),
+    (100, 61, 33, 11),
+    (100, 66, 42, 21, 6),
+    (100, 83, 57, 34, 15, 3),
+    (100, 83, 62, 42, 23, 8, 1),
+    (100, 83, 62, 45, 29, 15, 6, 1),
+    (100, 83, 66, 50, 34, 21, 11, 4, 1),
+    (100, 83, 66, 51, 38, 27, 17, 9, 4, 1),
+    (100, 83, 67, 54, 42, 30, 21, 13, 7, 3, 1),
+    (100, 83, 68, 56, 45, 34, 25, 17, 11, 6, 3, 1),
+    (100, 86, 71, 61, 49, 38, 29, 21, 15, 10, 6, 3, 1),
+    (100, 86, 71, 62, 50, 40, 31, 23, 17, 12, 8, 5, 3, 1),
+    (100, 88, 78, 68, 58, 48, 38, 30, 23, 17, 12, 8, 5, 3, 1),
+    (100, 88, 78, 68, 58, 48, 38, 30, 23, 17, 13, 9, 6, 4, 2, 1),
+    (100, 88, 78, 68, 58, 48, 38, 30, 23, 17, 13, 10, 7, 5, 3, 2, 1),
+    (100, 88, 78, 68, 59, 50, 41, 33, 26, 20, 15, 11, 8, 6, 4, 3, 2, 1),
+    (100, 88, 78, 68, 59, 50, 42, 34, 27, 21, 16, 12, 9, 7, 5, 4, 3, 2, 1),
+    (100, 88, 78, 68, 59, 50, 42, 34, 27, 21, 17, 13, 10, 8, 6, 5, 4, 3, 2, 1),
+)
+"""By number of steps: hundredths of the training range at which they begin, as they were found
+along the ways of Stable Diffusion 1.5 at the usual coefficient, 1.2; one step is the whole way."""
+
+MOST_FOUND = len(_GITS_TABLE)
+"""Steps; of more, those of the longest lie along the same curve."""
+
+
+def gits_timesteps(steps: int, timesteps: int) -> NDArray[np.float64]:
+    """Falling timesteps, with the closing 0, of as many steps as are asked for or were found.
+
+    Source: Chen et al. 2024, arXiv:2405.11326, section 4; the numbers are those that tools pass on
+    as GITS.
+
+    Args:
+        steps: At least 1.
+        timesteps: That the model was trained on.
+    Returns:
+        min(steps, `MOST_FOUND`) + 1 timesteps, between whole ones.
+    """
+    percentages = _GITS_TABLE[min(steps, MOST_FOUND) - 1]
+    return np.array([*percentages, 0], dtype=np.float64) * ((timesteps - 1) / 100)
+
+
+ROUNDING = 1.001
+"""Levels this much above the model's greatest are taken to be rounded ones."""
+
+
+def resolve_sigma_range(
+    own: tuple[float, float], greatest: float, high: float | None, low: float | None
+) -> tuple[float, float]:
+    """The ends that somebody chose, the model's own where nothing was.
+
+    Args:
+        own: Greatest and least level of the schedule with this model.
+        greatest: Noise level that the model knows.
+    Raises:
+        InvalidValue: They are the wrong way round, or above what the model knows; on port
+            ``sigma_max`` or ``sigma_min``.
+    """
+    if high is not None:
+        check_sigma(high, greatest, "sigma_max")
+    first, last = own[0] if high is None else high, own[1] if low is None else low
+    if last > first:
+        raise InvalidValue(
+            "the least noise level has to be below the greatest",
+            port="sigma_max" if low is None else "sigma_min",
+            given=f"{first:g} down to {last:g}",
+            hint="Leave both out for the model's own.",
+        )
+    return first, last
+
+
+def check_sigma(level: float, greatest: float, port: str) -> None:
+    """Refuse noise levels above what a model knows.
+
+    Raises:
+        InvalidValue: On the port.
+    """
+    if level > greatest * ROUNDING:
+        raise InvalidValue(
+            "the model knows no noise level as high",
+            port=port,
+            given=f"{level:g}",
+            expected=f"at most {greatest:g}",
+        )
+
+
+BETA_SHAPE = 0.6
+"""Of the beta schedule. Source: Lee et al. 2024, arXiv:2407.12173, section 4."""
+
+
+def beta_quantiles(
+    chances: NDArray[np.float64], alpha: float, beta: float | None = None
+) -> NDArray[np.float64]:
+    """Where the Beta(alpha, beta) distribution reaches the given chances.
+
+    Newton's method on u = x ** alpha, in which the incomplete beta function is a power series
+    with positive terms (DLMF 8.17.7), hence convex: from above it converges without overshooting.
+    Above 1/2 the mirror image is taken, so the series always converges fast.
+
+    Args:
+        chances: In 0..1.
+        alpha: Above 0, at most 1.
+        beta: The same; None for as alpha.
+    """
+    beta = alpha if beta is None else beta
+    total = math.exp(math.lgamma(alpha) + math.lgamma(beta) - math.lgamma(alpha + beta))
+    half = np.array(0.5)
+    middle = 0.5
+    if alpha != beta:
+        middle = float(half**alpha * _beta_series(half, alpha, beta)) / total
+    is_low = chances <= middle
+    low = _low_quantiles(np.where(is_low, chances, 0) * total, alpha, beta)
+    high = _low_quantiles(np.where(is_low, 0, 1 - chances) * total, beta, alpha)
+    return np.where(is_low, low, 1 - high)
+
+
+def _low_quantiles(wanted: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
+    """Where the incomplete beta function is as wanted; at most 1/2."""
+    u = wanted * alpha
+    for _ in range(_NEWTON_STEPS):
+        x = u ** (1 / alpha)
+        u = u - (u * _beta_series(x, alpha, beta) - wanted) * alpha * (1 - x) ** (1 - beta)
+    return np.asarray(u ** (1 / alpha))
+
+
+_NEWTON_STEPS = 8
+_SERIES_TERMS = 70
+
+
+def _beta_series(x: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
+    """Sum of (1 - beta)_n / n! · x^n / (alpha + n): the incomplete beta function / x^alpha."""
+    factors = [1.0]
+    for n in range(1, _SERIES_TERMS):
+        factors.append(factors[-1] * (n - beta) / n)
+    coefficients = [factor / (alpha + n) for n, factor in enumerate(factors)]
+    return np.asarray(np.polynomial.polynomial.polyval(x, coefficients))
+
+
+_NEARLY_NONE = 1e-5
+"""Keeps logarithms finite."""
+THRESHOLD = 0.025
+"""Part of the noise that the first half of a linear-quadratic schedule takes away."""
+
+
+def karras_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np.float64]:
+    """Falling levels, evenly spaced in sigma ** (1 / rho).
+
+    Source: Karras et al. 2022, arXiv:2206.00364, equation 5.
+    """
+    first, last = high ** (1 / rho), low ** (1 / rho)
+    return np.asarray((first + np.linspace(0, 1, steps) * (last - first)) ** rho)
+
+
+def exponential_levels(high: float, low: float, steps: int) -> NDArray[np.float64]:
+    """Falling levels, evenly spaced in log sigma, as k-diffusion's get_sigmas_exponential."""
+    return np.asarray(np.exp(np.linspace(math.log(high), math.log(low), steps)))
+
+
+def polyexponential_levels(high: float, low: float, steps: int, rho: float) -> NDArray[np.float64]:
+    """Falling levels, polynomial in log sigma, as k-diffusion's get_sigmas_polyexponential.
+
+    Args:
+        rho: 1 spaces them evenly in log sigma; above it more of them lie low.
+    """
+    ramp = np.linspace(1, 0, steps) ** rho
+    return np.asarray(np.exp(ramp * (math.log(high) - math.log(low)) + math.log(low)))
+
+
+def laplace_levels(
+    high: float, low: float, steps: int, mu: float, scale: float
+) -> NDArray[np.float64]:
+    """Falling levels whose logarithms are quantiles of Laplace's distribution.
+
+    Source: Hang & Gu 2024, arXiv:2407.03297, table 1, as k-diffusion's in ComfyUI.
+
+    Args:
+        high, low: Levels beyond them are taken to be them.
+        mu: Middle of log sigma, where levels are dense.
+        scale: Of the distribution: how far around it they spread.
+    """
+    chances = np.linspace(0, 1, steps)
+    side = np.sign(0.5 - chances)
+    spread = np.log(1 - 2 * np.abs(0.5 - chances) + _NEARLY_NONE)
+    return np.clip(np.exp(mu - scale * side * spread), low, high)
+
+
+def vp_levels(steps: int, beta_range: float, beta_min: float, least: float) -> NDArray[np.float64]:
+    """Falling levels of evenly spaced times of the variance preserving process.
+
+    Source: Song et al. 2021, arXiv:2011.13456, appendix C, as k-diffusion's get_sigmas_vp.
+
+    Args:
+        beta_range, beta_min: Beta rises by the first from the second, over times from 0 to 1.
+        least: The last time above 0.
+    """
+    times = np.linspace(1, least, steps)
+    return np.asarray(np.sqrt(np.expm1(beta_range * times**2 / 2 + beta_min * times)))
+
+
+def kl_optimal_levels(high: float, low: float, steps: int) -> NDArray[np.float64]:
+    """Falling levels whose arc tangents are evenly spaced.
+
+    Source: Sabour et al. 2024, arXiv:2404.14507, theorem 3.1: the least divergence where the
+    pictures are one Gaussian of variance 1.
+    """
+    return np.asarray(np.tan(np.linspace(math.atan(high), math.atan(low), steps)))
+
+
+def log_linear_levels(levels: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    """Another number of falling levels along the same curve: its logarithm, between neighbours.
+
+    Args:
+        levels: Above 0, the last one included.
+        steps: How many to give, without the last one.
+    """
+    places = np.linspace(0, len(levels) - 1, steps + 1)[:-1]
+    return np.exp(np.interp(places, np.arange(len(levels)), np.log(levels)))
+
+
+def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
+    """Levels from 1 on: a first half of short equal steps, a second that grows.
+
+    Source: Polyak et al. 2024, arXiv:2410.13720 (Movie Gen), with the numbers of Mochi's
+    pipeline in diffusers and of ComfyUI (``comfy/samplers.py``).
+    """
+    half = steps // 2
+    if half == 0:
+        return np.ones(1)
+    quadratic_steps = steps - half
+    over = half - THRESHOLD * steps
+    square = over / (half * quadratic_steps**2)
+    slope = THRESHOLD / half - 2 * over / quadratic_steps**2
+    gone = [index * THRESHOLD / half for index in range(half)]
+    gone += [square * index**2 + slope * index + square * half**2 for index in range(half, steps)]
+    return 1.0 - np.array(gone)

@@ -1,0 +1,274 @@
+"""Audio and video: load, save, cut and combine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import TableEntry, entry, same
+from nodegraph.interop.comfyui.table.images import name_of, prefix_of
+from nodegraph.interop.comfyui.table.parts import FILES, compute_number, refuse_others
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+_PREFIX = 'audio: AUDIO, filename_prefix: STRING = "audio/ComfyUI"'
+_AUDIO_FORMATS = {"SaveAudio": "flac", "SaveAudioMP3": "mp3", "SaveAudioOpus": "opus"}
+_HALF = -6.0206
+"""Decibels of half as loud samples."""
+
+
+def _save_audio(node: Passage) -> None:
+    named = node.inputs.get("format")
+    form = _AUDIO_FORMATS.get(node.type, "flac") if named is None else str(node.literal("format"))
+    if form not in ("flac", "wav"):
+        node.tell(f"{form} isn't written here: it is Ogg Vorbis instead")
+        form = "ogg"
+    node.add("SaveAudio", audio=node.inputs["audio"], name=name_of(node), format=form)
+    names = ("format", "format.quality", "quality")
+    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.give("audio", node.inputs["audio"])
+
+
+def _save_audio_back(node: Passage) -> None:
+    form = node.literal("format")
+    audio, name = node.inputs["audio"], prefix_of(node)
+    if form == "flac":
+        node.add("SaveAudio", audio=audio, filename_prefix=name)
+        return
+    if form == "wav":
+        node.tell("WAV isn't written there: it is FLAC instead, which is lossless, too")
+        form = "flac"
+    values = node.kept if "format" in node.kept else {"format": "opus" if form == "ogg" else form}
+    node.add("SaveAudioAdvanced", audio=audio, filename_prefix=name, **values)
+
+
+def _preview(node: Passage) -> None:
+    node.add("SaveAudio", audio=node.inputs["audio"], name="preview")
+    node.tell("audio is heard from its file here: what was a preview is saved")
+    node.give("audio", node.inputs["audio"])
+
+
+def _trim(node: Passage) -> None:
+    start = node.inputs["start_index"]
+    if not start.is_link and start.given < 0:
+        raise Untranslatable("audio can't be cut from its end here")
+    name = node.add(
+        "TrimAudio", audio=node.inputs["audio"], start=start, seconds=node.inputs["duration"]
+    )
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _trim_back(node: Passage) -> None:
+    seconds = node.inputs["seconds"]
+    audio, start = node.inputs["audio"], node.inputs["start"]
+    length = 1_000_000.0 if seconds.given == 0 else seconds
+    name = node.add("TrimAudioDuration", audio=audio, start_index=start, duration=length)
+    node.give("audio", MadeOutput(name, "AUDIO"))
+
+
+def _join(node: Passage) -> None:
+    first, last = node.inputs["audio1"], node.inputs["audio2"]
+    if node.literal("direction") == "before":
+        first, last = last, first
+    name = node.add("JoinAudio", audios=first, last=last)
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _join_back(node: Passage) -> None:
+    refuse_others(node, {"gap": 0.0})
+    first, last = node.inputs["audios"], node.inputs["last"]
+    name = node.add("AudioConcat", audio1=first, audio2=last, direction="after")
+    node.give("audio", MadeOutput(name, "AUDIO"))
+
+
+def _mix(node: Passage) -> None:
+    method = node.literal("merge_method")
+    if method not in ("add", "mean", "subtract"):
+        raise Untranslatable(f"audio can't be merged by `{method}` here")
+    if method == "subtract":
+        raise Untranslatable("a sound can't be taken away from another one here")
+    name = node.add("MixAudio", audio=node.inputs["audio1"], other=node.inputs["audio2"])
+    if method == "mean":
+        name = node.add("AmplifyAudio", audio=MadeOutput(name, "audio"), decibels=_HALF)
+    node.give("AUDIO", MadeOutput(name, "audio"))
+
+
+def _mix_back(node: Passage) -> None:
+    refuse_others(node, {"level": 1.0, "start": 0.0})
+    first, second = node.inputs["audio"], node.inputs["other"]
+    name = node.add("AudioMerge", audio1=first, audio2=second, merge_method="add")
+    node.give("audio", MadeOutput(name, "AUDIO"))
+
+
+AUDIO_ENTRIES: tuple[TableEntry, ...] = (
+    same(
+        'LoadAudio(audio: COMBO = "" @upload) -> AUDIO',
+        "LoadAudio",
+        {"audio": "path"},
+        choices={"audio": FILES},
+    ),
+    entry(f"SaveAudio({_PREFIX}) -> audio: AUDIO", _save_audio, "SaveAudio", _save_audio_back),
+    entry(f'SaveAudioMP3({_PREFIX}, quality: COMBO = "V0") -> audio: AUDIO', _save_audio),
+    entry(f'SaveAudioOpus({_PREFIX}, quality: COMBO = "128k") -> audio: AUDIO', _save_audio),
+    entry(
+        f'SaveAudioAdvanced({_PREFIX}, format: COMBO = "flac", '
+        'format.quality: COMBO = "V0" @when(mp3|opus), quality: COMBO?) -> audio: AUDIO',
+        _save_audio,
+    ),
+    entry("PreviewAudio(audio: AUDIO) -> audio: AUDIO", _preview),
+    entry(
+        "TrimAudioDuration(audio: AUDIO, start_index: FLOAT = 0.0, duration: FLOAT = 60.0) "
+        "-> AUDIO",
+        _trim,
+        "TrimAudio",
+        _trim_back,
+    ),
+    entry(
+        'AudioConcat(audio1: AUDIO, audio2: AUDIO, direction: COMBO = "after") -> AUDIO',
+        _join,
+        "JoinAudio",
+        _join_back,
+    ),
+    entry(
+        'AudioMerge(audio1: AUDIO, audio2: AUDIO, merge_method: COMBO = "add") -> AUDIO',
+        _mix,
+        "MixAudio",
+        _mix_back,
+    ),
+    same(
+        "AudioAdjustVolume(audio: AUDIO, volume: INT = 1) -> AUDIO",
+        "AmplifyAudio",
+        {"volume": "decibels"},
+    ),
+)
+
+
+_FORMATS = ("mp4", "webm", "mkv")
+
+
+def _save(node: Passage) -> None:
+    form = str(node.literal("format"))
+    node.add(
+        "SaveVideo",
+        video=node.inputs["video"],
+        name=name_of(node),
+        format=form if form in _FORMATS else "mp4",
+    )
+    names = ("format", "format.codec", "codec")
+    for codec in (node.inputs[name].given for name in names[1:] if name in node.inputs):
+        if codec not in ("auto", "h264" if form in ("auto", "mp4") else "auto"):
+            node.tell(f"videos have the usual codec of their format here, not {codec}")
+    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.give("video", node.inputs["video"])
+
+
+def _save_back(node: Passage) -> None:
+    form = node.literal("format")
+    kept = node.kept if node.kept.get("format", "auto") in ("auto", form) else {}
+    values = {"format": form, "codec": "auto", **kept}
+    video = node.inputs["video"]
+    node.add("SaveVideo", video=video, filename_prefix=prefix_of(node), **values)
+
+
+def _create(node: Passage) -> None:
+    name = node.add(
+        "VideoFromImages",
+        images=node.inputs["images"],
+        rate=node.inputs["fps"],
+        audio=node.inputs.get("audio"),
+    )
+    kept = ("bit_depth", "color_space")
+    node.keep(**{name: node.inputs[name].given for name in kept if name in node.inputs})
+    node.give("VIDEO", MadeOutput(name, "video"))
+
+
+def _create_back(node: Passage) -> None:
+    audio = {"audio": node.inputs["audio"]} if "audio" in node.inputs else {}
+    images, rate = node.inputs["images"], node.inputs["rate"]
+    name = node.add("CreateVideo", images=images, fps=rate, **audio, **node.kept)
+    node.give("video", MadeOutput(name, "VIDEO"))
+
+
+def _parts(node: Passage) -> None:
+    name = node.add("ImagesFromVideo", video=node.inputs["video"])
+    for their, our in (("images", "image"), ("audio", "audio"), ("fps", "rate")):
+        node.give(their, MadeOutput(name, our))
+    node.give("bit_depth", Signal(8))
+    node.give("color_space", Signal("sRGB"))
+
+
+def _parts_back(node: Passage) -> None:
+    name = node.add("GetVideoComponents", video=node.inputs["video"])
+    for our, their in (("image", "images"), ("audio", "audio"), ("rate", "fps")):
+        node.give(our, MadeOutput(name, their))
+
+
+def _slice(node: Passage) -> None:
+    video, start, length = (node.inputs[name] for name in ("video", "start_time", "duration"))
+    node.keep(strict_duration=node.inputs["strict_duration"].given)
+    if start.given == 0 and length.given == 0:
+        node.give("VIDEO", video)
+        return
+    rate = MadeOutput(node.add("ImagesFromVideo", video=video), "rate")
+    spans: dict[str, Any] = {
+        port: compute_number(node, "a * b", lambda a, b: round(a * b), a=signal, b=rate)
+        for port, signal in (("first", start), ("count", length))
+        if signal.given != 0
+    }
+    node.give("VIDEO", MadeOutput(node.add("TrimVideo", video=video, **spans), "video"))
+
+
+def _webm(node: Passage) -> None:
+    video = node.add("VideoFromImages", images=node.inputs["images"], rate=node.inputs["fps"])
+    node.add("SaveVideo", video=MadeOutput(video, "video"), name=name_of(node), format="webm")
+    node.keep(codec=node.inputs["codec"].given, crf=node.inputs["crf"].given)
+
+
+def _separate(node: Passage) -> None:
+    node.tell("latents hold no sound here: all of it is taken to be the video's")
+    node.give("video_latent", node.inputs["av_latent"])
+
+
+ENTRIES: tuple[TableEntry, ...] = (
+    same(
+        'LoadVideo(file: COMBO = "" @upload) -> VIDEO',
+        "LoadVideo",
+        {"file": "path"},
+        choices={"file": FILES},
+    ),
+    entry(
+        'SaveVideo(video: VIDEO, filename_prefix: STRING = "video/ComfyUI", '
+        'format: COMBO = "auto", format.codec: COMBO = "auto" @when(auto|mp4|mkv|webm), '
+        'codec: COMBO = "auto") -> video: VIDEO',
+        _save,
+        "SaveVideo",
+        _save_back,
+    ),
+    entry(
+        "CreateVideo(images: IMAGE, audio: AUDIO?, fps: FLOAT = 30.0, bit_depth: COMBO?, "
+        "color_space: COMBO?) -> VIDEO",
+        _create,
+        "VideoFromImages",
+        _create_back,
+    ),
+    entry(
+        "GetVideoComponents(video: VIDEO) -> images: IMAGE, audio: AUDIO, fps: FLOAT, "
+        "bit_depth: INT, color_space: COMBO",
+        _parts,
+        "ImagesFromVideo",
+        _parts_back,
+    ),
+    entry(
+        "Video Slice(video: VIDEO, start_time: FLOAT = 0.0, duration: FLOAT = 0.0, "
+        "strict_duration: BOOLEAN = false) -> VIDEO",
+        _slice,
+    ),
+    entry(
+        'SaveWEBM(images: IMAGE, filename_prefix: STRING = "ComfyUI", codec: COMBO = "vp9", '
+        "fps: FLOAT = 24.0, crf: FLOAT = 32.0)",
+        _webm,
+    ),
+    entry(
+        "LTXVSeparateAVLatent(av_latent: LATENT) -> video_latent: LATENT, audio_latent: LATENT",
+        _separate,
+    ),
+    *AUDIO_ENTRIES,
+)

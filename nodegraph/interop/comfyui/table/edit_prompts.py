@@ -1,0 +1,310 @@
+"""Prompts of image editing models, with reference images.
+
+There, one node encodes the prompt, scales the pictures and hands them on as latents; and many
+models have such a node of their own. Here these are nodes that suit all: EncodeEditPrompt,
+ScaleImage, VAEEncode and ReferenceLatents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
+from nodegraph.interop.comfyui.table.conditioning import SYNTAX, encoder_for
+from nodegraph.interop.comfyui.table.parts import CROP
+from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, Untranslatable
+
+InputSource = Signal | MadeOutput
+
+
+def pictures(node: Passage, *names: str) -> list[Signal]:
+    """Pictures that a node is given.
+
+    Args:
+        names: Of its inputs; of those that end in ``.*``, all that are there.
+    """
+    signals = []
+    for name in names:
+        if name.endswith(".*"):
+            start = name[:-1]
+            signals += [signal for key, signal in node.inputs.items() if key.startswith(start)]
+        elif name in node.inputs:
+            signals.append(node.inputs[name])
+    return signals
+
+
+def edit_prompt(node: Passage, text: Any, images: Sequence[InputSource]) -> MadeOutput:
+    """A prompt that is read beside pictures, or without any."""
+    if not images:
+        texts = [text] if isinstance(text, Signal) else []
+        encoder = encoder_for(node, *texts)
+        name = node.add("EncodePrompt", encoder=encoder, text=text, **SYNTAX)
+    else:
+        image_input = images[0] if len(images) == 1 else _listed(node, images)
+        encoder = node.inputs["clip"]
+        name = node.add("EncodeEditPrompt", encoder=encoder, images=image_input, text=text)
+    return MadeOutput(name, "conditioning")
+
+
+def _listed(node: Passage, images: Sequence[InputSource]) -> InputSource:
+    """Several pictures as one list."""
+    made: InputSource | None = None
+    remaining = list(images)
+    while remaining:
+        room = 8 if made is None else 7
+        items, remaining = [*([made] if made else []), *remaining[:room]], remaining[room:]
+        taken = {f"item_{number}": image for number, image in enumerate(items, 1)}
+        made = MadeOutput(node.add("List", **taken), "output")
+    assert made is not None
+    return made
+
+
+def scale_image(node: Passage, image: InputSource, multiple: int = 8) -> MadeOutput:
+    """A picture of about a million pixels, as models that edit were trained on."""
+    name = node.add(
+        "ScaleImage",
+        image=image,
+        by="megapixels",
+        amount=1.0,
+        method="area",
+        multiple_of=multiple,
+    )
+    return MadeOutput(name, "image")
+
+
+def encode_images(
+    node: Passage, images: Sequence[InputSource], *, scale: bool = True
+) -> list[MadeOutput]:
+    """Latents of pictures."""
+    vae = node.inputs["vae"]
+    shown = [scale_image(node, image) if scale else image for image in images]
+    made = [node.add("VAEEncode", image=picture, vae=vae, **CROP) for picture in shown]
+    return [MadeOutput(name, "latent") for name in made]
+
+
+def add_references(
+    node: Passage, prompt: InputSource, latents: Sequence[MadeOutput]
+) -> InputSource:
+    """A prompt that is to make something of pictures."""
+    for latent in latents:
+        name = node.add("ReferenceLatents", conditioning=prompt, latent=latent)
+        prompt = MadeOutput(name, "conditioning")
+    return prompt
+
+
+def _one_prompt(*images: str, model: str = "") -> Translate:
+    """The way here of a node that encodes one prompt beside pictures.
+
+    Args:
+        images: Inputs.
+        model: Of one that only this model has: what differs from its own is told.
+    """
+
+    def forward(node: Passage) -> None:
+        shown = pictures(node, *images)
+        prompt: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
+        if shown and "vae" in node.inputs:
+            prompt = add_references(node, prompt, encode_images(node, shown))
+        _tell(node, model)
+        for name in _CONDITIONING:
+            node.give(name, prompt)
+
+    return forward
+
+
+_CONDITIONING = ("CONDITIONING",)
+
+
+def _tell(node: Passage, model: str) -> None:
+    if model:
+        node.tell(f"prompts are laid out as the family's own here, which {model}'s aren't")
+
+
+def _two_prompts(model: str, *images: str, latent: bool = True) -> Translate:
+    """The way here of a node that encodes a prompt and a negative one beside pictures.
+
+    Args:
+        latent: Whether it gives an empty latent, too.
+    """
+
+    def forward(node: Passage) -> None:
+        shown = pictures(node, *images)
+        positive: InputSource = edit_prompt(node, node.inputs["prompt"], shown)
+        negative = edit_prompt(node, node.inputs.get("negative_prompt", Signal("")), shown)
+        latents = encode_images(node, shown) if shown and "vae" in node.inputs else []
+        # A negative prompt takes the positive one's pictures.
+        node.give("positive", add_references(node, positive, latents))
+        node.give("negative", negative)
+        _tell(node, model)
+        if latent:
+            node.give("latent", _empty(node, shown))
+
+    return forward
+
+
+def _empty(node: Passage, shown: Sequence[InputSource]) -> MadeOutput:
+    """An empty latent of the size that is said, or else of the first picture's."""
+    width, height = (node.inputs.get(name) for name in ("width", "height"))
+    side = node.inputs.get("resolution")
+    values: dict[str, Any] = {"batch_size": node.inputs.get("batch_size")}
+    if _is_size(width) and _is_size(height):
+        values |= {"width": width, "height": height}
+    elif shown:
+        sized = MadeOutput(node.add("ImageSize", image=scale_image(node, shown[0], 16)), "width")
+        values |= {"width": sized, "height": MadeOutput(sized.node, "height")}
+    else:
+        size = side if side is not None else 1024
+        values |= {"width": size, "height": size}
+    return MadeOutput(node.add("EmptyLatent", **values), "latent")
+
+
+def _is_size(signal: Signal | None) -> bool:
+    return signal is not None and (signal.is_link or bool(signal.given))
+
+
+def _moss(node: Passage) -> None:
+    names = ("edit_format", "image_strength")
+    node.keep(**{name: node.inputs[name].given for name in names if not node.inputs[name].is_link})
+    if node.inputs["image_strength"].given != 1:
+        node.tell("pictures count as they are here: they have no strength")
+    _one_prompt("images.*", model="MOSS-Image")(node)
+
+
+def _reference(node: Passage) -> None:
+    if "latent" not in node.inputs:
+        node.give("CONDITIONING", node.inputs["conditioning"])
+        return
+    taken = {name: node.inputs[name] for name in ("conditioning", "latent")}
+    node.give("CONDITIONING", MadeOutput(node.add("ReferenceLatents", **taken), "conditioning"))
+
+
+def _method(node: Passage) -> None:
+    """What is said of the pictures that a prompt brings: how they are told apart, and if as still.
+
+    Side by side is how they lie here unless something else is said.
+    """
+    method = node.literal("reference_latents_method")
+    conditioning = node.inputs["conditioning"]
+    if method not in _METHODS:
+        if method != "offset":
+            node.tell(f"positions of reference pictures are counted as usual, not by {method}")
+        node.give("CONDITIONING", conditioning)
+        return
+    name = node.add("ReferenceLatents", conditioning=conditioning, **_METHODS[method])
+    node.give("CONDITIONING", Signal(MadeOutput(name, "conditioning"), conditioning.carried))
+
+
+_METHODS: Mapping[str, Mapping[str, Any]] = {
+    "index": {"places": "index"},
+    "index_timestep_zero": {"places": "index", "still": True},
+}
+
+
+def _reference_back(node: Passage) -> None:
+    settings = {name: node.literal(name) for name in ("places", "still")}
+    conditioning: InputSource = node.inputs["conditioning"]
+    if "latent" in node.inputs:
+        made = node.add("ReferenceLatent", conditioning=conditioning, latent=node.inputs["latent"])
+        conditioning = MadeOutput(made, "CONDITIONING")
+    if settings != _USUAL:
+        changed = {name: value for name, value in settings.items() if value != _USUAL[name]}
+        all_methods = {"offset": {"places": "offset"}, **_METHODS}
+        method = next((name for name, says in all_methods.items() if says == changed), None)
+        if method is None:
+            raise Untranslatable("pictures that are told to be still have numbers there")
+        there = "FluxKontextMultiReferenceLatentMethod"
+        made = node.add(there, conditioning=conditioning, reference_latents_method=method)
+        conditioning = MadeOutput(made, "CONDITIONING")
+    node.give("conditioning", conditioning)
+
+
+_USUAL: Mapping[str, Any] = {"places": "auto", "still": False}
+
+
+def _edit_back(node: Passage) -> None:
+    """By the node for one picture there; several are a list here, whose items aren't known."""
+    images = node.inputs["images"]
+    if not images.is_link:
+        raise Untranslatable("its pictures have to be linked")
+    name = node.add(
+        "TextEncodeQwenImageEdit",
+        clip=node.inputs["encoder"],
+        prompt=node.inputs["text"],
+        image=images,
+    )
+    node.give("conditioning", MadeOutput(name, "CONDITIONING"))
+
+
+def _hidream_references(node: Passage) -> None:
+    raise Untranslatable("HiDream-O1, which sees pictures as pixels, isn't one of the models here")
+
+
+_PROMPT = 'prompt: STRING = "" @prompt'
+_NEGATIVE = 'negative_prompt: STRING = "" @prompt'
+_SIZE = "width: INT = 0, height: INT = 0, batch_size: INT = 1"
+_BOTH = "positive: CONDITIONING, negative: CONDITIONING"
+
+ENTRIES: tuple[TableEntry, ...] = (
+    entry(
+        "ReferenceLatent(conditioning: CONDITIONING, latent: LATENT?) -> CONDITIONING",
+        _reference,
+        "ReferenceLatents",
+        _reference_back,
+    ),
+    entry(
+        "FluxKontextMultiReferenceLatentMethod(conditioning: CONDITIONING, "
+        'reference_latents_method: COMBO = "offset") -> CONDITIONING',
+        _method,
+    ),
+    entry(
+        f"TextEncodeQwenImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, image: IMAGE?) -> CONDITIONING",
+        _one_prompt("image"),
+        "EncodeEditPrompt",
+        _edit_back,
+    ),
+    entry(
+        f"TextEncodeQwenImageEditPlus(clip: CLIP, {_PROMPT}, vae: VAE?, image1: IMAGE?, "
+        "image2: IMAGE?, image3: IMAGE?) -> CONDITIONING",
+        _one_prompt("image1", "image2", "image3"),
+    ),
+    entry(
+        f"TextEncodeJoyImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"
+        " -> CONDITIONING",
+        _one_prompt("images.*", model="JoyImage"),
+    ),
+    entry(
+        f"TextEncodeMingImageEdit(clip: CLIP, {_PROMPT}, vae: VAE?, images.*: IMAGE?)"
+        " -> CONDITIONING",
+        _one_prompt("images.*", model="Ming-Image"),
+    ),
+    entry(
+        f'TextEncodeMOSSImageEdit(clip: CLIP, {_PROMPT}, edit_format: COMBO = "Moss-Image-Edit", '
+        "image_strength: FLOAT = 1.0, vae: VAE?, images.*: IMAGE?) -> CONDITIONING",
+        _moss,
+    ),
+    entry(
+        f"TextEncodeMageFlowEdit(clip: CLIP, {_PROMPT}, {_NEGATIVE}, images.*: IMAGE?, {_SIZE}, "
+        f"vae: VAE?) -> {_BOTH}, latent: LATENT",
+        _two_prompts("Mage-Flow", "images.*"),
+    ),
+    entry(
+        f"TextEncodeFibo2(clip: CLIP, {_PROMPT}, {_NEGATIVE}, images.*: IMAGE?, {_SIZE}, "
+        f"vae: VAE?) -> {_BOTH}, latent: LATENT",
+        _two_prompts("Fibo 2", "images.*"),
+    ),
+    entry(
+        f"TextEncodeQwenImage21(clip: CLIP, {_PROMPT}, {_NEGATIVE}, resolution: INT = 1024, "
+        f"images.*: IMAGE?, vae: VAE?) -> {_BOTH}, latent: LATENT",
+        _two_prompts("Qwen-Image 2.1", "images.*"),
+    ),
+    entry(
+        f"TextEncodeBooguEdit(clip: CLIP, {_PROMPT}, {_NEGATIVE}, vae: VAE, images.*: IMAGE?)"
+        f" -> {_BOTH}",
+        _two_prompts("Boogu", "images.*", latent=False),
+    ),
+    entry(
+        f"HiDreamO1ReferenceImages({_BOTH}, images.*: IMAGE?) -> {_BOTH}",
+        _hidream_references,
+    ),
+)

@@ -1,0 +1,171 @@
+"""Run a pipeline call from node inputs to node outputs."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from inspect import Parameter, signature
+from typing import Any
+
+import numpy as np
+import torch
+
+from nodegraph.core.context import Context
+from nodegraph.errors import InvalidValue
+from nodegraph.interop.pipelines.assembly import assembled_pipeline
+from nodegraph.interop.pipelines.call_progress import CallProgress, previews_of
+from nodegraph.interop.pipelines.checks import OUTPUT_TYPE, PIPELINE, check_call
+from nodegraph.interop.pipelines.classes import PipelineClass
+from nodegraph.interop.pipelines.conversion import (
+    Rates,
+    call_arguments,
+    output_values,
+    rate_arguments,
+    rate_unknown,
+)
+from nodegraph.interop.pipelines.rates import AUDIO_RATE, audio_rate, frame_rate, live_audio_rate
+from nodegraph.interop.pipelines.values import Pipeline
+
+
+@contextmanager
+def own_random_state(seed: int, device: str) -> Iterator[None]:
+    """Random numbers by a seed inside the `with`, whoever draws them; afterwards all as before."""
+    theirs, numbers = random.getstate(), np.random.get_state()
+    devices = [device] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices):
+        try:
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(theirs)
+            np.random.set_state(numbers)
+
+
+_MEDIA_KINDS = frozenset({"image", "video", "audio"})
+
+
+def run_pipeline(
+    ctx: Context, pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Call a pipeline, and tell its steps on the way.
+
+    Args:
+        pipeline_class: The class to make of the pipeline's parts; the folder's own, or one that
+            does with the same parts.
+        inputs: By port, as the values of links are; None for the pipeline's own default.
+            ``output_type`` asks for another answer, such as ``latent``.
+    Returns:
+        As many values as the class has outputs.
+    Raises:
+        InvalidValue: The call can't be made, as far as that is known before anything is loaded; or
+            the pipeline refused it, or
+            fails with parts that are of another class's folder.
+        Cancelled: The run was, at the latest when a module was to be called.
+    """
+    check_call(pipeline_class, pipeline, inputs)
+    seed = next(
+        (inputs[name] for name in _seeds(pipeline_class) if inputs.get(name) is not None), 0
+    )
+    with (
+        _without_warnings(),
+        _made_of_others(pipeline_class, pipeline),
+        assembled_pipeline(ctx, pipeline_class, pipeline) as made,
+        own_random_state(seed, ctx.device),
+    ):
+        takes = signature(type(made).__call__).parameters
+        sound = _audio_rate(pipeline_class, pipeline, inputs, made)
+        following = CallProgress(
+            ctx, _steps(takes, pipeline_class, inputs), previews_of(ctx, pipeline)
+        )
+        following.follow(made)
+        output_type = _output_type(pipeline_class, inputs)
+        call = {
+            **({} if output_type is None else {OUTPUT_TYPE: output_type}),
+            **following.callbacks(pipeline_class.settings.get("callbacks", ())),
+            **call_arguments(pipeline_class, inputs, ctx.device),
+            **rate_arguments(pipeline_class, inputs),
+        }
+        try:
+            answer = made(**call)
+        except ValueError as error:
+            raise InvalidValue(f"{pipeline_class.name} refused it: {error}") from error
+        return output_values(
+            pipeline_class, answer, Rates(frame_rate(pipeline_class, inputs), sound), output_type
+        )
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """What the libraries say of each other's use is nothing that whoever runs a node could mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _made_of_others(pipeline_class: PipelineClass, pipeline: Pipeline) -> Iterator[None]:
+    """Parts of another class's folder may bear the right names and be of the wrong kind."""
+    try:
+        yield
+    except (AttributeError, TypeError, RuntimeError) as error:
+        if pipeline.class_name == pipeline_class.name:
+            raise
+        # Told apart by its cause: whether memory ran out.
+        raise InvalidValue(
+            f"{pipeline_class.name} fails with the parts of a {pipeline.class_name}: "
+            f"{type(error).__name__}: {error}",
+            port=PIPELINE,
+            given=pipeline.class_name,
+            hint=f"It may need others: load the folder of a {pipeline_class.name}, or see which "
+            "scheduler it works with.",
+        ) from error
+
+
+def _seeds(pipeline_class: PipelineClass) -> list[str]:
+    return [item.name for item in pipeline_class.inputs if item.kind == "seed"]
+
+
+def _steps(
+    takes: Mapping[str, Parameter], pipeline_class: PipelineClass, inputs: Mapping[str, Any]
+) -> int | None:
+    """Steps of the call, by what counts them; None where nothing does."""
+    for name in pipeline_class.settings.get("steps", ()):
+        count = inputs.get(name)
+        if count is None and name in takes:
+            count = takes[name].default
+        if isinstance(count, int):
+            return count
+    return None
+
+
+def _audio_rate(
+    pipeline_class: PipelineClass, pipeline: Pipeline, inputs: Mapping[str, Any], made: Any
+) -> int | None:
+    """Samples a second of the sound that comes, before it is made: as told, else as a part says.
+
+    Raises:
+        InvalidValue: There comes some, and nothing says it.
+    """
+    if not any(output.kind == "audio" for output in pipeline_class.outputs):
+        return None
+    rate = inputs.get(AUDIO_RATE) or audio_rate(pipeline) or live_audio_rate(made)
+    if rate is None:
+        raise rate_unknown()
+    return int(rate)
+
+
+def _output_type(pipeline_class: PipelineClass, inputs: Mapping[str, Any]) -> str | None:
+    """The form to ask for: numbers, so that nothing is rounded to 8 bits; None for the class's
+    own."""
+    default = pipeline_class.settings.get(OUTPUT_TYPE)
+    if default is None or inputs.get(OUTPUT_TYPE) is not None:
+        return inputs.get(OUTPUT_TYPE)
+    if not any(output.kind in _MEDIA_KINDS for output in pipeline_class.outputs):
+        return None
+    # What makes pictures of PIL makes them of arrays.
+    knows = default == "pil" or "np" in pipeline_class.settings.get("output_types", ())
+    return "np" if knows else None

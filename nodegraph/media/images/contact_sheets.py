@@ -1,0 +1,257 @@
+"""Contact sheets: several images in a grid, with captions and axis labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nodegraph.errors import InvalidValue, at_port
+from nodegraph.media.images.colors import color_levels
+from nodegraph.media.images.memory_checks import check_memory, sheet_bytes
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+    from torch import Tensor
+
+MAX_PIXELS = 2**28
+MAX_CAPTION = 500
+"""Letters of a caption that are looked at; more never fit."""
+PAPER, INK = "#ffffff", "#1f2328"
+
+
+@dataclass(frozen=True, slots=True)
+class AxisLabels:
+    """What is written beside a sheet, each in one line that is cut short where it doesn't fit.
+
+    Attributes:
+        columns, rows: Above the columns and before the rows; fewer than there are is fine.
+        column_title, row_title: What they are of.
+    """
+
+    columns: Sequence[str] = ()
+    rows: Sequence[str] = ()
+    column_title: str = ""
+    row_title: str = ""
+
+    def without_line_breaks(self) -> AxisLabels:
+        """The same, each without line breaks."""
+        [over, row_title] = _lines((self.column_title, self.row_title))
+        return AxisLabels(_lines(self.columns), _lines(self.rows), over, row_title)
+
+    def check(self, pictures: int) -> None:
+        """Refuse pictures that would stand where there is no label.
+
+        Raises:
+            InvalidValue: Both sides have labels, and there are more pictures than pairs of them.
+        """
+        across, down = len(self.columns), len(self.rows)
+        if across and down and pictures > across * down:
+            raise InvalidValue(
+                "there are more pictures than pairs of a column's and a row's label",
+                port="images",
+                given=str(pictures),
+                expected=f"{across} x {down} at most",
+            )
+
+
+def contact_sheet(
+    images: Sequence[Tensor],
+    *,
+    columns: int = 0,
+    gap: int = 4,
+    captions: Sequence[str] = (),
+    labels: AxisLabels | None = None,
+    paper: str = PAPER,
+    ink: str = INK,
+) -> Tensor:
+    """Pictures in rows, each in the middle of a cell as large as the largest.
+
+    Args:
+        images: Each (batch, height, width, channels); a batch counts as that many pictures.
+        columns: Pictures in a row; 0 makes as many as there are labels of columns, else the sheet
+            is about square.
+        gap: Pixels between cells.
+        captions: Texts under the pictures, in their order; fewer than pictures is fine.
+        labels: Texts beside them.
+        paper, ink: Colours of what is between pictures, and of texts.
+    Returns:
+        float32 in 0..1, shape (1, height, width, 3).
+    Raises:
+        InvalidValue: There is no picture, or more than the labels are of, or the sheet gets too
+            large, or takes more memory than there is; or one of the colours is none.
+    """
+    import numpy as np
+    import torch
+    from PIL import Image, ImageDraw
+
+    from nodegraph.media.images.images import to_pil
+
+    labels = (labels or AxisLabels()).without_line_breaks()
+    captions = _lines(captions)
+    count = sum(map(len, images))
+    if not count:
+        raise InvalidValue("there are no pictures to put together", port="images")
+    labels.check(count)
+    sizes = [image.shape[1:3] for image in images if len(image)]
+    cell = max(width for _, width in sizes), max(height for height, _ in sizes)
+    plan = _Layout.of(count, cell, columns, gap, labels, has_captions=any(captions))
+    with at_port("images"):
+        pictures = [to_pil(item) for image in images for item in image]
+    sheet = Image.new("RGB", plan.whole, _rgb(paper, "background"))
+    write = partial(_write, line=plan.line, ink=_rgb(ink, "text_color"))
+    draw = ImageDraw.Draw(sheet)
+    for index, picture in enumerate(pictures):
+        left, top = plan.cell_corner(index)
+        corner = left + (cell[0] - picture.width) // 2, top + (cell[1] - picture.height) // 2
+        # Transparent pictures show the paper.
+        mask = picture if picture.mode == "RGBA" else None
+        sheet.paste(picture.convert("RGB"), corner, mask)
+        if index < len(captions) and captions[index]:
+            write(draw, captions[index], (left, top + cell[1]), cell[0])
+    for column, text in enumerate(labels.columns[: plan.columns]):
+        write(draw, text, (plan.cell_corner(column)[0], plan.head - plan.line - gap), cell[0])
+    for row, text in enumerate(labels.rows[: plan.rows]):
+        top = plan.cell_corner(row * plan.columns)[1] + (cell[1] - plan.line) // 2
+        write(draw, text, (plan.side - plan.room - gap, top), plan.room)
+    write(draw, labels.column_title, (plan.side, 0), plan.size[0])
+    if labels.row_title:
+        upright = Image.new("RGB", (plan.size[1], plan.line), _rgb(paper, "background"))
+        write(ImageDraw.Draw(upright), labels.row_title, (0, 0), plan.size[1])
+        sheet.paste(upright.transpose(Image.Transpose.ROTATE_90), (0, plan.head))
+    values = np.asarray(sheet).astype(np.float32)
+    values /= np.float32(255)
+    return torch.from_numpy(values)[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where what is on a sheet stands, in pixels.
+
+    Attributes:
+        size: Of the pictures with their captions, all together.
+        pitch: From one cell to the next.
+        head, side: Above and left of the pictures, for labels and titles.
+        room: Of the side, for the labels of rows.
+        line: Height of a text.
+    """
+
+    columns: int
+    rows: int
+    size: tuple[int, int]
+    pitch: tuple[int, int]
+    head: int
+    side: int
+    room: int
+    line: int
+
+    @classmethod
+    def of(
+        cls,
+        pictures: int,
+        cell: tuple[int, int],
+        columns: int,
+        gap: int,
+        labels: AxisLabels,
+        *,
+        has_captions: bool,
+    ) -> _Layout:
+        line = _line_height(cell[1])
+        below = line if has_captions else 0
+        columns = sheet_columns(pictures, columns or len(labels.columns))
+        size = sheet_size(pictures, (cell[0], cell[1] + below), columns=columns, gap=gap)
+        room = _label_width(labels.rows, line, cell[0]) if any(labels.rows) else 0
+        return cls(
+            columns,
+            math.ceil(pictures / columns),
+            size,
+            (cell[0] + gap, cell[1] + below + gap),
+            (line if labels.column_title else 0) + (line + gap if any(labels.columns) else 0),
+            (line if labels.row_title else 0) + (room + gap if room else 0),
+            room,
+            line,
+        )
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        """Of the sheet."""
+        return self.size[0] + self.side, self.size[1] + self.head
+
+    def cell_corner(self, index: int) -> tuple[int, int]:
+        """Left and top of a cell."""
+        row, column = divmod(index, self.columns)
+        return self.side + column * self.pitch[0], self.head + row * self.pitch[1]
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    return [" ".join(text[:MAX_CAPTION].split()) for text in texts]
+
+
+def _rgb(color: str, port: str) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * value) for value in color_levels(color, port))
+    return red, green, blue
+
+
+def _label_width(labels: Sequence[str], line: int, cell: int) -> int:
+    """Pixels for the texts before rows: what the longest takes, and no more than a cell."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(line * 0.7)
+    return min(cell, math.ceil(max(map(font.getlength, labels))) + line // 2)
+
+
+def sheet_columns(pictures: int, columns: int) -> int:
+    """How many columns there are of so many pictures, where 0 makes the sheet about square."""
+    return min(columns or math.ceil(math.sqrt(pictures)), pictures)
+
+
+def sheet_size(pictures: int, cell: tuple[int, int], *, columns: int, gap: int) -> tuple[int, int]:
+    """Width and height of a sheet, in pixels.
+
+    Args:
+        pictures: At least 1.
+        cell: Width and height of each, with its caption.
+    Raises:
+        InvalidValue: It is too large, or takes more memory than there is.
+    """
+    columns = sheet_columns(pictures, columns)
+    rows = math.ceil(pictures / columns)
+    width, height = columns * (cell[0] + gap) - gap, rows * (cell[1] + gap) - gap
+    if width * height > MAX_PIXELS:
+        raise InvalidValue(
+            "the pictures together are too large",
+            port="images",
+            given=f"{width} x {height} pixels",
+            expected=f"at most {MAX_PIXELS:,} pixels",
+            hint="Put fewer together, or a ResizeImage before.",
+        )
+    check_memory(width, height, 1, sheet_bytes(width, height), port="images")
+    return width, height
+
+
+def _line_height(cell: int) -> int:
+    """Pixels for a caption under cells of some height."""
+    return min(28, max(14, cell // 12))
+
+
+def _write(
+    draw: ImageDraw,
+    text: str,
+    corner: tuple[int, int],
+    width: int,
+    *,
+    line: int,
+    ink: tuple[int, int, int],
+) -> None:
+    """Write one line in the middle of a strip, cut short where it doesn't fit."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(line * 0.7)
+    if draw.textlength(text, font=font) > width:
+        while text and draw.textlength(f"{text}…", font=font) > width:
+            text = text[:-1]
+        text = f"{text}…"
+    left = corner[0] + (width - draw.textlength(text, font=font)) / 2
+    draw.text((left, corner[1] + line / 2), text, fill=ink, font=font, anchor="lm")

@@ -1,0 +1,94 @@
+"""Memory checks for image sizes, before work starts. Imports no torch."""
+
+from __future__ import annotations
+
+from nodegraph.core.host_memory import SHARE, total_memory
+from nodegraph.errors import InvalidValue
+
+
+class ImageTooLarge(InvalidValue):
+    """A size that takes more memory than there is."""
+
+    code = "too-large"
+
+
+def check_memory(width: int, height: int, pictures: int, needed: int, *, port: str) -> None:
+    """Refuse what the host's memory can't hold, rather than begin and be killed for it.
+
+    Args:
+        width, height: In pixels.
+        needed: Bytes that the work takes at the least.
+        port: That the size comes from.
+    Raises:
+        TooLarge: It is more than a process may take here.
+    """
+    total = total_memory()
+    if total is None or needed <= total * SHARE:
+        return
+    several = f", {pictures} of them" if pictures > 1 else ""
+    raise ImageTooLarge(
+        "the picture is too large for this machine's memory",
+        port=port,
+        given=f"{width} x {height} pixels{several}: about {_gigabytes(needed)}",
+        expected=f"at most {_gigabytes(total * SHARE)}, as there are {_gigabytes(total)} in all",
+        hint="Make it smaller, or fewer at once.",
+    )
+
+
+def resizing_bytes(width: int, height: int, planes: int) -> int:
+    """Bytes that scaling takes at its peak, besides what is scaled.
+
+    Args:
+        width, height: Of the result, in pixels.
+        planes: Channels of all pictures together.
+    """
+    # The result, and of one plane: what Pillow makes, and the copy that numpy reads.
+    return 4 * width * height * (planes + 2)
+
+
+def sampling_bytes(width: int, height: int, pictures: int, *, is_guided: bool) -> int:
+    """Bytes that a step of sampling takes in float32 at the least, whatever the model.
+
+    The smallest model there is takes about twice as much, one of Stable Diffusion's size eight
+    times.
+    """
+    return 4 * 16 * width * height * pictures * (2 if is_guided else 1)
+
+
+def check_sampling_memory(
+    size: tuple[int, int], pictures: int, device: str, *, is_guided: bool, port: str
+) -> None:
+    """Refuse to sample what the host's memory can't hold; an accelerator's is told by its driver.
+
+    Args:
+        size: Width and height, in pixels.
+        device: Where it is to be sampled.
+    Raises:
+        TooLarge: It takes more memory than there is.
+    """
+    if device == "cpu":
+        check_memory(
+            *size, pictures, sampling_bytes(*size, pictures, is_guided=is_guided), port=port
+        )
+
+
+def vae_bytes(width: int, height: int, pictures: int, *, channels: int = 0, item: int = 4) -> int:
+    """Bytes that a VAE takes at the least, between latents and pictures of a size.
+
+    Args:
+        channels: Of its layers at full size; 0 for work in tiles, of which nothing is held.
+        item: Bytes of each number in there.
+    """
+    # All pictures twice, as each step makes new ones of them; what goes into a layer that works on
+    # one of them, and what comes out.
+    return width * height * (2 * 4 * 3 * pictures + 2 * item * channels)
+
+
+def sheet_bytes(width: int, height: int) -> int:
+    """Bytes that putting pictures into one takes, besides these."""
+    # As Pillow holds it, as numpy reads that, and as the result.
+    return 3 * width * height * (1 + 1 + 4)
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB"

@@ -1,0 +1,162 @@
+"""Tensors from Pillow images and NumPy arrays that a function returned.
+
+What can mean only one thing becomes a tensor; for the rest it is told what to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from nodegraph.core.digests import is_tensor
+
+if TYPE_CHECKING:
+    from typing import Protocol, TypeAlias
+
+    from PIL import Image
+    from torch import Tensor
+
+    class Pixels(Protocol):
+        """A tensor or an array."""
+
+        @property
+        def shape(self) -> Any: ...
+        @property
+        def dtype(self) -> Any: ...
+
+    Picture: TypeAlias = Pixels | Image.Image
+    """What may be given for an Image or a Mask."""
+
+PictureType = Literal["Image", "Mask"]
+PICTURE_TYPES: tuple[PictureType, ...] = get_args(PictureType)
+
+_COLORS = (3, 4)
+_CHANNELS = (1, *_COLORS)
+_NUMBERS = ("bool", "uint", "int", "float", "bfloat")
+_MASK_MODES = frozenset({"1", "L", "I;16"})
+_NO_RANGE = frozenset({"F", "I"})
+"""Pillow's modes of which nobody knows what is white."""
+
+
+def to_image_tensor(value: Any, kind: PictureType) -> Tensor | None:
+    """A picture of PIL, or an array of bytes, as a tensor; None where its meaning isn't certain."""
+    if is_pil_image(value):
+        return _picture(value, kind)
+    if is_numpy_array(value) and str(value.dtype) in ("uint8", "bool"):
+        return _array(value, kind)
+    return None
+
+
+def is_pil_image(value: Any) -> bool:
+    """Whether a value is a picture of PIL, told without importing it."""
+    return any(
+        base.__name__ == "Image" and base.__module__ == "PIL.Image" for base in type(value).__mro__
+    )
+
+
+def is_numpy_array(value: Any) -> bool:
+    """Whether a value is an array of numpy, told without importing it."""
+    return any(
+        base.__name__ == "ndarray" and base.__module__ == "numpy" for base in type(value).__mro__
+    )
+
+
+def _picture(value: Any, kind: PictureType) -> Tensor | None:
+    if value.mode in _NO_RANGE or (kind == "Mask" and value.mode not in _MASK_MODES):
+        return None
+    import torch
+
+    from nodegraph.media.images.pillow_files import frame_pixels
+
+    colors, alpha = frame_pixels(value)
+    if kind == "Mask":
+        return torch.from_numpy(colors)[None, ..., 0]
+    pixels = torch.from_numpy(colors)
+    if value.has_transparency_data:
+        pixels = torch.cat((pixels, torch.from_numpy(alpha)[..., None]), dim=-1)
+    return pixels[None]
+
+
+def _array(value: Any, kind: PictureType) -> Tensor | None:
+    import numpy as np
+    import torch
+
+    shape, is_flags = value.shape, str(value.dtype) == "bool"
+    if not value.size or len(shape) > 4:
+        return None
+    if kind == "Mask":
+        is_certain = len(shape) == 2 or (len(shape) == 3 and shape[-1] not in _CHANNELS)
+    else:
+        is_certain = (
+            not is_flags
+            and len(shape) in (3, 4)
+            and shape[-1] in _COLORS
+            and shape[-3] not in _CHANNELS
+        )
+    if not is_certain:
+        return None
+    levels = value.astype(np.float32) if is_flags else value.astype(np.float32) / np.float32(255)
+    pixels = torch.from_numpy(np.ascontiguousarray(levels))
+    return pixels if len(shape) == (3 if kind == "Mask" else 4) else pixels[None]
+
+
+def conversion_hint(value: Any, kind: PictureType, verb: str = "Return") -> str:
+    """What to write so that a value becomes what is declared; empty where nobody knows.
+
+    Args:
+        verb: What is done with the value.
+    """
+    if isinstance(value, (list, tuple)) and value:
+        inner = conversion_hint(value[0], kind) if to_image_tensor(value[0], kind) is None else ""
+        is_one = is_pil_image(value[0]) or is_numpy_array(value[0]) or is_tensor(value[0])
+        return f"Declare `-> list[{kind}]` for several. {inner}".rstrip() if is_one else ""
+    if is_pil_image(value):
+        if value.mode in _NO_RANGE:
+            give = "return" if verb == "Return" else "give"
+            return f"Mode {value.mode} doesn't say what is white: {give} an array in 0..1 instead."
+        return 'Say which channel is meant: `value.convert("L")` or `value.getchannel("A")`.'
+    if not (is_numpy_array(value) or is_tensor(value)):
+        return ""
+    layout = _layout(tuple(value.shape), kind)
+    if layout is None or not _type_name(value).startswith(_NUMBERS):
+        return ""
+    start = "value" if is_tensor(value) else "torch.from_numpy(value)"
+    scale, doubt = _scale(value)
+    written = f"{start}{layout}{scale}"
+    return f"{verb} `{written}`{doubt}." if written != "value" else ""
+
+
+def _layout(shape: Sequence[int], kind: PictureType) -> str | None:
+    """What brings the axes into order."""
+    size, first, last = len(shape), shape[-3] if len(shape) > 2 else 0, shape[-1] if shape else 0
+    if kind == "Mask":
+        forms = {2: "[None]", 3: "[..., 0][None]" if last == 1 else ""}
+        if size == 4:
+            return "[..., 0]" if last == 1 else "[:, 0]" if first == 1 else ".mean(-1)"
+        return forms.get(size)
+    is_swapped = first in _CHANNELS and last not in _CHANNELS
+    if size == 4:
+        return ".permute(0, 2, 3, 1)" if is_swapped else ""
+    if size == 3:
+        return ".permute(1, 2, 0)[None]" if is_swapped else "[None]"
+    return "[None, ..., None].expand(-1, -1, -1, 3)" if size == 2 else None
+
+
+def _scale(value: Any) -> tuple[str, str]:
+    """What brings the numbers into 0..1, and what has to be known for it."""
+    name = _type_name(value)
+    if name == "bool":
+        return ".float()", ""
+    if name == "uint8":
+        return ".float() / 255", ""
+    if name == "uint16":
+        return ".float() / 65535", ""
+    largest = float(value.max()) if 0 not in value.shape else 0.0
+    whole = "" if name == "float32" else ".float()"
+    if largest > 1:
+        return f"{whole} / 255", f", if its {largest:g} is of 255"
+    return whole, "" if name.startswith("float") else ", if its values are in 0..1"
+
+
+def _type_name(value: Any) -> str:
+    return str(value.dtype).removeprefix("torch.")

@@ -1,0 +1,305 @@
+"""Read adapter tensors and apply a recipe's adapters to modules that share weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.values import Adapter, Recipe
+from nodegraph.errors import InvalidFile
+from nodegraph.families.components import Component, TextModel
+from nodegraph.models.adapters.adapter_files import FUSED, INVERSION, no_match_error, read_adapter
+from nodegraph.models.adapters.inversions import with_inversion_token
+from nodegraph.models.adapters.layer_changes import (
+    FullChange,
+    Hadamard,
+    Kronecker,
+    LayerChange,
+    LowRank,
+    ReplacedWeight,
+    layers_of,
+    with_changes,
+)
+from nodegraph.models.adapters.layer_matching import Spans, match
+from nodegraph.models.adapters.tensor_names import LayerParts
+from nodegraph.models.ip_adapters.image_prompt_files import IP_ADAPTER
+from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.weight_files import read_tensors
+
+_METADATA = "lora_adapter_metadata"
+"""Where diffusers writes peft's settings into a file."""
+
+
+class AdapterTensors:
+    """The tensors of an adapter file in memory.
+
+    Args:
+        dtype: Precision to have them in, see `weight_files.PRECISIONS`.
+        metadata: Of the file.
+    Raises:
+        InvalidFile: It can't be read, is damaged or cut short.
+    """
+
+    def __init__(self, path: Path, dtype: str, metadata: Mapping[str, str]) -> None:
+        self._tensors = read_tensors([path], dtype)
+        self._settings = _peft_settings(metadata)
+
+    def change(self, stem: str, parts: LayerParts, spans: Spans | None) -> LayerChange:
+        """The change of one layer; in DoRA without its lengths.
+
+        Args:
+            stem: What the file calls the layer.
+            parts: Complete, see `LayerParts.kind`.
+            spans: The rows that are wanted; None for all.
+        """
+        there = {part: self._tensors[name] for part, name in parts.tensors.items()}
+        kind = parts.kind
+        if kind == "whole":
+            return ReplacedWeight(_rows_of(there["whole"], spans))
+        options: dict[str, Any] = {
+            "spans": spans,
+            "bias": _rows_of(there["bias"], spans) if "bias" in there else None,
+            "scale": self._scale(stem, there, str(kind)),
+        }
+        if kind == "lora":
+            return LowRank(
+                there["down"], there["up"], there.get("mid"), there.get("up_bias"), **options
+            )
+        if kind == "loha":
+            cores = (there["t1"], there["t2"]) if "t1" in there else None
+            first, second = (there["w1_a"], there["w1_b"]), (there["w2_a"], there["w2_b"])
+            return Hadamard(first, second, cores, **options)
+        if kind == "lokr":
+            sides = (_side(there, "left"), _side(there, "right"))
+            return Kronecker(*sides, there.get("right_core"), **options)
+        return FullChange(there.get("weight"), **options)
+
+    def magnitudes(self, parts: LayerParts, spans: Spans | None) -> tuple[Tensor, bool] | None:
+        """DoRA's lengths, and whether they are of rows rather than of input channels.
+
+        Returns:
+            None where there are none.
+        """
+        if "magnitude" in parts.tensors:
+            magnitudes = self._tensors[parts.tensors["magnitude"]].flatten()
+            return _rows_of(magnitudes, spans), True
+        if "dora_scale" not in parts.tensors:
+            return None
+        magnitudes = self._tensors[parts.tensors["dora_scale"]]
+        of_rows = parts.size is not None and magnitudes.shape[0] == parts.size[0]
+        return (_rows_of(magnitudes.flatten(), spans) if of_rows else magnitudes.flatten()), of_rows
+
+    def _scale(self, stem: str, there: Mapping[str, Tensor], kind: str) -> float:
+        rank = _rank(there, kind)
+        if rank is None:
+            return 1.0
+        if "alpha" in there:
+            return float(there["alpha"]) / rank
+        return self._settings_scale(stem, rank)
+
+    def _settings_scale(self, stem: str, rank: int) -> float:
+        module, _, path = stem.partition(".")
+        settings = self._settings.get(module, {})
+        alpha = settings.get("lora_alpha")
+        for pattern, value in (settings.get("alpha_pattern") or {}).items():
+            if re.fullmatch(rf"(.*\.)?({pattern})", path):
+                alpha = value
+                break
+        if alpha is None:
+            return 1.0
+        return float(alpha) / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+
+
+def check_finite(path: Path) -> None:
+    """Refuse an adapter file with NaN or infinity in it, which would show in a sampling alone.
+
+    Of a remote file of which only the header is here, nothing is read.
+
+    Raises:
+        InvalidFile: It has such numbers.
+    """
+    size = path.stat().st_size
+    if whole_size(path, size) != size:
+        return
+    with safe_open(path, "pt") as file:
+        for name in file.keys():  # noqa: SIM118 - it can't be iterated over
+            tensor = file.get_tensor(name)
+            if tensor.is_floating_point() and not tensor.float().isfinite().all():
+                raise InvalidFile(
+                    f"{path} holds NaN or infinity, in {name}.",
+                    expected="numbers",
+                    hint="Its training went astray: take one that was saved earlier.",
+                )
+
+
+def _peft_settings(metadata: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What peft was told to make the adapter by, by module; nothing where it isn't said well."""
+    try:
+        flat = json.loads(metadata.get(_METADATA, "{}"))
+        settings_by_module: dict[str, dict[str, Any]] = {}
+        for name, value in flat.items():
+            module, _, setting = name.partition(".")
+            settings_by_module.setdefault(module, {})[setting] = value
+    except (ValueError, AttributeError):
+        return {}
+    return settings_by_module
+
+
+def _rank(there: Mapping[str, Tensor], kind: str) -> int | None:
+    """What alpha is divided by; None where a change has no rank, and alpha doesn't count."""
+    if kind == "lora":
+        return len(there["down"])
+    if kind == "loha":
+        return len(there["w1_b"])
+    narrow = there.get("left_b", there.get("right_b"))
+    return None if kind != "lokr" or narrow is None else len(narrow)
+
+
+def _side(there: Mapping[str, Tensor], side: str) -> tuple[Tensor, ...]:
+    if side in there:
+        return (there[side],)
+    return there[f"{side}_a"], there[f"{side}_b"]
+
+
+def _rows_of(tensor: Tensor, spans: Spans | None) -> Tensor:
+    if spans is None:
+        return tensor
+    return torch.cat([tensor[begin:end] for begin, end in spans])
+
+
+_Changes = dict[str, dict[str, list[LayerChange]]]
+"""By module and path."""
+
+
+def derive(component: Component, recipe: Recipe) -> Component:
+    """A component with a recipe's adapters on it, from the one without, whose weights it shares.
+
+    Args:
+        component: Of the recipe's base; it stays as it is.
+    Raises:
+        InvalidFile: See `adapted`.
+    """
+    layered = [item for item in recipe.adapters if item.kind not in (INVERSION, IP_ADAPTER)]
+    modules = adapt_modules(component.modules, layered, dtype=recipe.dtype)
+    pictured = [item for item in recipe.adapters if item.kind == IP_ADAPTER]
+    if pictured:
+        modules = _with_ip_adapters(modules, pictured)
+    if not isinstance(component, TextModel):
+        return replace(component, modules=modules)
+    # An empty prompt, too, is another one with adapters.
+    text_model = replace(component, modules=modules, empty={})
+    for item in recipe.adapters:
+        if item.kind == INVERSION:
+            with _unchanged(item):
+                text_model = with_inversion_token(text_model, item, recipe.dtype)
+    return text_model
+
+
+def _with_ip_adapters(
+    modules: Mapping[str, nn.Module], adapters: Sequence[Adapter]
+) -> dict[str, nn.Module]:
+    """Modules of which the first is led by pictures."""
+    # Its layers take a while to import, which only those wait for who use them.
+    from nodegraph.models.ip_adapters.image_prompts import attach_ip_adapters
+
+    with ExitStack() as held:
+        for item in adapters:
+            held.enter_context(_unchanged(item))
+        role, module = next(iter(modules.items()))
+        return {**modules, role: attach_ip_adapters(module, adapters)}
+
+
+def adapt_modules(
+    modules: Mapping[str, nn.Module], adapters: Sequence[Adapter], *, dtype: str
+) -> dict[str, nn.Module]:
+    """Modules with adapters on them; the given ones stay as they are and share their weights.
+
+    Args:
+        modules: By name, such as ``unet`` or ``text_encoder_2``.
+        adapters: Applied in this order. At strength 0 one changes nothing, to the last bit.
+        dtype: Precision of the recipe, which the adapters' tensors are brought to.
+    Raises:
+        InvalidFile: Nothing in a file is for these modules, or it can't be read, or was changed
+            since the recipe was made.
+    """
+    changes: _Changes = {}
+    for adapter in adapters:
+        _collect(adapter, modules, dtype, changes)
+    return {
+        name: with_changes(module, changes[name]) if name in changes else module
+        for name, module in modules.items()
+    }
+
+
+def _collect(
+    adapter: Adapter, modules: Mapping[str, nn.Module], dtype: str, changes: _Changes
+) -> None:
+    with _unchanged(adapter):
+        _collect_layers(adapter, modules, dtype, changes)
+
+
+def _collect_layers(
+    adapter: Adapter, modules: Mapping[str, nn.Module], dtype: str, changes: _Changes
+) -> None:
+    path = Path(adapter.source)
+    file = read_adapter(path)
+    layers = {
+        name: layers_of(module)
+        for name, module in modules.items()
+        if name in (adapter.modules or modules)
+    }
+    matched = match(file.parts, layers)
+    if not matched.applied:
+        raise no_match_error(file, matched)
+    if not adapter.strength:
+        return
+    tensors = AdapterTensors(path, dtype, file.metadata)
+    for change in matched.changes:
+        layer = modules[change.module].get_submodule(change.location.path)
+        parts, spans = file.parts[change.stem], change.location.spans
+        made = tensors.change(change.stem, parts, spans)
+        lengths = tensors.magnitudes(parts, spans)
+        if lengths is not None:
+            values, of_rows = lengths
+            if spans is not None and not of_rows:
+                raise InvalidFile(
+                    f"{path} changes {change.stem} by DoRA along its inputs, and the model has "
+                    "that layer in several parts.",
+                )
+            weight = layer.weight
+            assert isinstance(weight, Tensor)
+            made.set_magnitudes(values.to(weight.device), weight, of_rows=of_rows)
+        made.strength, made.is_fused = adapter.strength, adapter.kind == FUSED
+        of_module = changes.setdefault(change.module, {})
+        of_module.setdefault(change.location.path, []).append(made.requires_grad_(False))
+
+
+@contextmanager
+def _unchanged(adapter: Adapter) -> Iterator[None]:
+    """Make sure that an adapter's file is, from begin to end of the `with`, the recipe's."""
+    _check_digest(adapter)
+    try:
+        yield
+    finally:
+        # What a half-written file makes fail is told as what it is.
+        _check_digest(adapter)
+
+
+def _check_digest(adapter: Adapter) -> None:
+    if FILE_DIGESTS.digest(Path(adapter.source)) != adapter.digest:
+        raise InvalidFile(
+            f"{adapter.source} was changed while a run used it.",
+            expected="files that stay as they are while a run uses them",
+            hint="Run it again: it will use the new file.",
+        )

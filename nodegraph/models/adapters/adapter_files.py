@@ -1,0 +1,431 @@
+"""Adapter files (LoRA kinds, textual inversions): locate, read headers, guess the model.
+
+Source: Gal et al. 2022, arXiv:2208.01618. A file holds one matrix for each text encoder that has
+learnt the word: a row for each token that it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.values import TextEncoder
+from nodegraph.errors import InvalidFile, ModelNotFound
+from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
+from nodegraph.families.identification import LOAD_MODEL, Identification, identify_tensors
+from nodegraph.models.adapters.layer_matching import MatchResult, ModuleLayers, recipe_layers
+from nodegraph.models.adapters.tensor_names import (
+    ENCODERS,
+    LayerParts,
+    group_tensors,
+    parse_layer_name,
+)
+from nodegraph.models.model_sources import KIND_FOLDERS
+from nodegraph.weights.attached_models import find_remote, shown_folders
+from nodegraph.weights.file_kinds import GGUF, LEFT_OUT, SAFETENSORS, file_suffix
+from nodegraph.weights.safetensors_header import read_header
+
+INVERSION = "textual inversion"
+"""Kind of an adapter that is a word in prompts."""
+
+_MAX_TOKENS = 750
+"""Ten windows of CLIP's: a word of more than one goes on in the next. What is longer is something
+else."""
+_NAMED = {"clip_l": ("text_encoder",), "clip_g": ("text_encoder_2",)}
+"""Encoders that a tensor is for, by its name; any other is for the first of its width."""
+_UNNAMED = "emb_params"
+_EMBEDDING = "embeddings.token_embedding"
+
+
+@dataclass(frozen=True, slots=True)
+class InversionFile:
+    """What is in a file.
+
+    Attributes:
+        widths: Of each tensor's rows, by its name.
+        token: The word that it was learnt as, or the file's name.
+    """
+
+    path: Path
+    widths: Mapping[str, int]
+    token: str
+
+
+def read_inversion(path: Path) -> InversionFile:
+    """What is in a file, by its header.
+
+    Raises:
+        InvalidFile: It can't be read, is damaged, or holds no textual inversion.
+    """
+    if file_suffix(path) != SAFETENSORS:
+        raise InvalidFile(f"{path} is no textual inversion.", expected="a .safetensors file")
+    shapes = read_header(path).shapes
+    fits = all(
+        len(shape) == 1 or (len(shape) == 2 and 0 < shape[0] <= _MAX_TOKENS)
+        for shape in shapes.values()
+    )
+    known = shapes.keys() <= {_UNNAMED, *_NAMED}
+    if not shapes or not fits or not (known or len(shapes) == 1):
+        raise InvalidFile(
+            f"{path} holds no textual inversion.",
+            given=f"tensors such as {min(shapes, default='none')}",
+            expected=f"a tensor called {_UNNAMED}, {' and '.join(_NAMED)}, or the only one",
+        )
+    own = path.stem if known else next(iter(shapes))
+    return InversionFile(path, {name: shape[-1] for name, shape in shapes.items()}, own)
+
+
+def match_encoders(file: InversionFile, widths: Mapping[str, int]) -> dict[str, str]:
+    """The tensor for each text encoder that one is for.
+
+    Args:
+        widths: Of the encoders' embeddings, by role.
+    Raises:
+        InvalidFile: None is for any of them.
+    """
+    tensors_by_role: dict[str, str] = {}
+    for tensor, width in file.widths.items():
+        for role in _NAMED.get(tensor, ENCODERS):
+            if widths.get(role) == width and role not in tensors_by_role:
+                tensors_by_role[role] = tensor
+                break
+    if not tensors_by_role:
+        raise InvalidFile(
+            f"nothing in {file.path} is for this text encoder.",
+            given=f"embeddings {' and '.join(map(str, file.widths.values()))} wide",
+            expected=f"{' or '.join(map(str, widths.values())) or 'an encoder of the CLIP kind'}",
+            hint="Use it with the kind of model that it was made for.",
+        )
+    return tensors_by_role
+
+
+def embedding_widths(recipe: TextEncoder) -> dict[str, int] | None:
+    """Widths of the embeddings of a recipe's CLIP encoders, by role, from headers.
+
+    Returns:
+        None where only loading it would tell.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    layers = recipe_layers(recipe)
+    return (
+        None
+        if layers is None
+        else {
+            role: width
+            for role, layer_shapes in layers.items()
+            if (width := _width(layer_shapes)) is not None
+        }
+    )
+
+
+def _width(layers: ModuleLayers) -> int | None:
+    ends = (shape for path, shape in layers.shapes.items() if path.endswith(_EMBEDDING))
+    return next((shape[1] for shape in ends), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterTarget:
+    """What a file seems to be for.
+
+    Attributes:
+        title: In words.
+        classes: Of the denoisers that it may be for.
+        families: Names of those that differ in other ways; none if they don't.
+    """
+
+    title: str
+    classes: frozenset[str]
+    families: frozenset[str] = frozenset()
+
+
+def guess_target(parts: Mapping[str, LayerParts]) -> AdapterTarget | None:
+    """What the changes in a file seem to be for; None if nothing tells."""
+    stems = map(parse_layer_name, parts)
+    flat = [stem.flat for stem in stems if not stem.is_of_encoder]
+    shown = (guessed for sign, guessed in _SIGNS if any(map(sign.search, flat)))
+    guessed = next(shown, None)
+    if guessed is not _UNET:
+        return guessed
+    if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in parts):
+        return _BY_CONTEXT[2048]
+    width = context_width(parts)
+    return _BY_CONTEXT.get(width or 0, _UNET)
+
+
+def context_width(parts: Mapping[str, LayerParts]) -> int | None:
+    """Width of the text that a UNet's changes take; None if they don't tell."""
+    for name, part in parts.items():
+        if (
+            parse_layer_name(name).flat.endswith(("attn2_to_k", "attn2_to_v"))
+            and part.size is not None
+        ):
+            return part.size[1]
+    return None
+
+
+_UNETS = ("UNet2DConditionModel",)
+
+
+def _unet(title: str, *families: str) -> AdapterTarget:
+    return AdapterTarget(title, frozenset(_UNETS), frozenset(families))
+
+
+def _guess(title: str, *classes: str) -> AdapterTarget:
+    return AdapterTarget(title, frozenset(f"{name}Model" for name in classes))
+
+
+_UNET = _unet("Stable Diffusion 1.x, 2.x or XL", "sd1", "sd2", "sdxl", "sdxl-refiner")
+_BY_CONTEXT = {
+    768: _unet("Stable Diffusion 1.x", "sd1"),
+    1024: _unet("Stable Diffusion 2.x", "sd2"),
+    1280: _unet("the refiner of Stable Diffusion XL", "sdxl-refiner"),
+    2048: _unet("Stable Diffusion XL", "sdxl"),
+}
+_FLUX = (
+    "FluxTransformer2D",
+    "ChromaTransformer2D",
+    "Flux2Transformer2D",
+    "HunyuanImageTransformer2D",
+)
+_LUMINA, _Z_IMAGE = "Lumina2Transformer2D", "ZImageTransformer2D"
+_SD3, _QWEN = "SD3Transformer2D", "QwenImageTransformer2D"
+_SANA, _PIXART = "SanaTransformer2D", "PixArtTransformer2D"
+_SIGNS = tuple(
+    (re.compile(pattern), found)
+    for pattern, found in (
+        (r"^(double|single)_stream_blocks_", _guess("HiDream", "HiDreamImageTransformer2D")),
+        (r"^joint_blocks_", _guess("Stable Diffusion 3", _SD3)),
+        (r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", _guess("Qwen-Image", _QWEN)),
+        (
+            r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation",
+            _guess("Flux.2", "Flux2Transformer2D"),
+        ),
+        (r"^distilled_guidance_layer", _guess("Chroma", "ChromaTransformer2D")),
+        (r"^(double|single)_blocks_|^single_transformer_blocks_", _guess("Flux", *_FLUX)),
+        (
+            r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+            _guess("Wan", "WanTransformer3D"),
+        ),
+        (
+            r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))",
+            _guess("Sana or PixArt", _SANA, _PIXART),
+        ),
+        (r"^(layers|noise_refiner|context_refiner)_\d+_attn_", _guess("Lumina 2", _LUMINA)),
+        (
+            r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_",
+            _guess("Z-Image", _Z_IMAGE),
+        ),
+        (
+            r"^(layers|noise_refiner|context_refiner)_\d+_",
+            _guess("Z-Image or Lumina 2", _Z_IMAGE, _LUMINA),
+        ),
+        (r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_", _UNET),
+        (
+            r"^transformer_blocks_\d+_attn1_",
+            _guess("LTX, Sana or PixArt", "LTXVideoTransformer3D", _SANA, _PIXART),
+        ),
+        (
+            r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+            _guess("Stable Diffusion 3 or Flux", _SD3, _QWEN, *_FLUX),
+        ),
+    )
+)
+"""The first that some layer of a file shows decides."""
+
+
+def may_fit(guessed: AdapterTarget, family: str, classes: Collection[str]) -> bool:
+    """Whether a file may be for a model, as far as it can be told.
+
+    Args:
+        family: The model's, such as ``sd1``.
+        classes: That its denoiser may be of.
+    """
+    known = frozenset().union(_UNETS, *(each.classes for _, each in _SIGNS))
+    if not known.intersection(classes):
+        # Packages may bring others.
+        return True
+    if not guessed.classes.intersection(classes):
+        return False
+    return family not in _UNET.families or family in guessed.families
+
+
+PLAIN = "lora"
+"""Kind of an adapter, of whatever sort, that is worked out in each call."""
+FUSED = "fused lora"
+"""Kind of an adapter that is added to copies of the weights."""
+
+_COMPANIONS = f"{EMBEDDED}/"
+_IN_FOLDER = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")
+"""Names that diffusers and peft give to the file where they write a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """What is in an adapter file.
+
+    Attributes:
+        parts: The changes, by what the file calls the layers.
+        others: Names of tensors that are no part of a change that is known here.
+        metadata: The file's free text.
+    """
+
+    path: Path
+    parts: Mapping[str, LayerParts]
+    others: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+    @property
+    def title(self) -> str | None:
+        """What kind of model it seems to be for, in words; None if that can't be told."""
+        guessed = guess_target(self.parts)
+        return None if guessed is None else guessed.title
+
+    def bytes(self, *, of_encoders: bool) -> int:
+        """What its tensors for text encoders, or for the denoiser, take in float32."""
+        return 4 * sum(
+            prod(shape)
+            for name, part in self.parts.items()
+            if parse_layer_name(name).is_of_encoder == of_encoders
+            for shape in part.shapes.values()
+        )
+
+
+def locate_adapter(name: str, folders: Sequence[Path], *, title: str = "LoRA") -> Path:
+    """The file that a name means.
+
+    Args:
+        name: Under a models folder (first hit wins; ``.safetensors`` may be left out), a path, or
+            ``tiny/`` and the name of one that comes along with that model. Of a folder it is the
+            file that diffusers or peft writes into one.
+        title: What is looked for, in words.
+    Raises:
+        ModelNotFound: There is nothing of that name.
+    """
+    places = [folder / name for folder in folders] + [Path(name).expanduser()]
+    places += [folder / kind / name for folder in folders for kind in KIND_FOLDERS]
+    companions = embedded_folder().parent / "companions"
+    if name.startswith(_COMPANIONS):
+        places.insert(0, companions / name.removeprefix(_COMPANIONS))
+    for candidate in places if name.strip() else ():
+        longer = [candidate.with_name(candidate.name + end) for end in LEFT_OUT if end != GGUF]
+        for path in (candidate, *longer, *(candidate / file for file in _IN_FOLDER)):
+            if _is_file(path):
+                return path
+    remote = find_remote(name, folders)
+    for path in () if remote is None else (remote, *(remote / file for file in _IN_FOLDER)):
+        if _is_file(path):
+            return path
+    known = [path for folder in folders for path in _adapter_names(folder)]
+    known += [_COMPANIONS + path for path in _adapter_names(companions)]
+    searched = ", ".join(shown_folders(folders)) or "no models folder"
+    raise ModelNotFound(
+        f"there is no {title} `{name}`; searched {searched}.",
+        given=name,
+        hint=did_you_mean(name, known) if name else f"Name a {title}.",
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # A name too long for the file system, or with a zero byte, names nothing.
+        return False
+
+
+def _adapter_names(folder: Path) -> list[str]:
+    """Names of what may be adapters under a folder."""
+    inside = sorted(folder.rglob("*")) if folder.is_dir() else []
+    files = [path for path in inside if file_suffix(path) == SAFETENSORS]
+    places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in files]
+    return [place.relative_to(folder).as_posix() for place in places]
+
+
+def read_adapter(path: Path) -> AdapterFile:
+    """What is in an adapter file, by its header.
+
+    Raises:
+        InvalidFile: It can't be read, is damaged, or holds no adapter.
+    """
+    if file_suffix(path) != SAFETENSORS:
+        raise InvalidFile(f"{path} is no adapter file.", expected="a .safetensors file")
+    header = read_header(path)
+    parts, others = group_tensors(header.shapes)
+    if not parts:
+        _refuse_unread_kinds(path, header.shapes)
+        example = next(iter(sorted(header.shapes)), "nothing")
+        raise InvalidFile(
+            f"{path} holds no LoRA, LoHa, LoKr or DoRA.",
+            given=f"tensors such as {example}",
+            expected="pairs of small matrices for the layers of a model",
+            hint=_loader_hint(identify_tensors(header.shapes)),
+        )
+    return AdapterFile(path, parts, tuple(others), header.metadata)
+
+
+_UNREAD = {
+    kind: re.compile(rf"\.(?:{parts})(?:\.|$)")
+    for kind, parts in {
+        "BOFT": r"boft_[A-Za-z]\w*",
+        "OFT": r"oft_(?:blocks|diag|[Rr])",
+        "GLoRA": r"[ab][12]\.weight",
+        "IA3": r"on_input|ia3_l",
+        "VeRA": r"vera_\w+",
+    }.items()
+}
+"""By kind of adapter that isn't read here: what peft and LyCORIS call its tensors, behind the
+layer's name."""
+_OF_BUTTERFLIES = 4
+"""Axes of LyCORIS' ``oft_blocks`` where it is BOFT; OFT has one less."""
+
+
+def _refuse_unread_kinds(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Name the kind of an adapter that isn't read here.
+
+    Raises:
+        InvalidFile: It is one.
+    """
+    for kind, pattern in _UNREAD.items():
+        name = next(filter(pattern.search, shapes), None)
+        if name is None:
+            continue
+        is_boft = name.endswith(".oft_blocks") and len(shapes[name]) == _OF_BUTTERFLIES
+        raise InvalidFile(
+            f"{path} is an adapter of a kind that isn't read here.",
+            given=f"{'BOFT' if is_boft else kind}, with tensors such as {name}",
+            expected="a LoRA, LoHa, LoKr or DoRA",
+            hint="Merge it with its model in the tool that made it, and open the whole model.",
+        )
+
+
+def _loader_hint(identified: Identification) -> str:
+    """Which node takes what is no adapter."""
+    if identified.family is None and identified.node is None:
+        return f"If it is a whole model, open it with {LOAD_MODEL}."
+    return f"It is {identified.title}: open it with {identified.node or LOAD_MODEL}."
+
+
+def no_match_error(file: AdapterFile, matched: MatchResult) -> InvalidFile:
+    """The refusal of a file of which nothing is for a model."""
+    first = next(iter(matched.misfits or matched.unknown or matched.elsewhere), "")
+    hint = "Use it with the kind of model that it was made for."
+    if matched.misfits:
+        reason = f"its {len(matched.misfits)} layers are of another size, such as {first}"
+    elif matched.unknown:
+        reason = f"the model has none of its {len(matched.unknown)} layers, such as {first}"
+    elif parse_layer_name(first).is_of_encoder:
+        reason = f"its {len(matched.elsewhere)} layers are of the text encoder, such as {first}"
+        hint = "Link the model's text encoder as well."
+    else:
+        reason = f"its {len(matched.elsewhere)} layers are of the denoiser, such as {first}"
+    title = file.title
+    return InvalidFile(
+        f"nothing in {file.path} is for this model: {reason}.",
+        given=None if title is None else f"what seems to be for {title}",
+        hint=hint,
+    )

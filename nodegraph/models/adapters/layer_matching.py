@@ -1,0 +1,467 @@
+"""Match the changes in an adapter file to a model's layers by names and shapes.
+
+Names and shapes alone decide, so that it can be told before any weights are read, and without
+torch.
+
+The control LoRAs of Flux.1, Canny and Depth, take twice the channels that the model takes: what is
+new begins at zero. The adapters of a model that is as wide already may be for one that isn't; they
+change what is common.
+
+Source: https://github.com/black-forest-labs/flux, as diffusers' `FluxLoraLoaderMixin` loads them.
+
+Adapter files are often written in those names. The tables say it in the direction that is a plain
+function: a layer of the module here has one original name, while an original layer may have become
+several, which its rows are split among (q, k and v, mostly). Imports no torch.
+
+UNets have no table. In the latent-diffusion code all blocks of a side are in one row:
+``input_blocks.4.1`` is the second part (the attention) of the fifth. How many a level has differs
+between models, so the names are counted out from the layers that are there.
+
+Source: https://github.com/CompVis/latent-diffusion, `openaimodel.py`; checked against diffusers'
+converter of single files in tests/diffusion/adapters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.core.values import Recipe, Vae
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.base import Part
+from nodegraph.families.checkpoint_parts import (
+    CHECKPOINT,
+    checkpoint_part,
+    part_prefix,
+    recipe_parts,
+)
+from nodegraph.models.adapters.tensor_names import (
+    DENOISERS,
+    ENCODERS,
+    LayerName,
+    LayerParts,
+    Shape,
+    parse_layer_name,
+)
+from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.lazy import torch
+from nodegraph.weights.safetensors_header import read_header
+from nodegraph.weights.single_files.original_tables import SWAPPED, TABLES
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_PLAIN = {
+    "conv_in": "input_blocks.0.0",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
+_IN_RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+_MIDDLE = {"resnets.0": "0", "attentions.0": "1", "resnets.1": "2"}
+_BLOCK = re.compile(r"(down|up)_blocks\.(\d+)\.(\w+)\.(\d+)\.(.+)")
+_MIDDLE_BLOCK = re.compile(r"mid_block\.(\w+\.\d+)\.(.+)")
+
+
+def unet_originals(layers: Collection[str]) -> dict[str, str]:
+    """The original name of each layer of a UNet that had one."""
+    places = {"down": _sampler_layers(layers, "down", 1), "up": _sampler_layers(layers, "up", 0)}
+    original_names = {path: _PLAIN[path] for path in layers if path in _PLAIN}
+    for path in layers:
+        match = _BLOCK.fullmatch(path)
+        if match is not None:
+            side, level, part, index, suffix = match.groups()
+            original = places[side].get((int(level), part, int(index)))
+            if original is not None:
+                original_names[path] = f"{original}.{_renamed(part, suffix)}"
+            continue
+        match = _MIDDLE_BLOCK.fullmatch(path)
+        if match is not None and match[1] in _MIDDLE:
+            part = match[1].partition(".")[0]
+            original_names[path] = f"middle_block.{_MIDDLE[match[1]]}.{_renamed(part, match[2])}"
+    return original_names
+
+
+def _renamed(part: str, suffix: str) -> str:
+    if part == "resnets":
+        return _IN_RESNET.get(suffix, suffix)
+    return "op" if part == "downsamplers" else suffix
+
+
+def _sampler_layers(
+    layers: Collection[str], side: str, first: int
+) -> dict[tuple[int, str, int], str]:
+    """Where each part of a side's blocks is in its row.
+
+    Args:
+        first: Place of the first one.
+    """
+    parts = {
+        (int(match[2]), match[3], int(match[4]))
+        for match in map(_BLOCK.fullmatch, layers)
+        if match is not None and match[1] == side
+    }
+    row = "input_blocks" if side == "down" else "output_blocks"
+    found = {}
+    block_index = first
+    for level in sorted({level for level, _, _ in parts}):
+        has_attention = (level, "attentions", 0) in parts
+        count = sum((level, "resnets", index) in parts for index in range(len(parts)))
+        for index in range(count):
+            found[level, "resnets", index] = f"{row}.{block_index}.0"
+            found[level, "attentions", index] = f"{row}.{block_index}.1"
+            block_index += 1
+        # What halves the size is a block of its own; what doubles it is in the last one.
+        if (level, "downsamplers", 0) in parts:
+            found[level, "downsamplers", 0] = f"{row}.{block_index}.0"
+            block_index += 1
+        found[level, "upsamplers", 0] = f"{row}.{block_index - 1}.{2 if has_attention else 1}"
+    return found
+
+
+Spans = tuple[tuple[int, int], ...]
+"""Rows of an original layer, from and up to, in the order that a layer here has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalLocation:
+    """A layer of a module, and which rows of an original one it holds.
+
+    Attributes:
+        path: As in `named_modules`.
+        rows: Of the whole original layer.
+        spans: None for all of them as they are.
+    """
+
+    path: str
+    rows: int
+    spans: Spans | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Renaming:
+    """One line of a table: pattern of layers here, and name of what they were made from."""
+
+    pattern: re.Pattern[str]
+    order: int
+    original: str
+
+
+def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[OriginalLocation, ...]]:
+    """The original layers of a module, by name, and where their rows are here.
+
+    Args:
+        kind: The module's class, such as ``FluxTransformer2DModel``; of one that isn't known
+            nothing is given.
+        layers: Shape of each layer's weight.
+    """
+    if kind == "UNet2DConditionModel":
+        names = unet_originals(layers)
+        return {name: (OriginalLocation(path, layers[path][0]),) for path, name in names.items()}
+    originals_by_name: dict[str, list[tuple[int, str]]] = {}
+    for path in layers:
+        for renaming in _table(kind):
+            match = renaming.pattern.fullmatch(path)
+            if match is not None:
+                name = renaming.original.format(*match.groups())
+                originals_by_name.setdefault(name, []).append((renaming.order, path))
+    return {
+        name: tuple(_row_locations([path for _, path in sorted(parts)], kind, layers))
+        for name, parts in originals_by_name.items()
+    }
+
+
+def _row_locations(
+    paths: list[str], kind: str, layers: Mapping[str, Shape]
+) -> Iterator[OriginalLocation]:
+    total = sum(layers[path][0] for path in paths)
+    begin = 0
+    for path in paths:
+        end = begin + layers[path][0]
+        if _is_swapped(kind, path, layers[path]):
+            yield OriginalLocation(path, total, ((end // 2, end), (0, end // 2)))
+        else:
+            yield OriginalLocation(path, total, None if len(paths) == 1 else ((begin, end),))
+        begin = end
+
+
+def _is_swapped(kind: str, path: str, shape: Shape) -> bool:
+    """Whether diffusers has scale and shift of this modulation the other way round."""
+    if kind not in SWAPPED:
+        return False
+    if path == "norm_out.linear":
+        return True
+    # Of the last block of SD 3 the text goes no further: its modulation is that of an output.
+    is_last = path.endswith("norm1_context.linear") and shape[0] == 2 * shape[1]
+    return kind == "SD3Transformer2DModel" and is_last
+
+
+@cache
+def _table(kind: str) -> tuple[_Renaming, ...]:
+    return tuple(item for here, name in TABLES.get(kind, ()) for item in _renamings(here, name))
+
+
+def _renamings(here: str, name: str) -> Iterator[_Renaming]:
+    """The patterns of a line of a table, as that says it."""
+    before, brace, remaining = here.partition("{")
+    joined, _, after = remaining.partition("}")
+    for order, part in enumerate(joined.split(",") if brace else ("",)):
+        pattern = re.escape(f"{before}{part}{after}")
+        for sign, meaning in _SIGNS.items():
+            pattern = pattern.replace(re.escape(sign), meaning)
+        yield _Renaming(re.compile(pattern), order, re.sub(r"[*@]", "{}", name))
+
+
+_SIGNS = {"*": r"(\d+)", "@": "(layers|noise_refiner|context_refiner)"}
+
+
+_FIRST_LAYERS: Mapping[str, str] = {"FluxTransformer2DModel": "x_embedder"}
+"""By the module's class."""
+
+
+def fits_width(kind: str, path: str, part: LayerParts, shape: Shape) -> bool:
+    """Whether a change is for a layer that has half its columns, or twice as many.
+
+    Args:
+        kind: The module's class.
+        path, shape: Of the layer.
+    """
+    if path != _FIRST_LAYERS.get(kind) or not part.is_plain_lora or part.size is None:
+        return False
+    own, columns = prod(shape[1:]), part.size[1]
+    return columns in (2 * own, own / 2)
+
+
+def widen(module: Any, path: str, columns: int) -> None:
+    """Have a linear layer take more inputs, which count for nothing at first.
+
+    Args:
+        module: Of diffusers, with the layer as its first; its configuration says what it takes.
+        columns: Inputs that the layer is to take.
+    """
+    layer = module.get_submodule(path)
+    made = _wide(layer, columns)
+    parent, _, name = path.rpartition(".")
+    setattr(module.get_submodule(parent), name, made)
+    module.register_to_config(in_channels=columns, out_channels=module.out_channels)
+
+
+def _wide(layer: Any, columns: int) -> nn.Linear:
+    own = layer.weight
+    made = torch.nn.Linear(columns, len(own), bias=layer.bias is not None, device="meta")
+    weight = torch.nn.functional.pad(own, (0, columns - own.shape[1]))
+    made.weight = torch.nn.Parameter(weight, requires_grad=False)
+    if layer.bias is not None:
+        made.bias = layer.bias
+    return made.eval()
+
+
+_WEIGHT = ".weight"
+
+
+def recipe_layers(recipe: Recipe) -> dict[str, ModuleLayers] | None:
+    """The layers that an adapter may change, by the role of the module, such as ``unet``.
+
+    Returns:
+        None where only loading it would tell.
+    Raises:
+        InvalidFile: A file is missing or damaged.
+    """
+    layers = {}
+    for part in recipe_parts(recipe):
+        paths = [Path(path) for path in recipe.paths(part.role)]
+        config = [path for path in paths if path.name == layout.CONFIG]
+        weights = [path for path in paths if path.suffix != ".json"]
+        if config and any(file_suffix(path) != SAFETENSORS for path in weights):
+            return None
+        if config:
+            shapes = {
+                name: shape for path in weights for name, shape in read_header(path).shapes.items()
+            }
+            layers[part.role] = ModuleLayers(_kind(config[0]), _layers(shapes))
+            continue
+        alone = [*weights, *map(Path, recipe.paths(CHECKPOINT))]
+        if alone and isinstance(recipe, Vae):
+            return None
+        if alone:
+            layers[part.role] = _without_config(recipe, part, alone[0])
+    return layers
+
+
+def _kind(config: Path) -> str:
+    settings = layout.read_config(config)
+    return str(settings.get("_class_name") or next(iter(settings.get("architectures") or ()), ""))
+
+
+def _layers(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    return {
+        name.removesuffix(_WEIGHT): shape
+        for name, shape in shapes.items()
+        if name.endswith(_WEIGHT) and shape
+    }
+
+
+def _without_config(recipe: Recipe, part: Part, path: Path) -> ModuleLayers:
+    """Of a file in the names of who made the model: these are converted as if it were loaded."""
+    import torch
+
+    shapes = header_of(path).shapes
+    prefix = part_prefix(recipe, part, shapes)
+    tensors = {
+        name: torch.empty(shape, device="meta")
+        for name, shape in shapes.items()
+        if name.startswith(prefix)
+    }
+    made = checkpoint_part(part, shapes, prefix)
+    named = {name: tuple(item.shape) for name, item in made.convert(tensors).items()}
+    return ModuleLayers(made.class_name, _layers(named))
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleLayers:
+    """The layers of a module that may be changed.
+
+    Attributes:
+        kind: The module's class, such as ``UNet2DConditionModel``.
+        shapes: Of each layer's weight, by path as in `named_modules`.
+    """
+
+    kind: str
+    shapes: Mapping[str, Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedChange:
+    """A change in a file that is for a layer, or for rows of it.
+
+    Attributes:
+        stem: What the file calls the layer.
+        module: Such as ``unet``.
+        location: The layer, and its rows in what the file changes.
+    """
+
+    stem: str
+    module: str
+    location: OriginalLocation
+
+
+@dataclass(frozen=True, slots=True)
+class MatchResult:
+    """What of a file is for some modules.
+
+    Attributes:
+        changes: In the file's order.
+        applied: Layers of the file, by its own names, that have a place in the modules.
+        misfits: Those whose layer is there, in another size.
+        unknown: Those that are of these modules by their names, which have no such layer.
+        elsewhere: Those that are of other modules, such as of text encoders where these denoise.
+    """
+
+    changes: tuple[MatchedChange, ...] = ()
+    applied: tuple[str, ...] = ()
+    misfits: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Layers of the file that should have a place in the modules."""
+        return len(self.applied) + len(self.misfits) + len(self.unknown)
+
+
+@dataclass(slots=True)
+class _Names:
+    """All names by which a module's layers may go, with dots and with underscores."""
+
+    dotted: dict[str, tuple[OriginalLocation, ...]] = field(default_factory=dict)
+    flat: dict[str, tuple[OriginalLocation, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, layers: ModuleLayers) -> _Names:
+        names = cls()
+        for path, shape in layers.shapes.items():
+            names._add(path, (OriginalLocation(path, shape[0]),))
+            # transformers has dropped and taken up this level more than once.
+            names._add(f"text_model.{path}", (OriginalLocation(path, shape[0]),))
+            names._add(path.removeprefix("text_model."), (OriginalLocation(path, shape[0]),))
+        for name, places in originals(layers.kind, layers.shapes).items():
+            names._add(name, places)
+        return names
+
+    def _add(self, name: str, places: tuple[OriginalLocation, ...]) -> None:
+        self.dotted.setdefault(name, places)
+        self.flat.setdefault(name.replace(".", "_"), places)
+
+
+def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) -> MatchResult:
+    """What of a file is for some modules.
+
+    Where a file doesn't say which of several denoisers it is for, it is for each of those given.
+
+    Args:
+        parts: The changes in the file, see `group_tensors`.
+        modules: By name, such as ``unet`` or ``text_encoder_2``.
+    """
+    names = {module: _Names.of(layers) for module, layers in modules.items()}
+    says_second = any(stem.startswith("transformer_2.") for stem in parts)
+    changes: list[MatchedChange] = []
+    outcomes: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        stem = parse_layer_name(name)
+        wanted = ("transformer",) if says_second and stem.is_plain else stem.modules
+        there = [module for module in wanted if module in modules]
+        candidates = list(_matched_changes(name, stem, there, names))
+        fitting = [change for change in candidates if _fits(part, change, modules)]
+        changes += fitting
+        outcome = "applied" if fitting else "misfits" if candidates else "unknown"
+        if not there and _is_elsewhere(wanted, modules):
+            outcome = "elsewhere"
+        outcomes.setdefault(outcome, []).append(name)
+    return MatchResult(tuple(changes), **{kind: tuple(names) for kind, names in outcomes.items()})
+
+
+def _is_elsewhere(wanted: tuple[str, ...], modules: Mapping[str, ModuleLayers]) -> bool:
+    """Whether the modules denoise and what is wanted encodes, or the other way round."""
+    kinds = (DENOISERS, ENCODERS)
+    return not any(set(wanted) & set(kind) and modules.keys() & set(kind) for kind in kinds)
+
+
+def _matched_changes(
+    name: str, stem: LayerName, modules: list[str], known: Mapping[str, _Names]
+) -> Iterator[MatchedChange]:
+    for module in modules:
+        names = known[module].flat if stem.is_flat else known[module].dotted
+        places = names.get(stem.layer, ())
+        yield from (MatchedChange(name, module, position) for position in places)
+        if places and module in ENCODERS:
+            # Encoders of one kind have the same names: it is for the first.
+            return
+
+
+def _fits(part: LayerParts, change: MatchedChange, modules: Mapping[str, ModuleLayers]) -> bool:
+    """Whether a change has the rows and columns of the layer that it is for."""
+    module, path = modules[change.module], change.location.path
+    shape, size = module.shapes[path], part.size
+    if size is None:
+        return False
+    rows, columns = size
+    is_as_wide = columns in (0, prod(shape[1:]))
+    return rows == change.location.rows and (
+        is_as_wide or fits_width(module.kind, path, part, shape)
+    )

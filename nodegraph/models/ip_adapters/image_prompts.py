@@ -1,0 +1,185 @@
+"""IP-Adapters on a UNet, and the encoded images that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+from diffusers.models.embeddings import MultiIPAdapterImageProjection
+from torch import Tensor, nn
+from transformers import CLIPImageProcessor
+
+from nodegraph.core.values import Adapter, Conditioning, ConditioningEntry, DiffusionModel
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families.building import building_from
+from nodegraph.families.components import Component
+from nodegraph.families.image_conditioning import image_embeds_name, mask_name
+from nodegraph.media.images.images import to_pil
+from nodegraph.models.adapters.layer_changes import structural_copy
+from nodegraph.models.adapters.layer_matching import recipe_layers
+from nodegraph.models.ip_adapters.image_prompt_files import (
+    IP_ADAPTER,
+    IPAdapterChoice,
+    read_ip_adapter,
+)
+from nodegraph.weights.weight_files import read_tensors
+
+
+def attach_ip_adapters(unet: Any, adapters: Sequence[Adapter]) -> nn.Module:
+    """A UNet with IP-Adapters; the given one stays as it is, and shares its weights.
+
+    Attention is worked out by diffusers' own classes, and files are brought into them by its
+    converters; those are asked for one thing each, as what it offers as a whole would also bring
+    the shared weights into another precision where they are kept in few bits.
+
+    Raises:
+        InvalidFile: A file doesn't fit the UNet.
+    """
+    twin = structural_copy(unet)
+    with building_from(Path(adapters[0].source)):
+        files = [_parts(Path(item.source)) for item in adapters]
+        twin.encoder_hid_proj = None
+        processors = twin._convert_ip_adapter_attn_to_diffusers(files, low_cpu_mem_usage=False)
+        for processor in processors.values():
+            if isinstance(processor, IPAdapterAttnProcessor2_0):
+                processor.scale = [item.strength for item in adapters]
+                processor.to(twin.device, twin.dtype).requires_grad_(False)
+        twin.set_attn_processor(processors)
+        projections = [
+            twin._convert_ip_adapter_image_proj_to_diffusers(
+                file["image_proj"], low_cpu_mem_usage=False
+            )
+            for file in files
+        ]
+        projection = MultiIPAdapterImageProjection(projections).eval().requires_grad_(False)
+        twin.encoder_hid_proj = projection.to(twin.device, twin.dtype)
+        twin.register_to_config(encoder_hid_dim_type="ip_image_proj")
+    copied: nn.Module = twin
+    return copied
+
+
+def _parts(path: Path) -> dict[str, dict[str, Tensor]]:
+    tensors = read_tensors([path], "float32")
+    return {
+        part: {
+            name.removeprefix(f"{part}."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(f"{part}.")
+        }
+        for part in ("image_proj", "ip_adapter")
+    }
+
+
+def next_adapter_index(model: DiffusionModel) -> int:
+    """How many IP-Adapters are on a model: the place of the next."""
+    return sum(item.kind == IP_ADAPTER for item in model.adapters)
+
+
+def with_ip_adapter(
+    model: DiffusionModel, adapter: IPAdapterChoice, strength: float
+) -> DiffusionModel:
+    """A model's recipe with an IP-Adapter on it.
+
+    Raises:
+        InvalidFile: It isn't for this model.
+    """
+    file = read_ip_adapter(adapter.source, ())
+    layers = recipe_layers(model)
+    if layers is not None:
+        (of_model,) = layers.values()
+        own = [shape for name, shape in of_model.shapes.items() if name.endswith("attn2.to_k")]
+        if sorted(own) != sorted(file.layers):
+            raise InvalidFile(
+                f"{file.path} isn't for this model: it adds to {len(file.layers)} layers that read "
+                f"{file.layers[0][1]} numbers, and the model has {len(own)} that read "
+                f"{own[0][1] if own else 0}.",
+                hint="Take an IP-Adapter for models of this kind.",
+            )
+    put = Adapter(IP_ADAPTER, adapter.source, adapter.digest, strength)
+    return replace(model, adapters=(*model.adapters, put))
+
+
+@torch.no_grad()
+def embed_images(
+    encoder: Component, image: Tensor, *, reads_patches: bool
+) -> tuple[Tensor, Tensor]:
+    """What pictures show, and what stands for no picture.
+
+    Args:
+        image: In 0..1, shape (pictures, height, width, 3 or 4).
+    Returns:
+        Both float32 on the CPU, (1, pictures, width) or (1, pictures, patches, width).
+    """
+    size = encoder.module.config.image_size
+    processor = CLIPImageProcessor(size=size, crop_size=size)
+    pictures = [to_pil(item[None, ..., :3]).convert("RGB") for item in image]
+    pixels = processor(pictures, return_tensors="pt").pixel_values
+    pixels = pixels.to(encoder.device, encoder.dtype)
+    if reads_patches:
+        shown, nothing = (
+            _patches(encoder.module, item) for item in (pixels, torch.zeros_like(pixels))
+        )
+    else:
+        shown = encoder.module(pixels).image_embeds
+        nothing = torch.zeros_like(shown)
+    return tuple(item[None].to("cpu", torch.float32) for item in (shown, nothing))  # type: ignore[return-value]
+
+
+def _patches(module: Any, pixels: Tensor) -> Tensor:
+    features: Tensor = module(pixels, output_hidden_states=True).hidden_states[-2]
+    return features
+
+
+def picture_mask(mask: Tensor, pictures: int) -> Tensor:
+    """Where pictures lead: 0 or 1, shape (1, pictures, height, width).
+
+    Args:
+        mask: In 0..1, shape (1 or pictures, height, width); from a half up they lead.
+    Raises:
+        InvalidValue: There are as many masks as neither one nor pictures.
+    """
+    if len(mask) not in (1, pictures):
+        raise InvalidValue(
+            "there are as many masks as neither one nor pictures",
+            port="mask",
+            given=str(len(mask)),
+            expected=f"1 or {pictures}",
+        )
+    return (mask >= 0.5).float().expand(pictures, -1, -1)[None].contiguous()
+
+
+def with_image_embeds(
+    conditioning: Conditioning,
+    index: int,
+    embeds: Tensor,
+    negative_embeds: Tensor,
+    mask: Tensor | None,
+    *,
+    is_negative: bool = False,
+) -> Conditioning:
+    """Prompts that say what an IP-Adapter's pictures show; the empty one, that there are none.
+
+    Args:
+        index: Of the adapter on the model.
+        embeds, negative_embeds: As `embed_images` gave them.
+        mask: As `picture_mask` gave it.
+        is_negative: Whether they are what is to be stayed away from: nothing is shown then.
+    """
+
+    def with_tokens(entry: ConditioningEntry, tokens: Tensor) -> ConditioningEntry:
+        more = {image_embeds_name(index): tokens}
+        if mask is not None:
+            more[mask_name(index)] = mask
+        return replace(entry, tensors={**entry.tensors, **more})
+
+    features = negative_embeds if is_negative else embeds
+    empty = conditioning.unconditional
+    return replace(
+        conditioning,
+        entries=tuple(with_tokens(entry, features) for entry in conditioning.entries),
+        unconditional=None if empty is None else with_tokens(empty, negative_embeds),
+    )

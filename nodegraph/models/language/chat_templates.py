@@ -1,0 +1,109 @@
+"""Chat templates of language models, for one system prompt and one question.
+
+Each is that of the model's own chat template, for a system prompt and one question. Imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import Family
+
+IMAGE_TOKEN = "<|image_pad|>"  # noqa: S105 - no password
+"""Stands in what Qwen is told for each 28 x 28 pixels of a picture."""
+IMAGE_BLOCK = f"<|vision_start|>{IMAGE_TOKEN}<|vision_end|>"
+"""What it is told of a picture, before the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """What is put around a question.
+
+    Attributes:
+        system: Around the system prompt; left out where there is none.
+        question: Around the question, after it.
+        stops: Marks by which the model ends its answer.
+        silent: What says that it isn't to think first, where it would.
+        opening: What all begins with.
+    """
+
+    system: str
+    question: str
+    stops: tuple[str, ...]
+    silent: str = ""
+    opening: str = ""
+
+    def format(self, prompt: str, system: str = "", *, thinks: bool = False) -> str:
+        """All that the model is given to answer to."""
+        first = self.system.replace("{}", system) if system else ""
+        last = self.question.replace("{}", prompt)
+        return f"{self.opening}{first}{last}{'' if thinks else self.silent}"
+
+
+_QWEN = ChatTemplate(
+    "<|im_start|>system\n{}<|im_end|>\n",
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n",
+    ("<|im_end|>", "<|endoftext|>"),
+)
+CHATS = {
+    "qwen2_5_vl": _QWEN,
+    "qwen3": ChatTemplate(_QWEN.system, _QWEN.question, _QWEN.stops, "<think>\n\n</think>\n\n"),
+    # Gemma 2 knows no system prompt: what it would say stands before the question.
+    "gemma2": ChatTemplate(
+        "{}\n\n",
+        "{}<end_of_turn>\n<start_of_turn>model\n",
+        ("<end_of_turn>", "<eos>"),
+        opening="<bos><start_of_turn>user\n",
+    ),
+    "llama": ChatTemplate(
+        "<|start_header_id|>system<|end_header_id|>\n\n{}<|eot_id|>",
+        "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+        ("<|eot_id|>", "<|end_of_text|>"),
+        opening="<|begin_of_text|>",
+    ),
+    "mistral": ChatTemplate(
+        "[SYSTEM_PROMPT]{}[/SYSTEM_PROMPT]", "[INST]{}[/INST]", ("</s>",), opening="<s>"
+    ),
+}
+"""By the kind of model; see `kind_of`."""
+_KINDS = {
+    "Qwen2_5_VL": "qwen2_5_vl",
+    "Qwen3": "qwen3",
+    "Gemma2": "gemma2",
+    "Llama": "llama",
+    "Mistral": "mistral",
+}
+
+
+def kind_of(class_name: str) -> str | None:
+    """The kind of language model that a class of transformers is; None if it is none known here."""
+    return next((kind for begins, kind in _KINDS.items() if class_name.startswith(begins)), None)
+
+
+def writing_roles(family: Family) -> tuple[str, str] | None:
+    """Roles of a family's language model and of its tokenizer; None where it reads prompts by
+    others."""
+    for at, part in enumerate(family.encoders):
+        if kind_of(part.classes[0]) is not None:
+            return part.role, family.tokenizers[min(at, len(family.tokenizers) - 1)].role
+    return None
+
+
+def check_can_generate(family: Family) -> tuple[str, str]:
+    """The same, where there must be one.
+
+    Raises:
+        InvalidValue: On port ``encoder``.
+    """
+    roles = writing_roles(family)
+    if roles is None:
+        raise InvalidValue(
+            f"the text encoder of {family.title} is no language model: it can't write",
+            port="encoder",
+            given=family.title,
+            expected="Qwen-Image, Z-Image, Flux.2, Lumina 2, Sana, HiDream or HunyuanImage",
+        )
+    return roles

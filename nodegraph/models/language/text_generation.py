@@ -1,0 +1,224 @@
+"""Text generation by the language models among text encoders.
+
+A head says for each word how likely it is to follow. Text encoders are read without one; here it
+is put on, over the weights that are in memory already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+
+from nodegraph.core.values import TextEncoder
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families.building import build_tokenizer
+from nodegraph.families.checkpoint_parts import CHECKPOINT
+from nodegraph.families.components import TextModel
+from nodegraph.families.qwen_image_edit import preprocess_images, spread
+from nodegraph.families.registry import get_family
+from nodegraph.families.vocabulary import VOCABULARIES
+from nodegraph.models.language.chat_templates import (
+    CHATS,
+    IMAGE_BLOCK,
+    IMAGE_TOKEN,
+    check_can_generate,
+    kind_of,
+)
+from nodegraph.models.language.token_sampling import TokenSampling, generate_text
+from nodegraph.weights.file_kinds import HEADED, file_suffix
+from nodegraph.weights.joined_files import header_of
+from nodegraph.weights.weight_files import read_tensors
+
+_HEADS = ("lm_head.weight", "output.weight")
+"""As transformers and llama.cpp name them, behind whatever a file's names begin with."""
+_TYING = {"gemma2": 1 << 30, "qwen3": 2560, "qwen2_5_vl": 2048, "llama": 3072}
+"""The widest of each kind that writes by the words that it reads by, by their published
+configurations: Qwen 3 4B, Qwen 2.5 3B, Llama 3.2 3B and each Gemma 2."""
+_EYELESS = "Qwen2_5_VLTextModel"
+
+
+def with_lm_head(module: Any, recipe: TextEncoder, role: str) -> Any:
+    """A language model that writes, over the weights of one that reads.
+
+    Args:
+        module: Of transformers, as it is in memory; it stays as it is.
+        recipe: What it was made of, whose files may hold the head.
+        role: Of the module.
+    Raises:
+        InvalidFile: There is none.
+    """
+    if hasattr(module, "lm_head"):
+        return module
+    words = module.get_input_embeddings().weight
+    head = _read_head(recipe, role, tuple(words.shape))
+    if head is None and not _has_tied_embeddings(module, recipe, role):
+        raise InvalidFile(
+            f"the {type(module).__name__} of {recipe.source} has no head, by which it would write.",
+            port="encoder",
+            expected="a tensor lm_head.weight in its file",
+            hint="Some files leave it out, as pictures need none: take one that is whole.",
+        )
+    made = _headed(module)
+    weight = words if head is None else head.to(words.device, words.dtype)
+    made.lm_head.weight = nn.Parameter(weight, requires_grad=False)
+    return made.eval()
+
+
+def _read_head(recipe: TextEncoder, role: str, shape: tuple[int, ...]) -> Tensor | None:
+    for path in map(Path, recipe.paths(role) or recipe.paths(CHECKPOINT)):
+        if file_suffix(path) not in HEADED:
+            continue
+        for name, head_shape in header_of(path).shapes.items():
+            if name.endswith(_HEADS) and tuple(head_shape) == shape:
+                return read_tensors([path], recipe.dtype, prefix=name)[name]
+    return None
+
+
+def _has_tied_embeddings(module: Any, recipe: TextEncoder, role: str) -> bool:
+    """Whether it writes by the words that it reads by."""
+    if any(Path(path).name == layout.CONFIG for path in recipe.paths(role)):
+        return bool(module.config.tie_word_embeddings)
+    width = module.get_input_embeddings().weight.shape[1]
+    return bool(width <= _TYING.get(kind_of(type(module).__name__) or "", 0))
+
+
+def _headed(module: Any) -> Any:
+    """The class of transformers with a head, around a module without."""
+    name, config = type(module).__name__, deepcopy(module.config)
+    if name == _EYELESS:
+        sized = {"depth": 1, "out_hidden_size": config.hidden_size}
+        config = transformers.Qwen2_5_VLConfig(
+            text_config=config.to_dict(), vision_config=sized, tie_word_embeddings=False
+        )
+    sees = name.startswith("Qwen2_5_VL")
+    writes = "Qwen2_5_VL" if sees else name.removesuffix("Model")
+    kind = getattr(transformers, f"{writes}For{'ConditionalGeneration' if sees else 'CausalLM'}")
+    # Nothing of it is kept but the head, whose weights come from elsewhere.
+    with torch.device("meta"):
+        made = kind(config)
+    if name == _EYELESS:
+        made.model.visual, made.model.language_model = nn.Identity(), module
+    else:
+        made.model = module
+    return made
+
+
+_SMALLEST, _LARGEST = 256 * 256, 1024 * 1024
+"""Pixels that pictures are brought to, those between as they are."""
+_THOUGHT = "</think>"
+"""Ends what a model thinks before it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a language model is to answer.
+
+    Attributes:
+        text: The question.
+        system: What it is told beforehand of how to answer.
+        images: Pictures to look at, each float32 in 0..1, (height, width, 3).
+        is_chat: Whether what it was trained to find around a question is put there; else it goes
+            on with the text as it is.
+        thinks: Whether it may think first, where it would; what it thinks isn't in its answer.
+    """
+
+    text: str
+    system: str = ""
+    images: Sequence[Tensor] = ()
+    is_chat: bool = True
+    thinks: bool = False
+
+
+def generate_answer(
+    text_model: TextModel,
+    recipe: TextEncoder,
+    question: Question,
+    *,
+    max_new_tokens: int,
+    sampling: TokenSampling | None,
+    on_token: Callable[[int], None],
+) -> str:
+    """What the language model among a model's text encoders answers.
+
+    Args:
+        recipe: Of the text encoder.
+        max_new_tokens: Tokens of the answer, at most.
+        sampling: How words are drawn; None: always the likeliest.
+        on_token: Called before each token with how many there are; what it raises ends the writing.
+    Raises:
+        InvalidValue: It is no language model, sees no pictures, or the question is too long.
+        InvalidFile: Its files have no head.
+        NumericalError: It gives NaN.
+    """
+    encoder, words = check_can_generate(get_family(text_model.family))
+    module, tokenizer = text_model.modules[encoder], text_model.tokenizers[words]
+    with text_model.turn, torch.no_grad():
+        inputs = _model_inputs(module, tokenizer, question)
+        known = tokenizer.get_vocab()
+        marks = CHATS[kind_of(type(module).__name__) or ""].stops
+        try:
+            text = generate_text(
+                with_lm_head(module, recipe, encoder),
+                tokenizer,
+                inputs,
+                stop_tokens=[known[mark] for mark in marks if mark in known],
+                max_new_tokens=max_new_tokens,
+                sampling=sampling,
+                on_token=on_token,
+            )
+        finally:
+            _forget(module)
+    return strip_thinking(text) if question.is_chat else text
+
+
+def strip_thinking(written: str) -> str:
+    """Without what the model thought before."""
+    return written.rpartition(_THOUGHT)[2].strip()
+
+
+def _model_inputs(module: Any, tokenizer: Any, question: Question) -> dict[str, Tensor]:
+    """All that the model is given."""
+    text, pixels = question.text, dict[str, Tensor]()
+    counts: list[int] = []
+    if question.images:
+        pixels, counts = _picture_inputs(module, question)
+        text = IMAGE_BLOCK * len(counts) + text
+    if question.is_chat:
+        chat = CHATS[kind_of(type(module).__name__) or ""]
+        text = chat.format(text, question.system, thinks=question.thinks)
+    if counts:
+        text = spread(text, counts)
+    tokens = tokenizer(text, return_tensors="pt", add_special_tokens=not question.is_chat)
+    return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"], **pixels}
+
+
+def _picture_inputs(module: Any, question: Question) -> tuple[dict[str, Tensor], list[int]]:
+    if not hasattr(getattr(module, "model", module), "visual"):
+        raise InvalidValue(
+            "this text encoder sees no pictures",
+            port="images",
+            expected="a Qwen 2.5-VL with its eyes, such as that of Qwen-Image",
+        )
+    if IMAGE_TOKEN in question.text + question.system:
+        raise InvalidValue(
+            "the text has a mark that stands for pictures", port="prompt", given=IMAGE_TOKEN
+        )
+    files = VOCABULARIES["qwen2.5-vl-pictures"].files
+    processor = build_tokenizer(("Qwen2VLImageProcessorPil",), files)
+    sizes = [item.shape[0] * item.shape[1] for item in question.images]
+    return preprocess_images(processor, question.images, max(_SMALLEST, min(_LARGEST, max(sizes))))
+
+
+def _forget(module: Any) -> None:
+    """Leave a shared model as it was: Qwen 2.5-VL keeps where the last text's pictures were."""
+    inner = getattr(module, "model", module)
+    if hasattr(inner, "rope_deltas"):
+        inner.rope_deltas = None

@@ -1,0 +1,263 @@
+"""Speed options each network supports, checks of them, and torch.compile for blocks.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from nodegraph.core.values import DiffusionModel, Recipe
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import Family
+from nodegraph.families.registry import FAMILIES
+from nodegraph.families.speed_options import (
+    ATTENTIONS,
+    AUTO,
+    CUDA_ONLY,
+    Magnitude,
+    SpeedOptions,
+    StepCaching,
+    Taylor,
+    cache_name,
+    check_caching,
+    find_step_cache,
+    read_speed_options,
+)
+from nodegraph.models.adapters.adapter_files import FUSED, INVERSION
+from nodegraph.weights.precision.storage import recipe_storage
+
+_SHAPES = 64
+"""Sizes that one kind of block may be compiled for in a process, before it computes as ever."""
+
+
+def compile_blocks(module: Any) -> None:
+    """Compile a network's repeated blocks, in place; each size of inputs by itself, at its first
+    use.
+
+    What was compiled is found again for others of the same blocks.
+    """
+    import torch._dynamo.config as dynamo
+
+    dynamo.recompile_limit = max(dynamo.recompile_limit, _SHAPES)
+    # For one size at a time: else it would depend on the sizes before which kernels compute, and
+    # with them the last bits.
+    if getattr(module, "_repeated_blocks", None):
+        module.compile_repeated_blocks(dynamic=False)
+        return
+    for block in _blocks(module):
+        block.compile(dynamic=False)
+
+
+def _blocks(module: Any) -> list[Any]:
+    from torch import nn
+
+    lists = [child for child in module.children() if isinstance(child, nn.ModuleList)]
+    return [block for blocks in lists for block in blocks]
+
+
+def missing_compiler(device: str) -> str | None:
+    """What torch.compile lacks to compile for a device, in words; None if nothing is known to."""
+    if sys.platform == "win32" and not device.startswith("cuda"):
+        return None  # Which compiler there is, torch finds in many places.
+    if device.startswith("cuda"):
+        return None if importlib.util.find_spec("triton") else "the package triton"
+    if device == "cpu":
+        compilers = (os.environ.get("CXX") or "g++", "clang++")
+        if not any(map(shutil.which, compilers)):
+            return "a C++ compiler (g++ or clang++)"
+        if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
+            return "Python's header files (Python.h)"
+    return None
+
+
+_ALWAYS = frozenset({"taylorseer", "broadcast"})
+"""What hooks on attention do, which all networks have."""
+_BLOCKS = frozenset({"first_block", "mag"})
+_LITE = frozenset({"lite"})
+_FUSED = frozenset({"fused"})
+
+ABILITIES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "UNet2DConditionModel": _ALWAYS | _FUSED | {"channels_last"},
+        "SD3Transformer2DModel": _ALWAYS | _FUSED | {"mag"},
+        "PixArtTransformer2DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
+        "FluxTransformer2DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
+        "Flux2Transformer2DModel": _ALWAYS | _LITE | _FUSED | {"mag"},
+        "SanaTransformer2DModel": _ALWAYS | _LITE,
+        "LTXVideoTransformer3DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
+        "Lumina2Transformer2DModel": _ALWAYS,
+        "WanTransformer3DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
+        "ChromaTransformer2DModel": _ALWAYS | _LITE | _FUSED,
+        "HiDreamImageTransformer2DModel": _ALWAYS,
+        "QwenImageTransformer2DModel": _ALWAYS | _BLOCKS | _LITE,
+        "HunyuanImageTransformer2DModel": _ALWAYS | _BLOCKS | _LITE,
+        "ZImageTransformer2DModel": _ALWAYS,
+    }
+)
+"""By the class of diffusers: what its hooks and methods can do for it, as tried (a test does)."""
+
+_TITLES = {
+    "first_block": "first-block caching",
+    "mag": "MagCache",
+    "taylorseer": "TaylorSeer",
+    "lite": "TaylorSeer's lite form",
+    "broadcast": "attention broadcast",
+    "fused": "fused projections",
+    "channels_last": "channels-last weights",
+}
+_PORTS = {"lite": "lite", "fused": "fused_projections", "channels_last": "channels_last"}
+
+
+def abilities(family: Family) -> frozenset[str]:
+    """What a family's network can; of one that isn't known here, what all can."""
+    if family.latent.only_size is not None:
+        # Small networks of our own: none of diffusers' hooks knows them.
+        return frozenset()
+    return ABILITIES.get(family.denoisers[0].classes[0], _ALWAYS)
+
+
+def check_supported(family: Family, ability: str) -> None:
+    """Refuse what a family's network can't be sped up by.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    able = abilities(family)
+    if ability in able:
+        return
+    others = ", ".join(title for name, title in _TITLES.items() if name in able)
+    raise InvalidValue(
+        f"{family.title} can't be sped up by {_TITLES[ability]}: {_reason(ability)}",
+        port=_PORTS.get(ability, "model"),
+        expected=f"of these: {others}",
+    )
+
+
+def _reason(ability: str) -> str:
+    if ability == "channels_last":
+        return "it has no convolutions to speak of"
+    if ability == "fused":
+        return "its class in diffusers doesn't fuse them"
+    return "diffusers' hooks don't fit the blocks of its network"
+
+
+def check_step_cache(family: Family, caching: StepCaching) -> None:
+    """Refuse a step cache whose numbers are out of range, or that doesn't fit a family.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    check_caching(caching)
+    check_supported(family, cache_name(caching))
+    if isinstance(caching, Taylor) and caching.lite:
+        check_supported(family, "lite")
+    if isinstance(caching, Magnitude) and not caching.ratios and family.name != "flux":
+        raise InvalidValue(
+            f"MagCache needs ratios that were measured with {family.title}, and diffusers brings "
+            "those of Flux.1 alone",
+            port="ratios",
+            expected="numbers such as diffusers prints with MagCacheConfig(calibrate=True)",
+        )
+
+
+def check_speed(family: Family | None, speed: SpeedOptions, device: str) -> None:
+    """Refuse options that a family's network or a device can't do.
+
+    Args:
+        family: None where it isn't known yet.
+        device: Such as ``cpu`` or ``cuda:0``.
+    Raises:
+        InvalidValue: So it is.
+    """
+    for ability in ("fused", "channels_last"):
+        if family is not None and getattr(speed, ability):
+            check_supported(family, ability)
+    if speed.attention not in ATTENTIONS:
+        raise InvalidValue(
+            "there is no such way to compute attention",
+            port="attention",
+            given=speed.attention,
+            expected=", ".join(ATTENTIONS),
+        )
+    if speed.attention in CUDA_ONLY and not device.startswith("cuda"):
+        raise InvalidValue(
+            f"torch has this kernel on CUDA alone, and the device is {device}",
+            port="attention",
+            given=speed.attention,
+            expected="auto, math or sliced",
+        )
+    if speed.compiled:
+        _check_compiled(speed, device)
+
+
+def _check_compiled(speed: SpeedOptions, device: str) -> None:
+    if speed.attention != AUTO:
+        raise InvalidValue(
+            "what is compiled chooses its kernels by itself",
+            port="attention",
+            given=speed.attention,
+            expected="auto, or a model that isn't compiled",
+        )
+    missing = missing_compiler(device)
+    if missing is not None:
+        raise InvalidValue(
+            f"torch.compile needs {missing}, and there is none",
+            port="compiled",
+            given="on",
+            hint="Install it, or leave compiled off.",
+        )
+
+
+def check_recipe(recipe: DiffusionModel, device: str) -> None:
+    """Refuse a recipe whose speed options don't go with its family, weights or adapters.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    speed, caching, family = (
+        read_speed_options(recipe),
+        find_step_cache(recipe),
+        FAMILIES.get(recipe.family),
+    )
+    check_speed(family, speed, device)
+    if family is not None and caching is not None:
+        check_step_cache(family, caching)
+    for name in ("fused", "channels_last"):
+        if getattr(speed, name) and recipe_storage(recipe):
+            raise InvalidValue(
+                f"{_TITLES[name]} would widen weights that are kept in few bits",
+                port=_PORTS[name],
+                expected="a model whose storage is full",
+            )
+    if speed.compiled and isinstance(caching, Magnitude):
+        raise InvalidValue(
+            "the hooks of MagCache keep blocks from being compiled",
+            port="model",
+            expected="a model that isn't compiled, or another step cache",
+        )
+    check_fused(recipe)
+
+
+def check_fused(recipe: Recipe) -> None:
+    """Refuse fused projections of layers that adapters work beside: they would pass those by.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    unfused = [item for item in recipe.adapters if item.kind not in (FUSED, INVERSION)]
+    if unfused and read_speed_options(recipe).fused:
+        raise InvalidValue(
+            "projections can't be fused under a LoRA that isn't fused with the weights",
+            port="model",
+            given=unfused[0].source,
+            hint="Turn `fused` on in LoadLora, or leave `fused_projections` off in SpeedUp.",
+        )

@@ -1,0 +1,166 @@
+"""Find and open language models in folders of transformers. No torch, no weights read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodegraph.core.digests import digest_value
+from nodegraph.core.file_digests import FILE_DIGESTS
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import PipelineComponent, RecipeFile
+from nodegraph.errors import InvalidFile, InvalidValue
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.interop.pipelines.pipeline_recipes import GENERATION, LIBRARY
+from nodegraph.models.model_files import (
+    folder_part_files,
+    lacks_float16,
+    locate_transformers_model,
+    port_precision,
+    read_configuration,
+)
+from nodegraph.models.model_recipes import DTYPES
+from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.file_kinds import PartFiles, file_stamp
+
+
+@port_type(color="#a3b86c")
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A language model by itself: what it is made of, not its weights.
+
+    Attributes:
+        model: Recipe of its weights; the family is its class in transformers.
+        tokenizer: Of its words.
+    """
+
+    model: PipelineComponent
+    tokenizer: PipelineComponent
+
+
+_WRITING = ("ForCausalLM", "ForConditionalGeneration")
+"""How classes end that write."""
+_WORDS = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "merges.txt",
+          "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")  # fmt: skip
+_WHERE = (
+    "Copy the model's folder (config.json, model.safetensors and its tokenizer) under a models "
+    "folder, such as models/language/qwen3-4b, and name it as it lies there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageFolder:
+    """A model's folder."""
+
+    path: Path
+    class_name: str
+    files: PartFiles
+
+    @property
+    def config(self) -> Path:
+        """Its configuration, by which its tokenizer is found, too."""
+        return self.path / layout.CONFIG
+
+    @property
+    def tokenizer_files(self) -> list[Path]:
+        """Files of its tokenizer, and that configuration."""
+        files = [self.path / name for name in _WORDS if (self.path / name).is_file()]
+        return [self.config, *files]
+
+    @property
+    def weight_files(self) -> list[Path]:
+        """Files of the model."""
+        generation = self.path / GENERATION
+        return [*self.files.files, *([generation] if generation.is_file() else [])]
+
+
+def find_language_folder(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> LanguageFolder:
+    """The folder that a name means, if a language model is in it.
+
+    Raises:
+        ModelNotFound: There is nothing of that name; says where such models go.
+        InvalidFile: It is no such model, brings code of its own, or is incomplete.
+        UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
+    """
+    path = locate_transformers_model(name, folders, where=_WHERE)
+    path = path.parent if path.is_file() else path
+    config = read_configuration(path, expected=_EXPECTED, where=_WHERE)
+    class_name = _class_name(path, config)
+    files = folder_part_files(path, "model", allow_pickle=allow_pickle)
+    opened = LanguageFolder(path, class_name, files)
+    if opened.tokenizer_files == [opened.config]:
+        raise InvalidFile(f"{path} has no tokenizer.", expected=_WORDS[0], hint=_WHERE)
+    return opened
+
+
+_EXPECTED = f"a folder of transformers whose class ends with {' or '.join(_WRITING)}"
+
+
+def _class_name(path: Path, config: Mapping[str, Any]) -> str:
+    named = config.get("architectures")
+    class_name = str(named[0]) if isinstance(named, list) and named else ""
+    words = path / "tokenizer_config.json"
+    tokenizer_config = layout.read_config(words) if words.is_file() else {}
+    if config.get("auto_map") or tokenizer_config.get("auto_map"):
+        raise InvalidFile(
+            f"{path} brings code of its own, and that isn't run here.", expected=_EXPECTED
+        )
+    if not class_name.endswith(_WRITING) or config.get("is_encoder_decoder"):
+        what = f"is a {class_name}, which" if class_name else "names no class, and"
+        raise InvalidFile(
+            f"{path} {what} isn't a model that goes on with texts.", expected=_EXPECTED
+        )
+    return class_name
+
+
+def open_language_model(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    dtype: str = "auto",
+    device: str = "cpu",
+    allow_pickle: bool = False,
+) -> LanguageModel:
+    """A language model; nothing is loaded yet.
+
+    Args:
+        dtype, device: As for `nodegraph.models.model_recipes.open_model`.
+    Raises:
+        InvalidValue: No such dtype.
+        NodegraphError: See `find_language_folder`.
+    """
+    if dtype not in DTYPES:
+        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
+    precision = port_precision(dtype, [folder.files], device)
+    return LanguageModel(
+        _component(folder.class_name, "model", folder.weight_files, precision),
+        _component("AutoTokenizer", "tokenizer", folder.tokenizer_files, "float32"),
+    )
+
+
+def _component(class_name: str, role: str, files: Sequence[Path], dtype: str) -> PipelineComponent:
+    return PipelineComponent(
+        class_name,
+        tuple(RecipeFile(role, str(path), FILE_DIGESTS.digest(path)) for path in sorted(files)),
+        dtype,
+        ((LIBRARY, "transformers"),),
+    )
+
+
+def language_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_language_model` would give something else for the same name."""
+    folder = find_language_folder(name, folders, allow_pickle=allow_pickle)
+    files = sorted({*folder.weight_files, *folder.tokenizer_files})
+    return digest_value([*map(file_stamp, files), device, lacks_float16(device)])
+
+
+def language_bytes(folder: LanguageFolder) -> int:
+    """Bytes that its weights take on disk."""
+    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)

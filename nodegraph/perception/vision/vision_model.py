@@ -1,0 +1,322 @@
+"""Find and open vision models in folders and files. No torch, no weights read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from nodegraph.core.digests import digest_value
+from nodegraph.core.file_digests import FILE_DIGESTS, FileDigests
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import PipelineComponent, RecipeFile, VisionNetwork
+from nodegraph.errors import InvalidFile, InvalidValue, NodegraphError
+from nodegraph.families import diffusers_folder as layout
+from nodegraph.families import helper_networks as depth
+from nodegraph.families.helper_networks import foreground_class, published_preparation
+from nodegraph.families.identification import identify_tensors
+from nodegraph.interop.pipelines.pipeline_recipes import LIBRARY
+from nodegraph.models.model_files import (
+    folder_part_files,
+    lacks_float16,
+    locate_transformers_model,
+    port_precision,
+    read_configuration,
+)
+from nodegraph.models.model_recipes import DTYPES
+from nodegraph.models.model_sources import file_shapes
+from nodegraph.models.vision_classes import NATIVE_CLASSES, TASKS, Task, architecture
+from nodegraph.weights.attached_models import whole_size
+from nodegraph.weights.file_kinds import PartFiles, file_stamp
+from nodegraph.weights.safetensors_header import Shapes
+
+NODE_BY_TASK: Mapping[Task, str] = MappingProxyType(
+    {
+        "points": "SegmentAnything",
+        "text": "SegmentByText",
+        "classes": "SegmentClass",
+        "matting": "RefineMask",
+        "depth": "EstimateDepth",
+        "foreground": "ForegroundMask",
+        "pose": "EstimatePose",
+        "boxes": "DetectThings",
+    }
+)
+"""Nodes, by what they need."""
+
+
+@port_type(color="#7fa8c9")
+@dataclass(frozen=True, slots=True)
+class VisionModel:
+    """A model that sees: what it is made of, not its weights.
+
+    Attributes:
+        model: Recipe of its weights; the family is its class in transformers, or its
+            architecture.
+        preparation: What ``preprocessor_config.json`` says: how pictures are prepared for it.
+        tokenizer: Of a model that reads words.
+        labels: Names of the classes that it knows, in their order.
+    """
+
+    model: PipelineComponent | VisionNetwork
+    preparation: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: PipelineComponent | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        """What it does."""
+        return TASKS[self.model.family]
+
+
+KINDS = "a file of BiRefNet, RMBG, ISNet, U²-Net or Depth Anything V2"
+_ELSEWHERE = {
+    "pretrained.": (
+        "a Depth Anything of another kind",
+        "depth-anything/Depth-Anything-V2-Small-hf",
+    ),
+    "detector.backbone.": ("SAM 3", "facebook/sam3"),
+    "image_encoder.trunk.": ("SAM 2", "facebook/sam2-hiera-tiny"),
+    "image_encoder.blocks.": ("SAM", "facebook/sam-vit-base"),
+}
+"""Files in namings of their own, by how their tensors' names begin: what each is, and the folder
+that transformers reads."""
+
+
+def class_from_shapes(shapes: Shapes) -> str | None:
+    """The class of what a file holds; None where that needs a configuration."""
+    name = foreground_class(shapes)
+    return name or (depth.DEPTH_ANYTHING if depth.is_depth(shapes) else None)
+
+
+def published_preprocessing(class_name: str, shapes: Shapes) -> Mapping[str, Any]:
+    """How pictures are prepared for it, where nothing beside it says so."""
+    return (
+        depth.PREPARATION if class_name == depth.DEPTH_ANYTHING else published_preparation(shapes)
+    )
+
+
+def options_from_name(class_name: str, path: Path) -> tuple[tuple[str, str], ...]:
+    """What of it only the file's name tells, as options of recipes."""
+    is_metric = class_name == depth.DEPTH_ANYTHING and depth.METRIC in path.name.lower()
+    return ((depth.METRIC, "on"),) if is_metric else ()
+
+
+def unsupported_file_error(path: Path, shapes: Shapes, expected: str, where: str) -> InvalidFile:
+    """Why a file without a configuration beside it can't be used.
+
+    Args:
+        expected: What can be.
+        where: What to do if it isn't known.
+    """
+    for name, (title, folder) in _ELSEWHERE.items():
+        if any(item.startswith(name) for item in shapes):
+            return InvalidFile(
+                f"{path} is {title} by itself, in the naming of its authors.",
+                expected="the folder that transformers reads, with its config.json",
+                hint=f"Get {folder} as a folder, and name that.",
+            )
+    identified = identify_tensors(shapes)
+    return InvalidFile(
+        f"{path} is {identified.title}, and there is no {layout.CONFIG} beside it.",
+        expected=expected,
+        hint=f"{identified.node} takes it." if identified.node else where,
+    )
+
+
+PREPROCESSOR_FILE = "preprocessor_config.json"
+_WORDS = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+          "special_tokens_map.json")  # fmt: skip
+_ROLE = "model"
+_WHERE = (
+    "Copy the model's folder (config.json, preprocessor_config.json and model.safetensors) under a "
+    "models folder, such as models/segment/sam2-hiera-tiny, and name it as it lies there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VisionFolder:
+    """A model's folder, and what its configuration says.
+
+    Attributes:
+        is_file: It is a file by itself: what else lies in the folder is of no effect.
+    """
+
+    path: Path
+    class_name: str
+    config: Mapping[str, Any]
+    files: PartFiles
+    is_file: bool = False
+
+    @property
+    def tokenizer_files(self) -> list[Path]:
+        """Files of a tokenizer."""
+        return [self.path / name for name in _WORDS if (self.path / name).is_file()]
+
+    @property
+    def all_files(self) -> list[Path]:
+        """All that is read of it."""
+        preparation = self.path / PREPROCESSOR_FILE
+        preparations = [preparation] if not self.is_file and preparation.is_file() else []
+        return sorted({*self.files.files, *self.tokenizer_files, *preparations})
+
+
+def find_vision_folder(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False
+) -> VisionFolder:
+    """The folder that a name means, if a model that sees is in it.
+
+    Raises:
+        ModelNotFound: There is nothing of that name; says where such models go.
+        InvalidFile: It is no such model, brings code of its own, or is incomplete.
+        UnsafeFile: Its weights have to be unpickled, and that isn't allowed.
+    """
+    path = locate_transformers_model(name, folders, where=_WHERE)
+    if path.is_file():
+        alone = _alone(path, allow_pickle)
+        if alone is not None:
+            return alone
+        path = path.parent
+    config = read_configuration(path, expected=_expected(), where=_WHERE)
+    files = folder_part_files(path, _ROLE, allow_pickle=allow_pickle)
+    name = _class_name(path, config)
+    if name in NATIVE_CLASSES:
+        name = _own_network(files.weights)
+    return VisionFolder(path, name, config, files)
+
+
+def _alone(path: Path, allow_pickle: bool) -> VisionFolder | None:
+    """What is in a file that needs no configuration."""
+    shapes = file_shapes(path, allow_pickle)
+    name = class_from_shapes(shapes)
+    if name is not None:
+        return VisionFolder(path.parent, name, {}, PartFiles(_ROLE, [path], [path]), is_file=True)
+    if not (path.parent / layout.CONFIG).is_file():
+        raise unsupported_file_error(path, shapes, _expected(), _WHERE)
+    return None
+
+
+def _own_network(weights: Sequence[Path]) -> str:
+    shapes = {name: shape for path in weights for name, shape in file_shapes(path, True).items()}
+    name = foreground_class(shapes)
+    if name is None:
+        raise InvalidFile(
+            f"{weights[0]} is of a kind of BiRefNet or ISNet that isn't built here.",
+            expected="BiRefNet upon a Swin transformer (general, lite, HR, matting, RMBG-2.0 and "
+            "others), or ISNet, RMBG-1.4 or U²-Net",
+        )
+    return name
+
+
+def _class_name(path: Path, config: Mapping[str, Any]) -> str:
+    class_name = architecture(config)
+    if class_name in TASKS:
+        return class_name
+    if config.get("auto_map"):
+        raise InvalidFile(
+            f"{path} is a {class_name}, which brings code of its own, and that isn't run here.",
+            expected=_expected(),
+            hint="BiRefNet, RMBG, ISNet and U²-Net are built here: by their weights alone.",
+        )
+    what = f"is a {class_name}, which" if class_name else "names no class, and"
+    raise InvalidFile(f"{path} {what} isn't a model that sees.", expected=_expected())
+
+
+def _expected() -> str:
+    known = ", ".join(name for name in TASKS if name not in NATIVE_CLASSES)
+    return f"{KINDS}, or a folder of transformers with one of {known}"
+
+
+def open_vision_model(
+    name: str,
+    folders: Sequence[Path],
+    *,
+    dtype: str = "auto",
+    device: str = "cpu",
+    digests: FileDigests | None = None,
+    allow_pickle: bool = False,
+) -> VisionModel:
+    """A model that sees; nothing is loaded yet.
+
+    Args:
+        dtype, device, digests: As for `nodegraph.models.model_recipes.open_model`.
+    Raises:
+        InvalidValue: No such dtype.
+        NodegraphError: See `find_vision_folder`.
+    """
+    if dtype not in DTYPES:
+        raise InvalidValue(f"no precision is called {dtype!r}", expected=", ".join(DTYPES))
+    folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
+    known = digests or FILE_DIGESTS
+    precision = port_precision(dtype, [folder.files], device)
+    model = _network(folder, precision, known)
+    words = None
+    if TASKS[folder.class_name] == "text":
+        words = _component("CLIPTokenizer", "tokenizer", folder.tokenizer_files, "float32", known)
+    return VisionModel(model, _preparation(folder), words, class_labels(folder.config))
+
+
+def _network(
+    folder: VisionFolder, dtype: str, digests: FileDigests
+) -> PipelineComponent | VisionNetwork:
+    if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
+        return _component(folder.class_name, _ROLE, folder.files.files, dtype, digests)
+    # A network is told by its tensors: what else lies beside them is of no effect.
+    weights = sorted(folder.files.weights)
+    files = (RecipeFile(_ROLE, str(path), digests.digest(path)) for path in weights)
+    options = options_from_name(folder.class_name, weights[0])
+    return VisionNetwork(folder.class_name, tuple(files), dtype, options)
+
+
+def _preparation(folder: VisionFolder) -> Mapping[str, Any]:
+    path = folder.path / PREPROCESSOR_FILE
+    settings = layout.read_config(path) if not folder.is_file and path.is_file() else {}
+    if folder.class_name not in NATIVE_CLASSES and not folder.is_file:
+        return settings
+    shapes = file_shapes(folder.files.weights[0], True)
+    return {**published_preprocessing(folder.class_name, shapes), **settings}
+
+
+def _component(
+    class_name: str, role: str, files: Sequence[Path], dtype: str, digests: FileDigests
+) -> PipelineComponent:
+    return PipelineComponent(
+        class_name,
+        tuple(RecipeFile(role, str(path), digests.digest(path)) for path in sorted(files)),
+        dtype,
+        ((LIBRARY, "transformers"),),
+    )
+
+
+def class_labels(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the classes that a configuration tells of, in their order."""
+    named = config.get("id2label")
+    if not isinstance(named, Mapping):
+        return ()
+    try:
+        return tuple(str(named[key]) for key in sorted(named, key=int))
+    except (TypeError, ValueError) as error:
+        raise InvalidFile(f"its {layout.CONFIG} numbers its classes by no numbers") from error
+
+
+def vision_stamp(
+    name: str, folders: Sequence[Path], *, allow_pickle: bool = False, device: str = "cpu"
+) -> str:
+    """Text that changes when `open_vision_model` would give something else for the same name.
+
+    Raises:
+        NodegraphError: See `find_vision_folder`.
+    """
+    folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
+    return digest_value([*map(file_stamp, folder.all_files), device, lacks_float16(device)])
+
+
+def vision_bytes(name: str, folders: Sequence[Path], *, allow_pickle: bool = False) -> int | None:
+    """Bytes that its weights take on disk; None where there is no such model."""
+    try:
+        folder = find_vision_folder(name, folders, allow_pickle=allow_pickle)
+    except NodegraphError:
+        return None
+    return sum(whole_size(path, path.stat().st_size) for path in folder.files.weights)

@@ -1,0 +1,229 @@
+"""Conditioning with control pictures, for control networks and control-image models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nodegraph.core.values import (
+    Conditioning,
+    ConditioningEntry,
+    Control,
+    ControlNet,
+    Recipe,
+    Vae,
+)
+from nodegraph.errors import InvalidValue
+from nodegraph.families.base import CONTROL_IMAGE
+from nodegraph.families.components import Autoencoder
+from nodegraph.families.registry import get_family
+from nodegraph.media.images.editing.pixel_formats import check_finite
+from nodegraph.models.vae import encode_image
+from nodegraph.sampling.controls.files import recipe_kind
+from nodegraph.sampling.controls.kinds import NO_MODE, ControlKind, mode_number
+from nodegraph.sampling.inpainting import with_tensors
+from nodegraph.sampling.schedules import NoiseLevels
+
+
+def with_control_image(
+    autoencoder: Autoencoder, conditioning: Conditioning, image: Tensor, *, shown: bool = True
+) -> Conditioning:
+    """Prompts that bring a picture to follow.
+
+    Args:
+        autoencoder: Of the model.
+        image: float32 in 0..1, shape (1, height, width, 3).
+        shown: Whether the model sees it; else it is shown nothing, of its size.
+    Raises:
+        InvalidValue: There are several.
+    """
+    if image.shape[0] != 1:
+        raise InvalidValue(
+            "a model follows one picture",
+            port="image",
+            given=f"{image.shape[0]} pictures",
+            expected="one",
+            hint="ImageList takes a batch apart: what follows then runs for each.",
+        )
+    image_latent = encode_image(autoencoder, image).samples
+    assert image_latent is not None
+    if conditioning.family and get_family(conditioning.family).follows_unscaled:
+        image_latent = image_latent / float(autoencoder.config["scaling_factor"])
+    return with_tensors(conditioning, {CONTROL_IMAGE: image_latent if shown else image_latent * 0})
+
+
+Weights = Callable[..., AbstractContextManager[Any]]
+"""Live components by recipe, as `Context.weights`."""
+
+
+def control_of(
+    network: ControlNet,
+    image: Tensor,
+    *,
+    strength: float = 1.0,
+    start: float = 0.0,
+    end: float = 1.0,
+    mode: str = NO_MODE,
+    faint: bool = False,
+    mask: Tensor | None = None,
+    vae: Vae | None = None,
+    weights: Weights | None = None,
+) -> Control:
+    """A picture that leads through a network, encoded where that sees latents.
+
+    Args:
+        image: In 0..1, shape (n, height, width, channels).
+        strength, start, end, faint: As of `Control`.
+        mode: One of `kinds.MODES`.
+        mask: In 0..1, shape (1 or n, height, width); from a half up it is filled.
+        vae: Of the model, with what brings its weights.
+    Raises:
+        InvalidValue: Something that the network needs is missing, or given without a use.
+        NumericalError: The picture has NaN or infinity.
+    """
+    check_finite(image)
+    kind = recipe_kind(network)
+    number = mode_number(kind, mode)
+    if mask is not None:
+        _check_mask(image, mask)
+    control = Control(network, image.float(), strength, start, end, number, faint, mask)
+    if not kind.sees_latents:
+        return control
+    if vae is None or weights is None:
+        raise InvalidValue(
+            "the control network sees latents, and no VAE is linked",
+            port="vae",
+            expected="the VAE of the model",
+        )
+    if kind.takes_mask != (mask is not None):
+        raise InvalidValue(
+            "the control network fills masked pictures, and no mask is linked"
+            if kind.takes_mask
+            else "the control network sees no masks",
+            port="mask",
+        )
+    return replace(control, hint=_encoded(image, mask, kind, vae, weights), mask=None)
+
+
+def _check_mask(image: Tensor, mask: Tensor) -> None:
+    if mask.shape[1:] != image.shape[1:3] or len(mask) not in (1, len(image)):
+        raise InvalidValue(
+            "the mask must be as large as the picture",
+            port="mask",
+            given=f"shape {tuple(mask.shape)} for pictures of {tuple(image.shape)}",
+            hint="ResizeMask brings it to the size of the picture, linked to its `image`.",
+        )
+
+
+def _encoded(
+    image: Tensor, mask: Tensor | None, kind: ControlKind, vae: Vae, weights: Weights
+) -> Tensor:
+    """A picture as a latent, and beside it which cells are shown."""
+    colours = image[..., :3]
+    if colours.shape[-1] == 1:
+        colours = colours.expand(*colours.shape[:-1], 3)
+    hidden = None if mask is None else mask >= 0.5
+    if hidden is not None:
+        colours = torch.where(hidden[..., None], 0.0, colours)
+    with weights(vae, calls_only=True) as autoencoder:
+        encoder = _unshifted(autoencoder) if kind.unshifted else autoencoder
+        samples = encode_image(encoder, colours).samples
+    assert samples is not None
+    if hidden is None:
+        return samples
+    cells = functional.interpolate(hidden[:, None].float(), size=samples.shape[-2:])
+    shown = (1 - cells).expand(len(samples), -1, -1, -1)
+    return torch.cat([samples, shown], 1)
+
+
+def _unshifted(autoencoder: Autoencoder) -> Autoencoder:
+    """One that encodes without shifting latents; the given one stays as it is."""
+    twin = copy(autoencoder.module)
+    twin.register_to_config(shift_factor=0.0)
+    return replace(autoencoder, modules={next(iter(autoencoder.modules)): twin})
+
+
+def with_control(
+    conditioning: Conditioning, control: Control, *, leads_away: bool = False
+) -> Conditioning:
+    """Prompts that a picture leads beside, the empty one as well.
+
+    Args:
+        leads_away: Whether they are what is to be stayed away from: some pictures don't lead there.
+    """
+    positive_only = control.faint or recipe_kind(control.model).only_positive
+
+    def controlled(entry: ConditioningEntry) -> ConditioningEntry:
+        return replace(entry, controls=(*entry.controls, control))
+
+    if positive_only and leads_away:
+        return conditioning
+    empty = conditioning.unconditional
+    if empty is not None and not positive_only:
+        empty = controlled(empty)
+    return replace(
+        conditioning, entries=tuple(map(controlled, conditioning.entries)), unconditional=empty
+    )
+
+
+def controls_in(*conditionings: Conditioning | None) -> list[Recipe]:
+    """The networks that lead beside prompts, each once."""
+    present = [item for item in conditionings if item is not None]
+    entries = [entry for item in present for entry in (*item.entries, item.unconditional) if entry]
+    return list(dict.fromkeys(control.model for entry in entries for control in entry.controls))
+
+
+def scaling_messages(conditioning: Conditioning, size: tuple[int, int]) -> list[str]:
+    """What is to be told of pictures that are scaled to lead a sampling of another size.
+
+    Args:
+        size: Width and height in pixels.
+    """
+    controls = {id(item): item for entry in conditioning.entries for item in entry.controls}
+    sizes = [
+        (control.hint.shape[2], control.hint.shape[1])
+        for control in controls.values()
+        if not recipe_kind(control.model).sees_latents
+    ]
+    return [
+        f"a control picture of {width} x {height} pixels is scaled until it covers "
+        f"{size[0]} x {size[1]}, and cut off evenly"
+        for width, height in dict.fromkeys(sizes)
+        if (width, height) != size
+    ]
+
+
+def unapplied_messages(
+    prompts: Iterable[Conditioning | None], noise_levels: NoiseLevels
+) -> list[str]:
+    """What is to be told of control pictures whose part of a sampling has none of its steps.
+
+    Args:
+        prompts: Of all sides; None where there is none.
+        noise_levels: The noise levels; of a part of a sampling, all of its steps count.
+    """
+    first, end = noise_levels.whole_range or (noise_levels.first, noise_levels.level_count)
+    steps = [
+        (noise_levels.point(step_index)[-1], noise_levels.progress_after_step(step_index))
+        for step_index in range(first, end)
+    ]
+    controls = {
+        id(control): control
+        for prompt in prompts
+        if prompt is not None
+        for entry in prompt.entries
+        for control in entry.controls
+    }
+    return [
+        f"a control picture changes nothing: none of the {end - first} steps lies whole between "
+        f"its start {control.start:g} and its end {control.end:g}"
+        for control in controls.values()
+        if control.strength and not any(control.applies(*step) for step in steps)
+    ]

@@ -1,0 +1,216 @@
+"""Noise of a latent batch: drawn per item or per batch, added to latents, seeded.
+
+- ``per item``: item i from a generator seeded with the seed + its batch index; what samplers draw
+  on the way comes from the same generators. An item is then what it is alone, with that seed.
+- ``per batch``: all items in one draw from the seed, and what is drawn on the way in one draw each
+  from the seed + 1; by samplers that follow a Brownian motion, as the steps of the seed's. So
+  ComfyUI draws on a CPU (``comfy/sample.py``, `prepare_noise`; ``comfy/k_diffusion/sampling.py``,
+  `default_noise_sampler` and `BrownianTreeNoiseSampler`): of a batch, the first item alone is what
+  it is without the others.
+- ``per batch, one seed``: the same, but on the way from the seed itself, as ComfyUI did before it
+  took the next one on a CPU. On a GPU it still does, from another generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nodegraph.core.values import Latent, Leftover
+from nodegraph.errors import InvalidValue
+from nodegraph.families.noise import draw_from, draw_noise, item_generators
+from nodegraph.sampling.latents.combination import repeat_latent, require_samples
+from nodegraph.sampling.regions import mask_to_cells
+
+if TYPE_CHECKING:
+    from nodegraph.families.flow_noise import ModelNoise
+    from nodegraph.sampling.sampling_parts import SamplingNoise
+
+
+def add_plain_noise(
+    latent: Latent, strength: float, seed: int, mask: Tensor | None = None
+) -> Latent:
+    """A latent with standard normal noise added, which no schedule knows of.
+
+    Args:
+        strength: Standard deviation; that of a picture's latent is about 1.
+        seed: Item i draws from seed + its place in its batch.
+        mask: Where it is added, by how much; (1 or batch, height, width). Elsewhere no bit changes.
+    Raises:
+        InvalidValue: The latent is empty, or the mask is of another batch.
+    """
+    samples = require_samples(latent, "latent")
+    noise = strength * draw_noise(samples.shape[1:], seed, latent.noise_indices)
+    if mask is not None:
+        if mask.ndim != 3 or mask.shape[0] not in (1, latent.batch_size):
+            raise InvalidValue(
+                "the mask is of another batch than the latent",
+                port="mask",
+                given=f"shape {tuple(mask.shape)}",
+                expected=f"shape (1 or {latent.batch_size}, height, width)",
+            )
+        cells = mask_to_cells(mask.float(), samples.shape[-2], samples.shape[-1])
+        noise = noise * (cells.unsqueeze(2) if samples.ndim == 5 else cells)
+    return replace(latent, samples=torch.where(noise == 0, samples, samples + noise))
+
+
+def with_seeds(latent: Latent, seeds: Sequence[int]) -> Latent:
+    """A batch of which each item draws the noise of a seed of its own.
+
+    Args:
+        seeds: One for each item, at least 0; of a single latent so many items are made.
+    Raises:
+        InvalidValue: There are none, as many as there are no items, or one is below 0.
+    """
+    if not seeds or (latent.batch_size not in (1, len(seeds))):
+        raise InvalidValue(
+            "there must be a seed for each item",
+            port="seeds",
+            given=f"{len(seeds)} seeds",
+            expected=f"{latent.batch_size}" if latent.batch_size > 1 else "at least one",
+        )
+    if min(seeds) < 0 or max(seeds) >= 2**64:
+        raise InvalidValue(
+            "a seed is out of range",
+            port="seeds",
+            given=str(min(seeds) if min(seeds) < 0 else max(seeds)),
+            expected="0 to 2**64 - 1",
+        )
+    whole = repeat_latent(latent, len(seeds)) if latent.batch_size < len(seeds) else latent
+    return replace(whole, batch_index=tuple(seeds))
+
+
+ONE_SEED = "per batch, one seed"
+MOST_DRAWN = 4096
+"""Batch index up to which items are drawn one after the other from one generator."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnNoise:
+    """The noise of a sampling.
+
+    Attributes:
+        first: What it begins with; standard normal but for its strength, float32 on the CPU, of the
+            latent's shape.
+        generators: What samplers draw from on the way: one for each item, or one for all.
+        resumes: Whether they were used for the first noise, so that a sampling which goes on from
+            another has to pass over what that one drew.
+        brownian_seed: Seed of the Brownian motion that some samplers follow; None where they don't.
+    """
+
+    first: Tensor
+    generators: tuple[torch.Generator, ...]
+    resumes: bool
+    brownian_seed: int | None = None
+
+
+def draw_sampling_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[int]) -> DrawnNoise:
+    """The noise of a sampling; see the module.
+
+    Args:
+        shape: Of the latent.
+    Raises:
+        InvalidValue: The noise that was given doesn't fit, on port ``noise``; or an item's place in
+            its batch is too far back.
+    """
+    indices = latent.noise_indices
+    generators: tuple[torch.Generator, ...]
+    at_once = noise.draw != "per item"
+    if at_once:
+        first = _drawn_at_once(noise.seed, latent, shape)
+        on_the_way = noise.seed if noise.draw == ONE_SEED else (noise.seed + 1) % 2**64
+        generators = (torch.Generator("cpu").manual_seed(on_the_way),)
+    else:
+        # Used for the first noise whatever is given in its place, so that what is drawn on the way
+        # is the same.
+        generators = tuple(item_generators(noise.seed, indices))
+        first = draw_from(generators, shape[1:])
+    if noise.given is not None:
+        first = _checked_noise(noise.given, shape)
+    if noise.share:
+        if at_once:
+            other = _drawn_at_once(noise.other_seed, latent, shape)
+        else:
+            other = draw_noise(shape[1:], noise.other_seed, indices)
+        # of two that don't depend on each other, so that the mixture's variance is 1, too
+        scale = math.hypot(1 - noise.share, noise.share)
+        first = ((1 - noise.share) * first + noise.share * other) / scale
+    first = first if noise.strength == 1 else first * noise.strength
+    return DrawnNoise(first, generators, not at_once, noise.seed if at_once else None)
+
+
+def _drawn_at_once(seed: int, latent: Latent, shape: Sequence[int]) -> Tensor:
+    """The whole batch's from one generator; of a part of a batch, what the whole would have had."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    places = latent.batch_index
+    if places is None:
+        return torch.randn(tuple(shape), generator=generator)
+    if max(places) >= MOST_DRAWN:
+        raise InvalidValue(
+            "an item's seed is too far from the batch's to be drawn with it",
+            port="latent",
+            given=f"batch index {max(places)}",
+            expected=f"below {MOST_DRAWN}",
+            hint="Set draw to per item, which gives each item a seed of its own.",
+        )
+    item_shape = (1, *shape[1:])
+    drawn = {}
+    for index in range(max(places) + 1):
+        item = torch.randn(item_shape, generator=generator)
+        if index in places:
+            drawn[index] = item
+    return torch.cat([drawn[index] for index in places])
+
+
+def _checked_noise(noise: Tensor, shape: Sequence[int]) -> Tensor:
+    if tuple(noise.shape) not in (tuple(shape), (1, *shape[1:])):
+        raise InvalidValue(
+            "the noise doesn't fit the latent",
+            port="noise",
+            given=f"shape {tuple(noise.shape)}",
+            expected=f"shape {tuple(shape)}",
+            hint="Make it of a latent of the same size and model.",
+        )
+    return noise.to(torch.float32).expand(tuple(shape))
+
+
+def add_noise(
+    latent: Latent,
+    schedule: ModelNoise,
+    *,
+    seed: int,
+    timestep: float | None = None,
+    sigma: float | None = None,
+) -> Latent:
+    """A latent as the forward process leaves it at a timestep or noise level.
+
+    sqrt(alpha bar) · latent + sqrt(1 - alpha bar) · noise: Ho et al. 2020, arXiv:2006.11239,
+    equation 4; in flow models (1 - sigma) · latent + sigma · noise.
+
+    Args:
+        schedule: The model's.
+        timestep: 0 (nearly clean) to the number of training timesteps - 1, in flow models to that
+            number; or give `sigma`.
+        sigma: Noise level of at least 0, in flow models at most 1.
+    Raises:
+        InvalidValue: The latent is empty, or timestep or sigma are out of range.
+    """
+    if latent.samples is None:
+        raise InvalidValue(
+            "an empty latent has nothing to add noise to",
+            port="latent",
+            hint="Link the latent of a picture, such as VAEEncode's.",
+        )
+    if (timestep is None) == (sigma is None):
+        raise ValueError("give either a timestep or a sigma")
+    alpha, deviation = schedule.scales(timestep, sigma)
+    noise = draw_noise(latent.samples.shape[1:], seed, latent.noise_indices)
+    samples = alpha * latent.samples + deviation * noise
+    level = float(schedule.timestep_to_sigma(timestep)) if sigma is None else sigma  # type: ignore[arg-type]
+    original = None if latent.noise_mask is None else latent.samples
+    return replace(latent, samples=samples, leftover=Leftover(level, "mixing", original))

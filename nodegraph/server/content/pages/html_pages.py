@@ -1,0 +1,193 @@
+"""HTML pages that need no script: elements, layout, and the login page."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from html import escape
+from typing import TypeAlias
+
+from fastapi.responses import HTMLResponse
+
+from nodegraph.core.text_format import to_well_formed
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.access.head import ICON, LOGOUT
+from nodegraph.server.root_path import public_path
+
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+PageValue: TypeAlias = "str | int | float | bool | None"
+Child: TypeAlias = "Markup | str"
+STYLE = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8881; --main: #2f6fed; --bad: #c62828; }
+* { box-sizing: border-box; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 44rem; padding: 2rem 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .25rem; }
+header p, .help, footer { color: GrayText; }
+.help { font-size: .875rem; margin: .25rem 0 0; }
+form, main { display: grid; gap: 1.25rem; margin-top: 1.5rem; }
+label { display: block; font-weight: 600; margin-bottom: .25rem; }
+input, select, textarea { background: Field; border: 1px solid var(--line); border-radius: .5rem;
+  color: FieldText; font: inherit; padding: .5rem .75rem; width: 100%; }
+textarea { min-height: 6rem; resize: vertical; }
+:focus-visible { outline: 2px solid var(--main); outline-offset: 1px; }
+details { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem 1rem; }
+details > div { display: grid; gap: 1.25rem; padding: .75rem 0; }
+summary { cursor: pointer; }
+button { background: var(--main); border: 0; border-radius: .5rem; color: #fff; cursor: pointer;
+  font: inherit; font-weight: 600; justify-self: start; padding: .6rem 1.5rem; }
+button:hover { filter: brightness(1.1); }
+.problems { border: 1px solid var(--bad); border-radius: .5rem; margin: 0; padding: .75rem 1rem; }
+.problems ul { margin: .25rem 0 0; padding-left: 1.25rem; }
+.wrong { color: var(--bad); font-size: .875rem; margin: .25rem 0 0; }
+figure { background: var(--soft); border-radius: .75rem; margin: 0; overflow: hidden; }
+figure img { display: block; height: auto; margin: 0 auto; max-width: 100%; }
+figcaption { font-size: .875rem; padding: .5rem 1rem; overflow-wrap: anywhere; }
+progress { width: 100%; }
+"""
+
+
+class Markup(str):
+    """HTML that is safe as it is."""
+
+    __slots__ = ()
+
+
+def element(tag: str, /, *children: Child, **attributes: PageValue) -> Markup:
+    """An element.
+
+    Args:
+        children: Texts are escaped.
+        attributes: One that is None or False is left out, one that is True has no value. A
+            trailing underscore is no part of a name; others are dashes.
+    """
+    opening = tag + "".join(map(_attribute, attributes.items()))
+    if tag in _VOID:
+        return Markup(f"<{opening}>")
+    return Markup(f"<{opening}>{joined(children)}</{tag}>")
+
+
+def joined(children: Iterable[Child]) -> Markup:
+    """Parts one after the other."""
+    return Markup("".join(map(_safe, children)))
+
+
+def _safe(child: Child) -> str:
+    return child if isinstance(child, Markup) else escape(_visible(child))
+
+
+def _attribute(item: tuple[str, PageValue]) -> str:
+    name, value = item
+    if value is None or value is False:
+        return ""
+    written = name.rstrip("_").replace("_", "-")
+    return f" {written}" if value is True else f' {written}="{escape(_visible(str(value)))}"'
+
+
+def _visible(text: str) -> str:
+    """The text without what no page may hold: half characters and zero bytes."""
+    return str(to_well_formed(text)).replace("\0", "\ufffd")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src {_hash(STYLE)}; img-src 'self'; media-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # Without a referrer at all, a browser would say that the form comes from nowhere.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+}
+"""Of the pages: no script, no style but this one, nothing from elsewhere."""
+
+
+def page(
+    title: str, about: str, content: Markup, *, status: int = 200, refresh: int | None = None
+) -> HTMLResponse:
+    """A page.
+
+    Args:
+        about: A sentence below the title; empty for none.
+        refresh: Seconds after which it is loaded again.
+    """
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("link", rel="icon", href=public_path(ICON), type="image/svg+xml"),
+        element("style", Markup(STYLE)),
+    ]
+    if refresh is not None:
+        head.append(element("meta", http_equiv="refresh", content=refresh))
+    heading: list[Child] = [element("h1", title)]
+    if about:
+        heading.append(element("p", about))
+    body = element("body", element("header", *heading), content)
+    html = element("html", element("head", *head), body, lang="en")
+    text = joined([Markup("<!doctype html>\n"), html])
+    return HTMLResponse(text, status, headers=HEADERS)
+
+
+_TITLE = "Log in"
+_ABOUT = "This server needs a token. `nodegraph token add NAME` makes one, on its machine."
+_BUILD = "npm ci --prefix editor && npm run build --prefix editor"
+
+
+def login_page(target: str, *, problem: str = "", status: int = 200) -> HTMLResponse:
+    """The form that takes a token.
+
+    Args:
+        target: Where to go after that.
+        problem: What is wrong with the token that was entered.
+    """
+    parts: list[Child] = []
+    if problem:
+        parts.append(element("p", problem, class_="problems", role="alert"))
+    field = element(
+        "input",
+        type="password",
+        id="token",
+        name="token",
+        required=True,
+        autofocus=True,
+        autocomplete="current-password",
+        spellcheck="false",
+    )
+    parts += [
+        element("div", element("label", "Token", for_="token"), field),
+        element("input", type="hidden", name="next", value=target),
+        element("button", _TITLE, type="submit"),
+    ]
+    # Without an action it goes to the page's own address, and what stands there behind the # stays
+    # with the browser all the way to the place: a link may hold a workflow.
+    return page(_TITLE, _ABOUT, element("form", *parts, method="post"), status=status)
+
+
+def known_page(caller: Caller) -> HTMLResponse:
+    """The page of somebody who is known already."""
+    if not caller.session:
+        content = element("main", element("p", "You are known here without logging in."))
+        return page(_TITLE, "", content)
+    who = element("p", f"You are logged in as {caller.name}.")
+    scopes = element("p", f"You may: {', '.join(sorted(caller.scopes))}.", class_="help")
+    button = element("button", "Log out", type="submit")
+    form = element("form", who, scopes, button, method="post", action=public_path(LOGOUT))
+    return page("Logged in", "", Markup(form))
+
+
+def no_editor_page() -> HTMLResponse:
+    """What to do about it, and what works without."""
+    built = element("p", "Installed packages bring it along. In a checkout, build it with ")
+    command = element("p", element("code", _BUILD))
+    api_note = element(
+        "p",
+        "Everything else works: see ",
+        element("a", "the API", href=public_path("/openapi.json")),
+    )
+    content = element("main", built, command, api_note)
+    return page("The editor isn't here", "Its files are missing.", content, status=404)

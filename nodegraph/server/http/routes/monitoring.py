@@ -1,0 +1,199 @@
+"""Health and readiness probes, and Prometheus metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import cast
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from nodegraph.errors import NodegraphError, Problem
+from nodegraph.jobs.queue import JobQueue
+from nodegraph.jobs.queue.job_queries import Counts
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.errors import Unavailable
+from nodegraph.server.http.problems import responses
+from nodegraph.server.operations.metrics import CONTENT_TYPE, ServerState
+from nodegraph.server.services import Services
+
+_FRESH_SECONDS = 1.0
+"""For which an answer holds: whoever may not come in may ask this."""
+_WRITE_PATIENCE = 2.0
+_AT_WORK = ("idle", "busy")
+
+
+class NotReady(Unavailable):
+    """The server isn't of use now; lists why."""
+
+    code = "not-ready"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self._problems = tuple(problems)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        return self._problems
+
+
+class Readiness:
+    """Finds out what keeps a server from being of use.
+
+    Args:
+        services: Of the server.
+        clock: Seconds; only differences count.
+    """
+
+    def __init__(self, services: Services, clock: Callable[[], float] = monotonic) -> None:
+        self._services = services
+        self._clock = clock
+        self._looking = asyncio.Lock()
+        self._looked: float | None = None
+        self._last_problems: list[Problem] = []
+
+    async def problems(self) -> list[Problem]:
+        """Everything that does; nothing of it tells more than what kind of thing it is."""
+        if self._services.stopping.is_set():
+            return [Problem("stopping", "the server is about to stop")]
+        async with self._looking:
+            if self._looked is None or self._clock() - self._looked >= _FRESH_SECONDS:
+                self._last_problems = await self._look()
+                self._looked = self._clock()
+        return self._last_problems
+
+    async def _look(self) -> list[Problem]:
+        disk = await asyncio.to_thread(self._disk)
+        checks = [await self._queue(), self._node_types(), self._workers(), disk]
+        return [problem for problem in checks if problem is not None]
+
+    async def _queue(self) -> Problem | None:
+        try:
+            tried = asyncio.wrap_future(self._services.queue.try_writing())
+            await asyncio.wait_for(tried, _WRITE_PATIENCE)
+        except (NodegraphError, asyncio.TimeoutError):
+            return Problem("queue-not-writable", "the job queue can't be written now")
+        return None
+
+    def _node_types(self) -> Problem | None:
+        services = self._services
+        if not services.has_workers or services.node_types.is_ready:
+            return None  # without workers nobody reads more than is known
+        return Problem("node-packs-unread", "the node packs are still being read")
+
+    def _workers(self) -> Problem | None:
+        services = self._services
+        server = services.server
+        if not services.has_workers or server.workers == 0:
+            return None
+        if server.cluster is not None and server.cluster_min_workers == 0:
+            return None  # there is one as soon as there is a job
+        if any(
+            worker.role == "worker" and worker.state in _AT_WORK
+            for worker in services.worker_states()
+        ):
+            return None
+        return Problem("no-worker-ready", "no worker is ready")
+
+    def _disk(self) -> Problem | None:
+        try:
+            free = shutil.disk_usage(self._services.home).free
+        except OSError:
+            return Problem("home-gone", "the home folder can't be reached")
+        if free >= self._services.server.least_free:
+            return None
+        return Problem("disk-low", "there is too little space left on the disk")
+
+
+router = APIRouter(tags=["system"])
+
+
+class Alive(BaseModel):
+    """That it is."""
+
+    status: str = Field(examples=["ok"])
+
+
+@router.get("/healthz", summary="Ask whether the server lives")
+async def healthz() -> Alive:
+    """It answers; restart it if it doesn't."""
+    return Alive(status="ok")
+
+
+@router.get("/readyz", summary="Ask whether the server takes jobs", responses=responses(503))
+async def readyz(request: Request) -> Alive:
+    """Whether jobs can be taken in and run: the queue is writable, node packs are read, a worker is
+    ready, the disk isn't full.
+
+    One worker is enough, and all may be busy. What is wrong is listed by its kind only, as anybody
+    may ask.
+    """
+    problems = await cast(Readiness, request.app.state.readiness).problems()
+    if problems:
+        raise NotReady(problems)
+    return Alive(status="ready")
+
+
+_PATIENCE = 5.0
+"""Seconds for the queue: who asks has 10, unless told otherwise."""
+
+
+@router.get(
+    "/metrics",
+    summary="Read the figures for monitoring",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "In Prometheus' text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **responses(401, 403),
+    },
+)
+async def get_metrics(services: TheServices, caller: MayRead) -> Response:
+    """Counted since the server started; `docs/operations.md` has a table of all.
+
+    The setting `metrics` says who may read them.
+    """
+    text = await services.run_in_thread(_text, services, *await _queue(services))
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _text(services: Services, counts: Counts | None, paused: bool) -> bytes:
+    free, total = _disk(services.home)
+    dispatching = services.dispatcher.status
+    state = ServerState(
+        counts=counts,
+        paused=paused,
+        writable=dispatching.fault is None,
+        unwritten=dispatching.unwritten,
+        workers=services.worker_states(),
+        subscribers=services.hub.subscribers,
+        disk_free=free,
+        disk_total=total,
+    )
+    return services.metrics.text(state)
+
+
+async def _queue(services: Services) -> tuple[Counts | None, bool]:
+    try:
+        counting = services.read_queue(_counted, services.queue)
+        return await asyncio.wait_for(counting, _PATIENCE)
+    except (NodegraphError, asyncio.TimeoutError):
+        return None, False  # the other figures count all the more
+
+
+def _counted(queue: JobQueue) -> tuple[Counts, bool]:
+    return queue.counts(), queue.is_paused()
+
+
+def _disk(home: Path) -> tuple[int | None, int | None]:
+    try:
+        usage = shutil.disk_usage(home)
+    except OSError:
+        return None, None
+    return usage.free, usage.total

@@ -1,0 +1,186 @@
+"""Routes that check, plan, import or export a workflow; nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from nodegraph.client import shapes
+from nodegraph.client.shapes.schema import Finding
+from nodegraph.jobs.supervisor.errors import QuestionFailed
+from nodegraph.server.http.dependencies import MayRead, TheServices
+from nodegraph.server.http.errors import Refused, TooLarge
+from nodegraph.server.http.limits.body import JsonGauge
+from nodegraph.server.http.problems import limit_problems, responses
+from nodegraph.server.http.request_bodies import JsonRoute
+from nodegraph.server.http.responses import json_response
+from nodegraph.server.services import Services
+from nodegraph.server.settings import BodyLimits
+from nodegraph.server.workflows.checks import parse_workflow
+from nodegraph.server.workflows.job_requests import WorkflowWish, plan_request, validate_request
+
+router = APIRouter(tags=["workflows"], route_class=JsonRoute)
+
+_PROBLEMS = TypeAdapter(tuple[Finding, ...])
+_SECONDS = 60.0
+_MOST_TEXTS = 8
+_COMFYUI_EXAMPLE = {
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "dreamshaper_8.ckpt"}},
+    "5": {"class_type": "CLIPTextEncode", "inputs": {"text": "a red apple", "clip": ["4", 1]}},
+}
+
+
+class NotTranslated(Refused):
+    """What is to be translated is no workflow of ComfyUI's, damaged, or too intricate."""
+
+    code = "not-translated"
+    status = 422
+
+
+class ImportWish(BaseModel):
+    """A workflow of ComfyUI: its document, or the texts of a picture or video that carries it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document: dict[str, Any] | None = Field(
+        default=None,
+        description="What its file says: the API format, or the UI's of version 0.4 or 1.0.",
+        examples=[_COMFYUI_EXAMPLE],
+    )
+    texts: Annotated[dict[str, str], Field(max_length=_MOST_TEXTS)] | None = Field(
+        default=None,
+        description="Metadata by name: `workflow`, `prompt`, or `comment` with both in it.",
+        examples=[{"prompt": '{"4": {"class_type": "EmptyLatentImage", "inputs": {}}}'}],
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> ImportWish:
+        if (self.document is None) == (self.texts is None):
+            raise ValueError("either `document` or `texts` is needed")
+        return self
+
+
+@router.post(
+    "/import",
+    summary="Translate a workflow of ComfyUI",
+    responses=responses(400, 401, 403, 413, 415, 422, 503),
+)
+async def import_workflow(
+    services: TheServices, caller: MayRead, body: ImportWish
+) -> shapes.Translated:
+    """The same as a workflow of nodegraph; what can't be translated stays as a placeholder.
+
+    The planner does it, as packs may say how nodes of their own are translated.
+    """
+    limits = services.server.limits
+    _check_nodes(body.document or {}, limits.nodes)
+    for text in (body.texts or {}).values():
+        await services.run_in_thread(_check_text, text, limits)
+    arguments = body.model_dump(exclude_none=True)
+    try:
+        answer = await services.supervisor.ask("import", arguments, _SECONDS)
+    except QuestionFailed as error:
+        problem = error.problem
+        raise NotTranslated(problem.message, given=problem.given, hint=problem.hint) from error
+    await services.run_in_thread(parse_workflow, answer["workflow"], limits.nodes)
+    return _translated(services, answer["workflow"], answer["report"])
+
+
+def _check_text(text: str, limits: BodyLimits) -> None:
+    """Texts have levels and values within them that the gate before the routes doesn't see."""
+    gauge = JsonGauge(limits.json_depth, limits.json_values)
+    gauge.feed(text.encode("utf-8", "surrogatepass"))
+
+
+def _check_nodes(document: Mapping[str, Any], most: int) -> None:
+    nodes = document.get("nodes")
+    count = len(nodes) if isinstance(nodes, list) else len(document)
+    if count > most:
+        raise TooLarge("the workflow has too many nodes", expected=f"at most {most}")
+
+
+def _translated(
+    services: Services, workflow: Mapping[str, Any], report: Mapping[str, Any]
+) -> shapes.Translated:
+    problems = _PROBLEMS.validate_python(report["problems"])
+    return shapes.Translated(
+        workflow,
+        report["format"],
+        report["nodes"],
+        tuple(
+            shapes.UntranslatedNode(**{**each, "stand_ins": tuple(each["stand_ins"])})
+            for each in report["placeholders"]
+        ),
+        tuple(shapes.NeededModel(**each) for each in report["missing_models"]),
+        tuple(report["missing_files"]),
+        tuple(report["unknown_families"]),
+        tuple(shapes.Difference(**each) for each in report["told"]),
+        tuple(map(services.places.redact_problem, limit_problems(problems))),
+    )
+
+
+_EXAMPLE = {
+    "format": "nodegraph/1",
+    "nodes": {"load": {"type": "LoadModel", "inputs": {"model": "tiny"}}},
+}
+
+
+class ScriptWish(BaseModel):
+    """A workflow that a script is to build."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workflow: Annotated[
+        dict[str, Any], Field(description="A workflow as its file says it.", examples=[_EXAMPLE])
+    ]
+
+
+class PythonScript(BaseModel):
+    """A Python script."""
+
+    text: Annotated[str, Field(examples=["from nodegraph import Graph\n\ng = Graph()\n"])]
+
+
+@router.post(
+    "/script",
+    summary="Write a workflow as a Python script",
+    responses=responses(400, 401, 403, 413, 415, 422, 503),
+)
+async def write_script(services: TheServices, caller: MayRead, body: ScriptWish) -> PythonScript:
+    """The script that builds the very same workflow, as `nodegraph export --python` writes it.
+
+    It need not be complete, nor able to run.
+    """
+    await services.run_in_thread(parse_workflow, body.workflow, services.server.limits.nodes)
+    arguments = {"workflow": body.workflow}
+    return PythonScript(text=await services.supervisor.ask("script", arguments, _SECONDS))
+
+
+@router.post(
+    "/validate",
+    summary="Check a workflow",
+    response_model_exclude_none=True,
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def validate_workflow(
+    services: TheServices, caller: MayRead, body: WorkflowWish
+) -> shapes.Checked:
+    """Everything that is wrong with a workflow and the values of its parameters, at once.
+
+    A workflow that isn't valid is a fine request: the status is 200 in both cases.
+    """
+    return await validate_request(services, caller, body)
+
+
+@router.post(
+    "/plan",
+    summary="Plan a workflow",
+    response_model=shapes.Plan,
+    responses=responses(400, 401, 403, 404, 413, 415, 422, 503),
+)
+async def plan_workflow(services: TheServices, caller: MayRead, body: WorkflowWish) -> Response:
+    """What a run would do, node by node, and what it is expected to take."""
+    return json_response(await plan_request(services, caller, body))

@@ -1,0 +1,387 @@
+"""Check, plan and submit workflows, and find jobs, on behalf of a caller."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from nodegraph.client import shapes
+from nodegraph.core.context import Environment
+from nodegraph.core.file_access import uploaded_paths
+from nodegraph.core.text_format import to_well_formed
+from nodegraph.errors import InvalidFile, InvalidWorkflow, Problem
+from nodegraph.jobs.queue import Job, JobFilter, Submission, Submitted
+from nodegraph.jobs.queue.job import not_found
+from nodegraph.jobs.queue.submission import HIGHEST_PRIORITY, LOWEST_PRIORITY
+from nodegraph.jobs.supervisor.worker_jobs import JobPayload
+from nodegraph.server.access.caller import Caller
+from nodegraph.server.content.artifacts import Artifacts
+from nodegraph.server.http.errors import NotFound
+from nodegraph.server.http.problems import limit_problems
+from nodegraph.server.services import Services
+from nodegraph.server.workflows.checks import JobNeeds, parse_workflow, validate_workflow
+from nodegraph.server.workflows.job_entries import artifact_entry
+from nodegraph.session.settings_kinds import NUMBER
+
+EXAMPLE: Mapping[str, Any] = {
+    "format": "nodegraph/1",
+    "title": "An apple",
+    "parameters": {"path": "load.path"},
+    "nodes": {
+        "load": {"type": "LoadImage", "inputs": {"path": "upload:a5f0…c2e6/apple.png"}},
+        "smaller": {
+            "type": "ResizeImage",
+            "inputs": {"image": {"from": "load.image"}, "width": 64, "height": 64},
+        },
+        "save": {"type": "SaveImage", "inputs": {"image": {"from": "smaller"}, "name": "apple"}},
+    },
+}
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Target = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+StallSeconds = Annotated[float, NUMBER, Field(gt=0, le=86_400)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SavedReference(_Part):
+    """A workflow that is saved on the server.
+
+    Attributes:
+        saved: Its name.
+        version: Number of the version; the newest if not given.
+    """
+
+    saved: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    version: Annotated[int, NUMBER, Field(ge=1, lt=1 << 53)] | None = None
+
+
+class WorkflowWish(_Part):
+    """A workflow with values of its parameters."""
+
+    workflow: Annotated[SavedReference | dict[str, Any], Field(union_mode="left_to_right")] = Field(
+        description="A workflow as its file says it, or the name of a saved one.",
+        examples=[EXAMPLE, {"saved": "apple", "version": 3}],
+    )
+    parameters: dict[str, Any] = Field(
+        default={},
+        description="Values of the workflow's named parameters.",
+        examples=[{"path": "upload:17e3…09bd/pear.png"}],
+    )
+    targets: Annotated[list[Target], Field(max_length=10_000)] | None = Field(
+        default=None,
+        description="Nodes to run, with what they need; all that write something if not given.",
+        examples=[["save"]],
+    )
+
+
+class RunOptions(_Part):
+    """How to run it."""
+
+    # As default of a field, what may change is copied each time.
+    model_config = ConfigDict(frozen=True)
+
+    deadline: Annotated[float, NUMBER, Field(gt=0, le=30 * 86_400)] | None = Field(
+        default=None, description="Seconds of running after which it is cancelled."
+    )
+    check_mutation: bool | None = Field(
+        default=None, description="Find nodes that change their inputs; slow."
+    )
+    stall_seconds: StallSeconds | dict[str, StallSeconds] | None = Field(
+        default=None,
+        description="Without news, after which a node counts as stalled: for all, or by node.",
+    )
+
+
+class JobWish(WorkflowWish):
+    """A job to be."""
+
+    name: Annotated[str, StringConstraints(max_length=256)] = Field(
+        default="", description="For display; the workflow's title if not given."
+    )
+    tags: Annotated[list[Tag], Field(max_length=32)] = Field(
+        default=[], description="To find it by.", examples=[["apples"]]
+    )
+    priority: Annotated[int, NUMBER, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)] = Field(
+        default=0, description="The highest goes first, before all jobs of lower ones."
+    )
+    held: bool = Field(default=False, description="Let it wait until it is let go.")
+    options: RunOptions = RunOptions()
+    plan: bool = Field(
+        default=False, description="Plan it first, and keep the plan with it. Takes longer."
+    )
+
+
+_CHECKED = TypeAdapter(shapes.Checked)
+
+
+async def validate_request(
+    services: Services, caller: Caller, request: WorkflowWish
+) -> shapes.Checked:
+    """Everything that is wrong with a workflow and the values of its parameters, at once."""
+    try:
+        workflow = await resolve_request(services, caller, request)
+        problems, _ = await services.run_in_thread(
+            validate_workflow,
+            *(workflow.document, workflow.text, workflow.parameters, request.targets),
+            *(await services.node_types.current(), workflow.environment(services)),
+            services.server.limits.nodes,
+            services.graphs,
+        )
+    except (InvalidWorkflow, InvalidFile) as error:
+        return _checked(services, error.problems)
+    if problems or not services.has_workers:
+        return _checked(services, problems)
+    # What is well so far is looked at by the packs' own checks.
+    return _CHECKED.validate_python(await ask_planner(services, "check", workflow, request))
+
+
+def _checked(services: Services, problems: Sequence[Problem]) -> shapes.Checked:
+    shown = map(services.places.redact_problem, limit_problems(problems))
+    return shapes.Checked(not problems, tuple(shown))
+
+
+async def plan_request(services: Services, caller: Caller, request: WorkflowWish) -> dict[str, Any]:
+    """As `shapes.Plan` says, for the route and for websockets."""
+    workflow = await resolve_request(services, caller, request)
+    await services.run_in_thread(parse_workflow, workflow.document, services.server.limits.nodes)
+    plan = await ask_planner(services, "plan", workflow, request)
+    return await services.run_in_thread(_with_files, plan, services.artifacts, caller.only_client)
+
+
+def _with_files(
+    plan: Mapping[str, Any], artifacts: Artifacts, client: str | None
+) -> dict[str, Any]:
+    """A plan with the files of its hits as they are listed, but for those of others' jobs only."""
+    nodes = {
+        name: {**node, "files": [*_listed(node["files"], artifacts, client)]}
+        if node.get("files")
+        else node
+        for name, node in plan.get("nodes", {}).items()
+    }
+    return {**plan, "nodes": nodes}
+
+
+def _listed(
+    digests: Iterable[str], artifacts: Artifacts, client: str | None
+) -> Iterator[dict[str, Any]]:
+    for digest in digests:
+        with suppress(NotFound):
+            yield asdict(artifact_entry(artifacts.find(digest, client)))
+
+
+T = TypeVar("T")
+
+
+async def get_visible_job(services: Services, caller: Caller, id: str) -> Job:
+    """A job that the caller may see.
+
+    Raises:
+        JobNotFound: There is none. Others' jobs look as if they weren't there.
+    """
+    return await services.queue_reads.run(read_visible_job, services, caller, id)
+
+
+def read_visible_job(services: Services, caller: Caller, id: str) -> Job:
+    """The same, looked up in this thread."""
+    job = services.queue.get(id)
+    if not caller.sees(job.client):
+        raise not_found(id)
+    return job
+
+
+async def change_visible_job(
+    services: Services, caller: Caller, id: str, action: Callable[[str], Future[T]]
+) -> T:
+    """What became of something that was done with a job that the caller may see.
+
+    Raises:
+        JobNotFound, WrongState: See the queue's methods.
+    """
+    await get_visible_job(services, caller, id)
+    return await services.queue_reads.changed(action(id))
+
+
+def restrict_to_caller(caller: Caller, which: JobFilter) -> JobFilter | None:
+    """A filter for what the caller may see of some jobs; None if that is nothing."""
+    if caller.only_client is None:
+        return which
+    if which.client not in (None, caller.only_client):
+        return None
+    return JobFilter(
+        which.states,
+        caller.only_client,
+        which.tag,
+        which.created_after,
+        which.created_before,
+        which.text,
+    )
+
+
+_QUICK = 200
+"""Nodes up to which a workflow is checked on the event loop: it takes a few milliseconds."""
+PLAN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWorkflow:
+    """A workflow as it will be run.
+
+    Attributes:
+        document: References to uploads replaced by their paths.
+        text: The same as JSON.
+        parameters: Likewise.
+        granted: Those paths: all of the uploads that it may read.
+        original: Text and parameters with the references, as the client wrote them.
+    """
+
+    document: Mapping[str, Any]
+    text: str
+    parameters: Mapping[str, Any]
+    granted: frozenset[Path]
+    original: JobPayload
+
+    def environment(self, services: Services) -> Environment:
+        """The world around its run."""
+        return services.environment.with_granted(self.granted)
+
+
+async def resolve_request(
+    services: Services, caller: Caller, request: WorkflowWish
+) -> ResolvedWorkflow:
+    """What a wish comes to: saved workflows opened, uploads found.
+
+    Raises:
+        NotFound: No such saved workflow.
+        InvalidWorkflow: No such upload, or one by its path.
+    """
+    if isinstance(request.workflow, SavedReference):
+        saved = await services.run_in_thread(
+            services.workflows.get, request.workflow.saved, request.workflow.version
+        )
+        document: Any = saved.document
+    else:
+        document = request.workflow
+    parameters: Any = request.parameters
+    is_small = isinstance(document, dict) and _is_small(document)
+    text = _text(document) if is_small else await services.run_in_thread(_text, document)
+    granted: frozenset[Path] = frozenset()
+    original = text, parameters
+    if services.uploads.mentions_uploads(text) or services.uploads.mentions_uploads(
+        _text(parameters)
+    ):
+        document, parameters = await services.run_file_task(
+            services.uploads.resolve, [document, parameters], caller.only_client
+        )
+        text = _text(document)
+        granted = uploaded_paths(text, parameters, services.uploads.files)
+    return ResolvedWorkflow(document, text, parameters, granted, original)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+async def submit(
+    services: Services, caller: Caller, request: JobWish, key: str | None = None
+) -> Submitted:
+    """Take a job in; the future of the queue has ended.
+
+    Args:
+        key: Idempotency key.
+    Raises:
+        NodegraphError: Why not; see `nodegraph.server.http.problems` for the kinds.
+    """
+    workflow = await resolve_request(services, caller, request)
+    types = await services.node_types.current()
+    arguments = (workflow.document, workflow.text, workflow.parameters, request.targets, types)
+    limits = (workflow.environment(services), services.server.limits.nodes, services.graphs)
+    if _is_small(workflow.document):
+        problems, needs = validate_workflow(*arguments, *limits)
+    else:
+        problems, needs = await services.run_in_thread(validate_workflow, *arguments, *limits)
+    if problems:
+        raise InvalidWorkflow(problems)
+    question = _planner_arguments(workflow, request)
+    if found_by_packs := await services.pack_checks.problems(workflow.document, question, types):
+        raise InvalidWorkflow(found_by_packs)
+    plan = await ask_planner(services, "plan", workflow, request) if request.plan else None
+    # Other servers have other folders.
+    is_shared = services.uploads.is_shared
+    text, parameters = workflow.original if is_shared else (workflow.text, workflow.parameters)
+    submission = Submission(
+        caller.name,
+        text,
+        request.name or _name(workflow.document),
+        parameters,
+        request.targets,
+        request.options.model_dump(exclude_none=True),
+        plan,
+        request.tags,
+        request.priority,
+        key,
+        _seconds(plan),
+        request.held,
+        needs.gpu,
+        needs.models,
+        _sampling(needs, request),
+    )
+    return await services.queue_reads.changed(services.queue.submit(submission))
+
+
+def _sampling(needs: JobNeeds, request: JobWish) -> str:
+    """What its sampling may share batches with: nobody's where time counts, or changes are watched.
+
+    Company takes time of its own, and a value that was changed might be another job's.
+    """
+    is_alone = request.options.deadline is not None or bool(request.options.check_mutation)
+    return "" if is_alone else needs.sampling
+
+
+def _is_small(document: Mapping[str, Any]) -> bool:
+    nodes = document.get("nodes")
+    return "subgraphs" not in document and isinstance(nodes, dict) and len(nodes) <= _QUICK
+
+
+async def ask_planner(
+    services: Services,
+    question: Literal["check", "plan"],
+    workflow: ResolvedWorkflow,
+    request: WorkflowWish,
+) -> Mapping[str, Any]:
+    """What the planner says of a workflow.
+
+    Raises:
+        QuestionFailed: It can't be read.
+        NoAnswer: There is no planner, or it takes too long.
+    """
+    arguments = _planner_arguments(workflow, request)
+    answer: Mapping[str, Any] = await services.supervisor.ask(question, arguments, PLAN_SECONDS)
+    return answer
+
+
+def _name(document: Mapping[str, Any]) -> str:
+    """The workflow's title, as far as the queue can hold it."""
+    title: str = to_well_formed(str(document.get("title", "")))
+    return title.replace("\0", "\N{REPLACEMENT CHARACTER}")[:256]
+
+
+def _planner_arguments(workflow: ResolvedWorkflow, request: WorkflowWish) -> dict[str, Any]:
+    return {
+        "workflow": workflow.text,
+        "parameters": dict(workflow.parameters),
+        "targets": request.targets,
+    }
+
+
+def _seconds(plan: Mapping[str, Any] | None) -> float | None:
+    seconds = None if plan is None else plan.get("totals", {}).get("seconds")
+    return float(seconds) if isinstance(seconds, (int, float)) else None

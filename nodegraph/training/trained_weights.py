@@ -1,0 +1,142 @@
+"""Trained weights: put on a model, saved as a folder or with kohya's names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+from nodegraph.core.training_values import TrainedWeights
+from nodegraph.core.values import DiffusionModel, TextEncoder
+from nodegraph.errors import InvalidValue, OutputError
+from nodegraph.families.registry import get_family
+from nodegraph.media.images.output_files import SavedFile
+from nodegraph.media.images.output_names import check_name
+from nodegraph.training.lora_training import with_trained_lora
+from nodegraph.training.textual_inversion import with_trained_word
+from nodegraph.training.whole_networks import with_trained_model
+
+_HINTS = {
+    "classifier": "Link it to ClassifyImages.",
+    "controlnet": "Link the training's `control_net`, or save it and load it with LoadControlNet.",
+}
+
+
+def apply_trained(
+    weights: TrainedWeights, model: DiffusionModel, text_encoder: TextEncoder, strength: float = 1.0
+) -> tuple[DiffusionModel, TextEncoder]:
+    """A model and its text encoder with what was taught.
+
+    Args:
+        strength: Of a LoRA.
+    Raises:
+        InvalidValue: It was taught on another family, or is nothing to be put on a model.
+    """
+    if weights.kind not in ("lora", "model", "embedding"):
+        raise InvalidValue(
+            f"a {weights.kind} can't be put on a model",
+            port="weights",
+            given=weights.kind,
+            expected="a LoRA, a whole model, or a word",
+            hint=_HINTS.get(weights.kind),
+        )
+    if weights.family != model.family:
+        raise InvalidValue(
+            "what was taught is for another family",
+            port="weights",
+            given=f"weights for {get_family(weights.family).title}",
+            expected=f"weights for {get_family(model.family).title}",
+        )
+    if weights.kind == "model":
+        return with_trained_model(weights, model), text_encoder
+    if weights.kind == "embedding":
+        return model, with_trained_word(weights, text_encoder)
+    adapted, encoder = with_trained_lora(weights, model, text_encoder, strength=strength)
+    assert encoder is not None
+    return adapted, encoder
+
+
+_KOHYA_MODULES = {
+    "unet.": "lora_unet_",
+    "text_encoder.": "lora_te_",
+    "text_encoder_2.": "lora_te2_",
+}
+_LETTERS = 8
+"""Of the weights' digest, that a folder's name ends with."""
+
+
+def save_folder(weights: TrainedWeights, outputs: Path, name: str) -> Iterator[SavedFile]:
+    """Copy weights with their configurations into a folder, as diffusers and transformers read
+    one; what is there is left as it is.
+
+    Args:
+        name: What the folder's name begins with; may have sub-folders.
+    Raises:
+        InvalidValue: The name leads out of the outputs.
+        OutputError: It can't be written.
+    """
+    check_name(name)
+    folder = outputs / f"{name}_{weights.files[0].digest[:_LETTERS]}"
+    if not folder.parent.resolve().is_relative_to(outputs.resolve()):
+        raise InvalidValue(
+            "this can't be the name of a result: a link leads it out of the output folder",
+            port="name",
+            given=name,
+        )
+    try:
+        existed = folder.is_dir()
+        if not existed:
+            _copied(weights, folder)
+    except OSError as error:
+        raise OutputError(f"can't write {folder}: {error.strerror or error}") from error
+    for file in weights.files:
+        yield SavedFile(folder / Path(file.path).name, existed=existed)
+
+
+def kohya_names(content: bytes) -> bytes | None:
+    """A LoRA of a UNet with its tensors named as kohya's sd-scripts do; None where it is of none.
+
+    That is what ComfyUI and A1111 read whole; of diffusers' names for UNets ComfyUI reads those of
+    attention alone. What says how strong it is, ``alpha``, is the rank, as the product is scaled.
+
+    Args:
+        content: A safetensors file with the names of diffusers' `save_lora_weights`.
+    """
+    import torch
+    from safetensors.torch import load, save
+
+    tensors = load(content)
+    if not any(name.startswith("unet.") for name in tensors):
+        return None
+    modules = dict(_KOHYA_MODULES)
+    if any(name.startswith("text_encoder_2.") for name in tensors):
+        modules["text_encoder."] = "lora_te1_"
+    renamed = {}
+    for name, tensor in tensors.items():
+        stem, end = name.rsplit(".lora_", 1)
+        prefix = next(prefix for prefix in modules if stem.startswith(prefix))
+        flat = modules[prefix] + stem.removeprefix(prefix).replace(".", "_")
+        is_down = end == "A.weight"
+        renamed[f"{flat}.lora_{'down' if is_down else 'up'}.weight"] = tensor
+        if is_down:
+            renamed[f"{flat}.alpha"] = torch.tensor(float(tensor.shape[0]))
+    named: bytes = save(renamed, metadata=_metadata(content))
+    return named
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Texts of a safetensors file."""
+    size = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    return metadata
+
+
+def _copied(weights: TrainedWeights, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(mkdtemp(prefix=".", dir=folder.parent))
+    made.chmod(0o755)
+    for file in weights.files:
+        shutil.copyfile(file.path, made / Path(file.path).name)
+    made.rename(folder)

@@ -1,0 +1,152 @@
+"""Storage types of weights: choices, recipe options, bytes in memory. No torch.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
+
+from nodegraph.core.recipe_options import SPEED_PREFIX
+from nodegraph.core.values import DiffusionModel
+from nodegraph.errors import InvalidValue
+from nodegraph.weights.gguf_files import BLOCKS
+
+if TYPE_CHECKING:
+    from nodegraph.core.values import Recipe
+
+_FUSED = "fused"
+"""In the kinds of adapters that are added to weights, not put beside them."""
+
+
+def with_storage(model: DiffusionModel, storage: str) -> DiffusionModel:
+    """A model whose weights are kept in a form: the recipe that loading with it gives.
+
+    Args:
+        storage: One of `STORAGES` but ``auto``; ``full`` is what it computes in.
+    Raises:
+        InvalidValue: There is no such form, or an adapter is fused with the weights.
+    """
+    check_storage(storage)
+    kept = storage_option(storage, ())
+    if kept and any(_FUSED in item.kind for item in model.adapters):
+        raise fused_adapter_error()
+    own = [item for item in model.options if item[0] != STORAGE]
+    before = [item for item in own if not item[0].startswith(SPEED_PREFIX)]
+    # In the order of loading, so that the base is the one that others load, too.
+    after = [item for item in own if item[0].startswith(SPEED_PREFIX)]
+    return replace(model, options=(*sorted((*before, *kept)), *after))
+
+
+STORAGE = "storage"
+"""Option of a recipe whose weights are kept in fewer bits than they are computed in."""
+
+AUTO, FULL, FLOAT8, INT8, INT4 = "auto", "full", "float8", "int8", "int4"
+STORAGES = (AUTO, FULL, FLOAT8, INT8, INT4)
+"""What may be asked for."""
+
+ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Of a number in the precisions of recipes."""
+
+STORED = "stored"
+"""Of a recipe whose files hold weights in few bits, which are kept."""
+
+_BITS = {FLOAT8: 8.0, INT8: 8.0, INT4: 4.5}
+"""Of a number, with its share of the factors."""
+
+QUANTIZED_BITS = {
+    "F8_E4M3": 8.0,
+    "F8_E5M2": 8.0,
+    "I8": 8.0,
+    **{kind: 8.0 * size / numbers for kind, (numbers, size) in BLOCKS.items()},
+}
+"""Bits of a number in types of files that are kept; as the formats name them."""
+
+_DELICATE = re.compile(
+    r"norm|(pos|patch)_?embed|condition_embedder|context_embedder\.\w+\."
+    r"|\btxt_in\.[a-z_]+\.|\b(time|text)_(embedding|projection)\.|\bimg_emb\."
+    r"|(img|txt)_mod\.lin|\.modulation\.lin|joint_blocks\..*adaLN|\bfinal_layer\.adaLN"
+)
+"""Names of layers that stay as they are, diffusers' and those of who made the models, as near as
+names tell: what is loaded goes by what the model's class says."""
+_TABLE = re.compile(r"(token|position)_embedding|embed_tokens|token_embd|\bshared\.|attention_bias")
+"""Names of embeddings of words and places, which aren't kept in few bits."""
+
+
+def resolve_storage(storage: str, kinds: Collection[str]) -> str:
+    """What a choice means for files with tensors of some types.
+
+    Args:
+        storage: One of `STORAGES`.
+        kinds: As the safetensors format names types.
+    Returns:
+        Of a recipe: `STORED` or one of `STORAGES`; empty where weights are kept as they are
+        computed.
+    """
+    if storage == AUTO:
+        # The very numbers of the file, in a half or a quarter of the memory.
+        return STORED if not QUANTIZED_BITS.keys().isdisjoint(kinds) else ""
+    return "" if storage == FULL else storage
+
+
+def storage_option(storage: str, kinds: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """As `resolve_storage`, as an option of recipes: nothing where it is empty."""
+    kept_form = resolve_storage(storage, kinds)
+    return ((STORAGE, kept_form),) if kept_form else ()
+
+
+def check_storage(storage: str) -> None:
+    """Refuse what is no choice.
+
+    Raises:
+        InvalidValue: So it is.
+    """
+    if storage not in STORAGES:
+        raise InvalidValue(
+            f"weights can't be stored as {storage!r}",
+            port=STORAGE,
+            given=storage,
+            expected=", ".join(STORAGES),
+        )
+
+
+def recipe_storage(recipe: Recipe) -> str:
+    """What a recipe's weights are kept in; empty where that is what they are computed in."""
+    return recipe.option(STORAGE)
+
+
+def fused_adapter_error() -> InvalidValue:
+    """The refusal of what would round away what an adapter adds, or take the memory that was to be
+    spared."""
+    return InvalidValue(
+        "an adapter can't be fused with weights that are kept in few bits",
+        port="fused",
+        expected="an adapter that isn't fused, or a model whose storage is full",
+    )
+
+
+StoredTensor = tuple[str, Sequence[int], str]
+"""Name, shape and type of a tensor in a file."""
+
+
+def bytes_in_memory(tensors: Iterable[StoredTensor], dtype: str, storage: str) -> int:
+    """About what tensors of files take, in a recipe's precision and storage."""
+    stored = list(tensors)
+    kinds = {kind for _, _, kind in stored}
+    # What is asked for and there already stays as it is, and nothing else is brought into it.
+    stays = storage == STORED or (storage == FLOAT8 and any(kind[:2] == "F8" for kind in kinds))
+    wide = 8.0 * ITEM_BYTES[dtype]
+
+    def bits(name: str, shape: Sequence[int], kind: str) -> float:
+        if not storage or len(shape) < 2 or not name.endswith("weight") or _TABLE.search(name):
+            return wide
+        if stays:
+            return QUANTIZED_BITS.get(kind, wide)
+        is_wide = _DELICATE.search(name) or (storage == INT4 and len(shape) != 2)
+        return wide if is_wide else _BITS[storage]
+
+    return int(sum(prod(shape) * bits(name, shape, kind) for name, shape, kind in stored) / 8)

@@ -1,0 +1,329 @@
+"""ControlNets and T2I adapters in files, of UNets and transformers. No torch.
+
+In the names of the original training code (https://github.com/lllyasviel/ControlNet) or in those
+of diffusers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, count_of
+from nodegraph.weights.single_files.unet import (
+    HEAD_WIDTH,
+    NORM_GROUPS,
+    TIME_EMBED_WIDTH,
+    added_condition_width,
+    has_added_conditions,
+    levels,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TRANSFORMER_PREFIXES = ("controlnet.", "")
+_BLOCKS, _OUT = r"transformer_blocks\.(\d+)\.", "controlnet_blocks.0.weight"
+_AXES = (16, 56, 56)
+"""Of a head's width, for each axis that places have."""
+_SD3_HEAD = 64
+_SD3_CHANNELS = 16
+
+
+def _as_it_is(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    return dict(tensors)
+
+
+def _layout(name: str, title: str, class_name: str, marks: tuple[str, ...], config: Any) -> Any:
+    return FileLayout(
+        f"{name}-controlnet",
+        f"a ControlNet for {title}",
+        class_name,
+        lambda net: all(mark in net for mark in (_OUT, *marks)),
+        config,
+        _as_it_is,
+        _TRANSFORMER_PREFIXES,
+    )
+
+
+def _sd3_config(net: Shapes) -> dict[str, Any]:
+    inner, taken, patch, _ = net["pos_embed_input.proj.weight"]
+    reads = "context_embedder.weight" in net
+    count = count_of(net, _BLOCKS)
+    dual = tuple(at for at in range(count) if f"transformer_blocks.{at}.attn2.to_q.weight" in net)
+    table = net.get("pos_embed.pos_embed")
+    return {
+        "patch_size": patch,
+        "in_channels": _SD3_CHANNELS,
+        "num_layers": count,
+        "attention_head_dim": _SD3_HEAD,
+        "num_attention_heads": inner // _SD3_HEAD,
+        "joint_attention_dim": net["context_embedder.weight"][1] if reads else None,
+        "caption_projection_dim": inner,
+        "pooled_projection_dim": net["time_text_embed.text_embedder.linear_1.weight"][1],
+        "out_channels": _SD3_CHANNELS,
+        "pos_embed_max_size": isqrt(table[1]) if table else None,
+        "pos_embed_type": "sincos" if table else None,
+        "extra_conditioning_channels": taken - _SD3_CHANNELS,
+        "dual_attention_layers": dual,
+        "qk_norm": ("rms_norm" if "transformer_blocks.0.attn.norm_q.weight" in net else None),
+        "use_pos_embed": "pos_embed.proj.weight" in net,
+        # Of those that read no prompt Stability trained all, and with the pooled prompt.
+        "force_zeros_for_pooled_projection": reads,
+    }
+
+
+def _flux_config(net: Shapes) -> dict[str, Any]:
+    width, taken = net["x_embedder.weight"]
+    (head,) = net["transformer_blocks.0.attn.norm_q.weight"]
+    modes = net.get("controlnet_mode_embedder.weight")
+    eyes = net.get("input_hint_block.conv_out.weight")
+    return {
+        "patch_size": 2 if eyes else 1,
+        "in_channels": taken,
+        "num_layers": count_of(net, _BLOCKS),
+        "num_single_layers": count_of(net, r"single_transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": net["context_embedder.weight"][1],
+        "pooled_projection_dim": net["time_text_embed.text_embedder.linear_1.weight"][1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in net,
+        "axes_dims_rope": _AXES,
+        "num_mode": modes[0] if modes else None,
+        "conditioning_embedding_channels": eyes[0] if eyes else None,
+    }
+
+
+def _qwen_config(net: Shapes) -> dict[str, Any]:
+    width, taken = net["img_in.weight"]
+    (head,) = net["transformer_blocks.0.attn.norm_q.weight"]
+    return {
+        "patch_size": 2,
+        "in_channels": taken,
+        "out_channels": taken // 4,
+        "num_layers": count_of(net, _BLOCKS),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": net["txt_in.weight"][1],
+        "axes_dims_rope": _AXES,
+        "extra_condition_channels": net["controlnet_x_embedder.weight"][1] - taken,
+    }
+
+
+SD3_CONTROLNET: FileLayout = _layout(
+    "sd3",
+    "Stable Diffusion 3",
+    "SD3ControlNetModel",
+    ("pos_embed_input.proj.weight", "time_text_embed.text_embedder.linear_1.weight"),
+    _sd3_config,
+)
+FLUX_CONTROLNET: FileLayout = _layout(
+    "flux",
+    "Flux.1",
+    "FluxControlNetModel",
+    ("controlnet_x_embedder.weight", "x_embedder.weight", "context_embedder.weight"),
+    _flux_config,
+)
+QWEN_CONTROLNET: FileLayout = _layout(
+    "qwen-image",
+    "Qwen-Image",
+    "QwenImageControlNetModel",
+    ("controlnet_x_embedder.weight", "img_in.weight", "txt_in.weight"),
+    _qwen_config,
+)
+
+
+PREFIXES = ("control_model.", "")
+_ORIGINAL = "input_hint_block.0.weight"
+_OURS = "controlnet_cond_embedding.conv_in.weight"
+_TASKS = "task_embedding"
+"""Of unions: a row for each kind of pictures."""
+_UNION_HEADS = 8
+
+Matches = Callable[[Shapes], bool]
+
+
+def is_second_version(net: Shapes) -> bool:
+    """Whether attention is entered by linear layers, as beside Stable Diffusion 2.x and XL."""
+    return any(len(shape) == 2 for name, shape in net.items() if name.endswith("proj_in.weight"))
+
+
+def controlnet_layout(
+    name: str, title: str, *, width: int, matches: Matches, heads: int | None = None
+) -> FileLayout:
+    """How a ControlNet lies in a file.
+
+    Args:
+        width: Of the prompts' embeddings, for networks that read none.
+        matches: What tells it from those beside other UNets.
+        heads: As of `unet_layout`.
+    """
+    return FileLayout(
+        f"{name}-controlnet",
+        f"a ControlNet for {title}",
+        "ControlNetModel",
+        lambda net: _is_controlnet(net) and _TASKS not in net and matches(net),
+        partial(_config, width=width, heads=heads),
+        _convert,
+        PREFIXES,
+    )
+
+
+def union_layout(name: str, title: str, *, width: int, matches: Matches) -> FileLayout:
+    """How a union of ControlNets lies in a file."""
+    return FileLayout(
+        f"{name}-controlnet-union",
+        f"a ControlNet union for {title}",
+        "ControlNetUnionModel",
+        lambda net: _is_controlnet(net) and _TASKS in net and matches(net),
+        partial(_union_config, width=width),
+        _convert,
+        PREFIXES,
+    )
+
+
+def _is_controlnet(net: Shapes) -> bool:
+    return _ORIGINAL in net or (_OURS in net and "down_blocks.0.resnets.0.conv1.weight" in net)
+
+
+def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
+    channels, depths, layers = levels(net)
+    read = (shape[1] for name, shape in net.items() if name.endswith("attn2.to_k.weight"))
+    middle = any(name.startswith(("mid_block.attentions.", "middle_block.1.")) for name in net)
+    first = "conv_in.weight" if "conv_in.weight" in net else "input_blocks.0.0.weight"
+    config = {
+        "in_channels": net[first][1],
+        "conditioning_channels": net[_ORIGINAL if _ORIGINAL in net else _OURS][1],
+        "conditioning_embedding_out_channels": _embedding(net),
+        "block_out_channels": tuple(channels),
+        "layers_per_block": layers,
+        "down_block_types": tuple(
+            "CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths
+        ),
+        "mid_block_type": "UNetMidBlock2DCrossAttn" if middle else "UNetMidBlock2D",
+        "transformer_layers_per_block": tuple(max(1, depth) for depth in depths),
+        "cross_attention_dim": next(read, width),
+        "attention_head_dim": heads or tuple(item // HEAD_WIDTH or 1 for item in channels),
+        "use_linear_projection": is_second_version(net),
+        "norm_num_groups": NORM_GROUPS,
+    }
+    if has_added_conditions(net):
+        config |= {
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": TIME_EMBED_WIDTH,
+            "projection_class_embeddings_input_dim": added_condition_width(net),
+        }
+    return config
+
+
+def _embedding(net: Shapes) -> tuple[int, ...]:
+    """Channels of the layers that look at the picture."""
+    if _OURS in net:
+        steps = count_of(net, r"controlnet_cond_embedding\.blocks\.(\d+)\.") // 2
+        names = [f"controlnet_cond_embedding.blocks.{2 * at + 1}.weight" for at in range(steps)]
+        return (net[_OURS][0], *(net[name][0] for name in names))
+    # The first looks at the pixels, the last is of the UNet's width, and every second is wider.
+    convolutions = sorted(
+        int(name.split(".")[1])
+        for name in net
+        if name.startswith("input_hint_block.") and name.endswith(".weight")
+    )
+    inner = convolutions[1:-1]
+    return (
+        net[_ORIGINAL][0],
+        *(net[f"input_hint_block.{at}.weight"][0] for at in inner[1::2]),
+    )
+
+
+def _union_config(net: Shapes, width: int) -> dict[str, Any]:
+    config = _config(net, width, None)
+    del config["mid_block_type"]
+    return {
+        **config,
+        "num_control_type": net[_TASKS][0],
+        "num_trans_channel": net[_TASKS][1],
+        "num_trans_head": _UNION_HEADS,
+        "num_trans_layer": count_of(net, r"transformer_layes\.(\d+)\."),
+        "num_proj_channel": net["spatial_ch_projs.weight"][0],
+    }
+
+
+def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    if _ORIGINAL not in tensors:
+        return dict(tensors)
+    from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
+
+    made: Mapping[str, Tensor | None] = convert_controlnet_checkpoint(dict(tensors), config)
+    converted = {name: item for name, item in made.items() if item is not None}
+    known = {id(item) for item in converted.values()}
+    return converted | {name: item for name, item in tensors.items() if id(item) not in known}
+
+
+def adapter_layout(name: str, title: str, *, is_xl: bool) -> FileLayout:
+    """How a T2I adapter lies in a file, with full blocks."""
+    return FileLayout(
+        f"{name}-t2i-adapter",
+        f"a T2I adapter for {title}",
+        "T2IAdapter",
+        lambda net: _is_adapter(net) and (_adapter_downscale(net) == 16) == is_xl,
+        _adapter_config,
+        _convert_adapter,
+    )
+
+
+_PIXELS = "conv_in.weight"
+_BLOCKS_PER_LEVEL = 2
+
+
+def _plain(net: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the name of the module that diffusers puts around."""
+    return {name.removeprefix("adapter."): item for name, item in net.items()}
+
+
+def _is_adapter(net: Shapes) -> bool:
+    names = _plain(net)
+    blocks = ("body.0.block1.weight", "body.0.resnets.0.block1.weight")
+    return _PIXELS in names and any(block in names for block in blocks)
+
+
+def _adapter_downscale(net: Shapes) -> int:
+    """Pixels along a side of what the first layer sees at once: 16 beside SDXL."""
+    pixel_channels = _plain(net)[_PIXELS][1]
+    return 16 if pixel_channels % 256 == 0 and pixel_channels // 256 in (1, 3) else 8
+
+
+def _adapter_config(net: Shapes) -> dict[str, Any]:
+    shapes, scale = _adapter_named(_plain(net)), _adapter_downscale(net)
+    count = count_of(shapes, r"body\.(\d+)\.")
+    return {
+        "in_channels": shapes[_PIXELS][1] // scale**2,
+        "channels": [shapes[f"body.{at}.resnets.0.block1.weight"][0] for at in range(count)],
+        "num_res_blocks": count_of(shapes, r"body\.0\.resnets\.(\d+)\."),
+        "downscale_factor": scale,
+        "adapter_type": "full_adapter_xl" if scale == 16 else "full_adapter",
+    }
+
+
+def _adapter_named(net: Mapping[str, Any]) -> dict[str, Any]:
+    """By diffusers' names: the original code has blocks in one row, two for each level.
+
+    Source: https://github.com/TencentARC/T2I-Adapter
+    """
+    if not any(name.startswith("body.0.block") for name in net):
+        return dict(net)
+    named = {}
+    for name, item in net.items():
+        begin, *parts = name.split(".")
+        if begin == "body":
+            level, block = divmod(int(parts[0]), _BLOCKS_PER_LEVEL)
+            inner = [] if parts[1] == "in_conv" else ["resnets", str(block)]
+            parts = [str(level), *inner, *parts[1:]]
+        named[".".join([begin, *parts])] = item
+    return named
+
+
+def _convert_adapter(tensors: Tensors, config: Config) -> dict[str, Tensor]:
+    return {f"adapter.{name}": item for name, item in _adapter_named(_plain(tensors)).items()}
