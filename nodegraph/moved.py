@@ -31,6 +31,7 @@ MOVED = {
     "nodegraph.images": "nodegraph.media.images",
     "nodegraph.languages": "nodegraph.perception.languages",
     "nodegraph.molecules": "nodegraph.media.molecules",
+    "nodegraph.pipelines.opening": "nodegraph.interop.pipelines.pipeline_recipes",
     "nodegraph.pipelines": "nodegraph.interop.pipelines",
     "nodegraph.plots": "nodegraph.media.plots",
     "nodegraph.results": "nodegraph.session.results",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.media.images.editing.metrics import check_shapes
+from nodegraph.media.images.editing.pixel_formats import check_shapes
 from nodegraph.media.images.memory_checks import check_memory
 
 from ._facts import error_to_finding

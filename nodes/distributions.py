@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, Latent, Plot, Range, Seed, node
-from nodegraph.families.helper_networks import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 
 Level = Annotated[float, Range(0.5, 0.999, step=0.005), Advanced()]
 

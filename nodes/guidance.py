@@ -15,7 +15,7 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.families.helper_networks import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.models.classifier_files import BUNDLED_CLASSIFIER, locate_classifier, open_classifier
 from nodegraph.sampling.guiders.added_guidance import (
     Classified,

@@ -19,7 +19,7 @@ from nodegraph import (
     node,
 )
 from nodegraph.families.embedded_models import DecoderName
-from nodegraph.families.helper_networks import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 
 from ._history_facts import check_compared, decoded_latent_facts
 

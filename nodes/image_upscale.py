@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from nodegraph import Advanced, Context, File, Image, Range, node
-from nodegraph.families.helper_networks import UpscaleModel
+from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.media.images.tiles import Tiling
 from nodegraph.models.upscaler_files import BUNDLED_UPSCALER, open_upscaler
 

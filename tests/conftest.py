@@ -106,8 +106,8 @@ from nodegraph import Session, Settings
 home = Path(sys.argv[1])
 registry = Session(Settings(home=home, leave_out=())).registry
 assert registry.node_types() and not registry.problems, registry.problems
-from nodegraph_pipelines._catalog import everything
-(home / "pipelines.pickle").write_bytes(pickle.dumps(everything()))
+from nodegraph_pipelines._catalog import load_catalog
+(home / "pipelines.pickle").write_bytes(pickle.dumps(load_catalog()))
 """
 
 

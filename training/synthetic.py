@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodegraph import Augmentation, Dataset, Environment, Example, Session, Settings, Workflow
+from nodegraph.media.datasets.disk_formats import load_dataset
 from nodegraph.media.datasets.editing import join_datasets
 from nodegraph.media.datasets.faults import DatasetFaults
-from nodegraph.media.datasets.image_folder import resize_for_training
 from nodegraph.media.datasets.folders import FolderOptions
-from nodegraph.media.datasets.disk_formats import load_dataset
+from nodegraph.media.datasets.image_folder import resize_for_training
 from nodegraph.media.datasets.order import Visit, epoch_batches, epoch_visits
 from nodegraph.media.datasets.reading import read_training_picture
 from training.objects import ObjectSpec, load_objects
@@ -176,7 +176,9 @@ def _batches(dataset: Dataset, seed: int) -> Iterator[tuple[int, list[Visit]]]:
 
 
 def _read(dataset: Dataset, visits: list[Visit], epoch: int) -> tuple[Tensor, Tensor]:
-    pictures = [read_training_picture(dataset, at, epoch=epoch, repeat=again) for at, again in visits]
+    pictures = [
+        read_training_picture(dataset, at, epoch=epoch, repeat=again) for at, again in visits
+    ]
     labels = [LABELS.index(dataset.examples[at].label) for at, _ in visits]
     return torch.stack(pictures), torch.tensor(labels)
 

@@ -139,11 +139,13 @@ def warn_of_database(common: CommonOptions) -> None:
 def _print(target: Path, written: WrittenBackup) -> None:
     echo(
         f"{pluralize(written.jobs, 'job')} and {pluralize(written.files, 'file')} of "
-        f"{format_size(written.bytes)} packed into {format_path(target)}, {format_size(written.size)}."
+        f"{format_size(written.bytes)} packed into {format_path(target)}, "
+        f"{format_size(written.size)}."
     )
     if written.missing:
         warn(
-            f"jobs or uploads speak of files that are gone or changed: {file_names_text(written.missing)}"
+            "jobs or uploads speak of files that are gone or changed: "
+            f"{file_names_text(written.missing)}"
         )
     if written.left_out:
         warn(f"left out, as they are links or can't be read: {file_names_text(written.left_out)}")

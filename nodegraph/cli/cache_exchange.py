@@ -29,7 +29,7 @@ from nodegraph.store.store import Store
 
 if TYPE_CHECKING:
     from nodegraph.session.session import Session
-    from nodegraph.store.archive import ExportReport, ImportReport
+    from nodegraph.store.archive import ArchiveImport, ExportReport
 
 
 def planned_keys(predicted: Mapping[str, PlannedNode]) -> list[Key]:
@@ -81,7 +81,7 @@ def import_(
     return 0
 
 
-def _print_import(imported: ImportReport) -> None:
+def _print_import(imported: ArchiveImport) -> None:
     known = f", {imported.known_entries} known already" if imported.known_entries else ""
     echo(
         f"{pluralize(imported.entries, 'result')} with {pluralize(imported.artifacts, 'value')} of "
@@ -193,8 +193,8 @@ def _run_keys(session: Session, store: Store, name: str) -> list[Key]:
 
 def _print_export(target: Path, size: int, total: ExportReport) -> None:
     echo(
-        f"{pluralize(total.entries, 'result')} with {pluralize(total.artifacts, 'value')} packed into "
-        f"{format_path(target)}, {format_size(size)}."
+        f"{pluralize(total.entries, 'result')} with {pluralize(total.artifacts, 'value')} packed "
+        f"into {format_path(target)}, {format_size(size)}."
     )
     if total.left_out:
         warn(f"{pluralize(total.left_out, 'value')} left out: damaged or gone")

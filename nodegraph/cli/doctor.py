@@ -296,7 +296,8 @@ def _print(diagnosis: Diagnosis) -> None:
     unusable = diagnosis.models - diagnosis.usable_models
     echo()
     echo(
-        f"{pluralize(diagnosis.node_types, 'node type')}, {pluralize(diagnosis.usable_models, 'model')}"
+        f"{pluralize(diagnosis.node_types, 'node type')}, "
+        f"{pluralize(diagnosis.usable_models, 'model')}"
         + (f", and {unusable} that can't be used: see `nodegraph models`" if unusable else "")
     )
     _print_findings(diagnosis)

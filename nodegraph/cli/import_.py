@@ -224,8 +224,8 @@ def _print_totals(reports: Sequence[ImportReport]) -> None:
     total = totals(reports)
     echo()
     echo(
-        f"{pluralize(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} that "
-        f"only missing files keep from running, {total.complete} complete, "
+        f"{pluralize(total.files, 'file')}: {total.whole} without a placeholder, {total.valid} "
+        f"that only missing files keep from running, {total.complete} complete, "
         f"{total.unreadable} not imported."
     )
     for name, count in list(total.types.items())[:20]:

@@ -120,7 +120,8 @@ class Request:
         body: Its bytes, or the file that holds them.
         extra_seconds: That the answer may take longer than others.
         is_repeatable: Whether it may be sent once more when it isn't known what became of it.
-        already_done_status: Status that says, to a repeated one, that it had been done the first time.
+        already_done_status: Status that says, to a repeated one, that it had been done the first
+            time.
     """
 
     method: str

@@ -164,7 +164,8 @@ class Digesters(dict[type, Callable[[Any], Digest]]):
     """Digest functions of types that packs define, by class, and what stands for a class.
 
     Args:
-        class_key: A class's name, and more where that doesn't say all, as its methods may be edited.
+        class_key: A class's name, and more where that doesn't say all, as its methods may be
+            edited.
     """
 
     def __init__(self, class_key: Callable[[type], str]) -> None:

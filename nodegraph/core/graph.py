@@ -73,8 +73,8 @@ class CheckedGraph:
     Attributes:
         nodes: All nodes that the targets need, in topological order.
         targets: Names of the nodes that were asked for.
-        output_aliases: Outputs of theirs that stand for those of subgraphs' uses and of bypassed nodes,
-            by the name of the latter: ``block.port``.
+        output_aliases: Outputs of theirs that stand for those of subgraphs' uses and of bypassed
+            nodes, by the name of the latter: ``block.port``.
         values: What nodes give that stand for live values and never run, by their names: products.
     """
 

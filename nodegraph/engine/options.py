@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -177,6 +176,8 @@ class CancelToken:
 
 
 def _runs_event_loop() -> bool:
+    import asyncio  # options are read before anything runs
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

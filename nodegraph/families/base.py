@@ -206,8 +206,9 @@ class Family(ABC):
         settings: Entries of ``model_index.json`` that its denoiser heeds, and what missing ones
             mean.
         encoder_settings: The same of its text encoder.
-        extra_configs: Configurations besides those of its parts that it heeds where ``model_index.json``
-            names their folders, as paths in the model's; they are settings by the folder's name.
+        extra_configs: Configurations besides those of its parts that it heeds where
+            ``model_index.json`` names their folders, as paths in the model's; they are settings by
+            the folder's name.
         multiple: Pixels that sides must be multiples of.
         size: Pixels per side of the pictures that it was trained on, if its files don't say.
         needs_negative: Whether the empty prompt stands in for a negative prompt that isn't given;

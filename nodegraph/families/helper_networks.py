@@ -1,4 +1,4 @@
-"""Helper networks (upscaling, foreground, depth): recipes, and architectures by tensor shapes.
+"""Helper networks (upscaling, foreground, depth): their architectures by tensor shapes.
 
 Imports no torch.
 """
@@ -9,30 +9,8 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-from nodegraph.core.ports import port_type
-from nodegraph.core.values import Recipe
-
-
-@port_type(name="Classifier", color="#c2a5e0")
-@dataclass(frozen=True, slots=True)
-class LatentClassifier(Recipe):
-    """Recipe of a classifier of noisy latents."""
-
-
-@port_type(color="#7fc8a9")
-@dataclass(frozen=True, slots=True)
-class UpscaleModel(Recipe):
-    """Recipe of a network that makes pictures larger, or mends them; its family is its kind."""
-
-    @property
-    def path(self) -> Path:
-        """Its file."""
-        return Path(self.files[0].path)
-
 
 _FIRST, _SLOPES = "body.0.weight", "body.1.weight"
 _OTHERS = (

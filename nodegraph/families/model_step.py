@@ -130,7 +130,8 @@ class Moment:
         progress: Part of the sampling that is done, 0 to below 1.
         timestep_value: The timestep as a number of the host: to decide by it waits for no device.
         step: Steps that are done.
-        schedule_step, schedule_steps: The same counted from the top of the whole schedule, and its steps in all.
+        schedule_step, schedule_steps: The same counted from the top of the whole schedule, and its
+            steps in all.
         progress_after: Part of the sampling that is done after the step.
         min_progress: See `nodegraph.sampling.schedules.NoiseLevels`.
     """

@@ -188,8 +188,8 @@ class ClipEncoder:
         layer: That embeddings are taken from, counted from the last, 1.
         final_norm: Whether they are by the norm that comes after the last one; else they are as
             they are.
-        comfyui_windows: Whether windows are filled as ComfyUI 0.3.64 does, see `_words`; else CLIP's own
-            words are never split between two.
+        comfyui_windows: Whether windows are filled as ComfyUI 0.3.64 does, see `_words`; else
+            CLIP's own words are never split between two.
     """
 
     model: Any

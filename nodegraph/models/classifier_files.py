@@ -17,7 +17,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import RecipeFile
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
-from nodegraph.families.helper_networks import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.models.adapters.adapter_files import locate_adapter
 from nodegraph.weights.safetensors_header import read_header
 

@@ -56,7 +56,8 @@ from nodegraph.families.components import (
     Denoiser,
     TextModel,
 )
-from nodegraph.families.helper_networks import DEPTH_ANYTHING, LatentClassifier, UpscaleModel
+from nodegraph.families.helper_networks import DEPTH_ANYTHING
+from nodegraph.families.helper_recipes import LatentClassifier, UpscaleModel
 from nodegraph.families.registry import get_family
 from nodegraph.families.scheduler_file import scheduler_config
 from nodegraph.families.vocabulary import MERGES, missing_tokenizer_error

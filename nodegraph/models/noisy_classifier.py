@@ -19,7 +19,7 @@ from torch.nn import functional
 from nodegraph.core.values import Latent
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Component
-from nodegraph.families.helper_networks import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.models.classifier_files import read_classifier
 from nodegraph.weights.weight_files import check_weights_fit, read_tensors
 

@@ -12,7 +12,8 @@ from nodegraph.core.values import RecipeFile
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
-from nodegraph.families.helper_networks import UpscaleModel, compact_shape, is_upscaler
+from nodegraph.families.helper_networks import compact_shape, is_upscaler
+from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.families.identification import identify_tensors
 from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import HEADED, PICKLES, SAFETENSORS, file_suffix

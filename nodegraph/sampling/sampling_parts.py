@@ -199,7 +199,8 @@ def build_sampling_parts(
         cfg: Guidance scale; up to 1 the negative prompt is not looked at.
         sampler, schedule: Names in `nodegraph.families.sampler_names`.
         denoise: Part of the schedule that is walked, above 0 to 1.
-        denoise_steps: How many steps that is, one of `nodegraph.families.schedule_checks.DENOISE_STEPS`.
+        denoise_steps: How many steps that is, one of
+            `nodegraph.families.schedule_checks.DENOISE_STEPS`.
         draw: How noise is drawn, one of `DRAWS`.
         convention: One of `CONVENTIONS`.
         sampler_options: What the sampler is told besides.

@@ -60,13 +60,15 @@ class NoiseLevels:
             a scheduler file's rule; else None.
         last: The rung that sampling ends on, where it is stopped before the noise is gone; else
             None.
-        whole_range: Where the sampling that this is a part of begins and ends; None if it is all of it.
-        comfyui_progress: Laid as ComfyUI does, the part of the training timesteps that lies behind each rung
-            and the end, by which the sampling's parts are told there; shape (rungs + 1,). Else
-            None: parts are told by steps.
-        starts_at_max_sigma: Laid so, whether a table model's latent begins at its greatest noise level.
-        min_progress: Laid so, the part that counts as behind wherever one begins: above 0 of tables that
-            are shorter than ComfyUI takes them to be.
+        whole_range: Where the sampling that this is a part of begins and ends; None if it is all of
+            it.
+        comfyui_progress: Laid as ComfyUI does, the part of the training timesteps that lies behind
+            each rung and the end, by which the sampling's parts are told there; shape (rungs + 1,).
+            Else None: parts are told by steps.
+        starts_at_max_sigma: Laid so, whether a table model's latent begins at its greatest noise
+            level.
+        min_progress: Laid so, the part that counts as behind wherever one begins: above 0 of tables
+            that are shorter than ComfyUI takes them to be.
     """
 
     sigmas: Tensor

@@ -182,7 +182,7 @@ def _options(services: Services) -> dict[str, Any]:
 
 _NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _KINDS = ("auto", "cpu", "cuda", "cuda:0", "cuda:1", "mps")
-_ASK = "from nodegraph.session.devices import devices_there; print(*devices_there())"
+_ASK = "from nodegraph.session.devices import list_devices; print(*list_devices())"
 _SECONDS = 60.0
 
 

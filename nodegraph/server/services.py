@@ -48,7 +48,7 @@ from nodegraph.server.content.saved import SavedWorkflows
 from nodegraph.server.content.uploads import Uploads
 from nodegraph.server.content.uploads.uploads import files_folder
 from nodegraph.server.events.hub import EventHub
-from nodegraph.server.events.hub.hub import LiveRelay
+from nodegraph.server.events.hub.hub import EventRelay
 from nodegraph.server.operations.artifact_sharing import ArtifactSharing
 from nodegraph.server.operations.backup.restorer import finish_restore
 from nodegraph.server.operations.logs.log_lines import JobLog
@@ -129,7 +129,7 @@ class Services:
     queue: JobQueue = field(init=False)
     queue_reads: QueueReads = field(init=False)
     hub: EventHub = field(init=False)
-    live_relay: LiveRelay = field(init=False)
+    live_relay: EventRelay = field(init=False)
     supervisor: Supervisor = field(init=False)
     dispatcher: Dispatcher = field(init=False)
     artifacts: Artifacts = field(init=False)
@@ -292,7 +292,7 @@ class Services:
             self.queue, tail, max_bytes=self.server.limits.waiting, root=self.server.root_path
         )
         opened.callback(self.hub.close)
-        self.live_relay = LiveRelay(self.queue, self.hub)
+        self.live_relay = EventRelay(self.queue, self.hub)
         opened.push_async_callback(self.run_in_thread, self.live_relay.close)
         self.dispatcher = Dispatcher(
             self.queue,

@@ -417,9 +417,8 @@ class Session:
         from nodegraph.session.run_recorder import RunRecorder
 
         kept = self.persistence
-        return RunRecorder(
-            None if kept is None else kept.runs, self._run_environment, self.problems
-        )
+        runs = None if kept is None else kept.runs
+        return RunRecorder(runs, self._run_environment, self.problems)
 
     def _run_environment(self) -> dict[str, Any]:
         """What runs depend on besides their workflows."""

@@ -273,7 +273,7 @@ class ExportReport:
 
 
 @dataclass(slots=True)
-class ImportReport:
+class ArchiveImport:
     """What came of an archive.
 
     Attributes:
@@ -438,7 +438,7 @@ class _Export:
         return True
 
 
-def import_archive(store: Store, path: Path, *, progress: Progress | None = None) -> ImportReport:
+def import_archive(store: Store, path: Path, *, progress: Progress | None = None) -> ArchiveImport:
     """Take in what `export` wrote; what the store has already stays as it is.
 
     Args:
@@ -466,9 +466,9 @@ class _Import:
         self._archive = archive
         self._progress = progress
         self._files: dict[Digest, StagedBlob | None] = {}
-        self._done = ImportReport()
+        self._done = ArchiveImport()
 
-    def run(self) -> ImportReport:
+    def run(self) -> ArchiveImport:
         try:
             self._take_all()
         except (sqlite3.Error, OSError) as error:

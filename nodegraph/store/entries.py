@@ -145,7 +145,8 @@ class _Unloaded:
 
 
 UNLOADED = _Unloaded()
-"""As an `UnsavedOutput.value`: it was loaded from a store and let go, so only its digest is noted."""
+"""As an `UnsavedOutput.value`: it was loaded from a store and let go, so only its digest is
+noted."""
 
 
 class CallWarning(NamedTuple):
@@ -217,8 +218,8 @@ class UnsavedOutput:
 
     Attributes:
         value: Read in the writer's thread, so it must not change; that of a list isn't looked at.
-        inline: The encoded value, as in `StoredOutput`, where it came from a row of the index: then the
-            value may be `UNLOADED`.
+        inline: The encoded value, as in `StoredOutput`, where it came from a row of the index: then
+            the value may be `UNLOADED`.
         is_intact: Tells whether the value is still the one that the digest names; asked once its
             bytes are read. One that a node has changed meanwhile isn't stored.
     """

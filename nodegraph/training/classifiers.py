@@ -38,7 +38,7 @@ _PREPARATION = "preprocessor_config.json"
 _AT_ONCE = 32
 
 
-class TrainedClassifier(NamedTuple):
+class ClassifierFit(NamedTuple):
     """A classifier that was taught, and how it does.
 
     Attributes:
@@ -102,7 +102,7 @@ class ClassificationTask:
 
 def train_classifier(
     ctx: Context, dataset: Dataset, plan: TrainingPlan, size: ClassifierSize, side: int
-) -> TrainedClassifier:
+) -> ClassifierFit:
     """A classifier of a dataset's labels that was taught from nothing.
 
     Args:
@@ -133,7 +133,7 @@ def train_classifier(
         ctx.environment, "classifier", tensors, name=TRANSFORMERS_WEIGHTS, configs=configs
     )
     weights = TrainedWeights("classifier", "convnext", files, labels, settings, learned.losses)
-    return TrainedClassifier(weights, *_count_correct(network, dataset, labels, side))
+    return ClassifierFit(weights, *_count_correct(network, dataset, labels, side))
 
 
 def checked_labels(dataset: Dataset) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ _BY_FLOAT32 = {(torch.float16, torch.bfloat16)}
 (0.55 ns together). No number needs more than float32, so the bits are the same."""
 
 
-class TensorReader:
+class RawTensorReader:
     """Reads tensors from places of a file. Threads may share it.
 
     Args:
@@ -322,7 +322,7 @@ def _safetensors(
                 header = read_open_header(file, os.fstat(file.fileno()).st_size, path)
                 begin = file.tell()
                 check_formats(file, begin, header, path, prefix)
-            data = TensorReader(file)
+            data = RawTensorReader(file)
             return _Reader(data, begin, path, header, precision, as_stored=as_stored).read(prefix)
     except OSError as error:
         raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
@@ -333,7 +333,7 @@ class _Reader:
 
     def __init__(
         self,
-        data: TensorReader,
+        data: RawTensorReader,
         begin: int,
         path: Path,
         header: Header,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodegraph.weights.weight_files import TensorReader, read_in_threads
+from nodegraph.weights.weight_files import RawTensorReader, read_in_threads
 
 SIZES = [0, 1, 32_704, 32_705, 261_632, 600_001]
 """Numbers; among them a piece that is converted at once, and a portion that is read at once."""
@@ -40,7 +40,7 @@ def test_threads_that_share_a_file_get_the_bits_of_a_whole_conversion(
     starts = {str(size): 4 + sum(SIZES[:at]) * stored.itemsize for at, size in enumerate(SIZES)}
 
     with path.open("rb") as file:
-        content = TensorReader(file)
+        content = RawTensorReader(file)
         kept = read_in_threads(
             lambda name: content.read(starts[name], (int(name),), stored), starts
         )
@@ -63,7 +63,7 @@ def test_each_number_that_float16_has_is_converted_to_the_same_bits(
     path.write_bytes(every.view(torch.uint8).numpy().tobytes())
 
     with path.open("rb") as file:
-        found = TensorReader(file).read_as(0, (2**16,), torch.float16, dtype)
+        found = RawTensorReader(file).read_as(0, (2**16,), torch.float16, dtype)
 
     is_number = ~every.isnan()
     kept = (found[is_number], every.to(dtype)[is_number])
@@ -76,7 +76,7 @@ def test_a_file_that_ends_within_a_tensor_is_told(tmp_path: Path, dtype: torch.d
     path = tmp_path / "short"
     path.write_bytes(bytes(4 * 100))
     with path.open("rb") as file:
-        content = TensorReader(file)
+        content = RawTensorReader(file)
         assert content.read_as(0, (100,), torch.float32, dtype).shape == (100,)
         with pytest.raises(EOFError):
             content.read_as(0, (101,), torch.float32, dtype)

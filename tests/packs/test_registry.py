@@ -213,11 +213,11 @@ def colours_offered(folder: Path) -> list[str]:
         "from nodegraph.packs.manifest import ManifestCache\n"
         "from nodegraph.packs.pack import pack_at\n"
         "from nodegraph.packs.registry import Registry\n"
-        "from nodegraph.server.workflows.node_types import last_known\n"
+        "from nodegraph.server.workflows.node_types import load_declared_types\n"
         "folder = Path(sys.argv[1]); sys.path.append(str(folder / 'site'))\n"
         "cache = ManifestCache(folder / 'cache')\n"
         "pack = pack_at(folder / 'coloured.py')\n"
-        "print(last_known([pack], folder / 'cache').is_current)\n"
+        "print(load_declared_types([pack], folder / 'cache').is_current)\n"
         "registry = Registry([pack], manifests=cache)\n"
         "print(*registry.spec('coloured:Paint').inputs[0].json_schema['enum'])"
     )

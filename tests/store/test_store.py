@@ -420,7 +420,7 @@ def test_many_threads(store: Store) -> None:
 _CHURN = """
 from pathlib import Path
 import random
-from nodegraph.store.entries import Gone
+from nodegraph.store.entries import OutputGone
 from tests.store.support import key_of, new_entry, open_at, output
 from tests.store.test_store import IMAGE
 from tests.store.values import same
@@ -435,7 +435,7 @@ def churn(folder, seed, rounds):
             if store.entry(key_of(name)) is not None:
                 try:
                     assert same(store.load(output(store, name)), IMAGE + name)
-                except Gone:
+                except OutputGone:
                     pass
             if not chance.randrange(5):
                 store.flush()

@@ -22,13 +22,13 @@ from tests.store.support import files, key_of, open_at, output
 _SCRIPT = """
 from pathlib import Path
 from nodegraph.core.digests import digest_value
-from nodegraph.store.archive import export
+from nodegraph.store.archive import export_archive
 from nodegraph.store.checkpoints import Checkpoints
 from nodegraph.store.claims import Claims
 from nodegraph.store.costs import Costs
-from nodegraph.store.entries import Gone, NewEntry, Unsaved
+from nodegraph.store.entries import OutputGone, NewEntry, UnsavedOutput
 from nodegraph.store.run_records import Runs
-from nodegraph.store.file_records import Written
+from nodegraph.store.file_records import SinkFiles
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
 
@@ -38,7 +38,7 @@ claims = Claims(folder / "claims")
 runs = Runs(store.index, claims)
 costs = Costs(store.index)
 checkpoints = Checkpoints(store)
-written = Written(store.index)
+written = SinkFiles(store.index)
 
 def value(number):
     return f"value {{number}} " * (1 if number % 3 else 2000)
@@ -47,7 +47,8 @@ def key_of(name):
     return digest_value(["key", str(name)])
 
 def new_entry(value):
-    return NewEntry((Unsaved(digest_value(value), len(value), value),), None, "Test", 100.0, "")
+    return NewEntry((UnsavedOutput(digest_value(value), len(value), value),), None, "Test", 100.0,
+    "")
 
 def output(number):
     return store.entry(key_of(number)).outputs[0]
@@ -87,7 +88,7 @@ def loaded(numbers):
         entry = store.entry(key_of(number))
         try:
             value_there = store.load(entry.outputs[0]) if entry is not None else value(number)
-        except Gone:
+        except OutputGone:
             continue
         assert value_there == value(number), number
         count += 1
@@ -202,7 +203,7 @@ def test_a_check_and_an_export_beside_work(two: list[Other], folder: Path, tmp_p
     path = str(tmp_path / "results.zip")
     exported, count = _both(
         two,
-        f"[verify(store, repair=True).is_sound, export(store, Path({path!r})).left_out]",
+        f"[verify(store, repair=True).is_sound, export_archive(store, Path({path!r})).left_out]",
         "put(range(50, 400))",
     )
     assert exported == [True, 0]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from nodegraph.families.embedded_models import EMBEDDED
+from nodegraph.families.embedded_models import DECODER_FOLDER
 from nodegraph.families.vector_decoders import VectorDecoder, save_decoder
 from training.history import gan, vae
 from training.history.measuring import CARD, card, measure
@@ -24,8 +24,8 @@ _TIME = "time.json"
 
 def export(name: str, model: VectorDecoder, work: Path) -> None:
     """Write the weights, and a sheet of samples into the work folder."""
-    EMBEDDED.mkdir(parents=True, exist_ok=True)
-    path = EMBEDDED / f"{name}.safetensors"
+    DECODER_FOLDER.mkdir(parents=True, exist_ok=True)
+    path = DECODER_FOLDER / f"{name}.safetensors"
     told = {"samples": _PARTS[name].learned(work), **_time(work / name)}
     save_decoder(model, path, {"kind": name} | {key: str(value) for key, value in told.items()})
     # safetensors writes files that only their owner may read

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import safe_open
 
 from nodegraph import Session, Settings, Workflow
-from nodegraph.families.embedded_models import EMBEDDED
+from nodegraph.families.embedded_models import DECODER_FOLDER
 from training.config import ROOT
 from training.history.scenes import maker
 
@@ -83,7 +83,7 @@ def told_of_training(name: str) -> dict[str, float]:
     """What a file of weights says of how it came about; of `tiny`, docs/embedded-model.md."""
     if name == "diffusion":
         return {"minutes": 450.0, "learned": 1_576_000.0, "parameters": 6_780_000.0}
-    path = EMBEDDED / f"{name}.safetensors"
+    path = DECODER_FOLDER / f"{name}.safetensors"
     if not path.exists():
         return {}
     with safe_open(path, framework="pt") as file:

@@ -141,13 +141,13 @@ class ForeignNode:
         control: What happens to its seed after a run (``fixed``, ``increment``, ``decrement``,
             ``randomize``), by input.
         raw: The node's entry as it was written, for the way back.
-        unreadable_from: The input from which on the file's values are of another kind than is known of the
-            type, so that they are left out; empty if all fit.
-        unreadable_inputs: Inputs whose values alone are of another kind, and left out; also those of a
-            block's that hold none inside where a use gives none.
+        unreadable_from: The input from which on the file's values are of another kind than is known
+            of the type, so that they are left out; empty if all fit.
+        unreadable_inputs: Inputs whose values alone are of another kind, and left out; also those
+            of a block's that hold none inside where a use gives none.
         unset_inputs: Inputs that nobody has given a value, so that no default stands for them.
-        trial_values: Values in place of the left out ones, to see what they would lead to; None where
-            nobody tries that.
+        trial_values: Values in place of the left out ones, to see what they would lead to; None
+            where nobody tries that.
         is_undetermined: What the left out values would lead to can't be said by inputs alone.
     """
 

@@ -1,7 +1,7 @@
 """Workers of a cluster that compute along with one run.
 
-What they are given, and why that comes to something, is in `nodegraph.jobs.worker.distributed_run`. One
-that dies costs nothing but time.
+What they are given, and why that comes to something, is in `nodegraph.jobs.worker.distributed_run`.
+One that dies costs nothing but time.
 """
 
 from __future__ import annotations

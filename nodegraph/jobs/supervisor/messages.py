@@ -152,8 +152,8 @@ class Ready(Message):
 
     Attributes:
         versions: Of nodegraph, Python and what else matters, for display.
-        room: The memory of its device, as `nodegraph.engine.planning.device_memory.DeviceMemory` has it; None
-            where it can't be told.
+        room: The memory of its device, as `nodegraph.engine.planning.device_memory.DeviceMemory`
+            has it; None where it can't be told.
     """
 
     pid: int

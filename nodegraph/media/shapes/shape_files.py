@@ -14,11 +14,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from PIL import Image
-
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.input_files import guess_file_kind, translate_os_errors
-from nodegraph.media.images.pillow_files import DAMAGED
 
 
 def glb_bytes(document: dict[str, Any], binary: bytes) -> bytes:
@@ -131,6 +128,8 @@ def check_pictures(document: dict[str, Any], binary: bytes, name: str) -> None:
     Raises:
         InvalidFile: There is such a picture.
     """
+    from nodegraph.media.images.pillow_files import DAMAGED  # brings Pillow
+
     left = MOST_TEXELS
     try:
         for picture in document.get("images", ()):
@@ -154,6 +153,8 @@ def _decoded_pixel_count(data: bytes, most: int) -> int:
     Raises:
         One of `DAMAGED`: It can't be.
     """
+    from PIL import Image
+
     with Image.open(BytesIO(data), formats=_PICTURES) as picture:
         pixels = picture.width * picture.height
         if pixels <= most:

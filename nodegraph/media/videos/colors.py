@@ -134,7 +134,7 @@ def _rgb_of(
 
 
 def _upsample_chroma(plane: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Differences of all pixels, where there are half as many; where they lie, see `rgb_to_yuv420`."""
+    """Differences of all pixels, of half as many; `rgb_to_yuv420` says where these lie."""
     if plane.shape[1] < width:
         after = np.concatenate((plane[:, 1:], plane[:, -1:]), axis=1)
         both: Any = (plane, (plane + after) / 2)

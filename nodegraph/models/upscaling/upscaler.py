@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
 from nodegraph.families.components import Component
-from nodegraph.families.helper_networks import CompactShape, UpscaleModel, compact_shape
+from nodegraph.families.helper_networks import CompactShape, compact_shape
+from nodegraph.families.helper_recipes import UpscaleModel
 from nodegraph.families.tiling import TileSize, tiled
 from nodegraph.media.images.memory_checks import check_memory, resizing_bytes
 from nodegraph.weights.weight_files import read_tensors

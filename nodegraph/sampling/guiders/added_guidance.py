@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from nodegraph.core.values import Conditioning, DiffusionModel, Recipe
 from nodegraph.errors import InvalidValue
-from nodegraph.families.helper_networks import LatentClassifier
+from nodegraph.families.helper_recipes import LatentClassifier
 from nodegraph.families.model_step import Side
 from nodegraph.families.registry import get_family
 from nodegraph.models.classifier_files import read_classifier

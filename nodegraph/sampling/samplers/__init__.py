@@ -120,8 +120,8 @@ def make_sampler(
         noise: What the model was trained on.
         generators: One for each item; see `Sampler`.
         options: What it is told besides.
-        convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`: that by which the
-            ladder was laid.
+        convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`: that by which
+            the ladder was laid.
     Raises:
         InvalidValue: There is no such sampler, it can't sample such models, or an option is out of
             range or nothing that it heeds.

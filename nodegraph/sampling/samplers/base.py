@@ -50,10 +50,11 @@ class Sampler(ABC):
         spaces: By kind of noise, the space that this sampler works in; where there is none, it
             can't sample such models.
         grid: How this sampler lays its steps over training timesteps.
-        uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise levels.
+        uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise
+            levels.
         brownian_tree: That motion; None: what it draws depends on how often it drew.
-        comfyui_spaces: By kind of noise, the space that it works in by ComfyUI's convention, where that
-            is another.
+        comfyui_spaces: By kind of noise, the space that it works in by ComfyUI's convention, where
+            that is another.
         noise_levels: The noise levels.
         x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
             (batch, channels, height / 8, width / 8).

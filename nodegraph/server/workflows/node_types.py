@@ -46,7 +46,8 @@ class DeclaredTypes:
         frames: Pages with what packs bring into the editor.
         usage: How often node types occur and are linked in the workflows that come with nodegraph.
         other_names: What other programs' node types are here.
-        response_cache: What was made of them for an answer, by a name of it: hundreds take their time.
+        response_cache: What was made of them for an answer, by a name of it: hundreds take their
+            time.
     """
 
     specs: Mapping[str, NodeSpec] = field(default_factory=dict)

@@ -115,7 +115,8 @@ def value_html(value: Any) -> str:
         return _render(value)
     except (NodegraphError, OSError, ValueError, RuntimeError, ImportError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return f"{_text_html(value)} <em>can't be shown: {escape(strip_control_characters(reason))}</em>"
+        shown = escape(strip_control_characters(reason))
+        return f"{_text_html(value)} <em>can't be shown: {shown}</em>"
 
 
 def _render(value: Any) -> str:

@@ -44,8 +44,8 @@ def apply_storage(module: nn.Module, storage: str, dtype: torch.dtype) -> None:
     """Let a module hold its weights in a form, and compute in a type.
 
     What a file holds in that form already stays as it is, bit for bit. Otherwise layers are
-    brought into it one by one, but for those that `sensitive_patterns` names: norms and the like decide much
-    and take little.
+    brought into it one by one, but for those that `sensitive_patterns` names: norms and the like
+    decide much and take little.
 
     Args:
         module: Its weights are on the CPU; some may be carried.

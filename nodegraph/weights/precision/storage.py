@@ -12,12 +12,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from nodegraph.core.recipe_options import SPEED_PREFIX
-from nodegraph.core.values import DiffusionModel
 from nodegraph.errors import InvalidValue
 from nodegraph.weights.gguf_files import BLOCKS
 
 if TYPE_CHECKING:
-    from nodegraph.core.values import Recipe
+    from nodegraph.core.values import DiffusionModel, Recipe
 
 _FUSED = "fused"
 """In the kinds of adapters that are added to weights, not put beside them."""

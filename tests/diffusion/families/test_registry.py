@@ -91,9 +91,9 @@ def site(tmp_path: Path) -> Path:
 
 def test_a_package_brings_a_family(site: Path) -> None:
     code = (
-        "from nodegraph.families.registry import FAMILIES, family_named\n"
+        "from nodegraph.families.registry import FAMILIES, get_family\n"
         "from nodegraph.families.identification import identify_folder\n"
-        "print(identify_folder('MinePipeline', {}).family.name, family_named('mine').title)\n"
+        "print(identify_folder('MinePipeline', {}).family.name, get_family('mine').title)\n"
         "print('sd1' in FAMILIES)"
     )
     found = listed(site, code)
@@ -243,9 +243,9 @@ def test_of_two_of_one_name_the_first_counts_and_the_other_is_told(tmp_path: Pat
         points = [f"{package} = {package}:F", f"{package}_again = {package}:F"]
         bring(tmp_path, package, {package: module}, points)
     code = (
-        "from nodegraph.families.registry import family_named\n"
+        "from nodegraph.families.registry import get_family\n"
         "from nodegraph.families.registry import family_release\n"
-        "twin = family_named('twin'); print(twin.title, family_release(twin)[0][1].split()[0])"
+        "twin = get_family('twin'); print(twin.title, family_release(twin)[0][1].split()[0])"
     )
     found = listed(tmp_path, code)
     assert found.stdout.split() == ["one", "one"]
@@ -273,9 +273,9 @@ def latents(of, **given):
         module = f"{_FAMILY}{text}F = {made}"
         bring(tmp_path, package, {package: module}, [f"{package} = {package}:F"])
     code = (
-        "import sys; from nodegraph.families.registry import FAMILIES, format_named\n"
+        "import sys; from nodegraph.families.registry import FAMILIES, get_latent_format\n"
         "from nodegraph.models.vae_files import vae_format\n"
-        "print(*[name for name in FAMILIES][-2:], format_named('new').channels)\n"
+        "print(*[name for name in FAMILIES][-2:], get_latent_format('new').channels)\n"
         "print(vae_format(sys.argv[1], [], latents='sd').autoencoders[0])"
     )
     found = listed(tmp_path, code, str(embedded_folder() / "vae"))
@@ -296,9 +296,9 @@ def test_a_thread_waits_while_another_imports_it(tmp_path: Path) -> None:
     )
     code = (
         "import gate; from threading import Thread\n"
-        "from nodegraph.families.registry import family_named\n"
-        "first = Thread(target=family_named, args=('mine',)); first.start(); gate.STARTED.wait()\n"
-        "print(family_named('mine').name); first.join()"
+        "from nodegraph.families.registry import get_family\n"
+        "first = Thread(target=get_family, args=('mine',)); first.start(); gate.STARTED.wait()\n"
+        "print(get_family('mine').name); first.join()"
     )
     assert listed(tmp_path, code).stdout.split() == ["mine"]
 
@@ -308,10 +308,10 @@ def test_it_is_looked_for_again_after_an_interrupt(tmp_path: Path) -> None:
     modules = {"gate": "TRIED = []", "slow": f"{text}\n{_FAMILY}F = family()"}
     bring(tmp_path, "slow", modules, ["slow = slow:F"])
     code = (
-        "from nodegraph.families.registry import family_named\n"
-        "try: family_named('mine')\n"
+        "from nodegraph.families.registry import get_family\n"
+        "try: get_family('mine')\n"
         "except KeyboardInterrupt: print('interrupted')\n"
-        "print(family_named('mine').name)"
+        "print(get_family('mine').name)"
     )
     assert listed(tmp_path, code).stdout.split() == ["interrupted", "mine"]
 
@@ -325,8 +325,8 @@ def test_its_package_may_ask_for_families_as_it_is_imported(tmp_path: Path) -> N
     gate = "from threading import Event; STARTED, NEVER = Event(), Event()"
     modules = {"gate": gate, "asks": f"{asks}\n{_FAMILY}F = family()"}
     bring(tmp_path, "asks", modules, ["asks = asks:F"])
-    ask = "from nodegraph.families.registry import family_named; family_named('mine')\n"
-    seen = "import asks; print(family_named('mine').name, asks.SEEN[-1] == 'mine')"
+    ask = "from nodegraph.families.registry import get_family; get_family('mine')\n"
+    seen = "import asks; print(get_family('mine').name, asks.SEEN[-1] == 'mine')"
     before = "import asks\n"
     meanwhile = (
         "import gate; from importlib import import_module; from threading import Thread\n"
@@ -379,11 +379,11 @@ def test_it_says_how_its_files_are_told(site: Path) -> None:
 
 def test_it_is_taken_where_it_is_asked_for_and_looks_like_one_that_comes_along(site: Path) -> None:
     code = (
-        "from nodegraph.models.denoiser_files import WantedDenoiser, open_denoiser\n"
+        "from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser\n"
         "from nodegraph.families.embedded_models import embedded_folder\n"
         "unet = str(embedded_folder() / 'unet')\n"
         "for family in ('auto', 'small'):\n"
-        "    print(open_denoiser(WantedDenoiser(unet, family=family), []).family)"
+        "    print(open_denoiser(DenoiserRequest(unet, family=family), []).family)"
     )
     assert listed(site, code).stdout.split() == ["sd1", "small"]
 
@@ -395,12 +395,12 @@ def test_a_folder_is_of_the_family_whose_class_it_names(site: Path, tmp_path: Pa
     (unet / "config.json").write_text(json.dumps(config | {"_class_name": "OwnUNet"}), "utf-8")
     code = (
         "import sys; from pathlib import Path\n"
-        "from nodegraph.models.denoiser_files import WantedDenoiser, open_denoiser\n"
+        "from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser\n"
         "from nodegraph.models.model_sources import describe_model\n"
         "from nodegraph.errors import InvalidValue\n"
-        "print(open_denoiser(WantedDenoiser(sys.argv[1]), []).family)\n"
+        "print(open_denoiser(DenoiserRequest(sys.argv[1]), []).family)\n"
         "print(describe_model('unet', Path(sys.argv[1]), 'diffusers').family)\n"
-        "try: open_denoiser(WantedDenoiser(sys.argv[1], family='sd1'), [])\n"
+        "try: open_denoiser(DenoiserRequest(sys.argv[1], family='sd1'), [])\n"
         "except InvalidValue as error: print(error.problem.port, error)"
     )
     opened, described, refused = listed(site, code, str(unet)).stdout.splitlines()
@@ -480,9 +480,9 @@ def test_recipes_are_of_the_release_of_the_package(site: Path, tmp_path: Path) -
 
 def test_an_edit_of_the_package_is_another_release(site: Path) -> None:
     code = (
-        "from nodegraph.families.registry import family_named\n"
+        "from nodegraph.families.registry import get_family\n"
         "from nodegraph.families.registry import family_release\n"
-        "print(family_release(family_named('mine')), family_release(family_named('sd1')))"
+        "print(family_release(get_family('mine')), family_release(get_family('sd1')))"
     )
     before = listed(site, code).stdout
     assert listed(site, code).stdout == before

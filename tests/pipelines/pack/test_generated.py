@@ -121,8 +121,8 @@ _ONE = """
 import sys
 import nodegraph_pipelines.generated as pack
 pack.StableAudioPipeline
-from nodegraph_pipelines._catalog import is_all_read
-print(is_all_read(), sorted({"torch", "diffusers", "numpy"} & set(sys.modules)))
+from nodegraph_pipelines._catalog import is_catalog_loaded
+print(is_catalog_loaded(), sorted({"torch", "diffusers", "numpy"} & set(sys.modules)))
 """
 
 

@@ -20,8 +20,7 @@ from nodegraph.families.items.latents import items_of
 from nodegraph.families.molecules import MOLECULE_PROPERTIES
 from nodegraph.media.molecules.chemistry import properties_of
 from nodegraph.media.molecules.tables import items_to_tables, rows_to_molecule
-from nodegraph.models.denoiser_files import open_denoiser
-from nodegraph.models.denoiser_files import DenoiserRequest
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
 from nodegraph.models.loading import load_component
 from nodegraph.sampling.composed_schedules import named_schedule
 from nodegraph.sampling.denoise import Denoising

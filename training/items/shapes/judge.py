@@ -9,8 +9,7 @@ import trimesh
 from torch import Tensor
 
 from nodegraph.core.values import Mesh
-from nodegraph.media.shapes.distance_grids import COLOURS, KINDS
-from nodegraph.media.shapes.distance_grids import surface_points
+from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, surface_points
 from training.items.shapes.solids import surface
 
 POINTS = 256

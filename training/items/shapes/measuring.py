@@ -7,8 +7,14 @@ import torch
 
 from nodegraph.core.values import Mesh
 from nodegraph.families.items.transformer import ItemTransformer
-from nodegraph.media.shapes.distance_grids import COLOURS, KINDS, SMOOTH, from_tokens
-from nodegraph.media.shapes.distance_grids import largest_piece, extract_surface
+from nodegraph.media.shapes.distance_grids import (
+    COLOURS,
+    KINDS,
+    SMOOTH,
+    extract_surface,
+    from_tokens,
+    largest_piece,
+)
 from training.items.fitting import sampled
 from training.items.shapes.judge import Asked, ShapeJudge, asked_for, clouds_of, soundness
 from training.items.shapes.solids import grid_of, grid_points

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nodegraph.media.audio.mel import MelFormat, log_mel_spectrogram, griffin_lim
+from nodegraph.media.audio.mel import MelFormat, griffin_lim, log_mel_spectrogram
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS, SOUND_SECONDS
 from training.items.sounds.kinds import NAMES, PEAK, sound
 from training.items.sounds.pool import Sounds, asked_sounds, rendered

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from nodegraph.core.values import Audio
-from nodegraph.families.sounds import tokens_to_mels
 from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.families.sounds import tokens_to_mels
+from nodegraph.media.audio.mel import griffin_lim, log_mel_spectrogram
 from nodegraph.media.audio.metrics import compare_audio
-from nodegraph.media.audio.mel import log_mel_spectrogram, griffin_lim
 from nodegraph.media.audio.sound_kinds import SOUND_KINDS
 from training.items.fitting import sampled
 from training.items.sounds.judges import Judges, PitchJudge, Verdicts, in_parts, kind_judge

@@ -6,8 +6,8 @@ It goes on from the folder's checkpoint. Of the pool the last sounds are held ou
 import argparse
 from pathlib import Path
 
-from nodegraph.families.sounds import FEATURES, TOKENS
 from nodegraph.families.items.transformer import ItemTransformer
+from nodegraph.families.sounds import FEATURES, TOKENS
 from training.config import FitConfig
 from training.items.fitting import Objective, fit
 from training.items.sounds.kinds import NAMES

@@ -252,8 +252,8 @@ class GraphReader:
         # Nodes without widgets may keep what they showed.
         if node_values.surplus and signature and signature.widgets:
             self._check.warn(
-                f"node `{printable(name)}` ({printable(entry['type'])}): it has {node_values.surplus} more "
-                "values than are known of the type; left out"
+                f"node `{printable(name)}` ({printable(entry['type'])}): it has "
+                f"{node_values.surplus} more values than are known of the type; left out"
             )
         open_inside: list[str] = []
         for socket, source in wired:

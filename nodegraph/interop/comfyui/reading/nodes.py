@@ -79,8 +79,9 @@ def _node(
         parsed = _value(value, entries)
         if isinstance(parsed, Source) and parsed.node not in entries:
             check.warn(
-                f"node `{printable(name)}` ({printable(entry['class_type'])}): `{printable(port)}` was "
-                f"connected to the node `{printable(parsed.node)}`, which there isn't; it is left open"
+                f"node `{printable(name)}` ({printable(entry['class_type'])}): `{printable(port)}` "
+                f"was connected to the node `{printable(parsed.node)}`, which there isn't; "
+                "it is left open"
             )
         elif parsed is None:
             nulls.append(port)

@@ -7,7 +7,6 @@ those of other papers. Read each beside that of two sets of real pictures, as ma
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nodegraph.errors import InvalidValue
-from nodegraph.media.images.editing.pixel_formats import check_channels, luma, split_alpha, to_nchw
+from nodegraph.media.images.editing.pixel_formats import (
+    check_channels,
+    check_shapes,
+    luma,
+    split_alpha,
+    to_nchw,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -183,38 +188,6 @@ def check_same_shape(image: Tensor, other: Tensor) -> None:
     """
     check_channels(image)
     check_shapes(image.shape, other.shape)
-
-
-def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> None:
-    """Refuse pictures that can't be compared, by what is known of them before they are made.
-
-    Args:
-        shape, other: Batch, height, width and channels; None is unknown.
-    Raises:
-        InvalidValue: They differ in size, number or channels.
-    """
-    differ = [None not in pair and len(set(pair)) > 1 for pair in zip(shape, other, strict=True)]
-    differ[0] = differ[0] and other[0] != 1
-    if any(differ):
-        raise InvalidValue(
-            "the pictures aren't alike in size, number or channels",
-            port="other",
-            given=_shape_text(other),
-            expected=_shape_text(shape),
-            hint=_ALIKE_BY[differ.index(True)],
-        )
-
-
-_ALIKE_BY = (
-    "Take as many of the batch by ImageFromBatch.",
-    *("ResizeImage brings one to the size of the other, linked to its `like`.",) * 2,
-    "FlattenImage gives both three channels.",
-)
-"""What makes pictures alike in number, height, width and channels."""
-
-
-def _shape_text(shape: Sequence[int | None]) -> str:
-    return " x ".join("?" if side is None else str(side) for side in shape)
 
 
 def _mean(values: list[float]) -> float:

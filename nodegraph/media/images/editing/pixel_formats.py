@@ -7,7 +7,7 @@ leave alpha alone. What needs colours makes three channels of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nodegraph.errors import InvalidValue, NumericalError
@@ -249,3 +249,35 @@ def to_nchw(item: Tensor) -> Tensor:
 def to_nhwc(planes: Tensor) -> Tensor:
     """(batch, channels, height, width) as (batch, height, width, channels)."""
     return planes.movedim(1, -1).contiguous()
+
+
+def check_shapes(shape: Sequence[int | None], other: Sequence[int | None]) -> None:
+    """Refuse pictures that can't be compared, by what is known of them before they are made.
+
+    Args:
+        shape, other: Batch, height, width and channels; None is unknown.
+    Raises:
+        InvalidValue: They differ in size, number or channels.
+    """
+    differ = [None not in pair and len(set(pair)) > 1 for pair in zip(shape, other, strict=True)]
+    differ[0] = differ[0] and other[0] != 1
+    if any(differ):
+        raise InvalidValue(
+            "the pictures aren't alike in size, number or channels",
+            port="other",
+            given=_shape_text(other),
+            expected=_shape_text(shape),
+            hint=_ALIKE_BY[differ.index(True)],
+        )
+
+
+_ALIKE_BY = (
+    "Take as many of the batch by ImageFromBatch.",
+    *("ResizeImage brings one to the size of the other, linked to its `like`.",) * 2,
+    "FlattenImage gives both three channels.",
+)
+"""What makes pictures alike in number, height, width and channels."""
+
+
+def _shape_text(shape: Sequence[int | None]) -> str:
+    return " x ".join("?" if side is None else str(side) for side in shape)

@@ -30,7 +30,7 @@ from nodegraph.store.packing import pack, unpack
 _LOG = logging.getLogger(__name__)
 
 
-class LiveRelay:
+class EventRelay:
     """Shows live events here, and tells a queue's other servers; on the event loop it is made on.
 
     Args:

@@ -1,0 +1,26 @@
+"""Recipes of helper networks: upscalers, and classifiers of noisy latents. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodegraph.core.ports import port_type
+from nodegraph.core.values import Recipe
+
+
+@port_type(name="Classifier", color="#c2a5e0")
+@dataclass(frozen=True, slots=True)
+class LatentClassifier(Recipe):
+    """Recipe of a classifier of noisy latents."""
+
+
+@port_type(color="#7fc8a9")
+@dataclass(frozen=True, slots=True)
+class UpscaleModel(Recipe):
+    """Recipe of a network that makes pictures larger, or mends them; its family is its kind."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(self.files[0].path)
