@@ -119,9 +119,9 @@ def GenerateText(
         temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, seed
     )
     how: dict[str, Any] = {
-        "most": max_tokens,
-        "drawing": drawing if sampling else None,
-        "told": lambda done: ctx.progress(done, max_tokens),
+        "max_new_tokens": max_tokens,
+        "sampling": drawing if sampling else None,
+        "on_token": lambda done: ctx.progress(done, max_tokens),
     }
     if isinstance(encoder, LanguageModel):
         return answer(ctx, encoder, question, **how)

@@ -132,4 +132,4 @@ def cheap_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
     By the clock it is milliseconds that decide, and on a busy machine any call takes them.
     """
-    monkeypatch.setattr(TransferSpeeds, "there_and_back", lambda *_: 600.0)
+    monkeypatch.setattr(TransferSpeeds, "round_trip_seconds", lambda *_: 600.0)

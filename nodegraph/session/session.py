@@ -385,7 +385,8 @@ class Session:
         return checker.check(workflow, options, self._graphs, uploads=uploads, shared=shared)
 
     async def _run_checked(self, checked: CheckedWorkflow, options: RunOptions) -> RunResult:
-        from nodegraph.core.call_context import nested_in  # see `_refuse_own`
+        from nodegraph.core.call_context import nested_in  # see `_refuse_nested_use`
+        from nodegraph.session.results import show_result
 
         with self._run_recorder.record(checked.document, options) as noted, nested_in(self):
             result = await self.engine.run(
@@ -393,7 +394,7 @@ class Session:
             )
             most = self.settings.max_image_pixels
             noted.result = result = replace(
-                result, run=noted.id, shown=_result_html, max_pixels=most
+                result, run=noted.id, shown=show_result, max_pixels=most
             )
         self._warn_of_changes()
         return result
@@ -587,10 +588,3 @@ class Session:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
-
-
-def _result_html(result: RunResult) -> str:
-    """What notebooks show of a result, of which the engine knows nothing."""
-    from nodegraph.session.results.html import result_html
-
-    return result_html(result)

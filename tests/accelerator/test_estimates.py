@@ -158,7 +158,7 @@ def test_coding_holds_about_what_the_format_says(
         before = torch.cuda.memory_allocated()
         for way in ("encoding", "decoding"):
             coding = getattr(latents, way)(vae.config)
-            numbers = coding.picture if frames == 1 else coding.film + coding.frame * frames
+            numbers = coding.image if frames == 1 else coding.video + coding.frame * frames
             given = torch.zeros(shape, device="cuda:0")
             torch.cuda.reset_peak_memory_stats()
             if way == "encoding":

@@ -389,7 +389,10 @@ def test_sa_solver_draws_where_comfyui_does(levels: Levels, noise: ModelNoise, l
 
 def moment_at(laid_out: NoiseLevels, rung: int) -> Moment:
     """Where a sampling is at a rung, for guiders."""
-    shares = {"progress": laid_out.progress(rung), "reached": laid_out.progress_after_step(rung)}
+    shares = {
+        "progress": laid_out.progress(rung),
+        "progress_after": laid_out.progress_after_step(rung),
+    }
     return Moment(
         torch.tensor(0), torch.tensor(0), 1000, **shares, min_progress=laid_out.min_progress
     )

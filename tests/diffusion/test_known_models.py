@@ -47,17 +47,21 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_only_what_changed_is_read_again(tmp_path: Path, read: list[str]) -> None:
     known = KnownModels()
+
+    def names_read() -> list[str]:
+        listed = known.list([tmp_path])
+        names = sorted(read)
+        assert listed == list_models([tmp_path])
+        read.clear()
+        return names
+
     write(tmp_path / "a.safetensors")
     write(tmp_path / "b.safetensors")
-    assert known.list([tmp_path]) == list_models([tmp_path])
-    assert sorted(read) == ["a.safetensors", "b.safetensors", *EMBEDDED]
-    read.clear()
-    assert known.list([tmp_path]) == list_models([tmp_path])
-    assert read == []
+    assert names_read() == ["a.safetensors", "b.safetensors", *EMBEDDED]
+    assert names_read() == []
     write(tmp_path / "a.safetensors", (2,))
     write(tmp_path / "c.safetensors")
-    assert known.list([tmp_path]) == list_models([tmp_path])
-    assert sorted(read) == ["a.safetensors", "c.safetensors"]
+    assert names_read() == ["a.safetensors", "c.safetensors"]
 
 
 def test_what_is_gone_is_forgotten_and_read_when_it_comes_back(

@@ -16,7 +16,12 @@ from nodegraph.models.facts import weight_bytes
 from nodegraph.models.model_recipes import open_model
 from nodegraph.models.model_sources import locate_model
 from nodes._facts import model_weights
-from nodes._memory import decoding, encoding, sampling, sampling_parts
+from nodes._memory import (
+    decode_estimate,
+    encode_estimate,
+    sampling_estimate,
+    sampling_parts_estimate,
+)
 
 HERE = Path()
 PLACE = Environment((), HERE, HERE, HERE)
@@ -30,12 +35,13 @@ SIZE = {"width": 64, "height": 32}
 
 
 @pytest.mark.parametrize(
-    ("hook", "port"), [(sampling, "latent"), (decoding, "latent"), (encoding, "image")]
+    ("hook", "port"),
+    [(sampling_estimate, "latent"), (decode_estimate, "latent"), (encode_estimate, "image")],
 )
 def test_memory_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> None:
     """Pictures are sampled together, and decoded and encoded one after the other."""
     one, few = (hook(given(port, {**SIZE, "batch": batch})).memory for batch in (1, 3))
-    assert few == 3 * one if hook is sampling else one < few < 1.1 * one
+    assert few == 3 * one if hook is sampling_estimate else one < few < 1.1 * one
     assert hook(given(port, {**SIZE, "width": 128})).memory == 2 * one
     assert hook(given(port, SIZE, "cuda:0")).memory == pytest.approx(one / 2, rel=0.02)
     assert hook(given(port, {"width": 64})).memory is None
@@ -53,7 +59,7 @@ def test_a_sampling_by_parts_takes_what_ksampler_takes(
         "sampler": {"sampler": sampler},
         "guider": {"sides": sides},
     }
-    assert sampling_parts(HookInputs({}, facts, PLACE)) == sampling(
+    assert sampling_parts_estimate(HookInputs({}, facts, PLACE)) == sampling_estimate(
         given("latent", SIZE, **options)
     )
 
@@ -61,18 +67,19 @@ def test_a_sampling_by_parts_takes_what_ksampler_takes(
 @pytest.mark.parametrize(("family", "shares"), [("sd1", True), ("flux", False), ("wan", False)])
 def test_only_what_can_share_batches_is_alike(family: str, shares: bool) -> None:
     facts = {"latent": SIZE, "model": {"family": family, "held_step": (1.0, 1.0, 1.0)}}
-    assert bool(sampling(HookInputs({}, facts, PLACE)).alike) == shares
+    assert bool(sampling_estimate(HookInputs({}, facts, PLACE)).alike) == shares
 
 
 def test_without_guidance_sampling_takes_half() -> None:
     assert (
-        2 * sampling(given("latent", SIZE, cfg=1.0)).memory  # type: ignore[operator]
-        == sampling(given("latent", SIZE, cfg=7.0)).memory
+        2 * sampling_estimate(given("latent", SIZE, cfg=1.0)).memory  # type: ignore[operator]
+        == sampling_estimate(given("latent", SIZE, cfg=7.0)).memory
     )
 
 
 @pytest.mark.parametrize(
-    ("hook", "port"), [(decoding, "latent"), (encoding, "image"), (sampling, "latent")]
+    ("hook", "port"),
+    [(decode_estimate, "latent"), (encode_estimate, "image"), (sampling_estimate, "latent")],
 )
 def test_work_grows_with_the_picture_and_the_batch(hook: Any, port: str) -> None:
     steps = {"steps": 10, "denoise": 1.0}
@@ -99,13 +106,15 @@ def test_sampling_grows_with_how_often_the_model_is_asked(
     change: dict[str, Any], factor: float
 ) -> None:
     usual = {"steps": 10, "denoise": 1.0, "cfg": 7.0, "sampler": "euler"}
-    one = sampling(given("latent", SIZE, **usual)).work
+    one = sampling_estimate(given("latent", SIZE, **usual)).work
     assert one is not None
-    assert sampling(given("latent", SIZE, **usual | change)).work == pytest.approx(factor * one)
+    assert sampling_estimate(given("latent", SIZE, **usual | change)).work == pytest.approx(
+        factor * one
+    )
 
 
 def test_steps_that_come_through_a_link_leave_the_work_open() -> None:
-    assert sampling(given("latent", SIZE, denoise=1.0)).work is None
+    assert sampling_estimate(given("latent", SIZE, denoise=1.0)).work is None
 
 
 def test_weights_are_as_large_as_their_components() -> None:

@@ -13,7 +13,7 @@ from nodegraph_nodes.image_upscale import JoinTiles, SplitTiles
 
 from nodegraph import Environment, HookInputs, InvalidValue
 from nodegraph.models.upscaling.upscaler import CompactUpscaler
-from nodes._upscale_facts import upscaling
+from nodes._upscale_facts import upscale_estimate
 from tests.messages import raises
 from tests.nodes.conftest import Bench, link
 from tests.properties import examples
@@ -86,7 +86,7 @@ def test_tiles_bound_the_memory_that_is_foreseen() -> None:
         facts = {"image": {"width": width, "height": 1024}, "model": {"scale": 1}}
         here = Path()
         place = Environment((), here, here, here)
-        found = upscaling(HookInputs({"tile": tile}, facts, place))
+        found = upscale_estimate(HookInputs({"tile": tile}, facts, place))
         assert found.memory is not None
         assert found.least is not None
         return found.memory, found.least

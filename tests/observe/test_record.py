@@ -84,7 +84,7 @@ def test_the_environment_names_what_results_depend_on() -> None:
 def test_describing_the_environment_imports_no_library() -> None:
     code = (
         "import sys; from nodegraph.observe.record import describe_environment;"
-        "described_environment(device='cpu');"
+        "describe_environment(device='cpu');"
         "print(sorted({'torch', 'numpy', 'diffusers', 'asyncio'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

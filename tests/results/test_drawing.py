@@ -82,7 +82,7 @@ def test_only_the_first_minutes_are_drawn(tmp_path: Path, monkeypatch: pytest.Mo
     silence, loud = torch.zeros(1, 16_000), torch.ones(1, 160_000)
     path = tmp_path / "made.wav"
     path.write_bytes(encode_audio(Audio(torch.cat([silence, loud], 1), 8000), "wav"))
-    monkeypatch.setattr(drawing, "MOST_SECONDS", 1)
+    monkeypatch.setattr(drawing, "MAX_SECONDS", 1)
     found = draw_waveform_of_file(path, 64, 64)
     assert (abs(found - found[0, 0]).max(-1) > 0.3).mean() < 0.1
 

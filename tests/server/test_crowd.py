@@ -12,10 +12,10 @@ class Guest:
     """A connection."""
 
     def __init__(self, *, waits: bool = True) -> None:
-        self.is_waited_for = waits
+        self.is_idle = waits
         self.is_gone = False
 
-    def give_way(self) -> None:
+    def close_for_other(self) -> None:
         self.is_gone = True
 
 

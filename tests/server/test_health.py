@@ -123,7 +123,7 @@ def test_a_server_that_is_to_have_no_workers_needs_none(tmp_path: Path) -> None:
 def test_a_queue_that_another_program_holds_is_told_of_before_it_gives_up(tmp_path: Path) -> None:
     with (
         parts(tmp_path, "idle") as found,
-        closing(sqlite3.connect(found.queue.place, isolation_level=None)) as other,
+        closing(sqlite3.connect(found.queue.location, isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
         assert codes(Readiness(found)) == {"queue-not-writable"}

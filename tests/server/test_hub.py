@@ -73,7 +73,7 @@ def test_what_happened_before(tmp_path: Path) -> None:
 
 def test_only_some_jobs(tmp_path: Path) -> None:
     async def test() -> None:
-        async with hub_on(tmp_path, remembered=4) as it:
+        async with hub_on(tmp_path, ring_size=4) as it:
             jobs = await it.submit(count=6)
             await it.submit("bob", 3)
             following = it.hub.subscribe(jobs[1:3], after=0)
@@ -87,7 +87,7 @@ def test_only_some_jobs(tmp_path: Path) -> None:
 
 def test_only_a_clients_jobs(tmp_path: Path) -> None:
     async def test() -> None:
-        async with hub_on(tmp_path, remembered=2) as it:
+        async with hub_on(tmp_path, ring_size=2) as it:
             (others,) = await it.submit("bob")
             own = await it.submit(count=4)
             following = it.hub.subscribe(client="ann", after=0)
@@ -210,7 +210,7 @@ def test_who_takes_nothing_is_told_so(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_if_too_much_waits_for_all_whom_most_waits_for_is_ended_first(tmp_path: Path) -> None:
     async def test() -> None:
-        async with hub_on(tmp_path, held=60_000) as it:
+        async with hub_on(tmp_path, max_bytes=60_000) as it:
             ended: list[str] = []
             names = ("greedy", "small", "quick")
             followers = {
@@ -246,7 +246,7 @@ def test_who_goes_on_from_long_ago_is_not_too_slow(
     monkeypatch.setattr(subscription, "BATCH_BYTES", 2_000)
 
     async def test() -> None:
-        async with hub_on(tmp_path, remembered=50) as it:
+        async with hub_on(tmp_path, ring_size=50) as it:
             await it.submit(count=90)
             await it.seen()
             following = it.hub.subscribe(after=0)

@@ -79,7 +79,7 @@ async def lived(folder: Path, steps: list[tuple[Any, ...]]) -> None:
     followers.append(Follower({"jobs": some[:4], "client": "bob"}))
     left = list(steps)
     while True:
-        async with hub_on(folder, remembered=6) as it:
+        async with hub_on(folder, ring_size=6) as it:
             await all_steps(it, left, followers)
             if left:
                 continue

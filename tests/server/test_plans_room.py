@@ -30,7 +30,7 @@ def planned(
     """Gives what asks a server, whose planner is for a device, for a plan."""
     opened: list[PlannerAnswers] = []
     # There is no such device here; the planner needs none.
-    monkeypatch.setattr(sessions, "checked_device", lambda name: name)
+    monkeypatch.setattr(sessions, "resolve_device", lambda name: name)
     monkeypatch.setattr(sessions, "matmul_seconds", lambda device: None)
 
     def planner(device: str) -> Plan:

@@ -176,7 +176,7 @@ def test_what_is_shared_just_after_it_was_looked_for_is_not_called_gone(
         assert was_looked_for.wait(PATIENCE)
         put(self, *of)
 
-    monkeypatch.setattr(SharedFiles, "bring", looked)
+    monkeypatch.setattr(SharedFiles, "download", looked)
     monkeypatch.setattr(SharedFiles, "put", put_then)
     finished(
         other.services.queue, [written(other.services.outputs / "apple.png", PICTURE)], "local"

@@ -528,7 +528,7 @@ UNREAD: dict[str, Any] = {"max_queue": 1}
 def test_a_client_that_stops_reading(
     server: Hosted, worker: Worker, monkeypatch: pytest.MonkeyPatch, rules: Callable[..., None]
 ) -> None:
-    rules(farewell=0.2)
+    rules(close_timeout=0.2)
     monkeypatch.setattr(subscription, "MOST_PENDING_BYTES", 4 << 20)
     with talk(server) as client, talk(server, **UNREAD) as stuck:
         stuck.ask("subscribe")

@@ -307,7 +307,7 @@ def test_every_type_that_is_taken_in_is_read_by_a_job(hosting: Callable[..., Any
             text = server.services.queue.workflow(server.services.queue.get(job).workflow)
             (path,) = uploaded_paths(text, {}, server.services.uploads.files)
             assert path.read_bytes() == data
-            assert server.services.places.told(f"{path} is damaged") == (
+            assert server.services.places.redact(f"{path} is damaged") == (
                 f"upload:{digest_of(data)} is damaged"
             )
 

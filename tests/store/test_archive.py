@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.store.archive import ExportReport, ImportReport, export_archive, import_archive
+from nodegraph.store.archive import ExportReport, ArchiveImport, export_archive, import_archive
 from nodegraph.store.entries import CallWarning, NewEntry, UnsavedOutput, pack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify
@@ -62,7 +62,7 @@ def path(tmp_path: Path) -> Path:
 def test_results_come_to_another_store(source: Store, target: Store, path: Path) -> None:
     size = sum(file.stat().st_size for file in files(source.folder))
     assert export_archive(source, path) == ExportReport(entries=5, artifacts=2, bytes=size)
-    assert import_archive(target, path) == ImportReport(entries=5, artifacts=2, bytes=size)
+    assert import_archive(target, path) == ArchiveImport(entries=5, artifacts=2, bytes=size)
     for name, value in _VALUES.items():
         assert same(target.load(output(target, name)), value)
     asked, parts = target.entry(key_of("asked")), target.entry(key_of("parts"))
@@ -101,9 +101,9 @@ def test_a_second_time_nothing_happens(source: Store, target: Store, path: Path)
     export_archive(source, path)
     import_archive(target, path)
     before = files(target.folder)
-    assert import_archive(target, path) == ImportReport(known_entries=5, known_artifacts=2)
+    assert import_archive(target, path) == ArchiveImport(known_entries=5, known_artifacts=2)
     assert files(target.folder) == before
-    assert import_archive(source, path) == ImportReport(known_entries=5, known_artifacts=2)
+    assert import_archive(source, path) == ArchiveImport(known_entries=5, known_artifacts=2)
 
 
 def test_equal_stores_make_equal_archives(source: Store, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_damaged_files_are_left_out(source: Store, target: Store, path: Path) ->
     missing.unlink()
     done = export_archive(source, path)
     assert (done.entries, done.artifacts, done.left_out) == (5, 0, 2)
-    assert import_archive(target, path) == ImportReport(entries=5)
+    assert import_archive(target, path) == ArchiveImport(entries=5)
     assert not target.has(output(target, "image"))
 
 
@@ -259,7 +259,9 @@ def _artifact(**changes: Any) -> list[Any]:
 
 def test_the_archive_that_the_others_are_made_from(target: Store, path: Path) -> None:
     _archive(path)
-    assert import_archive(target, path) == ImportReport(entries=1, artifacts=1, bytes=len(_CONTENT))
+    assert import_archive(target, path) == ArchiveImport(
+        entries=1, artifacts=1, bytes=len(_CONTENT)
+    )
 
 
 _REFUSED: dict[str, dict[str, Any]] = {
@@ -350,7 +352,7 @@ def test_no_result_can_claim_to_be_kept_for_ever(target: Store, path: Path, seco
 def test_a_file_with_other_bytes_is_not_taken(target: Store, path: Path) -> None:
     wrong = bytes(len(_CONTENT))
     _archive(path, members={f"artifacts/{_FILE.hex()}.msgpack": wrong})
-    assert import_archive(target, path) == ImportReport(entries=1, damaged=1)
+    assert import_archive(target, path) == ArchiveImport(entries=1, damaged=1)
     assert files(target.folder) == files(target.folder, "temporary") == []
 
 

@@ -243,7 +243,7 @@ _READ = (
     "if os.geteuid() == 0:\n"
     "    os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
     "index = Index(Path(sys.argv[1]), read_only=True)\n"
-    "print(index.one(\"SELECT value FROM meta WHERE name = 'test'\")[0])\n"
+    "print(index.fetch_one(\"SELECT value FROM meta WHERE name = 'test'\")[0])\n"
     "index.close()\n"
 )
 

@@ -305,7 +305,7 @@ def test_an_encoded_value_may_be_put(store: Store) -> None:
     assert store.load(output(store, "b")) == 5
 
 
-@pytest.mark.parametrize("step", ["stage", "sync", "place"])
+@pytest.mark.parametrize("step", ["stage", "sync", "commit"])
 def test_a_full_disk_costs_values_not_results(
     store: Store, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

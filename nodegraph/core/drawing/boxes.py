@@ -166,7 +166,7 @@ class _Drawer:
         output = outputs.get(port)
         if self._types is None or output is None:
             return PLAIN
-        names = list(output.expr.named())  # type: ignore[attr-defined]
+        names = list(output.expr.type_names())  # type: ignore[attr-defined]
         return self._types.info(names[0]).color if names else PLAIN
 
 

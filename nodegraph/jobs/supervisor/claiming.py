@@ -152,22 +152,21 @@ class JobClaimer:
         names = [worker, *(candidate.worker for candidate in idle)]
         self._asking.update(names)
         best = partial(_best, [asker, *idle]) if idle else None
-        self._begin(self._claim_and_run(names, self._criteria_for(worker), best))
+        self._begin(self._claim_and_run(names, best))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _claim_and_run(
-        self, names: Sequence[str], criteria: JobCriteria, best: Callable[[Job], str] | None
-    ) -> None:
+    async def _claim_and_run(self, names: Sequence[str], best: Callable[[Job], str] | None) -> None:
         """Claim a job, bring what it needs, have it run.
 
         Args:
             names: Workers that count as asking until the job can be handed over; it is claimed for
                 the first one, unless `best` names another.
         """
+        criteria = self._criteria_for(names[0])
         try:
             job = await asyncio.wrap_future(self._queue.claim(names[0], criteria, best))
         except Exception as error:  # noqa: BLE001 - whatever it is, jobs are claimed again later

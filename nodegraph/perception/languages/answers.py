@@ -20,8 +20,8 @@ def answer(
     model: LanguageModel,
     question: Question,
     *,
-    max_tokens: int,
-    drawing: TokenSampling | None,
+    max_new_tokens: int,
+    sampling: TokenSampling | None,
     on_token: Callable[[int], None],
 ) -> str:
     """What a language model answers; arguments as of `generate_text`.
@@ -39,7 +39,7 @@ def answer(
         )
     with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
         module = component.module
-        with tool.turn:
+        with tool.lock:
             prompt, is_chat = _prompt_of(tool.value, question)
             inputs = tool.value(prompt, return_tensors="pt", add_special_tokens=not is_chat)
             names = ("input_ids", "attention_mask")
@@ -48,8 +48,8 @@ def answer(
                 tool.value,
                 {name: inputs[name] for name in names if name in inputs},
                 stop_tokens=_eos_token_ids(module),
-                max_new_tokens=max_tokens,
-                sampling=drawing,
+                max_new_tokens=max_new_tokens,
+                sampling=sampling,
                 on_token=on_token,
             )
     return strip_thinking(text) if question.is_chat else text

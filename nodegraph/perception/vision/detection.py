@@ -223,7 +223,7 @@ def segment_by_text(
     found_masks = []
     with ctx.weights(model.tokenizer) as tool, ctx.weights(model.model) as component:
         module = component.module
-        with tool.turn:
+        with tool.lock:
             words = tool.value([text], truncation=True, return_tensors="pt", **padding)
         words = {name: value.to(module.device) for name, value in words.items()}
         for at, picture in enumerate(image):

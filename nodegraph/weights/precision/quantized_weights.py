@@ -247,7 +247,7 @@ class QuantizedTensor(torch.Tensor):
         return made
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
-        return f"CarriedTensor({tuple(self.shape)}, {self.dtype}, as {self.packed.stored.dtype})"
+        return f"QuantizedTensor({tuple(self.shape)}, {self.dtype}, as {self.packed.stored.dtype})"
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]

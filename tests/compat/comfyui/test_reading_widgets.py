@@ -60,18 +60,18 @@ def test_values_by_position_follow_the_signature(
 def test_values_of_another_kind_end_what_is_taken_and_are_told() -> None:
     found = read(node(1, "T", 5, "fixed", "a", "b"), SEEDED).graph.nodes["1"]
     assert found.inputs == {"seed": 5, "mode": "a"}
-    assert found.misfit == "amount"
+    assert found.unreadable_from == "amount"
 
 
 def test_a_number_is_no_choice_of_words() -> None:
     choosing = parse_signature('T(how: COMBO = "fast", amount: FLOAT) -> X')
-    assert read(node(1, "T", 3, 0.5), choosing).graph.nodes["1"].misfit == "how"
+    assert read(node(1, "T", 3, 0.5), choosing).graph.nodes["1"].unreadable_from == "how"
 
 
 def test_values_beyond_those_that_are_known_are_told() -> None:
     found = read(node(1, "T", 5, "fixed", "a", 0.5, "more", 3), SEEDED)
     assert found.graph.nodes["1"].inputs == {"seed": 5, "mode": "a", "amount": 0.5}
-    assert "2 more values" in found.told[0]
+    assert "2 more values" in found.warnings[0]
 
 
 @pytest.mark.parametrize(("written", "control"), [(True, "randomize"), (False, "fixed")])

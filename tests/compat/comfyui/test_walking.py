@@ -55,7 +55,7 @@ def test_what_goes_along_passes_nodes_that_know_nothing_of_it() -> None:
 
 def test_an_unknown_type_stays_with_all_its_data() -> None:
     odd = node("Odd.Type", **{"images.a": LOADED, "text": "x"})
-    odd |= {"ports": (ForeignPort("MODEL out", "MODEL"),), "pack": "odd-pack", "kept": {"a": 1}}
+    odd |= {"ports": (ForeignPort("MODEL out", "MODEL"),), "pack": "odd-pack", "raw": {"a": 1}}
     found = translated(
         graph(**{"1": node("Load", name="a"), "2": odd, "3": node("Lora", model=Source("2", 0))})
     )
@@ -116,7 +116,7 @@ def test_a_circle_is_told_with_its_nodes() -> None:
 
 def test_seeds_go_on_to_be_drawn_and_cards_stand_where_they_stood() -> None:
     sample = node("Sample", model=LOADED, seed=7)
-    sample |= {"control": {"seed": "randomize"}, "place": Rectangle(10.4, 20, 300, 100)}
+    sample |= {"control": {"seed": "randomize"}, "bounds": Rectangle(10.4, 20, 300, 100)}
     shift = node("ModelShift", model=LOADED)
     found = translated(
         graph(
@@ -124,7 +124,7 @@ def test_seeds_go_on_to_be_drawn_and_cards_stand_where_they_stood() -> None:
                 "1": node("Load", name="a"),
                 "2": shift,
                 "3": sample | {"inputs": {"model": Source("2", 0), "seed": 7}},
-                "4": node("Save", name="n") | {"place": Rectangle(10, 150, 300, 100)},
+                "4": node("Save", name="n") | {"bounds": Rectangle(10, 150, 300, 100)},
             }
         )
     ).workflow
@@ -176,7 +176,7 @@ def test_the_node_that_gives_the_result_takes_over_title_and_place() -> None:
         main = passage.add("Main", by=MadeOutput(helper, ""))
         passage.give("IMAGE", MadeOutput(main, "image"))
 
-    made = graph(**{"1": node("Helped") | {"title": "Mine", "place": Rectangle(5, 6)}})
+    made = graph(**{"1": node("Helped") | {"title": "Mine", "bounds": Rectangle(5, 6)}})
     table = (entry("Helped() -> IMAGE", helped),)
     found = translate(ForeignWorkflow(made), table).workflow
     assert [(each.type, each.label) for each in found.nodes.values()] == [

@@ -43,7 +43,10 @@ def moment(step: int, steps: int = 8) -> Moment:
 
 def begun(method: GuidanceMethod, cfg: float = CFG) -> Guider:
     given = SimpleNamespace(
-        family=FAMILIES["sd1"], cfg=cfg, scale=lambda _: cfg, both=lambda: ("negative", "positive")
+        family=FAMILIES["sd1"],
+        cfg=cfg,
+        scale=lambda _: cfg,
+        both_sides=lambda: ("negative", "positive"),
     )
     return method.begin(cast(GuidedModel, given))
 

@@ -54,7 +54,9 @@ def test_what_is_short_enough_stays() -> None:
 
 def test_scales_change_in_a_part() -> None:
     def walk(scale: ChangingScale) -> list[float]:
-        steps = [replace(MOMENT, schedule_step=at, rungs=5, progress=at / 5) for at in range(5)]
+        steps = [
+            replace(MOMENT, schedule_step=at, schedule_steps=5, progress=at / 5) for at in range(5)
+        ]
         return [scale.at(4.0, moment) for moment in steps]
 
     assert walk(ChangingScale(1.0, "within", 0.2, 0.6)) == [4, 1, 1, 4, 4]

@@ -51,12 +51,12 @@ def test_what_a_worker_is_to_do_without_keeps_nothing_else(tmp_path: Path) -> No
         left = frozenset(submit(queue, each, models=["m"]).id for each in clients)
         submit(queue, "zoe", name="other", gpu=False)
         for wish in (JobCriteria(), SPARES, RATHER, holding("m")):
-            without = replace(wish, without=left)
+            without = replace(wish, excluded=left)
             job = queue.claim("worker", without).result()
             assert job is not None, wish
             assert job.name == "other"
             queue.release(job.id, job.attempt).result()
-        assert given_(queue, *[replace(RATHER, without=left)] * 2) == ["other", ""]
+        assert given_(queue, *[replace(RATHER, excluded=left)] * 2) == ["other", ""]
 
 
 def test_where_others_take_the_rest_a_gpu_is_for_those_that_need_one(tmp_path: Path) -> None:

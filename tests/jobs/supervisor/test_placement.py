@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,7 @@ def test_a_worker_is_gone_before_it_has_its_job(tmp_path: Path) -> None:
             await until(lambda: it.dispatcher._claims.count == 0)
             job = submit(it.queue).id
             it.dispatcher.wake()
+            await asyncio.sleep(0)  # the claim is put
             it.queue.recover().result()
             assert it.queue.get(job).worker == "card"
             it.workers.die("card")

@@ -118,7 +118,10 @@ def test_a_place_that_grants_several_is_told_and_binds_nobody(
 
 
 def test_a_late_writer_publishes_nothing(place: ObjectStorage, tmp_path: Path) -> None:
-    with open_at(tmp_path / "1", place=place) as one, open_at(tmp_path / "2", place=place) as two:
+    with (
+        open_at(tmp_path / "1", storage=place) as one,
+        open_at(tmp_path / "2", storage=place) as two,
+    ):
         assert one.remote is not None
         assert two.remote is not None
         clock = Clock()
@@ -136,7 +139,7 @@ def test_a_late_writer_publishes_nothing(place: ObjectStorage, tmp_path: Path) -
         assert not list(place.list("entries"))
         put(two, "a", "in time")
         assert two.remote.wait_until_sent()
-    with open_at(tmp_path / "3", place=place) as three:
+    with open_at(tmp_path / "3", storage=place) as three:
         assert three.bring(key_of("a"))
         assert three.load(output(three, "a")) == "in time"
 

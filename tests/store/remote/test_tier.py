@@ -27,7 +27,7 @@ def machine(tmp_path: Path, place: ObjectStorage) -> Iterator[Machine]:
     with ExitStack() as opened:
 
         def open_machine(name: str, **options: Any) -> Store:
-            return opened.enter_context(open_at(tmp_path / name, place=place, **options))
+            return opened.enter_context(open_at(tmp_path / name, storage=place, **options))
 
         yield open_machine
 
@@ -61,12 +61,12 @@ def test_what_is_had_stays_when_the_place_is_gone(
     server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     place = open_storage(bucket)
-    with open_at(tmp_path / "1", place=place) as one:
+    with open_at(tmp_path / "1", storage=place) as one:
         share(one, "a", LONG)
-    with open_at(tmp_path / "2", place=place) as two:
+    with open_at(tmp_path / "2", storage=place) as two:
         assert two.bring(key_of("a"))
         assert two.load(output(two, "a")) == LONG
-    with server.away(), open_at(tmp_path / "2", place=place) as two:
+    with server.away(), open_at(tmp_path / "2", storage=place) as two:
         assert two.load(output(two, "a")) == LONG
 
 
@@ -172,7 +172,10 @@ def test_the_server_is_taken_away_and_comes_back(
     server: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = open_storage(bucket)
-    with open_at(tmp_path / "1", place=place) as one, open_at(tmp_path / "2", place=place) as two:
+    with (
+        open_at(tmp_path / "1", storage=place) as one,
+        open_at(tmp_path / "2", storage=place) as two,
+    ):
         assert one.remote is not None
         share(one, "before", LONG)
         with server.away():
@@ -196,13 +199,13 @@ def test_what_a_process_left_the_next_one_brings_there(
 ) -> None:
     place = open_storage(bucket)
     with server.away():
-        with open_at(tmp_path / "1", place=place) as one:
+        with open_at(tmp_path / "1", storage=place) as one:
             put(one, "a", LONG)
         assert "1 results are still to go" in caplog.text
-    with open_at(tmp_path / "1", place=place) as one:
+    with open_at(tmp_path / "1", storage=place) as one:
         assert one.remote is not None
         assert one.remote.wait_until_sent()
-    with open_at(tmp_path / "2", place=place) as two:
+    with open_at(tmp_path / "2", storage=place) as two:
         assert two.bring(key_of("a"))
         assert two.load(output(two, "a")) == LONG
 
@@ -212,14 +215,14 @@ def test_the_backlog_is_bounded(
 ) -> None:
     monkeypatch.setattr("nodegraph.store.remote.ledger.MOST_WAITING", 5)
     place = open_storage((tmp_path / "away").as_uri())
-    with open_at(tmp_path / "1", place=place) as one:
+    with open_at(tmp_path / "1", storage=place) as one:
         for name in range(12):
             put(one, name, name)
         assert one.remote is not None
         assert one.remote.info().waiting == 5
     assert "never go to the remote store" in caplog.text
     (tmp_path / "away").mkdir()
-    with open_at(tmp_path / "1", place=place) as one:
+    with open_at(tmp_path / "1", storage=place) as one:
         assert one.remote is not None
         assert one.remote.wait_until_sent()
     assert len(names(place, "entries")) == 5
@@ -236,9 +239,9 @@ def test_a_store_that_may_not_write_there_reads(
 
         upload = write = create
 
-    with open_at(tmp_path / "1", place=open_storage(tmp_path.as_uri())) as one:
+    with open_at(tmp_path / "1", storage=open_storage(tmp_path.as_uri())) as one:
         share(one, "a", LONG)
-    with open_at(tmp_path / "2", place=Refusing(tmp_path.as_uri(), tmp_path)) as two:
+    with open_at(tmp_path / "2", storage=Refusing(tmp_path.as_uri(), tmp_path)) as two:
         share(two, "b", LONG)
         assert "is only read" in caplog.text
         assert two.bring(key_of("a"))

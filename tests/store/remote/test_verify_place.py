@@ -14,7 +14,7 @@ LONG = "a long text " * 2_000
 
 
 def test_damage_is_named_and_removed(place: ObjectStorage, tmp_path: Path) -> None:
-    with open_at(tmp_path / "one", place=place) as one:
+    with open_at(tmp_path / "one", storage=place) as one:
         for name in range(3):
             put(one, name, f"{name} {LONG}")
     sound = verify_storage(place)
