@@ -1,4 +1,4 @@
-"""What a running node may ask of whoever runs it."""
+"""The context of a running node, and Protocols of what it uses: weights, merging, numerics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells: one ordered stream that progress bars, websockets and metrics all read."""
+"""Events of a run: one ordered stream for progress bars, websockets and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inlining subgraphs, finding node types and leading older nodes on."""
+"""Flatten a workflow: inline subgraphs, apply mute and bypass, migrate older nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Literals of a workflow against what an input takes.
+"""Check, convert, parse and format literals of a workflow by their input's type.
 
 An input's `json_schema` uses a small part of JSON Schema: ``type``, ``enum``, ``minimum``,
 ``maximum``, ``multipleOf``, ``items`` and ``anyOf``, and of its own ``synonyms`` of choices; other

@@ -1,7 +1,8 @@
 """Migrate older workflow files and node inputs, also inputs whose values could not be read.
 
-What it decides by them shows in no single answer: whether a text is some word is `False` for all
-others. So numbers, texts and lists say when anything is asked of them that a decision may follow.
+What a migration decides by an unread value shows in no single answer: whether a text is some word
+is `False` for all other words. So stand-ins for numbers, texts and lists report every question
+that a decision may follow.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Regular expressions that can be stopped: one may look for longer than anybody waits."""
+"""Regular expressions with a time limit."""
 
 from __future__ import annotations
 

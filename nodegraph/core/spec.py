@@ -1,4 +1,4 @@
-"""What a node type declares: the part that validation, plans, editors and the API see.
+"""Specs of node types: inputs, outputs, hooks and options, as plain data.
 
 A spec is plain data. It is read from the function's signature once and cached on disk, so that
 listing nodes and validating workflows never imports a pack.

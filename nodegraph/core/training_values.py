@@ -2,8 +2,6 @@
 
 They hold tensors but never import torch; see `nodegraph.core.values`. Files are named, not held:
 they are read by `nodegraph.media.datasets` when a model learns from them.
-
-It names files and holds none; see `nodegraph.core.values`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Values that travel on links: latents, audio, video, shapes, conditionings, model recipes.
 
-They hold tensors but never import torch. Values on links are shared and read-only: make a
-changed copy with `dataclasses.replace`.
-
-They hold tensors on the CPU but never import torch; see `nodegraph.core.values`.
+They hold tensors on the CPU and never import torch. Values on links are shared and read-only: make
+a changed copy with `dataclasses.replace`.
 """
 
 from __future__ import annotations

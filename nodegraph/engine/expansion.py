@@ -1,4 +1,4 @@
-"""A node that answers with more graph: the fragment joins the run and stands for the node.
+"""Expansions: run the graph fragments that a node returns, and answer its call with their outputs.
 
 An answer may come in steps, as a loop's does. The fragments of all steps stand side by side, none
 within another, so there may be thousands. What a step hands to the next stays where it is: the

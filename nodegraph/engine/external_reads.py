@@ -1,4 +1,4 @@
-"""What nodes read outside by `ctx.file` and `ctx.env`: which that is shows only as they run.
+"""Files and variables that nodes read by `ctx.file` and `ctx.env`, with their fingerprints.
 
 A deterministic function that is given the same inputs reads the same thing first; given what that
 holds, the same second one, and so on. So the cache keeps each step, as it does for lazy inputs: a

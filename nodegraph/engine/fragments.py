@@ -1,6 +1,7 @@
 """Graph fragments of expanding nodes, and nodes that stand for values in memory.
 
-Each gives one value, which is known before anything runs, and has a type of its own.
+A node for a value in memory gives that one value, known before anything runs, and has a node type
+of its own.
 """
 
 from __future__ import annotations

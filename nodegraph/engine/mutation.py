@@ -1,4 +1,4 @@
-"""Values that are changed while others share them: found out, and kept from doing harm.
+"""Detect changes of values that several users share, and keep them from spreading.
 
 A function's containers are its own; tensors are shared. Whether one was changed is looked at, by
 its marks, before it is handed on and after each call that was handed it.

@@ -1,4 +1,4 @@
-"""What a model family is: everything that tells one architecture from another, in one object.
+"""Base class of model families, their parts, and the tensors that prompts may bring.
 
 Loading, sampling, guidance and the checks before a run know no family by name: they ask this.
 docs/families.md shows how to add one. Imports no torch.

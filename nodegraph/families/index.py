@@ -1,4 +1,4 @@
-"""The families that come along, as far as they are told apart without importing them.
+"""Index of the built-in families: identify one without importing it.
 
 A family's module brings all that it computes with, and who looks for one family is to import one.
 """

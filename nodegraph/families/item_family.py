@@ -1,4 +1,4 @@
-"""Families of items: things of a few tokens, led by classes and numbers. Imports no torch."""
+"""Families of items: latent formats, file layouts and previews. Imports no torch."""
 
 from __future__ import annotations
 

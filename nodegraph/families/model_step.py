@@ -108,7 +108,8 @@ class SamplingRequest:
         shape: Of the latent: (batch, channels, height, width) in cells, with frames before the
             height for videos.
         cfg: Guidance scale.
-        masked_image: The latent's own masked picture, for prompts that bring none; see `HOLE`.
+        masked_image: The latent's own masked picture, for prompts that bring none; see
+            `MASKED_IMAGE`.
     """
 
     side: Lead

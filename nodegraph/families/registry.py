@@ -1,4 +1,4 @@
-"""The families that there are: those that come along, and those that packages bring."""
+"""Registry of model families and latent formats, built-in ones and those of packages."""
 
 from __future__ import annotations
 

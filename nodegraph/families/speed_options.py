@@ -1,4 +1,4 @@
-"""What may be asked for to sample faster, as options of recipes. Imports no torch."""
+"""Speed options of recipes: step caches, attention kernels, compilation. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between pictures and latents.
+"""Encode images and videos as latents, and decode them, whole or in tiles.
 
 An autoencoder that is `tiled` works on overlapping tiles that fade into each other. This bounds
 the memory, and the result differs a little: the layers normalise by mean and variance, which are

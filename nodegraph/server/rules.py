@@ -1,4 +1,4 @@
-"""The server's settings as its parts take them."""
+"""Convert the server's settings to the rules of its parts: limits, retention, workers, clusters."""
 
 from __future__ import annotations
 

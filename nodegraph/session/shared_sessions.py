@@ -1,10 +1,8 @@
 """Long-lived sessions that `nodegraph.run` and other module functions share.
 
-What a node or a listener runs has a session of its own, as who waits for a run may not be what the
-run waits for.
-
-So runs may be begun from anywhere: a script, several threads, or a notebook, where an event loop
-runs already.
+Runs may begin anywhere: in a script, in several threads, or in a notebook, where an event loop runs
+already. What a node or a listener runs has a session of its own, as it would wait for a run that
+waits for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What calls took, so that what comes can be estimated."""
+"""Costs of calls: measured times, and expected times by the amount of work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What models hold at the peak of their work besides weights, by their configurations.
+"""Peak memory of models besides weights, by their configurations.
 
 All is counted in numbers, each of as many bytes as what the model computes in has. The factors are
 measured: on the CPU's kernels, of networks of true widths, by the bytes of the tensors that live.

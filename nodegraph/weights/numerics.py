@@ -1,4 +1,4 @@
-"""What may change the last bits of a picture besides its inputs."""
+"""Numerics: what may change the last bits of a result besides its inputs."""
 
 from __future__ import annotations
 

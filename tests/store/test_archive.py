@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodegraph.errors import InvalidFile, OutputError
-from nodegraph.store.archive import ExportReport, ArchiveImport, export_archive, import_archive
+from nodegraph.store.archive import ArchiveImport, ExportReport, export_archive, import_archive
 from nodegraph.store.entries import CallWarning, NewEntry, UnsavedOutput, pack_outputs
 from nodegraph.store.store import Store
 from nodegraph.store.verify import verify

@@ -1,4 +1,4 @@
-"""What items are asked by: classes and numbers, each of which may be left open, and the like."""
+"""Conditioning of items by classes and numbers, each of which may be left open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items out of their latents."""
+"""Convert latents to items, and check their format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the queue refuses, and why."""
+"""Errors of the job queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long ended jobs are remembered."""
+"""Retention of ended jobs: rules, and deletion by them."""
 
 from __future__ import annotations
 

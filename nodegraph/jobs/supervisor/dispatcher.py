@@ -1,4 +1,4 @@
-"""Gives the queue's jobs to workers, and the queue what comes of them."""
+"""Dispatch queued jobs to workers, recover lost ones, and write results to the queue."""
 
 from __future__ import annotations
 

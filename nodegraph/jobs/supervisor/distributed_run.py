@@ -25,7 +25,7 @@ HELP_AFTER = 1.0
 
 
 class HelperPool(Protocol):
-    """Those that may help; `Helpers` is one."""
+    """Those that may help; `WorkerHelpers` is one."""
 
     def candidates(self, job: str, attempt: int) -> Sequence[str]:
         """Names of those that have nothing to do and could help with a job that a worker runs."""

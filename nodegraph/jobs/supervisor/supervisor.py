@@ -1,4 +1,4 @@
-"""Keeps worker processes alive, and carries what is said between them and the server."""
+"""Supervise worker processes, and pass messages between them and the server."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """Compute along with another worker's job: what can be shared, and whether it pays.
 
-It stops as soon as it is given a job of its own, which begins once that step is over.
-
-They are given the run's own workflow, but for what acts on the world. As equal calls run once
-across processes, each takes calls that no other has begun, such as branches, or items of a list;
-the run finds in the store what they gave, as it finds anything else there.
+A helper gets the run's own workflow without what acts on the world. As equal calls run once across
+processes, each helper takes calls that no other has begun, such as branches or items of a list; the
+run finds their results in the store, as any others. A helper stops when it gets a job of its own,
+which begins once the current step is over.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One job, from what was ordered to how it ended, with the files that it writes."""
+"""Run one job on a session, and describe the files that it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is heard of the server and said to it, whatever nodes do with standard input and output."""
+"""Pipes of a worker process: read orders of the server, and send messages to it."""
 
 from __future__ import annotations
 

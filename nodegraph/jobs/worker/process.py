@@ -1,4 +1,4 @@
-"""The process around a role: what it hears, how it shows that it lives, how it ends."""
+"""The process around a worker's role: messages, heartbeats, signals, shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Depth Anything from files of its authors, in memory."""
+"""Load Depth Anything from files of its authors."""
 
 from __future__ import annotations
 

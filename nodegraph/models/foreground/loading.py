@@ -1,4 +1,4 @@
-"""Networks that mask the foreground, in memory.
+"""Load foreground networks, and estimate their memory.
 
 Source of a Swin transformer's names: microsoft/Swin-Transformer (MIT), and what transformers'
 folders of Swin hold.

@@ -1,4 +1,4 @@
-"""Pictures as words: what Flux.1 Redux says of them, after those of a prompt."""
+"""Flux.1 Redux: encode images as tokens that follow those of a prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures made of nothing: colours, gradients, patterns, noise, shapes."""
+"""Generated images: colours, gradients, patterns, noise, shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What jobs gave: found by digest, for those who may see the job."""
+"""Artifacts of jobs: find, open, share and delete them on behalf of a caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who brought which files."""
+"""Index of uploads: which client uploaded which file."""
 
 from __future__ import annotations
 

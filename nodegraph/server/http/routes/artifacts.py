@@ -1,4 +1,4 @@
-"""What jobs gave: the files themselves, and small pictures of them."""
+"""Routes of artifacts: files of jobs, and their thumbnails."""
 
 from __future__ import annotations
 

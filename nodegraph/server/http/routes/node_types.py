@@ -1,4 +1,4 @@
-"""What nodes there are, and what they take and give."""
+"""Routes of node types and port types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflows that come with nodegraph."""
+"""Routes of templates: the workflows that ship with nodegraph."""
 
 from __future__ import annotations
 

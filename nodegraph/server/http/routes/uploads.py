@@ -1,4 +1,4 @@
-"""Files that clients bring for their workflows to read."""
+"""Routes of uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows that are kept on the server."""
+"""Routes of saved workflows and their versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All figures of one server: what is counted, and what is looked at only when somebody asks."""
+"""Metrics of one server: counters, and gauges that are read at each scrape."""
 
 from __future__ import annotations
 
