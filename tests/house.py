@@ -3,6 +3,7 @@
     python -m tests.house            # print the figures beside those that are allowed
     python -m tests.house --write    # allow what is there now, where it is less
     python -m tests.house --list circles
+    python -m tests.house --write --trips   # also the modules that a job and a command enter
 
 Files are parsed, never imported. An import counts wherever it stands: at the top, inside a
 function, under TYPE_CHECKING, or as the name of a module in a string.
@@ -14,6 +15,8 @@ import argparse
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -200,8 +203,21 @@ def measure(root: Path = ROOT) -> House:
     return House(read_modules(root))
 
 
+def modules_entered() -> dict[str, int]:
+    """How many modules run from `nodegraph run` to a picture, and from POST to *finished*."""
+    script = ROOT / "benchmarks" / "trips.py"
+    command = [sys.executable, script, "--json"]
+    rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return {
+        f"entered {row['what'].partition(':')[0]}": row["measured"]
+        for row in rows
+        if row["what"].endswith("modules entered")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trips", action="store_true", help="also run a command and a job")
     parser.add_argument("--write", action="store_true", help="keep smaller figures as the allowed")
     parser.add_argument("--list", choices=("folders", "circles", "lone", "named"))
     options = parser.parse_args()
@@ -210,12 +226,15 @@ def main() -> None:
         print(json.dumps(getattr(house, options.list), indent=1))  # noqa: T201 - a command
         return
     allowed = json.loads(ALLOWED.read_text("utf-8")) if ALLOWED.exists() else {}
-    figures = house.figures()
+    figures = house.figures() | (modules_entered() if options.trips else {})
     for name, count in figures.items():
         print(f"{count:>8} {allowed.get(name, '-'):>8}  {name}")  # noqa: T201 - a command
     print(f"{house.statements:>8} {'':>8}  statements, the longest file is {house.longest.path}")  # noqa: T201 - a command
     if options.write:
         kept = {name: min(count, allowed.get(name, count)) for name, count in figures.items()}
+        kept = {
+            name: count for name, count in allowed.items() if name.startswith("entered ")
+        } | kept
         ALLOWED.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 
 

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import ALLOWED, HINTS, House, Module, imports_of, measure
+from tests.house import ALLOWED, HINTS, House, Module, imports_of, measure, modules_entered
 
 FIGURES: dict[str, int] = json.loads(ALLOWED.read_text("utf-8"))
+
+
+SOME = 8
+"""Modules by which two runs of one trip differ, as threads do."""
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,16 @@ def test_a_figure_does_not_grow(house: House, figure: str) -> None:
         if name.split()[0] == figure and count > FIGURES.get(name, 0)
     }
     assert not grown, f"{HINTS[figure]} (python -m tests.house --list {figure})"
+
+
+@pytest.mark.slow
+def test_a_job_and_a_command_enter_no_more_modules() -> None:
+    grown = {
+        name: f"{count}, allowed are {FIGURES[name]}"
+        for name, count in modules_entered().items()
+        if count > FIGURES[name] + SOME
+    }
+    assert not grown, "python benchmarks/trips.py --list command (or server, worker) names them"
 
 
 def test_an_import_counts_wherever_it_stands() -> None:
