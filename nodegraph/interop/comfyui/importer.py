@@ -32,6 +32,7 @@ from nodegraph.interop.comfyui.unread_values import (
     Ports,
     TrialTranslation,
     find_unread_ports,
+    foreign_graphs,
 )
 from nodegraph.packs.pack import Pack
 
@@ -157,7 +158,9 @@ def translate(
     entries = table if isinstance(table, Mapping) else entries_by_type(table)
     base = _translated(foreign, entries)
     if not any(
-        node.has_unreadable_values for graph in _graphs(foreign) for node in graph.nodes.values()
+        node.has_unreadable_values
+        for graph in foreign_graphs(foreign)
+        for node in graph.nodes.values()
     ):
         return base.imported
 
@@ -186,7 +189,7 @@ def _without_idle_messages(
     """
     if not any(message.endswith(TO_GIVE) for message in fate.messages):
         return fate
-    matches = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in _graphs(foreign))
+    matches = (graph.nodes.get(fate.id.rpartition(":")[2]) for graph in foreign_graphs(foreign))
     nodes = (node for node in matches if node is not None and node.type == fate.type)
     signature = entries[fate.type].signature
     if any(
@@ -237,11 +240,6 @@ def _makers(made: GraphBuilder, graph: ForeignGraph) -> dict[str, Maker]:
         makers[name] = path, counts[path]
         counts[path] += 1
     return makers
-
-
-def _graphs(foreign: ForeignWorkflow) -> Iterator[ForeignGraph]:
-    yield foreign.graph
-    yield from (block.graph for block in foreign.blocks.values())
 
 
 def _marked(workflow: Workflow, unread: Ports) -> Workflow:

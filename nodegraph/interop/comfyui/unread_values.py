@@ -196,7 +196,7 @@ class _Probing:
             return None
 
     def traces(self, foreign: ForeignWorkflow) -> _Traces:
-        self._left -= sum(len(graph.nodes) for graph in _graphs(foreign))
+        self._left -= sum(len(graph.nodes) for graph in foreign_graphs(foreign))
         if self._left < 0:
             raise _Undetermined
         return _Traces(self._translate(foreign))
@@ -358,7 +358,8 @@ def _is_other(value: Any, other: Any) -> bool:
     return type(value) is not type(other) or value != other
 
 
-def _graphs(foreign: ForeignWorkflow) -> Iterator[ForeignGraph]:
+def foreign_graphs(foreign: ForeignWorkflow) -> Iterator[ForeignGraph]:
+    """The graph of a workflow, then those of its blocks."""
     yield foreign.graph
     yield from (block.graph for block in foreign.blocks.values())
 

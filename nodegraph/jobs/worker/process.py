@@ -29,9 +29,9 @@ from nodegraph.jobs.supervisor.protocol import Message
 from nodegraph.jobs.supervisor.worker_spec import Launch
 from nodegraph.jobs.worker.event_sender import EventSender
 from nodegraph.jobs.worker.pipes import OrderReader, Outbox, Pipes
-from nodegraph.jobs.worker.planner import Role
 
 if TYPE_CHECKING:
+    from nodegraph.jobs.worker.planner import Role
     from nodegraph.session.session import Session
 
 PERIOD = 1.0

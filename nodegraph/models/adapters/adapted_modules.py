@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -29,6 +28,7 @@ from nodegraph.models.adapters.layer_changes import (
     LowRank,
     ReplacedWeight,
     layers_of,
+    rows_of,
     with_changes,
 )
 from nodegraph.models.adapters.layer_matching import Spans, match
@@ -66,10 +66,10 @@ class AdapterTensors:
         there = {part: self._tensors[name] for part, name in parts.tensors.items()}
         kind = parts.kind
         if kind == "whole":
-            return ReplacedWeight(_rows_of(there["whole"], spans))
+            return ReplacedWeight(rows_of(there["whole"], spans))
         options: dict[str, Any] = {
             "spans": spans,
-            "bias": _rows_of(there["bias"], spans) if "bias" in there else None,
+            "bias": rows_of(there["bias"], spans) if "bias" in there else None,
             "scale": self._scale(stem, there, str(kind)),
         }
         if kind == "lora":
@@ -93,12 +93,12 @@ class AdapterTensors:
         """
         if "magnitude" in parts.tensors:
             magnitudes = self._tensors[parts.tensors["magnitude"]].flatten()
-            return _rows_of(magnitudes, spans), True
+            return rows_of(magnitudes, spans), True
         if "dora_scale" not in parts.tensors:
             return None
         magnitudes = self._tensors[parts.tensors["dora_scale"]]
         of_rows = parts.size is not None and magnitudes.shape[0] == parts.size[0]
-        return (_rows_of(magnitudes.flatten(), spans) if of_rows else magnitudes.flatten()), of_rows
+        return (rows_of(magnitudes.flatten(), spans) if of_rows else magnitudes.flatten()), of_rows
 
     def _scale(self, stem: str, there: Mapping[str, Tensor], kind: str) -> float:
         rank = _rank(there, kind)
@@ -170,12 +170,6 @@ def _side(there: Mapping[str, Tensor], side: str) -> tuple[Tensor, ...]:
     if side in there:
         return (there[side],)
     return there[f"{side}_a"], there[f"{side}_b"]
-
-
-def _rows_of(tensor: Tensor, spans: Spans | None) -> Tensor:
-    if spans is None:
-        return tensor
-    return torch.cat([tensor[begin:end] for begin, end in spans])
 
 
 _Changes = dict[str, dict[str, list[LayerChange]]]

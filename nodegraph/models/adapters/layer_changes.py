@@ -264,9 +264,9 @@ class LowRank(LayerChange):
         # The rows of a part of the product are those of the wide layer.
         super().__init__(scale=scale, bias=bias)
         self.register_buffer("down", down)
-        self.register_buffer("up", _rows(up, spans).flatten(1))
+        self.register_buffer("up", rows_of(up, spans).flatten(1))
         self.register_buffer("core", core)
-        self.register_buffer("up_bias", None if up_bias is None else _rows(up_bias, spans))
+        self.register_buffer("up_bias", None if up_bias is None else rows_of(up_bias, spans))
         self.down: Tensor
         self.up: Tensor
 
@@ -396,7 +396,7 @@ class FullChange(LayerChange):
         bias: Tensor | None = None,
     ) -> None:
         super().__init__(scale=scale, bias=bias)
-        self.register_buffer("weight", None if weight is None else _rows(weight, spans))
+        self.register_buffer("weight", None if weight is None else rows_of(weight, spans))
 
     def product(self) -> Tensor:
         """In the shape of the layer's weight; zero if it isn't changed."""
@@ -444,7 +444,8 @@ def _with_core(core: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return torch.einsum("ij...,ip,jr->pr...", core, rows.flatten(1), columns.flatten(1))
 
 
-def _rows(tensor: Tensor, spans: Spans | None) -> Tensor:
+def rows_of(tensor: Tensor, spans: Spans | None) -> Tensor:
+    """Some rows of a tensor, one span after the other; all if None."""
     if spans is None:
         return tensor
     return torch.cat([tensor[begin:end] for begin, end in spans])
