@@ -242,7 +242,7 @@ def SaveAnimation(
         quality: Of WebP; 100 is lossless.
         loop: Begin anew again and again.
     """
-    from nodegraph.media.images.images import ANIMATION_SUFFIXES, encode_animation
+    from nodegraph.media.images.images import ANIMATION_SUFFIXES, GIF_FASTEST, encode_animation
     from nodegraph.media.images.workflow_metadata import workflow_metadata
 
     def encoded(at: int) -> bytes:
@@ -250,6 +250,12 @@ def SaveAnimation(
         with at_port("image"):
             return encode_animation(image, rate, texts, quality, format=format, loop=loop)
 
+    if format == "gif" and rate > GIF_FASTEST and len(image) > 1:
+        ctx.log(
+            f"A GIF shows {GIF_FASTEST} pictures a second at most: this one does, instead of "
+            f"{rate:g}. WebP and PNG show more.",
+            "warning",
+        )
     save_pictures(ctx, name, ANIMATION_SUFFIXES[format], image[:1], encoded)
 
 

@@ -21,7 +21,18 @@ _OPTIONS = """
     no-color out pack quiet repeat seeds set to trace
 """
 RUN_OPTIONS = frozenset(f"--{name}" for name in _OPTIONS.split())
-"""What `run` has itself, for those who don't import it; a test keeps them alike."""
+"""What `run` has itself, for those who don't import it; a test keeps them alike.
+
+`plan` and `why` have no others.
+"""
+_SUBMIT_OPTIONS = """
+    bypass deadline device events help hold home json key models mute name no-color out pack
+    priority quiet saved server set tag to watch
+"""
+SUBMIT_OPTIONS = frozenset(f"--{name}" for name in _SUBMIT_OPTIONS.split())
+"""What `submit` has itself, likewise."""
+_TAKEN: Mapping[str, Set[str]] = {"run": RUN_OPTIONS, "submit": SUBMIT_OPTIONS}
+"""Options by command that takes parameters as options."""
 _WRITABLE = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 
 
@@ -152,16 +163,22 @@ def _hyphenated(name: str) -> str:
 
 
 def parameter_warnings(workflow: Workflow) -> list[Problem]:
-    """Parameters whose options of `run` aren't called as they are, and how they are set."""
+    """Parameters whose options aren't called as they are, and how they are set."""
+    by_command = {command: option_spellings(workflow, taken) for command, taken in _TAKEN.items()}
     problems = []
-    for name, spellings in option_spellings(workflow, RUN_OPTIONS).items():
-        if _hyphenated(name) in spellings:
-            continue
-        if spellings:
-            message = f"the parameter `{name}` is called like another option of `nodegraph run`"
-            hint = f"Set it by `--{spellings[0]}`, or rename it."
-        else:
-            message = f"the parameter `{name}` has a name that no option can have"
-            hint = f'Set it by `--set "{name}=…"`, or rename it.'
-        problems.append(Problem("parameter-name", message, hint=hint))
+    for name in workflow.parameters:
+        for command, spellings_of in by_command.items():
+            spellings = spellings_of[name]
+            if _hyphenated(name) in spellings:
+                continue
+            if spellings:
+                message = (
+                    f"the parameter `{name}` is called like another option of `nodegraph {command}`"
+                )
+                hint = f"Set it there by `--{spellings[0]}`, or rename it."
+            else:
+                message = f"the parameter `{name}` has a name that no option can have"
+                hint = f'Set it by `--set "{name}=…"`, or rename it.'
+            problems.append(Problem("parameter-name", message, hint=hint))
+            break
     return problems

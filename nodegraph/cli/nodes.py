@@ -92,15 +92,18 @@ def schema(
     return 0
 
 
-def find_spec(catalog: Catalog, name: str) -> NodeSpec:
+def find_spec(registry: Registry, name: str) -> NodeSpec:
     """The spec of a node type; upper and lower case need not be right.
+
+    If there is none, the problems of packs are printed first: they may be why.
 
     Raises:
         InvalidValue: There is none of that name.
     """
-    spec = catalog.spec(name) or _ignoring_case(catalog, name)
+    spec = registry.spec(name) or _ignoring_case(registry, name)
     if spec is None:
-        raise InvalidValue(f"there is no node type `{name}`", hint=NodeAliases(catalog).hint(name))
+        print_warnings(registry.problems)
+        raise InvalidValue(f"there is no node type `{name}`", hint=NodeAliases(registry).hint(name))
     return spec
 
 

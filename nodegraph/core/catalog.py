@@ -7,6 +7,7 @@ a number of workflows, so that one workflow with many samplers doesn't outweigh 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,13 +59,13 @@ class Usage:
         counts = self.links.get(source, {}).get(target, {})
         return sum(counts.values()) if family is None else counts.get(family, 0)
 
-    def output_count(self, source: str) -> int:
-        """How often an output is linked."""
-        return sum(sum(counts.values()) for counts in self.links.get(source, {}).values())
+    def output_count(self, source: str, family: str | None = None) -> int:
+        """How often an output is linked: all, or with models of one family and of no family."""
+        return sum(_count(counts, family) for counts in self.links.get(source, {}).values())
 
-    def input_count(self, target: str) -> int:
-        """How often an input is linked."""
-        return self._into[target].total() if target in self._into else 0
+    def input_count(self, target: str, family: str | None = None) -> int:
+        """How often an input is linked, likewise."""
+        return _count(self._into.get(target, {}), family)
 
     @cached_property
     def _into(self) -> Mapping[str, Counter[str]]:
@@ -73,15 +74,26 @@ class Usage:
         for targets in self.links.values():
             for target, counts in targets.items():
                 by_input[target].update(counts)
-        return by_input
+        return dict(by_input)
 
-    def rank(self, source: str, target: str, family: str | None = None) -> tuple[int, int]:
-        """A link's place among others into an input, the best one largest: in its family, then in
-        all."""
-        is_told = bool(family) and self._tells_families(target)
-        return self.link(source, target, family) if is_told else 0, self.link(source, target)
+    def points(
+        self, source: str, target: str, family: str | None = None, *, anywhere: bool = True
+    ) -> float:
+        """What a link is worth among others into an input: its use in the family, then in all, then
+        the output's use with any input.
 
-    def _tells_families(self, target: str) -> bool:
+        The search of the editor ranks alike: `pointsOfLink` in editor/src/model/usage.ts.
+
+        Args:
+            anywhere: Count the output's use with other inputs, too.
+        """
+        own = family if family and self.tells_families(target) else None
+        in_family = 0 if own is None else self.link(source, target, own)
+        in_all = self.link(source, target)
+        used = self.output_count(source, own) if anywhere else 0
+        return 8 * _bits(in_family) + 4 * _bits(in_all) + _bits(used)
+
+    def tells_families(self, target: str) -> bool:
         """Whether families say what to link to an input.
 
         They don't where most links are of none, as those of a VAE: few of the nodes that take one
@@ -92,6 +104,17 @@ class Usage:
 
 
 NO_USAGE = Usage()
+
+
+def _count(counts: Counts, family: str | None) -> int:
+    if family is None:
+        return sum(counts.values())
+    return sum(counts.get(each, 0) for each in {family, ANY_FAMILY})
+
+
+def _bits(count: int) -> float:
+    """Ten times as many uses are worth about three points more, whatever the gallery's size."""
+    return math.log2(1 + count)
 
 
 OtherNames = Mapping[str, Mapping[str, Sequence[str] | str]]

@@ -5,16 +5,19 @@ Hints become JSON Schema for the input's literal and display options for editors
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import wraps
 from pathlib import PurePath
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.parts import in_words
 from nodegraph.core.spec import LaneName
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import PackError
 
 
@@ -107,9 +110,43 @@ def _is_plain(value: Any) -> bool:
     return type(value) in LEAVES - {bytes}
 
 
+Kind = TypeVar("Kind")
+
+
+def _checks_arguments(kind: type[Kind]) -> type[Kind]:
+    """Make a class raise a `PackError` for arguments that it doesn't take, as a misspelt one.
+
+    A pack writes these: Python's own error would name neither what is meant nor what there is.
+    """
+    initialize = kind.__init__
+    parameters = [name for name in inspect.signature(initialize).parameters if name != "self"]
+
+    @wraps(initialize)
+    def checked(self: Any, *values: Any, **options: Any) -> None:
+        try:
+            initialize(self, *values, **options)
+        except TypeError as error:
+            unknown = next((name for name in options if name not in parameters), None)
+            expected = ", ".join(parameters) or "no arguments"
+            if unknown is None:
+                raise PackError(
+                    f"a hint `{kind.__name__}` can't be made: {error}", expected=expected
+                ) from None
+            raise PackError(
+                f"`{kind.__name__}` has no such argument",
+                given=unknown,
+                expected=expected,
+                hint=did_you_mean(unknown, parameters) or f"Write `{kind.__name__}()`.",
+            ) from None
+
+    setattr(kind, "__init__", checked)  # noqa: B010 - a type checker sees the one that it wraps
+    return kind
+
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Panel:
     """A panel of the editor, as a variable of a pack's module.
@@ -147,6 +184,7 @@ def script_name(name: object) -> str:
     return name
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Range:
     """Smallest and largest allowed number, both included, and the editor's step."""
@@ -162,6 +200,7 @@ class Range:
         return {key: value for key, value in bounds.items() if value not in none}
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class MultipleOf:
     """The number must be a multiple of `value`."""
@@ -172,6 +211,7 @@ class MultipleOf:
         return {"multipleOf": self.value}
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Choices:
     """The allowed values, in display order.
@@ -205,11 +245,13 @@ class Choices:
         return {"enum": list(self.values), **extras}
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Multiline:
     """Text that editors show in a box of several lines."""
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Seed:
     """A number that editors can randomise or increment between runs; 0 to `LARGEST`.
@@ -226,6 +268,7 @@ class Seed:
         return {"minimum": 0, "maximum": self.LARGEST}
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class File:
     """A path to a file that is read.
@@ -238,6 +281,7 @@ class File:
     kind: str = "any"
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Widget:
     """Editors show the input by a widget that the node's pack brings.
@@ -249,11 +293,13 @@ class Widget:
     name: str
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Advanced:
     """Editors fold this input away."""
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Group:
     """Editors show inputs of one group together under its name."""
@@ -261,6 +307,7 @@ class Group:
     name: str
 
 
+@_checks_arguments
 @dataclass(frozen=True, slots=True)
 class Body:
     """What the node gives to the subgraph that the input names, and what it expects back.

@@ -193,12 +193,17 @@ class _NodeCheck:
         self, port: str, target: TypeExpr, location: InputLocation | None, verb: str
     ) -> str:
         """Which output to link to an input: one of the workflow, or of which node types."""
-        suggestions = self._checker.mends
+        return self._present_hint(target, location, verb) or self._absent_hint(port, target)
+
+    def _present_hint(self, target: TypeExpr, location: InputLocation | None, verb: str) -> str:
+        """Which outputs of the workflow to link to an input; empty if none fits."""
         at = location.node if location else self._node.name
-        sources = suggestions.sources_for(self._node.name, at, target)
-        if sources:
-            return f"{verb} {sources}."
-        types = suggestions.source_types(
+        sources = self._checker.mends.sources_for(self._node.name, at, target)
+        return f"{verb} {sources}." if sources else ""
+
+    def _absent_hint(self, port: str, target: TypeExpr) -> str:
+        """Which node types to add for an input."""
+        types = self._checker.mends.source_types(
             OpenInput(target, f"{self._spec.type}.{port}", self._family())
         )
         return f"Add a node that gives {target}" + (f", such as {types}." if types else ".")
@@ -336,11 +341,26 @@ class _NodeCheck:
             f"is linked to `{name}.{link.port or output.name}`, which doesn't fit",
             given=str(self._checker.type_of(node, output)),
             expected=str(target),
-            hint=self._checker.mends.mismatch_hint(link, output.expr, target)
-            or self._source_hint(port, target, location, "Link it:"),
+            hint=self._mismatch_hint(port, target, link, output, location),
             code="wrong-type",
         )
         self._report(finding, location)
+
+    def _mismatch_hint(
+        self,
+        port: str,
+        target: TypeExpr,
+        link: Link,
+        output: OutputSpec,
+        location: InputLocation | None,
+    ) -> str:
+        suggestions, family = self._checker.mends, self._family()
+        return (
+            suggestions.mismatch_hint(link, output.expr, target, family)
+            or self._present_hint(target, location, "Link it:")
+            or suggestions.detour_hint(link, target, family)
+            or self._absent_hint(port, target)
+        )
 
 
 def _too_deep(port: str, levels: int) -> Finding:

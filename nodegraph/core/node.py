@@ -20,6 +20,7 @@ from nodegraph.core.hints import as_json, check_fields
 from nodegraph.core.hooks import EstimateHook, FingerprintHook, InferHook, ValidateHook
 from nodegraph.core.literals import check_literal
 from nodegraph.core.pack_faults import is_lenient, skip_function
+from nodegraph.core.parts import in_words
 from nodegraph.core.ports import BLOCKED, PORT_ATTRIBUTE, PortType
 from nodegraph.core.spec import HookName, HookRef, InputSpec, LaneName, NodeSpec, OutputSpec
 from nodegraph.core.suggest import did_you_mean
@@ -159,7 +160,16 @@ def node(function: Any = None, /, **options: Any) -> Any:
             skip_function(target, _placed(error, target))
         return target
 
-    return declare if function is None else declare(function)
+    if function is None:
+        return declare
+    if not inspect.isfunction(function):
+        raise PackError(
+            "`@node` takes no arguments without a name, only a function below it",
+            given=in_words(function),
+            expected="@node or @node(option=…)",
+            hint=f"Write `@node(id={function!r})`." if isinstance(function, str) else None,
+        )
+    return declare(function)
 
 
 def _placed(error: PackError, function: Callable[..., Any]) -> PackError:
@@ -366,6 +376,14 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
             "isn't defined at run time",
             hint="Import it outside `if TYPE_CHECKING:`.",
         ) from error
+    except PackError as error:  # a hint that can't be so
+        problem = error.problem
+        raise PackError(
+            f"node {name}{_faulty(function, scope)}: {problem.message}",
+            given=problem.given,
+            expected=problem.expected,
+            hint=problem.hint,
+        ) from None
     except Exception as error:  # evaluating an annotation is running the pack's code
         raise PackError(
             f"node {name}{_faulty(function, scope)}: an annotation can't be read: "

@@ -27,6 +27,11 @@ _SHOWN = 3
 _CLOSE = 0.8
 _CLOSE_TYPE = 0.7
 """Of a misspelt node type: below it, `Note` would be `ToText`."""
+_LEAST_WORTH = 4
+"""Part of the best source's points that another one needs to be named beside it."""
+_LEAST_SHARE = 0.1
+_LEAST_SHARE_UNFED = 0.5
+"""Where the workflow has nothing to link to what a converter needs besides."""
 _FEW = 8
 _USED_MOST = 6
 _LEAST_WORDS = 2
@@ -272,12 +277,29 @@ class OpenInput:
     family: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """A node type that takes one type and gives another.
+
+    Attributes:
+        spec: The node type.
+        needs: What it has to be linked besides, in the order of its inputs.
+        used: How often workflows convert by it.
+        share: The part that `used` is of the most used link from the one type or to the other.
+    """
+
+    spec: NodeSpec
+    needs: Sequence[TypeExpr]
+    used: int
+    share: float
+
+
 class NodeTypeSuggestions:
     """Looks among node types, those first that are used most there; remembers what it found."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._between: dict[tuple[TypeExpr, TypeExpr], str | None] = {}
+        self._between: dict[tuple[TypeExpr, TypeExpr, str | None], list[Converter]] = {}
         self._plain: dict[tuple[TypeExpr, TypeExpr], bool] = {}
         self._giving: dict[OpenInput, str] = {}
 
@@ -285,49 +307,77 @@ class NodeTypeSuggestions:
     def _usage(self) -> Usage:
         return usage_of(self._catalog)
 
-    def converter_hint(self, source: TypeExpr, target: TypeExpr) -> str:
+    def converter_hint(self, source: TypeExpr, target: TypeExpr, family: str | None = None) -> str:
         """Which node type to put between an output and an input, as a sentence; empty if none."""
-        between = self.converter(source, target)
-        if not between:
-            return ""
-        article = "an" if between[0] in "AEIOaeio" else "a"
-        return f"Put {article} {between} between."
+        between = self.converter(source, target, family)
+        return f"Put {_with_article(between)} between." if between else ""
 
-    def converter(self, source: TypeExpr, target: TypeExpr) -> str | None:
+    def converter(
+        self, source: TypeExpr, target: TypeExpr, family: str | None = None
+    ) -> str | None:
         """A node type that takes the one and gives the other; the one that is used most.
 
         Of two that are used as much it is the one that needs less besides, then the one with fewer
-        settings: the plainer way.
+        settings: the plainer way. One that has to be linked more than this output is none where
+        people hardly use it for that: many take a VAE, and few of those are what it is for.
         """
-        key = (source, target)
+        for each in self._converters(source, target, family):
+            if not each.needs or each.share >= self._least_share(each):
+                return each.spec.type
+        return None
+
+    def _least_share(self, converter: Converter) -> float:
+        """From which share on a converter is named that has to be linked more besides."""
+        return _LEAST_SHARE
+
+    def _converters(
+        self, source: TypeExpr, target: TypeExpr, family: str | None
+    ) -> Sequence[Converter]:
+        key = (source, target, family)
         if key not in self._between:
-            candidates = [
-                (-used, _simplest(spec))
-                for spec in self._specs()
-                if (used := self._converts(spec, source, target)) is not None
-            ]
-            self._between[key] = min(candidates)[1][-1] if candidates else None
+            self._between[key] = self._find_converters(source, target, family)
         return self._between[key]
+
+    def _find_converters(
+        self, source: TypeExpr, target: TypeExpr, family: str | None
+    ) -> list[Converter]:
+        usage, most_taken, most_given = self._usage, 0, 0
+        candidates: list[tuple[int, NodeSpec]] = []
+        for spec in self._specs():
+            takes = [
+                usage.input_count(f"{spec.type}.{port.name}", family)
+                for port in spec.inputs
+                if port.required and self._plainly(source, port.expr)
+            ]
+            gives = [
+                usage.output_count(f"{spec.type}.{port.name}", family)
+                for port in spec.outputs
+                if self._plainly(port.expr, target)
+            ]
+            most_taken, most_given = max([most_taken, *takes]), max([most_given, *gives])
+            if takes and gives:
+                candidates.append((min(max(takes), max(gives)), spec))
+        candidates.sort(key=lambda each: (-each[0], _simplest(each[1])))
+        # What nobody links yet, as the types of a new pack, says nothing against a node.
+        least = min(most_taken, most_given)
+        return [
+            Converter(spec, self._needs_besides(spec, source), used, used / least if least else 1)
+            for used, spec in candidates
+        ]
+
+    def _needs_besides(self, spec: NodeSpec, source: TypeExpr) -> Sequence[TypeExpr]:
+        """What a node type has to be linked, apart from one input that takes the source."""
+        required = [port.expr for port in spec.inputs if port.required and port.json_schema is None]
+        fed = next((each for each in required if self._plainly(source, each)), None)
+        if fed is not None:
+            required.remove(fed)
+        return required
 
     def _specs(self) -> Iterator[NodeSpec]:
         for name in loaded_node_types(self._catalog):
             spec = self._catalog.spec(name)
             if spec and not spec.deprecated:
                 yield spec
-
-    def _converts(self, spec: NodeSpec, source: TypeExpr, target: TypeExpr) -> int | None:
-        """How often a node type is linked by the ports that would convert; None if it has none."""
-        takes = [
-            self._usage.input_count(f"{spec.type}.{port.name}")
-            for port in spec.inputs
-            if port.required and self._plainly(source, port.expr)
-        ]
-        gives = [
-            self._usage.output_count(f"{spec.type}.{port.name}")
-            for port in spec.outputs
-            if self._plainly(port.expr, target)
-        ]
-        return min(max(takes), max(gives)) if takes and gives else None
 
     def _plainly(self, source: TypeExpr, target: TypeExpr) -> bool:
         """Whether one fits the other for what it is, not because one of them takes anything."""
@@ -343,7 +393,7 @@ class NodeTypeSuggestions:
         return self._plain[key]
 
     def source_types(self, wanted: OpenInput) -> str:
-        """Node types that give what an input takes and don't need it, for a sentence."""
+        """Node types that give what an input takes, for a sentence."""
         if wanted not in self._giving:
             self._giving[wanted] = self._find_source_types(wanted)
         return self._giving[wanted]
@@ -354,25 +404,31 @@ class NodeTypeSuggestions:
         ]
         ranks.sort()
         # What is linked there in practice says more than what else could be.
-        used = [rank for rank in ranks if rank[0] < 0] or [rank for rank in ranks if rank[1] < 0]
-        return " or ".join(simplest[-1] for *_, simplest in (used or ranks)[:_SHOWN])
+        used = [rank for rank in ranks if not rank[0]] or ranks
+        worth = [rank for rank in used if rank[1] <= used[0][1] / _LEAST_WORTH]
+        return " or ".join(simplest[-1] for *_, simplest in worth[:_SHOWN])
 
     def _source_rank(self, spec: NodeSpec, wanted: OpenInput) -> _Rank | None:
         """The rank of a node type that gives what an input takes, the best one least."""
-        if any(self._takes(port.expr, wanted.expr) for port in spec.inputs):
-            return None
         outputs = [
             f"{spec.type}.{port.name}"
             for port in spec.outputs
             if self._plainly(port.expr, wanted.expr)
         ]
-        if not outputs:
+        if not outputs or any(self._takes_several(port.expr, wanted.expr) for port in spec.inputs):
             return None
-        in_family, in_all = max(
-            self._usage.rank(each, wanted.port, wanted.family) for each in outputs
+        usage, family = self._usage, wanted.family
+        # A node that needs such an output itself, as a sampler needs a latent, is a source only
+        # where people link it.
+        needs_it = any(self._plainly(wanted.expr, port.expr) for port in spec.inputs)
+        if needs_it and not any(usage.link(each, wanted.port) for each in outputs):
+            return None
+        points = max(
+            usage.points(each, wanted.port, family, anywhere=not needs_it) for each in outputs
         )
-        anywhere = max(map(self._usage.output_count, outputs))
-        return -in_family, -in_all, -anywhere, _simplest(spec)
+        of_family = bool(family) and usage.tells_families(wanted.port)
+        in_family = of_family and any(usage.link(each, wanted.port, family) for each in outputs)
+        return not in_family, -points, _simplest(spec)
 
     def sinks(self, source: str, expr: TypeExpr | None) -> str:
         """Node types that write a result, for a sentence: those that take an output before others.
@@ -402,11 +458,15 @@ class NodeTypeSuggestions:
 
     def _takes(self, expr: TypeExpr, source: TypeExpr) -> bool:
         """Whether an input takes values of a type, or lists of them."""
-        return self._plainly(source, expr) or (expr.is_list and self._plainly(source, expr.item))
+        return self._plainly(source, expr) or self._takes_several(expr, source)
+
+    def _takes_several(self, expr: TypeExpr, source: TypeExpr) -> bool:
+        """Whether an input takes lists of values of a type."""
+        return expr.is_list and self._plainly(source, expr.item)
 
 
 _Simplicity = tuple[int, bool, bool, int, str]
-_Rank = tuple[int, int, int, _Simplicity]
+_Rank = tuple[bool, float, _Simplicity]
 
 
 class LinkSuggestions(NodeTypeSuggestions):
@@ -417,12 +477,35 @@ class LinkSuggestions(NodeTypeSuggestions):
         self._flat = flat
         self._givers: dict[TypeExpr, list[Link]] = {}
 
-    def mismatch_hint(self, link: Link, source: TypeExpr, target: TypeExpr) -> str:
-        """The next step after linking a `source` output to a `target` input; empty if unknown."""
+    def mismatch_hint(
+        self, link: Link, source: TypeExpr, target: TypeExpr, family: str | None = None
+    ) -> str:
+        """The next step after linking a `source` output to a `target` input; empty if unknown.
+
+        Args:
+            family: The model family of what the node's other inputs carry; None if unknown.
+        """
         other = self.port_of(link, target)
         if other:
             return f"Link {other} instead."
-        return self.converter_hint(source, target)
+        return self.converter_hint(source, target, family)
+
+    def detour_hint(self, link: Link, target: TypeExpr, family: str | None = None) -> str:
+        """Which node type makes the target of another output of the linked node; empty if none."""
+        name = link.node.rpartition("/")[2]
+        for port in self._flat.outputs_of(link.node):
+            output = self._flat.output(Link(link.node, port)) if port != link.port else None
+            if not isinstance(output, Output) or output.port is None:
+                continue
+            for each in self._converters(output.port.expr, target, family):
+                if each.used and not each.needs:
+                    between = _with_article(each.spec.type)
+                    return f"Link `{name}.{port}` to {between}, and link that here."
+        return ""
+
+    def _least_share(self, converter: Converter) -> float:
+        fed = all(self._outputs_that_fit(each) for each in converter.needs)
+        return _LEAST_SHARE if fed else _LEAST_SHARE_UNFED
 
     def port_of(self, link: Link, target: TypeExpr) -> str:
         """Outputs of the linked node that do fit, for a sentence; empty if none does."""
@@ -483,6 +566,10 @@ class LinkSuggestions(NodeTypeSuggestions):
                     visited.add(output.node)
                     waiting.append(output.node)
         return other in visited
+
+
+def _with_article(node_type: str) -> str:
+    return f"{'an' if node_type[0] in 'AEIOaeio' else 'a'} {node_type}"
 
 
 def _simplest(spec: NodeSpec) -> _Simplicity:

@@ -228,7 +228,7 @@ def unsupported_tags(
                 f"{word} is read with its brackets as markup: the textual inversion's word is "
                 f"written {escape(word)}."
             )
-    known = {word.lower() for word in words}
+    known = {word.lower(): word for word in words}
     for tag in _TAG.finditer(text):
         instead = "link a LoadLora for it, and leave it out of the prompt."
         if tag[1].lower() == "hypernet":
@@ -236,12 +236,19 @@ def unsupported_tags(
         yield f"{tag[0]} is read as words and puts nothing on the model: {instead}"
     for embedding in _EMBEDDING.finditer(text):
         word, weight = embedding["word"], embedding["weight"]
-        if not {word.lower(), word.lower().rstrip(".")} & known:
+        named = word.lower().removeprefix("embedding:")
+        if {word.lower(), word.lower().rstrip(".")} & known.keys():
+            if weight and not embedding["closed"]:
+                yield f"{weight} behind {word} is read as words: a weight is ({word}{weight})."
+        elif linked := known.get(named, known.get(named.rstrip("."))):
+            yield (
+                f"{word} is read as words: the word of the textual inversion that is linked is "
+                f"written {escape(linked)}."
+            )
+        else:
             yield (
                 f"{word} is read as words: link a LoadTextualInversion with this word as its token."
             )
-        elif weight and not embedding["closed"]:
-            yield f"{weight} behind {word} is read as words: a weight is ({word}{weight})."
 
 
 def check_readers(family: Family, encoders: Collection[str]) -> None:

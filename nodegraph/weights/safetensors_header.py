@@ -385,7 +385,7 @@ def check_formats(
     if problem is not None:
         tensor, mark = problem
         raise InvalidFile(
-            f"{path} holds weights in a form that can't be read here, such as {tensor}.",
+            f"{path} holds weights in a form that can't be read here ({mark}), such as {tensor}.",
             given=mark,
             expected=UNDERSTOOD,
             hint="Take the same model in one of these forms, such as its file in bf16, in "

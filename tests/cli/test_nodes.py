@@ -138,6 +138,22 @@ def test_a_search_begins_with_what_is_used_most(cli: Cli) -> None:
     assert names != sorted(names)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["nodes", "Foo"], ["schema", "--node", "Foo"], ["new", "--example", "Foo"]],
+    ids=" ".join,
+)
+def test_an_unknown_node_type_is_answered_with_why_packs_brought_nothing(
+    cli: Cli, tmp_path: Path, command: list[str]
+) -> None:
+    maps = tmp_path / "maps.py"
+    maps.write_text('NODE_CLASS_MAPPINGS = {"Foo": object}\n')
+    shown = cli(*command, "--pack", maps)
+    assert shown.code == 2
+    assert "there is no node type `Foo`" in shown.err
+    assert "its NODE_CLASS_MAPPINGS are nodes of ComfyUI" in shown.err
+
+
 @pytest.mark.parametrize("option", [("--all",), ("--category", "number"), ("--search", "make o")])
 def test_each_of_its_node_types_is_listed_where_that_is_asked(
     cli: Cli, organ: Path, option: tuple[str, ...]

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from nodegraph.cli.argument_scan import RUN_OPTIONS, option_names
+from nodegraph.cli.argument_scan import RUN_OPTIONS, SUBMIT_OPTIONS, option_names
 from nodegraph.cli.options import common_options, declared_options
+from nodegraph.cli.plan import plan as plan_command
 from nodegraph.cli.run import run as run_command
+from nodegraph.cli.submit import submit as submit_command
+from nodegraph.cli.why import why as why_command
 from tests.cli.conftest import FAILING, WORKFLOW, Cli, Result, changed, saved
 
 
@@ -91,9 +94,15 @@ def test_a_parameter_named_like_an_option_is_set_otherwise(run: Cli, way: list[s
     assert "there/renamed.txt\n" in shown.out
 
 
-def test_the_options_that_no_parameter_can_have_are_those_of_run() -> None:
-    there = option_names({**declared_options(run_command), **common_options()})
-    assert {name for name in there if name.startswith("--")} == RUN_OPTIONS
+def test_the_options_that_no_parameter_can_have_are_those_of_the_commands() -> None:
+    def options_of(command: Callable[..., object]) -> set[str]:
+        names = option_names({**declared_options(command), **common_options()})
+        return {name for name in names if name.startswith("--")}
+
+    assert options_of(run_command) == RUN_OPTIONS
+    assert options_of(submit_command) == SUBMIT_OPTIONS
+    assert options_of(plan_command) <= RUN_OPTIONS
+    assert options_of(why_command) <= RUN_OPTIONS
 
 
 def test_spaces_of_a_parameter_are_hyphens_and_no_two_options_are_alike(

@@ -20,6 +20,22 @@ def test_a_valid_workflow_is_told_with_its_size(cli: Cli, pack: Path) -> None:
     assert "`--parameter-out`" in warning
 
 
+@pytest.mark.parametrize(
+    ("parameter", "command"),
+    [("out", "run"), ("seeds", "run"), ("name", "submit"), ("tag", "submit")],
+)
+def test_a_parameter_called_like_an_option_of_any_command_is_told(
+    cli: Cli, pack: Path, parameter: str, command: str
+) -> None:
+    workflow = WORKFLOW | {"parameters": {parameter: "draw.seed"}}
+    shown = cli("validate", saved(workflow), "--pack", pack, "--json")
+    [warning] = shown.json["files"][0]["warnings"]
+    assert warning["message"] == (
+        f"the parameter `{parameter}` is called like another option of `nodegraph {command}`"
+    )
+    assert f"`--parameter-{parameter}`" in warning["hint"]
+
+
 def test_every_problem_is_told_at_once(cli: Cli, pack: Path) -> None:
     shown = cli("validate", saved(BROKEN), "--pack", pack)
     assert shown.code == 2

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nodegraph.api import Conditioning, DiffusionModel, HookInputs, Latent, TextEncoder, node
+from nodegraph.api import (
+    Conditioning,
+    DiffusionModel,
+    HookInputs,
+    Image,
+    Latent,
+    TextEncoder,
+    Vae,
+    node,
+)
 from nodegraph.core.analysis import check_workflow
 from nodegraph.core.catalog import Usage
 from nodegraph.core.parts import NodeEntry
+from nodegraph.core.suggestions import NodeTypeSuggestions
+from nodegraph.core.types import named_type
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import Problem
 
@@ -86,3 +97,82 @@ def test_what_no_node_makes_of_another_type_is_given_by_another_node() -> None:
     problem = problem_of(workflow, "latent")
     assert problem.code == "wrong-type"
     assert problem.hint == "Add a node that gives Latent, such as EmptyLatent."
+
+
+@node
+def ADescriber(vae: Vae, image: Image, guide: Conditioning | None = None) -> Conditioning: ...
+
+
+class CountedLinks(Functions):
+    """Node types of which some take what they are rarely linked to."""
+
+    usage = Usage(
+        {},
+        {
+            "EncodePrompt.conditioning": {"KSampler.positive": {"sd1": 26}},
+            "ADescriber.conditioning": {"KSampler.positive": {"video": 2}},
+            "LoadModel.vae": {"VAEDecode.vae": {"": 30}, "ADescriber.vae": {"video": 2}},
+            "LoadModel.text_encoder": {"EncodePrompt.encoder": {"": 30}},
+            "KSampler.latent": {"VAEDecode.latent": {"": 29}},
+            "EmptyLatent.latent": {"VAEDecode.latent": {"": 2}},
+            "VAEDecode.image": {"SaveImage.image": {"": 20}},
+        },
+    )
+
+
+LINKS = CountedLinks(*NODES, ADescriber)
+
+
+def hint_of(workflow: Workflow, port: str) -> str | None:
+    problems = check_workflow(workflow, LINKS, ENVIRONMENT)
+    return next(problem for problem in problems if problem.port == port).hint
+
+
+def test_what_takes_such_an_output_itself_is_named_where_it_is_linked_there() -> None:
+    workflow = text_to_image()
+    for name in ("sample", "size", "positive"):
+        del workflow.nodes[name]
+    del workflow.nodes["decode"].inputs["latent"]
+    expected = "Add a node that gives Latent, such as KSampler or EmptyLatent."
+    assert hint_of(workflow, "latent") == expected
+    workflow.nodes["decode"].inputs["latent"] = {"from": "load.text_encoder"}
+    assert hint_of(workflow, "latent") == expected
+
+
+def test_a_node_that_needs_more_links_and_is_hardly_used_for_that_is_not_put_between() -> None:
+    workflow = text_to_image()
+    workflow.nodes["sample"].inputs["positive"] = {"from": "load.vae"}
+    assert hint_of(workflow, "positive") == 'Link it: {"from": "positive.conditioning"}.'
+    del workflow.nodes["positive"]
+    assert hint_of(workflow, "positive") == (
+        "Link `load.text_encoder` to an EncodePrompt, and link that here."
+    )
+
+
+def test_a_node_that_needs_more_links_is_put_between_where_people_do_so() -> None:
+    workflow = text_to_image()
+    workflow.nodes["save"].inputs["image"] = {"from": "sample"}
+    assert hint_of(workflow, "image") == "Put a VAEDecode between."
+    del workflow.nodes["load"]  # there is no VAE to link to it, and it is what is meant
+    assert hint_of(workflow, "image") == "Put a VAEDecode between."
+
+
+def test_a_node_of_another_family_is_not_put_between() -> None:
+    catalog = NodeTypeSuggestions(TwoFamilies(*NODES, ADescriber))
+    image, conditioning = named_type("Image"), named_type("Conditioning")
+    assert catalog.converter(image, conditioning) == "ADescriber"
+    assert catalog.converter(image, conditioning, "video") == "ADescriber"
+    assert catalog.converter(image, conditioning, "sd1") is None
+
+
+class TwoFamilies(Functions):
+    """A node type that is used with one family, and half as much as another of a second one."""
+
+    usage = Usage(
+        {},
+        {
+            "VAEDecode.image": {"ADescriber.image": {"video": 2}, "Invert.image": {"sd1": 3}},
+            "ADescriber.conditioning": {"KSampler.positive": {"video": 2}},
+            "EncodePrompt.conditioning": {"KSampler.positive": {"sd1": 4}},
+        },
+    )

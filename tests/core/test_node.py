@@ -11,19 +11,23 @@ from typing import Annotated, Any, NamedTuple
 import pytest
 
 from nodegraph.api import (
+    Advanced,
     Body,
     Choices,
     Context,
     File,
+    Group,
     Image,
     Latent,
     Lazy,
     Mask,
     Multiline,
     MultipleOf,
+    Panel,
     Range,
     Seed,
     Subgraph,
+    Widget,
     node,
     port_type,
 )
@@ -317,6 +321,56 @@ def test_a_hint_is_of_a_type_that_it_means_something_for(kind: Any, hint: Any) -
 
         @node
         def Work(a: Annotated[kind, hint]) -> int: ...  # type: ignore[valid-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "meant"),
+    [
+        (Range, "stp", "step"),
+        (Range, "max", "maximum"),
+        (MultipleOf, "valu", "value"),
+        (Choices, "synonym", "synonyms"),
+        (File, "kinds", "kind"),
+        (Group, "nam", "name"),
+        (Widget, "Name", "name"),
+        (Body, "input", "inputs"),
+        (Panel, "lable", "label"),
+    ],
+)
+def test_a_misspelt_argument_of_a_hint_is_answered_with_the_nearest(
+    kind: Any, option: str, meant: str
+) -> None:
+    with raises(PackError, given=option) as caught:
+        kind(**{option: 1})
+    assert caught.value.problem.hint == f"Did you mean `{meant}`?"
+
+
+@pytest.mark.parametrize("kind", [Multiline, Seed, Advanced])
+def test_a_hint_that_takes_nothing_says_so(kind: Any) -> None:
+    with raises(PackError, given="rows"):
+        kind(rows=3)
+    with raises(PackError):
+        kind(3)
+
+
+def test_a_hint_that_lacks_an_argument_is_refused() -> None:
+    with raises(PackError):
+        MultipleOf()  # type: ignore[call-arg]
+
+
+def test_a_misspelt_argument_in_an_annotation_names_its_parameter() -> None:
+    with raises(PackError, given="stp") as caught:
+
+        @node
+        def Work(a: Annotated[float, Range(stp=1)]) -> int: ...  # type: ignore[call-arg]
+
+    assert "Work, parameter `a`" in caught.value.problem.message
+
+
+@pytest.mark.parametrize("name", ["Blur", 3, int])
+def test_what_is_no_function_is_no_node(name: Any) -> None:
+    with raises(PackError):
+        node(name)
 
 
 def test_a_hint_without_parentheses_is_refused() -> None:

@@ -31,7 +31,7 @@ def test_links_are_counted_by_family_and_by_their_ends() -> None:
         3,
         0,
     )
-    assert usage.rank("A.x", "B.y", "sd1") > usage.rank("A.x", "C.y", "sd1")
+    assert usage.points("A.x", "B.y", "sd1") > usage.points("A.x", "C.y", "sd1")
 
 
 def test_families_say_nothing_of_a_port_whose_links_are_mostly_of_none() -> None:
@@ -43,7 +43,7 @@ def test_families_say_nothing_of_a_port_whose_links_are_mostly_of_none() -> None
 
     def best(target: str, family: str | None) -> list[str]:
         sources = [source for source, targets in usage.links.items() if target in targets]
-        return sorted(sources, key=lambda each: usage.rank(each, target, family), reverse=True)
+        return sorted(sources, key=lambda each: usage.points(each, target, family), reverse=True)
 
     for family in (None, "sd1", "shapes"):
         assert best("decode.vae", family) == ["load.vae", "open.vae", "own.vae"]
@@ -76,6 +76,9 @@ def test_what_is_counted_are_ports_that_there_are(registry: Registry) -> None:
         ("KSampler.model", "DiffusionModel", None, "LoadModel"),
         ("VAEDecode.vae", "Vae", None, "LoadModel"),
         ("SaveImage.image", "Image", None, "VAEDecode"),
+        # A sampler takes a latent itself, and is what people decode.
+        ("VAEDecode.latent", "Latent", None, "KSampler"),
+        ("VAEDecode.latent", "Latent", "sd1", "KSampler"),
     ],
 )
 def test_the_first_advice_is_what_people_link(
@@ -85,6 +88,34 @@ def test_the_first_advice_is_what_people_link(
         OpenInput(named_type(carries), port, family)
     )
     assert givers.split(" or ")[0] == first
+
+
+@pytest.mark.parametrize("port", ["PreviewImage.image", "SaveImage.image", "BlurImage.image"])
+def test_advice_names_what_is_used_most_anywhere(registry: Registry, port: str) -> None:
+    """Where few workflows link an input, as that of a preview."""
+    sources = NodeTypeSuggestions(registry).source_types(OpenInput(named_type("Image"), port))
+    assert "VAEDecode" in sources.split(" or ")
+
+
+def test_a_node_of_many_pictures_is_no_source_of_one(registry: Registry) -> None:
+    wanted = OpenInput(named_type("Image"), "SaveImage.image")
+    assert usage_of(registry).link("ImageGrid.image", wanted.port) > 0
+    assert "ImageGrid" not in NodeTypeSuggestions(registry).source_types(wanted)
+
+
+def test_nothing_is_put_between_that_has_to_be_linked_more_and_is_hardly_used_for_it(
+    registry: Registry,
+) -> None:
+    def converter(source: str, target: str, family: str | None = None) -> str | None:
+        types = named_type(source), named_type(target)
+        return NodeTypeSuggestions(registry).converter(*types, family)
+
+    assert converter("Vae", "Conditioning") is None
+    assert converter("Image", "Conditioning") is None
+    assert converter("Vae", "DiffusionModel") is None
+    assert converter("ControlNet", "Conditioning") == "ApplyControlNet"
+    assert converter("DiffusionModel", "Latent") == "KSampler"
+    assert converter("IPAdapter", "DiffusionModel", "sd1") == "ApplyIPAdapter"
 
 
 def test_nothing_is_put_between_that_only_happens_to_take_the_one(registry: Registry) -> None:

@@ -76,6 +76,15 @@ def test_a_tag_that_does_nothing_here_is_told(text_model: TextModel, tag: str, t
     assert told in found
 
 
+@pytest.mark.parametrize(
+    "prompt", ["a embedding:MyWord", "(Embedding:myword:1.2), x", "embedding:MyWord."]
+)
+def test_a_tag_of_a_linked_inversion_is_answered_with_its_word(prompt: str) -> None:
+    [found] = unsupported_tags(prompt, ["MyWord"])
+    assert "LoadTextualInversion" not in found
+    assert found.endswith("is written MyWord.")
+
+
 def test_a_weight_without_brackets_behind_a_word_that_is_read_is_told() -> None:
     words = ["embedding:ink"]
     assert list(unsupported_tags("(embedding:ink:1.2), a embedding:ink.", words)) == []

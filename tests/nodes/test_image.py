@@ -254,6 +254,22 @@ def test_an_animation_is_written_and_read(bench: Bench) -> None:
     assert found["load.rate"] == pytest.approx(5)
 
 
+@pytest.mark.parametrize(
+    ("format", "rate", "warnings"), [("gif", 60.0, 1), ("gif", 50.0, 0), ("webp", 60.0, 0)]
+)
+def test_a_gif_that_is_slower_than_its_rate_is_told(
+    bench: Bench, format: str, rate: float, warnings: int
+) -> None:
+    nodes = after("SaveAnimation", rate=rate, format=format, name="moving")
+    nodes["picture"] = {"type": "Picture", "inputs": {"batch": 3}}
+    bench.run(nodes, "picture", "next")
+    logs = [event.data["message"] for event in bench.told("log")]
+    assert len(logs) == warnings
+    for text in logs:
+        assert "50 pictures a second" in text
+        assert "instead of 60" in text
+
+
 def folder_of(bench: Bench, *names: str) -> None:
     for at, name in enumerate(names, start=1):
         path = bench.folder / "inputs" / name

@@ -89,6 +89,26 @@ describe("a fit", () => {
     expect(converterBetween(more, "Latent", "Image")?.type).toBe("VAEDecode");
   });
 
+  test("isn't mended by a node that has to be linked more and is hardly used for that", () => {
+    const describe = spec("DescribeFilm", {
+      inputs: [input("image", "Image"), input("vae", "Vae")],
+      outputs: [output("conditioning", "Conditioning")],
+    });
+    const more: NodeTypes = {
+      ...types,
+      byName: new Map([...types.byName, ["DescribeFilm", describe]]),
+    };
+    expect(converterBetween(more, "Vae", "Conditioning")).toBeNull();
+    expect(converterBetween(more, "DiffusionModel", "Latent")?.type).toBe("KSampler");
+    const found = fit(more, { type: "Vae" }, { type: "Conditioning", port: "KSampler.positive" });
+    expect(!found.fits && found.hint).toContain("Encode prompt");
+  });
+
+  test("is mended by what people link there, though it takes such a value itself", () => {
+    const found = fit(types, { type: "TextEncoder" }, { type: "Latent", port: "VAEDecode.latent" });
+    expect(!found.fits && found.hint).toContain("Sample");
+  });
+
   test("hints at another output of the same node", () => {
     const node = types.byName.get("LoadModel");
     const found = fit(types, { type: "DiffusionModel", node }, { type: "Vae" });

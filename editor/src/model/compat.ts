@@ -8,7 +8,7 @@ import { t } from "@/i18n";
 import { keptIn } from "./kept";
 import { labelOf, type NodeSpec, type NodeTypes } from "./spec";
 import { ANY, isAny, namesIn, type PortTypes, parseType, type TypeExpr, typeText } from "./types";
-import { inputUses, linkUses, outputUses } from "./usage";
+import { inputUses, linkUses, outputUses, pointsOfLink, type UsedPort } from "./usage";
 
 /** Whether a link is possible, and what happens to the value on its way. */
 export type Fit =
@@ -93,25 +93,31 @@ function hintFor(
   return giver === null ? "" : t("fit.givenBy", { node: labelOf(giver) });
 }
 
-/** The node type that gives what an input takes and doesn't need it; the one that is used most. */
+/** The node type that gives what an input takes; the one that is used most. */
 function giverOf(types: NodeTypes, { type, port = "" }: FittedInput): NodeSpec | null {
   return adviceOn(types, `\n${type}\n${port}`, () => findGiver(types, type, port));
 }
 
 function findGiver(types: NodeTypes, type: string, port: string): NodeSpec | null {
   const { usage } = types;
+  const from: UsedPort = { side: "input", port, family: null };
   const found = [...types.byName.values()].flatMap((spec) => {
-    const isTaken = spec.inputs.some((input) => takes(input.type, type, types));
-    if (spec.deprecated !== "" || isTaken) return [];
+    const takesSeveral = spec.inputs.some((input) => plainly(`list[${type}]`, input.type, types));
+    if (spec.deprecated !== "" || takesSeveral) return [];
     const outputs = spec.outputs
       .filter((output) => plainly(output.type, type, types))
       .map((output) => `${spec.type}.${output.name}`);
     if (outputs.length === 0) return [];
-    const linked = Math.max(...outputs.map((output) => linkUses(usage, output, port)));
-    const used = Math.max(...outputs.map((output) => outputUses(usage, output)));
-    return [{ spec, linked, used }];
+    // A node that needs such an output itself, as a sampler needs a latent, is a source only where
+    // people link it.
+    const needsIt = spec.inputs.some((input) => plainly(type, input.type, types));
+    if (needsIt && !outputs.some((output) => linkUses(usage, output, port) > 0)) return [];
+    const points = outputs.map((output) =>
+      pointsOfLink(usage, from, output, { anywhere: !needsIt }),
+    );
+    return [{ spec, points: Math.max(...points) }];
   });
-  found.sort((a, b) => b.linked - a.linked || b.used - a.used || simpler(a.spec, b.spec));
+  found.sort((a, b) => b.points - a.points || simpler(a.spec, b.spec));
   return found[0]?.spec ?? null;
 }
 
@@ -126,18 +132,14 @@ function isLoose(type: string): boolean {
   return expr === null || [...namesIn(expr)].includes(ANY);
 }
 
-/** Whether an input takes values of a type, or lists of them. */
-function takes(input: string, type: string, types: NodeTypes): boolean {
-  return plainly(type, input, types) || plainly(`list[${type}]`, input, types);
-}
-
 function reaches(from: string, to: string, types: NodeTypes): boolean {
   return from !== ANY && wayBetween(from, to, types.portTypes)?.depth === 0;
 }
 
 /**
  * A node type that needs the one type and gives the other: the one that is used most, then the one
- * with the fewest further needs; of such, settings. The rules are those of nodegraph/core/suggestions.py.
+ * with the fewest further needs; of such, settings. One that has to be linked more than this output is
+ * none where people hardly use it for that. The rules are those of nodegraph/core/suggestions.py.
  */
 export function converterBetween(types: NodeTypes, from: string, to: string): NodeSpec | null {
   return adviceOn(types, `${from}\n${to}`, () => findConverter(types, from, to));
@@ -157,7 +159,8 @@ function adviceOn(types: NodeTypes, key: string, find: () => NodeSpec | null): N
 
 function findConverter(types: NodeTypes, from: string, to: string): NodeSpec | null {
   const { usage } = types;
-  const most = (counts: readonly number[]) => Math.max(-1, ...counts);
+  let mostTaken = 0;
+  let mostGiven = 0;
   const found = [...types.byName.values()].flatMap((spec) => {
     if (spec.deprecated !== "") return [];
     const takes = spec.inputs
@@ -166,11 +169,23 @@ function findConverter(types: NodeTypes, from: string, to: string): NodeSpec | n
     const gives = spec.outputs
       .filter((port) => plainly(port.type, to, types))
       .map((port) => outputUses(usage, `${spec.type}.${port.name}`));
-    const used = Math.min(most(takes), most(gives));
-    return used < 0 ? [] : [{ spec, used }];
+    mostTaken = Math.max(mostTaken, ...takes);
+    mostGiven = Math.max(mostGiven, ...gives);
+    if (takes.length === 0 || gives.length === 0) return [];
+    return [{ spec, used: Math.min(Math.max(...takes), Math.max(...gives)) }];
   });
   found.sort((a, b) => b.used - a.used || simpler(a.spec, b.spec));
-  return found[0]?.spec ?? null;
+  // What nobody links yet, as the types of a new pack, says nothing against a node.
+  const least = Math.min(mostTaken, mostGiven);
+  const isUsed = (used: number) => least === 0 || used / least >= LEAST_SHARE;
+  return found.find(({ spec, used }) => isUsed(used) || linksNeeded(spec) <= 1)?.spec ?? null;
+}
+
+/** The part of the most used link from the one type, or to the other. */
+const LEAST_SHARE = 0.1;
+
+function linksNeeded(spec: NodeSpec): number {
+  return spec.inputs.filter((port) => port.required && port.json_schema == null).length;
 }
 
 function simpler(a: NodeSpec, b: NodeSpec): number {

@@ -2,7 +2,7 @@
  * How often node types occur and are linked in the workflows that come with nodegraph: what is used
  * most is offered first.
  *
- * The counts and their meaning are those of nodegraph/core/usage.py.
+ * The counts and their meaning are those of nodegraph/core/catalog.py.
  */
 import { keptIn } from "./kept";
 
@@ -73,16 +73,23 @@ export interface UsedPort {
 
 /**
  * What a link from a port to another is worth among others, in points of a search: as it is used in
- * the port's model family, then in all, then how much the other port is used with any.
+ * the port's model family, then in all, then how much the other port is used with any. The engine
+ * ranks alike, by `Usage.points`.
  */
-export function pointsOfLink(usage: Usage, from: UsedPort, other: string): number {
+export function pointsOfLink(
+  usage: Usage,
+  from: UsedPort,
+  other: string,
+  { anywhere: isCountedAnywhere = true } = {},
+): number {
   const isOutput = from.side === "output";
   const [source, target] = isOutput ? [from.port, other] : [other, from.port];
   // What is used with other families only is for those.
   const own = tellsFamilies(usage, from) ? (from.family ?? undefined) : undefined;
   const inFamily = own === undefined ? 0 : linkUses(usage, source, target, own);
   const inAll = linkUses(usage, source, target);
-  const anywhere = isOutput ? inputUses(usage, other, own) : outputUses(usage, other, own);
+  const uses = isOutput ? inputUses : outputUses;
+  const anywhere = isCountedAnywhere ? uses(usage, other, own) : 0;
   return 8 * bits(inFamily) + 4 * bits(inAll) + bits(anywhere);
 }
 

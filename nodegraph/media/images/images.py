@@ -42,6 +42,10 @@ AnimationFormat = Literal["webp", "gif", "png"]
 ANIMATION_SUFFIXES: Mapping[AnimationFormat, str] = {"webp": ".webp", "gif": ".gif", "png": ".png"}
 
 
+GIF_FASTEST = 50
+"""Pictures a second: players show a picture of 1/100 s, the least of a GIF, far longer."""
+
+
 def encode_animation(
     frames: Tensor,
     rate: float,
@@ -85,7 +89,7 @@ def _durations(count: int, rate: float, format: AnimationFormat) -> list[int]:
 
     Rounded alike, thirty a second would be 33.3 in a GIF, which counts in hundredths of a second.
     """
-    step, least = (10, 20) if format == "gif" else (1, 1)
+    step, least = (10, 1000 // GIF_FASTEST) if format == "gif" else (1, 1)
     begins = [round(at * 1000 / rate / step) * step for at in range(count + 1)]
     return [max(least, after - before) for before, after in pairwise(begins)]
 

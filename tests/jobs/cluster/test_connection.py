@@ -63,7 +63,7 @@ async def use():
     words = dict(lines=["the last words of a node"], pid="raylet", is_err=False)
     print_to_stdstream(words, ignore_prefix=False)  # as Ray does with what nodes tell
     await asyncio.sleep(1)
-    print(cluster.host, await cluster.head.answers(), len(await cluster.nodes()), flush=True)
+    print(cluster.host, await cluster.head.probe(), len(await cluster.nodes()), flush=True)
     os.environ.pop("RAY_AUTH_MODE", None)
     other = [sys.executable, "-c", sys.argv[1], str(cluster.head)]
     await asyncio.to_thread(subprocess.run, other)

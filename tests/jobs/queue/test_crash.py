@@ -139,7 +139,7 @@ def test_twenty_kills(tmp_path: Path) -> None:
         )
         assert set(told.values()) == {1}
         assert set(told) >= set(submitted)
-        check = queue._database.one("PRAGMA integrity_check")
+        check = queue._database.fetch_one("PRAGMA integrity_check")
         assert check == ("ok",)
 
 

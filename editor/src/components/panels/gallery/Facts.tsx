@@ -4,6 +4,8 @@ import type { ArtifactEntry } from "@/api/schema";
 import { Spinner } from "@/components/ui";
 import { t } from "@/i18n";
 import { bytes, duration, fullMoment } from "@/i18n/format";
+import { typeOf } from "@/model/spec";
+import { useCatalogue } from "@/store/catalogue";
 import { valueText } from "../inspector/values";
 import { differences, literalsOf } from "./differences";
 import styles from "./Facts.module.css";
@@ -55,7 +57,14 @@ export function ArtifactFacts({ artifact, size }: Props) {
 
 /** What led to the file; texts, mostly prompts, in full. */
 function Parameters({ info, node }: { readonly info: ArtifactInfo; readonly node: string }) {
-  const literals = useMemo(() => madeWith(info.workflow, node), [info, node]);
+  const types = useCatalogue((catalogue) => catalogue.types);
+  const literals = useMemo(
+    () =>
+      madeWith(info.workflow, node, (entry) =>
+        types === null ? null : typeOf(types, info.workflow, entry),
+      ),
+    [info, node, types],
+  );
   if (literals.length === 0) return null;
   return (
     <section className={styles.section}>

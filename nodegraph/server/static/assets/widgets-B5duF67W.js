@@ -1,1 +1,0 @@
-import"./WidgetField-bmPnOrGI.js";import"./FileWidget-XqxJk34Q.js";

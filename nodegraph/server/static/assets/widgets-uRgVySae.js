@@ -1,0 +1,1 @@
+import"./WidgetField-1M2BPjRZ.js";import"./FileWidget-CisuSM60.js";
