@@ -162,7 +162,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
 
     if function is None:
         return declare
-    if not inspect.isfunction(function):
+    if not callable(function):
         raise PackError(
             "`@node` takes no arguments without a name, only a function below it",
             given=in_words(function),
@@ -377,13 +377,9 @@ def _type_hints(function: Callable[..., Any], name: str, scope: dict[str, Any]) 
             hint="Import it outside `if TYPE_CHECKING:`.",
         ) from error
     except PackError as error:  # a hint that can't be so
-        problem = error.problem
-        raise PackError(
-            f"node {name}{_faulty(function, scope)}: {problem.message}",
-            given=problem.given,
-            expected=problem.expected,
-            hint=problem.hint,
-        ) from None
+        its = error.problem
+        text = f"node {name}{_faulty(function, scope)}: {its.message}"
+        raise PackError(text, given=its.given, expected=its.expected, hint=its.hint) from None
     except Exception as error:  # evaluating an annotation is running the pack's code
         raise PackError(
             f"node {name}{_faulty(function, scope)}: an annotation can't be read: "
