@@ -162,7 +162,7 @@ def node(function: Any = None, /, **options: Any) -> Any:
 
     if function is None:
         return declare
-    if not callable(function):
+    if not inspect.isfunction(function):
         raise PackError(
             "`@node` takes no arguments without a name, only a function below it",
             given=in_words(function),
