@@ -1,6 +1,6 @@
 """Open a workflow: a JSON file, standard input, a result that embeds one, or one of ComfyUI.
 
-One of ComfyUI's is translated on the way, and that is said.
+A ComfyUI workflow is translated, and `print_translation` reports what differs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The catalogue protocol: node types by name, and how often shipped workflows use them.
 
-The counts come with the built-in pack and are made by ``python docs/generate_usage.py``. A count is
-a number of workflows, so that one workflow with many samplers doesn't outweigh the others.
+The counts ship with the built-in pack; ``python docs/generate_usage.py`` makes them. They count
+workflows, not nodes, so that one workflow with many samplers doesn't outweigh the others.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Copy values so that functions can't change each other's, and detect tensors that were changed.
+"""Copy values so that functions can't change each other's, and detect changed tensors.
 
-Torch counts the changes that are made through it. For those made behind its back, as through an
-array that shares a tensor's memory, some of its bytes are looked at: all of a small tensor's,
-else 8 bytes at each of 256 places spread over it. That takes 10 to 40 µs.
+Torch counts the changes that are made through it. For other changes, for example through an array
+that shares a tensor's memory, some bytes are compared: all bytes of a small tensor, else 8 bytes
+at each of 256 places. That takes 10 to 40 µs.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Content digests: equal values of one type have equal digests in every process.
 
-Type and order belong to the content: a function sees whether it is given a list or a tuple, and in
+Type and order belong to the content: a function sees whether it gets a list or a tuple, and in
 which order a mapping's keys come. Values are brought into a canonical form (tensors replaced by the
 digest of dtype, shape and bytes, dataclasses by class and fields), packed with msgpack and hashed
-with blake3. What is of a type whose content isn't known in full has no digest.
+with blake3.
 
-Only those that are nothing but their numbers: no objects, no bytes that mean nothing, such as the
-gaps of aligned records and of long doubles.
+A value has no digest if its content isn't known in full. Of numpy's arrays, only those that are
+nothing but their numbers have one: no arrays of objects, and none with padding bytes without
+meaning (aligned records, long doubles).
 """
 
 from __future__ import annotations

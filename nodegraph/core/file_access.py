@@ -1,8 +1,8 @@
 """File names that clients may use: upload references, readable folders, redacted server paths.
 
-It means the same on every server that has the file, and tells nothing of where it lies there.
-
-Whoever sends a workflow to a server names files of a machine that isn't theirs.
+A client names files on a machine that isn't its own, so only the readable folders are open to it.
+An upload reference names a file by its content: it means the same on every server that has the
+file, and doesn't reveal its path.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Build the executable graph of a workflow, and cache graphs of workflows that come again.
 
-What a workflow says about itself comes out the same each time. What can change meanwhile is looked
-at again: the node types, what packs' hooks say of files and the like, and which files may be read.
+What depends on the workflow alone is cached. What can change meanwhile is checked again: the node
+types, what packs' hooks read (files, for example), and which files may be read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Migrate older workflow files and node inputs, also inputs whose values could not be read.
 
-What a migration decides by an unread value shows in no single answer: whether a text is some word
+No single run of a migration shows that it depends on an unread value: a comparison with a word
 is `False` for all other words. So stand-ins for numbers, texts and lists report every question
 that a decision may follow.
 """

@@ -1,7 +1,7 @@
 """Faults of packs: broken node functions, hooks that raise, and code that takes too long.
 
-Importing a pack, or asking a node's hook, is done while somebody waits for something else. What
-hangs there can't be stopped from outside but with its whole process.
+Imports and hooks of packs run while a user waits for something else. Code that hangs there can
+only be stopped with its whole process, so `Watchdog` reports it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The link value `Plot`, and its size-bounded JSON form.
 
-It holds plain numbers, so that it can be drawn anywhere: see `nodegraph.core.plots` for its
-form in JSON, and `nodegraph.media.plots` for pictures and files of it.
+A plot holds plain numbers, so that it can be drawn anywhere; `nodegraph.media.plots` makes pictures
+and files of it.
 
-The form of a plot is a mapping of its attributes, with a mapping for each series. What isn't finite
-is null there. A series of more points than are wanted is thinned: of each stretch the least and the
-greatest value stay, so that no peak is lost; it then tells of how many ``points`` it is.
+Its JSON form is a mapping of its attributes, with a mapping for each series; numbers that aren't
+finite are null. A series with too many points is thinned: the minimum and maximum of each stretch
+stay, so that no peak is lost, and ``points`` gives the original number.
 """
 
 from __future__ import annotations

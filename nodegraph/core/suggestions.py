@@ -1,7 +1,7 @@
 """Suggest node types for unknown names, and fixes for links that don't fit.
 
-What people look for a node type by are its tags; what other programs' are here is in a file of the
-built-in pack, which ``python docs/generate_other_names.py`` makes.
+Node types are found by their tags, and by the names of other programs' node types. Those names are
+in a file of the built-in pack, which ``python docs/generate_other_names.py`` makes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Link values of training: datasets, trained weights, and preprocessors of control images.
 
-They hold tensors but never import torch; see `nodegraph.core.values`. Files are named, not held:
-they are read by `nodegraph.media.datasets` when a model learns from them.
+They never import torch; see `nodegraph.core.values`. Datasets name files instead of holding them:
+`nodegraph.media.datasets` reads the files during training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Port types, which output fits which input, and the conversions that links make.
 
 A port's type is an expression: a name (``Image``), ``list[Image]`` or a union
-(``Image | Mask``). Names stand in a `TypeTable`, which knows supertypes; packs add their own.
+(``Image | Mask``). A `TypeTable` holds the names and their supertypes; packs add their own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Results from elsewhere: other processes, other machines, disk, and nodes that run again.
 
 A call is claimed when its turn in the lane has come, not while it waits there, so that no process
-keeps others from work that it hasn't begun.
+blocks work that it hasn't begun.
 """
 
 from __future__ import annotations

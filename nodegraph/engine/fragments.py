@@ -1,7 +1,7 @@
 """Graph fragments of expanding nodes, and nodes that stand for values in memory.
 
-A node for a value in memory gives that one value, known before anything runs, and has a node type
-of its own.
+A node for a value in memory gives that one value, known before anything runs. It has its own node
+type, which declares the value's type.
 """
 
 from __future__ import annotations

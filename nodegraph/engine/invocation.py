@@ -1,8 +1,8 @@
 """Invoke the function behind a call, with eager or lazy inputs, and digest its outputs.
 
-A deterministic function that is given the same inputs asks for the same lazy input first; given
-that one's value, for the same second one, and so on. The cache keeps each step under the key
-reached so far, so a later run evaluates just what was asked for then, and finds the result.
+A deterministic function with the same inputs asks for the same first lazy input; given its value,
+it asks for the same second one, and so on. The cache keeps each step under the key reached so far,
+so a later run evaluates only the lazy inputs that were used, and finds the result.
 """
 
 from __future__ import annotations

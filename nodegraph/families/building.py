@@ -1,11 +1,12 @@
 """Build diffusers and transformers modules from configs and tensors, and move them.
 
-Its `from_pretrained` makes a precision the default of the whole process while it builds a module.
-Whoever draws noise in another thread at that moment would draw it in that precision.
+The `from_pretrained` of transformers sets the default dtype of the whole process while it builds a
+module, and noise drawn in another thread would get that dtype. `with_thread_dtype` limits it to one
+thread.
 
-Those of rotary positions, mostly. torch doesn't know of them: it leaves them where they are when a
-module moves, and diffusers keeps some of them in caches of the process. There they would take an
-accelerator's memory for as long as it runs, for each model that was there and each picture's size.
+`module.to` doesn't move tensors that aren't buffers, mostly tables of rotary positions, and
+diffusers caches some of them per process. There they would fill an accelerator's memory with one
+table for each model and picture size. `move_with_tables` moves them too, and avoids those caches.
 """
 
 from __future__ import annotations

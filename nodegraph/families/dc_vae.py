@@ -1,10 +1,8 @@
 """Autoencoders with 32-pixel cells (Sana, HunyuanImage): latent formats and file layouts.
 
-Source: https://github.com/mit-han-lab/efficientvit (``models/efficientvit/dc_ae.py``); the factor
-is that of dc-ae-f32c32-sana-1.0.
-
-Source: https://github.com/Tencent-Hunyuan/HunyuanImage-2.1 (``hyimage/models/vae``); the factor is
-that of its configuration.
+Sources: https://github.com/mit-han-lab/efficientvit (``models/efficientvit/dc_ae.py``), with the
+scaling factor of dc-ae-f32c32-sana-1.0; https://github.com/Tencent-Hunyuan/HunyuanImage-2.1
+(``hyimage/models/vae``), with the factor of its configuration.
 """
 
 from __future__ import annotations

@@ -1,13 +1,10 @@
 """Flux.2: dev and Klein. Imports no torch.
 
-Source: https://github.com/black-forest-labs/flux2
+Latents are patches of 2 x 2 cells, normalised by the mean and variance of a batch norm in the
+autoencoder; the rest of the autoencoder is like Flux.1's.
 
-Source of what no tensor shows: https://github.com/black-forest-labs/flux2, ``model.py``
-
-Latents are patches of 2 x 2 cells, brought to mean 0 and variance 1. Imports no torch.
-
-Source: https://github.com/black-forest-labs/flux2 (``src/flux2/autoencoder.py``): Flux.1's with a
-batch norm of the latents' patches, and what belongs to each half within it.
+Source: https://github.com/black-forest-labs/flux2 (``model.py`` for what no tensor shows,
+``src/flux2/autoencoder.py``).
 """
 
 from __future__ import annotations

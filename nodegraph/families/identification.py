@@ -1,8 +1,7 @@
 """Identify models and parts in files and folders by tensor names, shapes and configs.
 
-Names of tensors as in ComfyUI, ``comfy/model_detection.py``, and in the models' own code.
-
-Told by names and shapes of tensors alone. Imports no torch.
+Imports no torch, and reads no weights. The tensor names are those of ComfyUI
+(``comfy/model_detection.py``) and of the models' own code.
 """
 
 from __future__ import annotations

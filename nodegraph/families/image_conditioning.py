@@ -1,6 +1,6 @@
 """Image tensors of a prompt: IP-Adapter images and masks, first frames of videos.
 
-`nodegraph.models.image_to_video` makes the tensors. Imports no torch.
+Imports no torch. `nodegraph.models.image_to_video` makes the tensors of first frames and videos.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""LTX-Video: videos from prompts, and from prompts and a first picture. Imports no torch.
+"""LTX-Video: videos from prompts, also with a first picture. Imports no torch.
 
-Source: HaCohen et al. 2024, arXiv:2501.00103; https://github.com/Lightricks/LTX-Video
+The original autoencoder lists the layers of each half one after the other; diffusers groups them by
+resolution.
 
-Source of what no tensor shows: ``transformer/config.json`` and ``scheduler_config.json`` of
-https://huggingface.co/Lightricks/LTX-Video
-
-Source: https://github.com/Lightricks/LTX-Video (``ltx_video/models/autoencoders``). The original
-lists what a half consists of one after the other; diffusers groups it by resolution.
+Sources: HaCohen et al. 2024, arXiv:2501.00103; https://github.com/Lightricks/LTX-Video
+(``ltx_video/models/autoencoders``); for what no tensor shows, ``transformer/config.json`` and
+``scheduler_config.json`` of https://huggingface.co/Lightricks/LTX-Video
 """
 
 from __future__ import annotations

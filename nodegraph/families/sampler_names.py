@@ -1,6 +1,6 @@
 """Names of samplers and schedules, allowed combinations, and their names in other tools.
 
-docs/samplers.md has the same, for people; here it is for messages.
+Checks and error messages use these tables; docs/samplers.md explains the same to users.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Check a schedule's arguments: steps, denoise, sigma formulas and their numbers.
 
-What they compute is in `schedules` and `flow_schedules` of `nodegraph.sampling`.
+`nodegraph.sampling.schedules` and `nodegraph.sampling.flow_schedules` compute the schedules.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Wan 2.1 and 2.2: videos from prompts, and from prompts and a first picture. Imports no torch.
+"""Wan 2.1 and 2.2: videos from prompts, also with a first picture. Imports no torch.
 
-Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2
-
-Source of what no tensor shows: https://github.com/Wan-Video/Wan2.1 and Wan2.2, ``wan/configs``;
-the shift for videos of 480 lines, which the families take for the usual size.
+Source: Wan Team 2025, arXiv:2503.20314; https://github.com/Wan-Video/Wan2.2. What no tensor shows
+is from ``wan/configs`` there and in Wan2.1; the shift is the one for videos of 480 lines, the
+families' default size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Denoisers in files or folders: find, identify the family, build the recipe.
 
-Nothing here imports torch or reads weights.
-
-Nothing here imports torch or reads weights.
+Imports no torch, and reads no weights.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Load the component of a recipe, in full or with weights kept in half precision.
 
-Half precision widens to float32 exactly, so the results are those of widened weights, bit for bit.
-They take half the memory, and some time more at each use.
+Half precision widens to float32 exactly, so results are the same as with widened weights, bit for
+bit. The weights take half the memory, and each use takes a little longer.
 """
 
 from __future__ import annotations

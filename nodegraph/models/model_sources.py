@@ -1,6 +1,6 @@
 """Find, list and identify models on disk.
 
-Nothing here imports torch or reads weights: listing models is quick.
+Imports no torch, and reads no weights, so that listing models is quick.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A classifier of noisy latents: the network, reading it, and classifying latents.
 
-After Dhariwal & Nichol 2021, arXiv:2105.05233, section 4. `training/` makes one for the embedded
-model; what its file holds, `nodegraph.models.classifier_files` says.
+After Dhariwal & Nichol 2021, arXiv:2105.05233, section 4. The scripts in ``training/`` train one
+for the embedded model; `nodegraph.models.classifier_files` describes its file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Weights that stay in host memory and come to the accelerator in parts.
 
-Results are those of modules that lie there whole, bit for bit: only where weights are differs.
+Results are the same as with all weights on the accelerator, bit for bit.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 r"""Prompt preprocessing: ComfyUI syntax, checks before encoding, and CLIP skip.
 
-What it reads there (``comfy/sd1_clip.py``):
+ComfyUI's syntax (``comfy/sd1_clip.py``):
 
-- ``(words:1.3)`` has the weight 1.3, whatever brackets stand around it,
-- ``(words)`` weighs 1.1 times what stands around it,
-- ``\(`` and ``\)`` are the plain brackets.
+- ``(words:1.3)`` has the weight 1.3, whatever the weight of the enclosing brackets,
+- ``(words)`` has 1.1 times the weight around it,
+- ``\(`` and ``\)`` are plain brackets.
 
-All else is text: square brackets, ``AND``, ``BREAK``, bars, other backslashes; and a bracket that
-is never closed. ``embedding:name`` is a word as any other, which LoadTextualInversion teaches.
-
-T5 weighs words there by the same rule; here it reads them without their weights. Large language
-models are given the text as it is but for plain brackets, there and here.
+Everything else is text: square brackets, ``AND``, ``BREAK``, bars, other backslashes, and a bracket
+that is never closed. ``embedding:name`` is an ordinary word, which LoadTextualInversion adds.
+ComfyUI applies weights to T5 too; here T5 reads the words without them. Large language models get
+the text unchanged, with only the escaped brackets resolved, as in ComfyUI.
 """
 
 from __future__ import annotations

@@ -3,15 +3,13 @@
 - ``[from:to:0.5]`` is ``from`` in the first half of the steps and ``to`` after it;
   ``[to:0.5]`` has nothing before, ``[from::0.5]`` nothing after. A whole number from 1 up counts
   steps instead: ``[from:to:8]`` changes after eight.
-- ``[one|two|three]`` is another at each step, over and over.
-- Both may hold each other and ``(words:1.2)``, and stand in them. ``[words]`` without a bar, or a
-  number after a colon, weighs words less; see `nodegraph.families.prompts`.
-- ``one AND two :0.5`` are two prompts that lead side by side, the second half as much.
+- ``[one|two|three]`` changes at each step, in a cycle.
+- Both may contain each other and ``(words:1.2)``, and stand in them. ``[words]`` without a bar, or
+  a number after a colon, gives words less weight; see `nodegraph.families.prompts`.
+- ``one AND two :0.5`` are two prompts that guide together, the second with half the weight.
 
 Synonyms: prompt editing, prompt scheduling, prompt travel; alternating words; composable
 diffusion. The syntax is that of AUTOMATIC1111's wiki, "Features". Imports no torch.
-
-`nodegraph.models.prompt_syntax` says what it is. Imports no torch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Text encoders in files or folders: find, identify the role, build the recipe.
 
-A model's text encoders may lie in several files, in whatever order; names and shapes of tensors
-tell which is which. Folders of a text encoder, and of whole models, may be named among them.
-Nothing here imports torch or reads weights.
+A model's text encoders may be in several files, in any order; tensor names and shapes identify
+each. Folders of a text encoder, and of whole models, may be named too. Imports no torch, and reads
+no weights.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Encode images and videos as latents, and decode them, whole or in tiles.
 
-An autoencoder that is `tiled` works on overlapping tiles that fade into each other. This bounds
-the memory, and the result differs a little: the layers normalise by mean and variance, which are
-a tile's own instead of the whole picture's.
+An autoencoder from `in_tiles` works on overlapping tiles that fade into each other. This bounds the
+memory, and the result differs a little: layers normalise by the mean and variance of a tile
+instead of the whole picture.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """VAEs and tiny preview decoders in files or folders: find, identify, build the recipe.
 
-Nothing here imports torch or reads weights.
-
-Imports no torch, and reads headers of files at most.
+Imports no torch, and reads only the headers of weights.
 """
 
 from __future__ import annotations

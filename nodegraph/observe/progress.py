@@ -1,6 +1,6 @@
 """Progress of runs as lines of text or in a notebook; several listeners as one.
 
-IPython is used where it is at work already, and never imported: nothing here needs it.
+IPython is used only where it already runs, and is never imported.
 """
 
 from __future__ import annotations

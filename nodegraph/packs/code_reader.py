@@ -1,8 +1,8 @@
 """Digest of a function or class of this process, with all the code that it reaches.
 
-There is no source to go by: a notebook's cells come and go. So the function itself is read, with
-all that it can reach: inner functions, defaults, what it captured, the globals that it names,
-what it wraps, classes, values, and modules of one's own. Libraries count by name and version.
+A notebook's cells have no source files, so the function object itself is read, with everything that
+it can reach: inner functions, defaults, captured variables, the globals that it names, what it
+wraps, classes, values, and the user's own modules. Libraries count by name and version.
 """
 
 from __future__ import annotations

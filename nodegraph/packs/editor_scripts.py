@@ -1,10 +1,10 @@
 """Editor scripts of packs (widgets, panels), and a check of their JavaScript.
 
-A pack keeps them in its folders ``widgets`` and ``panels``, one file each. What counts is what the
-pack declares: a file that no input and no panel names is nobody's.
+A pack keeps them in its folders ``widgets`` and ``panels``, one file each. Only scripts that an
+input or a panel of the pack names are used.
 
-Strings, templates, comments and regular expressions have to end, and brackets to match: that finds
-files that were cut off or edited by halves. The browser that runs one finds the rest.
+The check tests that strings, templates, comments and regular expressions end, and that brackets
+match. This finds truncated and half-edited files; the browser finds other errors.
 """
 
 from __future__ import annotations

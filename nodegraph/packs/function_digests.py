@@ -1,9 +1,9 @@
 """Digests of functions and classes that scripts and notebooks define.
 
-A value's methods are none of its parts, and yet a node that is handed one may call them without
-ever naming the class. A pack's class counts with its module, as a node type does. One of a script
-or notebook counts with what it can reach, as it is before a node runs that may make or change it.
-Libraries' classes count by name, as their code doesn't enter digests of nodes either.
+A node may call methods of an input value without naming its class, so the class counts too. A
+pack's class counts with its module, as a node type does. A class of a script or notebook counts
+with everything that it can reach, read before a node runs that may create or change it. Libraries'
+classes count by name, because their code doesn't enter the digests of nodes either.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Manifests: what a pack declares, cached on disk, and its node types as list rows.
 
-The manifest of a pack that is made of what other packages hold may tell of hundreds of node types:
-its file has their specs a line each, below a line with all else, and only what is used is read.
-
-A pack may bring hundreds of node types, of which a workflow uses one and a list shows a line each.
+A pack made from other packages may declare hundreds of node types, of which a workflow uses a few.
+So its file has one spec per line, below a first line with everything else, and only the specs that
+are used are parsed. Lists need only the rows.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Packs: installed packages, folders and files that declare node types.
 
 Three kinds: an installed package with an entry point in the group ``nodegraph.nodes``; a folder
-of modules; a single file. The built-in pack is of the first kind and gets no special treatment
-but for its nodes' names, which need no prefix. Others may be made of what other packages hold;
-see `nodegraph.packs.pack`.
+of modules; a single file. The built-in pack is of the first kind and gets no special treatment,
+except that its node names need no prefix. Some packs are made from other packages (`packages_of`).
 
-Looking for entry points means opening a file of every installed distribution.
+Finding entry points opens a file of every installed distribution, so the result is cached.
 """
 
 from __future__ import annotations

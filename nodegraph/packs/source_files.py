@@ -1,7 +1,7 @@
 """Parse a module's imports and environment variables, cached between processes.
 
-Reading the imports of all modules behind a pack takes long enough to be felt in a run that finds
-everything else in the cache.
+Without the cache, parsing all modules behind a pack would take noticeable time in a run that finds
+all results in the cache.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Memory of devices: what is free, what a call took at its peak, errors when it runs out.
 
-Nothing here imports torch: where it isn't loaded, it holds nothing either.
+Nothing here imports torch: a process that hasn't loaded it holds no tensors.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Inpainting: masked pictures for inpaint models, and the part that a noise mask keeps.
 
-The model sees the kept part of the original with the noise that sampling began with; of what it
-predicts, that part is the original. Where a mask is neither 0 nor 1 that differs from setting the
-part back after each step, as diffusers' pipelines do. Source: ComfyUI's `KSamplerX0Inpaint`
-(``comfy/samplers.py``).
+The model sees the kept part of the original with the noise that sampling began with, and the kept
+part of its prediction is replaced by the original. Where a mask is between 0 and 1, this differs
+from resetting that part after each step, as diffusers' pipelines do. Source: ComfyUI's
+``KSamplerX0Inpaint`` (``comfy/samplers.py``).
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """Noise of a latent batch: drawn per item or per batch, added to latents, seeded.
 
-- ``per item``: item i from a generator seeded with the seed + its batch index; what samplers draw
-  on the way comes from the same generators. An item is then what it is alone, with that seed.
-- ``per batch``: all items in one draw from the seed, and what is drawn on the way in one draw each
-  from the seed + 1; by samplers that follow a Brownian motion, as the steps of the seed's. So
-  ComfyUI draws on a CPU (``comfy/sample.py``, `prepare_noise`; ``comfy/k_diffusion/sampling.py``,
-  `default_noise_sampler` and `BrownianTreeNoiseSampler`): of a batch, the first item alone is what
-  it is without the others.
-- ``per batch, one seed``: the same, but on the way from the seed itself, as ComfyUI did before it
-  took the next one on a CPU. On a GPU it still does, from another generator.
+- ``per item``: each item has a generator with seed + its batch index, also for noise drawn during
+  sampling. So an item is the same as alone with that seed.
+- ``per batch``: one draw from the seed for all items; noise during sampling from seed + 1, one draw
+  each; samplers that follow a Brownian motion use the seed for its steps. This is ComfyUI's noise
+  on a CPU (``comfy/sample.py``, ``prepare_noise``; ``comfy/k_diffusion/sampling.py``,
+  ``default_noise_sampler`` and ``BrownianTreeNoiseSampler``). Only the first item of a batch is the
+  same as alone.
+- ``per batch, one seed``: the same, but noise during sampling is drawn from the seed itself, as in
+  earlier versions of ComfyUI on a CPU. On a GPU ComfyUI still does so, with another generator.
 """
 
 from __future__ import annotations

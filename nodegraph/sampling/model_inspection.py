@@ -1,8 +1,8 @@
 """Ask a model once about a noisy latent: predictions and cross-attention maps.
 
-Source: Tang et al. 2022, arXiv:2210.04885, who sum attention over layers, heads and steps. Here a
-finished latent is made noisy anew at some levels, so that any picture can be asked about, also one
-that no model has made.
+The maps follow Tang et al. 2022, arXiv:2210.04885, who sum attention over layers, heads and steps.
+Here noise is added to a finished latent at some levels, so it also works for pictures that no model
+generated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Latents as pictures: live previews of a sampling, and latents drawn cell by cell.
 
-A model may bring a small decoder of its own for this, and users may have one of its latent format.
-Where there is none, a linear map gives the colours that a format's latents have on the whole.
+A model may ship with a small preview decoder, and users may add one for its latent format. Without
+one, a linear map of the format approximates the colours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lists of noise levels: of flow models by size, and parsed from text. Imports no torch.
 
-Each falls, and ends with 0; the model's own shift doesn't count.
+Lists by size fall and end with 0; the model's own shift isn't applied to them.
 """
 
 from __future__ import annotations

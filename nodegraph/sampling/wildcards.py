@@ -1,13 +1,13 @@
 r"""Dynamic prompts: choices and wildcards, drawn at random or listed, with wildcard files.
 
-- ``{red|green|blue}`` is one of them, ``{3::red|green}`` red three times as often,
-- ``{2$$red|green|blue}`` two of them, ``{1-2$$ and $$red|green|blue}`` one or two with `` and ``
+- ``{red|green|blue}`` is one of them, ``{3::red|green}`` is red three times as often,
+- ``{2$$red|green|blue}`` is two of them, ``{1-2$$ and $$red|green|blue}`` one or two with `` and ``
   between,
-- ``__pets/small__`` is a line of a file of that name, which may hold choices of its own,
+- ``__pets/small__`` is a line of the file with that name, which may contain choices,
 - ``\{``, ``\}``, ``\|`` and ``\_`` are the plain characters.
 
-Synonyms: dynamic prompts, wildcards. The syntax is that of the web UI's extension
-sd-dynamic-prompts (its SYNTAX.md), as far as it is told here. Imports no torch.
+Synonyms: dynamic prompts, wildcards. The syntax is the part listed here of the web UI's extension
+sd-dynamic-prompts (its SYNTAX.md). Imports no torch.
 """
 
 from __future__ import annotations

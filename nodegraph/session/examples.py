@@ -1,7 +1,7 @@
 """Workflows that ship with nodegraph: gallery templates and node type examples.
 
-A pack keeps them in its folder ``examples``: ``Blend.json`` is the workflow that shows the node
-type ``Blend``, ``Blend.webp`` what it makes, and other files there are what workflows read. Those
+A pack keeps its examples in its folder ``examples``: ``Blend.json`` is the workflow for the node
+type ``Blend``, ``Blend.webp`` its result, and other files there are inputs of workflows. Examples
 of the built-in pack read files of the gallery.
 """
 

@@ -1,6 +1,6 @@
 """Run, stream or preload a workflow with one call from a script or a notebook.
 
-The first run of a process imports libraries and reads weights, which takes seconds; later ones
+The first run of a process imports libraries and reads weights, which takes seconds; later runs
 find them in memory.
 """
 

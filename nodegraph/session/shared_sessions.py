@@ -1,8 +1,8 @@
 """Long-lived sessions that `nodegraph.run` and other module functions share.
 
-Runs may begin anywhere: in a script, in several threads, or in a notebook, where an event loop runs
-already. What a node or a listener runs has a session of its own, as it would wait for a run that
-waits for it.
+A run may start in a script, in any thread, or in a notebook, where an event loop already runs. A
+run that a node or listener starts has its own session, because the outer run waits for it: in one
+session each would wait for the other.
 """
 
 from __future__ import annotations

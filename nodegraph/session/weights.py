@@ -1,6 +1,6 @@
 """Residency manager of a session, remote models, and preloading of a graph's weights.
 
-What loads torch is imported when weights are first asked for.
+Modules that load torch are imported when weights are first used.
 """
 
 from __future__ import annotations

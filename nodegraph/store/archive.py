@@ -1,11 +1,10 @@
 """Archives: export a store's results to one file, and import a file that is not trusted.
 
-Whoever takes an archive in trusts it as far as the results go: that a key leads to a value can't
-be checked without computing it. Anything else it may not do: whatever it holds, only rows and
-files of a store can come of it.
+An import must trust that a key leads to its value, since only computing it can check that.
+Nothing else is trusted: whatever the file holds, only rows and files of a store can result.
 
-The file is a zip archive without compression: what there is to know as JSON, the entries' and
-artifacts' rows as msgpack, and the artifacts' files.
+The file is a zip archive without compression: a description as JSON, the rows of entries and
+artifacts as msgpack, and the artifacts' files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Artifacts: rows and files of values, pins, and eviction when the store is full.
 
-Each artifact has a score: a level, plus its seconds to recompute per byte. The lowest goes first,
-and its score becomes the new level, which what is written or used from then on starts from. So a
-costly artifact outlives many cheap ones, but not for ever (GreedyDual-Size).
+Each artifact has a score: a level, plus its seconds to recompute per byte. The lowest is removed
+first, and its score becomes the new level, which later writes and uses start from. So a costly
+artifact outlives many cheap ones, but not forever (GreedyDual-Size).
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
 """Claims: locks among the processes of a machine, each on one byte of a file.
 
-A claim is a lock on one byte of a shared file, at a place that the claim's name gives. Nothing is
-ever written there: the file stays empty, and the system frees what a dead process held.
+The claim's name gives the byte's position. Nothing is written: the file stays empty, and the
+system frees the locks of a dead process.
 
-POSIX gives such locks to the process, not to the descriptor: it neither sees a conflict between
-two descriptors of one process nor keeps any lock once one of them is closed. So each file is open
-once in a process, however many `Claims` use it, and a table tells which of them holds what. For
-the same reason nothing else may open that file, and it must never be removed while it is in use.
-
-They belong to the process on POSIX and to the descriptor on Windows; see `nodegraph.store.claims`.
+POSIX gives such locks to the process (Windows to the descriptor): two descriptors of one process
+never conflict, and closing one drops all locks of the process. So each file is open once in a
+process, for all `Claims`, and a table records which of them holds what. For the same reason nothing
+else may open that file, and it must never be removed while it is in use.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Encode values as files: safetensors where there are tensors, else msgpack.
 
-No pickle, and no code that a file names: what can be read is what the engine knows, what packs
-bring a serializer for, and classes of modules that are loaded anyway.
+No pickle, and no code that a file names: only values of the engine's types, of types with a
+serializer from a pack, and of classes in modules that are already loaded can be read.
 
 A file is: the length of the header, the header (JSON), the tensors' bytes one after the other.
 """

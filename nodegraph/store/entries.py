@@ -1,7 +1,7 @@
 """Entries: the store's records of calls and outputs, and their packed form.
 
-Small values stand in the column itself, and SQLite compares no checksums. So the column begins with
-one: what a fault of the disk or of memory has changed is told from what was written.
+Small values are stored in the column itself, and SQLite has no checksums. So the column begins with
+one, which detects data that a disk or memory fault has changed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Encode values as msgpack and decode them exactly, without naming code.
 
-What msgpack has no form for becomes an extension. Nothing in a file names code: classes are found
-by name among those that are known here, have a serializer or are loaded anyway, and tensors and
-arrays lie beside, by number.
+Types that msgpack lacks become extensions; tensors and arrays are stored separately, by number.
+Nothing in a file names code: classes are found by name among those that are known here, have a
+serializer or are already loaded.
 
-Reading imports nothing and runs no code of a class: what its module isn't loaded for, or is another
-by now, is computed anew.
+Reading imports nothing and runs no code of a class. If a class's module isn't loaded or has
+changed, the value is computed again.
 """
 
 from __future__ import annotations

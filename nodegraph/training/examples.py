@@ -1,6 +1,7 @@
 """Training examples: seeded batch order, and latents and prompts encoded once.
 
-So a training that goes on after it was killed draws what it would have drawn.
+The order depends only on the seed and the step, so a training that continues after it was killed
+draws the same batches.
 """
 
 from __future__ import annotations

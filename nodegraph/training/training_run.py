@@ -1,6 +1,7 @@
 """A training run: setup, checkpoints, previews, and pictures that the model generates.
 
-Source: Ruiz et al. 2022, arXiv:2208.12242.
+Prior preservation trains on generated pictures of the subject's class. Source: Ruiz et al. 2022,
+arXiv:2208.12242 (DreamBooth).
 """
 
 from __future__ import annotations

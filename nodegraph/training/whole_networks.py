@@ -1,6 +1,6 @@
 """Train a whole network: a denoiser, or a control network.
 
-Source: Zhang et al. 2023, arXiv:2302.05543.
+Source for control networks: Zhang et al. 2023, arXiv:2302.05543 (ControlNet).
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """GGUF files: types of numbers, and headers read without torch.
 
 Format: ``GGUF``, version, number of tensors and of entries; the entries, each a name, a type and a
-value; for each tensor its name, dimensions with the innermost first, type and place; then, at a
+value; for each tensor its name, dimensions (innermost first), type and position; then, at a
 multiple of the alignment, their numbers. Little-endian throughout.
-Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
-
 Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and ``ggml-common.h`` there.
 """
 

@@ -3,12 +3,11 @@
 Format: 8 bytes little-endian length of the header, the header as JSON, then the tensors' bytes
 one after the other without gaps. Source: https://github.com/huggingface/safetensors#format
 
-Imports no torch. ``X.weight`` is to be multiplied by ``X.scale_weight`` (ComfyUI's older files,
-marked by a tensor ``scaled_fp8``) or ``X.weight_scale`` (its newer ones, and those of compressors
-for language models). The newer ones say of each layer in which form it is, by a tensor
-``X.comfy_quant`` or in the metadata; what isn't understood of that is refused. Checked against
-https://github.com/comfyanonymous/ComfyUI (``comfy/ops.py``, ``comfy/quant_ops.py``,
-``QUANTIZATION.md``).
+Scaled weights: ``X.weight`` must be multiplied by ``X.scale_weight`` (ComfyUI's older files, marked
+by a tensor ``scaled_fp8``) or ``X.weight_scale`` (newer ones, and language models' compressors).
+Newer files give the format of each layer in a tensor ``X.comfy_quant`` or in the metadata; unknown
+formats are refused. Checked against https://github.com/comfyanonymous/ComfyUI (``comfy/ops.py``,
+``comfy/quant_ops.py``, ``QUANTIZATION.md``).
 """
 
 from __future__ import annotations

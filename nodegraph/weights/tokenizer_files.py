@@ -1,14 +1,12 @@
 """Read tokenizer vocabularies: packed files of this package, SentencePiece. No torch.
 
-Some files of text encoders hold theirs so, as a tensor of bytes. The format is a protocol buffer.
+Packed files: ``tokenizer.json.gz`` is that file; ``merges.txt.gz``, the pairs of a byte vocabulary
+with the most frequent first, gives it and ``vocab.json``; ``words.txt.gz``, the words of Mistral's
+Tekken by number, gives a ``tokenizer.json``.
 
+SentencePiece models are protocol buffers; some text encoder files hold one as a tensor of bytes.
 Source: https://github.com/google/sentencepiece, ``sentencepiece_model.proto``; the order of merges
-is that of transformers' converters, which published tokenizers of Gemma were made by.
-
-- ``tokenizer.json.gz`` is that file.
-- ``merges.txt.gz``, the pairs of a vocabulary of bytes, most frequent first, give it and
-  ``vocab.json``.
-- ``words.txt.gz``, the words of Mistral's Tekken by number, give a ``tokenizer.json``.
+is that of transformers' converters, which made the published tokenizers of Gemma.
 """
 
 from __future__ import annotations

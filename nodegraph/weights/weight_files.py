@@ -1,10 +1,10 @@
 """Read tensors from weight files into own memory, and check that they fit a module.
 
-Nothing is mapped: what is in use stays as it was read, whatever is written to the file later, and
-a file that is cut short while it is read is an error instead of the end of the process.
+Nothing is memory-mapped: loaded weights stay the same when the file is changed later, and a file
+that is truncated during reading is an error, not a crash of the process.
 
-torch divides a conversion among threads of its own. They wait for each other actively, so beside
-other work on the same processors they take several times as long; ours wait for nothing.
+torch splits a conversion among its own threads, which wait actively: beside other work on the same
+cores they take several times as long. The threads here don't wait for each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lay out a drawing's boxes in columns, and render it as a standalone SVG.
 
-Sugiyama's method: layers by the longest way from a source, points in between for links that pass
-layers, the order within a layer by the mean of the neighbours' places, heights by the same.
+Sugiyama's method: each box gets the layer of its longest path from a source, links that cross
+layers get routing points, and boxes are ordered and placed by the mean of their neighbours.
 """
 
 from __future__ import annotations

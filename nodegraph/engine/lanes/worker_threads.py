@@ -1,7 +1,7 @@
 """Threads of lanes, and the mailbox that brings their results to the event loop.
 
-Handing work over costs less than `concurrent.futures` takes: there is no future in between, and
-where much comes at once, threads that are awake take it before others are woken.
+This costs less than `concurrent.futures`: there is no future in between, and threads that are awake
+take new work before others are woken.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Predict what a run finds in the cache and what it computes, without running it.
 
-Forwards through the graph keys are made of digests, as in a run: what is found leads to the
-digests, and so to the keys, of what comes after. Backwards it is settled what is asked for at all,
-and which results must be computed once more as only their digests are left.
+A forward pass computes keys from digests, as a run does: a cached result gives the digests, and so
+the keys, of the next nodes. A backward pass from the targets decides which results are needed, and
+which must be computed again because only their digests are left.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Transformers of items: the base class, and variants for molecules and motions.
 
-Source: Peebles & Xie 2022, arXiv:2212.09748 (blocks that the condition shifts, scales and gates);
+Sources: Peebles & Xie 2022, arXiv:2212.09748 (blocks that the condition shifts, scales and gates);
 Lipman et al. 2022, arXiv:2210.02747 (flow matching).
 """
 

@@ -2,15 +2,18 @@
 
 ``KSampler(model: MODEL, seed: INT = 0 @control, cfg: FLOAT = 8.0, vae: VAE?) -> LATENT``
 
-An input is ``name: TYPE``; ``= value`` (JSON) is its default, ``?`` says that it may be missing.
-``@control`` stands behind a widget that is followed by one more, which says what happens to a seed
-after a run; ``@upload`` behind one that is followed by a button, which is written as a value, too;
-``@prompt`` behind a text of which the page takes out comments and draws from ``{a|b}``.
-``resize.width: INT = 512 @when(scale dimensions|scale width)`` is there only while ``resize`` has
-one of these values. The inputs of a node that grows, ``images.image0``, ``images.image1`` and so
-on, stand as ``images.*: IMAGE?``.
-An output is ``TYPE`` or ``name: TYPE``. Widgets are the inputs of the types in `WIDGETS`; in older
-files their values stand in this order and without names.
+- An input is ``name: TYPE``; ``= value`` (JSON) is its default, ``?`` marks an optional input. An
+  output is ``TYPE`` or ``name: TYPE``.
+- ``@control`` marks a seed widget that is followed by another widget, which says how the seed
+  changes after a run; ``@upload`` a widget that is followed by a button, which is stored as a
+  value too; ``@prompt`` a text from which ComfyUI's page removes comments and draws ``{a|b}``.
+- ``resize.width: INT = 512 @when(scale dimensions|scale width)`` is there only while ``resize`` has
+  one of these values.
+- ``images.*: IMAGE?`` stands for the inputs ``images.image0``, ``images.image1`` and so on of a
+  node that grows.
+
+Widgets are the inputs of the types in `WIDGETS`; older files list their values in this order,
+without names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A ComfyUI workflow as data classes, and what became of each node.
 
-Links that run through reroutes, primitives and set/get pairs are drawn through: each ends where
+Links through reroutes, primitives and set/get pairs are resolved: each link names the output that
 its value comes from.
 """
 

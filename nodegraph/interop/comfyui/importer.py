@@ -1,7 +1,7 @@
 """Import ComfyUI workflows with the table of built-in and pack entries.
 
 An installed pack names a module, or its entries, in the entry-point group ``nodegraph.comfyui``; a
-pack that is a folder has a module ``comfyui.py``. A module has its entries in ``ENTRIES``.
+pack that is a folder has a module ``comfyui.py``. A module lists its entries in ``ENTRIES``.
 """
 
 from __future__ import annotations

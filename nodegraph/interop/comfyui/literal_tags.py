@@ -1,12 +1,11 @@
 """Literals tagged with their origin, and references to inputs in file names.
 
-A table's entry hands values on or works out others of them. Of those that arrive as they were, it
-is known which input of ComfyUI's they are: such an input of a block stays one, and a seed that is
-drawn after each run goes on to be.
+Entries of the table pass values on unchanged or compute new ones. The tag of an unchanged value
+names the ComfyUI input that it comes from, so that a block's input stays one, and a seed that
+changes after each run continues to change.
 
-ComfyUI calls a node there by its type, or else by its title; here nodes go by their names. Which
-input is meant is known by tags, as its value may stand elsewhere, by another name, once its node
-has become others.
+A reference in a ComfyUI file name names a node by its type or title, while nodes here have names.
+Tags find the input, also where the node became several nodes or the input has another name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Notes in exported workflows that restore the native nodes on import.
 
-ComfyUI can't say everything, and some of its nodes stand for several native ones. A correction says
-what a node would be read as, and what it was; it is forgotten where somebody has changed the node
-there, as then it is no longer what it would have been read as.
+ComfyUI can't express every native node, and some of its nodes stand for several native ones. A
+correction records what a node would be imported as, and what it was. It is dropped if the node was
+changed in ComfyUI, since the import then differs from the record.
 """
 
 from __future__ import annotations

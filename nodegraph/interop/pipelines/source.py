@@ -1,7 +1,7 @@
 """Read every pipeline class of the installed diffusers from its source code.
 
-Neither diffusers nor torch is imported: all of them are read in seconds, and those that an absent
-package keeps from being imported are there too, with its name.
+Imports neither diffusers nor torch: reading all classes takes seconds, and a class that can't be
+imported because a package is missing is listed too, with that package's name.
 """
 
 from __future__ import annotations

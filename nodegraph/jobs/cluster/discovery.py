@@ -1,7 +1,8 @@
 """Find a Ray cluster: its address, and the record of the one that `auto` started.
 
-Ray leaves word only of what `ray start` starts. It lies beside Ray's token, without which nobody
-joins; a home folder may be that of several machines, so each has a file of its own.
+Ray records only clusters that ``ray start`` started. So `write_record` records the others, beside
+Ray's token, without which nobody can join. Machines may share a home folder, so each has its own
+record.
 """
 
 from __future__ import annotations

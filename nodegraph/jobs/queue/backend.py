@@ -1,7 +1,7 @@
 """Protocols of a queue's database: connection, tables, backend, relay of live events.
 
-They are written so that other databases than SQLite understand them, too: with `?` or `:name` for
-values, `ON CONFLICT`, `RETURNING`, and whole numbers in place of truth values.
+Statements must run on other databases than SQLite too: they use ``?`` or ``:name`` for values,
+``ON CONFLICT``, ``RETURNING``, and whole numbers instead of truth values.
 """
 
 from __future__ import annotations

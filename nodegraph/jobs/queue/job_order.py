@@ -1,26 +1,18 @@
 """Order of waiting jobs: start-time fair queuing, forecasts, the best job for a worker.
 
-Each class has a virtual clock. A client's next job starts, in virtual time, where its last one
-ended, but never before the class's clock; it ends its cost divided by the client's weight later.
-The job that starts first goes first, and the clock moves to its start. So each client with waiting
-jobs gets its weight's part of what is done, one that comes late goes next, and nobody saves up for
-later by asking for nothing.
+Each class of priority has a virtual clock. A client's next job starts, in virtual time, where its
+last one ended, but never before the clock; it ends its cost divided by the client's weight later.
+The job with the earliest start is next, and the clock moves to its start. So each client with
+waiting jobs gets its share by weight, a late client is next, and nobody saves up time by waiting.
+Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2. A client's tag is the start
+of its next job; it is brought up to the clock when a job is picked, which gives the same order.
 
-A client's tag is its next job's start. Bringing it up to the clock when a job is picked, rather
-than when the client comes back, gives the same order, as the smallest tag is picked first anyway.
-
-Source: Goyal, Vin, Cheng 1996, "Start-time Fair Queueing", section 2.
-
-It is what is known now: jobs that come later, other priorities and clients' limits on running jobs
-may change it.
-
-A worker that holds a model's weights is given a job with that model from among the next few ones,
-rather than one for which it would have to load another. One that has a job may be given company for
-it in the same way. What was passed over is counted, so that no
-job is passed over more than `MOST_PASSED` times by its client's others, nor when it is its client's
-turn. One that was moved stands where it was put: it is passed over by none behind it, and passes
-none. Priorities hold, and so do clients' shares: who goes before others is charged for it, and gets
-no further ahead of them than by so many of its jobs.
+A worker that holds a model's weights gets a job with that model from among the next few jobs, and
+batch partners are chosen in the same way. A job is passed over by jobs of the same client at most
+`MOST_PASSED` times, and never when it is its client's turn; a job that was moved is never passed
+over. Priorities and shares hold: a client that goes first is charged for it, and gets at most that
+many of its jobs ahead. Forecasts use what is known now; later jobs, other priorities and limits on
+running jobs may change them.
 """
 
 from __future__ import annotations

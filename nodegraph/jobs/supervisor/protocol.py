@@ -1,6 +1,6 @@
 """Wire protocol of worker processes: msgpack frames, and the fields of a message.
 
-What arrives is checked: a mistaken process must not take the other one along.
+Every incoming message is checked, so that a faulty process can't crash the other one.
 """
 
 from __future__ import annotations

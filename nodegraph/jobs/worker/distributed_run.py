@@ -1,9 +1,9 @@
 """Compute along with another worker's job: what can be shared, and whether it pays.
 
-A helper gets the run's own workflow without what acts on the world. As equal calls run once across
-processes, each helper takes calls that no other has begun, such as branches or items of a list; the
-run finds their results in the store, as any others. A helper stops when it gets a job of its own,
-which begins once the current step is over.
+A helper runs the same workflow without nodes that act on the world. Equal calls run once across
+processes, so each helper takes calls that nobody has begun, for example branches or list items,
+and the run finds the results in the store. A helper stops when it gets its own job, which begins
+after the current step.
 """
 
 from __future__ import annotations

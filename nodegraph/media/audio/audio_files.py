@@ -1,9 +1,7 @@
 """Audio files opened through FFmpeg: codec whitelist, header, text tags.
 
-A file is a stranger's: FFmpeg opens no other file or address for it, and only formats and codecs
-that are listed here.
-
-Imports neither torch nor numpy.
+Files are untrusted: FFmpeg opens no other file or address for them, and only the formats and codecs
+listed here. Imports neither torch nor numpy.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """COCO datasets: annotations.json read and written, RLE and polygon masks.
 
-Source: cocodataset.org, "Data format". What it has no place for (split, tags, weight) is in each
-image's own entry, under names that other readers pass over.
+COCO has no place for split, tags and weight. They are stored in each image's entry, under names
+that other readers ignore.
 
-Source of the forms: Lin et al. 2014, arXiv:1405.0312, and its tools (cocodataset/cocoapi).
+Sources: cocodataset.org, "Data format"; for masks, Lin et al. 2014, arXiv:1405.0312, and its tools
+(cocodataset/cocoapi).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """ImageFolder datasets: metadata tables read, folders written, safe file names.
 
-``train/cat/tom.png`` with ``train/metadata.jsonl``; `read_folder` reads it back.
-
-The columns are those of Hugging Face's ImageFolder: ``file_name``, ``text``, ``label``, and for
-boxes ``objects``; others that people use for the same are known, too.
+A dataset is written as ``train/cat/tom.png`` with ``train/metadata.jsonl``; `read_folder` reads it
+back. The columns are those of Hugging Face's ImageFolder: ``file_name``, ``text``, ``label``, and
+``objects`` for boxes. Other common names for them are read too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Numbered output files, and the SQLite index of their numbers and digests.
 
-A folder's own times tell whether anything came or went since; only then is it listed again. What
-is known is never trusted for more than speed: a file is compared before it is reused, and a number
-is taken only if nobody has it.
+A folder is listed again only if its own times show a change. The index only saves time and is never
+trusted: a file is compared before it is reused, and a number is taken only if no file has it.
 """
 
 from __future__ import annotations

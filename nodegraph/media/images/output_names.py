@@ -1,8 +1,8 @@
 """Output file names: validity, and placeholders such as %date% and %sample.seed%.
 
-``%date%``, ``%time%``, ``%year%`` to ``%second%``, ``%date:yyyy-MM-dd%``; ``%width%``,
-``%height%``, ``%index%`` in its batch; ``%sample.seed%``: an input of a node of the workflow, as
-other tools write it. Imports no torch.
+Placeholders are ``%date%``, ``%time%``, ``%year%`` to ``%second%``, ``%date:yyyy-MM-dd%``,
+``%width%``, ``%height%``, ``%index%`` in the batch, and, as in other tools, an input of a node of
+the workflow: ``%sample.seed%``. Imports no torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Image files through Pillow: header, EXIF orientation, pixel limit, sRGB, 16-bit PNG.
 
-Source: PNG Specification, third edition, W3C 2023.
+Pillow has one pixel limit for the whole process and cuts colours to 8 bits; both are worked
+around here. Source: PNG Specification, third edition, W3C 2023.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Molecule files (SDF, PDB, SMILES): detect, read and write.
 
-Imports no torch, and no package that reads molecules.
+Imports no torch, and RDKit only when a molecule is parsed or encoded.
 """
 
 from __future__ import annotations

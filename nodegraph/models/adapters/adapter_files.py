@@ -1,7 +1,7 @@
 """Adapter files (LoRA kinds, textual inversions): locate, read headers, guess the model.
 
-Source: Gal et al. 2022, arXiv:2208.01618. A file holds one matrix for each text encoder that has
-learnt the word: a row for each token that it stands for.
+A textual inversion has one matrix for each text encoder that learned the word, with a row for each
+token. Source: Gal et al. 2022, arXiv:2208.01618.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Layer changes of LoRA, LoHa, LoKr and DoRA, and modules that compute with them.
 
-A change lies in few numbers and is worked out in each call, so that the layer's own weight is left
-as it is and can be shared.
+A change has few numbers and is computed in each call, so the layer's own weight stays unchanged and
+can be shared.
 
 Sources: LoRA, Hu et al. 2021, arXiv:2106.09685; LoHa, Hyeon-Woo et al. 2022, arXiv:2108.06098; LoKr
 and the cores of convolutions, Yeh et al. 2024, arXiv:2309.14859; DoRA, Liu et al. 2024,

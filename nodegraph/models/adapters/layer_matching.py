@@ -1,24 +1,16 @@
 """Match the changes in an adapter file to a model's layers by names and shapes.
 
-Names and shapes alone decide, so that it can be told before any weights are read, and without
-torch.
+Imports no torch: names and shapes decide, so the match is known before any weights are read. Many
+files use the names of the models' original code. The tables map each layer here to its original
+layer; an original layer may be split by rows into several (mostly q, k and v). UNets have no table:
+the original code numbers all blocks of a side in one row (``input_blocks.4.1`` is the second part,
+the attention, of the fifth), so their names are derived from the layers that exist. The control
+LoRAs of Flux.1 (Canny, Depth) take twice the model's channels: the new columns start at zero. A
+wider adapter changes only the common columns of a narrower model.
 
-The control LoRAs of Flux.1, Canny and Depth, take twice the channels that the model takes: what is
-new begins at zero. The adapters of a model that is as wide already may be for one that isn't; they
-change what is common.
-
-Source: https://github.com/black-forest-labs/flux, as diffusers' `FluxLoraLoaderMixin` loads them.
-
-Adapter files are often written in those names. The tables say it in the direction that is a plain
-function: a layer of the module here has one original name, while an original layer may have become
-several, which its rows are split among (q, k and v, mostly). Imports no torch.
-
-UNets have no table. In the latent-diffusion code all blocks of a side are in one row:
-``input_blocks.4.1`` is the second part (the attention) of the fifth. How many a level has differs
-between models, so the names are counted out from the layers that are there.
-
-Source: https://github.com/CompVis/latent-diffusion, `openaimodel.py`; checked against diffusers'
-converter of single files in tests/diffusion/adapters.
+Sources: https://github.com/black-forest-labs/flux, as diffusers' ``FluxLoraLoaderMixin`` loads
+them; https://github.com/CompVis/latent-diffusion, ``openaimodel.py``, checked against diffusers'
+single-file converter in tests/diffusion/adapters.
 """
 
 from __future__ import annotations

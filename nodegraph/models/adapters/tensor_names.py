@@ -1,7 +1,7 @@
 """Names of an adapter file's tensors: module, layer, and part of the change.
 
-Every tool that trains adapters names the parts of a layer's change in its own way; here they get
-one name each. Imports no torch: names and shapes from a header are enough.
+Every training tool names the parts of a layer's change in its own way; here each part gets one
+name. Imports no torch: names and shapes from a header are enough.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Networks for foreground masks: BiRefNet, and U2-Net with ISNet and RMBG-1.4.
 
-Tensors of the decoder are named as in published files. Those for training alone are left out.
-Source: Zheng et al. 2024, arXiv:2401.03407, and its repository, ZhengPeng7/BiRefNet (MIT).
+BiRefNet's decoder names its tensors as published files do. Parts that only training uses are left
+out.
 
-Source: Qin et al. 2020, arXiv:2005.09007 (U²-Net), and 2022, arXiv:2203.03041 (ISNet), with their
-repositories xuebinqin/U-2-Net and xuebinqin/DIS (Apache 2.0).
+Sources: BiRefNet, Zheng et al. 2024, arXiv:2401.03407, ZhengPeng7/BiRefNet (MIT); U²-Net, Qin et
+al. 2020, arXiv:2005.09007, xuebinqin/U-2-Net; ISNet, Qin et al. 2022, arXiv:2203.03041,
+xuebinqin/DIS (both Apache 2.0).
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
 """Remote models as a models folder: small files and weight headers first, weights on use.
 
-A model that is asked for is laid down as an **outline**: its small files, and of its weights the
-headers. That tells all that checks and plans need. Whoever reads weights gets the whole file, from
-the cache of fetched ones.
-
-They tell all that lists, checks and plans need, and are laid down when a model is named, or a few
-at a time for lists.
+A model that is named, or listed, is written to disk as an **outline**: its small files, and only
+the headers of its weights. Lists, checks and plans need no more. Code that reads weights gets the
+whole file, from the cache of downloaded files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Check the inputs of a node call, including Python lists of outputs.
 
-It becomes nodes of the type `List`, which takes so many items; of more, lists are made whose
-items these are.
+A list becomes nodes of the type `List`. Each takes a fixed number of items, so a longer list
+becomes a list of such lists.
 """
 
 from __future__ import annotations

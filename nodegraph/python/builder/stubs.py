@@ -1,8 +1,8 @@
 """Type stubs of node types, as methods of a graph and as functions.
 
-The stub is that of `python.builder.builtin`, whose class a `Graph` inherits from. In it an input
-takes its literals, outputs of its type and live values of it, and each node type gives a class
-whose properties are its outputs.
+The method stub is that of `nodegraph.python.builder.builtin`, whose class `Graph` inherits from.
+There, an input accepts its literals, outputs of its type and live values, and each node type has a
+class whose properties are its outputs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Base classes of guiders and added guidance, and changing scales. Imports no torch.
 
-A guider is described by a value (`GuidanceMethod`), which nodes make and the cache names, and which
-makes what works in a sampling (`Guider`). A new one is a description in `methods` and a
-module beside it: nothing else knows it by name.
+A `GuidanceMethod` describes a guider: nodes create it and cache keys contain it. It creates the
+`Guider` that works during a sampling. A new guider needs only a description in
+`nodegraph.sampling.guiders.methods` and a module beside it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Transform latents: resize, flip, rotate, crop, and cut videos by frames.
 
-An autoencoder's latents don't hold a picture's pixels, so what a moved latent decodes to is the
-moved picture only about; sampling a little over it makes up for that. The mask of a latent, and the
-picture that is kept where noise is left, move with it.
+A transformed latent decodes only approximately to the transformed picture; sampling it again with
+low denoise corrects that. The latent's mask, and the picture kept with leftover noise, are
+transformed with it.
 """
 
 from __future__ import annotations

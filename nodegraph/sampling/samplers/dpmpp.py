@@ -1,6 +1,6 @@
 """DPM-Solver++ (2M, 2S, 3M and their SDE forms) and RES multistep.
 
-In the last step the noise ends, and log-SNR with it.
+In the last step the noise level is 0 and log-SNR infinite, so that step is of first order.
 """
 
 from __future__ import annotations

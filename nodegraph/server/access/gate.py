@@ -1,6 +1,6 @@
 """The middleware in front of the application: admission, refusals and security headers.
 
-Plain ASGI, and one layer for all checks: it is on the way of every request.
+It is plain ASGI, and one layer for all checks, because every request passes through it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Workflow checks, the server's own and those of packs; what a job of it needs.
 
-They are code of packs, so the planner is asked. A job isn't kept waiting for it: where the planner
-is busy or starts, the job is taken in, and its worker finds the same when it runs.
+Packs' checks are code of packs, so the planner process runs them. A job doesn't wait for them: if
+the planner is busy or starting, the job is accepted, and its worker runs the checks.
 
-No plan is asked for it: that takes another process its time, and knows of recipes only what ran
-before. Whether results are known doesn't count either, as those of a GPU aren't a processor's.
-
-Of samplings it says less than a run does, which knows what a latent is: one that was made of a
-picture counts as of another size than one made of another picture.
+The needs of a job come from its graph, without a plan: a plan takes time in another process, and
+cached results don't count, because those of a GPU and a CPU differ. `JobNeeds.sampling` is the same
+for jobs that may sample together. It is less exact than a run, which knows each latent: latents
+made from different pictures count as different sizes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HTML of values and of whole run results, for notebooks.
 
-All text is escaped, and what a browser would load is in the page itself.
+All text is escaped, and everything that a browser would load is embedded in the page.
 """
 
 from __future__ import annotations

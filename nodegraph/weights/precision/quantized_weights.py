@@ -1,11 +1,11 @@
 """Quantized weights: number formats, a tensor subclass, layers that dequantize on use.
 
-What converts a file's tensors takes them apart, joins them and gives them other names. A carried
-tensor lets it: rows are taken and joined as they are stored, and what else is asked of it is worked
-out on its numbers. So no result depends on it, only the memory that is taken.
+Code that converts a file's tensors splits, joins and renames them. A `QuantizedTensor` supports
+this: rows are split and joined as stored, and every other operation dequantizes first. So only the
+memory depends on it, never a result.
 
-A form is arithmetic alone. What it reads are plain tensors, so that weights in few bits are moved,
-counted, shared and copied as all others are.
+A `NumberFormat` is only arithmetic on plain tensors, so weights in few bits are moved, counted,
+shared and copied like any others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Storage types of weights: choices, recipe options, bytes in memory. No torch.
-
-Imports no torch.
-"""
+"""Storage types of weights: choices, recipe options, bytes in memory. No torch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Image autoencoders in files: AutoencoderKL and AutoencoderTiny (TAESD).
 
-Source: https://github.com/madebyollin/taesd. The original keeps the two halves in two files, which
-count the layers of each; some files hold both, as ComfyUI's and diffusers' do.
+TAESD's original files hold one half each, and each counts its layers from the start. Some files
+hold both halves, as those of ComfyUI and diffusers. Source: https://github.com/madebyollin/taesd
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """ControlNets and T2I adapters in files, of UNets and transformers. No torch.
 
-In the names of the original training code (https://github.com/lllyasviel/ControlNet) or in those
-of diffusers.
+Tensors have the names of the original training code (https://github.com/lllyasviel/ControlNet) or
+those of diffusers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Image encoders in files: CLIP vision, SigLIP, Flux.1 Redux. No torch.
 
-Imports no torch. Source of what no tensor shows:
-https://huggingface.co/black-forest-labs/FLUX.1-Redux-dev (``image_encoder/config.json``).
+Source of what no tensor shows: https://huggingface.co/black-forest-labs/FLUX.1-Redux-dev
+(``image_encoder/config.json``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Layouts that map original tensor names to those of diffusers and transformers. No torch.
 
-What a table doesn't know keeps its name, so a file that has diffusers' names already stays as it
-is. diffusers' own converters of single files do the same for most of these models, but ask for one
-prefix, for widths of the published models, or for tensors that some files lack.
+A name that the table doesn't know stays unchanged, so a file with diffusers' names stays as it is.
+diffusers has single-file converters for most of these models, but they require one prefix, the
+published widths, or tensors that some files lack.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 """Values that links carry to the sampler: model patches, guiders, schedules.
 
-There, patches of a model say how it is guided; here the guider does. So such a patch makes no node
-where it stands, but goes along with the MODEL, under the key `PATCHES`, to the sampler or guider
-that the model leads to. What a guider there knows of its model goes along with the GUIDER to where
-it samples here, under `CONDITIONED_MODEL`.
-
-Guiders and schedules there know their model; here the sampling alone does. So they make no node
-where they stand, but go along to it: guiders under `GUIDE`, schedules under `SCHEDULE`.
+In ComfyUI, patches of a model say how it is guided, and guiders and schedules know their model.
+Here the guider does the first, and only the sampling knows the model. So these ComfyUI nodes become
+no node where they are. They travel with a value to the sampler or guider that it leads to: patches
+with the MODEL under `PATCHES`, guiders under `GUIDE`, and schedules under `SCHEDULE`. What a
+ComfyUI guider knows of its model travels with the GUIDER under `CONDITIONED_MODEL`.
 """
 
 from __future__ import annotations

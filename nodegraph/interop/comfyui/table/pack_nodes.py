@@ -1,7 +1,8 @@
 """Common nodes of custom packs: rgthree, KJNodes, VideoHelperSuite, ControlNet aux.
 
-It has a node for each way and size of model; here there are a few, most of them without a model.
-Like there, pictures are first scaled so that their shorter side has the resolution.
+ControlNet aux has a node for each method and model size; here a few nodes replace them, most
+without a model. As in ControlNet aux, pictures are first scaled so that the shorter side has the
+given resolution.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Vision models: depth, segmentation, detection, poses and boxes.
 
-Detectors there are checkpoints like any other; here they are vision models. So they are opened
-anew by the name that the checkpoint's loader has. Boxes are texts here, as MaskFromBoxes reads
-them.
-
-There, such a prompt is a value of its own until it becomes a text; here it is a text all the way.
+ComfyUI loads detectors as checkpoints; here they are vision models. So a detector is loaded again,
+by the name in its checkpoint loader. Boxes are texts here, in the form that MaskFromBoxes reads. A
+structured prompt of ComfyUI is a separate value until it becomes a text; here it is always a text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Convert call parameters to pipeline inputs, by annotation and name.
 
-The rules are asked in order (`RULES`), and the first that knows decides.
+The rules in `RULES` are tried in order, and the first that applies decides.
 """
 
 from __future__ import annotations

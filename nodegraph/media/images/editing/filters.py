@@ -1,6 +1,6 @@
 """Image filters: blur, sharpen, grain, vignette, emboss, glow.
 
-Beyond the edge a picture goes on with its outermost pixels.
+Beyond the edge, a picture continues with its outermost pixels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Image metrics: PSNR, SSIM and GMSD of pairs; Frechet distance and recall of sets.
 
-Figures compare with one another where features and numbers of pictures are the same, and not with
-those of other papers. Read each beside that of two sets of real pictures, as many each.
+Values of sets are comparable only with the same features and the same number of pictures, and not
+with published ones. Compare each with the value of two sets of real pictures of that size.
 """
 
 from __future__ import annotations

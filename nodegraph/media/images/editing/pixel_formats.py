@@ -1,8 +1,8 @@
 """Channel layouts, alpha and color spaces of image tensors.
 
 A picture is float32, shape (batch, height, width, channels), in 0..1; 1 channel is grey, 3 are
-red, green and blue, and a fourth is alpha, 1 where the picture is opaque. Operations on colours
-leave alpha alone. What needs colours makes three channels of one.
+red, green and blue, and a fourth is alpha, 1 where the picture is opaque. Colour operations leave
+alpha unchanged, and expand one channel to three where they need colours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Clients' files on disk: safe file names, and a folder that no path leads out of.
 
-What looks like a separator, a dot or nothing at all is no part of a name, however it is spelt: a
-name may be brought into another Unicode form by a file system, a terminal or an archive.
+A name may contain nothing that looks like a separator, a dot or an empty string in any Unicode
+form, because a file system, a terminal or an archive may change the form.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Files that several servers share: their storage, timeouts and tables.
 
-They are those of the files that a server by itself keeps, for the same statements.
+The tables are those of a single server's files, so the same statements work on both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Websocket messages as msgpack or JSON, with their limits and close codes.
 
-A list of five bytes may say that it has four thousand million items, which an unpacker makes room
-for; lists within lists may do so at each level. So heads are gone through first. Only what JSON has
-is let through: no bytes, no extensions, no infinite numbers, and names of members are text.
+In msgpack, five bytes can announce a list of four billion items, and an unpacker allocates it; each
+nested list can do so again. So all headers are checked first. Only values that JSON has are
+allowed: no bytes, no extensions, no infinite numbers, and only text as names.
 """
 
 from __future__ import annotations

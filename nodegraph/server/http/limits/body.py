@@ -1,8 +1,8 @@
 """Limits on a request's body: its bytes, and the levels and values of JSON.
 
-A parser may need a stack frame for each level and sixty bytes for each of two characters. So levels
-and values are counted first, by the brackets and commas outside of strings. What is no JSON at all
-is left to the parser to say.
+A parser may need a stack frame per level, and sixty bytes for a value of two characters. So levels
+and values are counted first, by the brackets and commas outside strings. Invalid JSON is left to
+the parser.
 """
 
 from __future__ import annotations

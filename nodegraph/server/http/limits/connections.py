@@ -1,7 +1,7 @@
 """Limits on connections: how many there are, and how long a client may stall.
 
-uvicorn waits for ever for the rest of a head or a body, and for a client to read on, and keeps a
-head of any length.
+uvicorn waits forever for the rest of a head or body and for a client that stops reading, and
+accepts a head of any length.
 """
 
 from __future__ import annotations

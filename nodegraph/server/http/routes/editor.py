@@ -1,9 +1,7 @@
 """The editor's page and assets, and the pages in which scripts of packs run.
 
-For people, and so not part of the API's description. Whoever isn't known is led to where they log
-in before any of this is reached.
-
-For the editor alone, and so not part of the API's description.
+They are for browsers, so they aren't part of the API's description. Clients that aren't logged in
+are redirected to the login before they reach these routes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Routes of models, and hints where to get models and packs that are missing.
 
-The server asks nobody: it tells people where to look. What it says of a model's home is right for
-the few that are listed here; for all others it knows where one searches.
+The server contacts no other site: hints are only for users. The home of the few models listed here
+is known; for all others, a hint names where to search.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Restore a backup into the home folder, all of it or nothing.
 
-All that a restore brings is written beside what is there first, in a folder of the home folder. One
-renaming of that folder decides: before it, nothing has happened; after it, all will be put in
-place, by this process or by whoever comes next. Each step can be seen to have been done, so that
-any of them may be the last one of a process.
+Everything is first written to a new folder in the home folder. One rename of that folder decides:
+before it, nothing has happened; after it, this process or the next one moves every file into place.
+Each step leaves a trace, so a process may stop after any of them.
 """
 
 from __future__ import annotations
