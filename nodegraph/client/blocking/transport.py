@@ -1,8 +1,8 @@
 # Made from ../asynchronous/transport.py by docs/generate_blocking_client.py: don't edit.
 """Send requests with retries, and stream job events over breaking connections.
 
-Events have numbers. Whoever comes back says up to which one they know, and so misses none and is
-told none twice. Where no websocket can be had, the events are asked for every now and then.
+Events are numbered. A client that reconnects names the last number it knows, so it misses no event
+and gets none twice. Where no websocket can be opened, the events are polled.
 """
 
 from __future__ import annotations
