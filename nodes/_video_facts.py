@@ -8,14 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph import Facts, Finding, HookInputs, InvalidFile, NodegraphError
-from nodegraph.media.images.memory_checks import check_memory
+from nodegraph.media.images.memory_checks import check_memory, decoding_bytes
 from nodegraph.media.videos.clips import (
-    decoding_bytes,
     frame_count_after_trim,
     frame_out_of_range_error,
 )
-from nodegraph.media.videos.rates import exact_rate
-from nodegraph.media.videos.video_files import VideoFacts, video_facts
+from nodegraph.media.videos.rates import FramePart, exact_rate
+from nodegraph.media.videos.video_files import (
+    VideoFacts,
+    video_facts,
+)
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding, input_path
@@ -27,7 +29,7 @@ def loaded_video_facts(inputs: HookInputs) -> dict[str, Facts]:
     if path is None:
         return {}
     try:
-        facts = _facts_of(path, _rate(inputs))
+        facts = _facts_of(path, _rate(inputs), _frame_part(inputs))
     except NodegraphError:
         # `check_video` tells.
         return {}
@@ -40,17 +42,25 @@ def _rate(inputs: HookInputs) -> Fraction | None:
     return exact_rate(rate) if rate else None
 
 
-def _facts_of(path: Path, rate: Fraction | None, *, names: bool = True) -> VideoFacts:
+def _frame_part(inputs: HookInputs) -> FramePart:
+    # A value that a link brings counts as its default.
+    names = [name for name in ("first", "count", "every") if inputs.literals.get(name)]
+    return FramePart(**{name: inputs.literals[name] for name in names})
+
+
+def _facts_of(
+    path: Path, rate: Fraction | None, part: FramePart, *, names: bool = True
+) -> VideoFacts:
     try:
         stamp = file_stamp(path)
     except InvalidFile:
         return video_facts(path, names=names)  # tells more of what is wrong
-    return _known(path, stamp, rate)
+    return _known(path, stamp, rate, part)
 
 
 @lru_cache(maxsize=64)
-def _known(path: Path, stamp: str, rate: Fraction | None) -> VideoFacts:
-    return video_facts(path, rate=rate)
+def _known(path: Path, stamp: str, rate: Fraction | None, part: FramePart) -> VideoFacts:
+    return video_facts(path, rate=rate, part=part)
 
 
 def check_video(inputs: HookInputs) -> Iterator[Finding]:
@@ -60,7 +70,9 @@ def check_video(inputs: HookInputs) -> Iterator[Finding]:
         return
     try:
         # Whom a server serves is told nothing of files that somebody else put there.
-        facts = _facts_of(path, _rate(inputs), names=inputs.environment.readable is None)
+        facts = _facts_of(
+            path, _rate(inputs), _frame_part(inputs), names=inputs.environment.readable is None
+        )
     except NodegraphError as error:
         yield error_to_finding("path", error)
         return

@@ -80,8 +80,12 @@ class ZipReader:
     def _checked(self, kinds: Collection[int]) -> Mapping[str, int]:
         sizes: dict[str, int] = {}
         packed = 0
+        # `zipfile` reads on from wherever the list says, and that may be nowhere.
+        length = os.fstat(self._archive.fp.fileno()).st_size  # type: ignore[union-attr]  # open
         for member in self._archive.infolist():
             name = member.filename
+            if not 0 <= member.header_offset < length:
+                raise zipfile.BadZipFile(f"{ascii(name)[:200]} lies outside the archive")
             if name in sizes:
                 raise self.refused("it holds a file twice", name)
             kind = stat.S_IFMT(member.external_attr >> 16)
@@ -96,7 +100,7 @@ class ZipReader:
                 raise self.refused("a file claims to be larger than it can be", name)
             packed += member.compress_size
             sizes[name] = member.file_size
-        if packed > os.fstat(self._archive.fp.fileno()).st_size:  # type: ignore[union-attr]  # open
+        if packed > length:
             raise self.refused("its files would be larger than the archive")
         return sizes
 

@@ -18,7 +18,7 @@ from nodegraph.media.images import memory_checks as room
 from nodegraph.media.videos.clips import read_video
 from nodegraph.media.videos.video_files import video_texts
 from tests.nodes.conftest import Bench, link
-from tests.videos.making import NTSC, video, written
+from tests.videos.making import NTSC, clip, video, written
 
 
 def load(path: str | Path, **inputs: Any) -> dict[str, Any]:
@@ -108,6 +108,21 @@ def test_more_frames_than_there_is_memory_for_are_told_before_running(
     assert (problem.code, problem.port) == ("too-large", "count")
     assert bench.problems(load("video.mkv", count=8), "load") == []
     assert bench.problems(load("video.mkv", every=2), "load") == []
+
+
+def test_an_uneven_video_is_read_at_a_rate_that_memory_allows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip(bench.folder / "inputs" / "screen.mp4", [0, 2000, 2040, 2080, 4000], "libx264")
+    monkeypatch.setattr(room, "total_memory", lambda: 15 * 32 * 16 * 50 / room.SHARE)
+
+    found = bench.value(load("screen.mp4"), "load.video")
+
+    assert 45 <= len(found.frames) <= 50
+    assert bench.problems(load("screen.mp4"), "load") == []
+    [warning] = bench.told("log")
+    assert "memory for 50 frames" in warning.data["message"]
+    assert bench.facts(load("screen.mp4"), "load")["video"]["rate"] == float(found.rate)
 
 
 def test_size_and_number_of_frames_are_known_beforehand(bench: Bench, sd1_folder: Path) -> None:

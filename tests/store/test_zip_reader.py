@@ -64,6 +64,24 @@ def test_what_no_honest_archive_holds(tmp_path: Path, about: dict[str, int], siz
     assert str(path) in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("mark", "field"), [(b"PK\x01\x02", 42), (b"PK\x05\x06", 12), (b"PK\x05\x06", 16)]
+)
+@pytest.mark.parametrize("by", [-1, 1, 1 << 30, (1 << 31) - 1])
+def test_a_list_that_points_outside_the_archive(
+    tmp_path: Path, mark: bytes, field: int, by: int
+) -> None:
+    # Where the file begins, and at the archive's end how long the list is and where it begins.
+    path = archive(tmp_path / "a.zip")
+    data = bytearray(path.read_bytes())
+    at = data.rindex(mark) + field
+    [length] = struct.unpack_from("<I", data, at)
+    struct.pack_into("<I", data, at, (length + by) % (1 << 32))
+    path.write_bytes(data)
+    with raises(InvalidFile):
+        read(path)
+
+
 def test_kinds_of_packing_that_arent_wanted(tmp_path: Path) -> None:
     with raises(InvalidFile, given="'a.txt'"):
         read(archive(tmp_path / "a.zip"), kinds=(STORED,))

@@ -6,6 +6,7 @@ import struct
 from contextlib import suppress
 from fractions import Fraction
 from io import BytesIO
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from nodegraph import Video
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images import memory_checks as room
 from nodegraph.media.images.memory_checks import ImageTooLarge
@@ -25,7 +27,7 @@ from nodegraph.media.videos.encoding import VideoFormat, encode_video
 from nodegraph.media.videos.video_files import open_video, video_facts, video_texts
 from tests.messages import raises
 from tests.properties import examples
-from tests.videos.making import FORMATS, NTSC, shown_at, uneven, video, written
+from tests.videos.making import FORMATS, NTSC, clip, shown_at, uneven, video, written
 
 
 @pytest.mark.parametrize(
@@ -294,6 +296,153 @@ def test_frames_that_come_unevenly_are_shown_at_their_times(tmp_path: Path, suff
     assert shown_at(part, 0.25) == pytest.approx(2.0, abs=0.03)
     assert part.audio is not None
     assert part.audio.waveform.shape[1] == 8000
+
+
+def shown_frames(made: Video) -> list[int]:
+    """Which frames of a `clip` are shown, each once, by their brightness."""
+    shades = [round(shade * 255 / 20) for shade in made.frames.mean(dim=(1, 2, 3)).tolist()]
+    return [shade for shade, _ in groupby(shades)]
+
+
+def every_frame(count: int) -> list[int]:
+    """As `shown_frames`, of a video that shows all."""
+    return [at % 12 + 1 for at in range(count)]
+
+
+RECORDING = [*range(0, 10_000, 2000), *range(10_000, 11_000, 40), *range(12_000, 20_000, 2000)]
+"""Milliseconds at which frames of a screen recording are shown: one now and then, and a burst."""
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm", "flv"])
+@pytest.mark.parametrize("calm", [0, 60_000])
+def test_a_burst_of_frames_is_shown_at_its_times(tmp_path: Path, suffix: str, calm: int) -> None:
+    # FFmpeg looks at the first seconds alone to find out at what rate frames come.
+    times = [*range(0, calm, 2000), *(time + calm for time in RECORDING)]
+    codec = "libvpx" if suffix == "webm" else "libx264"
+    path, said = clip(tmp_path / f"screen.{suffix}", times, codec), []
+
+    found, facts = read_video(path, warn=said.append), video_facts(path)
+
+    assert shown_frames(found) == every_frame(len(times))
+    assert 25 <= found.rate <= 60
+    assert (len(found.frames), found.rate) == (facts.frames, facts.rate)
+    assert abs(len(found.frames) / found.rate - Fraction(calm + 18_000, 1000)) < Fraction(1, 10)
+    assert said == []
+
+
+def test_a_video_with_gaps_is_as_long_as_in_its_file(tmp_path: Path) -> None:
+    path = clip(tmp_path / "gap.mp4", [0, 40, 80, 2000, 2040, 3960], "libx264")
+    found = read_video(path)
+    assert (found.rate, len(found.frames)) == (25, 100)
+
+
+EVEN = [
+    *((f"a.{suffix}", 70) for suffix in ("gif", "mp4", "mov", "mkv", "webm", "flv", "ts", "avi")),
+    *(("a.gif", delay) for delay in (30, 40, 90, 110, 130, 170, 330, 1000)),
+    *(("a.mp4", delay) for delay in (90, 330)),
+]
+
+
+@pytest.mark.parametrize(("name", "delay"), EVEN)
+def test_frames_that_come_evenly_are_read_once_each(tmp_path: Path, name: str, delay: int) -> None:
+    path = tmp_path / name
+    if path.suffix == ".gif":
+        save_gif(path, [delay] * 12)
+    else:
+        codec = {".webm": "libvpx", ".avi": "mpeg4"}.get(path.suffix, "libx264")
+        options = {"bf": "0"} if codec == "libx264" else {}
+        clip(path, [delay * at for at in range(12)], codec, **options)
+    found, facts = read_video(path), video_facts(path)
+    assert (len(found.frames), found.rate) == (12, Fraction(1000, delay))
+    assert (facts.frames, facts.rate) == (12, found.rate)
+
+
+def save_gif(path: Path, delays: list[int]) -> None:
+    """A GIF of frames that are shown so many milliseconds."""
+    pictures = [Image.new("RGB", (32, 16), (20 * (at % 12 + 1),) * 3) for at in range(len(delays))]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=delays)
+
+
+@pytest.mark.parametrize(
+    ("delays", "rate", "frames"),
+    [
+        ([40, 40, 40, 50, 40, 40] * 4, 24, 24),
+        ([30, 30, 40] * 8, 30, 24),
+        ([100] * 5 + [2000], 10, 25),
+    ],
+)
+def test_a_gif_has_the_rate_that_its_delays_are_rounded_from(
+    tmp_path: Path, delays: list[int], rate: int, frames: int
+) -> None:
+    save_gif(tmp_path / "a.gif", delays)
+    found = read_video(tmp_path / "a.gif")
+    assert (found.rate, len(found.frames)) == (rate, frames)
+
+
+def test_a_gif_whose_last_frame_is_short_is_as_long_as_it_says(tmp_path: Path) -> None:
+    save_gif(tmp_path / "a.gif", [1000, 1000, 100])
+    found = read_video(tmp_path / "a.gif")
+    assert abs(len(found.frames) / found.rate - Fraction(21, 10)) < Fraction(1, 20)
+
+
+def test_a_video_of_two_rates_has_no_more_frames_than_show_all(tmp_path: Path) -> None:
+    # 24 and 30 frames a second: FFmpeg guesses 120, at which each comes four times.
+    steps = [42, 42, 41] * 10 + [33, 33, 34] * 10
+    times = list(accumulate(steps, initial=0))
+    found = read_video(clip(tmp_path / "a.mp4", times, "libx264"))
+    assert shown_frames(found) == every_frame(len(times))
+    assert found.rate <= 60
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_the_jitter_of_a_camera_makes_no_higher_rate(tmp_path: Path, suffix: str) -> None:
+    times = [int(33.4 * at) + 9 * (at % 7 == 0) for at in range(900)]
+    path, said = clip(tmp_path / f"phone.{suffix}", times, "libx264"), []
+    found = read_video(path, warn=said.append)
+    assert 29 < found.rate <= 30
+    assert said == []
+
+
+def test_frames_that_no_usual_rate_shows_are_told_of(tmp_path: Path) -> None:
+    steps = ([3, 16, 400, 34, 17] * 24)[:-1]
+    times = list(accumulate(steps, initial=0))
+    path, said = clip(tmp_path / "hasty.mp4", times, "libx264"), []
+
+    found = read_video(path, warn=said.append)
+
+    assert found.rate == 60
+    [message] = said
+    assert "hasty.mp4 is read at 60 frames a second" in message
+    assert "3 ms" in message
+    assert "of 120 are left out" in message
+    assert "`rate`" in message
+    read_video(path, rate=Fraction(30), warn=said.append)
+    assert len(said) == 1
+
+
+def test_uneven_frames_are_read_at_the_rate_that_memory_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, said = clip(tmp_path / "screen.mp4", RECORDING, "libx264"), []
+    monkeypatch.setattr(room, "total_memory", lambda: 15 * 32 * 16 * 100 / room.SHARE)
+
+    found, facts = read_video(path, warn=said.append), video_facts(path)
+
+    assert 95 <= len(found.frames) <= 100
+    assert (len(found.frames), found.rate) == (facts.frames, facts.rate)
+    assert abs(len(found.frames) - 18 * found.rate) < 2
+    [message] = said
+    assert f"at {float(found.rate):g} frames a second, not 25" in message
+    assert "memory for 100 frames" in message
+    assert "`rate`" in message
+    # A part that fits is read at the whole rate, as is what leaves out most frames.
+    assert read_video(path, count=50, warn=said.append).rate == 25
+    assert read_video(path, every=5, warn=said.append).rate == 5
+    assert len(said) == 1
+    # There is no memory for each frame once.
+    monkeypatch.setattr(room, "total_memory", lambda: 15 * 32 * 16 * 20)
+    with pytest.raises(ImageTooLarge):
+        read_video(path)
 
 
 @pytest.mark.parametrize(("bits", "form"), [(10, "yuv420p10le"), (8, "gray"), (8, "nv12")])

@@ -35,6 +35,18 @@ def check_memory(width: int, height: int, pictures: int, needed: int, *, port: s
     )
 
 
+def most_pictures(each: int) -> int | None:
+    """How many pictures of so many bytes `check_memory` lets pass; None where that isn't known."""
+    total = total_memory()
+    return None if total is None else int(total * SHARE // each)
+
+
+def decoding_bytes(width: int, height: int, frames: int) -> int:
+    """Bytes that frames take at the peak of their decoding."""
+    # At most as they come, in 8 bits a colour, and then as float32.
+    return width * height * 3 * frames * (1 + 4)
+
+
 def resizing_bytes(width: int, height: int, planes: int) -> int:
     """Bytes that scaling takes at its peak, besides what is scaled.
 

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.core.values import Audio, Video
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.audio.audio_files import frame_to_samples
-from nodegraph.media.images.memory_checks import check_memory
-from nodegraph.media.videos.video_files import OpenVideo, open_video
+from nodegraph.media.images.memory_checks import check_memory, decoding_bytes
+from nodegraph.media.videos.rates import FramePart
+from nodegraph.media.videos.video_files import (
+    OpenVideo,
+    open_video,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,12 +101,6 @@ OnProgress = Callable[[int], None]
 """Told how many frames are done, after each."""
 
 
-def decoding_bytes(width: int, height: int, frames: int) -> int:
-    """Bytes that frames take at the peak of their decoding."""
-    # At most as they come, in 8 bits a colour, and then as float32.
-    return width * height * 3 * frames * (1 + 4)
-
-
 def read_video(
     path: Path,
     *,
@@ -135,7 +133,7 @@ def read_video(
     import torch
 
     with open_video(path, names=names) as file:
-        rate = rate or file.rate
+        rate = rate or file.rate_for(FramePart(first, count, every), warn)
         pictures, is_end = _pictures(file, rate, first, count, every, on_progress)
         begins = file.start_time
         has_audio = file.audio is not None or not file.container.streams.audio

@@ -7,7 +7,7 @@ are listed here, and no picture larger than allowed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,8 +23,17 @@ from nodegraph.media.audio.audio_files import (
     translate_ffmpeg_errors,
 )
 from nodegraph.media.images.input_files import PICTURE_BRANDS, guess_file_kind, translate_os_errors
+from nodegraph.media.images.memory_checks import decoding_bytes, most_pictures
 from nodegraph.media.videos.containers import MATROSKA, is_complete, is_transport_stream
-from nodegraph.media.videos.rates import resolve_frame_rate
+from nodegraph.media.videos.rates import (
+    ALL_FRAMES,
+    FASTEST,
+    FramePart,
+    FrameTimes,
+    is_same_rate,
+    resolve_frame_rate,
+    round_down_rate,
+)
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -71,8 +80,8 @@ class VideoFacts:
     Attributes:
         width, height: Of its frames as they are shown, in pixels.
         frames: How many, at this rate; None where it takes too long to find out.
-        rate: Frames a second. Where they don't come evenly, the rate at which all can be shown, if
-            that isn't many times their mean.
+        rate: Frames a second. Where they don't come evenly, a rate at which all can be shown, as
+            far as memory allows.
         has_audio: Whether there is audio that can be read.
     """
 
@@ -111,12 +120,18 @@ def read_orientation(frame: VideoFrame) -> Orientation:
 
 
 def video_facts(
-    path: Path, *, rate: Fraction | None = None, max_pixels: int = MAX_PIXELS, names: bool = True
+    path: Path,
+    *,
+    rate: Fraction | None = None,
+    part: FramePart = ALL_FRAMES,
+    max_pixels: int = MAX_PIXELS,
+    names: bool = True,
 ) -> VideoFacts:
     """What is in a video file; its first frame is decoded.
 
     Args:
         rate: At which it is read; None for its own.
+        part: Which frames are read, as the rate of uneven ones depends on the memory for these.
         names: Whether an error may name files like one that is missing.
     Raises:
         InvalidFile: It is missing, damaged, holds no video, or larger frames.
@@ -127,7 +142,7 @@ def video_facts(
         size = (first.height, first.width) if is_turned else (first.width, first.height)
         has_audio = video.audio is not None
     with open_video(path, max_pixels=max_pixels) as video:
-        rate = rate or video.rate
+        rate = rate or video.rate_for(part)
         return VideoFacts(*size, video.count(path, rate), rate, has_audio)
 
 
@@ -173,16 +188,71 @@ class OpenVideo:
 
     @cached_property
     def rate(self) -> Fraction:
-        """As `VideoFacts.rate`."""
+        """As `VideoFacts.rate`, whatever memory there is."""
         stream = self.pictures
         if not stream.average_rate:
             self._look_ahead()
         return resolve_frame_rate(
             stream.average_rate,
-            stream.guessed_rate or stream.base_rate,
+            (stream.base_rate if self._times else stream.guessed_rate) or stream.base_rate,
             stream.metadata.get(RATE, ""),
             length=self._length,
+            times=self._times,
         )
+
+    def rate_for(self, part: FramePart, warn: Callable[[str], None] | None = None) -> Fraction:
+        """The rate to read a part at: where frames come unevenly, one that memory allows.
+
+        Args:
+            warn: Called with what is left out at that rate, and what helps.
+        """
+        times, rate, limit = self._times, self.rate, ""
+        if times is None or times.is_even_at(rate):
+            return rate
+        codec = self.pictures.codec_context
+        most = most_pictures(decoding_bytes(codec.width, codec.height, 1))
+        if most is not None and not part.count:
+            most = part.first + most * part.every
+            # Where there is no memory for each frame once, reading raises.
+            if times.count <= most < times.end * rate:
+                limit = f", not {float(rate):g}, as there is memory for {most:,} frames"
+                rate = round_down_rate((most - 1) / times.end)
+        if warn is not None and (limit or not times.is_complete_at(rate)):
+            least = times.shortest
+            warn(
+                f"{Path(self.name).name} is read at {float(rate):g} frames a second{limit}. Its "
+                f"frames come unevenly, as little as {float(least * 1000):.3g} ms apart: "
+                f"{times.left_out(rate):,} of {times.count:,} are left out. Set `rate` for another "
+                f"rate, up to {float(min(FASTEST, 1 / least)):.4g}, or `count` for a part."
+            )
+        return rate
+
+    @cached_property
+    def _times(self) -> FrameTimes | None:
+        """Of its frames, where they are needed and their packets are not too large to read all."""
+        stream = self.pictures
+        kind = self.container.format.name
+        mean, guess = stream.average_rate, stream.base_rate
+        # Of an MP4 the mean is exact, as it lists all frames.
+        is_even = "mp4" in kind and mean and guess and is_same_rate(mean, guess)
+        if is_even or RATE in stream.metadata:
+            return None
+        position = self._file.tell()
+        try:
+            return self._scan_times()
+        finally:
+            # The other container reads on where it was.
+            self._file.seek(position)
+
+    def _scan_times(self) -> FrameTimes | None:
+        """Read all packets of its pictures in a container of their own, and decode none."""
+        self._file.seek(0)
+        with _container(self._file, self.name, self._max_pixels) as container:
+            packets = container.demux(container.streams[self.pictures.index])
+            is_animation = container.format.name == "gif"
+            return FrameTimes.of_packets(
+                packets, _base(self.pictures), has_exact_lengths=is_animation
+            )
 
     @property
     def has_separate_alpha(self) -> bool:

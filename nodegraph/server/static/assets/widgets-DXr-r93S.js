@@ -1,0 +1,1 @@
+import"./WidgetField-DnJWEk20.js";import"./FileWidget-DNMYBpxQ.js";

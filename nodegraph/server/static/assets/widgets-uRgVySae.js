@@ -1,1 +1,0 @@
-import"./WidgetField-1M2BPjRZ.js";import"./FileWidget-CisuSM60.js";
