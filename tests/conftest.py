@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.databases.fixtures",
     "tests.messages",
     "tests.selection",
+    "tests.store.remote.s3_server",
 ]
 
 # Before torch is loaded: tests in parallel share the cores, and threads that spin while they wait

@@ -16,7 +16,7 @@ from tests.databases.postgres import PostgresServer
 from tests.server.hosting import PATIENCE, Process, eventually, prepared_home
 from tests.server.resources import digest_of, picture
 from tests.server.talking import FORMS, talk
-from tests.store.remote.s3_server import S3Server, s3_server
+from tests.store.remote.s3_server import S3Server
 
 pytestmark = pytest.mark.slow
 PICTURE = picture(300, 200)
@@ -69,30 +69,13 @@ class Machine(Process):
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    for name in ("moto", "flask", "flask_cors", "s3fs"):
-        pytest.importorskip(name, reason="a server that speaks as S3 does needs the dev extras")
-    with s3_server() as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", running.address)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield running
-
-
-@pytest.fixture
 def machines(
-    home: Path, known_packs: Path, tmp_path: Path, postgres: PostgresServer, s3: S3Server
+    home: Path, known_packs: Path, tmp_path: Path, postgres: PostgresServer, bucket: str
 ) -> Iterator[tuple[Machine, Machine]]:
-    import fsspec
-
-    bucket = f"files-{os.urandom(6).hex()}"
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     homes = (home, prepared_home(tmp_path / "other", known_packs))
     with ExitStack() as opened:
         shared = ("--queue", opened.enter_context(postgres.database()))
-        shared += ("--shared-files", f"s3://{bucket}/files")
+        shared += ("--shared-files", bucket)
         found = []
         for each, workers in zip(homes, ("0", "1"), strict=True):
             (each / "packs" / "turns.py").write_text(_PACK)

@@ -15,7 +15,7 @@ from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.models.remote.manifests import ModelManifest, push_model
 from nodegraph.session.weights import residency_manager
 from nodegraph.store.remote.object_storage import open_storage
-from tests.store.remote.conftest import bucket, server, url  # noqa: F401
+from tests.store.remote.conftest import url  # noqa: F401 - a fixture
 
 WORKFLOW = Workflow.from_dict(
     {

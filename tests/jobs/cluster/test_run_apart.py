@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.jobs.cluster.machines import QUIET, machines
-from tests.store.remote.conftest import bucket, server  # noqa: F401 - fixtures
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +23,7 @@ DELAY = 2.0
 
 
 def test_each_call_of_a_run_is_computed_by_one_machine(
-    bucket: str,  # noqa: F811
+    bucket: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -31,7 +31,7 @@ def written(home: Path) -> int:
 
 
 def test_jobs_go_on_without_the_bucket_and_bring_there_later_what_they_gave(
-    server: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    s3: S3Server, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NODEGRAPH_STORE", raising=False)
     known = prepared_home(tmp_path / "known")
@@ -44,7 +44,7 @@ def test_jobs_go_on_without_the_bucket_and_bring_there_later_what_they_gave(
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(disturbed, home, work, clients=CLIENTS)
         until(lambda: written(home) >= CLIENTS, 300)
-        with server.away():
+        with s3.away():
             before = written(home)
             time.sleep(AWAY)
             meanwhile = written(home) - before

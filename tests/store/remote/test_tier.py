@@ -58,7 +58,7 @@ def test_what_one_machine_computed_the_other_has(machine: Machine) -> None:
 
 
 def test_what_is_had_stays_when_the_place_is_gone(
-    server: S3Server, bucket: str, tmp_path: Path
+    s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     place = open_storage(bucket)
     with open_at(tmp_path / "1", storage=place) as one:
@@ -66,7 +66,7 @@ def test_what_is_had_stays_when_the_place_is_gone(
     with open_at(tmp_path / "2", storage=place) as two:
         assert two.bring(key_of("a"))
         assert two.load(output(two, "a")) == LONG
-    with server.away(), open_at(tmp_path / "2", storage=place) as two:
+    with s3.away(), open_at(tmp_path / "2", storage=place) as two:
         assert two.load(output(two, "a")) == LONG
 
 
@@ -169,7 +169,7 @@ def test_what_comes_from_there_counts_in_the_local_budget(machine: Machine) -> N
 
 
 def test_the_server_is_taken_away_and_comes_back(
-    server: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    s3: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = open_storage(bucket)
     with (
@@ -178,7 +178,7 @@ def test_the_server_is_taken_away_and_comes_back(
     ):
         assert one.remote is not None
         share(one, "before", LONG)
-        with server.away():
+        with s3.away():
             for name in range(8):
                 put(one, name, f"{name} {LONG}")
                 assert one.load(output(one, name)) == f"{name} {LONG}"
@@ -195,10 +195,10 @@ def test_the_server_is_taken_away_and_comes_back(
 
 
 def test_what_a_process_left_the_next_one_brings_there(
-    server: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    s3: S3Server, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = open_storage(bucket)
-    with server.away():
+    with s3.away():
         with open_at(tmp_path / "1", storage=place) as one:
             put(one, "a", LONG)
         assert "1 results are still to go" in caplog.text
