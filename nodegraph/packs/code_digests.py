@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from nodegraph.packs.importer import LOOSE
 from nodegraph.packs.snapshot import STARTED, Snapshot, Stamp, stamp_of
 from nodegraph.packs.source_files import (
     EVERYTHING,
+    CodeDigest,
     Import,
     ModuleSource,
     SourceFiles,
@@ -72,6 +73,7 @@ class CodeDigests:
         self._closures: dict[str, tuple[tuple[str, Path], ...]] = {}
         self._digests: dict[str, Digest] = {}
         self._stamps: dict[Path, Stamp | None] = {}
+        self._folders: dict[Path, Stamp | None] = {}
         self._variables: dict[str, str | None] = {}
 
     def digest(self, module: str) -> Digest:
@@ -82,12 +84,58 @@ class CodeDigests:
         """
         known = self._digests.get(module)
         if known is None:
-            parts = self.parts(module).items()
-            text = "\n".join([API_VERSION, *(f"{name} {digest}" for name, digest in parts)])
-            data = text.encode("utf-8", "surrogateescape")
-            known = self._digests[module] = digest_bytes(data)
-            self._files.save()
+            known = self._remembered(module) or self._computed(module)
+            self._digests[module] = known
         return known
+
+    def _computed(self, module: str) -> Digest:
+        parts = self.parts(module)
+        text = "\n".join([API_VERSION, *(f"{name} {digest}" for name, digest in parts.items())])
+        digest = digest_bytes(text.encode("utf-8", "surrogateescape"))
+        paths = self.files(module)
+        # What lies in a snapshot, and what isn't what runs, counts for this process alone.
+        if _THIS_PROCESS not in parts.values() and not any(map(self._owner_of, paths)):
+            stamps = {str(path): self._stamps[path] for path in paths}
+            stamps |= {str(path): stamp for path, stamp in self._folders.copy().items()}
+            variables = {name: self._variables[name] for name in self.variables(module)}
+            self._files.remember(self._code(module), CodeDigest(digest, stamps, variables))
+        self._files.save()
+        return digest
+
+    def _remembered(self, module: str) -> Digest | None:
+        """A digest that another process found, if nothing of what it was made of has changed."""
+        known = self._files.digest(self._code(module))
+        path = self._locate(module)
+        if known is None or path is None or self._owner_of(path) is not None:
+            return None
+        stamps = {Path(path): stamp for path, stamp in known.stamps.items()}
+        if any(os.environ.get(name) != value for name, value in known.variables.items()) or any(
+            self._stamp(path) != stamp or not self._is_stamp_as_loaded(path, stamp)
+            for path, stamp in stamps.items()
+        ):
+            return None
+        self._variables |= known.variables
+        return known.digest
+
+    def _code(self, module: str) -> str:
+        """Names a module's code where it is remembered: where its packages lie counts, too."""
+        return f"{API_VERSION} {self._places} {module}"
+
+    @cached_property
+    def _places(self) -> Digest:
+        text = "\n".join(f"{package} {root}" for package, root in self._roots.items())
+        return digest_bytes(text.encode("utf-8", "surrogateescape"))
+
+    def _stamp(self, path: Path) -> Stamp | None:
+        stamps = self._stamps if path.suffix == ".py" else self._folders
+        if path not in stamps:
+            stamps[path] = stamp_of(path)
+        return stamps[path]
+
+    def _is_stamp_as_loaded(self, path: Path, stamp: Stamp | None) -> bool:
+        if path.suffix != ".py" or (stamp is not None and stamp.ctime_ns < STARTED):
+            return True
+        return self.module_at(path) not in sys.modules
 
     def parts(self, module: str) -> dict[str, Digest]:
         """What enters the digest, by name, sorted: modules, a pack's data files, variables."""
@@ -296,8 +344,22 @@ class CodeDigests:
     def _find_file(self, module: str) -> Path | None:
         for package, root in self._roots.items():
             if module == package or module.startswith(f"{package}."):
-                return _file(root, module[len(package) + 1 :])
+                return self._file(root, module[len(package) + 1 :])
         return None
+
+    def _file(self, root: Path, inner: str) -> Path | None:
+        """The file of a module, given as dotted path below its package's root."""
+        if root.is_file():
+            return None if inner else root
+        folder = root.joinpath(*inner.split(".")) if inner else root
+        package, file = folder / _PACKAGE, folder.with_suffix(".py")
+        # Another file that would be this module changes one of these folders.
+        if folder.is_dir():
+            self._stamp(folder)
+            if package.is_file():
+                return package
+        self._stamp(folder.parent)
+        return file if file.is_file() else None
 
     def _source(self, path: Path) -> ModuleSource:
         known = self._sources.get(path)
@@ -309,7 +371,7 @@ class CodeDigests:
         package = self._package_of(path)
         snapshot = self._owner_of(path)
         if snapshot is None:
-            self._stamps[path] = stamp_of(path)
+            self._stamp(path)
             return self._files.source(path, package, partial(_parsed, path, package))
         try:
             data = snapshot.text(path)
@@ -364,15 +426,6 @@ def _folder_marker(package: str) -> str:
 def _folders(root: Path) -> list[str]:
     with os.scandir(root) as entries:
         return sorted(item.name for item in entries if item.is_dir() and item.name.isidentifier())
-
-
-def _file(root: Path, inner: str) -> Path | None:
-    """The file of a module, given as dotted path below its package's root."""
-    if root.is_file():
-        return None if inner else root
-    folder = root.joinpath(*inner.split(".")) if inner else root
-    candidates = (folder / _PACKAGE, folder.with_suffix(".py"))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _is_contract(module: str) -> bool:

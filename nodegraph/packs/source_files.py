@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -177,7 +178,7 @@ def _absolute(module: str, level: int, package: str) -> str:
     return ".".join([*base, *([module] if module else [])])
 
 
-FORMAT = 5
+FORMAT = 6
 """Raised when what is read from a source file, or how it is written down, changes."""
 
 NAME = "sources.msgpack"
@@ -214,9 +215,37 @@ class ModuleSource:
     texts: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class CodeDigest:
+    """A digest of code, and what it was made of: as long as that is the same, it holds.
+
+    Attributes:
+        stamps: Of its files, and of the folders where a file could come between; None of what isn't
+            there.
+        variables: Of the environment, by name.
+    """
+
+    digest: Digest
+    stamps: Mapping[str, Stamp | None]
+    variables: Mapping[str, str | None]
+
+
 _Key = tuple[str, str]
 """Path, and the package that relative imports start from."""
 _Known = tuple[Stamp, ModuleSource]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What lies in the file, little of which a process asks for."""
+
+    rows: Mapping[_Key, list[Any]] = field(default_factory=dict)
+    stamps: Sequence[tuple[str, Stamp | None]] = ()
+    digests: Mapping[str, list[Any]] = field(default_factory=dict)
+
+    def digest(self, code: str) -> CodeDigest:
+        _, digest, places, variables = self.digests[code]
+        return CodeDigest(digest, dict(self.stamps[at] for at in places), variables)
 
 
 class SourceFiles:
@@ -229,10 +258,32 @@ class SourceFiles:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / NAME if folder is not None else None
-        self._rows: dict[_Key, list[Any]] | None = None
         self._known: dict[_Key, _Known] = {}
         """New, or made of a row: a session asks for few of those that are remembered."""
+        self._digests: dict[str, CodeDigest] = {}
         self._has_news = False
+
+    def digest(self, code: str) -> CodeDigest | None:
+        """What was remembered last, which may not hold any more.
+
+        Args:
+            code: Names it.
+        """
+        known = self._digests.get(code)
+        if known is None and code in self._stored.digests:
+            known = self._digests[code] = self._stored.digest(code)
+        return known
+
+    def remember(self, code: str, digest: CodeDigest) -> None:
+        """Remember a digest, if its stamps tell of any later change."""
+        stamps = digest.stamps.values()
+        if self._path is not None and all(stamp is None or stamp.is_settled for stamp in stamps):
+            self._digests[code] = digest
+            self._has_news = True
+
+    @cached_property
+    def _stored(self) -> _Stored:
+        return _Stored() if self._path is None else _read(self._path)
 
     def parsed(
         self, path: Path, package: str, digest: Digest, read: Callable[[], ModuleSource]
@@ -240,7 +291,7 @@ class SourceFiles:
         """What the bytes of a file say that have this digest; other arguments as for `source`."""
         if self._path is None:
             return read()
-        known = self._remembered((str(path), package), self._path)
+        known = self._remembered((str(path), package))
         if known is not None and known[1].digest == digest:
             return known[1]
         module_text = read()
@@ -259,7 +310,7 @@ class SourceFiles:
             return read()
         stamp = stamp_of(path)
         key = str(path), package
-        known = self._remembered(key, self._path)
+        known = self._remembered(key)
         if known is not None and known[0] == stamp:
             return known[1]
         # The stamp is older than what is read: a change in between makes it worthless, not wrong.
@@ -269,13 +320,11 @@ class SourceFiles:
             self._has_news = True
         return module_text
 
-    def _remembered(self, key: _Key, file: Path) -> _Known | None:
+    def _remembered(self, key: _Key) -> _Known | None:
         known = self._known.get(key)
         if known is not None:
             return known
-        if self._rows is None:
-            self._rows = _read(file)
-        row = self._rows.get(key)
+        row = self._stored.rows.get(key)
         if row is not None:
             known = self._known[key] = _of_row(row)
         return known
@@ -285,13 +334,14 @@ class SourceFiles:
         if not self._has_news or self._path is None:
             return
         self._has_news = False
-        rows = (self._rows or {}).items()
+        stored = self._stored
         # Others may read more meanwhile.
-        known = {key: _of_row(row) for key, row in rows} | self._known.copy()
+        known = {key: _of_row(row) for key, row in stored.rows.items()} | self._known.copy()
+        digests = {code: stored.digest(code) for code in stored.digests} | self._digests.copy()
         there = {key: item for key, item in known.items() if Path(key[0]).exists()}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(self._path, _packed(there), durable=False)
+            write_file(self._path, _packed(there, _current(digests)), durable=False)
         except (OSError, OutputError, ValueError):
             return
 
@@ -301,7 +351,17 @@ def _heading() -> list[int]:
     return [FORMAT, *sys.version_info[:2]]
 
 
-def _packed(known: dict[_Key, _Known]) -> bytes:
+def _current(digests: dict[str, CodeDigest]) -> dict[str, CodeDigest]:
+    """Those of what is still there: others would be remembered for ever."""
+    stamps = {path: stamp_of(path) for each in digests.values() for path in each.stamps}
+    return {
+        code: each
+        for code, each in digests.items()
+        if all(stamps[path] == stamp for path, stamp in each.stamps.items())
+    }
+
+
+def _packed(known: dict[_Key, _Known], digests: dict[str, CodeDigest]) -> bytes:
     rows = [
         (
             key,
@@ -312,7 +372,19 @@ def _packed(known: dict[_Key, _Known]) -> bytes:
         )
         for key, (stamp, source) in known.items()
     ]
-    payload: bytes = msgpack.packb([_heading(), rows], unicode_errors="surrogateescape")
+    # Most files are behind many digests, and have one stamp.
+    table: dict[tuple[str, Stamp | None], int] = {}
+    digest_rows = [
+        (
+            code,
+            each.digest,
+            [table.setdefault(item, len(table)) for item in each.stamps.items()],
+            dict(each.variables),
+        )
+        for code, each in digests.items()
+    ]
+    content = [_heading(), rows, list(table), digest_rows]
+    payload: bytes = msgpack.packb(content, unicode_errors="surrogateescape")
     return digest_bytes(payload).encode() + payload
 
 
@@ -320,16 +392,23 @@ def _row(item: Import) -> tuple[str, str, str]:
     return item.module, item.name, item.bound
 
 
-def _read(file: Path) -> dict[_Key, list[Any]]:
+def _read(file: Path) -> _Stored:
     try:
         data = file.read_bytes()
     except OSError:
-        return {}
+        return _Stored()
     payload = data[_CHECKSUM:]
     if digest_bytes(payload).encode() != data[:_CHECKSUM]:
-        return {}
-    heading, rows = msgpack.unpackb(payload, unicode_errors="surrogateescape")
-    return {(row[0][0], row[0][1]): row for row in rows} if heading == _heading() else {}
+        return _Stored()
+    heading, *content = msgpack.unpackb(payload, unicode_errors="surrogateescape")
+    if heading != _heading():
+        return _Stored()
+    rows, stamps, digests = content
+    return _Stored(
+        {(row[0][0], row[0][1]): row for row in rows},
+        [(path, None if stamp is None else Stamp(*stamp)) for path, stamp in stamps],
+        {row[0]: row for row in digests},
+    )
 
 
 def _of_row(row: list[Any]) -> _Known:

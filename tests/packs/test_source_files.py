@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nodegraph.packs import code_digests as code
 from nodegraph.packs import snapshot
 from nodegraph.packs import source_files as parsing
 from nodegraph.packs.code_digests import CodeDigests
 from nodegraph.packs.source_files import NAME, SourceFiles
+from tests.properties import examples
 
 LONG_AGO = 1_000_000_000
 
@@ -116,6 +119,53 @@ def test_one_file_in_two_packages_means_two_things(pack: Path, tmp_path: Path) -
     other = CodeDigests({"other": pack}, SourceFiles(folder))
     other.digest("other.nodes")
     assert other.modules("other.nodes") == ["other", "other.maths", "other.nodes"]
+
+
+NAMES = ["nodes", "maths", "nothing", "more/__init__", "more/inner"]
+TEXTS = [
+    "from .maths import twice\n",
+    "from pack import nothing\n",
+    "from pack.more import inner\n",
+    "from pack import more\nmore.inner\n",
+    "import os\nvalue = os.environ.get('PACK_VALUE')\n",
+]
+
+
+@settings(
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(edits=st.lists(st.tuples(st.sampled_from([*NAMES, "$"]), st.sampled_from(["", *TEXTS]))))
+def test_whatever_is_edited_the_digest_is_that_of_a_new_reading(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("edited")
+    pack = folder / "pack"
+    (pack / "more").mkdir(parents=True)
+    write(pack / "nodes.py", TEXTS[0] + TEXTS[1] + TEXTS[2])
+    with pytest.MonkeyPatch.context() as patch:
+        for time, (name, text) in enumerate(edits, LONG_AGO):
+            path = pack / f"{name}.py"
+            if name == "$":
+                patch.setenv("PACK_VALUE", text)
+            elif text or name == "nodes":
+                write(path, text, time)
+            else:
+                path.unlink(missing_ok=True)
+            digest(pack, folder / "specs")
+
+
+def test_a_second_process_looks_for_no_imports(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest(pack, tmp_path / "specs")
+    monkeypatch.setattr(CodeDigests, "parts", None)
+    found = CodeDigests({"pack": pack}, SourceFiles(tmp_path / "specs"))
+    assert found.digest("pack.nodes") == before
+    assert found.is_current()
+    write(pack / "maths.py", "def twice(a):\n    return a + a\n", LONG_AGO + 1)
+    assert not found.is_current()
 
 
 @pytest.mark.parametrize("at", [0, 70, -1])
