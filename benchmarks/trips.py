@@ -147,6 +147,7 @@ def job_trips() -> tuple[Trip, Trip]:
         serving(prepared(Path(made) / "home")) as server,
     ):
         server.run(request)
+        server.plan(request)  # once the planner has read all packs
         (folder / "counting").touch()
         time.sleep(_SETTLE)
         request["parameters"]["prompt"] = "a red apple"
