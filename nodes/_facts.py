@@ -147,10 +147,10 @@ def model_weights(inputs: HookInputs) -> Estimate:
     return weights_estimate(weights)
 
 
-def weights_estimate(found: Mapping[str, StoredWeights]) -> Estimate:
+def weights_estimate(stored: Mapping[str, StoredWeights]) -> Estimate:
     """What weights take in memory once a node needs them, by port."""
-    weights = {port: part.bytes for port, part in found.items()}
-    return Estimate(memory=0, weights=weights, parts={p: part.parts for p, part in found.items()})
+    weights = {port: part.bytes for port, part in stored.items()}
+    return Estimate(memory=0, weights=weights, parts={p: part.parts for p, part in stored.items()})
 
 
 def input_path(inputs: HookInputs) -> Path | None:

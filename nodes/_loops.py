@@ -36,14 +36,14 @@ class LoopBody:
                 self._inputs[name] = Value(value)
         self.most_at_once = max(1, min(_MOST, _LARGEST // _size(body)))
 
-    def turn(self, index: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    def turn(self, index: int, turn_inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The node of one turn.
 
         Args:
-            given: Inputs of this turn: a `Value`, or a link to another turn.
+            turn_inputs: Inputs of this turn: a `Value`, or a link to another turn.
         """
         number = {"index": index} if "index" in self._body.inputs else {}
-        return {"type": self._body.name, "inputs": {**self._inputs, **number, **given}}
+        return {"type": self._body.name, "inputs": {**self._inputs, **number, **turn_inputs}}
 
 
 def _size(body: Subgraph) -> int:

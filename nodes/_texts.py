@@ -35,17 +35,17 @@ def fill_template(template: str, values: Mapping[str, Any]) -> str:
 
     size = len(template)
 
-    def written(place: re.Match[str]) -> str:
+    def written(match: re.Match[str]) -> str:
         nonlocal size
-        text = value_at(place)
+        text = value_at(match)
         size += len(text)
         check_length(size)
         return text
 
-    def value_at(place: re.Match[str]) -> str:
-        name, form = place.group(1), place.group(2)
+    def value_at(match: re.Match[str]) -> str:
+        name, form = match.group(1), match.group(2)
         if name is None:
-            return place.group(0)[0]
+            return match.group(0)[0]
         if values.get(name) is None:
             raise InvalidValue(
                 f"the template has a place for `{name}`", port=name, expected="a value"

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from nodegraph import Advanced, Audio, Context, File, Image, Range, node
 
 from ._audio_facts import check_audio, check_mixed, loaded_audio_facts, resampled_audio_facts
-from ._beside import result_name, save_picture, save_result
 from ._facts import check_result_name, image_state
+from ._result_files import result_name, save_picture, save_result
 
 _SAME = {"rate": "audio.rate", "channels": "audio.channels"}
 

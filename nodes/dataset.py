@@ -6,9 +6,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, Dataset, File, Image, Mask, Plot, Range, node
 
-from ._beside import save_picture
 from ._dataset_facts import check_dataset_path, dataset_state
 from ._facts import check_result_name
+from ._result_files import save_picture
 
 
 class LoadedDataset(NamedTuple):

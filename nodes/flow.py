@@ -211,8 +211,8 @@ def _chain(
             ends: dict[str, Any] = {last: states[-1] if states else before, every: states}
             return Expand(nodes, ends, loop.definitions)
 
-        def then(found: Mapping[str, Value]) -> Any:
-            return part(end, found[str(end - 1)], (*all_before, *found.values()))
+        def then(results: Mapping[str, Value]) -> Any:
+            return part(end, results[str(end - 1)], (*all_before, *results.values()))
 
         return Expand(nodes, outputs, loop.definitions, then)
 
@@ -250,8 +250,8 @@ def While(
         nodes = {str(at): loop.turn(at, {"state": state})}
         return Expand(nodes, outputs, loop.definitions, lambda results: after(at + 1, results))
 
-    def after(count: int, found: Mapping[str, Value]) -> Any:
-        go_on = found["continue"]
+    def after(count: int, results: Mapping[str, Value]) -> Any:
+        go_on = results["continue"]
         if go_on.is_blocked:
             return BLOCKED
         if not isinstance(go_on.value, bool):
@@ -261,14 +261,14 @@ def While(
                 given=repr(go_on.value)[:60],
             )
         if not go_on.value:
-            return Expand({}, {"state": found["state"], "iterations": Value(count)})
+            return Expand({}, {"state": results["state"], "iterations": Value(count)})
         if count >= max_iterations:
             raise InvalidValue(
                 f"would still go on after {count} iterations",
                 port="max_iterations",
                 hint="Raise max_iterations, or let the subgraph's `continue` become false.",
             )
-        return turn(count, found["state"])
+        return turn(count, results["state"])
 
     answer: WhileOutputs = turn(0, Value(state))
     return answer

@@ -8,7 +8,6 @@ from typing import Annotated, Literal, NamedTuple
 from nodegraph import Advanced, Context, File, Image, Mask, Preview, Range, node
 from nodegraph.errors import at_port
 
-from ._beside import save_pictures
 from ._facts import image_state
 from ._image_file_facts import (
     check_image,
@@ -18,6 +17,7 @@ from ._image_file_facts import (
     image_outputs,
     pictures_state,
 )
+from ._result_files import save_pictures
 
 
 class LoadedImage(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Context, File, Image, Latent, node
 
-from ._beside import save_result
 from ._facts import check_result_name, image_state
 from ._latent_facts import check_latent_file, latent_file_facts
+from ._result_files import save_result
 
 
 @node(

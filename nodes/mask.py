@@ -479,7 +479,7 @@ def SaveMask(ctx: Context, mask: Mask, name: str = "mask") -> None:
     """
     from nodegraph.media.images.workflow_metadata import encode_with_workflow
 
-    from ._beside import save_result
+    from ._result_files import save_result
 
     for item in mask:
         with at_port("mask"):

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Molecule, Range, Seed, node
 
-from ._beside import result_name, save_picture, save_result
 from ._facts import image_state
 from ._molecule_facts import (
     check_chemistry,
@@ -15,6 +14,7 @@ from ._molecule_facts import (
     check_saved_molecule,
     check_smiles_text,
 )
+from ._result_files import result_name, save_picture, save_result
 
 
 @node(

@@ -65,7 +65,7 @@ def LatentNoise(
         if (deviation == 0).any():
             raise InvalidValue("an even latent has no variance to scale", port="latent")
         samples = (samples - samples.mean(dim=sides, keepdim=True)) / deviation
-    return SamplingNoise(seed, given=samples, draw=draw)
+    return SamplingNoise(seed, tensor=samples, draw=draw)
 
 
 @node(category="sampling/noise", tags=("variation", "subseed", "SampleCustom"))

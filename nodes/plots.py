@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Plot, Range, node
 
-from ._beside import result_name, save_picture, save_result
 from ._facts import check_result_name, image_state
 from ._plot_facts import check_plot_file
+from ._result_files import result_name, save_picture, save_result
 
 Side = Annotated[int, Range(160, 4096)]
 Scale = Literal["linear", "log"]

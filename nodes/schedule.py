@@ -182,6 +182,6 @@ def _noise_levels(model: DiffusionModel, schedule: Schedule, grid: Grid) -> Nois
     cells = family.latent.cells(family.size)
     tokens = family.tokens((1, 1, cells, cells))
     noise = recipe_noise(model)
-    for law in schedule.laws:
+    for law in schedule.spacings:
         check_schedule(law, noise.kind)
     return levels_for(schedule, noise, grid=grid, tokens=tokens)

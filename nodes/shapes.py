@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from nodegraph import Advanced, Context, File, Image, Mesh, PointCloud, Range, Video, node
 
-from ._beside import result_name, save_result, save_turntable
 from ._facts import check_result_name, image_state
+from ._result_files import result_name, save_result, save_turntable
 from ._shape_facts import check_shape
 
 _ELEVATION = 20.0

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Context, Multiline, node
 
-from ._beside import save_text
 from ._image_file_facts import check_picture_name
+from ._result_files import save_text
 from ._text_parts import check_choice, choose_line
 
 

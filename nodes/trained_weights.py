@@ -7,8 +7,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Context, DiffusionModel, Range, TextEncoder, TrainedWeights, node
 
-from ._beside import save_result
 from ._facts import check_result_name
+from ._result_files import save_result
 from ._training_facts import trained_outputs
 
 

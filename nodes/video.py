@@ -8,8 +8,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodegraph import Advanced, Audio, Context, File, Image, Range, Video, node
 
-from ._beside import result_name, save_result
 from ._facts import check_result_name, image_state
+from ._result_files import result_name, save_result
 from ._video_facts import (
     check_part,
     check_video,

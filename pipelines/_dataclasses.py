@@ -44,13 +44,13 @@ def to_fields(value: Any) -> Any:
     return {name: to_fields(item) for name, item in values.items() if item is not None}
 
 
-def dataclass_node(found: PipelineDataclass, module: str) -> Callable[..., Any]:
+def dataclass_node(source_class: PipelineDataclass, module: str) -> Callable[..., Any]:
     """The node type that makes such a value of its fields.
 
     Args:
         module: In which it is to be found by the class's name.
     """
-    returned = port_class(found.name)
+    returned = port_class(source_class.name)
 
     def make(**inputs: Any) -> Any:
         return returned(**inputs)
@@ -62,12 +62,14 @@ def dataclass_node(found: PipelineDataclass, module: str) -> Callable[..., Any]:
             annotation=input_annotation(port, port_class),
             default=inspect.Parameter.empty if port.required else default_of(port),
         )
-        for port in in_order(found.inputs)
+        for port in in_order(source_class.inputs)
     ]
-    make.__name__ = make.__qualname__ = found.name
+    make.__name__ = make.__qualname__ = source_class.name
     make.__module__ = module
-    make.__doc__ = docstring(found, f"What a pipeline takes as {label_of(found.name)}.")
+    make.__doc__ = docstring(
+        source_class, f"What a pipeline takes as {label_of(source_class.name)}."
+    )
     make.__annotations__ = {port.name: port.annotation for port in ports} | {"return": returned}
     make.__signature__ = inspect.Signature(ports, return_annotation=returned)  # type: ignore[attr-defined]
     tags = ("diffusers", "pipeline", "condition")
-    return node(category=CATEGORY, label=label_of(found.name), tags=tags)(make)
+    return node(category=CATEGORY, label=label_of(source_class.name), tags=tags)(make)

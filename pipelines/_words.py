@@ -34,7 +34,9 @@ def in_order(ports: Iterable[PipelineInput]) -> list[PipelineInput]:
 
 
 def docstring(
-    found: PipelineClass | PipelineDataclass, summary: str, more: Mapping[str, str] | None = None
+    source_class: PipelineClass | PipelineDataclass,
+    summary: str,
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """One sentence, more of it, what the inputs are.
 
@@ -42,11 +44,11 @@ def docstring(
         summary: Where diffusers says none.
         more: Inputs that come before those of the class, and what they are.
     """
-    summary = _line(found.summary or summary)
-    about = [_line(part) for part in found.help.split("\n\n")]
+    summary = _line(source_class.summary or summary)
+    about = [_line(part) for part in source_class.help.split("\n\n")]
     about = [part for part in about if part != summary and not part.startswith(_COMMON_HELP)]
-    names = port_names(found.inputs)
-    own = {names[port.name]: _help(port, names) for port in in_order(found.inputs)}
+    names = port_names(source_class.inputs)
+    own = {names[port.name]: _help(port, names) for port in in_order(source_class.inputs)}
     inputs = {**(more or {}), **own}
     lines = [f"    {name}: {text}" for name, text in inputs.items() if text]
     arguments = "\n".join(["Args:", *lines]) if lines else ""

@@ -150,7 +150,7 @@ def prune(
         typer.Option(metavar="AGE", help="What wasn't used for so long, such as 30d."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All results.")] = False,
-    taught: Annotated[
+    trained: Annotated[
         bool,
         typer.Option(
             "--taught", help="Also what was taught and no result and no run speaks of any more."
@@ -177,7 +177,7 @@ def prune(
                 store.sweep()  # files that no entry leads to, as the index was removed once
         else:
             removed = _trim_to_size(store, size, dry_run=dry_run)
-        unused = _prune_trained_files(session, store, dry_run=dry_run) if taught else []
+        unused = _prune_trained_files(session, store, dry_run=dry_run) if trained else []
     if json:
         unused_counts = {"taught": len(unused), "taught_bytes": sum(item.bytes for item in unused)}
         print_json({"dry_run": dry_run, **asdict(removed), **unused_counts})

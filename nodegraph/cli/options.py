@@ -172,15 +172,15 @@ class CommonOptions:
     models: tuple[Path, ...] = ()
     device: str | None = None
 
-    def merged(self, given: Mapping[str, Any]) -> CommonOptions:
+    def merged(self, later: Mapping[str, Any]) -> CommonOptions:
         """With what was given later added: lists grow, single values are replaced."""
-        home = given.get("home")
+        home = later.get("home")
         return replace(
             self,
             home=_path(home) if home else self.home,
-            packs=(*self.packs, *map(_path, given.get("pack") or ())),
-            models=(*self.models, *map(_path, given.get("models") or ())),
-            device=given.get("device") or self.device,
+            packs=(*self.packs, *map(_path, later.get("pack") or ())),
+            models=(*self.models, *map(_path, later.get("models") or ())),
+            device=later.get("device") or self.device,
         )
 
     def settings(self, **flags: Any) -> Settings:
@@ -326,9 +326,9 @@ def _common(
     """The signature of the options of every command."""
 
 
-def pop_common(common: CommonOptions, given: dict[str, Any]) -> CommonOptions:
+def pop_common(common: CommonOptions, arguments: dict[str, Any]) -> CommonOptions:
     """Take the options of every command out of what was given."""
-    options = {name: given.pop(name, None) for name in common_options()}
+    options = {name: arguments.pop(name, None) for name in common_options()}
     if options["no_color"]:
         forbid_color()
     return common.merged(options)
@@ -350,13 +350,13 @@ def typer_callback(
         common: What was given before the command's name.
     """
 
-    def command(**given: Any) -> Any:
-        merged = pop_common(common, given)
+    def command(**arguments: Any) -> Any:
+        merged = pop_common(common, arguments)
         if "more" in own:
-            values = {option.name: given.pop(option.name) for option in more.options}
-            given["more"] = replace(more, values=values)
+            values = {option.name: arguments.pop(option.name) for option in more.options}
+            arguments["more"] = replace(more, values=values)
         try:
-            return function(merged, **given)
+            return function(merged, **arguments)
         except BrokenPipeError as error:
             raise BrokenStdout from error
 

@@ -53,7 +53,7 @@ def print_report(report: ImportReport, written: str) -> None:
     _print_some(list(report.files), "missing file")
     _print_some(list(report.families), "unknown family of models")
     _print_some([str(problem) for problem in report.problems], "problem")
-    _print_some([_difference_text(*each) for each in report.told], "differs")
+    _print_some([_difference_text(*each) for each in report.differences], "differs")
 
 
 def _print_some(lines: list[str], kind: str) -> None:

@@ -150,13 +150,13 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def convert(kind: Any, found: Any) -> Any:
+def convert(kind: Any, values: Any) -> Any:
     """Plain values as an instance of a dataclass.
 
     Raises:
         ValueError: They don't say what it needs.
     """
-    return _adapter(kind).validate_python(found)
+    return _adapter(kind).validate_python(values)
 
 
 def _document(answer: Reply) -> Any:
@@ -277,9 +277,9 @@ def error_from_document(
     )
 
 
-def problems_in(found: Any) -> tuple[Problem, ...]:
+def problems_in(items: Any) -> tuple[Problem, ...]:
     """The problems in a list of JSON objects; what is none is passed over."""
-    listed = found if isinstance(found, Sequence) and not isinstance(found, str) else ()
+    listed = items if isinstance(items, Sequence) and not isinstance(items, str) else ()
     return tuple(Problem.from_dict(each) for each in listed if isinstance(each, Mapping))
 
 

@@ -48,15 +48,15 @@ class Token:
         return f"Token({_STARS})"
 
 
-def find_token(given: str | None) -> Token | None:
+def find_token(argument: str | None) -> Token | None:
     """The token that is given, else that of the environment; None for no token.
 
     Args:
-        given: Empty for no token in any case.
+        argument: Empty for no token in any case.
     Raises:
         InvalidValue: It is no token.
     """
-    text = os.environ.get(TOKEN_VARIABLE, "").strip() if given is None else given
+    text = os.environ.get(TOKEN_VARIABLE, "").strip() if argument is None else argument
     return Token(text) if text else None
 
 
@@ -117,13 +117,13 @@ class Address:
         return "https" if self.is_secure else "http"
 
 
-def find_address(given: str | None) -> Address:
+def find_address(argument: str | None) -> Address:
     """The address that is given, else that of the environment, else the usual one.
 
     Raises:
         InvalidValue: It is none.
     """
-    return read_address(given or os.environ.get(SERVER_VARIABLE, "").strip() or DEFAULT)
+    return read_address(argument or os.environ.get(SERVER_VARIABLE, "").strip() or DEFAULT)
 
 
 def read_address(text: str) -> Address:

@@ -107,11 +107,11 @@ class FileDigests:
         try:
             stamp = FileStamp.of(path)
             known = self._known.get(stamp)
-            return self._found(path, stamp) if known is None else known
+            return self._compute(path, stamp) if known is None else known
         except OSError as error:
             raise InvalidFile(f"can't read {path}: {error.strerror or error}") from error
 
-    def _found(self, path: Path, stamp: FileStamp) -> Digest:
+    def _compute(self, path: Path, stamp: FileStamp) -> Digest:
         memories = self._memories
         for memory in memories:
             remembered = memory.get(stamp)

@@ -238,11 +238,11 @@ def parts_by_name(
     return key(named(read, may_be_name), write, always=always)
 
 
-def malformed(path: KeyPath, says: str, *given: Any) -> Problem:
+def malformed(path: KeyPath, says: str, *value: Any) -> Problem:
     """What is wrong with what stands in a place of the file.
 
     Args:
-        given: What stands there; nothing where nothing does.
+        value: What stands there; nothing where nothing does.
     """
     node = path[1] if len(path) > 1 and path[0] == "nodes" else None
     key = ".".join(path[2:] if node else path)
@@ -250,7 +250,7 @@ def malformed(path: KeyPath, says: str, *given: Any) -> Problem:
         "malformed",
         f"`{key}` {says}" if key else f"it {says}",
         node=node,
-        given=in_words(*given) if given else None,
+        given=in_words(*value) if value else None,
     )
 
 

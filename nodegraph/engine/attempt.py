@@ -133,7 +133,7 @@ class _Lack(NamedTuple):
         bytes: That could not be had; 0 if unknown.
     """
 
-    said: str
+    message: str
     bytes: int
 
 
@@ -279,7 +279,7 @@ class Attempt:
             "node.retried",
             self._call.name,
             reason="out of memory",
-            detail=lack.said,
+            detail=lack.message,
             measure=measure,
             freed=freed,
         )
@@ -352,7 +352,7 @@ class Attempt:
             is_expansion: Whether it gave more graph, so that its node goes on.
         """
         self._run.files.extend(self.files)
-        if self._call.place or is_expansion:
+        if self._call.position or is_expansion:
             # Else the end of the node tells all that there is to tell.
             lane, seconds = self._call.state.node.spec.lane, round(self.seconds, 6)
             self._run.events.emit("call.ended", self._call.name, seconds=seconds, lane=lane)

@@ -460,16 +460,16 @@ class _CacheLoader:
         self._at = at
 
     def __call__(self) -> Any:
-        product = self._found()
+        product = self._cached_product()
         if product is None:
             raise OutputGone("it is in no cache any more")
         return product.value
 
     def is_there(self) -> bool:
-        product = self._found()
+        product = self._cached_product()
         return product is not None and product.is_there
 
-    def _found(self) -> Product | None:
+    def _cached_product(self) -> Product | None:
         entry = self._cache.get(self._key)
         if not isinstance(entry, CallOutputs):
             return None

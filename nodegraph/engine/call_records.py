@@ -323,7 +323,7 @@ class CallRecorder:
         if store is None or not call.is_exact or not call.is_sound:
             return
         self._note_code(call.state.node.spec)
-        links = {port: product.digest for port, product in call.inputs.items()} | call.asked
+        links = {port: product.digest for port, product in call.inputs.items()} | call.requested
         digesters = self._shared.registry.digesters
         handing = call.input_guard
         entry = NewEntry(

@@ -135,7 +135,7 @@ class _Steps:
         call.readings.passed(steps)
         if call.state.node.spec.deterministic:
             self._keeping.note_asked(call, port)
-        call.asked[port] = product.digest
+        call.requested[port] = product.digest
         call.key = lazy_key(call.key, port, product.digest)
 
 

@@ -158,7 +158,7 @@ class InputGuard:
                 SharedValue(
                     item.value,
                     partial(item.matches_digest, digesters),
-                    partial(self._found, port, item),
+                    partial(self._report_change, port, item),
                 )
                 for port, lent in self._lent.items()
                 for item in lent
@@ -166,7 +166,7 @@ class InputGuard:
             ]
         )
 
-    def _found(self, port: str, item: LentValue) -> None:
+    def _report_change(self, port: str, item: LentValue) -> None:
         product = self._products[port]
         if any(other.value is item.value for other in lent_values((product,))):
             self._cache.report_changed([product])  # else somebody has found it already

@@ -389,7 +389,7 @@ class RunResult(Mapping[str, Any]):
             (f"  {file.path}" for file in self.files),
             (f"  {error.problem.message}" for error in self.errors),
         )
-        lines = [f"<RunResult {self.status}: {self.told}>", *islice(parts, _MOST_LINES - 1)]
+        lines = [f"<RunResult {self.status}: {self.summary}>", *islice(parts, _MOST_LINES - 1)]
         more = 1 + len(self.outputs) + len(self.files) + len(self.errors) - len(lines)
         return strip_control_characters(
             "\n".join([*lines, *([f"  … and {more} more"] if more > 0 else [])])
@@ -404,7 +404,7 @@ class RunResult(Mapping[str, Any]):
         )
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many nodes there were, how many of them cached, and the time, in a few words."""
         cached = sum(report.status == "cached" for report in self.nodes.values())
         kept = f", {cached} cached" if cached else ""
@@ -427,4 +427,4 @@ class RunResult(Mapping[str, Any]):
             *(str(file.path) for file in self.files),
             *(error.problem.message for error in self.errors),
         ]
-        return rich_table(f"{self.status}: {self.told}", _HEADS, rows, below)
+        return rich_table(f"{self.status}: {self.summary}", _HEADS, rows, below)

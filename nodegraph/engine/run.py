@@ -357,10 +357,10 @@ class Run:
             # Kept, as each call of a long list asks once.
             assert state.calls is not None
             calls = self._calls(state, {port: self.linked(state, port) for port in ports})
-            calls_by_place = {item.place: item for item in calls.leaves()}
-            is_same = calls_by_place.keys() == {item.place for item in state.calls.leaves()}
-            state.relinked = (sources, calls_by_place if is_same else {})
-        again = state.relinked[1].get(call.place)
+            calls_by_position = {item.position: item for item in calls.leaves()}
+            is_same = calls_by_position.keys() == {item.position for item in state.calls.leaves()}
+            state.relinked = (sources, calls_by_position if is_same else {})
+        again = state.relinked[1].get(call.position)
         if again is None:
             raise RuntimeError("a list that it goes through has another length than before")
         return again.inputs

@@ -132,7 +132,7 @@ class NodeState:
         needs_values: Its outputs' values are needed, so that knowing their digests isn't enough.
         is_released: Nobody needs it any more, and what it would have used was told so.
         is_nondeterministic: It stands behind something that differs from run to run, or holds it.
-        relinked: Its calls by place, with the inputs that computing sources once more gave, and
+        relinked: Its calls by position, with the inputs that computing sources once more gave, and
             the sources' outputs that these were made of.
         frees: Bytes that its end lets leave memory, once they are known.
         told: Warnings that were told in this run, and whether that was of a result in the cache.
@@ -295,10 +295,10 @@ class Call:
 
     Attributes:
         name: The node's name, with the place in the list where it is mapped: ``decode[2]``.
-        place: That place alone: ``(2,)``.
+        position: That place alone: ``(2,)``.
         inputs: Linked inputs that are evaluated, as the function gets them.
         fingerprint: State of the world outside that the node reads.
-        asked: Digests of the lazy inputs that the function asked for, in that order.
+        requested: Digests of the lazy inputs that the function asked for, in that order.
         cached_from: Where the result came from, if the function didn't run.
         saved: Seconds that computing it had taken then.
         is_shared: An equal one elsewhere may be waited for.
@@ -320,10 +320,10 @@ class Call:
     state: NodeState
     name: str
     inputs: dict[str, Product]
-    place: tuple[int, ...] = ()
+    position: tuple[int, ...] = ()
     key: Key = ""
     fingerprint: str = ""
-    asked: dict[str, Digest] = field(default_factory=dict)
+    requested: dict[str, Digest] = field(default_factory=dict)
     outputs: tuple[Product, ...] | None = None
     cached_from: CacheSource = ""
     saved: float = 0.0

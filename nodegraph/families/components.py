@@ -36,20 +36,20 @@ class Component:
     @property
     def config(self) -> Mapping[str, Any]:
         """The first module's configuration."""
-        found: Mapping[str, Any] = self.module.config
-        return found
+        config: Mapping[str, Any] = self.module.config
+        return config
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        found: torch.device = self.module.device
-        return found
+        device: torch.device = self.module.device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
         """What it computes in."""
-        found: torch.dtype = self.module.dtype
-        return found
+        dtype: torch.dtype = self.module.dtype
+        return dtype
 
 
 class StepMerger(Protocol):

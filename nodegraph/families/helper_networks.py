@@ -98,7 +98,7 @@ class BiRefNetShape:
         window: Side of the windows within which it attends, in patches.
         inner, branch: Channels within blocks of the decoder, and of each branch in them.
         kernels: Sides of the branches' deformable convolutions.
-        seen: Channels between the two convolutions that the picture's patches pass.
+        image_channels: Channels between the two convolutions that the picture's patches pass.
     """
 
     width: int
@@ -108,7 +108,7 @@ class BiRefNetShape:
     inner: int
     branch: int
     kernels: tuple[int, ...]
-    seen: int
+    image_channels: int
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def birefnet_shape(shapes: Shapes) -> BiRefNetShape | None:
             inner=plain[_BLOCK + "conv_in.weight"][0],
             branch=plain[_BRANCH.format(0)][0],
             kernels=tuple(_kernels(plain)),
-            seen=plain["decoder.ipt_blk5.conv1.weight"][0],
+            image_channels=plain["decoder.ipt_blk5.conv1.weight"][0],
         )
     except (KeyError, IndexError):
         return None

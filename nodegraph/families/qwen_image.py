@@ -166,8 +166,8 @@ class QwenImage(Family):
         height, width = x.shape[-2:]
         pictures = [x, *reference_latents(batch)]
         grids = [(1, item.shape[-2] // 2, item.shape[-1] // 2) for item in pictures]
-        with _told_still(
-            model.module, still=ZERO_TIMESTEP_REFERENCE in batch and len(pictures) > 1
+        with _zero_timestep_images(
+            model.module, enabled=ZERO_TIMESTEP_REFERENCE in batch and len(pictures) > 1
         ):
             output: Tensor = model.module(
                 hidden_states=torch.cat([pack_latents(item) for item in pictures], 1),
@@ -190,12 +190,12 @@ class QwenImage(Family):
 
 
 @contextmanager
-def _told_still(transformer: Any, *, still: bool) -> Iterator[None]:
+def _zero_timestep_images(transformer: Any, *, enabled: bool) -> Iterator[None]:
     """Have a transformer take pictures to look at for ones without noise, for one call.
 
     It is shared with those who want it otherwise, and a device calls one after the other.
     """
-    if not still or transformer.zero_cond_t:
+    if not enabled or transformer.zero_cond_t:
         yield
         return
     layers = (transformer, *transformer.transformer_blocks)

@@ -139,13 +139,13 @@ class Sana(Family):
     def encode(self, model: TextModel, text: str, warn: Warn | None = None) -> ConditioningEntry:
         tokenizer = model.tokenizers["tokenizer"]
         prompt = text.lower().strip()
-        plain, seen = _states(model, prompt, _TOKENS, warn)
+        plain, plain_mask = _states(model, prompt, _TOKENS, warn)
         # Only the first and the last places are looked at, of so many that just these are prompt.
         room = len(tokenizer.encode(INSTRUCTION)) + _TOKENS - 2
         states, mask = _states(model, INSTRUCTION + prompt, room)
         kept = [0, *range(room - _TOKENS + 1, room)]
         tensors = {"embeddings": states[:, kept], "mask": mask[:, kept]}
-        return encoded({**tensors, "plain_embeddings": plain, "plain_mask": seen})
+        return encoded({**tensors, "plain_embeddings": plain, "plain_mask": plain_mask})
 
     def fit(
         self, model: Denoiser, entry: ConditioningEntry, request: SamplingRequest

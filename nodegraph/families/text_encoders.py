@@ -207,7 +207,7 @@ class ClipEncoder:
     def embed(self, tokens: Sequence[int]) -> Encoded:
         """One window between its begin and end token, padded as the stock pipeline pads."""
         if _LEARNS.get():
-            return self._found(tokens)
+            return self._encode_uncached(tokens)
         return self._computed(tokens) if tokens else self._empty()
 
     def _empty(self) -> Encoded:
@@ -222,9 +222,9 @@ class ClipEncoder:
 
     @torch.no_grad()
     def _computed(self, tokens: Sequence[int]) -> Encoded:
-        return self._found(tokens)
+        return self._encode_uncached(tokens)
 
-    def _found(self, tokens: Sequence[int]) -> Encoded:
+    def _encode_uncached(self, tokens: Sequence[int]) -> Encoded:
         tokenizer = self.tokenizer
         whole = [tokenizer.bos_token_id, *tokens, tokenizer.eos_token_id]
         padding = [tokenizer.pad_token_id] * (self.length - len(whole))

@@ -145,7 +145,7 @@ def read_clip_vocabulary(merges: Path) -> tuple[dict[str, int], list[tuple[str, 
 
 def _places(part: Part, folders: Sequence[Path]) -> Iterator[Path]:
     named = (folder / TOKENIZER_FOLDER / part.vocabulary for folder in folders)
-    yield from (place for place in named if layout.has_tokenizer(place))
+    yield from (path for path in named if layout.has_tokenizer(path))
     for folder in folders:
         for model in _models(folder):
             for same in _tokenizers(model, part):

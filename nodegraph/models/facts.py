@@ -168,7 +168,7 @@ def stored_weights(
     Raises:
         InvalidFile: A file is missing or damaged.
     """
-    found = {}
+    weights_by_port = {}
     ports = port_files(source, get_family(source.family), (), allow_pickle=allow_pickle)
     for name, port, prefixes in zip(_PORTS, ports, _prefixes(source), strict=True):
         # A file that holds all of them is named once for each.
@@ -181,8 +181,10 @@ def stored_weights(
                 if tensor.startswith(prefixes)
             ]
             kept = dict(port_storage(storage, port)).get(STORAGE, "") if name != "vae" else ""
-            found[name] = StoredWeights(tensors, port_precision(dtype, port, device), kept)
-    return found
+            weights_by_port[name] = StoredWeights(
+                tensors, port_precision(dtype, port, device), kept
+            )
+    return weights_by_port
 
 
 def missing_encoder(source: ModelSource) -> str:

@@ -446,9 +446,9 @@ def _identify(path: Path, allow_pickle: bool) -> Identification:
 
         return identify_tensors(file_shapes(path, allow_pickle))
     if (path / layout.CONFIG).is_file():
-        found = _control_in(path) or _denoiser_in(path, allow_pickle)
-        if found is not None:
-            return found
+        part = _control_in(path) or _denoiser_in(path, allow_pickle)
+        if part is not None:
+            return part
     if not (path / layout.INDEX).is_file():
         raise InvalidFile(
             f"{path} is no model folder: it has no {layout.INDEX}.",

@@ -305,7 +305,7 @@ def find_text_encoder(
 ) -> FoundEncoders:
     """The files of a text encoder, by role; arguments and errors as of `open_text_encoder`."""
     known = _readable(family)
-    found: dict[str, EncoderCandidate] = {}
+    candidates: dict[str, EncoderCandidate] = {}
     for port, name in names.items():
         if not name.strip():
             continue
@@ -315,16 +315,16 @@ def find_text_encoder(
         if not by_role:
             raise no_encoder(known, port, path, allow_pickle)
         for role, item in by_role.items():
-            if role in found:
-                raise duplicate_error(known, role, found[role], item)
-            found[role] = item
-    _check_whole(known, found)
+            if role in candidates:
+                raise duplicate_error(known, role, candidates[role], item)
+            candidates[role] = item
+    _check_whole(known, candidates)
     tokenizers = [
-        PartFiles(tokenizer.role, _tokenizer_of(found[encoder.role], tokenizer, folders))
+        PartFiles(tokenizer.role, _tokenizer_of(candidates[encoder.role], tokenizer, folders))
         for encoder, tokenizer in _pairs(known)
-        if encoder.role in found
+        if encoder.role in candidates
     ]
-    encoders = [found[part.role].files for part in known.encoders if part.role in found]
+    encoders = [candidates[part.role].files for part in known.encoders if part.role in candidates]
     return FoundEncoders(known, tuple(encoders), tuple(tokenizers))
 
 

@@ -203,7 +203,7 @@ class NotebookBars(Silent):
             self._running.pop(name, None)
             self._note_outcome(event, name)
         else:
-            return self._told(event)
+            return self._print_message(event)
         return event.kind == "node.preview"
 
     def _note_outcome(self, event: Event, name: str) -> None:
@@ -214,7 +214,7 @@ class NotebookBars(Silent):
             if event.data.get("reason") == "cancelled":
                 self._outcome = "stopped: "
 
-    def _told(self, event: Event) -> bool:
+    def _print_message(self, event: Event) -> bool:
         """Note what is said in words."""
         if event.kind == "node.waiting" and not self._has_waited:
             self._has_waited = True  # once: where one waits, so do many

@@ -173,7 +173,7 @@ class _OpenCall:
     """A call that has started and not ended."""
 
     lane: str
-    place: int
+    slot: int
     track: int
     start: float
     type: str
@@ -271,7 +271,7 @@ class _RunTrace:
         open_call = self._open.pop(call, None)
         if open_call is None:
             return
-        self._places.leave(open_call.lane, open_call.place)
+        self._places.leave(open_call.lane, open_call.slot)
         end = self._time(event)
         self._write(
             "X",

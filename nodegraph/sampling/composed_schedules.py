@@ -123,7 +123,7 @@ class Schedule:
         return sum(stretch.length for stretch in self.segments)
 
     @property
-    def laws(self) -> tuple[str, ...]:
+    def spacings(self) -> tuple[str, ...]:
         """How the levels of its stretches are laid."""
         return tuple(stretch.law for stretch in self.segments)
 

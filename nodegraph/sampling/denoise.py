@@ -176,7 +176,7 @@ class Denoising:
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
         check_sampler_follows(
             sampler.name,
-            schedule.laws,
+            schedule.spacings,
             self._family.noise,
             rises=schedule.rises,
             convention=parts.convention,

@@ -130,8 +130,8 @@ def draw_sampling_noise(noise: SamplingNoise, latent: Latent, shape: Sequence[in
         # is the same.
         generators = tuple(item_generators(noise.seed, indices))
         first = draw_from(generators, shape[1:])
-    if noise.given is not None:
-        first = _checked_noise(noise.given, shape)
+    if noise.tensor is not None:
+        first = _checked_noise(noise.tensor, shape)
     if noise.share:
         if at_once:
             other = _drawn_at_once(noise.other_seed, latent, shape)

@@ -30,7 +30,7 @@ def plan_levels(recipe: DiffusionModel, latent: Latent, parts: SamplingParts) ->
     schedule, sampler, noise = parts.schedule, parts.sampler, recipe_noise(recipe)
     check_sampler_follows(
         sampler.name,
-        schedule.laws,
+        schedule.spacings,
         noise.kind,
         rises=schedule.rises,
         convention=parts.convention,

@@ -38,7 +38,7 @@ class SamplingNoise:
     Attributes:
         seed: Of item 0, 0 to 2**64 - 1; the next ones count up from it.
         added: Whether there is any to begin with; else the latent is begun with as it is.
-        given: Standard normal noise in place of what the seed gives; float32 on the CPU, shape (1
+        tensor: Standard normal noise in place of what the seed gives; float32 on the CPU, shape (1
             or batch, channels, height, width) in cells, with frames before the height for videos.
         other_seed: Of noise that is mixed in, as `seed`.
         share: Of that other noise: 0 is the first alone, 1 the other alone.
@@ -48,7 +48,7 @@ class SamplingNoise:
 
     seed: int = 0
     added: bool = True
-    given: Tensor | None = None
+    tensor: Tensor | None = None
     other_seed: int = 0
     share: float = 0.0
     draw: str = "per item"

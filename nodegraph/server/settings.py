@@ -286,9 +286,9 @@ class ServerSettings(_Part):
 
     @field_validator("shared_files")
     @classmethod
-    def _are_shared(cls, url: str | None, given: ValidationInfo) -> str | None:
+    def _are_shared(cls, url: str | None, info: ValidationInfo) -> str | None:
         # Checked where it isn't `queue` itself that is wrong.
-        if url is not None and given.data.get("queue", url) is None:
+        if url is not None and info.data.get("queue", url) is None:
             raise ValueError(
                 "files are shared by servers of one queue: `queue` has to name its database"
             )

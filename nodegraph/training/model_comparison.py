@@ -138,9 +138,9 @@ class SamplingComparison:
             row += [f"{made.seconds:.3g}", f"{made.weights / 1e6:.1f} MB {made.storage}".strip()]
             rows.append(row)
         lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([*lines, "", self._said()])
+        return "\n".join([*lines, "", self._caption()])
 
-    def _said(self) -> str:
+    def _caption(self) -> str:
         count = len(self.made[0].latents)
         return (
             f"{count} picture{'s' * (count > 1)} of each, of equal prompts and seeds, held against "

@@ -112,9 +112,9 @@ def shown_folders(folders: Sequence[Path]) -> list[str]:
 def whole_size(path: Path, size: int) -> int:
     """Bytes of a file that has `size` here, which may be no more than its header."""
     for remote in _ATTACHED:
-        found = remote.size(path)
-        if found is not None:
-            return found
+        whole = remote.size(path)
+        if whole is not None:
+            return whole
     return size
 
 

@@ -331,22 +331,22 @@ class AsyncJobMethods(AsyncClientPart):
         """
         name = id_of(job)
         deadline = Deadline(timeout, f"job {name}")
-        found = await self.get(name)
+        current = await self.get(name)
 
         async def is_over(name: str, seq: int | None) -> bool:
-            nonlocal found
+            nonlocal current
             request = Request("GET", _JOBS + url_path(name))
-            found = parse_answer(Job, await self._channel.send(request, NEVER))
-            return found.is_over
+            current = parse_answer(Job, await self._channel.send(request, NEVER))
+            return current.is_over
 
-        if not found.is_over:
+        if not current.is_over:
             following = AsyncEventStream(
                 self._channel, (name,), live=False, deadline=deadline, is_over=is_over
             )
             async with aclosing(following.events()) as events:
                 async for _ in events:
                     pass
-        return found
+        return current
 
     def watch(
         self,

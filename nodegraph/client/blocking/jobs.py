@@ -324,22 +324,22 @@ class JobMethods(ClientPart):
         """
         name = id_of(job)
         deadline = Deadline(timeout, f"job {name}")
-        found = self.get(name)
+        current = self.get(name)
 
         def is_over(name: str, seq: int | None) -> bool:
-            nonlocal found
+            nonlocal current
             request = Request("GET", _JOBS + url_path(name))
-            found = parse_answer(Job, self._channel.send(request, NEVER))
-            return found.is_over
+            current = parse_answer(Job, self._channel.send(request, NEVER))
+            return current.is_over
 
-        if not found.is_over:
+        if not current.is_over:
             following = EventStream(
                 self._channel, (name,), live=False, deadline=deadline, is_over=is_over
             )
             with closing(following.events()) as events:
                 for _ in events:
                     pass
-        return found
+        return current
 
     def watch(
         self,

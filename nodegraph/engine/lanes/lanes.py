@@ -50,7 +50,7 @@ class LaneSlot:
     Once it runs, its methods are for its own thread.
 
     Attributes:
-        beside: A label that work must have as well to run beside it in a serial lane, or
+        batch_label: A label that work must have as well to run beside it in a serial lane, or
             `ANY_BATCH`; empty: none may.
         was_shared: Whether something ran beside it.
     """
@@ -70,9 +70,9 @@ class LaneSlot:
     )
 
     def __init__(
-        self, lane: Lane, mailbox: Mailbox, work: LaneWork, done: Done, beside: str = ""
+        self, lane: Lane, mailbox: Mailbox, work: LaneWork, done: Done, batch_label: str = ""
     ) -> None:
-        self.batch_label = beside
+        self.batch_label = batch_label
         self.was_shared = False
         self._lane = lane
         self._mailbox = mailbox
@@ -168,13 +168,13 @@ class LaneSlot:
     def _run(self) -> Callback:
         result: Any = None
         error: BaseException | None = None
-        _this_thread.place = self
+        _this_thread.slot = self
         self._since = self._lane._clock()
         try:
             result = self._work()
         except BaseException as caught:  # noqa: BLE001 - the border with node code: the loop decides what it means
             error = caught
-        _this_thread.place = None
+        _this_thread.slot = None
         try:
             return partial(self._tell, result, error)
         finally:
@@ -194,7 +194,7 @@ class LaneSlot:
 
 
 class _ThisThread(threading.local):
-    place: LaneSlot | None = None
+    slot: LaneSlot | None = None
 
 
 _this_thread = _ThisThread()
@@ -202,7 +202,7 @@ _this_thread = _ThisThread()
 
 def current_slot() -> LaneSlot | None:
     """The place of the work that runs in this thread, if it runs in a lane."""
-    return _this_thread.place
+    return _this_thread.slot
 
 
 class Lane:

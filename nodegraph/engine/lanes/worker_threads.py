@@ -196,7 +196,7 @@ class WorkerThreads:
             self._wake(worker)
         return work
 
-    def rest(self, worker: _Worker) -> _Next:
+    def next_action(self, worker: _Worker) -> _Next:
         """A thread has nothing to do, or is about to tell what its work gave."""
         with self._lock:
             if self._todo:
@@ -270,7 +270,7 @@ class _Worker:
                 callback = None if work is None else Context().run(work)
                 # Nothing of it may outlive it in an idle thread.
                 del work
-                then = self._threads.rest(self)
+                then = self._threads.next_action(self)
                 if callback is not None:
                     callback()
                 del callback

@@ -381,7 +381,7 @@ def _reason(planned: PlannedNode, calls: Sequence[PlannedCall], status: Status) 
 
 def _slowest_tier(hits: Sequence[PlannedCall]) -> FoundIn | None:
     """The least handy of the places where the results are."""
-    places = [location for call in hits if (location := call.place) is not None]
+    places = [location for call in hits if (location := call.found_in) is not None]
     return max(places, key=_PLACES.index, default=None)
 
 

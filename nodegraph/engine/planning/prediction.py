@@ -153,7 +153,7 @@ class PlannedCall:
     files: tuple[Digest, ...] = ()
 
     @property
-    def place(self) -> FoundIn | None:
+    def found_in(self) -> FoundIn | None:
         """Where its result is; None if it is nowhere."""
         if self.reason in ("files", "shared", "blocked"):
             return cast(FoundIn, self.reason)
@@ -478,7 +478,7 @@ class _Backwards:
         if not level:
             return
         for call in planned.each_call():
-            if call.reason == "kept" and call.place == "digest":
+            if call.reason == "kept" and call.found_in == "digest":
                 # An equal call that runs each time may bring the value back first.
                 is_sure = level is Demand.YES and call.key not in self._each_time
                 call.verdict = "run" if is_sure else "perhaps"

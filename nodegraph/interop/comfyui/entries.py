@@ -347,7 +347,7 @@ class _Renames:
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any]
     kept: tuple[str, ...]
-    asked: frozenset[str]
+    required: frozenset[str]
 
     def forward(self, node: Passage) -> None:
         taken = {
@@ -356,7 +356,7 @@ class _Renames:
             if their in node.inputs
         }
         name = node.add(self.native, **taken, **self.fixed, **self.usual)
-        node.keep(**{key: node.inputs[key].given for key in self.kept if key in node.inputs})
+        node.keep(**{key: node.inputs[key].content for key in self.kept if key in node.inputs})
         for their, our in self.outputs.items():
             node.give(their, MadeOutput(name, our))
 
@@ -364,8 +364,8 @@ class _Renames:
         for our, value in node.inputs.items():
             if our not in self.inputs.values() and our not in self.usual:
                 expected = self.fixed.get(our, node.defaults.get(our))
-                if value.given != expected:
-                    raise Untranslatable(f"`{our}` can't be {value.given!r} there")
+                if value.content != expected:
+                    raise Untranslatable(f"`{our}` can't be {value.content!r} there")
         taken = {
             their: self._renamed(node, their, our, ours=False)
             for their, our in self.inputs.items()
@@ -373,7 +373,7 @@ class _Renames:
         }
         for their, our in self.inputs.items():
             # What may be left open here and not there; what may not be here either is unfinished.
-            if their in self.asked and our not in node.inputs and our in node.defaults:
+            if their in self.required and our not in node.inputs and our in node.defaults:
                 raise Untranslatable(f"`{our}` has to be given there")
         back = {key: node.kept[key] for key in self.kept if key in node.kept}
         name = node.add(self.there, **taken, **back)

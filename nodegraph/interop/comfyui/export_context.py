@@ -166,7 +166,7 @@ class ExportContext:
         self._origin = origin
 
     def literal(self, name: str) -> Any:
-        value = self.inputs[name].given
+        value = self.inputs[name].content
         if not isinstance(value, MadeOutput):
             return value
         written = self._into.entries[self.name].inputs.get(name)
@@ -180,7 +180,7 @@ class ExportContext:
         return known
 
     def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
-        value = self.inputs[name].given
+        value = self.inputs[name].content
         node = self._into.nodes.get(value.node) if isinstance(value, MadeOutput) else None
         if node is None:
             raise Untranslatable(f"what gives its input `{name}` has to be known there")
@@ -334,7 +334,8 @@ class ExportContext:
 
 def _bare(inputs: Mapping[str, Any]) -> dict[str, Any]:
     values = {
-        name: value.given if isinstance(value, Signal) else value for name, value in inputs.items()
+        name: value.content if isinstance(value, Signal) else value
+        for name, value in inputs.items()
     }
     return {name: value for name, value in values.items() if value is not None}
 

@@ -161,8 +161,8 @@ class ExportWalk:
         sources: dict[int, str] = {}
         for name, departure in self._contexts.items():
             for signal in departure.output_signals.values():
-                if isinstance(signal.given, DrawnText):
-                    sources.setdefault(id(signal.given), name)
+                if isinstance(signal.content, DrawnText):
+                    sources.setdefault(id(signal.content), name)
         nodes = dict(self._into.nodes)
         uses = Counter[str]()
         for made, node in self._into.nodes.items():
@@ -211,9 +211,9 @@ class ExportWalk:
     def end(self, text: str) -> Source | None:
         """What a block's output gives."""
         signal = self._signal(parse_link(text).node, parse_link(text).port)
-        if signal is None or not isinstance(signal.given, MadeOutput):
+        if signal is None or not isinstance(signal.content, MadeOutput):
             raise NeedsInlining
-        return self._into.source(signal.given)
+        return self._into.source(signal.content)
 
     def type_of(self, source: Source | None) -> str:
         """ComfyUI's type of an output."""
@@ -257,7 +257,7 @@ class ExportWalk:
         return {
             port: signal
             for port, signal in signals.items()
-            if signal.given is not None or signal.carried
+            if signal.content is not None or signal.carried
         }
 
     def _export_node(self, name: str) -> None:
@@ -316,7 +316,7 @@ class ExportWalk:
 
     def _use(self, departure: ExportContext, outputs: Iterable[str]) -> None:
         """A use of a block: a node of its type."""
-        values = {port: signal.given for port, signal in departure.inputs.items()}
+        values = {port: signal.content for port, signal in departure.inputs.items()}
         if any(value is None for value in values.values()):
             raise NeedsInlining
         departure.add_as(departure.type, values, outputs)
@@ -329,11 +329,11 @@ class ExportWalk:
     def _native_inputs(self, departure: ExportContext) -> dict[str, Any]:
         inputs: dict[str, Any] = {}
         for port, signal in self._inputs(departure.name).items():
-            if signal.given is None:
+            if signal.content is None:
                 link = read_link(self._nodes[departure.name].inputs[port])
-                inputs[port] = self._native_signal(link.node, link.port).given
+                inputs[port] = self._native_signal(link.node, link.port).content
             else:
-                inputs[port] = signal.given
+                inputs[port] = signal.content
         return inputs
 
     def _native_signal(self, node: str, port: str) -> Signal:
@@ -355,7 +355,9 @@ def _open(entry: NodeEntry) -> list[str]:
 
 
 def _draws(departure: ExportContext) -> bool:
-    return any(isinstance(signal.given, DrawnText) for signal in departure.output_signals.values())
+    return any(
+        isinstance(signal.content, DrawnText) for signal in departure.output_signals.values()
+    )
 
 
 def points(written: Any) -> dict[str, tuple[float, float]]:

@@ -112,7 +112,7 @@ class Canvas:
     def layout(self, names: Collection[str]) -> dict[str, Any]:
         """As the editor reads it: `ui` of a workflow, or of one of its subgraphs."""
         for first, others in self._beside.items():
-            self._place(first, others)
+            self._stack_below(first, others)
         self._beside.clear()
         looks = {name: self._looks[name] for name in names if name in self._looks}
         ui_layout: dict[str, Any] = {
@@ -137,7 +137,7 @@ class Canvas:
             return 0.0, 0.0
         return min(spot.x for spot in spots), max(spot.y + spot.height for spot in spots)
 
-    def _place(self, first: str, others: Iterable[str]) -> None:
+    def _stack_below(self, first: str, others: Iterable[str]) -> None:
         """Put nodes below the first one, one under the other, each where nothing stands."""
         look = self._looks.get(first)
         if look is None:
@@ -211,7 +211,7 @@ class MadeNode:
         inputs: `MadeOutput`s, of which those of the node `BLOCK` are the block's own inputs, and
             literals, tagged if they are as they were written.
         pack: What brings its type, of one that isn't native.
-        rest: Further fields of its entry.
+        extra_fields: Further fields of its entry.
         corrections: Of a node that comes back, see `corrections`.
         is_implied: It is left out if nothing is linked to it.
         origin: What is kept of it for the way back.
@@ -223,7 +223,7 @@ class MadeNode:
     label: str = ""
     mode: Mode | None = None
     pack: str = ""
-    rest: Mapping[str, Any] = field(default_factory=dict)
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
     corrections: Any = None
     is_implied: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
@@ -231,10 +231,10 @@ class MadeNode:
     def entry(self) -> NodeEntry:
         """As the file says it."""
         written = {port: _written(value) for port, value in self.inputs.items()}
-        fields = {"label": self.label, "mode": self.mode, "pack": self.pack, **self.rest}
+        fields = {"label": self.label, "mode": self.mode, "pack": self.pack, **self.extra_fields}
         unread = [port for port, value in self.inputs.items() if tag_of(value).unread]
         if unread:
-            fields["unread"] = list(dict.fromkeys((*self.rest.get("unread", ()), *unread)))
+            fields["unread"] = list(dict.fromkeys((*self.extra_fields.get("unread", ()), *unread)))
         inputs = {
             port: value
             for port, value in written.items()

@@ -50,7 +50,7 @@ def add_placeholder(
     made = into.add(
         node.title or node.type,
         PLACEHOLDER + node.type,
-        {ports[name]: signal.given for name, signal in inputs.items()},
+        {ports[name]: signal.content for name, signal in inputs.items()},
     )
     made.label = node.title
     made.pack = node.pack or pack_of(node.type)
@@ -170,7 +170,7 @@ class ImportContext:
     def literal(self, name: str) -> Any:
         if name not in self.inputs:
             raise Untranslatable(f"its input `{name}` isn't connected")
-        value = self.inputs[name].given
+        value = self.inputs[name].content
         if not isinstance(value, MadeOutput):
             return value
         known = self._constant(value)
@@ -181,7 +181,7 @@ class ImportContext:
         return known
 
     def behind(self, name: str) -> tuple[str, Mapping[str, Any]]:
-        value = self.inputs[name].given if name in self.inputs else None
+        value = self.inputs[name].content if name in self.inputs else None
         node = self._into.nodes.get(value.node) if isinstance(value, MadeOutput) else None
         if node is None:
             raise Untranslatable(f"what gives its input `{name}` has to be known here")
@@ -207,7 +207,7 @@ class ImportContext:
             node = self._into.add(short, node_type, present)
         else:
             node = self._into.add(self._node.title or short, node_type, present, noted.name)
-            node.label, node.rest = self._node.title, noted.extra_fields
+            node.label, node.extra_fields = self._node.title, noted.extra_fields
             node.corrections = noted.corrections
         node.is_implied = noted.is_implied
         self.node_names.append(node.name)
@@ -218,7 +218,7 @@ class ImportContext:
 
     def give(self, output: str, value: Signal | MadeOutput) -> None:
         if isinstance(value, Signal):
-            self.output_signals[output] = Signal(value.given, dict(value.carried))
+            self.output_signals[output] = Signal(value.content, dict(value.carried))
             return
         self.output_signals[output] = Signal(value, self._carried(output))
 
@@ -297,7 +297,7 @@ def _with_defaults(
 ) -> dict[str, Signal]:
     """The inputs, and the defaults, or stand-ins, of those that the file leaves out."""
     stand_ins = node.trial_values or {}
-    values = {name: signal.given for name, signal in inputs.items() if not signal.is_link}
+    values = {name: signal.content for name, signal in inputs.items() if not signal.is_link}
     signals = dict(inputs)
     for taken in signature.active_widgets(values):
         value = stand_ins.get(taken.name, taken.default)
@@ -310,8 +310,8 @@ def _with_defaults(
 
 
 def _node_of(signal: Signal) -> str:
-    return signal.given.node if isinstance(signal.given, MadeOutput) else ""
+    return signal.content.node if isinstance(signal.content, MadeOutput) else ""
 
 
 def _bare(value: Any) -> Any:
-    return value.given if isinstance(value, Signal) else value
+    return value.content if isinstance(value, Signal) else value

@@ -78,7 +78,7 @@ class GraphScope:
         incoming: What each of the block's inputs gives, in order.
         exposed: Likewise of widgets of inner nodes, by node and input.
         prefix: Of ids of nodes in it.
-        place: Where it stands in the file.
+        file_position: Where it stands in the file.
         mode: Of the block's use, which its nodes share.
         shift: How far the graph is moved on the canvas.
         ask_block: See `passages.FindBlockValue`.
@@ -87,7 +87,7 @@ class GraphScope:
     incoming: Sequence[Signal | None] = ()
     exposed: Mapping[tuple[str, str], Signal] = field(default_factory=dict)
     prefix: str = ""
-    place: tuple[int, ...] = ()
+    file_position: tuple[int, ...] = ()
     mode: Mode | None = None
     shift: tuple[float, float] = (0.0, 0.0)
     ask_block: FindBlockValue = lambda _: None
@@ -115,7 +115,7 @@ class ImportWalk:
         self.outcomes: list[TranslationOutcome] = []
         self._table = table
         self._blocks = blocks
-        self._given: dict[Source, Signal | None] = {}
+        self._signals: dict[Source, Signal | None] = {}
         self._used: dict[str, set[int]] = defaultdict(set)
         for node in graph.nodes.values():
             for value in node.inputs.values():
@@ -145,7 +145,7 @@ class ImportWalk:
         self._unused = self._find_unused([end.node for end in ends if end is not None])
         for name in self._order():
             node = self.graph.nodes[name]
-            self.builder.file_position = (*self.scope.place, self._at[name])
+            self.builder.file_position = (*self.scope.file_position, self._at[name])
             self._translate(node, self._inputs(node))
         self._report_unread_carried()
         self._arrive_late()
@@ -161,17 +161,17 @@ class ImportWalk:
 
     def _lead_to_frames(self, names: Collection[str]) -> None:
         """Let what nodes give be their pictures, of those that give sound as well now."""
-        for source, signal in self._given.items():
-            output = signal.given if signal else None
+        for source, signal in self._signals.items():
+            output = signal.content if signal else None
             if signal is not None and isinstance(output, MadeOutput) and output.node in names:
-                self._given[source] = Signal(MadeOutput(output.node, "image"), signal.carried)
+                self._signals[source] = Signal(MadeOutput(output.node, "image"), signal.carried)
 
     def signal(self, source: Source) -> Signal | None:
         """What an output gives; None if nothing stands for it."""
         if source.node == BLOCK:
             incoming = self.scope.incoming
             return incoming[source.slot] if 0 <= source.slot < len(incoming) else None
-        return self._given.get(source)
+        return self._signals.get(source)
 
     def spot(self, node: ForeignNode) -> Rectangle | None:
         """Where a node stands here."""
@@ -414,7 +414,7 @@ class ImportWalk:
             if len(made) > 1:
                 origin["with"] = arrival.node_names[1:]
             made[0].origin = origin
-        self.note(node, main, told=tuple(arrival.messages))
+        self.note(node, main, messages=tuple(arrival.messages))
 
     def put(self, node: ForeignNode, name: str) -> None:
         """Place what stands for a node."""
@@ -428,15 +428,15 @@ class ImportWalk:
         return {"id": self.id(node), "type": node.type} | ({"kept": kept} if kept else {})
 
     def note(
-        self, node: ForeignNode, name: str, *, missing: str = "", told: tuple[str, ...] = ()
+        self, node: ForeignNode, name: str, *, missing: str = "", messages: tuple[str, ...] = ()
     ) -> None:
         """Note what became of a node, for people."""
         if node.id in self._unused and node.mode is None:
-            told = (*told, _IDLE)
+            messages = (*messages, _IDLE)
         if node.has_unreadable_values and not missing:
-            told = (*told, f"{_misfit(node)}: {TO_GIVE}")
+            messages = (*messages, f"{_misfit(node)}: {TO_GIVE}")
         fate = TranslationOutcome(
-            self.id(node), node.type, name, node.pack, missing, told, node.models
+            self.id(node), node.type, name, node.pack, missing, messages, node.models
         )
         self.outcomes.append(fate)
 
@@ -477,13 +477,13 @@ class ImportWalk:
         for slot, signal in outputs.items():
             watched = signal
             if signal is not None and signal.carried:
-                watched = Signal(signal.given, CarriedValues(signal.carried))
-            self._given[Source(node.id, slot)] = watched
+                watched = Signal(signal.content, CarriedValues(signal.carried))
+            self._signals[Source(node.id, slot)] = watched
 
     def _report_unread_carried(self) -> None:
         """Tell of what goes along with outputs and nobody has looked at."""
         lost: dict[str, list[str]] = {}
-        for source, signal in self._given.items():
+        for source, signal in self._signals.items():
             carried = signal.carried if signal else {}
             is_lost = isinstance(carried, CarriedValues) and not carried.was_read
             if is_lost and source.slot in self._used[source.node]:
@@ -517,7 +517,7 @@ def _through(output: Signal | None, passed: Signal | None) -> Signal | None:
     """What leads through a bypassed node: its output, with what goes along past it."""
     if output is None or passed is None or not output.is_link:
         return passed
-    return Signal(output.given, passed.carried)
+    return Signal(output.content, passed.carried)
 
 
 def _shifted(spot: Rectangle, shift: tuple[float, float]) -> Rectangle:

@@ -148,7 +148,7 @@ class ImportReport:
         nodes: How many it has, blocks' nodes beside the others.
         files: Pictures and the like that aren't where its inputs are.
         families: Kinds of models that aren't known here.
-        told: What differs, each with the native node that it is about, or nothing.
+        differences: What differs, each with the native node that it is about, or nothing.
         problems: What else keeps it from running.
         error: Why it couldn't be read, or its workflow not be written; empty if all went well.
     """
@@ -160,7 +160,7 @@ class ImportReport:
     models: tuple[MissingModel, ...] = ()
     files: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
-    told: tuple[tuple[str, str], ...] = ()
+    differences: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...] = ()
     error: str = ""
 
@@ -198,7 +198,7 @@ class ImportReport:
             ],
             "missing_files": list(self.files),
             "unknown_families": list(self.families),
-            "told": [{"node": node, "message": message} for node, message in self.told],
+            "told": [{"node": node, "message": message} for node, message in self.differences],
             "problems": [problem.as_dict() for problem in self.problems],
             **({"error": self.error} if self.error else {}),
         }
@@ -351,7 +351,7 @@ def _row(report: ImportReport) -> str:
     models = ", ".join(model.name for model in report.models)
     valid = "yes" if report.is_valid else "no"
     families = ", ".join(report.families)
-    message_count = str(len(report.told) or "")
+    message_count = str(len(report.differences) or "")
     cells = (report.file, str(report.nodes), types, valid, families, models, message_count)
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 

@@ -116,13 +116,13 @@ class SubgraphBuilder:
         try:
             definition = None
             is_bypassed = walk.mode(node) == "bypass"
-            plain_inputs = {name: Signal(signal.given) for name, signal in inputs.items()}
+            plain_inputs = {name: Signal(signal.content) for name, signal in inputs.items()}
             if is_bypassed or not any(signal.carried for signal in inputs.values()):
                 definition = self._definition(block, _exposed_values(block) | plain_inputs)
             if definition is not None:
                 return self._instance(block, definition, node, inputs, walk)
             if is_bypassed:
-                walk.note(node, "", told=("it is left out: it is bypassed",))
+                walk.note(node, "", messages=("it is left out: it is bypassed",))
                 return [None for _ in block.outputs]
             return self._in_place(block, node, inputs, walk)
         finally:
@@ -179,7 +179,11 @@ class SubgraphBuilder:
         known: set[str] = set()
         while True:
             attempt = _Attempt(
-                {name: signal.given for name, signal in input_signals.items() if not signal.is_link}
+                {
+                    name: signal.content
+                    for name, signal in input_signals.items()
+                    if not signal.is_link
+                }
             )
             around = GraphScope(
                 [
@@ -216,7 +220,7 @@ class SubgraphBuilder:
         drawn = {
             name: signal
             for name, signal in _exposed_values(block).items()
-            if tag_of(signal.given).control
+            if tag_of(signal.content).control
         }
         shown = drawn | dict(inputs)
         input_signals = {ports[name]: signal for name, signal in shown.items() if name in ports}
@@ -225,10 +229,10 @@ class SubgraphBuilder:
         made = walk.builder.add(
             node.title or block.name,
             definition.name,
-            {name: signal.given for name, signal in input_signals.items() if name in taken},
+            {name: signal.content for name, signal in input_signals.items() if name in taken},
             noted.name,
         )
-        made.rest, made.corrections = noted.extra_fields, noted.corrections
+        made.extra_fields, made.corrections = noted.extra_fields, noted.corrections
         made.label = node.title if node.title != block.name else ""
         made.mode = walk.mode(node)
         made.origin = {"id": walk.id(node), "type": node.type}
@@ -248,7 +252,7 @@ class SubgraphBuilder:
                 if (key := exposed_name(inner, name)) in inputs
             },
             f"{walk.id(node)}:",
-            (*walk.scope.place, walk.at(node)),
+            (*walk.scope.file_position, walk.at(node)),
             walk.mode(node),
             self._shift(block, node, walk),
             walk.scope.ask_block,
@@ -311,7 +315,7 @@ def _key(inputs: Mapping[str, Signal]) -> str:
     """What of inputs decides on how a block is translated."""
     return json.dumps(
         [
-            [name, signal.is_link or strip_tags(signal.given)]
+            [name, signal.is_link or strip_tags(signal.content)]
             for name, signal in sorted(inputs.items())
         ]
     )
@@ -327,7 +331,7 @@ def _inside(port: str, signal: Signal | None, known: set[str]) -> Signal | None:
 
 
 def _exposed(port: str, signal: Signal, known: set[str]) -> Signal:
-    value = strip_tags(signal.given)
+    value = strip_tags(signal.content)
     if can_be_tagged(value):
         return Signal(with_tag(value, Tag(port)))
     if isinstance(value, bool) and port not in known:
@@ -341,7 +345,7 @@ def _definition_of(
     """The sub-graph that a walk made; None if more than values leaves it."""
     ends = [walk.signal(source) for _, source in block.outputs if source]
     walk.builder.needed = {
-        end.given.node for end in ends if end and isinstance(end.given, MadeOutput)
+        end.content.node for end in ends if end and isinstance(end.content, MadeOutput)
     }
     nodes = walk.builder.in_order()
     targets: dict[str, list[str]] = {name: [] for name in input_signals}
@@ -355,7 +359,7 @@ def _definition_of(
         signal = walk.signal(source) if source else None
         if signal is not None and signal.carried:
             return None
-        inner = signal.given if signal else None
+        inner = signal.content if signal else None
         if not isinstance(inner, MadeOutput) or inner.node == BLOCK:
             stands.append(signal)
             continue
@@ -373,7 +377,7 @@ def _definition_of(
 def _input(to: list[str], signal: Signal) -> SubgraphInput:
     if signal.is_link:
         return SubgraphInput(to=to)
-    return SubgraphInput(to=to, extra={"default": strip_tags(signal.given)})
+    return SubgraphInput(to=to, extra={"default": strip_tags(signal.content)})
 
 
 def _output_signal(
@@ -384,7 +388,7 @@ def _output_signal(
         return Signal(MadeOutput(instance, output))
     if output is None:
         return None
-    value = output.given
+    value = output.content
     name = value.port if isinstance(value, MadeOutput) else tag_of(value).block_input
     return input_signals.get(name, output) if name else output
 

@@ -28,21 +28,21 @@ class Signal:
     """What an input is given, or an output gives, in the other program.
 
     Attributes:
-        given: An `MadeOutput`, or a literal.
+        content: A `MadeOutput`, or a literal.
         carried: What goes along unsaid, until a node is reached that says it. In ComfyUI, patches
             of a model tell how it is to be guided; here the sampling does.
     """
 
-    given: Any
+    content: Any
     carried: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_link(self) -> bool:
-        return isinstance(self.given, MadeOutput)
+        return isinstance(self.content, MadeOutput)
 
     def with_carried(self, **more: Any) -> Signal:
         """The same, with more that goes along."""
-        return Signal(self.given, {**self.carried, **more})
+        return Signal(self.content, {**self.carried, **more})
 
 
 class Passage(Protocol):

@@ -55,7 +55,7 @@ def _is_handed_on(word: str, arrival: ImportContext) -> bool:
     values += [
         part
         for signal in arrival.output_signals.values()
-        for part in (signal.given, signal.carried)
+        for part in (signal.content, signal.carried)
     ]
     if any(word in str(each) for each in (*values, *arrival.messages)):
         return True

@@ -169,9 +169,9 @@ class Supervisor:
 
     def candidates(self, workers: Iterable[str]) -> list[WorkerCandidate]:
         """What some workers are for, and hold now."""
-        return [self._place(name) for name in workers]
+        return [self._candidate(name) for name in workers]
 
-    def _place(self, worker: str) -> WorkerCandidate:
+    def _candidate(self, worker: str) -> WorkerCandidate:
         spec, life = self._workers[worker].spec, self._workers[worker].process
         room = None if life.ready is None else life.ready.room
         free = None if room is None else room["free"]

@@ -196,8 +196,8 @@ _LUMINA, _Z_IMAGE = "Lumina2Transformer2D", "ZImageTransformer2D"
 _SD3, _QWEN = "SD3Transformer2D", "QwenImageTransformer2D"
 _SANA, _PIXART = "SanaTransformer2D", "PixArtTransformer2D"
 _SIGNS = tuple(
-    (re.compile(pattern), found)
-    for pattern, found in (
+    (re.compile(pattern), guess)
+    for pattern, guess in (
         (r"^(double|single)_stream_blocks_", _guess("HiDream", "HiDreamImageTransformer2D")),
         (r"^joint_blocks_", _guess("Stable Diffusion 3", _SD3)),
         (r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", _guess("Qwen-Image", _QWEN)),
@@ -343,7 +343,7 @@ def _adapter_names(folder: Path) -> list[str]:
     inside = sorted(folder.rglob("*")) if folder.is_dir() else []
     files = [path for path in inside if file_suffix(path) == SAFETENSORS]
     places = [path.parent if path.name in _IN_FOLDER else path.with_suffix("") for path in files]
-    return [place.relative_to(folder).as_posix() for place in places]
+    return [path.relative_to(folder).as_posix() for path in places]
 
 
 def read_adapter(path: Path) -> AdapterFile:

@@ -110,21 +110,21 @@ def _sampler_layers(
         if match is not None and match[1] == side
     }
     row = "input_blocks" if side == "down" else "output_blocks"
-    found = {}
+    names = {}
     block_index = first
     for level in sorted({level for level, _, _ in parts}):
         has_attention = (level, "attentions", 0) in parts
         count = sum((level, "resnets", index) in parts for index in range(len(parts)))
         for index in range(count):
-            found[level, "resnets", index] = f"{row}.{block_index}.0"
-            found[level, "attentions", index] = f"{row}.{block_index}.1"
+            names[level, "resnets", index] = f"{row}.{block_index}.0"
+            names[level, "attentions", index] = f"{row}.{block_index}.1"
             block_index += 1
         # What halves the size is a block of its own; what doubles it is in the last one.
         if (level, "downsamplers", 0) in parts:
-            found[level, "downsamplers", 0] = f"{row}.{block_index}.0"
+            names[level, "downsamplers", 0] = f"{row}.{block_index}.0"
             block_index += 1
-        found[level, "upsamplers", 0] = f"{row}.{block_index - 1}.{2 if has_attention else 1}"
-    return found
+        names[level, "upsamplers", 0] = f"{row}.{block_index - 1}.{2 if has_attention else 1}"
+    return names
 
 
 Spans = tuple[tuple[int, int], ...]

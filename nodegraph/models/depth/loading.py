@@ -35,10 +35,10 @@ _RENAMED: tuple[Renaming, ...] = (
     (re.compile(r"^depth_head\.projects\.(\d)"), r"neck.reassemble_stage.layers.\1.projection"),
     (re.compile(r"^depth_head\.resize_layers\.(\d)"), r"neck.reassemble_stage.layers.\1.resize"),
     (re.compile(r"^depth_head\.scratch\.layer(\d)_rn"),
-     lambda found: f"neck.convs.{int(found[1]) - 1}"),
+     lambda match: f"neck.convs.{int(match[1]) - 1}"),
     # The deepest is the fourth there, and the first here.
     (re.compile(r"^depth_head\.scratch\.refinenet(\d)"),
-     lambda found: f"{_FUSION}{4 - int(found[1])}"),
+     lambda match: f"{_FUSION}{4 - int(match[1])}"),
     (re.compile(r"\.resConfUnit(\d)\.conv(\d)"), r".residual_layer\1.convolution\2"),
     (re.compile(r"\.out_conv\."), ".projection."),
     (re.compile(r"^depth_head\.scratch\.output_conv1"), "head.conv1"),

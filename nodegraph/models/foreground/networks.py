@@ -312,7 +312,9 @@ class _Decoder(nn.Module):
         }
         for at, grid in GRIDS.items():
             setattr(
-                self, f"ipt_blk{at}", _ImageBranch(3 * grid * grid, shape.seen, picture_widths[at])
+                self,
+                f"ipt_blk{at}",
+                _ImageBranch(3 * grid * grid, shape.image_channels, picture_widths[at]),
             )
         for at in (4, 3, 2, 1):
             block = _Block(widths[at] + picture_widths[at + 1], after[at], shape)

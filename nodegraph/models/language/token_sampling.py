@@ -52,19 +52,19 @@ class TokenSampling:
         Args:
             length: Tokens that aren't its own.
         """
-        found: list[LogitsStep] = []
+        steps: list[LogitsStep] = []
         if self.repetition_penalty != 1:
-            found.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
+            steps.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
         if self.presence_penalty:
-            found.append(_Present(self.presence_penalty, length))
-        found.append(TemperatureLogitsWarper(self.temperature))
+            steps.append(_Present(self.presence_penalty, length))
+        steps.append(TemperatureLogitsWarper(self.temperature))
         if self.top_k:
-            found.append(TopKLogitsWarper(self.top_k))
+            steps.append(TopKLogitsWarper(self.top_k))
         if self.top_p < 1:
-            found.append(TopPLogitsWarper(self.top_p))
+            steps.append(TopPLogitsWarper(self.top_p))
         if self.min_p:
-            found.append(MinPLogitsWarper(self.min_p))
-        return [*found, _GumbelSampler(self.seed)]
+            steps.append(MinPLogitsWarper(self.min_p))
+        return [*steps, _GumbelSampler(self.seed)]
 
 
 def generate_text(

@@ -163,13 +163,13 @@ class Upscaler(Component):
 
     @property
     def device(self) -> torch.device:
-        found: torch.device = next(self.module.parameters()).device
-        return found
+        device: torch.device = next(self.module.parameters()).device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
-        found: torch.dtype = next(self.module.parameters()).dtype
-        return found
+        dtype: torch.dtype = next(self.module.parameters()).dtype
+        return dtype
 
 
 class PaddedNetwork(nn.Module):

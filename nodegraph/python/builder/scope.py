@@ -367,8 +367,8 @@ class Scope(BuiltinNodes):
         if node not in self._depths and node in entries:
             links = {name: list(_links(entry)) for name, entry in entries.items()}
             needs = {
-                name: [link.node for _, link in found if link.node in entries]
-                for name, found in links.items()
+                name: [link.node for _, link in node_links if link.node in entries]
+                for name, node_links in links.items()
             }
             self._depths = dict.fromkeys(entries, 0)
             for name in topological_order(needs)[0]:
@@ -377,8 +377,8 @@ class Scope(BuiltinNodes):
                 input_types += _value_types(entries[name])
                 for port, expr in input_types if spec else ():
                     target = spec and spec.inputs_by_name.get(port)
-                    found = target and fit(expr, target.expr, self.catalog.types)
-                    self._depths[name] = max(self._depths[name], found.map_depth if found else 0)
+                    fitted = target and fit(expr, target.expr, self.catalog.types)
+                    self._depths[name] = max(self._depths[name], fitted.map_depth if fitted else 0)
         return self._depths.get(node, 0)
 
 

@@ -238,10 +238,10 @@ def example_trial(spec: NodeSpec, example: NodeExample) -> Trial:
     return Trial(workflow, tuple(nodes), "example", example.inputs)
 
 
-def build_trial(spec: NodeSpec, given: Mapping[str, Any], source: str = "given") -> Trial:
+def build_trial(spec: NodeSpec, values: Mapping[str, Any], source: str = "given") -> Trial:
     """A node type alone, with values for inputs: those that a file could hold, and any others."""
     inputs: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in values.items():
         port = spec.inputs_by_name.get(name) or InputSpec(name=name, type="Any", json_schema={})
         literal = write_literal(value)
         is_literal = port.json_schema is not None and _is_plain(literal)

@@ -183,7 +183,7 @@ class ActiveControls:
         """
         places: list[int] = []
         for control in controls:
-            places.append(self._place(side, control, places))
+            places.append(self._index_of(side, control, places))
         return tuple(places)
 
     def begin(self, first: Mapping[str, Tensor]) -> None:
@@ -289,7 +289,7 @@ class ActiveControls:
             several[0].control.faint,
         )
 
-    def _place(self, side: Side, control: Control, taken: Sequence[int]) -> int:
+    def _index_of(self, side: Side, control: Control, taken: Sequence[int]) -> int:
         """A place of its own in the prompt: a picture that leads it twice counts twice."""
         for index, live in enumerate(self._live):
             if index not in taken and _is_same(live.control, control):

@@ -36,7 +36,7 @@ _SPARSE = {"Finding", "ProblemDetails"}
 """Schemas of errors, which leave out what is null."""
 _OF_GATE = ("400", "401", "403", "414", "421", "429")
 """Statuses of what never reaches a route."""
-_REFUSALS = {str(status): found for status, found in responses(*map(int, _OF_GATE), 422).items()}
+_REFUSALS = {str(status): answer for status, answer in responses(*map(int, _OF_GATE), 422).items()}
 
 router = APIRouter(tags=["system"])
 

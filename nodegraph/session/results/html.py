@@ -35,7 +35,7 @@ _MOST_NODES = 200
 def result_html(result: RunResult) -> str:
     """The whole of a result as HTML that stands alone."""
     status = escape(result.status if not result.reason else f"{result.status}: {result.reason}")
-    head = f"<p>{status} · {escape(result.told)}</p>"
+    head = f"<p>{status} · {escape(result.summary)}</p>"
     return f"<div>{head}{''.join(blocks(_parts(result)))}{_nodes(result)}</div>"
 
 
@@ -59,7 +59,7 @@ def _figure_of(result: RunResult | NodegraphError, caption: str) -> str:
             return figure_html(image_html(result.image(name), MAX_SIDE), caption)
         except NodegraphError:
             continue  # it has none, or its file is gone
-    about = f"{result.status}: {result.errors[0]}" if result.errors else result.told
+    about = f"{result.status}: {result.errors[0]}" if result.errors else result.summary
     return figure_html(f"<code>{escape(strip_control_characters(about))}</code>", caption)
 
 

@@ -31,21 +31,21 @@ class DocumentCheck:
     """
 
     name: str = ""
-    _told: list[str] = field(default_factory=list)
+    _messages: list[str] = field(default_factory=list)
     _more: int = 0
     _nodes: int = 0
     _links: int = 0
 
     def warn(self, message: str) -> None:
-        if len(self._told) < _MAX_TOLD:
-            self._told.append(message)
+        if len(self._messages) < _MAX_TOLD:
+            self._messages.append(message)
         else:
             self._more += 1
 
     @property
     def warnings(self) -> tuple[str, ...]:
         more = (f"and {self._more} more of the like",) if self._more else ()
-        return (*self._told, *more)
+        return (*self._messages, *more)
 
     def invalid_file(self, message: str, value: Any = None, hint: str | None = None) -> InvalidFile:
         """An error about the file."""

@@ -70,9 +70,11 @@ class Tracer:
         """Say what can't be drawn through, or isn't drawn at all."""
         for name, entry in self._level.nodes.items():
             if entry["type"] in _SENDERS and not self._unseen:
-                self._check.warn(f"{self._place(name)}: the file doesn't say what it is linked to")
+                self._check.warn(
+                    f"{self._location(name)}: the file doesn't say what it is linked to"
+                )
             elif entry["type"] in _SWITCHES:
-                self._check.warn(f"{self._place(name)}: left out, it only switches other nodes")
+                self._check.warn(f"{self._location(name)}: left out, it only switches other nodes")
 
     def outputs(self) -> dict[int, Source | None]:
         """What leads to the slots of a block's end."""
@@ -91,11 +93,11 @@ class Tracer:
         else:
             return self._origin(wire.origin, wire.origin_slot)
         self._check.warn(
-            f"{self._place(node)}: `{printable(port)}` was connected to {what}; it is left open"
+            f"{self._location(node)}: `{printable(port)}` was connected to {what}; it is left open"
         )
         return None
 
-    def _place(self, node: str) -> str:
+    def _location(self, node: str) -> str:
         inside = f"block `{printable(self._level.block)}`, " if self._level.block else ""
         return f"{inside}node `{printable(node)}` ({printable(self._level.nodes[node]['type'])})"
 
@@ -134,7 +136,9 @@ class Tracer:
         outputs = entry.get("outputs")
         count = len(outputs) if isinstance(outputs, list) else 0
         if entry["type"] in _SILENT or 0 < count <= slot:
-            self._check.warn(f"{self._place(node)} has no output {slot}; what it fed is left open")
+            self._check.warn(
+                f"{self._location(node)} has no output {slot}; what it fed is left open"
+            )
             return None
         return Source(node, slot)
 
@@ -150,7 +154,7 @@ class Tracer:
         key = _key(self._level.nodes[node])
         setter = self._setters.get(key)
         if setter is None:
-            self._check.warn(f"{self._place(node)}: nothing sets `{printable(key)}`")
+            self._check.warn(f"{self._location(node)}: nothing sets `{printable(key)}`")
             return None
         return self._into(setter)
 

@@ -23,7 +23,7 @@ def _save_audio(node: Passage) -> None:
         form = "ogg"
     node.add("SaveAudio", audio=node.inputs["audio"], name=name_of(node), format=form)
     names = ("format", "format.quality", "quality")
-    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.keep(**{name: node.inputs[name].content for name in names if name in node.inputs})
     node.give("audio", node.inputs["audio"])
 
 
@@ -48,7 +48,7 @@ def _preview(node: Passage) -> None:
 
 def _trim(node: Passage) -> None:
     start = node.inputs["start_index"]
-    if not start.is_link and start.given < 0:
+    if not start.is_link and start.content < 0:
         raise Untranslatable("audio can't be cut from its end here")
     name = node.add(
         "TrimAudio", audio=node.inputs["audio"], start=start, seconds=node.inputs["duration"]
@@ -59,7 +59,7 @@ def _trim(node: Passage) -> None:
 def _trim_back(node: Passage) -> None:
     seconds = node.inputs["seconds"]
     audio, start = node.inputs["audio"], node.inputs["start"]
-    length = 1_000_000.0 if seconds.given == 0 else seconds
+    length = 1_000_000.0 if seconds.content == 0 else seconds
     name = node.add("TrimAudioDuration", audio=audio, start_index=start, duration=length)
     node.give("audio", MadeOutput(name, "AUDIO"))
 
@@ -153,10 +153,10 @@ def _save(node: Passage) -> None:
         format=form if form in _FORMATS else "mp4",
     )
     names = ("format", "format.codec", "codec")
-    for codec in (node.inputs[name].given for name in names[1:] if name in node.inputs):
+    for codec in (node.inputs[name].content for name in names[1:] if name in node.inputs):
         if codec not in ("auto", "h264" if form in ("auto", "mp4") else "auto"):
             node.tell(f"videos have the usual codec of their format here, not {codec}")
-    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.keep(**{name: node.inputs[name].content for name in names if name in node.inputs})
     node.give("video", node.inputs["video"])
 
 
@@ -176,7 +176,7 @@ def _create(node: Passage) -> None:
         audio=node.inputs.get("audio"),
     )
     kept = ("bit_depth", "color_space")
-    node.keep(**{name: node.inputs[name].given for name in kept if name in node.inputs})
+    node.keep(**{name: node.inputs[name].content for name in kept if name in node.inputs})
     node.give("VIDEO", MadeOutput(name, "video"))
 
 
@@ -203,15 +203,15 @@ def _parts_back(node: Passage) -> None:
 
 def _slice(node: Passage) -> None:
     video, start, length = (node.inputs[name] for name in ("video", "start_time", "duration"))
-    node.keep(strict_duration=node.inputs["strict_duration"].given)
-    if start.given == 0 and length.given == 0:
+    node.keep(strict_duration=node.inputs["strict_duration"].content)
+    if start.content == 0 and length.content == 0:
         node.give("VIDEO", video)
         return
     rate = MadeOutput(node.add("ImagesFromVideo", video=video), "rate")
     spans: dict[str, Any] = {
         port: compute_number(node, "a * b", lambda a, b: round(a * b), a=signal, b=rate)
         for port, signal in (("first", start), ("count", length))
-        if signal.given != 0
+        if signal.content != 0
     }
     node.give("VIDEO", MadeOutput(node.add("TrimVideo", video=video, **spans), "video"))
 
@@ -219,7 +219,7 @@ def _slice(node: Passage) -> None:
 def _webm(node: Passage) -> None:
     video = node.add("VideoFromImages", images=node.inputs["images"], rate=node.inputs["fps"])
     node.add("SaveVideo", video=MadeOutput(video, "video"), name=name_of(node), format="webm")
-    node.keep(codec=node.inputs["codec"].given, crf=node.inputs["crf"].given)
+    node.keep(codec=node.inputs["codec"].content, crf=node.inputs["crf"].content)
 
 
 def _separate(node: Passage) -> None:

@@ -54,10 +54,10 @@ def refuse_unsupported(node: Passage, *allowed: str) -> None:
         Untranslatable: Some input that isn't in `said` has another value.
     """
     for name, signal in node.inputs.items():
-        if name in allowed or signal.given == node.defaults.get(name):
+        if name in allowed or signal.content == node.defaults.get(name):
             continue
-        if signal.given not in (None, ""):
-            raise Untranslatable(f"`{name}` can't be {signal.given!r} there")
+        if signal.content not in (None, ""):
+            raise Untranslatable(f"`{name}` can't be {signal.content!r} there")
 
 
 def warn_conventions(node: Passage) -> None:
@@ -65,7 +65,7 @@ def warn_conventions(node: Passage) -> None:
     # By its version, ComfyUI draws on the way from the seed or from the next one.
     draws = ("per batch", "per batch, one seed")
     conventions = {"convention": ("comfyui",), "draw": draws, "denoise_steps": ("all",)}
-    values = {name: node.inputs[name].given for name in conventions if name in node.inputs}
+    values = {name: node.inputs[name].content for name in conventions if name in node.inputs}
     differing = [name for name, value in values.items() if value not in conventions[name]]
     # Without them it samples as it always did here.
     missing = [name for name in conventions if name in node.defaults and name not in values]
@@ -80,7 +80,7 @@ def negative_or_empty(node: Passage, positive: Any, cfg: Any) -> Any:
     Raises:
         Untranslatable: It is the empty prompt here, and nobody knows whose encoder reads it.
     """
-    if "negative" in node.inputs and node.inputs["negative"].given is not None:
+    if "negative" in node.inputs and node.inputs["negative"].content is not None:
         return node.inputs["negative"]
     if isinstance(cfg, (int, float)) and cfg <= 1:
         return positive
@@ -139,7 +139,7 @@ class Patch:
         signal = self.inputs[name]
         if signal.is_link:
             raise Untranslatable(f"`{name}` of {self.type} is linked, and has to be known")
-        return signal.given
+        return signal.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ def _skipping(node: Passage, made: MadeOutput, model_patch: Patch) -> MadeOutput
         prompt="negative" if simple else None,
     )
     made = MadeOutput(name, "guider")
-    if "rescaling_scale" in model_patch.inputs and model_patch.inputs["rescaling_scale"].given:
+    if "rescaling_scale" in model_patch.inputs and model_patch.inputs["rescaling_scale"].content:
         rescale = model_patch.inputs["rescaling_scale"]
         made = MadeOutput(
             model_patch.home.add("RescaleGuidance", guider=made, rescale=rescale), "guider"

@@ -23,7 +23,7 @@ _NO_WEIGHT = re.compile(r"embedding:[^\s,:()\[\]]+:\d*\.?\d+(?![\d.]|\s*\))")
 def encoder_for(node: Passage, *texts: Signal) -> Signal | MadeOutput:
     """The text encoder, taught the textual inversions that texts name."""
     encoder: Signal | MadeOutput = node.inputs["clip"]
-    written = " ".join(text.given for text in texts if isinstance(text.given, str))
+    written = " ".join(text.content for text in texts if isinstance(text.content, str))
     for word in dict.fromkeys(_NO_WEIGHT.findall(written)):
         node.tell(
             f"ComfyUI takes all of `{word}` for the name of a file, and leaves it out if there is "
@@ -48,8 +48,8 @@ def _prompt(node: Passage) -> None:
 
 def _prompt_back(node: Passage) -> None:
     syntax = node.inputs.get("syntax")
-    if syntax is None or syntax.given != "comfyui":
-        text = node.inputs["text"].given
+    if syntax is None or syntax.content != "comfyui":
+        text = node.inputs["text"].content
         if not isinstance(text, str) or any(sign in text for sign in "[]|()\\"):
             node.tell("ComfyUI reads brackets, weights and AND in prompts in its own way")
     name = node.add("CLIPTextEncode", clip=node.inputs["encoder"], text=node.inputs["text"])
@@ -63,16 +63,19 @@ def _random_prompt_back(node: Passage) -> None:
     if text.is_link or seed.is_link:
         raise Untranslatable("ComfyUI's page draws from prompts as written, and by no seed")
     try:
-        if node.inputs["syntax"].given == "comfyui":
-            prompt, drawn = str(text.given), comfyui_prompts.draw_prompt(text.given, seed.given)
+        if node.inputs["syntax"].content == "comfyui":
+            prompt, drawn = (
+                str(text.content),
+                comfyui_prompts.draw_prompt(text.content, seed.content),
+            )
         else:
-            prompt = _prompt_of(wildcards.parse_choices(text.given))
-            drawn = wildcards.draw_prompt(text.given, seed.given, lambda name: ())
+            prompt = _prompt_of(wildcards.parse_choices(text.content))
+            drawn = wildcards.draw_prompt(text.content, seed.content, lambda name: ())
     except NodegraphError as error:
         raise Untranslatable(error.problem.message) from None
     node.tell(
         "ComfyUI's page draws anew at each run, by no seed; in the file for its server stands what "
-        f"seed {seed.given} draws"
+        f"seed {seed.content} draws"
     )
     node.give("text", Signal(DrawnText(drawn, prompt)))
 
@@ -149,7 +152,7 @@ def _flux(node: Passage) -> None:
 
 
 def _sd3(node: Passage) -> None:
-    texts = {name: node.inputs[name].given for name in ("clip_l", "clip_g", "t5xxl")}
+    texts = {name: node.inputs[name].content for name in ("clip_l", "clip_g", "t5xxl")}
     if node.literal("empty_padding") == "none" and "" in texts.values():
         node.tell("encoders without a text read the empty prompt here")
     node.give("CONDITIONING", _apart(node, clip_l="clip_l", clip_g="clip_g", t5="t5xxl"))
@@ -174,12 +177,12 @@ def _apart_back(node: Passage) -> None:
 
 
 def _is_said(node: Passage, name: str) -> bool:
-    return name in node.inputs and node.inputs[name].given is not None
+    return name in node.inputs and node.inputs[name].content is not None
 
 
 def _system_prompt(node: Passage) -> None:
     text = node.inputs["user_prompt"]
-    node.keep(system_prompt=node.inputs["system_prompt"].given)
+    node.keep(system_prompt=node.inputs["system_prompt"].content)
     node.tell("the model's own system prompt stands before the prompt")
     name = node.add("EncodePrompt", encoder=node.inputs["clip"], text=text, **SYNTAX)
     node.give("CONDITIONING", MadeOutput(name, "conditioning"))
@@ -240,8 +243,8 @@ def _area(node: Passage) -> None:
     names = ("x", "y", "width", "height")
     taken = {
         name: signal
-        if signal.is_link or signal.given % _CELL == 0
-        else int(signal.given) // _CELL * _CELL
+        if signal.is_link or signal.content % _CELL == 0
+        else int(signal.content) // _CELL * _CELL
         for name, signal in ((name, node.inputs[name]) for name in names)
     }
     _placed(node, **taken, unit="pixels")
@@ -263,7 +266,7 @@ def _placed(node: Passage, **taken: Any) -> None:
 def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
     """A prompt with its strength, where that is said."""
     strength = node.inputs["strength"]
-    if strength.given == 1:
+    if strength.content == 1:
         return made
     name = node.add("StrengthConditioning", conditioning=made, strength=strength)
     return MadeOutput(name, "conditioning")
@@ -272,7 +275,7 @@ def _strong(node: Passage, made: MadeOutput) -> MadeOutput:
 def _area_back(node: Passage) -> None:
     pixels = node.literal("unit") == "pixels"
     is_alone = node.literal("sampled") == "area"
-    fades = (pixels or is_alone) and node.inputs["feather"].given == _FADE
+    fades = (pixels or is_alone) and node.inputs["feather"].content == _FADE
     sides = ("conditioning", "x", "y", "width", "height", "unit", "sampled")
     refuse_unsupported(node, *sides, *(["feather"] if fades else ()))
     if not fades:
@@ -293,7 +296,7 @@ def _mask(node: Passage) -> None:
         node.tell("the mask's bounds set no area of their own: only the mask counts")
     mask = node.inputs["mask"]
     name = node.add("MaskConditioning", conditioning=node.inputs["conditioning"], mask=mask)
-    node.keep(set_cond_area=node.inputs["set_cond_area"].given)
+    node.keep(set_cond_area=node.inputs["set_cond_area"].content)
     node.give("CONDITIONING", _strong(node, MadeOutput(name, "conditioning")))
 
 

@@ -38,7 +38,7 @@ def _values(node: Passage) -> dict[str, Any]:
         # there it is scaled to the picture
         sized = node.add("ResizeMask", mask=taken["mask"], image=taken["image"])
         taken["mask"] = MadeOutput(sized, "mask")
-    return {"control_net": Signal(net.given), MODE: net.carried.get(MODE), **taken}
+    return {"control_net": Signal(net.content), MODE: net.carried.get(MODE), **taken}
 
 
 def _apply(node: Passage) -> None:
@@ -65,10 +65,10 @@ def _apply_back(node: Passage) -> None:
         their: node.inputs[our] for their, our in names.items() if our in node.inputs
     }
     mode = node.inputs.get(MODE)
-    if mode is not None and mode.given != "none":
-        union_type = next((their for their, our in _MODES.items() if our == mode.given), None)
+    if mode is not None and mode.content != "none":
+        union_type = next((their for their, our in _MODES.items() if our == mode.content), None)
         if union_type is None:
-            raise Untranslatable(f"a union can't be told there that it is shown {mode.given}")
+            raise Untranslatable(f"a union can't be told there that it is shown {mode.content}")
         named = node.add(
             "SetUnionControlNetType", control_net=taken["control_net"], type=union_type
         )
@@ -105,7 +105,7 @@ def _style(node: Passage) -> None:
     if file is None or "image" not in vision:
         raise Untranslatable("which file its style model is, and of which picture, isn't told")
     strength = node.inputs["strength"]
-    if node.literal("strength_type") == "attn_bias" and strength.given != 1:
+    if node.literal("strength_type") == "attn_bias" and strength.content != 1:
         node.tell("Redux's words are multiplied by its strength here, not given less attention")
     loaded = node.add("LoadRedux", redux=file, image_encoder=vision.get("vision_file"))
     name = node.add(

@@ -160,13 +160,15 @@ def _empty(node: Passage, shown: Sequence[InputSource]) -> MadeOutput:
 
 
 def _is_size(signal: Signal | None) -> bool:
-    return signal is not None and (signal.is_link or bool(signal.given))
+    return signal is not None and (signal.is_link or bool(signal.content))
 
 
 def _moss(node: Passage) -> None:
     names = ("edit_format", "image_strength")
-    node.keep(**{name: node.inputs[name].given for name in names if not node.inputs[name].is_link})
-    if node.inputs["image_strength"].given != 1:
+    node.keep(
+        **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
+    )
+    if node.inputs["image_strength"].content != 1:
         node.tell("pictures count as they are here: they have no strength")
     _one_prompt("images.*", model="MOSS-Image")(node)
 

@@ -105,7 +105,7 @@ def _perpendicular(node: Passage) -> None:
 
 def _prompts(node: Passage) -> dict[str, Any]:
     positive, cfg = node.inputs["positive"], node.inputs["cfg"]
-    return {"positive": positive, "negative": negative_or_empty(node, positive, cfg.given)}
+    return {"positive": positive, "negative": negative_or_empty(node, positive, cfg.content)}
 
 
 def _go_along(node: Passage, guide: GuiderSpec) -> None:
@@ -116,7 +116,7 @@ def _cfg_guider_back(node: Passage) -> None:
     refuse_unsupported(node, "positive", "negative", "cfg", "rescale")
     guide = GuiderSpec(node, "CFGGuider", {**_prompts(node), "cfg": node.inputs["cfg"]})
     rescale = node.inputs.get("rescale")
-    if rescale is not None and rescale.given:
+    if rescale is not None and rescale.content:
         guide = guide.patched(node, "RescaleCFG", multiplier=rescale)
     _go_along(node, guide)
 
@@ -138,7 +138,7 @@ def _distilled_back(node: Passage) -> None:
 
 
 def _dual_back(node: Passage) -> None:
-    positive, cfg = node.inputs["positive"], node.inputs["cfg"].given
+    positive, cfg = node.inputs["positive"], node.inputs["cfg"].content
     inputs = {
         "cond1": positive,
         "cond2": node.inputs["second"],
@@ -177,7 +177,7 @@ def _patched_back(patch: str, *native_inputs: str, **inputs: str) -> Translate:
 
 def _zero_star_back(node: Passage) -> None:
     zero = node.inputs.get("zero_steps")
-    if zero is None or zero.given:
+    if zero is None or zero.content:
         node.tell("ComfyUI begins CFG-Zero* without steps in which nothing moves")
     _patched_back("CFGZeroStar", "zero_steps")(node)
 

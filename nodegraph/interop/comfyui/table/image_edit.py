@@ -55,7 +55,7 @@ _CANNY = 8
 
 
 def _crop(node: Passage) -> None:
-    region = node.inputs["crop_region"].given if "crop_region" in node.inputs else None
+    region = node.inputs["crop_region"].content if "crop_region" in node.inputs else None
     names = ("width", "height", "x", "y")
     if isinstance(region, dict):
         values: dict[str, Any] = {name: int(region.get(name, 0)) for name in names}
@@ -137,14 +137,14 @@ def _outpaint(node: Passage) -> None:
 
 
 def _outpaint_back(node: Passage) -> None:
-    if node.inputs["fill"].given != "color":
-        node.tell(f"what is new is grey there, not filled by {node.inputs['fill'].given}")
+    if node.inputs["fill"].content != "color":
+        node.tell(f"what is new is grey there, not filled by {node.inputs['fill'].content}")
     feather = node.inputs["feather"]
     name = node.add(
         "ImagePadForOutpaint",
         image=node.inputs["image"],
         **{edge: node.inputs[edge] for edge in _EDGES},
-        feathering=feather if feather.is_link else round(feather.given),
+        feathering=feather if feather.is_link else round(feather.content),
     )
     node.give("image", MadeOutput(name, "IMAGE"))
     node.give("mask", MadeOutput(name, "MASK"))
@@ -157,7 +157,7 @@ _BLEND = (
 
 
 def _blur(node: Passage) -> None:
-    node.keep(blur_radius=node.inputs["blur_radius"].given)
+    node.keep(blur_radius=node.inputs["blur_radius"].content)
     sigma = node.inputs["sigma"]
     name = node.add("BlurImage", image=node.inputs["image"], radius=sigma)
     node.give("IMAGE", MadeOutput(name, "image"))
@@ -172,7 +172,7 @@ def _blur_back(node: Passage) -> None:
 
 
 def _sharpen(node: Passage) -> None:
-    node.keep(sharpen_radius=node.inputs["sharpen_radius"].given)
+    node.keep(sharpen_radius=node.inputs["sharpen_radius"].content)
     amount = compute_number(node, "a * 10", lambda a: min(a * 10.0, 10.0), a=node.inputs["alpha"])
     name = node.add(
         "SharpenImage", image=node.inputs["image"], amount=amount, radius=node.inputs["sigma"]
@@ -197,7 +197,7 @@ def _quantize(node: Passage) -> None:
 
 def _quantize_back(node: Passage) -> None:
     refuse_others(node, {"palette": ""})
-    dither = node.inputs["dither"].given
+    dither = node.inputs["dither"].content
     name = node.add(
         "ImageQuantize",
         image=node.inputs["image"],
@@ -239,7 +239,7 @@ def _transfer(node: Passage) -> None:
     ours = {"histogram": "histogram", "mkl_lab": "covariance"}.get(method, "mean and spread")
     if ours == "mean and spread" and method != "reinhard_lab":
         node.tell(f"colours are matched by {ours} here, not by {method}")
-    node.keep(method=method, source_stats=node.inputs["source_stats"].given)
+    node.keep(method=method, source_stats=node.inputs["source_stats"].content)
     name = node.add(
         "MatchColors",
         image=node.inputs["image_target"],

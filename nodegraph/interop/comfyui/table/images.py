@@ -22,9 +22,9 @@ _NO_NAME = re.compile(r'[<>:"|?*\x00-\x1f]+(?![^%]*%)')
 def name_of(node: Passage, port: str = "filename_prefix") -> Signal:
     """What files are called, with our words between percent signs."""
     signal = node.inputs[port]
-    if signal.is_link or not isinstance(signal.given, str):
+    if signal.is_link or not isinstance(signal.content, str):
         return signal
-    name = signal.given.replace("\\", "/").strip("/ ")
+    name = signal.content.replace("\\", "/").strip("/ ")
     for their, our in _WORDS.items():
         name = name.replace(their, our)
     return Signal(_NO_NAME.sub("_", name) or "ComfyUI")
@@ -35,7 +35,7 @@ def prefix_of(node: Passage, port: str = "name") -> Signal:
     signal = node.inputs[port]
     if signal.is_link:
         return signal
-    name = str(signal.given)
+    name = str(signal.content)
     for their, our in _WORDS.items():
         name = name.replace(our, their)
     return Signal(name)
@@ -48,26 +48,26 @@ def _save(node: Passage) -> None:
 
 def _save_back(node: Passage) -> None:
     refuse_others(node, {"bits": "8"})
-    if node.inputs["format"].given != "png":
-        node.tell(f"pictures are saved as PNG there, not as {node.inputs['format'].given}")
+    if node.inputs["format"].content != "png":
+        node.tell(f"pictures are saved as PNG there, not as {node.inputs['format'].content}")
     node.add("SaveImage", images=node.inputs["image"], filename_prefix=prefix_of(node))
 
 
 def _save_advanced(node: Passage) -> None:
-    bits = "16" if str(node.inputs["format.bit_depth"].given).startswith("16") else "8"
+    bits = "16" if str(node.inputs["format.bit_depth"].content).startswith("16") else "8"
     if node.literal("format") == "exr":
         node.tell("EXR files aren't written here: it is a PNG of 16 bits instead")
         bits = "16"
     node.add("SaveImage", image=node.inputs["images"], name=name_of(node), bits=bits)
     names = ("format", "format.bit_depth", "format.input_color_space")
-    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.keep(**{name: node.inputs[name].content for name in names if name in node.inputs})
     node.give("images", node.inputs["images"])
 
 
 def _save_advanced_back(node: Passage) -> None:
     values = {
         "format": "png",
-        "format.bit_depth": "16-bit" if node.inputs["bits"].given == "16" else "8-bit",
+        "format.bit_depth": "16-bit" if node.inputs["bits"].content == "16" else "8-bit",
         "format.input_color_space": "sRGB",
         **node.kept,
     }
@@ -106,12 +106,12 @@ def _animation(node: Passage) -> None:
         quality=quality,
     )
     names = ("lossless", "method", "compress_level", "quality")
-    node.keep(**{name: node.inputs[name].given for name in names if name in node.inputs})
+    node.keep(**{name: node.inputs[name].content for name in names if name in node.inputs})
 
 
 def _animation_back(node: Passage) -> None:
     refuse_others(node, {"format": "webp", "loop": True})
-    quality = node.inputs["quality"].given
+    quality = node.inputs["quality"].content
     values = {"lossless": quality == 100, "quality": min(int(quality), 100), **node.kept}
     node.add(
         "SaveAnimatedWEBP",
@@ -126,7 +126,7 @@ def _join(node: Passage) -> None:
     pictures = autogrow_inputs(node, "images") or [
         node.inputs[name] for name in ("image1", "image2") if name in node.inputs
     ]
-    made = pictures[0].given if len(pictures) == 1 else None
+    made = pictures[0].content if len(pictures) == 1 else None
     while made is None:
         name = node.add("JoinImages", images=add_list(node, pictures[:8]), fit="crop")
         made = MadeOutput(name, "image")
@@ -138,7 +138,7 @@ def _join(node: Passage) -> None:
 def _rebatch(node: Passage) -> None:
     single = MadeOutput(node.add("ImageList", image=node.inputs["images"]), "images")
     size = node.inputs["batch_size"]
-    if size.given != 1:
+    if size.content != 1:
         parts = node.add("ChunkList", items=single, size=size)
         single = MadeOutput(node.add("JoinImages", images=MadeOutput(parts, "output")), "image")
     node.give("IMAGE", single)

@@ -31,7 +31,7 @@ def _empty(node_type: str, size: int, cell: int = 8) -> TableEntry:
 
     def forward(node: Passage) -> None:
         sides = [node.inputs[side] for side in ("width", "height")]
-        fits = all(not side.is_link and side.given % cell == 0 for side in sides)
+        fits = all(not side.is_link and side.content % cell == 0 for side in sides)
         step = {} if fits else {"multiple_of": cell}
         node.give("LATENT", MadeOutput(node.add("EmptyLatent", **node.inputs, **step), "latent"))
 
@@ -66,7 +66,7 @@ def _cut(node: Passage) -> None:
 def _cut_back(node: Passage) -> None:
     latent, index, count = (node.inputs[name] for name in ("latent", "start", "count"))
     # All that come are as many as there can be there.
-    amount = _MOST if count.given == 0 else count
+    amount = _MOST if count.content == 0 else count
     name = node.add("LatentCut", samples=latent, dim="t", index=index, amount=amount)
     node.give("latent", MadeOutput(name, "LATENT"))
 
@@ -108,7 +108,7 @@ def _upscale(node: Passage) -> None:
 def _upscale_back(node: Passage) -> None:
     sizes = {side: node.inputs[side] for side in ("width", "height")}
     method = METHODS.theirs(node.literal("method"))
-    if not any(signal.is_link or signal.given for signal in sizes.values()):
+    if not any(signal.is_link or signal.content for signal in sizes.values()):
         factor = node.inputs["factor"]
         made = node.add(
             "LatentUpscaleBy",

@@ -83,7 +83,7 @@ def _diffusion_model(node: Passage) -> None:
         values["family"] = family
     if "weight_dtype" in node.inputs:
         values["storage"] = _storage(node, "weight_dtype")
-        node.keep(weight_dtype=node.inputs["weight_dtype"].given)
+        node.keep(weight_dtype=node.inputs["weight_dtype"].content)
     name = node.add("LoadDiffusionModel", model=file_input(node, "unet_name"), **values)
     node.give("MODEL", MadeOutput(name, "model"))
 
@@ -95,7 +95,7 @@ def _storage(node: Passage, name: str) -> str | None:
 
 def _diffusion_model_back(node: Passage) -> None:
     refuse_unsupported(node, "model", "family", "storage")
-    storage = node.inputs["storage"].given if "storage" in node.inputs else "auto"
+    storage = node.inputs["storage"].content if "storage" in node.inputs else "auto"
     types = {"auto": "default", "full": "default", "float8": "fp8_e4m3fn"}
     if storage not in types:
         raise Untranslatable(f"weights can't be kept in {storage} there")
@@ -121,7 +121,7 @@ def _text_encoder(*names: str, kind: str = "") -> Translate:
         }
         name = node.add("LoadTextEncoder", family=family, **model_files)
         node.keep(
-            **{key: node.inputs[key].given for key in ("type", "device") if key in node.inputs}
+            **{key: node.inputs[key].content for key in ("type", "device") if key in node.inputs}
         )
         node.give("CLIP", MadeOutput(name, "text_encoder"))
 
@@ -146,7 +146,7 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
     def backward(node: Passage) -> None:
         refuse_unsupported(node, "family", *_PORTS)
         files = [node.inputs[port] for port in _PORTS if port in node.inputs]
-        files = [file for file in files if file.given]
+        files = [file for file in files if file.content]
         if len(files) != len(names):
             raise Untranslatable(f"it takes {len(names)} files there, not {len(files)}")
         family = str(node.literal("family"))

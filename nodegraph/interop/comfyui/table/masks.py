@@ -48,7 +48,7 @@ def _composite(node: Passage) -> None:
 
 def _composite_back(node: Passage) -> None:
     how = node.literal("how")
-    if node.inputs["fit"].given != "place":
+    if node.inputs["fit"].content != "place":
         node.tell("the second mask has to be as large as the first one there")
     name = node.add(
         "MaskComposite",
@@ -143,10 +143,10 @@ def _paint(node: Passage) -> None:
     else:
         color = node.inputs["bg_color"]
         picture = MadeOutput(node.add("EmptyImage", **size, color=color), "image")
-    node.keep(mask=painted, bg_color=node.inputs["bg_color"].given)
+    node.keep(mask=painted, bg_color=node.inputs["bg_color"].content)
     if not painted:
         mask = node.add("SolidMask", image=picture, value=0.0)
-        node.give("IMAGE", Signal(picture.given) if isinstance(picture, Signal) else picture)
+        node.give("IMAGE", Signal(picture.content) if isinstance(picture, Signal) else picture)
         node.give("MASK", MadeOutput(mask, "mask"))
         return
     strokes = node.add("LoadImage", path=file_path(painted))

@@ -89,7 +89,7 @@ def _keep(node: Passage) -> None:
         for name, input_signal in node.inputs.items()
         if name not in _TRANSLATED_INPUTS
     }
-    node.keep(**{name: signal.given for name, signal in other.items() if not signal.is_link})
+    node.keep(**{name: signal.content for name, signal in other.items() if not signal.is_link})
 
 
 _TRANSLATED_INPUTS = ("image", "resolution")
@@ -161,10 +161,12 @@ _PICTURES = {"image/gif": "gif", "image/webp": "webp"}
 
 def _combine(node: Passage) -> None:
     form, images = str(node.literal("format")), node.inputs["images"]
-    if node.inputs["pingpong"].given is True:
+    if node.inputs["pingpong"].content is True:
         node.tell("pictures don't run back again here: ReorderList can make them")
     names = ("loop_count", "pingpong", "save_output", "format")
-    node.keep(**{name: node.inputs[name].given for name in names if not node.inputs[name].is_link})
+    node.keep(
+        **{name: node.inputs[name].content for name in names if not node.inputs[name].is_link}
+    )
     rate: Any = node.inputs["frame_rate"]
     if form in _PICTURES:
         taken = {"name": name_of(node), "format": _PICTURES[form]}
@@ -185,13 +187,13 @@ def _load(node: Passage) -> None:
     }
     name = node.add(
         "LoadVideo",
-        path=file if file.is_link else FILES.ours(file.given),
+        path=file if file.is_link else FILES.ours(file.content),
         **{our: node.inputs[their] for our, their in taken.items()},
     )
     parts = node.add("ImagesFromVideo", video=MadeOutput(name, "video"))
     image = MadeOutput(parts, "image")
     size = {side: node.inputs[f"custom_{side}"] for side in ("width", "height")}
-    if any(signal.given for signal in size.values()):
+    if any(signal.content for signal in size.values()):
         image = MadeOutput(node.add("ResizeImage", image=image, **size), "image")
     node.give("IMAGE", image)
     node.give("audio", MadeOutput(parts, "audio"))
@@ -210,7 +212,7 @@ def _switch(node: Passage) -> None:
 
 def _seed(node: Passage) -> None:
     seed: Any = node.inputs["seed"]
-    if not seed.is_link and int(seed.given) < 0:
+    if not seed.is_link and int(seed.content) < 0:
         node.tell("a seed below 0, which is another one each time there, is 0 here")
         seed = 0
     node.give("SEED", MadeOutput(node.add("Seed", seed=seed), "number"))
@@ -262,7 +264,7 @@ def _any(node: Passage) -> None:
 
 def _loras(node: Passage) -> None:
     model, clip = node.inputs["model"], node.inputs.get("clip")
-    rows = [signal.given for signal in node.inputs.values() if isinstance(signal.given, dict)]
+    rows = [signal.content for signal in node.inputs.values() if isinstance(signal.content, dict)]
     for row in rows:
         lora, strength = row.get("lora"), row.get("strength", 1.0)
         if not row.get("on") or lora in (None, "None", ""):
@@ -326,7 +328,7 @@ def _filled(node: Passage, keeping: str) -> dict[str, Any]:
         node.tell("what is put around pictures is black here, not the color of their edges")
         return {}
     color = node.inputs.get("pad_color")
-    parts = str(color.given).split(",") if color is not None else ["0"] * 3
+    parts = str(color.content).split(",") if color is not None else ["0"] * 3
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
         node.tell(f"`pad_color` is {parts} there, which can't be read here: it is black")
         return {}

@@ -15,14 +15,14 @@ from nodegraph.interop.comfyui.translating import MadeOutput, Passage, Signal, U
 def file_input(node: Passage, name: str) -> Any:
     """What an input that names a file is given, for a native one."""
     signal = node.inputs[name]
-    if isinstance(signal.given, str) and "\\" in signal.given:
-        return signal.given.replace("\\", "/")
+    if isinstance(signal.content, str) and "\\" in signal.content:
+        return signal.content.replace("\\", "/")
     return signal
 
 
 def known_literal(node: Passage, name: str) -> Any:
     """An input's value; None if that isn't known before a run."""
-    value = node.inputs[name].given
+    value = node.inputs[name].content
     if isinstance(value, MadeOutput) and value.node != BLOCK:
         return None
     try:
@@ -89,7 +89,7 @@ def color_of(node: Passage, name: str) -> Any:
         except Untranslatable:
             made = node.add("FormatText", template="#{a:06x}", a=node.inputs[name])
             return MadeOutput(made, "text")
-    return color_text(node.inputs[name].given)
+    return color_text(node.inputs[name].content)
 
 
 def compute_number(
@@ -110,7 +110,7 @@ def compute_number(
 
 
 def _plain_value(value: Any) -> Any:
-    return value.given if isinstance(value, Signal) else value
+    return value.content if isinstance(value, Signal) else value
 
 
 def autogrow_inputs(node: Passage, prefix: str) -> list[Signal]:
@@ -143,8 +143,8 @@ def refuse_others(node: Passage, expected: Mapping[str, Any]) -> None:
         Untranslatable: One has another.
     """
     for name, value in expected.items():
-        if name in node.inputs and node.inputs[name].given != value:
-            raise Untranslatable(f"`{name}` can't be {node.inputs[name].given!r} there")
+        if name in node.inputs and node.inputs[name].content != value:
+            raise Untranslatable(f"`{name}` can't be {node.inputs[name].content!r} there")
 
 
 def file_path(name: Any) -> Any:

@@ -71,7 +71,7 @@ def _skip_back(node: Passage) -> None:
     taken |= {"double_layers": ", ".join(double), "single_layers": ", ".join(single)}
     prompt = node.inputs.get("prompt")
     kind = "SkipLayerGuidanceDiTSimple"
-    if prompt is None or prompt.given != "negative":
+    if prompt is None or prompt.content != "negative":
         kind, taken["scale"] = "SkipLayerGuidanceDiT", node.inputs["scale"]
     node.give("guider", Signal(None, {GUIDE: guide_of(node).patched(node, kind, **taken)}))
 
@@ -94,7 +94,7 @@ def _passed(message: str = "", *neutral: tuple[str, Any], output: str = "MODEL")
     """
 
     def forward(node: Passage) -> None:
-        if message and not all(node.inputs[name].given == value for name, value in neutral):
+        if message and not all(node.inputs[name].content == value for name, value in neutral):
             node.tell(message)
         name = next((name for name in ("model", "clip") if name in node.inputs), "")
         if not name:
@@ -154,13 +154,13 @@ def _prediction_back(node: Passage) -> None:
 
 def _adapter(node: Passage) -> None:
     """An IP-Adapter on the model; here, all prompts of a sampling go through it."""
-    start = node.inputs["start_at"].given if "start_at" in node.inputs else 0
-    end = node.inputs["end_at"].given if "end_at" in node.inputs else 1
+    start = node.inputs["start_at"].content if "start_at" in node.inputs else 0
+    end = node.inputs["end_at"].content if "end_at" in node.inputs else 1
     if (start, end) != (0, 1):
         node.tell("the IP-Adapter leads all of the sampling here")
     weight_type = node.inputs.get("weight_type")
-    if weight_type is not None and weight_type.given not in ("standard", "linear", "original"):
-        node.tell(f"the IP-Adapter weighs all layers alike here, not as {weight_type.given} does")
+    if weight_type is not None and weight_type.content not in ("standard", "linear", "original"):
+        node.tell(f"the IP-Adapter weighs all layers alike here, not as {weight_type.content} does")
     adapter = node.inputs["ipadapter"]
     file = adapter.carried.get("adapter_file")
     if file is None:
@@ -205,7 +205,7 @@ def _easy_cache(node: Passage) -> None:
 
 def _compiled(node: Passage) -> None:
     name = node.add("SpeedUp", model=node.inputs["model"], compiled=True)
-    node.keep(backend=node.inputs["backend"].given)
+    node.keep(backend=node.inputs["backend"].content)
     node.give("MODEL", MadeOutput(name, "model"))
 
 

@@ -23,7 +23,7 @@ _CROPS = Choice({"disabled": "stretch", "center": "crop"})
 
 
 def _is_mask(value: Any) -> bool:
-    source = getattr(value, "given", value)
+    source = getattr(value, "content", value)
     return isinstance(source, MadeOutput) and source.port in ("mask", "masks")
 
 
@@ -83,7 +83,7 @@ def _made(node: Passage, native: str, **inputs: Any) -> MadeOutput:
 def _resize_back(node: Passage) -> None:
     """Of a native ResizeImage that no older node says."""
     refuse_others(node, {"multiple_of": 1})
-    fit = node.inputs["fit"].given
+    fit = node.inputs["fit"].content
     if fit not in ("stretch", "crop"):
         raise Untranslatable(f"pictures can't be scaled so that they fit by `{fit}` there")
     crop = _CROPS.theirs(fit)
@@ -101,7 +101,7 @@ def _scale_back(node: Passage) -> None:
     how, number = next((how, name) for how, (our, name) in _BY.items() if our == by)
     amount = node.inputs["amount"]
     is_whole = by not in ("factor", "megapixels") and not amount.is_link
-    values = {f"resize_type.{number}": round(amount.given) if is_whole else amount}
+    values = {f"resize_type.{number}": round(amount.content) if is_whole else amount}
     _give_back(node, {"resize_type": how, **values})
 
 

@@ -71,7 +71,7 @@ def comfyui_sampler(node: Passage, name: str = "sampler_name") -> Any:
 
 def keep_name(node: Passage) -> None:
     """Names that several samplers there share one of ours with are kept."""
-    value = node.inputs["sampler_name"].given
+    value = node.inputs["sampler_name"].content
     named = value.removeprefix("sample_") if isinstance(value, str) else ""
     if SAMPLERS.ours(named) != named:
         node.keep(sampler_name=named)
@@ -81,11 +81,11 @@ def exported_sampler(node: Passage) -> Any:
     """The sampler's name there; that which was imported where it is still the same."""
     sampler = node.inputs["sampler"]
     kept = node.kept.get("sampler_name")
-    if kept is not None and SAMPLERS.ours(kept) == sampler.given:
+    if kept is not None and SAMPLERS.ours(kept) == sampler.content:
         return kept
-    if sampler.given in _ONLY_HERE:
-        raise Untranslatable(f"there is no sampler {sampler.given} there")
-    return SAMPLERS.theirs(sampler.given) if sampler.given in _OTHERWISE else sampler
+    if sampler.content in _ONLY_HERE:
+        raise Untranslatable(f"there is no sampler {sampler.content} there")
+    return SAMPLERS.theirs(sampler.content) if sampler.content in _OTHERWISE else sampler
 
 
 def _select(native: str, **inputs: str) -> Translate:
@@ -146,7 +146,7 @@ def sampler_back(node: Passage) -> None:
     options = {
         name: signal
         for name, signal in node.inputs.items()
-        if name != "sampler" and signal.given is not None
+        if name != "sampler" and signal.content is not None
     }
     if not options:
         name = node.add("KSamplerSelect", sampler_name=exported_sampler(node))
@@ -225,7 +225,7 @@ def _along(node: Passage, lay: BuildSchedule, output: str = "schedule") -> None:
     made: dict[Any, MadeOutput] = {}
 
     def once(model: Signal | MadeOutput) -> MadeOutput:
-        key = model.given if isinstance(model, Signal) else model
+        key = model.content if isinstance(model, Signal) else model
         if key not in made:
             made[key] = lay(model)
         return made[key]
@@ -246,7 +246,7 @@ def level_back(there: str, *names: str) -> Translate:
 
 def basic_schedule_back(node: Passage) -> None:
     taken = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
-    if node.inputs["schedule"].given == "align_your_steps":
+    if node.inputs["schedule"].content == "align_your_steps":
         kind = node.kept.get("model_type", "SD1")
         name = node.add("AlignYourStepsScheduler", model_type=kind, **taken)
         node.give("schedule", MadeOutput(name, "SIGMAS"))
@@ -274,7 +274,7 @@ def changed_back(there: str, outputs: Mapping[str, str], **names: str) -> Transl
         made: dict[Any, str] = {}
 
         def lay(model: Signal | MadeOutput) -> str:
-            key = model.given if isinstance(model, Signal) else model
+            key = model.content if isinstance(model, Signal) else model
             if key not in made:
                 made[key] = node.add(there, sigmas=sigmas_for(schedule, model), **taken)
             return made[key]
@@ -315,7 +315,7 @@ def _align_your_steps(node: Passage) -> None:
     if kind not in ("SD1", "SDXL"):
         node.tell(f"its `model_type` is {kind!r} there: the schedule is that of the model here")
     taken = {"steps": node.inputs["steps"], "denoise": node.inputs["denoise"]}
-    node.keep(model_type=node.inputs["model_type"].given)
+    node.keep(model_type=node.inputs["model_type"].content)
     _add_schedule(
         node, "BasicSchedule", schedule="align_your_steps", denoise_steps="share", **taken
     )
@@ -331,7 +331,7 @@ def _split(native: str, name: str, whole: float) -> Translate:
 
     def forward(node: Passage) -> None:
         at = node.inputs[name]
-        if at.given == whole:
+        if at.content == whole:
             node.tell("nothing is left before the cut: all goes on")
             node.give("low_sigmas", node.inputs["sigmas"])
             return

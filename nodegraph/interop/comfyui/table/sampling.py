@@ -41,7 +41,9 @@ def advanced_back(node: Passage) -> None:
     adds, leaves = node.literal("add_noise"), node.literal("leave_noise")
     last = node.inputs.get("end_step")
     end = (
-        last if last is not None and last.given is not None else node.kept.get("end_at_step", 10000)
+        last
+        if last is not None and last.content is not None
+        else node.kept.get("end_at_step", 10000)
     )
     _sampled(
         node,
@@ -66,7 +68,7 @@ def _sampled(node: Passage, there: str, **own: Any) -> None:
         sampler_name=exported_sampler(node),
         scheduler=node.inputs["schedule"],
         positive=positive,
-        negative=negative_or_empty(node, positive, cfg.given),
+        negative=negative_or_empty(node, positive, cfg.content),
         latent_image=node.inputs["latent"],
         **own,
     )
@@ -124,7 +126,7 @@ _DROPPING = ("dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2")
 
 
 def _ksampler(node: Passage) -> None:
-    if node.inputs["denoise"].given == 0:
+    if node.inputs["denoise"].content == 0:
         node.tell("nothing is denoised: the latent goes through")
         node.give("LATENT", node.inputs["latent_image"])
         return
@@ -211,7 +213,7 @@ def _advanced(node: Passage) -> None:
         **DRAW,
     )
     keep_name(node)
-    node.keep(end_at_step=node.inputs["end_at_step"].given)
+    node.keep(end_at_step=node.inputs["end_at_step"].content)
     node.give("LATENT", MadeOutput(name, "latent"))
 
 
@@ -220,8 +222,8 @@ def _end_step(node: Passage) -> Signal | None:
     end, steps = node.inputs["end_at_step"], node.inputs["steps"]
     if end.is_link:
         return end
-    limit = 10000 if steps.is_link else steps.given
-    return None if end.given >= limit else end
+    limit = 10000 if steps.is_link else steps.content
+    return None if end.content >= limit else end
 
 
 def _advanced_in_parts(
@@ -235,7 +237,7 @@ def _advanced_in_parts(
     if end is not None:
         schedule = MadeOutput(node.add("SplitSchedule", schedule=schedule, step=end), "high")
     start = node.inputs["start_at_step"]
-    if start.is_link or start.given > 0:
+    if start.is_link or start.content > 0:
         schedule = MadeOutput(node.add("SplitSchedule", schedule=schedule, step=start), "low")
     kind = "RandomNoise" if adds else "NoNoise"
     noise = MadeOutput(node.add(kind, seed=node.inputs["noise_seed"], **DRAW), "noise")
@@ -259,7 +261,7 @@ def _sampler_custom_advanced(node: Passage) -> None:
     leads = made.carried.get(CONDITIONED_MODEL)
     if leads is None:
         raise Untranslatable("which model its guider leads isn't told")
-    parts = (node.inputs["noise"], Signal(made.given), node.inputs["sampler"])
+    parts = (node.inputs["noise"], Signal(made.content), node.inputs["sampler"])
     _give_both(node, _custom(node, leads, *parts, node.inputs["sigmas"]))
 
 

@@ -33,7 +33,7 @@ def _concatenate(node: Passage) -> None:
     first, second, between = (node.inputs[name] for name in ("string_a", "string_b", "delimiter"))
     middle, more = "{c}", {"c": between}
     if not between.is_link:
-        middle, more = _escaped(str(between.given)), {}
+        middle, more = _escaped(str(between.content)), {}
     name = node.add("FormatText", template=f"{{a}}{middle}{{b}}", a=first, b=second, **more)
     node.give("STRING", MadeOutput(name, "text"))
 
@@ -66,10 +66,10 @@ def _format_back(node: Passage) -> None:
     values: dict[str, Any] = {}
     for letter in _LETTERS:
         signal = node.inputs.get(letter)
-        if signal is None or signal.given is None:
+        if signal is None or signal.content is None:
             continue
         if not signal.is_link:
-            made = node.add("PrimitiveString", value=str(signal.given))
+            made = node.add("PrimitiveString", value=str(signal.content))
             signal = Signal(MadeOutput(made, "STRING"))
         values[f"values.{letter}"] = signal
     name = node.add("StringFormat", f_string=node.inputs["template"], **values)
@@ -84,7 +84,7 @@ def _pattern(node: Passage) -> Any:
         return pattern
     node.keep(flags=flags)
     if not pattern.is_link:
-        return f"(?{flags}){pattern.given}"
+        return f"(?{flags}){pattern.content}"
     return MadeOutput(node.add("FormatText", template=f"(?{flags}){{a}}", a=pattern), "text")
 
 
@@ -93,9 +93,9 @@ def _flags_back(node: Passage, port: str) -> dict[str, Any]:
     signal, on = node.inputs[port], ""
     pattern: Any = signal
     if not signal.is_link and node.kept.get("flags"):
-        matched = _OWN_FLAGS.match(str(signal.given))
+        matched = _OWN_FLAGS.match(str(signal.content))
         if matched:
-            on, pattern = matched[1], str(signal.given)[matched.end() :]
+            on, pattern = matched[1], str(signal.content)[matched.end() :]
     flags = {name: flag in on for name, flag in _FLAGS.items()}
     return {
         "regex_pattern": pattern,
@@ -139,7 +139,7 @@ def _extract(node: Passage) -> None:
         most=1 if mode.startswith("First") else 0,
         ignore_case=node.inputs["case_insensitive"],
     )
-    node.keep(group_index=node.inputs["group_index"].given)
+    node.keep(group_index=node.inputs["group_index"].content)
     joined = node.add("JoinTexts", texts=MadeOutput(matches_node, "texts"), separator="\\n")
     node.give("STRING", MadeOutput(joined, "text"))
 
@@ -236,7 +236,7 @@ def _substring(node: Passage) -> None:
 
 def _substring_back(node: Passage) -> None:
     end = node.inputs.get("end")
-    if end is None or end.given is None:
+    if end is None or end.content is None:
         node.tell("all up to the end can't be said there: it is cut after 1,000,000 letters")
         end = Signal(1_000_000)
     text, start = node.inputs["text"], node.inputs["start"]
@@ -246,13 +246,13 @@ def _substring_back(node: Passage) -> None:
 
 def _combo(node: Passage) -> None:
     options = [
-        str(node.inputs[name].given)
+        str(node.inputs[name].content)
         for name in sorted((n for n in node.inputs if n.startswith("option")), key=_option_number)
     ]
     shown = [option for option in options if option.strip()]
     choice = node.inputs["choice"]
     if not shown and not choice.is_link:
-        shown = [str(choice.given)]
+        shown = [str(choice.content)]
     node.keep(options=options)
     name = node.add("ChooseLine", lines="\n".join(shown), choice=choice)
     node.give("STRING", MadeOutput(name, "text"))
@@ -267,7 +267,7 @@ def _option_number(name: str) -> int:
 def _combo_back(node: Passage) -> None:
     lines = [line.strip() for line in str(node.literal("lines")).splitlines() if line.strip()]
     choice = node.inputs["choice"]
-    chosen = choice if choice.is_link else (choice.given or (lines[0] if lines else ""))
+    chosen = choice if choice.is_link else (choice.content or (lines[0] if lines else ""))
     at = lines.index(chosen) if isinstance(chosen, str) and chosen in lines else 0
     options = {f"option{number}": line for number, line in enumerate([*lines, ""], 1)}
     name = node.add("CustomCombo", choice=chosen, index=at, **options)
@@ -317,7 +317,7 @@ def _generate(node: Passage) -> None:
         chat=node.inputs["use_default_template"],
     )
     penalty = node.inputs.get("sampling_mode.presence_penalty")
-    if penalty is not None and penalty.given:
+    if penalty is not None and penalty.content:
         node.tell("its presence penalty isn't known here")
     node.give("generated_text", MadeOutput(name, "text"))
 
@@ -326,7 +326,7 @@ def _generate_back(node: Passage) -> None:
     more = {
         their: node.inputs[our]
         for their, our in (("image", "images"), ("system_prompt", "system"))
-        if our in node.inputs and node.inputs[our].given not in (None, "")
+        if our in node.inputs and node.inputs[our].content not in (None, "")
     }
     is_drawn = node.literal("sampling")
     drawn = {f"sampling_mode.{name}": node.inputs[name] for name in _DRAWN if is_drawn}

@@ -58,7 +58,7 @@ _THERE: tuple[tuple[type, str, str], ...] = (
 
 def _written(node: Passage, side: str, signal: Signal) -> MadeOutput:
     for kind, there, output in _THERE:
-        if isinstance(signal.given, kind):
+        if isinstance(signal.content, kind):
             return MadeOutput(node.imply(there, value=signal), output)
     raise Untranslatable(f"`{side}` has to be linked there")
 
@@ -82,11 +82,11 @@ _CONSTANTS: dict[type, str] = {bool: "Boolean", int: "Integer", float: "Number"}
 def _primitive(node: Passage) -> None:
     value = node.inputs["value"]
     native = next(
-        (name for kind, name in _CONSTANTS.items() if isinstance(value.given, kind)), None
+        (name for kind, name in _CONSTANTS.items() if isinstance(value.content, kind)), None
     )
     if native is None:
         # Of texts, most are one of an input's choices, which a link can't give.
-        node.give("*", Signal(value.given))
+        node.give("*", Signal(value.content))
         return
     port = "value" if native == "Boolean" else "number"
     node.give("*", MadeOutput(node.add(native, value=value), port))
@@ -199,7 +199,7 @@ def _renamed(expression: str, letters: dict[str, str]) -> str:
 
 def _math_back(node: Passage) -> None:
     expression = node.literal("expression").replace("^", "**")
-    if node.inputs["whole"].given != "cut off":
+    if node.inputs["whole"].content != "cut off":
         node.tell("parts after the point are cut off of its whole number there, not rounded")
     used = sorted(_names(expression) & set(_LETTERS))
     values = {f"values.{letter}": _as_link(node, letter) for letter in used}
@@ -213,7 +213,7 @@ def _as_link(node: Passage, letter: str) -> Signal | MadeOutput:
     signal = node.inputs[letter]
     if signal.is_link:
         return signal
-    return MadeOutput(node.add("PrimitiveFloat", value=float(signal.given)), "FLOAT")
+    return MadeOutput(node.add("PrimitiveFloat", value=float(signal.content)), "FLOAT")
 
 
 def _number(node: Passage) -> None:

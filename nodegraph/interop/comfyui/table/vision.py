@@ -74,7 +74,7 @@ def _as_text(node: Passage) -> None:
     value = next(node.inputs[name] for name in ("dictionary", "array") if name in node.inputs)
     if not value.is_link:
         raise Untranslatable("what it is to write isn't known")
-    indent = node.inputs["indent"].given
+    indent = node.inputs["indent"].content
     node.keep(indent=indent)
     if indent:
         node.tell("it is written in one line here, not indented")
@@ -135,7 +135,7 @@ def _sam3(node: Passage) -> None:
     if kind not in _PROMPTS:
         raise Untranslatable("what it is to find has to come right from a prompt")
     kept = ("refine_iterations", "individual_masks")
-    node.keep(**{name: node.inputs[name].given for name in kept if not node.inputs[name].is_link})
+    node.keep(**{name: node.inputs[name].content for name in kept if not node.inputs[name].is_link})
     _find_by_text(node, inputs.get(_PROMPTS[kind], ""))
 
 
@@ -146,7 +146,7 @@ def _detect(node: Passage) -> None:
         "DetectThings",
         model=_vision_model(node),
         image=node.inputs["image"],
-        labels="" if named.given == "all" else named,
+        labels="" if named.content == "all" else named,
         threshold=node.inputs["threshold"],
         most=node.inputs["max_detections"],
         unit="pixels",
@@ -184,7 +184,7 @@ def _draw_boxes_back(node: Passage) -> None:
 
 
 def _create_boxes(node: Passage) -> None:
-    drawn = node.inputs["editor_state"].given
+    drawn = node.inputs["editor_state"].content
     items = [item for item in drawn if isinstance(item, dict)] if isinstance(drawn, list) else []
     boxes = [[item.get(name, 0) for name in _FIELDS] for item in items]
     text = node.add("Text", text=json.dumps(boxes))
@@ -254,7 +254,7 @@ _DTYPES = {"default": "auto", "fp16": "float16", "bf16": "bfloat16", "fp32": "fl
 def _other_depth(node: Passage) -> None:
     """Models of depth that aren't read here; others say the same."""
     model = node.literal("model_name")
-    dtype = _DTYPES.get(str(node.inputs["weight_dtype"].given)) if "DA3" in node.type else None
+    dtype = _DTYPES.get(str(node.inputs["weight_dtype"].content)) if "DA3" in node.type else None
     name = node.add("LoadVisionModel", model=model, dtype=dtype)
     node.tell(f"{model} isn't read here: take a folder of Depth Anything V2, say, for it")
     output = "DA3_MODEL" if "DA3" in node.type else "MOGE_MODEL"

@@ -119,10 +119,10 @@ class Versions:
 
     def all(self, name: str) -> list[Version]:
         """The versions of a workflow, the newest first."""
-        versions = (self.one(name, number) for number in reversed(self.numbers(name)))
+        versions = (self.version(name, number) for number in reversed(self.numbers(name)))
         return [version for version in versions if version is not None]
 
-    def one(self, name: str, number: int) -> Version | None:
+    def version(self, name: str, number: int) -> Version | None:
         """A version; None if there is none of that number."""
         status = self._folder.status(FOLDER, name, _file(number))
         if status is None:
@@ -141,7 +141,7 @@ class Versions:
     def newest(self, name: str) -> Version | None:
         """The last version of a workflow; None if it has none."""
         numbers = self.numbers(name)
-        return self.one(name, numbers[-1]) if numbers else None
+        return self.version(name, numbers[-1]) if numbers else None
 
     def add(self, name: str, data: bytes) -> Version:
         """Keep a text as the next version.
@@ -154,7 +154,7 @@ class Versions:
         self._folder.write(data, FOLDER, name, _file(number))
         for old in numbers[: max(len(numbers) + 1 - self._most, 0)]:
             self._folder.remove(FOLDER, name, _file(old))
-        version = self.one(name, number)
+        version = self.version(name, number)
         assert version is not None
         return version
 
@@ -218,7 +218,7 @@ class SavedWorkflows:
             data, current = self._current(name)
             if version is None or version == current.number:
                 return SavedWorkflow(name, current, _text(name, data))
-            older = self._versions.one(name, version) if version > 0 else None
+            older = self._versions.version(name, version) if version > 0 else None
             if older is None:
                 raise NotFound(
                     f"`{name}` has no such version",
