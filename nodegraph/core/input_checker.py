@@ -203,10 +203,11 @@ class _NodeCheck:
 
     def _absent_hint(self, port: str, target: TypeExpr) -> str:
         """Which node types to add for an input."""
-        types = self._checker.mends.source_types(
-            OpenInput(target, f"{self._spec.type}.{port}", self._family())
-        )
+        types = self._checker.mends.source_types(self._open_input(port, target))
         return f"Add a node that gives {target}" + (f", such as {types}." if types else ".")
+
+    def _open_input(self, port: str, target: TypeExpr) -> OpenInput:
+        return OpenInput(target, f"{self._spec.type}.{port}", self._family())
 
     def _family(self) -> str | None:
         """The model family of what is linked to the node; None if none is known."""
@@ -347,18 +348,13 @@ class _NodeCheck:
         self._report(finding, location)
 
     def _mismatch_hint(
-        self,
-        port: str,
-        target: TypeExpr,
-        link: Link,
-        output: OutputSpec,
-        location: InputLocation | None,
+        self, port: str, target: TypeExpr, link: Link, output: OutputSpec, at: InputLocation | None
     ) -> str:
-        suggestions, family = self._checker.mends, self._family()
+        suggestions, wanted = self._checker.mends, self._open_input(port, target)
         return (
-            suggestions.mismatch_hint(link, output.expr, target, family)
-            or self._present_hint(target, location, "Link it:")
-            or suggestions.detour_hint(link, target, family)
+            suggestions.mismatch_hint(link, output.expr, self._node.name, wanted)
+            or self._present_hint(target, at, "Link it:")
+            or suggestions.detour_hint(link, wanted)
             or self._absent_hint(port, target)
         )
 

@@ -260,6 +260,8 @@ def _folded(text: str) -> str:
 
 
 _MOST_VISITED = 1000
+_MOST_FEEDING = 30
+"""Outputs of which it is asked whether they are behind a node: each may visit that many nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,34 +303,42 @@ class NodeTypeSuggestions:
         self._catalog = catalog
         self._between: dict[tuple[TypeExpr, TypeExpr, str | None], list[Converter]] = {}
         self._plain: dict[tuple[TypeExpr, TypeExpr], bool] = {}
-        self._giving: dict[OpenInput, str] = {}
+        self._giving: dict[OpenInput, Sequence[str]] = {}
 
     @property
     def _usage(self) -> Usage:
         return usage_of(self._catalog)
 
-    def converter_hint(self, source: TypeExpr, target: TypeExpr, family: str | None = None) -> str:
+    def converter_hint(
+        self, source: TypeExpr, target: TypeExpr, family: str | None = None, node: str = ""
+    ) -> str:
         """Which node type to put between an output and an input, as a sentence; empty if none."""
-        between = self.converter(source, target, family)
+        between = self.converter(source, target, family, node)
         return f"Put {_with_article(between)} between." if between else ""
 
     def converter(
-        self, source: TypeExpr, target: TypeExpr, family: str | None = None
+        self, source: TypeExpr, target: TypeExpr, family: str | None = None, node: str = ""
     ) -> str | None:
         """A node type that takes the one and gives the other; the one that is used most.
 
         Of two that are used as much it is the one that needs less besides, then the one with fewer
         settings: the plainer way. One that has to be linked more than this output is none where
-        people hardly use it for that: many take a VAE, and few of those are what it is for.
+        people hardly use it for that: many take a VAE, and few of those are what it is for. Nor is
+        one that only outputs behind the node could be linked to, which would be a cycle.
+
+        Args:
+            node: The node whose input it is; empty if that isn't known.
         """
         for each in self._converters(source, target, family):
-            if not each.needs or each.share >= self._least_share(each):
+            fed = [self._can_feed(needed, node) for needed in each.needs]
+            least = _LEAST_SHARE if all(fed) else _LEAST_SHARE_UNFED
+            if not fed or (False not in fed and each.share >= least):
                 return each.spec.type
         return None
 
-    def _least_share(self, converter: Converter) -> float:
-        """From which share on a converter is named that has to be linked more besides."""
-        return _LEAST_SHARE
+    def _can_feed(self, needed: TypeExpr, node: str) -> bool | None:
+        """Whether an output could be linked to what is put before a node; None if none is known."""
+        return True
 
     def _converters(
         self, source: TypeExpr, target: TypeExpr, family: str | None
@@ -394,11 +404,14 @@ class NodeTypeSuggestions:
 
     def source_types(self, wanted: OpenInput) -> str:
         """Node types that give what an input takes, for a sentence."""
+        return " or ".join(self._source_types(wanted))
+
+    def _source_types(self, wanted: OpenInput) -> Sequence[str]:
         if wanted not in self._giving:
             self._giving[wanted] = self._find_source_types(wanted)
         return self._giving[wanted]
 
-    def _find_source_types(self, wanted: OpenInput) -> str:
+    def _find_source_types(self, wanted: OpenInput) -> Sequence[str]:
         ranks = [
             rank for spec in self._specs() if (rank := self._source_rank(spec, wanted)) is not None
         ]
@@ -406,7 +419,7 @@ class NodeTypeSuggestions:
         # What is linked there in practice says more than what else could be.
         used = [rank for rank in ranks if not rank[0]] or ranks
         worth = [rank for rank in used if rank[1] <= used[0][1] / _LEAST_WORTH]
-        return " or ".join(simplest[-1] for *_, simplest in worth[:_SHOWN])
+        return [simplest[-1] for *_, simplest in worth[:_SHOWN]]
 
     def _source_rank(self, spec: NodeSpec, wanted: OpenInput) -> _Rank | None:
         """The rank of a node type that gives what an input takes, the best one least."""
@@ -477,35 +490,35 @@ class LinkSuggestions(NodeTypeSuggestions):
         self._flat = flat
         self._givers: dict[TypeExpr, list[Link]] = {}
 
-    def mismatch_hint(
-        self, link: Link, source: TypeExpr, target: TypeExpr, family: str | None = None
-    ) -> str:
-        """The next step after linking a `source` output to a `target` input; empty if unknown.
-
-        Args:
-            family: The model family of what the node's other inputs carry; None if unknown.
-        """
-        other = self.port_of(link, target)
+    def mismatch_hint(self, link: Link, source: TypeExpr, node: str, wanted: OpenInput) -> str:
+        """The next step after linking a `source` output to an input of a node; empty if unknown."""
+        other = self.port_of(link, wanted.expr)
         if other:
             return f"Link {other} instead."
-        return self.converter_hint(source, target, family)
+        return self.converter_hint(source, wanted.expr, wanted.family, node)
 
-    def detour_hint(self, link: Link, target: TypeExpr, family: str | None = None) -> str:
-        """Which node type makes the target of another output of the linked node; empty if none."""
+    def detour_hint(self, link: Link, wanted: OpenInput) -> str:
+        """Which node type makes what is wanted of another output of the linked node.
+
+        Empty if none of those that give it first does.
+        """
         name = link.node.rpartition("/")[2]
         for port in self._flat.outputs_of(link.node):
             output = self._flat.output(Link(link.node, port)) if port != link.port else None
             if not isinstance(output, Output) or output.port is None:
                 continue
-            for each in self._converters(output.port.expr, target, family):
-                if each.used and not each.needs:
+            for each in self._converters(output.port.expr, wanted.expr, wanted.family):
+                is_usual = each.used and each.spec.type in self._source_types(wanted)
+                if is_usual and not each.needs:
                     between = _with_article(each.spec.type)
                     return f"Link `{name}.{port}` to {between}, and link that here."
         return ""
 
-    def _least_share(self, converter: Converter) -> float:
-        fed = all(self._outputs_that_fit(each) for each in converter.needs)
-        return _LEAST_SHARE if fed else _LEAST_SHARE_UNFED
+    def _can_feed(self, needed: TypeExpr, node: str) -> bool | None:
+        outputs = self._outputs_that_fit(needed)[:_MOST_FEEDING]
+        if not outputs:
+            return None
+        return any(not self._needs(each.node, node) for each in outputs)
 
     def port_of(self, link: Link, target: TypeExpr) -> str:
         """Outputs of the linked node that do fit, for a sentence; empty if none does."""

@@ -160,6 +160,37 @@ def _output(text: str) -> tuple[str, str]:
     return name, type_name or name
 
 
+class WrittenSignature:
+    """A signature that is parsed once it is asked for: a workflow has few of all the types."""
+
+    def __init__(self, line: str) -> None:
+        self.type = line.partition("(")[0].strip()
+        self._line = line
+
+    @cached_property
+    def signature(self) -> Signature:
+        return parse_signature(self._line)
+
+
+class Signatures(Mapping[str, Signature]):
+    """Those of a table's entries, by type."""
+
+    def __init__(self, entries: Mapping[str, TableEntry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, node_type: str) -> Signature:
+        return self._entries[node_type].signature
+
+    def __contains__(self, node_type: object) -> bool:
+        return node_type in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 _LONGEST_WORD = 40
 _TABLE = f"{__package__}.table"
 
@@ -237,7 +268,7 @@ class TableEntry:
         unused: Inputs that nothing here stands for, though they change something there.
     """
 
-    signature: Signature
+    written: Signature | WrittenSignature
     forward: Translate
     native: str = ""
     backward: Translate | None = None
@@ -250,13 +281,23 @@ class TableEntry:
         return name in self.neutral or name in self.unused or name in _NEUTRAL
 
     @cached_property
+    def signature(self) -> Signature:
+        """Its inputs and outputs.
+
+        Raises:
+            ValueError: They aren't written as above.
+        """
+        written = self.written
+        return written if isinstance(written, Signature) else written.signature
+
+    @cached_property
     def code_texts(self) -> tuple[str, ...]:
         """Options of the type's choices, among other texts, that `forward` tells apart."""
         return code_texts(self.forward, self.signature)
 
     @property
     def type(self) -> str:
-        return self.signature.type
+        return self.written.type
 
     @property
     def is_end(self) -> bool:
@@ -286,7 +327,7 @@ def entry(
     line: str, forward: Translate, native: str = "", backward: Translate | None = None
 ) -> TableEntry:
     """An entry that says both ways by functions."""
-    return TableEntry(parse_signature(line), forward, native, backward)
+    return TableEntry(WrittenSignature(line), forward, native, backward)
 
 
 def same(
@@ -313,41 +354,52 @@ def same(
             where they differ.
         kept: Inputs of theirs that have no counterpart, and change no result.
     """
-    signature = parse_signature(line)
-    names = {taken.name: taken.name for taken in signature.inputs if taken.name not in kept}
-    names.update(inputs or {})
-    is_only = len(signature.outputs) == 1
-    ports = {name: "" if is_only else name.lower() for name, _ in signature.outputs}
-    ports.update(outputs or {})
+    written = WrittenSignature(line)
     renames = _Renames(
-        signature.type,
+        written,
         native,
-        names,
-        ports,
+        inputs or {},
+        outputs or {},
         choices or {},
         fixed or {},
         usual or {},
         kept,
-        frozenset(
-            taken.name
-            for taken in signature.inputs
-            if not (taken.is_widget or taken.is_optional or taken.is_autogrow)
-        ),
     )
-    return TableEntry(signature, renames.forward, native, renames.backward, neutral=kept)
+    return TableEntry(written, renames.forward, native, renames.backward, neutral=kept)
 
 
 @dataclass(frozen=True)
 class _Renames:
-    there: str
+    written: WrittenSignature
     native: str
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
+    renamed_inputs: Mapping[str, str]
+    renamed_outputs: Mapping[str, str]
     choices: Mapping[str, Choice]
     fixed: Mapping[str, Any]
     usual: Mapping[str, Any]
     kept: tuple[str, ...]
-    required: frozenset[str]
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """Their names to ours, of those that have one here."""
+        taken = self.written.signature.inputs
+        return {each.name: each.name for each in taken if each.name not in self.kept} | dict(
+            self.renamed_inputs
+        )
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        outputs = self.written.signature.outputs
+        ports = {name: "" if len(outputs) == 1 else name.lower() for name, _ in outputs}
+        return ports | dict(self.renamed_outputs)
+
+    @cached_property
+    def required(self) -> frozenset[str]:
+        return frozenset(
+            each.name
+            for each in self.written.signature.inputs
+            if not (each.is_widget or each.is_optional or each.is_autogrow)
+        )
 
     def forward(self, node: Passage) -> None:
         taken = {
@@ -376,7 +428,7 @@ class _Renames:
             if their in self.required and our not in node.inputs and our in node.defaults:
                 raise Untranslatable(f"`{our}` has to be given there")
         back = {key: node.kept[key] for key in self.kept if key in node.kept}
-        name = node.add(self.there, **taken, **back)
+        name = node.add(self.written.type, **taken, **back)
         for their, our in self.outputs.items():
             node.give(our, MadeOutput(name, their))
 

@@ -13,7 +13,7 @@ from nodegraph.core.parts import NodeEntry, Subgraph
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.subgraphs import inlinable_subgraphs, node_spec
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.entries import Signature, TableEntry
+from nodegraph.interop.comfyui.entries import Signature, Signatures, TableEntry
 from nodegraph.interop.comfyui.export_walk import ExportWalk, NeedsInlining, points
 from nodegraph.interop.comfyui.foreign_workflow import (
     ForeignBlock,
@@ -187,7 +187,7 @@ def _checked(
     Args:
         flat: It is for its server, which takes prompts as they are; else its page reads them.
     """
-    signatures = {name: entry.signature for name, entry in entries_by_type(table).items()}
+    signatures = Signatures(entries_by_type(table))
 
     def read_again(foreign: ForeignWorkflow) -> Workflow:
         reread = foreign if flat else read_back(foreign, signatures)
@@ -266,7 +266,7 @@ def export_documents(
         server is sent.
     """
     entries = entries_by_type(table)
-    signatures = {name: entry.signature for name, entry in entries.items()}
+    signatures = Signatures(entries)
     drawn = export(workflow, entries.values(), catalog)
     # Without sub-graphs, bypassed nodes and prompts that are drawn both formats say the same.
     is_flat = not drawn.foreign.blocks and not _bypasses(workflow)
@@ -326,9 +326,7 @@ class _WorkflowExport:
         self._workflow = workflow
         self._native = native
         self._catalog = catalog
-        self.signatures = {
-            name: table_entry.signature for name, table_entry in entries_by_type(table).items()
-        }
+        self.signatures = Signatures(entries_by_type(table))
         self._by_native: dict[str, list[TableEntry]] = {}
         for entry in table:
             if entry.backward is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nodegraph.core.parts import NodeEntry
 from nodegraph.core.workflow import Workflow
-from nodegraph.interop.comfyui.entries import Signature, TableEntry
+from nodegraph.interop.comfyui.entries import Signatures, TableEntry
 from nodegraph.interop.comfyui.foreign_workflow import (
     ForeignGraph,
     ForeignWorkflow,
@@ -53,8 +53,8 @@ class NodeTable:
     problems: tuple[str, ...] = ()
 
     @property
-    def signatures(self) -> dict[str, Signature]:
-        return {name: entry.signature for name, entry in self.entries.items()}
+    def signatures(self) -> Signatures:
+        return Signatures(self.entries)
 
 
 def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
@@ -105,12 +105,15 @@ def _checked(brought: Any) -> tuple[TableEntry, ...]:
 
     Raises:
         TypeError: It brings something else.
+        ValueError: An entry's signature can't be read.
     """
     entries = getattr(brought, _ENTRIES, brought)
     if not isinstance(entries, (list, tuple)) or not all(
         isinstance(entry, TableEntry) for entry in entries
     ):
         raise TypeError(f"`{_ENTRIES}` has to be a tuple of `TableEntry`")
+    for entry in entries:
+        _ = entry.signature  # a pack's fault is told at once
     return tuple(entries)
 
 

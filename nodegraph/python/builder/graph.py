@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,6 +125,11 @@ class BuiltSubgraph(Scope):
                 f"output `{name}` of subgraph `{self.name}` is an output of a node in it",
                 given=format_repr(value),
             )
+
+    def available_outputs(self, node: str) -> Iterator[tuple[TypeExpr, bool]]:
+        yield from super().available_outputs(node)
+        for name in self.subgraph.inputs:
+            yield self.inner_type(name), True
 
     def inner_type(self, name: str) -> TypeExpr:
         port = self.subgraph.inputs[name]

@@ -165,6 +165,22 @@ def check_inputs(
     return _CallCheck(scope, node, spec).run(values, is_new=is_new)
 
 
+class _ScopeSuggestions(NodeTypeSuggestions):
+    """Looks among the nodes of a graph or subgraph, too."""
+
+    def __init__(self, scope: Owner) -> None:
+        super().__init__(scope.catalog)
+        self._scope = scope
+
+    def _can_feed(self, needed: TypeExpr, node: str) -> bool | None:
+        outputs = [
+            is_free
+            for expr, is_free in self._scope.available_outputs(node)
+            if self._plainly(expr, needed)
+        ]
+        return any(outputs) if outputs else None
+
+
 class _CallCheck:
     def __init__(self, scope: Owner, node: str, spec: NodeSpec) -> None:
         self._scope = scope
@@ -198,22 +214,22 @@ class _CallCheck:
 
     def _missing(self, port: InputSpec) -> None:
         schema = port.json_schema
-        hint = self._source_types(port, "Such outputs have {}.") if schema is None else None
+        hint = self._source_types(port) if schema is None else None
         wanted = port.type if schema is None else describe(schema)
         self._report(
             Finding(port.name, "is missing", expected=wanted, hint=hint, code="missing-input")
         )
 
-    def _source_types(self, port: InputSpec, sentence: str) -> str | None:
-        """Node types that give what an input takes, in a sentence; None if there are none."""
+    def _source_types(self, port: InputSpec) -> str | None:
+        """Node types that give what an input takes, as a sentence; None if there are none."""
         types = self._suggestions.source_types(
             OpenInput(port.expr, f"{self._spec.type}.{port.name}")
         )
-        return sentence.format(types) if types else None
+        return f"Add a node that gives {port.type}, such as {types}." if types else None
 
     @property
     def _suggestions(self) -> NodeTypeSuggestions:
-        return NodeTypeSuggestions(self._scope.catalog)
+        return _ScopeSuggestions(self._scope)
 
     def _literal(self, port: InputSpec, value: Any) -> None:
         if has_outputs(value):
@@ -255,7 +271,7 @@ class _CallCheck:
         return replace(
             finding,
             message=f"takes no literal, only an output that carries {port.type}",
-            hint=self._source_types(port, "Add a node that gives one, such as {}."),
+            hint=self._source_types(port),
         )
 
     def _subgraphs(self, port: InputSpec, literal: Any) -> None:
@@ -372,8 +388,8 @@ class _CallCheck:
         if type_fit is None:
             hint = (
                 self._fitting(port, value)
-                or self._suggestions.converter_hint(source, port.expr)
-                or self._source_types(port, "Such outputs have {}.")
+                or self._suggestions.converter_hint(source, port.expr, node=self._node)
+                or self._source_types(port)
             )
             self._report(
                 Finding(

@@ -49,6 +49,9 @@ class Owner(Protocol):
     def type_of(self, output: Out[Any]) -> TypeExpr:
         """What an output gives."""
 
+    def available_outputs(self, node: str) -> Iterator[tuple[TypeExpr, bool]]:
+        """Types of what could be linked, and whether it could be to a node without a cycle."""
+
     def node(self, node_type: str, name: str | None = None, /, **inputs: Any) -> Any:
         """Add a node."""
 

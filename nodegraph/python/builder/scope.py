@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import Parameter, Signature
 from threading import Lock
@@ -362,6 +362,15 @@ class Scope(BuiltinNodes):
             expr = list_of(expr)
         return expr
 
+    def available_outputs(self, node: str) -> Iterator[tuple[TypeExpr, bool]]:
+        """Types of what could be linked, and whether it could be to a node without a cycle."""
+        entries = self._entries()
+        dependents = _dependents(node, entries)
+        for name in entries:
+            spec = self.spec_of(name)
+            for port in spec.outputs if spec else ():
+                yield port.expr, name not in dependents
+
     def _depth(self, node: str) -> int:
         entries = self._entries()
         if node not in self._depths and node in entries:
@@ -403,6 +412,20 @@ def _links(entry: NodeEntry) -> Iterator[tuple[str, Link]]:
                 yield port, read_link(written)
             except ValueError:  # broken in the file, and told of where it is checked
                 continue
+
+
+def _dependents(node: str, entries: Mapping[str, NodeEntry]) -> set[str]:
+    """A node, and all that need it."""
+    users: dict[str, list[str]] = {}
+    for name, entry in entries.items():
+        for _, link in _links(entry):
+            users.setdefault(link.node, []).append(name)
+    visited, waiting = {node}, [node]
+    while waiting:
+        fresh = {*users.get(waiting.pop(), ())} - visited
+        visited |= fresh
+        waiting += fresh
+    return visited
 
 
 def _value_types(entry: NodeEntry) -> Iterator[tuple[str, TypeExpr]]:

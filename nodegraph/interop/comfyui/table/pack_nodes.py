@@ -372,7 +372,7 @@ ENTRIES: tuple[TableEntry, ...] = (
     _constant("easy boolean(value: BOOLEAN = false) -> boolean: BOOLEAN", "Boolean"),
     _constant('easy string(value: STRING = "") -> string: STRING', "Text", "text"),
     _constant('Text Multiline(text: STRING = "") -> STRING', "Text", "text"),
-    TableEntry(parse_signature("ShowText|pysssss(text: *) -> STRING"), _show("text", "STRING")),
+    entry("ShowText|pysssss(text: *) -> STRING", _show("text", "STRING")),
     TableEntry(
         parse_signature(
             f'ImageResizeKJv2({_PICTURE}, upscale_method: COMBO = "nearest-exact", '
