@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import builtins
 import json
 import re
 import subprocess
@@ -46,6 +47,21 @@ BANNED_NAMES = frozenset(
     )
 )
 """Words of a private dialect; docs/design.md has the field's terms."""
+OF_OTHERS = frozenset(
+    re.findall(
+        r"[\w.]+",
+        """
+        ClipTokenWeightEncoder.encode_token_weights ImageOps.exif_transpose
+        SDTokenizer.max_word_length beta_scheduler convert_hunyuan_image_to_diffusers.py
+        convert_pixart_sigma_to_diffusers.py ddim_scheduler equalize_hist
+        importlib.abc.MetaPathFinder kfd_topology.c load_textual_inversion match_histograms
+        normal_scheduler offset_first_sigma_for_snr parse_prompt_attention processDynamicPrompt
+        save_lora_weights structural_similarity token_weights tokenize_with_weights
+        pointsOfLink Templates.file LoadTurboModel dpm2m fat my_family except
+        """,
+    )
+)
+"""Names in docstrings of other programs, of generated files, of the editor; and examples."""
 HINTS = {
     "folders": "folders at the top of nodegraph/: let the new one lie in a room that is there",
     "files": "files in nodegraph/: write into the module that holds the concept",
@@ -124,11 +140,79 @@ def _names(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.id, node.lineno
 
 
+def _written_names(tree: ast.AST) -> Iterator[str]:
+    """All names that code says; texts that aren't docstrings may hold some."""
+    for item in ast.walk(tree):
+        match item:
+            case ast.Name():
+                yield item.id
+            case ast.Attribute():
+                yield item.attr
+            case ast.arg() | ast.keyword() if item.arg:
+                yield item.arg
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield item.name
+            case ast.alias():
+                yield from item.name.split(".")
+                yield item.asname or ""
+            case ast.Constant(value=str(text)) if "\n\n" not in text and "`" not in text:
+                yield from re.findall(r"\w+", text)
+
+
+def _section(text: str, name: str) -> Iterator[str]:
+    """The names that a section of a docstring explains."""
+    found = re.search(rf"^{name}:\n((?: .*\n?|\n)*)", text, re.M)
+    for names in re.findall(r"^    (\*{0,2}\w[\w., *]*):", found[1] if found else "", re.M):
+        yield from (one.strip(" *") for one in names.split(","))
+
+
+def _documented(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    for item in ast.walk(tree):
+        if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield item, ast.get_docstring(item) or ""
+
+
+def _parameters(item: ast.AST) -> set[str] | None:
+    """Of a function, or of what makes an instance of a class; None if it takes any."""
+    found: set[str] = set()
+    for inner in item.body if isinstance(item, ast.ClassDef) else [item]:
+        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
+            inner is item or inner.name in ("__init__", "__new__")
+        ):
+            if inner.args.kwarg is not None:
+                return None
+            found.update(one.arg for one in ast.walk(inner.args) if isinstance(one, ast.arg))
+        elif isinstance(inner, ast.AnnAssign):
+            found.add(ast.unparse(inner.target))
+    return found
+
+
 @dataclass
 class House:
     """What is measured of the modules of nodegraph/, nodes/ and pipelines/."""
 
     modules: dict[str, Module]
+
+    @cached_property
+    def names(self) -> set[str]:
+        """All that code names, and the folders and files."""
+        names = set(dir(builtins))
+        for module in self.modules.values():
+            names.update(module.name.split("."), module.path.parts, _written_names(module.tree))
+        return names
+
+    def stale_names(self, module: Module) -> Iterator[str]:
+        """What docstrings and comments name that isn't there: in backticks, arguments, errors."""
+        for name in re.findall(r"(?<!`)`([A-Za-z_][\w.]*)`(?!`)", module.text):
+            if name not in OF_OTHERS and not self.names.issuperset(name.split(".")):
+                yield f"`{name}`"
+        for item, text in _documented(module.tree):
+            known = _parameters(item)
+            if known is not None:
+                yield from (f"argument {one}" for one in _section(text, "Args") if one not in known)
+            for one in _section(text, "Raises"):
+                if not self.names.issuperset(one.split(".")):
+                    yield f"error {one}"
 
     @cached_property
     def imports(self) -> networkx.DiGraph:

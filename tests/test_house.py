@@ -60,3 +60,9 @@ def late():
     return load("nodegraph.d:THING"), "nodegraph.missing", "see nodegraph.e"
 """
     assert imports_of(module("nodegraph.f", text), modules) == set(names[:4])
+
+
+def test_docstrings_name_what_is_there(house: House) -> None:
+    modules = house.modules.values()
+    stale = {str(one.path): found for one in modules if (found := [*house.stale_names(one)])}
+    assert stale == {}

@@ -141,7 +141,7 @@ class RunRequest:
         targets: Nodes to run; None for all sinks.
         assignments: As given with ``--set``.
         parameters: Texts of the workflow's named parameters.
-        modes: Nodes that are muted or bypassed this time; see `modes_of`.
+        modes: Nodes that are muted or bypassed this time; see `parse_modes`.
     """
 
     targets: Sequence[str] | None

@@ -97,7 +97,7 @@ class Socket:
         self._loop.done(self._opened.send(message))
 
     def receive(self, seconds: float) -> Mapping[str, Any] | None:
-        """See `async_wire.AsyncSocket.hear`."""
+        """See `async_wire.AsyncSocket.receive`."""
         return self._loop.done(self._opened.receive(seconds))
 
 

@@ -64,7 +64,7 @@ class Environment:
         allow_pickle: Whether checkpoints in pickle format may be opened.
         device: Accelerator or CPU that compute nodes run on, such as ``cpu`` or ``cuda:0``.
         readable: Folders in which files must lie that inputs name; None for anywhere. See
-            `core.confinement`.
+            `core.file_access`.
         uploads: Folder of what a server's clients brought. Nothing in it may be read, wherever it
             lies, but what is granted.
         granted: Files among the uploads that belong to whom the run is for.

@@ -106,7 +106,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def with_versions(workflow: Workflow, catalog: Catalog) -> Workflow:
-    """A copy in which every node says the version of its type; see `versioned`."""
+    """A copy in which every node says the version of its type; see `to_versioned_dict`."""
     return Workflow.from_dict(to_versioned_dict(workflow, catalog))
 
 

@@ -189,7 +189,7 @@ def with_checksum(data: bytes) -> bytes:
 
 
 def without_checksum(kept: bytes) -> bytes:
-    """The data that `sealed` was given.
+    """The data that `with_checksum` was given.
 
     Raises:
         ValueError: It is damaged.

@@ -106,7 +106,7 @@ class Watchdog:
                 _log().warning("%s is over, after %.0f s", what, monotonic() - work.began)
 
     def watch_import(self, what: str, root: Path) -> AbstractContextManager[None]:
-        """As `doing`; importing libraries may take longer."""
+        """As `watch`; importing libraries may take longer."""
         return self.watch(what, root, lambda seconds, text: seconds > self.import_limit)
 
     def _is_over(self, seconds: float, text: str) -> bool:

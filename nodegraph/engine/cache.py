@@ -222,7 +222,7 @@ class Storing(Protocol):
         """Whether an output's value can be loaded."""
 
     def load(self, output: StoredOutput) -> Any:
-        """An output's value; raises `Gone`."""
+        """An output's value; raises `OutputGone`."""
 
     def is_worth_asking(self, expected: float) -> bool:
         """Whether `bring` may find what takes so many seconds to compute, and is quicker."""

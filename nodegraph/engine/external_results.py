@@ -129,7 +129,7 @@ def claim(shared: EngineState, call: Call) -> None:
     """Claim a call that is about to run; in the thread that runs it.
 
     Raises:
-        Elsewhere: It needn't run here, now.
+        ComputedElsewhere: It needn't run here, now.
     """
     claims = shared.claims
     if claims is None or not call.is_shared or call.is_claimed:

@@ -58,7 +58,7 @@ class InputGuard:
         """The value for a function, in containers of its own.
 
         Raises:
-            Gone: It was changed since its node gave it, so it must be had anew.
+            OutputGone: It was changed since its node gave it, so it must be had anew.
             ChangedInput: It is so each time.
         """
         value = product.value

@@ -38,7 +38,7 @@ class Loader(Protocol):
         """The value; from any thread.
 
         Raises:
-            Gone: It is there no more.
+            OutputGone: It is there no more.
         """
 
     def is_there(self) -> bool:
@@ -90,7 +90,7 @@ class Product:
         """Shared and read-only; brought into memory if it isn't there.
 
         Raises:
-            Gone: It can't be had any more; the node that gave it must run again.
+            OutputGone: It can't be had any more; the node that gave it must run again.
         """
         # What is made of others is made anew each time, as these may have been had anew.
         if self.base is not None:
@@ -108,7 +108,7 @@ class Product:
         """Bring the value into memory, for whoever must not hold on to it.
 
         Raises:
-            Gone: See `value`.
+            OutputGone: See `value`.
         """
         self.value  # noqa: B018 - reading it is what loads it
 

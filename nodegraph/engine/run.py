@@ -151,7 +151,7 @@ class Run:
     # What there is to run
 
     def add(self, graph: CheckedGraph, *, within: NodeState | None = None) -> None:
-        """Take a graph's nodes in; its targets' outputs stay until `let_go`.
+        """Take a graph's nodes in; its targets' outputs stay until `release_outputs`.
 
         Args:
             within: The node that expanded into the graph.

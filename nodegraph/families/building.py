@@ -298,7 +298,7 @@ def build_tokenizer(classes: Sequence[str], files: Sequence[Path]) -> Any:
     """A tokenizer from copies of just these files, whatever lies beside them.
 
     Args:
-        files: As the libraries read them, or packed; see `packed_tokenizers`.
+        files: As the libraries read them, or packed; see `unpack_tokenizer`.
 
     Raises:
         InvalidFile: They are damaged.

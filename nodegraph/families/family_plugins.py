@@ -282,7 +282,7 @@ def _fault_in(ask: Callable[[], Any]) -> str | None:
         ask()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - see `BroughtFamilies._loaded`
+    except BaseException as error:  # noqa: BLE001 - see `PluginFamilies._loaded`
         return _fault(error)
     return None
 

@@ -117,7 +117,7 @@ FIRST_FRAME = "first_frame"
 CONDITION_VIDEO = "film"
 """Latent of a video that is grey after the picture, (1, channels, frames, height, width)."""
 FILM_AND_MASK = "condition"
-"""What `film_and_mask` made of a film."""
+"""What `mask_and_video` made of a film."""
 IMAGE_EMBEDS = "sight"
 """What an image encoder sees in the picture, (1, tokens, width)."""
 

@@ -31,7 +31,7 @@ class ScheduleSegment:
     """Some consecutive steps of a law.
 
     Attributes:
-        law: How levels are laid: a schedule's name, or another of `families.sigma_formulas`.
+        law: How levels are laid: a schedule's name, or another of `families.sigma_curves`.
         steps: Of the whole law.
         first, last: The steps that are walked: from level `first` to level `last`, of 0 to `steps`.
         begin: Where a sampling of the whole law begins, above 0 where part of a picture is kept:

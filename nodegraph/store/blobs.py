@@ -164,7 +164,7 @@ class Blobs:
 
         Raises:
             FileNotFoundError: There is no such file.
-            Damaged: It holds something else than its name says.
+            DamagedBlob: It holds something else than its name says.
             OSError: It can't be read.
         """
         path = self._path_text(digest, suffix)

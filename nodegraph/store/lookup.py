@@ -60,8 +60,8 @@ class Lookup:
 
     Args:
         remote: Where values may be had that aren't here any more, or never were.
-        used: Told of uses: the table, the key or digest, the time.
-        on_error: Told of faults.
+        on_use: Called for uses: the table, the key or digest, the time.
+        on_error: Called for faults.
         relocated: Finds files that values name and that aren't there any more.
     """
 
@@ -168,7 +168,7 @@ class Lookup:
         """An output's value.
 
         Raises:
-            Gone: It isn't there any more, never was, or turned out damaged.
+            OutputGone: It isn't there any more, never was, or turned out damaged.
         """
         if output.items is not None:
             return [self.load(item) for item in output.items]

@@ -280,7 +280,7 @@ class Store:
         """An output's value.
 
         Raises:
-            Gone: It isn't there any more, never was, or turned out damaged.
+            OutputGone: It isn't there any more, never was, or turned out damaged.
         """
         return self._lookup.load(output)
 

@@ -253,7 +253,7 @@ class DenoisingTask:
     Args:
         model: Its modules are this lesson's own.
         parameters: What learns.
-        taught: The dataset, and behind it the one that is kept, if there is one.
+        datasets: The one to learn from, and behind it the one that is kept, if there is one.
         prompts: The captions of both; or what makes them, where encoders learn.
         extra_inputs: A network beside the denoiser, that learns or is learned with.
     Raises:

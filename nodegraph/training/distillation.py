@@ -160,9 +160,9 @@ class DistillationTask(DenoisingTask):
 
     Args:
         teacher: The denoiser without what learns.
-        model, parameters, taught, prompts, plan: As of `DenoisingTask`.
+        model, parameters, datasets, prompts, plan: As of `DenoisingTask`.
         distillation: What it learns by.
-        away: What the teacher is led away from; None: it isn't guided.
+        negative: What the teacher is led away from; None: it isn't guided.
     """
 
     def __init__(

@@ -155,9 +155,9 @@ class Training:
     A step is the one of a plain loop of torch: zero_grad, loss, backward, clip_grad_norm_, step.
 
     Args:
-        lesson: What is taught.
+        task: What is learned.
         plan: How.
-        breathe: Called between parts of a step; may raise to stop it there.
+        check_cancelled: Called between parts of a step; may raise to stop it there.
     Raises:
         InvalidValue: A library isn't installed that the plan asks for.
     """

@@ -28,7 +28,7 @@ class ListedModel(NamedTuple):
 
 
 class RemoteStore(Protocol):
-    """A place of models. It is a `DigestMemory`, too: its outlines have their whole files' digests.
+    """A place of models. It is a `DigestStore`, too: its outlines have their whole files' digests.
 
     Attributes:
         url: Of the place.

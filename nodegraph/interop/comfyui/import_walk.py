@@ -81,7 +81,7 @@ class GraphScope:
         file_position: Where it stands in the file.
         mode: Of the block's use, which its nodes share.
         shift: How far the graph is moved on the canvas.
-        ask_block: See `passages.FindBlockValue`.
+        ask_block: See `import_context.FindBlockValue`.
     """
 
     incoming: Sequence[Signal | None] = ()

@@ -74,7 +74,7 @@ class _Attempt:
 
 
 class SubgraphBuilder:
-    """Makes native nodes of uses of blocks; satisfies `walking.Blocks`.
+    """Makes native nodes of uses of blocks; satisfies `import_walk.Blocks`.
 
     Attributes:
         definitions: What was made, by the names of the sub-graphs; not all may be in use.

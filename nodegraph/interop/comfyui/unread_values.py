@@ -218,7 +218,7 @@ class _Probe:
     def ports(self, entry: TableEntry) -> dict[_Spot, list[str]]:
         """
         Raises:
-            _Unclear: More than values of inputs depends on what is lost.
+            _Undetermined: More than values of inputs depends on what is lost.
         """
         lost = self._group.unreadable
         usual = self._traces({})
@@ -343,7 +343,7 @@ class _Traces:
         """The inputs that differ.
 
         Raises:
-            _Unclear: More than these does.
+            _Undetermined: More than these does.
         """
         if other.structure != self.structure:
             raise _Undetermined

@@ -68,7 +68,7 @@ class ComputeDevice:
 
 
 class WorkerHelpers:
-    """Helps by workers, as `Supervisor` has them; see `Helping`."""
+    """Helps by workers, as `Supervisor` has them; see `HelpScheduler`."""
 
     def __init__(self, workers: Mapping[str, Worker]) -> None:
         self._workers = workers

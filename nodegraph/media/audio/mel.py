@@ -81,7 +81,7 @@ def griffin_lim(
 
     Args:
         mels: Shape (batch, frames, bands).
-        rounds: How often there and back; more fit better.
+        iterations: How often there and back; more fit better.
         momentum: 0 is the plain algorithm.
         seed: Of the phases it begins with; the same for each item of a batch.
     Returns:

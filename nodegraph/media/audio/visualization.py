@@ -46,7 +46,7 @@ def waveform_image(audio: Audio, width: int = 1024, height: int = 256) -> Tensor
 
 
 def waveform_pixels(waveform: Numbers, width: int, height: int) -> Numbers:
-    """What `waveform_picture` gives, without torch; shape (height, width, 3).
+    """What `waveform_image` gives, without torch; shape (height, width, 3).
 
     Args:
         waveform: Shape (channels, samples).

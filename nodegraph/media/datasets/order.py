@@ -11,7 +11,7 @@ from nodegraph.media.datasets.reading import training_size
 
 
 class Visit(NamedTuple):
-    """One reading of an example in an epoch; what `picture_of` takes.
+    """One reading of an example in an epoch; what `read_training_picture` takes.
 
     Attributes:
         example_index: Of the example in the dataset.

@@ -235,7 +235,7 @@ class ReadExample(NamedTuple):
         picture: float32 in 0..1, shape (3, height, width).
         mask: float32 in 0..1, shape (height, width); None for all of it.
         boxes: In pixels of the picture; those that were cut off aren't there.
-        caption: As `caption_of`.
+        caption: As `training_caption`.
     """
 
     picture: Tensor
@@ -273,7 +273,7 @@ def read_training_picture(
         epoch: How often all were learned from before.
         repeat: How often this one was in this epoch, see `Example.repeats`.
     Returns:
-        float32 in 0..1, shape (3, height, width), of the size that `size_of` says.
+        float32 in 0..1, shape (3, height, width), of the size that `training_size` says.
     Raises:
         InvalidFile: Its file is missing, damaged, or has changed since the dataset was made.
     """
@@ -286,10 +286,10 @@ def read_training_picture(
 
 
 def read_example(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0) -> ReadExample:
-    """An example as it is learned from: as `picture_of`, with mask, boxes and caption alike.
+    """An example as it is learned from: as `read_training_picture`, with mask, boxes and caption alike.
 
     Raises:
-        InvalidFile: See `picture_of`.
+        InvalidFile: See `read_training_picture`.
     """
     example, changes = _example_and_augmentation(dataset, index, epoch, repeat)
     cut = _crop_of(dataset, example, changes)

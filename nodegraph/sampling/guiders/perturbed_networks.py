@@ -48,7 +48,7 @@ def blur_cells(x: Tensor, sigma: float, size: int | None = None) -> Tensor:
 
     Args:
         x: Shape (batch, channels, height, width).
-        sigma: Standard deviation in cells; from `WHOLE` on it is the mean.
+        sigma: Standard deviation in cells; from `MEAN_BLUR` on it is the mean.
         size: Cells that the Gaussian covers each way, odd; three deviations to both sides if not
             given, and no more than there are.
     """
@@ -72,7 +72,7 @@ def blurred_attention(sigma: float, cells: Callable[[], Sequence[int]]) -> Atten
     Source: Hong 2024, arXiv:2408.00760, section 4.2.
 
     Args:
-        sigma: Standard deviation in cells of the layer; from `token_grid.WHOLE` on it is the mean.
+        sigma: Standard deviation in cells of the layer; from `MEAN_BLUR` on it is the mean.
         cells: Tells height and width of what the UNet is shown of the latent.
     """
 

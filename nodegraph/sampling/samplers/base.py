@@ -179,7 +179,7 @@ class Sampler(ABC):
         """Go on with the model's output for `model_input` at `timestep`."""
 
     def start(self, x: Tensor) -> None:
-        """Begin at x, as `pure_noise` or `noised` gave it."""
+        """Begin at x, as `pure_noise` or `add_noise` gave it."""
         self.x = x
         self._placed_timesteps = self._placed(x.device)
 

@@ -28,7 +28,7 @@ class RemoteModelWatch:
     event loop.
 
     Args:
-        place: Its own answers are kept for seconds, so being asked costs it little.
+        model_store: Its own answers are kept for seconds, so being asked costs it little.
         on_change: Is called when lists would tell something else.
         is_wanted: Whether there is anybody to tell.
     """

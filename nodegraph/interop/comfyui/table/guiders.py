@@ -162,7 +162,7 @@ def _patched_back(patch: str, *native_inputs: str, **inputs: str) -> Translate:
     """The way back of a guider that is made of a CFGGuider by a patch of the model.
 
     Args:
-        said: Native inputs besides that have a meaning there.
+        native_inputs: Native inputs besides that have a meaning there.
         inputs: The patch's inputs, and what they are called here.
     """
 

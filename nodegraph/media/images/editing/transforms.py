@@ -96,7 +96,7 @@ Resampling = Literal["bicubic", "bilinear", "nearest"]
 
 
 def crop(image: Tensor, size: tuple[int, int], anchor: Anchor, x: int, y: int) -> Tensor:
-    """A part of pictures, see `cut_box`."""
+    """A part of pictures, see `crop_box`."""
     check_channels(image)
     left, top, right, bottom = crop_box((image.shape[2], image.shape[1]), size, anchor, x, y)
     return image[:, top:bottom, left:right].clone()

@@ -188,7 +188,7 @@ class ConfinedFolder:
 
         Raises:
             FileNotFoundError: There is none.
-            LeadsOut: It is no file, or something on the way is no folder.
+            UnsafePath: It is no file, or something on the way is no folder.
             OSError: It can't be read.
         """
         with self._opened_folder(parts[:-1]) as folder, _links_refused():

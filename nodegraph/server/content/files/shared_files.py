@@ -249,7 +249,7 @@ class SharedFiles:
     nobody's business who reads a file.
 
     Args:
-        place: A folder that all servers have mounted, or a bucket.
+        store: A folder that all servers have mounted, or a bucket.
         owner: The queue whose files they are: tells it from any other.
         calls: How the place is asked.
     """

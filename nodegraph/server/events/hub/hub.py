@@ -117,7 +117,7 @@ class EventHub:
         queue: Whose past events are read.
         tail: Tells of new ones.
         ring_size: How many of the last ones are kept in memory, for those who come back.
-        held: Bytes that may wait for all subscribers together; whom most waits for is ended first.
+        max_bytes: That may wait for all subscribers together; whom most waits for is ended first.
         root: Path below which events have the addresses of files.
     """
 

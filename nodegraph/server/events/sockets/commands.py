@@ -152,7 +152,7 @@ def parse_message(
 
     Raises:
         Unreadable: Nothing of it can be read.
-        Wrong: It is no request.
+        InvalidMessage: It is no request.
     """
     message = codec.read(received, rules)
     if message.get("type") == "heartbeat":
