@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from nodegraph import Finding, HookInputs, InvalidFile, InvalidValue
 from nodegraph.core.patterns import compile_pattern
+from nodegraph.core.text_format import format_size
 
 from ._facts import error_to_finding
 from ._shown import format_value, format_whole_value
@@ -213,7 +214,9 @@ def read_text(file: Path, *, names: bool) -> str:
         if not S_ISREG(file.stat().st_mode):
             raise InvalidFile(f"{name} can't be read: it is no file")
         if file.stat().st_size > LARGEST:
-            raise InvalidFile(f"{name} is too large for a text", hint=f"{LARGEST:,} bytes at most.")
+            raise InvalidFile(
+                f"{name} is too large for a text", expected=f"at most {format_size(LARGEST)}"
+            )
         data = file.read_bytes()
     except OSError as error:
         raise InvalidFile(f"{name} can't be read: {error.strerror or error}") from None

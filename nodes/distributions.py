@@ -64,6 +64,7 @@ class CountedLabels(NamedTuple):
 
 @node(
     category="plot",
+    version=2,
     tags=("bias audit", "fairness", "histogram", "confidence interval", "Wilson", "bootstrap"),
 )
 def LabelDistribution(
@@ -113,6 +114,7 @@ class ComparedLabels(NamedTuple):
 
 @node(
     category="plot",
+    version=2,
     tags=("bias audit", "fairness", "chi-squared", "significance", "p-value", "two models"),
 )
 def CompareDistributions(

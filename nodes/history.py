@@ -79,6 +79,7 @@ class ComparedSets(NamedTuple):
 
 @node(
     category="image/compare",
+    version=2,
     lane="gpu",
     numerics=True,
     validate=check_compared,

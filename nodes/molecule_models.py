@@ -139,6 +139,7 @@ class MoleculeFigures(NamedTuple):
 
 @node(
     category="molecule",
+    version=2,
     validate=check_molecules,
     tags=("statistics", "unique", "novel", "histogram", "logP", "QED", "chemistry", "measure"),
 )

@@ -52,3 +52,15 @@ def test_what_is_no_module_is_none(name: str) -> None:
 
 def test_every_old_name_is_looked_for() -> None:
     assert {name.split(".")[1] for name in moved.MOVED} == nodegraph._OLD
+
+
+WORKFLOW = {
+    "format": "nodegraph/1",
+    "nodes": {"shown": {"type": "ShowValue", "inputs": {"value": "apple"}}},
+}
+
+
+def test_a_result_has_its_summary_by_the_old_name_too() -> None:
+    result = nodegraph.run(WORKFLOW)
+    with pytest.warns(DeprecationWarning, match="`told` is `summary` now"):
+        assert result.told == result.summary

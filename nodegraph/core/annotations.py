@@ -121,8 +121,8 @@ _CLASSES = tuple(
 )
 """Port types whose values are of a class that no other has."""
 _SHAPES = {
-    "Image": "Image (float tensor [batch, height, width, channels])",
-    "Mask": "Mask (float tensor [batch, height, width])",
+    "Image": "Image (float tensor [batch, height, width, channels] in 0..1)",
+    "Mask": "Mask (float tensor [batch, height, width] in 0..1)",
     "Audio": "Audio (waveform: float tensor [channels, samples])",
     "Mesh": "Mesh (vertices: float tensor [vertices, 3], faces: integers [faces, 3])",
     "PointCloud": "PointCloud (points: float tensor [points, 3])",

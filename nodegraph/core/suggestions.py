@@ -32,6 +32,8 @@ _LEAST_WORTH = 4
 _LEAST_SHARE = 0.1
 _LEAST_SHARE_UNFED = 0.5
 """Where the workflow has nothing to link to what a converter needs besides."""
+_LEAST_SHARE_DETOUR = 0.5
+"""Of a converter of another output than the one that was linked."""
 _FEW = 8
 _USED_MOST = 6
 _LEAST_WORDS = 2
@@ -303,7 +305,7 @@ class NodeTypeSuggestions:
         self._catalog = catalog
         self._between: dict[tuple[TypeExpr, TypeExpr, str | None], list[Converter]] = {}
         self._plain: dict[tuple[TypeExpr, TypeExpr], bool] = {}
-        self._giving: dict[OpenInput, Sequence[str]] = {}
+        self._giving: dict[OpenInput, str] = {}
 
     @property
     def _usage(self) -> Usage:
@@ -404,14 +406,11 @@ class NodeTypeSuggestions:
 
     def source_types(self, wanted: OpenInput) -> str:
         """Node types that give what an input takes, for a sentence."""
-        return " or ".join(self._source_types(wanted))
-
-    def _source_types(self, wanted: OpenInput) -> Sequence[str]:
         if wanted not in self._giving:
             self._giving[wanted] = self._find_source_types(wanted)
         return self._giving[wanted]
 
-    def _find_source_types(self, wanted: OpenInput) -> Sequence[str]:
+    def _find_source_types(self, wanted: OpenInput) -> str:
         ranks = [
             rank for spec in self._specs() if (rank := self._source_rank(spec, wanted)) is not None
         ]
@@ -419,7 +418,7 @@ class NodeTypeSuggestions:
         # What is linked there in practice says more than what else could be.
         used = [rank for rank in ranks if not rank[0]] or ranks
         worth = [rank for rank in used if rank[1] <= used[0][1] / _LEAST_WORTH]
-        return [simplest[-1] for *_, simplest in worth[:_SHOWN]]
+        return " or ".join(simplest[-1] for *_, simplest in worth[:_SHOWN])
 
     def _source_rank(self, spec: NodeSpec, wanted: OpenInput) -> _Rank | None:
         """The rank of a node type that gives what an input takes, the best one least."""
@@ -498,9 +497,9 @@ class LinkSuggestions(NodeTypeSuggestions):
         return self.converter_hint(source, wanted.expr, wanted.family, node)
 
     def detour_hint(self, link: Link, wanted: OpenInput) -> str:
-        """Which node type makes what is wanted of another output of the linked node.
+        """Which node type people make what is wanted by, of another output of the linked node.
 
-        Empty if none of those that give it first does.
+        Empty if there is none.
         """
         name = link.node.rpartition("/")[2]
         for port in self._flat.outputs_of(link.node):
@@ -508,8 +507,7 @@ class LinkSuggestions(NodeTypeSuggestions):
             if not isinstance(output, Output) or output.port is None:
                 continue
             for each in self._converters(output.port.expr, wanted.expr, wanted.family):
-                is_usual = each.used and each.spec.type in self._source_types(wanted)
-                if is_usual and not each.needs:
+                if each.used and not each.needs and each.share >= _LEAST_SHARE_DETOUR:
                     between = _with_article(each.spec.type)
                     return f"Link `{name}.{port}` to {between}, and link that here."
         return ""

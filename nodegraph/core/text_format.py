@@ -121,12 +121,50 @@ def display_width(text: str) -> int:
 
 
 def format_size(size: float) -> str:
-    """Bytes in the unit that suits them."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+    """Bytes in the unit that suits them, such as ``812 B``, ``1.5 MB`` or ``141 TB``."""
+    unit, *larger = ("B", "kB", "MB", "GB", "TB", "PB")
+    while size >= 999.5 and larger:
+        unit, *larger = larger
         size /= 1000
-    return f"{size:.1f} TB"
+    digits = 0 if unit == "B" or size >= 99.95 else 1
+    return f"{size:,.{digits}f} {unit}"
+
+
+def format_excess(size: float, most: float) -> tuple[str, str]:
+    """A size and the most that it may be; in bytes where they would read alike otherwise."""
+    texts = format_size(size), format_size(most)
+    return (f"{size:,.0f} B", f"{most:,.0f} B") if texts[0] == texts[1] else texts
+
+
+_FEW = 100
+"""Below it, a percentage of a count would have more digits than the count."""
+
+
+def format_share(share: float, total: int) -> str:
+    """A share of a count, no more exact than that: ``2 of 3``, ``87%`` or, of thousands, ``87.3%``.
+
+    Args:
+        share: 0 to 1. Not quite 0 or 1 is told from these: ``under 1%``, ``over 99%``.
+        total: What it is a share of.
+    """
+    if total < _FEW:
+        return f"{round(share * total)} of {total}"
+    text = format_percentage(share, total)
+    step = 0.01 if total < 10 * _FEW else 0.001
+    if share > 0 and float(text[:-1]) == 0:
+        return f"under {format_percentage(step, total)}"
+    if share < 1 and float(text[:-1]) == 100:
+        return f"over {format_percentage(1 - step, total)}"
+    return text
+
+
+def format_percentage(share: float, total: int, *, has_sign: bool = False) -> str:
+    """A percentage with no more digits than a count of so many has.
+
+    Args:
+        has_sign: Whether a plus is written, too.
+    """
+    return f"{share:{'+' if has_sign else ''}.{0 if total < 10 * _FEW else 1}%}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -73,7 +73,7 @@ class AcceptedValue(NamedTuple):
 def accept_value(value: Any, expr: TypeExpr, types: TypeTable) -> AcceptedValue | None:
     """A value as an input of a type takes it; None if it takes none such, or it isn't certain how.
 
-    A picture of PIL, or an array of bytes, is taken as in `media.images.returned`. A list for
+    A picture of PIL or an array is taken as in `media.images.pillow_conversion`. A list for
     an input that takes one item is taken as a list, over which its node is mapped.
 
     Raises:
@@ -189,7 +189,7 @@ def _is_picture(value: Any) -> bool:
 
 def mismatch_finding(port: str, expr: TypeExpr, value: Any, catalog: Catalog) -> Finding:
     """What is told of a value that `taken` refuses."""
-    from nodegraph.media.images.pillow_conversion import conversion_hint
+    from nodegraph.media.images.pillow_conversion import conversion_hint, summarize_picture
 
     if isinstance(value, (list, tuple)):
         item = expr.item if expr.is_list else expr
@@ -208,7 +208,7 @@ def mismatch_finding(port: str, expr: TypeExpr, value: Any, catalog: Catalog) ->
     return Finding(
         port,
         "is given what doesn't fit",
-        summarize(value),
+        summarize_picture(value) if kinds else summarize(value),
         describe_type(expr),
         hint or None,
         "wrong-type",

@@ -52,7 +52,7 @@ def preview_parts(shown: Shown) -> dict[str, Any]:
     raise InvalidValue(
         "this can't be shown as a preview",
         given=summarize(shown),
-        expected="Preview, Plot, or Image (float tensor [batch, height, width, channels])",
+        expected="Preview, Plot, or Image (float tensor [batch, height, width, channels] in 0..1)",
     )
 
 

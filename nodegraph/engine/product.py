@@ -340,11 +340,12 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
         plain = _plain_numbers(value, expr)
         if is_of_type(plain, expr):
             return plain
-    message = f"returned {summarize(value)}, but declares {describe_type(expr)}"
+    declared = describe_type(expr)
     if expr.name not in _PICTURES:
-        raise WrongOutput(message)
+        raise WrongOutput(f"returned {summarize(value)}, but declares {declared}")
     from nodegraph.media.images.pillow_conversion import (
         conversion_hint,
+        summarize_picture,
         to_image_tensor,
     )  # of use only here
 
@@ -352,6 +353,7 @@ def _as_declared(value: Any, expr: TypeExpr) -> Any:
     picture = to_image_tensor(value, kind)
     if picture is not None:
         return picture
+    message = f"returned {summarize_picture(value)}, but declares {declared}"
     raise WrongOutput(message, hint=conversion_hint(value, kind) or None)
 
 
@@ -380,7 +382,11 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
         return value if all(map(operator.is_, pictures, value)) else pictures
     if expr.name not in _PICTURES or is_of_type(value, expr):
         return value
-    from nodegraph.media.images.pillow_conversion import conversion_hint, to_image_tensor
+    from nodegraph.media.images.pillow_conversion import (
+        conversion_hint,
+        summarize_picture,
+        to_image_tensor,
+    )
 
     kind: PictureType = "Image" if expr.name == "Image" else "Mask"
     picture = to_image_tensor(value, kind)
@@ -388,7 +394,7 @@ def as_pictures(value: Any, expr: TypeExpr, port: str) -> Any:
         raise InvalidValue(
             "is given what doesn't fit",
             port=port,
-            given=summarize(value),
+            given=summarize_picture(value),
             expected=describe_type(expr),
             hint=conversion_hint(value, kind, "Give it") or None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
@@ -409,6 +410,12 @@ class RunResult(Mapping[str, Any]):
         cached = sum(report.status == "cached" for report in self.nodes.values())
         kept = f", {cached} cached" if cached else ""
         return f"{pluralize(len(self.nodes), 'node')}{kept}, {format_seconds(self.seconds)}"
+
+    @property
+    def told(self) -> str:
+        """The name that `summary` had in version 0.1."""
+        warnings.warn("`told` is `summary` now", DeprecationWarning, stacklevel=2)
+        return self.summary
 
     def _repr_html_(self) -> str | None:
         """What notebooks show of it."""

@@ -172,7 +172,7 @@ def comfyui_progress(
 ) -> FloatArray:
     """Shares of the timesteps that lie behind levels, on the side of a thousandth that they meet on
     which ComfyUI, which compares levels, has them. At a level that is just its own, a part that
-    begins there has begun, and one that ends there hasn't ended: that lies within the rounding of shares.
+    begins there has begun, and one that ends there hasn't ended: shares are rounded by as much.
 
     Args:
         shares: As near as they are known.

@@ -17,6 +17,7 @@ from typing import Literal
 
 from nodegraph.core.hints import Panel
 from nodegraph.core.spec import OF_PACK, InputSpec
+from nodegraph.core.text_format import format_excess
 from nodegraph.errors import InvalidFile
 from nodegraph.packs.pack import OWN_DISTRIBUTION, Pack
 from nodegraph.packs.snapshot import LARGEST
@@ -163,8 +164,10 @@ class PackScript:
         except OSError as error:
             raise InvalidFile(f"{what}: {path} can't be read: {error.strerror}") from error
         if len(data) > LARGEST:
-            size, most = f"{len(data)} bytes", f"at most {LARGEST}"
-            raise InvalidFile(f"{what}: {path} is too large", given=size, expected=most)
+            size, most = format_excess(len(data), LARGEST)
+            raise InvalidFile(
+                f"{what}: {path} is too large", given=size, expected=f"at most {most}"
+            )
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:

@@ -181,7 +181,6 @@ def _absolute(module: str, level: int, package: str) -> str:
 FORMAT = 6
 """Raised when what is read from a source file, or how it is written down, changes."""
 
-NAME = "sources.msgpack"
 _CHECKSUM = 64
 _ANY = Stamp(-1, 0, 0, 0)
 """Of no file: what is remembered counts by its digest alone."""
@@ -257,7 +256,7 @@ class SourceFiles:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._path = folder / NAME if folder is not None else None
+        self._path = folder / _file_name() if folder is not None else None
         self._known: dict[_Key, _Known] = {}
         """New, or made of a row: a session asks for few of those that are remembered."""
         self._digests: dict[str, CodeDigest] = {}
@@ -346,9 +345,11 @@ class SourceFiles:
             return
 
 
-def _heading() -> list[int]:
-    # Another Python may read the same text differently.
-    return [FORMAT, *sys.version_info[:2]]
+def _file_name() -> str:
+    # Another version must not come upon rows that it can't read, and another Python may read the
+    # same text differently.
+    major, minor = sys.version_info[:2]
+    return f"sources-{FORMAT}-py{major}.{minor}.msgpack"
 
 
 def _current(digests: dict[str, CodeDigest]) -> dict[str, CodeDigest]:
@@ -383,7 +384,7 @@ def _packed(known: dict[_Key, _Known], digests: dict[str, CodeDigest]) -> bytes:
         )
         for code, each in digests.items()
     ]
-    content = [_heading(), rows, list(table), digest_rows]
+    content = [rows, list(table), digest_rows]
     payload: bytes = msgpack.packb(content, unicode_errors="surrogateescape")
     return digest_bytes(payload).encode() + payload
 
@@ -400,10 +401,7 @@ def _read(file: Path) -> _Stored:
     payload = data[_CHECKSUM:]
     if digest_bytes(payload).encode() != data[:_CHECKSUM]:
         return _Stored()
-    heading, *content = msgpack.unpackb(payload, unicode_errors="surrogateescape")
-    if heading != _heading():
-        return _Stored()
-    rows, stamps, digests = content
+    rows, stamps, digests = msgpack.unpackb(payload, unicode_errors="surrogateescape")
     return _Stored(
         {(row[0][0], row[0][1]): row for row in rows},
         [(path, None if stamp is None else Stamp(*stamp)) for path, stamp in stamps],

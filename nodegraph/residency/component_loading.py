@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from nodegraph.core.context import Footprint
 from nodegraph.core.garbage_collection import release_frames
+from nodegraph.core.text_format import format_size
 from nodegraph.core.values import Recipe
-from nodegraph.residency.memory import OutOfMemory, describe_usage, is_out_of_memory, size_text
+from nodegraph.residency.memory import OutOfMemory, describe_usage, is_out_of_memory
 from nodegraph.residency.placements import Placement
 
 
@@ -219,7 +220,7 @@ class ComponentMaker:
 
     def _does_not_fit(self, entry: Placement) -> OutOfMemory:
         held = self._held(entry.location)
-        need = f"about {size_text(entry.bytes)}" if entry.bytes else "an unknown amount"
+        need = f"about {format_size(entry.bytes)}" if entry.bytes else "an unknown amount"
         return OutOfMemory(
             f"out of memory on {entry.location} while loading {entry.recipe.source}: it needs "
             f"{need}; {describe_usage(entry.location, held)}",

@@ -8,6 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from nodegraph.core.text_format import format_size
 from nodegraph.core.values import Recipe
 from nodegraph.residency.component_loading import (
     Compact,
@@ -25,7 +26,6 @@ from nodegraph.residency.memory import (
     is_out_of_memory,
     measuring,
     missing_bytes,
-    size_text,
 )
 from nodegraph.residency.placements import HOST, Placement, Placements, Resident, device_name
 from nodegraph.residency.shared_components import SharedComponents
@@ -247,7 +247,7 @@ class ResidencyManager:
 def _lack(room: int | None) -> str:
     if room is None:
         return "memory ran out"
-    return f"there is room for {size_text(max(room, 0))} of weights beside the work"
+    return f"there is room for {format_size(max(room, 0))} of weights beside the work"
 
 
 if TYPE_CHECKING:

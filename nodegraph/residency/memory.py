@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 from nodegraph.core.host_memory import HostMemory, host_memory
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import NodegraphError
 from nodegraph.residency.placements import HOST, device_name
 
@@ -172,7 +173,6 @@ _SAYINGS = (
 """Parts of what torch raises as a plain RuntimeError: for the CPU, for MPS, and by libraries."""
 
 _AMOUNT = re.compile(r"allocate ([\d.]+) ?(bytes|B|[KMGTPE]i?B)", re.IGNORECASE)
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _FACTORS = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50, "e": 2**60}
 
 
@@ -204,7 +204,7 @@ def explain_out_of_memory(error: BaseException, device: str, held: int) -> OutOf
         return error
     needed = missing_bytes(error)
     shortfall = (
-        f"{size_text(needed)} more were needed" if needed else "more was needed than there is"
+        f"{format_size(needed)} more were needed" if needed else "more was needed than there is"
     )
     explanation = OutOfMemory(
         f"out of memory on {device}: {shortfall}; {describe_usage(device, held)}",
@@ -221,7 +221,7 @@ def describe_usage(device: str, held: int) -> str:
     Args:
         held: Bytes of weights there.
     """
-    weights = f"weights hold {size_text(held)}"
+    weights = f"weights hold {format_size(held)}"
     there, tensors = memory_of(device), tensor_bytes(device)
     if there is None:
         return weights
@@ -230,17 +230,9 @@ def describe_usage(device: str, held: int) -> str:
     if tensors is not None:
         # The driver's part can't be told from that of other processes.
         others = {"other tensors": tensors - held, "other programs and the driver": taken - tensors}
-    free = f"{size_text(there.free)} of {size_text(there.total)} are free"
-    more = [f"{who} {size_text(size)}" for who, size in others.items() if size > 0]
+    free = f"{format_size(there.free)} of {format_size(there.total)} are free"
+    more = [f"{who} {format_size(size)}" for who, size in others.items() if size > 0]
     return ", ".join([free, weights, *more])
-
-
-def size_text(size: int) -> str:
-    """Bytes as people read them, such as ``1.5 MiB`` or ``20.0 KiB``."""
-    if size < 2**10:
-        return f"{size} bytes"
-    step = min((size.bit_length() - 1) // 10, len(_UNITS))
-    return f"{size / 2 ** (10 * step):,.1f} {_UNITS[step - 1]}"
 
 
 def _says_so(error: BaseException) -> bool:

@@ -213,7 +213,7 @@ class Placements:
         return sum(item.bytes for item in self.residents() if item.location == location)
 
     def add_partial(self, entry: Placement) -> None:
-        """Note what is at a place of a component that comes there in parts, until `remove_partial`."""
+        """Note what is there of a component that comes in parts, until `remove_partial`."""
         entry.state, entry.last_used = PlacementState.RESIDENT, next(self._clock)
         self._in_parts.append(entry)
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nodegraph.core.context import Context
 from nodegraph.core.plots import Plot, Series
+from nodegraph.core.text_format import format_share
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Autoencoder
 from nodegraph.media.images.editing.metrics import SetMeasures, Vectors, set_measures
@@ -92,7 +93,12 @@ def compare_sets(
         features_of(each, describe, ctx.check_cancelled) for each in (reference, made)
     )
     measures = set_measures(real, generated, neighbours)
-    shares = ", ".join(f"{each} {getattr(measures, each):.0%}" for each in _SHARES)
+    # Precision is a share of what was made; the others are shares of the reference.
+    totals = (len(generated), len(real), len(real))
+    shares = ", ".join(
+        f"{each} {format_share(getattr(measures, each), total)}"
+        for each, total in zip(_SHARES, totals, strict=True)
+    )
     report = (
         f"{name or 'Made'}: {len(generated)} pictures beside {len(real)}: Fréchet distance "
         f"{measures.frechet:.2f}, {shares}"

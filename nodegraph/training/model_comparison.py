@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nodegraph.core.context import Context
 from nodegraph.core.plots import Plot, Series
+from nodegraph.core.text_format import format_size
 from nodegraph.core.training_values import TrainedWeights
 from nodegraph.core.values import Conditioning, DiffusionModel, Latent, TextEncoder, Vae
 from nodegraph.errors import InvalidValue
@@ -135,7 +136,7 @@ class SamplingComparison:
             distances = self.distances[index - 1] if index else None
             row = [made.name, str(made.settings.steps), f"{made.settings.cfg:g}"]
             row += _distance_cells(distances, judged=judged)
-            row += [f"{made.seconds:.3g}", f"{made.weights / 1e6:.1f} MB {made.storage}".strip()]
+            row += [f"{made.seconds:.3g}", f"{format_size(made.weights)} {made.storage}".strip()]
             rows.append(row)
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         return "\n".join([*lines, "", self._caption()])

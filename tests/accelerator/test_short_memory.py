@@ -114,8 +114,8 @@ def test_a_failure_says_who_has_the_memory_and_keeps_none(
     pretend.resize(40 * MIB + 64 * 1024)
     result = painter.run(workflow())
     message = str(result.errors[0])
-    assert "out of memory on cuda:0: 1.6 MiB more were needed" in message
-    assert "63.0 KiB of 40.1 MiB are free, weights hold 0 bytes, other tensors 40.0 MiB" in message
+    assert "out of memory on cuda:0: 1.7 MB more were needed" in message
+    assert "64.5 kB of 42.0 MB are free, weights hold 0 B, other tensors 41.9 MB" in message
     del others
     painter.session._weights.release_all()
     gc.collect()

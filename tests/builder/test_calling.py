@@ -72,7 +72,7 @@ def test_a_sink_gives_its_files(home: Path) -> None:
 
 def test_pictures_of_other_libraries_are_taken_where_they_mean_one_thing(home: Path) -> None:
     red = Image.new("RGB", (6, 8), (255, 0, 0))
-    for picture in (red, np.asarray(red)):
+    for picture in (red, np.asarray(red), np.asarray(red) / 255, np.asarray(red, np.float32) / 255):
         inverted = nodes.InvertImage(image=picture)
         assert inverted.shape == (1, 8, 6, 3)
         assert inverted[0, 0, 0].tolist() == [0, 1, 1]
@@ -84,17 +84,17 @@ def test_pictures_of_other_libraries_are_taken_where_they_mean_one_thing(home: P
 def test_a_tensor_that_is_no_picture_is_refused_with_what_to_write(home: Path) -> None:
     levels = torch.full((1, 8, 6, 3), 100, dtype=torch.uint8)
     mask = levels[..., 0]
-    with raises(InvalidWorkflow, node="InvertImage", given="uint8 [1, 8, 6, 3]"):
+    with raises(InvalidWorkflow, node="InvertImage", given="uint8 [1, 8, 6, 3], values 100 to 100"):
         nodes.InvertImage(image=levels)
-    with raises(InvalidWorkflow, node="SaveImage", given="int64 [1, 8, 6, 3]"):
+    with raises(InvalidWorkflow, node="SaveImage", given="int64 [1, 8, 6, 3], values 100 to 100"):
         nodes.SaveImage(image=levels.long())
-    with raises(InvalidWorkflow, node="InvertMask", given="uint8 [1, 8, 6]"):
+    with raises(InvalidWorkflow, node="InvertMask", given="uint8 [1, 8, 6], values 100 to 100"):
         nodes.InvertMask(mask=mask)
-    with raises(InvalidWorkflow, node="InvertMask", given="bool [1, 8, 6]"):
+    with raises(InvalidWorkflow, node="InvertMask", given="bool [1, 8, 6], values 1 to 1"):
         nodes.InvertMask(mask=mask > 50)
     with raises(InvalidWorkflow, node="VAEDecode", port="latent", given="uint8 [1, 8, 6, 3]"):
         nodes.VAEDecode(latent=levels)
-    with raises(InvalidWorkflow, node="ImageGrid", given="uint8 [1, 8, 6, 3]"):
+    with raises(InvalidWorkflow, node="ImageGrid", given="uint8 [1, 8, 6, 3], values 100 to 100"):
         nodes.ImageGrid(images=[levels / 255, levels])
     picture = Image.new("RGB", (6, 8), (100, 100, 100))
     grid = nodes.ImageGrid(images=[levels / 255, picture, np.asarray(picture)], columns=3)
@@ -142,10 +142,15 @@ def test_what_is_wrong_is_told_by_the_call(home: Path) -> None:
     with raises(InvalidWorkflow, node="InvertImage", port="image"):
         nodes.InvertImage(image=[image])
     with raises(
-        InvalidWorkflow, node="InvertImage", port="image", given="float32 array [1, 8, 8, 3]"
+        InvalidWorkflow,
+        node="InvertImage",
+        port="image",
+        given="float32 array [1, 8, 8, 3], values 255 to 255",
     ):
-        nodes.InvertImage(image=image.numpy())
-    with raises(InvalidWorkflow, node="InvertImage", port="image", given="float32 [8, 8]"):
+        nodes.InvertImage(image=image.numpy() + 255)
+    with raises(
+        InvalidWorkflow, node="InvertImage", port="image", given="float32 [8, 8], values 0 to 0"
+    ):
         nodes.InvertImage(image=torch.zeros(8, 8))
 
 

@@ -65,6 +65,15 @@ WRONG: list[tuple[Callable[[Graph], Any], str]] = [
         "`vae`: is given `load.model`.*given: DiffusionModel; expected: Vae.*Write `load.vae`",
     ),
     (lambda g: g.InvertImage(image=g["k_sampler"]), "given: Latent; expected: Image.*Put a"),
+    (
+        lambda g: g.set(g["k_sampler"], latent=g["load"].vae),
+        "`latent`: is given `load.vae`.*Add a node that gives Latent, such as EmptyLatent or",
+    ),
+    (
+        lambda g: g.InvertImage(image=g["encode_prompt"]),
+        "expected: Image.*Add a node that gives Image, such as LoadImage or VAEDecode.$",
+    ),
+    (lambda g: g.InvertImage(), "is missing.*Add a node that gives Image, such as LoadImage or V"),
     (lambda g: g.InvertImage(image="a.png"), "takes no literal, only an output.*LoadImage"),
     (lambda g: g.InvertImage(g["vae_decode"]), "expected: inputs by their names"),
     (lambda g: g.VAEDecode(vae=g["load"].vae), "`latent`: is missing .expected: Latent"),

@@ -60,14 +60,10 @@ def same(found: torch.Tensor, expected: torch.Tensor) -> bool:
 
 @pytest.mark.parametrize(
     "given",
-    [PICTURE, np.asarray(PICTURE), TENSOR, TENSOR.numpy()[0]],
-    ids=["PIL", "bytes", "tensor", "floats"],
+    [PICTURE, np.asarray(PICTURE), TENSOR, TENSOR.numpy()[0], TENSOR.numpy()],
+    ids=["PIL", "bytes", "tensor", "floats", "batch of floats"],
 )
 def test_a_picture_in_memory_is_given_to_an_input(g: Graph, given: Any) -> None:
-    if isinstance(given, np.ndarray) and given.dtype == np.float32:
-        with raises(InvalidWorkflow, node="invert_image", port="image"):
-            g.InvertImage(image=given)
-        return
     invert = g.InvertImage(image=given)
     assert list(g.check(invert)) == []
     assert g.plan(invert).nodes["invert_image"].status == "run"
@@ -437,12 +433,14 @@ def test_several_calls_and_a_block_take_values(g: Graph) -> None:
 
 WRONG: list[tuple[Any, str]] = [
     (PICTURE.convert("F"), "PIL picture F 6 x 8"),
-    (TENSOR.byte(), "uint8 [1, 8, 6, 3]"),
-    (TENSOR[0], "float32 [8, 6, 3]"),
-    (TENSOR[0].permute(2, 0, 1), "float32 [3, 8, 6]"),
+    (TENSOR.byte(), "uint8 [1, 8, 6, 3], values 0 to 0"),
+    (TENSOR[0], "float32 [8, 6, 3], values 0 to 0.9961"),
+    (TENSOR[0].permute(2, 0, 1), "float32 [3, 8, 6], values 0 to 0.9961"),
+    (np.full((8, 6, 3), 255.0), "float64 array [8, 6, 3], values 255 to 255"),
+    (np.full((8, 6, 3), 1.00001), "float64 array [8, 6, 3], values 1.00001 to 1.00001"),
     (object, "<class 'object'>"),
     (Latent(None, 8, 8), "Latent(width=8, height=8, batch_size=1, frames=1, gradual=0.0)"),
-    ([PICTURE, TENSOR.byte()], "uint8 [1, 8, 6, 3]"),
+    ([PICTURE, TENSOR.byte()], "uint8 [1, 8, 6, 3], values 0 to 0"),
 ]
 
 

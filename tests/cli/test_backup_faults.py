@@ -112,7 +112,7 @@ def test_a_restore_for_which_there_is_no_room_changes_nothing(tmp_path: Path) ->
     with small_disk(tmp_path / "disk", 2 << 20) as disk:
         home = filled(disk / "home", name="second")
         before, waiting = tree(home), jobs(home)
-        with raises(OutputError, given="1921024 bytes free"):
+        with raises(OutputError, given="1.9 MB free"):
             restore(Settings(home=home), tmp_path / "b.zip", force=True)
         assert (tree(home), jobs(home)) == (before, waiting)
 

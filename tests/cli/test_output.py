@@ -31,7 +31,8 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(
     ("size", "shown"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (123456, "123 kB"), (5.5e9, "5.5 GB"),
-     (7e15, "7000.0 TB")],
+     (99_950, "100 kB"), (999_600, "1.0 MB"), (140_737_488_355_328, "141 TB"), (7e15, "7.0 PB"),
+     (4.2e18, "4,200 PB")],
 )  # fmt: skip
 def test_sizes_have_the_unit_that_suits_them(size: float, shown: str) -> None:
     assert format_size(size) == shown

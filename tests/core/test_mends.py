@@ -157,6 +157,62 @@ def test_a_node_that_needs_more_links_is_put_between_where_people_do_so() -> Non
     assert hint_of(workflow, "image") == "Put a VAEDecode between."
 
 
+@node
+def AnEncoder(vae: Vae, image: Image) -> Latent: ...
+
+
+@node
+def ReadPhoto() -> Image: ...
+
+
+@node
+def EmptyAtoms(model: DiffusionModel) -> Latent: ...
+
+
+class CountedEncoders(Functions):
+    """Node types of which one is much used to encode pictures, and one seldom to begin with."""
+
+    usage = Usage(
+        {},
+        {
+            "LoadModel.vae": {"VAEDecode.vae": {"": 30}, "AnEncoder.vae": {"": 20}},
+            "LoadModel.model": {"KSampler.model": {"": 30}, "EmptyAtoms.model": {"": 2}},
+            "EmptyLatent.latent": {"KSampler.latent": {"": 30}},
+            "AnEncoder.latent": {"KSampler.latent": {"": 20}},
+            "EmptyAtoms.latent": {"KSampler.latent": {"": 2}},
+        },
+    )
+
+
+ENCODERS = CountedEncoders(*NODES, AnEncoder, ReadPhoto, EmptyAtoms)
+
+
+def test_no_node_is_put_between_that_could_only_be_linked_in_a_cycle() -> None:
+    workflow = text_to_image()
+    workflow.nodes["sample"].inputs["latent"] = {"from": "load.vae"}
+    assert latent_hint(workflow) == 'Link it: {"from": "size.latent"}.'
+    del workflow.nodes["size"]
+    assert latent_hint(workflow) == (
+        "Add a node that gives Latent, such as EmptyLatent or AnEncoder or EmptyAtoms."
+    )
+    workflow.nodes["photo"] = NodeEntry(type="ReadPhoto")
+    assert latent_hint(workflow) == "Put an AnEncoder between."
+
+
+def test_a_detour_is_named_only_if_people_take_it() -> None:
+    workflow = text_to_image()
+    del workflow.nodes["size"]
+    workflow.nodes["sample"].inputs["latent"] = {"from": "load.text_encoder"}
+    assert latent_hint(workflow) == (
+        "Add a node that gives Latent, such as EmptyLatent or AnEncoder or EmptyAtoms."
+    )
+
+
+def latent_hint(workflow: Workflow) -> str | None:
+    problems = check_workflow(workflow, ENCODERS, ENVIRONMENT)
+    return next(problem for problem in problems if problem.port == "latent").hint
+
+
 def test_a_node_of_another_family_is_not_put_between() -> None:
     catalog = NodeTypeSuggestions(TwoFamilies(*NODES, ADescriber))
     image, conditioning = named_type("Image"), named_type("Conditioning")

@@ -75,7 +75,7 @@ def test_what_was_used_least_lately_goes_first_and_nothing_that_is_in_use(
         content(cache, second)
         assert kept(folder) == {first.sha256, second.sha256}
     assert len(source.starts) == 4
-    with raises(InvalidValue, given="model_cache_budget = 1000"):
+    with raises(InvalidValue, given="model_cache_budget = 1.0 kB"):
         content(FileCache(folder, 1000, source), third)
 
 

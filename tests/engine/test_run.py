@@ -549,14 +549,16 @@ def test_pictures_of_pil_and_arrays_of_bytes_are_taken_for_images(bench: Bench) 
     def Drawn(side: int) -> list[Image]:
         """Draw with other libraries."""
         picture = PIL.Image.new("RGB", (side, 8), (255, 0, 51))
-        return [picture, np.asarray(picture)]  # type: ignore[list-item]
+        pixels = np.asarray(picture)
+        return [picture, pixels, pixels / np.float32(255)]  # type: ignore[list-item]
 
     bench.add(Drawn)
     result = bench.run({"d": {"type": "Drawn", "inputs": {"side": 6}}})
-    first, second = result["d.images"]
+    first, second, third = result["d.images"]
     assert first.shape == (1, 8, 6, 3)
     assert first[0, 0, 0].tolist() == pytest.approx([1.0, 0.0, 0.2])
     assert torch.equal(first, second)
+    assert torch.equal(first, third)
 
 
 @pytest.mark.parametrize("is_lazy", [False, True])
@@ -564,7 +566,12 @@ def test_what_comes_as_any_type_is_a_picture_where_one_is_taken(
     bench: Bench, is_lazy: bool
 ) -> None:
     levels = np.full((8, 6, 3), 51, np.uint8)
-    values = {"array": levels, "bytes": torch.from_numpy(levels)[None], "text": "a.png"}
+    values = {
+        "array": levels,
+        "floats": levels / np.float32(255),
+        "bytes": torch.from_numpy(levels)[None],
+        "text": "a.png",
+    }
 
     @node
     def Anything(name: str) -> Any:
@@ -602,9 +609,10 @@ def test_what_comes_as_any_type_is_a_picture_where_one_is_taken(
         )
 
     for kind in ("Anything", "Handing"):
-        found = run("array", kind)["same.image"]
-        assert torch.equal(found, torch.full((1, 8, 6, 3), 0.2))
-        for name, told in (("bytes", "uint8 [1, 8, 6, 3]"), ("text", "'a.png'")):
+        for name in ("array", "floats"):
+            found = run(name, kind)["same.image"]
+            assert torch.equal(found, torch.full((1, 8, 6, 3), 0.2))
+        for name, told in (("bytes", "uint8 [1, 8, 6, 3], values 51 to 51"), ("text", "'a.png'")):
             (error,) = run(name, kind).errors
             assert (error.problem.port, error.problem.given) == ("image", told)
 
@@ -617,8 +625,12 @@ def test_what_comes_as_any_type_is_a_picture_where_one_is_taken(
         (int, 2.5, "returned 2.5, but declares int"),
         (str, None, "returned None, but declares str"),
         (Image, "picture.png", "returned 'picture.png', but declares Image (float tensor ["),
-        (Image, torch.zeros(4, 4, 3), "returned float32 [4, 4, 3], but declares Image"),
-        (Mask, torch.zeros(1, 4, 4, dtype=torch.uint8), "returned uint8 [1, 4, 4], but declares"),
+        (Image, torch.zeros(4, 4, 3), "returned float32 [4, 4, 3], values 0 to 0, but declares"),
+        (
+            Mask,
+            torch.zeros(1, 4, 4, dtype=torch.uint8),
+            "returned uint8 [1, 4, 4], values 0 to 0",
+        ),
     ],
 )
 def test_a_value_of_another_type_than_declared_is_its_nodes_fault(

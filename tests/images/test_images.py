@@ -540,7 +540,7 @@ def test_a_file_over_the_limit_leaves_nothing(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(OutputError, match=r"File too large.*5,000 bytes to write"):
+        with pytest.raises(OutputError, match=r"File too large.*5.0 kB to write"):
             write_atomically(tmp_path / "a.png", bytes(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -248,7 +248,7 @@ def test_pages_of_other_sizes_are_told(tmp_path: Path) -> None:
 def test_frames_without_room_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, encode_animation(STEPS, 5))
     monkeypatch.setattr(room, "total_memory", lambda: 100)
-    with raises(InvalidValue, port="path", given="8 x 6 pixels, 3 of them: about 0.0 GB"):
+    with raises(InvalidValue, port="path", given="8 x 6 pixels, 3 of them: about 2.3 kB"):
         read_frames(path)
 
 

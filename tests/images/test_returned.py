@@ -32,6 +32,11 @@ LEVELS = torch.from_numpy(PIXELS.astype(np.float32) / 255)
         (GRAY, "Mask", LEVELS[None, ..., 0]),
         (GRAY > 50, "Mask", torch.from_numpy(GRAY > 50).float()[None]),
         (np.stack([GRAY, GRAY]), "Mask", torch.stack([LEVELS[..., 0]] * 2)),
+        (LEVELS[..., :3].numpy(), "Image", LEVELS[None, ..., :3]),
+        (LEVELS[None].numpy(), "Image", LEVELS[None]),
+        (np.full((5, 6, 3), 0.25), "Image", torch.full((1, 5, 6, 3), 0.25)),
+        (np.full((5, 6, 3), 0.25, ">f4"), "Image", torch.full((1, 5, 6, 3), 0.25)),
+        (np.full((5, 6), 1, np.float16), "Mask", torch.ones(1, 5, 6)),
     ],
 )
 def test_what_can_mean_one_thing_only_is_taken(
@@ -44,14 +49,20 @@ def test_what_can_mean_one_thing_only_is_taken(
 
 
 DOUBTFUL: list[tuple[Any, PictureType]] = [
-    (np.zeros((5, 6, 3), np.float32), "Image"),
     (np.full((5, 6, 3), 255.0), "Image"),
+    (np.full((5, 6, 3), 1.001, np.float32), "Image"),
+    (np.full((5, 6, 3), -0.001, np.float32), "Image"),
+    (np.linspace(-1, 1, 90).reshape(5, 6, 3), "Image"),
+    (np.full((5, 6, 3), np.nan, np.float32), "Image"),
+    (np.full((5, 6), np.inf), "Mask"),
+    (np.zeros((3, 6, 3), np.float32), "Image"),
+    (np.zeros((3, 5, 6), np.float32), "Image"),
     (np.zeros((3, 5, 6), np.uint8), "Image"),
     (np.zeros((2, 3, 5, 6), np.uint8), "Image"),
     (np.zeros((5, 6), np.uint8), "Image"),
     (np.zeros((3, 6, 3), np.uint8), "Image"),
     (np.zeros((5, 6, 3), np.uint16), "Image"),
-    (np.zeros((5, 6)), "Mask"),
+    (np.zeros((5, 6, 1)), "Mask"),
     (np.zeros((5, 6, 1), np.uint8), "Mask"),
     (np.zeros((1, 5, 6, 3), np.float32), "Mask"),
     (torch.zeros(1, 3, 5, 6), "Image"),
@@ -75,6 +86,7 @@ def test_what_is_doubtful_is_told_what_to_write_and_that_is_right(
     found = eval(written[0], {"torch": torch, "value": value})
     assert is_of_type(found, named_type(kind))
     assert found.dtype == torch.float32
+    assert found.min() >= 0
     assert found.max() <= 1
 
 

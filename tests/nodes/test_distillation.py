@@ -87,7 +87,7 @@ def test_few_bits_cost_what_loading_with_them_costs(desk: Bench) -> None:
     eight, four, whole = result["compare.distances"]
     assert 0 == whole < eight < four
     assert result["compare.psnr"][2] == 100
-    assert "MB int8" in result["compare.text"]
+    assert "kB int8" in result["compare.text"]
     reference, *_, back = result["compare.images"]
     assert torch.equal(reference, back)
 

@@ -45,3 +45,26 @@ def test_the_vae_of_the_embedded_model_shows_them(desk: Bench) -> None:
         "show": {"type": "VAEDecode", "inputs": {"vae": link("load.vae"), "latent": link("make")}},
     }
     assert tuple(desk.value(nodes, "show.image").shape) == (2, 128, 128, 3)
+
+
+def test_sets_of_few_pictures_are_told_in_numbers_of_them(desk: Bench) -> None:
+    drawn = {"model": "gan", "count": 5}
+    nodes = {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "judge": {"type": "LoadClassifier", "inputs": {}},
+        "make": {"type": "SampleDecoder", "inputs": drawn},
+        "show": {"type": "VAEDecode", "inputs": {"vae": link("load.vae"), "latent": link("make")}},
+        "list": {"type": "List", "inputs": {"item_1": link("show")}},
+        "compare": {
+            "type": "CompareSets",
+            "inputs": {
+                "reference": link("list"),
+                "made": link("list"),
+                "classifier": link("judge"),
+                "vae": link("load.vae"),
+            },
+        },
+    }
+    report = desk.value(nodes, "compare.report")
+    assert report.startswith("Made: 5 pictures beside 5: Fréchet distance")
+    assert report.endswith(", precision 5 of 5, recall 5 of 5, coverage 5 of 5")

@@ -16,7 +16,7 @@ from nodegraph.packs import code_digests as code
 from nodegraph.packs import snapshot
 from nodegraph.packs import source_files as parsing
 from nodegraph.packs.code_digests import CodeDigests
-from nodegraph.packs.source_files import NAME, SourceFiles
+from nodegraph.packs.source_files import SourceFiles
 from tests.properties import examples
 
 LONG_AGO = 1_000_000_000
@@ -174,12 +174,27 @@ def test_a_damaged_file_costs_time_only(
 ) -> None:
     folder = tmp_path / "specs"
     before = digest(pack, folder)
-    data = bytearray((folder / NAME).read_bytes())
+    (file,) = folder.iterdir()
+    data = bytearray(file.read_bytes())
     data[at] ^= 1
-    (folder / NAME).write_bytes(data)
+    file.write_bytes(data)
     assert digest(pack, folder) == before
-    (folder / NAME).write_bytes(data[: len(data) // 2])
+    file.write_bytes(data[: len(data) // 2])
     assert digest(pack, folder) == before
+    assert reads(parsed, pack, folder) == []
+
+
+def test_another_version_has_a_file_of_its_own(
+    pack: Path, tmp_path: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "specs"
+    digest(pack, folder)
+    contents = {file: file.read_bytes() for file in folder.iterdir()}
+    with monkeypatch.context() as newer:
+        newer.setattr(parsing, "FORMAT", parsing.FORMAT + 1)
+        assert reads(parsed, pack, folder) == ["__init__.py", "maths.py", "nodes.py"]
+        assert reads(parsed, pack, folder) == []
+    assert {file: file.read_bytes() for file in contents} == contents
     assert reads(parsed, pack, folder) == []
 
 

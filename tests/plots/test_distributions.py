@@ -51,7 +51,7 @@ def test_labels_are_counted_over_all_there_are() -> None:
     found = distribution(["red", "blue", "red"], ["blue", "green", "red"])
     assert found.counts == (1, 0, 2)
     assert found.intervals[1][0] == 0
-    assert "green: 0 of 3, 0.0%" in distribution_card(found)
+    assert "green: 0 of 3 (0% to 56%)" in distribution_card(found)
     [bars] = distribution_plot(found, "a").series
     assert bars.kind == "bars"
     assert bars.low == tuple(low for low, _ in found.intervals)
@@ -73,7 +73,19 @@ def test_two_sets_are_compared_over_the_labels_of_both() -> None:
     assert found.distance == pytest.approx(0.8)
     assert found.p_value < 0.01
     assert [each.name for each in comparison_plot(found, ("a", "b")).series] == ["a", "b"]
-    assert "can't show" in comparison_card(found, ("a", "b"))
+    card = comparison_card(found, ("a", "b"))
+    assert "can't show" in card
+    assert "80% of the pictures would have to change" in card
+    assert "\ngreen: 0 of 10 → 8 of 10, +80% (+38% to +94%)" in card
+
+
+def test_percentages_are_as_exact_as_counts_are() -> None:
+    hundreds = distribution_card(distribution(["red"] * 199 + ["blue"]))
+    assert "blue: 1 of 200, under 1% (0% to 3%)" in hundreds
+    assert "red: 199 of 200, over 99% (97% to 100%)" in hundreds
+    thousands = distribution_card(distribution(["red"] * 1500 + ["blue"] * 500, level=0.995))
+    assert "Labels: 2000 pictures, 99.5% intervals of chance" in thousands
+    assert "red: 1500 of 2000, 75.0% (72.2% to 77.6%)" in thousands
 
 
 def test_equal_sets_differ_by_nothing() -> None:

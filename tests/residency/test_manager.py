@@ -417,7 +417,7 @@ def test_lasting_lack_of_memory_says_what_was_needed() -> None:
     manager = ResidencyManager(load, estimate=lambda recipe: 3 * 2**20)
 
     with (
-        pytest.raises(NodegraphError, match=r"out of memory on cpu .*/models/a.*3\.0 MiB"),
+        pytest.raises(NodegraphError, match=r"out of memory on cpu .*/models/a.*3\.1 MB"),
         manager.use(recipe_of("a"), "cpu"),
     ):
         pass

@@ -232,7 +232,7 @@ def test_if_too_much_waits_for_all_whom_most_waits_for_is_ended_first(tmp_path: 
                     break
             assert ended == ["greedy"]
             assert it.hub.subscribers == 2
-            with raises(SlowConsumer, given="50160 bytes waiting"):
+            with raises(SlowConsumer, given="50.2 kB waiting"):
                 await followers["greedy"].next()
 
     run(test())

@@ -157,7 +157,7 @@ def test_previews_go_before_a_slow_client_does() -> None:
     waiting.add(progress(1, size=9_000))
     waiting.add(kept(2, size=5_000))
     assert [message.seq for message in waiting.take(1 << 20)] == [1, 2]
-    with raises(SlowConsumer, given="1 events, 20404 bytes waiting"):
+    with raises(SlowConsumer, given="1 event, 20.4 kB waiting"):
         waiting.add(kept(3, size=20_000))
 
 

@@ -181,7 +181,7 @@ def test_a_body_that_is_too_large_is_told_where_large_things_belong(
 
     asked = head(path, content_length=str(10**12))
     asked.method = "POST"
-    with raises(TooLarge, given="1000000000000 bytes") as caught:
+    with raises(TooLarge, given="1.0 TB") as caught:
         CountedBody(asked, nothing, BodyLimits())
     assert ("upload them" in str(caught.value.problem.hint)) is is_told
 

@@ -522,7 +522,7 @@ def test_space_is_made_by_deleting_what_was_unused_the_longest(
     for at in range(2, 4):
         clock.now += 1
         receive(uploads, picture(1, 1, color=(at, at, at)))
-    with raises(TooLarge, given="69 bytes"):
+    with raises(TooLarge, given="69 B"):
         receive(uploads, picture(1, 1, color=(4, 4, 4)))
     assert len(kept(tmp_path)) == 3
     clock.now += 58.5

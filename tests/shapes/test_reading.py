@@ -291,7 +291,7 @@ def test_a_file_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shape_files, "LARGEST", 100)
-    with raises(InvalidFile, given="980 bytes"):
+    with raises(InvalidFile, given="980 B"):
         read_mesh(written(tmp_path, box()))
 
 

@@ -172,7 +172,7 @@ def test_what_is_right_has_no_faults(workbench: Workbench, function: Callable[..
     [
         (Drawn, "determinism", r"Annotated\[int, Seed\(\)\]"),
         (InPlace, "mutation", "input `image`: .* changed this input, .*clone"),
-        (WrongType, "types", r"returned float32 \[1, 16, 24, 3\], but declares Mask"),
+        (WrongType, "types", r"returned float32 \[1, 16, 24, 3\], .* but declares Mask"),
         (TooBright, "types", r"0 to 3; expected: values in 0..1.*clamp\(0, 1\)"),
         (Double, "types", r"given: float64; expected: float32.*float\(\)"),
         (Deaf, "cancel", "went on after its run had been cancelled"),

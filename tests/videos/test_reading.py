@@ -575,7 +575,7 @@ def test_more_frames_than_there_is_memory_for_are_refused_while_reading(
     path, done = written(tmp_path, video(12)), []
     monkeypatch.setattr(room, "total_memory", lambda: 15 * 48 * 32 * 5)
 
-    with raises(ImageTooLarge, port="count", given="48 x 32 pixels, 5 of them: about 0.0 GB"):
+    with raises(ImageTooLarge, port="count", given="48 x 32 pixels, 5 of them: about 115 kB"):
         read_video(path, on_progress=done.append)
 
     assert done == [1, 2, 3, 4]

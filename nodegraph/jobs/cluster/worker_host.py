@@ -17,6 +17,7 @@ from typing import IO, Any, Literal
 from blake3 import blake3
 
 from nodegraph.core.files import make_private_folder
+from nodegraph.core.text_format import format_size
 from nodegraph.core.version import VERSION
 from nodegraph.errors import PackError
 from nodegraph.jobs.supervisor import platforms
@@ -67,7 +68,7 @@ def _parcel(path: Path, *, is_listed: bool) -> PackArchive:
         if left < 0:
             raise PackError(
                 f"the pack at {path} is too large to be sent to other machines",
-                expected=f"at most {MOST >> 20} MiB",
+                expected=f"at most {format_size(MOST)}",
                 hint="Put it where all machines find it at the same path, or move data out of it.",
             )
         files["" if file == path else file.relative_to(path).as_posix()] = file.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nodegraph.core.text_format import format_excess
 from nodegraph.errors import NodegraphError, OutputError
 
 
@@ -69,10 +70,11 @@ class TooMuchKept(NodegraphError):
     code = "queue-bytes"
 
     def __init__(self, client: str, size: int, limit: int) -> None:
+        amount, most = format_excess(size, limit)
         super().__init__(
             f"the jobs of {client} take too much space",
-            given=f"{size} bytes of workflows and parameters",
-            expected=f"at most {limit} bytes, those of ended jobs included",
+            given=f"{amount} of workflows and parameters",
+            expected=f"at most {most}, those of ended jobs included",
             hint="Delete ended jobs, or send smaller workflows: upload pictures and name them.",
         )
 

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, ClassVar, TypeVar, cast
 
 from nodegraph.core.events import Event, EventKind
+from nodegraph.core.text_format import format_excess
 from nodegraph.jobs.supervisor.errors import ProtocolFault
 from nodegraph.store.packing import pack, unpack
 
@@ -218,6 +219,5 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 
 def _too_large(size: int) -> ProtocolFault:
-    return ProtocolFault(
-        "a frame is too large", given=f"{size} bytes", expected=f"at most {LIMIT} bytes"
-    )
+    amount, most = format_excess(size, LIMIT)
+    return ProtocolFault("a frame is too large", given=amount, expected=f"at most {most}")

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from nodegraph.core.events import Event
+from nodegraph.core.text_format import format_excess
 from nodegraph.jobs.queue.attempts import Death
 from nodegraph.jobs.supervisor.messages import RunJob
 from nodegraph.jobs.supervisor.platforms import held_memory
@@ -264,7 +265,8 @@ class WorkerHealth:
         limit = self._rules.memory_limit
         if limit is None or self.memory is None or self.memory <= limit:
             return None
-        return f"it used {_megabytes(self.memory)} of memory, more than {_megabytes(limit)}"
+        used, most = format_excess(self.memory, limit)
+        return f"it used {used} of memory, more than {most}"
 
     def _fault_of_jobs(self) -> str | None:
         stubborn = {name: job.find_ignored_stop(self._age) for name, job in self.jobs.items()}
@@ -276,7 +278,3 @@ class WorkerHealth:
                 self.has_unstopped_job = reasons is stubborn
                 return next(iter(whys.values()))
         return None
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nodegraph.core.host_memory import SHARE, total_memory
+from nodegraph.core.text_format import format_excess
 from nodegraph.core.values import Audio
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError
 from nodegraph.media.audio.audio_files import COMMENT, MAX_SAMPLE_RATE, frame_to_samples, open_audio
@@ -229,11 +230,12 @@ def check_audio_memory(samples: int, channels: int, rate: int, *, port: str) -> 
     # Piece by piece, and all together.
     total, needed = total_memory(), 2 * 4 * samples * channels
     if total is not None and needed > total * SHARE:
+        amount, most = format_excess(needed, total * SHARE)
         raise AudioTooLong(
             "this is too much audio for this machine's memory",
             port=port,
-            given=f"{samples / rate:.0f} s of {channels} channels: about {needed / 1e9:,.1f} GB",
-            expected=f"at most {total * SHARE / 1e9:,.1f} GB",
+            given=f"{samples / rate:.0f} s of {channels} channels: about {amount}",
+            expected=f"at most {most}",
             hint="Take a part of it.",
         )
 

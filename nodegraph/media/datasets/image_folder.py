@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from nodegraph.core.digests import digest_bytes
+from nodegraph.core.text_format import format_size
 from nodegraph.core.training_values import Dataset, Example, ExampleFile, LabeledBox, Split
 from nodegraph.errors import InvalidFile
 from nodegraph.media.datasets.reading import NO_AUGMENTATION, load_mask, read_example, training_size
@@ -77,7 +78,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST:
             raise InvalidFile(
-                f"{path} is too large for a text.", expected=f"at most {_LARGEST:,} bytes"
+                f"{path} is too large for a text.", expected=f"at most {format_size(_LARGEST)}"
             )
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -286,7 +286,7 @@ def read_training_picture(
 
 
 def read_example(dataset: Dataset, index: int, *, epoch: int = 0, repeat: int = 0) -> ReadExample:
-    """An example as it is learned from: as `read_training_picture`, with mask, boxes and caption alike.
+    """Read an example for training: `read_training_picture`, and its mask, boxes and caption alike.
 
     Raises:
         InvalidFile: See `read_training_picture`.

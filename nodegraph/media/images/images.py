@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError, features
 
 from nodegraph.core.context import MAX_IMAGE_PIXELS
 from nodegraph.core.files import write_file
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, InvalidValue, NumericalError, OutputError
 from nodegraph.media.images.input_files import guess_file_kind, image_format, translate_os_errors
 from nodegraph.media.images.memory_checks import check_memory
@@ -398,7 +399,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         hint = "Make room, or choose another folder." if full else error.problem.hint
         raise OutputError(
             error.problem.message,
-            given=f"{len(data):,} bytes to write, {_free_space(path)}",
+            given=f"{format_size(len(data))} to write, {_free_space(path)}",
             hint=hint,
         ) from cause
 
@@ -407,7 +408,7 @@ def _free_space(path: Path) -> str:
     existing = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
     if existing is None:
         return "free space unknown"
-    return f"{shutil.disk_usage(existing).free:,} bytes free"
+    return f"{format_size(shutil.disk_usage(existing).free)} free"
 
 
 def pillow_save_options(

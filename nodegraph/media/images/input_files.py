@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile
 
 
@@ -54,7 +55,7 @@ def read_whole(path: Path, largest: int, *, names: bool = True) -> bytes:
     with translate_os_errors(path, names=names), path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
-        raise InvalidFile(f"{path} is too large.", expected=f"at most {largest:,} bytes")
+        raise InvalidFile(f"{path} is too large.", expected=f"at most {format_size(largest)}")
     return data
 
 

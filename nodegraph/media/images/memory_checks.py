@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nodegraph.core.host_memory import SHARE, total_memory
+from nodegraph.core.text_format import format_excess, format_size
 from nodegraph.errors import InvalidValue
 
 
@@ -25,12 +26,13 @@ def check_memory(width: int, height: int, pictures: int, needed: int, *, port: s
     total = total_memory()
     if total is None or needed <= total * SHARE:
         return
+    amount, most = format_excess(needed, total * SHARE)
     several = f", {pictures} of them" if pictures > 1 else ""
     raise ImageTooLarge(
         "the picture is too large for this machine's memory",
         port=port,
-        given=f"{width} x {height} pixels{several}: about {_gigabytes(needed)}",
-        expected=f"at most {_gigabytes(total * SHARE)}, as there are {_gigabytes(total)} in all",
+        given=f"{width} x {height} pixels{several}: about {amount}",
+        expected=f"at most {most}, as there are {format_size(total)} in all",
         hint="Make it smaller, or fewer at once.",
     )
 
@@ -100,7 +102,3 @@ def sheet_bytes(width: int, height: int) -> int:
     """Bytes that putting pictures into one takes, besides these."""
     # As Pillow holds it, as numpy reads that, and as the result.
     return 3 * width * height * (1 + 1 + 4)
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:,.1f} GB"

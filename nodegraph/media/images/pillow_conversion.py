@@ -1,14 +1,16 @@
-"""Tensors from Pillow images and NumPy arrays that a function returned.
+"""Tensors from Pillow images and NumPy arrays that a function returned, or an input is given.
 
 What can mean only one thing becomes a tensor; for the rest it is told what to write.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nodegraph.core.digests import is_tensor
+from nodegraph.core.summary import summarize
 
 if TYPE_CHECKING:
     from typing import Protocol, TypeAlias
@@ -32,19 +34,34 @@ PICTURE_TYPES: tuple[PictureType, ...] = get_args(PictureType)
 
 _COLORS = (3, 4)
 _CHANNELS = (1, *_COLORS)
+_FRACTIONS = ("float16", "float32", "float64")
+_LEVELS = ("uint8", "bool")
 _NUMBERS = ("bool", "uint", "int", "float", "bfloat")
 _MASK_MODES = frozenset({"1", "L", "I;16"})
+_OVERSHOOT = 2
+"""Up to it, floats above 1 are what a filter or a resize made too bright; beyond, 255 is white."""
 _NO_RANGE = frozenset({"F", "I"})
 """Pillow's modes of which nobody knows what is white."""
 
 
 def to_image_tensor(value: Any, kind: PictureType) -> Tensor | None:
-    """A picture of PIL, or an array of bytes, as a tensor; None where its meaning isn't certain."""
+    """A picture as a tensor, of PIL or an array of numpy; None where its meaning isn't certain.
+
+    Arrays are of bytes, or of floats in 0..1.
+    """
     if is_pil_image(value):
         return _picture(value, kind)
-    if is_numpy_array(value) and str(value.dtype) in ("uint8", "bool"):
+    if is_numpy_array(value) and _has_known_range(value):
         return _array(value, kind)
     return None
+
+
+def _has_known_range(array: Any) -> bool:
+    """Whether it is known of an array which of its numbers is white."""
+    if array.dtype.name in _FRACTIONS:
+        # False of NaN, too.
+        return bool(array.size) and bool(array.min() >= 0 and array.max() <= 1)
+    return array.dtype.name in _LEVELS
 
 
 def is_pil_image(value: Any) -> bool:
@@ -81,7 +98,7 @@ def _array(value: Any, kind: PictureType) -> Tensor | None:
     import numpy as np
     import torch
 
-    shape, is_flags = value.shape, str(value.dtype) == "bool"
+    shape, is_flags = value.shape, value.dtype.name == "bool"
     if not value.size or len(shape) > 4:
         return None
     if kind == "Mask":
@@ -95,7 +112,9 @@ def _array(value: Any, kind: PictureType) -> Tensor | None:
         )
     if not is_certain:
         return None
-    levels = value.astype(np.float32) if is_flags else value.astype(np.float32) / np.float32(255)
+    levels = value.astype(np.float32)
+    if value.dtype.name == "uint8":
+        levels /= np.float32(255)
     pixels = torch.from_numpy(np.ascontiguousarray(levels))
     return pixels if len(shape) == (3 if kind == "Mask" else 4) else pixels[None]
 
@@ -151,11 +170,39 @@ def _scale(value: Any) -> tuple[str, str]:
         return ".float() / 255", ""
     if name == "uint16":
         return ".float() / 65535", ""
-    largest = float(value.max()) if 0 not in value.shape else 0.0
+    least, largest = value_range(value) or (0.0, 0.0)
     whole = "" if name == "float32" else ".float()"
+    if not (math.isfinite(least) and math.isfinite(largest)):
+        return f"{whole}.nan_to_num(0, 1, 0).clamp(0, 1)", ", as it holds NaN or infinite values"
+    if name.startswith("float") and -1 <= least <= -0.5 and largest <= 1:
+        return f"{whole} / 2 + 0.5", ", if its -1 is black"
+    if name.startswith("float") and (least < 0 or 1 < largest <= _OVERSHOOT):
+        return f"{whole}.clamp(0, 1)", ", which cuts off what is outside of 0..1"
     if largest > 1:
         return f"{whole} / 255", f", if its {largest:g} is of 255"
     return whole, "" if name.startswith("float") else ", if its values are in 0..1"
+
+
+def value_range(value: Any) -> tuple[float, float] | None:
+    """The least and the largest number of a tensor or an array; None if it has none."""
+    if not (is_numpy_array(value) or is_tensor(value)) or 0 in value.shape:
+        return None
+    if not _type_name(value).startswith(_NUMBERS):
+        return None
+    numbers = value.float() if is_tensor(value) else value  # float8 has no least number
+    return float(numbers.min()), float(numbers.max())
+
+
+def summarize_picture(value: Any) -> str:
+    """What was given for a picture, for an error: its dtype, shape and range."""
+    ends = value_range(value)
+    return summarize(value) + (f", values {_shown(ends[0])} to {_shown(ends[1])}" if ends else "")
+
+
+def _shown(number: float) -> str:
+    """A number in few digits, unless these would put it into 0..1 where it is just outside."""
+    text = f"{number:.4g}"
+    return text if (0 <= float(text) <= 1) == (0 <= number <= 1) else f"{number:.9g}"
 
 
 def _type_name(value: Any) -> str:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.plots import Plot, Series
+from nodegraph.core.text_format import format_share, pluralize
 from nodegraph.core.values import Molecule
 from nodegraph.errors import InvalidValue
 from nodegraph.media.molecules.chemistry import (
@@ -58,7 +59,9 @@ class MoleculeStatistics:
             f"{max(self.values[name]):.3g})"
             for name, title in PROPERTY_TITLES.items()
         )
-        head = f"{self.count} molecules, {self.distinct:.1%} distinct, of these {self.novel:.1%}"
+        distinct = format_share(self.distinct, self.count)
+        novel = format_share(self.novel, round(self.count * self.distinct))
+        head = f"{pluralize(self.count, 'molecule')}, {distinct} distinct, of these {novel}"
         return f"{head} not known before\n{means}"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nodegraph.core.plots import Plot, Series
+from nodegraph.core.text_format import format_percentage, format_share, pluralize
 from nodegraph.errors import InvalidValue
 
 Interval = tuple[float, float]
@@ -341,7 +342,7 @@ def _comparison(
 
 def distribution_plot(dist: Distribution, name: str = "", title: str = "") -> Plot:
     """Bars with whiskers."""
-    note = f"{dist.total} pictures; whiskers are {dist.level:.0%} intervals."
+    note = f"{dist.total} pictures; whiskers are {_percent(dist.level)} intervals."
     return Plot(title, "", "share of pictures", (_bars(dist, name),), notes=(note,))
 
 
@@ -350,7 +351,7 @@ def comparison_plot(pair: DistributionComparison, names: tuple[str, str], title:
     both = (pair.first, pair.second)
     note = (
         f"{pair.first.total} and {pair.second.total} pictures; whiskers are "
-        f"{pair.first.level:.0%} intervals; p = {pair.p_value:.4f}."
+        f"{_percent(pair.first.level)} intervals; p = {pair.p_value:.4f}."
     )
     series = tuple(_bars(each, name) for each, name in zip(both, names, strict=True))
     return Plot(title, "", "share of pictures", series, notes=(note,))
@@ -360,7 +361,7 @@ def difference_plot(pair: DistributionComparison, names: tuple[str, str], title:
     """Points of the differences, with whiskers: where one keeps clear of 0, shares differ."""
     low, high = zip(*pair.intervals, strict=True)
     series = Series("", pair.first.labels, pair.differences, "points", low, high)
-    note = f"{names[1]} less {names[0]}; whiskers are {pair.first.level:.0%} intervals."
+    note = f"{names[1]} less {names[0]}; whiskers are {_percent(pair.first.level)} intervals."
     return Plot(title, "", "difference of shares", (series,), notes=(note,))
 
 
@@ -372,23 +373,26 @@ def _bars(dist: Distribution, name: str) -> Series:
 def distribution_card(dist: Distribution, about: str = "", *, grouped: bool = False) -> str:
     """The figures as text, and what they can't show."""
     kind = "other prompts of this kind might give (bootstrap)" if grouped else "chance (Wilson)"
-    lines = [f"{about or 'Labels'}: {dist.total} pictures, {dist.level:.0%} intervals of {kind}"]
+    head = f"{about or 'Labels'}: {pluralize(dist.total, 'picture')}"
+    lines = [f"{head}, {_percent(dist.level)} intervals of {kind}"]
     rows = zip(dist.labels, dist.counts, dist.shares, dist.intervals, strict=True)
-    lines += [
-        f"{name}: {count} of {dist.total}, {share:.1%} ({low:.1%} to {high:.1%})"
-        for name, count, share, (low, high) in rows
-    ]
+    for name, count, share, interval in rows:
+        counted, shown = f"{count} of {dist.total}", format_share(share, dist.total)
+        parts = dict.fromkeys((counted, shown))  # one and the same of few pictures
+        low, high = (format_percentage(end, dist.total) for end in interval)
+        lines.append(f"{name}: {', '.join(parts)} ({low} to {high})")
     return "\n".join([*lines, "", _several(len(dist.labels), dist.level), _CARD])
 
 
 def comparison_card(pair: DistributionComparison, names: tuple[str, str], about: str = "") -> str:
     """The same of two distributions."""
     first_name, second_name = names
+    fewest = min(pair.first.total, pair.second.total)
     lines = [
         f"{about or 'Labels'}: {first_name}, {pair.first.total} pictures; {second_name}, "
         f"{pair.second.total} pictures",
-        f"Distance of the distributions: {pair.distance:.1%} of the pictures would have to change "
-        "their labels.",
+        f"Distance of the distributions: {format_percentage(pair.distance, fewest)} of the "
+        "pictures would have to change their labels.",
         f"As far apart by chance alone, were there no difference: p = {pair.p_value:.4f} "
         f"(permutation test{_of_groups(pair)})",
     ]
@@ -396,10 +400,10 @@ def comparison_card(pair: DistributionComparison, names: tuple[str, str], about:
         zip(pair.first.labels, zip(pair.differences, pair.intervals, strict=True), strict=True)
     )
     shares = zip(rows.items(), pair.first.shares, pair.second.shares, strict=True)
-    lines += [
-        f"{name}: {a:.1%} → {b:.1%}, {change:+.1%} ({low:+.1%} to {high:+.1%})"
-        for (name, (change, (low, high))), a, b in shares
-    ]
+    for (name, (change, interval)), a, b in shares:
+        before, after = format_share(a, pair.first.total), format_share(b, pair.second.total)
+        ends = (format_percentage(each, fewest, has_sign=True) for each in (change, *interval))
+        lines.append("{}: {} → {}, {} ({} to {})".format(name, before, after, *ends))
     apart = [_INDEPENDENT] if pair.groups is None else []
     return "\n".join([*lines, "", _several(len(rows), pair.first.level), *apart, _CARD])
 
@@ -409,6 +413,10 @@ _INDEPENDENT = (
     "groups: without, differences are found where there are none. Of equal seeds, intervals are "
     "somewhat too wide."
 )
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:.4g}%"
 
 
 def _of_groups(pair: DistributionComparison) -> str:

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.media.images.input_files import guess_file_kind, translate_os_errors
 
@@ -248,7 +249,7 @@ def open_shape(path: Path, *, names: bool = True) -> tuple[BinaryIO, ShapeFormat
         fault = "is too large" if file_format else f"is none that is read: {guess_file_kind(path)}"
         raise InvalidFile(
             f"the shape {path} {fault}.",
-            given=f"{size} bytes" if file_format else None,
+            given=format_size(size) if file_format else None,
             expected=READABLE,
         )
     return file, file_format

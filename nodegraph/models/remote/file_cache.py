@@ -21,6 +21,7 @@ from blake3 import blake3
 from nodegraph.core.call_context import report_progress
 from nodegraph.core.file_digests import FILE_DIGESTS
 from nodegraph.core.files import make_private_folder
+from nodegraph.core.text_format import format_excess
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.models.remote.manifests import RemoteModelFile
 
@@ -173,10 +174,11 @@ class FileCache:
     def _make_room(self, part: Path, file: RemoteModelFile) -> None:
         """Have no more than the budget once a file is here; its empty part holds its place."""
         if file.bytes > self._budget:
+            size, most = format_excess(file.bytes, self._budget)
             raise InvalidValue(
-                f"the remote model file {file.path} has {file.bytes:,} bytes, more than all fetched"
-                " models together may take here",
-                given=f"model_cache_budget = {self._budget}",
+                f"the remote model file {file.path} has {size}, more than all fetched models "
+                "together may take here",
+                given=f"model_cache_budget = {most}",
                 hint="Set `model_cache_budget` to more, such as 200GB.",
             )
         while True:

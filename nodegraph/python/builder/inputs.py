@@ -178,7 +178,9 @@ class _ScopeSuggestions(NodeTypeSuggestions):
             for expr, is_free in self._scope.available_outputs(node)
             if self._plainly(expr, needed)
         ]
-        return any(outputs) if outputs else None
+        if outputs or self._scope.takes_values:
+            return any(outputs) if outputs else None
+        return True  # a subgraph's nodes can be given what is outside by one more input
 
 
 class _CallCheck:

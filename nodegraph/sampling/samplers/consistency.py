@@ -68,7 +68,8 @@ class LCM(Sampler):
         self.step_index += 1
         if self.step_index < self.noise_levels.level_count:
             # Also where a part of a schedule ends: the noise is what the next one goes on from.
-            # In float32, unlike `add_noise`: 1 - alpha bar loses what is left of it in half precision.
+            # In float32, unlike `add_noise`: 1 - alpha bar loses what is left of it in half
+            # precision.
             alpha, deviation = self.space.alpha_deviation(self.step_index)
             x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
         self.x = x.to(output.dtype)

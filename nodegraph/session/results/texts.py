@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from html import unescape
 from pathlib import Path
 
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import InvalidFile
 
 HEAD = 64
@@ -82,7 +83,7 @@ def _texts_of_plot(path: Path, start: bytes) -> Mapping[str, str] | None:
     with path.open("rb") as file:
         data = file.read(_LARGEST_PLOT + 1)
     if len(data) > _LARGEST_PLOT:
-        raise InvalidFile(f"{path} is too large.", expected=f"at most {_LARGEST_PLOT:,} bytes")
+        raise InvalidFile(f"{path} is too large.", expected=f"at most {format_size(_LARGEST_PLOT)}")
     text = data.decode("utf-8", "replace")
     if start.startswith(_SVG):
         _, _, carried = text.rpartition("<metadata>")

@@ -24,7 +24,7 @@ def large(number: int) -> dict[str, Any]:
 def test_a_client_has_so_many_bytes_and_others_have_theirs(tmp_path: Path) -> None:
     with open_queue(tmp_path, default_limits=LIMITS) as queue:
         ids = [submit(queue, **large(number)).id for number in range(3)]
-        with raises(TooMuchKept, given="396196 bytes of workflows and parameters"):
+        with raises(TooMuchKept, given="396 kB of workflows and parameters"):
             submit(queue, **large(3))
         submit(queue)  # small ones are counted by their number
         submit(queue, **large(2))  # one that is there takes no more space

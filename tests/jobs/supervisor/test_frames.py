@@ -75,7 +75,7 @@ def test_what_cannot_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         encode({"a": nested})
     monkeypatch.setattr(frames, "LIMIT", 100)
     assert encode({"a": b"x" * 90})
-    with raises(ProtocolFault, given="105 bytes"):
+    with raises(ProtocolFault, given="105 B"):
         encode({"a": b"x" * 100})
 
 

@@ -377,7 +377,7 @@ def test_orders_that_cannot_be_followed_are_refused(tmp_path: Path) -> None:
             with raises(NoAnswer):
                 await team.supervisor.ask("plan")
             await team.ready()
-            with raises(ProtocolFault, given="68157555 bytes"):
+            with raises(ProtocolFault, given="68.2 MB"):
                 team.begin(sums(1), text="x" * (65 << 20))
             assert team.supervisor.idle == ["worker-1"]
             team.begin(alone("Wait", here=team.path("here"), gate=team.path("never")))

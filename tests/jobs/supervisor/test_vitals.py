@@ -57,7 +57,7 @@ def test_memory_above_the_limit_is_told_with_both() -> None:
     vitals.measured(2_000_000_000, None)
     assert vitals.find_fault() is None
     vitals.measured(2_100_000_000, None)
-    assert vitals.find_fault() == "it used 2,100 MB of memory, more than 2,000 MB"
+    assert vitals.find_fault() == "it used 2.1 GB of memory, more than 2.0 GB"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the dead are gone at once")

@@ -19,6 +19,7 @@ from nodegraph.core.literals import check_literal, parse_literal
 from nodegraph.core.parts import Parameter
 from nodegraph.core.spec import InputSpec
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.text_format import format_size
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidValue, InvalidWorkflow, Problem
 from nodegraph.server.access.caller import Caller
@@ -230,7 +231,7 @@ async def _text(events: AsyncIterator[FormEvent]) -> str:
     async for piece in _content(events):
         content += piece
         if len(content) > _LONGEST_TEXT:
-            raise TooLarge("a field is too long", expected=f"at most {_LONGEST_TEXT} bytes")
+            raise TooLarge("a field is too long", expected=f"at most {format_size(_LONGEST_TEXT)}")
     try:
         return content.decode()
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from nodegraph.client import shapes
 from nodegraph.client.shapes.schema import shape_fields
 from nodegraph.core.file_access import upload_digest
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue import Job
 from nodegraph.jobs.queue.job import ENDED
@@ -349,7 +350,7 @@ def _problem_text(problem: Problem) -> str:
 
 def _file(file: Mapping[str, Any]) -> Markup:
     link = element("a", str(file["name"]), href=file["href"], download=file["name"])
-    caption = element("figcaption", link, f", {file['size']:,} bytes, of {file['node']}")
+    caption = element("figcaption", link, f", {format_size(file['size'])}, of {file['node']}")
     if str(file["media_type"]).startswith("image/"):
         shown = element("img", src=file["href"], alt=file["name"])
         return element("figure", element("a", shown, href=file["href"]), caption)

@@ -14,6 +14,7 @@ from typing import Any
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.json_text import read_json
 from nodegraph.core.suggest import did_you_mean
+from nodegraph.core.text_format import format_size
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile, NodegraphError
 from nodegraph.server.content.files.safe_files import ConfinedFolder, check_name, is_name, name_key
@@ -254,7 +255,7 @@ class SavedWorkflows:
         text = workflow.to_json()
         data = text.encode()
         if len(data) > LARGEST:
-            raise TooLarge("the workflow is too large", expected=f"at most {LARGEST} bytes")
+            raise TooLarge("the workflow is too large", expected=f"at most {format_size(LARGEST)}")
         with self._using(name), self._turn():
             known = self._known(name)
             check(None if known is None else known.digest)

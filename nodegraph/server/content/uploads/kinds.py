@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from nodegraph.core.json_text import read_json
+from nodegraph.core.text_format import format_excess
 from nodegraph.core.workflow import Workflow
 from nodegraph.errors import InvalidFile
 from nodegraph.media.audio.audio_files import is_audio_header
@@ -162,11 +163,8 @@ def _refuse_pickle(head: bytes) -> None:
 
 def _check_workflow(file: BinaryIO, size: int, rules: UploadRules) -> None:
     if size > rules.json_bytes:
-        raise TooLarge(
-            "the workflow is too large",
-            given=f"{size} bytes",
-            expected=f"at most {rules.json_bytes}",
-        )
+        amount, most = format_excess(size, rules.json_bytes)
+        raise TooLarge("the workflow is too large", given=amount, expected=f"at most {most}")
     file.seek(0)
     data = file.read(size)
     JsonGauge(rules.json_depth, rules.json_values).feed(data)

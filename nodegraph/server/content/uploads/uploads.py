@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from nodegraph.core.digests import Digest
 from nodegraph.core.file_access import with_upload_paths, with_upload_references
+from nodegraph.core.text_format import format_size
 from nodegraph.jobs.queue.backend import Tables
 from nodegraph.jobs.queue.reader import QueueView
 from nodegraph.server.content.files.safe_files import ConfinedFolder, NewFile, safe_name
@@ -61,7 +62,7 @@ class Incoming:
             OSError: They can't be written.
         """
         if self.file.size + len(data) > self._limit:
-            raise TooLarge("the file is too large", expected=f"at most {self._limit} bytes")
+            raise TooLarge("the file is too large", expected=f"at most {format_size(self._limit)}")
         self.file.write(data)
         self._hasher.update(data)
 
@@ -241,8 +242,8 @@ class Uploads:
                     return
         raise TooLarge(
             "there is no space left for uploads",
-            given=f"{size} bytes",
-            expected=f"at most {self.rules.held} bytes of uploads in all",
+            given=format_size(size),
+            expected=f"at most {format_size(self.rules.held)} of uploads in all",
             hint="Delete some that aren't needed any more.",
         )
 

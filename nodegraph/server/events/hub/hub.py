@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from nodegraph.core.events import Event, EventKind
+from nodegraph.core.text_format import format_size
 from nodegraph.jobs.queue import JobEvent, JobQueue
 from nodegraph.jobs.queue.events import LIVE, LiveEvent
 from nodegraph.jobs.supervisor.queue_reads import EventTail, QueueReads
@@ -339,8 +340,8 @@ class EventHub:
             subscription.overrun(
                 SlowConsumer(
                     "more waits for those who follow than the server keeps, and most for this one",
-                    given=f"{subscription.buffered_bytes} bytes waiting",
-                    expected=f"at most {self._most_held} bytes for all together",
+                    given=f"{format_size(subscription.buffered_bytes)} waiting",
+                    expected=f"at most {format_size(self._most_held)} for all together",
                     hint="Come back and go on from the last number.",
                 )
             )

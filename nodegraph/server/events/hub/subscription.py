@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nodegraph.core.text_format import format_excess, pluralize
 from nodegraph.errors import NodegraphError
 from nodegraph.jobs.queue import EventPage, JobNotFound
 from nodegraph.jobs.queue.reader import QueueView
@@ -180,10 +181,11 @@ class Pending:
         for key in [key for key, message in self._messages.items() if message.seq is None]:
             self._drop(key)
         if self._numbered > self._most or self._bytes > self._most_bytes:
+            amount, most = format_excess(self._bytes, self._most_bytes)
             raise SlowConsumer(
                 "events happen faster than they are taken",
-                given=f"{self._numbered} events, {self._bytes} bytes waiting",
-                expected=f"at most {self._most} events, {self._most_bytes} bytes",
+                given=f"{pluralize(self._numbered, 'event')}, {amount} waiting",
+                expected=f"at most {pluralize(self._most, 'event')}, {most}",
                 hint="Come back and go on from the last number; see fewer jobs, or no previews.",
             )
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgpack
 
+from nodegraph.core.text_format import format_size
 from nodegraph.errors import NodegraphError
 from nodegraph.server.events.hub import Batch
 from nodegraph.server.events.hub.messages import to_json, to_msgpack
@@ -314,7 +315,7 @@ def _object(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
 
 def _check_size(size: int, rules: SocketRules) -> None:
     if size > rules.frame:
-        raise UnreadableMessage(f"a message may have {rules.frame} bytes at most", TOO_LARGE)
+        raise UnreadableMessage(f"a message may have {format_size(rules.frame)} at most", TOO_LARGE)
 
 
 def _map(document: Any) -> dict[str, Any]:

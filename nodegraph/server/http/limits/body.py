@@ -12,6 +12,7 @@ import re
 
 from starlette.types import Message, Receive
 
+from nodegraph.core.text_format import format_excess
 from nodegraph.server.access.head import LOGIN, Head
 from nodegraph.server.http.errors import Refused, TooLarge
 from nodegraph.server.http.request_bodies import is_form
@@ -144,13 +145,14 @@ class CountedBody:
         if not (length.isascii() and length.isdigit()):
             raise BadLength("the request's length is no number", given=length[:20])
         if len(length) > 18 or int(length) > self._most:
-            raise self._too_large(f"{length[:20]} bytes")
+            raise self._too_large(int(length) if len(length) <= 18 else None)
 
-    def _too_large(self, size: str) -> TooLarge:
+    def _too_large(self, size: int | None) -> TooLarge:
+        amount, most = format_excess(size or 0, self._most)
         return TooLarge(
             "the request's body is too large",
-            given=size,
-            expected=f"at most {self._most} bytes",
+            given="more" if size is None else amount,
+            expected=f"at most {most}",
             hint=self._hint,
         )
 
@@ -169,7 +171,7 @@ class CountedBody:
         try:
             self._left -= len(piece)
             if self._left < 0:
-                raise self._too_large("more")
+                raise self._too_large(None)
             if self._gauge is not None:
                 self._gauge.feed(piece)
         except Refused as error:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from nodegraph.client import shapes
 from nodegraph.client.shapes.schema import build_shape
+from nodegraph.core.text_format import format_size
 from nodegraph.server.content.uploads import Upload
 from nodegraph.server.content.uploads.uploads import LARGEST_PAGE
 from nodegraph.server.http.dependencies import MayRead, MayRun, TheServices
@@ -208,7 +209,7 @@ def _check_length(request: Request, most: int) -> None:
     length = request.headers.get("content-length", "")
     # A form has a few more bytes than its file.
     if length.isdecimal() and int(length[:18]) > most + (64 << 10):
-        raise TooLarge("the file is too large", expected=f"at most {most} bytes")
+        raise TooLarge("the file is too large", expected=f"at most {format_size(most)}")
 
 
 async def _file_of(request: Request) -> tuple[str, AsyncIterator[bytes]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodegraph.core.files import write_file
+from nodegraph.core.text_format import format_excess
 from nodegraph.errors import InvalidFile, InvalidValue, OutputError
 from nodegraph.jobs.queue.sqlite_queue import Ownership, take_over
 from nodegraph.server.operations.backup.archive import (
@@ -285,10 +286,11 @@ class _Restoring:
     def _check_room(self) -> None:
         free, needed = shutil.disk_usage(self._home).free, self._manifest.bytes
         if needed > free:
+            needed_text, free_text = format_excess(needed, free)
             raise OutputError(
                 f"{self._home} has too little room for the backup",
-                given=f"{free} bytes free",
-                expected=f"{needed} bytes",
+                given=f"{free_text} free",
+                expected=needed_text,
             )
 
     def _prepare(self, folder: Path) -> None:
