@@ -427,9 +427,10 @@ class Editor:
         expect(found).to_be_visible()
         return found
 
-    def drop(self, name: str, data: bytes, kind: str) -> None:
-        """Drop a file onto the canvas."""
-        self.canvas.evaluate(_DROP, [name, kind, base64.b64encode(data).decode()])
+    def drop(self, name: str, data: bytes, kind: str, *, onto: Locator | None = None) -> None:
+        """Drop a file onto the canvas, or onto another part of the page."""
+        target = self.canvas if onto is None else onto
+        target.evaluate(_DROP, [name, kind, base64.b64encode(data).decode()])
 
     def open_workflow(self, workflow: dict[str, Any], name: str = "given.json") -> None:
         """Open a workflow in a tab of its own, as a dropped file, and wait for its plan.

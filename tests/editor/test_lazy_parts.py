@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.editor.conftest import NewBrowser
 from tests.editor.editing import Editor
@@ -54,3 +55,28 @@ def test_parts_come_with_the_server_and_no_work_is_lost(editor: Editor, server: 
     expect(editor.field("positive", "Text")).to_have_value("a quince")
     editor.page.keyboard.press("ControlOrMeta+,")
     expect(editor.dialog("Settings")).to_be_visible()
+
+
+def test_a_file_that_is_dropped_before_the_parts_are_there_opens(editor: Editor) -> None:
+    other = Editor(editor.page.context.new_page(), editor.server, editor.watch)
+    first = other.page.request.get("/").text()
+    held: list[Route] = []
+    is_held = True
+
+    def hold(route: Route) -> None:
+        if is_held and route.request.url.rpartition("/")[2] not in first:
+            held.append(route)
+        else:
+            route.continue_()
+
+    other.page.route("**/assets/*.js", hold)
+    other.page.goto("/", wait_until="domcontentloaded")
+    expect(other.top).to_be_visible()
+    workflow = text_to_image()
+    workflow["title"] = "Dropped early"
+    other.drop("early.json", json.dumps(workflow).encode(), "application/json", onto=other.top)
+    is_held = False
+    for route in held:
+        route.continue_()
+    expect(other.tab).to_have_text("Dropped early")
+    other.ready()

@@ -1,4 +1,5 @@
-import { Suspense, useEffect } from "react";
+import { useEffect } from "react";
+import { FileHost } from "@/components/files/FileHost";
 import { ResultMenu } from "@/components/results/ResultMenu";
 import { TooltipLayer } from "@/components/ui";
 import { useLongPress } from "@/hooks/useLongPress";
@@ -8,7 +9,6 @@ import { DialogHost } from "./DialogHost";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { NoticeHost } from "./NoticeHost";
 import { QuestionHost } from "./QuestionDialog";
-import { FileHost } from "./registry";
 import styles from "./Shell.module.css";
 import { StatusBar } from "./StatusBar";
 import { TopBar } from "./TopBar";
@@ -26,9 +26,7 @@ export function Shell() {
       <Workspace />
       <StatusBar />
       <ErrorBoundary area="files" frame={() => null}>
-        <Suspense fallback={null}>
-          <FileHost />
-        </Suspense>
+        <FileHost />
       </ErrorBoundary>
       <DialogHost />
       <ResultMenu />

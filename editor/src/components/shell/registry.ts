@@ -95,9 +95,6 @@ export const DIALOGS: Readonly<Record<string, DialogComponent>> = {
 
 export const Canvas = lazyPart(() => import("@/components/canvas/Canvas"));
 export const AppMode = lazyPart(() => import("@/components/appmode/AppMode"));
-export const FileHost = lazyPart(async () => ({
-  default: (await import("@/components/files/FileHost")).FileHost,
-}));
 const loadSearch = () => import("@/components/panels/AddNodeSearch");
 export const AddNodeSearch = lazyPart(loadSearch);
 

@@ -1,0 +1,1 @@
+import"./WidgetField-B2ICXCHz.js";import"./FileWidget-CFe-UjLy.js";

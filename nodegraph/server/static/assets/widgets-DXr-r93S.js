@@ -1,1 +1,0 @@
-import"./WidgetField-DnJWEk20.js";import"./FileWidget-DNMYBpxQ.js";
