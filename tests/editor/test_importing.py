@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.editor.editing import Editor
+from nodegraph.interop.comfyui.importer import import_document, node_table
+from tests.editor.editing import Editor, box_of
 
 pytestmark = pytest.mark.only_edits
 
@@ -122,3 +124,51 @@ def test_the_dialog_opens_files_pictures_and_videos(editor: Editor, tmp_path: Pa
     expect(editor.tabs).to_have_count(count + 1)
     expect(editor.tab).to_have_text("comfyui")
     expect(editor.cards).to_have_count(1)
+
+
+CLOSE = {
+    "version": 0.4,
+    "links": [[1, 1, 1, 2, 0, "CLIP"], [2, 1, 1, 3, 0, "CLIP"]],
+    "nodes": [
+        {
+            "id": 1,
+            "type": "CheckpointLoaderSimple",
+            "pos": [0, 0],
+            "size": [315, 98],
+            "outputs": [
+                {"name": "MODEL", "type": "MODEL", "links": []},
+                {"name": "CLIP", "type": "CLIP", "links": [1, 2]},
+                {"name": "VAE", "type": "VAE", "links": []},
+            ],
+            "widgets_values": ["nowhere.safetensors"],
+        },
+        *(
+            {
+                "id": number,
+                "type": "CLIPTextEncode",
+                "pos": [20 * number, 150 * (number - 1)],
+                "size": [300, 90],
+                "inputs": [{"name": "clip", "type": "CLIP", "link": number - 1}],
+                "outputs": [{"name": "CONDITIONING", "type": "CONDITIONING", "links": []}],
+                "widgets_values": [text],
+            }
+            for number, text in ((2, "a red apple"), (3, "blurry"))
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("by", ["editor", "command"])
+def test_cards_stay_clear_of_each_other_when_one_says_what_lacks(editor: Editor, by: str) -> None:
+    translated = import_document(CLOSE, node_table()).workflow.to_json()
+    text = json.dumps(CLOSE) if by == "editor" else translated
+    editor.drop("close.json", text.encode(), "application/json")
+    dialog = editor.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("nowhere.safetensors")
+    editor.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(editor.cards).to_have_count(3)
+    expect(editor.cards.filter(has_text="nowhere.safetensors")).to_contain_text("There is no model")
+    boxes = sorted((box_of(card) for card in editor.cards.all()), key=lambda box: box["y"])
+    for above, below in pairwise(boxes):
+        assert above["y"] + above["height"] <= below["y"]

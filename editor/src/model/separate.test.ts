@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { arrange } from "./arrange";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
 import { changeLayout, layoutOf } from "./layout";
-import { separated } from "./separate";
+import { separated, spreadImported } from "./separate";
 import { boxAt, sizesOf } from "./sizes";
 import { makeSubgraph, unpackSubgraph } from "./subgraphs";
 import type { Workflow } from "./workflow";
@@ -85,5 +85,37 @@ describe("cards", () => {
     const close = arrange(made.workflow, null, types);
     const back = unpackSubgraph(close, null, made.node, types).workflow;
     expect(overlaps(back)).toEqual([]);
+  });
+
+  describe("of a workflow that was imported", () => {
+    const marked = (workflow: Workflow, isSpread: boolean): Workflow => ({
+      ...workflow,
+      ui: new Map([...workflow.ui, ["comfyui", new Map([["is_spread", isSpread]])]]),
+    });
+
+    test("are moved apart when it is opened first, with room for what may lack", () => {
+      const spread = spreadImported(marked(squeezed(placed), false), types);
+      expect(overlaps(spread)).toEqual([]);
+      const loading = [...placed.nodes].find(([, { type }]) => type === "LoadModel")?.[0] ?? "";
+      const layout = layoutOf(spread, null);
+      const { width, height } = sizesOf(spread, null, layout, types).get(loading) ?? {
+        width: 0,
+        height: 0,
+      };
+      const { x, y } = layout.positions.get(loading) ?? { x: 0, y: 0 };
+      const below = [...layout.positions].filter(
+        ([name, at]) => name !== loading && at.y > y && Math.abs(at.x - x) < width,
+      );
+      expect(below).not.toEqual([]);
+      expect(Math.min(...below.map(([, at]) => at.y))).toBeGreaterThanOrEqual(y + height + 76);
+    });
+
+    test("stay where they are afterwards", () => {
+      const spread = spreadImported(marked(squeezed(placed), false), types);
+      expect(spreadImported(spread, types)).toBe(spread);
+      const own = marked(squeezed(placed), true);
+      expect(spreadImported(own, types)).toBe(own);
+      expect(spreadImported(squeezed(placed), types)).toEqual(squeezed(placed));
+    });
   });
 });

@@ -1,15 +1,19 @@
 /** Moving cards and notes apart that lie on each other. */
+import { isObject } from "./json";
 import { type Box, changeLayout, layoutOf, type Point, type Size } from "./layout";
-import type { Scope } from "./scope";
+import { nodesOf, type Scope, scopesOf } from "./scope";
 import { around, boxAt, isWithin, sizesOf } from "./sizes";
-import type { NodeTypes } from "./spec";
-import type { Workflow } from "./workflow";
+import { type NodeTypes, typeOf } from "./spec";
+import { widgetOf } from "./widgets";
+import type { NodeEntry, Workflow } from "./workflow";
 
 /** Between cards that were moved apart, in pixels of the canvas. */
 const GAP = 40;
 /** What may touch without being in the way. */
 const SLACK = 1;
 const GROUP_MARGIN = 24;
+/** How much a card grows by what it says of a file that isn't there, four lines at most. */
+const PROBLEM = 76;
 
 type Boxes = ReadonlyMap<string, Box>;
 
@@ -28,6 +32,34 @@ export function separated(
   const boxes = boxesOf(workflow, scope, types, measured);
   const free = moving === undefined ? new Set(boxes.keys()) : new Set([...moving].map(nodeKey));
   return movedTo(workflow, scope, boxes, clear(boxes, free));
+}
+
+/**
+ * A workflow that was imported, opened for the first time: with cards clear of each other, which
+ * are larger here than ComfyUI's, also when they say later what they lack. Others stay as they are.
+ */
+export function spreadImported(workflow: Workflow, types: NodeTypes | null): Workflow {
+  const mark = workflow.ui.get("comfyui");
+  if (!isObject(mark) || mark.get("is_spread") !== false) return workflow;
+  const spread = scopesOf(workflow).reduce((found, scope) => {
+    const sizes = sizesOf(found, scope, layoutOf(found, scope), types);
+    const roomy = [...sizes].map(([name, { width, height }]) => {
+      const entry = nodesOf(found, scope).get(name);
+      const room = entry && mayLack(entry, found, types) ? PROBLEM : 0;
+      return [name, { width, height: height + room }] as const;
+    });
+    return separated(found, scope, types, undefined, new Map(roomy));
+  }, workflow);
+  return {
+    ...spread,
+    ui: new Map([...spread.ui, ["comfyui", new Map([...mark, ["is_spread", true]])]]),
+  };
+}
+
+/** Whether a card may have to say that a file or its very type isn't there. */
+function mayLack(entry: NodeEntry, workflow: Workflow, types: NodeTypes | null): boolean {
+  const spec = types && typeOf(types, workflow, entry);
+  return !spec || spec.inputs.some((input) => widgetOf(input)?.kind === "file");
 }
 
 /**

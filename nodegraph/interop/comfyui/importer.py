@@ -314,6 +314,8 @@ def _ui(
     layouts = {name: each.layout for name, each in blocks.items() if each.layout}
     if layouts:
         layout["subgraphs"] = layouts
-    kept = {"format": foreign.format} | ({"kept": dict(foreign.kept)} if foreign.kept else {})
+    # Cards are larger here: the editor moves those apart that lie on each other, and sets this.
+    kept = {"format": foreign.format, "is_spread": False}
+    kept |= {"kept": dict(foreign.kept)} if foreign.kept else {}
     layout["comfyui"] = kept | layout.get("comfyui", {})
     return layout

@@ -128,7 +128,10 @@ test("cards that would lie on each other at ComfyUI's places are moved apart", a
   const workflow = {
     format: "nodegraph/1",
     nodes: { first: { type: "comfyui:A" }, second: { type: "comfyui:B" } },
-    ui: { positions: { first: [0, 0], second: [10, 20] } },
+    ui: {
+      positions: { first: [0, 0], second: [10, 20] },
+      comfyui: { format: "ui", is_spread: false },
+    },
   };
   answered({ ...REPORT, ...NOTHING }, JSON.stringify(workflow));
   await drop();

@@ -3,10 +3,7 @@ import { importWorkflow } from "@/api/client";
 import type { Translated } from "@/api/schema";
 import { t } from "@/i18n";
 import { isObject, readJson } from "@/model/json";
-import { scopesOf } from "@/model/scope";
-import { separated } from "@/model/separate";
 import { type Workflow, workflowFromJson } from "@/model/workflow";
-import { useCatalogue } from "@/store/catalogue";
 import { dismissNotice, notify } from "@/store/notices";
 import { useUi } from "@/store/ui";
 
@@ -39,16 +36,10 @@ export async function translated(
   try {
     const { workflow, report } = translationOf(await importWorkflow(texts));
     const title = workflow.title || name.replace(/\.[^.]+$/, "");
-    return { workflow: apart({ ...workflow, title }), report };
+    return { workflow: { ...workflow, title }, report };
   } finally {
     dismissNotice(notice);
   }
-}
-
-/** Cards are larger here than ComfyUI's: at its places they would lie on each other. */
-function apart(workflow: Workflow): Workflow {
-  const { types } = useCatalogue.getState();
-  return scopesOf(workflow).reduce((found, scope) => separated(found, scope, types), workflow);
 }
 
 /** Read with our own reader: seeds have more digits than JavaScript's numbers. */

@@ -1,5 +1,6 @@
 import { CircleAlert } from "lucide-react";
 import type { ReactNode } from "react";
+import { tip } from "@/components/ui";
 import type { Marks, WidgetProps } from "./types";
 import styles from "./WidgetFrame.module.css";
 
@@ -41,7 +42,7 @@ export function WidgetFrame({ marks, fault, children }: Props) {
         {fault && (
           <>
             <CircleAlert aria-hidden size={12} />
-            <span>{fault}</span>
+            <span {...tip(fault)}>{fault}</span>
           </>
         )}
       </div>

@@ -1,1 +1,0 @@
-import{f as e}from"./controller-B_SB2_4C.js";import{n as t}from"./documents-BEKnCflj.js";function n(){let{selection:n}=t(),[r=null]=n;return e(n.size===1?r:null)}export{n as t};

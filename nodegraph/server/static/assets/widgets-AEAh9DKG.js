@@ -1,1 +1,0 @@
-import"./WidgetField-B2ICXCHz.js";import"./FileWidget-CFe-UjLy.js";

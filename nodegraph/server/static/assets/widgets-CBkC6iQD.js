@@ -1,0 +1,1 @@
+import"./WidgetField-PFEoFjRm.js";import"./FileWidget-BKnowyVv.js";
