@@ -355,4 +355,4 @@ class TestCuda:
         assert manager.is_out_of_memory(raised.value)
         said = str(manager.explain(raised.value, "cuda:0"))
         assert "out of memory on cuda:0" in said
-        assert "iB are free" in said
+        assert "GB are free" in said

@@ -66,7 +66,7 @@ class Death:
         node: Name of the last node that began.
         log: The last lines that it wrote.
         memory: Bytes that it used last.
-        others: How many other jobs it ran at that time.
+        beside: How many other jobs it ran at that time, as the evidence of an error names it.
     """
 
     reason: str
@@ -75,7 +75,7 @@ class Death:
     node: str | None = None
     log: Sequence[str] = ()
     memory: int | None = None
-    others: int = 0
+    beside: int = 0
 
 
 def claim(
