@@ -19,7 +19,7 @@ from nodegraph import (
 from nodegraph.errors import at_port
 from nodegraph.families.embedded_models import EMBEDDED
 from nodegraph.families.prompts import escape_prompt
-from nodegraph.families.registry import BUILT_IN, FAMILIES, GROUP
+from nodegraph.families.registry import GROUP, brought_families
 from nodegraph.families.scheduler_file import PREDICTION_TYPES
 from nodegraph.models.adapters.adapter_files import locate_adapter, read_inversion
 from nodegraph.models.adapters.recipes import Expert, OpenedAdapter, with_inversion
@@ -45,7 +45,7 @@ from ._vae_facts import check_vae, vae_outputs, vae_state, vae_weights
 
 _LATENTS = ("auto", "sd", "sdxl", "sd3", "flux", "wan", "qwen-image")
 """Formats that a VAE's file may leave open, of families that come along."""
-_BROUGHT = (family.latent for name, family in FAMILIES.items() if name not in BUILT_IN)
+_BROUGHT = (family.latent for family in brought_families().values())
 _LATENT_FORMATS = tuple(
     dict.fromkeys((*_LATENTS, *(latents.name for latents in _BROUGHT if latents.autoencoders)))
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from nodegraph import Advanced, Choices, Context, File, TextEncoder, node
-from nodegraph.families.registry import FAMILIES, GROUP
+from nodegraph.families.registry import GROUP, families_with_encoder_files
 from nodegraph.models.model_files import computed_dtype
 from nodegraph.models.model_recipes import DTYPES
 from nodegraph.models.text_encoder_files import (
@@ -22,11 +22,6 @@ from ._text_encoder_facts import (
     encoder_weights,
 )
 
-_FAMILY_NAMES = tuple(
-    family.name for family in FAMILIES.values() if any(part.files for part in family.encoders)
-)
-"""Families whose text encoders are read from files of their own."""
-
 
 @node(
     category="models",
@@ -39,7 +34,7 @@ _FAMILY_NAMES = tuple(
 )
 def LoadTextEncoder(
     ctx: Context,
-    family: Annotated[str, Choices(_FAMILY_NAMES, entry_points=GROUP)],
+    family: Annotated[str, Choices(families_with_encoder_files(), entry_points=GROUP)],
     file: Annotated[str, File("model")],
     file_2: Annotated[str, File("model")] = "",
     file_3: Annotated[str, File("model")] = "",

@@ -6,7 +6,7 @@ Imports no torch, and reads no weights. The tensor names are those of ComfyUI
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,14 @@ from typing import NamedTuple
 from nodegraph.errors import InvalidFile
 from nodegraph.families.base import Config, Family
 from nodegraph.families.helper_networks import is_depth, is_foreground, is_upscaler
-from nodegraph.families.registry import BUILT_IN, FAMILIES, call_family, families_of_pipeline
+from nodegraph.families.registry import (
+    BUILT_IN,
+    FAMILIES,
+    brought_families,
+    call_family,
+    candidates,
+    families_of_pipeline,
+)
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.autoencoders import half_name
 from nodegraph.weights.single_files.base import FileLayout, PrefixCache
@@ -57,7 +64,7 @@ def find_denoisers(shapes: Shapes) -> list[StandalonePart]:
     Args:
         shapes: Of all tensors in the file.
     """
-    return _in_families(LOAD_DENOISER, _of_denoiser, shapes)
+    return _in_families(LOAD_DENOISER, _of_denoiser, shapes, candidates(shapes))
 
 
 def denoisers_of_class(folder: Path, class_name: str, shapes: Shapes) -> list[StandalonePart]:
@@ -102,27 +109,30 @@ def find_family_denoiser(family: str, shapes: Shapes) -> StandalonePart | None:
 def find_parts(shapes: Shapes) -> list[StandalonePart]:
     """The part that a file holds, for each family that has it: a denoiser before a text encoder,
     that before a VAE."""
-    kinds = (
-        (LOAD_DENOISER, _of_denoiser),
-        (LOAD_ENCODER, _of_encoders),
-        (LOAD_VAE, _of_vae),
-    )
-    return next((parts for kind in kinds if (parts := _in_families(*kind, shapes))), [])
+    denoisers = find_denoisers(shapes)
+    if denoisers:
+        return denoisers
+    kinds = ((LOAD_ENCODER, _of_encoders), (LOAD_VAE, _of_vae))
+    found = (_in_families(*kind, shapes, BUILT_IN.values()) for kind in kinds)
+    return next(filter(None, found), [])
 
 
 def find_control_networks(shapes: Shapes) -> list[StandalonePart]:
     """The control network that a file holds, for each family that it may lead."""
-    return _in_families(LOAD_CONTROL, _of_control, shapes)
+    return _in_families(LOAD_CONTROL, _of_control, shapes, candidates(shapes))
 
 
 def _in_families(
-    node: str, layouts: Callable[[Family], Iterable[FileLayout]], shapes: Shapes
+    node: str,
+    layouts: Callable[[Family], Iterable[FileLayout]],
+    shapes: Shapes,
+    built_in: Iterable[Family],
 ) -> list[StandalonePart]:
     shapes = PrefixCache.of(shapes)
-    for families in (BUILT_IN, FAMILIES):
+    for families in (built_in, _brought()):
         parts = [
             StandalonePart(family, *identified, node)
-            for family in families.values()
+            for family in families
             if (
                 identified := call_family(
                     family, lambda each: _matching_layout(layouts(each), shapes), None
@@ -133,6 +143,11 @@ def _in_families(
         if parts:
             return parts
     return []
+
+
+def _brought() -> Iterator[Family]:
+    """Families of packages, which are looked for once this is read."""
+    yield from brought_families().values()
 
 
 def _of_denoiser(family: Family) -> Iterable[FileLayout]:
@@ -273,8 +288,8 @@ def identify_tensors(shapes: Shapes) -> Identification:
         return identify_parts(shapes, controls)
     if _any(*_CONTROLS)(shapes):
         return Identification("a ControlNet of a kind that isn't known here")
-    for families in (BUILT_IN, FAMILIES):
-        for family in families.values():
+    for families in (candidates(shapes), _brought()):
+        for family in families:
             if call_family(family, lambda each: each.recognises(shapes), otherwise=False):
                 return Identification(family.title, family)
     parts = find_parts(shapes)

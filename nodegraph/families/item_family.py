@@ -14,7 +14,7 @@ from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.memory import StepMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.base import FileLayout, count_of, has_marks
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ def draw_motions(items: Tensor) -> Tensor:
     return torch.stack(sheets)
 
 
+_MARKS = (("shared_embedding.weight",),)
+
+
 def item_layout(
     name: str,
     title: str,
@@ -99,7 +102,7 @@ def item_layout(
         places = shapes.get("position_embedding", ())
         first = shapes.get("token_embedding.weight", ())
         return (
-            "shared_embedding.weight" in shapes
+            has_marks(shapes, _MARKS)
             and places[:1] == (tokens,)
             and first[1:] == (read or features,)
         )
@@ -130,6 +133,7 @@ def item_layout(
         config=config,
         convert=lambda tensors, _: dict(tensors),
         scheduler=lambda _: schedule,
+        marks=_MARKS,
     )
 
 

@@ -12,6 +12,7 @@ from nodegraph.families.base import Family
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.weights.safetensors_header import Shapes
 
 if TYPE_CHECKING:
     from nodegraph.families.family_plugins import PluginFamilies
@@ -107,6 +108,31 @@ class _Families(Mapping[str, Family]):
 
 _FAMILIES = _Families()
 FAMILIES: Mapping[str, Family] = _FAMILIES
+
+
+def brought_families() -> Mapping[str, Family]:
+    """Those of packages alone, by name; none that comes along is imported for it."""
+    return _FAMILIES.brought
+
+
+def families_with_encoder_files() -> tuple[str, ...]:
+    """Names of those whose text encoders are read from files of their own."""
+    brought = brought_families().values()
+    own = (item.name for item in brought if any(part.files for part in item.encoders))
+    return (*(name for name, entry in INDEX.items() if entry.encoder_files), *own)
+
+
+def candidates(shapes: Shapes) -> Iterator[Family]:
+    """The families whose denoiser or control network a file may hold; of those that come along,
+    others aren't imported.
+
+    Args:
+        shapes: Of all tensors in the file.
+    """
+    names = "\n".join(shapes)
+    for name, entry in INDEX.items():
+        if any(mark in names for mark in entry.marks):
+            yield BUILT_IN[name]
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:

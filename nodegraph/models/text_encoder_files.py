@@ -20,7 +20,13 @@ from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Family, Part
 from nodegraph.families.checkpoint_parts import checkpoint_part, standalone_prefix
 from nodegraph.families.identification import identify_tensors
-from nodegraph.families.registry import FAMILIES, call_family, family_release, get_family
+from nodegraph.families.registry import (
+    FAMILIES,
+    call_family,
+    families_with_encoder_files,
+    family_release,
+    get_family,
+)
 from nodegraph.families.vocabulary import find_tokenizer, missing_tokenizer_error
 from nodegraph.models.model_files import (
     encoder_settings,
@@ -378,7 +384,7 @@ def _own(part: Part, files: PartFiles) -> Iterator[StoredTensor]:
 def _readable(name: str) -> Family:
     family = get_family(name)
     if not any(part.files for part in family.encoders):
-        known = [item.name for item in FAMILIES.values() if any(p.files for p in item.encoders)]
+        known = families_with_encoder_files()
         raise InvalidValue(
             f"the text encoders of {family.title} aren't read from files of their own",
             port="family",

@@ -61,6 +61,8 @@ class FileLayout:
             diffusers' scheduler files say it, with the name of its class.
         settings: Of denoisers: what its published ``model_index.json`` says of what the family
             heeds there, but for what the family takes to be so.
+        marks: Of denoisers and control networks: groups of tensor names; `matches` is true only
+            where one whole group is there. The index knows families that come along by them.
     """
 
     name: str
@@ -72,6 +74,7 @@ class FileLayout:
     prefixes: tuple[str, ...] = ("",)
     scheduler: Callable[[Config], Config] = _nothing
     settings: Callable[[Config], Config] = _nothing
+    marks: tuple[tuple[str, ...], ...] = ()
 
     def prefix(self, shapes: Shapes) -> str | None:
         """What stands before the names of the part's tensors; None where the file has no such part.
@@ -90,6 +93,11 @@ class FileLayout:
     def _is_behind(self, prefix: str, shapes: Shapes) -> bool:
         part_shapes = select_prefix(shapes, prefix)
         return bool(part_shapes) and self.matches(part_shapes)
+
+
+def has_marks(shapes: Shapes, marks: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether one of the groups is there whole."""
+    return any(all(mark in shapes for mark in group) for group in marks)
 
 
 class PrefixCache(dict[str, tuple[int, ...]]):

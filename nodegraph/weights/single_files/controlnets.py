@@ -12,7 +12,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, count_of
+from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, count_of, has_marks
 from nodegraph.weights.single_files.unet import (
     HEAD_WIDTH,
     NORM_GROUPS,
@@ -42,10 +42,11 @@ def _layout(name: str, title: str, class_name: str, marks: tuple[str, ...], conf
         f"{name}-controlnet",
         f"a ControlNet for {title}",
         class_name,
-        lambda net: all(mark in net for mark in (_OUT, *marks)),
+        lambda net: has_marks(net, ((_OUT, *marks),)),
         config,
         _as_it_is,
         _TRANSFORMER_PREFIXES,
+        marks=((_OUT, *marks),),
     )
 
 
@@ -140,6 +141,7 @@ PREFIXES = ("control_model.", "")
 _ORIGINAL = "input_hint_block.0.weight"
 _OURS = "controlnet_cond_embedding.conv_in.weight"
 _TASKS = "task_embedding"
+_MARKS = ((_ORIGINAL,), (_OURS, "down_blocks.0.resnets.0.conv1.weight"))
 """Of unions: a row for each kind of pictures."""
 _UNION_HEADS = 8
 
@@ -165,10 +167,11 @@ def controlnet_layout(
         f"{name}-controlnet",
         f"a ControlNet for {title}",
         "ControlNetModel",
-        lambda net: _is_controlnet(net) and _TASKS not in net and matches(net),
+        lambda net: has_marks(net, _MARKS) and _TASKS not in net and matches(net),
         partial(_config, width=width, heads=heads),
         _convert,
         PREFIXES,
+        marks=_MARKS,
     )
 
 
@@ -178,15 +181,12 @@ def union_layout(name: str, title: str, *, width: int, matches: Matches) -> File
         f"{name}-controlnet-union",
         f"a ControlNet union for {title}",
         "ControlNetUnionModel",
-        lambda net: _is_controlnet(net) and _TASKS in net and matches(net),
+        lambda net: has_marks(net, _MARKS) and _TASKS in net and matches(net),
         partial(_union_config, width=width),
         _convert,
         PREFIXES,
+        marks=_MARKS,
     )
-
-
-def _is_controlnet(net: Shapes) -> bool:
-    return _ORIGINAL in net or (_OURS in net and "down_blocks.0.resnets.0.conv1.weight" in net)
 
 
 def _config(net: Shapes, width: int, heads: int | None) -> dict[str, Any]:
@@ -268,25 +268,25 @@ def adapter_layout(name: str, title: str, *, is_xl: bool) -> FileLayout:
         f"{name}-t2i-adapter",
         f"a T2I adapter for {title}",
         "T2IAdapter",
-        lambda net: _is_adapter(net) and (_adapter_downscale(net) == 16) == is_xl,
+        lambda net: has_marks(net, _ADAPTER_MARKS) and (_adapter_downscale(net) == 16) == is_xl,
         _adapter_config,
         _convert_adapter,
+        marks=_ADAPTER_MARKS,
     )
 
 
 _PIXELS = "conv_in.weight"
+_ADAPTER_MARKS = tuple(
+    (f"{before}{_PIXELS}", f"{before}{block}")
+    for before in ("", "adapter.")
+    for block in ("body.0.block1.weight", "body.0.resnets.0.block1.weight")
+)
 _BLOCKS_PER_LEVEL = 2
 
 
 def _plain(net: Mapping[str, Any]) -> dict[str, Any]:
     """Without the name of the module that diffusers puts around."""
     return {name.removeprefix("adapter."): item for name, item in net.items()}
-
-
-def _is_adapter(net: Shapes) -> bool:
-    names = _plain(net)
-    blocks = ("body.0.block1.weight", "body.0.resnets.0.block1.weight")
-    return _PIXELS in names and any(block in names for block in blocks)
 
 
 def _adapter_downscale(net: Shapes) -> int:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import Config, FileLayout, Tensors
+from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, has_marks
 from nodegraph.weights.single_files.original_tables import SWAPPED, TABLES
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def renamed_layout(name: str, like: FileLayout, names: Names) -> FileLayout:
         config=lambda shapes: like.config(brought(shapes)),
         convert=lambda tensors, config: like.convert(brought(tensors), config),
         prefixes=("",),
+        marks=(),
     )
 
 
@@ -239,7 +240,7 @@ def denoiser_layout(
         return rename_shapes(shapes, class_name)
 
     def matches(shapes: Shapes) -> bool:
-        if not any(all(mark in shapes for mark in group) for group in marks):
+        if not has_marks(shapes, marks):
             return False
         if without and any(item.startswith(without) for item in shapes):
             return False
@@ -268,6 +269,7 @@ def denoiser_layout(
         prefixes=PREFIXES,
         scheduler=scheduler if callable(scheduler) else lambda _: scheduler,
         settings=settings or (lambda _: {}),
+        marks=marks,
     )
 
 

@@ -110,6 +110,7 @@ def unet_layout(
         partial(unet_config, size=size, heads=heads),
         convert_unet,
         (PREFIX, ""),
+        marks=tuple((name,) for name in _TIMED),
     )
 
 

@@ -543,6 +543,36 @@ def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
         family = entry.family()
         assert (family.name, family.latent.name) == (name, entry.latent)
         assert family.pipelines == PIPELINE_CLASSES.get(name, ())
+        assert entry.encoder_files == any(part.files for part in family.encoders)
+
+
+def test_the_index_knows_every_denoiser_and_control_network_by_its_marks() -> None:
+    """A family that the index doesn't name for a file is never asked about it."""
+    for name, entry in INDEX.items():
+        family = entry.family()
+        parts = filter(None, (*family.denoisers, family.control))
+        layouts = [layout for part in parts for layout in part.files]
+        groups = [group for layout in layouts for group in layout.marks]
+        assert all(layout.marks for layout in layouts)
+        for group in groups:
+            names = "\n".join(group)
+            assert any(mark in names for mark in entry.marks), f"{name}: {group}"
+        if family.single_file is not None:
+            prefixes = "\n".join(family.single_file.prefixes.values())
+            assert any(mark in prefixes for mark in entry.marks), name
+
+
+def test_telling_a_file_imports_no_other_family() -> None:
+    code = (
+        "import sys; from nodegraph.families.identification import identify_tensors\n"
+        "import nodes.models, nodes.model_parts, nodes.text_encoders\n"
+        "names = 'cap_embedder.1.weight', 'layers.0.adaLN_modulation.1.weight'\n"
+        "assert 'Lumina' in identify_tensors(dict.fromkeys(names, (8, 8))).title\n"
+        "print(*(name for name in sys.modules if '.families.' in name))"
+    )
+    modules = set(listed(Path("/"), code).stdout.split())
+    homes = {entry.family().__module__ for entry in INDEX.values()}
+    assert modules & homes == {INDEX["lumina2"].family().__module__}
 
 
 def test_telling_a_folder_imports_no_other_family() -> None:
