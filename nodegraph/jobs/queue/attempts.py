@@ -66,7 +66,7 @@ class Death:
         node: Name of the last node that began.
         log: The last lines that it wrote.
         memory: Bytes that it used last.
-        beside: How many other jobs it ran at that time, as the evidence of an error names it.
+        others: How many other jobs it ran at that time.
     """
 
     reason: str
@@ -75,7 +75,14 @@ class Death:
     node: str | None = None
     log: Sequence[str] = ()
     memory: int | None = None
-    beside: int = 0
+    others: int = 0
+
+    def evidence(self) -> dict[str, Any]:
+        """It as a job's error tells of it."""
+        evidence = asdict(self)
+        # Clients know the number by this name.
+        evidence["beside"] = evidence.pop("others")
+        return evidence
 
 
 def claim(
@@ -209,7 +216,7 @@ def died(
         apply_transition(connection, "fail", id, columns, attempt=attempt)
         append_queue_event(connection, id, "job.failed", now, error=error)
         return summary(connection, id)
-    return _put_back(connection, id, attempt, now, "died", deaths=deaths, death=asdict(death))
+    return _put_back(connection, id, attempt, now, "died", deaths=deaths, death=death.evidence())
 
 
 def _former_deaths(connection: Connection, number: int, count: int) -> list[dict[str, Any]]:
@@ -231,7 +238,7 @@ def _death_error(death: Death, deaths: int, former: Sequence[Mapping[str, Any]])
         node=death.node,
         hint="The evidence says what happened last. Retry it once the cause is mended.",
     )
-    return {**problem.as_dict(), "evidence": asdict(death), "former_deaths": former}
+    return {**problem.as_dict(), "evidence": death.evidence(), "former_deaths": former}
 
 
 def recover(connection: Connection, now: float) -> list[JobSummary]:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 
 from nodegraph.errors import Problem
 from nodegraph.jobs.queue.attempts import Death
@@ -194,7 +193,7 @@ def _overdue(run: RunJob, death: Death) -> Ended:
         node=death.node,
         hint="It didn't stop by itself, so its worker was ended. The evidence says what it did.",
     )
-    error = {**problem.as_dict(), "evidence": asdict(death)}
+    error = {**problem.as_dict(), "evidence": death.evidence()}
     return Ended(run.job, run.attempt, "failed", error=error)
 
 

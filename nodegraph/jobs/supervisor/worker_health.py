@@ -54,7 +54,7 @@ def blame_of(
             innocent.append(run)
             continue
         node = None if exit is None or exit.begun is None else exit.begun.get(run.job)
-        own_death = replace(death, node=node, beside=len(running) - 1)
+        own_death = replace(death, node=node, others=len(running) - 1)
         is_overdue = run.job in vitals.jobs and vitals.jobs[run.job].is_overdue
         (overdue if is_overdue else answering).append((run, own_death))
     return Blame(answering, overdue, [*innocent, *held.ahead])

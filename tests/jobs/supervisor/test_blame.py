@@ -33,7 +33,7 @@ class Dying:
 
 
 def nodes_of(found: Blame) -> dict[str, tuple[str | None, int]]:
-    return {run.job: (death.node, death.beside) for run, death in found.answering}
+    return {run.job: (death.node, death.others) for run, death in found.answering}
 
 
 def innocent(found: Blame) -> list[str]:
