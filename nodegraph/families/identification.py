@@ -113,8 +113,8 @@ def find_parts(shapes: Shapes) -> list[StandalonePart]:
     if denoisers:
         return denoisers
     kinds = ((LOAD_ENCODER, _of_encoders), (LOAD_VAE, _of_vae))
-    found = (_in_families(*kind, shapes, BUILT_IN.values()) for kind in kinds)
-    return next(filter(None, found), [])
+    parts = (_in_families(*kind, shapes, BUILT_IN.values()) for kind in kinds)
+    return next(filter(None, parts), [])
 
 
 def find_control_networks(shapes: Shapes) -> list[StandalonePart]:
