@@ -13,6 +13,7 @@ from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import DAMAGED
 
 if TYPE_CHECKING:
     from nodegraph.families.family_plugins import PluginFamilies
@@ -156,13 +157,17 @@ def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
 def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
     """What a family answers where all are asked, such as whether a file is of it.
 
-    A package's that fails is told, and takes nothing from the others.
+    One that comes along fails at odd files alone. A package's that fails is told, and takes nothing
+    from the others.
 
     Args:
         otherwise: Its answer then.
     """
     if family.name in BUILT_IN:
-        return question(family)
+        try:
+            return question(family)
+        except DAMAGED:
+            return otherwise  # a file has tensors of its names, and of other shapes
     try:
         return question(family)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a package's code may raise anything

@@ -17,7 +17,7 @@ from uuid import uuid4
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.errors import PackError
 from nodegraph.packs.importer import LOOSE
-from nodegraph.packs.snapshot import STARTED, Snapshot, Stamp, stamp_of
+from nodegraph.packs.snapshot import STARTED, Snapshot, Stamp, now, stamp_of
 from nodegraph.packs.source_files import (
     EVERYTHING,
     CodeDigest,
@@ -72,6 +72,8 @@ class CodeDigests:
         self._brought: dict[Path, tuple[str, ...]] = {}
         self._closures: dict[str, tuple[tuple[str, Path], ...]] = {}
         self._digests: dict[str, Digest] = {}
+        # Before any of these is taken.
+        self._since = now()
         self._stamps: dict[Path, Stamp | None] = {}
         self._folders: dict[Path, Stamp | None] = {}
         self._variables: dict[str, str | None] = {}
@@ -98,7 +100,9 @@ class CodeDigests:
             stamps = {str(path): self._stamps[path] for path in paths}
             stamps |= {str(path): stamp for path, stamp in self._folders.copy().items()}
             variables = {name: self._variables[name] for name in self.variables(module)}
-            self._files.remember(self._code(module), CodeDigest(digest, stamps, variables))
+            self._files.remember(
+                self._code(module), CodeDigest(digest, stamps, variables), self._since
+            )
         self._files.save()
         return digest
 

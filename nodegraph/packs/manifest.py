@@ -326,12 +326,13 @@ class ManifestCache:
         remembered = self._last_read.get(path)
         if remembered is not None and remembered[0] == stamp:
             return remembered[1]
+        # The stamp is older than what is read, and tells of any later change.
+        is_settled = stamp is not None and stamp.is_settled
         try:
             manifest = Manifest.from_file(path.read_bytes())
         except (OSError, ValueError):
             return None  # missing, or written by another version: it is made anew
-        # The stamp is older than what was read, and tells of any later change.
-        if stamp is not None and stamp.is_settled:
+        if stamp is not None and is_settled:
             self._last_read[path] = stamp, manifest
         return manifest
 

@@ -43,8 +43,21 @@ class Stamp(NamedTuple):
 
     @property
     def is_settled(self) -> bool:
-        """Whether any later change would change it for certain."""
-        return max(self.mtime_ns, self.ctime_ns) < time_ns() - _SETTLED
+        """Whether any change from now on would change it for certain."""
+        return self.was_settled(time_ns())
+
+    def was_settled(self, at: int) -> bool:
+        """Whether any change since a time would change it for certain.
+
+        Args:
+            at: Unix time in ns, before the stamp was taken.
+        """
+        return max(self.mtime_ns, self.ctime_ns) < at - _SETTLED
+
+
+def now() -> int:
+    """Unix time in ns, as `Stamp.was_settled` compares it with."""
+    return time_ns()
 
 
 def stamp_of(path: str | Path) -> Stamp | None:

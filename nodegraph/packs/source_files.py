@@ -273,10 +273,15 @@ class SourceFiles:
             known = self._digests[code] = self._stored.digest(code)
         return known
 
-    def remember(self, code: str, digest: CodeDigest) -> None:
-        """Remember a digest, if its stamps tell of any later change."""
+    def remember(self, code: str, digest: CodeDigest, since: int) -> None:
+        """Remember a digest, if its stamps tell of any later change.
+
+        Args:
+            since: Unix time in ns, before they were taken.
+        """
         stamps = digest.stamps.values()
-        if self._path is not None and all(stamp is None or stamp.is_settled for stamp in stamps):
+        is_settled = all(stamp is None or stamp.was_settled(since) for stamp in stamps)
+        if self._path is not None and is_settled:
             self._digests[code] = digest
             self._has_news = True
 
@@ -313,8 +318,9 @@ class SourceFiles:
         if known is not None and known[0] == stamp:
             return known[1]
         # The stamp is older than what is read: a change in between makes it worthless, not wrong.
+        is_settled = stamp is not None and stamp.is_settled
         module_text = read()
-        if stamp is not None and stamp.is_settled:
+        if stamp is not None and is_settled:
             self._known[key] = stamp, module_text
             self._has_news = True
         return module_text

@@ -112,6 +112,37 @@ def test_a_file_written_just_now_is_not_remembered(
     assert reads(parsed, pack, tmp_path / "specs") == ["maths.py"]
 
 
+def test_a_file_written_again_while_others_are_read_is_not_remembered(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems tell times by two seconds, and reading all that a node imports may take
+    longer: its stamp is then that of what was read before."""
+    began, stamp_of = 10**18, snapshot.stamp_of
+    clock = [began + 10**9]
+
+    def coarse_stamp(path: str | Path) -> snapshot.Stamp | None:
+        fine = stamp_of(path)
+        return None if fine is None else snapshot.Stamp(fine.size, began, began, 0)
+
+    monkeypatch.setattr(code, "stamp_of", coarse_stamp)
+    monkeypatch.setattr(parsing, "stamp_of", coarse_stamp)
+    monkeypatch.setattr(snapshot, "time_ns", lambda: clock[0])
+    read, edited = code._parsed, (pack / "maths.py").read_text().replace("2", "3")
+
+    def slow(path: Path, *rest: Any) -> Any:
+        source = read(path, *rest)
+        if path.name == "maths.py":
+            path.write_text(edited)
+            clock[0] += 60 * 10**9
+        return source
+
+    monkeypatch.setattr(code, "_parsed", slow)
+    CodeDigests({"pack": pack}, SourceFiles(tmp_path / "sources")).digest("pack.nodes")
+    monkeypatch.setattr(code, "_parsed", read)
+    again = CodeDigests({"pack": pack}, SourceFiles(tmp_path / "sources")).digest("pack.nodes")
+    assert again == CodeDigests({"pack": pack}).digest("pack.nodes")
+
+
 def test_one_file_in_two_packages_means_two_things(pack: Path, tmp_path: Path) -> None:
     folder = tmp_path / "specs"
     found = CodeDigests({"pack": pack}, SourceFiles(folder))

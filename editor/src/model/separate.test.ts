@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { arrange } from "./arrange";
 import { builtInTypes, galleryWorkflow } from "./fixtures";
+import { isObject } from "./json";
 import { changeLayout, layoutOf } from "./layout";
 import { separated, spreadImported } from "./separate";
 import { boxAt, sizesOf } from "./sizes";
@@ -110,9 +111,25 @@ describe("cards", () => {
       expect(Math.min(...below.map(([, at]) => at.y))).toBeGreaterThanOrEqual(y + height + 76);
     });
 
+    test("are noted with where they were moved to, for an export to leave them be", () => {
+      const before = marked(squeezed(placed), false);
+      const spread = spreadImported(before, types);
+      const noted = spread.ui.get("comfyui");
+      const moved = isObject(noted) ? noted.get("spread") : null;
+      const was = layoutOf(before, null).positions;
+      const now = [...layoutOf(spread, null).positions].filter(
+        ([name, { x, y }]) => was.get(name)?.x !== x || was.get(name)?.y !== y,
+      );
+      expect(now).not.toEqual([]);
+      expect(moved).toEqual(new Map(now.map(([name, { x, y }]) => [name, [x, y]])));
+    });
+
     test("stay where they are afterwards", () => {
       const spread = spreadImported(marked(squeezed(placed), false), types);
       expect(spreadImported(spread, types)).toBe(spread);
+      // Without node types nobody knows how large cards are.
+      const early = marked(squeezed(placed), false);
+      expect(spreadImported(early, null)).toBe(early);
       const own = marked(squeezed(placed), true);
       expect(spreadImported(own, types)).toBe(own);
       expect(spreadImported(squeezed(placed), types)).toEqual(squeezed(placed));

@@ -1,5 +1,5 @@
 /** Moving cards and notes apart that lie on each other. */
-import { isObject } from "./json";
+import { isObject, type Json } from "./json";
 import { type Box, changeLayout, layoutOf, type Point, type Size } from "./layout";
 import { nodesOf, type Scope, scopesOf } from "./scope";
 import { around, boxAt, isWithin, sizesOf } from "./sizes";
@@ -36,11 +36,12 @@ export function separated(
 
 /**
  * A workflow that was imported, opened for the first time: with cards clear of each other, which
- * are larger here than ComfyUI's, also when they say later what they lack. Others stay as they are.
+ * are larger here than ComfyUI's, also when they say later what they lack. Others stay as they are,
+ * and all do until the node types are there, which say how large a card is.
  */
 export function spreadImported(workflow: Workflow, types: NodeTypes | null): Workflow {
   const mark = workflow.ui.get("comfyui");
-  if (!isObject(mark) || mark.get("is_spread") !== false) return workflow;
+  if (types === null || !isObject(mark) || mark.get("is_spread") !== false) return workflow;
   const spread = scopesOf(workflow).reduce((found, scope) => {
     const sizes = sizesOf(found, scope, layoutOf(found, scope), types);
     const roomy = [...sizes].map(([name, { width, height }]) => {
@@ -50,10 +51,19 @@ export function spreadImported(workflow: Workflow, types: NodeTypes | null): Wor
     });
     return separated(found, scope, types, undefined, new Map(roomy));
   }, workflow);
-  return {
-    ...spread,
-    ui: new Map([...spread.ui, ["comfyui", new Map([...mark, ["is_spread", true]])]]),
-  };
+  const own = new Map([...mark, ["is_spread", true], ["spread", movedBy(workflow, spread)]]);
+  return { ...spread, ui: new Map([...spread.ui, ["comfyui", own]]) };
+}
+
+/** Where nodes stand that were moved: an export leaves those where the original has them. */
+function movedBy(before: Workflow, after: Workflow): Map<string, Json> {
+  const moved = new Map<string, Json>();
+  const places = layoutOf(before, null).positions;
+  for (const [name, { x, y }] of layoutOf(after, null).positions) {
+    const was = places.get(name);
+    if (was?.x !== x || was.y !== y) moved.set(name, [x, y]);
+  }
+  return moved;
 }
 
 /** Whether a card may have to say that a file or its very type isn't there. */

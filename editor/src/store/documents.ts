@@ -15,7 +15,9 @@ import {
 import { itemOf } from "@/model/items";
 import { layoutOf } from "@/model/layout";
 import { nodesOf, type Scope } from "@/model/scope";
+import { spreadImported } from "@/model/separate";
 import { emptyWorkflow, type Workflow } from "@/model/workflow";
+import { useCatalogue } from "./catalogue";
 
 export type Origin = "new" | "saved" | "template" | "file" | "picture" | "share" | "import";
 
@@ -207,7 +209,8 @@ export function createDocuments(): DocumentsStore {
           set({ active: known.id });
           return known.id;
         }
-        const document = newDocument(workflow, options);
+        const { types } = useCatalogue.getState();
+        const document = newDocument(spreadImported(workflow, types), options);
         const shown = documents.find((item) => item.id === active);
         const takesPlace = options.replaceEmpty !== false && shown && isUntouched(shown);
         set({
@@ -371,6 +374,19 @@ export function createDocuments(): DocumentsStore {
 }
 
 export const useDocuments: DocumentsStore = createDocuments();
+
+// What was opened before the node types were there, and is as it was opened.
+useCatalogue.subscribe(({ types }, before) => {
+  if (types === null || before.types !== null) return;
+  useDocuments.setState(({ documents }) => ({
+    documents: documents.map((document) => {
+      const opened = currentWorkflow(document);
+      const spread = spreadImported(opened, types);
+      if (spread === opened || document.history.entries.size > 1) return document;
+      return { ...document, history: begin(spread, "history.opened") };
+    }),
+  }));
+});
 
 function openedAs(documents: readonly Document[], options: OpenOptions): Document | undefined {
   const { savedName, reuse = true } = options;

@@ -250,9 +250,16 @@ def _equals(value: Any, other: Any) -> bool:
 def _move(
     document: Any, workflow: Workflow, again: Workflow, fates: tuple[TranslationOutcome, ...]
 ) -> None:
-    """Let nodes stand where they were moved to."""
+    """Let nodes stand where somebody has moved them to.
+
+    The editor moves cards apart that would lie on each other, and notes where to: that moves
+    nothing in the original, whose groups and notes are made for its own places.
+    """
     ids = {fate.name: fate.id for fate in fates}
     now, then = _positions(workflow.ui), _positions(again.ui)
+    kept = workflow.ui.get("comfyui")
+    spread = kept.get("spread") if isinstance(kept, dict) else None
+    spread = spread if isinstance(spread, dict) else {}
     entries = {
         str(each.get("id")): each
         for each in document.get("nodes", ())
@@ -260,7 +267,7 @@ def _move(
     }
     for name, at in now.items():
         entry = entries.get(ids.get(name, ""))
-        if entry is not None and then.get(name, at) != at:
+        if entry is not None and at not in (then.get(name, at), spread.get(name)):
             entry["pos"] = list(at)
 
 

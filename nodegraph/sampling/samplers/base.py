@@ -1,23 +1,30 @@
-"""The base class of samplers: position on the schedule, evaluations, saved state.
+"""What a sampler is: a generator function over a walk, and the driver that runs it.
 
-A sampler is a state machine that never calls the model itself:
+A method reads like its paper. It is handed a `Walk` and the latent, asks for the model's output
+with ``output = yield Ask(x, level)``, and ends each step with ``x = yield Done(x, denoised)``:
+
+    @method("euler", ...)
+    def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
+        for here, after in walk.steps():
+            output = yield Ask(x, here)
+            ...
+            x = yield Done(x + (after.sigma - here.sigma) * slope, denoised)
+
+It never calls the model itself, so that the loop around it may preview, cancel, checkpoint, mask,
+or evaluate several samplings in one batch:
 
     while not sampler.done:
-        output = model(sampler.model_input(), sampler.timestep)
-        sampler.feed(output)
+        sampler.feed(model(sampler.model_input(), sampler.timestep))
 
-so that the loop around it may preview, cancel, checkpoint, or evaluate several samplings in one
-batch. Synonyms elsewhere: scheduler (diffusers), solver (refiners).
-
-What it may be told besides its name, such as how much of the noise it draws anew, are the
-`ResolvedOptions` of `nodegraph.sampling.sampler_options`.
+Synonyms elsewhere: scheduler (diffusers), solver (refiners).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,89 +32,320 @@ from torch import Tensor
 from nodegraph.families.noise import draw_batch
 from nodegraph.sampling.brownian import BrownianTree
 from nodegraph.sampling.sampler_options import ResolvedOptions
-from nodegraph.sampling.samplers.spaces import FlowSpace, NoiseSpace
+from nodegraph.sampling.samplers.spaces import (
+    ExplodingSpace,
+    FlowSpace,
+    NoiseSpace,
+    SigmaPreservingSpace,
+    StraightSpace,
+    TablePreservingSpace,
+    UnmixedFlowSpace,
+)
 from nodegraph.sampling.schedules import NoiseLevels
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid
 
+S = TypeVar("S", bound=NoiseSpace, covariant=True)
 Spaces = Mapping[str, Callable[[NoiseLevels, Any], NoiseSpace]]
-"""By kind of noise: what makes a space of a ladder and a model's noise."""
+"""By kind of noise: what makes a space of noise levels and a model's noise."""
+STRAIGHT: Spaces = {"discrete": ExplodingSpace, "flow": FlowSpace}
+"""For methods that follow slopes over sigma."""
+PRESERVING: Spaces = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
+"""For methods that follow predictions over log-SNR."""
+OF_TABLE: Spaces = {"discrete": TablePreservingSpace}
+"""For methods that read the model's table."""
+UNMIXED: Spaces = {"flow": UnmixedFlowSpace}
+"""By ComfyUI's convention: flow models are walked as table models."""
 
 
+@dataclass(frozen=True)
+class Level(Generic[S]):
+    """A noise level of a space: x = alpha · latent + deviation · noise.
+
+    Its numbers are 0-dimensional float32 tensors on the CPU.
+
+    Attributes:
+        index: Among the noise levels of the space.
+    """
+
+    space: S
+    index: int
+
+    @property
+    def sigma(self) -> Tensor:
+        return self.space.noise_levels.sigmas[self.index]
+
+    @property
+    def timestep(self) -> Tensor:
+        return self.space.noise_levels.timesteps[self.index]
+
+    @cached_property
+    def _scales(self) -> tuple[Tensor, Tensor]:
+        return self.space.alpha_deviation(self.index)
+
+    @property
+    def alpha(self) -> Tensor:
+        """Scale of the latent."""
+        return self._scales[0]
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviation of the noise."""
+        return self._scales[1]
+
+    @cached_property
+    def log_snr(self) -> Tensor:
+        """log(alpha / deviation), lambda in the papers; infinite at the end."""
+        return self.space.log_snr(self.index)
+
+    def denoised(self, output: Tensor, x: Tensor) -> Tensor:
+        """The clean latent that the model's output for x stands for."""
+        return self.space.to_denoised(output, x, self.index)
+
+    def slope(self: Level[StraightSpace], output: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
+        """Change of x by sigma."""
+        return self.space.slope(output, x, denoised, self.index)
+
+    def ancestral(self: Level[StraightSpace], eta: float) -> tuple[Tensor, Tensor | float, Tensor]:
+        """See `StraightSpace.ancestral`."""
+        return self.space.ancestral(self.index, eta)
+
+
+class Ask(NamedTuple):
+    """A method wants the model's output for x, which is rounded to the latent's precision, at a
+    noise level; it is sent that output."""
+
+    x: Tensor
+    level: Level[NoiseSpace]
+
+
+class Done(NamedTuple):
+    """A step is done: x is at the next noise level, rounded to the latent's precision. The method
+    is sent x, changed where a mask keeps a part of a picture.
+
+    Attributes:
+        denoised: The clean latent that the model predicted last.
+    """
+
+    x: Tensor
+    denoised: Tensor
+
+
+Steps: TypeAlias = "Generator[Ask | Done, Tensor, None]"
 _NEARLY_ALL = 0.9998
 """Level of a flow from which on all is noise."""
 
 
-class Sampler(ABC):
-    """Walks a latent down a ladder of noise levels.
+class Walk(Generic[S]):
+    """What a method is handed besides the latent.
 
-    Args:
-        space: How the latent is kept; of the kind that `spaces` has for the model's noise.
-        generators: One for each item, already used for the initial noise, or one for all of them;
-            samplers that add noise on the way draw from them, as often in each step as its noise
-            levels say: what an item gets depends on its seed and the step alone.
-        options: What the sampler heeds of them is said in `SAMPLER_OPTIONS`.
     Attributes:
-        spaces: By kind of noise, the space that this sampler works in; where there is none, it
-            can't sample such models.
-        grid: How this sampler lays its steps over training timesteps.
-        uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise
-            levels.
-        brownian_tree: That motion; None: what it draws depends on how often it drew.
-        comfyui_spaces: By kind of noise, the space that it works in by ComfyUI's convention, where
-            that is another.
+        space: How the latent is kept; of a kind that the method names for the model's noise.
         noise_levels: The noise levels.
-        x: The latent as the sampler keeps it; on the model's device and in its dtype, shape
-            (batch, channels, height / 8, width / 8).
-        step_index: Index of the noise level that x is at.
-        stage: How often the model was asked in this step.
-        unguided: The model's output without guidance, for samplers of `CFG_PP_SAMPLERS`: the loop
-            sets it before it feeds the guided one. None: as the guided one.
-        denoised: The clean latent that the model last predicted, same shape; None at first.
-        history: What is kept of earlier evaluations, by name; same shapes.
+        options: The numbers that the method takes.
+        memory: What a multistep method remembers from step to step, and nothing else of it: tensors
+            of x's shape by name, written before a step is done.
+        index: The level that the next step begins at.
+        unguided: The model's output without guidance at the last `Ask`, for samplers of
+            `CFG_PP_SAMPLERS`. None: as the guided one.
+        brownian_tree: What fresh noise is of; None: it depends on how often some was drawn.
     """
 
-    spaces: ClassVar[Spaces]
-    grid: ClassVar[Grid]
-    comfyui_spaces: ClassVar[Spaces] = {}
-    uses_brownian_noise: ClassVar[bool] = False
-
     def __init__(
-        self,
-        space: NoiseSpace,
-        generators: Sequence[torch.Generator] = (),
-        options: ResolvedOptions = ResolvedOptions(),  # noqa: B008  (frozen)
+        self, space: S, generators: Sequence[torch.Generator], options: ResolvedOptions
     ) -> None:
         self.space = space
         self.noise_levels = space.noise_levels
-        self.generators = tuple(generators)
         self.options = options
-        self.step_index = self.noise_levels.first
-        self.stage = 0
-        self.x = torch.empty(0)
-        self._spaces: tuple[NoiseSpace, ...] = (space, *self._other_spaces())
-        self._placed_timesteps = self._placed(torch.device("cpu"))
+        self.generators = tuple(generators)
+        self.index = self.noise_levels.first
+        self.memory: dict[str, Tensor] = {}
         self.unguided: Tensor | None = None
-        self.denoised: Tensor | None = None
-        self.history: dict[str, Tensor] = {}
         self.brownian_tree: BrownianTree | None = None
+        self.dtype = torch.float32
 
-    @classmethod
-    def grid_for(cls, convention: str = "diffusers") -> Grid:
+    def steps(self) -> Iterator[tuple[Level[S], Level[S]]]:
+        """The levels that each of the remaining steps leads from and to."""
+        for index in range(self.index, self.noise_levels.end):
+            yield self.level(index), self.level(index + 1)
+
+    def level(self, index: int) -> Level[S]:
+        return Level(self.space, index)
+
+    @property
+    def count(self) -> int:
+        """Noise levels but the end, of the whole schedule."""
+        return self.noise_levels.level_count
+
+    def is_last(self, level: Level[NoiseSpace]) -> bool:
+        """Whether a step from a level leads to the end of the whole schedule."""
+        return level.index == self.count - 1
+
+    @property
+    def is_comfyui(self) -> bool:
+        """Whether it is walked by ComfyUI's convention."""
+        return self.noise_levels.comfyui_progress is not None
+
+    @property
+    def whole_range(self) -> tuple[int, int]:
+        """The first level and the end of the schedule that this is a part of, or all."""
+        levels = self.noise_levels
+        return levels.whole_range or (levels.first, levels.level_count)
+
+    def kept(self, x: Tensor) -> Tensor:
+        """x rounded to the latent's precision, mostly that of the model."""
+        return x.to(self.dtype)
+
+    def unguided_denoised(self, level: Level[NoiseSpace], x: Tensor, denoised: Tensor) -> Tensor:
+        """What the model predicts without guidance, where it predicted `denoised` with it; both
+        float32."""
+        if self.unguided is None:
+            return denoised
+        return level.denoised(self.unguided, x).to(torch.float32)
+
+    def noise(self, like: Tensor) -> Tensor:
+        """The generators' next noise, drawn in float32 whatever precision `like` has."""
+        drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
+        return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
+
+    def noise_between(self, like: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """Noise for the way between two sigmas: the Brownian motion's, or else fresh."""
+        if self.brownian_tree is None:
+            return self.noise(like)
+        start_sigma, end_sigma = (float(level.to(torch.float32)) for level in (start, end))
+        drawn = self.brownian_tree.unit(start_sigma, end_sigma).to(like.device, like.dtype)
+        return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
+
+
+def _once(walk: Walk[Any], index: int) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Method:
+    """A sampler's method and all that is known of it; made by `method`.
+
+    Attributes:
+        name: One of `nodegraph.families.sampler_names`.
+        walk: The generator function.
+        spaces: By kind of noise, the space that it works in; where there is none, it can't sample
+            such models.
+        grid: How it lays its steps over training timesteps.
+        comfyui_spaces: By kind of noise, the space that it works in by ComfyUI's convention, where
+            that is another.
+        uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise
+            levels.
+        draws: How often fresh noise is drawn in the step from a level, if any is: what an item gets
+            depends on its seed and the step alone.
+        keeps_precision: Whether a latent that is wider than the model's output stays so between
+            steps, as with diffusers' scheduler of this method.
+    """
+
+    name: str
+    walk: Callable[[Walk[Any], Tensor], Steps]
+    spaces: Spaces
+    grid: Grid
+    comfyui_spaces: Spaces = field(default_factory=dict)
+    uses_brownian_noise: bool = False
+    draws: Callable[[Walk[Any], int], int] = _once
+    keeps_precision: bool = False
+
+    def grid_for(self, convention: str = "diffusers") -> Grid:
         """How it lays its steps by a convention.
 
         Args:
             convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
         """
         if convention == "diffusers" or (
-            cls.grid.reads_table and "discrete" not in cls.comfyui_spaces
+            self.grid.reads_table and "discrete" not in self.comfyui_spaces
         ):
-            return cls.grid
-        needs_finite = cls.grid.flow in ("finite", "from_one", "below_one")
-        return COMMON_FINITE if needs_finite and "flow" not in cls.comfyui_spaces else COMMON
+            return self.grid
+        needs_finite = self.grid.flow in ("finite", "from_one", "below_one")
+        return COMMON_FINITE if needs_finite and "flow" not in self.comfyui_spaces else COMMON
+
+
+def method(
+    name: str,
+    spaces: Spaces,
+    grid: Grid,
+    *,
+    comfyui_spaces: Spaces | None = None,
+    uses_brownian_noise: bool = False,
+    draws: Callable[[Walk[Any], int], int] = _once,
+    keeps_precision: bool = False,
+) -> Callable[[Callable[[Walk[Any], Tensor], Steps]], Method]:
+    """Make a sampler of a generator function; arguments as of `Method`."""
+    return lambda walk: Method(
+        name,
+        walk,
+        spaces,
+        grid,
+        comfyui_spaces or {},
+        uses_brownian_noise,
+        draws,
+        keeps_precision,
+    )
+
+
+class Sampler:
+    """Runs a method over noise levels, one evaluation of the model at a time.
+
+    Args:
+        space: How the latent is kept; of the kind that the method has for the model's noise.
+        generators: One for each item, already used for the initial noise, or one for all of them;
+            methods that add noise on the way draw from them.
+        options: What the method takes of them is said in `SAMPLER_OPTIONS`.
+    Attributes:
+        step_index: Index of the noise level that x is at.
+        denoised: The clean latent that the model predicted last, shaped as x; None at first.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        space: NoiseSpace,
+        generators: Sequence[torch.Generator] = (),
+        options: ResolvedOptions = ResolvedOptions(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.method = method
+        self.space = space
+        self.noise_levels = space.noise_levels
+        self.generators = tuple(generators)
+        self.options = options
+        self.step_index = self.noise_levels.first
+        self.denoised: Tensor | None = None
+        self._walk: Walk[NoiseSpace] = Walk(space, generators, options)
+        self._x = torch.empty(0)
+        self._memory: dict[str, Tensor] = {}
+        self._steps: Steps | None = None
+        self._asked: Ask | None = None
+        # Of the generators where the step began that is under way.
+        self._generator_states: list[Tensor] = []
+        self._placed: list[tuple[NoiseSpace, Tensor]] = []
+
+    @property
+    def x(self) -> Tensor:
+        """The latent as the sampler keeps it at `step_index`; on the model's device and in its
+        dtype, shape (batch, channels, height / 8, width / 8)."""
+        return self._x
+
+    @x.setter
+    def x(self, x: Tensor) -> None:
+        self._rewind()
+        self._x = x
+
+    @property
+    def unguided(self) -> Tensor | None:
+        """The model's output without guidance, for samplers of `CFG_PP_SAMPLERS`: the loop sets it
+        before it feeds the guided one."""
+        return self._walk.unguided
+
+    @unguided.setter
+    def unguided(self, output: Tensor | None) -> None:
+        self._walk.unguided = output
 
     @property
     def done(self) -> bool:
-        """Whether the ladder's end is reached; x is then the result."""
+        """Whether the end of the noise levels is reached; x is then the result."""
         return self.step_index == self.noise_levels.end
 
     @property
@@ -118,20 +356,18 @@ class Sampler(ABC):
     @property
     def timestep(self) -> Tensor:
         """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
-        space, step_index = self._evaluation_index
-        return self._spaces[space].noise_levels.timesteps[step_index]
+        return self._ask().level.timestep
 
     @property
     def model_timestep(self) -> Tensor:
         """The same on the latent's device, where all of them were put once: nothing to wait for."""
-        space, step_index = self._evaluation_index
-        return self._placed_timesteps[space][step_index]
+        level = self._ask().level
+        return self._timesteps(level.space)[level.index]
 
     @property
     def next_timestep(self) -> Tensor:
-        """Where the model is asked in the step after this one, 0 if it is the last; as
-        `model_timestep`."""
-        return self._placed_timesteps[0][self.step_index + 1]
+        """Where the step after this one begins, 0 if there is none; as `model_timestep`."""
+        return self._timesteps(self.space)[self.step_index + 1]
 
     @property
     def sigma(self) -> Tensor:
@@ -148,49 +384,61 @@ class Sampler(ABC):
         return self.space.pure_noise(noise)
 
     def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
-        """A clean latent with standard normal noise at a rung's level, as the sampler keeps it.
+        """A clean latent with standard normal noise at a noise level, as the sampler keeps it.
 
         Args:
-            step_index: 0 to the number of rungs, where the latent comes back as it is.
+            step_index: 0 to the number of levels, where the latent comes back as it is.
         """
         return self.space.add_noise(latent, noise, step_index)
 
     def draws(self, step_index: int) -> int:
-        """How often fresh noise is drawn in the step from a rung, if any is."""
-        return 1
+        """How often fresh noise is drawn in the step from a level, if any is."""
+        return self.method.draws(self._walk, step_index)
 
     @property
     def evaluation_point(self) -> tuple[NoiseSpace, int]:
-        """The space over the noise levels at which the model is asked next, and the rung there."""
-        space_index, step_index = self._evaluation_index
-        return self._spaces[space_index], step_index
+        """The space over the noise levels at which the model is asked next, and the index there."""
+        level = self._ask().level
+        return level.space, level.index
 
     def evaluation_x(self) -> Tensor:
         """The latent that the model is asked about next, as the sampler keeps it."""
-        return self._evaluation_x()
+        return self._walk.kept(self._ask().x)
 
     def model_input(self) -> Tensor:
-        """x as the model takes it."""
-        space, step_index = self.evaluation_point
-        return space.model_input(self._evaluation_x(), step_index)
+        """The same as the model takes it."""
+        level = self._ask().level
+        return level.space.model_input(self.evaluation_x(), level.index)
 
-    @abstractmethod
     def feed(self, output: Tensor) -> None:
         """Go on with the model's output for `model_input` at `timestep`."""
+        self._ask()
+        assert self._steps is not None
+        dtype = self._x.dtype if self.method.keeps_precision else output.dtype
+        self._walk.dtype = dtype
+        event = self._steps.send(output)
+        if isinstance(event, Ask):
+            self._asked = event
+            return
+        self._asked = None
+        self._x = event.x.to(dtype)
+        self.denoised = event.denoised.to(dtype)
+        self._memory = dict(self._walk.memory)
+        self.step_index += 1
 
     def start(self, x: Tensor) -> None:
         """Begin at x, as `pure_noise` or `add_noise` gave it."""
         self.x = x
-        self._placed_timesteps = self._placed(x.device)
+        self._placed = []
 
     def use_brownian_noise(self, seed: int, shape: Sequence[int]) -> None:
-        """Draw what comes as the steps of a Brownian motion, if it is one of those that `moves`.
+        """Draw what comes as the steps of a Brownian motion, if the method may.
 
         Args:
             seed: Of the motion, 0 to 2**64 - 1.
             shape: Of the latent.
         """
-        if self.uses_brownian_noise:
+        if self.method.uses_brownian_noise:
             levels = self.noise_levels.sigmas[
                 self.noise_levels.first : self.noise_levels.end + 1
             ].to(torch.float32)
@@ -198,102 +446,94 @@ class Sampler(ABC):
             if isinstance(self.space, FlowSpace) and high > _NEARLY_ALL:
                 # The last level before all is noise stands for that, but the motion knows it.
                 high = 1.0
-            self.brownian_tree = BrownianTree(seed, float(levels[levels > 0].min()), high, shape)
+            low = float(levels[levels > 0].min())
+            self._walk.brownian_tree = BrownianTree(seed, low, high, shape)
 
     def state(self) -> dict[str, Tensor]:
-        """All that is needed to go on later to the same bits.
+        """All that is needed to go on later to the same bits; a step that is under way is walked
+        anew from its start.
 
         Contiguous tensors on the CPU that share no memory, by name: ready for safetensors.
         """
-        state = {"x": self.x, "rung": torch.tensor(self.step_index)}
-        if self.stage:
-            state["stage"] = torch.tensor(self.stage)
-        state |= {f"history.{name}": tensor for name, tensor in self.history.items()}
+        state = {"x": self.x, "step": torch.tensor(self.step_index)}
+        state |= {f"memory.{name}": tensor for name, tensor in self._memory.items()}
         state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-        for index, generator in enumerate(self.generators):
-            state[f"generator.{index}"] = generator.get_state()
-        return state
+        at = self._generator_states if self._asked else [g.get_state() for g in self.generators]
+        return state | {name: item.clone() for name, item in zip(self._names, at, strict=True)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what `state` returned, in a sampler made with the same arguments.
 
         Raises:
-            ValueError: It is damaged, or of another batch, latent size, precision or ladder;
+            ValueError: It is damaged, or of another batch, latent size, precision or schedule;
                 nothing was changed.
         """
         self._check_state(state)
-        generators = [_generator_at(state[name]) for name in self._generator_names]
-        self.step_index = int(state["rung"])
-        self.stage = int(state.get("stage", 0))
-        self.x = self._like_x(state["x"])
-        self.history = {
-            name.removeprefix("history."): self._like_x(tensor)
+        generators = [_generator_at(state[name]) for name in self._names]
+        self.step_index = int(state["step"])
+        self._x = self._like_x(state["x"])
+        self._memory = {
+            name.removeprefix("memory."): self._like_x(tensor)
             for name, tensor in state.items()
-            if name.startswith("history.")
+            if name.startswith("memory.")
         }
         for generator, saved in zip(self.generators, generators, strict=True):
             generator.set_state(saved.get_state())
+        self._steps = self._asked = None
 
-    def _other_spaces(self) -> Sequence[NoiseSpace]:
-        """Spaces over other noise levels than the rungs', if the model is asked there, too."""
-        return ()
+    def _ask(self) -> Ask:
+        """What the method asks next; it goes on from the last step once somebody wants to know."""
+        if self._asked is None:
+            self._generator_states = [item.get_state() for item in self.generators]
+            if self._steps is None:
+                self._walk.index, self._walk.memory = self.step_index, dict(self._memory)
+                self._walk.dtype = self._x.dtype
+                self._steps = self.method.walk(self._walk, self._x)
+                event = next(self._steps)
+            else:
+                event = self._steps.send(self._x)
+            assert isinstance(event, Ask)
+            self._asked = event
+        return self._asked
+
+    def _rewind(self) -> None:
+        """Forget a step that is under way, with what it drew."""
+        if self._asked is not None:
+            for generator, before in zip(self.generators, self._generator_states, strict=True):
+                generator.set_state(before)
+            self._steps = self._asked = None
+
+    def _timesteps(self, space: NoiseSpace) -> Tensor:
+        """The timesteps of a space on the latent's device, and a 0 after them."""
+        for known, timesteps in self._placed:
+            if known is space:
+                return timesteps
+        own = space.noise_levels.timesteps
+        placed = torch.cat([own, own.new_zeros(1)]).to(self._x.device)
+        self._placed.append((space, placed))
+        return placed
 
     @property
-    def _is_comfyui(self) -> bool:
-        """Whether it is walked by ComfyUI's convention."""
-        return self.noise_levels.comfyui_progress is not None
-
-    @property
-    def _evaluation_index(self) -> tuple[int, int]:
-        """Where the model is asked: the place in `_spaces`, 0 for its own, and the rung there."""
-        return 0, self.step_index
-
-    def _evaluation_x(self) -> Tensor:
-        """The latent that the model is asked about, with the noise of where it is asked."""
-        return self.x
-
-    def _placed(self, device: torch.device) -> tuple[Tensor, ...]:
-        """The timesteps of each space on a device, and a 0 after them."""
-        timesteps = [space.noise_levels.timesteps for space in self._spaces]
-        return tuple(torch.cat([item, item.new_zeros(1)]).to(device) for item in timesteps)
-
-    @property
-    def _generator_names(self) -> list[str]:
+    def _names(self) -> list[str]:
+        """Of the generators, in a state."""
         return [f"generator.{index}" for index in range(len(self.generators))]
 
     def _check_state(self, state: Mapping[str, Tensor]) -> None:
-        named = {"x", "rung", *self._generator_names}
         if not all(isinstance(tensor, Tensor) for tensor in state.values()):
             raise ValueError("the saved state is of something else")
-        names = {name for name in state if not name.startswith("history.")}
-        if names - {"stage"} != named or state["x"].shape != self.x.shape:
+        kept = {name: item for name, item in state.items() if name.startswith("memory.")}
+        named = {"x", "step", *self._names}
+        if state.keys() - kept.keys() != named or state["x"].shape != self.x.shape:
             raise ValueError("the saved state is of another batch or latent size")
         if state["x"].dtype != self.x.dtype:
             raise ValueError("the saved state is of another precision")
-        kept = [tensor for name, tensor in state.items() if name not in names]
-        counts = [state["rung"], state.get("stage", state["rung"])]
-        if any(item.numel() != 1 for item in counts) or any(
-            item.shape != self.x.shape for item in kept
-        ):
+        if state["step"].numel() != 1 or any(item.shape != self.x.shape for item in kept.values()):
             raise ValueError("the saved state is damaged")
-        if not self.noise_levels.first <= int(state["rung"]) <= self.noise_levels.end:
+        if not self.noise_levels.first <= int(state["step"]) <= self.noise_levels.end:
             raise ValueError("the saved state is of another schedule")
 
     def _like_x(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.x.device, copy=True)
-
-    def _noise_between(self, like: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Noise for the way between two levels: the motion's, or else fresh."""
-        if self.brownian_tree is None:
-            return self._fresh_noise(like)
-        start_sigma, end_sigma = (float(level.to(torch.float32)) for level in (start, end))
-        drawn = self.brownian_tree.unit(start_sigma, end_sigma).to(like.device, like.dtype)
-        return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
-
-    def _fresh_noise(self, like: Tensor) -> Tensor:
-        """The generators' next noise, drawn in float32 whatever precision `like` has."""
-        drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
-        return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
 
 def _generator_at(state: Tensor) -> torch.Generator:

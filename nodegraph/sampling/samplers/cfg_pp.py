@@ -10,98 +10,93 @@ samplers of these names do (``comfy/k_diffusion/sampling.py``).
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import Sampler, Spaces
-from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, UnmixedFlowSpace
+from nodegraph.sampling.samplers.base import (
+    STRAIGHT,
+    UNMIXED,
+    Ask,
+    Done,
+    Level,
+    Steps,
+    Walk,
+    method,
+)
+from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-class EulerCFGpp(Sampler):
+@method("euler_cfg_pp", STRAIGHT, CONTINUOUS)
+def euler_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The guided prediction with the unguided noise of the next level: `euler` where both agree."""
-
-    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
-    grid = CONTINUOUS
-
-    def feed(self, output: Tensor) -> None:
-        x = self.x.to(torch.float32)
-        denoised = self.space.to_denoised(output, x, self.step_index).to(torch.float32)
-        away = denoised
-        if self.unguided is not None:
-            away = self.space.to_denoised(self.unguided, x, self.step_index).to(torch.float32)
-        alpha, deviation = self.space.alpha_deviation(self.step_index)
-        noise = (x - alpha * away) / deviation
-        stepped = self._stepped(denoised, away, noise) if self.next_sigma > 0 else denoised
-        self.denoised = denoised.to(output.dtype)
-        self.x = stepped.to(output.dtype)
-        self.step_index += 1
-
-    def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
-        """x at the next rung, which isn't the last.
-
-        Args:
-            denoised: The guided prediction.
-            away: The unguided one.
-            noise: What it leaves of x, of unit variance.
-        """
-        alpha, deviation = self.space.alpha_deviation(self.step_index + 1)
-        return alpha * denoised + deviation * noise
-
-    def _ratio(self, step_index: int) -> Tensor:
-        """What becomes of the noise over the latent in the step from a rung: less than 1."""
-        return torch.exp(self.space.log_snr(step_index) - self.space.log_snr(step_index + 1))
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        denoised, _, noise = _guided(walk, here, output, x)
+        stepped = after.alpha * denoised + after.deviation * noise if after.sigma > 0 else denoised
+        x = yield Done(stepped, denoised)
 
 
-class EulerAncestralCFGpp(EulerCFGpp):
+@method("euler_ancestral_cfg_pp", STRAIGHT, CONTINUOUS)
+def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same with part of the noise drawn anew."""
-
-    def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
-        drawn = self.options.eta * (1 - self._ratio(self.step_index) ** 2).clamp(min=0) ** 0.5
-        kept = (1 - drawn**2).clamp(min=0) ** 0.5
-        fresh = self._fresh_noise(self.x).to(torch.float32)
-        return super()._stepped(denoised, away, kept * noise + drawn * fresh)
-
-
-class DPMpp2MCFGpp(EulerCFGpp):
-    """With the change since the unguided prediction before: `dpmpp_2m` where both agree.
-
-    `history` holds that prediction.
-    """
-
-    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
-
-    def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
-        earlier = self.history.get("away")
-        self.history = {"away": away}
-        stepped = super()._stepped(denoised, away, noise)
-        if earlier is None:
-            return stepped
-        alpha, _ = self.space.alpha_deviation(self.step_index + 1)
-        step, last_step = (
-            self.space.log_snr(step_index + 1) - self.space.log_snr(step_index)
-            for step_index in (self.step_index, self.step_index - 1)
-        )
-        change = (step / last_step) * (denoised - earlier)
-        return stepped + 0.5 * alpha * (1 - self._ratio(self.step_index)) * change
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        denoised, _, noise = _guided(walk, here, output, x)
+        stepped = denoised
+        if after.sigma > 0:
+            drawn = walk.options.eta * (1 - _ratio(here, after) ** 2).clamp(min=0) ** 0.5
+            kept = (1 - drawn**2).clamp(min=0) ** 0.5
+            noise = kept * noise + drawn * walk.noise(x).to(torch.float32)
+            stepped = after.alpha * denoised + after.deviation * noise
+        x = yield Done(stepped, denoised)
 
 
-class GradientEstimationCFGpp(EulerCFGpp):
-    """With the change of the unguided slope: `gradient_estimation` where both agree.
+@method("dpmpp_2m_cfg_pp", STRAIGHT, CONTINUOUS, comfyui_spaces=UNMIXED)
+def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
+    """With the change since the unguided prediction before: `dpmpp_2m` where both agree."""
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        denoised, away, noise = _guided(walk, here, output, x)
+        stepped = denoised
+        if after.sigma > 0:
+            stepped = after.alpha * denoised + after.deviation * noise
+            if "away" in walk.memory:
+                before = walk.level(here.index - 1)
+                step, last_step = after.log_snr - here.log_snr, here.log_snr - before.log_snr
+                change = (step / last_step) * (denoised - walk.memory["away"])
+                stepped = stepped + 0.5 * after.alpha * (1 - _ratio(here, after)) * change
+            walk.memory["away"] = away
+        x = yield Done(stepped, denoised)
 
-    `history` holds the slope before, along sigma.
-    """
 
-    comfyui_spaces: ClassVar[Spaces] = {"flow": UnmixedFlowSpace}
+@method("gradient_estimation_cfg_pp", STRAIGHT, CONTINUOUS, comfyui_spaces=UNMIXED)
+def gradient_estimation_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
+    """With the change of the unguided slope: `gradient_estimation` where both agree."""
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        denoised, away, noise = _guided(walk, here, output, x)
+        stepped = denoised
+        if after.sigma > 0:
+            stepped = after.alpha * denoised + after.deviation * noise
+            slope = (x.to(torch.float32) - away) / here.sigma
+            if "slope" in walk.memory:
+                further = (walk.options.gamma - 1) * (slope - walk.memory["slope"])
+                stepped = stepped + (after.sigma - here.sigma) * further
+            walk.memory["slope"] = slope
+        x = yield Done(stepped, denoised)
 
-    def _stepped(self, denoised: Tensor, away: Tensor, noise: Tensor) -> Tensor:
-        slope = (self.x.to(torch.float32) - away) / self.sigma
-        earlier = self.history.get("slope")
-        self.history = {"slope": slope}
-        stepped = super()._stepped(denoised, away, noise)
-        if earlier is None:
-            return stepped
-        further = (self.options.gamma - 1) * (slope - earlier)
-        return stepped + (self.next_sigma - self.sigma) * further
+
+def _guided(
+    walk: Walk[StraightSpace], here: Level[StraightSpace], output: Tensor, x: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The guided prediction, the unguided one, and the noise of unit variance that this leaves."""
+    x = x.to(torch.float32)
+    denoised = here.denoised(output, x).to(torch.float32)
+    away = walk.unguided_denoised(here, x, denoised)
+    return denoised, away, (x - here.alpha * away) / here.deviation
+
+
+def _ratio(here: Level[StraightSpace], after: Level[StraightSpace]) -> Tensor:
+    """What becomes of the noise over the latent in a step: less than 1."""
+    return torch.exp(here.log_snr - after.log_snr)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from nodegraph.families.noise import draw_batch
-from nodegraph.sampling.samplers.base import Sampler, Spaces
-from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, TablePreservingSpace
+from nodegraph.sampling.samplers.base import OF_TABLE, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.spaces import (
+    ExplodingSpace,
+    FlowSpace,
+    NoiseSpace,
+    TablePreservingSpace,
+)
 from nodegraph.sampling.table_schedules import DISTILLED
 
+SIGMA_DATA = 0.5
 
-class TCD(Sampler):
+
+@method("tcd", OF_TABLE, DISTILLED, keeps_precision=True)
+def tcd(walk: Walk[TablePreservingSpace], x: Tensor) -> Steps:
     """Steps to below the next noise level at once, then noises up to it.
 
     The option eta is the paper's gamma: the part of the way to timestep 0 that each step goes too
@@ -23,78 +29,60 @@ class TCD(Sampler):
     which is hardly any. Source: Zheng et al. 2024, arXiv:2402.19159
     (strategic stochastic sampling).
     """
-
-    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
-    grid = DISTILLED
-    space: TablePreservingSpace
-
-    def feed(self, output: Tensor) -> None:
-        self.denoised = self.space.to_denoised(output, self.x, self.step_index)
-        epsilon = self.space.to_noise(output, self.x, self.step_index)
-        is_last = self.step_index == self.noise_levels.level_count - 1
-        following = torch.tensor(0) if is_last else self.noise_levels.timesteps[self.step_index + 1]
-        table = self.space.noise.alphas_cumprod
-        below = table[torch.floor((1 - self.options.eta) * following).to(torch.int64)]
-        x = below.sqrt() * self.denoised + (1 - below).sqrt() * epsilon
-        if not is_last:
+    table = walk.space.noise.alphas_cumprod
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        denoised = here.denoised(output, x)
+        epsilon = here.space.to_noise(output, x, here.index)
+        following = torch.tensor(0) if walk.is_last(here) else after.timestep
+        below = table[torch.floor((1 - walk.options.eta) * following).to(torch.int64)]
+        stepped = below.sqrt() * denoised + (1 - below).sqrt() * epsilon
+        if not walk.is_last(here):
             kept = table[following] / below
-            x = kept.sqrt() * x + (1 - kept).sqrt() * self._fresh_noise(x)
-        self.x = x
-        self.step_index += 1
+            stepped = kept.sqrt() * stepped + (1 - kept).sqrt() * walk.noise(stepped)
+        x = yield Done(stepped, denoised)
 
 
-SIGMA_DATA = 0.5
-
-
-class LCM(Sampler):
+@method(
+    "lcm",
+    {"discrete": TablePreservingSpace, "flow": FlowSpace},
+    DISTILLED,
+    comfyui_spaces={"discrete": ExplodingSpace},
+)
+def lcm(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Predicts the clean latent at once, then noises it to the next level, and again.
 
     For models distilled for it, in 2 to 8 steps. Source: Luo et al. 2023, arXiv:2310.04378,
     algorithm 3; in models of a table of noise levels with the boundary condition of Song et al.
     2023, arXiv:2303.01469, appendix C.
     """
-
-    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace, "flow": FlowSpace}
-    grid = DISTILLED
-    comfyui_spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace}
-
-    def feed(self, output: Tensor) -> None:
-        x = self.space.widened(self.x)
-        predicted = self.space.to_denoised(output, x, self.step_index)
-        self.denoised = self._apply_boundary_condition(
-            self.space.clipped(predicted, by_default=False), x
-        )
-        x = self.denoised
-        self.step_index += 1
-        if self.step_index < self.noise_levels.level_count:
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        x = walk.space.widened(x)
+        denoised = walk.space.clipped(here.denoised(output, x), by_default=False)
+        if isinstance(walk.space, TablePreservingSpace):
+            # near no noise x itself is all but clean
+            scaled = here.timestep * walk.space.noise.timestep_scaling
+            skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
+            out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
+            denoised = out * denoised + skip * x
+        stepped = denoised
+        if not walk.is_last(here):
             # Also where a part of a schedule ends: the noise is what the next one goes on from.
             # In float32, unlike `add_noise`: 1 - alpha bar loses what is left of it in half
             # precision.
-            alpha, deviation = self.space.alpha_deviation(self.step_index)
-            x = alpha * self.denoised + deviation * self._fresh_noise(self.denoised)
-        self.x = x.to(output.dtype)
+            stepped = after.alpha * denoised + after.deviation * _noise(walk, here, denoised)
+        x = yield Done(stepped, denoised)
 
-    def _fresh_noise(self, like: Tensor) -> Tensor:
-        """Noise whose strength runs from s_noise to s_noise_end, held within noise_clip."""
-        options = self.options
-        drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
-        if options.noise_clip:
-            most = float(drawn.std()) * options.noise_clip
-            drawn = drawn.clamp(-most, most)
-        begin, end = self.noise_levels.whole_range or (
-            self.noise_levels.first,
-            self.noise_levels.level_count,
-        )
-        # the step that draws is the one before the rung that it leads to
-        gone = (self.step_index - 1 - begin) / max(end - begin - 1, 1)
-        scale = options.s_noise + (options.s_noise_end - options.s_noise) * gone
-        return drawn if scale == 1 else drawn * scale
 
-    def _apply_boundary_condition(self, predicted: Tensor, x: Tensor) -> Tensor:
-        """The prediction, at noise levels near 0 drawn to x, which is all but clean there."""
-        if not isinstance(self.space, TablePreservingSpace):
-            return predicted
-        scaled = self.timestep * self.space.noise.timestep_scaling
-        skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
-        out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
-        return out * predicted + skip * x
+def _noise(walk: Walk[NoiseSpace], here: Level[NoiseSpace], like: Tensor) -> Tensor:
+    """Noise whose strength runs from s_noise to s_noise_end, held within noise_clip."""
+    options = walk.options
+    drawn = draw_batch(walk.generators, like.shape).to(like.device, like.dtype)
+    if options.noise_clip:
+        most = float(drawn.std()) * options.noise_clip
+        drawn = drawn.clamp(-most, most)
+    begin, end = walk.whole_range
+    gone = (here.index - begin) / max(end - begin - 1, 1)
+    scale = options.s_noise + (options.s_noise_end - options.s_noise) * gone
+    return drawn if scale == 1 else drawn * scale

@@ -2,95 +2,85 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import Sampler, Spaces
+from nodegraph.sampling.samplers.base import OF_TABLE, Ask, Done, Level, Steps, Walk, method
 from nodegraph.sampling.samplers.spaces import TablePreservingSpace
 from nodegraph.sampling.table_schedules import TABLE
 
+OfTable = Walk[TablePreservingSpace]
 
-class PNDM(Sampler):
+
+@method("pndm", OF_TABLE, TABLE, keeps_precision=True)
+def pndm(walk: OfTable, x: Tensor) -> Steps:
     """Fourth order in evenly spaced timesteps; the first step is walked again with its end's noise.
 
-    The model is evaluated twice in the first step, else once. `history` holds the predicted noise
-    of earlier steps, ``noise.1`` the latest, and within the first step where it started.
+    The model is evaluated twice in the first step, else once. What it remembers is the predicted
+    noise of earlier steps, ``noise.1`` the latest.
 
     Source: Liu et al. 2022, arXiv:2202.09778, equations 9 and 12, without its Runge-Kutta steps: as
     diffusers' PNDMScheduler with skip_prk_steps, known as PLMS.
     """
+    table, stride = walk.space.noise.alphas_cumprod, walk.noise_levels.stride
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        denoised = here.denoised(output, x)
+        known = [output, *(walk.memory[name] for name in sorted(walk.memory))]
+        ends = _alpha_bars(walk, here)
+        if here.index == walk.noise_levels.first and not walk.is_last(here):
+            trial = _moved(walk, x, output, *ends)
+            output = yield Ask(trial, after)
+            denoised = after.denoised(output, trial)
+            if stride is not None:  # as in diffusers, the first step is measured from its end
+                end = int(after.timestep)
+                ends = table[end + stride], table[end]
+            stepped = _moved(walk, x, (output + known[0]) / 2, *ends)
+        else:
+            stepped = _moved(walk, x, _combined(known), *ends)
+        walk.memory = {f"noise.{back}": item for back, item in enumerate(known[:3], start=1)}
+        x = yield Done(stepped, denoised)
 
-    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
-    grid = TABLE
-    space: TablePreservingSpace
 
-    def feed(self, output: Tensor) -> None:
-        self.denoised = self.space.to_denoised(
-            output, self._evaluation_x(), self._evaluation_index[1]
-        )
-        if self.stage:
-            self._retry(output)
-            return
-        known = [output, *(self.history[name] for name in sorted(self.history))]
-        here, following = self._alpha_bars()
-        kept = known[:3]
-        if self.step_index == self.noise_levels.first and not self._is_last:
-            self.history = {"start": self.x, "noise.1": output}
-            self.x = self._moved(self.x, output, here, following)
-            self.stage = 1
-            return
-        self.x = self._moved(self.x, _combined(known), here, following)
-        self.history = {f"noise.{index}": item for index, item in enumerate(kept, start=1)}
-        self.step_index += 1
+def _final_alpha_bar(walk: OfTable) -> Tensor:
+    """Where a schedule ends."""
+    noise = walk.space.noise
+    return torch.tensor(1.0) if noise.alpha_to_one else noise.alphas_cumprod[0]
 
-    def _retry(self, output: Tensor) -> None:
-        """The first step once more, with the mean of the noise at its ends."""
-        start, noise = self.history["start"], self.history["noise.1"]
-        here, following = self._alpha_bars()
-        self.x = self._moved(start, (output + noise) / 2, here, following)
-        self.history = {"noise.1": noise}
-        self.stage = 0
-        self.step_index += 1
 
-    @property
-    def _is_last(self) -> bool:
-        return self.step_index == self.noise_levels.level_count - 1
+def _next_alpha_bar(walk: OfTable, here: Level[TablePreservingSpace]) -> Tensor:
+    """Alpha bar that a step leads to.
 
-    @property
-    def _evaluation_index(self) -> tuple[int, int]:
-        return 0, self.step_index + self.stage
+    On evenly spaced schedules it is that of a fixed stride below, as in diffusers. With
+    leading spacing this is the next level; with others the two can be some timesteps apart.
+    """
+    stride, last = walk.noise_levels.stride, _final_alpha_bar(walk)
+    if stride is None:
+        return walk.space.alpha_bar(here.index + 1, last)
+    end = int(here.timestep) - stride
+    return walk.space.noise.alphas_cumprod[end] if end >= 0 else last
 
-    def _alpha_bars(self) -> tuple[Tensor, Tensor]:
-        """Of this step's start and end; on evenly spaced schedules a fixed stride apart, as in
-        diffusers, in the first step measured from its end."""
-        table, stride = self.space.noise.alphas_cumprod, self.noise_levels.stride
-        last = torch.tensor(1.0) if self.space.noise.alpha_to_one else table[0]
-        here = self.space.alpha_bar(self.step_index, last)
-        if stride is None:
-            return here, self.space.alpha_bar(self.step_index + 1, last)
-        if self.stage:
-            end = int(self.noise_levels.timesteps[self.step_index + 1])
-            return table[end + stride], table[end]
-        end = int(self.noise_levels.timesteps[self.step_index]) - stride
-        return here, table[end] if end >= 0 else last
 
-    def _moved(self, x: Tensor, output: Tensor, here: Tensor, following: Tensor) -> Tensor:
-        """Equation 9: x at another alpha bar, if the noise in it is the predicted."""
-        prediction = self.space.noise.prediction_type
-        if here == 0 and prediction != "epsilon":
-            # The equation divides by alpha bar. Where it is 0 (zero terminal SNR), x is the noise,
-            # and the output alone tells the latent.
-            denoised = -output if prediction == "v_prediction" else output
-            return following**0.5 * denoised + (1 - following) ** 0.5 * x
-        if prediction == "v_prediction":
-            output = (here**0.5) * output + ((1 - here) ** 0.5) * x
-        elif prediction == "sample":
-            output = (x - here**0.5 * output) / (1 - here) ** 0.5
-        divisor = here * (1 - following) ** 0.5 + (here * (1 - here) * following) ** 0.5
-        scaled = (following / here) ** 0.5 * x
-        return scaled - (following - here) * output / divisor
+def _alpha_bars(walk: OfTable, here: Level[TablePreservingSpace]) -> tuple[Tensor, Tensor]:
+    """Of a step's start and end."""
+    return walk.space.alpha_bar(here.index, _final_alpha_bar(walk)), _next_alpha_bar(walk, here)
+
+
+def _moved(walk: OfTable, x: Tensor, output: Tensor, here: Tensor, following: Tensor) -> Tensor:
+    """Equation 9: x at another alpha bar, if the noise in it is the predicted."""
+    prediction = walk.space.noise.prediction_type
+    if here == 0 and prediction != "epsilon":
+        # The equation divides by alpha bar. Where it is 0 (zero terminal SNR), x is the noise,
+        # and the output alone tells the latent.
+        denoised = -output if prediction == "v_prediction" else output
+        return following**0.5 * denoised + (1 - following) ** 0.5 * x
+    if prediction == "v_prediction":
+        output = (here**0.5) * output + ((1 - here) ** 0.5) * x
+    elif prediction == "sample":
+        output = (x - here**0.5 * output) / (1 - here) ** 0.5
+    divisor = here * (1 - following) ** 0.5 + (here * (1 - here) * following) ** 0.5
+    scaled = (following / here) ** 0.5 * x
+    return scaled - (following - here) * output / divisor
 
 
 def _combined(known: list[Tensor]) -> Tensor:
@@ -108,7 +98,8 @@ LARGE = ("fixed_large", "fixed_large_log")
 """Variances of scheduler files that are the larger bound."""
 
 
-class DDPM(Sampler):
+@method("ddpm", OF_TABLE, TABLE, keeps_precision=True)
+def ddpm(walk: OfTable, x: Tensor) -> Steps:
     """Draws from the posterior of the next noise level.
 
     Its variance is what the model's scheduler file says: the smaller or the larger of two bounds,
@@ -117,53 +108,47 @@ class DDPM(Sampler):
     Source: Ho et al. 2020, arXiv:2006.11239, equations 6 and 7; of learned variances Nichol &
     Dhariwal 2021, arXiv:2102.09672, equation 15.
     """
-
-    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
-    grid = TABLE
-    space: TablePreservingSpace
-
-    def feed(self, output: Tensor) -> None:
-        predicted_variance = None
-        if output.shape[1] == 2 * self.x.shape[1]:
-            output, predicted_variance = output.chunk(2, dim=1)
-        predicted = self.space.to_denoised(output, self.x, self.step_index)
-        self.denoised = self.space.clipped(predicted, by_default=True)
-        final_alpha_bar = torch.tensor(1.0)
-        here, following = (
-            self.space.alpha_bar(step_index, final_alpha_bar)
-            for step_index in (self.step_index, self.step_index + 1)
-        )
+    one = torch.tensor(1.0)
+    for step in walk.steps():
+        level, variance = step[0], None
+        output = yield Ask(x, level)
+        if output.shape[1] == 2 * x.shape[1]:
+            output, variance = output.chunk(2, dim=1)
+        denoised = walk.space.clipped(level.denoised(output, x), by_default=True)
+        here, following = (walk.space.alpha_bar(item.index, one) for item in step)
         beta_bar, following_beta_bar = 1 - here, 1 - following
         alpha = here / following
         beta = 1 - alpha
-        mean = (following**0.5 * beta) / beta_bar * self.denoised
-        mean = mean + alpha**0.5 * following_beta_bar / beta_bar * self.x
-        if self.timestep > 0:
+        mean = (following**0.5 * beta) / beta_bar * denoised
+        mean = mean + alpha**0.5 * following_beta_bar / beta_bar * x
+        if level.timestep > 0:
             # never quite 0, as in diffusers, where it passes through a logarithm
             small = (following_beta_bar / beta_bar * beta).clamp(min=1e-20)
-            mean = mean + self._spread(small, beta, predicted_variance) * self._fresh_noise(output)
-        self.x = mean
-        self.step_index += 1
-
-    def _spread(self, small: Tensor, large: Tensor, predicted_variance: Tensor | None) -> Tensor:
-        """Standard deviation of what is drawn.
-
-        Args:
-            small, large: Bounds of the variance.
-            predicted_variance: What the model says of it.
-        """
-        kind = self.space.noise.variance
-        if kind == "learned" and predicted_variance is not None:
-            return predicted_variance**0.5
-        if kind == "learned_range" and predicted_variance is not None:
-            share = (predicted_variance + 1) / 2
-            return torch.exp(0.5 * (share * torch.log(large) + (1 - share) * torch.log(small)))
-        if kind == "fixed_small_log":
-            return torch.exp(0.5 * torch.log(small))
-        return (large if kind in LARGE else small) ** 0.5
+            spread = _spread(walk.space.noise.variance, small, beta, variance)
+            mean = mean + spread * walk.noise(output)
+        x = yield Done(mean, denoised)
 
 
-class DDIM(Sampler):
+def _spread(kind: str, small: Tensor, large: Tensor, predicted: Tensor | None) -> Tensor:
+    """Standard deviation of what is drawn.
+
+    Args:
+        kind: The variance of the scheduler file.
+        small, large: Bounds of it.
+        predicted: What the model says of it.
+    """
+    if kind == "learned" and predicted is not None:
+        return predicted**0.5
+    if kind == "learned_range" and predicted is not None:
+        share = (predicted + 1) / 2
+        return torch.exp(0.5 * (share * torch.log(large) + (1 - share) * torch.log(small)))
+    if kind == "fixed_small_log":
+        return torch.exp(0.5 * torch.log(small))
+    return (large if kind in LARGE else small) ** 0.5
+
+
+@method("ddim", OF_TABLE, TABLE, keeps_precision=True)
+def ddim(walk: OfTable, x: Tensor) -> Steps:
     """The predicted latent and noise are mixed anew for the next noise level.
 
     Deterministic of itself; with eta, part of the noise is drawn anew instead: 1 draws as much as
@@ -171,38 +156,16 @@ class DDIM(Sampler):
 
     Source: Song et al. 2021, arXiv:2010.02502, equations 12 and 16.
     """
-
-    spaces: ClassVar[Spaces] = {"discrete": TablePreservingSpace}
-    grid = TABLE
-    space: TablePreservingSpace
-
-    def feed(self, output: Tensor) -> None:
-        epsilon = self.space.to_noise(output, self.x, self.step_index)
-        predicted = self.space.to_denoised(output, self.x, self.step_index)
-        self.denoised = self.space.clipped(predicted, by_default=True)
-        following = self._next_alpha_bar()
-        spread = self._spread(following)
-        direction = (1 - following - spread**2) ** 0.5 * epsilon
-        self.x = following**0.5 * self.denoised + direction
-        if self.options.eta > 0:
-            self.x = self.x + spread * self._fresh_noise(output)
-        self.step_index += 1
-
-    def _spread(self, following: Tensor) -> Tensor:
-        """Standard deviation of what is drawn anew, on the way to alpha bar `following`."""
-        here = self.space.alpha_bar(self.step_index, torch.tensor(1.0))
-        variance = ((1 - following) / (1 - here)) * (1 - here / following)
-        return self.options.eta * variance**0.5
-
-    def _next_alpha_bar(self) -> Tensor:
-        """Alpha bar that this step leads to.
-
-        On evenly spaced schedules it is that of a fixed stride below, as in diffusers. With
-        leading spacing this is the next rung; with others the two can be some timesteps apart.
-        """
-        table = self.space.noise.alphas_cumprod
-        last = torch.tensor(1.0) if self.space.noise.alpha_to_one else table[0]
-        if self.noise_levels.stride is None:
-            return self.space.alpha_bar(self.step_index + 1, last)
-        following = int(self.timestep) - self.noise_levels.stride
-        return table[following] if following >= 0 else last
+    eta, one = walk.options.eta, torch.tensor(1.0)
+    for here, _ in walk.steps():
+        output = yield Ask(x, here)
+        epsilon = walk.space.to_noise(output, x, here.index)
+        denoised = walk.space.clipped(here.denoised(output, x), by_default=True)
+        alpha_bar, following = walk.space.alpha_bar(here.index, one), _next_alpha_bar(walk, here)
+        variance = ((1 - following) / (1 - alpha_bar)) * (1 - alpha_bar / following)
+        sigma = eta * variance**0.5
+        direction = (1 - following - sigma**2) ** 0.5 * epsilon
+        stepped = following**0.5 * denoised + direction
+        if eta > 0:
+            stepped = stepped + sigma * walk.noise(output)
+        x = yield Done(stepped, denoised)

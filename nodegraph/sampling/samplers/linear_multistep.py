@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import Sampler, Spaces
-from nodegraph.sampling.samplers.spaces import ExplodingSpace, FlowSpace, StraightSpace
+from nodegraph.sampling.samplers.base import STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP
 
 ADAMS_BASHFORTH = (
@@ -28,85 +26,117 @@ ADAMS_BASHFORTH = (
 _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
 """Gauss and Legendre's rule: exact for polynomials, and to 1e-12 for those of a logarithm."""
 
+Weights = Callable[
+    [Walk[StraightSpace], Level[StraightSpace], Level[StraightSpace], int], Sequence[float]
+]
+"""Of the latest slope, the one before and so on, in a step between two levels: as many as the order
+says."""
 
-class SlopeMultistep(Sampler):
-    """One evaluation a step; `history` holds earlier slopes, ``slope.1`` the latest of them.
+
+def _ends_on_prediction(walk: Walk[StraightSpace], after: Level[StraightSpace]) -> bool:
+    """Whether a step is ComfyUI's last, which takes what the model predicts."""
+    return walk.is_comfyui and not after.sigma > 0
+
+
+def _full_order(
+    walk: Walk[StraightSpace], here: Level[StraightSpace], after: Level[StraightSpace]
+) -> int:
+    """Order of a step, if there are slopes enough."""
+    return 1 if _ends_on_prediction(walk, after) else walk.options.order
+
+
+def _multistep(
+    walk: Walk[StraightSpace],
+    x: Tensor,
+    weights: Weights,
+    order: Callable[
+        [Walk[StraightSpace], Level[StraightSpace], Level[StraightSpace]], int
+    ] = _full_order,
+) -> Steps:
+    """A weighted sum of the last slopes; ``slope.1`` is the latest that it remembers.
 
     The option order says how many slopes a step looks at, once there are as many.
     """
-
-    spaces: ClassVar[Spaces] = {"discrete": ExplodingSpace, "flow": FlowSpace}
-    grid = CONTINUOUS
-    space: StraightSpace
-
-    def feed(self, output: Tensor) -> None:
-        x = self.x.to(torch.float32)
-        self.denoised = self.space.to_denoised(output, x, self.step_index)
-        slope = self.space.slope(output, x, self.denoised, self.step_index).to(torch.float32)
-        known = [slope, *(self.history[name] for name in sorted(self.history))]
-        weights = self._weights(min(self._order(), len(known)))
-        for weight, item in zip(weights, known, strict=False):
+    for here, after in walk.steps():
+        output = yield Ask(x, here)
+        x = x.to(torch.float32)
+        denoised = here.denoised(output, x)
+        slope = here.slope(output, x, denoised).to(torch.float32)
+        known = [slope, *(walk.memory[name] for name in sorted(walk.memory))]
+        count = min(order(walk, here, after), len(known))
+        for weight, item in zip(weights(walk, here, after, count), known, strict=False):
             x = x + weight * item
-        kept = known[: self.options.order - 1]
-        self.history = {f"slope.{index}": item for index, item in enumerate(kept, start=1)}
-        self.denoised = self.denoised.to(output.dtype)
-        self.x = x.to(output.dtype)
-        self.step_index += 1
-
-    def _order(self) -> int:
-        """Order of the coming step, if there are slopes enough."""
-        return 1 if self._ends_on_prediction else self.options.order
-
-    @property
-    def _ends_on_prediction(self) -> bool:
-        """Whether the coming step is ComfyUI's last, which takes what the model predicts."""
-        return self._is_comfyui and not self.next_sigma > 0
-
-    @abstractmethod
-    def _weights(self, order: int) -> Sequence[float]:
-        """Of the latest slope, the one before and so on: `order` many."""
-
-    def _levels(self, order: int) -> list[float]:
-        """Noise levels of the latest slope, the one before and so on."""
-        return [float(self.noise_levels.sigmas[self.step_index - back]) for back in range(order)]
+        kept = known[: walk.options.order - 1]
+        walk.memory = {f"slope.{back}": item for back, item in enumerate(kept, start=1)}
+        x = yield Done(x, denoised)
 
 
-class LMS(SlopeMultistep):
+def _sigmas(walk: Walk[StraightSpace], here: Level[StraightSpace], order: int) -> list[float]:
+    """Noise levels of the latest slope, the one before and so on."""
+    return [float(walk.level(here.index - back).sigma) for back in range(order)]
+
+
+def _exact(
+    walk: Walk[StraightSpace],
+    here: Level[StraightSpace],
+    after: Level[StraightSpace],
+    order: int,
+) -> Sequence[float]:
+    """Integrates the polynomial over sigma through the slopes."""
+    return _integrals(_sigmas(walk, here, order), float(after.sigma), lambda sigma: sigma)
+
+
+def _of_equal_steps(
+    walk: Walk[StraightSpace],
+    here: Level[StraightSpace],
+    after: Level[StraightSpace],
+    order: int,
+) -> Sequence[float]:
+    fall = float(after.sigma - here.sigma)
+    return [fall * weight for weight in ADAMS_BASHFORTH[order - 1]]
+
+
+def _ipndm_v_weights(
+    walk: Walk[StraightSpace],
+    here: Level[StraightSpace],
+    after: Level[StraightSpace],
+    order: int,
+) -> Sequence[float]:
+    if not walk.is_comfyui:
+        return _exact(walk, here, after, order)
+    levels = [float(after.sigma), *_sigmas(walk, here, order)]
+    steps = [level - before for level, before in itertools.pairwise(levels)]
+    return [steps[0] * float(weight) for weight in _comfyui_weights(steps)]
+
+
+@method("lms", STRAIGHT, CONTINUOUS)
+def lms(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Fourth order: integrates the polynomial over sigma through the last slopes.
 
     Source: Adams and Bashforth's method for steps of any length, as k-diffusion's sample_lms.
     """
-
-    def _weights(self, order: int) -> Sequence[float]:
-        return _integrals(self._levels(order), float(self.next_sigma), lambda sigma: sigma)
+    return _multistep(walk, x, _exact)
 
 
-class IPNDM(SlopeMultistep):
+@method("ipndm", STRAIGHT, CONTINUOUS)
+def ipndm(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Fourth order where steps are equally long: Adams and Bashforth's weights for such steps.
 
     Source: Zhang & Chen 2022, arXiv:2204.13902 (iPNDM); over noise levels as ComfyUI's
     sample_ipndm (``comfy/k_diffusion/sampling.py``).
     """
-
-    def _weights(self, order: int) -> Sequence[float]:
-        fall = float(self.next_sigma - self.sigma)
-        return [fall * weight for weight in ADAMS_BASHFORTH[order - 1]]
+    return _multistep(walk, x, _of_equal_steps)
 
 
-class IPNDMV(LMS):
-    """`LMS`; by ComfyUI's convention with the weights of its sampler ``ipndm_v``.
+@method("ipndm_v", STRAIGHT, CONTINUOUS)
+def ipndm_v(walk: Walk[StraightSpace], x: Tensor) -> Steps:
+    """`lms`; by ComfyUI's convention with the weights of its sampler ``ipndm_v``.
 
     Those of third and fourth order integrate the polynomial where steps are equally long alone.
     Source: ComfyUI's sample_ipndm_v (``comfy/k_diffusion/sampling.py``), after Zhang & Chen 2022,
     arXiv:2204.13902 (iPNDM of steps of any length).
     """
-
-    def _weights(self, order: int) -> Sequence[float]:
-        if not self._is_comfyui:
-            return super()._weights(order)
-        levels = [float(self.next_sigma), *self._levels(order)]
-        steps = [level - before for level, before in itertools.pairwise(levels)]
-        return [steps[0] * float(weight) for weight in _comfyui_weights(steps)]
+    return _multistep(walk, x, _ipndm_v_weights)
 
 
 def _comfyui_weights(steps: Sequence[float]) -> Sequence[float]:
@@ -141,7 +171,29 @@ def _comfyui_weights(steps: Sequence[float]) -> Sequence[float]:
     return list(weights + turn * np.array(difference))
 
 
-class DEIS(SlopeMultistep):
+def _deis_order(
+    walk: Walk[StraightSpace], here: Level[StraightSpace], after: Level[StraightSpace]
+) -> int:
+    most, left = min(3, walk.options.order), walk.count - here.index
+    if walk.is_comfyui:
+        return 1 if _ends_on_prediction(walk, after) else most
+    return min(most, left) if left == 1 or walk.count < 15 else most
+
+
+def _deis_weights(
+    walk: Walk[StraightSpace],
+    here: Level[StraightSpace],
+    after: Level[StraightSpace],
+    order: int,
+) -> Sequence[float]:
+    if order == 1:
+        return [float(after.sigma - here.sigma)]
+    scale = _time if walk.is_comfyui else math.log
+    return _integrals(_sigmas(walk, here, order), float(after.sigma), scale)
+
+
+@method("deis", STRAIGHT, replace(MULTISTEP, flow="trained"))
+def deis(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Third order: integrates the polynomial over log sigma through the last slopes.
 
     First order in the first and the last step and, of fewer than 15 steps, second order in the
@@ -150,22 +202,7 @@ class DEIS(SlopeMultistep):
     Source: Zhang & Chen 2022, arXiv:2204.13902 (tAB-DEIS, over log rho; over t as ComfyUI's
     sample_deis, ``comfy/k_diffusion/deis.py``).
     """
-
-    grid = replace(MULTISTEP, flow="trained")
-
-    def _order(self) -> int:
-        left = self.noise_levels.level_count - self.step_index
-        if self._is_comfyui:
-            return 1 if self._ends_on_prediction else min(3, self.options.order)
-        if left == 1:
-            return 1
-        return min(2 if left == 2 and self.noise_levels.level_count < 15 else 3, self.options.order)
-
-    def _weights(self, order: int) -> Sequence[float]:
-        if order == 1:
-            return [float(self.next_sigma - self.sigma)]
-        scale = _time if self._is_comfyui else math.log
-        return _integrals(self._levels(order), float(self.next_sigma), scale)
+    return _multistep(walk, x, _deis_weights, _deis_order)
 
 
 _FIRST_TIME, _LOW, _HIGH = 1e-3, 0.002, 80.0

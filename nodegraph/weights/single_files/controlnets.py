@@ -277,8 +277,9 @@ def adapter_layout(name: str, title: str, *, is_xl: bool) -> FileLayout:
 
 _PIXELS = "conv_in.weight"
 _ADAPTER_MARKS = tuple(
-    (f"{before}{_PIXELS}", f"{before}{block}")
-    for before in ("", "adapter.")
+    (f"{first}{_PIXELS}", f"{then}{block}")
+    for first in ("", "adapter.")
+    for then in ("", "adapter.")
     for block in ("body.0.block1.weight", "body.0.resnets.0.block1.weight")
 )
 _BLOCKS_PER_LEVEL = 2

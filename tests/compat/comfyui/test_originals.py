@@ -107,6 +107,15 @@ def test_nodes_that_were_moved_are_moved_there() -> None:
     assert _widgets(moved, 5) == [640, 512, 1]
 
 
+def test_nodes_that_the_editor_moved_apart_go_back_to_their_places() -> None:
+    """Groups and notes of the original are made for these."""
+    workflow = _imported(_guided())
+    latent = next(name for name, node in workflow.nodes.items() if node.type == "EmptyLatent")
+    workflow.ui["positions"][latent] = [11, 12]
+    workflow.ui["comfyui"]["spread"] = {latent: [11, 12]}
+    assert _back(workflow) == _guided()
+
+
 def test_what_was_rewired_goes_back_by_the_table() -> None:
     workflow = _imported(_guided())
     workflow.nodes["more"] = NodeEntry(type="EmptyLatent", inputs={"width": 64})

@@ -15,7 +15,7 @@ import pytest
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.errors import InvalidValue
 from nodegraph.families.embedded_models import embedded_folder
-from nodegraph.families.identification import identify_folder
+from nodegraph.families.identification import identify_folder, identify_tensors
 from nodegraph.families.index import INDEX
 from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.registry import get_family, get_latent_format
@@ -92,7 +92,7 @@ def site(tmp_path: Path) -> Path:
 def test_a_package_brings_a_family(site: Path) -> None:
     code = (
         "from nodegraph.families.registry import FAMILIES, get_family\n"
-        "from nodegraph.families.identification import identify_folder\n"
+        "from nodegraph.families.identification import identify_folder, identify_tensors\n"
         "print(identify_folder('MinePipeline', {}).family.name, get_family('mine').title)\n"
         "print('sd1' in FAMILIES)"
     )
@@ -200,7 +200,7 @@ FAILS = Fails(
     code = (
         "import sys; from pathlib import Path\n"
         "from nodegraph.sampling.controls.files import find_control\n"
-        "from nodegraph.families.identification import identify_folder\n"
+        "from nodegraph.families.identification import identify_folder, identify_tensors\n"
         "from nodegraph.families.identification import identify_tensors\n"
         "from nodegraph.models.vae_files import vae_format\n"
         "from nodegraph.errors import InvalidFile\n"
@@ -562,6 +562,19 @@ def test_the_index_knows_every_denoiser_and_control_network_by_its_marks() -> No
             assert any(mark in prefixes for mark in entry.marks), name
 
 
+@pytest.mark.parametrize("shape", [(), (0,), (4,), (4, 0), (1, 1, 1, 1, 1)])
+def test_tensors_of_a_family_s_names_and_odd_shapes_are_told_as_unknown(
+    shape: tuple[int, ...],
+) -> None:
+    """One such file in a folder takes nothing from the others."""
+    for entry in INDEX.values():
+        family = entry.family()
+        for part in filter(None, (*family.denoisers, family.control, *family.encoders)):
+            for layout in part.files:
+                for group in layout.marks or (("encoder.block.0.layer.0.SelfAttention.q.weight",),):
+                    assert identify_tensors(dict.fromkeys(group, shape)).title
+
+
 def test_telling_a_file_imports_no_other_family() -> None:
     code = (
         "import sys; from nodegraph.families.identification import identify_tensors\n"
@@ -577,7 +590,7 @@ def test_telling_a_file_imports_no_other_family() -> None:
 
 def test_telling_a_folder_imports_no_other_family() -> None:
     code = (
-        "import sys; from nodegraph.families.identification import identify_folder\n"
+        "import sys; from nodegraph.families.identification import identify_folder, identify_tensors\n"
         "assert identify_folder('SanaPipeline', {'transformer': {'in_channels': 32}}).title\n"
         "print(*(name for name in sys.modules if '.families.' in name))"
     )

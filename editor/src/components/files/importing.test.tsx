@@ -1,7 +1,9 @@
 import { render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, test, vi } from "vitest";
+import { builtInTypes } from "@/model/fixtures";
 import { layoutOf } from "@/model/layout";
+import { useCatalogue } from "@/store/catalogue";
 import { activeDocument, currentWorkflow, useDocuments } from "@/store/documents";
 import { useNotices } from "@/store/notices";
 import { useUi } from "@/store/ui";
@@ -124,7 +126,7 @@ test("an address that is none of the web is no link", () => {
   expect(screen.queryByRole("link")).toBeNull();
 });
 
-test("cards that would lie on each other at ComfyUI's places are moved apart", async () => {
+test("cards that would lie on each other are moved apart once the node types are there", async () => {
   const workflow = {
     format: "nodegraph/1",
     nodes: { first: { type: "comfyui:A" }, second: { type: "comfyui:B" } },
@@ -135,7 +137,10 @@ test("cards that would lie on each other at ComfyUI's places are moved apart", a
   };
   answered({ ...REPORT, ...NOTHING }, JSON.stringify(workflow));
   await drop();
-  const { positions } = layoutOf(currentWorkflow(activeDocument()), null);
+  const places = () => layoutOf(currentWorkflow(activeDocument()), null).positions;
+  expect(places().get("second")).toEqual({ x: 10, y: 20 });
+  useCatalogue.setState({ types: builtInTypes() });
+  const positions = places();
   expect(positions.get("first")).toEqual({ x: 0, y: 0 });
   expect(positions.get("second")?.x).toBe(10);
   expect(positions.get("second")?.y).toBeGreaterThan(60);

@@ -10,10 +10,8 @@ import {
 import { t } from "@/i18n";
 import { JsonFault } from "@/model/json";
 import type { FoundWorkflow, PictureFault } from "@/model/pictures";
-import { spreadImported } from "@/model/separate";
 import type { NodeSpec } from "@/model/spec";
 import { readWorkflow, type Workflow, WorkflowFault } from "@/model/workflow";
-import { useCatalogue } from "@/store/catalogue";
 import { documentById, isUntouched, type OpenOptions, useDocuments } from "@/store/documents";
 import { notify, notifyFault } from "@/store/notices";
 import { useUi } from "@/store/ui";
@@ -50,8 +48,7 @@ function tellFault(fault: unknown, title: string): void {
 
 function open(workflow: Workflow, options: OpenOptions): string {
   useUi.getState().setView("graph");
-  const { types } = useCatalogue.getState();
-  return useDocuments.getState().open(spreadImported(workflow, types), options);
+  return useDocuments.getState().open(workflow, options);
 }
 
 // The server

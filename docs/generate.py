@@ -1,0 +1,30 @@
+"""Make anew all text that is made of the code: stubs, references, the blocking client and counts.
+
+python docs/generate.py
+
+What takes models or a browser to make (pictures, screenshots, examples) has its own scripts.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+SCRIPTS = (
+    "stubs",
+    "nodes",
+    "cli",
+    "blocking_client",
+    "usage",
+    "other_names",
+    "pipelines",
+    "model_card",
+)
+"""In an order in which none reads what a later one makes."""
+OF_PICTURES = ("examples", "pictures", "screenshots")
+
+if __name__ == "__main__":
+    for script in SCRIPTS:
+        subprocess.run([sys.executable, FOLDER / f"generate_{script}.py"], check=True)
