@@ -1,4 +1,4 @@
-"""Make anew all text that is made of the code: stubs, references, the blocking client and counts.
+"""Make anew all text that is made of the code: stubs, references, client, editor's types, counts.
 
 python docs/generate.py
 
@@ -21,10 +21,12 @@ SCRIPTS = (
     "other_names",
     "pipelines",
     "model_card",
+    "schema",
 )
 """In an order in which none reads what a later one makes."""
 OF_PICTURES = ("examples", "pictures", "screenshots")
 
 if __name__ == "__main__":
     for script in SCRIPTS:
-        subprocess.run([sys.executable, FOLDER / f"generate_{script}.py"], check=True)
+        command = [sys.executable, FOLDER / f"generate_{script}.py"]
+        subprocess.run(command, check=True)  # noqa: S603 - a script of this folder

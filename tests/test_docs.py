@@ -13,6 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from docs.generate import OF_PICTURES, SCRIPTS
 from nodegraph.packs.editor_scripts import PackScript
 from nodegraph.packs.pack import installed_packs, pack_at
 from nodegraph.packs.registry import Registry
@@ -32,6 +33,13 @@ EXAMPLES = [
     for page in ("README.md", "docs/nodes.md")
     for at, block in enumerate(blocks(page))
 ]
+
+
+def test_one_command_makes_all_that_is_made_of_the_code() -> None:
+    scripts = {
+        path.stem.removeprefix("generate_") for path in (ROOT / "docs").glob("generate_*.py")
+    }
+    assert scripts == {*SCRIPTS, *OF_PICTURES}
 
 
 @pytest.mark.parametrize("block", EXAMPLES)

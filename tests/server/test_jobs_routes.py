@@ -192,6 +192,15 @@ def test_a_full_queue_says_when_to_come_back(hosting: Any) -> None:
         assert int(answer.headers["retry-after"]) > 0
 
 
+def test_a_job_behind_many_of_others_is_among_what_comes_next(own_server: Hosted) -> None:
+    ann, bob, _ = (own_server.token(name, scope) for name, scope in _PEOPLE)
+    for _ in range(3):
+        submitted(own_server, headers=ann)
+    mine = submitted(own_server, headers=bob)
+    queue = own_server.client.get("/queue?limit=1", headers=bob).json()
+    assert [each["id"] for each in queue["upcoming"]] == [mine]
+
+
 def test_others_jobs_look_as_if_they_were_not_there(own_server: Hosted) -> None:
     ann, bob, boss = (own_server.token(name, scope) for name, scope in _PEOPLE)
     job = submitted(own_server, headers=ann)

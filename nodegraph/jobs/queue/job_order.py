@@ -275,10 +275,17 @@ def forecast_turn(connection: Connection, id: str, limits: Callable[[str], Limit
 
 
 def upcoming(
-    connection: Connection, limits: Callable[[str], Limits], limit: int
+    connection: Connection, limits: Callable[[str], Limits], limit: int, client: str | None = None
 ) -> list[JobSummary]:
-    """The next jobs, in the order of their turns; the connection is in a transaction."""
-    numbers = [job.number for job in islice(_in_order(connection, limits), limit)]
+    """The next jobs, in the order of their turns; the connection is in a transaction.
+
+    Args:
+        client: Only its jobs.
+    """
+    waiting = (
+        job for job in _in_order(connection, limits) if client is None or job.client == client
+    )
+    numbers = [job.number for job in islice(waiting, limit)]
     return summaries(connection, numbers)
 
 

@@ -8,10 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from nodegraph.errors import OutputError
-from nodegraph.jobs.queue import events, job
-from nodegraph.jobs.queue import events as outputs
-from nodegraph.jobs.queue import job_order as turns
-from nodegraph.jobs.queue import job_queries as listing
+from nodegraph.jobs.queue import events, job, job_order, job_queries
 from nodegraph.jobs.queue.backend import Connection, QueueBackend, Tables
 from nodegraph.jobs.queue.events import EventPage, OutputsPage
 from nodegraph.jobs.queue.job import Job, JobSummary, setting
@@ -164,17 +161,17 @@ class QueueView:
             InvalidValue: The cursor is of another list, or the limit no number of jobs.
         """
         with self._reading() as connection:
-            return listing.page(connection, which or JobFilter(), order, limit, cursor)
+            return job_queries.page(connection, which or JobFilter(), order, limit, cursor)
 
     def counts(self, client: str | None = None) -> Counts:
         """How many jobs there are in each state, of one client or of all."""
         with self._reading() as connection:
-            return listing.counts(connection, client)
+            return job_queries.counts(connection, client)
 
     def waiting(self) -> ReadyCounts:
         """How many jobs may be claimed now, by what they need; nearly so if they are thousands."""
         with self._reading() as connection:
-            return listing.waiting(connection)
+            return job_queries.waiting(connection)
 
     def turn(self, id: str) -> Turn:
         """What comes before a waiting job, as far as it is known now.
@@ -183,12 +180,16 @@ class QueueView:
             JobNotFound, WrongState: It doesn't wait.
         """
         with self._reading() as connection:
-            return turns.forecast_turn(connection, id, self._limits_of)
+            return job_order.forecast_turn(connection, id, self._limits_of)
 
-    def upcoming(self, limit: int = 50) -> tuple[JobSummary, ...]:
-        """The next jobs in the order in which they will be claimed, as far as it is known now."""
+    def upcoming(self, limit: int = 50, client: str | None = None) -> tuple[JobSummary, ...]:
+        """The next jobs in the order in which they will be claimed, as far as it is known now.
+
+        Args:
+            client: Only its jobs.
+        """
         with self._reading() as connection:
-            return tuple(turns.upcoming(connection, self._limits_of, limit))
+            return tuple(job_order.upcoming(connection, self._limits_of, limit, client))
 
     def is_paused(self) -> bool:
         """Whether the whole queue is."""
@@ -219,7 +220,7 @@ class QueueView:
             seq: Of the event that is known already; 0 for none.
         """
         with self._reading() as connection:
-            return outputs.get_outputs_after(connection, seq, limit)
+            return events.get_outputs_after(connection, seq, limit)
 
     def newest_event(self) -> int:
         """The number of the last event, to see what comes from now on."""

@@ -7020,9 +7020,9 @@ class BuiltinFunctions:
         """Darken pictures towards their corners.
 
         image: Of any size.
-        strength: How dark the corners get.
+        strength: How dark it gets at `radius` + `softness` of the way to the corners, and beyond.
         radius: Where it begins, between the middle at 0 and the corners at 1.
-        softness: How wide the way from light to dark is.
+        softness: How wide the way from light to dark is; where it ends beyond the corners, these get less dark.
         color: Of the corners.
         """
 

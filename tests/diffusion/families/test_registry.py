@@ -590,7 +590,7 @@ def test_telling_a_file_imports_no_other_family() -> None:
 
 def test_telling_a_folder_imports_no_other_family() -> None:
     code = (
-        "import sys; from nodegraph.families.identification import identify_folder, identify_tensors\n"
+        "import sys; from nodegraph.families.identification import identify_folder\n"
         "assert identify_folder('SanaPipeline', {'transformer': {'in_channels': 32}}).title\n"
         "print(*(name for name in sys.modules if '.families.' in name))"
     )

@@ -40,9 +40,6 @@ from nodegraph.session.settings_kinds import NUMBER
 
 queue_router = APIRouter(prefix="/queue", tags=["queue"])
 
-_LOOKAHEAD = 1_000
-"""Jobs whose order is looked up to find the caller's among them."""
-
 
 class Cleared(BaseModel):
     """How many jobs were cancelled."""
@@ -65,12 +62,11 @@ async def get_queue(
 
 def _entry(services: Services, caller: Caller, limit: int) -> dict[str, Any]:
     queue, client = services.queue, caller.only_client
-    foreseen = queue.upcoming(limit if client is None else _LOOKAHEAD) if limit else ()
-    visible_jobs = [job for job in foreseen if caller.sees(job.client)][:limit]
+    upcoming = queue.upcoming(limit, client) if limit else ()
     return {
         "paused": queue.is_paused(),
         "counts": asdict(queue.counts(client)),
-        "upcoming": [job_entry(job) for job in visible_jobs],
+        "upcoming": [job_entry(job) for job in upcoming],
     }
 
 
