@@ -13,6 +13,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
+    "samplers",
     "stubs",
     "nodes",
     "cli",

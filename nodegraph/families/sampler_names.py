@@ -1,84 +1,38 @@
 """Names of samplers and schedules, allowed combinations, and their names in other tools.
 
+What is known of a sampler stands beside its function in `nodegraph.sampling.samplers`;
+``samplers.json`` is made of it (docs/generate_samplers.py), for checks where there is no torch.
 Checks and error messages use these tables; docs/samplers.md explains the same to users.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 
+SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    json.loads((Path(__file__).parent / "samplers.json").read_text("utf-8"))
+)
+"""By name, in the order in which they are offered: see `Method.record`."""
+SAMPLER_NAMES = tuple(SAMPLER_RECORDS)
+
+_TOOLS = ("ComfyUI", "A1111 and Forge", "InvokeAI", "diffusers")
 ELSEWHERE: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "ComfyUI": MappingProxyType(
+        tool: MappingProxyType(
             {
-                "dpmpp_sde_gpu": "dpmpp_sde",
-                "dpmpp_2m_sde_gpu": "dpmpp_2m_sde",
-                "dpmpp_2m_sde_heun_gpu": "dpmpp_2m_sde_heun",
-                "dpmpp_3m_sde_gpu": "dpmpp_3m_sde",
-                "uni_pc_bh2": "uni_pc",
+                there: name
+                for name, record in SAMPLER_RECORDS.items()
+                for there in record["elsewhere"].get(tool, ())
             }
-        ),
-        "A1111 and Forge": MappingProxyType(
-            {
-                "Euler a": "euler_ancestral",
-                "LMS": "lms",
-                "Heun": "heun",
-                "DPM2": "dpm_2",
-                "DPM2 a": "dpm_2_ancestral",
-                "DPM++ 2S a": "dpmpp_2s_ancestral",
-                "DPM++ 2M": "dpmpp_2m",
-                "DPM++ SDE": "dpmpp_sde",
-                "DPM++ 2M SDE": "dpmpp_2m_sde",
-                "DPM++ 2M SDE Heun": "dpmpp_2m_sde_heun",
-                "DPM++ 3M SDE": "dpmpp_3m_sde",
-                "DDIM CFG++": "euler_cfg_pp",
-                "PLMS": "pndm",
-                "UniPC": "uni_pc",
-                "HeunPP2": "heunpp2",
-            }
-        ),
-        "InvokeAI": MappingProxyType(
-            {
-                "euler_a": "euler_ancestral",
-                "kdpm_2": "dpm_2",
-                "kdpm_2_a": "dpm_2_ancestral",
-            }
-        ),
-        "diffusers": MappingProxyType(
-            {
-                "CosineDPMSolverMultistepScheduler": "dpmpp_2m_sde",
-                "DDIMScheduler": "ddim",
-                "DDIMParallelScheduler": "ddim",
-                "DDPMScheduler": "ddpm",
-                "DDPMParallelScheduler": "ddpm",
-                "DEISMultistepScheduler": "deis",
-                "DPMSolverMultistepScheduler": "dpmpp_2m",
-                "DPMSolverSDEScheduler": "dpmpp_sde",
-                "DPMSolverSinglestepScheduler": "dpmpp_2s",
-                "EDMDPMSolverMultistepScheduler": "dpmpp_2m",
-                "EDMEulerScheduler": "euler",
-                "EulerAncestralDiscreteScheduler": "euler_ancestral",
-                "EulerDiscreteScheduler": "euler",
-                "FlowMatchEulerDiscreteScheduler": "euler",
-                "FlowMatchHeunDiscreteScheduler": "heun",
-                "FlowMatchLCMScheduler": "lcm",
-                "HeunDiscreteScheduler": "heun",
-                "IPNDMScheduler": "ipndm",
-                "KDPM2AncestralDiscreteScheduler": "dpm_2_ancestral",
-                "KDPM2DiscreteScheduler": "dpm_2",
-                "LCMScheduler": "lcm",
-                "LMSDiscreteScheduler": "lms",
-                "LTXEulerAncestralRFScheduler": "euler_ancestral",
-                "PNDMScheduler": "pndm",
-                "SASolverScheduler": "sa_solver",
-                "TCDScheduler": "tcd",
-                "UniPCMultistepScheduler": "uni_pc",
-            }
-        ),
+        )
+        for tool in _TOOLS
     }
 )
 """By tool: its name of a sampler, and ours, where the two aren't written alike."""
@@ -101,8 +55,8 @@ NOT_HERE: Mapping[str, str] = MappingProxyType(
 )
 """Samplers of other tools that aren't here: why."""
 
-_COMFYUI_SAME = MappingProxyType(
-    {"ddim": "euler", "ddpm": "euler_ancestral", "uni_pc": "uni_pc_bh1"}
+_COMFYUI_SAME: Mapping[str, str] = MappingProxyType(
+    {there: name for name, record in SAMPLER_RECORDS.items() for there in record["also_comfyui"]}
 )
 """ComfyUI's samplers of a name that is another's here: its ddim takes Euler's steps, its ddpm
 draws from the posterior, which is what an ancestral step of Euler with eta 1 does, and its uni_pc
@@ -180,87 +134,24 @@ _LEVELS = (
 
 SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGN_YOUR_STEPS, GITS, *SPACINGS)
 
-_ANY_LEVEL = (
-    "euler",
-    "euler_ancestral",
-    "heun",
-    "heunpp2",
-    "restart",
-    "dpm_2",
-    "dpm_2_ancestral",
-    "dpmpp_2s",
-    "dpmpp_2s_ancestral",
-    "dpmpp_sde",
-    "dpmpp_2m",
-    "dpmpp_2m_sde",
-    "dpmpp_2m_sde_heun",
-    "dpmpp_3m",
-    "dpmpp_3m_sde",
-    "res_multistep",
-    "res_multistep_ancestral",
-    "exp_heun_2_x0",
-    "exp_heun_2_x0_sde",
-    "seeds_2",
-    "seeds_3",
-    "er_sde",
-    "sa_solver",
-    "sa_solver_pece",
-    "gradient_estimation",
-    "euler_cfg_pp",
-    "euler_ancestral_cfg_pp",
-    "dpmpp_2s_ancestral_cfg_pp",
-    "dpmpp_2m_cfg_pp",
-    "gradient_estimation_cfg_pp",
-    "uni_pc",
-    "uni_pc_bh1",
-    "deis",
-    "lms",
-    "ipndm",
-    "ipndm_v",
-)
-_TABLE_LEVELS = ("ddim", "ddpm", "pndm", "lcm", "tcd")
-
 ALLOWED_SCHEDULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    dict.fromkeys(_ANY_LEVEL, SCHEDULE_NAMES) | dict.fromkeys(_TABLE_LEVELS, TABLE_SCHEDULES)
+    {
+        name: TABLE_SCHEDULES if record["reads_table"] else SCHEDULE_NAMES
+        for name, record in SAMPLER_RECORDS.items()
+    }
 )
-"""By sampler: the schedules it can follow. ddim, ddpm, pndm, lcm and tcd read the model's table
-of cumulative alphas, so they can't take noise levels between two of its timesteps."""
-
-SAMPLER_NAMES = tuple(ALLOWED_SCHEDULES)
+"""By sampler: the schedules it can follow. Those that read the model's table of cumulative alphas
+can't take noise levels between two of its timesteps."""
 
 FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 
 CFG_PP_SAMPLERS = frozenset(
-    {
-        "euler_cfg_pp",
-        "euler_ancestral_cfg_pp",
-        "dpmpp_2s_ancestral_cfg_pp",
-        "dpmpp_2m_cfg_pp",
-        "gradient_estimation_cfg_pp",
-    }
+    name for name, record in SAMPLER_RECORDS.items() if record["asks_unguided"]
 )
 """Samplers that look at what the model says without guidance: the negative prompt is evaluated
 whatever the guidance scale, which is one between two predictions, 0 to 1."""
-
-_ASKED_A_STEP: Mapping[str, int] = MappingProxyType(
-    {
-        "heun": 2,
-        "dpm_2": 2,
-        "dpm_2_ancestral": 2,
-        "dpmpp_2s_ancestral": 2,
-        "dpmpp_2s_ancestral_cfg_pp": 2,
-        "dpmpp_sde": 2,
-        "exp_heun_2_x0": 2,
-        "exp_heun_2_x0_sde": 2,
-        "seeds_2": 2,
-        "seeds_3": 3,
-        "sa_solver_pece": 2,
-    }
-)
-"""By sampler: how often it asks the model in each step but one (the last, or the first), where it
-asks once. Others ask once, or as `evaluations` has it."""
 
 
 def evaluations(sampler: str, steps: int) -> int:
@@ -269,17 +160,13 @@ def evaluations(sampler: str, steps: int) -> int:
     Args:
         steps: At least 1.
     """
-    if sampler == "restart":
-        # how many levels are walked again is the schedule's to say: mostly almost half of them
-        return 3 * steps - 1
-    if sampler == "heunpp2":
-        return max(3 * steps - 3, 1)
-    if sampler == "pndm":
-        return steps + (steps > 1)
-    return _ASKED_A_STEP.get(sampler, 1) * (steps - 1) + 1
+    times, more = SAMPLER_RECORDS[sampler]["evaluations"] if sampler in SAMPLER_RECORDS else (1, 0)
+    return int(times * steps + more) if steps > 1 else 1
 
 
-_FLOW_SAMPLERS = (*_ANY_LEVEL, "lcm")
+_FLOW_SAMPLERS = tuple(
+    name for name, record in SAMPLER_RECORDS.items() if "flow" in record["kinds"]
+)
 
 _ALLOWED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -321,8 +208,11 @@ _MODELS = {
     "flow": "models trained by flow matching",
 }
 
-
-FREED = frozenset({"lcm"})
+FREED = frozenset(
+    name
+    for name, record in SAMPLER_RECORDS.items()
+    if record["reads_table"] and not record["reads_table_as_comfyui"]
+)
 """Samplers that read the model's table, but not by ComfyUI's convention."""
 
 

@@ -13,6 +13,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 from nodegraph.families.sampler_names import (
     FLOW_SCHEDULE_NAMES,
+    SAMPLER_RECORDS,
     SCHEDULE_NAMES,
     TABLE_SCHEDULES,
     check_combination,
@@ -198,7 +199,7 @@ FLOW_LAWS = (*FLOW_SCHEDULE_NAMES, "polyexponential", "laplace", LEVELS)
 TABLE_FORMULAS = (*TABLE_SCHEDULES, TURBO)
 """Those that samplers can follow which take noise levels from the model's own table alone."""
 
-INVERSION_SAMPLERS = ("euler",)
+INVERSION_SAMPLERS = tuple(name for name, record in SAMPLER_RECORDS.items() if record["may_rise"])
 """Samplers that can walk from little noise to much: those that neither draw noise nor look back."""
 
 _ABOVE = (1e-6, 1e6)

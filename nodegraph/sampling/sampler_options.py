@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families.sampler_names import SAMPLER_RECORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,53 +79,26 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 """By option: least and greatest value; some samplers have a lower greatest order."""
 
-_NOISY = {"eta": 1.0, "s_noise": 1.0}
-_CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 
-SAMPLER_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
-    {
-        "euler": _CHURN,
-        "euler_ancestral": _NOISY,
-        "heun": _CHURN,
-        "heunpp2": _CHURN,
-        "restart": {"repeats": 1, "s_tmin": 0.1, "s_tmax": 2.0, "s_noise": 1.0},
-        "dpm_2": _CHURN,
-        "dpm_2_ancestral": _NOISY,
-        "dpmpp_2s_ancestral": _NOISY,
-        "dpmpp_sde": _NOISY,
-        "dpmpp_2m_sde": _NOISY,
-        "dpmpp_2m_sde_heun": _NOISY,
-        "dpmpp_3m_sde": _NOISY,
-        "res_multistep_ancestral": _NOISY,
-        "exp_heun_2_x0_sde": _NOISY,
-        "seeds_2": _NOISY,
-        "seeds_3": _NOISY,
-        "er_sde": {"s_noise": 1.0, "order": 3},
-        "sa_solver": {**_NOISY, "order": 2},
-        "sa_solver_pece": {**_NOISY, "order": 2},
-        "gradient_estimation": {"gamma": 2.0},
-        "euler_ancestral_cfg_pp": _NOISY,
-        "dpmpp_2s_ancestral_cfg_pp": _NOISY,
-        "gradient_estimation_cfg_pp": {"gamma": 2.0},
-        "uni_pc": {"order": 2},
-        "uni_pc_bh1": {"order": 3},
-        "deis": {"order": 3},
-        "lms": {"order": 4},
-        "ipndm": {"order": 4},
-        "ipndm_v": {"order": 4},
-        "ddim": {"eta": 0.0},
-        "lcm": {"s_noise": 1.0, "s_noise_end": 1.0, "noise_clip": 0.0},
-        "tcd": {"eta": 0.3},
-    }
-)
+def _options(kind: str) -> Mapping[str, Mapping[str, float | int]]:
+    """By sampler, of those that have some."""
+    return MappingProxyType(
+        {
+            name: {
+                option: math.inf if value is None else value
+                for option, value in record[kind].items()
+            }
+            for name, record in SAMPLER_RECORDS.items()
+            if record[kind]
+        }
+    )
+
+
+SAMPLER_OPTIONS = _options("options")
 """By sampler: the options that it heeds and what they are of themselves. Others heed none."""
 
-COMFYUI_OPTIONS: Mapping[str, Mapping[str, float | int]] = MappingProxyType(
-    {"uni_pc": {"order": 3}, "sa_solver": {"order": 3}, "sa_solver_pece": {"order": 3}}
-)
+COMFYUI_OPTIONS = _options("comfyui_options")
 """By sampler: what options are of themselves by ComfyUI's convention, where that is another."""
-
-_HIGHEST_ORDER = {"deis": 3, "er_sde": 3, "uni_pc": 3, "uni_pc_bh1": 3}
 
 
 def resolve_options(
@@ -162,7 +136,7 @@ def resolve_options(
 def _check_range(sampler: str, name: str, value: float) -> None:
     least, most = OPTION_RANGES[name]
     if name == "order":
-        most = _HIGHEST_ORDER.get(sampler, most)
+        most = SAMPLER_RECORDS[sampler]["highest_order"]
     if math.isnan(value) or not least <= value <= most:
         raise InvalidValue(
             f"{name} is out of range for sampler {sampler}",

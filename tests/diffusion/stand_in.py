@@ -9,7 +9,7 @@ from nodegraph.sampling.samplers import SAMPLERS, Sampler
 
 SHAPE = (4, 6, 6)
 
-ONE_OF_EACH = tuple({sampler.__module__: name for name, sampler in SAMPLERS.items()}.values())
+ONE_OF_EACH = tuple({sampler.walk.__module__: name for name, sampler in SAMPLERS.items()}.values())
 """Samplers, one of each module, for tests that compute with a model: all others are told apart by
 what is tested on the stand-in."""
 

@@ -87,47 +87,20 @@ def error(name: str, steps: int, *, right: int = 0, **options: Any) -> float:
     return float((sampler.x - END).abs().max())
 
 
-ORDERS = {
-    "euler": 1,
-    "euler_ancestral": 1,
-    "heunpp2": 1,
-    "gradient_estimation": 1,
-    "euler_cfg_pp": 1,
-    "euler_ancestral_cfg_pp": 1,
-    "gradient_estimation_cfg_pp": 1,
-    "dpmpp_2m_cfg_pp": 2,
-    "dpmpp_2s_ancestral_cfg_pp": 2,
-    "heun": 2,
-    "restart": 2,
-    "dpm_2": 2,
-    "dpm_2_ancestral": 2,
-    "dpmpp_2s_ancestral": 2,
-    "dpmpp_sde": 2,
-    "dpmpp_2m": 2,
-    "dpmpp_2m_sde": 2,
-    "dpmpp_2m_sde_heun": 2,
-    "res_multistep": 2,
-    "res_multistep_ancestral": 2,
-    "exp_heun_2_x0": 2,
-    "exp_heun_2_x0_sde": 2,
-    "seeds_2": 2,
-    "sa_solver": 2,
-    "sa_solver_pece": 2,
-    "uni_pc": 2,
-    "uni_pc_bh1": 3,
-    "dpmpp_3m": 2,
-    "dpmpp_3m_sde": 2,
-    "seeds_3": 3,
-}
-SLOPES = {"deis": 3, "lms": 4, "ipndm": 4, "ipndm_v": 4}
+SLOPES = {name: SAMPLERS[name].order for name in ("deis", "lms", "ipndm", "ipndm_v")}
 """Those that look at slopes of steps before, of which the first steps have fewer."""
 OTHERS = {"dpmpp_2s", "er_sde", "ddim", "ddpm", "pndm", "lcm", "tcd"}
 """In pairs of steps, of no order without noise, of a model's own table or of few steps: compared
 elsewhere."""
+ORDERS = {
+    name: sampler.order
+    for name, sampler in SAMPLERS.items()
+    if name not in SLOPES and name not in OTHERS
+}
 
 
-def test_the_order_of_every_sampler_is_tested() -> None:
-    assert {*ORDERS, *SLOPES, *OTHERS} == set(SAMPLER_NAMES)
+def test_every_other_sampler_says_its_order() -> None:
+    assert min(ORDERS.values()) > 0
 
 
 @pytest.mark.parametrize(("name", "order"), ORDERS.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from docs.generate_samplers import FILE, text
 from nodegraph.families.sampler_names import (
     FLOW_SCHEDULE_NAMES,
     SAMPLER_NAMES,
@@ -25,6 +26,10 @@ def rows(heading: str) -> dict[str, dict[str, str]]:
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     columns, _, *told = cells
     return {row[0].strip("`"): dict(zip(columns, row, strict=True)) for row in told}
+
+
+def test_what_is_asked_without_torch_is_what_the_samplers_say() -> None:
+    assert FILE.read_text("utf-8") == text(), "python docs/generate_samplers.py"
 
 
 def test_every_sampler_is_told_with_the_models_it_fits() -> None:

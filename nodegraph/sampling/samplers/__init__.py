@@ -12,7 +12,7 @@ from types import MappingProxyType
 import torch
 
 from nodegraph.families.flow_noise import ModelNoise
-from nodegraph.families.sampler_names import SAMPLER_NAMES, check_sampler
+from nodegraph.families.sampler_names import check_sampler
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.samplers import (
     cfg_pp,
@@ -32,27 +32,52 @@ from nodegraph.sampling.schedules import NoiseLevels
 
 __all__ = ["SAMPLERS", "Method", "Sampler", "make_sampler", "method"]
 
-_MODULES = (
-    cfg_pp,
-    consistency,
-    ddim,
-    dpmpp,
-    er_sde,
-    euler,
-    exponential_integrators,
-    heun,
-    linear_multistep,
-    midpoint,
-    predictor_corrector,
+_METHODS = (
+    euler.euler,
+    euler.euler_ancestral,
+    heun.heun,
+    heun.heunpp2,
+    heun.restart,
+    midpoint.dpm_2,
+    midpoint.dpm_2_ancestral,
+    dpmpp.dpmpp_2s,
+    midpoint.dpmpp_2s_ancestral,
+    exponential_integrators.dpmpp_sde,
+    dpmpp.dpmpp_2m,
+    dpmpp.dpmpp_2m_sde,
+    dpmpp.dpmpp_2m_sde_heun,
+    dpmpp.dpmpp_3m,
+    dpmpp.dpmpp_3m_sde,
+    dpmpp.res_multistep,
+    dpmpp.res_multistep_ancestral,
+    exponential_integrators.exp_heun_2_x0,
+    exponential_integrators.exp_heun_2_x0_sde,
+    exponential_integrators.seeds_2,
+    exponential_integrators.seeds_3,
+    er_sde.er_sde,
+    predictor_corrector.sa_solver,
+    predictor_corrector.sa_solver_pece,
+    euler.gradient_estimation,
+    cfg_pp.euler_cfg_pp,
+    cfg_pp.euler_ancestral_cfg_pp,
+    midpoint.dpmpp_2s_ancestral_cfg_pp,
+    cfg_pp.dpmpp_2m_cfg_pp,
+    cfg_pp.gradient_estimation_cfg_pp,
+    predictor_corrector.uni_pc,
+    predictor_corrector.uni_pc_bh1,
+    linear_multistep.deis,
+    linear_multistep.lms,
+    linear_multistep.ipndm,
+    linear_multistep.ipndm_v,
+    ddim.ddim,
+    ddim.ddpm,
+    ddim.pndm,
+    consistency.lcm,
+    consistency.tcd,
 )
-_METHODS = {
-    value.name: value
-    for module in _MODULES
-    for value in vars(module).values()
-    if isinstance(value, Method)
-}
-SAMPLERS: Mapping[str, Method] = MappingProxyType({name: _METHODS[name] for name in SAMPLER_NAMES})
-"""By the names of `nodegraph.families.sampler_names`."""
+"""In the order in which they are offered."""
+SAMPLERS: Mapping[str, Method] = MappingProxyType({each.name: each for each in _METHODS})
+"""By name."""
 
 
 def make_sampler(

@@ -21,6 +21,7 @@ Synonyms elsewhere: scheduler (diffusers), solver (refiners).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,6 +54,10 @@ PRESERVING: Spaces = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
 """For methods that follow predictions over log-SNR."""
 OF_TABLE: Spaces = {"discrete": TablePreservingSpace}
 """For methods that read the model's table."""
+NOISY = {"eta": 1.0, "s_noise": 1.0}
+"""Options of methods that draw part of the noise anew."""
+CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
+"""Options of methods that may raise the noise before their steps."""
 UNMIXED: Spaces = {"flow": UnmixedFlowSpace}
 """By ComfyUI's convention: flow models are walked as table models."""
 
@@ -224,9 +229,11 @@ def _once(walk: Walk[Any], index: int) -> int:
 class Method:
     """A sampler's method and all that is known of it; made by `method`.
 
+    `nodegraph/families/samplers.json` is made of it, as most of it is asked for without torch.
+
     Attributes:
-        name: One of `nodegraph.families.sampler_names`.
-        walk: The generator function.
+        name: As in workflows.
+        walk: The generator function; its docstring names the paper.
         spaces: By kind of noise, the space that it works in; where there is none, it can't sample
             such models.
         grid: How it lays its steps over training timesteps.
@@ -238,6 +245,18 @@ class Method:
             depends on its seed and the step alone.
         keeps_precision: Whether a latent that is wider than the model's output stays so between
             steps, as with diffusers' scheduler of this method.
+        order: Of convergence, without what it draws: with half the step, the error falls to
+            1 / 2**order. 0 for methods of models that were distilled for few steps, and of draws.
+        options: The options that it takes, of `SamplerOptions`, and what they are of themselves.
+        comfyui_options: What they are by ComfyUI's convention, where that is another.
+        highest_order: Greatest value of its option ``order``.
+        asks_unguided: Whether it looks at what the model says without guidance: the negative
+            prompt is evaluated whatever the guidance scale.
+        evaluations: How often it asks the model in several steps: so many times their number, and
+            so many more. In one step it asks once. Of `restart` about: the schedule has its say.
+        elsewhere: By tool, its names there, where they aren't written alike.
+        also_comfyui: ComfyUI's samplers that step as it does, though others here have their names.
+        may_rise: Whether it walks from little noise to much, too.
     """
 
     name: str
@@ -248,6 +267,32 @@ class Method:
     uses_brownian_noise: bool = False
     draws: Callable[[Walk[Any], int], int] = _once
     keeps_precision: bool = False
+    order: int = 0
+    options: Mapping[str, float] = field(default_factory=dict)
+    comfyui_options: Mapping[str, float] = field(default_factory=dict)
+    highest_order: int = 4
+    asks_unguided: bool = False
+    evaluations: tuple[int, int] = (1, 0)
+    elsewhere: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    also_comfyui: Sequence[str] = ()
+    may_rise: bool = False
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What is asked of it without torch, as JSON has it."""
+        return {
+            "kinds": list(self.spaces),
+            "reads_table": self.grid.reads_table,
+            "reads_table_as_comfyui": self.grid_for("comfyui").reads_table,
+            "options": _plain(self.options),
+            "comfyui_options": _plain(self.comfyui_options),
+            "highest_order": self.highest_order,
+            "asks_unguided": self.asks_unguided,
+            "evaluations": list(self.evaluations),
+            "elsewhere": {tool: list(names) for tool, names in self.elsewhere.items()},
+            "also_comfyui": list(self.also_comfyui),
+            "may_rise": self.may_rise,
+        }
 
     def grid_for(self, convention: str = "diffusers") -> Grid:
         """How it lays its steps by a convention.
@@ -263,27 +308,16 @@ class Method:
         return COMMON_FINITE if needs_finite and "flow" not in self.comfyui_spaces else COMMON
 
 
+def _plain(options: Mapping[str, float]) -> dict[str, float | None]:
+    """Options as JSON has them, which knows no infinity."""
+    return {name: None if math.isinf(value) else value for name, value in options.items()}
+
+
 def method(
-    name: str,
-    spaces: Spaces,
-    grid: Grid,
-    *,
-    comfyui_spaces: Spaces | None = None,
-    uses_brownian_noise: bool = False,
-    draws: Callable[[Walk[Any], int], int] = _once,
-    keeps_precision: bool = False,
+    name: str, spaces: Spaces, grid: Grid, **facts: Any
 ) -> Callable[[Callable[[Walk[Any], Tensor], Steps]], Method]:
     """Make a sampler of a generator function; arguments as of `Method`."""
-    return lambda walk: Method(
-        name,
-        walk,
-        spaces,
-        grid,
-        comfyui_spaces or {},
-        uses_brownian_noise,
-        draws,
-        keeps_precision,
-    )
+    return lambda walk: Method(name, walk, spaces, grid, **facts)
 
 
 class Sampler:

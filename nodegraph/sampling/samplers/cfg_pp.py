@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import (
+    NOISY,
     STRAIGHT,
     UNMIXED,
     Ask,
@@ -27,7 +28,14 @@ from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-@method("euler_cfg_pp", STRAIGHT, CONTINUOUS)
+@method(
+    "euler_cfg_pp",
+    STRAIGHT,
+    CONTINUOUS,
+    order=1,
+    asks_unguided=True,
+    elsewhere={"A1111 and Forge": ("DDIM CFG++",)},
+)
 def euler_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The guided prediction with the unguided noise of the next level: `euler` where both agree."""
     for here, after in walk.steps():
@@ -37,7 +45,7 @@ def euler_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("euler_ancestral_cfg_pp", STRAIGHT, CONTINUOUS)
+@method("euler_ancestral_cfg_pp", STRAIGHT, CONTINUOUS, order=1, options=NOISY, asks_unguided=True)
 def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same with part of the noise drawn anew."""
     for here, after in walk.steps():
@@ -52,7 +60,9 @@ def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("dpmpp_2m_cfg_pp", STRAIGHT, CONTINUOUS, comfyui_spaces=UNMIXED)
+@method(
+    "dpmpp_2m_cfg_pp", STRAIGHT, CONTINUOUS, comfyui_spaces=UNMIXED, order=2, asks_unguided=True
+)
 def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """With the change since the unguided prediction before: `dpmpp_2m` where both agree."""
     for here, after in walk.steps():
@@ -70,7 +80,15 @@ def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("gradient_estimation_cfg_pp", STRAIGHT, CONTINUOUS, comfyui_spaces=UNMIXED)
+@method(
+    "gradient_estimation_cfg_pp",
+    STRAIGHT,
+    CONTINUOUS,
+    comfyui_spaces=UNMIXED,
+    order=1,
+    options={"gamma": 2.0},
+    asks_unguided=True,
+)
 def gradient_estimation_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """With the change of the unguided slope: `gradient_estimation` where both agree."""
     for here, after in walk.steps():

@@ -18,7 +18,14 @@ from nodegraph.sampling.table_schedules import DISTILLED
 SIGMA_DATA = 0.5
 
 
-@method("tcd", OF_TABLE, DISTILLED, keeps_precision=True)
+@method(
+    "tcd",
+    OF_TABLE,
+    DISTILLED,
+    keeps_precision=True,
+    options={"eta": 0.3},
+    elsewhere={"diffusers": ("TCDScheduler",)},
+)
 def tcd(walk: Walk[TablePreservingSpace], x: Tensor) -> Steps:
     """Steps to below the next noise level at once, then noises up to it.
 
@@ -48,6 +55,13 @@ def tcd(walk: Walk[TablePreservingSpace], x: Tensor) -> Steps:
     {"discrete": TablePreservingSpace, "flow": FlowSpace},
     DISTILLED,
     comfyui_spaces={"discrete": ExplodingSpace},
+    options={"s_noise": 1.0, "s_noise_end": 1.0, "noise_clip": 0.0},
+    elsewhere={
+        "diffusers": (
+            "FlowMatchLCMScheduler",
+            "LCMScheduler",
+        )
+    },
 )
 def lcm(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Predicts the clean latent at once, then noises it to the next level, and again.

@@ -12,7 +12,15 @@ from nodegraph.sampling.table_schedules import TABLE
 OfTable = Walk[TablePreservingSpace]
 
 
-@method("pndm", OF_TABLE, TABLE, keeps_precision=True)
+@method(
+    "pndm",
+    OF_TABLE,
+    TABLE,
+    keeps_precision=True,
+    order=4,
+    elsewhere={"A1111 and Forge": ("PLMS",), "diffusers": ("PNDMScheduler",)},
+    evaluations=(1, 1),
+)
 def pndm(walk: OfTable, x: Tensor) -> Steps:
     """Fourth order in evenly spaced timesteps; the first step is walked again with its end's noise.
 
@@ -98,7 +106,18 @@ LARGE = ("fixed_large", "fixed_large_log")
 """Variances of scheduler files that are the larger bound."""
 
 
-@method("ddpm", OF_TABLE, TABLE, keeps_precision=True)
+@method(
+    "ddpm",
+    OF_TABLE,
+    TABLE,
+    keeps_precision=True,
+    elsewhere={
+        "diffusers": (
+            "DDPMScheduler",
+            "DDPMParallelScheduler",
+        )
+    },
+)
 def ddpm(walk: OfTable, x: Tensor) -> Steps:
     """Draws from the posterior of the next noise level.
 
@@ -147,7 +166,20 @@ def _spread(kind: str, small: Tensor, large: Tensor, predicted: Tensor | None) -
     return (large if kind in LARGE else small) ** 0.5
 
 
-@method("ddim", OF_TABLE, TABLE, keeps_precision=True)
+@method(
+    "ddim",
+    OF_TABLE,
+    TABLE,
+    keeps_precision=True,
+    order=1,
+    options={"eta": 0.0},
+    elsewhere={
+        "diffusers": (
+            "DDIMScheduler",
+            "DDIMParallelScheduler",
+        )
+    },
+)
 def ddim(walk: OfTable, x: Tensor) -> Steps:
     """The predicted latent and noise are mixed anew for the next noise level.
 

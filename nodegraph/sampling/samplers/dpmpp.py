@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import (
+    NOISY,
     PRESERVING,
     UNMIXED,
     Ask,
@@ -70,7 +71,21 @@ def _curvature(walk: Walk[NoiseSpace], denoised: Tensor, step: Step) -> Tensor |
     return (1.0 / (last_step / step.h)) * (denoised - walk.memory["denoised"])
 
 
-@method("dpmpp_2m", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True)
+@method(
+    "dpmpp_2m",
+    PRESERVING,
+    MULTISTEP,
+    comfyui_spaces=UNMIXED,
+    keeps_precision=True,
+    order=2,
+    elsewhere={
+        "A1111 and Forge": ("DPM++ 2M",),
+        "diffusers": (
+            "DPMSolverMultistepScheduler",
+            "EDMDPMSolverMultistepScheduler",
+        ),
+    },
+)
 def dpmpp_2m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Extrapolates the predicted latent from this evaluation and the one before.
 
@@ -85,7 +100,15 @@ def dpmpp_2m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(step.integrated(x.to(torch.float32), denoised, curvature), denoised)
 
 
-@method("dpmpp_2s", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True)
+@method(
+    "dpmpp_2s",
+    PRESERVING,
+    MULTISTEP,
+    comfyui_spaces=UNMIXED,
+    keeps_precision=True,
+    order=2,
+    elsewhere={"diffusers": ("DPMSolverSinglestepScheduler",)},
+)
 def dpmpp_2s(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Pairs of steps: the first is a trial whose end is asked, the second walks both anew.
 
@@ -111,7 +134,9 @@ def dpmpp_2s(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("res_multistep", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True)
+@method(
+    "res_multistep", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True, order=2
+)
 def res_multistep(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Second order: integrates the line over log-SNR through the last two predictions.
 
@@ -133,7 +158,13 @@ def res_multistep(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
 
 
 @method(
-    "res_multistep_ancestral", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True
+    "res_multistep_ancestral",
+    PRESERVING,
+    MULTISTEP,
+    comfyui_spaces=UNMIXED,
+    keeps_precision=True,
+    order=2,
+    options=NOISY,
 )
 def res_multistep_ancestral(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """The same to below the next noise level, then noise up to it.
@@ -186,7 +217,7 @@ def _remember(walk: Walk[NoiseSpace], denoised: Tensor) -> None:
     walk.memory["denoised"] = denoised
 
 
-@method("dpmpp_3m", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True)
+@method("dpmpp_3m", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True, order=2)
 def dpmpp_3m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Extrapolates the predicted latent from this evaluation and the two before.
 
@@ -254,7 +285,20 @@ def _sde_2m(walk: Walk[NoiseSpace], x: Tensor, bend: Bend) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("dpmpp_2m_sde", PRESERVING, MULTISTEP, uses_brownian_noise=True, keeps_precision=True)
+@method(
+    "dpmpp_2m_sde",
+    PRESERVING,
+    MULTISTEP,
+    uses_brownian_noise=True,
+    keeps_precision=True,
+    order=2,
+    options=NOISY,
+    elsewhere={
+        "ComfyUI": ("dpmpp_2m_sde_gpu",),
+        "A1111 and Forge": ("DPM++ 2M SDE",),
+        "diffusers": ("CosineDPMSolverMultistepScheduler",),
+    },
+)
 def dpmpp_2m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """`dpmpp_2m` for the reverse SDE: part of the noise is drawn anew in every step.
 
@@ -263,7 +307,16 @@ def dpmpp_2m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _sde_2m(walk, x, _half)
 
 
-@method("dpmpp_2m_sde_heun", PRESERVING, MULTISTEP, uses_brownian_noise=True, keeps_precision=True)
+@method(
+    "dpmpp_2m_sde_heun",
+    PRESERVING,
+    MULTISTEP,
+    uses_brownian_noise=True,
+    keeps_precision=True,
+    order=2,
+    options=NOISY,
+    elsewhere={"ComfyUI": ("dpmpp_2m_sde_heun_gpu",), "A1111 and Forge": ("DPM++ 2M SDE Heun",)},
+)
 def dpmpp_2m_sde_heun(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """The same, but the line through the last two predictions is integrated exactly.
 
@@ -272,7 +325,16 @@ def dpmpp_2m_sde_heun(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _sde_2m(walk, x, _line)
 
 
-@method("dpmpp_3m_sde", PRESERVING, MULTISTEP, uses_brownian_noise=True, keeps_precision=True)
+@method(
+    "dpmpp_3m_sde",
+    PRESERVING,
+    MULTISTEP,
+    uses_brownian_noise=True,
+    keeps_precision=True,
+    order=2,
+    options=NOISY,
+    elsewhere={"ComfyUI": ("dpmpp_3m_sde_gpu",), "A1111 and Forge": ("DPM++ 3M SDE",)},
+)
 def dpmpp_3m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """`dpmpp_3m` for the reverse SDE: part of the noise is drawn anew in every step.
 

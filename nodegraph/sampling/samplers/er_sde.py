@@ -23,7 +23,9 @@ def _strength(noise: float) -> float:
     return noise * (math.exp(noise**0.3) + 10)
 
 
-@method("er_sde", PRESERVING, CONTINUOUS_FINITE)
+@method(
+    "er_sde", PRESERVING, CONTINUOUS_FINITE, options={"s_noise": 1.0, "order": 3}, highest_order=3
+)
 def er_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Third order: a Taylor expansion of the prediction over the noise, and noise drawn anew.
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    CHURN,
+    NOISY,
+    STRAIGHT,
+    Ask,
+    Done,
+    Level,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
@@ -57,7 +67,23 @@ class Churn:
         return self._walk.kept(x), Level(self._space, here.index)
 
 
-@method("euler", STRAIGHT, CONTINUOUS, draws=churn_draws)
+@method(
+    "euler",
+    STRAIGHT,
+    CONTINUOUS,
+    draws=churn_draws,
+    order=1,
+    options=CHURN,
+    elsewhere={
+        "diffusers": (
+            "EDMEulerScheduler",
+            "EulerDiscreteScheduler",
+            "FlowMatchEulerDiscreteScheduler",
+        )
+    },
+    also_comfyui=("ddim",),
+    may_rise=True,
+)
 def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """First order: follow the slope at each noise level down to the next.
 
@@ -74,7 +100,22 @@ def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(x + (after.sigma - begin.sigma) * slope, denoised)
 
 
-@method("euler_ancestral", STRAIGHT, CONTINUOUS)
+@method(
+    "euler_ancestral",
+    STRAIGHT,
+    CONTINUOUS,
+    order=1,
+    options=NOISY,
+    elsewhere={
+        "A1111 and Forge": ("Euler a",),
+        "InvokeAI": ("euler_a",),
+        "diffusers": (
+            "EulerAncestralDiscreteScheduler",
+            "LTXEulerAncestralRFScheduler",
+        ),
+    },
+    also_comfyui=("ddpm",),
+)
 def euler_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Euler's method to below the next noise level, then noise up to it.
 
@@ -91,7 +132,7 @@ def euler_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("gradient_estimation", STRAIGHT, CONTINUOUS)
+@method("gradient_estimation", STRAIGHT, CONTINUOUS, order=1, options={"gamma": 2.0})
 def gradient_estimation(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Euler's method along gamma · slope + (1 - gamma) · the slope before.
 

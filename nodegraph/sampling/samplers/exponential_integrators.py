@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import NOISY, STRAIGHT, Ask, Done, Level, Steps, Walk, method
 from nodegraph.sampling.samplers.dpmpp import decay_factor
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
@@ -117,7 +117,15 @@ class _Midpoint(ExponentialStep):
         return [total] if len(self.predictions) == 1 else [torch.zeros_like(total), total]
 
 
-@method("seeds_2", STRAIGHT, CONTINUOUS_FINITE, draws=_draws(2))
+@method(
+    "seeds_2",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    draws=_draws(2),
+    order=2,
+    options=NOISY,
+    evaluations=(2, -1),
+)
 def seeds_2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Second order: the prediction in the middle carries the whole step.
 
@@ -158,7 +166,21 @@ class _BrownianMidpoint(_Midpoint):
         return (above * self.noise + below * fresh) / (start - end) ** 0.5
 
 
-@method("dpmpp_sde", STRAIGHT, CONTINUOUS_FINITE, uses_brownian_noise=True, draws=_draws(2))
+@method(
+    "dpmpp_sde",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    uses_brownian_noise=True,
+    draws=_draws(2),
+    order=2,
+    options=NOISY,
+    evaluations=(2, -1),
+    elsewhere={
+        "ComfyUI": ("dpmpp_sde_gpu",),
+        "A1111 and Forge": ("DPM++ SDE",),
+        "diffusers": ("DPMSolverSDEScheduler",),
+    },
+)
 def dpmpp_sde(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same with the noise of both halves as a Brownian motion over sigma has it.
 
@@ -179,7 +201,15 @@ class _Thirds(ExponentialStep):
         return [total - bend, *[torch.zeros_like(total)] * (asked - 2), bend]
 
 
-@method("seeds_3", STRAIGHT, CONTINUOUS_FINITE, draws=_draws(3))
+@method(
+    "seeds_3",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    draws=_draws(3),
+    order=3,
+    options=NOISY,
+    evaluations=(3, -2),
+)
 def seeds_3(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Third order: asks at a third and at two thirds of each step.
 
@@ -213,7 +243,14 @@ class _EndsWithoutNoise(_Ends):
         self.eta = 0.0
 
 
-@method("exp_heun_2_x0", STRAIGHT, CONTINUOUS_FINITE, draws=lambda walk, index: 0)
+@method(
+    "exp_heun_2_x0",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    draws=lambda walk, index: 0,
+    order=2,
+    evaluations=(2, -1),
+)
 def exp_heun_2_x0(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Second order: the line through the predictions at both ends of a step is integrated.
 
@@ -223,7 +260,15 @@ def exp_heun_2_x0(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     return _exponential(walk, x, _EndsWithoutNoise, (1.0,))
 
 
-@method("exp_heun_2_x0_sde", STRAIGHT, CONTINUOUS_FINITE, draws=_draws(1))
+@method(
+    "exp_heun_2_x0_sde",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    draws=_draws(1),
+    order=2,
+    options=NOISY,
+    evaluations=(2, -1),
+)
 def exp_heun_2_x0_sde(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same for the reverse SDE; as ComfyUI's sample_exp_heun_2_x0_sde."""
     return _exponential(walk, x, _Ends, (1.0,))

@@ -7,13 +7,28 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import CHURN, STRAIGHT, Ask, Done, Level, Steps, Walk, method
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-@method("heun", STRAIGHT, CONTINUOUS, draws=churn_draws)
+@method(
+    "heun",
+    STRAIGHT,
+    CONTINUOUS,
+    draws=churn_draws,
+    order=2,
+    options=CHURN,
+    evaluations=(2, -1),
+    elsewhere={
+        "A1111 and Forge": ("Heun",),
+        "diffusers": (
+            "FlowMatchHeunDiscreteScheduler",
+            "HeunDiscreteScheduler",
+        ),
+    },
+)
 def heun(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Second order: each step is walked again with the mean of the slopes at its two ends.
 
@@ -42,7 +57,16 @@ def _clipped(level: Level[StraightSpace], output: Tensor, x: Tensor) -> Tensor:
     return level.space.clipped(level.denoised(output, x), by_default=False)
 
 
-@method("heunpp2", STRAIGHT, CONTINUOUS, draws=churn_draws)
+@method(
+    "heunpp2",
+    STRAIGHT,
+    CONTINUOUS,
+    draws=churn_draws,
+    order=1,
+    options=CHURN,
+    elsewhere={"A1111 and Forge": ("HeunPP2",)},
+    evaluations=(3, -3),
+)
 def heunpp2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Trial steps down two levels, then one step along the three slopes' mean.
 
@@ -100,7 +124,15 @@ def _restart_draws(walk: Walk[StraightSpace], index: int) -> int:
     return walk.options.repeats if index + 1 == bottom and top < bottom else 0
 
 
-@method("restart", STRAIGHT, CONTINUOUS, draws=_restart_draws)
+@method(
+    "restart",
+    STRAIGHT,
+    CONTINUOUS,
+    draws=_restart_draws,
+    order=2,
+    options={"repeats": 1, "s_tmin": 0.1, "s_tmax": 2.0, "s_noise": 1.0},
+    evaluations=(3, -1),
+)
 def restart(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Heun's method; at the least of some noise levels back to the greatest, and down again.
 

@@ -109,7 +109,14 @@ def _ipndm_v_weights(
     return [steps[0] * float(weight) for weight in _comfyui_weights(steps)]
 
 
-@method("lms", STRAIGHT, CONTINUOUS)
+@method(
+    "lms",
+    STRAIGHT,
+    CONTINUOUS,
+    order=4,
+    options={"order": 4},
+    elsewhere={"A1111 and Forge": ("LMS",), "diffusers": ("LMSDiscreteScheduler",)},
+)
 def lms(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Fourth order: integrates the polynomial over sigma through the last slopes.
 
@@ -118,7 +125,14 @@ def lms(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     return _multistep(walk, x, _exact)
 
 
-@method("ipndm", STRAIGHT, CONTINUOUS)
+@method(
+    "ipndm",
+    STRAIGHT,
+    CONTINUOUS,
+    order=4,
+    options={"order": 4},
+    elsewhere={"diffusers": ("IPNDMScheduler",)},
+)
 def ipndm(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Fourth order where steps are equally long: Adams and Bashforth's weights for such steps.
 
@@ -128,7 +142,7 @@ def ipndm(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     return _multistep(walk, x, _of_equal_steps)
 
 
-@method("ipndm_v", STRAIGHT, CONTINUOUS)
+@method("ipndm_v", STRAIGHT, CONTINUOUS, order=4, options={"order": 4})
 def ipndm_v(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """`lms`; by ComfyUI's convention with the weights of its sampler ``ipndm_v``.
 
@@ -192,7 +206,15 @@ def _deis_weights(
     return _integrals(_sigmas(walk, here, order), float(after.sigma), scale)
 
 
-@method("deis", STRAIGHT, replace(MULTISTEP, flow="trained"))
+@method(
+    "deis",
+    STRAIGHT,
+    replace(MULTISTEP, flow="trained"),
+    order=3,
+    options={"order": 3},
+    highest_order=3,
+    elsewhere={"diffusers": ("DEISMultistepScheduler",)},
+)
 def deis(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Third order: integrates the polynomial over log sigma through the last slopes.
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from nodegraph.sampling.samplers.base import (
+    CHURN,
+    NOISY,
     STRAIGHT,
     UNMIXED,
     Ask,
@@ -20,7 +22,20 @@ from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, CONTINUOUS_FINITE
 
 
-@method("dpm_2", STRAIGHT, CONTINUOUS, draws=churn_draws)
+@method(
+    "dpm_2",
+    STRAIGHT,
+    CONTINUOUS,
+    draws=churn_draws,
+    order=2,
+    options=CHURN,
+    evaluations=(2, -1),
+    elsewhere={
+        "A1111 and Forge": ("DPM2",),
+        "InvokeAI": ("kdpm_2",),
+        "diffusers": ("KDPM2DiscreteScheduler",),
+    },
+)
 def dpm_2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Second order: a trial step to the middle, whose slope then carries the whole step.
 
@@ -47,7 +62,19 @@ def dpm_2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(x + slope * (after.sigma - begin.sigma), denoised)
 
 
-@method("dpm_2_ancestral", STRAIGHT, CONTINUOUS)
+@method(
+    "dpm_2_ancestral",
+    STRAIGHT,
+    CONTINUOUS,
+    order=2,
+    options=NOISY,
+    evaluations=(2, -1),
+    elsewhere={
+        "A1111 and Forge": ("DPM2 a",),
+        "InvokeAI": ("kdpm_2_a",),
+        "diffusers": ("KDPM2AncestralDiscreteScheduler",),
+    },
+)
 def dpm_2_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same to below the next noise level, then noise up to it.
 
@@ -81,7 +108,15 @@ def _middles(walk: Walk[StraightSpace], ends: Tensor, starts: Tensor) -> Straigh
     return walk.space.with_sigmas(ends.log().lerp(starts.log(), 0.5).exp())
 
 
-@method("dpmpp_2s_ancestral", STRAIGHT, CONTINUOUS_FINITE)
+@method(
+    "dpmpp_2s_ancestral",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    order=2,
+    options=NOISY,
+    evaluations=(2, -1),
+    elsewhere={"A1111 and Forge": ("DPM++ 2S a",)},
+)
 def dpmpp_2s_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Second order to below the next noise level, by the prediction in the middle; then noise up.
 
@@ -108,7 +143,16 @@ def dpmpp_2s_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("dpmpp_2s_ancestral_cfg_pp", STRAIGHT, CONTINUOUS_FINITE, comfyui_spaces=UNMIXED)
+@method(
+    "dpmpp_2s_ancestral_cfg_pp",
+    STRAIGHT,
+    CONTINUOUS_FINITE,
+    comfyui_spaces=UNMIXED,
+    order=2,
+    options=NOISY,
+    asks_unguided=True,
+    evaluations=(2, -1),
+)
 def dpmpp_2s_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same by unguided predictions, and then on by what guidance changed at the step's start.
 

@@ -12,7 +12,16 @@ from torch import Tensor
 
 from nodegraph.families.comfyui_sigmas import table_sigma_at
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.sampling.samplers.base import PRESERVING, UNMIXED, Ask, Done, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    NOISY,
+    PRESERVING,
+    UNMIXED,
+    Ask,
+    Done,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.dpmpp import Step
 from nodegraph.sampling.samplers.spaces import NoiseSpace
 from nodegraph.sampling.table_schedules import CORRECTED, MULTISTEP
@@ -116,7 +125,22 @@ def _solved(
     return weights
 
 
-@method("uni_pc", PRESERVING, CORRECTED, comfyui_spaces=UNMIXED, keeps_precision=True)
+@method(
+    "uni_pc",
+    PRESERVING,
+    CORRECTED,
+    comfyui_spaces=UNMIXED,
+    keeps_precision=True,
+    order=2,
+    options={"order": 2},
+    comfyui_options={"order": 3},
+    highest_order=3,
+    elsewhere={
+        "ComfyUI": ("uni_pc_bh2",),
+        "A1111 and Forge": ("UniPC",),
+        "diffusers": ("UniPCMultistepScheduler",),
+    },
+)
 def uni_pc(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Predictor and corrector on the predicted latent, B(h) = exp(h) - 1.
 
@@ -125,7 +149,17 @@ def uni_pc(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _uni_pc(walk, x, torch.expm1)
 
 
-@method("uni_pc_bh1", PRESERVING, CORRECTED, comfyui_spaces=UNMIXED, keeps_precision=True)
+@method(
+    "uni_pc_bh1",
+    PRESERVING,
+    CORRECTED,
+    comfyui_spaces=UNMIXED,
+    keeps_precision=True,
+    order=3,
+    options={"order": 3},
+    highest_order=3,
+    also_comfyui=("uni_pc",),
+)
 def uni_pc_bh1(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """The same with B(h) = h, which suits few steps.
 
@@ -134,7 +168,7 @@ def uni_pc_bh1(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _uni_pc(walk, x, lambda h: h)
 
 
-NOISY = (0.2, 0.8)
+DRAWN_BETWEEN = (0.2, 0.8)
 """Part of the training timesteps between which noise is drawn anew, as the authors have it."""
 
 _MOST = 4
@@ -234,22 +268,32 @@ def _sa_draws(walk: Walk[NoiseSpace], index: int) -> int:
 
 def _tau(walk: Walk[NoiseSpace], index: int) -> float:
     """The paper's tau in the step from a level."""
-    low, high = NOISY
+    low, high = DRAWN_BETWEEN
     noise, levels = walk.space.noise, walk.noise_levels
     if walk.is_comfyui:
-        highest, least = (_level_behind(noise, share) for share in NOISY)
+        highest, least = (_level_behind(noise, share) for share in DRAWN_BETWEEN)
         is_noisy = highest >= float(levels.sigmas[index + 1]) >= least
     else:
         is_noisy = low <= float(levels.timesteps[index]) / noise.timesteps <= high
     return walk.options.eta if is_noisy else 0.0
 
 
-@method("sa_solver", PRESERVING, MULTISTEP, draws=_sa_draws)
+@method(
+    "sa_solver",
+    PRESERVING,
+    MULTISTEP,
+    draws=_sa_draws,
+    order=2,
+    options={**NOISY, "order": 2},
+    comfyui_options={"order": 3},
+    elsewhere={"diffusers": ("SASolverScheduler",)},
+)
 def sa_solver(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Predictor and corrector of second order: polynomials over log-SNR through the predictions.
 
-    The option eta is the paper's tau between `NOISY` timesteps; elsewhere nothing is drawn. Another
-    order than 2 is that of both. The last step ends on the prediction, without noise.
+    The option eta is the paper's tau between `DRAWN_BETWEEN` of the timesteps; elsewhere nothing is
+    drawn. Another order than 2 is that of both. The last step ends on the prediction, without
+    noise.
 
     Source: Xue et al. 2023, arXiv:2309.05019, algorithm 1; weights at order 2 as the authors'
     simplified ones, which diffusers' SASolverScheduler has too.
@@ -262,7 +306,16 @@ def sa_solver(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _sa_solver(walk, x, evaluates_twice=False)
 
 
-@method("sa_solver_pece", PRESERVING, MULTISTEP, draws=_sa_draws)
+@method(
+    "sa_solver_pece",
+    PRESERVING,
+    MULTISTEP,
+    draws=_sa_draws,
+    order=2,
+    options={**NOISY, "order": 2},
+    comfyui_options={"order": 3},
+    evaluations=(2, -1),
+)
 def sa_solver_pece(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """The same, but each corrected point is asked about: two evaluations a step, one in the first.
 
