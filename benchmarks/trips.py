@@ -39,8 +39,9 @@ counts = {}
 is_counting = False
 
 def profile(frame, event, argument):
-    if is_counting and event == "call":
-        code = frame.f_code
+    code = frame.f_code
+    # The bodies of classes and modules, which run as they are imported, are no functions.
+    if is_counting and event == "call" and code.co_flags & 1:
         counts[code] = counts.get(code, 0) + 1
 
 def write():
