@@ -98,15 +98,13 @@ def to_well_formed(value: Any) -> Any:
     Halves come from JSON escapes and from file names that are no UTF-8. They have no UTF-8, so no
     database, log or answer can hold them. Paths become text.
     """
-    if isinstance(value, PurePath):
-        value = str(value)
     if isinstance(value, str):
         return value if value.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
     if isinstance(value, dict):
         return {to_well_formed(key): to_well_formed(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_well_formed(item) for item in value]
-    return value
+    return to_well_formed(str(value)) if isinstance(value, PurePath) else value
 
 
 def display_width(text: str) -> int:
