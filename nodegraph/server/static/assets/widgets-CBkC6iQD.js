@@ -1,1 +1,0 @@
-import"./WidgetField-PFEoFjRm.js";import"./FileWidget-BKnowyVv.js";

@@ -1,0 +1,1 @@
+import"./WidgetField-BiCaL_Jp.js";import"./FileWidget-BpyA_UyA.js";
