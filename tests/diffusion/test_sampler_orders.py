@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from torch import Tensor
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.noise import NoiseSchedule, draw_from
 from nodegraph.families.sampler_names import SAMPLER_NAMES, allowed_schedules
+from nodegraph.sampling import samplers
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS, SamplerOptions
-from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, base, make_sampler
+from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
+from nodegraph.sampling.table_schedules import CONTINUOUS
 
 MODES = ((-1.0, 0.4), (1.2, 0.3))
 """Means and deviations of the mixture's two equal parts."""
@@ -133,6 +137,19 @@ def test_a_trial_in_each_pair_is_of_second_order_too() -> None:
 def test_the_order_is_what_was_asked_for(name: str, order: int) -> None:
     coarse, fine = (error(name, steps, right=BEGINNING, order=order) for steps in (24, 48))
     assert math.log2(coarse / fine) > order - 0.2
+
+
+def test_the_sampler_that_the_page_shows_is_of_the_order_that_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "samplers.md").read_text("utf-8")
+    shown = page.split("## Adding one")[1].split("```python\n")[1].split("```")[0]
+    names = {**vars(base), "StraightSpace": StraightSpace, "CONTINUOUS": CONTINUOUS}
+    exec(shown, names)
+    monkeypatch.setattr(samplers, "SAMPLERS", {**SAMPLERS, "ab2": names["ab2"]})
+    monkeypatch.setattr(samplers, "check_sampler", lambda name, kind: None)
+    coarse, fine = error("ab2", 48), error("ab2", 96)
+    assert math.log2(coarse / fine) > names["ab2"].order - 0.2
 
 
 DRAWING = [name for name in SAMPLER_NAMES if "s_noise" in SAMPLER_OPTIONS.get(name, {})]
