@@ -247,8 +247,8 @@ def test_every_allowed_pair_ends_in_a_finite_latent(name: str, spread: str) -> N
         while not sampler.done:
             evaluate(sampler)
             assert sampler.x.isfinite().all(), schedule
-            assert sampler.denoised is not None
-            assert sampler.denoised.shape == (2, *SHAPE)
+        assert sampler.denoised is not None
+        assert sampler.denoised.shape == (2, *SHAPE)
 
 
 def test_a_first_level_rounded_to_above_one_is_that_of_pure_noise() -> None:

@@ -1,12 +1,12 @@
 """What a sampler is: a generator function over a walk, and the driver that runs it.
 
 A method reads like its paper. It is handed a `Walk` and the latent, asks for the model's output
-with ``output = yield Ask(x, level)``, and ends each step with ``x = yield Done(x, denoised)``:
+with ``output = yield Evaluate(x, level)``, and ends each step with ``x = yield Done(x, denoised)``:
 
     @method("euler", ...)
     def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         for here, after in walk.steps():
-            output = yield Ask(x, here)
+            output = yield Evaluate(x, here)
             ...
             x = yield Done(x + (after.sigma - here.sigma) * slope, denoised)
 
@@ -63,8 +63,8 @@ UNMIXED: Spaces = {"flow": UnmixedFlowSpace}
 
 
 @dataclass(frozen=True)
-class Level(Generic[S]):
-    """A noise level of a space: x = alpha · latent + deviation · noise.
+class NoiseLevel(Generic[S]):
+    """A noise level of a space: methods take x for alpha · latent + deviation · noise there.
 
     Its numbers are 0-dimensional float32 tensors on the CPU.
 
@@ -106,21 +106,25 @@ class Level(Generic[S]):
         """The clean latent that the model's output for x stands for."""
         return self.space.to_denoised(output, x, self.index)
 
-    def slope(self: Level[StraightSpace], output: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
-        """Change of x by sigma."""
+    def slope(
+        self: NoiseLevel[StraightSpace], output: Tensor, x: Tensor, denoised: Tensor
+    ) -> Tensor:
+        """dx / dsigma."""
         return self.space.slope(output, x, denoised, self.index)
 
-    def ancestral(self: Level[StraightSpace], eta: float) -> tuple[Tensor, Tensor | float, Tensor]:
+    def ancestral(
+        self: NoiseLevel[StraightSpace], eta: float
+    ) -> tuple[Tensor, Tensor | float, Tensor]:
         """See `StraightSpace.ancestral`."""
         return self.space.ancestral(self.index, eta)
 
 
-class Ask(NamedTuple):
+class Evaluate(NamedTuple):
     """A method wants the model's output for x, which is rounded to the latent's precision, at a
     noise level; it is sent that output."""
 
     x: Tensor
-    level: Level[NoiseSpace]
+    level: NoiseLevel[NoiseSpace]
 
 
 class Done(NamedTuple):
@@ -135,9 +139,9 @@ class Done(NamedTuple):
     denoised: Tensor
 
 
-Steps: TypeAlias = "Generator[Ask | Done, Tensor, None]"
+Steps: TypeAlias = "Generator[Evaluate | Done, Tensor, None]"
 _NEARLY_ALL = 0.9998
-"""Level of a flow from which on all is noise."""
+"""NoiseLevel of a flow from which on all is noise."""
 
 
 class Walk(Generic[S]):
@@ -149,8 +153,8 @@ class Walk(Generic[S]):
         options: The numbers that the method takes.
         memory: What a multistep method remembers from step to step, and nothing else of it: tensors
             of x's shape by name, written before a step is done.
-        index: The level that the next step begins at.
-        unguided: The model's output without guidance at the last `Ask`, for samplers of
+        index: The level that the walk began at, or was resumed at.
+        unguided: The model's output without guidance at the last `Evaluate`, for samplers of
             `CFG_PP_SAMPLERS`. None: as the guided one.
         brownian_tree: What fresh noise is of; None: it depends on how often some was drawn.
     """
@@ -168,20 +172,20 @@ class Walk(Generic[S]):
         self.brownian_tree: BrownianTree | None = None
         self.dtype = torch.float32
 
-    def steps(self) -> Iterator[tuple[Level[S], Level[S]]]:
+    def steps(self) -> Iterator[tuple[NoiseLevel[S], NoiseLevel[S]]]:
         """The levels that each of the remaining steps leads from and to."""
         for index in range(self.index, self.noise_levels.end):
             yield self.level(index), self.level(index + 1)
 
-    def level(self, index: int) -> Level[S]:
-        return Level(self.space, index)
+    def level(self, index: int) -> NoiseLevel[S]:
+        return NoiseLevel(self.space, index)
 
     @property
     def count(self) -> int:
         """Noise levels but the end, of the whole schedule."""
         return self.noise_levels.level_count
 
-    def is_last(self, level: Level[NoiseSpace]) -> bool:
+    def is_last(self, level: NoiseLevel[NoiseSpace]) -> bool:
         """Whether a step from a level leads to the end of the whole schedule."""
         return level.index == self.count - 1
 
@@ -200,7 +204,9 @@ class Walk(Generic[S]):
         """x rounded to the latent's precision, mostly that of the model."""
         return x.to(self.dtype)
 
-    def unguided_denoised(self, level: Level[NoiseSpace], x: Tensor, denoised: Tensor) -> Tensor:
+    def unguided_denoised(
+        self, level: NoiseLevel[NoiseSpace], x: Tensor, denoised: Tensor
+    ) -> Tensor:
         """What the model predicts without guidance, where it predicted `denoised` with it; both
         float32."""
         if self.unguided is None:
@@ -208,12 +214,12 @@ class Walk(Generic[S]):
         return level.denoised(self.unguided, x).to(torch.float32)
 
     def noise(self, like: Tensor) -> Tensor:
-        """The generators' next noise, drawn in float32 whatever precision `like` has."""
+        """The generators' next noise, times s_noise; drawn in float32, also for narrower `like`."""
         drawn = draw_batch(self.generators, like.shape).to(like.device, like.dtype)
         return drawn if self.options.s_noise == 1 else drawn * self.options.s_noise
 
     def noise_between(self, like: Tensor, start: Tensor, end: Tensor) -> Tensor:
-        """Noise for the way between two sigmas: the Brownian motion's, or else fresh."""
+        """As `noise`, but of the Brownian motion between two sigmas where there is one."""
         if self.brownian_tree is None:
             return self.noise(like)
         start_sigma, end_sigma = (float(level.to(torch.float32)) for level in (start, end))
@@ -351,15 +357,15 @@ class Sampler:
         self._x = torch.empty(0)
         self._memory: dict[str, Tensor] = {}
         self._steps: Steps | None = None
-        self._asked: Ask | None = None
+        self._pending: Evaluate | None = None
         # Of the generators where the step began that is under way.
         self._generator_states: list[Tensor] = []
         self._placed: list[tuple[NoiseSpace, Tensor]] = []
 
     @property
     def x(self) -> Tensor:
-        """The latent as the sampler keeps it at `step_index`; on the model's device and in its
-        dtype, shape (batch, channels, height / 8, width / 8)."""
+        """The latent as the sampler keeps it at `step_index`; on the model's device, in its dtype
+        or a wider one, shape (batch, channels, height / 8, width / 8)."""
         return self._x
 
     @x.setter
@@ -390,12 +396,12 @@ class Sampler:
     @property
     def timestep(self) -> Tensor:
         """Where the model is to be evaluated next; 0-dimensional, on the CPU."""
-        return self._ask().level.timestep
+        return self._evaluation().level.timestep
 
     @property
     def model_timestep(self) -> Tensor:
         """The same on the latent's device, where all of them were put once: nothing to wait for."""
-        level = self._ask().level
+        level = self._evaluation().level
         return self._timesteps(level.space)[level.index]
 
     @property
@@ -410,7 +416,7 @@ class Sampler:
 
     @property
     def next_sigma(self) -> Tensor:
-        """Noise level that the current step leads to; 0 in the last one."""
+        """Noise level that the current step leads to; 0 at the end of a whole schedule."""
         return self.noise_levels.sigmas[self.step_index + 1]
 
     def pure_noise(self, noise: Tensor) -> Tensor:
@@ -432,29 +438,29 @@ class Sampler:
     @property
     def evaluation_point(self) -> tuple[NoiseSpace, int]:
         """The space over the noise levels at which the model is asked next, and the index there."""
-        level = self._ask().level
+        level = self._evaluation().level
         return level.space, level.index
 
     def evaluation_x(self) -> Tensor:
         """The latent that the model is asked about next, as the sampler keeps it."""
-        return self._walk.kept(self._ask().x)
+        return self._walk.kept(self._evaluation().x)
 
     def model_input(self) -> Tensor:
         """The same as the model takes it."""
-        level = self._ask().level
+        level = self._evaluation().level
         return level.space.model_input(self.evaluation_x(), level.index)
 
     def feed(self, output: Tensor) -> None:
         """Go on with the model's output for `model_input` at `timestep`."""
-        self._ask()
+        self._evaluation()
         assert self._steps is not None
         dtype = self._x.dtype if self.method.keeps_precision else output.dtype
         self._walk.dtype = dtype
         event = self._steps.send(output)
-        if isinstance(event, Ask):
-            self._asked = event
+        if isinstance(event, Evaluate):
+            self._pending = event
             return
-        self._asked = None
+        self._pending = None
         self._x = event.x.to(dtype)
         self.denoised = event.denoised.to(dtype)
         self._memory = dict(self._walk.memory)
@@ -478,7 +484,7 @@ class Sampler:
             ].to(torch.float32)
             high = float(levels.max())
             if isinstance(self.space, FlowSpace) and high > _NEARLY_ALL:
-                # The last level before all is noise stands for that, but the motion knows it.
+                # Schedules stop just below 1, where all is noise; the motion begins there.
                 high = 1.0
             low = float(levels[levels > 0].min())
             self._walk.brownian_tree = BrownianTree(seed, low, high, shape)
@@ -492,7 +498,7 @@ class Sampler:
         state = {"x": self.x, "step": torch.tensor(self.step_index)}
         state |= {f"memory.{name}": tensor for name, tensor in self._memory.items()}
         state = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in state.items()}
-        at = self._generator_states if self._asked else [g.get_state() for g in self.generators]
+        at = self._generator_states if self._pending else [g.get_state() for g in self.generators]
         return state | {name: item.clone() for name, item in zip(self._names, at, strict=True)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -513,11 +519,11 @@ class Sampler:
         }
         for generator, saved in zip(self.generators, generators, strict=True):
             generator.set_state(saved.get_state())
-        self._steps = self._asked = None
+        self._steps = self._pending = None
 
-    def _ask(self) -> Ask:
+    def _evaluation(self) -> Evaluate:
         """What the method asks next; it goes on from the last step once somebody wants to know."""
-        if self._asked is None:
+        if self._pending is None:
             self._generator_states = [item.get_state() for item in self.generators]
             if self._steps is None:
                 self._walk.index, self._walk.memory = self.step_index, dict(self._memory)
@@ -526,16 +532,16 @@ class Sampler:
                 event = next(self._steps)
             else:
                 event = self._steps.send(self._x)
-            assert isinstance(event, Ask)
-            self._asked = event
-        return self._asked
+            assert isinstance(event, Evaluate)
+            self._pending = event
+        return self._pending
 
     def _rewind(self) -> None:
         """Forget a step that is under way, with what it drew."""
-        if self._asked is not None:
+        if self._pending is not None:
             for generator, before in zip(self.generators, self._generator_states, strict=True):
                 generator.set_state(before)
-            self._steps = self._asked = None
+            self._steps = self._pending = None
 
     def _timesteps(self, space: NoiseSpace) -> Tensor:
         """The timesteps of a space on the latent's device, and a 0 after them."""

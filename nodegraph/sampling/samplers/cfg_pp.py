@@ -17,9 +17,9 @@ from nodegraph.sampling.samplers.base import (
     NOISY,
     STRAIGHT,
     UNMIXED,
-    Ask,
     Done,
-    Level,
+    Evaluate,
+    NoiseLevel,
     Steps,
     Walk,
     method,
@@ -39,7 +39,7 @@ from nodegraph.sampling.table_schedules import CONTINUOUS
 def euler_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The guided prediction with the unguided noise of the next level: `euler` where both agree."""
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised, _, noise = _guided(walk, here, output, x)
         stepped = after.alpha * denoised + after.deviation * noise if after.sigma > 0 else denoised
         x = yield Done(stepped, denoised)
@@ -49,7 +49,7 @@ def euler_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same with part of the noise drawn anew."""
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised, _, noise = _guided(walk, here, output, x)
         stepped = denoised
         if after.sigma > 0:
@@ -66,7 +66,7 @@ def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """With the change since the unguided prediction before: `dpmpp_2m` where both agree."""
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised, away, noise = _guided(walk, here, output, x)
         stepped = denoised
         if after.sigma > 0:
@@ -92,7 +92,7 @@ def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 def gradient_estimation_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """With the change of the unguided slope: `gradient_estimation` where both agree."""
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised, away, noise = _guided(walk, here, output, x)
         stepped = denoised
         if after.sigma > 0:
@@ -106,7 +106,7 @@ def gradient_estimation_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 
 
 def _guided(
-    walk: Walk[StraightSpace], here: Level[StraightSpace], output: Tensor, x: Tensor
+    walk: Walk[StraightSpace], here: NoiseLevel[StraightSpace], output: Tensor, x: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The guided prediction, the unguided one, and the noise of unit variance that this leaves."""
     x = x.to(torch.float32)
@@ -115,6 +115,6 @@ def _guided(
     return denoised, away, (x - here.alpha * away) / here.deviation
 
 
-def _ratio(here: Level[StraightSpace], after: Level[StraightSpace]) -> Tensor:
+def _ratio(here: NoiseLevel[StraightSpace], after: NoiseLevel[StraightSpace]) -> Tensor:
     """What becomes of the noise over the latent in a step: less than 1."""
     return torch.exp(here.log_snr - after.log_snr)

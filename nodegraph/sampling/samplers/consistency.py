@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.noise import draw_batch
-from nodegraph.sampling.samplers.base import OF_TABLE, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    OF_TABLE,
+    Done,
+    Evaluate,
+    NoiseLevel,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.spaces import (
     ExplodingSpace,
     FlowSpace,
@@ -38,7 +46,7 @@ def tcd(walk: Walk[TablePreservingSpace], x: Tensor) -> Steps:
     """
     table = walk.space.noise.alphas_cumprod
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised = here.denoised(output, x)
         epsilon = here.space.to_noise(output, x, here.index)
         following = torch.tensor(0) if walk.is_last(here) else after.timestep
@@ -71,7 +79,7 @@ def lcm(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     2023, arXiv:2303.01469, appendix C.
     """
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         x = walk.space.widened(x)
         denoised = walk.space.clipped(here.denoised(output, x), by_default=False)
         if isinstance(walk.space, TablePreservingSpace):
@@ -89,7 +97,7 @@ def lcm(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-def _noise(walk: Walk[NoiseSpace], here: Level[NoiseSpace], like: Tensor) -> Tensor:
+def _noise(walk: Walk[NoiseSpace], here: NoiseLevel[NoiseSpace], like: Tensor) -> Tensor:
     """Noise whose strength runs from s_noise to s_noise_end, held within noise_clip."""
     options = walk.options
     drawn = draw_batch(walk.generators, like.shape).to(like.device, like.dtype)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import OF_TABLE, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    OF_TABLE,
+    Done,
+    Evaluate,
+    NoiseLevel,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.spaces import TablePreservingSpace
 from nodegraph.sampling.table_schedules import TABLE
 
@@ -32,13 +40,13 @@ def pndm(walk: OfTable, x: Tensor) -> Steps:
     """
     table, stride = walk.space.noise.alphas_cumprod, walk.noise_levels.stride
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised = here.denoised(output, x)
         known = [output, *(walk.memory[name] for name in sorted(walk.memory))]
         ends = _alpha_bars(walk, here)
         if here.index == walk.noise_levels.first and not walk.is_last(here):
             trial = _moved(walk, x, output, *ends)
-            output = yield Ask(trial, after)
+            output = yield Evaluate(trial, after)
             denoised = after.denoised(output, trial)
             if stride is not None:  # as in diffusers, the first step is measured from its end
                 end = int(after.timestep)
@@ -56,7 +64,7 @@ def _final_alpha_bar(walk: OfTable) -> Tensor:
     return torch.tensor(1.0) if noise.alpha_to_one else noise.alphas_cumprod[0]
 
 
-def _next_alpha_bar(walk: OfTable, here: Level[TablePreservingSpace]) -> Tensor:
+def _next_alpha_bar(walk: OfTable, here: NoiseLevel[TablePreservingSpace]) -> Tensor:
     """Alpha bar that a step leads to.
 
     On evenly spaced schedules it is that of a fixed stride below, as in diffusers. With
@@ -69,7 +77,7 @@ def _next_alpha_bar(walk: OfTable, here: Level[TablePreservingSpace]) -> Tensor:
     return walk.space.noise.alphas_cumprod[end] if end >= 0 else last
 
 
-def _alpha_bars(walk: OfTable, here: Level[TablePreservingSpace]) -> tuple[Tensor, Tensor]:
+def _alpha_bars(walk: OfTable, here: NoiseLevel[TablePreservingSpace]) -> tuple[Tensor, Tensor]:
     """Of a step's start and end."""
     return walk.space.alpha_bar(here.index, _final_alpha_bar(walk)), _next_alpha_bar(walk, here)
 
@@ -130,7 +138,7 @@ def ddpm(walk: OfTable, x: Tensor) -> Steps:
     one = torch.tensor(1.0)
     for step in walk.steps():
         level, variance = step[0], None
-        output = yield Ask(x, level)
+        output = yield Evaluate(x, level)
         if output.shape[1] == 2 * x.shape[1]:
             output, variance = output.chunk(2, dim=1)
         denoised = walk.space.clipped(level.denoised(output, x), by_default=True)
@@ -190,7 +198,7 @@ def ddim(walk: OfTable, x: Tensor) -> Steps:
     """
     eta, one = walk.options.eta, torch.tensor(1.0)
     for here, _ in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         epsilon = walk.space.to_noise(output, x, here.index)
         denoised = walk.space.clipped(here.denoised(output, x), by_default=True)
         alpha_bar, following = walk.space.alpha_bar(here.index, one), _next_alpha_bar(walk, here)

@@ -16,9 +16,9 @@ from nodegraph.sampling.samplers.base import (
     NOISY,
     PRESERVING,
     UNMIXED,
-    Ask,
     Done,
-    Level,
+    Evaluate,
+    NoiseLevel,
     Steps,
     Walk,
     method,
@@ -33,8 +33,8 @@ FEW = 15
 class Step(NamedTuple):
     """A step from one level to another."""
 
-    here: Level[NoiseSpace]
-    after: Level[NoiseSpace]
+    here: NoiseLevel[NoiseSpace]
+    after: NoiseLevel[NoiseSpace]
 
     @property
     def h(self) -> Tensor:
@@ -46,29 +46,31 @@ class Step(NamedTuple):
         """How much less noise there is after it."""
         return self.after.deviation / self.here.deviation
 
-    def integrated(self, x: Tensor, denoised: Tensor, curvature: Tensor | None = None) -> Tensor:
-        """x after it where the prediction stays, or changes so much over the step."""
+    def advanced(self, x: Tensor, denoised: Tensor, change: Tensor | None = None) -> Tensor:
+        """x after it, if the prediction is constant, or changes so much over the step: by half of
+        that the prediction counts."""
         weight = self.after.alpha * (torch.exp(-self.h) - 1.0)
         stepped = self.shrink * x - weight * denoised
-        return stepped if curvature is None else stepped - 0.5 * weight * curvature
+        return stepped if change is None else stepped - 0.5 * weight * change
 
 
-def decay_factor(rate: float, step: Tensor) -> Tensor:
-    """exp(-rate · step): what is left of x, over its noise, after a step.
+def decay_factor(rate: float, h: Tensor) -> Tensor:
+    """exp(-rate · h).
 
     Args:
         rate: 0 or more; at 0 it is 1 however long the step.
-        step: Above 0; 0-dimensional, float32.
+        h: Length of a step, above 0; 0-dimensional, float32.
     """
-    return torch.exp(-rate * step) if rate else torch.ones_like(step)
+    return torch.exp(-rate * h) if rate else torch.ones_like(h)
 
 
-def _curvature(walk: Walk[NoiseSpace], denoised: Tensor, step: Step) -> Tensor | None:
-    """How the prediction changes, scaled to the coming step; None in first-order steps."""
+def _change(walk: Walk[NoiseSpace], denoised: Tensor, step: Step) -> Tensor | None:
+    """By how much the prediction changes over a step, as over the last one; None in first-order
+    steps."""
     if "denoised" not in walk.memory or walk.is_last(step.here):
         return None
-    last_step = step.here.log_snr - walk.level(step.here.index - 1).log_snr
-    return (1.0 / (last_step / step.h)) * (denoised - walk.memory["denoised"])
+    previous_h = step.here.log_snr - walk.level(step.here.index - 1).log_snr
+    return (1.0 / (previous_h / step.h)) * (denoised - walk.memory["denoised"])
 
 
 @method(
@@ -93,11 +95,11 @@ def dpmpp_2m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     algorithm 2.
     """
     for step in map(Step._make, walk.steps()):
-        output = yield Ask(x, step.here)
+        output = yield Evaluate(x, step.here)
         denoised = step.here.denoised(output, x)
-        curvature = _curvature(walk, denoised, step)
+        change = _change(walk, denoised, step)
         walk.memory["denoised"] = denoised
-        x = yield Done(step.integrated(x.to(torch.float32), denoised, curvature), denoised)
+        x = yield Done(step.advanced(x.to(torch.float32), denoised, change), denoised)
 
 
 @method(
@@ -120,16 +122,16 @@ def dpmpp_2s(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """
     for step in map(Step._make, walk.steps()):
         here = step.here
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised = here.denoised(output, x)
         if here.index % 2 == 0 or walk.is_last(here) or "start" not in walk.memory:
-            stepped = step.integrated(x.to(torch.float32), denoised)
+            stepped = step.advanced(x.to(torch.float32), denoised)
         else:
             before, earlier = walk.level(here.index - 1), walk.memory["denoised"]
             both = Step(before, step.after)
             share = (here.log_snr - before.log_snr) / both.h
-            curvature = (1.0 / share) * (denoised - earlier)
-            stepped = both.integrated(walk.memory["start"], earlier, curvature)
+            change = (1.0 / share) * (denoised - earlier)
+            stepped = both.advanced(walk.memory["start"], earlier, change)
         walk.memory = {"denoised": denoised, "start": x}
         x = yield Done(stepped, denoised)
 
@@ -146,14 +148,14 @@ def res_multistep(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     Source: Zhang et al. 2023, arXiv:2308.02157.
     """
     for step in map(Step._make, walk.steps()):
-        output = yield Ask(x, step.here)
+        output = yield Evaluate(x, step.here)
         denoised = step.here.denoised(output, x)
-        curvature = _curvature(walk, denoised, step)
+        change = _change(walk, denoised, step)
         walk.memory["denoised"] = denoised
-        stepped = step.integrated(x.to(torch.float32), denoised)
-        if curvature is not None:
+        stepped = step.advanced(x.to(torch.float32), denoised)
+        if change is not None:
             line = step.after.alpha * ((torch.exp(-step.h) - 1.0) / step.h + 1.0)
-            stepped = stepped + line * curvature
+            stepped = stepped + line * change
         x = yield Done(stepped, denoised)
 
 
@@ -174,9 +176,9 @@ def res_multistep_ancestral(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     by its convention alone, as that leaves more noise than the level says.
     """
     for step in map(Step._make, walk.steps()):
-        output = yield Ask(x, step.here)
+        output = yield Evaluate(x, step.here)
         denoised = step.here.denoised(output, x)
-        curvature = _curvature(walk, denoised, step)
+        change = _change(walk, denoised, step)
         walk.memory["denoised"] = denoised
         x, alpha, deviation = x.to(torch.float32), step.after.alpha, step.after.deviation
         # parts of the next level's noise: drawn anew, and of before
@@ -184,9 +186,9 @@ def res_multistep_ancestral(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         kept = (1.0 - drawn**2) ** 0.5
         left = torch.exp(-step.h) * kept
         stepped = (step.shrink * kept) * x + (alpha * (1.0 - left)) * denoised
-        if curvature is not None:
+        if change is not None:
             # the line is followed over all of the way down
-            stepped = stepped + (alpha * (1.0 + (1.0 - left) / torch.log(left))) * curvature
+            stepped = stepped + (alpha * (1.0 + (1.0 - left) / torch.log(left))) * change
         x = yield Done(stepped + (deviation * drawn) * walk.noise(x), denoised)
 
 
@@ -227,12 +229,12 @@ def dpmpp_3m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     order is two.
     """
     for step in map(Step._make, walk.steps()):
-        output = yield Ask(x, step.here)
+        output = yield Evaluate(x, step.here)
         denoised = step.here.denoised(output, x)
         changes = _slope_and_bend(walk, denoised, step, ends_lower=True)
         x = x.to(torch.float32)
         if changes is None:
-            stepped = step.integrated(x, denoised, _curvature(walk, denoised, step))
+            stepped = step.advanced(x, denoised, _change(walk, denoised, step))
         else:
             slope, bend = changes
             alpha, h, decay = step.after.alpha, step.h, torch.exp(-step.h) - 1.0
@@ -243,9 +245,9 @@ def dpmpp_3m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-Bend = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""What the prediction's change is weighed by, of what the prediction is weighed by, the alpha after
-the step, and the step, (1 + eta) times."""
+ChangeWeight = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Weight of the prediction's change in a step of the reverse SDE, from the prediction's own weight,
+the alpha after the step, and (1 + eta) · h."""
 
 
 def _half(weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
@@ -258,15 +260,15 @@ def _line(weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
 
 
 def _sde_step(
-    walk: Walk[NoiseSpace], x: Tensor, denoised: Tensor, step: Step, bend: Bend
+    walk: Walk[NoiseSpace], x: Tensor, denoised: Tensor, step: Step, weigh: ChangeWeight
 ) -> Tensor:
     """x after a second-order step of the reverse SDE."""
     eta, h, alpha = walk.options.eta, step.h, step.after.alpha
-    curvature = _curvature(walk, denoised, step)
+    change = _change(walk, denoised, step)  # since the prediction that is still remembered
     weight = alpha * (1 - decay_factor(1 + eta, h))
     stepped = (step.shrink * decay_factor(eta, h)) * x + weight * denoised
-    if curvature is not None:
-        stepped = stepped + bend(weight, alpha, (1 + eta) * h) * curvature
+    if change is not None:
+        stepped = stepped + weigh(weight, alpha, (1 + eta) * h) * change
     return stepped + _drawn(walk, x, step)
 
 
@@ -276,11 +278,11 @@ def _drawn(walk: Walk[NoiseSpace], x: Tensor, step: Step) -> Tensor:
     return scale * walk.noise_between(x, step.here.sigma, step.after.sigma)
 
 
-def _sde_2m(walk: Walk[NoiseSpace], x: Tensor, bend: Bend) -> Steps:
+def _sde_2m(walk: Walk[NoiseSpace], x: Tensor, weigh: ChangeWeight) -> Steps:
     for step in map(Step._make, walk.steps()):
-        output = yield Ask(x, step.here)
+        output = yield Evaluate(x, step.here)
         denoised = step.here.denoised(output, x)
-        stepped = _sde_step(walk, x.to(torch.float32), denoised, step, bend)
+        stepped = _sde_step(walk, x.to(torch.float32), denoised, step, weigh)
         walk.memory["denoised"] = denoised
         x = yield Done(stepped, denoised)
 
@@ -302,7 +304,8 @@ def _sde_2m(walk: Walk[NoiseSpace], x: Tensor, bend: Bend) -> Steps:
 def dpmpp_2m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """`dpmpp_2m` for the reverse SDE: part of the noise is drawn anew in every step.
 
-    Source: Lu et al. 2022, arXiv:2211.01095, appendix C (SDE-DPM-Solver++(2M)), midpoint.
+    Source: Lu et al. 2022, arXiv:2211.01095, appendix C (SDE-DPM-Solver++(2M)): half the change
+    counts. The paper has eta 1; others are k-diffusion's.
     """
     return _sde_2m(walk, x, _half)
 
@@ -344,7 +347,7 @@ def dpmpp_3m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """
     eta, lower = walk.options.eta, _line if walk.is_comfyui else _half
     for step in map(Step._make, walk.steps()):
-        output = yield Ask(x, step.here)
+        output = yield Evaluate(x, step.here)
         denoised = step.here.denoised(output, x)
         changes = _slope_and_bend(walk, denoised, step, ends_lower=not walk.is_comfyui)
         x = x.to(torch.float32)

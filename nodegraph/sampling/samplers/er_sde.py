@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import PRESERVING, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    PRESERVING,
+    Done,
+    Evaluate,
+    NoiseLevel,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.spaces import NoiseSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
 
@@ -35,7 +43,7 @@ def er_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     taken by Gauss and Legendre's rule over the logarithm of the noise; the authors sum 200 points.
     """
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         x = x.to(torch.float32)
         stepped = denoised = here.denoised(output, x).to(torch.float32)
         changes: list[Tensor] = []
@@ -53,12 +61,14 @@ def er_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-def _noise(level: Level[NoiseSpace]) -> float:
+def _noise(level: NoiseLevel[NoiseSpace]) -> float:
     """Noise over the latent."""
     return math.exp(-float(level.log_snr))
 
 
-def _changes(walk: Walk[NoiseSpace], level: Level[NoiseSpace], denoised: Tensor) -> list[Tensor]:
+def _changes(
+    walk: Walk[NoiseSpace], level: NoiseLevel[NoiseSpace], denoised: Tensor
+) -> list[Tensor]:
     """First and second change of the prediction by noise, as far as is known."""
     if "denoised" not in walk.memory:
         return []

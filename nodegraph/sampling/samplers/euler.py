@@ -9,9 +9,9 @@ from nodegraph.sampling.samplers.base import (
     CHURN,
     NOISY,
     STRAIGHT,
-    Ask,
     Done,
-    Level,
+    Evaluate,
+    NoiseLevel,
     Steps,
     Walk,
     method,
@@ -57,14 +57,16 @@ class Churn:
         )
         self._space = space.with_sigmas(self.sigmas) if walk.options.s_churn > 0 else space
 
-    def raised(self, x: Tensor, here: Level[StraightSpace]) -> tuple[Tensor, Level[StraightSpace]]:
+    def raised(
+        self, x: Tensor, here: NoiseLevel[StraightSpace]
+    ) -> tuple[Tensor, NoiseLevel[StraightSpace]]:
         """x where its step begins, and the level there."""
         part = _part(self._walk, here.index)
         if part == 0:
             return x, here
         _, scale, up = here.space.churn_step(here.index, part)
         x = scale * x.to(torch.float32) + self._walk.noise(x) * up
-        return self._walk.kept(x), Level(self._space, here.index)
+        return self._walk.kept(x), NoiseLevel(self._space, here.index)
 
 
 @method(
@@ -92,7 +94,7 @@ def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     churn = Churn(walk)
     for here, after in walk.steps():
         x, begin = churn.raised(x, here)
-        output = yield Ask(x, begin)
+        output = yield Evaluate(x, begin)
         x = x.to(torch.float32)
         denoised = begin.denoised(output, x)
         slope = begin.slope(output, x, denoised)
@@ -122,7 +124,7 @@ def euler_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     Source: k-diffusion, sample_euler_ancestral.
     """
     for here, _ in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         wide = x.to(torch.float32)
         denoised = here.denoised(output, wide)
         slope = here.slope(output, wide, denoised)
@@ -141,7 +143,7 @@ def gradient_estimation(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     Source: Permenter & Yuan 2023, arXiv:2306.04848; gamma 2 as there.
     """
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         x = x.to(torch.float32)
         denoised = here.denoised(output, x)
         slope = followed = here.slope(output, x, denoised).to(torch.float32)

@@ -12,7 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import NOISY, STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    NOISY,
+    STRAIGHT,
+    Done,
+    Evaluate,
+    NoiseLevel,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.dpmpp import decay_factor
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
@@ -30,15 +39,15 @@ class ExponentialStep:
         self,
         walk: Walk[StraightSpace],
         parts: Sequence[float],
-        here: Level[StraightSpace],
-        after: Level[StraightSpace],
+        here: NoiseLevel[StraightSpace],
+        after: NoiseLevel[StraightSpace],
     ) -> None:
         self.walk, self.parts, self.here, self.after = walk, parts, here, after
         self.eta = walk.options.eta
         self.predictions: list[Tensor] = []
         self.noise: Tensor | None = None
 
-    def stepped(self, start: Tensor, to: Level[StraightSpace]) -> Tensor:
+    def stepped(self, start: Tensor, to: NoiseLevel[StraightSpace]) -> Tensor:
         """x at a level, from the step's start, by the predictions so far."""
         step = to.log_snr - self.here.log_snr
         kept = self.kept(step)
@@ -61,7 +70,7 @@ class ExponentialStep:
         """Part of the noise at the start that is still there after so long a way."""
         return decay_factor(self.eta, step)
 
-    def drawn(self, like: Tensor, to: Level[StraightSpace], step: Tensor) -> Tensor:
+    def drawn(self, like: Tensor, to: NoiseLevel[StraightSpace], step: Tensor) -> Tensor:
         """The noise that was drawn since the step's start, at a longer way from it than before."""
         whole, asked = self.after.log_snr - self.here.log_snr, len(self.predictions)
         since = step - whole * (self.parts[asked - 2] if asked > 1 else 0)
@@ -84,16 +93,16 @@ def _exponential(
 ) -> Steps:
     spaces = [_at(walk, part) for part in parts]
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         start = x.to(torch.float32)
         stepped = denoised = here.denoised(output, start).to(torch.float32)
         if after.sigma > 0:
             step = kind(walk, parts, here, after)
             step.predictions.append(denoised)
             for space in spaces:
-                at = Level(space, here.index)
+                at = NoiseLevel(space, here.index)
                 trial = walk.kept(step.stepped(start, at))
-                output = yield Ask(trial, at)
+                output = yield Evaluate(trial, at)
                 denoised = at.denoised(output, trial.to(torch.float32)).to(torch.float32)
                 step.predictions.append(denoised)
             stepped = step.stepped(start, after)
@@ -142,15 +151,15 @@ class _BrownianMidpoint(_Midpoint):
         middle: Where the first half ends.
     """
 
-    middle: Level[StraightSpace]
+    middle: NoiseLevel[StraightSpace]
 
     def kept(self, step: Tensor) -> Tensor:
         return (1 - self.eta**2 * (1 - torch.exp(-2 * step))).clamp(min=0) ** 0.5
 
-    def drawn(self, like: Tensor, to: Level[StraightSpace], step: Tensor) -> Tensor:
+    def drawn(self, like: Tensor, to: NoiseLevel[StraightSpace], step: Tensor) -> Tensor:
         return (1 - self.kept(step) ** 2).clamp(min=0) ** 0.5 * self.motion(like, to)
 
-    def motion(self, like: Tensor, to: Level[StraightSpace]) -> Tensor:
+    def motion(self, like: Tensor, to: NoiseLevel[StraightSpace]) -> Tensor:
         """What the motion did since the step's start, of unit variance."""
         if self.walk.brownian_tree is not None:
             noise = self.walk.noise_between(self.walk.kept(like), self.here.sigma, to.sigma)
@@ -226,7 +235,7 @@ class _Ends(ExponentialStep):
         bend = self.line(total, step)
         return [total - bend, bend]
 
-    def drawn(self, like: Tensor, to: Level[StraightSpace], step: Tensor) -> Tensor:
+    def drawn(self, like: Tensor, to: NoiseLevel[StraightSpace], step: Tensor) -> Tensor:
         # the trial was at the step's end already
         return super().drawn(like, to, step) if self.noise is None else self.noise
 
@@ -236,8 +245,8 @@ class _EndsWithoutNoise(_Ends):
         self,
         walk: Walk[StraightSpace],
         parts: Sequence[float],
-        here: Level[StraightSpace],
-        after: Level[StraightSpace],
+        here: NoiseLevel[StraightSpace],
+        after: NoiseLevel[StraightSpace],
     ) -> None:
         super().__init__(walk, parts, here, after)
         self.eta = 0.0

@@ -7,7 +7,16 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import CHURN, STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    CHURN,
+    STRAIGHT,
+    Done,
+    Evaluate,
+    NoiseLevel,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
@@ -32,28 +41,29 @@ from nodegraph.sampling.table_schedules import CONTINUOUS
 def heun(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Second order: each step is walked again with the mean of the slopes at its two ends.
 
-    The model is evaluated twice a step, once in the last.
+    The model is evaluated twice a step, once in the step to no noise.
 
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 1; with churn algorithm 2.
     """
     churn, widened = Churn(walk), walk.space.widened
     for here, after in walk.steps():
         x, begin = churn.raised(x, here)
-        output = yield Ask(x, begin)
+        output = yield Evaluate(x, begin)
         x = widened(x)
         denoised = _clipped(begin, output, x)
+        # not the space's slope, which knows nothing of clipping
         slope = (x - denoised) / begin.sigma
         fall = after.sigma - begin.sigma
         if after.sigma > 0:
             trial = walk.kept(x + slope * fall)
-            output = yield Ask(trial, after)
+            output = yield Evaluate(trial, after)
             trial = widened(trial)
             denoised = _clipped(after, output, trial)
             slope = (slope + (trial - denoised) / after.sigma) / 2
         x = yield Done(x + slope * fall, denoised)
 
 
-def _clipped(level: Level[StraightSpace], output: Tensor, x: Tensor) -> Tensor:
+def _clipped(level: NoiseLevel[StraightSpace], output: Tensor, x: Tensor) -> Tensor:
     return level.space.clipped(level.denoised(output, x), by_default=False)
 
 
@@ -84,7 +94,7 @@ def heunpp2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         # never where the noise has ended
         further = range(here.index + 1, min(here.index + 3, walk.count))
         for following in (*map(walk.level, further), None):
-            output = yield Ask(trial, at)
+            output = yield Evaluate(trial, at)
             trial = trial.to(torch.float32)
             denoised = at.denoised(output, trial)
             slopes.append(at.slope(output, trial, denoised).to(torch.float32))
@@ -154,17 +164,20 @@ def restart(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 
 
 def _heun_step(
-    walk: Walk[StraightSpace], x: Tensor, here: Level[StraightSpace], after: Level[StraightSpace]
-) -> Generator[Ask | Done, Tensor, tuple[Tensor, Tensor]]:
+    walk: Walk[StraightSpace],
+    x: Tensor,
+    here: NoiseLevel[StraightSpace],
+    after: NoiseLevel[StraightSpace],
+) -> Generator[Evaluate | Done, Tensor, tuple[Tensor, Tensor]]:
     """x after a step, and the prediction that led it last."""
-    output = yield Ask(x, here)
+    output = yield Evaluate(x, here)
     x = x.to(torch.float32)
     denoised = here.denoised(output, x)
     slope = here.slope(output, x, denoised).to(torch.float32)
     fall = after.sigma - here.sigma
     if after.sigma > 0:
         trial = walk.kept(x + slope * fall)
-        output = yield Ask(trial, after)
+        output = yield Evaluate(trial, after)
         trial = trial.to(torch.float32)
         denoised = after.denoised(output, trial)
         slope = (slope + after.slope(output, trial, denoised).to(torch.float32)) / 2
@@ -172,7 +185,10 @@ def _heun_step(
 
 
 def _raised(
-    walk: Walk[StraightSpace], x: Tensor, low: Level[StraightSpace], high: Level[StraightSpace]
+    walk: Walk[StraightSpace],
+    x: Tensor,
+    low: NoiseLevel[StraightSpace],
+    high: NoiseLevel[StraightSpace],
 ) -> Tensor:
     """x of a level with the noise of a higher one."""
     scale = high.alpha / low.alpha

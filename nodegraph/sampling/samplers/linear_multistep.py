@@ -11,7 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import STRAIGHT, Ask, Done, Level, Steps, Walk, method
+from nodegraph.sampling.samplers.base import (
+    STRAIGHT,
+    Done,
+    Evaluate,
+    NoiseLevel,
+    Steps,
+    Walk,
+    method,
+)
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP
 
@@ -27,19 +35,20 @@ _NODES, _SHARES = np.polynomial.legendre.leggauss(16)
 """Gauss and Legendre's rule: exact for polynomials, and to 1e-12 for those of a logarithm."""
 
 Weights = Callable[
-    [Walk[StraightSpace], Level[StraightSpace], Level[StraightSpace], int], Sequence[float]
+    [Walk[StraightSpace], NoiseLevel[StraightSpace], NoiseLevel[StraightSpace], int],
+    Sequence[float],
 ]
 """Of the latest slope, the one before and so on, in a step between two levels: as many as the order
 says."""
 
 
-def _ends_on_prediction(walk: Walk[StraightSpace], after: Level[StraightSpace]) -> bool:
+def _ends_on_prediction(walk: Walk[StraightSpace], after: NoiseLevel[StraightSpace]) -> bool:
     """Whether a step is ComfyUI's last, which takes what the model predicts."""
     return walk.is_comfyui and not after.sigma > 0
 
 
 def _full_order(
-    walk: Walk[StraightSpace], here: Level[StraightSpace], after: Level[StraightSpace]
+    walk: Walk[StraightSpace], here: NoiseLevel[StraightSpace], after: NoiseLevel[StraightSpace]
 ) -> int:
     """Order of a step, if there are slopes enough."""
     return 1 if _ends_on_prediction(walk, after) else walk.options.order
@@ -50,7 +59,7 @@ def _multistep(
     x: Tensor,
     weights: Weights,
     order: Callable[
-        [Walk[StraightSpace], Level[StraightSpace], Level[StraightSpace]], int
+        [Walk[StraightSpace], NoiseLevel[StraightSpace], NoiseLevel[StraightSpace]], int
     ] = _full_order,
 ) -> Steps:
     """A weighted sum of the last slopes; ``slope.1`` is the latest that it remembers.
@@ -58,7 +67,7 @@ def _multistep(
     The option order says how many slopes a step looks at, once there are as many.
     """
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         x = x.to(torch.float32)
         denoised = here.denoised(output, x)
         slope = here.slope(output, x, denoised).to(torch.float32)
@@ -71,15 +80,15 @@ def _multistep(
         x = yield Done(x, denoised)
 
 
-def _sigmas(walk: Walk[StraightSpace], here: Level[StraightSpace], order: int) -> list[float]:
+def _sigmas(walk: Walk[StraightSpace], here: NoiseLevel[StraightSpace], order: int) -> list[float]:
     """Noise levels of the latest slope, the one before and so on."""
     return [float(walk.level(here.index - back).sigma) for back in range(order)]
 
 
 def _exact(
     walk: Walk[StraightSpace],
-    here: Level[StraightSpace],
-    after: Level[StraightSpace],
+    here: NoiseLevel[StraightSpace],
+    after: NoiseLevel[StraightSpace],
     order: int,
 ) -> Sequence[float]:
     """Integrates the polynomial over sigma through the slopes."""
@@ -88,8 +97,8 @@ def _exact(
 
 def _of_equal_steps(
     walk: Walk[StraightSpace],
-    here: Level[StraightSpace],
-    after: Level[StraightSpace],
+    here: NoiseLevel[StraightSpace],
+    after: NoiseLevel[StraightSpace],
     order: int,
 ) -> Sequence[float]:
     fall = float(after.sigma - here.sigma)
@@ -98,8 +107,8 @@ def _of_equal_steps(
 
 def _ipndm_v_weights(
     walk: Walk[StraightSpace],
-    here: Level[StraightSpace],
-    after: Level[StraightSpace],
+    here: NoiseLevel[StraightSpace],
+    after: NoiseLevel[StraightSpace],
     order: int,
 ) -> Sequence[float]:
     if not walk.is_comfyui:
@@ -186,7 +195,7 @@ def _comfyui_weights(steps: Sequence[float]) -> Sequence[float]:
 
 
 def _deis_order(
-    walk: Walk[StraightSpace], here: Level[StraightSpace], after: Level[StraightSpace]
+    walk: Walk[StraightSpace], here: NoiseLevel[StraightSpace], after: NoiseLevel[StraightSpace]
 ) -> int:
     most, left = min(3, walk.options.order), walk.count - here.index
     if walk.is_comfyui:
@@ -196,8 +205,8 @@ def _deis_order(
 
 def _deis_weights(
     walk: Walk[StraightSpace],
-    here: Level[StraightSpace],
-    after: Level[StraightSpace],
+    here: NoiseLevel[StraightSpace],
+    after: NoiseLevel[StraightSpace],
     order: int,
 ) -> Sequence[float]:
     if order == 1:

@@ -10,9 +10,9 @@ from nodegraph.sampling.samplers.base import (
     NOISY,
     STRAIGHT,
     UNMIXED,
-    Ask,
     Done,
-    Level,
+    Evaluate,
+    NoiseLevel,
     Steps,
     Walk,
     method,
@@ -48,14 +48,14 @@ def dpm_2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     middles = _middles(walk, walk.noise_levels.sigmas[1 : walk.count + 1], churn.sigmas)
     for here, after in walk.steps():
         x, begin = churn.raised(x, here)
-        output = yield Ask(x, begin)
+        output = yield Evaluate(x, begin)
         x = x.to(torch.float32)
         denoised = begin.denoised(output, x)
         slope = begin.slope(output, x, denoised)
         if after.sigma > 0:
-            middle = Level(middles, here.index)
+            middle = NoiseLevel(middles, here.index)
             trial = walk.kept(x + slope * (middle.sigma - begin.sigma))
-            output = yield Ask(trial, middle)
+            output = yield Evaluate(trial, middle)
             trial = trial.to(torch.float32)
             denoised = middle.denoised(output, trial)
             slope = middle.slope(output, trial, denoised)
@@ -85,15 +85,15 @@ def dpm_2_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     downs = torch.stack([walk.level(index).ancestral(eta)[0] for index in range(walk.count)])
     middles = _middles(walk, downs, walk.noise_levels.sigmas[: walk.count])
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         start = x.to(torch.float32)
         denoised = here.denoised(output, start)
         slope = here.slope(output, start, denoised)
         down, scale, up = here.ancestral(eta)
         if down > 0:
-            middle = Level(middles, here.index)
+            middle = NoiseLevel(middles, here.index)
             trial = walk.kept(start + slope * (middle.sigma - here.sigma))
-            output = yield Ask(trial, middle)
+            output = yield Evaluate(trial, middle)
             trial = trial.to(torch.float32)
             denoised = middle.denoised(output, trial)
             slope = middle.slope(output, trial, denoised)
@@ -128,14 +128,14 @@ def dpmpp_2s_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """
     halves = _halves(walk)
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         start = x.to(torch.float32)
         stepped = denoised = here.denoised(output, start).to(torch.float32)
         down, scale, up = here.ancestral(walk.options.eta)
         if down > 0:
-            middle = Level(halves, here.index)
+            middle = NoiseLevel(halves, here.index)
             trial = walk.kept(_towards(start, denoised, middle.sigma / here.sigma))
-            output = yield Ask(trial, middle)
+            output = yield Evaluate(trial, middle)
             denoised = middle.denoised(output, trial.to(torch.float32)).to(torch.float32)
             stepped = scale * _towards(start, denoised, down / here.sigma)
         if after.sigma > 0:
@@ -165,17 +165,17 @@ def dpmpp_2s_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """
     halves = _halves(walk)
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         start = x.to(torch.float32)
         guided = denoised = here.denoised(output, start).to(torch.float32)
         away = walk.unguided_denoised(here, start, denoised)
         change, stepped = guided - away, guided if walk.is_comfyui else away
         down, scale, up = here.ancestral(walk.options.eta)
         if down > 0:
-            middle = Level(halves, here.index)
+            middle = NoiseLevel(halves, here.index)
             begin = start + change if walk.is_comfyui else start
             trial = walk.kept(_towards(begin, stepped, middle.sigma / here.sigma))
-            output = yield Ask(trial, middle)
+            output = yield Evaluate(trial, middle)
             trial = trial.to(torch.float32)
             denoised = middle.denoised(output, trial).to(torch.float32)
             away = walk.unguided_denoised(middle, trial, denoised)

@@ -16,8 +16,8 @@ from nodegraph.sampling.samplers.base import (
     NOISY,
     PRESERVING,
     UNMIXED,
-    Ask,
     Done,
+    Evaluate,
     Steps,
     Walk,
     method,
@@ -36,15 +36,16 @@ def _uni_pc(walk: Walk[NoiseSpace], x: Tensor, scale: Scale) -> Steps:
     """What it remembers: as many predictions as the option order says, and the point that the last
     step started from."""
     for here, _ in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         denoised = here.denoised(output, x)
-        if here.index > walk.noise_levels.first:
+        if "start" in walk.memory:
             x = _corrected(walk, here.index - 1, denoised, scale)
         kept = [walk.memory[name] for name in ("denoised", *_BEFORE) if name in walk.memory]
         walk.memory = {"start": x, "denoised": denoised}
         walk.memory |= dict(zip(_BEFORE, kept[: walk.options.order - 1], strict=False))
         x = yield Done(
-            _advanced(walk, x, here.index, _predicted(walk, here.index, scale), scale), denoised
+            _advanced(walk, x, here.index, _predicted_change(walk, here.index, scale), scale),
+            denoised,
         )
 
 
@@ -63,12 +64,12 @@ def _corrected(walk: Walk[NoiseSpace], index: int, denoised: Tensor, scale: Scal
     return _advanced(walk, walk.memory["start"], index, change, scale)
 
 
-def _predicted(walk: Walk[NoiseSpace], index: int, scale: Scale) -> Tensor | None:
+def _predicted_change(walk: Walk[NoiseSpace], index: int, scale: Scale) -> Tensor | None:
     """What the predictor expects the prediction to change by."""
     order = _order(walk, index)
     slopes = _slopes(walk, index, order)
     if order <= 2:
-        return 0.5 * slopes[0] if slopes else None  # this weight is exact
+        return 0.5 * slopes[0] if slopes else None  # the weight that the authors take
     weights = _solved(walk, index, order, scale, predicts=True)
     parts = (weight.to(item.dtype) * item for weight, item in zip(weights, slopes, strict=True))
     return torch.stack(list(parts)).sum(0)
@@ -94,29 +95,29 @@ def _advanced(
 ) -> Tensor:
     """From x at a level to the next, where the prediction that is remembered is the level's."""
     step = Step(walk.level(index), walk.level(index + 1))
-    h, alpha = -step.h, step.after.alpha
-    stepped = step.shrink * x - alpha * torch.expm1(h) * walk.memory["denoised"]
+    minus_h, alpha = -step.h, step.after.alpha
+    stepped = step.shrink * x - alpha * torch.expm1(minus_h) * walk.memory["denoised"]
     if change is not None:
-        stepped = stepped - alpha * scale(h) * change
+        stepped = stepped - alpha * scale(minus_h) * change
     return stepped.to(x.dtype)
 
 
 def _solved(
     walk: Walk[NoiseSpace], index: int, order: int, scale: Scale, *, predicts: bool = False
 ) -> Tensor:
-    """Solution of the paper's equation 11 for so many points; float32.
+    """Weights of the changes: the solution of the paper's equation 11, by its order; float32.
 
     Args:
         predicts: Without the point that the step leads to.
     """
-    h = -Step(walk.level(index), walk.level(index + 1)).h
+    minus_h = -Step(walk.level(index), walk.level(index + 1)).h
     ratios = [_ratio(walk, index, back) for back in range(1, order)]
     points = torch.stack([*ratios, torch.ones(())])
-    h_phi_k, factorial, values = torch.expm1(h) / h - 1, 1, []
+    h_phi_k, factorial, values = torch.expm1(minus_h) / minus_h - 1, 1, []
     for power in range(1, order + 1):
-        values.append(h_phi_k * factorial / scale(h))
+        values.append(h_phi_k * factorial / scale(minus_h))
         factorial *= power + 1
-        h_phi_k = h_phi_k / h - 1 / factorial
+        h_phi_k = h_phi_k / minus_h - 1 / factorial
     system = torch.stack([points**power for power in range(order)])
     known = torch.stack(values)
     if predicts:
@@ -181,7 +182,7 @@ def _sa_solver(walk: Walk[NoiseSpace], x: Tensor, *, evaluates_twice: bool) -> S
     step ``start``ed from and its ``noise``."""
     most, corrector = _orders(walk)
     for here, after in walk.steps():
-        output = yield Ask(x, here)
+        output = yield Evaluate(x, here)
         x = x.to(torch.float32)
         denoised = here.denoised(output, x).to(torch.float32)
         if "start" in walk.memory:
@@ -193,7 +194,7 @@ def _sa_solver(walk: Walk[NoiseSpace], x: Tensor, *, evaluates_twice: bool) -> S
             x = _sa_stepped(walk, here.index - 1, places, known)
             if evaluates_twice:
                 x = walk.kept(x)
-                output = yield Ask(x, here)
+                output = yield Evaluate(x, here)
                 x = x.to(torch.float32)
                 denoised = here.denoised(output, x).to(torch.float32)
         known = [denoised, *_known(walk)]

@@ -42,7 +42,8 @@ class NoiseSpace(ABC):
         """The same over other noise levels.
 
         Args:
-            sigmas: One for each rung, at least 0, in the place of its own; float32, shape (rungs,).
+            sigmas: One for each level, at least 0, in the place of its own; float32, shape
+                (levels,).
         """
         noise_levels = self.noise_levels
         levels = sigmas.numpy()
@@ -66,28 +67,28 @@ class NoiseSpace(ABC):
 
     @abstractmethod
     def add_noise(self, latent: Tensor, noise: Tensor, step_index: int) -> Tensor:
-        """A clean latent with standard normal noise at a rung's level.
+        """A clean latent with standard normal noise at a noise level.
 
         Args:
-            step_index: 0 to the number of rungs, where the latent comes back as it is.
+            step_index: 0 to the number of levels, where the latent comes back as it is.
         """
 
     @abstractmethod
     def model_input(self, x: Tensor, step_index: int) -> Tensor:
-        """x at a rung as the model takes it."""
+        """x at a level as the model takes it."""
 
     @abstractmethod
     def to_denoised(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
-        """The clean latent that the model's output for x at a rung stands for."""
+        """The clean latent that the model's output for x at a level stands for."""
 
     @abstractmethod
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
     ) -> tuple[Tensor, Tensor]:
-        """Scale of the latent and standard deviation of the noise at a rung; 0-dimensional."""
+        """Scale of the latent and standard deviation of the noise at a level; 0-dimensional."""
 
     def log_snr(self, step_index: int) -> Tensor:
-        """log(alpha / deviation), lambda in the papers; infinite after the last rung."""
+        """log(alpha / deviation), lambda in the papers; infinite after the last level."""
         alpha, deviation = self.alpha_deviation(step_index)
         # some shifts round a flow's level of pure noise to a little above 1, here as in diffusers
         return torch.log(alpha.clamp(min=0)) - torch.log(deviation)
@@ -109,11 +110,11 @@ class StraightSpace(NoiseSpace):
 
     @abstractmethod
     def slope(self, output: Tensor, x: Tensor, denoised: Tensor, step_index: int) -> Tensor:
-        """Change of x by sigma at a rung; `denoised` is what `predicted` gave there."""
+        """Change of x by sigma at a level; `denoised` is what `to_denoised` gave there."""
 
     @abstractmethod
     def ancestral(self, step_index: int, eta: float = 1.0) -> tuple[Tensor, Tensor | float, Tensor]:
-        """How to step to below the next rung's noise level, and with fresh noise up to it.
+        """How to step to below the next level's noise level, and with fresh noise up to it.
 
         Args:
             eta: 0 steps to the level itself, and draws no noise; up to 1.
@@ -128,7 +129,7 @@ class StraightSpace(NoiseSpace):
 
     @abstractmethod
     def churn_step(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
-        """How to raise a rung's noise over the latent by a part of itself.
+        """How to raise a level's noise over the latent by a part of itself.
 
         Returns:
             The level that it is raised to, the scale of what is there, and the fresh noise's
@@ -137,7 +138,7 @@ class StraightSpace(NoiseSpace):
 
 
 class UnscaledSpace(StraightSpace):
-    """Steps as if x = latent + sigma · noise: the latent's own scale is 1 at every rung."""
+    """Steps as if x = latent + sigma · noise: the latent's own scale is 1 at every level."""
 
     def alpha_deviation(
         self, step_index: int, dtype: torch.dtype = torch.float32
@@ -302,7 +303,7 @@ class PreservingSpace(MixingSpace):
         return output
 
     def to_noise(self, output: Tensor, x: Tensor, step_index: int) -> Tensor:
-        """The noise that the model's output for x at a rung stands for."""
+        """The noise that the model's output for x at a level stands for."""
         alpha, deviation = self.alpha_deviation(step_index)
         if self.noise.prediction_type == "epsilon":
             return output
@@ -318,7 +319,7 @@ class TablePreservingSpace(PreservingSpace):
     """Reads alpha and deviation from the model's table of cumulative alphas."""
 
     def alpha_bar(self, step_index: int, after_last: Tensor) -> Tensor:
-        """The table's entry for a rung; `after_last` at the number of rungs."""
+        """The table's entry for a level; `after_last` at the number of levels."""
         if step_index == self.noise_levels.level_count:
             return after_last
         return self.noise.alphas_cumprod[self.noise_levels.timesteps[step_index]]
