@@ -135,14 +135,14 @@ def ddpm(walk: OfTable, x: Tensor) -> Steps:
     Source: Ho et al. 2020, arXiv:2006.11239, equations 6 and 7; of learned variances Nichol &
     Dhariwal 2021, arXiv:2102.09672, equation 15.
     """
-    one = torch.tensor(1.0)
+    final_alpha_bar = torch.tensor(1.0)
     for step in walk.steps():
         level, variance = step[0], None
         output = yield Evaluate(x, level)
         if output.shape[1] == 2 * x.shape[1]:
             output, variance = output.chunk(2, dim=1)
         denoised = walk.space.clipped(level.denoised(output, x), by_default=True)
-        here, following = (walk.space.alpha_bar(item.index, one) for item in step)
+        here, following = (walk.space.alpha_bar(item.index, final_alpha_bar) for item in step)
         beta_bar, following_beta_bar = 1 - here, 1 - following
         alpha = here / following
         beta = 1 - alpha
@@ -196,12 +196,15 @@ def ddim(walk: OfTable, x: Tensor) -> Steps:
 
     Source: Song et al. 2021, arXiv:2010.02502, equations 12 and 16.
     """
-    eta, one = walk.options.eta, torch.tensor(1.0)
+    eta, final_alpha_bar = walk.options.eta, torch.tensor(1.0)
     for here, _ in walk.steps():
         output = yield Evaluate(x, here)
         epsilon = walk.space.to_noise(output, x, here.index)
         denoised = walk.space.clipped(here.denoised(output, x), by_default=True)
-        alpha_bar, following = walk.space.alpha_bar(here.index, one), _next_alpha_bar(walk, here)
+        alpha_bar, following = (
+            walk.space.alpha_bar(here.index, final_alpha_bar),
+            _next_alpha_bar(walk, here),
+        )
         variance = ((1 - following) / (1 - alpha_bar)) * (1 - alpha_bar / following)
         sigma = eta * variance**0.5
         direction = (1 - following - sigma**2) ** 0.5 * epsilon

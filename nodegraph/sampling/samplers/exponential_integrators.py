@@ -72,8 +72,8 @@ class ExponentialStep:
 
     def drawn(self, like: Tensor, to: NoiseLevel[StraightSpace], step: Tensor) -> Tensor:
         """The noise that was drawn since the step's start, at a longer way from it than before."""
-        whole, asked = self.after.log_snr - self.here.log_snr, len(self.predictions)
-        since = step - whole * (self.parts[asked - 2] if asked > 1 else 0)
+        whole, count = self.after.log_snr - self.here.log_snr, len(self.predictions)
+        since = step - whole * (self.parts[count - 2] if count > 1 else 0)
         kept = self.kept(since)
         noise = (1 - kept**2).clamp(min=0) ** 0.5 * self.fresh(like)
         self.noise = noise if self.noise is None else kept * self.noise + noise
@@ -201,13 +201,13 @@ def dpmpp_sde(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 
 class _Thirds(ExponentialStep):
     def weights(self, total: Tensor, step: Tensor) -> Sequence[Tensor]:
-        asked = len(self.predictions)
-        if asked == 1:
+        count = len(self.predictions)
+        if count == 1:
             return [total]
         # The line runs through the first prediction and the last, which lies within the way.
-        way = self.parts[1] if asked == 2 else 1.0
-        bend = self.line(total, step) * (way / self.parts[asked - 2])
-        return [total - bend, *[torch.zeros_like(total)] * (asked - 2), bend]
+        way = self.parts[1] if count == 2 else 1.0
+        bend = self.line(total, step) * (way / self.parts[count - 2])
+        return [total - bend, *[torch.zeros_like(total)] * (count - 2), bend]
 
 
 @method(

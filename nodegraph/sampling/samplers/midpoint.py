@@ -180,8 +180,8 @@ def dpmpp_2s_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
             denoised = middle.denoised(output, trial).to(torch.float32)
             away = walk.unguided_denoised(middle, trial, denoised)
             begin = start + (guided - away) if walk.is_comfyui else start
-            led = denoised if walk.is_comfyui else away
-            stepped = scale * _towards(begin, led, down / here.sigma)
+            target = denoised if walk.is_comfyui else away
+            stepped = scale * _towards(begin, target, down / here.sigma)
         if after.sigma > 0:
             stepped = stepped + up * walk.noise(x)
         if not walk.is_comfyui:
