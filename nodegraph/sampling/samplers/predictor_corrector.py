@@ -243,7 +243,7 @@ def _sa_stepped(
     tau = _tau(walk, index)
     rate, step = 1 + tau**2, end - start
     x = after.deviation / here.deviation * math.exp(-(tau**2) * step) * walk.memory["start"]
-    points = [float(walk.level(place).log_snr) for place in places]
+    points = [float(walk.level(at).log_snr) for at in places]
     simplified = len(points) == 2 and not walk.is_comfyui
     weigh = _simplified_weights if simplified else _weights
     for weight, denoised in zip(weigh(points, start, end, rate), known, strict=False):
