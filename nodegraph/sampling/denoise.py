@@ -349,7 +349,7 @@ class Denoising:
         return (1 - mask) * self._original.to(samples.device, samples.dtype) + mask * samples
 
     def _step_mask(self, step_index: int | None = None) -> Tensor:
-        """What the step from a rung changes where there is a mask; the last step, if none."""
+        """What the step from a level changes where there is a mask; the last step, if none."""
         noise_levels = self._noise_levels
         begun = (
             max(noise_levels.first, self._sampler.step_index - 1)

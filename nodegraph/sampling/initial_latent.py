@@ -272,7 +272,7 @@ def form_of(sampler: Sampler) -> Form:
 
 
 def leftover_of(sampler: Sampler, original: Tensor | None) -> Leftover | None:
-    """The noise that is left at the rung where a sampler stands; None where there is none."""
+    """The noise that is left at the level where a sampler stands; None where there is none."""
     sigma = float(sampler.noise_levels.sigmas[sampler.step_index])
     if sigma == 0:
         return None

@@ -50,21 +50,21 @@ class NoiseLevels:
 
     Attributes:
         sigmas: Strictly falling, the last is 0, or else strictly rising; float32 on the CPU,
-            shape (rungs + 1,).
+            shape (levels + 1,).
         timesteps: Where the model is asked; int64 if the sampler takes whole ones, else float32;
-            on the CPU, shape (rungs,).
-        first: The rung that sampling starts on; above 0 where part of the picture is kept.
+            on the CPU, shape (levels,).
+        first: The level that sampling starts on; above 0 where part of the picture is kept.
         spacing: leading, trailing or linspace: how the timesteps lie, or would in the normal
             schedule; of flow models, how the levels do, as `FlowNoise.spread` has it.
-        stride: Training timesteps between rungs, rounded down, if the rungs are evenly spaced by
+        stride: Training timesteps between levels, rounded down, if the levels are evenly spaced by
             a scheduler file's rule; else None.
-        last: The rung that sampling ends on, where it is stopped before the noise is gone; else
+        last: The level that sampling ends on, where it is stopped before the noise is gone; else
             None.
         whole_range: Where the sampling that this is a part of begins and ends; None if it is all of
             it.
         comfyui_progress: Laid as ComfyUI does, the part of the training timesteps that lies behind
-            each rung and the end, by which the sampling's parts are told there; shape (rungs + 1,).
-            Else None: parts are told by steps.
+            each level and the end, by which the sampling's parts are told there; shape
+            (levels + 1,). Else None: parts are told by steps.
         starts_at_max_sigma: Laid so, whether a table model's latent begins at its greatest noise
             level.
         min_progress: Laid so, the part that counts as behind wherever one begins: above 0 of tables
@@ -89,7 +89,7 @@ class NoiseLevels:
 
     @property
     def end(self) -> int:
-        """The rung that sampling ends on."""
+        """The level that sampling ends on."""
         return self.level_count if self.last is None else self.last
 
     @property
@@ -98,29 +98,29 @@ class NoiseLevels:
         return self.end - self.first
 
     def walked(self, step_index: int) -> int:
-        """Steps of the whole sampling that lie behind a rung."""
+        """Steps of the whole sampling that lie behind a level."""
         return step_index - (self.first if self.whole_range is None else self.whole_range[0])
 
     def progress(self, step_index: int) -> float:
-        """Part of the whole sampling that lies behind a rung, from 0 on."""
+        """Part of the whole sampling that lies behind a level, from 0 on."""
         if self.comfyui_progress is not None:
             return self.comfyui_progress[step_index]
         begin, end = self.whole_range or (self.first, self.level_count)
         return (step_index - begin) / (end - begin)
 
     def progress_after_step(self, step_index: int) -> float:
-        """Part of the whole sampling by which it is told whether the step from a rung still lies in
-        a part: where it ends; by ComfyUI's convention where it begins."""
+        """Part of the whole sampling by which it is told whether the step from a level still lies
+        in a part: where it ends; by ComfyUI's convention where it begins."""
         return self.progress(step_index + 1 if self.comfyui_progress is None else step_index)
 
     def remaining_share(self, step_index: int) -> float:
-        """Share of the whole sampling's timesteps that is left at a rung, 1 where it begins."""
+        """Share of the whole sampling's timesteps that is left at a level, 1 where it begins."""
         begin, _ = self.whole_range or (self.first, self.level_count)
         highest = float(self.timesteps[begin:].max())
         return float(self.timesteps[step_index]) / highest if highest else 1.0
 
     def point(self, step_index: int) -> tuple[float, int, float]:
-        """`progress` and `walked` of a rung, and the part up to which those that begin there have
+        """`progress` and `walked` of a level, and the part up to which those that begin there have
         begun."""
         progress = self.progress(step_index)
         return progress, self.walked(step_index), max(progress, self.min_progress)
@@ -171,7 +171,7 @@ def levels_for(
 _NEARLY_FULL = 1 - 1e-5
 """Part of the greatest noise level from which on a latent begins with nothing but noise."""
 _NEARLY_ONE = 1 - 1e-6
-"""Most of the sampling that lies behind a rung where there is noise."""
+"""Most of the sampling that lies behind a level where there is noise."""
 
 
 def _with_comfyui_progress(noise_levels: NoiseLevels, noise: ModelNoise) -> NoiseLevels:

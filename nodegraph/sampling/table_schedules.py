@@ -119,7 +119,7 @@ def _spaced(noise: NoiseSchedule, steps: int, grid: Grid, *, spacing: str) -> Ta
 def _distilled_timesteps(noise: NoiseSchedule, steps: int) -> NDArray[np.float64]:
     """Some of the timesteps that a consistency model was distilled on.
 
-    Source: Luo et al. 2023, arXiv:2310.04378, section 4.3; the choice of rungs is diffusers'.
+    Source: Luo et al. 2023, arXiv:2310.04378, section 4.3; the choice of levels is diffusers'.
     """
     origin = noise.distilled_steps
     if steps > origin:
@@ -220,7 +220,7 @@ def _sd_turbo(noise: NoiseSchedule, steps: int, grid: Grid, *, skipped: float = 
     Args:
         skipped: How many of them come before those that are taken.
 
-    Source: Sauer et al. 2023, arXiv:2311.17042; the choice of rungs is ComfyUI's SDTurboScheduler.
+    Source: Sauer et al. 2023, arXiv:2311.17042; the choice of levels is ComfyUI's SDTurboScheduler.
     """
     first = int(skipped)
     if steps > TURBO_STEPS - first:

@@ -257,12 +257,12 @@ class _CachedModule:
             hook.state.reset()
         return kept, has_reused
 
-    def _set_ratios(self, caching: Magnitude, rungs: int) -> None:
+    def _set_ratios(self, caching: Magnitude, steps: int) -> None:
         for hook in self._hooks:
-            if len(hook.config.mag_ratios) != rungs:
-                hook.config.mag_ratios = nearest_interp(_ratios(caching), rungs)
+            if len(hook.config.mag_ratios) != steps:
+                hook.config.mag_ratios = nearest_interp(_ratios(caching), steps)
             # One more, as at the last one it would forget what later questions of a step may need.
-            hook.config.num_inference_steps = rungs + 1
+            hook.config.num_inference_steps = steps + 1
 
 
 def _ratios(caching: Magnitude) -> Tensor:

@@ -141,7 +141,7 @@ class Done(NamedTuple):
 
 Steps: TypeAlias = "Generator[Evaluate | Done, Tensor, None]"
 _NEARLY_ALL = 0.9998
-"""NoiseLevel of a flow from which on all is noise."""
+"""Sigma of a flow from which on all is noise."""
 
 
 class Walk(Generic[S]):
