@@ -13,7 +13,7 @@ from nodegraph import Estimate, HookInputs, InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.latent_formats import SD
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.sampler_names import CFG_PP_SAMPLERS, evaluations
+from nodegraph.families.sampler_names import asks_unguided, evaluations
 from nodegraph.families.schedule_checks import last_step
 from nodegraph.families.stable_diffusion import SD1
 from nodegraph.weights.memory import CodingMemory, StepMemory
@@ -33,7 +33,7 @@ def sampling_estimate(inputs: HookInputs) -> Estimate:
     """What sampling takes."""
     family = _family(inputs)
     sides = (
-        2 if inputs.literals.get("sampler") in CFG_PP_SAMPLERS else _prompt_count(inputs, family)
+        2 if asks_unguided(inputs.literals.get("sampler") or "") else _prompt_count(inputs, family)
     )
     return _denoising_estimate(inputs, family, sides, _evaluations(inputs))
 
@@ -42,7 +42,7 @@ def sampling_parts_estimate(inputs: HookInputs) -> Estimate:
     """What sampling takes that is put together of parts."""
     steps, sampler = inputs.fact("schedule", "steps"), inputs.fact("sampler", "sampler")
     model_calls = None if steps is None else evaluations(sampler or "", steps)
-    sides = max(inputs.fact("guider", "sides") or 2, 2 if sampler in CFG_PP_SAMPLERS else 1)
+    sides = max(inputs.fact("guider", "sides") or 2, 2 if asks_unguided(sampler) else 1)
     return _denoising_estimate(inputs, _family(inputs), sides, model_calls)
 
 

@@ -107,7 +107,7 @@ class PluginFamilies:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit
-            text = f"the model family {_named(point)} can't be loaded and is left out"
+            text = f"the model family {named_point(point)} can't be loaded and is left out"
             self.rejections.append(_LeftOut(text, error))
             self.is_whole = self.is_whole and not _is_being_imported(point.value)
             return []
@@ -127,12 +127,12 @@ class PluginFamilies:
             wrong = f"it can't be asked what it is ({_fault(error)})"
         if wrong is not None:
             self.rejections.append(
-                _LeftOut(f"the model family {_named(point)} is left out: {wrong}")
+                _LeftOut(f"the model family {named_point(point)} is left out: {wrong}")
             )
             return
         assert isinstance(item, Family)
         self.families[item.name] = item
-        self.releases[item.name] = _release(point)
+        self.releases[item.name] = package_release(point)
 
     def _taken(self, family: Family) -> str | None:
         """Which of its names stands for something else already; None if neither does."""
@@ -180,7 +180,8 @@ def _is_being_imported(value: str) -> bool:
     )
 
 
-def _release(point: EntryPoint) -> str:
+def package_release(point: EntryPoint) -> str:
+    """A package that an entry point is of, its version, and a digest of its code."""
     name, version = package_of(point)
     package = f"{name} {version} " if name else ""
     return f"{package}#{_code_digest(point.module)[:12]}"
@@ -303,6 +304,7 @@ def _text(made: Callable[[], str], otherwise: str) -> str:
         return otherwise
 
 
-def _named(point: EntryPoint) -> str:
+def named_point(point: EntryPoint) -> str:
+    """An entry point in words, with its package."""
     by = " ".join(filter(None, package_of(point)))
     return f"{point.name}{f' of {by}' if by else ''} ({point.value})"

@@ -9,18 +9,127 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from threading import local
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+    from logging import Logger
 
 SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     json.loads((Path(__file__).parent / "samplers.json").read_text("utf-8"))
 )
 """By name, in the order in which they are offered: see `Method.record`."""
 SAMPLER_NAMES = tuple(SAMPLER_RECORDS)
+"""Those that come along."""
+
+GROUP = "nodegraph.samplers"
+"""Entry points of this group name a sampler, or a list of them, that a package brings: what
+`nodegraph.sampling.samplers.method` makes."""
+
+
+class BroughtSampler(NamedTuple):
+    """A sampler of a package.
+
+    Attributes:
+        method: What `nodegraph.sampling.samplers.method` made.
+        record: As in `SAMPLER_RECORDS`.
+        release: The package, its version, and a digest of its code: results count by it.
+    """
+
+    method: Any
+    record: Mapping[str, Any]
+    release: str
+
+
+_LOADING = local()
+
+
+def brought_samplers() -> Mapping[str, BroughtSampler]:
+    """Those of packages, by name. A package that asks while it is imported sees none."""
+    if getattr(_LOADING, "is_under_way", False):
+        return {}
+    _LOADING.is_under_way = True
+    try:
+        return _brought_samplers()
+    finally:
+        _LOADING.is_under_way = False
+
+
+@cache
+def _brought_samplers() -> Mapping[str, BroughtSampler]:
+    from nodegraph.core.entry_points import entry_points
+
+    found: dict[str, BroughtSampler] = {}
+    for point in entry_points(GROUP):
+        from nodegraph.families.family_plugins import named_point, package_release
+
+        for item in _loaded(point):
+            name, record = getattr(item, "name", None), getattr(item, "record", None)
+            if not isinstance(name, str) or not isinstance(record, Mapping):
+                wrong = "it is none that `method` made"
+            elif name in SAMPLER_RECORDS or name in found:
+                wrong = f"there is a sampler `{name}`; give it another name"
+            else:
+                found[name] = BroughtSampler(item, record, package_release(point))
+                continue
+            _log().warning("the sampler %s is left out: %s", named_point(point), wrong)
+    return MappingProxyType(found)
+
+
+def _loaded(point: EntryPoint) -> Sequence[object]:
+    from nodegraph.families.family_plugins import named_point
+
+    try:
+        loaded = point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a package's code may raise anything, or exit
+        text = "the sampler %s can't be loaded and is left out"
+        _log().error(text, named_point(point), exc_info=True)
+        return []
+    return [*loaded] if isinstance(loaded, (list, tuple)) else [loaded]
+
+
+def _log() -> Logger:
+    from logging import getLogger
+
+    return getLogger(__name__)
+
+
+def all_sampler_names() -> tuple[str, ...]:
+    """Those that come along, and those of packages."""
+    return (*SAMPLER_NAMES, *brought_samplers())
+
+
+def sampler_record(name: str) -> Mapping[str, Any] | None:
+    """What is known of a sampler; None if there is none of that name. Packages are asked for theirs
+    where none that comes along has it."""
+    if name in SAMPLER_RECORDS:
+        return SAMPLER_RECORDS[name]
+    brought = brought_samplers().get(name)
+    return None if brought is None else brought.record
+
+
+def sampler_release(name: str) -> str:
+    """The package that brings a sampler, its version, and a digest of its code; empty of those
+    that come along."""
+    brought = None if name in SAMPLER_RECORDS else brought_samplers().get(name)
+    return "" if brought is None else brought.release
+
+
+def asks_unguided(name: str | None) -> bool:
+    """Whether a sampler looks at what the model says without guidance: the negative prompt is
+    evaluated whatever the guidance scale, which is one between two predictions, 0 to 1."""
+    record = sampler_record(name or "")
+    return record is not None and bool(record["asks_unguided"])
+
 
 _TOOLS = ("ComfyUI", "A1111 and Forge", "InvokeAI", "diffusers")
 ELSEWHERE: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -160,7 +269,8 @@ def evaluations(sampler: str, steps: int) -> int:
     Args:
         steps: At least 1.
     """
-    times, more = SAMPLER_RECORDS[sampler]["evaluations"] if sampler in SAMPLER_RECORDS else (1, 0)
+    record = sampler_record(sampler)
+    times, more = (1, 0) if record is None else record["evaluations"]
     return int(times * steps + more) if steps > 1 else 1
 
 
@@ -185,15 +295,26 @@ def allowed_schedules(kind: str) -> Mapping[str, tuple[str, ...]]:
     return _ALLOWED[kind]
 
 
+def _schedules(sampler: str, kind: str) -> tuple[str, ...] | None:
+    """Those that a sampler follows with models of a kind of noise; None if it can't sample them."""
+    record = sampler_record(sampler)
+    if record is None or kind not in record["kinds"]:
+        return None
+    if kind == "flow":
+        return FLOW_SCHEDULE_NAMES
+    return TABLE_SCHEDULES if record["reads_table"] else SCHEDULE_NAMES
+
+
 def check_sampler(sampler: str, kind: str) -> None:
     """Refuse unknown samplers and those that can't sample models of a kind of noise.
 
     Raises:
         InvalidValue: On port ``sampler``, naming those that can.
     """
-    if sampler not in SAMPLER_NAMES:
-        raise _unknown("sampler", sampler, SAMPLER_NAMES, suggest_sampler(sampler, SAMPLER_NAMES))
-    if sampler not in _ALLOWED[kind]:
+    if sampler_record(sampler) is None:
+        names = all_sampler_names()
+        raise _unknown("sampler", sampler, names, suggest_sampler(sampler, names))
+    if _schedules(sampler, kind) is None:
         raise InvalidValue(
             f"sampler {sampler} can't sample {_MODELS[kind]}",
             port="sampler",
@@ -208,13 +329,6 @@ _MODELS = {
     "flow": "models trained by flow matching",
 }
 
-FREED = frozenset(
-    name
-    for name, record in SAMPLER_RECORDS.items()
-    if record["reads_table"] and not record["reads_table_as_comfyui"]
-)
-"""Samplers that read the model's table, but not by ComfyUI's convention."""
-
 
 def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") -> bool:
     """Whether a sampler takes noise levels between two of a table's timesteps.
@@ -223,9 +337,10 @@ def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") ->
         kind: One of `NOISE_KINDS`.
         convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
     """
-    if convention == "comfyui" and sampler in FREED:
-        return True
-    return "karras" in _ALLOWED[kind][sampler]
+    record = sampler_record(sampler)
+    if convention == "comfyui" and record is not None and record["reads_table"]:
+        return not record["reads_table_as_comfyui"]
+    return "karras" in (_schedules(sampler, kind) or ())
 
 
 def check_combination(
@@ -241,7 +356,7 @@ def check_combination(
     """
     check_sampler(sampler, kind)
     check_schedule(schedule, kind)
-    allowed = _ALLOWED[kind][sampler]
+    allowed = _schedules(sampler, kind) or ()
     if schedule not in allowed and not follows_any_level(sampler, kind, convention):
         raise InvalidValue(
             f"sampler {sampler} can't follow the {schedule} schedule",

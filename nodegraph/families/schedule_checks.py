@@ -19,6 +19,7 @@ from nodegraph.families.sampler_names import (
     check_combination,
     check_sampler,
     follows_any_level,
+    sampler_record,
 )
 
 MAX_STEPS = 10_000
@@ -326,7 +327,8 @@ def check_sampler_follows(
                 expected=", ".join(able),
                 hint="Choose normal, which is the model's own.",
             )
-    if rises and sampler not in INVERSION_SAMPLERS:
+    record = sampler_record(sampler)
+    if rises and (record is None or not record["may_rise"]):
         raise InvalidValue(
             f"sampler {sampler} can't walk from little noise to much",
             port="sampler",

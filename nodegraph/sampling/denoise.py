@@ -16,7 +16,7 @@ from nodegraph.families.flow_noise import model_noise
 from nodegraph.families.image_conditioning import with_first_frame
 from nodegraph.families.model_step import Moment
 from nodegraph.families.registry import get_family
-from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
+from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.families.schedule_checks import check_churn, check_sampler_follows
 from nodegraph.sampling.guidance import Guidance
 from nodegraph.sampling.initial_latent import (
@@ -125,7 +125,7 @@ class Denoising:
     ) -> None:
         self._family = get_family(model.family)
         schedule, guider, sampler = parts.schedule, parts.guider, parts.sampler
-        self._asks_unguided = sampler.name in CFG_PP_SAMPLERS
+        self._asks_unguided = asks_unguided(sampler.name)
         self._is_strong = guider.max_scale > 1
         shape = self._checked_shape(model, latent, parts)
         noise = model_noise(model.scheduler_config, self._family)

@@ -14,7 +14,7 @@ from nodegraph.families.base import Family
 from nodegraph.families.components import Denoiser
 from nodegraph.families.image_conditioning import FIRST_FRAME, mask_names
 from nodegraph.families.model_step import Guider, Moment, Side
-from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
+from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.sampling.guiders.base import AddedTerm, GuidedModel
 from nodegraph.sampling.guiders.checks import check_guidable, check_takes_scale
 from nodegraph.sampling.guiders.classifier_free import NormLimit, Rescaling
@@ -136,7 +136,7 @@ class Guidance:
     ) -> None:
         self._evaluator = ModelEvaluator(model, (width, height), shape)
         self._family = self._evaluator.family
-        self._asks_unguided = sampler in CFG_PP_SAMPLERS
+        self._asks_unguided = asks_unguided(sampler)
         is_guided = self._is_guided(choice, sampler)
         first = entries_of("positive", choice.positive)[0]
         conditionings: dict[Side, Conditioning | None] = {"positive": choice.positive}
@@ -181,7 +181,7 @@ class Guidance:
         if is_told:
             several = not method.is_default or any(item.needs_negative for item in choice.added)
             check_guidable(sampler, needs_negative=several)
-        if sampler in CFG_PP_SAMPLERS or method.always:
+        if asks_unguided(sampler) or method.always:
             return True
         has_negative = choice.negative is not None or self._family.needs_negative
         return choice.max_scale > 1 and has_negative and not is_told

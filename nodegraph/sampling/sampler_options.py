@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.sampler_names import SAMPLER_RECORDS
+from nodegraph.families.sampler_names import SAMPLER_RECORDS, sampler_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,16 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """By option: least and greatest value; some samplers have a lower greatest order."""
 
 
+def _options_of(sampler: str, kind: str) -> Mapping[str, float | int]:
+    record = sampler_record(sampler)
+    written = {} if record is None else record[kind]
+    return {name: math.inf if value is None else value for name, value in written.items()}
+
+
 def _options(kind: str) -> Mapping[str, Mapping[str, float | int]]:
     """By sampler, of those that have some."""
     return MappingProxyType(
-        {
-            name: {
-                option: math.inf if value is None else value
-                for option, value in record[kind].items()
-            }
-            for name, record in SAMPLER_RECORDS.items()
-            if record[kind]
-        }
+        {name: _options_of(name, kind) for name in SAMPLER_RECORDS if SAMPLER_RECORDS[name][kind]}
     )
 
 
@@ -112,14 +111,14 @@ def resolve_options(
         InvalidValue: One is out of range, or the sampler doesn't heed it; on the port of the
             option's name.
     """
-    heeded = SAMPLER_OPTIONS.get(sampler, {})
+    heeded = _options_of(sampler, "options")
     chosen = {field.name: getattr(options, field.name) for field in fields(options)}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     for name, value in chosen.items():
         if name not in heeded:
             raise _unheeded(sampler, name, value, tuple(heeded))
         _check_range(sampler, name, value)
-    own = COMFYUI_OPTIONS.get(sampler, {}) if convention == "comfyui" else {}
+    own = _options_of(sampler, "comfyui_options") if convention == "comfyui" else {}
     numbers: dict[str, Any] = {**heeded, **own, **chosen}
     if "s_noise_end" in heeded and "s_noise_end" not in chosen:
         numbers["s_noise_end"] = numbers["s_noise"]
@@ -136,7 +135,8 @@ def resolve_options(
 def _check_range(sampler: str, name: str, value: float) -> None:
     least, most = OPTION_RANGES[name]
     if name == "order":
-        most = SAMPLER_RECORDS[sampler]["highest_order"]
+        record = sampler_record(sampler)
+        most = most if record is None else record["highest_order"]
     if math.isnan(value) or not least <= value <= most:
         raise InvalidValue(
             f"{name} is out of range for sampler {sampler}",

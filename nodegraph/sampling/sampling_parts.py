@@ -151,12 +151,14 @@ class SamplerChoice:
     """The method by which a sampling steps.
 
     Attributes:
-        name: One of `nodegraph.families.sampler_names.SAMPLER_NAMES`.
+        name: One of `nodegraph.families.sampler_names.all_sampler_names`.
         options: What it is told besides.
+        release: Of the package that brings it: results count by it. Empty of those that come along.
     """
 
     name: str
     options: SamplerOptions = field(default_factory=SamplerOptions)
+    release: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.registry import FAMILIES
-from nodegraph.families.sampler_names import CFG_PP_SAMPLERS
+from nodegraph.families.sampler_names import asks_unguided
 from nodegraph.families.unet import UNetFamily
 
 
@@ -25,7 +25,7 @@ def check_guidable(sampler: str | None, *, needs_negative: bool) -> None:
             port="guider",
             hint="Choose CFGGuider, or BasicGuider.",
         )
-    if sampler in CFG_PP_SAMPLERS:
+    if asks_unguided(sampler):
         raise InvalidValue(
             "the model was distilled from guidance: it can't be asked without, as samplers of "
             "the name _cfg_pp do",
@@ -59,7 +59,7 @@ def check_negative(sampler: str | None, *, needs_negative: bool) -> None:
     Raises:
         InvalidValue: On port ``negative``.
     """
-    if needs_negative or sampler in CFG_PP_SAMPLERS:
+    if needs_negative or asks_unguided(sampler):
         what = "the guider" if needs_negative else f"sampler {sampler}"
         raise InvalidValue(
             f"{what} asks for a negative prompt whatever the scale, and the model's family has no "

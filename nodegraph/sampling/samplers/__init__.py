@@ -6,13 +6,12 @@ What a sampler may be told besides its name is a `SamplerOptions`, which nodes f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from nodegraph.families.flow_noise import ModelNoise
-from nodegraph.families.sampler_names import check_sampler
+from nodegraph.families.sampler_names import brought_samplers, check_sampler
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.samplers import (
     cfg_pp,
@@ -76,8 +75,27 @@ _METHODS = (
     consistency.tcd,
 )
 """In the order in which they are offered."""
-SAMPLERS: Mapping[str, Method] = MappingProxyType({each.name: each for each in _METHODS})
-"""By name."""
+
+
+class _Samplers(Mapping[str, Method]):
+    """By name; packages are asked for theirs once those that come along don't do."""
+
+    def __getitem__(self, name: str) -> Method:
+        if name in _BUILT_IN:
+            return _BUILT_IN[name]
+        chosen: Method = brought_samplers()[name].method
+        return chosen
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _BUILT_IN
+        yield from brought_samplers()
+
+    def __len__(self) -> int:
+        return len(_BUILT_IN) + len(brought_samplers())
+
+
+_BUILT_IN = {each.name: each for each in _METHODS}
+SAMPLERS: Mapping[str, Method] = _Samplers()
 
 
 def make_sampler(

@@ -154,8 +154,8 @@ class Walk(Generic[S]):
         memory: What a multistep method remembers from step to step, and nothing else of it: tensors
             of x's shape by name, written before a step is done.
         index: The level that the walk began at, or was resumed at.
-        unguided: The model's output without guidance at the last `Evaluate`, for samplers of
-            `CFG_PP_SAMPLERS`. None: as the guided one.
+        unguided: The model's output without guidance at the last `Evaluate`, for those that
+            ask for it. None: as the guided one.
         brownian_tree: What fresh noise is of; None: it depends on how often some was drawn.
     """
 
@@ -375,7 +375,7 @@ class Sampler:
 
     @property
     def unguided(self) -> Tensor | None:
-        """The model's output without guidance, for samplers of `CFG_PP_SAMPLERS`: the loop sets it
+        """The model's output without guidance, for methods that ask for it: the loop sets it
         before it feeds the guided one."""
         return self._walk.unguided
 
