@@ -66,7 +66,7 @@ def brought_samplers() -> Mapping[str, BroughtSampler]:
 def _brought_samplers() -> Mapping[str, BroughtSampler]:
     from nodegraph.core.entry_points import entry_points
 
-    found: dict[str, BroughtSampler] = {}
+    samplers: dict[str, BroughtSampler] = {}
     for point in entry_points(GROUP):
         from nodegraph.families.family_plugins import named_point, package_release
 
@@ -74,13 +74,13 @@ def _brought_samplers() -> Mapping[str, BroughtSampler]:
             name, record = getattr(item, "name", None), getattr(item, "record", None)
             if not isinstance(name, str) or not isinstance(record, Mapping):
                 wrong = "it is none that `method` made"
-            elif name in SAMPLER_RECORDS or name in found:
+            elif name in SAMPLER_RECORDS or name in samplers:
                 wrong = f"there is a sampler `{name}`; give it another name"
             else:
-                found[name] = BroughtSampler(item, record, package_release(point))
+                samplers[name] = BroughtSampler(item, record, package_release(point))
                 continue
             _log().warning("the sampler %s is left out: %s", named_point(point), wrong)
-    return MappingProxyType(found)
+    return MappingProxyType(samplers)
 
 
 def _loaded(point: EntryPoint) -> Sequence[object]:
