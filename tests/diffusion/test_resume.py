@@ -157,7 +157,7 @@ def euler(**changes: Any) -> Denoising:
 
 DAMAGE: dict[str, tuple[str, Any]] = {
     "no latent": ("another batch", lambda state: state.pop("x")),
-    "no step": ("another batch", lambda state: state.pop("rung")),
+    "no step": ("another batch", lambda state: state.pop("step")),
     "no generator": ("another batch", lambda state: state.pop("generator.0")),
     "one generator more": (
         "another batch",
@@ -167,10 +167,10 @@ DAMAGE: dict[str, tuple[str, Any]] = {
     "another size": ("another batch", lambda state: state.update(x=torch.zeros(1, 4, 9, 8))),
     "another precision": ("precision", lambda state: state.update(x=state["x"].half())),
     "no tensor": ("something else", lambda state: state.update(x="abc")),
-    "steps": ("damaged", lambda state: state.update(rung=torch.tensor([1, 2]))),
-    "a step that there isn't": ("schedule", lambda state: state.update(rung=torch.tensor(9))),
-    "a step below": ("schedule", lambda state: state.update(rung=torch.tensor(-1))),
-    "history": ("damaged", lambda state: state.update({"history.denoised": torch.zeros(3)})),
+    "steps": ("damaged", lambda state: state.update(step=torch.tensor([1, 2]))),
+    "a step that there isn't": ("schedule", lambda state: state.update(step=torch.tensor(9))),
+    "a step below": ("schedule", lambda state: state.update(step=torch.tensor(-1))),
+    "history": ("damaged", lambda state: state.update({"memory.denoised": torch.zeros(3)})),
     "a generator cut off": (
         "generator",
         lambda state: state.update({"generator.0": state["generator.0"][:9]}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nodegraph import Plot, Series
@@ -19,6 +19,7 @@ def line(values: list[float], **given: str) -> Plot:
     return Plot(series=(Series("a", tuple(range(len(values))), tuple(values)),), **given)  # type: ignore[arg-type]
 
 
+@example([0.0, 3e-290], "linear")
 @given(NUMBERS, st.sampled_from(["linear", "log"]))
 @settings(max_examples=examples(200))
 def test_every_value_has_its_place(values: list[float], scale: str) -> None:

@@ -12,6 +12,8 @@ from nodegraph.core.plots import AxisScale, Plot, Series
 
 _DEEPEST = 1e-290
 """Of a logarithmic axis, and of what is told apart."""
+_APART = 100 * _DEEPEST
+"""How far the ends of an axis are apart at least: there are steps between them."""
 _LARGEST = 1e300
 """What is shown; all that is reckoned with it stays finite."""
 
@@ -165,9 +167,9 @@ def _ends(values: Iterable[float], scale: AxisScale) -> tuple[float, float]:
     if not visible and scale == "log":
         low = 0.1
     size = max(abs(low), abs(high))
-    if high / 2 - low / 2 > max(size * 1e-9, _DEEPEST):
+    if high / 2 - low / 2 > max(size * 1e-9, _APART):
         return low, high
     if scale == "log":
         return low / 2, high * 2
-    room = size * 0.1 if size > _DEEPEST else 1.0
+    room = size * 0.1 if size > _APART else 1.0
     return low - room, high + room
