@@ -37,9 +37,25 @@ def unpack(data: bytes) -> Any:
     Raises:
         ValueError: The bytes are damaged.
     """
+    return _unpacked(data, "surrogatepass")
+
+
+def unpack_well_formed(data: bytes) -> Any:
+    """As `unpack`, with U+FFFD for each half of a surrogate pair.
+
+    Raises:
+        ValueError: The bytes are damaged.
+    """
+    try:
+        return _unpacked(data, "strict")
+    except UnicodeDecodeError:
+        return to_well_formed(unpack(data))
+
+
+def _unpacked(data: bytes, unicode_errors: str) -> Any:
     try:
         return msgpack.unpackb(
-            data, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_extension
+            data, strict_map_key=False, unicode_errors=unicode_errors, ext_hook=_extension
         )
     except (msgpack.UnpackException, TypeError) as error:
         raise ValueError(f"not what was packed: {error}") from error

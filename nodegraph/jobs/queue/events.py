@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nodegraph.core.events import Event
-from nodegraph.core.text_format import to_well_formed
 from nodegraph.jobs.queue.backend import Connection
 from nodegraph.jobs.queue.job import ENDED, Action, number_at, read_kept, refusal, summary
-from nodegraph.store.packing import pack_well_formed, unpack
+from nodegraph.store.packing import pack_well_formed, unpack, unpack_well_formed
 
 LIVE = frozenset({"node.progress", "node.preview"})
 
@@ -107,7 +106,7 @@ def _outputs(kind: str, body: bytes, outputs: str) -> Mapping[str, Any]:
     if kind == "job.finished":
         content: Mapping[str, Any] = read_kept(outputs)
         return content
-    event = to_well_formed(unpack(body))
+    event = unpack_well_formed(body)
     data = event["data"]
     if "digest" not in data:  # it is told at the job's end
         return {}
@@ -280,7 +279,7 @@ def newest(connection: Connection) -> int:
 
 
 def _event(row: tuple[Any, ...]) -> JobEvent:
-    body = to_well_formed(unpack(row[7]))  # earlier versions kept halves of surrogate pairs
+    body = unpack_well_formed(row[7])  # earlier versions kept halves of surrogate pairs
     about = {"node": body.get("node"), "seconds": body.get("seconds"), "data": body["data"]}
     return _upgrade_event(JobEvent(*row[:7], **about))
 

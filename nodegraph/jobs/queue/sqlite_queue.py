@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,8 @@ def _moved_path(text: str, before: str, after: str) -> str:
     return f"{after}{remainder}" if is_below else text
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+_text = partial(str, encoding="utf-8", errors="replace")
+"""Makes text of bytes, without a frame of Python's: of each column of each row."""
 
 
 class QueueFile(Database):
