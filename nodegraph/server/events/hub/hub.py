@@ -255,7 +255,9 @@ class EventHub:
             return _of(which, some), last, False
         read = self._looks.run if self._queue.is_shared else asyncio.to_thread
         events_page = await read(page, self._queue, which, after, limit)
-        return [self._message(event) for event in events_page.events], events_page.last, False
+        with using_root_path(self._root):
+            messages = [event_message(event) for event in events_page.events]
+        return messages, events_page.last, False
 
     def enter(self, subscription: Subscription) -> None:
         """Hand over what is recent, and then all that happens."""
@@ -289,22 +291,19 @@ class EventHub:
     def _handle_events(self, events: Sequence[JobEvent]) -> None:
         together = self._together = []
         try:
-            for event in events:
-                self._live.before_event(event)
-                self.newest = event.seq
-                message = self._message(event)
-                self._ring.add(event.seq, message)
-                together.append(message)
-                self._live.after_event(event)
+            # Not for one request alone, so none has said what links lie below.
+            with using_root_path(self._root):
+                for event in events:
+                    self._live.before_event(event)
+                    self.newest = event.seq
+                    message = event_message(event)
+                    self._ring.add(event.seq, message)
+                    together.append(message)
+                    self._live.after_event(event)
         finally:
             self.newest = self._tail.newest
             self._together = None
             self._distribute(together)
-
-    def _message(self, event: JobEvent) -> HubMessage:
-        # Not for one request alone, so none has said what links lie below.
-        with using_root_path(self._root):
-            return event_message(event)
 
     def _publish(self, message: HubMessage) -> None:
         if self._together is not None:
