@@ -67,8 +67,8 @@ function movedBy(before: Workflow, after: Workflow): Map<string, Json> {
 }
 
 /** Whether a card may have to say that a file or its very type isn't there. */
-function mayLack(entry: NodeEntry, workflow: Workflow, types: NodeTypes | null): boolean {
-  const spec = types && typeOf(types, workflow, entry);
+function mayLack(entry: NodeEntry, workflow: Workflow, types: NodeTypes): boolean {
+  const spec = typeOf(types, workflow, entry);
   return !spec || spec.inputs.some((input) => widgetOf(input)?.kind === "file");
 }
 

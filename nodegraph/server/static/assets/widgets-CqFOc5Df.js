@@ -1,0 +1,1 @@
+import"./WidgetField-DU8IFKi0.js";import"./FileWidget-C9Yb4uQM.js";

@@ -1,1 +1,0 @@
-import"./WidgetField-BiCaL_Jp.js";import"./FileWidget-BpyA_UyA.js";
