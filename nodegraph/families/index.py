@@ -34,6 +34,9 @@ class IndexedFamily(NamedTuple):
 
 _UNET = ("time_embed.0.weight", "time_embedding.linear_1.weight", "first_stage_model.")
 _CONTROL_NETWORK = ("input_hint_block.", "controlnet_cond_embedding.")
+_WAN = ("head.modulation", "condition_embedder.time_proj.weight")
+_QWEN_IMAGE = ("txt_norm.weight", "controlnet_blocks.0.weight")
+_FLUX2 = ("double_stream_modulation_img.",)
 _ITEMS = ("shared_embedding.weight",)
 INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
     {
@@ -110,10 +113,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "wan": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN,
             "wan",
-            (
-                "head.modulation",
-                "condition_embedder.time_proj.weight",
-            ),
+            _WAN,
         ),
         "chroma": IndexedFamily(
             lambda: import_module("nodegraph.families.chroma").CHROMA,
@@ -128,34 +128,22 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "wan22-5b": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN22_5B,
             "wan22",
-            (
-                "head.modulation",
-                "condition_embedder.time_proj.weight",
-            ),
+            _WAN,
         ),
         "qwen-image": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image").QWEN_IMAGE,
             "qwen-image",
-            (
-                "txt_norm.weight",
-                "controlnet_blocks.0.weight",
-            ),
+            _QWEN_IMAGE,
         ),
         "qwen-image-edit": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT,
             "qwen-image",
-            (
-                "txt_norm.weight",
-                "controlnet_blocks.0.weight",
-            ),
+            _QWEN_IMAGE,
         ),
         "qwen-image-edit-plus": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT_PLUS,
             "qwen-image",
-            (
-                "txt_norm.weight",
-                "controlnet_blocks.0.weight",
-            ),
+            _QWEN_IMAGE,
         ),
         "hunyuan-image": IndexedFamily(
             lambda: import_module("nodegraph.families.hunyuan_image").HUNYUAN_IMAGE,
@@ -168,7 +156,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "flux2": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2,
             "flux2",
-            ("double_stream_modulation_img.",),
+            _FLUX2,
         ),
         "z-image": IndexedFamily(
             lambda: import_module("nodegraph.families.z_image").Z_IMAGE,
@@ -178,7 +166,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "flux2-klein": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2_KLEIN,
             "flux2",
-            ("double_stream_modulation_img.",),
+            _FLUX2,
         ),
         "molecules": IndexedFamily(
             lambda: import_module("nodegraph.families.molecules").MOLECULES,

@@ -112,7 +112,7 @@ FAMILIES: Mapping[str, Family] = _FAMILIES
 
 
 def brought_families() -> Mapping[str, Family]:
-    """Those of packages alone, by name; none that comes along is imported for it."""
+    """The families of packages, by name; imports no built-in family."""
     return _FAMILIES.brought
 
 
@@ -124,8 +124,7 @@ def families_with_encoder_files() -> tuple[str, ...]:
 
 
 def candidates(shapes: Shapes) -> Iterator[Family]:
-    """The families whose denoiser or control network a file may hold; of those that come along,
-    others aren't imported.
+    """The built-in families whose denoiser or control network a file may hold; imports no others.
 
     Args:
         shapes: Of all tensors in the file.
@@ -157,8 +156,8 @@ def format_release(latents: LatentFormat) -> tuple[tuple[str, str], ...]:
 def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -> T:
     """What a family answers where all are asked, such as whether a file is of it.
 
-    One that comes along fails at odd files alone. A package's that fails is told, and takes nothing
-    from the others.
+    A built-in family fails only at odd files. The failure of a package's is logged, and takes
+    nothing from the others.
 
     Args:
         otherwise: Its answer then.

@@ -27,7 +27,7 @@ SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """By name, in the order in which they are offered: see `Method.record`."""
 SAMPLER_NAMES = tuple(SAMPLER_RECORDS)
-"""Those that come along."""
+"""The built-in samplers."""
 
 GROUP = "nodegraph.samplers"
 """Entry points of this group name a sampler, or a list of them, that a package brings: what
@@ -52,7 +52,7 @@ _LOADING = local()
 
 
 def brought_samplers() -> Mapping[str, BroughtSampler]:
-    """Those of packages, by name. A package that asks while it is imported sees none."""
+    """The samplers of packages, by name. A package that asks while it is imported sees none."""
     if getattr(_LOADING, "is_under_way", False):
         return {}
     _LOADING.is_under_way = True
@@ -104,13 +104,13 @@ def _log() -> Logger:
 
 
 def all_sampler_names() -> tuple[str, ...]:
-    """Those that come along, and those of packages."""
+    """The built-in samplers, then those of packages."""
     return (*SAMPLER_NAMES, *brought_samplers())
 
 
 def sampler_record(name: str) -> Mapping[str, Any] | None:
-    """What is known of a sampler; None if there is none of that name. Packages are asked for theirs
-    where none that comes along has it."""
+    """What is known of a sampler; None if there is none of that name. Packages are loaded only for
+    a name that no built-in sampler has."""
     if name in SAMPLER_RECORDS:
         return SAMPLER_RECORDS[name]
     brought = brought_samplers().get(name)
@@ -118,8 +118,8 @@ def sampler_record(name: str) -> Mapping[str, Any] | None:
 
 
 def sampler_release(name: str) -> str:
-    """The package that brings a sampler, its version, and a digest of its code; empty of those
-    that come along."""
+    """The package that brings a sampler, its version, and a digest of its code; empty for built-in
+    samplers."""
     brought = None if name in SAMPLER_RECORDS else brought_samplers().get(name)
     return "" if brought is None else brought.release
 
@@ -243,15 +243,6 @@ _LEVELS = (
 
 SCHEDULE_NAMES = (*_LEVELS, "ddim_uniform", ALIGN_YOUR_STEPS, GITS, *SPACINGS)
 
-ALLOWED_SCHEDULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        name: TABLE_SCHEDULES if record["reads_table"] else SCHEDULE_NAMES
-        for name, record in SAMPLER_RECORDS.items()
-    }
-)
-"""By sampler: the schedules it can follow. Those that read the model's table of cumulative alphas
-can't take noise levels between two of its timesteps."""
-
 FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
@@ -274,16 +265,30 @@ def evaluations(sampler: str, steps: int) -> int:
     return int(times * steps + more) if steps > 1 else 1
 
 
-_FLOW_SAMPLERS = tuple(
-    name for name, record in SAMPLER_RECORDS.items() if "flow" in record["kinds"]
-)
+def _schedules(record: Mapping[str, Any] | None, kind: str) -> tuple[str, ...]:
+    """Those that a sampler follows with models of a kind of noise; none if it can't sample them."""
+    if record is None or kind not in record["kinds"]:
+        return ()
+    if kind == "flow":
+        return FLOW_SCHEDULE_NAMES
+    return TABLE_SCHEDULES if record["reads_table"] else SCHEDULE_NAMES
+
 
 _ALLOWED: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "discrete": ALLOWED_SCHEDULES,
-        "flow": MappingProxyType(dict.fromkeys(_FLOW_SAMPLERS, FLOW_SCHEDULE_NAMES)),
+        kind: MappingProxyType(
+            {
+                name: schedules
+                for name, record in SAMPLER_RECORDS.items()
+                if (schedules := _schedules(record, kind))
+            }
+        )
+        for kind in ("discrete", "flow")
     }
 )
+ALLOWED_SCHEDULES = _ALLOWED["discrete"]
+"""By sampler: the schedules it can follow. Those that read the model's table of cumulative alphas
+can't take noise levels between two of its timesteps."""
 
 NOISE_KINDS = tuple(_ALLOWED)
 """Kinds of noise that models are trained on: a variance for each of a number of timesteps
@@ -295,26 +300,17 @@ def allowed_schedules(kind: str) -> Mapping[str, tuple[str, ...]]:
     return _ALLOWED[kind]
 
 
-def _schedules(sampler: str, kind: str) -> tuple[str, ...] | None:
-    """Those that a sampler follows with models of a kind of noise; None if it can't sample them."""
-    record = sampler_record(sampler)
-    if record is None or kind not in record["kinds"]:
-        return None
-    if kind == "flow":
-        return FLOW_SCHEDULE_NAMES
-    return TABLE_SCHEDULES if record["reads_table"] else SCHEDULE_NAMES
-
-
 def check_sampler(sampler: str, kind: str) -> None:
     """Refuse unknown samplers and those that can't sample models of a kind of noise.
 
     Raises:
         InvalidValue: On port ``sampler``, naming those that can.
     """
-    if sampler_record(sampler) is None:
+    record = sampler_record(sampler)
+    if record is None:
         names = all_sampler_names()
         raise _unknown("sampler", sampler, names, suggest_sampler(sampler, names))
-    if _schedules(sampler, kind) is None:
+    if not _schedules(record, kind):
         raise InvalidValue(
             f"sampler {sampler} can't sample {_MODELS[kind]}",
             port="sampler",
@@ -340,7 +336,7 @@ def follows_any_level(sampler: str, kind: str, convention: str = "diffusers") ->
     record = sampler_record(sampler)
     if convention == "comfyui" and record is not None and record["reads_table"]:
         return not record["reads_table_as_comfyui"]
-    return "karras" in (_schedules(sampler, kind) or ())
+    return "karras" in _schedules(record, kind)
 
 
 def check_combination(
@@ -356,7 +352,7 @@ def check_combination(
     """
     check_sampler(sampler, kind)
     check_schedule(schedule, kind)
-    allowed = _schedules(sampler, kind) or ()
+    allowed = _schedules(sampler_record(sampler), kind)
     if schedule not in allowed and not follows_any_level(sampler, kind, convention):
         raise InvalidValue(
             f"sampler {sampler} can't follow the {schedule} schedule",

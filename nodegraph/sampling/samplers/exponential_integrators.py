@@ -6,6 +6,7 @@ that is integrated exactly; for the reverse SDE, with noise that is drawn anew o
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
 
 
-class ExponentialStep:
+class ExponentialStep(ABC):
     """One step: it asks at parts of the step's length, and at the last x becomes the prediction.
 
     Attributes:
@@ -43,9 +44,12 @@ class ExponentialStep:
         after: NoiseLevel[StraightSpace],
     ) -> None:
         self.walk, self.parts, self.here, self.after = walk, parts, here, after
-        self.eta = walk.options.eta
         self.predictions: list[Tensor] = []
         self.noise: Tensor | None = None
+
+    @property
+    def eta(self) -> float:
+        return self.walk.options.eta
 
     def stepped(self, start: Tensor, to: NoiseLevel[StraightSpace]) -> Tensor:
         """x at a level, from the step's start, by the predictions so far."""
@@ -57,6 +61,7 @@ class ExponentialStep:
             x = x + to.alpha * weight * denoised
         return x if self.eta == 0 else x + to.deviation * self.drawn(start, to, step)
 
+    @abstractmethod
     def weights(self, total: Tensor, step: Tensor) -> Sequence[Tensor]:
         """Of each prediction so far.
 
@@ -64,7 +69,6 @@ class ExponentialStep:
             total: What they add up to.
             step: Length of the way from the step's start.
         """
-        raise NotImplementedError
 
     def kept(self, step: Tensor) -> Tensor:
         """Part of the noise at the start that is still there after so long a way."""
@@ -241,15 +245,9 @@ class _Ends(ExponentialStep):
 
 
 class _EndsWithoutNoise(_Ends):
-    def __init__(
-        self,
-        walk: Walk[StraightSpace],
-        parts: Sequence[float],
-        here: NoiseLevel[StraightSpace],
-        after: NoiseLevel[StraightSpace],
-    ) -> None:
-        super().__init__(walk, parts, here, after)
-        self.eta = 0.0
+    @property
+    def eta(self) -> float:
+        return 0.0
 
 
 @method(
