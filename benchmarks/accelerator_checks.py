@@ -48,6 +48,8 @@ NEAR = 1e-3
 """How far latents may be from the CPU's in float32, as a share of their standard deviation."""
 STEPS = {"SD 1.5": 20, "SDXL": 10, "Flux.1": 8}
 """Of a sampling whose speed is measured: about as long for each."""
+TURNS = {"SD 1.5": 9, "SDXL": 5, "Flux.1": 3}
+"""How often each side samples. Python holds up the small networks, which varies much."""
 JOBS = 20
 DTYPE = "bfloat16"
 
@@ -78,10 +80,9 @@ class Scale:
         """Of a picture."""
         return 4 if self.is_small else 10
 
-    @property
-    def times(self) -> int:
-        """That each of what is compared is measured."""
-        return 1 if self.is_small else 3
+    def times(self, name: str = "") -> int:
+        """How often each of what is compared is measured, of a network if it is named."""
+        return 1 if self.is_small else TURNS.get(name, 3)
 
     @property
     def models(self) -> Path:
@@ -232,7 +233,7 @@ class Speed:
     def _measured(self, measure: Callable[..., Iterator[Figure]], name: str) -> Iterator[Figure]:
         scale, peak = self._scale, self._peak
         rival = self._makes[name]()
-        yield from measure(rival, scale.device, self._steps(name), scale.times, peak)
+        yield from measure(rival, scale.device, self._steps(name), scale.times(name), peak)
         del rival
         _emptied()
 
@@ -287,6 +288,7 @@ def weight_bytes(folder: Path, pattern: str = "**/*.safetensors") -> int:
 def by_turns(scale: Scale) -> Iterator[Figure]:
     """A budget for the weights of one and a third of two models, which take turns."""
     many = 2 if scale.is_small else 4
+    yield Figure("two models written", taken(lambda: scale.models), "s")
     budget = weight_bytes(scale.models / turns.NAMES[0]) * 4 // 3
     held: list[int] = []
     with scale.session(scale.home("turns"), weights_budget=budget) as session:
@@ -297,7 +299,10 @@ def by_turns(scale: Scale) -> Iterator[Figure]:
             held.append(sum(item.bytes for item in weights if item.device == scale.device))
             return found
 
-        first = [made(0, name) for name in turns.NAMES]  # reads them, and imports libraries
+        # Reads them, and imports libraries.
+        start = time.perf_counter()
+        first = [made(0, name) for name in turns.NAMES]
+        yield Figure("the first picture of each", time.perf_counter() - start, "s")
         changes = [
             taken(partial(made, number, turns.NAMES[number % 2])) for number in range(2, 2 + many)
         ]
@@ -435,7 +440,7 @@ def _merged(scale: Scale, mode: MergeMode) -> Iterator[Figure]:
         case = merging.embedded(64, steps, scale.device)
     else:
         case = merging.as_large_as_sd15(scale.device, steps)
-    yield from merging.compared(case, mode, scale.times, SIZES[:1] if scale.is_small else SIZES)
+    yield from merging.compared(case, mode, scale.times(), SIZES[:1] if scale.is_small else SIZES)
 
 
 PARTS: Mapping[str, Callable[[Scale], Mapping[str, Action]]] = {

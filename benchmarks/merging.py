@@ -102,6 +102,8 @@ class Samplings:
         self._run = run
         self._seeds = range(jobs)
         self._curve = curve
+        # Kept, as a worker keeps its own: what cuDNN plans in a thread is lost with it.
+        self._threads = ThreadPoolExecutor(jobs)
         self.counts = MergeCounts()
 
     def single(self) -> list[torch.Tensor]:
@@ -113,7 +115,6 @@ class Samplings:
         meeting = StepBatcher("benchmark", self._curve, counts=self.counts)
         with ExitStack() as stack:
             seats = [stack.enter_context(meeting.seat()) for _ in self._seeds]
-            threads = stack.enter_context(ThreadPoolExecutor(len(seats)))
 
             def one(seat: Any, seed: int) -> torch.Tensor:
                 # It leaves once it is through: others needn't wait for it.
@@ -122,7 +123,7 @@ class Samplings:
                 finally:
                     meeting.leave(seat)
 
-            return list(threads.map(one, seats, self._seeds))
+            return list(self._threads.map(one, seats, self._seeds))
 
 
 def figures(

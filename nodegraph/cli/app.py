@@ -230,7 +230,9 @@ def _lighter(options: list[Any]) -> list[Any]:
     millisecond for each of some twenty, and importing pydantic takes longer than a check.
     """
     for option in options:
-        if not isinstance(option.process_value, _Converting):
+        # Other releases of Typer keep the type elsewhere: there it converts all of them itself.
+        is_known = hasattr(option, "type_descriptor")
+        if is_known and not isinstance(option.process_value, _Converting):
             option.process_value = _Converting(option)
     return options
 

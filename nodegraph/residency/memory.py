@@ -111,10 +111,16 @@ def _gauge(device: str) -> _Gauge | None:
 
 
 def _cuda_gauge(cuda: Any, device: str) -> _Gauge:
+    def reset() -> None:
+        # Before the process first uses CUDA there is no mark, and torch raises. Nothing is
+        # allocated then either, so the mark that CUDA starts with is right.
+        if cuda.is_initialized():
+            cuda.reset_peak_memory_stats(device)
+
     return _Gauge(
         lambda: int(cuda.memory_allocated(device)),
         lambda: int(cuda.max_memory_allocated(device)),
-        lambda: cuda.reset_peak_memory_stats(device),
+        reset,
     )
 
 

@@ -41,9 +41,14 @@ class Ledger:
 
 
 class Memory:
-    """That of all devices. It hears when a tensor is freed, wherever that happens."""
+    """That of all devices. It hears when a tensor is freed, wherever that happens.
+
+    Attributes:
+        is_initialized: Whether the process has used a device yet, as CUDA counts it.
+    """
 
     def __init__(self, totals: list[int]) -> None:
+        self.is_initialized = False
         self.ledgers = [Ledger(total) for total in totals]
         self._lock = threading.RLock()  # a tensor may be freed while its thread notes another
         self._living: dict[int, tuple[int, Ledger, int]] = {}
@@ -57,6 +62,7 @@ class Memory:
         """
         size = -(-tensor.untyped_storage().nbytes() // _BLOCK) * _BLOCK
         ledger = self.ledgers[index]
+        self.is_initialized = True
         with self._lock:
             if ledger.used + size > min(ledger.total, ledger.allowed):
                 raise self.no_room(index, size)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, scaled_dot_product_attention
 
+from tests.accelerator.card import Card, TensorBytes
 from tests.accelerator.fixtures import MIB
 from tests.accelerator.pretend import PretendAccelerator
 
@@ -86,6 +87,29 @@ def test_memory_is_told_to_the_byte_and_ends(pretend: PretendAccelerator) -> Non
     assert torch.cuda.mem_get_info("cuda:1") == (12 * MIB, 32 * MIB)
     torch.cuda.empty_cache()
     assert torch.cuda.mem_get_info("cuda:1") == (32 * MIB, 32 * MIB)
+
+
+def test_bytes_are_counted_alike_by_operations(pretend: PretendAccelerator) -> None:
+    """As they are on a real card, whose libraries take memory of their own."""
+    net = nn.Sequential(nn.Conv2d(4, 32, 3), nn.SiLU(), nn.Flatten(2), nn.Linear(900, 64))
+    net.requires_grad_(False).to("cuda:0")
+    given = torch.randn(2, 4, 32, 32, device="cuda:0")
+    with TensorBytes(given.device) as counted:
+        output = net(given)
+        assert torch.equal(output, net(given))
+    assert counted.peak == Card(pretend).held_by(lambda: torch.equal(net(given), output)) + (
+        output.nbytes
+    )
+
+
+def test_marks_of_memory_are_there_once_a_device_was_used(pretend: PretendAccelerator) -> None:
+    assert not torch.cuda.is_initialized()
+    with pytest.raises(RuntimeError, match="did you call init"):
+        torch.cuda.reset_peak_memory_stats("cuda:0")
+    assert torch.cuda.memory_allocated("cuda:0") == 0
+    torch.zeros(1, device="cuda:0")
+    torch.cuda.reset_peak_memory_stats("cuda:0")
+    assert torch.cuda.is_initialized()
 
 
 def test_a_process_may_be_allowed_less_than_there_is(pretend: PretendAccelerator) -> None:

@@ -21,6 +21,7 @@ class CudaState:
     """Each thread's current device, and a generator for each device."""
 
     def __init__(self, memory: Memory) -> None:
+        self._devices = memory
         self._ledgers = memory.ledgers
         self._thread = threading.local()
         self.generators = [torch.Generator().manual_seed(0) for _ in memory.ledgers]
@@ -61,17 +62,17 @@ class CudaState:
     def _presence(self) -> Functions:
         return {
             "is_available": lambda: True,
-            "is_initialized": lambda: True,
+            "is_initialized": lambda: self._devices.is_initialized,
             "is_bf16_supported": lambda *_, **__: True,
             "_is_in_bad_fork": lambda: False,
-            "_lazy_init": lambda: None,
-            "init": lambda: None,
+            "_lazy_init": self._initialize,
+            "init": self._initialize,
             "device_count": lambda: len(self._ledgers),
             "current_device": lambda: self.current,
             "set_device": self._set_device,
             "_exchange_device": self._exchange_device,
             "_maybe_exchange_device": self._exchange_device,
-            "synchronize": lambda device=None: None,
+            "synchronize": lambda device=None: self._initialize(),
             "ipc_collect": lambda: None,
             "get_device_properties": self._properties,
             "get_device_name": lambda device=None: "Pretend",
@@ -86,10 +87,7 @@ class CudaState:
         ledger = self.ledger
         return {
             "empty_cache": self._empty_cache,
-            "mem_get_info": lambda device=None: (
-                ledger(device).total - ledger(device).reserved,
-                ledger(device).total,
-            ),
+            "mem_get_info": self._memory_info,
             "memory_allocated": lambda device=None: ledger(device).used,
             "memory_reserved": lambda device=None: ledger(device).reserved,
             "max_memory_allocated": lambda device=None: ledger(device).peak,
@@ -108,6 +106,14 @@ class CudaState:
             ),
         }
 
+    def _initialize(self) -> None:
+        self._devices.is_initialized = True
+
+    def _memory_info(self, device: Any = None) -> tuple[int, int]:
+        self._initialize()
+        ledger = self.ledger(device)
+        return ledger.total - ledger.reserved, ledger.total
+
     def _set_device(self, device: Any) -> None:
         self._thread.index = self.index(device)
 
@@ -122,12 +128,16 @@ class CudaState:
             ledger.reserved = ledger.used
 
     def _allow(self, fraction: float, device: Any = None) -> None:
+        self._initialize()
         self.ledger(device).allowed = int(fraction * self.ledger(device).total)
 
     def _reset_peak(self, device: Any = None) -> None:
+        if not self._devices.is_initialized:
+            raise RuntimeError("Invalid device argument \0: did you call init?")
         self.ledger(device).peak = self.ledger(device).used
 
     def _properties(self, device: Any = None) -> Any:
+        self._initialize()
         return SimpleNamespace(
             name="Pretend",
             total_memory=self.ledger(device).total,

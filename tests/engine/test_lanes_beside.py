@@ -99,6 +99,26 @@ def test_work_of_one_label_runs_beside_each_other(case: Beside, second: str) -> 
     play(scene)
 
 
+def test_threads_that_worked_beside_each_other_are_used_again(case: Beside) -> None:
+    """What libraries keep for each thread is made once: cuDNN's plans, say."""
+    meeting = threading.Barrier(2, timeout=LIMIT)
+
+    def work() -> int:
+        meeting.wait()
+        return threading.get_native_id()
+
+    async def both() -> set[int]:
+        return set(await asyncio.gather(*(case.submit(name, "sampling", work) for name in "ab")))
+
+    async def scene() -> None:
+        first = await both()
+        assert len(first) == 2
+        for _ in range(5):
+            assert await both() == first
+
+    play(scene)
+
+
 def test_nothing_overtakes_what_goes_next(case: Beside) -> None:
     go = threading.Event()
 

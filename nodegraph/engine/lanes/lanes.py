@@ -232,7 +232,10 @@ class Lane:
         self._inside: set[LaneSlot] = set()
         self._shared_time, self._looked = 0.0, 0.0
         self._mailboxes = mailboxes or Mailboxes()
-        self._threads = WorkerThreads(f"nodegraph-{name}", places)
+        # cuDNN's plans of convolutions belong to a thread: a new one makes them anew, half a second
+        # for Stable Diffusion 1.5 on an H100. So all that may run at once are kept.
+        kept = places if self._merging is None else self._merging.most
+        self._threads = WorkerThreads(f"nodegraph-{name}", kept)
         self._queue: FairQueue[LaneSlot] = FairQueue()
         self._lock = Lock()
         self._taken = 0
