@@ -14,6 +14,7 @@ else:
     import tomli as tomllib
 
 from docs.generate import OF_PICTURES, SCRIPTS
+from nodegraph.cli import main
 from nodegraph.packs.editor_scripts import PackScript
 from nodegraph.packs.pack import installed_packs, pack_at
 from nodegraph.packs.registry import Registry
@@ -61,6 +62,23 @@ def test_every_script_that_is_shown_reads_like_a_module(tmp_path: Path) -> None:
         file = tmp_path / "shown.js"
         file.write_text(script, encoding="utf-8")
         PackScript("docs", "widgets", "shown", file).check()
+
+
+def test_every_workflow_that_is_shown_is_valid(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = [
+        block
+        for page in ("README.md", "docs/workflow-file.md")
+        for block in re.findall(
+            r"^```json\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.S | re.M
+        )
+    ]
+    assert shown
+    for block in shown:
+        file = tmp_path / "shown.json"
+        file.write_text(block, encoding="utf-8")
+        assert main(["validate", str(file)]) == 0, capsys.readouterr()
 
 
 def test_the_page_on_nodes_has_examples() -> None:

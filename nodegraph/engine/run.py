@@ -372,21 +372,21 @@ class Run:
         return self._placed_calls(state, spread(inputs, depths), ())
 
     def _placed_calls(
-        self, state: NodeState, spreaded: Nested[dict[str, Product]], indices: tuple[int, ...]
+        self, state: NodeState, nested: Nested[dict[str, Product]], indices: tuple[int, ...]
     ) -> Nested[Call]:
-        if spreaded.branches is not None:
+        if nested.branches is not None:
             branches = [
                 self._placed_calls(state, branch, (*indices, at))
-                for at, branch in enumerate(spreaded.branches)
+                for at, branch in enumerate(nested.branches)
             ]
             return Nested(branches=tuple(branches))
-        assert spreaded.leaf is not None
+        assert nested.leaf is not None
         links = state.node.links
         inputs = {
             port: product.without_blocked().converted(links[port].fit.conversions)
             if links[port].fit.map_depth
             else product
-            for port, product in spreaded.leaf.items()
+            for port, product in nested.leaf.items()
         }
         name = state.node.name + "".join(f"[{at}]" for at in indices)
         return Nested(Call(state, name, inputs, indices))

@@ -1,0 +1,156 @@
+"""What people read is plain: short sentences, no words of a private dialect, no spelling mistakes.
+
+Figures of a page may only fall. `python -m tests.test_prose` prints what is left of each page, with
+its lines.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MOST_WORDS = 35
+"""Of a sentence."""
+BANNED = re.compile(
+    r"\b(whoever|whatever|is told|are told|tells? of|heeds?|goes on|go on|comes? along|came along"
+    r"|all the same|but for|as it stands|nobody|somebody|anybody|of its own accord)\b",
+    re.IGNORECASE,
+)
+GENERATED = {"cli.md", "model-card.md", "node-reference.md"}
+"""Pages that are made of the code: what they say stands there."""
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(
+        f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md") if path.name not in GENERATED
+    ),
+]
+LEFT: dict[str, tuple[int, int]] = {
+    "CONTRIBUTING.md": (1, 1),
+    "docs/adapters.md": (3, 5),
+    "docs/benchmarks.md": (20, 5),
+    "docs/caching.md": (17, 10),
+    "docs/client.md": (1, 4),
+    "docs/cluster.md": (7, 7),
+    "docs/comfyui.md": (10, 9),
+    "docs/control.md": (3, 6),
+    "docs/datasets.md": (4, 2),
+    "docs/design.md": (25, 11),
+    "docs/editor.md": (17, 13),
+    "docs/embedded-model.md": (5, 2),
+    "docs/families.md": (14, 21),
+    "docs/formats.md": (1, 1),
+    "docs/guidance.md": (2, 3),
+    "docs/learning.md": (3, 0),
+    "docs/masks.md": (2, 3),
+    "docs/nodes.md": (20, 30),
+    "docs/operations.md": (9, 15),
+    "docs/pipelines.md": (7, 7),
+    "docs/prompts.md": (0, 5),
+    "docs/python.md": (7, 14),
+    "docs/reliability.md": (10, 20),
+    "docs/samplers.md": (6, 7),
+    "docs/security.md": (11, 7),
+    "docs/speed.md": (10, 11),
+    "docs/storage.md": (6, 16),
+    "docs/training.md": (4, 1),
+    "docs/websocket.md": (6, 8),
+}
+"""Long sentences and banned words that pages still have."""
+
+
+def sentences(page: str) -> Iterator[str]:
+    """The sentences of a page's paragraphs and lists, without code, headings and tables."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```|<!--.*?-->", "", text, flags=re.DOTALL)
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", text):
+        lines = [
+            line for line in paragraph.splitlines() if not re.match(r"\s*(#|\||!\[|    )", line)
+        ]
+        joined = " ".join(line.strip() for line in lines)
+        joined = re.sub(r"^([-*]|\d+\.) ", "", joined)
+        joined = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "X", joined))
+        yield from filter(None, re.split(r"(?<=[.!?:])\s+(?=[A-Z*\"“(]|nodegraph)", joined))
+
+
+def left(page: str) -> tuple[list[str], list[str]]:
+    """The long sentences of a page, and its sentences with banned words."""
+    found = list(sentences(page))
+    return (
+        [sentence for sentence in found if len(sentence.split()) > MOST_WORDS],
+        [sentence for sentence in found if BANNED.search(sentence)],
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_sentences_are_short_and_plain(page: str) -> None:
+    long, banned = left(page)
+    allowed = LEFT.get(page, (0, 0))
+    assert (len(long), len(banned)) == allowed, (
+        f"{page} may have {allowed[0]} sentences of more than {MOST_WORDS} words and {allowed[1]} "
+        f"with banned words; if there are fewer, lower the figures in LEFT: {long} {banned}"
+    )
+
+
+def test_each_page_says_what_kind_of_page_it_is() -> None:
+    """Tutorial, how-to, reference or explanation, as a comment below its title."""
+    kinds = re.compile(r"\A# .+\n<!-- kind: (tutorial|how-to|reference|explanation) -->\n")
+    pages = [page for page in PAGES if page.startswith("docs/") and page not in UNSORTED]
+    unsorted = [
+        page for page in pages if not kinds.match((ROOT / page).read_text(encoding="utf-8"))
+    ]
+    assert unsorted == []
+
+
+UNSORTED: set[str] = {
+    "docs/adapters.md",
+    "docs/benchmarks.md",
+    "docs/caching.md",
+    "docs/client.md",
+    "docs/cluster.md",
+    "docs/comfyui.md",
+    "docs/control.md",
+    "docs/datasets.md",
+    "docs/design.md",
+    "docs/editor.md",
+    "docs/embedded-model.md",
+    "docs/families.md",
+    "docs/formats.md",
+    "docs/guidance.md",
+    "docs/learning.md",
+    "docs/masks.md",
+    "docs/nodes.md",
+    "docs/operations.md",
+    "docs/pipelines.md",
+    "docs/prompts.md",
+    "docs/python.md",
+    "docs/reliability.md",
+    "docs/samplers.md",
+    "docs/security.md",
+    "docs/speed.md",
+    "docs/storage.md",
+    "docs/training.md",
+    "docs/websocket.md",
+}
+"""Pages that don't say it yet."""
+
+
+def test_nothing_is_misspelt() -> None:
+    folders = ["docs", "nodegraph", "nodes", "pipelines", "benchmarks", "training"]
+    command = [sys.executable, "-m", "codespell_lib", "README.md", "CONTRIBUTING.md", *folders]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    for each in PAGES:
+        long_ones, banned_ones = left(each)
+        sys.stdout.write(f'    "{each}": ({len(long_ones)}, {len(banned_ones)}),\n')
+        for line in (*long_ones, *banned_ones) if "-v" in sys.argv else ():
+            sys.stdout.write(f"        {line}\n")
