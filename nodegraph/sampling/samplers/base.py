@@ -69,7 +69,8 @@ class NoiseLevel(Generic[S]):
     Its numbers are 0-dimensional float32 tensors on the CPU.
 
     Attributes:
-        index: Among the noise levels of the space.
+        index: Among the noise levels of the space, i in the papers: 0 is the first, mostly the
+            noisiest.
     """
 
     space: S
@@ -77,6 +78,8 @@ class NoiseLevel(Generic[S]):
 
     @property
     def sigma(self) -> Tensor:
+        """The schedule's number: noise over the latent (tables), share of the noise (flows). The
+        papers' sigma_t is `deviation`."""
         return self.space.noise_levels.sigmas[self.index]
 
     @property
@@ -99,7 +102,8 @@ class NoiseLevel(Generic[S]):
 
     @cached_property
     def log_snr(self) -> Tensor:
-        """log(alpha / deviation), lambda in the papers; infinite at the end."""
+        """log(alpha / deviation), lambda in the papers: half of log(alpha² / deviation²). Infinite
+        at the end."""
         return self.space.log_snr(self.index)
 
     def denoised(self, output: Tensor, x: Tensor) -> Tensor:
@@ -120,16 +124,19 @@ class NoiseLevel(Generic[S]):
 
 
 class Evaluate(NamedTuple):
-    """A method wants the model's output for x, which is rounded to the latent's precision, at a
-    noise level; it is sent that output."""
+    """A method asks for the model's output for x at a noise level, and is sent that output.
+
+    The driver rounds x to the latent's precision. A method that computes with the rounded x itself
+    rounds it first, by `Walk.kept`.
+    """
 
     x: Tensor
     level: NoiseLevel[NoiseSpace]
 
 
 class Done(NamedTuple):
-    """A step is done: x is at the next noise level, rounded to the latent's precision. The method
-    is sent x, changed where a mask keeps a part of a picture.
+    """A step is done: x is at the next noise level. The driver rounds x to the latent's precision,
+    and sends it back, changed where a mask keeps a part of a picture.
 
     Attributes:
         denoised: The clean latent that the model predicted last.
@@ -156,7 +163,8 @@ class Walk(Generic[S]):
         index: The level that the walk began at, or was resumed at.
         unguided: The model's output without guidance at the last `Evaluate`, for those that
             ask for it. None: as the guided one.
-        brownian_tree: What fresh noise is of; None: it depends on how often some was drawn.
+        brownian_tree: Where fresh noise comes from. None: the generators, whose noise depends on
+            how often they were drawn from.
     """
 
     def __init__(
@@ -182,7 +190,7 @@ class Walk(Generic[S]):
 
     @property
     def count(self) -> int:
-        """Noise levels but the end, of the whole schedule."""
+        """Steps of the whole schedule, of which the walk may be a part: the index of its end."""
         return self.noise_levels.level_count
 
     def is_last(self, level: NoiseLevel[NoiseSpace]) -> bool:
@@ -247,8 +255,9 @@ class Method:
             that is another.
         uses_brownian_noise: Whether what it draws may be the steps of a Brownian motion over noise
             levels.
-        draws: How often fresh noise is drawn in the step from a level, if any is: what an item gets
-            depends on its seed and the step alone.
+        draws: How often fresh noise is drawn in the step from a level; 1 if not given. Without
+            meaning for methods that draw none. By it a part of a schedule begins with the noise
+            that the whole would draw there.
         keeps_precision: Whether a latent that is wider than the model's output stays so between
             steps, as with diffusers' scheduler of this method.
         order: Of convergence, without what it draws: with half the step, the error falls to
@@ -258,8 +267,8 @@ class Method:
         highest_order: Greatest value of its option ``order``.
         asks_unguided: Whether it looks at what the model says without guidance: the negative
             prompt is evaluated whatever the guidance scale.
-        evaluations: How often it asks the model in several steps: so many times their number, and
-            so many more. In one step it asks once. Of `restart` about: the schedule has its say.
+        evaluations: (a, b): n steps ask the model a · n + b times, and one step asks once. Of
+            `restart` about: it depends on the schedule.
         elsewhere: By tool, its names there, where they aren't written alike.
         also_comfyui: ComfyUI's samplers that step as it does, though others here have their names.
         may_rise: Whether it walks from little noise to much, too.
@@ -486,6 +495,7 @@ class Sampler:
             if isinstance(self.space, FlowSpace) and high > _NEARLY_ALL:
                 # Schedules stop just below 1, where all is noise; the motion begins there.
                 high = 1.0
+            # Steps to 0 take the motion up to the lowest level above it.
             low = float(levels[levels > 0].min())
             self._walk.brownian_tree = BrownianTree(seed, low, high, shape)
 
@@ -502,7 +512,10 @@ class Sampler:
         return state | {name: item.clone() for name, item in zip(self._names, at, strict=True)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from what `state` returned, in a sampler made with the same arguments.
+        """Resume from what `state` returned, in a sampler made with the same arguments.
+
+        Call `start` first, with any x of the same shape, dtype and device, and
+        `use_brownian_noise` again if it was called: the tree is no part of the state.
 
         Raises:
             ValueError: It is damaged, or of another batch, latent size, precision or schedule;

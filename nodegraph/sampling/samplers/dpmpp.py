@@ -42,15 +42,20 @@ class Step(NamedTuple):
         return self.after.log_snr - self.here.log_snr
 
     @property
-    def shrink(self) -> Tensor:
-        """How much less noise there is after it."""
+    def noise_ratio(self) -> Tensor:
+        """Noise after it over noise before: sigma_t / sigma_s in the papers."""
         return self.after.deviation / self.here.deviation
 
     def advanced(self, x: Tensor, denoised: Tensor, change: Tensor | None = None) -> Tensor:
-        """x after it, if the prediction is constant, or changes so much over the step: by half of
-        that the prediction counts."""
+        """x after the step.
+
+        Args:
+            denoised: The prediction before it.
+            change: By how much the prediction changes over it: half of that is added to the
+                prediction. None: it is constant.
+        """
         weight = self.after.alpha * (torch.exp(-self.h) - 1.0)
-        stepped = self.shrink * x - weight * denoised
+        stepped = self.noise_ratio * x - weight * denoised
         return stepped if change is None else stepped - 0.5 * weight * change
 
 
@@ -58,18 +63,19 @@ def decay_factor(rate: float, h: Tensor) -> Tensor:
     """exp(-rate · h).
 
     Args:
-        rate: 0 or more; at 0 it is 1 however long the step.
+        rate: 0 or more; at 0 it is 1, for an infinite h, too, where 0 · h is NaN.
         h: Length of a step, above 0; 0-dimensional, float32.
     """
     return torch.exp(-rate * h) if rate else torch.ones_like(h)
 
 
 def _change(walk: Walk[NoiseSpace], denoised: Tensor, step: Step) -> Tensor | None:
-    """By how much the prediction changes over a step, as over the last one; None in first-order
-    steps."""
+    """Forecast of the prediction's change over a step: (D - D_previous) · h / h_previous. None in
+    first-order steps: the first and the last."""
     if "denoised" not in walk.memory or walk.is_last(step.here):
         return None
     previous_h = step.here.log_snr - walk.level(step.here.index - 1).log_snr
+    # 1 / r of the paper, which rounds as diffusers' does.
     return (1.0 / (previous_h / step.h)) * (denoised - walk.memory["denoised"])
 
 
@@ -185,7 +191,7 @@ def res_multistep_ancestral(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         drawn = walk.options.eta * (1.0 - torch.exp(-2.0 * step.h)) ** 0.5
         kept = (1.0 - drawn**2) ** 0.5
         left = torch.exp(-step.h) * kept
-        stepped = (step.shrink * kept) * x + (alpha * (1.0 - left)) * denoised
+        stepped = (step.noise_ratio * kept) * x + (alpha * (1.0 - left)) * denoised
         if change is not None:
             # the line is followed over all of the way down
             stepped = stepped + (alpha * (1.0 + (1.0 - left) / torch.log(left))) * change
@@ -238,7 +244,7 @@ def dpmpp_3m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         else:
             slope, bend = changes
             alpha, h, decay = step.after.alpha, step.h, torch.exp(-step.h) - 1.0
-            stepped = step.shrink * x - (alpha * decay) * denoised
+            stepped = step.noise_ratio * x - (alpha * decay) * denoised
             stepped = stepped + (alpha * (decay / h + 1.0)) * slope
             stepped = stepped - (alpha * ((decay + h) / h**2 - 0.5)) * bend
         _remember(walk, denoised)
@@ -250,30 +256,38 @@ ChangeWeight = Callable[[Tensor, Tensor, Tensor], Tensor]
 the alpha after the step, and (1 + eta) · h."""
 
 
-def _half(weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
+def _half(weight: Tensor, alpha: Tensor, eta_h: Tensor) -> Tensor:
     return 0.5 * weight
 
 
-def _line(weight: Tensor, alpha: Tensor, longer: Tensor) -> Tensor:
+def _line(weight: Tensor, alpha: Tensor, eta_h: Tensor) -> Tensor:
     """The line through the last two predictions is integrated exactly."""
-    return alpha * ((1.0 - torch.exp(-longer)) / (-longer) + 1.0)
+    return alpha * ((1.0 - torch.exp(-eta_h)) / (-eta_h) + 1.0)
 
 
 def _sde_step(
     walk: Walk[NoiseSpace], x: Tensor, denoised: Tensor, step: Step, weigh: ChangeWeight
 ) -> Tensor:
-    """x after a second-order step of the reverse SDE."""
+    """x after a second-order step of the reverse SDE, first order in the first and the last step.
+
+    x' = sigma'/sigma · exp(-eta h) · x + w · D + w_change · change + noise, where
+    w = alpha' · (1 - exp(-(1 + eta) h)), and sigma is the noise's deviation.
+    """
     eta, h, alpha = walk.options.eta, step.h, step.after.alpha
-    change = _change(walk, denoised, step)  # since the prediction that is still remembered
+    # The memory still holds the previous step's prediction.
+    change = _change(walk, denoised, step)
     weight = alpha * (1 - decay_factor(1 + eta, h))
-    stepped = (step.shrink * decay_factor(eta, h)) * x + weight * denoised
+    stepped = (step.noise_ratio * decay_factor(eta, h)) * x + weight * denoised
     if change is not None:
         stepped = stepped + weigh(weight, alpha, (1 + eta) * h) * change
     return stepped + _drawn(walk, x, step)
 
 
 def _drawn(walk: Walk[NoiseSpace], x: Tensor, step: Step) -> Tensor:
-    """The noise of the reverse SDE that is drawn anew in a step."""
+    """The noise of the reverse SDE that is drawn anew in a step.
+
+    In the step to no noise h is infinite and the deviation 0: the noise counts for nothing.
+    """
     scale = step.after.deviation * torch.sqrt(1.0 - decay_factor(2 * walk.options.eta, step.h))
     return scale * walk.noise_between(x, step.here.sigma, step.after.sigma)
 
@@ -305,7 +319,8 @@ def dpmpp_2m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """`dpmpp_2m` for the reverse SDE: part of the noise is drawn anew in every step.
 
     Source: Lu et al. 2022, arXiv:2211.01095, appendix C (SDE-DPM-Solver++(2M)): half the change
-    counts. The paper has eta 1; others are k-diffusion's.
+    counts. The paper has eta 1; others are k-diffusion's. The first and the last step are of first
+    order.
     """
     return _sde_2m(walk, x, _half)
 
@@ -356,7 +371,7 @@ def dpmpp_3m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         else:
             (slope, bend), alpha, longer = changes, step.after.alpha, (1.0 + eta) * step.h
             gone = 1.0 - torch.exp(-longer)
-            stepped = step.shrink * decay_factor(eta, step.h) * x + (alpha * gone) * denoised
+            stepped = step.noise_ratio * decay_factor(eta, step.h) * x + (alpha * gone) * denoised
             stepped = stepped + (alpha * (1.0 - gone / longer)) * slope
             stepped = stepped + (alpha * ((gone - longer) / longer**2 + 0.5)) * bend
             stepped = stepped + _drawn(walk, x, step)

@@ -37,6 +37,7 @@ def _part(walk: Walk[StraightSpace], index: int) -> float:
 
 def churn_draws(walk: Walk[StraightSpace], index: int) -> int:
     """How often the step from a level draws noise; see `Method.draws`."""
+    # Without churn none is drawn, and the number has no meaning.
     return int(_part(walk, index) > 0) if walk.options.s_churn > 0 else 1
 
 

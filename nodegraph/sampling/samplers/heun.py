@@ -45,25 +45,27 @@ def heun(walk: Walk[StraightSpace], x: Tensor) -> Steps:
 
     Source: Karras et al. 2022, arXiv:2206.00364, algorithm 1; with churn algorithm 2.
     """
-    churn, widened = Churn(walk), walk.space.widened
+    churn = Churn(walk)
+    widened = walk.space.widened  # flows step in float32, tables in the latent's precision
     for here, after in walk.steps():
         x, begin = churn.raised(x, here)
         output = yield Evaluate(x, begin)
         x = widened(x)
         denoised = _clipped(begin, output, x)
-        # not the space's slope, which knows nothing of clipping
+        # Not the space's slope, which knows nothing of clipping.
         slope = (x - denoised) / begin.sigma
-        fall = after.sigma - begin.sigma
+        sigma_change = after.sigma - begin.sigma
         if after.sigma > 0:
-            trial = walk.kept(x + slope * fall)
+            trial = walk.kept(x + slope * sigma_change)
             output = yield Evaluate(trial, after)
             trial = widened(trial)
             denoised = _clipped(after, output, trial)
             slope = (slope + (trial - denoised) / after.sigma) / 2
-        x = yield Done(x + slope * fall, denoised)
+        x = yield Done(x + slope * sigma_change, denoised)
 
 
 def _clipped(level: NoiseLevel[StraightSpace], output: Tensor, x: Tensor) -> Tensor:
+    # diffusers' Heun clips where the model's scheduler file says so.
     return level.space.clipped(level.denoised(output, x), by_default=False)
 
 
@@ -80,9 +82,9 @@ def _clipped(level: NoiseLevel[StraightSpace], output: Tensor, x: Tensor) -> Ten
 def heunpp2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Trial steps down two levels, then one step along the three slopes' mean.
 
-    The slopes further on weigh their sigma over so many times the highest, the first the rest: the
-    further down, the more it is Euler's method, whose order it has. The model is evaluated three
-    times a step, twice in the last but one, once in the last.
+    Of m slopes, a later one k has the weight sigma_k / (m · sigma_first), and the first the rest.
+    The lower the noise, the more it is Euler's method, whose order it has. It evaluates the model
+    three times a step, twice in the last but one, once in the last.
 
     Source: ComfyUI's sample_heunpp2 (``comfy/k_diffusion/sampling.py``), of Carzit's
     sd-webui-samplers-scheduler.

@@ -29,24 +29,29 @@ from nodegraph.sampling.table_schedules import CORRECTED, MULTISTEP
 _BEFORE = ("earlier", "earliest")
 """Names of the predictions before the latest."""
 Scale = Callable[[Tensor], Tensor]
-"""B(h) in the paper, by which changes are scaled."""
+"""B in the paper, which scales changes. Its argument is -h: the model's output is turned into a
+prediction of the clean latent."""
 
 
 def _uni_pc(walk: Walk[NoiseSpace], x: Tensor, scale: Scale) -> Steps:
-    """What it remembers: as many predictions as the option order says, and the point that the last
-    step started from."""
+    """Each step evaluates the model, corrects x with that prediction, and predicts the next x from
+    the corrected one. The last x is not corrected.
+
+    It remembers the last predictions, as many as the option order, and the corrected x that the
+    step started from.
+    """
     for here, _ in walk.steps():
         output = yield Evaluate(x, here)
         denoised = here.denoised(output, x)
         if "start" in walk.memory:
+            # It goes again from the last step's start, so a part that a mask restored is restored
+            # once more after this step.
             x = _corrected(walk, here.index - 1, denoised, scale)
-        kept = [walk.memory[name] for name in ("denoised", *_BEFORE) if name in walk.memory]
+        older = [walk.memory[name] for name in ("denoised", *_BEFORE) if name in walk.memory]
         walk.memory = {"start": x, "denoised": denoised}
-        walk.memory |= dict(zip(_BEFORE, kept[: walk.options.order - 1], strict=False))
-        x = yield Done(
-            _advanced(walk, x, here.index, _predicted_change(walk, here.index, scale), scale),
-            denoised,
-        )
+        walk.memory |= dict(zip(_BEFORE, older[: walk.options.order - 1], strict=False))
+        change = _predicted_change(walk, here.index, scale)
+        x = yield Done(_advanced(walk, x, denoised, here.index, change, scale), denoised)
 
 
 def _order(walk: Walk[NoiseSpace], index: int) -> int:
@@ -54,14 +59,18 @@ def _order(walk: Walk[NoiseSpace], index: int) -> int:
     return min(walk.options.order, walk.count - index, index - walk.noise_levels.first + 1)
 
 
-def _corrected(walk: Walk[NoiseSpace], index: int, denoised: Tensor, scale: Scale) -> Tensor:
-    """x again, from the last step's start, now that the prediction at its end is known."""
-    order, latest = _order(walk, index), walk.memory["denoised"]
-    weights = _solved(walk, index, order, scale) if order > 1 else torch.tensor([0.5])
+def _corrected(walk: Walk[NoiseSpace], start_index: int, denoised: Tensor, scale: Scale) -> Tensor:
+    """x again, from the last step's start, now that the prediction at its end is known.
+
+    The memory still holds the predictions up to that start.
+    """
+    order, latest = _order(walk, start_index), walk.memory["denoised"]
+    # In a first-order step the authors take 1/2, for either B.
+    weights = _solved(walk, start_index, order, scale) if order > 1 else torch.tensor([0.5])
     change = weights[-1].to(denoised.dtype) * (denoised - latest)
-    for weight, slope in zip(weights[:-1], _slopes(walk, index, order), strict=True):
+    for weight, slope in zip(weights[:-1], _slopes(walk, start_index, order), strict=True):
         change = weight.to(denoised.dtype) * slope + change
-    return _advanced(walk, walk.memory["start"], index, change, scale)
+    return _advanced(walk, walk.memory["start"], latest, start_index, change, scale)
 
 
 def _predicted_change(walk: Walk[NoiseSpace], index: int, scale: Scale) -> Tensor | None:
@@ -76,7 +85,7 @@ def _predicted_change(walk: Walk[NoiseSpace], index: int, scale: Scale) -> Tenso
 
 
 def _slopes(walk: Walk[NoiseSpace], index: int, order: int) -> list[Tensor]:
-    """Changes of the prediction over the steps before `index`, per step from `index`."""
+    """(D_{i-m} - D_i) / r_m in the paper, for m = 1, 2: D_i is the prediction at `index`."""
     latest = walk.memory["denoised"]
     return [
         (walk.memory[name] - latest) / _ratio(walk, index, back)
@@ -85,34 +94,46 @@ def _slopes(walk: Walk[NoiseSpace], index: int, order: int) -> list[Tensor]:
 
 
 def _ratio(walk: Walk[NoiseSpace], index: int, back: int) -> Tensor:
-    """Length of the way from a level before over that of the step from `index`, negative."""
-    here = walk.level(index).log_snr
-    return (walk.level(index - back).log_snr - here) / (walk.level(index + 1).log_snr - here)
+    """r_m in the paper: log-SNR of the level `back` before, less that of `index`, over the step's
+    h; negative."""
+    start = walk.level(index).log_snr
+    return (walk.level(index - back).log_snr - start) / (walk.level(index + 1).log_snr - start)
 
 
 def _advanced(
-    walk: Walk[NoiseSpace], x: Tensor, index: int, change: Tensor | None, scale: Scale
+    walk: Walk[NoiseSpace],
+    x: Tensor,
+    denoised: Tensor,
+    index: int,
+    change: Tensor | None,
+    scale: Scale,
 ) -> Tensor:
-    """From x at a level to the next, where the prediction that is remembered is the level's."""
+    """From x at a level to the next.
+
+    Args:
+        denoised: The prediction at the level.
+        change: Of the prediction, weighed; None in a first-order step.
+    """
     step = Step(walk.level(index), walk.level(index + 1))
     minus_h, alpha = -step.h, step.after.alpha
-    stepped = step.shrink * x - alpha * torch.expm1(minus_h) * walk.memory["denoised"]
+    stepped = step.noise_ratio * x - alpha * torch.expm1(minus_h) * denoised
     if change is not None:
         stepped = stepped - alpha * scale(minus_h) * change
-    return stepped.to(x.dtype)
+    return stepped.to(x.dtype)  # x keeps its precision, as with diffusers
 
 
 def _solved(
     walk: Walk[NoiseSpace], index: int, order: int, scale: Scale, *, predicts: bool = False
 ) -> Tensor:
-    """Weights of the changes: the solution of the paper's equation 11, by its order; float32.
+    """Weights rho of the changes: R rho = b, the paper's equation 11; float32.
 
     Args:
-        predicts: Without the point that the step leads to.
+        predicts: Without the point that the step leads to: the last row and column.
     """
     minus_h = -Step(walk.level(index), walk.level(index + 1)).h
     ratios = [_ratio(walk, index, back) for back in range(1, order)]
     points = torch.stack([*ratios, torch.ones(())])
+    # b_k = k! · h · phi_{k+1}(-h) / B(-h); phi by its recursion.
     h_phi_k, factorial, values = torch.expm1(minus_h) / minus_h - 1, 1, []
     for power in range(1, order + 1):
         values.append(h_phi_k * factorial / scale(minus_h))
@@ -143,7 +164,7 @@ def _solved(
     },
 )
 def uni_pc(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
-    """Predictor and corrector on the predicted latent, B(h) = exp(h) - 1.
+    """Predictor and corrector on the predicted latent, B(z) = exp(z) - 1 at z = -h.
 
     Source: Zhao et al. 2023, arXiv:2302.04867, algorithms 5 to 8 (variant B2).
     """
@@ -162,7 +183,7 @@ def uni_pc(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     also_comfyui=("uni_pc",),
 )
 def uni_pc_bh1(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
-    """The same with B(h) = h, which suits few steps.
+    """The same with B(z) = z, which suits few steps.
 
     Source: Zhao et al. 2023, arXiv:2302.04867, section 3.3 (variant B1).
     """

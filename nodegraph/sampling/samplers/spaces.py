@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class NoiseSpace(ABC):
-    """x = alpha · latent + deviation · noise, each way with its own two scales.
+    """x = alpha · latent + deviation · noise, each kind of space with its own two scales.
 
     Scalars are 0-dimensional float32 tensors on the CPU, so that they take part in the arithmetic
     as diffusers' do: rounded to float32, without raising the latent's own precision.
@@ -125,7 +125,7 @@ class StraightSpace(NoiseSpace):
 
     @abstractmethod
     def sigma_from_log_snr(self, log_snr: Tensor) -> Tensor:
-        """The noise level, as the ladder has them, that has a log-SNR."""
+        """The sigma of the noise level that has a log-SNR."""
 
     @abstractmethod
     def churn_step(self, step_index: int, part: float) -> tuple[Tensor, Tensor | float, Tensor]:
@@ -269,7 +269,7 @@ class FlowSpace(MixingSpace, StraightSpace):
 
 
 class UnmixedFlowSpace(UnscaledSpace, FlowSpace):
-    """The same, of which methods take sigma for the noise over the picture, as of table models.
+    """A flow whose alpha counts as 1, so that log-SNR is -log sigma, as of table models.
 
     Their first-order steps are the same; what they extrapolate from earlier predictions is weighed
     by log sigma in place of log-SNR, and is finite where there is nothing but noise. So ComfyUI's
