@@ -30,8 +30,8 @@ Settings come from the options, then from `NODEGRAPH_*` variables (`NODEGRAPH_HO
 `submit`, `jobs`, `queue`, `watch`, `cancel` and `pull` ask a server, which `serve` is; see
 [client.md](client.md) for programs that do.
 """
-RUN = """The named parameters of a workflow are options of `run`, with types and defaults of their
-own:
+RUN = """The named parameters of a workflow are options of `run`, with their own types and
+defaults:
 
 ```console
 $ nodegraph run text_to_image.json --prompt "a fox" --seed 3
@@ -39,23 +39,23 @@ $ nodegraph run text_to_image.json --set sample.cfg=6 --seeds 1,2,5-8 --out foxe
 $ nodegraph run output/apple_00001.png --seed 4
 ```
 
-`--set` takes `NODE.INPUT=VALUE` and also `PARAMETER=VALUE`. A value is read as the input takes it:
-text stands for itself, numbers are numbers, lists and objects are JSON, and
-`{"from": "node.port"}` links.
+`--set` takes `NODE.INPUT=VALUE` and also `PARAMETER=VALUE`. The input's type says how a
+value is read: text as it is, numbers as numbers, lists and objects as JSON. `{"from":
+"node.port"}` is a link.
 
 The workflow's named parameters are options, too: `--seed 4`, and `--redrawn-as` for `redrawn as`.
-One that is called like an option of `run` itself, such as `color` because of `--no-color`, is
-`--parameter-color`; `nodegraph validate` warns of these.
+A parameter with the name of an option of `run` gets a prefix: `color` becomes
+`--parameter-color`, as there is `--no-color`. `nodegraph validate` warns about these.
 
-`--repeat` and `--seeds` change the seeds that stand as plain numbers in the workflow. A failure
+`--repeat` and `--seeds` change the seeds that are plain numbers in the workflow. A failure
 ends the series.
 
-`--deadline` is for each run of a series. One that has passed ends the run as Ctrl-C does, at the
-next step, and what is finished stays; but the exit code is 1, as nobody wished for the end.
+`--deadline` holds for each run of a series. It ends a run at the next step, as Ctrl-C does,
+and finished results stay. The exit code is 1.
 
-With `--check-mutation` what every node shares with others, the tensors in its inputs, is digested
-before and after its call. A node that has changed one fails and is named with the input: other
-nodes and later runs may get the same value.
+`--check-mutation` compares the digests of the tensors in a node's inputs before and after
+its call. A node that changed one fails, and the error names the input: other nodes and
+later runs may use the same value.
 
 The document that `--json` prints has `status` (`ok`, `failed` or `cancelled`), `reason` if it
 was cancelled for one (`deadline of 30 s passed`), `seconds`, `files` (`path`, `node`, `kind`,
@@ -67,14 +67,15 @@ the pack's `trace`); of several runs it has one such document each under `runs`.
 
 `--trace out.json` writes what happened as a trace in Chrome's format, for
 [Perfetto](https://ui.perfetto.dev): a process per run, a track per lane, more where a lane works on
-several calls at once; calls, their steps, waiting, cache hits and memory. It is written while the
-run goes on, and is whole also if the run fails or its process is killed.
+several calls at once; calls, their steps, waiting, cache hits and memory. It is written
+during the run, and is complete even if the run fails or its process is killed.
 
 Spans for OpenTelemetry need the extra, `pip install 'nodegraph[otel]'`, and are exported where the
 standard variables say: `OTEL_EXPORTER_OTLP_ENDPOINT`, or `OTEL_TRACES_EXPORTER=console` to see them
 on stderr. `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`,
-`OTEL_EXPORTER_OTLP_HEADERS` and `OTEL_SDK_DISABLED` are heeded as by other programs. Programs of
-their own hand `nodegraph.observe.spans.SpanListener(tracer)` to `Session.run` as its listener.
+`OTEL_EXPORTER_OTLP_HEADERS` and `OTEL_SDK_DISABLED` work as in other programs. Your own
+programs pass `nodegraph.observe.spans.SpanListener(tracer)` to `Session.run` as its
+listener.
 """
 PLAN = """```console
 $ nodegraph plan text_to_image.json --seed 77
@@ -87,13 +88,14 @@ decode    VAEDecode     60 ms  12.6 MB  may run
 save      SaveImage     7 ms   ?        may run
 ```
 
-A node *may run* if it waits for one that runs: should that give the same as before, the result of
-before is taken. What the workflow asks for only in some cases *runs if it is asked for*. Times are
-those of earlier calls of the node type with inputs of this shape on this device; with `≈` of other
-shapes, or the node's own estimate. Sums are "at least" where some are unknown.
+A node *may run* if it waits for one that runs: if that gives the same result as before, the
+earlier result is used. A node that the workflow needs only in some cases *runs if it is
+asked for*. Times come from earlier calls of the node type with inputs of this shape on this
+device. With `≈` they come from other shapes, or from the node's own estimate. Sums are "at
+least" where some are unknown.
 
-If something is wrong with the workflow, a model or a pack is missing, the exit code is 2; what can
-be planned is planned all the same, and what is missing is named.
+If the workflow has problems, or a model or a pack is missing, the exit code is 2. The plan
+then covers the rest and names what is missing.
 
 The document that `--json` prints has `valid`, `nodes` (`status`: `hit`, `run`, `lazy` or `skip`;
 `certain`, `reason`, `place`, `calls` and how many of them are `cached`, `seconds`, `memory`,
@@ -110,7 +112,7 @@ decode (VAEDecode) may run:
   input latent: `sample` runs first
 ```
 
-Given a node, it tells of that one and of those before it that make it run.
+With a node's name, it shows that node and those before it that make it run.
 """
 RUNS_SHOW = """An id begins with the time at which the run began; its start or its end is enough.
 `last` stands for the last run, `last~1` for the one before.
@@ -120,7 +122,7 @@ $ nodegraph runs show last --workflow > again.json
 $ nodegraph runs compare last~1 last
 ```
 """
-EXPORT = """What was computed on one machine is taken from the file on another:
+EXPORT = """Move results from one machine to another:
 
 ```console
 $ nodegraph cache export results.nodegraph text_to_image.json
@@ -137,22 +139,22 @@ pictures/apple_00001.png
 ```
 
 The server is named by `--server` or `NODEGRAPH_SERVER`; the token, where one is needed, by
-`NODEGRAPH_TOKEN`. Which inputs take files, and which options the workflow's parameters are, is
-asked of the server: node packs need not be installed here. Paths in a workflow start where the
-workflow lies, as with `run`; what is no file of this machine stays as it is. `--watch` and `--out`
-show how the job goes on, as `watch` does.
+`NODEGRAPH_TOKEN`. The server knows which inputs take files and which options the parameters
+are, so node packs need not be installed here. Paths in a workflow start at the workflow's
+folder, as with `run`; a path that is no file of this machine stays as it is. `--watch` and
+`--out` show the job's progress, as `watch` does.
 
 The document that `--json` prints is the job: at once, or with `--watch` as it has ended; with
 `--out` its `files` have a `path`, `node`, `kind`, `digest`, and `existed` if the same was there
 before.
 """
-WATCH = """The exit code tells how the job ended: 0 finished, 1 failed, 130 cancelled, or the
-watching was. `--events` prints a line for each event as [websocket.md](websocket.md#kinds)
+WATCH = """The exit code says how the job ended: 0 finished, 1 failed, 130 cancelled (or you
+stopped watching). `--events` prints a line for each event as [websocket.md](websocket.md#kinds)
 describes it.
 """
-JOBS_RETRY = """What can't be done with one of several jobs is told, and done with the others; the
-exit code is 2 then. `jobs hold`, `jobs unhold`, `jobs delete` and `cancel` do the same. If a name
-stands for no job, or for several, nothing is done.
+JOBS_RETRY = """If the command fails for one of several jobs, it reports that and does the
+others; the exit code is 2. `jobs hold`, `jobs unhold`, `jobs delete` and `cancel` do the same. If
+a name matches no job, or several, it does nothing.
 """
 JOBS_MOVE = """```console
 $ nodegraph queue pause
@@ -160,7 +162,7 @@ The queue is paused.
 $ nodegraph jobs move mx29gm --first
 job_01m7x026gapbfpc76tkrmx29gm  queued, priority 0
 $ nodegraph queue resume
-The queue goes on.
+The queue is running.
 ```
 """
 MORE = {

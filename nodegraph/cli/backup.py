@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 def restore(
     common: CommonOptions,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What `backup` has written.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
     force: Annotated[
         bool, typer.Option("--force", help="Replace what is in the home folder.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Only read the file, and tell whether it is whole.")
+        bool, typer.Option("--check", help="Only check whether the file is complete.")
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Put a backup back into the home folder.
+    """Restore a backup into the home folder.
 
-    All of it or nothing, whatever happens meanwhile. No server may run in that folder. What the
-    backup doesn't hold stays: the cache, and models and tokens unless they were taken along.
-    Restore only what you trust: packs are programs.
+    It restores everything or nothing, even if it is interrupted. No server may run in that
+    folder. What the backup doesn't hold stays: the cache, and models and tokens unless they
+    are included. Restore only what you trust: packs are programs.
     """
     source = Path(file).expanduser()
     return _check(source, json) if check else _restore(common, source, force, json)
@@ -89,28 +89,29 @@ _MOST = 5
 def backup(
     common: CommonOptions,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Where to; an earlier backup is replaced.")
+        str,
+        typer.Argument(metavar="FILE", help="The file to write; it replaces an earlier backup."),
     ],
     with_tokens: Annotated[
         bool,
         typer.Option(
             "--with-tokens",
-            help="Take the tokens along, of which only digests are kept, and a config file with a "
-            "password in it.",
+            help="Include the tokens (their digests) and a config file with a password in it.",
         ),
     ] = False,
     with_models: Annotated[
-        bool, typer.Option("--with-models", help="Take the models in the home folder along.")
+        bool, typer.Option("--with-models", help="Include the models in the home folder.")
     ] = False,
     without_outputs: Annotated[
         bool, typer.Option("--without-outputs", help="Leave out the files that jobs have written.")
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Pack the home folder into one file, while a server may run.
+    """Pack the home folder into one file; a server may run meanwhile.
 
-    In it are the queue with its history, saved workflows, uploads, inputs, outputs, packs and the
-    config file; what can be made again isn't. It is read again and checked before it is there.
+    The file holds the queue with its history, saved workflows, uploads, inputs, outputs,
+    packs and the config file, but nothing that can be made again. It is read back and
+    checked before it replaces an earlier one.
     """
     from nodegraph.server.operations.backup import Options
     from nodegraph.server.operations.backup import backup as pack

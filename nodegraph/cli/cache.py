@@ -55,8 +55,8 @@ def verify(
 ) -> int:
     """Read every file and compare it with its digest.
 
-    Exits with 1 if there is damage that wasn't repaired. Runs may go on meanwhile; they never use
-    a damaged file, as each is compared with its digest whenever it is read.
+    It exits with 1 if damage remains. Runs may continue meanwhile: they compare each file
+    with its digest when they read it, and never use a damaged one.
     """
     from nodegraph.store.verify import verify as check
 
@@ -143,28 +143,26 @@ def prune(
     common: CommonOptions,
     to: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Until results take no more than this, such as 2GB."),
+        typer.Option(metavar="SIZE", help="Until results take at most this, such as 2GB."),
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="AGE", help="What wasn't used for so long, such as 30d."),
+        typer.Option(metavar="AGE", help="Results not used for this long, such as 30d."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All results.")] = False,
     trained: Annotated[
         bool,
-        typer.Option(
-            "--taught", help="Also what was taught and no result and no run speaks of any more."
-        ),
+        typer.Option("--taught", help="Also trained weights that no result and no run names."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Remove nothing; tell what would be.")
+        bool, typer.Option("--dry-run", help="Remove nothing; show what would be removed.")
     ] = False,
     json: JsonOption = False,
 ) -> int:
     """Remove results.
 
-    Without options, down to the budget, which happens by itself, too. What a run needs that goes
-    on stays. Runs' records and what calls take are not results: they stay.
+    Without options it prunes to the budget, as processes do by themselves. Results that a
+    current run needs stay, and so do the records of runs and calls.
     """
     if sum((to is not None, older_than is not None, all_)) > 1:
         raise InvalidValue("--to, --older-than and --all exclude each other", hint="Choose one.")
@@ -245,7 +243,7 @@ def list_(
         str | None,
         typer.Option(metavar="TYPE", help="Only of this node type; * stands for anything."),
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="List at most this many", min=1)] = 20,
     sort: Annotated[
         Literal["bytes", "seconds", "age"] | None,
         typer.Option(
@@ -257,7 +255,7 @@ def list_(
 ) -> int:
     """List the results that are kept.
 
-    Of each call: its node type, what its outputs take on disk, how long computing them took.
+    For each call: its node type, the size of its outputs on disk, and the seconds that it took.
     """
     from nodegraph.store.info import list_entries
 
@@ -295,10 +293,10 @@ _MOST_TYPES = 12
 
 
 def info(common: CommonOptions, json: JsonOption = False) -> int:
-    """Tell where it is and how much it holds.
+    """Show where it is and how much it holds.
 
-    Results are kept in memory while a process lasts, and on disk for later ones and for other
-    processes. Beyond a budget those go that are quick to compute again for their size.
+    A process keeps results in memory, and on disk for later and other processes. Beyond a
+    budget it drops results that are fast to compute for their size.
     """
     from nodegraph.store.info import describe
 

@@ -59,13 +59,13 @@ def keys_of_run(store: Store, run: str) -> list[Key]:
 
 def import_(
     common: CommonOptions,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What `cache export` has written.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file that `cache export` wrote.")],
     json: JsonOption = False,
 ) -> int:
-    """Take in the results of an exported file.
+    """Import the results of an exported file.
 
-    What is here already stays as it is. Take in only what you trust as you trust results computed
-    here: that a result is right can't be seen from the file.
+    Existing results stay. Import only files that you trust: the file can't prove that a
+    result is right.
     """
     from nodegraph.store.archive import import_archive as take_in
 
@@ -100,7 +100,8 @@ _ARCHIVE = b"PK"
 def export(
     common: CommonOptions,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Where to; an earlier export is replaced.")
+        str,
+        typer.Argument(metavar="FILE", help="The file to write; it replaces an earlier export."),
     ],
     workflows: Annotated[
         list[str] | None,
@@ -108,14 +109,17 @@ def export(
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Only what this run computed or found; last will do."),
+        typer.Option(
+            metavar="ID",
+            help="Only what this run computed or found in the cache; `last` is the last run.",
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> int:
     """Pack results into one file, for another machine.
 
-    Of workflows, as they stand in their files: results for other values of their parameters are
-    taken along with --run. Models and written files aren't in it.
+    It takes the results of the workflows as their files are; add --run for other values of
+    parameters. It holds no models and no written files.
     """
     from nodegraph.store.archive import export_archive as pack
 

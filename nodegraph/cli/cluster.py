@@ -16,10 +16,10 @@ _COLOURS = {"busy": "green", "dead": "red", "starting": "yellow", "stopping": "y
 
 
 def status(common: CommonOptions, server: ServerOption = None, json: JsonOption = False) -> int:
-    """Tell how the workers of a server are, and on which machines.
+    """Show the workers of a server and their machines.
 
-    Also of a server without a cluster, whose workers all run beside it. `nodegraph cluster` alone
-    tells it, too.
+    It works for a server without a cluster, too, whose workers run on its machine.
+    `nodegraph cluster` alone does the same.
     """
     with open_client(server) as client:
         system = client.system()

@@ -34,18 +34,18 @@ def export(
             "--out",
             "-o",
             metavar="FOLDER",
-            help="Write here, and not beside it; a script also as the .py file of that name.",
+            help="Write here instead of next to it; for a script also a .py file's name.",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> int:
     """Write a workflow for another program: ComfyUI, or Python.
 
-    For ComfyUI two files are written: NAME.comfyui.json, which its page opens, and
-    NAME.comfyui-api.json, which its server is sent. What has no counterpart there is told; it stays
-    in the files, so that `nodegraph import` brings everything back.
+    For ComfyUI it writes two files: NAME.comfyui.json for its page, and
+    NAME.comfyui-api.json for its server. It reports what has no counterpart there, and
+    keeps that in the files, so that `nodegraph import` restores everything.
 
-    For Python it is NAME.py, which builds the same workflow with a Graph, and runs it.
+    For Python it writes NAME.py, which builds the same workflow with a Graph and runs it.
     """
     if not (comfyui or python):
         raise InvalidValue("for which program?", hint="Say --comfyui or --python.")

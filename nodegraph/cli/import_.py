@@ -55,9 +55,9 @@ def import_(
 ) -> int:
     """Translate workflows of ComfyUI.
 
-    Each becomes a workflow of its own name, beside it or in OUT. What can't be translated stays as
-    a placeholder that keeps all its data; what is told says which nodes, of which pack, what would
-    stand for them, and which models are missing.
+    Each becomes a workflow of the same name, next to it or in OUT. A node that can't be
+    translated becomes a placeholder that keeps all its data. The report names these nodes,
+    their packs, possible replacements, and missing models.
     """
     from nodegraph.interop.comfyui.importer import node_table
 

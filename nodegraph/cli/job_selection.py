@@ -196,11 +196,9 @@ StateOption = Annotated[
     ),
 ]
 TagOption = Annotated[str | None, typer.Option(metavar="TAG", help="With this tag.")]
-TextOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="With this as a part of the name.")
-]
+TextOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Whose name contains this.")]
 OlderOption = Annotated[
-    str | None, typer.Option(metavar="AGE", help="Submitted so long ago, such as 30d.")
+    str | None, typer.Option(metavar="AGE", help="Submitted longer ago than this, such as 30d.")
 ]
 
 

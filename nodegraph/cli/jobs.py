@@ -53,8 +53,8 @@ def pull(
 ) -> int:
     """Download the files of a job.
 
-    A file appears once it is whole and its digest is right. What breaks off is gone on with the
-    next time. Other files of the same name stay, unless --overwrite is given.
+    A file appears once it is complete and its digest is right. The next call resumes a
+    download that broke off. Other files of the same name stay, unless you add --overwrite.
     """
     folder = out_folder(common, out)
     with open_client(server) as client:
@@ -115,7 +115,7 @@ def cancel(
 ) -> int:
     """Cancel jobs of a server.
 
-    One that waits is cancelled at once, one that runs at its next step.
+    A waiting job is cancelled at once, a running one at its next step.
     """
     return apply_to_jobs(server, jobs, lambda client, job: client.cancel(job), json=json)
 
@@ -134,10 +134,10 @@ def delete(
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Forget jobs that have ended.
+    """Delete jobs that have ended.
 
-    Those that are named, or all that match: `nodegraph jobs list` takes the same options, for a
-    look beforehand. The files that they gave stay on the server.
+    The named jobs, or all that match the options: `nodegraph jobs list` takes the same
+    options for a preview. Their files stay on the server.
     """
     which = job_filter(state, tag, text, older_than)
     if sum((bool(jobs), bool(which), all_)) != 1:
@@ -179,7 +179,7 @@ def move(
         str, typer.Argument(metavar="JOB", help="A job's id, its start or its end, or last.")
     ],
     first: Annotated[bool, typer.Option("--first", help="Before the others.")] = False,
-    last: Annotated[bool, typer.Option("--last", help="Behind the others.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="After the others.")] = False,
     before: Annotated[
         str | None, typer.Option(metavar="JOB", help="Right before this one.")
     ] = None,
@@ -223,7 +223,7 @@ def move(
 def unhold(
     common: CommonOptions, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
 ) -> int:
-    """Let paused jobs go.
+    """Release paused jobs.
 
     They wait for their turn again.
     """
@@ -235,7 +235,7 @@ def hold(
 ) -> int:
     """Pause jobs.
 
-    One that waits is left out until it is let go; one that runs is put back at its next step.
+    A waiting job is held until `jobs unhold`; a running one is put back at its next step.
     """
     return apply_to_jobs(server, jobs, lambda client, job: client.hold(job), json=json)
 
@@ -243,9 +243,9 @@ def hold(
 def retry(
     common: CommonOptions, jobs: JobsArgument, server: ServerOption = None, json: JsonOption = False
 ) -> int:
-    """Let jobs that failed or were cancelled wait once more.
+    """Queue jobs again that failed or were cancelled.
 
-    They go on from their last checkpoint.
+    They resume from their last checkpoint.
     """
     return apply_to_jobs(server, jobs, lambda client, job: client.retry(job), json=json)
 
@@ -259,13 +259,13 @@ def list_(
     tag: TagOption = None,
     text: TextOption = None,
     older_than: OlderOption = None,
-    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="List at most this many", min=1)] = 20,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
     """List the jobs of a server, the newest first.
 
-    A token's owner sees their own; one that may administer sees all. `nodegraph jobs` alone lists
+    A token sees its owner's jobs; an admin token sees all. `nodegraph jobs` alone lists
     them, too.
     """
     which = job_filter(state, tag, text, older_than)
@@ -294,7 +294,7 @@ def show(
 ) -> int:
     """Show a job.
 
-    What was asked for, how it fared, which files it gave or why it failed.
+    What it was asked to do, its state, its files, or why it failed.
     """
     with open_client(server) as client:
         details = find_job(client, job)

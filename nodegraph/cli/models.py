@@ -44,10 +44,10 @@ PushOption = Annotated[
 def models(common: CommonOptions, push: PushOption = None, json: JsonOption = False) -> int:
     """List the models, and where to put more.
 
-    A model is a folder in the diffusers layout or a single .safetensors file. Its name here is what
-    `LoadModel` takes. Parts of models, which nodes of their own take, may be .gguf files, too.
-    Those of `remote_models` are told after their headers, which are fetched for some new ones at a
-    time.
+    A model is a folder in the diffusers layout or a single .safetensors file. `LoadModel`
+    takes the name that is shown. Parts of models have their own loader nodes, and may be
+    .gguf files. Models of `remote_models` are identified by their headers, which are
+    fetched for some new ones at a time.
     """
     if push:
         return _push(common.settings(), push, as_json=json)

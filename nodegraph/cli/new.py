@@ -31,7 +31,7 @@ def new(
     ] = DEFAULT,
     example: Annotated[
         str | None,
-        typer.Option(metavar="NODE", help="Rather the workflow that shows what this node does."),
+        typer.Option(metavar="NODE", help="The workflow that shows what this node does instead."),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the gallery.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
@@ -41,7 +41,7 @@ def new(
 ) -> int:
     """Start a workflow from the gallery, or from the example of a node.
 
-    Pictures and packs that the workflow needs are put beside it.
+    It puts the pictures and packs that the workflow needs next to it.
     """
     if list_:
         _print_gallery(json)

@@ -42,11 +42,11 @@ def stubs(
         str, typer.Option("--out", "-o", metavar="FOLDER", help="Write them into this folder.")
     ] = "typings",
 ) -> int:
-    """Write stubs of the node types that are there, for editors and type checkers.
+    """Write type stubs of the available node types, for editors and type checkers.
 
-    nodegraph brings those of the built-in node types. These have packs' as well, so that graphs in
-    Python scripts are completed and checked with them, too. Pyright, and editors that use it, look
-    into the folder typings by themselves; mypy is told of it: mypy_path = "typings".
+    nodegraph ships the stubs of the built-in node types. These add those of packs, so that
+    editors complete and check graphs in Python scripts. Pyright, and editors that use it,
+    read the folder typings by default; mypy needs mypy_path = "typings".
     """
     from nodegraph.python.builder.stubs import FunctionStub, Stub, write_stubs
 
@@ -207,7 +207,7 @@ def _result(spec: NodeSpec) -> str:
 def nodes(
     common: CommonOptions,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show everything about this node type.")
+        str | None, typer.Argument(metavar="NAME", help="Show this node type in full.")
     ] = None,
     category: Annotated[
         str | None, typer.Option(metavar="TEXT", help="List this category and those below it.")
@@ -218,15 +218,17 @@ def nodes(
     ] = None,
     everything: Annotated[
         bool,
-        typer.Option("--all", help="List each node type of packs that are made of other packages."),
+        typer.Option(
+            "--all", help="List each node type of packs that are made from other packages."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> int:
     """List the node types, or show one of them.
 
-    Those of packs in the packs folder, of installed packs and of --pack are listed too, as
-    `pack:Name`. Of packs that are made of what another package holds, such as every pipeline of
-    diffusers, the categories are shown; --category, --search and --all list them.
+    Types of packs (in the packs folder, installed, or by --pack) are listed as `pack:Name`.
+    Packs that are made from another package, such as all pipelines of diffusers, are shown
+    by category; --category, --search and --all list their types.
     """
     registry = common.session().registry
     if name is not None:

@@ -231,7 +231,7 @@ def _path(text: str) -> Path:
 
 HomeOption = Annotated[
     str | None,
-    typer.Option(metavar="DIR", help="Keep everything in this folder.", rich_help_panel=GLOBAL),
+    typer.Option(metavar="DIR", help="Keep all data in this folder.", rich_help_panel=GLOBAL),
 ]
 PackOption = Annotated[
     list[str] | None,

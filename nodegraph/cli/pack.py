@@ -109,11 +109,12 @@ def test(
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Try each node of a pack, and judge it.
+    """Test each node of a pack.
 
-    A node runs its example (examples/Name.json in the pack), or values that are made up where its
-    ports are simple, in a temporary home. It is to run, return what it declares, give the same
-    twice, leave its inputs alone, stop when it is cancelled, and come back from the disk.
+    A node runs its example (examples/Name.json in the pack), or generated values where its
+    ports are simple, in a temporary home. It must run, return what it declares, give the
+    same result twice, not change its inputs, stop when cancelled, and load from the disk
+    cache.
     """
     from nodegraph.python.testing.workbench import check_pack, find_packs
 

@@ -64,10 +64,10 @@ def plan(
     bypass: BypassOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Tell what a run would do, without running anything.
+    """Show what a run would do, without running anything.
 
-    For each node: whether its result is there already or it runs, and how long that is expected to
-    take. Then the peak of memory, the weights to load, and what is missing. The workflow's named
+    For each node: whether its result is cached or the node runs, and how long that takes.
+    Then the peak memory, the weights to load, and what is missing. The workflow's named
     parameters are options, as for `run`.
     """
     opened = get_opened(workflow, more)

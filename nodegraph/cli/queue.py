@@ -27,8 +27,8 @@ def clear(
 ) -> int:
     """Cancel all jobs that wait.
 
-    A token's owner cancels their own; one that may administer cancels everybody's, or with
-    --client one's. What runs goes on.
+    A token cancels its owner's jobs; an admin token those of all clients, or of --client.
+    Running jobs continue.
     """
     with open_client(server) as connection:
         number = connection.queue.clear(client=client, tag=tag)
@@ -40,9 +40,9 @@ def clear(
 
 
 def resume(common: CommonOptions, server: ServerOption = None, json: JsonOption = False) -> int:
-    """Begin jobs again.
+    """Start jobs again.
 
-    Takes a token that may administer.
+    It needs an admin token.
     """
     with open_client(server) as client:
         print_state(client.queue.resume(), json=json)
@@ -50,10 +50,10 @@ def resume(common: CommonOptions, server: ServerOption = None, json: JsonOption 
 
 
 def pause(common: CommonOptions, server: ServerOption = None, json: JsonOption = False) -> int:
-    """Begin no more jobs.
+    """Start no more jobs.
 
-    That holds after a restart of the server, too. What runs goes on. Takes a token that may
-    administer.
+    This stays so after a restart of the server. Running jobs continue. It needs an admin
+    token.
     """
     with open_client(server) as client:
         print_state(client.queue.pause(), json=json)
@@ -63,15 +63,15 @@ def pause(common: CommonOptions, server: ServerOption = None, json: JsonOption =
 def show(
     common: CommonOptions,
     limit: Annotated[
-        int, typer.Option(metavar="N", help="List so many at most", min=0, max=1_000)
+        int, typer.Option(metavar="N", help="List at most this many", min=0, max=1_000)
     ] = 20,
     server: ServerOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Tell whether the queue goes on, how much waits, and which jobs come next.
+    """Show whether the queue runs, how many jobs wait, and which come next.
 
-    A token's owner sees their own; one that may administer sees all. `nodegraph queue` alone tells
-    it, too.
+    A token sees its owner's jobs; an admin token sees all. `nodegraph queue` alone does the
+    same.
     """
     with open_client(server) as client:
         queue = client.queue.get(limit)

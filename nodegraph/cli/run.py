@@ -59,10 +59,10 @@ _Seeds = Annotated[
     typer.Option(metavar="LIST", help="Run once for each of these seeds, such as 1,2,5-8."),
 ]
 _DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Run nothing; tell what would be run, as `plan` does.")
+    bool, typer.Option("--dry-run", help="Run nothing; show what would run, as `plan` does.")
 ]
 _NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Compute everything anew; keep nothing of it on disk.")
+    bool, typer.Option("--no-cache", help="Compute everything again; keep no result on disk.")
 ]
 _Deadline = Annotated[
     float | None,
@@ -75,13 +75,13 @@ _Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Have a Ray cluster compute along: auto, HOST:PORT or ray://HOST:10001.",
+        help="Compute on a Ray cluster, too: auto, HOST:PORT or ray://HOST:10001.",
     ),
 ]
 _Trace = Annotated[
     str | None, typer.Option(metavar="FILE", help="Write a trace that Perfetto and Chrome show.")
 ]
-_Events = Annotated[bool, typer.Option("--events", help="Print what happens as lines of JSON.")]
+_Events = Annotated[bool, typer.Option("--events", help="Print events as lines of JSON.")]
 _Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but the files' paths and errors.")
 ]
@@ -111,7 +111,7 @@ def run(
     """Run a workflow.
 
     The workflow's named parameters are options too: `nodegraph run WORKFLOW --help` lists them.
-    Ctrl-C stops the run at the next step; what is finished stays.
+    Ctrl-C stops the run at the next step. Finished results stay.
     """
     _check(json=json, events=events)
     if cluster is not None and no_cache:

@@ -170,11 +170,11 @@ ToOption = Annotated[
 ]
 MuteOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="Leave this node out, and what needs it; repeatable."),
+    typer.Option(metavar="NODE", help="Leave out this node and those that need it; repeatable."),
 ]
 BypassOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="Hand its input on in its place; repeatable."),
+    typer.Option(metavar="NODE", help="Pass its input on as its output; repeatable."),
 ]
 
 

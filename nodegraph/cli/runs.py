@@ -46,9 +46,9 @@ def compare(
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Tell how two runs differ.
+    """Show how two runs differ.
 
-    Changed inputs, and for each node how it fared, how long it took and whether it gave the same.
+    Changed inputs, and for each node its state, its time and whether its result is the same.
     """
     from nodegraph.observe.record import compare as difference
 
@@ -183,7 +183,7 @@ _LONGEST_TITLE = 60
 
 def list_(
     common: CommonOptions,
-    limit: Annotated[int, typer.Option(metavar="N", help="List so many at most", min=1)] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", help="List at most this many", min=1)] = 20,
     json: JsonOption = False,
 ) -> int:
     """List earlier runs, the last one first."""
@@ -245,13 +245,13 @@ def show(
         typer.Argument(metavar="ID", help="A run's id, the start of it, or last"),
     ] = "last",
     workflow: Annotated[
-        bool, typer.Option("--workflow", help="Print its workflow, to be run again.")
+        bool, typer.Option("--workflow", help="Print its workflow, to run it again.")
     ] = False,
     json: JsonOption = False,
 ) -> int:
     """Show what a run did.
 
-    Which nodes ran, how long they took, what they gave, and with which versions of what.
+    Which nodes ran, how long they took, their results, and the versions of all libraries.
     """
     with open_runs(common) as runs:
         run = runs.get(id)

@@ -27,7 +27,7 @@ PortOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Processes that run jobs  [default: one a device]", min=0),
+    typer.Option(metavar="N", help="Processes that run jobs [default: one per device]", min=0),
 ]
 DevicesOption = Annotated[
     str | None,
@@ -63,8 +63,8 @@ RootPathOption = Annotated[
     str | None,
     typer.Option(
         metavar="PATH",
-        help="Path below which a proxy offers the server, such as /studio; the proxy may take it "
-        "away or leave it.",
+        help="Path below which a proxy serves it, such as /studio; the proxy may strip it or "
+        "keep it.",
     ),
 ]
 AllowHostOption = Annotated[
@@ -73,7 +73,7 @@ AllowHostOption = Annotated[
 ]
 AllowOriginOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="URL", help="Let pages of this origin ask; may be repeated."),
+    typer.Option(metavar="URL", help="Allow requests of pages of this origin; may be repeated."),
 ]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the editor in a browser.")]
 LogFormatOption = Annotated[
@@ -103,8 +103,8 @@ def serve(
 ) -> int:
     """Run the server: the editor, and jobs, workflows and results over HTTP.
 
-    It stays within this machine unless another host is given, which takes a token: see
-    `nodegraph token add`. Other settings stand in the table [server] of the config file.
+    It listens on this machine only, unless you set another --host, which needs a token: see
+    `nodegraph token add`. Other settings are in the table [server] of the config file.
     """
     from nodegraph.server.operations.logs import configure
     from nodegraph.server.serve import serve as serve_until_stopped

@@ -171,8 +171,8 @@ def show(
 ) -> int:
     """Show a workflow as a tree or a drawing.
 
-    The tree leads from what is written back to what it is made from. It needs no packs, so it shows
-    workflows that can't run here, too.
+    The tree starts at the files that are written and goes back to their sources. It needs
+    no packs, so it also shows workflows that can't run here.
     """
     if mermaid and svg is not None:
         raise InvalidValue("--mermaid and --svg can't be combined", hint="Choose one of them.")

@@ -260,21 +260,19 @@ NameOption = Annotated[
     str | None, typer.Option(metavar="TEXT", help="The job's  [default: the workflow's title]")
 ]
 TagsOption = Annotated[
-    list[str] | None, typer.Option(metavar="TAG", help="To find it by; may be repeated.")
+    list[str] | None, typer.Option(metavar="TAG", help="A tag to find it by; may be repeated.")
 ]
 PriorityOption = Annotated[
     int, typer.Option(metavar="N", help="The highest goes first.", min=-100, max=100)
 ]
-HoldOption = Annotated[bool, typer.Option("--hold", help="Let it wait until it is let go.")]
+HoldOption = Annotated[bool, typer.Option("--hold", help="Hold it until `jobs unhold`.")]
 DeadlineOption = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="Cancel it if it runs for longer than this."),
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="KEY", help="With the same one, there is one job however often this is run."
-    ),
+    typer.Option(metavar="KEY", help="Submitting again with the same key gives the same job."),
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")]
 BringOption = Annotated[
@@ -311,11 +309,11 @@ def submit(
     events: EventsOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Have a server run a workflow.
+    """Run a workflow on a server.
 
-    Files of this machine that it reads are uploaded. The workflow's named parameters are options
-    too: `nodegraph submit WORKFLOW --help` lists them. Once the job's id is printed, it survives
-    whatever happens here or there.
+    It uploads the files of this machine that the workflow reads. The workflow's named parameters
+    are options too: `nodegraph submit WORKFLOW --help` lists them. Once the job's id is printed,
+    the job survives a crash on either side.
     """
     check_outputs(json=json, events=events)
     about = _about(name, tag, priority, hold, deadline)

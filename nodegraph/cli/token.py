@@ -34,13 +34,13 @@ def rotate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token.")],
     hours: Annotated[
         float,
-        typer.Option(metavar="N", help="Hours for which the old one is still good.", min=0),
+        typer.Option(metavar="N", help="Hours for which the old one stays valid.", min=0),
     ] = 0.0,
     json: JsonOption = False,
 ) -> int:
-    """Make a new token in place of one.
+    """Replace a token by a new one.
 
-    It has the old one's name, scopes and end.
+    The new one has the old one's name, scopes and expiry.
     """
     print_new(token_file(common).rotate(name, grace=hours * _HOUR), json)
     return 0
@@ -50,9 +50,9 @@ def revoke(
     common: CommonOptions,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the token, or its id.")],
 ) -> int:
-    """Take a token back.
+    """Revoke a token.
 
-    A server that runs refuses it within a second. What was submitted with it goes on.
+    A running server refuses it within a second. Jobs that were submitted with it continue.
     """
     gone = token_file(common).revoke(name)
     echo(f"Took back {pluralize(len(gone), 'token')} of {gone[0].name}.")
@@ -62,7 +62,7 @@ def revoke(
 def list_(common: CommonOptions, json: JsonOption = False) -> int:
     """List the tokens.
 
-    Their secrets aren't kept anywhere, so they can't be shown.
+    Their secrets are not stored, so they can't be shown.
     """
     now = time()
     tokens = [token for token in token_file(common).read() if not token.is_expired(now)]
@@ -134,11 +134,13 @@ def add(
         list[str] | None,
         typer.Option(
             metavar="SCOPE",
-            help="read, run or admin; may be repeated. Each brings those before it  [default: run]",
+            help=(
+                "read, run or admin; may be repeated. Each includes those before it [default: run]"
+            ),
         ),
     ] = None,
     days: Annotated[
-        float | None, typer.Option(metavar="N", help="Days after which it ends.", min=0.001)
+        float | None, typer.Option(metavar="N", help="Days after which it expires.", min=0.001)
     ] = None,
     source: Annotated[
         str | None,
@@ -150,11 +152,11 @@ def add(
 ) -> int:
     """Make a token.
 
-    With read one sees node types, models and one's own jobs; with run one submits and steers jobs;
-    with admin one sees and steers everybody's.
+    read: see node types, models and your own jobs. run: submit and control jobs. admin: see
+    and control the jobs of all clients.
 
-    A token that lies in a file, as a secret of a container does, takes the place of any other of
-    its name; it can be added again at each start.
+    A token from a file, such as a container's secret, replaces another one of the same
+    name. It can be added again at each start.
     """
     from nodegraph.server.access.caller import SCOPES
 

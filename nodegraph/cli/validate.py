@@ -61,8 +61,7 @@ def validate(
 ) -> int:
     """Check workflows without running them.
 
-    Everything that is wrong is reported at once. No node is run and neither torch nor a model is
-    loaded.
+    It reports every problem at once. No node runs, and neither torch nor a model is loaded.
     """
     session = common.session()
     reports = [_check(common, session, name, to or None) for name in workflows]

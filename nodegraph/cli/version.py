@@ -12,7 +12,7 @@ from nodegraph.core.version import VERSION
 def version(common: CommonOptions, json: JsonOption = False) -> int:
     """Print the version.
 
-    `nodegraph doctor` tells more.
+    `nodegraph doctor` shows more.
     """
     if json:
         python = ".".join(map(str, sys.version_info[:3]))

@@ -97,9 +97,7 @@ class _Display:
             self._shown.say("held until it is let go")
 
 
-EventsOption = Annotated[
-    bool, typer.Option("--events", help="Print what happens as lines of JSON.")
-]
+EventsOption = Annotated[bool, typer.Option("--events", help="Print events as lines of JSON.")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but the files' names and errors.")
 ]
@@ -115,8 +113,8 @@ def watch(
 ) -> int:
     """Watch a job of a server until it ends.
 
-    What has happened already is shown, too. If the connection breaks, it is taken up again; Ctrl-C
-    ends the watching, not the job.
+    It shows past events, too, and reconnects if the connection breaks. Ctrl-C ends the
+    watching, not the job.
     """
     check_outputs(json=json, events=events)
     with open_client(server) as client:

@@ -38,17 +38,17 @@ def why(
     workflow: WorkflowArgument,
     node: Annotated[
         str | None,
-        typer.Argument(metavar="NODE", help="Tell of this one  [default: all that would run]"),
+        typer.Argument(metavar="NODE", help="Only this node [default: all that would run]"),
     ] = None,
     set_: SetOption = None,
     out: OutOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Tell why nodes would run, or which earlier run their results come from.
+    """Show why nodes would run, or which earlier run their results come from.
 
-    What differs is told against the last run that had a node of that name, else against the most
-    similar result of the same node type: inputs, outputs that the node takes in, its code, the
-    numerics it depends on. Nothing is run. The workflow's named parameters are options, as for
+    It compares with the last run that had a node of that name, else with the most similar
+    result of the same node type: inputs, results before it, its code, the numerics that it
+    depends on. Nothing runs. The workflow's named parameters are options, as for
     `run`.
     """
     opened = get_opened(workflow, more)
