@@ -144,6 +144,16 @@ def with_control_image(
     return {**tensors, CONTROL_IMAGE: picture}
 
 
+def usual_pipelines(name: str) -> tuple[str, ...]:
+    """The three pipeline classes of diffusers that most families have: text to image, image to
+    image, inpainting.
+
+    Args:
+        name: How their names begin, such as ``Flux``.
+    """
+    return f"{name}Pipeline", f"{name}Img2ImgPipeline", f"{name}InpaintPipeline"
+
+
 def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
     """What a text encoder gave for a prompt, by name; `Family.encode` is made of it."""
     # Only a family that computes needs it.

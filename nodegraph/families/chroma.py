@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nodegraph.families.base import Part, Warn, encoded
+from nodegraph.families.base import Part, Warn, encoded, usual_pipelines
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.flux import FLUX, Flux
 from nodegraph.families.model_step import Batch
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.single_files.flux import CHROMA as CHROMA_FILE
@@ -49,7 +48,7 @@ CHROMA = ChromaFamily(
     "chroma",
     "Chroma",
     latent=FLUX.latent,
-    pipelines=PIPELINE_CLASSES["chroma"],
+    pipelines=usual_pipelines("Chroma"),
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -20,6 +20,7 @@ from nodegraph.families.base import (
     Part,
     Warn,
     encoded,
+    usual_pipelines,
     with_control_image,
     with_masked_image,
 )
@@ -42,7 +43,6 @@ from nodegraph.families.patches import (
     token_positions,
     unpack_latents,
 )
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.single_files.clip import clip_layout
@@ -233,7 +233,13 @@ FLUX = Flux(
     "flux",
     "Flux.1",
     latent=FLUX_LATENTS,
-    pipelines=PIPELINE_CLASSES["flux"],
+    pipelines=(
+        *usual_pipelines("Flux"),
+        "FluxFillPipeline",
+        "FluxControlPipeline",
+        "FluxKontextPipeline",
+        "FluxKontextInpaintPipeline",
+    ),
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),

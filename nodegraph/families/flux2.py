@@ -19,7 +19,6 @@ from nodegraph.families.flow_shift import flux2_mu
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -381,7 +380,7 @@ _COMMON: dict[str, Any] = {
 FLUX2 = Flux2(
     "flux2",
     "Flux.2",
-    pipelines=PIPELINE_CLASSES["flux2"],
+    pipelines=("Flux2Pipeline",),
     denoisers=_denoisers(FLUX2_FILE),
     encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",), files=(MISTRAL3,)),),
     tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="mistral3"),),
@@ -391,7 +390,7 @@ FLUX2 = Flux2(
 FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
-    pipelines=PIPELINE_CLASSES["flux2-klein"],
+    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

@@ -16,7 +16,6 @@ from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -174,7 +173,7 @@ HIDREAM = HiDream(
     "hidream",
     "HiDream-I1",
     latent=FLUX,
-    pipelines=PIPELINE_CLASSES["hidream"],
+    pipelines=("HiDreamImagePipeline",),
     denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",), files=(HIDREAM_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

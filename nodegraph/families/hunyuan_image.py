@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.dc_vae import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -207,7 +206,7 @@ HUNYUAN_IMAGE = HunyuanImage(
     "hunyuan-image",
     "HunyuanImage 2.1",
     latent=HUNYUAN_IMAGE_LATENTS,
-    pipelines=PIPELINE_CLASSES["hunyuan-image"],
+    pipelines=("HunyuanImagePipeline",),
     denoisers=(
         Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
     ),

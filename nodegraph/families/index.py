@@ -1,6 +1,8 @@
 """Index of the built-in families: identify one without importing it.
 
 A family's module brings all that it computes with, and who looks for one family is to import one.
+`python docs/generate_families.py` writes `INDEX` from the families' modules; only its order is
+kept, and new families are appended.
 """
 
 from __future__ import annotations
@@ -21,83 +23,160 @@ class IndexedFamily(NamedTuple):
         family: Imports it. The module's name stands there as it is, as it is read from the source
             what code is behind a node.
         latent: Name of its latent format.
-        marks: Parts of tensor names. A file that holds it whole, its denoiser or a control network
-            of it has a name with one of them; see `FileLayout.marks`.
+        pipelines: Classes of diffusers whose folders hold it.
+        denoisers: Classes of diffusers, or of our own, that its denoiser may be of.
+        marks: Tensor names. A file that holds it whole, its denoiser or a control network of it has
+            a name that contains one of them; see `FileLayout.marks`.
         encoder_files: Whether its text encoders are read from files of their own.
     """
 
     family: Callable[[], Family]
     latent: str
-    marks: tuple[str, ...]
+    pipelines: tuple[str, ...] = ()
+    denoisers: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     encoder_files: bool = True
 
 
-_UNET = ("time_embed.0.weight", "time_embedding.linear_1.weight", "first_stage_model.")
-_CONTROL_NETWORK = ("input_hint_block.", "controlnet_cond_embedding.")
-_WAN = ("head.modulation", "condition_embedder.time_proj.weight")
-_QWEN_IMAGE = ("txt_norm.weight", "controlnet_blocks.0.weight")
-_FLUX2 = ("double_stream_modulation_img.",)
-_ITEMS = ("shared_embedding.weight",)
 INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
     {
         "sd1": IndexedFamily(
             lambda: import_module("nodegraph.families.stable_diffusion").SD1,
             "sd",
-            (*_UNET, *_CONTROL_NETWORK, "body.0."),
+            pipelines=(
+                "StableDiffusionPipeline",
+                "StableDiffusionImg2ImgPipeline",
+                "StableDiffusionInpaintPipeline",
+                "StableDiffusionInstructPix2PixPipeline",
+            ),
+            denoisers=("UNet2DConditionModel",),
+            marks=(
+                "time_embed.0.weight",
+                "time_embedding.linear_1.weight",
+                "input_hint_block.0.weight",
+                "controlnet_cond_embedding.conv_in.weight",
+                "body.0.block1.weight",
+                "body.0.resnets.0.block1.weight",
+                "cond_stage_model.transformer.",
+            ),
         ),
         "sd2": IndexedFamily(
             lambda: import_module("nodegraph.families.stable_diffusion").SD2,
             "sd",
-            (*_UNET, *_CONTROL_NETWORK),
+            pipelines=(
+                "StableDiffusionPipeline",
+                "StableDiffusionImg2ImgPipeline",
+                "StableDiffusionInpaintPipeline",
+                "StableDiffusionInstructPix2PixPipeline",
+            ),
+            denoisers=("UNet2DConditionModel",),
+            marks=(
+                "time_embed.0.weight",
+                "time_embedding.linear_1.weight",
+                "input_hint_block.0.weight",
+                "controlnet_cond_embedding.conv_in.weight",
+                "cond_stage_model.model.",
+            ),
         ),
         "sdxl": IndexedFamily(
             lambda: import_module("nodegraph.families.sdxl").SDXL,
             "sdxl",
-            (*_UNET, *_CONTROL_NETWORK, "body.0."),
+            pipelines=(
+                "StableDiffusionXLPipeline",
+                "StableDiffusionXLImg2ImgPipeline",
+                "StableDiffusionXLInpaintPipeline",
+                "StableDiffusionXLInstructPix2PixPipeline",
+            ),
+            denoisers=("UNet2DConditionModel",),
+            marks=(
+                "time_embed.0.weight",
+                "time_embedding.linear_1.weight",
+                "input_hint_block.0.weight",
+                "controlnet_cond_embedding.conv_in.weight",
+                "body.0.block1.weight",
+                "body.0.resnets.0.block1.weight",
+                "conditioner.embedders.0.transformer.",
+            ),
         ),
         "sdxl-refiner": IndexedFamily(
             lambda: import_module("nodegraph.families.sdxl").SDXL_REFINER,
             "sdxl",
-            _UNET,
+            pipelines=(
+                "StableDiffusionXLPipeline",
+                "StableDiffusionXLImg2ImgPipeline",
+                "StableDiffusionXLInpaintPipeline",
+                "StableDiffusionXLInstructPix2PixPipeline",
+            ),
+            denoisers=("UNet2DConditionModel",),
+            marks=(
+                "time_embed.0.weight",
+                "time_embedding.linear_1.weight",
+                "conditioner.embedders.0.model.",
+            ),
         ),
         "sd3": IndexedFamily(
             lambda: import_module("nodegraph.families.sd3").SD3,
             "sd3",
-            (
-                "joint_blocks.0.context_block.",
-                "transformer_blocks.0.norm1_context.",
-                "controlnet_blocks.0.weight",
+            pipelines=(
+                "StableDiffusion3Pipeline",
+                "StableDiffusion3Img2ImgPipeline",
+                "StableDiffusion3InpaintPipeline",
+            ),
+            denoisers=("SD3Transformer2DModel",),
+            marks=(
+                "joint_blocks.0.context_block.adaLN_modulation.1.weight",
+                "transformer_blocks.0.norm1_context.linear.weight",
+                "pos_embed_input.proj.weight",
             ),
         ),
         "pixart-sigma": IndexedFamily(
             lambda: import_module("nodegraph.families.pixart").PIXART_SIGMA,
             "sdxl",
-            (
-                "t_block.1.weight",
+            pipelines=("PixArtSigmaPipeline",),
+            denoisers=("PixArtTransformer2DModel",),
+            marks=(
+                "blocks.0.cross_attn.q_linear.weight",
                 "adaln_single.linear.weight",
             ),
         ),
         "flux": IndexedFamily(
             lambda: import_module("nodegraph.families.flux").FLUX,
             "flux",
-            (
+            pipelines=(
+                "FluxPipeline",
+                "FluxImg2ImgPipeline",
+                "FluxInpaintPipeline",
+                "FluxFillPipeline",
+                "FluxControlPipeline",
+                "FluxKontextPipeline",
+                "FluxKontextInpaintPipeline",
+            ),
+            denoisers=("FluxTransformer2DModel",),
+            marks=(
                 "double_blocks.0.img_mod.lin.weight",
                 "single_transformer_blocks.0.proj_mlp.weight",
-                "controlnet_blocks.0.weight",
+                "context_embedder.weight",
             ),
         ),
         "sana": IndexedFamily(
             lambda: import_module("nodegraph.families.sana").SANA,
             "sana",
-            (
-                "mlp.inverted_conv.conv.weight",
-                "ff.conv_inverted.weight",
+            pipelines=("SanaPipeline",),
+            denoisers=("SanaTransformer2DModel",),
+            marks=(
+                "blocks.0.mlp.inverted_conv.conv.weight",
+                "transformer_blocks.0.ff.conv_inverted.weight",
             ),
         ),
         "ltx": IndexedFamily(
             lambda: import_module("nodegraph.families.ltx").LTX,
             "ltx",
-            (
+            pipelines=(
+                "LTXPipeline",
+                "LTXImageToVideoPipeline",
+            ),
+            denoisers=("LTXVideoTransformer3DModel",),
+            marks=(
                 "patchify_proj.weight",
                 "time_embed.linear.weight",
             ),
@@ -105,91 +184,163 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "lumina2": IndexedFamily(
             lambda: import_module("nodegraph.families.lumina2").LUMINA2,
             "flux",
-            (
-                "cap_embedder.1.weight",
-                "caption_embedder.1.weight",
+            pipelines=(
+                "Lumina2Pipeline",
+                "Lumina2Text2ImgPipeline",
+            ),
+            denoisers=("Lumina2Transformer2DModel",),
+            marks=(
+                "layers.0.adaLN_modulation.1.weight",
+                "time_caption_embed.caption_embedder.1.weight",
             ),
         ),
         "wan": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN,
             "wan",
-            _WAN,
+            pipelines=(
+                "WanPipeline",
+                "WanImageToVideoPipeline",
+                "WanVideoToVideoPipeline",
+            ),
+            denoisers=("WanTransformer3DModel",),
+            marks=(
+                "head.head.weight",
+                "condition_embedder.time_proj.weight",
+            ),
         ),
         "chroma": IndexedFamily(
             lambda: import_module("nodegraph.families.chroma").CHROMA,
             "flux",
-            ("distilled_guidance_layer.in_proj.weight",),
+            pipelines=(
+                "ChromaPipeline",
+                "ChromaImg2ImgPipeline",
+                "ChromaInpaintPipeline",
+            ),
+            denoisers=("ChromaTransformer2DModel",),
+            marks=("distilled_guidance_layer.in_proj.weight",),
         ),
         "hidream": IndexedFamily(
             lambda: import_module("nodegraph.families.hidream").HIDREAM,
             "flux",
-            ("double_stream_blocks.0.block.",),
+            pipelines=("HiDreamImagePipeline",),
+            denoisers=("HiDreamImageTransformer2DModel",),
+            marks=("double_stream_blocks.0.block.adaLN_modulation.1.weight",),
         ),
         "wan22-5b": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN22_5B,
             "wan22",
-            _WAN,
+            pipelines=(
+                "WanPipeline",
+                "WanImageToVideoPipeline",
+                "WanVideoToVideoPipeline",
+            ),
+            denoisers=("WanTransformer3DModel",),
+            marks=(
+                "head.head.weight",
+                "condition_embedder.time_proj.weight",
+            ),
         ),
         "qwen-image": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image").QWEN_IMAGE,
             "qwen-image",
-            _QWEN_IMAGE,
+            pipelines=(
+                "QwenImagePipeline",
+                "QwenImageImg2ImgPipeline",
+                "QwenImageInpaintPipeline",
+            ),
+            denoisers=("QwenImageTransformer2DModel",),
+            marks=(
+                "transformer_blocks.0.attn.add_k_proj.weight",
+                "txt_in.weight",
+            ),
         ),
         "qwen-image-edit": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT,
             "qwen-image",
-            _QWEN_IMAGE,
+            pipelines=(
+                "QwenImageEditPipeline",
+                "QwenImageEditInpaintPipeline",
+            ),
+            denoisers=("QwenImageTransformer2DModel",),
+            marks=("transformer_blocks.0.attn.add_k_proj.weight",),
         ),
         "qwen-image-edit-plus": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT_PLUS,
             "qwen-image",
-            _QWEN_IMAGE,
+            pipelines=("QwenImageEditPlusPipeline",),
+            denoisers=("QwenImageTransformer2DModel",),
+            marks=("transformer_blocks.0.attn.add_k_proj.weight",),
         ),
         "hunyuan-image": IndexedFamily(
             lambda: import_module("nodegraph.families.hunyuan_image").HUNYUAN_IMAGE,
             "hunyuan-image",
-            (
-                "byt5_in.fc1.weight",
-                "context_embedder_2.linear_1.weight",
+            pipelines=("HunyuanImagePipeline",),
+            denoisers=("HunyuanImageTransformer2DModel",),
+            marks=(
+                "txt_in.individual_token_refiner.blocks.0.norm1.weight",
+                "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
             ),
         ),
         "flux2": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2,
             "flux2",
-            _FLUX2,
+            pipelines=("Flux2Pipeline",),
+            denoisers=("Flux2Transformer2DModel",),
+            marks=(
+                "double_stream_modulation_img.lin.weight",
+                "double_stream_modulation_img.linear.weight",
+            ),
         ),
         "z-image": IndexedFamily(
             lambda: import_module("nodegraph.families.z_image").Z_IMAGE,
             "flux",
-            ("cap_pad_token",),
+            pipelines=(
+                "ZImagePipeline",
+                "ZImageImg2ImgPipeline",
+                "ZImageInpaintPipeline",
+            ),
+            denoisers=("ZImageTransformer2DModel",),
+            marks=("layers.0.adaLN_modulation.0.weight",),
         ),
         "flux2-klein": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2_KLEIN,
             "flux2",
-            _FLUX2,
+            pipelines=(
+                "Flux2KleinPipeline",
+                "Flux2KleinInpaintPipeline",
+            ),
+            denoisers=("Flux2Transformer2DModel",),
+            marks=(
+                "double_stream_modulation_img.lin.weight",
+                "double_stream_modulation_img.linear.weight",
+            ),
         ),
         "molecules": IndexedFamily(
             lambda: import_module("nodegraph.families.molecules").MOLECULES,
             "molecules",
-            _ITEMS,
+            denoisers=("MoleculeTransformer",),
+            marks=("shared_embedding.weight",),
             encoder_files=False,
         ),
         "shapes": IndexedFamily(
             lambda: import_module("nodegraph.families.shapes").SHAPES,
             "shapes",
-            _ITEMS,
+            denoisers=("ItemTransformer",),
+            marks=("shared_embedding.weight",),
             encoder_files=False,
         ),
         "sounds": IndexedFamily(
             lambda: import_module("nodegraph.families.sounds").SOUNDS,
             "sounds",
-            _ITEMS,
+            denoisers=("ItemTransformer",),
+            marks=("shared_embedding.weight",),
             encoder_files=False,
         ),
         "motions": IndexedFamily(
             lambda: import_module("nodegraph.families.motions").MOTIONS,
             "motions",
-            _ITEMS,
+            denoisers=("MotionTransformer",),
+            marks=("shared_embedding.weight",),
             encoder_files=False,
         ),
     }

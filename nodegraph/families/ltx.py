@@ -26,7 +26,6 @@ from nodegraph.families.image_conditioning import (
 )
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -429,7 +428,7 @@ LTX = LTXVideo(
     "ltx",
     "LTX-Video",
     latent=LTX_LATENTS,
-    pipelines=PIPELINE_CLASSES["ltx"],
+    pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

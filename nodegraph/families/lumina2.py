@@ -16,7 +16,6 @@ from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, norm_preserving_guidance
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
@@ -145,7 +144,7 @@ LUMINA2 = Lumina2(
     "lumina2",
     "Lumina 2",
     latent=FLUX_LATENTS,
-    pipelines=PIPELINE_CLASSES["lumina2"],
+    pipelines=("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
     denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.latent_formats import SDXL
 from nodegraph.families.model_step import Batch, Moment
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -123,7 +122,7 @@ PIXART_SIGMA = PixArt(
     "pixart-sigma",
     "PixArt-Σ",
     latent=SDXL,
-    pipelines=PIPELINE_CLASSES["pixart-sigma"],
+    pipelines=("PixArtSigmaPipeline",),
     denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),

@@ -20,6 +20,7 @@ from nodegraph.families.base import (
     Part,
     Warn,
     encoded,
+    usual_pipelines,
 )
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.model_step import (
@@ -37,7 +38,6 @@ from nodegraph.families.patches import (
     reference_tensors,
     unpack_latents,
 )
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.wan_vae import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -230,7 +230,7 @@ QWEN_IMAGE = QwenImage(
     "qwen-image",
     "Qwen-Image",
     latent=QWEN_IMAGE_LATENTS,
-    pipelines=PIPELINE_CLASSES["qwen-image"],
+    pipelines=usual_pipelines("QwenImage"),
     denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
     encoders=(
         Part(

@@ -11,7 +11,6 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import DAMAGED
 
@@ -178,7 +177,7 @@ def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -
 
 def families_of_pipeline(class_name: str) -> list[Family]:
     """The families that a pipeline class of diffusers may hold."""
-    known = [name for name in INDEX if class_name in PIPELINE_CLASSES.get(name, ())]
+    known = [name for name, entry in INDEX.items() if class_name in entry.pipelines]
     if known:
         return [BUILT_IN[name] for name in known]
     return [each for each in _FAMILIES.brought.values() if class_name in each.pipelines]

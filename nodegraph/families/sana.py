@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.families.base import Config, Family, Part, Warn, encoded
 from nodegraph.families.dc_vae import SANA as SANA_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -181,7 +180,7 @@ SANA = Sana(
     "sana",
     "Sana",
     latent=SANA_LATENTS,
-    pipelines=PIPELINE_CLASSES["sana"],
+    pipelines=("SanaPipeline",),
     denoisers=(Part("transformer", ("SanaTransformer2DModel",), files=(SANA_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),

@@ -14,11 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encoded, usual_pipelines
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -209,7 +208,7 @@ SD3 = StableDiffusion3(
     "sd3",
     "Stable Diffusion 3",
     latent=SD3_LATENTS,
-    pipelines=PIPELINE_CLASSES["sd3"],
+    pipelines=usual_pipelines("StableDiffusion3"),
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),

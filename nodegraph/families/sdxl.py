@@ -19,10 +19,10 @@ from nodegraph.families.base import (
     Part,
     Warn,
     encoded,
+    usual_pipelines,
 )
 from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.families.model_step import SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.unet import UNetFamily
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
@@ -154,7 +154,10 @@ _COMMON: dict[str, Any] = {
     "weighs_words": True,
     "clip_layer": 2,
     "tells_sizes": True,
-    "pipelines": PIPELINE_CLASSES["sdxl"],
+    "pipelines": (
+        *usual_pipelines("StableDiffusionXL"),
+        "StableDiffusionXLInstructPix2PixPipeline",
+    ),
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),
 }

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nodegraph.families.base import Config, Part, Warn, encoded
+from nodegraph.families.base import Config, Part, Warn, encoded, usual_pipelines
 from nodegraph.families.latent_formats import SD
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.unet import UNetFamily
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
@@ -102,7 +101,10 @@ SD1 = StableDiffusion(
     "sd1",
     "Stable Diffusion 1.x",
     latent=SD,
-    pipelines=PIPELINE_CLASSES["sd1"],
+    pipelines=(
+        *usual_pipelines("StableDiffusion"),
+        "StableDiffusionInstructPix2PixPipeline",
+    ),
     denoisers=(
         _unet("1", 64, lambda unet: not (_is_linear(unet) or has_added_conditions(unet)), heads=8),
     ),

@@ -28,7 +28,6 @@ from nodegraph.families.image_conditioning import (
     with_first_frame,
 )
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.families.wan_vae import WAN22 as WAN22_LATENTS
 from nodegraph.weights.lazy import torch
@@ -262,7 +261,7 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 
 
 _COMMON: dict[str, Any] = {
-    "pipelines": PIPELINE_CLASSES["wan"],
+    "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import Config, Family, Part, Warn, encoded, usual_pipelines
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.model_step import Batch, Moment
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -126,7 +125,7 @@ Z_IMAGE = ZImage(
     "z-image",
     "Z-Image",
     latent=FLUX_LATENTS,
-    pipelines=PIPELINE_CLASSES["z-image"],
+    pipelines=usual_pipelines("ZImage"),
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from docs import generate_families
 from nodegraph.diffusion import FAMILIES, Family
 from nodegraph.errors import InvalidValue
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.identification import identify_folder, identify_tensors
 from nodegraph.families.index import INDEX
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.registry import get_family, get_latent_format
 from nodegraph.packs.code_digests import CodeDigests
 from tests.messages import raises
@@ -538,12 +538,10 @@ def test_each_is_found_by_its_name() -> None:
         assert get_latent_format(family.latent.name) is family.latent
 
 
-def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
-    for name, entry in INDEX.items():
-        family = entry.family()
-        assert (family.name, family.latent.name) == (name, entry.latent)
-        assert family.pipelines == PIPELINE_CLASSES.get(name, ())
-        assert entry.encoder_files == any(part.files for part in family.encoders)
+def test_the_index_is_that_of_the_families_modules() -> None:
+    assert generate_families.FILE.read_text("utf-8") == generate_families.text(), (
+        "python docs/generate_families.py"
+    )
 
 
 def test_the_index_knows_every_denoiser_and_control_network_by_its_marks() -> None:
