@@ -97,8 +97,10 @@ def text() -> str:
             "pipelines": _listed(family.pipelines),
             "denoisers": _listed(family.denoisers[0].classes),
             "marks": _listed(_marks(family, uses)),
+            "text_width": str(family.text_width),
+            "resolutions": _listed([*family.resolutions]),
         }
-        lines = [f"{name}={value}" for name, value in fields.items() if value != "()"]
+        lines = [f"{name}={value}" for name, value in fields.items() if value not in ("()", "0")]
         if not any(part.files for part in family.encoders):
             lines.append("encoder_files=False")
         entries.append(

@@ -41,13 +41,13 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "Error messages and examples of the API name models that work": {
         "nodegraph/client/shapes/server.py": "flux sd1",
         "nodegraph/models/adapters/recipes.py": "wan",
-        "nodegraph/models/facts.py": "sd1 sd2 sdxl stablediffusion",
+        "nodegraph/models/facts.py": "stablediffusion",
         "nodegraph/models/image_to_video.py": "ltx wan",
         "nodegraph/models/prompt_preprocessing.py": "stablediffusion",
         "nodegraph/models/speed/freeu.py": "stablediffusion",
         "nodegraph/perception/languages/answers.py": "qwen",
         "nodegraph/perception/languages/language_model.py": "qwen",
-        "nodegraph/sampling/guiders/checks.py": "hidream sana sdxl stablediffusion",
+        "nodegraph/sampling/guiders/checks.py": "sdxl stablediffusion",
         "nodegraph/sampling/prompts.py": "flux",
         "nodegraph/server/http/routes/node_types.py": "sd1",
         "nodegraph/training/textual_inversion.py": "stablediffusion",
@@ -83,15 +83,13 @@ REASONS: Mapping[str, Mapping[str, str]] = {
     "Tables that are to move into the families' modules": {
         "nodegraph/models/adapters/adapter_files.py": "chroma flux hidream hunyuan ltx lumina pixart qwen sana sd1 sd2 sd3 sdxl stablediffusion wan zimage",
         "nodegraph/models/adapters/layer_matching.py": "flux sd3",
-        "nodegraph/models/ip_adapters/image_prompt_files.py": "sd1 sd2 sdxl stablediffusion",
-        "nodegraph/models/speed/speed_support.py": "chroma flux hidream hunyuan lumina pixart qwen sana sd3 wan zimage",
+        "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
+        "nodegraph/models/speed/speed_support.py": "flux",
         "nodegraph/models/speed/step_caches.py": "flux",
         "nodegraph/sampling/controls/kinds.py": "flux qwen sd3",
-        "nodegraph/sampling/guiders/perturbed_networks.py": "chroma lumina sana",
         "nodegraph/weights/single_files/controlnets.py": "flux qwen sd3 stablediffusion",
         "nodegraph/weights/single_files/flux.py": "chroma flux",
         "nodegraph/weights/single_files/original_tables.py": "chroma flux hunyuan ltx lumina pixart sana sd3 wan zimage",
-        "nodes/_sizes.py": "chroma flux hidream hunyuan ltx lumina pixart qwen sana sd1 sd2 sd3 sdxl wan zimage",
     },
 }
 """By reason: the files, and the families that each names. Families of items aren't looked for:

@@ -144,6 +144,18 @@ def with_control_image(
     return {**tensors, CONTROL_IMAGE: picture}
 
 
+ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
+"""Part of `Family.speedups`: step caches by hooks on attention, which all networks of diffusers have."""
+BLOCK_CACHES = frozenset({"first_block", "mag"})
+"""Step caches that skip blocks."""
+LITE = frozenset({"lite"})
+"""TaylorSeer's lite form."""
+FUSED = frozenset({"fused"})
+"""Fused projections of attention."""
+CHANNELS_LAST = frozenset({"channels_last"})
+"""Weights of convolutions with the channels last."""
+
+
 def usual_pipelines(name: str) -> tuple[str, ...]:
     """The three pipeline classes of diffusers that most families have: text to image, image to
     image, inpainting.
@@ -196,6 +208,22 @@ class Part:
         return self.optional or self.apart
 
 
+@dataclass(frozen=True, slots=True)
+class Resolutions:
+    """Sizes that a model was trained on.
+
+    Attributes:
+        area: Pixels of an image or a frame.
+        multiple: Pixels that sides are multiples of.
+        buckets: Widths and heights in pixels of which each is at least as wide as high, where the
+            training used a list; the same turned by 90 degrees are meant, too.
+    """
+
+    area: int
+    multiple: int
+    buckets: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(frozen=True)
 class Family(ABC):
     """An architecture that can be loaded and sampled; subclasses say how its model is called.
@@ -246,6 +274,16 @@ class Family(ABC):
         follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
             it.
         accepts_prompts_of: Names of other families whose prompts lead its models, too.
+        speedups: What its network can be sped up by, as tried: `ATTENTION_CACHES` and others.
+        has_mag_ratios: Whether diffusers ships the ratios that MagCache needs for it.
+        perturbs_attention: Whether guiders may replace its self-attention.
+        skips_blocks: Whether guiders may skip its blocks.
+        block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
+            positions of the image and of the prompt in its output.
+        records_attention: Whether its cross-attention to the words of a prompt can be recorded.
+        text_width: Width of the embeddings by which LoRAs and IP-Adapters for its UNet are
+            recognised; 0 where they aren't.
+        resolutions: The sizes to choose from for its images or videos, by the name of the choice.
     """
 
     name: str
@@ -282,6 +320,14 @@ class Family(ABC):
     tells_sizes: bool = False
     follows_unscaled: bool = False
     accepts_prompts_of: tuple[str, ...] = ()
+    speedups: frozenset[str] = ATTENTION_CACHES
+    has_mag_ratios: bool = False
+    perturbs_attention: bool = True
+    skips_blocks: bool = True
+    block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    records_attention: bool = False
+    text_width: int = 0
+    resolutions: Mapping[str, Resolutions] = field(default_factory=dict)
 
     # Recognising it.
 

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nodegraph.families.base import Part, Warn, encoded, usual_pipelines
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    FUSED,
+    LITE,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+    usual_pipelines,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.flux import FLUX, Flux
 from nodegraph.families.model_step import Batch
@@ -59,4 +68,10 @@ CHROMA = ChromaFamily(
     held=TokenMemory(19, 512),
     joint=False,
     lengthens=True,
+    speedups=ATTENTION_CACHES | LITE | FUSED,
+    resolutions={"chroma": Resolutions(1024 * 1024, 16)},
+    block_outputs={
+        "ChromaTransformerBlock": (1, 0),
+        "ChromaSingleTransformerBlock": (0, None),
+    },
 )

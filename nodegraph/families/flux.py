@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
     CONTROL_IMAGE,
     CONTROLS,
+    FUSED,
     INDEXED_REFERENCES,
     INPAINT_MASK,
+    LITE,
     MASKED_IMAGE,
     Config,
     Family,
     Part,
+    Resolutions,
     Warn,
     encoded,
     usual_pipelines,
@@ -260,4 +265,18 @@ FLUX = Flux(
     joint=False,
     lengthens=True,
     readers=("clip_l", "t5"),
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
+    has_mag_ratios=True,
+    resolutions={
+        "flux": Resolutions(1024 * 1024, 16),
+        # Of Flux.1 Kontext, as diffusers' pipeline has them.
+        "flux-kontext": Resolutions(
+            1024 * 1024,
+            16,
+            (
+                *((1024, 1024), (1104, 944), (1184, 880), (1248, 832), (1328, 800), (1392, 752)),
+                *((1456, 720), (1504, 688), (1568, 672)),
+            ),
+        ),
+    },
 )

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    FUSED,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.flow_shift import flux2_mu
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
@@ -385,6 +395,8 @@ FLUX2 = Flux2(
     encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",), files=(MISTRAL3,)),),
     tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="mistral3"),),
     needs_negative=False,
+    speedups=ATTENTION_CACHES | LITE | FUSED | {"mag"},
+    resolutions={"flux2": Resolutions(1024 * 1024, 16)},
     **_COMMON,
 )
 FLUX2_KLEIN = Flux2Klein(
@@ -395,5 +407,6 @@ FLUX2_KLEIN = Flux2Klein(
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
     settings={"is_distilled": False},
+    speedups=ATTENTION_CACHES | LITE | FUSED | {"mag"},
     **_COMMON,
 )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
@@ -192,4 +192,7 @@ HIDREAM = HiDream(
     multiple=16,
     held=TokenMemory(12, 512),
     readers=("clip_l", "clip_g", "t5", "llama"),
+    resolutions={"hidream": Resolutions(1024 * 1024, 16)},
+    perturbs_attention=False,
+    skips_blocks=False,
 )

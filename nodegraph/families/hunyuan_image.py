@@ -13,7 +13,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.dc_vae import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
@@ -229,4 +239,6 @@ HUNYUAN_IMAGE = HunyuanImage(
     held=TokenMemory(16, 1500, patch=1),
     size=2048,
     joint=False,
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE,
+    resolutions={"hunyuan-image": Resolutions(2048 * 2048, 32)},
 )

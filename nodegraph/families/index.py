@@ -27,6 +27,8 @@ class IndexedFamily(NamedTuple):
         denoisers: Classes of diffusers, or of our own, that its denoiser may be of.
         marks: Tensor names. A file that holds it whole, its denoiser or a control network of it has
             a name that contains one of them; see `FileLayout.marks`.
+        text_width: See `Family.text_width`.
+        resolutions: Names of `Family.resolutions`.
         encoder_files: Whether its text encoders are read from files of their own.
     """
 
@@ -35,6 +37,8 @@ class IndexedFamily(NamedTuple):
     pipelines: tuple[str, ...] = ()
     denoisers: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    text_width: int = 0
+    resolutions: tuple[str, ...] = ()
     encoder_files: bool = True
 
 
@@ -59,6 +63,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "body.0.resnets.0.block1.weight",
                 "cond_stage_model.transformer.",
             ),
+            text_width=768,
+            resolutions=(
+                "tiny",
+                "sd1",
+            ),
         ),
         "sd2": IndexedFamily(
             lambda: import_module("nodegraph.families.stable_diffusion").SD2,
@@ -77,6 +86,8 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "controlnet_cond_embedding.conv_in.weight",
                 "cond_stage_model.model.",
             ),
+            text_width=1024,
+            resolutions=("sd2",),
         ),
         "sdxl": IndexedFamily(
             lambda: import_module("nodegraph.families.sdxl").SDXL,
@@ -97,6 +108,8 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "body.0.resnets.0.block1.weight",
                 "conditioner.embedders.0.transformer.",
             ),
+            text_width=2048,
+            resolutions=("sdxl",),
         ),
         "sdxl-refiner": IndexedFamily(
             lambda: import_module("nodegraph.families.sdxl").SDXL_REFINER,
@@ -113,6 +126,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "time_embedding.linear_1.weight",
                 "conditioner.embedders.0.model.",
             ),
+            text_width=1280,
         ),
         "sd3": IndexedFamily(
             lambda: import_module("nodegraph.families.sd3").SD3,
@@ -128,6 +142,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "transformer_blocks.0.norm1_context.linear.weight",
                 "pos_embed_input.proj.weight",
             ),
+            resolutions=("sd3",),
         ),
         "pixart-sigma": IndexedFamily(
             lambda: import_module("nodegraph.families.pixart").PIXART_SIGMA,
@@ -138,6 +153,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "blocks.0.cross_attn.q_linear.weight",
                 "adaln_single.linear.weight",
             ),
+            resolutions=("pixart-sigma",),
         ),
         "flux": IndexedFamily(
             lambda: import_module("nodegraph.families.flux").FLUX,
@@ -157,6 +173,10 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "single_transformer_blocks.0.proj_mlp.weight",
                 "context_embedder.weight",
             ),
+            resolutions=(
+                "flux",
+                "flux-kontext",
+            ),
         ),
         "sana": IndexedFamily(
             lambda: import_module("nodegraph.families.sana").SANA,
@@ -167,6 +187,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "blocks.0.mlp.inverted_conv.conv.weight",
                 "transformer_blocks.0.ff.conv_inverted.weight",
             ),
+            resolutions=("sana",),
         ),
         "ltx": IndexedFamily(
             lambda: import_module("nodegraph.families.ltx").LTX,
@@ -180,6 +201,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "patchify_proj.weight",
                 "time_embed.linear.weight",
             ),
+            resolutions=("ltx",),
         ),
         "lumina2": IndexedFamily(
             lambda: import_module("nodegraph.families.lumina2").LUMINA2,
@@ -193,6 +215,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "layers.0.adaLN_modulation.1.weight",
                 "time_caption_embed.caption_embedder.1.weight",
             ),
+            resolutions=("lumina2",),
         ),
         "wan": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN,
@@ -207,6 +230,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "head.head.weight",
                 "condition_embedder.time_proj.weight",
             ),
+            resolutions=("wan",),
         ),
         "chroma": IndexedFamily(
             lambda: import_module("nodegraph.families.chroma").CHROMA,
@@ -218,6 +242,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             denoisers=("ChromaTransformer2DModel",),
             marks=("distilled_guidance_layer.in_proj.weight",),
+            resolutions=("chroma",),
         ),
         "hidream": IndexedFamily(
             lambda: import_module("nodegraph.families.hidream").HIDREAM,
@@ -225,6 +250,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             pipelines=("HiDreamImagePipeline",),
             denoisers=("HiDreamImageTransformer2DModel",),
             marks=("double_stream_blocks.0.block.adaLN_modulation.1.weight",),
+            resolutions=("hidream",),
         ),
         "wan22-5b": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN22_5B,
@@ -239,6 +265,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "head.head.weight",
                 "condition_embedder.time_proj.weight",
             ),
+            resolutions=("wan22-5b",),
         ),
         "qwen-image": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image").QWEN_IMAGE,
@@ -253,6 +280,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "transformer_blocks.0.attn.add_k_proj.weight",
                 "txt_in.weight",
             ),
+            resolutions=("qwen-image",),
         ),
         "qwen-image-edit": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT,
@@ -280,6 +308,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "txt_in.individual_token_refiner.blocks.0.norm1.weight",
                 "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
             ),
+            resolutions=("hunyuan-image",),
         ),
         "flux2": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2,
@@ -290,6 +319,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "double_stream_modulation_img.lin.weight",
                 "double_stream_modulation_img.linear.weight",
             ),
+            resolutions=("flux2",),
         ),
         "z-image": IndexedFamily(
             lambda: import_module("nodegraph.families.z_image").Z_IMAGE,
@@ -301,6 +331,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             denoisers=("ZImageTransformer2DModel",),
             marks=("layers.0.adaLN_modulation.0.weight",),
+            resolutions=("z-image",),
         ),
         "flux2-klein": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2_KLEIN,

@@ -16,7 +16,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.families.base import RATE, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    FUSED,
+    LITE,
+    RATE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
@@ -439,4 +451,6 @@ LTX = LTXVideo(
     held=TokenMemory(15, 24, patch=1),
     first_picture="frame",
     wide=True,
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
+    resolutions={"ltx": Resolutions(768 * 512, 32)},
 )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, norm_preserving_guidance
@@ -154,4 +154,6 @@ LUMINA2 = Lumina2(
     multiple=16,
     held=TokenMemory(18, 256),
     joint=False,
+    resolutions={"lumina2": Resolutions(1024 * 1024, 16)},
+    block_outputs={"Lumina2TransformerBlock": (0, None)},
 )

@@ -11,7 +11,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    FUSED,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.latent_formats import SDXL
 from nodegraph.families.model_step import Batch, Moment
 from nodegraph.weights.lazy import torch
@@ -128,4 +139,6 @@ PIXART_SIGMA = PixArt(
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
     held=TokenMemory(12, 32),
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
+    resolutions={"pixart-sigma": Resolutions(1024 * 1024, 32)},
 )

@@ -13,11 +13,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
     CONTROLS,
+    LITE,
     ZERO_TIMESTEP_REFERENCE,
     Config,
     Family,
     Part,
+    Resolutions,
     Warn,
     encoded,
     usual_pipelines,
@@ -250,4 +254,11 @@ QWEN_IMAGE = QwenImage(
     needs_negative=False,
     joint=False,
     accepts_prompts_of=("qwen-image-edit", "qwen-image-edit-plus"),
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE,
+    resolutions={
+        # The model card of Qwen/Qwen-Image.
+        "qwen-image": Resolutions(
+            1328 * 1328, 16, ((1328, 1328), (1472, 1104), (1584, 1056), (1664, 928))
+        ),
+    },
 )

@@ -155,6 +155,7 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(16, 4096 + 512),
     "needs_negative": False,
     "joint": False,
+    "speedups": QWEN_IMAGE.speedups,
 }
 
 QWEN_IMAGE_EDIT = QwenImageEdit(

@@ -134,6 +134,11 @@ def candidates(shapes: Shapes) -> Iterator[Family]:
             yield BUILT_IN[name]
 
 
+def family_of_text_width(width: int) -> str | None:
+    """Name of the built-in family whose UNet reads embeddings of a width; imports none."""
+    return next((name for name, entry in INDEX.items() if entry.text_width == width != 0), None)
+
+
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:
     """An option of recipes: the package that brings their family, with its version and code.
 

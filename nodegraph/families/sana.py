@@ -12,7 +12,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.dc_vae import SANA as SANA_LATENTS
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
@@ -188,4 +197,8 @@ SANA = Sana(
     multiple=32,
     held=TokenMemory(13, 48, patch=1),
     wide=True,
+    speedups=ATTENTION_CACHES | LITE,
+    resolutions={"sana": Resolutions(1024 * 1024, 32)},
+    perturbs_attention=False,
+    block_outputs={"SanaTransformerBlock": (0, None)},
 )

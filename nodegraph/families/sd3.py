@@ -14,7 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encoded, usual_pipelines
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    CONTROLS,
+    FUSED,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+    usual_pipelines,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
 from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
@@ -228,4 +239,6 @@ SD3 = StableDiffusion3(
     lengthens=True,
     readers=("clip_l", "clip_g", "t5"),
     clip_layer=2,
+    speedups=ATTENTION_CACHES | FUSED | {"mag"},
+    resolutions={"sd3": Resolutions(1024 * 1024, 64)},
 )

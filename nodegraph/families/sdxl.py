@@ -17,6 +17,7 @@ from nodegraph.families.base import (
     TIME_IDS,
     Config,
     Part,
+    Resolutions,
     Warn,
     encoded,
     usual_pipelines,
@@ -190,6 +191,21 @@ SDXL = StableDiffusionXL(
         }
     ),
     control=_CONTROL,
+    records_attention=True,
+    text_width=2048,
+    resolutions={
+        "sdxl": Resolutions(
+            1024 * 1024,
+            64,
+            # Podell et al. 2023, arXiv:2307.01952, appendix I: those that are wider than high.
+            (
+                *((1024, 1024), (1024, 960), (1088, 960), (1088, 896), (1152, 896), (1152, 832)),
+                *((1216, 832), (1280, 768), (1344, 768), (1344, 704), (1408, 704), (1472, 704)),
+                *((1536, 640), (1600, 640), (1664, 576), (1728, 576), (1792, 576), (1856, 512)),
+                *((1920, 512), (1984, 512), (2048, 512)),
+            ),
+        ),
+    },
     **_COMMON,
 )
 SDXL_REFINER = StableDiffusionXL(
@@ -201,5 +217,6 @@ SDXL_REFINER = StableDiffusionXL(
     encoder_settings={"force_zeros_for_empty_prompt": False},
     is_refiner=True,
     single_file=SingleFile({**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}),
+    text_width=1280,
     **_COMMON,
 )

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    CHANNELS_LAST,
     CONTROL_IMAGE,
     CONTROLS,
+    FUSED,
     INPAINT_MASK,
     MASKED_IMAGE,
     Config,
@@ -120,6 +123,7 @@ class UNetFamily(Family):
     lengthens: bool = True
     is_told_sizes: bool = False
     follows_unscaled: bool = True
+    speedups: frozenset[str] = ATTENTION_CACHES | FUSED | CHANNELS_LAST
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import LATE_CFG, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    FUSED,
+    LATE_CFG,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
     FILM_AND_MASK,
@@ -285,6 +297,7 @@ _COMMON: dict[str, Any] = {
     "joint": False,
     "wide": True,
     "held": TokenMemory(9, 256),
+    "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
 }
 
 WAN = WanFamily(
@@ -294,6 +307,7 @@ WAN = WanFamily(
     denoisers=_experts(WAN_FILE),
     multiple=16,
     first_picture="film",
+    resolutions={"wan": Resolutions(832 * 480, 16)},
     **_COMMON,
 )
 WAN22_5B = WanFamily(
@@ -304,5 +318,6 @@ WAN22_5B = WanFamily(
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
+    resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
     **_COMMON,
 )

@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded, usual_pipelines
+from nodegraph.families.base import (
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+    usual_pipelines,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
 from nodegraph.families.model_step import Batch, Moment
@@ -136,4 +144,5 @@ Z_IMAGE = ZImage(
     held=TokenMemory(16, 128),
     positive_first=True,
     wide=True,
+    resolutions={"z-image": Resolutions(1024 * 1024, 16)},
 )

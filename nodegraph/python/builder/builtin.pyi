@@ -145,7 +145,7 @@ _motion: TypeAlias = Literal['left', 'right', 'up', 'down', 'bounce', 'turn', 'g
 
 _order: TypeAlias = Literal['reversed', 'sorted', 'sorted downwards', 'shuffled']
 
-_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'flux2', 'chroma', 'hidream', 'lumina2', 'sana', 'z-image', 'qwen-image', 'hunyuan-image', 'wan', 'wan22-5b', 'ltx']
+_family__: TypeAlias = Literal['tiny', 'sd1', 'sd2', 'sdxl', 'sd3', 'pixart-sigma', 'flux', 'flux-kontext', 'sana', 'ltx', 'lumina2', 'wan', 'chroma', 'hidream', 'wan22-5b', 'qwen-image', 'hunyuan-image', 'flux2', 'z-image']
 
 _aspect: TypeAlias = Literal['1:1', '5:4', '4:3', '3:2', '16:10', '16:9', '2:1', '21:9']
 
