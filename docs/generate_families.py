@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from nodegraph.families.base import Family
 from nodegraph.families.index import INDEX
+from nodegraph.families.layer_names import LoraSign
 
 FOLDER = Path(__file__).parents[1] / "nodegraph" / "families"
 FILE = FOLDER / "index.py"
@@ -84,6 +85,16 @@ def _listed(items: Sequence[str]) -> str:
     return "(\n" + "".join(f"                {text},\n" for text in texts) + "            )"
 
 
+def _listed_signs(signs: Sequence[LoraSign]) -> str:
+    space = " " * 16
+    texts = [
+        f'(\n{space}    r"{sign.pattern}",\n{space}    "{sign.title}",\n{space})' for sign in signs
+    ]
+    if not texts:
+        return "()"
+    return "(\n" + "".join(f"{space}{text},\n" for text in texts) + "            )"
+
+
 def text() -> str:
     """The text of the index's module."""
     modules = family_modules()
@@ -98,6 +109,7 @@ def text() -> str:
             "denoisers": _listed(family.denoisers[0].classes),
             "marks": _listed(_marks(family, uses)),
             "text_width": str(family.text_width),
+            "lora_signs": _listed_signs(family.lora_signs),
             "resolutions": _listed([*family.resolutions]),
         }
         lines = [f"{name}={value}" for name, value in fields.items() if value not in ("()", "0")]

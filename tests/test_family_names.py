@@ -81,15 +81,11 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/models.py": "flux qwen sd3 sdxl wan",
     },
     "Tables that are to move into the families' modules": {
-        "nodegraph/models/adapters/adapter_files.py": "chroma flux hidream hunyuan ltx lumina pixart qwen sana sd1 sd2 sd3 sdxl stablediffusion wan zimage",
-        "nodegraph/models/adapters/layer_matching.py": "flux sd3",
         "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
         "nodegraph/models/speed/speed_support.py": "flux",
         "nodegraph/models/speed/step_caches.py": "flux",
         "nodegraph/sampling/controls/kinds.py": "flux qwen sd3",
         "nodegraph/weights/single_files/controlnets.py": "flux qwen sd3 stablediffusion",
-        "nodegraph/weights/single_files/flux.py": "chroma flux",
-        "nodegraph/weights/single_files/original_tables.py": "chroma flux hunyuan ltx lumina pixart sana sd3 wan zimage",
     },
 }
 """By reason: the files, and the families that each names. Families of items aren't looked for:

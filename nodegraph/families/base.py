@@ -20,6 +20,7 @@ from nodegraph.families.image_conditioning import (
     IMAGE_EMBEDS,
 )
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
@@ -145,7 +146,8 @@ def with_control_image(
 
 
 ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
-"""Part of `Family.speedups`: step caches by hooks on attention, which all networks of diffusers have."""
+"""Step caches by hooks on attention, which all networks of diffusers have; see
+`Family.speedups`."""
 BLOCK_CACHES = frozenset({"first_block", "mag"})
 """Step caches that skip blocks."""
 LITE = frozenset({"lite"})
@@ -283,6 +285,7 @@ class Family(ABC):
         records_attention: Whether its cross-attention to the words of a prompt can be recorded.
         text_width: Width of the embeddings by which LoRAs and IP-Adapters for its UNet are
             recognised; 0 where they aren't.
+        lora_signs: What tells LoRA files for it; without any, every file is tried.
         resolutions: The sizes to choose from for its images or videos, by the name of the choice.
     """
 
@@ -327,6 +330,7 @@ class Family(ABC):
     block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     records_attention: bool = False
     text_width: int = 0
+    lora_signs: tuple[LoraSign, ...] = ()
     resolutions: Mapping[str, Resolutions] = field(default_factory=dict)
 
     # Recognising it.

@@ -1,7 +1,9 @@
-"""Flux.1: dev, schnell, Fill and Kontext. Imports no torch.
+"""Flux.1: dev, schnell, Fill, Depth, Canny and Kontext. Imports no torch.
 
 Source: https://github.com/black-forest-labs/flux; guidance distillation is Meng et al. 2023,
-arXiv:2210.03142.
+arXiv:2210.03142. What no tensor shows: its ``flux/util.py``, and ``scheduler_config.json`` of
+https://huggingface.co/black-forest-labs/FLUX.1-dev and -schnell. diffusers' converter of single
+files does the same, but for published widths alone.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.layer_names import DOUBLE_STREAM, DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN
 from nodegraph.families.model_step import (
     BLOCKS,
     SINGLES,
@@ -50,10 +53,11 @@ from nodegraph.families.patches import (
 )
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.clip import clip_layout
 from nodegraph.weights.single_files.controlnets import FLUX_CONTROLNET
-from nodegraph.weights.single_files.flux import FILL_CHANNELS
-from nodegraph.weights.single_files.flux import FLUX as FLUX_FILE
+from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -62,6 +66,102 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
     from nodegraph.families.model_step import ControlNetCall, Residuals
+
+FILL_CHANNELS = 384
+"""That Flux.1 Fill takes for each patch: of the latent, of the rest of the picture, and the mask's
+256."""
+
+_AXES = (16, 56, 56)
+"""Of a head's width, for each axis that places have: which picture, row, column."""
+
+
+def common_config(shapes: Shapes) -> dict[str, Any]:
+    width, taken = shapes["x_embedder.weight"]
+    (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
+    if head != sum(_AXES):
+        raise ValueError(f"attention heads are {head} wide, not {sum(_AXES)}")
+    return {
+        "patch_size": 1,
+        "in_channels": taken,
+        "out_channels": shapes["proj_out.weight"][0],
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "num_single_layers": count_of(shapes, r"single_transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"][1],
+        "axes_dims_rope": _AXES,
+    }
+
+
+def _flux_config(shapes: Shapes) -> dict[str, Any]:
+    embedder = "time_text_embed.{}_embedder.linear_1.weight"
+    return {
+        **common_config(shapes),
+        "pooled_projection_dim": shapes[embedder.format("text")][1],
+        "guidance_embeds": embedder.format("guidance") in shapes,
+    }
+
+
+def _scheduler(config: Config) -> Config:
+    """That of schnell, which was distilled to a few steps, isn't shifted."""
+    return DYNAMIC_FLOW if config["guidance_embeds"] else {**EULER_FLOW, "shift": 1.0}
+
+
+def takes_known_channels(shapes: Shapes) -> bool:
+    """Whether it takes a latent alone, fills masked ones, or takes one more: Depth and Canny."""
+    taken = shapes.get("x_embedder.weight", (0, 0))[-1]
+    out_channels = shapes.get("proj_out.weight", (0,))[0]
+    return taken in (out_channels, 2 * out_channels, FILL_CHANNELS)
+
+
+LAYERS: Table = (
+    *DOUBLE_STREAM,
+    ("transformer_blocks.*.norm1.linear", "double_blocks.*.img_mod.lin"),
+    ("transformer_blocks.*.norm1_context.linear", "double_blocks.*.txt_mod.lin"),
+    ("transformer_blocks.*.ff.net.0.proj", "double_blocks.*.img_mlp.0"),
+    ("transformer_blocks.*.ff.net.2", "double_blocks.*.img_mlp.2"),
+    ("transformer_blocks.*.ff_context.net.0.proj", "double_blocks.*.txt_mlp.0"),
+    ("transformer_blocks.*.ff_context.net.2", "double_blocks.*.txt_mlp.2"),
+    (
+        "single_transformer_blocks.*.{attn.to_q,attn.to_k,attn.to_v,proj_mlp}",
+        "single_blocks.*.linear1",
+    ),
+    # XLabs changes the first three of the four.
+    ("single_transformer_blocks.*.attn.{to_q,to_k,to_v}", "single_blocks.*.qkv"),
+    ("single_transformer_blocks.*.proj_out", "single_blocks.*.linear2"),
+    ("single_transformer_blocks.*.norm.linear", "single_blocks.*.modulation.lin"),
+    ("time_text_embed.timestep_embedder.linear_1", "time_in.in_layer"),
+    ("time_text_embed.timestep_embedder.linear_2", "time_in.out_layer"),
+    ("time_text_embed.guidance_embedder.linear_1", "guidance_in.in_layer"),
+    ("time_text_embed.guidance_embedder.linear_2", "guidance_in.out_layer"),
+    ("time_text_embed.text_embedder.linear_1", "vector_in.in_layer"),
+    ("time_text_embed.text_embedder.linear_2", "vector_in.out_layer"),
+    ("distilled_guidance_layer.in_proj", "distilled_guidance_layer.in_proj"),
+    ("distilled_guidance_layer.out_proj", "distilled_guidance_layer.out_proj"),
+    ("distilled_guidance_layer.layers.*.linear_1", "distilled_guidance_layer.layers.*.in_layer"),
+    ("distilled_guidance_layer.layers.*.linear_2", "distilled_guidance_layer.layers.*.out_layer"),
+    ("distilled_guidance_layer.norms.*", "distilled_guidance_layer.norms.*"),
+)
+"""Of Flux.1, of Chroma, and of models made from Flux.1 with fewer blocks."""
+
+FLUX_FILE = denoiser_layout(
+    "flux-transformer",
+    "the transformer of Flux.1",
+    "FluxTransformer2DModel",
+    marks=(
+        ("img_in.weight", "double_blocks.0.img_mod.lin.weight", "vector_in.in_layer.weight"),
+        (
+            "x_embedder.weight",
+            "transformer_blocks.0.norm1_context.linear.weight",
+            "single_transformer_blocks.0.proj_mlp.weight",
+            "time_text_embed.text_embedder.linear_1.weight",
+        ),
+    ),
+    names=OriginalNames(LAYERS, swaps_output=True, widened="x_embedder"),
+    config=_flux_config,
+    scheduler=_scheduler,
+    fits=takes_known_channels,
+)
 
 GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -279,4 +379,8 @@ FLUX = Flux(
             ),
         ),
     },
+    lora_signs=(
+        DOUBLE_STREAM_SIGN,
+        JOINT_ATTENTION_SIGN,
+    ),
 )

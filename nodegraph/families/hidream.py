@@ -15,6 +15,7 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX
+from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
@@ -195,4 +196,5 @@ HIDREAM = HiDream(
     resolutions={"hidream": Resolutions(1024 * 1024, 16)},
     perturbs_attention=False,
     skips_blocks=False,
+    lora_signs=(LoraSign(r"^(double|single)_stream_blocks_", "HiDream"),),
 )

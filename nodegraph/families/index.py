@@ -28,6 +28,7 @@ class IndexedFamily(NamedTuple):
         marks: Tensor names. A file that holds it whole, its denoiser or a control network of it has
             a name that contains one of them; see `FileLayout.marks`.
         text_width: See `Family.text_width`.
+        lora_signs: See `Family.lora_signs`; pattern and title of each.
         resolutions: Names of `Family.resolutions`.
         encoder_files: Whether its text encoders are read from files of their own.
     """
@@ -38,6 +39,7 @@ class IndexedFamily(NamedTuple):
     denoisers: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     text_width: int = 0
+    lora_signs: tuple[tuple[str, str], ...] = ()
     resolutions: tuple[str, ...] = ()
     encoder_files: bool = True
 
@@ -64,6 +66,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "cond_stage_model.transformer.",
             ),
             text_width=768,
+            lora_signs=(
+                (
+                    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
+                    "Stable Diffusion 1.x, 2.x or XL",
+                ),
+            ),
             resolutions=(
                 "tiny",
                 "sd1",
@@ -87,6 +95,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "cond_stage_model.model.",
             ),
             text_width=1024,
+            lora_signs=(
+                (
+                    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
+                    "Stable Diffusion 1.x, 2.x or XL",
+                ),
+            ),
             resolutions=("sd2",),
         ),
         "sdxl": IndexedFamily(
@@ -109,6 +123,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "conditioner.embedders.0.transformer.",
             ),
             text_width=2048,
+            lora_signs=(
+                (
+                    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
+                    "Stable Diffusion 1.x, 2.x or XL",
+                ),
+            ),
             resolutions=("sdxl",),
         ),
         "sdxl-refiner": IndexedFamily(
@@ -127,6 +147,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "conditioner.embedders.0.model.",
             ),
             text_width=1280,
+            lora_signs=(
+                (
+                    r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
+                    "Stable Diffusion 1.x, 2.x or XL",
+                ),
+            ),
         ),
         "sd3": IndexedFamily(
             lambda: import_module("nodegraph.families.sd3").SD3,
@@ -142,6 +168,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "transformer_blocks.0.norm1_context.linear.weight",
                 "pos_embed_input.proj.weight",
             ),
+            lora_signs=(
+                (
+                    r"^joint_blocks_",
+                    "Stable Diffusion 3",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
             resolutions=("sd3",),
         ),
         "pixart-sigma": IndexedFamily(
@@ -152,6 +188,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "blocks.0.cross_attn.q_linear.weight",
                 "adaln_single.linear.weight",
+            ),
+            lora_signs=(
+                (
+                    r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))",
+                    "Sana or PixArt",
+                ),
+                (
+                    r"^transformer_blocks_\d+_attn1_",
+                    "LTX, Sana or PixArt",
+                ),
             ),
             resolutions=("pixart-sigma",),
         ),
@@ -173,6 +219,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "single_transformer_blocks.0.proj_mlp.weight",
                 "context_embedder.weight",
             ),
+            lora_signs=(
+                (
+                    r"^(double|single)_blocks_|^single_transformer_blocks_",
+                    "Flux",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
             resolutions=(
                 "flux",
                 "flux-kontext",
@@ -186,6 +242,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "blocks.0.mlp.inverted_conv.conv.weight",
                 "transformer_blocks.0.ff.conv_inverted.weight",
+            ),
+            lora_signs=(
+                (
+                    r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))",
+                    "Sana or PixArt",
+                ),
+                (
+                    r"^transformer_blocks_\d+_attn1_",
+                    "LTX, Sana or PixArt",
+                ),
             ),
             resolutions=("sana",),
         ),
@@ -201,6 +267,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "patchify_proj.weight",
                 "time_embed.linear.weight",
             ),
+            lora_signs=(
+                (
+                    r"^transformer_blocks_\d+_attn1_",
+                    "LTX, Sana or PixArt",
+                ),
+            ),
             resolutions=("ltx",),
         ),
         "lumina2": IndexedFamily(
@@ -214,6 +286,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "layers.0.adaLN_modulation.1.weight",
                 "time_caption_embed.caption_embedder.1.weight",
+            ),
+            lora_signs=(
+                (
+                    r"^(layers|noise_refiner|context_refiner)_\d+_attn_",
+                    "Lumina 2",
+                ),
+                (
+                    r"^(layers|noise_refiner|context_refiner)_\d+_",
+                    "Z-Image or Lumina 2",
+                ),
             ),
             resolutions=("lumina2",),
         ),
@@ -230,6 +312,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "head.head.weight",
                 "condition_embedder.time_proj.weight",
             ),
+            lora_signs=(
+                (
+                    r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+                    "Wan",
+                ),
+            ),
             resolutions=("wan",),
         ),
         "chroma": IndexedFamily(
@@ -242,6 +330,20 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             denoisers=("ChromaTransformer2DModel",),
             marks=("distilled_guidance_layer.in_proj.weight",),
+            lora_signs=(
+                (
+                    r"^distilled_guidance_layer",
+                    "Chroma",
+                ),
+                (
+                    r"^(double|single)_blocks_|^single_transformer_blocks_",
+                    "Flux",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
             resolutions=("chroma",),
         ),
         "hidream": IndexedFamily(
@@ -250,6 +352,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             pipelines=("HiDreamImagePipeline",),
             denoisers=("HiDreamImageTransformer2DModel",),
             marks=("double_stream_blocks.0.block.adaLN_modulation.1.weight",),
+            lora_signs=(
+                (
+                    r"^(double|single)_stream_blocks_",
+                    "HiDream",
+                ),
+            ),
             resolutions=("hidream",),
         ),
         "wan22-5b": IndexedFamily(
@@ -264,6 +372,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "head.head.weight",
                 "condition_embedder.time_proj.weight",
+            ),
+            lora_signs=(
+                (
+                    r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
+                    "Wan",
+                ),
             ),
             resolutions=("wan22-5b",),
         ),
@@ -280,6 +394,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "transformer_blocks.0.attn.add_k_proj.weight",
                 "txt_in.weight",
             ),
+            lora_signs=(
+                (
+                    r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",
+                    "Qwen-Image",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
             resolutions=("qwen-image",),
         ),
         "qwen-image-edit": IndexedFamily(
@@ -291,6 +415,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             denoisers=("QwenImageTransformer2DModel",),
             marks=("transformer_blocks.0.attn.add_k_proj.weight",),
+            lora_signs=(
+                (
+                    r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",
+                    "Qwen-Image",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
         ),
         "qwen-image-edit-plus": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT_PLUS,
@@ -298,6 +432,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             pipelines=("QwenImageEditPlusPipeline",),
             denoisers=("QwenImageTransformer2DModel",),
             marks=("transformer_blocks.0.attn.add_k_proj.weight",),
+            lora_signs=(
+                (
+                    r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",
+                    "Qwen-Image",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
+            ),
         ),
         "hunyuan-image": IndexedFamily(
             lambda: import_module("nodegraph.families.hunyuan_image").HUNYUAN_IMAGE,
@@ -307,6 +451,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "txt_in.individual_token_refiner.blocks.0.norm1.weight",
                 "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
+            ),
+            lora_signs=(
+                (
+                    r"^(double|single)_blocks_|^single_transformer_blocks_",
+                    "Flux",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
             ),
             resolutions=("hunyuan-image",),
         ),
@@ -318,6 +472,20 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "double_stream_modulation_img.lin.weight",
                 "double_stream_modulation_img.linear.weight",
+            ),
+            lora_signs=(
+                (
+                    r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation",
+                    "Flux.2",
+                ),
+                (
+                    r"^(double|single)_blocks_|^single_transformer_blocks_",
+                    "Flux",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
             ),
             resolutions=("flux2",),
         ),
@@ -331,6 +499,16 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             denoisers=("ZImageTransformer2DModel",),
             marks=("layers.0.adaLN_modulation.0.weight",),
+            lora_signs=(
+                (
+                    r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_",
+                    "Z-Image",
+                ),
+                (
+                    r"^(layers|noise_refiner|context_refiner)_\d+_",
+                    "Z-Image or Lumina 2",
+                ),
+            ),
             resolutions=("z-image",),
         ),
         "flux2-klein": IndexedFamily(
@@ -344,6 +522,20 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=(
                 "double_stream_modulation_img.lin.weight",
                 "double_stream_modulation_img.linear.weight",
+            ),
+            lora_signs=(
+                (
+                    r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation",
+                    "Flux.2",
+                ),
+                (
+                    r"^(double|single)_blocks_|^single_transformer_blocks_",
+                    "Flux",
+                ),
+                (
+                    r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
+                    "Stable Diffusion 3 or Flux",
+                ),
             ),
         ),
         "molecules": IndexedFamily(

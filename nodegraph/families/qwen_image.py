@@ -27,6 +27,7 @@ from nodegraph.families.base import (
     usual_pipelines,
 )
 from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import (
     BLOCKS,
     Batch,
@@ -261,4 +262,8 @@ QWEN_IMAGE = QwenImage(
             1328 * 1328, 16, ((1328, 1328), (1472, 1104), (1584, 1056), (1664, 928))
         ),
     },
+    lora_signs=(
+        LoraSign(r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
+        JOINT_ATTENTION_SIGN,
+    ),
 )

@@ -156,6 +156,7 @@ _COMMON: dict[str, Any] = {
     "needs_negative": False,
     "joint": False,
     "speedups": QWEN_IMAGE.speedups,
+    "lora_signs": QWEN_IMAGE.lora_signs,
 }
 
 QWEN_IMAGE_EDIT = QwenImageEdit(

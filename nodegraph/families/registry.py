@@ -12,7 +12,7 @@ from nodegraph.families.base import Family
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import DAMAGED
+from nodegraph.weights.single_files.base import DAMAGED, SAME_NAMES, OriginalNames
 
 if TYPE_CHECKING:
     from nodegraph.families.family_plugins import PluginFamilies
@@ -137,6 +137,21 @@ def candidates(shapes: Shapes) -> Iterator[Family]:
 def family_of_text_width(width: int) -> str | None:
     """Name of the built-in family whose UNet reads embeddings of a width; imports none."""
     return next((name for name, entry in INDEX.items() if entry.text_width == width != 0), None)
+
+
+def original_names(class_name: str) -> OriginalNames:
+    """What the layers of a network were called before diffusers renamed them.
+
+    Args:
+        class_name: Of the network, such as ``FluxTransformer2DModel``.
+    """
+    known = [BUILT_IN[name] for name, entry in INDEX.items() if class_name in entry.denoisers]
+    for family in known or _FAMILIES.brought.values():
+        for part in family.denoisers:
+            for layout in part.files:
+                if layout.class_name == class_name:
+                    return layout.names
+    return SAME_NAMES
 
 
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:

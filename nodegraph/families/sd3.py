@@ -28,11 +28,12 @@ from nodegraph.families.base import (
 )
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
+from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import Tensors, count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, Tensors, count_of
 from nodegraph.weights.single_files.clip import clip_layout
 from nodegraph.weights.single_files.controlnets import SD3_CONTROLNET
 from nodegraph.weights.single_files.renamed_layouts import (
@@ -88,6 +89,42 @@ def _fits(shapes: Shapes) -> bool:
     )
 
 
+_LAYERS: Table = (
+    ("transformer_blocks.*.attn.{to_q,to_k,to_v}", "joint_blocks.*.x_block.attn.qkv"),
+    (
+        "transformer_blocks.*.attn.{add_q_proj,add_k_proj,add_v_proj}",
+        "joint_blocks.*.context_block.attn.qkv",
+    ),
+    ("transformer_blocks.*.attn2.{to_q,to_k,to_v}", "joint_blocks.*.x_block.attn2.qkv"),
+    ("transformer_blocks.*.attn.to_out.0", "joint_blocks.*.x_block.attn.proj"),
+    ("transformer_blocks.*.attn.to_add_out", "joint_blocks.*.context_block.attn.proj"),
+    ("transformer_blocks.*.attn2.to_out.0", "joint_blocks.*.x_block.attn2.proj"),
+    ("transformer_blocks.*.attn.norm_q", "joint_blocks.*.x_block.attn.ln_q"),
+    ("transformer_blocks.*.attn.norm_k", "joint_blocks.*.x_block.attn.ln_k"),
+    ("transformer_blocks.*.attn.norm_added_q", "joint_blocks.*.context_block.attn.ln_q"),
+    ("transformer_blocks.*.attn.norm_added_k", "joint_blocks.*.context_block.attn.ln_k"),
+    ("transformer_blocks.*.attn2.norm_q", "joint_blocks.*.x_block.attn2.ln_q"),
+    ("transformer_blocks.*.attn2.norm_k", "joint_blocks.*.x_block.attn2.ln_k"),
+    ("transformer_blocks.*.norm1.linear", "joint_blocks.*.x_block.adaLN_modulation.1"),
+    (
+        "transformer_blocks.*.norm1_context.linear",
+        "joint_blocks.*.context_block.adaLN_modulation.1",
+    ),
+    ("transformer_blocks.*.ff.net.0.proj", "joint_blocks.*.x_block.mlp.fc1"),
+    ("transformer_blocks.*.ff.net.2", "joint_blocks.*.x_block.mlp.fc2"),
+    ("transformer_blocks.*.ff_context.net.0.proj", "joint_blocks.*.context_block.mlp.fc1"),
+    ("transformer_blocks.*.ff_context.net.2", "joint_blocks.*.context_block.mlp.fc2"),
+    ("time_text_embed.timestep_embedder.linear_1", "t_embedder.mlp.0"),
+    ("time_text_embed.timestep_embedder.linear_2", "t_embedder.mlp.2"),
+    ("time_text_embed.text_embedder.linear_1", "y_embedder.mlp.0"),
+    ("time_text_embed.text_embedder.linear_2", "y_embedder.mlp.2"),
+    ("context_embedder", "context_embedder"),
+    ("pos_embed.proj", "x_embedder.proj"),
+    ("norm_out.linear", "final_layer.adaLN_modulation.1"),
+    ("proj_out", "final_layer.linear"),
+)
+
+
 _NAMED = denoiser_layout(
     "sd3-transformer",
     "the transformer of Stable Diffusion 3",
@@ -96,6 +133,7 @@ _NAMED = denoiser_layout(
         ("x_embedder.proj.weight", "joint_blocks.0.context_block.adaLN_modulation.1.weight"),
         ("pos_embed.proj.weight", "transformer_blocks.0.norm1_context.linear.weight"),
     ),
+    names=OriginalNames(_LAYERS, swaps_output=True, swaps_context=True),
     config=_config,
     scheduler={**EULER_FLOW, "shift": 3.0},
     fits=_fits,
@@ -241,4 +279,8 @@ SD3 = StableDiffusion3(
     clip_layer=2,
     speedups=ATTENTION_CACHES | FUSED | {"mag"},
     resolutions={"sd3": Resolutions(1024 * 1024, 64)},
+    lora_signs=(
+        LoraSign(r"^joint_blocks_", "Stable Diffusion 3"),
+        JOINT_ATTENTION_SIGN,
+    ),
 )

@@ -28,6 +28,7 @@ from nodegraph.families.image_conditioning import (
     ip_adapter_masks,
     masks_over,
 )
+from nodegraph.families.layer_names import UNET_SIGN, LoraSign
 from nodegraph.families.model_step import (
     DOWN,
     FEATURES,
@@ -124,6 +125,7 @@ class UNetFamily(Family):
     is_told_sizes: bool = False
     follows_unscaled: bool = True
     speedups: frozenset[str] = ATTENTION_CACHES | FUSED | CHANNELS_LAST
+    lora_signs: tuple[LoraSign, ...] = (UNET_SIGN,)
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))
