@@ -108,6 +108,8 @@ def text() -> str:
             "pipelines": _listed(family.pipelines),
             "denoisers": _listed(family.denoisers[0].classes),
             "marks": _listed(_marks(family, uses)),
+            "controls": _listed(family.control.classes if family.control else ()),
+            "control_modes": _listed([*family.control_modes]),
             "text_width": str(family.text_width),
             "lora_signs": _listed_signs(family.lora_signs),
             "resolutions": _listed([*family.resolutions]),

@@ -54,7 +54,9 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodegraph/training/whole_networks.py": "stablediffusion",
     },
     "Language models of the same name, not families": {
-        "nodegraph/models/language/chat_templates.py": "flux hidream hunyuan lumina qwen sana zimage",
+        "nodegraph/models/language/chat_templates.py": (
+            "flux hidream hunyuan lumina qwen sana zimage"
+        ),
         "nodegraph/models/language/text_generation.py": "qwen",
         "nodegraph/weights/single_files/language.py": "qwen",
         "nodegraph/weights/single_files/t5.py": "wan",
@@ -77,15 +79,15 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
         "nodes/schedule_lists.py": "flux ltx",
     },
-    "Latent formats, which are shared by families": {
-        "nodes/models.py": "flux qwen sd3 sdxl wan",
-    },
-    "Tables that are to move into the families' modules": {
-        "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
+    "Says of which model diffusers ships ratios for MagCache": {
         "nodegraph/models/speed/speed_support.py": "flux",
         "nodegraph/models/speed/step_caches.py": "flux",
-        "nodegraph/sampling/controls/kinds.py": "flux qwen sd3",
-        "nodegraph/weights/single_files/controlnets.py": "flux qwen sd3 stablediffusion",
+    },
+    "The parts of one model or of one kind of network in files": {
+        "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
+    },
+    "Latent formats, which are shared by families": {
+        "nodes/models.py": "flux qwen sd3 sdxl wan",
     },
 }
 """By reason: the files, and the families that each names. Families of items aren't looked for:

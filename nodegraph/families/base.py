@@ -265,6 +265,11 @@ class Family(ABC):
         held: What its transformer holds in a step.
         control: What may lead it by pictures; None where nothing may.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.
+        control_sees_latents: Whether control networks are shown latents, and not pixels.
+        control_mask_channels: Entry of a control network's configuration that is not 0 where it is
+            shown a mask beside a latent.
+        control_modes: The kinds of pictures that a union of control networks knows: what each is
+            called here, and its number.
         aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
             where none were published.
         lengthens: Whether its models take the tokens of two prompts one after the other.
@@ -316,6 +321,9 @@ class Family(ABC):
     held: TokenMemory = _TOKENS
     control: Part | None = None
     controlled_by_positive: bool = False
+    control_sees_latents: bool = False
+    control_mask_channels: str = ""
+    control_modes: Mapping[str, int] = field(default_factory=dict)
     aligned: tuple[int, ...] = ()
     lengthens: bool = False
     readers: tuple[str, ...] = ()
@@ -519,6 +527,10 @@ class Family(ABC):
             port="positive",
             hint="Leave the node out that adds them.",
         )
+
+    def control_is_unshifted(self, config: Config) -> bool:
+        """Whether a control network was trained on latents that weren't shifted."""
+        return False
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """What two outputs add up to.

@@ -56,7 +56,7 @@ from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.controlnets import FLUX_CONTROLNET
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
@@ -162,6 +162,37 @@ FLUX_FILE = denoiser_layout(
     scheduler=_scheduler,
     fits=takes_known_channels,
 )
+
+
+def _control_config(net: Shapes) -> dict[str, Any]:
+    width, taken = net["x_embedder.weight"]
+    (head,) = net["transformer_blocks.0.attn.norm_q.weight"]
+    modes = net.get("controlnet_mode_embedder.weight")
+    eyes = net.get("input_hint_block.conv_out.weight")
+    return {
+        "patch_size": 2 if eyes else 1,
+        "in_channels": taken,
+        "num_layers": count_of(net, r"transformer_blocks\.(\d+)\."),
+        "num_single_layers": count_of(net, r"single_transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": net["context_embedder.weight"][1],
+        "pooled_projection_dim": net["time_text_embed.text_embedder.linear_1.weight"][1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in net,
+        "axes_dims_rope": _AXES,
+        "num_mode": modes[0] if modes else None,
+        "conditioning_embedding_channels": eyes[0] if eyes else None,
+    }
+
+
+_CONTROLNET = transformer_controlnet_layout(
+    "flux",
+    "Flux.1",
+    "FluxControlNetModel",
+    ("controlnet_x_embedder.weight", "x_embedder.weight", "context_embedder.weight"),
+    _control_config,
+)
+
 
 GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -358,7 +389,7 @@ FLUX = Flux(
     spread="ramp",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("FluxControlNetModel",), files=(FLUX_CONTROLNET,)),
+    control=Part("controlnet", ("FluxControlNetModel",), files=(_CONTROLNET,)),
     controlled_by_positive=True,
     held=TokenMemory(16, 512),
     needs_negative=False,
@@ -383,4 +414,16 @@ FLUX = Flux(
         DOUBLE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
+    control_sees_latents=True,
+    # Source: https://huggingface.co/InstantX/FLUX.1-dev-Controlnet-Union
+    control_modes={
+        "edges": 0,
+        "lines": 0,
+        "tile": 1,
+        "depth": 2,
+        "blur": 3,
+        "pose": 4,
+        "grey": 5,
+        "low quality": 6,
+    },
 )

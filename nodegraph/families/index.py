@@ -27,6 +27,8 @@ class IndexedFamily(NamedTuple):
         denoisers: Classes of diffusers, or of our own, that its denoiser may be of.
         marks: Tensor names. A file that holds it whole, its denoiser or a control network of it has
             a name that contains one of them; see `FileLayout.marks`.
+        controls: Classes of diffusers that its control networks may be of.
+        control_modes: Names of `Family.control_modes`.
         text_width: See `Family.text_width`.
         lora_signs: See `Family.lora_signs`; pattern and title of each.
         resolutions: Names of `Family.resolutions`.
@@ -38,6 +40,8 @@ class IndexedFamily(NamedTuple):
     pipelines: tuple[str, ...] = ()
     denoisers: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
+    control_modes: tuple[str, ...] = ()
     text_width: int = 0
     lora_signs: tuple[tuple[str, str], ...] = ()
     resolutions: tuple[str, ...] = ()
@@ -64,6 +68,10 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "body.0.block1.weight",
                 "body.0.resnets.0.block1.weight",
                 "cond_stage_model.transformer.",
+            ),
+            controls=(
+                "ControlNetModel",
+                "T2IAdapter",
             ),
             text_width=768,
             lora_signs=(
@@ -94,6 +102,10 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "controlnet_cond_embedding.conv_in.weight",
                 "cond_stage_model.model.",
             ),
+            controls=(
+                "ControlNetModel",
+                "T2IAdapter",
+            ),
             text_width=1024,
             lora_signs=(
                 (
@@ -121,6 +133,23 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "body.0.block1.weight",
                 "body.0.resnets.0.block1.weight",
                 "conditioner.embedders.0.transformer.",
+            ),
+            controls=(
+                "ControlNetModel",
+                "ControlNetUnionModel",
+                "T2IAdapter",
+            ),
+            control_modes=(
+                "pose",
+                "depth",
+                "soft edges",
+                "scribble",
+                "edges",
+                "lines",
+                "normal",
+                "segments",
+                "tile",
+                "repaint",
             ),
             text_width=2048,
             lora_signs=(
@@ -168,6 +197,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "transformer_blocks.0.norm1_context.linear.weight",
                 "pos_embed_input.proj.weight",
             ),
+            controls=("SD3ControlNetModel",),
             lora_signs=(
                 (
                     r"^joint_blocks_",
@@ -218,6 +248,17 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "double_blocks.0.img_mod.lin.weight",
                 "single_transformer_blocks.0.proj_mlp.weight",
                 "context_embedder.weight",
+            ),
+            controls=("FluxControlNetModel",),
+            control_modes=(
+                "edges",
+                "lines",
+                "tile",
+                "depth",
+                "blur",
+                "pose",
+                "grey",
+                "low quality",
             ),
             lora_signs=(
                 (
@@ -394,6 +435,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "transformer_blocks.0.attn.add_k_proj.weight",
                 "txt_in.weight",
             ),
+            controls=("QwenImageControlNetModel",),
             lora_signs=(
                 (
                     r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",

@@ -48,7 +48,7 @@ from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.controlnets import QWEN_CONTROLNET
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 
@@ -117,6 +117,31 @@ Source: https://github.com/QwenLM/Qwen-Image, as diffusers' pipeline has it.
 """
 _TEMPLATE_TOKENS = 34
 """Its tokens before the prompt, by Qwen's vocabulary."""
+
+
+def _control_config(net: Shapes) -> dict[str, Any]:
+    width, taken = net["img_in.weight"]
+    (head,) = net["transformer_blocks.0.attn.norm_q.weight"]
+    return {
+        "patch_size": 2,
+        "in_channels": taken,
+        "out_channels": taken // 4,
+        "num_layers": count_of(net, r"transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": net["txt_in.weight"][1],
+        "axes_dims_rope": (16, 56, 56),
+        "extra_condition_channels": net["controlnet_x_embedder.weight"][1] - taken,
+    }
+
+
+_CONTROLNET = transformer_controlnet_layout(
+    "qwen-image",
+    "Qwen-Image",
+    "QwenImageControlNetModel",
+    ("controlnet_x_embedder.weight", "img_in.weight", "txt_in.weight"),
+    _control_config,
+)
 
 
 class QwenImage(Family):
@@ -249,7 +274,7 @@ QWEN_IMAGE = QwenImage(
     spread="ramp",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("QwenImageControlNetModel",), files=(QWEN_CONTROLNET,)),
+    control=Part("controlnet", ("QwenImageControlNetModel",), files=(_CONTROLNET,)),
     controlled_by_positive=True,
     held=TokenMemory(16, 128),
     needs_negative=False,
@@ -266,4 +291,6 @@ QWEN_IMAGE = QwenImage(
         LoraSign(r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
         JOINT_ATTENTION_SIGN,
     ),
+    control_sees_latents=True,
+    control_mask_channels="extra_condition_channels",
 )

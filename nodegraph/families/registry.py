@@ -139,6 +139,17 @@ def family_of_text_width(width: int) -> str | None:
     return next((name for name, entry in INDEX.items() if entry.text_width == width != 0), None)
 
 
+def family_of_control(class_name: str) -> Family | None:
+    """The first family that a class of control networks is for."""
+    known = [name for name, entry in INDEX.items() if class_name in entry.controls]
+    if known:
+        return BUILT_IN[known[0]]
+    for family in _FAMILIES.brought.values():
+        if family.control is not None and class_name in family.control.classes:
+            return family
+    return None
+
+
 def original_names(class_name: str) -> OriginalNames:
     """What the layers of a network were called before diffusers renamed them.
 

@@ -35,7 +35,7 @@ from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import OriginalNames, Table, Tensors, count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.controlnets import SD3_CONTROLNET
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.renamed_layouts import (
     EULER_FLOW,
     denoiser_layout,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _HEAD = 64
+_CHANNELS = 16
 _SAMPLE = 128
 """Cells per side of the latents that it was trained on."""
 _PLACES, _PLACES_HERE = "pos_embed", "pos_embed.pos_embed"
@@ -156,11 +157,52 @@ def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 SD3_FILE = replace(_NAMED, convert=_convert)
 
 
+def _control_config(net: Shapes) -> dict[str, Any]:
+    inner, taken, patch, _ = net["pos_embed_input.proj.weight"]
+    reads = "context_embedder.weight" in net
+    count = count_of(net, r"transformer_blocks\.(\d+)\.")
+    dual = tuple(at for at in range(count) if f"transformer_blocks.{at}.attn2.to_q.weight" in net)
+    table = net.get("pos_embed.pos_embed")
+    return {
+        "patch_size": patch,
+        "in_channels": _CHANNELS,
+        "num_layers": count,
+        "attention_head_dim": _HEAD,
+        "num_attention_heads": inner // _HEAD,
+        "joint_attention_dim": net["context_embedder.weight"][1] if reads else None,
+        "caption_projection_dim": inner,
+        "pooled_projection_dim": net["time_text_embed.text_embedder.linear_1.weight"][1],
+        "out_channels": _CHANNELS,
+        "pos_embed_max_size": math.isqrt(table[1]) if table else None,
+        "pos_embed_type": "sincos" if table else None,
+        "extra_conditioning_channels": taken - _CHANNELS,
+        "dual_attention_layers": dual,
+        "qk_norm": ("rms_norm" if "transformer_blocks.0.attn.norm_q.weight" in net else None),
+        "use_pos_embed": "pos_embed.proj.weight" in net,
+        # Of those that read no prompt Stability trained all, and with the pooled prompt.
+        "force_zeros_for_pooled_projection": reads,
+    }
+
+
+_CONTROLNET = transformer_controlnet_layout(
+    "sd3",
+    "Stable Diffusion 3",
+    "SD3ControlNetModel",
+    ("pos_embed_input.proj.weight", "time_text_embed.text_embedder.linear_1.weight"),
+    _control_config,
+)
+
+
 _CLIP_TOKENS, _T5_TOKENS = 77, 256
 
 
 class StableDiffusion3(Family):
     """A transformer led by two CLIP encoders side by side, and T5 after them."""
+
+    def control_is_unshifted(self, config: Config) -> bool:
+        """Whether it is one of InstantX's, as diffusers' pipeline has it."""
+        fills = bool(config.get("extra_conditioning_channels"))
+        return bool(config.get("force_zeros_for_pooled_projection", True)) and not fills
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         config = configs.get("transformer", {})
@@ -272,7 +314,7 @@ SD3 = StableDiffusion3(
     noise="flow",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("SD3ControlNetModel",), files=(SD3_CONTROLNET,)),
+    control=Part("controlnet", ("SD3ControlNetModel",), files=(_CONTROLNET,)),
     held=TokenMemory(12, 256),
     lengthens=True,
     readers=("clip_l", "clip_g", "t5"),
@@ -283,4 +325,6 @@ SD3 = StableDiffusion3(
         LoraSign(r"^joint_blocks_", "Stable Diffusion 3"),
         JOINT_ATTENTION_SIGN,
     ),
+    control_sees_latents=True,
+    control_mask_channels="extra_conditioning_channels",
 )

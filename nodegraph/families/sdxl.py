@@ -206,6 +206,19 @@ SDXL = StableDiffusionXL(
             ),
         ),
     },
+    # Source: https://github.com/xinsir6/ControlNetPlus, the last two of its promax model.
+    control_modes={
+        "pose": 0,
+        "depth": 1,
+        "soft edges": 2,
+        "scribble": 2,
+        "edges": 3,
+        "lines": 3,
+        "normal": 4,
+        "segments": 5,
+        "tile": 6,
+        "repaint": 7,
+    },
     **_COMMON,
 )
 SDXL_REFINER = StableDiffusionXL(
