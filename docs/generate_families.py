@@ -8,15 +8,16 @@ python docs/generate_families.py
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from nodegraph.families.base import Family
 from nodegraph.families.index import INDEX
-from nodegraph.families.layer_names import LoraSign
 
 FOLDER = Path(__file__).parents[1] / "nodegraph" / "families"
 FILE = FOLDER / "index.py"
@@ -79,20 +80,12 @@ def _marks(family: Family, uses: Counter[str]) -> tuple[str, ...]:
 
 
 def _listed(items: Sequence[str]) -> str:
-    texts = [f'"{item}"' for item in items]
-    if len(texts) < 2:
-        return f"({texts[0]},)" if texts else "()"
-    return "(\n" + "".join(f"                {text},\n" for text in texts) + "            )"
+    """Source of a tuple of sources."""
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
-def _listed_signs(signs: Sequence[LoraSign]) -> str:
-    space = " " * 16
-    texts = [
-        f'(\n{space}    r"{sign.pattern}",\n{space}    "{sign.title}",\n{space})' for sign in signs
-    ]
-    if not texts:
-        return "()"
-    return "(\n" + "".join(f"{space}{text},\n" for text in texts) + "            )"
+def _quoted(items: Iterable[str]) -> list[str]:
+    return [f'"{item}"' for item in items]
 
 
 def text() -> str:
@@ -105,27 +98,30 @@ def text() -> str:
     for item in modules:
         family = item.family
         fields = {
-            "pipelines": _listed(family.pipelines),
-            "denoisers": _listed(family.denoisers[0].classes),
-            "marks": _listed(_marks(family, uses)),
-            "controls": _listed(family.control.classes if family.control else ()),
-            "control_modes": _listed([*family.control_modes]),
-            "text_width": str(family.text_width),
-            "lora_signs": _listed_signs(family.lora_signs),
-            "resolutions": _listed([*family.resolutions]),
+            "pipelines": _quoted(family.pipelines),
+            "denoisers": _quoted(family.denoisers[0].classes),
+            "marks": _quoted(_marks(family, uses)),
+            "controls": _quoted(family.control.classes if family.control else ()),
+            "control_modes": _quoted(family.control_modes),
+            "lora_signs": [f'(r"{sign.pattern}", "{sign.title}")' for sign in family.lora_signs],
+            "resolutions": _quoted(family.resolutions),
         }
-        lines = [f"{name}={value}" for name, value in fields.items() if value not in ("()", "0")]
+        lines = [f"{name}={_listed(items)}" for name, items in fields.items() if items]
+        if family.text_width:
+            lines.append(f"text_width={family.text_width}")
         if not any(part.files for part in family.encoders):
             lines.append("encoder_files=False")
-        entries.append(
-            f'        "{family.name}": IndexedFamily(\n'
-            f'            lambda: import_module("{item.name}").{item.variable},\n'
-            f'            "{family.latent.name}",\n'
-            + "".join(f"            {line},\n" for line in lines)
-            + "        ),\n"
-        )
+        imported = f'lambda: import_module("{item.name}").{item.variable}'
+        arguments = ", ".join([imported, f'"{family.latent.name}"', *lines])
+        entries.append(f'"{family.name}": IndexedFamily({arguments}),\n')
     before, _, remaining = FILE.read_text("utf-8").partition(_START)
-    return before + _START + "".join(entries) + _END + remaining.partition(_END)[2]
+    return _formatted(before + _START + "".join(entries) + _END + remaining.partition(_END)[2])
+
+
+def _formatted(source: str) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(FILE), "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=True)  # noqa: S603 - of this environment
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -69,21 +69,15 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "body.0.resnets.0.block1.weight",
                 "cond_stage_model.transformer.",
             ),
-            controls=(
-                "ControlNetModel",
-                "T2IAdapter",
-            ),
-            text_width=768,
+            controls=("ControlNetModel", "T2IAdapter"),
             lora_signs=(
                 (
                     r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
                     "Stable Diffusion 1.x, 2.x or XL",
                 ),
             ),
-            resolutions=(
-                "tiny",
-                "sd1",
-            ),
+            resolutions=("tiny", "sd1"),
+            text_width=768,
         ),
         "sd2": IndexedFamily(
             lambda: import_module("nodegraph.families.stable_diffusion").SD2,
@@ -102,11 +96,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "controlnet_cond_embedding.conv_in.weight",
                 "cond_stage_model.model.",
             ),
-            controls=(
-                "ControlNetModel",
-                "T2IAdapter",
-            ),
-            text_width=1024,
+            controls=("ControlNetModel", "T2IAdapter"),
             lora_signs=(
                 (
                     r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
@@ -114,6 +104,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("sd2",),
+            text_width=1024,
         ),
         "sdxl": IndexedFamily(
             lambda: import_module("nodegraph.families.sdxl").SDXL,
@@ -134,11 +125,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "body.0.resnets.0.block1.weight",
                 "conditioner.embedders.0.transformer.",
             ),
-            controls=(
-                "ControlNetModel",
-                "ControlNetUnionModel",
-                "T2IAdapter",
-            ),
+            controls=("ControlNetModel", "ControlNetUnionModel", "T2IAdapter"),
             control_modes=(
                 "pose",
                 "depth",
@@ -151,7 +138,6 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "tile",
                 "repaint",
             ),
-            text_width=2048,
             lora_signs=(
                 (
                     r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
@@ -159,6 +145,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("sdxl",),
+            text_width=2048,
         ),
         "sdxl-refiner": IndexedFamily(
             lambda: import_module("nodegraph.families.sdxl").SDXL_REFINER,
@@ -175,13 +162,13 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "time_embedding.linear_1.weight",
                 "conditioner.embedders.0.model.",
             ),
-            text_width=1280,
             lora_signs=(
                 (
                     r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_",
                     "Stable Diffusion 1.x, 2.x or XL",
                 ),
             ),
+            text_width=1280,
         ),
         "sd3": IndexedFamily(
             lambda: import_module("nodegraph.families.sd3").SD3,
@@ -199,10 +186,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             ),
             controls=("SD3ControlNetModel",),
             lora_signs=(
-                (
-                    r"^joint_blocks_",
-                    "Stable Diffusion 3",
-                ),
+                (r"^joint_blocks_", "Stable Diffusion 3"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -215,19 +199,13 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "sdxl",
             pipelines=("PixArtSigmaPipeline",),
             denoisers=("PixArtTransformer2DModel",),
-            marks=(
-                "blocks.0.cross_attn.q_linear.weight",
-                "adaln_single.linear.weight",
-            ),
+            marks=("blocks.0.cross_attn.q_linear.weight", "adaln_single.linear.weight"),
             lora_signs=(
                 (
                     r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))",
                     "Sana or PixArt",
                 ),
-                (
-                    r"^transformer_blocks_\d+_attn1_",
-                    "LTX, Sana or PixArt",
-                ),
+                (r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),
             ),
             resolutions=("pixart-sigma",),
         ),
@@ -261,19 +239,13 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "low quality",
             ),
             lora_signs=(
-                (
-                    r"^(double|single)_blocks_|^single_transformer_blocks_",
-                    "Flux",
-                ),
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
                 ),
             ),
-            resolutions=(
-                "flux",
-                "flux-kontext",
-            ),
+            resolutions=("flux", "flux-kontext"),
         ),
         "sana": IndexedFamily(
             lambda: import_module("nodegraph.families.sana").SANA,
@@ -289,70 +261,40 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))",
                     "Sana or PixArt",
                 ),
-                (
-                    r"^transformer_blocks_\d+_attn1_",
-                    "LTX, Sana or PixArt",
-                ),
+                (r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),
             ),
             resolutions=("sana",),
         ),
         "ltx": IndexedFamily(
             lambda: import_module("nodegraph.families.ltx").LTX,
             "ltx",
-            pipelines=(
-                "LTXPipeline",
-                "LTXImageToVideoPipeline",
-            ),
+            pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
             denoisers=("LTXVideoTransformer3DModel",),
-            marks=(
-                "patchify_proj.weight",
-                "time_embed.linear.weight",
-            ),
-            lora_signs=(
-                (
-                    r"^transformer_blocks_\d+_attn1_",
-                    "LTX, Sana or PixArt",
-                ),
-            ),
+            marks=("patchify_proj.weight", "time_embed.linear.weight"),
+            lora_signs=((r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),),
             resolutions=("ltx",),
         ),
         "lumina2": IndexedFamily(
             lambda: import_module("nodegraph.families.lumina2").LUMINA2,
             "flux",
-            pipelines=(
-                "Lumina2Pipeline",
-                "Lumina2Text2ImgPipeline",
-            ),
+            pipelines=("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
             denoisers=("Lumina2Transformer2DModel",),
             marks=(
                 "layers.0.adaLN_modulation.1.weight",
                 "time_caption_embed.caption_embedder.1.weight",
             ),
             lora_signs=(
-                (
-                    r"^(layers|noise_refiner|context_refiner)_\d+_attn_",
-                    "Lumina 2",
-                ),
-                (
-                    r"^(layers|noise_refiner|context_refiner)_\d+_",
-                    "Z-Image or Lumina 2",
-                ),
+                (r"^(layers|noise_refiner|context_refiner)_\d+_attn_", "Lumina 2"),
+                (r"^(layers|noise_refiner|context_refiner)_\d+_", "Z-Image or Lumina 2"),
             ),
             resolutions=("lumina2",),
         ),
         "wan": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN,
             "wan",
-            pipelines=(
-                "WanPipeline",
-                "WanImageToVideoPipeline",
-                "WanVideoToVideoPipeline",
-            ),
+            pipelines=("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
             denoisers=("WanTransformer3DModel",),
-            marks=(
-                "head.head.weight",
-                "condition_embedder.time_proj.weight",
-            ),
+            marks=("head.head.weight", "condition_embedder.time_proj.weight"),
             lora_signs=(
                 (
                     r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
@@ -364,22 +306,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "chroma": IndexedFamily(
             lambda: import_module("nodegraph.families.chroma").CHROMA,
             "flux",
-            pipelines=(
-                "ChromaPipeline",
-                "ChromaImg2ImgPipeline",
-                "ChromaInpaintPipeline",
-            ),
+            pipelines=("ChromaPipeline", "ChromaImg2ImgPipeline", "ChromaInpaintPipeline"),
             denoisers=("ChromaTransformer2DModel",),
             marks=("distilled_guidance_layer.in_proj.weight",),
             lora_signs=(
-                (
-                    r"^distilled_guidance_layer",
-                    "Chroma",
-                ),
-                (
-                    r"^(double|single)_blocks_|^single_transformer_blocks_",
-                    "Flux",
-                ),
+                (r"^distilled_guidance_layer", "Chroma"),
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -393,27 +325,15 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             pipelines=("HiDreamImagePipeline",),
             denoisers=("HiDreamImageTransformer2DModel",),
             marks=("double_stream_blocks.0.block.adaLN_modulation.1.weight",),
-            lora_signs=(
-                (
-                    r"^(double|single)_stream_blocks_",
-                    "HiDream",
-                ),
-            ),
+            lora_signs=((r"^(double|single)_stream_blocks_", "HiDream"),),
             resolutions=("hidream",),
         ),
         "wan22-5b": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN22_5B,
             "wan22",
-            pipelines=(
-                "WanPipeline",
-                "WanImageToVideoPipeline",
-                "WanVideoToVideoPipeline",
-            ),
+            pipelines=("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
             denoisers=("WanTransformer3DModel",),
-            marks=(
-                "head.head.weight",
-                "condition_embedder.time_proj.weight",
-            ),
+            marks=("head.head.weight", "condition_embedder.time_proj.weight"),
             lora_signs=(
                 (
                     r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
@@ -425,22 +345,12 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "qwen-image": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image").QWEN_IMAGE,
             "qwen-image",
-            pipelines=(
-                "QwenImagePipeline",
-                "QwenImageImg2ImgPipeline",
-                "QwenImageInpaintPipeline",
-            ),
+            pipelines=("QwenImagePipeline", "QwenImageImg2ImgPipeline", "QwenImageInpaintPipeline"),
             denoisers=("QwenImageTransformer2DModel",),
-            marks=(
-                "transformer_blocks.0.attn.add_k_proj.weight",
-                "txt_in.weight",
-            ),
+            marks=("transformer_blocks.0.attn.add_k_proj.weight", "txt_in.weight"),
             controls=("QwenImageControlNetModel",),
             lora_signs=(
-                (
-                    r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",
-                    "Qwen-Image",
-                ),
+                (r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -451,17 +361,11 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "qwen-image-edit": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT,
             "qwen-image",
-            pipelines=(
-                "QwenImageEditPipeline",
-                "QwenImageEditInpaintPipeline",
-            ),
+            pipelines=("QwenImageEditPipeline", "QwenImageEditInpaintPipeline"),
             denoisers=("QwenImageTransformer2DModel",),
             marks=("transformer_blocks.0.attn.add_k_proj.weight",),
             lora_signs=(
-                (
-                    r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",
-                    "Qwen-Image",
-                ),
+                (r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -475,10 +379,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             denoisers=("QwenImageTransformer2DModel",),
             marks=("transformer_blocks.0.attn.add_k_proj.weight",),
             lora_signs=(
-                (
-                    r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_",
-                    "Qwen-Image",
-                ),
+                (r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -495,10 +396,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
             ),
             lora_signs=(
-                (
-                    r"^(double|single)_blocks_|^single_transformer_blocks_",
-                    "Flux",
-                ),
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -520,10 +418,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation",
                     "Flux.2",
                 ),
-                (
-                    r"^(double|single)_blocks_|^single_transformer_blocks_",
-                    "Flux",
-                ),
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
@@ -534,32 +429,19 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
         "z-image": IndexedFamily(
             lambda: import_module("nodegraph.families.z_image").Z_IMAGE,
             "flux",
-            pipelines=(
-                "ZImagePipeline",
-                "ZImageImg2ImgPipeline",
-                "ZImageInpaintPipeline",
-            ),
+            pipelines=("ZImagePipeline", "ZImageImg2ImgPipeline", "ZImageInpaintPipeline"),
             denoisers=("ZImageTransformer2DModel",),
             marks=("layers.0.adaLN_modulation.0.weight",),
             lora_signs=(
-                (
-                    r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_",
-                    "Z-Image",
-                ),
-                (
-                    r"^(layers|noise_refiner|context_refiner)_\d+_",
-                    "Z-Image or Lumina 2",
-                ),
+                (r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image"),
+                (r"^(layers|noise_refiner|context_refiner)_\d+_", "Z-Image or Lumina 2"),
             ),
             resolutions=("z-image",),
         ),
         "flux2-klein": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2_KLEIN,
             "flux2",
-            pipelines=(
-                "Flux2KleinPipeline",
-                "Flux2KleinInpaintPipeline",
-            ),
+            pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
             denoisers=("Flux2Transformer2DModel",),
             marks=(
                 "double_stream_modulation_img.lin.weight",
@@ -570,10 +452,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation",
                     "Flux.2",
                 ),
-                (
-                    r"^(double|single)_blocks_|^single_transformer_blocks_",
-                    "Flux",
-                ),
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
                 (
                     r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
                     "Stable Diffusion 3 or Flux",
