@@ -1,6 +1,7 @@
-"""Write the index of the built-in families: what is asked of them before one is imported.
+"""Write what is made of the families' modules, `nodegraph/families/*.py`.
 
-All of it stands in the families' modules, `nodegraph/families/*.py`.
+These are the index, which says what is asked of families before one is imported, and tables of
+docs/families.md and docs/speed.md.
 
 python docs/generate_families.py
 """
@@ -11,14 +12,15 @@ import ast
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from nodegraph.families.base import Family
+from nodegraph.families.base import Family, Part
 from nodegraph.families.index import INDEX
 
+PAGE, SPEED = (Path(__file__).parent / name for name in ("families.md", "speed.md"))
 FOLDER = Path(__file__).parents[1] / "nodegraph" / "families"
 FILE = FOLDER / "index.py"
 _START, _END = "    {\n", "    }\n"
@@ -107,6 +109,8 @@ def text() -> str:
             "resolutions": _quoted(family.resolutions),
         }
         lines = [f"{name}={_listed(items)}" for name, items in fields.items() if items]
+        if family.comfyui_type:
+            lines.append(f'comfyui_type="{family.comfyui_type}"')
         if family.text_width:
             lines.append(f"text_width={family.text_width}")
         if not any(part.files for part in family.encoders):
@@ -124,5 +128,98 @@ def _formatted(source: str) -> str:
     return done.stdout
 
 
+def page_text() -> str:
+    """The text of docs/families.md."""
+    families = [item.family for item in family_modules()]
+    page = _with_table(PAGE.read_text("utf-8"), "families", [_HEAD, *map(row_of, families)])
+    images = [family for family in families if family.latent.only_size is None]
+    rows = [["family", *ABILITIES]]
+    for family in images:
+        lacking = lacks(family)
+        rows.append([family.title, *("" if name in lacking else "✓" for name in ABILITIES)])
+    return _with_table(page, "lacking", [_row(cells) for cells in rows])
+
+
+def speed_text() -> str:
+    """The text of docs/speed.md."""
+    titles: dict[frozenset[str], list[str]] = {}
+    for item in family_modules():
+        if item.family.speedups:
+            titles.setdefault(item.family.speedups, []).append(item.family.title)
+    rows = [["family", *_SPEEDUPS.values()]]
+    for speedups, named in titles.items():
+        rows.append([", ".join(named), *("✓" if name in speedups else "" for name in _SPEEDUPS)])
+    return _with_table(SPEED.read_text("utf-8"), "speedups", [_row(cells) for cells in rows])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+_SPEEDUPS = {
+    "first_block": "first block",
+    "mag": "MagCache",
+    "taylorseer": "TaylorSeer",
+    "lite": "lite",
+    "broadcast": "broadcast",
+    "fused": "fused projections",
+    "channels_last": "channels last",
+}
+"""Columns, by the name in `Family.speedups`."""
+
+
+_HEAD = "| family | name | pipelines of diffusers | latents | noise |"
+
+
+def row_of(family: Family) -> str:
+    """Its row in the table of families."""
+    pipelines = ", ".join(f"`{name.removesuffix('Pipeline')}`" for name in family.pipelines)
+    cells = (family.title, f"`{family.name}`", pipelines, f"`{family.latent.name}`", family.noise)
+    return _row(cells)
+
+
+def _with_table(page: str, mark: str, rows: Sequence[str]) -> str:
+    start = f"<!-- {mark} -->\n"
+    before, _, remaining = page.partition(start)
+    ruler = "|" + "---|" * (rows[0].count("|") - 1)
+    table = "\n".join([rows[0], ruler, *rows[1:]])
+    return f"{before}{start}{table}\n<!-- end -->{remaining.partition('<!-- end -->')[2]}"
+
+
+ABILITIES: Mapping[str, Callable[[Family], bool]] = {
+    "one file": lambda family: family.single_file is not None or _has_files(family),
+    "diffusion model file": lambda family: bool(family.denoisers[0].files),
+    "text encoder files": lambda family: all(part.files for part in _needed(family.encoders)),
+    "LoRA names": lambda family: bool(family.lora_signs),
+    "ComfyUI's encoder loaders": lambda family: bool(family.comfyui_type),
+    "other attention": lambda family: family.perturbs_attention,
+    "skipped blocks": lambda family: family.skips_blocks,
+    "ControlNet": lambda family: family.control is not None,
+    "image to image": lambda family: _has_pipeline(family, "Img2Img", "VideoToVideo"),
+    "inpainting": lambda family: _has_pipeline(family, "Inpaint"),
+}
+"""What a family may have, in the words of the table's columns."""
+
+
+def _needed(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if not part.optional]
+
+
+def _has_files(family: Family) -> bool:
+    parts = [family.denoisers[0], *_needed(family.encoders)]
+    return all(part.files for part in parts) and bool(family.latent.files)
+
+
+def _has_pipeline(family: Family, *kinds: str) -> bool:
+    return any(kind in name for name in family.pipelines for kind in kinds)
+
+
+def lacks(family: Family) -> list[str]:
+    """Which of `ABILITIES` a family hasn't."""
+    return [name for name, has in ABILITIES.items() if not has(family)]
+
+
 if __name__ == "__main__":
     FILE.write_text(text(), encoding="utf-8")
+    PAGE.write_text(page_text(), encoding="utf-8")
+    SPEED.write_text(speed_text(), encoding="utf-8")

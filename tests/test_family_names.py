@@ -32,7 +32,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "nodes/latent_frames.py": "qwen",
         "nodes/mask_make.py": "chroma",
         "nodes/model_conditioning.py": "flux",
-        "nodes/model_sampling.py": "flux sd3",
+        "nodes/model_sampling.py": "auraflow flux sd3",
         "nodes/revision.py": "sdxl",
         "nodes/text.py": "flux hidream qwen sd3 sdxl",
         "nodes/video_conditioning.py": "ltx wan",

@@ -285,12 +285,15 @@ class Family(ABC):
         has_mag_ratios: Whether diffusers ships the ratios that MagCache needs for it.
         perturbs_attention: Whether guiders may replace its self-attention.
         skips_blocks: Whether guiders may skip its blocks.
+        block_stacks: Attributes of its network that list its blocks, and those of a second kind;
+            empty where guiders find them by a usual name.
         block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
             positions of the image and of the prompt in its output.
         records_attention: Whether its cross-attention to the words of a prompt can be recorded.
         text_width: Width of the embeddings by which LoRAs and IP-Adapters for its UNet are
             recognised; 0 where they aren't.
         lora_signs: What tells LoRA files for it; without any, every file is tried.
+        comfyui_type: What ComfyUI's loaders of text encoders call it; empty if they have no name.
         resolutions: The sizes to choose from for its images or videos, by the name of the choice.
     """
 
@@ -335,10 +338,12 @@ class Family(ABC):
     has_mag_ratios: bool = False
     perturbs_attention: bool = True
     skips_blocks: bool = True
+    block_stacks: tuple[str, ...] = ()
     block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     records_attention: bool = False
     text_width: int = 0
     lora_signs: tuple[LoraSign, ...] = ()
+    comfyui_type: str = ""
     resolutions: Mapping[str, Resolutions] = field(default_factory=dict)
 
     # Recognising it.

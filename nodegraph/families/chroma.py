@@ -108,4 +108,5 @@ CHROMA = ChromaFamily(
         DOUBLE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
+    comfyui_type="chroma",
 )

@@ -426,4 +426,5 @@ FLUX = Flux(
         "grey": 5,
         "low quality": 6,
     },
+    comfyui_type="flux",
 )

@@ -435,6 +435,7 @@ FLUX2 = Flux2(
         DOUBLE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
+    comfyui_type="flux2",
     **_COMMON,
 )
 FLUX2_KLEIN = Flux2Klein(
@@ -447,5 +448,6 @@ FLUX2_KLEIN = Flux2Klein(
     settings={"is_distilled": False},
     speedups=ATTENTION_CACHES | LITE | FUSED | {"mag"},
     lora_signs=FLUX2.lora_signs,
+    comfyui_type="flux2",
     **_COMMON,
 )

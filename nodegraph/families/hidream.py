@@ -197,4 +197,5 @@ HIDREAM = HiDream(
     perturbs_attention=False,
     skips_blocks=False,
     lora_signs=(LoraSign(r"^(double|single)_stream_blocks_", "HiDream"),),
+    comfyui_type="hidream",
 )

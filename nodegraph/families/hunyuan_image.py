@@ -333,4 +333,5 @@ HUNYUAN_IMAGE = HunyuanImage(
         DOUBLE_STREAM_SIGN,
         JOINT_ATTENTION_SIGN,
     ),
+    comfyui_type="hunyuan_image",
 )

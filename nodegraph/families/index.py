@@ -31,6 +31,7 @@ class IndexedFamily(NamedTuple):
         control_modes: Names of `Family.control_modes`.
         text_width: See `Family.text_width`.
         lora_signs: See `Family.lora_signs`; pattern and title of each.
+        comfyui_type: See `Family.comfyui_type`.
         resolutions: Names of `Family.resolutions`.
         encoder_files: Whether its text encoders are read from files of their own.
     """
@@ -44,6 +45,7 @@ class IndexedFamily(NamedTuple):
     control_modes: tuple[str, ...] = ()
     text_width: int = 0
     lora_signs: tuple[tuple[str, str], ...] = ()
+    comfyui_type: str = ""
     resolutions: tuple[str, ...] = ()
     encoder_files: bool = True
 
@@ -77,6 +79,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("tiny", "sd1"),
+            comfyui_type="stable_diffusion",
             text_width=768,
         ),
         "sd2": IndexedFamily(
@@ -104,6 +107,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("sd2",),
+            comfyui_type="stable_diffusion",
             text_width=1024,
         ),
         "sdxl": IndexedFamily(
@@ -145,6 +149,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("sdxl",),
+            comfyui_type="sdxl",
             text_width=2048,
         ),
         "sdxl-refiner": IndexedFamily(
@@ -168,6 +173,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     "Stable Diffusion 1.x, 2.x or XL",
                 ),
             ),
+            comfyui_type="stable_diffusion",
             text_width=1280,
         ),
         "sd3": IndexedFamily(
@@ -193,6 +199,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("sd3",),
+            comfyui_type="sd3",
         ),
         "pixart-sigma": IndexedFamily(
             lambda: import_module("nodegraph.families.pixart").PIXART_SIGMA,
@@ -208,6 +215,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 (r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),
             ),
             resolutions=("pixart-sigma",),
+            comfyui_type="pixart",
         ),
         "flux": IndexedFamily(
             lambda: import_module("nodegraph.families.flux").FLUX,
@@ -246,6 +254,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("flux", "flux-kontext"),
+            comfyui_type="flux",
         ),
         "sana": IndexedFamily(
             lambda: import_module("nodegraph.families.sana").SANA,
@@ -264,6 +273,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 (r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),
             ),
             resolutions=("sana",),
+            comfyui_type="lumina2",
         ),
         "ltx": IndexedFamily(
             lambda: import_module("nodegraph.families.ltx").LTX,
@@ -273,6 +283,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=("patchify_proj.weight", "time_embed.linear.weight"),
             lora_signs=((r"^transformer_blocks_\d+_attn1_", "LTX, Sana or PixArt"),),
             resolutions=("ltx",),
+            comfyui_type="ltxv",
         ),
         "lumina2": IndexedFamily(
             lambda: import_module("nodegraph.families.lumina2").LUMINA2,
@@ -288,6 +299,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 (r"^(layers|noise_refiner|context_refiner)_\d+_", "Z-Image or Lumina 2"),
             ),
             resolutions=("lumina2",),
+            comfyui_type="lumina2",
         ),
         "wan": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN,
@@ -302,6 +314,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("wan",),
+            comfyui_type="wan",
         ),
         "chroma": IndexedFamily(
             lambda: import_module("nodegraph.families.chroma").CHROMA,
@@ -318,6 +331,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("chroma",),
+            comfyui_type="chroma",
         ),
         "hidream": IndexedFamily(
             lambda: import_module("nodegraph.families.hidream").HIDREAM,
@@ -327,6 +341,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             marks=("double_stream_blocks.0.block.adaLN_modulation.1.weight",),
             lora_signs=((r"^(double|single)_stream_blocks_", "HiDream"),),
             resolutions=("hidream",),
+            comfyui_type="hidream",
         ),
         "wan22-5b": IndexedFamily(
             lambda: import_module("nodegraph.families.wan").WAN22_5B,
@@ -341,6 +356,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("wan22-5b",),
+            comfyui_type="wan",
         ),
         "qwen-image": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image").QWEN_IMAGE,
@@ -357,6 +373,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("qwen-image",),
+            comfyui_type="qwen_image",
         ),
         "qwen-image-edit": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT,
@@ -371,6 +388,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     "Stable Diffusion 3 or Flux",
                 ),
             ),
+            comfyui_type="qwen_image",
         ),
         "qwen-image-edit-plus": IndexedFamily(
             lambda: import_module("nodegraph.families.qwen_image_edit").QWEN_IMAGE_EDIT_PLUS,
@@ -385,6 +403,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     "Stable Diffusion 3 or Flux",
                 ),
             ),
+            comfyui_type="qwen_image",
         ),
         "hunyuan-image": IndexedFamily(
             lambda: import_module("nodegraph.families.hunyuan_image").HUNYUAN_IMAGE,
@@ -403,6 +422,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("hunyuan-image",),
+            comfyui_type="hunyuan_image",
         ),
         "flux2": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2,
@@ -425,6 +445,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 ),
             ),
             resolutions=("flux2",),
+            comfyui_type="flux2",
         ),
         "z-image": IndexedFamily(
             lambda: import_module("nodegraph.families.z_image").Z_IMAGE,
@@ -437,6 +458,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                 (r"^(layers|noise_refiner|context_refiner)_\d+_", "Z-Image or Lumina 2"),
             ),
             resolutions=("z-image",),
+            comfyui_type="lumina2",
         ),
         "flux2-klein": IndexedFamily(
             lambda: import_module("nodegraph.families.flux2").FLUX2_KLEIN,
@@ -458,6 +480,7 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
                     "Stable Diffusion 3 or Flux",
                 ),
             ),
+            comfyui_type="flux2",
         ),
         "molecules": IndexedFamily(
             lambda: import_module("nodegraph.families.molecules").MOLECULES,
@@ -485,6 +508,22 @@ INDEX: Mapping[str, IndexedFamily] = MappingProxyType(
             "motions",
             denoisers=("MotionTransformer",),
             marks=("shared_embedding.weight",),
+            encoder_files=False,
+        ),
+        "auraflow": IndexedFamily(
+            lambda: import_module("nodegraph.families.auraflow").AURAFLOW,
+            "sdxl",
+            pipelines=("AuraFlowPipeline",),
+            denoisers=("AuraFlowTransformer2DModel",),
+            marks=(
+                "double_layers.0.attn.w1q.weight",
+                "joint_transformer_blocks.0.attn.add_q_proj.weight",
+            ),
+            lora_signs=(
+                (r"^joint_transformer_blocks_|^(double|single)_layers_", "AuraFlow"),
+                (r"^(double|single)_blocks_|^single_transformer_blocks_", "Flux"),
+            ),
+            resolutions=("auraflow",),
             encoder_files=False,
         ),
     }

@@ -475,4 +475,5 @@ LTX = LTXVideo(
     speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
     resolutions={"ltx": Resolutions(768 * 512, 32)},
     lora_signs=(CROSS_ATTENTION_SIGN,),
+    comfyui_type="ltxv",
 )

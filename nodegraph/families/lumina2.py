@@ -184,4 +184,5 @@ LUMINA2 = Lumina2(
         LoraSign(r"^(layers|noise_refiner|context_refiner)_\d+_attn_", "Lumina 2"),
         REFINED_SIGN,
     ),
+    comfyui_type="lumina2",
 )

@@ -158,4 +158,5 @@ PIXART_SIGMA = PixArt(
         DIT_SIGN,
         CROSS_ATTENTION_SIGN,
     ),
+    comfyui_type="pixart",
 )

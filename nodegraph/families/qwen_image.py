@@ -293,4 +293,5 @@ QWEN_IMAGE = QwenImage(
     ),
     control_sees_latents=True,
     control_mask_channels="extra_condition_channels",
+    comfyui_type="qwen_image",
 )

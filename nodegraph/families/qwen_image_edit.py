@@ -164,6 +164,7 @@ QWEN_IMAGE_EDIT = QwenImageEdit(
     "Qwen-Image-Edit",
     pipelines=("QwenImageEditPipeline", "QwenImageEditInpaintPipeline"),
     accepts_prompts_of=("qwen-image", "qwen-image-edit-plus"),
+    comfyui_type="qwen_image",
     **_COMMON,
 )
 QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
@@ -174,5 +175,6 @@ QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
     image_template=f"Picture {{}}: {_LOOK}",
     max_images=None,
     area=384 * 384,
+    comfyui_type="qwen_image",
     **_COMMON,
 )

@@ -225,4 +225,5 @@ SANA = Sana(
         DIT_SIGN,
         CROSS_ATTENTION_SIGN,
     ),
+    comfyui_type="lumina2",
 )

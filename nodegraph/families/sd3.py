@@ -327,4 +327,5 @@ SD3 = StableDiffusion3(
     ),
     control_sees_latents=True,
     control_mask_channels="extra_conditioning_channels",
+    comfyui_type="sd3",
 )

@@ -219,6 +219,7 @@ SDXL = StableDiffusionXL(
         "tile": 6,
         "repaint": 7,
     },
+    comfyui_type="sdxl",
     **_COMMON,
 )
 SDXL_REFINER = StableDiffusionXL(
@@ -231,5 +232,6 @@ SDXL_REFINER = StableDiffusionXL(
     is_refiner=True,
     single_file=SingleFile({**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}),
     text_width=1280,
+    comfyui_type="stable_diffusion",
     **_COMMON,
 )

@@ -126,6 +126,7 @@ SD1 = StableDiffusion(
         "tiny": Resolutions(128 * 128, 8),
         "sd1": Resolutions(512 * 512, 64),
     },
+    comfyui_type="stable_diffusion",
 )
 SD2 = replace(
     SD1,

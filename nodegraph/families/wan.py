@@ -350,6 +350,7 @@ WAN = WanFamily(
     multiple=16,
     first_picture="film",
     resolutions={"wan": Resolutions(832 * 480, 16)},
+    comfyui_type="wan",
     **_COMMON,
 )
 WAN22_5B = WanFamily(
@@ -361,5 +362,6 @@ WAN22_5B = WanFamily(
     landscape=(1280, 704),
     first_picture="frame",
     resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
+    comfyui_type="wan",
     **_COMMON,
 )

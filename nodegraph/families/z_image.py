@@ -162,4 +162,5 @@ Z_IMAGE = ZImage(
         LoraSign(r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image"),
         REFINED_SIGN,
     ),
+    comfyui_type="lumina2",
 )

@@ -95,7 +95,8 @@ STACKS = (
     ("layers", ""),
     ("double_stream_blocks", "single_stream_blocks"),
 )
-"""Names that networks have for their blocks, and for those of a second kind."""
+"""Names that most networks have for their blocks, and for those of a second kind; a family may name
+others."""
 
 BlockOutputs = Mapping[str, tuple[int, int | None]]
 """See `Family.block_outputs`."""
@@ -195,33 +196,30 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
             port="guider",
             hint="Leave the step cache out, or take a smaller size or storage.",
         )
+    family = FAMILIES.get(model.family)
+    named = () if family is None else family.block_stacks
     switch = _Switch(is_shared=model.is_own, is_on=not model.is_own)
     modules: dict[str, Any] = {}
     for role, module in model.modules.items():
         modules[role] = twin = module if model.is_own else structural_copy(module)
-        for prefix in _places(twin, layers):
+        stacks = _stacks(twin, named)
+        for prefix in prefixes(layers, stacks, [len(getattr(twin, stack)) for stack in stacks]):
             if not change(twin, prefix, switch):
-                raise _missing(twin, prefix)
+                raise _missing(twin, stacks, prefix)
     if model.is_own:
         modules = {role: _Switched(module, switch) for role, module in modules.items()}
     return replace(model, modules=modules, caching=None, compiled=False, is_own=True)
 
 
-def _places(module: nn.Module, layers: Sequence[str]) -> list[str]:
-    stacks = _stacks(module)
-    return prefixes(layers, stacks, [len(getattr(module, stack)) for stack in stacks])
-
-
-def _stacks(module: nn.Module) -> list[str]:
-    for pair in STACKS:
+def _stacks(module: nn.Module, named: tuple[str, ...]) -> list[str]:
+    for pair in (named, *STACKS):
         names = [stack for stack in pair if isinstance(getattr(module, stack, None), nn.ModuleList)]
         if names:
             return names
     return []
 
 
-def _missing(module: nn.Module, prefix: str) -> InvalidValue:
-    stacks = _stacks(module)
+def _missing(module: nn.Module, stacks: list[str], prefix: str) -> InvalidValue:
     numbers = ", ".join(
         f"{'single.' if stack_index else ''}0 to {'single.' if stack_index else ''}"
         f"{len(getattr(module, stack)) - 1}"
