@@ -415,15 +415,15 @@ def _class_of(module: str, name: str) -> Any:
         raise InvalidValue(
             f"the class {name} of {module} can't be imported: {type(error).__name__}: {error}"
         ) from error
-    if not isinstance(model_class, type) or not issubclass(model_class, nn.Module):
+    is_network = isinstance(model_class, type) and issubclass(model_class, nn.Module)
+    if not is_network:
         raise InvalidValue(
             f"the class {name} of {module} is no model that is loaded from a configuration",
             expected="a `torch.nn.Module` that takes its configuration as keyword arguments, a "
             "`diffusers.ModelMixin` with `ConfigMixin`, or a `transformers.PreTrainedModel`",
         )
-    if issubclass(model_class, (diffusers.ModelMixin, transformers.PreTrainedModel)):
-        return model_class
-    return _configurable(model_class)
+    is_configurable = issubclass(model_class, (diffusers.ModelMixin, transformers.PreTrainedModel))
+    return model_class if is_configurable else _configurable(model_class)
 
 
 @functools.cache
