@@ -13,6 +13,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
+    "families",
     "samplers",
     "stubs",
     "nodes",

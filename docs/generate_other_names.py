@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nodegraph.core.suggestions import OTHER_NAMES
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
+from nodegraph.families.index import INDEX
 from nodegraph.families.registry import BUILT_IN
 from nodegraph.families.scheduler_file import (
     FLOW_MATCHING_CLASSES,
@@ -81,8 +81,8 @@ def diffusers_names() -> Mapping[str, Sequence[str] | str]:
     found |= {
         name: f"What {name} of diffusers does is steps here: {_STEPS}; `diffusers:{name}` runs "
         "it whole."
-        for names in PIPELINE_CLASSES.values()
-        for name in names
+        for entry in INDEX.values()
+        for name in entry.pipelines
     }
     schedulers = SCHEDULER_CLASSES | FLOW_MATCHING_CLASSES | FLOW_SOLVER_CLASSES
     found |= dict.fromkeys(schedulers, _SCHEDULER)

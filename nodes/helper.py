@@ -8,7 +8,7 @@ from nodegraph import Advanced, Choices, Context, Image, Range, node
 
 from ._dates import check_date, date_now, today_text
 from ._shown import format_value
-from ._sizes import TRAINED, size_for
+from ._sizes import CHOICES, size_for
 
 
 @node(
@@ -56,7 +56,7 @@ class PictureSize(NamedTuple):
     ),
 )
 def Resolution(
-    family: Annotated[str, Choices(tuple(TRAINED))] = "sdxl",
+    family: Annotated[str, Choices(tuple(CHOICES))] = "sdxl",
     aspect: Literal["1:1", "5:4", "4:3", "3:2", "16:10", "16:9", "2:1", "21:9"] = "1:1",
     portrait: bool = False,
     megapixels: Annotated[float, Range(0, 256), Advanced()] = 0.0,

@@ -127,6 +127,13 @@ class Messages:
             (re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{16,}\b"), "<digest>"),
             (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:<port>"),
             (re.compile(r"\bpid \d+"), "pid <number>"),
+            # Lists of all families: a new one changes no other test.
+            (re.compile(r"Stable Diffusion 1\.x, Stable Diffusion 2\.x, [^;)]*"), "<families>"),
+            (re.compile(r"\bsd1, sd2, sdxl, sdxl-refiner, sd3, [^;)]*"), "<families>"),
+            (
+                re.compile(r"(?<=expected: )(?:[a-z0-9-]+, )+sana, (?:[a-z0-9-]+, )*sd\b"),
+                "<latents>",
+            ),
             # Of a list's rest: each new node type or setting is one more.
             (re.compile(r"\band \d+ more\b"), "and <number> more"),
             (re.compile(r"\bjob_[0-9a-z]{26}\b"), "<job>"),

@@ -20,6 +20,7 @@ from nodegraph.families.image_conditioning import (
     IMAGE_EMBEDS,
 )
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import StepMemory, TokenMemory
@@ -144,6 +145,29 @@ def with_control_image(
     return {**tensors, CONTROL_IMAGE: picture}
 
 
+ATTENTION_CACHES = frozenset({"taylorseer", "broadcast"})
+"""Step caches by hooks on attention, which all networks of diffusers have; see
+`Family.speedups`."""
+BLOCK_CACHES = frozenset({"first_block", "mag"})
+"""Step caches that skip blocks."""
+LITE = frozenset({"lite"})
+"""TaylorSeer's lite form."""
+FUSED = frozenset({"fused"})
+"""Fused projections of attention."""
+CHANNELS_LAST = frozenset({"channels_last"})
+"""Weights of convolutions with the channels last."""
+
+
+def usual_pipelines(name: str) -> tuple[str, ...]:
+    """The three pipeline classes of diffusers that most families have: text to image, image to
+    image, inpainting.
+
+    Args:
+        name: How their names begin, such as ``Flux``.
+    """
+    return f"{name}Pipeline", f"{name}Img2ImgPipeline", f"{name}InpaintPipeline"
+
+
 def encoded(tensors: Mapping[str, Tensor]) -> ConditioningEntry:
     """What a text encoder gave for a prompt, by name; `Family.encode` is made of it."""
     # Only a family that computes needs it.
@@ -186,6 +210,22 @@ class Part:
         return self.optional or self.apart
 
 
+@dataclass(frozen=True, slots=True)
+class Resolutions:
+    """Sizes that a model was trained on.
+
+    Attributes:
+        area: Pixels of an image or a frame.
+        multiple: Pixels that sides are multiples of.
+        buckets: Widths and heights in pixels of which each is at least as wide as high, where the
+            training used a list; the same turned by 90 degrees are meant, too.
+    """
+
+    area: int
+    multiple: int
+    buckets: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(frozen=True)
 class Family(ABC):
     """An architecture that can be loaded and sampled; subclasses say how its model is called.
@@ -225,6 +265,11 @@ class Family(ABC):
         held: What its transformer holds in a step.
         control: What may lead it by pictures; None where nothing may.
         controlled_by_positive: Whether a control network reads the positive prompt for both sides.
+        control_sees_latents: Whether control networks are shown latents, and not pixels.
+        control_mask_channels: Entry of a control network's configuration that is not 0 where it is
+            shown a mask beside a latent.
+        control_modes: The kinds of pictures that a union of control networks knows: what each is
+            called here, and its number.
         aligned: The ten timesteps that Align Your Steps found for it, the highest first; empty
             where none were published.
         lengthens: Whether its models take the tokens of two prompts one after the other.
@@ -236,6 +281,20 @@ class Family(ABC):
         follows_unscaled: Whether those that follow a picture are shown its latent as the VAE gave
             it.
         accepts_prompts_of: Names of other families whose prompts lead its models, too.
+        speedups: What its network can be sped up by, as tried: `ATTENTION_CACHES` and others.
+        has_mag_ratios: Whether diffusers ships the ratios that MagCache needs for it.
+        perturbs_attention: Whether guiders may replace its self-attention.
+        skips_blocks: Whether guiders may skip its blocks.
+        block_stacks: Attributes of its network that list its blocks, and those of a second kind;
+            empty where guiders find them by a usual name.
+        block_outputs: By class of a block that diffusers' `TransformerBlockRegistry` misses:
+            positions of the image and of the prompt in its output.
+        records_attention: Whether its cross-attention to the words of a prompt can be recorded.
+        text_width: Width of the embeddings by which LoRAs and IP-Adapters for its UNet are
+            recognised; 0 where they aren't.
+        lora_signs: What tells LoRA files for it; without any, every file is tried.
+        comfyui_type: What ComfyUI's loaders of text encoders call it; empty if they have no name.
+        resolutions: The sizes to choose from for its images or videos, by the name of the choice.
     """
 
     name: str
@@ -265,6 +324,9 @@ class Family(ABC):
     held: TokenMemory = _TOKENS
     control: Part | None = None
     controlled_by_positive: bool = False
+    control_sees_latents: bool = False
+    control_mask_channels: str = ""
+    control_modes: Mapping[str, int] = field(default_factory=dict)
     aligned: tuple[int, ...] = ()
     lengthens: bool = False
     readers: tuple[str, ...] = ()
@@ -272,6 +334,17 @@ class Family(ABC):
     tells_sizes: bool = False
     follows_unscaled: bool = False
     accepts_prompts_of: tuple[str, ...] = ()
+    speedups: frozenset[str] = ATTENTION_CACHES
+    has_mag_ratios: bool = False
+    perturbs_attention: bool = True
+    skips_blocks: bool = True
+    block_stacks: tuple[str, ...] = ()
+    block_outputs: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    records_attention: bool = False
+    text_width: int = 0
+    lora_signs: tuple[LoraSign, ...] = ()
+    comfyui_type: str = ""
+    resolutions: Mapping[str, Resolutions] = field(default_factory=dict)
 
     # Recognising it.
 
@@ -459,6 +532,10 @@ class Family(ABC):
             port="positive",
             hint="Leave the node out that adds them.",
         )
+
+    def control_is_unshifted(self, config: Config) -> bool:
+        """Whether a control network was trained on latents that weren't shifted."""
+        return False
 
     def guided(self, towards: Tensor, away: Tensor, cfg: float) -> Tensor:
         """What two outputs add up to.

@@ -11,6 +11,7 @@ table for each model and picture size. `move_with_tables` moves them too, and av
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ import tokenizers
 import torch
 import transformers
 import transformers.utils.logging as transformers_logging
+from diffusers.configuration_utils import register_to_config
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -413,13 +415,32 @@ def _class_of(module: str, name: str) -> Any:
         raise InvalidValue(
             f"the class {name} of {module} can't be imported: {type(error).__name__}: {error}"
         ) from error
-    if not issubclass(model_class, (diffusers.ModelMixin, transformers.PreTrainedModel)):
+    is_network = isinstance(model_class, type) and issubclass(model_class, nn.Module)
+    if not is_network:
         raise InvalidValue(
             f"the class {name} of {module} is no model that is loaded from a configuration",
-            expected="a `diffusers.ModelMixin` with `ConfigMixin`, or a "
-            "`transformers.PreTrainedModel`",
+            expected="a `torch.nn.Module` that takes its configuration as keyword arguments, a "
+            "`diffusers.ModelMixin` with `ConfigMixin`, or a `transformers.PreTrainedModel`",
         )
-    return model_class
+    is_configurable = issubclass(model_class, (diffusers.ModelMixin, transformers.PreTrainedModel))
+    return model_class if is_configurable else _configurable(model_class)
+
+
+@functools.cache
+def _configurable(network: Any) -> Any:
+    """A network of a package with what diffusers' models have besides: a configuration, which its
+    constructor takes as keyword arguments, a device and a precision."""
+
+    @functools.wraps(network.__init__)
+    def construct(self: nn.Module, *args: Any, **config: Any) -> None:
+        network.__init__(self, *args, **config)
+
+    members = {
+        "__init__": register_to_config(construct),
+        "__module__": network.__module__,
+        "config_name": layout.CONFIG,
+    }
+    return type(network.__name__, (network, diffusers.ModelMixin, diffusers.ConfigMixin), members)
 
 
 def _class(path: Path, config: Mapping[str, Any], classes: Sequence[str], module: str) -> Any:

@@ -6,16 +6,27 @@ Source: https://huggingface.co/lodestones/Chroma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    FUSED,
+    LITE,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+    usual_pipelines,
+)
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.flux import FLUX, Flux
+from nodegraph.families.flux import FLUX, LAYERS, Flux, common_config, takes_known_channels
+from nodegraph.families.layer_names import DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import Batch
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
-from nodegraph.weights.single_files.flux import CHROMA as CHROMA_FILE
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import OriginalNames, count_of
+from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -25,6 +36,32 @@ if TYPE_CHECKING:
     from nodegraph.families.components import TextModel
 
 _TOKENS = 512
+
+
+def _chroma_config(shapes: Shapes) -> dict[str, Any]:
+    hidden, channels = shapes["distilled_guidance_layer.in_proj.weight"]
+    return {
+        **common_config(shapes),
+        "approximator_num_channels": channels,
+        "approximator_hidden_dim": hidden,
+        "approximator_layers": count_of(shapes, r"distilled_guidance_layer\.layers\.(\d+)\."),
+    }
+
+
+CHROMA_FILE = denoiser_layout(
+    "chroma-transformer",
+    "the transformer of Chroma",
+    "ChromaTransformer2DModel",
+    marks=(
+        ("img_in.weight", "distilled_guidance_layer.in_proj.weight"),
+        ("x_embedder.weight", "distilled_guidance_layer.in_proj.weight"),
+    ),
+    names=OriginalNames(LAYERS),
+    config=_chroma_config,
+    # As Flux.1 dev's, which is ComfyUI's for 1024 x 1024 pixels (``comfy/model_sampling.py``).
+    scheduler=DYNAMIC_FLOW,
+    fits=takes_known_channels,
+)
 
 
 class ChromaFamily(Flux):
@@ -49,7 +86,7 @@ CHROMA = ChromaFamily(
     "chroma",
     "Chroma",
     latent=FLUX.latent,
-    pipelines=PIPELINE_CLASSES["chroma"],
+    pipelines=usual_pipelines("Chroma"),
     denoisers=(Part("transformer", ("ChromaTransformer2DModel",), files=(CHROMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
@@ -60,4 +97,16 @@ CHROMA = ChromaFamily(
     held=TokenMemory(19, 512),
     joint=False,
     lengthens=True,
+    speedups=ATTENTION_CACHES | LITE | FUSED,
+    resolutions={"chroma": Resolutions(1024 * 1024, 16)},
+    block_outputs={
+        "ChromaTransformerBlock": (1, 0),
+        "ChromaSingleTransformerBlock": (0, None),
+    },
+    lora_signs=(
+        LoraSign(r"^distilled_guidance_layer", "Chroma"),
+        DOUBLE_STREAM_SIGN,
+        JOINT_ATTENTION_SIGN,
+    ),
+    comfyui_type="chroma",
 )

@@ -1,7 +1,9 @@
-"""Flux.1: dev, schnell, Fill and Kontext. Imports no torch.
+"""Flux.1: dev, schnell, Fill, Depth, Canny and Kontext. Imports no torch.
 
 Source: https://github.com/black-forest-labs/flux; guidance distillation is Meng et al. 2023,
-arXiv:2210.03142.
+arXiv:2210.03142. What no tensor shows: its ``flux/util.py``, and ``scheduler_config.json`` of
+https://huggingface.co/black-forest-labs/FLUX.1-dev and -schnell. diffusers' converter of single
+files does the same, but for published widths alone.
 """
 
 from __future__ import annotations
@@ -10,21 +12,28 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
     CONTROL_IMAGE,
     CONTROLS,
+    FUSED,
     INDEXED_REFERENCES,
     INPAINT_MASK,
+    LITE,
     MASKED_IMAGE,
     Config,
     Family,
     Part,
+    Resolutions,
     Warn,
     encoded,
+    usual_pipelines,
     with_control_image,
     with_masked_image,
 )
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.layer_names import DOUBLE_STREAM, DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN
 from nodegraph.families.model_step import (
     BLOCKS,
     SINGLES,
@@ -42,13 +51,13 @@ from nodegraph.families.patches import (
     token_positions,
     unpack_latents,
 )
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
+from nodegraph.weights.safetensors_header import Shapes
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.controlnets import FLUX_CONTROLNET
-from nodegraph.weights.single_files.flux import FILL_CHANNELS
-from nodegraph.weights.single_files.flux import FLUX as FLUX_FILE
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
+from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
 if TYPE_CHECKING:
@@ -57,6 +66,133 @@ if TYPE_CHECKING:
     from nodegraph.core.values import ConditioningEntry
     from nodegraph.families.components import Denoiser, TextModel
     from nodegraph.families.model_step import ControlNetCall, Residuals
+
+FILL_CHANNELS = 384
+"""That Flux.1 Fill takes for each patch: of the latent, of the rest of the picture, and the mask's
+256."""
+
+_AXES = (16, 56, 56)
+"""Of a head's width, for each axis that places have: which picture, row, column."""
+
+
+def common_config(shapes: Shapes) -> dict[str, Any]:
+    width, taken = shapes["x_embedder.weight"]
+    (head,) = shapes["transformer_blocks.0.attn.norm_q.weight"]
+    if head != sum(_AXES):
+        raise ValueError(f"attention heads are {head} wide, not {sum(_AXES)}")
+    return {
+        "patch_size": 1,
+        "in_channels": taken,
+        "out_channels": shapes["proj_out.weight"][0],
+        "num_layers": count_of(shapes, r"transformer_blocks\.(\d+)\."),
+        "num_single_layers": count_of(shapes, r"single_transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shapes["context_embedder.weight"][1],
+        "axes_dims_rope": _AXES,
+    }
+
+
+def _flux_config(shapes: Shapes) -> dict[str, Any]:
+    embedder = "time_text_embed.{}_embedder.linear_1.weight"
+    return {
+        **common_config(shapes),
+        "pooled_projection_dim": shapes[embedder.format("text")][1],
+        "guidance_embeds": embedder.format("guidance") in shapes,
+    }
+
+
+def _scheduler(config: Config) -> Config:
+    """That of schnell, which was distilled to a few steps, isn't shifted."""
+    return DYNAMIC_FLOW if config["guidance_embeds"] else {**EULER_FLOW, "shift": 1.0}
+
+
+def takes_known_channels(shapes: Shapes) -> bool:
+    """Whether it takes a latent alone, fills masked ones, or takes one more: Depth and Canny."""
+    taken = shapes.get("x_embedder.weight", (0, 0))[-1]
+    out_channels = shapes.get("proj_out.weight", (0,))[0]
+    return taken in (out_channels, 2 * out_channels, FILL_CHANNELS)
+
+
+LAYERS: Table = (
+    *DOUBLE_STREAM,
+    ("transformer_blocks.*.norm1.linear", "double_blocks.*.img_mod.lin"),
+    ("transformer_blocks.*.norm1_context.linear", "double_blocks.*.txt_mod.lin"),
+    ("transformer_blocks.*.ff.net.0.proj", "double_blocks.*.img_mlp.0"),
+    ("transformer_blocks.*.ff.net.2", "double_blocks.*.img_mlp.2"),
+    ("transformer_blocks.*.ff_context.net.0.proj", "double_blocks.*.txt_mlp.0"),
+    ("transformer_blocks.*.ff_context.net.2", "double_blocks.*.txt_mlp.2"),
+    (
+        "single_transformer_blocks.*.{attn.to_q,attn.to_k,attn.to_v,proj_mlp}",
+        "single_blocks.*.linear1",
+    ),
+    # XLabs changes the first three of the four.
+    ("single_transformer_blocks.*.attn.{to_q,to_k,to_v}", "single_blocks.*.qkv"),
+    ("single_transformer_blocks.*.proj_out", "single_blocks.*.linear2"),
+    ("single_transformer_blocks.*.norm.linear", "single_blocks.*.modulation.lin"),
+    ("time_text_embed.timestep_embedder.linear_1", "time_in.in_layer"),
+    ("time_text_embed.timestep_embedder.linear_2", "time_in.out_layer"),
+    ("time_text_embed.guidance_embedder.linear_1", "guidance_in.in_layer"),
+    ("time_text_embed.guidance_embedder.linear_2", "guidance_in.out_layer"),
+    ("time_text_embed.text_embedder.linear_1", "vector_in.in_layer"),
+    ("time_text_embed.text_embedder.linear_2", "vector_in.out_layer"),
+    ("distilled_guidance_layer.in_proj", "distilled_guidance_layer.in_proj"),
+    ("distilled_guidance_layer.out_proj", "distilled_guidance_layer.out_proj"),
+    ("distilled_guidance_layer.layers.*.linear_1", "distilled_guidance_layer.layers.*.in_layer"),
+    ("distilled_guidance_layer.layers.*.linear_2", "distilled_guidance_layer.layers.*.out_layer"),
+    ("distilled_guidance_layer.norms.*", "distilled_guidance_layer.norms.*"),
+)
+"""Of Flux.1, of Chroma, and of models made from Flux.1 with fewer blocks."""
+
+FLUX_FILE = denoiser_layout(
+    "flux-transformer",
+    "the transformer of Flux.1",
+    "FluxTransformer2DModel",
+    marks=(
+        ("img_in.weight", "double_blocks.0.img_mod.lin.weight", "vector_in.in_layer.weight"),
+        (
+            "x_embedder.weight",
+            "transformer_blocks.0.norm1_context.linear.weight",
+            "single_transformer_blocks.0.proj_mlp.weight",
+            "time_text_embed.text_embedder.linear_1.weight",
+        ),
+    ),
+    names=OriginalNames(LAYERS, swaps_output=True, widened="x_embedder"),
+    config=_flux_config,
+    scheduler=_scheduler,
+    fits=takes_known_channels,
+)
+
+
+def _control_config(net: Shapes) -> dict[str, Any]:
+    width, taken = net["x_embedder.weight"]
+    (head,) = net["transformer_blocks.0.attn.norm_q.weight"]
+    modes = net.get("controlnet_mode_embedder.weight")
+    eyes = net.get("input_hint_block.conv_out.weight")
+    return {
+        "patch_size": 2 if eyes else 1,
+        "in_channels": taken,
+        "num_layers": count_of(net, r"transformer_blocks\.(\d+)\."),
+        "num_single_layers": count_of(net, r"single_transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": net["context_embedder.weight"][1],
+        "pooled_projection_dim": net["time_text_embed.text_embedder.linear_1.weight"][1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in net,
+        "axes_dims_rope": _AXES,
+        "num_mode": modes[0] if modes else None,
+        "conditioning_embedding_channels": eyes[0] if eyes else None,
+    }
+
+
+_CONTROLNET = transformer_controlnet_layout(
+    "flux",
+    "Flux.1",
+    "FluxControlNetModel",
+    ("controlnet_x_embedder.weight", "x_embedder.weight", "context_embedder.weight"),
+    _control_config,
+)
+
 
 GUIDANCE = 3.5
 """Scale that guidance-distilled models are told where the conditioning says none."""
@@ -233,7 +369,13 @@ FLUX = Flux(
     "flux",
     "Flux.1",
     latent=FLUX_LATENTS,
-    pipelines=PIPELINE_CLASSES["flux"],
+    pipelines=(
+        *usual_pipelines("Flux"),
+        "FluxFillPipeline",
+        "FluxControlPipeline",
+        "FluxKontextPipeline",
+        "FluxKontextInpaintPipeline",
+    ),
     denoisers=(Part("transformer", ("FluxTransformer2DModel",), files=(FLUX_FILE,)),),
     encoders=(
         Part("text_encoder", ("CLIPTextModel",), files=(clip_layout("CLIP-L"),)),
@@ -247,11 +389,42 @@ FLUX = Flux(
     spread="ramp",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("FluxControlNetModel",), files=(FLUX_CONTROLNET,)),
+    control=Part("controlnet", ("FluxControlNetModel",), files=(_CONTROLNET,)),
     controlled_by_positive=True,
     held=TokenMemory(16, 512),
     needs_negative=False,
     joint=False,
     lengthens=True,
     readers=("clip_l", "t5"),
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
+    has_mag_ratios=True,
+    resolutions={
+        "flux": Resolutions(1024 * 1024, 16),
+        # Of Flux.1 Kontext, as diffusers' pipeline has them.
+        "flux-kontext": Resolutions(
+            1024 * 1024,
+            16,
+            (
+                *((1024, 1024), (1104, 944), (1184, 880), (1248, 832), (1328, 800), (1392, 752)),
+                *((1456, 720), (1504, 688), (1568, 672)),
+            ),
+        ),
+    },
+    lora_signs=(
+        DOUBLE_STREAM_SIGN,
+        JOINT_ATTENTION_SIGN,
+    ),
+    control_sees_latents=True,
+    # Source: https://huggingface.co/InstantX/FLUX.1-dev-Controlnet-Union
+    control_modes={
+        "edges": 0,
+        "lines": 0,
+        "tile": 1,
+        "depth": 2,
+        "blur": 3,
+        "pose": 4,
+        "grey": 5,
+        "low quality": 6,
+    },
+    comfyui_type="flux",
 )

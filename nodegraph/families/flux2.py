@@ -14,12 +14,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    FUSED,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.flow_shift import flux2_mu
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import (
+    DOUBLE_STREAM,
+    DOUBLE_STREAM_SIGN,
+    JOINT_ATTENTION_SIGN,
+    LoraSign,
+)
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
 from nodegraph.families.patches import reference_latents, reference_names
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -30,7 +45,13 @@ from nodegraph.weights.single_files.autoencoders import (
     decoder_widths,
     vae_config,
 )
-from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of
+from nodegraph.weights.single_files.base import (
+    FileLayout,
+    OriginalNames,
+    Table,
+    check_downscale,
+    count_of,
+)
 from nodegraph.weights.single_files.language import MISTRAL3, QWEN3, QWEN3_GGUF
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 
@@ -215,6 +236,24 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+_LAYERS: Table = (
+    *DOUBLE_STREAM,
+    ("transformer_blocks.*.ff.linear_in", "double_blocks.*.img_mlp.0"),
+    ("transformer_blocks.*.ff.linear_out", "double_blocks.*.img_mlp.2"),
+    ("transformer_blocks.*.ff_context.linear_in", "double_blocks.*.txt_mlp.0"),
+    ("transformer_blocks.*.ff_context.linear_out", "double_blocks.*.txt_mlp.2"),
+    ("single_transformer_blocks.*.attn.to_qkv_mlp_proj", "single_blocks.*.linear1"),
+    ("single_transformer_blocks.*.attn.to_out", "single_blocks.*.linear2"),
+    ("time_guidance_embed.timestep_embedder.linear_1", "time_in.in_layer"),
+    ("time_guidance_embed.timestep_embedder.linear_2", "time_in.out_layer"),
+    ("time_guidance_embed.guidance_embedder.linear_1", "guidance_in.in_layer"),
+    ("time_guidance_embed.guidance_embedder.linear_2", "guidance_in.out_layer"),
+    ("double_stream_modulation_img.linear", "double_stream_modulation_img.lin"),
+    ("double_stream_modulation_txt.linear", "double_stream_modulation_txt.lin"),
+    ("single_stream_modulation.linear", "single_stream_modulation.lin"),
+)
+
+
 def _layout(name: str, title: str, *, takes_guidance: bool) -> FileLayout:
     return denoiser_layout(
         f"{name}-transformer",
@@ -224,6 +263,7 @@ def _layout(name: str, title: str, *, takes_guidance: bool) -> FileLayout:
             ("double_stream_modulation_img.lin.weight", "img_in.weight"),
             ("double_stream_modulation_img.linear.weight", "x_embedder.weight"),
         ),
+        names=OriginalNames(_LAYERS, swaps_output=True),
         config=_config,
         scheduler=DYNAMIC_FLOW,
         fits=lambda shapes: (_GUIDANCE_WEIGHT in shapes) == takes_guidance,
@@ -381,20 +421,33 @@ _COMMON: dict[str, Any] = {
 FLUX2 = Flux2(
     "flux2",
     "Flux.2",
-    pipelines=PIPELINE_CLASSES["flux2"],
+    pipelines=("Flux2Pipeline",),
     denoisers=_denoisers(FLUX2_FILE),
     encoders=(Part("text_encoder", ("Mistral3ForConditionalGeneration",), files=(MISTRAL3,)),),
     tokenizers=(Part("tokenizer", ("PreTrainedTokenizerFast",), vocabulary="mistral3"),),
     needs_negative=False,
+    speedups=ATTENTION_CACHES | LITE | FUSED | {"mag"},
+    resolutions={"flux2": Resolutions(1024 * 1024, 16)},
+    lora_signs=(
+        LoraSign(
+            r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation", "Flux.2"
+        ),
+        DOUBLE_STREAM_SIGN,
+        JOINT_ATTENTION_SIGN,
+    ),
+    comfyui_type="flux2",
     **_COMMON,
 )
 FLUX2_KLEIN = Flux2Klein(
     "flux2-klein",
     "Flux.2 Klein",
-    pipelines=PIPELINE_CLASSES["flux2-klein"],
+    pipelines=("Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
     denoisers=_denoisers(FLUX2_KLEIN_FILE),
     encoders=(Part("text_encoder", ("Qwen3ForCausalLM",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
     settings={"is_distilled": False},
+    speedups=ATTENTION_CACHES | LITE | FUSED | {"mag"},
+    lora_signs=FLUX2.lora_signs,
+    comfyui_type="flux2",
     **_COMMON,
 )

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX
+from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
@@ -174,7 +174,7 @@ HIDREAM = HiDream(
     "hidream",
     "HiDream-I1",
     latent=FLUX,
-    pipelines=PIPELINE_CLASSES["hidream"],
+    pipelines=("HiDreamImagePipeline",),
     denoisers=(Part("transformer", ("HiDreamImageTransformer2DModel",), files=(HIDREAM_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),
@@ -193,4 +193,9 @@ HIDREAM = HiDream(
     multiple=16,
     held=TokenMemory(12, 512),
     readers=("clip_l", "clip_g", "t5", "llama"),
+    resolutions={"hidream": Resolutions(1024 * 1024, 16)},
+    perturbs_attention=False,
+    skips_blocks=False,
+    lora_signs=(LoraSign(r"^(double|single)_stream_blocks_", "HiDream"),),
+    comfyui_type="hidream",
 )

@@ -13,14 +13,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.dc_vae import HUNYUAN_IMAGE as HUNYUAN_IMAGE_LATENTS
+from nodegraph.families.layer_names import DOUBLE_STREAM_SIGN, JOINT_ATTENTION_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import BYT5
@@ -83,6 +93,92 @@ def _settings(config: Config) -> Config:
     }
 
 
+_REFINER, _REFINED = (
+    "context_embedder.token_refiner.refiner_blocks.*",
+    "txt_in.individual_token_refiner.blocks.*",
+)
+
+_REFINER_LAYERS: Table = (
+    ("context_embedder.proj_in", "txt_in.input_embedder"),
+    (
+        "context_embedder.time_text_embed.timestep_embedder.linear_1",
+        "txt_in.t_embedder.mlp.0",
+    ),
+    (
+        "context_embedder.time_text_embed.timestep_embedder.linear_2",
+        "txt_in.t_embedder.mlp.2",
+    ),
+    (
+        "context_embedder.time_text_embed.text_embedder.linear_1",
+        "txt_in.c_embedder.linear_1",
+    ),
+    (
+        "context_embedder.time_text_embed.text_embedder.linear_2",
+        "txt_in.c_embedder.linear_2",
+    ),
+    (f"{_REFINER}.attn.{{to_q,to_k,to_v}}", f"{_REFINED}.self_attn_qkv"),
+    (f"{_REFINER}.attn.to_out.0", f"{_REFINED}.self_attn_proj"),
+    (f"{_REFINER}.norm1", f"{_REFINED}.norm1"),
+    (f"{_REFINER}.norm2", f"{_REFINED}.norm2"),
+    (f"{_REFINER}.ff.net.0.proj", f"{_REFINED}.mlp.fc1"),
+    (f"{_REFINER}.ff.net.2", f"{_REFINED}.mlp.fc2"),
+    (f"{_REFINER}.norm_out.linear", f"{_REFINED}.adaLN_modulation.1"),
+)
+
+_LAYERS: Table = (
+    ("transformer_blocks.*.attn.{to_q,to_k,to_v}", "double_blocks.*.img_attn_qkv"),
+    (
+        "transformer_blocks.*.attn.{add_q_proj,add_k_proj,add_v_proj}",
+        "double_blocks.*.txt_attn_qkv",
+    ),
+    ("transformer_blocks.*.attn.to_q", "double_blocks.*.img_attn_q"),
+    ("transformer_blocks.*.attn.to_k", "double_blocks.*.img_attn_k"),
+    ("transformer_blocks.*.attn.to_v", "double_blocks.*.img_attn_v"),
+    ("transformer_blocks.*.attn.add_q_proj", "double_blocks.*.txt_attn_q"),
+    ("transformer_blocks.*.attn.add_k_proj", "double_blocks.*.txt_attn_k"),
+    ("transformer_blocks.*.attn.add_v_proj", "double_blocks.*.txt_attn_v"),
+    ("transformer_blocks.*.attn.to_out.0", "double_blocks.*.img_attn_proj"),
+    ("transformer_blocks.*.attn.to_add_out", "double_blocks.*.txt_attn_proj"),
+    ("transformer_blocks.*.norm1.linear", "double_blocks.*.img_mod.linear"),
+    ("transformer_blocks.*.norm1_context.linear", "double_blocks.*.txt_mod.linear"),
+    ("transformer_blocks.*.ff.net.0.proj", "double_blocks.*.img_mlp.fc1"),
+    ("transformer_blocks.*.ff.net.2", "double_blocks.*.img_mlp.fc2"),
+    ("transformer_blocks.*.ff_context.net.0.proj", "double_blocks.*.txt_mlp.fc1"),
+    ("transformer_blocks.*.ff_context.net.2", "double_blocks.*.txt_mlp.fc2"),
+    (
+        "single_transformer_blocks.*.{attn.to_q,attn.to_k,attn.to_v,proj_mlp}",
+        "single_blocks.*.linear1",
+    ),
+    ("single_transformer_blocks.*.attn.to_q", "single_blocks.*.linear1_q"),
+    ("single_transformer_blocks.*.attn.to_k", "single_blocks.*.linear1_k"),
+    ("single_transformer_blocks.*.attn.to_v", "single_blocks.*.linear1_v"),
+    ("single_transformer_blocks.*.proj_mlp", "single_blocks.*.linear1_mlp"),
+    ("single_transformer_blocks.*.proj_out", "single_blocks.*.linear2"),
+    ("single_transformer_blocks.*.proj_out", "single_blocks.*.linear2.fc"),
+    ("single_transformer_blocks.*.norm.linear", "single_blocks.*.modulation.linear"),
+    ("transformer_blocks.*.attn.norm_q", "double_blocks.*.img_attn_q_norm"),
+    ("transformer_blocks.*.attn.norm_k", "double_blocks.*.img_attn_k_norm"),
+    ("transformer_blocks.*.attn.norm_added_q", "double_blocks.*.txt_attn_q_norm"),
+    ("transformer_blocks.*.attn.norm_added_k", "double_blocks.*.txt_attn_k_norm"),
+    ("single_transformer_blocks.*.attn.norm_q", "single_blocks.*.q_norm"),
+    ("single_transformer_blocks.*.attn.norm_k", "single_blocks.*.k_norm"),
+    *_REFINER_LAYERS,
+    ("context_embedder_2.norm", "byt5_in.layernorm"),
+    ("context_embedder_2.linear_1", "byt5_in.fc1"),
+    ("context_embedder_2.linear_2", "byt5_in.fc2"),
+    ("context_embedder_2.linear_3", "byt5_in.fc3"),
+    ("time_guidance_embed.timestep_embedder.linear_1", "time_in.mlp.0"),
+    ("time_guidance_embed.timestep_embedder.linear_2", "time_in.mlp.2"),
+    ("time_guidance_embed.timestep_embedder_r.linear_1", "time_r_in.mlp.0"),
+    ("time_guidance_embed.timestep_embedder_r.linear_2", "time_r_in.mlp.2"),
+    ("time_guidance_embed.guidance_embedder.linear_1", "guidance_in.mlp.0"),
+    ("time_guidance_embed.guidance_embedder.linear_2", "guidance_in.mlp.2"),
+    ("x_embedder.proj", "img_in.proj"),
+    ("norm_out.linear", "final_layer.adaLN_modulation.1"),
+    ("proj_out", "final_layer.linear"),
+)
+
+
 HUNYUAN_IMAGE_FILE = denoiser_layout(
     "hunyuan-image-transformer",
     "the transformer of HunyuanImage 2.1",
@@ -99,6 +195,7 @@ HUNYUAN_IMAGE_FILE = denoiser_layout(
             "x_embedder.proj.weight",
         ),
     ),
+    names=OriginalNames(_LAYERS, swaps_output=True),
     config=_config,
     scheduler=_scheduler,
     settings=_settings,
@@ -207,7 +304,7 @@ HUNYUAN_IMAGE = HunyuanImage(
     "hunyuan-image",
     "HunyuanImage 2.1",
     latent=HUNYUAN_IMAGE_LATENTS,
-    pipelines=PIPELINE_CLASSES["hunyuan-image"],
+    pipelines=("HunyuanImagePipeline",),
     denoisers=(
         Part("transformer", ("HunyuanImageTransformer2DModel",), files=(HUNYUAN_IMAGE_FILE,)),
     ),
@@ -230,4 +327,11 @@ HUNYUAN_IMAGE = HunyuanImage(
     held=TokenMemory(16, 1500, patch=1),
     size=2048,
     joint=False,
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE,
+    resolutions={"hunyuan-image": Resolutions(2048 * 2048, 32)},
+    lora_signs=(
+        DOUBLE_STREAM_SIGN,
+        JOINT_ATTENTION_SIGN,
+    ),
+    comfyui_type="hunyuan_image",
 )

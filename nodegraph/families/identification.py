@@ -250,7 +250,6 @@ _MARKS: Mapping[str, tuple[str, ...]] = {
         "context_embedder.token_refiner.refiner_blocks.0.norm1.weight",
     ),
     "Hunyuan-DiT": ("mlp_t5.0.weight",),
-    "AuraFlow": ("double_layers.0.attn.w1q.weight",),
     "Stable Cascade": ("clip_txt_mapper.weight", "clip_mapper.weight"),
     "Mochi": ("t5_yproj.weight",),
     "Cosmos": (

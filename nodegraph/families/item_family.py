@@ -308,4 +308,8 @@ def item_family(
         wide=True,
         asked_by=asked_by,
         others=others or {},
+        # None of diffusers' hooks knows these networks, and guiders would leave too little of them.
+        speedups=frozenset(),
+        perturbs_attention=False,
+        skips_blocks=False,
     )

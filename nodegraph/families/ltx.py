@@ -16,7 +16,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from nodegraph.families.base import RATE, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    FUSED,
+    LITE,
+    RATE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.image_conditioning import (
     FIRST_FRAME,
@@ -25,13 +37,20 @@ from nodegraph.families.image_conditioning import (
     with_first_frame,
 )
 from nodegraph.families.latent_formats import LatentFormat
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import CodingMemory, TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.autoencoders import PREFIXES
-from nodegraph.weights.single_files.base import FileLayout, check_downscale, count_of, select_prefix
+from nodegraph.weights.single_files.base import (
+    FileLayout,
+    OriginalNames,
+    Table,
+    check_downscale,
+    count_of,
+    select_prefix,
+)
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
@@ -348,6 +367,18 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+_LAYER_NAMES: Table = (
+    ("transformer_blocks.*.attn1.norm_q", "transformer_blocks.*.attn1.q_norm"),
+    ("transformer_blocks.*.attn1.norm_k", "transformer_blocks.*.attn1.k_norm"),
+    ("transformer_blocks.*.attn2.norm_q", "transformer_blocks.*.attn2.q_norm"),
+    ("transformer_blocks.*.attn2.norm_k", "transformer_blocks.*.attn2.k_norm"),
+    ("proj_in", "patchify_proj"),
+    ("time_embed.emb.timestep_embedder.linear_1", "adaln_single.emb.timestep_embedder.linear_1"),
+    ("time_embed.emb.timestep_embedder.linear_2", "adaln_single.emb.timestep_embedder.linear_2"),
+    ("time_embed.linear", "adaln_single.linear"),
+)
+
+
 LTX_FILE = denoiser_layout(
     "ltx-transformer",
     "the transformer of LTX-Video",
@@ -356,6 +387,7 @@ LTX_FILE = denoiser_layout(
         ("patchify_proj.weight", "adaln_single.linear.weight", "scale_shift_table"),
         ("proj_in.weight", "time_embed.linear.weight", "scale_shift_table"),
     ),
+    names=OriginalNames(_LAYER_NAMES),
     config=_config,
     scheduler={
         **DYNAMIC_FLOW,
@@ -429,7 +461,7 @@ LTX = LTXVideo(
     "ltx",
     "LTX-Video",
     latent=LTX_LATENTS,
-    pipelines=PIPELINE_CLASSES["ltx"],
+    pipelines=("LTXPipeline", "LTXImageToVideoPipeline"),
     denoisers=(Part("transformer", ("LTXVideoTransformer3DModel",), files=(LTX_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
@@ -440,4 +472,8 @@ LTX = LTXVideo(
     held=TokenMemory(15, 24, patch=1),
     first_picture="frame",
     wide=True,
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
+    resolutions={"ltx": Resolutions(768 * 512, 32)},
+    lora_signs=(CROSS_ATTENTION_SIGN,),
+    comfyui_type="ltxv",
 )

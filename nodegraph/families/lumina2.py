@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import Config, Family, Part, Resolutions, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.layer_names import REFINED_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest, norm_preserving_guidance
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.language import GEMMA2
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
@@ -55,6 +55,28 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+_LAYERS: Table = (
+    ("@.*.attn.{to_q,to_k,to_v}", "@.*.attention.qkv"),
+    ("@.*.attn.to_out.0", "@.*.attention.out"),
+    ("@.*.attn.norm_q", "@.*.attention.q_norm"),
+    ("@.*.attn.norm_k", "@.*.attention.k_norm"),
+    ("@.*.feed_forward.linear_1", "@.*.feed_forward.w1"),
+    ("@.*.feed_forward.linear_2", "@.*.feed_forward.w2"),
+    ("@.*.feed_forward.linear_3", "@.*.feed_forward.w3"),
+    ("@.*.norm1.linear", "@.*.adaLN_modulation.1"),
+    ("layers.*.norm1.norm", "layers.*.attention_norm1"),
+    ("noise_refiner.*.norm1.norm", "noise_refiner.*.attention_norm1"),
+    # It isn't told the time, so its norms are plain.
+    ("context_refiner.*.norm1", "context_refiner.*.attention_norm1"),
+    ("@.*.norm2", "@.*.attention_norm2"),
+    ("time_caption_embed.caption_embedder.*", "cap_embedder.*"),
+    ("time_caption_embed.timestep_embedder.linear_1", "t_embedder.mlp.0"),
+    ("time_caption_embed.timestep_embedder.linear_2", "t_embedder.mlp.2"),
+    ("norm_out.linear_1", "final_layer.adaLN_modulation.1"),
+    ("norm_out.linear_2", "final_layer.linear"),
+)
+
+
 LUMINA2_FILE = denoiser_layout(
     "lumina2-transformer",
     "the transformer of Lumina 2",
@@ -63,6 +85,7 @@ LUMINA2_FILE = denoiser_layout(
         ("cap_embedder.1.weight", "layers.0.adaLN_modulation.1.weight"),
         ("time_caption_embed.caption_embedder.1.weight", "layers.0.norm1.linear.weight"),
     ),
+    names=OriginalNames(_LAYERS),
     config=_config,
     scheduler={**EULER_FLOW, "shift": 6.0},
     # NewBie reads a prompt with CLIP, too.
@@ -145,7 +168,7 @@ LUMINA2 = Lumina2(
     "lumina2",
     "Lumina 2",
     latent=FLUX_LATENTS,
-    pipelines=PIPELINE_CLASSES["lumina2"],
+    pipelines=("Lumina2Pipeline", "Lumina2Text2ImgPipeline"),
     denoisers=(Part("transformer", ("Lumina2Transformer2DModel",), files=(LUMINA2_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
@@ -155,4 +178,11 @@ LUMINA2 = Lumina2(
     multiple=16,
     held=TokenMemory(18, 256),
     joint=False,
+    resolutions={"lumina2": Resolutions(1024 * 1024, 16)},
+    block_outputs={"Lumina2TransformerBlock": (0, None)},
+    lora_signs=(
+        LoraSign(r"^(layers|noise_refiner|context_refiner)_\d+_attn_", "Lumina 2"),
+        REFINED_SIGN,
+    ),
+    comfyui_type="lumina2",
 )

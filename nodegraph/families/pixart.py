@@ -11,14 +11,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    FUSED,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.latent_formats import SDXL
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, DIT, DIT_SIGN
 from nodegraph.families.model_step import Batch, Moment
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 from nodegraph.weights.single_files.t5 import T5, T5_GGUF
 
@@ -62,6 +73,17 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+_LAYERS: Table = (
+    *DIT,
+    ("transformer_blocks.*.ff.net.0.proj", "blocks.*.mlp.fc1"),
+    ("transformer_blocks.*.ff.net.2", "blocks.*.mlp.fc2"),
+    ("pos_embed.proj", "x_embedder.proj"),
+    ("adaln_single.emb.timestep_embedder.linear_1", "t_embedder.mlp.0"),
+    ("adaln_single.emb.timestep_embedder.linear_2", "t_embedder.mlp.2"),
+    ("adaln_single.linear", "t_block.1"),
+)
+
+
 PIXART_SIGMA_FILE = denoiser_layout(
     "pixart-sigma-transformer",
     "the transformer of PixArt-Σ",
@@ -70,6 +92,7 @@ PIXART_SIGMA_FILE = denoiser_layout(
         ("t_block.1.weight", "blocks.0.mlp.fc1.weight", "blocks.0.cross_attn.q_linear.weight"),
         ("adaln_single.linear.weight", "pos_embed.proj.weight"),
     ),
+    names=OriginalNames(_LAYERS),
     config=_config,
     scheduler={
         "_class_name": "DPMSolverMultistepScheduler",
@@ -123,10 +146,17 @@ PIXART_SIGMA = PixArt(
     "pixart-sigma",
     "PixArt-Σ",
     latent=SDXL,
-    pipelines=PIPELINE_CLASSES["pixart-sigma"],
+    pipelines=("PixArtSigmaPipeline",),
     denoisers=(Part("transformer", ("PixArtTransformer2DModel",), files=(PIXART_SIGMA_FILE,)),),
     encoders=(Part("text_encoder", ("T5EncoderModel",), files=(T5, T5_GGUF)),),
     tokenizers=(Part("tokenizer", ("T5Tokenizer",), vocabulary="t5"),),
     multiple=16,
     held=TokenMemory(12, 32),
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
+    resolutions={"pixart-sigma": Resolutions(1024 * 1024, 32)},
+    lora_signs=(
+        DIT_SIGN,
+        CROSS_ATTENTION_SIGN,
+    ),
+    comfyui_type="pixart",
 )

@@ -13,15 +13,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
     CONTROLS,
+    LITE,
     ZERO_TIMESTEP_REFERENCE,
     Config,
     Family,
     Part,
+    Resolutions,
     Warn,
     encoded,
+    usual_pipelines,
 )
 from nodegraph.families.flow_shift import line_mu
+from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import (
     BLOCKS,
     Batch,
@@ -37,13 +43,12 @@ from nodegraph.families.patches import (
     reference_tensors,
     unpack_latents,
 )
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.wan_vae import QWEN_IMAGE as QWEN_IMAGE_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import count_of
-from nodegraph.weights.single_files.controlnets import QWEN_CONTROLNET
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.language import QWEN25, QWEN25_GGUF, QWEN25_VL
 from nodegraph.weights.single_files.renamed_layouts import DYNAMIC_FLOW, denoiser_layout
 
@@ -112,6 +117,31 @@ Source: https://github.com/QwenLM/Qwen-Image, as diffusers' pipeline has it.
 """
 _TEMPLATE_TOKENS = 34
 """Its tokens before the prompt, by Qwen's vocabulary."""
+
+
+def _control_config(net: Shapes) -> dict[str, Any]:
+    width, taken = net["img_in.weight"]
+    (head,) = net["transformer_blocks.0.attn.norm_q.weight"]
+    return {
+        "patch_size": 2,
+        "in_channels": taken,
+        "out_channels": taken // 4,
+        "num_layers": count_of(net, r"transformer_blocks\.(\d+)\."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": net["txt_in.weight"][1],
+        "axes_dims_rope": (16, 56, 56),
+        "extra_condition_channels": net["controlnet_x_embedder.weight"][1] - taken,
+    }
+
+
+_CONTROLNET = transformer_controlnet_layout(
+    "qwen-image",
+    "Qwen-Image",
+    "QwenImageControlNetModel",
+    ("controlnet_x_embedder.weight", "img_in.weight", "txt_in.weight"),
+    _control_config,
+)
 
 
 class QwenImage(Family):
@@ -230,7 +260,7 @@ QWEN_IMAGE = QwenImage(
     "qwen-image",
     "Qwen-Image",
     latent=QWEN_IMAGE_LATENTS,
-    pipelines=PIPELINE_CLASSES["qwen-image"],
+    pipelines=usual_pipelines("QwenImage"),
     denoisers=(Part("transformer", ("QwenImageTransformer2DModel",), files=(QWEN_IMAGE_FILE,)),),
     encoders=(
         Part(
@@ -244,10 +274,24 @@ QWEN_IMAGE = QwenImage(
     spread="ramp",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("QwenImageControlNetModel",), files=(QWEN_CONTROLNET,)),
+    control=Part("controlnet", ("QwenImageControlNetModel",), files=(_CONTROLNET,)),
     controlled_by_positive=True,
     held=TokenMemory(16, 128),
     needs_negative=False,
     joint=False,
     accepts_prompts_of=("qwen-image-edit", "qwen-image-edit-plus"),
+    speedups=ATTENTION_CACHES | BLOCK_CACHES | LITE,
+    resolutions={
+        # The model card of Qwen/Qwen-Image.
+        "qwen-image": Resolutions(
+            1328 * 1328, 16, ((1328, 1328), (1472, 1104), (1584, 1056), (1664, 928))
+        ),
+    },
+    lora_signs=(
+        LoraSign(r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", "Qwen-Image"),
+        JOINT_ATTENTION_SIGN,
+    ),
+    control_sees_latents=True,
+    control_mask_channels="extra_condition_channels",
+    comfyui_type="qwen_image",
 )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Part, Warn, encoded
 from nodegraph.families.flow_shift import line_mu
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.qwen_image import QWEN_IMAGE, QwenImage, last_states
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.single_files.language import QWEN25_VL
@@ -156,22 +155,26 @@ _COMMON: dict[str, Any] = {
     "held": TokenMemory(16, 4096 + 512),
     "needs_negative": False,
     "joint": False,
+    "speedups": QWEN_IMAGE.speedups,
+    "lora_signs": QWEN_IMAGE.lora_signs,
 }
 
 QWEN_IMAGE_EDIT = QwenImageEdit(
     "qwen-image-edit",
     "Qwen-Image-Edit",
-    pipelines=PIPELINE_CLASSES["qwen-image-edit"],
+    pipelines=("QwenImageEditPipeline", "QwenImageEditInpaintPipeline"),
     accepts_prompts_of=("qwen-image", "qwen-image-edit-plus"),
+    comfyui_type="qwen_image",
     **_COMMON,
 )
 QWEN_IMAGE_EDIT_PLUS = QwenImageEdit(
     "qwen-image-edit-plus",
     "Qwen-Image-Edit Plus",
-    pipelines=PIPELINE_CLASSES["qwen-image-edit-plus"],
+    pipelines=("QwenImageEditPlusPipeline",),
     accepts_prompts_of=("qwen-image", "qwen-image-edit"),
     image_template=f"Picture {{}}: {_LOOK}",
     max_images=None,
     area=384 * 384,
+    comfyui_type="qwen_image",
     **_COMMON,
 )

@@ -11,9 +11,8 @@ from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import DAMAGED
+from nodegraph.weights.single_files.base import DAMAGED, SAME_NAMES, OriginalNames
 
 if TYPE_CHECKING:
     from nodegraph.families.family_plugins import PluginFamilies
@@ -135,6 +134,37 @@ def candidates(shapes: Shapes) -> Iterator[Family]:
             yield BUILT_IN[name]
 
 
+def family_of_text_width(width: int) -> str | None:
+    """Name of the built-in family whose UNet reads embeddings of a width; imports none."""
+    return next((name for name, entry in INDEX.items() if entry.text_width == width != 0), None)
+
+
+def family_of_control(class_name: str) -> Family | None:
+    """The first family that a class of control networks is for."""
+    known = [name for name, entry in INDEX.items() if class_name in entry.controls]
+    if known:
+        return BUILT_IN[known[0]]
+    for family in _FAMILIES.brought.values():
+        if family.control is not None and class_name in family.control.classes:
+            return family
+    return None
+
+
+def original_names(class_name: str) -> OriginalNames:
+    """What the layers of a network were called before diffusers renamed them.
+
+    Args:
+        class_name: Of the network, such as ``FluxTransformer2DModel``.
+    """
+    known = [BUILT_IN[name] for name, entry in INDEX.items() if class_name in entry.denoisers]
+    for family in known or _FAMILIES.brought.values():
+        for part in family.denoisers:
+            for layout in part.files:
+                if layout.class_name == class_name:
+                    return layout.names
+    return SAME_NAMES
+
+
 def family_release(family: Family) -> tuple[tuple[str, str], ...]:
     """An option of recipes: the package that brings their family, with its version and code.
 
@@ -178,7 +208,7 @@ def call_family(family: Family, question: Callable[[Family], T], otherwise: T) -
 
 def families_of_pipeline(class_name: str) -> list[Family]:
     """The families that a pipeline class of diffusers may hold."""
-    known = [name for name in INDEX if class_name in PIPELINE_CLASSES.get(name, ())]
+    known = [name for name, entry in INDEX.items() if class_name in entry.pipelines]
     if known:
         return [BUILT_IN[name] for name in known]
     return [each for each in _FAMILIES.brought.values() if class_name in each.pipelines]

@@ -12,14 +12,23 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.dc_vae import SANA as SANA_LATENTS
+from nodegraph.families.layer_names import CROSS_ATTENTION_SIGN, DIT, DIT_SIGN
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.language import GEMMA2
 from nodegraph.weights.single_files.renamed_layouts import denoiser_layout
 
@@ -85,6 +94,24 @@ def _scheduler(config: Config) -> Config:
     }
 
 
+_LAYERS: Table = (
+    *DIT,
+    # Sana 1.5 has them.
+    ("transformer_blocks.*.attn1.norm_q", "blocks.*.attn.q_norm"),
+    ("transformer_blocks.*.attn1.norm_k", "blocks.*.attn.k_norm"),
+    ("transformer_blocks.*.attn2.norm_q", "blocks.*.cross_attn.q_norm"),
+    ("transformer_blocks.*.attn2.norm_k", "blocks.*.cross_attn.k_norm"),
+    ("transformer_blocks.*.ff.conv_inverted", "blocks.*.mlp.inverted_conv.conv"),
+    ("transformer_blocks.*.ff.conv_depth", "blocks.*.mlp.depth_conv.conv"),
+    ("transformer_blocks.*.ff.conv_point", "blocks.*.mlp.point_conv.conv"),
+    ("patch_embed.proj", "x_embedder.proj"),
+    ("time_embed.emb.timestep_embedder.linear_1", "t_embedder.mlp.0"),
+    ("time_embed.emb.timestep_embedder.linear_2", "t_embedder.mlp.2"),
+    ("time_embed.linear", "t_block.1"),
+    ("caption_norm", "attention_y_norm"),
+)
+
+
 SANA_FILE = denoiser_layout(
     "sana-transformer",
     "the transformer of Sana",
@@ -93,6 +120,7 @@ SANA_FILE = denoiser_layout(
         ("x_embedder.proj.weight", "blocks.0.mlp.inverted_conv.conv.weight"),
         ("patch_embed.proj.weight", "transformer_blocks.0.ff.conv_inverted.weight"),
     ),
+    names=OriginalNames(_LAYERS),
     config=_config,
     scheduler=_scheduler,
     fits=lambda shapes: len(shapes["patch_embed.proj.weight"]) == 4,
@@ -181,7 +209,7 @@ SANA = Sana(
     "sana",
     "Sana",
     latent=SANA_LATENTS,
-    pipelines=PIPELINE_CLASSES["sana"],
+    pipelines=("SanaPipeline",),
     denoisers=(Part("transformer", ("SanaTransformer2DModel",), files=(SANA_FILE,)),),
     encoders=(Part("text_encoder", ("Gemma2Model",), files=(GEMMA2,)),),
     tokenizers=(Part("tokenizer", ("GemmaTokenizer",), vocabulary="gemma2"),),
@@ -189,4 +217,13 @@ SANA = Sana(
     multiple=32,
     held=TokenMemory(13, 48, patch=1),
     wide=True,
+    speedups=ATTENTION_CACHES | LITE,
+    resolutions={"sana": Resolutions(1024 * 1024, 32)},
+    perturbs_attention=False,
+    block_outputs={"SanaTransformerBlock": (0, None)},
+    lora_signs=(
+        DIT_SIGN,
+        CROSS_ATTENTION_SIGN,
+    ),
+    comfyui_type="lumina2",
 )

@@ -14,17 +14,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import CONTROLS, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    CONTROLS,
+    FUSED,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+    usual_pipelines,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import SD3 as SD3_LATENTS
+from nodegraph.families.layer_names import JOINT_ATTENTION_SIGN, LoraSign
 from nodegraph.families.model_step import BLOCKS, Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import Tensors, count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, Tensors, count_of
 from nodegraph.weights.single_files.clip import clip_layout
-from nodegraph.weights.single_files.controlnets import SD3_CONTROLNET
+from nodegraph.weights.single_files.controlnets import transformer_controlnet_layout
 from nodegraph.weights.single_files.renamed_layouts import (
     EULER_FLOW,
     denoiser_layout,
@@ -40,6 +51,7 @@ if TYPE_CHECKING:
     from nodegraph.families.model_step import ControlNetCall, Residuals
 
 _HEAD = 64
+_CHANNELS = 16
 _SAMPLE = 128
 """Cells per side of the latents that it was trained on."""
 _PLACES, _PLACES_HERE = "pos_embed", "pos_embed.pos_embed"
@@ -78,6 +90,42 @@ def _fits(shapes: Shapes) -> bool:
     )
 
 
+_LAYERS: Table = (
+    ("transformer_blocks.*.attn.{to_q,to_k,to_v}", "joint_blocks.*.x_block.attn.qkv"),
+    (
+        "transformer_blocks.*.attn.{add_q_proj,add_k_proj,add_v_proj}",
+        "joint_blocks.*.context_block.attn.qkv",
+    ),
+    ("transformer_blocks.*.attn2.{to_q,to_k,to_v}", "joint_blocks.*.x_block.attn2.qkv"),
+    ("transformer_blocks.*.attn.to_out.0", "joint_blocks.*.x_block.attn.proj"),
+    ("transformer_blocks.*.attn.to_add_out", "joint_blocks.*.context_block.attn.proj"),
+    ("transformer_blocks.*.attn2.to_out.0", "joint_blocks.*.x_block.attn2.proj"),
+    ("transformer_blocks.*.attn.norm_q", "joint_blocks.*.x_block.attn.ln_q"),
+    ("transformer_blocks.*.attn.norm_k", "joint_blocks.*.x_block.attn.ln_k"),
+    ("transformer_blocks.*.attn.norm_added_q", "joint_blocks.*.context_block.attn.ln_q"),
+    ("transformer_blocks.*.attn.norm_added_k", "joint_blocks.*.context_block.attn.ln_k"),
+    ("transformer_blocks.*.attn2.norm_q", "joint_blocks.*.x_block.attn2.ln_q"),
+    ("transformer_blocks.*.attn2.norm_k", "joint_blocks.*.x_block.attn2.ln_k"),
+    ("transformer_blocks.*.norm1.linear", "joint_blocks.*.x_block.adaLN_modulation.1"),
+    (
+        "transformer_blocks.*.norm1_context.linear",
+        "joint_blocks.*.context_block.adaLN_modulation.1",
+    ),
+    ("transformer_blocks.*.ff.net.0.proj", "joint_blocks.*.x_block.mlp.fc1"),
+    ("transformer_blocks.*.ff.net.2", "joint_blocks.*.x_block.mlp.fc2"),
+    ("transformer_blocks.*.ff_context.net.0.proj", "joint_blocks.*.context_block.mlp.fc1"),
+    ("transformer_blocks.*.ff_context.net.2", "joint_blocks.*.context_block.mlp.fc2"),
+    ("time_text_embed.timestep_embedder.linear_1", "t_embedder.mlp.0"),
+    ("time_text_embed.timestep_embedder.linear_2", "t_embedder.mlp.2"),
+    ("time_text_embed.text_embedder.linear_1", "y_embedder.mlp.0"),
+    ("time_text_embed.text_embedder.linear_2", "y_embedder.mlp.2"),
+    ("context_embedder", "context_embedder"),
+    ("pos_embed.proj", "x_embedder.proj"),
+    ("norm_out.linear", "final_layer.adaLN_modulation.1"),
+    ("proj_out", "final_layer.linear"),
+)
+
+
 _NAMED = denoiser_layout(
     "sd3-transformer",
     "the transformer of Stable Diffusion 3",
@@ -86,6 +134,7 @@ _NAMED = denoiser_layout(
         ("x_embedder.proj.weight", "joint_blocks.0.context_block.adaLN_modulation.1.weight"),
         ("pos_embed.proj.weight", "transformer_blocks.0.norm1_context.linear.weight"),
     ),
+    names=OriginalNames(_LAYERS, swaps_output=True, swaps_context=True),
     config=_config,
     scheduler={**EULER_FLOW, "shift": 3.0},
     fits=_fits,
@@ -108,11 +157,52 @@ def _convert(tensors: Tensors, config: Config) -> dict[str, Tensor]:
 SD3_FILE = replace(_NAMED, convert=_convert)
 
 
+def _control_config(net: Shapes) -> dict[str, Any]:
+    inner, taken, patch, _ = net["pos_embed_input.proj.weight"]
+    reads = "context_embedder.weight" in net
+    count = count_of(net, r"transformer_blocks\.(\d+)\.")
+    dual = tuple(at for at in range(count) if f"transformer_blocks.{at}.attn2.to_q.weight" in net)
+    table = net.get("pos_embed.pos_embed")
+    return {
+        "patch_size": patch,
+        "in_channels": _CHANNELS,
+        "num_layers": count,
+        "attention_head_dim": _HEAD,
+        "num_attention_heads": inner // _HEAD,
+        "joint_attention_dim": net["context_embedder.weight"][1] if reads else None,
+        "caption_projection_dim": inner,
+        "pooled_projection_dim": net["time_text_embed.text_embedder.linear_1.weight"][1],
+        "out_channels": _CHANNELS,
+        "pos_embed_max_size": math.isqrt(table[1]) if table else None,
+        "pos_embed_type": "sincos" if table else None,
+        "extra_conditioning_channels": taken - _CHANNELS,
+        "dual_attention_layers": dual,
+        "qk_norm": ("rms_norm" if "transformer_blocks.0.attn.norm_q.weight" in net else None),
+        "use_pos_embed": "pos_embed.proj.weight" in net,
+        # Of those that read no prompt Stability trained all, and with the pooled prompt.
+        "force_zeros_for_pooled_projection": reads,
+    }
+
+
+_CONTROLNET = transformer_controlnet_layout(
+    "sd3",
+    "Stable Diffusion 3",
+    "SD3ControlNetModel",
+    ("pos_embed_input.proj.weight", "time_text_embed.text_embedder.linear_1.weight"),
+    _control_config,
+)
+
+
 _CLIP_TOKENS, _T5_TOKENS = 77, 256
 
 
 class StableDiffusion3(Family):
     """A transformer led by two CLIP encoders side by side, and T5 after them."""
+
+    def control_is_unshifted(self, config: Config) -> bool:
+        """Whether it is one of InstantX's, as diffusers' pipeline has it."""
+        fills = bool(config.get("extra_conditioning_channels"))
+        return bool(config.get("force_zeros_for_pooled_projection", True)) and not fills
 
     def mismatch(self, configs: Mapping[str, Config]) -> str | None:
         config = configs.get("transformer", {})
@@ -209,7 +299,7 @@ SD3 = StableDiffusion3(
     "sd3",
     "Stable Diffusion 3",
     latent=SD3_LATENTS,
-    pipelines=PIPELINE_CLASSES["sd3"],
+    pipelines=usual_pipelines("StableDiffusion3"),
     denoisers=(Part("transformer", ("SD3Transformer2DModel",), files=(SD3_FILE,)),),
     encoders=(
         Part("text_encoder", _CLIP, files=(_FIRST,)),
@@ -224,9 +314,18 @@ SD3 = StableDiffusion3(
     noise="flow",
     mu=line_mu,
     multiple=16,
-    control=Part("controlnet", ("SD3ControlNetModel",), files=(SD3_CONTROLNET,)),
+    control=Part("controlnet", ("SD3ControlNetModel",), files=(_CONTROLNET,)),
     held=TokenMemory(12, 256),
     lengthens=True,
     readers=("clip_l", "clip_g", "t5"),
     clip_layer=2,
+    speedups=ATTENTION_CACHES | FUSED | {"mag"},
+    resolutions={"sd3": Resolutions(1024 * 1024, 64)},
+    lora_signs=(
+        LoraSign(r"^joint_blocks_", "Stable Diffusion 3"),
+        JOINT_ATTENTION_SIGN,
+    ),
+    control_sees_latents=True,
+    control_mask_channels="extra_conditioning_channels",
+    comfyui_type="sd3",
 )

@@ -17,12 +17,13 @@ from nodegraph.families.base import (
     TIME_IDS,
     Config,
     Part,
+    Resolutions,
     Warn,
     encoded,
+    usual_pipelines,
 )
 from nodegraph.families.latent_formats import SDXL as SDXL_LATENTS
 from nodegraph.families.model_step import SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.unet import UNetFamily
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import Shapes
@@ -154,7 +155,10 @@ _COMMON: dict[str, Any] = {
     "weighs_words": True,
     "clip_layer": 2,
     "tells_sizes": True,
-    "pipelines": PIPELINE_CLASSES["sdxl"],
+    "pipelines": (
+        *usual_pipelines("StableDiffusionXL"),
+        "StableDiffusionXLInstructPix2PixPipeline",
+    ),
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     "aligned": (999, 845, 730, 587, 443, 310, 193, 116, 53, 13),
 }
@@ -187,6 +191,35 @@ SDXL = StableDiffusionXL(
         }
     ),
     control=_CONTROL,
+    records_attention=True,
+    text_width=2048,
+    resolutions={
+        "sdxl": Resolutions(
+            1024 * 1024,
+            64,
+            # Podell et al. 2023, arXiv:2307.01952, appendix I: those that are wider than high.
+            (
+                *((1024, 1024), (1024, 960), (1088, 960), (1088, 896), (1152, 896), (1152, 832)),
+                *((1216, 832), (1280, 768), (1344, 768), (1344, 704), (1408, 704), (1472, 704)),
+                *((1536, 640), (1600, 640), (1664, 576), (1728, 576), (1792, 576), (1856, 512)),
+                *((1920, 512), (1984, 512), (2048, 512)),
+            ),
+        ),
+    },
+    # Source: https://github.com/xinsir6/ControlNetPlus, the last two of its promax model.
+    control_modes={
+        "pose": 0,
+        "depth": 1,
+        "soft edges": 2,
+        "scribble": 2,
+        "edges": 3,
+        "lines": 3,
+        "normal": 4,
+        "segments": 5,
+        "tile": 6,
+        "repaint": 7,
+    },
+    comfyui_type="sdxl",
     **_COMMON,
 )
 SDXL_REFINER = StableDiffusionXL(
@@ -198,5 +231,7 @@ SDXL_REFINER = StableDiffusionXL(
     encoder_settings={"force_zeros_for_empty_prompt": False},
     is_refiner=True,
     single_file=SingleFile({**_PREFIXES, "text_encoder_2": "conditioner.embedders.0.model."}),
+    text_width=1280,
+    comfyui_type="stable_diffusion",
     **_COMMON,
 )

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nodegraph.families.base import Config, Part, Warn, encoded
+from nodegraph.families.base import Config, Part, Resolutions, Warn, encoded, usual_pipelines
 from nodegraph.families.latent_formats import SD
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.unet import UNetFamily
 from nodegraph.weights.safetensors_header import Shapes
 from nodegraph.weights.single_files.base import FileLayout, SingleFile
@@ -102,7 +101,10 @@ SD1 = StableDiffusion(
     "sd1",
     "Stable Diffusion 1.x",
     latent=SD,
-    pipelines=PIPELINE_CLASSES["sd1"],
+    pipelines=(
+        *usual_pipelines("StableDiffusion"),
+        "StableDiffusionInstructPix2PixPipeline",
+    ),
     denoisers=(
         _unet("1", 64, lambda unet: not (_is_linear(unet) or has_added_conditions(unet)), heads=8),
     ),
@@ -117,6 +119,14 @@ SD1 = StableDiffusion(
     # Source: Sabour et al. 2024, arXiv:2404.14507, as published on its page.
     aligned=(999, 850, 736, 645, 545, 455, 343, 233, 124, 24),
     control=_control("1", 768, (adapter_layout("sd1", "Stable Diffusion 1.x", is_xl=False),)),
+    records_attention=True,
+    text_width=768,
+    resolutions={
+        # The model that ships with nodegraph is a small Stable Diffusion 1.x.
+        "tiny": Resolutions(128 * 128, 8),
+        "sd1": Resolutions(512 * 512, 64),
+    },
+    comfyui_type="stable_diffusion",
 )
 SD2 = replace(
     SD1,
@@ -138,4 +148,6 @@ SD2 = replace(
         {**_PREFIXES, "text_encoder": "cond_stage_model.model."},
         says_prediction=False,
     ),
+    text_width=1024,
+    resolutions={"sd2": Resolutions(768 * 768, 64)},
 )

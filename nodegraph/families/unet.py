@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    CHANNELS_LAST,
     CONTROL_IMAGE,
     CONTROLS,
+    FUSED,
     INPAINT_MASK,
     MASKED_IMAGE,
     Config,
@@ -25,6 +28,7 @@ from nodegraph.families.image_conditioning import (
     ip_adapter_masks,
     masks_over,
 )
+from nodegraph.families.layer_names import UNET_SIGN, LoraSign
 from nodegraph.families.model_step import (
     DOWN,
     FEATURES,
@@ -120,6 +124,8 @@ class UNetFamily(Family):
     lengthens: bool = True
     is_told_sizes: bool = False
     follows_unscaled: bool = True
+    speedups: frozenset[str] = ATTENTION_CACHES | FUSED | CHANNELS_LAST
+    lora_signs: tuple[LoraSign, ...] = (UNET_SIGN,)
 
     def channels(self, config: Config) -> int:
         return int(config.get("out_channels", 4))

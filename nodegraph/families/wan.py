@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
-from nodegraph.families.base import LATE_CFG, Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    ATTENTION_CACHES,
+    BLOCK_CACHES,
+    FUSED,
+    LATE_CFG,
+    LITE,
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+)
 from nodegraph.families.image_conditioning import (
     CONDITION_VIDEO,
     FILM_AND_MASK,
@@ -27,14 +39,14 @@ from nodegraph.families.image_conditioning import (
     unused_image_error,
     with_first_frame,
 )
+from nodegraph.families.layer_names import LoraSign
 from nodegraph.families.model_step import Batch, Moment, SamplingRequest
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.wan_vae import WAN as WAN_LATENTS
 from nodegraph.families.wan_vae import WAN22 as WAN22_LATENTS
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import FileLayout, count_of
+from nodegraph.weights.single_files.base import FileLayout, OriginalNames, Table, count_of
 from nodegraph.weights.single_files.image_encoders import CLIP_VISION
 from nodegraph.weights.single_files.renamed_layouts import HEAD_WIDTH, denoiser_layout
 from nodegraph.weights.single_files.t5 import UMT5, UMT5_GGUF, UMT5_ORIGINAL
@@ -82,6 +94,41 @@ def _boundary(config: Config) -> Config:
     return {"boundary_ratio": 0.875 if config["in_channels"] == config["out_channels"] else 0.9}
 
 
+_LAYERS: Table = (
+    ("blocks.*.attn1.to_q", "blocks.*.self_attn.q"),
+    ("blocks.*.attn1.to_k", "blocks.*.self_attn.k"),
+    ("blocks.*.attn1.to_v", "blocks.*.self_attn.v"),
+    ("blocks.*.attn1.to_out.0", "blocks.*.self_attn.o"),
+    ("blocks.*.attn1.norm_q", "blocks.*.self_attn.norm_q"),
+    ("blocks.*.attn1.norm_k", "blocks.*.self_attn.norm_k"),
+    ("blocks.*.attn2.to_q", "blocks.*.cross_attn.q"),
+    ("blocks.*.attn2.to_k", "blocks.*.cross_attn.k"),
+    ("blocks.*.attn2.to_v", "blocks.*.cross_attn.v"),
+    ("blocks.*.attn2.to_out.0", "blocks.*.cross_attn.o"),
+    ("blocks.*.attn2.norm_q", "blocks.*.cross_attn.norm_q"),
+    ("blocks.*.attn2.norm_k", "blocks.*.cross_attn.norm_k"),
+    ("blocks.*.attn2.add_k_proj", "blocks.*.cross_attn.k_img"),
+    ("blocks.*.attn2.add_v_proj", "blocks.*.cross_attn.v_img"),
+    ("blocks.*.attn2.norm_added_k", "blocks.*.cross_attn.norm_k_img"),
+    # The one norm with weights of its own is the third there and the second here.
+    ("blocks.*.norm2", "blocks.*.norm3"),
+    ("blocks.*.ffn.net.0.proj", "blocks.*.ffn.0"),
+    ("blocks.*.ffn.net.2", "blocks.*.ffn.2"),
+    ("condition_embedder.time_embedder.linear_1", "time_embedding.0"),
+    ("condition_embedder.time_embedder.linear_2", "time_embedding.2"),
+    ("condition_embedder.text_embedder.linear_1", "text_embedding.0"),
+    ("condition_embedder.text_embedder.linear_2", "text_embedding.2"),
+    ("condition_embedder.time_proj", "time_projection.1"),
+    ("condition_embedder.image_embedder.norm1", "img_emb.proj.0"),
+    ("condition_embedder.image_embedder.ff.net.0.proj", "img_emb.proj.1"),
+    ("condition_embedder.image_embedder.ff.net.2", "img_emb.proj.3"),
+    ("condition_embedder.image_embedder.norm2", "img_emb.proj.4"),
+    ("proj_out", "head.head"),
+    ("blocks.*.scale_shift_table", "blocks.*.modulation"),
+    ("scale_shift_table", "head.modulation"),
+)
+
+
 def _layout(name: str, title: str, *, channels: int, shift: float, **more: Any) -> FileLayout:
     def fits(shapes: Shapes) -> bool:
         out_channels, taken = _output_channels(shapes), shapes["patch_embedding.weight"][1]
@@ -95,6 +142,7 @@ def _layout(name: str, title: str, *, channels: int, shift: float, **more: Any) 
             ("patch_embedding.weight", "head.modulation", "head.head.weight"),
             ("patch_embedding.weight", "condition_embedder.time_proj.weight", "proj_out.weight"),
         ),
+        names=OriginalNames(_LAYERS),
         config=_config,
         scheduler={
             "_class_name": "UniPCMultistepScheduler",
@@ -262,7 +310,7 @@ def _experts(file: FileLayout) -> tuple[Part, ...]:
 
 
 _COMMON: dict[str, Any] = {
-    "pipelines": PIPELINE_CLASSES["wan"],
+    "pipelines": ("WanPipeline", "WanImageToVideoPipeline", "WanVideoToVideoPipeline"),
     "encoders": (
         Part("text_encoder", ("UMT5EncoderModel",), files=(UMT5, UMT5_ORIGINAL, UMT5_GGUF)),
         Part(
@@ -286,6 +334,12 @@ _COMMON: dict[str, Any] = {
     "joint": False,
     "wide": True,
     "held": TokenMemory(9, 256),
+    "lora_signs": (
+        LoraSign(
+            r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)", "Wan"
+        ),
+    ),
+    "speedups": ATTENTION_CACHES | BLOCK_CACHES | LITE | FUSED,
 }
 
 WAN = WanFamily(
@@ -295,6 +349,8 @@ WAN = WanFamily(
     denoisers=_experts(WAN_FILE),
     multiple=16,
     first_picture="film",
+    resolutions={"wan": Resolutions(832 * 480, 16)},
+    comfyui_type="wan",
     **_COMMON,
 )
 WAN22_5B = WanFamily(
@@ -305,5 +361,7 @@ WAN22_5B = WanFamily(
     multiple=32,
     landscape=(1280, 704),
     first_picture="frame",
+    resolutions={"wan22-5b": Resolutions(1280 * 704, 32)},
+    comfyui_type="wan",
     **_COMMON,
 )

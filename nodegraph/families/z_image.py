@@ -11,15 +11,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nodegraph.families.base import Config, Family, Part, Warn, encoded
+from nodegraph.families.base import (
+    Config,
+    Family,
+    Part,
+    Resolutions,
+    Warn,
+    encoded,
+    usual_pipelines,
+)
 from nodegraph.families.flow_shift import line_mu
 from nodegraph.families.latent_formats import FLUX as FLUX_LATENTS
+from nodegraph.families.layer_names import REFINED_SIGN, LoraSign
 from nodegraph.families.model_step import Batch, Moment
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.memory import TokenMemory
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import count_of
+from nodegraph.weights.single_files.base import OriginalNames, Table, count_of
 from nodegraph.weights.single_files.language import QWEN3, QWEN3_GGUF
 from nodegraph.weights.single_files.renamed_layouts import EULER_FLOW, denoiser_layout
 
@@ -55,11 +63,23 @@ def _config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+_LAYERS: Table = (
+    ("@.*.attention.{to_q,to_k,to_v}", "@.*.attention.qkv"),
+    ("@.*.attention.to_out.0", "@.*.attention.out"),
+    ("@.*.attention.norm_q", "@.*.attention.q_norm"),
+    ("@.*.attention.norm_k", "@.*.attention.k_norm"),
+    ("all_x_embedder.2-1", "x_embedder"),
+    ("all_final_layer.2-1.linear", "final_layer.linear"),
+    ("all_final_layer.2-1.adaLN_modulation.1", "final_layer.adaLN_modulation.1"),
+)
+
+
 Z_IMAGE_FILE = denoiser_layout(
     "z-image-transformer",
     "the transformer of Z-Image",
     "ZImageTransformer2DModel",
     marks=(("cap_pad_token", "cap_embedder.1.weight", "layers.0.adaLN_modulation.0.weight"),),
+    names=OriginalNames(_LAYERS),
     config=_config,
     scheduler={**EULER_FLOW, "shift": 3.0},
     # Omni, which sees pictures, and variants that draw pixels.
@@ -126,7 +146,7 @@ Z_IMAGE = ZImage(
     "z-image",
     "Z-Image",
     latent=FLUX_LATENTS,
-    pipelines=PIPELINE_CLASSES["z-image"],
+    pipelines=usual_pipelines("ZImage"),
     denoisers=(Part("transformer", ("ZImageTransformer2DModel",), files=(Z_IMAGE_FILE,)),),
     encoders=(Part("text_encoder", ("Qwen3Model",), files=(QWEN3, QWEN3_GGUF)),),
     tokenizers=(Part("tokenizer", ("Qwen2Tokenizer",), vocabulary="qwen3"),),
@@ -137,4 +157,10 @@ Z_IMAGE = ZImage(
     held=TokenMemory(16, 128),
     positive_first=True,
     wide=True,
+    resolutions={"z-image": Resolutions(1024 * 1024, 16)},
+    lora_signs=(
+        LoraSign(r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_", "Z-Image"),
+        REFINED_SIGN,
+    ),
+    comfyui_type="lumina2",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from nodegraph.errors import InvalidFile, InvalidValue
 from nodegraph.families.base import Config, Family
-from nodegraph.families.registry import get_family
+from nodegraph.families.registry import FAMILIES, get_family
 from nodegraph.families.scheduler_file import override_schedule
 from nodegraph.models.model_files import (
     Options,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from nodegraph.families.latent_formats import LatentFormat
 
 ScaleOf = Literal["each word", "all words"]
-ATTENTION_MAP_FAMILIES = ("sd1", "sd2", "sdxl")
-"""Families whose UNets look at the words of a CLIP by cross-attention."""
 
 
 def check_attention_support(family: str) -> None:
@@ -43,7 +41,8 @@ def check_attention_support(family: str) -> None:
     Raises:
         InvalidValue: On port ``model``.
     """
-    if family not in ATTENTION_MAP_FAMILIES:
+    known = FAMILIES.get(family)
+    if known is None or not known.records_attention:
         raise InvalidValue(
             "only UNets that read their prompt by cross-attention can be looked into",
             port="model",

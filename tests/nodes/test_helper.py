@@ -12,7 +12,7 @@ import pytest
 import torch
 from nodegraph_nodes import _dates
 from nodegraph_nodes._shown import format_value
-from nodegraph_nodes._sizes import BUCKETS, TRAINED
+from nodegraph_nodes._sizes import CHOICES, resolutions_of
 from nodegraph_nodes.helper import PathParts, Resolution
 
 from nodegraph import Latent
@@ -99,9 +99,10 @@ def test_sizes_are_those_that_models_like(family: str, aspect: Any, size: Any) -
 
 
 def test_every_size_is_one_that_its_family_takes() -> None:
-    assert set(TRAINED) - {"tiny", "flux-kontext"} <= set(BUILT_IN)
-    assert set(BUCKETS) <= set(TRAINED)
-    for family, (pixels, step) in TRAINED.items():
+    assert set(CHOICES) - {"tiny", "flux-kontext"} <= set(BUILT_IN)
+    for family in CHOICES:
+        trained = resolutions_of(family)
+        pixels, step = trained.area, trained.multiple
         for aspect in ("1:1", "5:4", "16:10", "21:9"):
             width, height = Resolution(family, aspect)  # type: ignore[arg-type]
             assert width % min(step, 16) == height % min(step, 16) == 0
@@ -122,7 +123,7 @@ def test_a_size_is_that_of_the_proportions_nearest_to_a_picture_s() -> None:
 def test_kontext_likes_the_sizes_that_its_pipeline_does() -> None:
     module = "diffusers.pipelines.flux.pipeline_flux_kontext"
     theirs = set(import_module(module).PREFERRED_KONTEXT_RESOLUTIONS)
-    ours = BUCKETS["flux-kontext"]
+    ours = resolutions_of("flux-kontext").buckets
     assert {*ours, *((high, wide) for wide, high in ours)} == theirs
 
 

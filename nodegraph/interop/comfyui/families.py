@@ -10,24 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nodegraph.families.index import INDEX
 from nodegraph.weights.file_kinds import without_ending
 
-ENCODER_FAMILIES = {
-    "stable_diffusion": "sd1",
-    "sdxl": "sdxl",
-    "sd3": "sd3",
-    "flux": "flux",
-    "flux2": "flux2",
-    "ltxv": "ltx",
-    "pixart": "pixart-sigma",
-    "lumina2": "lumina2",
-    "wan": "wan",
-    "hidream": "hidream",
-    "chroma": "chroma",
-    "qwen_image": "qwen-image",
-    "hunyuan_image": "hunyuan-image",
+ENCODER_TYPES = {name: entry.comfyui_type for name, entry in INDEX.items() if entry.comfyui_type}
+"""What loaders of text encoders there call the kind of model, by the family that it is here."""
+
+ENCODER_FAMILIES = {kind: name for name, kind in reversed(ENCODER_TYPES.items())} | {
+    kind: name for name, kind in ENCODER_TYPES.items() if name.replace("-", "_") == kind
 }
-"""What loaders of text encoders there call the kind of model, and the family that it is here."""
+"""The family of each kind: that of its name, or the first."""
 
 _BY_FILE: tuple[tuple[str, str, str], ...] = (
     ("stable_diffusion", r"clip_?h|sd2|open_?clip", "sd2"),

@@ -7,16 +7,20 @@ token. Source: Gal et al. 2022, arXiv:2208.01618.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import TextEncoder
 from nodegraph.errors import InvalidFile, ModelNotFound
 from nodegraph.families.embedded_models import EMBEDDED, embedded_folder
 from nodegraph.families.identification import LOAD_MODEL, Identification, identify_tensors
+from nodegraph.families.index import INDEX
+from nodegraph.families.registry import family_of_text_width, get_family
 from nodegraph.models.adapters.layer_matching import MatchResult, ModuleLayers, recipe_layers
 from nodegraph.models.adapters.tensor_names import (
     ENCODERS,
@@ -147,14 +151,24 @@ def guess_target(parts: Mapping[str, LayerParts]) -> AdapterTarget | None:
     """What the changes in a file seem to be for; None if nothing tells."""
     stems = map(parse_layer_name, parts)
     flat = [stem.flat for stem in stems if not stem.is_of_encoder]
-    shown = (guessed for sign, guessed in _SIGNS if any(map(sign.search, flat)))
-    guessed = next(shown, None)
-    if guessed is not _UNET:
-        return guessed
-    if any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in parts):
-        return _BY_CONTEXT[2048]
-    width = context_width(parts)
-    return _BY_CONTEXT.get(width or 0, _UNET)
+    shown = (names for sign, names in _signs() if any(map(sign.search, flat)))
+    families = next(shown, None)
+    if families is None:
+        return None
+    if all(INDEX[name].text_width for name in families.names):
+        return _unet_target(parts, families)
+    return AdapterTarget(families.title, _classes(families.names))
+
+
+def _unet_target(parts: Mapping[str, LayerParts], families: _SignedFamilies) -> AdapterTarget:
+    """Which of the families of one network a file is for, by the width of its text."""
+    has_second = any(name.startswith(("lora_te2_", "text_encoder_2.")) for name in parts)
+    width = _TWO_ENCODERS_WIDTH if has_second else context_width(parts) or 0
+    name = family_of_text_width(width)
+    classes = _classes(families.names)
+    if name is None:
+        return AdapterTarget(families.title, classes, frozenset(families.names))
+    return AdapterTarget(get_family(name).title, classes, frozenset((name,)))
 
 
 def context_width(parts: Mapping[str, LayerParts]) -> int | None:
@@ -168,74 +182,35 @@ def context_width(parts: Mapping[str, LayerParts]) -> int | None:
     return None
 
 
-_UNETS = ("UNet2DConditionModel",)
+_TWO_ENCODERS_WIDTH = 2048
+"""Width of the text that the only UNet with two text encoders reads."""
 
 
-def _unet(title: str, *families: str) -> AdapterTarget:
-    return AdapterTarget(title, frozenset(_UNETS), frozenset(families))
+class _SignedFamilies(NamedTuple):
+    """The families that share a sign of LoRA files, by name."""
+
+    title: str
+    names: tuple[str, ...]
 
 
-def _guess(title: str, *classes: str) -> AdapterTarget:
-    return AdapterTarget(title, frozenset(f"{name}Model" for name in classes))
+@cache
+def _signs() -> list[tuple[re.Pattern[str], _SignedFamilies]]:
+    """The signs of LoRA files; those that the fewest networks share come first, as the same file
+    shows layers that more have."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, entry in INDEX.items():
+        for sign in entry.lora_signs:
+            names.setdefault(sign, []).append(name)
+    by_networks = sorted(names.items(), key=lambda item: len(_classes(item[1])))
+    return [
+        (re.compile(pattern), _SignedFamilies(title, tuple(families)))
+        for (pattern, title), families in by_networks
+    ]
 
 
-_UNET = _unet("Stable Diffusion 1.x, 2.x or XL", "sd1", "sd2", "sdxl", "sdxl-refiner")
-_BY_CONTEXT = {
-    768: _unet("Stable Diffusion 1.x", "sd1"),
-    1024: _unet("Stable Diffusion 2.x", "sd2"),
-    1280: _unet("the refiner of Stable Diffusion XL", "sdxl-refiner"),
-    2048: _unet("Stable Diffusion XL", "sdxl"),
-}
-_FLUX = (
-    "FluxTransformer2D",
-    "ChromaTransformer2D",
-    "Flux2Transformer2D",
-    "HunyuanImageTransformer2D",
-)
-_LUMINA, _Z_IMAGE = "Lumina2Transformer2D", "ZImageTransformer2D"
-_SD3, _QWEN = "SD3Transformer2D", "QwenImageTransformer2D"
-_SANA, _PIXART = "SanaTransformer2D", "PixArtTransformer2D"
-_SIGNS = tuple(
-    (re.compile(pattern), guess)
-    for pattern, guess in (
-        (r"^(double|single)_stream_blocks_", _guess("HiDream", "HiDreamImageTransformer2D")),
-        (r"^joint_blocks_", _guess("Stable Diffusion 3", _SD3)),
-        (r"^transformer_blocks_\d+_(img|txt)_(mlp|mod)_", _guess("Qwen-Image", _QWEN)),
-        (
-            r"_attn_to_qkv_mlp_proj$|_ff(_context)?_linear_(in|out)$|stream_modulation",
-            _guess("Flux.2", "Flux2Transformer2D"),
-        ),
-        (r"^distilled_guidance_layer", _guess("Chroma", "ChromaTransformer2D")),
-        (r"^(double|single)_blocks_|^single_transformer_blocks_", _guess("Flux", *_FLUX)),
-        (
-            r"^blocks_\d+_(self_attn_|cross_attn_([qkvo]$|norm_|k_img|v_img)|attn[12]_|ffn_)",
-            _guess("Wan", "WanTransformer3D"),
-        ),
-        (
-            r"^blocks_\d+_(attn_|mlp_|cross_attn_(q_linear|kv_linear|proj))",
-            _guess("Sana or PixArt", _SANA, _PIXART),
-        ),
-        (r"^(layers|noise_refiner|context_refiner)_\d+_attn_", _guess("Lumina 2", _LUMINA)),
-        (
-            r"^(layers|noise_refiner|context_refiner)_\d+_attention_to_",
-            _guess("Z-Image", _Z_IMAGE),
-        ),
-        (
-            r"^(layers|noise_refiner|context_refiner)_\d+_",
-            _guess("Z-Image or Lumina 2", _Z_IMAGE, _LUMINA),
-        ),
-        (r"^(input_blocks|middle_block|output_blocks)_|^(down|up)_blocks_|^mid_block_", _UNET),
-        (
-            r"^transformer_blocks_\d+_attn1_",
-            _guess("LTX, Sana or PixArt", "LTXVideoTransformer3D", _SANA, _PIXART),
-        ),
-        (
-            r"^transformer_blocks_\d+_(attn_|ff_context_|norm1_context_)",
-            _guess("Stable Diffusion 3 or Flux", _SD3, _QWEN, *_FLUX),
-        ),
-    )
-)
-"""The first that some layer of a file shows decides."""
+def _classes(families: Iterable[str]) -> frozenset[str]:
+    """The networks of families."""
+    return frozenset(kind for name in families for kind in INDEX[name].denoisers)
 
 
 def may_fit(guessed: AdapterTarget, family: str, classes: Collection[str]) -> bool:
@@ -245,13 +220,13 @@ def may_fit(guessed: AdapterTarget, family: str, classes: Collection[str]) -> bo
         family: The model's, such as ``sd1``.
         classes: That its denoiser may be of.
     """
-    known = frozenset().union(_UNETS, *(each.classes for _, each in _SIGNS))
+    known = _classes(name for name, entry in INDEX.items() if entry.lora_signs)
     if not known.intersection(classes):
         # Packages may bring others.
         return True
     if not guessed.classes.intersection(classes):
         return False
-    return family not in _UNET.families or family in guessed.families
+    return not guessed.families or family not in INDEX or family in guessed.families
 
 
 PLAIN = "lora"

@@ -32,6 +32,7 @@ from nodegraph.families.checkpoint_parts import (
     part_prefix,
     recipe_parts,
 )
+from nodegraph.families.registry import original_names
 from nodegraph.models.adapters.tensor_names import (
     DENOISERS,
     ENCODERS,
@@ -44,7 +45,7 @@ from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
 from nodegraph.weights.joined_files import header_of
 from nodegraph.weights.lazy import torch
 from nodegraph.weights.safetensors_header import read_header
-from nodegraph.weights.single_files.original_tables import SWAPPED, TABLES
+from nodegraph.weights.single_files.base import OriginalNames
 
 if TYPE_CHECKING:
     from torch import nn
@@ -166,47 +167,46 @@ def originals(kind: str, layers: Mapping[str, Shape]) -> dict[str, tuple[Origina
     if kind == "UNet2DConditionModel":
         names = unet_originals(layers)
         return {name: (OriginalLocation(path, layers[path][0]),) for path, name in names.items()}
+    network = original_names(kind)
     originals_by_name: dict[str, list[tuple[int, str]]] = {}
     for path in layers:
-        for renaming in _table(kind):
+        for renaming in _table(network):
             match = renaming.pattern.fullmatch(path)
             if match is not None:
                 name = renaming.original.format(*match.groups())
                 originals_by_name.setdefault(name, []).append((renaming.order, path))
     return {
-        name: tuple(_row_locations([path for _, path in sorted(parts)], kind, layers))
+        name: tuple(_row_locations([path for _, path in sorted(parts)], network, layers))
         for name, parts in originals_by_name.items()
     }
 
 
 def _row_locations(
-    paths: list[str], kind: str, layers: Mapping[str, Shape]
+    paths: list[str], network: OriginalNames, layers: Mapping[str, Shape]
 ) -> Iterator[OriginalLocation]:
     total = sum(layers[path][0] for path in paths)
     begin = 0
     for path in paths:
         end = begin + layers[path][0]
-        if _is_swapped(kind, path, layers[path]):
+        if _is_swapped(network, path, layers[path]):
             yield OriginalLocation(path, total, ((end // 2, end), (0, end // 2)))
         else:
             yield OriginalLocation(path, total, None if len(paths) == 1 else ((begin, end),))
         begin = end
 
 
-def _is_swapped(kind: str, path: str, shape: Shape) -> bool:
+def _is_swapped(network: OriginalNames, path: str, shape: Shape) -> bool:
     """Whether diffusers has scale and shift of this modulation the other way round."""
-    if kind not in SWAPPED:
-        return False
     if path == "norm_out.linear":
-        return True
-    # Of the last block of SD 3 the text goes no further: its modulation is that of an output.
+        return network.swaps_output
+    # In the last block the prompt goes no further: its modulation is that of an output.
     is_last = path.endswith("norm1_context.linear") and shape[0] == 2 * shape[1]
-    return kind == "SD3Transformer2DModel" and is_last
+    return network.swaps_context and is_last
 
 
 @cache
-def _table(kind: str) -> tuple[_Renaming, ...]:
-    return tuple(item for here, name in TABLES.get(kind, ()) for item in _renamings(here, name))
+def _table(network: OriginalNames) -> tuple[_Renaming, ...]:
+    return tuple(item for here, name in network.table for item in _renamings(here, name))
 
 
 def _renamings(here: str, name: str) -> Iterator[_Renaming]:
@@ -223,10 +223,6 @@ def _renamings(here: str, name: str) -> Iterator[_Renaming]:
 _SIGNS = {"*": r"(\d+)", "@": "(layers|noise_refiner|context_refiner)"}
 
 
-_FIRST_LAYERS: Mapping[str, str] = {"FluxTransformer2DModel": "x_embedder"}
-"""By the module's class."""
-
-
 def fits_width(kind: str, path: str, part: LayerParts, shape: Shape) -> bool:
     """Whether a change is for a layer that has half its columns, or twice as many.
 
@@ -234,7 +230,7 @@ def fits_width(kind: str, path: str, part: LayerParts, shape: Shape) -> bool:
         kind: The module's class.
         path, shape: Of the layer.
     """
-    if path != _FIRST_LAYERS.get(kind) or not part.is_plain_lora or part.size is None:
+    if not part.is_plain_lora or part.size is None or path != original_names(kind).widened:
         return False
     own, columns = prod(shape[1:]), part.size[1]
     return columns in (2 * own, own / 2)
@@ -385,15 +381,16 @@ class _Names:
     flat: dict[str, tuple[OriginalLocation, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, layers: ModuleLayers) -> _Names:
+    def of(cls, layers: ModuleLayers, *, is_renamed: bool) -> _Names:
         names = cls()
         for path, shape in layers.shapes.items():
             names._add(path, (OriginalLocation(path, shape[0]),))
             # transformers has dropped and taken up this level more than once.
             names._add(f"text_model.{path}", (OriginalLocation(path, shape[0]),))
             names._add(path.removeprefix("text_model."), (OriginalLocation(path, shape[0]),))
-        for name, places in originals(layers.kind, layers.shapes).items():
-            names._add(name, places)
+        if is_renamed:
+            for name, places in originals(layers.kind, layers.shapes).items():
+                names._add(name, places)
         return names
 
     def _add(self, name: str, places: tuple[OriginalLocation, ...]) -> None:
@@ -410,7 +407,11 @@ def match(parts: Mapping[str, LayerParts], modules: Mapping[str, ModuleLayers]) 
         parts: The changes in the file, see `group_tensors`.
         modules: By name, such as ``unet`` or ``text_encoder_2``.
     """
-    names = {module: _Names.of(layers) for module, layers in modules.items()}
+    # transformers keeps the names of text encoders.
+    names = {
+        module: _Names.of(layers, is_renamed=module not in ENCODERS)
+        for module, layers in modules.items()
+    }
     says_second = any(stem.startswith("transformer_2.") for stem in parts)
     changes: list[MatchedChange] = []
     outcomes: dict[str, list[str]] = {}

@@ -18,6 +18,7 @@ from nodegraph.errors import InvalidFile
 from nodegraph.families import diffusers_folder as layout
 from nodegraph.families.base import Part
 from nodegraph.families.checkpoint_parts import REDUX_FAMILY, REDUX_PARTS
+from nodegraph.families.registry import family_of_text_width
 from nodegraph.models.model_files import stored_precision
 from nodegraph.models.model_sources import find_path
 from nodegraph.weights.file_kinds import SAFETENSORS, file_suffix
@@ -101,8 +102,6 @@ AUTO = ""
 """Stands for the eyes that lie beside an adapter."""
 
 _PROJECTION, _LAYERS = "image_proj.", "ip_adapter."
-_FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
-"""By the width of what their UNets read."""
 _ENCODER_FOLDER = "image_encoder"
 
 
@@ -144,7 +143,7 @@ class IPAdapterFile:
     @property
     def family(self) -> str | None:
         """What models it is for; None where that doesn't show."""
-        return _FAMILIES.get(self.layers[0][1])
+        return family_of_text_width(self.layers[0][1])
 
 
 def read_ip_adapter(name: str, folders: Sequence[Path]) -> IPAdapterFile:

@@ -10,9 +10,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from nodegraph.core.values import DiffusionModel, Recipe
@@ -79,32 +77,6 @@ def missing_compiler(device: str) -> str | None:
     return None
 
 
-_ALWAYS = frozenset({"taylorseer", "broadcast"})
-"""What hooks on attention do, which all networks have."""
-_BLOCKS = frozenset({"first_block", "mag"})
-_LITE = frozenset({"lite"})
-_FUSED = frozenset({"fused"})
-
-ABILITIES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "UNet2DConditionModel": _ALWAYS | _FUSED | {"channels_last"},
-        "SD3Transformer2DModel": _ALWAYS | _FUSED | {"mag"},
-        "PixArtTransformer2DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
-        "FluxTransformer2DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
-        "Flux2Transformer2DModel": _ALWAYS | _LITE | _FUSED | {"mag"},
-        "SanaTransformer2DModel": _ALWAYS | _LITE,
-        "LTXVideoTransformer3DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
-        "Lumina2Transformer2DModel": _ALWAYS,
-        "WanTransformer3DModel": _ALWAYS | _BLOCKS | _LITE | _FUSED,
-        "ChromaTransformer2DModel": _ALWAYS | _LITE | _FUSED,
-        "HiDreamImageTransformer2DModel": _ALWAYS,
-        "QwenImageTransformer2DModel": _ALWAYS | _BLOCKS | _LITE,
-        "HunyuanImageTransformer2DModel": _ALWAYS | _BLOCKS | _LITE,
-        "ZImageTransformer2DModel": _ALWAYS,
-    }
-)
-"""By the class of diffusers: what its hooks and methods can do for it, as tried (a test does)."""
-
 _TITLES = {
     "first_block": "first-block caching",
     "mag": "MagCache",
@@ -117,24 +89,15 @@ _TITLES = {
 _PORTS = {"lite": "lite", "fused": "fused_projections", "channels_last": "channels_last"}
 
 
-def abilities(family: Family) -> frozenset[str]:
-    """What a family's network can; of one that isn't known here, what all can."""
-    if family.latent.only_size is not None:
-        # Small networks of our own: none of diffusers' hooks knows them.
-        return frozenset()
-    return ABILITIES.get(family.denoisers[0].classes[0], _ALWAYS)
-
-
 def check_supported(family: Family, ability: str) -> None:
     """Refuse what a family's network can't be sped up by.
 
     Raises:
         InvalidValue: So it is.
     """
-    able = abilities(family)
-    if ability in able:
+    if ability in family.speedups:
         return
-    others = ", ".join(title for name, title in _TITLES.items() if name in able)
+    others = ", ".join(title for name, title in _TITLES.items() if name in family.speedups)
     raise InvalidValue(
         f"{family.title} can't be sped up by {_TITLES[ability]}: {_reason(ability)}",
         port=_PORTS.get(ability, "model"),
@@ -160,7 +123,7 @@ def check_step_cache(family: Family, caching: StepCaching) -> None:
     check_supported(family, cache_name(caching))
     if isinstance(caching, Taylor) and caching.lite:
         check_supported(family, "lite")
-    if isinstance(caching, Magnitude) and not caching.ratios and family.name != "flux":
+    if isinstance(caching, Magnitude) and not caching.ratios and not family.has_mag_ratios:
         raise InvalidValue(
             f"MagCache needs ratios that were measured with {family.title}, and diffusers brings "
             "those of Flux.1 alone",

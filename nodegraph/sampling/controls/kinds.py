@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodegraph.errors import InvalidValue
+from nodegraph.families.index import INDEX
+from nodegraph.families.registry import family_of_control
 from nodegraph.families.speed_options import FirstBlock, Magnitude
 
 if TYPE_CHECKING:
@@ -14,43 +16,9 @@ if TYPE_CHECKING:
     from nodegraph.families.components import Denoiser
     from nodegraph.families.model_step import Side
 
-UNION_MODES: Mapping[str, Mapping[str, int]] = {
-    # Source: https://github.com/xinsir6/ControlNetPlus, the last two of its promax model.
-    "ControlNetUnionModel": {
-        "pose": 0,
-        "depth": 1,
-        "soft edges": 2,
-        "scribble": 2,
-        "edges": 3,
-        "lines": 3,
-        "normal": 4,
-        "segments": 5,
-        "tile": 6,
-        "repaint": 7,
-    },
-    # Source: https://huggingface.co/InstantX/FLUX.1-dev-Controlnet-Union
-    "FluxControlNetModel": {
-        "edges": 0,
-        "lines": 0,
-        "tile": 1,
-        "depth": 2,
-        "blur": 3,
-        "pose": 4,
-        "grey": 5,
-        "low quality": 6,
-    },
-}
-"""The kinds of pictures that unions know, by class: what each is called here, and its number."""
-
 NO_MODE = "none"
-MODES = (NO_MODE, *dict.fromkeys(name for modes in UNION_MODES.values() for name in modes))
-"""What may be chosen."""
-
-_SEE_LATENTS = ("SD3ControlNetModel", "FluxControlNetModel", "QwenImageControlNetModel")
-_EXTRA = {
-    "SD3ControlNetModel": "extra_conditioning_channels",
-    "QwenImageControlNetModel": "extra_condition_channels",
-}
+MODES = (NO_MODE, *dict.fromkeys(name for entry in INDEX.values() for name in entry.control_modes))
+"""What may be chosen: of all unions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +32,7 @@ class ControlKind:
         takes_several: Whether pictures are shown to it together.
         takes_mask: Whether it is shown a mask beside a latent.
         only_positive: Whether it leads the positive prompt alone.
-        unshifted: Whether it was trained on latents that weren't shifted. Source: InstantX's
-            networks for Stable Diffusion 3, as diffusers' pipeline has it.
+        unshifted: Whether it was trained on latents that weren't shifted.
     """
 
     sees_latents: bool
@@ -79,26 +46,23 @@ class ControlKind:
 
 def control_kind(class_name: str, config: Config) -> ControlKind:
     """What a network of a class of diffusers wants to be shown."""
-    union = UNION_MODES.get(class_name, {})
-    count = config.get("num_control_type" if class_name == "ControlNetUnionModel" else "num_mode")
+    family = family_of_control(class_name)
+    is_union = class_name == "ControlNetUnionModel"
+    count = config.get("num_control_type" if is_union else "num_mode")
+    modes = {} if family is None or not count else family.control_modes
     # What XLabs trained sees pixels beside Flux.1.
     own_eyes = config.get("conditioning_embedding_channels") is not None
     return ControlKind(
-        class_name in _SEE_LATENTS and not own_eyes,
+        family is not None and family.control_sees_latents and not own_eyes,
         int(
             config.get("in_channels" if class_name == "T2IAdapter" else "conditioning_channels", 3)
         ),
-        {name: number for name, number in union.items() if count and number < count},
-        class_name == "ControlNetUnionModel",
-        bool(config.get(_EXTRA.get(class_name, ""))),
+        {name: number for name, number in modes.items() if count and number < count},
+        is_union,
+        family is not None and bool(config.get(family.control_mask_channels)),
         bool(config.get("global_pool_conditions")),
-        class_name == "SD3ControlNetModel" and _is_instantx(config),
+        family is not None and family.control_is_unshifted(config),
     )
-
-
-def _is_instantx(config: Config) -> bool:
-    fills = bool(config.get("extra_conditioning_channels"))
-    return bool(config.get("force_zeros_for_pooled_projection", True)) and not fills
 
 
 def kind_of(network: Any) -> ControlKind:

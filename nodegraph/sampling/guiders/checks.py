@@ -106,9 +106,6 @@ PERTURBED, SKIPPED, UNET_ATTENTION, CLASSIFIED = "perturbed", "skipped", "looked
 """What guidance does with a network: another attention, blocks left out, a UNet's middle looked
 into, the noisy latent classified."""
 
-_UNPERTURBED = frozenset({"SanaTransformer2DModel", "HiDreamImageTransformer2DModel"})
-_UNSKIPPED = frozenset({"HiDreamImageTransformer2DModel"})
-
 
 def check_addable(kind: str, name: str) -> None:
     """Refuse guidance that a family can't be led by.
@@ -124,10 +121,9 @@ def check_addable(kind: str, name: str) -> None:
         return
     if kind in (PERTURBED, SKIPPED) and family.latent.only_size is not None:
         raise _refused(f"the network of {family.title} is too small to be weakened")
-    network = family.denoisers[0].classes[0]
-    if kind == PERTURBED and network in _UNPERTURBED:
+    if kind == PERTURBED and not family.perturbs_attention:
         raise _refused(f"attention can't be perturbed in {family.title}")
-    if kind == SKIPPED and network in _UNSKIPPED:
+    if kind == SKIPPED and not family.skips_blocks:
         raise _refused(f"blocks can't be left out in {family.title}")
     if kind == UNET_ATTENTION and not isinstance(family, UNetFamily):
         raise InvalidValue(

@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from nodegraph.errors import InvalidValue
 from nodegraph.families.components import Denoiser
+from nodegraph.families.registry import FAMILIES
 from nodegraph.models.adapters.layer_changes import structural_copy
 from nodegraph.sampling.guiders.layers import prefixes
 
@@ -94,15 +95,11 @@ STACKS = (
     ("layers", ""),
     ("double_stream_blocks", "single_stream_blocks"),
 )
-"""Names that networks have for their blocks, and for those of a second kind."""
+"""Names that most networks have for their blocks, and for those of a second kind; a family may name
+others."""
 
-_RETURNS: Mapping[str, tuple[int, int | None]] = {
-    "ChromaTransformerBlock": (1, 0),
-    "ChromaSingleTransformerBlock": (0, None),
-    "SanaTransformerBlock": (0, None),
-    "Lumina2TransformerBlock": (0, None),
-}
-"""Where blocks that diffusers' registry misses have picture and prompt in what they give."""
+BlockOutputs = Mapping[str, tuple[int, int | None]]
+"""See `Family.block_outputs`."""
 
 Attend = Callable[[Tensor, Tensor, Tensor], "Tensor | None"]
 """What stands for the attention of queries, keys and values; None: it stays."""
@@ -141,11 +138,13 @@ def without_layers(model: Denoiser, layers: Sequence[str]) -> Denoiser:
     Raises:
         InvalidValue: On port ``guider``: there are no such, or they can't be left out.
     """
+    family = FAMILIES.get(model.family)
+    outputs = {} if family is None else family.block_outputs
 
     def change(twin: nn.Module, prefix: str, switch: _Switch) -> int:
-        blocks = list(_blocks(twin, prefix))
+        blocks = list(_blocks(twin, prefix, outputs))
         for block in blocks:
-            picture, prompt = _returned(block)
+            picture, prompt = _returned(block, outputs)
             signature = inspect.signature(type(block).forward)
             block.forward = functools.partial(
                 _skip_block, switch, signature, (picture, prompt), block.forward
@@ -197,33 +196,30 @@ def _changed(model: Denoiser, layers: Sequence[str], change: Change) -> Denoiser
             port="guider",
             hint="Leave the step cache out, or take a smaller size or storage.",
         )
+    family = FAMILIES.get(model.family)
+    named = () if family is None else family.block_stacks
     switch = _Switch(is_shared=model.is_own, is_on=not model.is_own)
     modules: dict[str, Any] = {}
     for role, module in model.modules.items():
         modules[role] = twin = module if model.is_own else structural_copy(module)
-        for prefix in _places(twin, layers):
+        stacks = _stacks(twin, named)
+        for prefix in prefixes(layers, stacks, [len(getattr(twin, stack)) for stack in stacks]):
             if not change(twin, prefix, switch):
-                raise _missing(twin, prefix)
+                raise _missing(twin, stacks, prefix)
     if model.is_own:
         modules = {role: _Switched(module, switch) for role, module in modules.items()}
     return replace(model, modules=modules, caching=None, compiled=False, is_own=True)
 
 
-def _places(module: nn.Module, layers: Sequence[str]) -> list[str]:
-    stacks = _stacks(module)
-    return prefixes(layers, stacks, [len(getattr(module, stack)) for stack in stacks])
-
-
-def _stacks(module: nn.Module) -> list[str]:
-    for pair in STACKS:
+def _stacks(module: nn.Module, named: tuple[str, ...]) -> list[str]:
+    for pair in (named, *STACKS):
         names = [stack for stack in pair if isinstance(getattr(module, stack, None), nn.ModuleList)]
         if names:
             return names
     return []
 
 
-def _missing(module: nn.Module, prefix: str) -> InvalidValue:
-    stacks = _stacks(module)
+def _missing(module: nn.Module, stacks: list[str], prefix: str) -> InvalidValue:
     numbers = ", ".join(
         f"{'single.' if stack_index else ''}0 to {'single.' if stack_index else ''}"
         f"{len(getattr(module, stack)) - 1}"
@@ -283,26 +279,30 @@ def identity_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor | No
     return value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
 
 
-def _blocks(module: nn.Module, prefix: str) -> Iterator[nn.Module]:
+def _blocks(module: nn.Module, prefix: str, outputs: BlockOutputs) -> Iterator[nn.Module]:
     """The outermost blocks below a place that are known to hand on what they are given."""
     taken: list[str] = []
     for name, layer in module.named_modules():
         is_below = f"{name}.".startswith(prefix)
-        if is_below and _is_block(layer) and not any(name.startswith(item) for item in taken):
+        if (
+            is_below
+            and _is_block(layer, outputs)
+            and not any(name.startswith(item) for item in taken)
+        ):
             taken.append(f"{name}.")
             yield layer
 
 
-def _is_block(layer: nn.Module) -> bool:
+def _is_block(layer: nn.Module, outputs: BlockOutputs) -> bool:
     TransformerBlockRegistry._register()
-    return type(layer).__name__ in _RETURNS or type(layer) in TransformerBlockRegistry._registry
+    return type(layer).__name__ in outputs or type(layer) in TransformerBlockRegistry._registry
 
 
-def _returned(block: nn.Module) -> tuple[int, int | None]:
+def _returned(block: nn.Module, outputs: BlockOutputs) -> tuple[int, int | None]:
     """Places of the picture and the prompt in what a block gives."""
     name = type(block).__name__
-    if name in _RETURNS:
-        return _RETURNS[name]
+    if name in outputs:
+        return outputs[name]
     known = TransformerBlockRegistry.get(type(block))
     return known.return_hidden_states_index, known.return_encoder_hidden_states_index
 

@@ -21,6 +21,38 @@ Config = Mapping[str, Any]
 Tensors = Mapping[str, "Tensor"]
 
 
+Table = tuple[tuple[str, str], ...]
+"""Layers as diffusers names them, and what they were called by who made the model.
+
+``*`` is a number, the first in a name; ``@`` is one of the three stacks of blocks that some models
+have. ``{a,b}`` are layers that were one, whose rows are theirs in this order. Several lines may be
+about the same layers, as not all who train adapters use the same names; an original name is in one
+line alone. Where tensors that are no layer's have other names, they are named whole.
+"""
+
+
+class OriginalNames(NamedTuple):
+    """The layers of a network as its authors named them; files and adapters use these names.
+
+    Attributes:
+        table: Empty where diffusers has kept the names.
+        swaps_output: Whether diffusers has scale and shift of the last modulation,
+            ``norm_out.linear``, the other way round than the original.
+        swaps_context: The same of the prompt's modulation in the last block.
+        widened: The layer of which adapters may have half the columns, or twice as many; empty if
+            there is none.
+    """
+
+    table: Table = ()
+    swaps_output: bool = False
+    swaps_context: bool = False
+    widened: str = ""
+
+
+SAME_NAMES = OriginalNames()
+"""Of networks whose layers diffusers has not renamed."""
+
+
 def _nothing(config: Config) -> Config:
     return {}
 
@@ -63,6 +95,7 @@ class FileLayout:
             heeds there, but for what the family takes to be so.
         marks: Of denoisers and control networks: groups of tensor names; `matches` is true only
             where one whole group is there. The index knows families that come along by them.
+        names: Of denoisers: what their layers were called before diffusers renamed them.
     """
 
     name: str
@@ -75,6 +108,7 @@ class FileLayout:
     scheduler: Callable[[Config], Config] = _nothing
     settings: Callable[[Config], Config] = _nothing
     marks: tuple[tuple[str, ...], ...] = ()
+    names: OriginalNames = SAME_NAMES
 
     def prefix(self, shapes: Shapes) -> str | None:
         """What stands before the names of the part's tensors; None where the file has no such part.

@@ -14,8 +14,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from nodegraph.weights.safetensors_header import Shapes
-from nodegraph.weights.single_files.base import Config, FileLayout, Tensors, has_marks
-from nodegraph.weights.single_files.original_tables import SWAPPED, TABLES
+from nodegraph.weights.single_files.base import (
+    SAME_NAMES,
+    Config,
+    FileLayout,
+    OriginalNames,
+    Tensors,
+    has_marks,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,36 +81,36 @@ _STACKS = ("layers", "noise_refiner", "context_refiner")
 _MLP = "proj_mlp"
 
 
-def rename_tensors(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+def rename_tensors(tensors: Mapping[str, Tensor], names: OriginalNames) -> dict[str, Tensor]:
     """The tensors of a file under diffusers' names; views of those given, for the most part.
 
     Args:
-        kind: The class of diffusers that they are for, such as ``WanTransformer3DModel``.
+        names: Of the network that they are for.
     """
     converted = {}
-    for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, kind):
+    for name, new, rows in _places({name: tuple(t.shape) for name, t in tensors.items()}, names):
         tensor = tensors[name] if rows is None else tensors[name][rows]
         converted[new] = (
-            swap_scale_shift(tensor) if _is_swapped(new, kind) and new != name else tensor
+            swap_scale_shift(tensor) if _is_swapped(new, names) and new != name else tensor
         )
     return converted
 
 
-def rename_shapes(shapes: Shapes, kind: str) -> dict[str, tuple[int, ...]]:
-    """As `renamed`, of shapes alone."""
+def rename_shapes(shapes: Shapes, names: OriginalNames) -> dict[str, tuple[int, ...]]:
+    """As `rename_tensors`, of shapes alone."""
     shapes_by_name = {}
-    for name, new, rows in _places(shapes, kind):
+    for name, new, rows in _places(shapes, names):
         shape = shapes[name]
         shapes_by_name[new] = shape if rows is None else (rows.stop - rows.start, *shape[1:])
     return shapes_by_name
 
 
-def _places(shapes: Shapes, kind: str) -> Iterator[tuple[str, str, Rows]]:
+def _places(shapes: Shapes, names: OriginalNames) -> Iterator[tuple[str, str, Rows]]:
     """Of each tensor in a file: its name, each name that it has here, and rows of that."""
     for name, shape in shapes.items():
         stem, _, end = name.rpartition(".")
-        news = _known(stem, kind)
-        if whole := _known(name, kind):
+        news = _known(stem, names)
+        if whole := _known(name, names):
             yield name, whole[0], None
         elif not news or not shape:
             yield name, name, None
@@ -120,13 +126,13 @@ _END = {"scale": "weight"}
 """Original code calls the weights of norms so."""
 
 
-def _known(original: str, kind: str) -> tuple[str, ...]:
+def _known(original: str, names: OriginalNames) -> tuple[str, ...]:
     """The names here of a layer or tensor; empty where the table doesn't know it.
 
     A number in a name is one of many blocks, or part of a name that the table has as it stands,
     such as ``mlp.0``.
     """
-    table, match = _by_original(kind), _NUMBER.search(original)
+    table, match = _by_original(names), _NUMBER.search(original)
     if match is not None:
         blocks = f"{original[: match.start()]}*{original[match.end() :]}"
         if blocks in table:
@@ -156,9 +162,9 @@ def _rows(layers: Sequence[str], total: int, wide: int) -> Iterator[slice]:
         begin += size
 
 
-def _is_swapped(name: str, kind: str) -> bool:
+def _is_swapped(name: str, names: OriginalNames) -> bool:
     """Whether diffusers has scale and shift of that modulation the other way round."""
-    return kind in SWAPPED and name.startswith("norm_out.linear.")
+    return names.swaps_output and name.startswith("norm_out.linear.")
 
 
 def swap_scale_shift(tensor: Tensor) -> Tensor:
@@ -169,13 +175,13 @@ def swap_scale_shift(tensor: Tensor) -> Tensor:
 
 
 @cache
-def _by_original(kind: str) -> dict[str, tuple[str, ...]]:
+def _by_original(names: OriginalNames) -> dict[str, tuple[str, ...]]:
     """Names here by the original one, in the order of its rows."""
-    names: dict[str, tuple[str, ...]] = {}
-    for here, original in TABLES.get(kind, ()):
+    layers: dict[str, tuple[str, ...]] = {}
+    for here, original in names.table:
         for stack in _STACKS if "@" in original else ("",):
-            names[original.replace("@", stack)] = tuple(_parts(here.replace("@", stack)))
-    return names
+            layers[original.replace("@", stack)] = tuple(_parts(here.replace("@", stack)))
+    return layers
 
 
 def _parts(here: str) -> Iterator[str]:
@@ -221,13 +227,14 @@ def denoiser_layout(
     scheduler: Callable[[Config], Config] | Config,
     settings: Callable[[Config], Config] | None = None,
     fits: Callable[[Shapes], bool] | None = None,
+    names: OriginalNames = SAME_NAMES,
     without: tuple[str, ...] = (),
     unused: tuple[str, ...] = (),
 ) -> FileLayout:
-    """A layout of which `original_tables` knows the names.
+    """A layout of a network whose layers diffusers has renamed.
 
     Args:
-        name, title, class_name, settings: As of `FileLayout`.
+        name, title, class_name, settings, names: As of `FileLayout`.
         marks: Names that tell it, each group by itself: original ones, and diffusers'.
         config: As of `FileLayout`, of shapes by diffusers' names.
         scheduler: The published noise schedule, or what makes it of the configuration.
@@ -237,7 +244,7 @@ def denoiser_layout(
     """
 
     def shapes_of(shapes: Shapes) -> dict[str, tuple[int, ...]]:
-        return rename_shapes(shapes, class_name)
+        return rename_shapes(shapes, names)
 
     def matches(shapes: Shapes) -> bool:
         if not has_marks(shapes, marks):
@@ -257,7 +264,7 @@ def denoiser_layout(
 
     def convert(tensors: Tensors, _: Config) -> dict[str, Tensor]:
         kept = {item: tensor for item, tensor in tensors.items() if not _is_one(item, unused)}
-        return rename_tensors(kept, class_name)
+        return rename_tensors(kept, names)
 
     return FileLayout(
         name,
@@ -270,6 +277,7 @@ def denoiser_layout(
         scheduler=scheduler if callable(scheduler) else lambda _: scheduler,
         settings=settings or (lambda _: {}),
         marks=marks,
+        names=names,
     )
 
 

@@ -11,13 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from nodegraph.diffusion import FAMILIES, Family
+from docs import generate_families
+from nodegraph.diffusion import FAMILIES
 from nodegraph.errors import InvalidValue
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.identification import identify_folder, identify_tensors
 from nodegraph.families.index import INDEX
-from nodegraph.families.pipeline_classes import PIPELINE_CLASSES
 from nodegraph.families.registry import get_family, get_latent_format
 from nodegraph.packs.code_digests import CodeDigests
 from tests.messages import raises
@@ -523,6 +525,93 @@ def test_a_package_brings_a_network_of_its_own(site: Path, tmp_path: Path) -> No
     assert 'module="my_package.networks"' in lost
 
 
+_PLAIN_NETWORK = """
+import torch
+class Scaled(torch.nn.Module):
+    def __init__(self, channels: int, factor: float = 1.0) -> None:
+        super().__init__()
+        self.factor = factor
+        self.mix = torch.nn.Conv2d(channels, channels, 1)
+    def forward(self, x, words):
+        return self.factor * self.mix(x) + words.mean()
+"""
+_PLAIN_FAMILY = """
+from nodegraph.families.base import Family, Part
+from nodegraph.families.sd3 import SD3
+from nodegraph.weights.single_files.base import FileLayout
+FILE = FileLayout(
+    "plain-network",
+    "a plain network",
+    "Scaled",
+    matches=lambda shapes: "mix.weight" in shapes,
+    config=lambda shapes: {"channels": shapes["mix.weight"][0], "factor": 0.5},
+    convert=lambda tensors, config: dict(tensors),
+    scheduler=lambda config: {
+        "_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000
+    },
+)
+class Plain(Family):
+    def channels(self, config):
+        return config["channels"]
+    def encode(self, model, text, warn=None):
+        raise NotImplementedError
+    def predict(self, model, x, moment, batch):
+        return model.module(x, batch["embeddings"])
+PLAIN = Plain(
+    "plain",
+    "Plain",
+    latent=SD3.latent,
+    pipelines=("PlainPipeline",),
+    denoisers=(Part("transformer", ("Scaled",), module="plain.networks", files=(FILE,)),),
+    encoders=(),
+    tokenizers=(),
+    noise="flow",
+    needs_negative=False,
+)
+"""
+_SAMPLED = """
+import sys, torch
+from safetensors.torch import load_file, save_file
+from nodegraph.core.values import Conditioning, ConditioningEntry, Latent
+from nodegraph.diffusion import load_component, sample
+from nodegraph.errors import InvalidFile
+from nodegraph.models.denoiser_files import DenoiserRequest, open_denoiser
+for name in sys.argv[1:]:
+    model = load_component(open_denoiser(DenoiserRequest(name), []), "cpu")
+    prompt = Conditioning((ConditioningEntry({"embeddings": torch.ones(1, 2, 3)}),), "plain")
+    options = {"seed": 1, "steps": 1, "cfg": 1.0, "sampler": "euler", "schedule": "normal"}
+    made = sample(model, prompt, None, Latent(None, 32, 32, 1), **options).samples
+    print(type(model.module).__name__, model.config["factor"], model.module.mix.weight.sum().item())
+    print(tuple(made.shape), torch.isfinite(made).all().item(), model.dtype, model.device)
+tensors = load_file(sys.argv[1])
+save_file({"mix.weight": tensors["mix.weight"]}, sys.argv[1])
+try: load_component(open_denoiser(DenoiserRequest(sys.argv[1]), []), "cpu")
+except InvalidFile as error: print(error)
+"""
+
+
+def test_a_package_brings_a_plain_network(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    modules = {"__init__": "", "networks": _PLAIN_NETWORK, "family": _PLAIN_FAMILY}
+    bring(
+        tmp_path,
+        "plain-package",
+        {f"plain/{name}": text for name, text in modules.items()},
+        ["plain = plain.family:PLAIN"],
+    )
+    weights = {"mix.weight": torch.full((16, 16, 1, 1), 0.25), "mix.bias": torch.zeros(16)}
+    file, folder = tmp_path / "net.safetensors", tmp_path / "folder"
+    save_file(weights, file)
+    folder.mkdir()
+    save_file(weights, folder / "diffusion_pytorch_model.safetensors")
+    config = {"_class_name": "Scaled", "channels": 16, "factor": 2.0}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    *lines, refused = listed(tmp_path, _SAMPLED, str(file), str(folder)).stdout.splitlines()
+    sampled = "(1, 16, 4, 4) True torch.float32 cpu"
+    assert lines == ["Scaled 0.5 64.0", sampled, "Scaled 2.0 64.0", sampled]
+    assert "mix.bias" in refused
+
+
 def test_listing_families_imports_no_torch() -> None:
     code = (
         "import sys; from nodegraph.diffusion import FAMILIES; len(FAMILIES); "
@@ -538,12 +627,10 @@ def test_each_is_found_by_its_name() -> None:
         assert get_latent_format(family.latent.name) is family.latent
 
 
-def test_the_index_tells_of_each_what_the_family_says_itself() -> None:
-    for name, entry in INDEX.items():
-        family = entry.family()
-        assert (family.name, family.latent.name) == (name, entry.latent)
-        assert family.pipelines == PIPELINE_CLASSES.get(name, ())
-        assert entry.encoder_files == any(part.files for part in family.encoders)
+def test_the_index_is_that_of_the_families_modules() -> None:
+    assert generate_families.FILE.read_text("utf-8") == generate_families.text(), (
+        "python docs/generate_families.py"
+    )
 
 
 def test_the_index_knows_every_denoiser_and_control_network_by_its_marks() -> None:
@@ -625,14 +712,7 @@ def test_two_families_of_one_format_share_it() -> None:
     assert all(family.latent == formats[family.latent.name] for family in FAMILIES.values())
 
 
-def test_the_docs_list_them_all() -> None:
-    lines = (Path(__file__).parents[3] / "docs" / "families.md").read_text("utf-8").splitlines()
-    rows = set(lines[lines.index("<!-- families -->") : lines.index("<!-- end -->")])
-    for family in FAMILIES.values():
-        assert row_of(family) in rows, f"docs/families.md lacks: {row_of(family)}"
-
-
-def row_of(family: Family) -> str:
-    pipelines = ", ".join(f"`{name.removesuffix('Pipeline')}`" for name in family.pipelines)
-    cells = (family.title, f"`{family.name}`", pipelines, f"`{family.latent.name}`", family.noise)
-    return f"| {' | '.join(cells)} |"
+def test_the_docs_say_of_each_family_what_it_lacks() -> None:
+    command = "python docs/generate_families.py"
+    assert generate_families.PAGE.read_text("utf-8") == generate_families.page_text(), command
+    assert generate_families.SPEED.read_text("utf-8") == generate_families.speed_text(), command

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
+
+from nodegraph.families.index import INDEX
 
 from .test_flux import chroma, flux, sd3
 from .test_flux2 import flux2, flux2_klein
@@ -35,7 +38,7 @@ class Tiny:
     frames: int = 1
 
 
-TINY: Mapping[str, Tiny] = {
+_GIVEN: Mapping[str, Tiny] = {
     "sd1": Tiny(sd1, "ddim"),
     "sd2": Tiny(sd2, "ddim"),
     "sdxl": Tiny(sdxl),
@@ -57,5 +60,19 @@ TINY: Mapping[str, Tiny] = {
     "flux2": Tiny(flux2),
     "z-image": Tiny(z_image),
     "flux2-klein": Tiny(flux2_klein),
+}
+
+
+def _tiny(name: str) -> Tiny:
+    """The model of a family: another one than those given is built by the function of the family's
+    name in the test of its module."""
+    if name in _GIVEN:
+        return _GIVEN[name]
+    module = INDEX[name].family().__module__.rpartition(".")[2]
+    return Tiny(getattr(import_module(f"{__package__}.test_{module}"), name.replace("-", "_")))
+
+
+TINY: Mapping[str, Tiny] = {
+    name: _tiny(name) for name, entry in INDEX.items() if entry.family().latent.only_size is None
 }
 """By the family's name."""

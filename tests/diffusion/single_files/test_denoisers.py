@@ -18,7 +18,6 @@ from nodegraph.families.registry import FAMILIES
 from nodegraph.families.scheduler_file import check_supported, noise_kind
 from nodegraph.sampling.guiders.decomposed_guidance import ProjectedGuidance
 from nodegraph.weights.single_files.base import FileLayout
-from nodegraph.weights.single_files.original_tables import TABLES
 from nodegraph.weights.single_files.renamed_layouts import PREFIXES
 from tests.diffusion.adapters.denoisers import on_meta
 from tests.messages import raises
@@ -246,10 +245,10 @@ def test_a_missing_tensor_is_a_key_error(files: dict[str, Any]) -> None:
 
 
 def test_a_table_has_an_original_name_once() -> None:
-    for kind, table in TABLES.items():
-        names = [original for _, original in table]
-        assert len(set(names)) == len(names), kind
-        assert all(name.count("*") <= 1 for name in names), kind
+    for layout in LAYOUTS.values():
+        names = [original for _, original in layout.names.table]
+        assert len(set(names)) == len(names), layout.name
+        assert all(name.count("*") <= 1 for name in names), layout.name
 
 
 FAMILY_LAYOUTS = [

@@ -24,8 +24,6 @@ from nodegraph.families.speed_options import (
 from nodegraph.models.adapters.adapter_files import FUSED
 from nodegraph.models.speed import speed_support as compiling
 from nodegraph.models.speed.speed_support import (
-    ABILITIES,
-    abilities,
     check_recipe,
     check_speed,
     check_step_cache,
@@ -42,12 +40,6 @@ FLUX, SD1 = FAMILIES["flux"], FAMILIES["sd1"]
 RECIPE = DiffusionModel("sd1", (RecipeFile("unet", "nowhere", "0" * 64),))
 
 
-def test_every_network_is_there() -> None:
-    pictures = [family for family in FAMILIES.values() if family.latent.only_size is None]
-    classes = {name for family in pictures for name in family.denoisers[0].classes}
-    assert classes == set(ABILITIES)
-
-
 NETWORKS = {FAMILIES[name].denoisers[0].classes[0]: name for name in reversed(TINY)}
 """A family of each class."""
 
@@ -56,7 +48,7 @@ NETWORKS = {FAMILIES[name].denoisers[0].classes[0]: name for name in reversed(TI
 @pytest.mark.filterwarnings("ignore:.*FluxPosEmbed:FutureWarning")
 @pytest.mark.parametrize("family", NETWORKS.values())
 def test_a_network_can_what_is_said_of_it(model_of: ModelOf, family: str) -> None:  # noqa: F811
-    tiny, able = TINY[family], abilities(FAMILIES[family])
+    tiny, able = TINY[family], FAMILIES[family].speedups
     _, model = model_of(tiny.build)
     options = {"sampler": tiny.sampler, "frames": tiny.frames, "steps": 4, "cfg": 1.0}
     exact = walked(sampling(model, model.part("model"), **options))

@@ -8,7 +8,7 @@ from typing import Any
 
 from nodegraph.interop.comfyui.entries import TableEntry, Translate, entry
 from nodegraph.interop.comfyui.families import (
-    ENCODER_FAMILIES,
+    ENCODER_TYPES,
     encoder_family,
     latent_format,
     model_family,
@@ -128,18 +128,6 @@ def _text_encoder(*names: str, kind: str = "") -> Translate:
     return forward
 
 
-_KINDS = {family: kind for kind, family in ENCODER_FAMILIES.items()} | {
-    "sd2": "stable_diffusion",
-    "sdxl-refiner": "stable_diffusion",
-    "sana": "lumina2",
-    "z-image": "lumina2",
-    "wan22-5b": "wan",
-    "qwen-image-edit": "qwen_image",
-    "qwen-image-edit-plus": "qwen_image",
-    "flux2-klein": "flux2",
-}
-
-
 def _text_encoder_back(there: str, *names: str) -> Translate:
     """The loader there of as many files."""
 
@@ -152,7 +140,7 @@ def _text_encoder_back(there: str, *names: str) -> Translate:
         family = str(node.literal("family"))
         extra = {}
         if len(names) < 3:
-            extra["type"] = node.kept.get("type") or _KINDS.get(family, family)
+            extra["type"] = node.kept.get("type") or ENCODER_TYPES.get(family, family)
             if "device" in node.kept:
                 extra["device"] = node.kept["device"]
         name = node.add(there, **dict(zip(names, files, strict=True)), **extra)

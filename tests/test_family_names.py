@@ -1,0 +1,186 @@
+"""Code outside `families/` and `interop/comfyui/` names a model family only for a stated reason.
+
+What is known of a family stands in its module in `nodegraph/families`. Names in docstrings and
+comments are examples for readers and are not listed.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+import pytest
+
+from nodegraph.families.index import INDEX
+from nodegraph.families.item_family import ItemFamily
+from tests.house import Module, read_modules
+
+OWN_FOLDERS = ("nodegraph/families/", "nodegraph/interop/comfyui/")
+
+REASONS: Mapping[str, Mapping[str, str]] = {
+    "Tags by which nodes are searched, and descriptions of node inputs": {
+        "nodes/conditioning.py": "flux sd3 sdxl",
+        "nodes/guidance.py": "sd3",
+        "nodes/guided_answers.py": "qwen",
+        "nodes/guider.py": "flux",
+        "nodes/helper.py": "flux sdxl",
+        "nodes/ip_adapters.py": "flux",
+        "nodes/language.py": "qwen",
+        "nodes/latent.py": "sd3",
+        "nodes/latent_frames.py": "qwen",
+        "nodes/mask_make.py": "chroma",
+        "nodes/model_conditioning.py": "flux",
+        "nodes/model_sampling.py": "auraflow flux sd3",
+        "nodes/revision.py": "sdxl",
+        "nodes/text.py": "flux hidream qwen sd3 sdxl",
+        "nodes/video_conditioning.py": "ltx wan",
+        "nodes/video_latent.py": "ltx wan",
+    },
+    "Error messages and examples of the API name models that work": {
+        "nodegraph/client/shapes/server.py": "flux sd1",
+        "nodegraph/models/adapters/recipes.py": "wan",
+        "nodegraph/models/facts.py": "stablediffusion",
+        "nodegraph/models/image_to_video.py": "ltx wan",
+        "nodegraph/models/prompt_preprocessing.py": "stablediffusion",
+        "nodegraph/models/speed/freeu.py": "stablediffusion",
+        "nodegraph/perception/languages/answers.py": "qwen",
+        "nodegraph/perception/languages/language_model.py": "qwen",
+        "nodegraph/sampling/guiders/checks.py": "sdxl stablediffusion",
+        "nodegraph/sampling/prompts.py": "flux",
+        "nodegraph/server/http/routes/node_types.py": "sd1",
+        "nodegraph/training/textual_inversion.py": "stablediffusion",
+        "nodegraph/training/whole_networks.py": "stablediffusion",
+    },
+    "Language models of the same name, not families": {
+        "nodegraph/models/language/chat_templates.py": (
+            "flux hidream hunyuan lumina qwen sana zimage"
+        ),
+        "nodegraph/models/language/text_generation.py": "qwen",
+        "nodegraph/weights/single_files/language.py": "qwen",
+        "nodegraph/weights/single_files/t5.py": "wan",
+    },
+    "Colour planes of videos": {
+        "nodegraph/media/videos/colors.py": "chroma",
+    },
+    "Names under which the example models are published": {
+        "nodegraph/server/http/routes/models.py": "sd1 stablediffusion",
+    },
+    "Stands in for a model that is not known yet, and is compared with Stable Diffusion": {
+        "nodes/_memory.py": "sd1 stablediffusion",
+        "nodes/_training_facts.py": "sd1 stablediffusion",
+    },
+    "Nodes of one model: its image prompts, its schedule": {
+        "nodegraph/models/conditioning.py": "sdxl stablediffusion",
+        "nodegraph/models/ip_adapters/redux.py": "flux",
+        "nodegraph/sampling/sigma_lists.py": "flux ltx",
+        "nodegraph/weights/single_files/image_encoders.py": "flux",
+        "nodes/_ip_adapter_facts.py": "flux sdxl stablediffusion",
+        "nodes/schedule_lists.py": "flux ltx",
+    },
+    "Says of which model diffusers ships ratios for MagCache": {
+        "nodegraph/models/speed/speed_support.py": "flux",
+        "nodegraph/models/speed/step_caches.py": "flux",
+    },
+    "The parts of one model or of one kind of network in files": {
+        "nodegraph/models/ip_adapters/image_prompt_files.py": "sdxl stablediffusion",
+    },
+    "Latent formats, which are shared by families": {
+        "nodes/models.py": "flux qwen sd3 sdxl wan",
+    },
+}
+"""By reason: the files, and the families that each names. Families of items aren't looked for:
+their names are English words."""
+
+
+def _stem(name: str) -> str:
+    """The part of a family's name that its relatives share: ``flux`` of ``flux2-klein``."""
+    first, _, _ = name.partition("-")
+    if len(first) == 1:
+        first = name.replace("-", "")
+    short = first.rstrip("0123456789")
+    return short if len(short) > 2 else first
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    families = {name: entry.family() for name, entry in INDEX.items()}
+    images = {name: one for name, one in families.items() if not isinstance(one, ItemFamily)}
+    titles = {re.sub(r"[^a-z]", "", one.title.lower()) for one in images.values()}
+    stems = {_stem(name) for name in images} | {one for one in titles if one == "stablediffusion"}
+    choices = "|".join("_?".join(stem) for stem in sorted(stems))
+    return re.compile(rf"(?<![a-z])({choices})(?![a-z])")
+
+
+def named_families(text: str) -> set[str]:
+    """The families that an identifier or a text names, by their stems."""
+    flat = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[-. ]", "_", text).lower()
+    return {match[1].replace("_", "") for match in _pattern().finditer(flat)}
+
+
+def _texts(module: Module) -> Iterator[str]:
+    """All identifiers of a module, and its strings except docstrings."""
+    docstrings = {
+        id(statement.value)
+        for item in ast.walk(module.tree)
+        if isinstance(item, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in item.body
+        if isinstance(statement, ast.Expr)
+    }
+    for item in ast.walk(module.tree):
+        match item:
+            case ast.Constant(value=str(text)) if id(item) not in docstrings:
+                yield text
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                yield name
+            case ast.arg(arg=str(name)) | ast.keyword(arg=str(name)):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.alias(name=name, asname=alias):
+                yield f"{name} {alias or ''}"
+            case ast.ImportFrom(module=str(name)):
+                yield name
+
+
+def mentions() -> dict[str, set[str]]:
+    """The families that each file names, by the file's path."""
+    named = {}
+    for module in read_modules().values():
+        path = module.path.as_posix()
+        if not path.startswith(OWN_FOLDERS):
+            words = {word for text in _texts(module) for word in named_families(text)}
+            if words:
+                named[path] = words
+    return named
+
+
+def test_each_mention_of_a_family_has_a_reason() -> None:
+    listed: dict[str, set[str]] = {}
+    for files in REASONS.values():
+        for path, words in files.items():
+            listed.setdefault(path, set()).update(words.split())
+    actual = mentions()
+    new = {path: words - listed.get(path, set()) for path, words in actual.items()}
+    stale = {path: words - actual.get(path, set()) for path, words in listed.items()}
+    assert {path: words for path, words in new.items() if words} == {}, (
+        "let the family's module say it, or add the file to REASONS"
+    )
+    assert {path: words for path, words in stale.items() if words} == {}, "remove it from REASONS"
+
+
+@pytest.mark.parametrize(
+    ("text", "stems"),
+    [
+        ("FluxTransformer2DModel", {"flux"}),
+        ("flux2_levels", {"flux"}),
+        ("influx luminance wander", set()),
+        ("z-image", {"zimage"}),
+        ("Stable Diffusion 3 or HiDream", {"stablediffusion", "hidream"}),
+    ],
+)
+def test_a_family_is_recognised_in_a_text(text: str, stems: set[str]) -> None:
+    assert named_families(text) == stems
