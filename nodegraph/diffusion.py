@@ -37,8 +37,18 @@ if TYPE_CHECKING:
     from nodegraph.sampling.denoise import sample, sample_steps
     from nodegraph.sampling.latent_noise import add_noise
     from nodegraph.sampling.samplers import SAMPLERS
+    from nodegraph.sampling.samplers.base import (
+        PRESERVING,
+        STRAIGHT,
+        Done,
+        Evaluate,
+        Steps,
+        Walk,
+        sampler,
+    )
+    from nodegraph.sampling.samplers.spaces import StraightSpace
     from nodegraph.sampling.schedules import sigmas_for
-    from nodegraph.sampling.table_schedules import SCHEDULES
+    from nodegraph.sampling.table_schedules import CONTINUOUS, SCHEDULES
 
 _HOMES = {
     "families.base": ("Family",),
@@ -95,24 +105,45 @@ _HOMES = {
     ),
     "sampling.latent_noise": ("add_noise",),
     "sampling.samplers": ("SAMPLERS",),
+    "sampling.samplers.base": (
+        "PRESERVING",
+        "STRAIGHT",
+        "Done",
+        "Evaluate",
+        "Steps",
+        "Walk",
+        "sampler",
+    ),
+    "sampling.samplers.spaces": ("StraightSpace",),
     "sampling.schedules": ("sigmas_for",),
-    "sampling.table_schedules": ("SCHEDULES",),
+    "sampling.table_schedules": (
+        "CONTINUOUS",
+        "SCHEDULES",
+    ),
 }
 __path__: list[str] = []  # so that modules which were in it are looked for, see `nodegraph.moved`
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CONTINUOUS",
     "FAMILIES",
+    "PRESERVING",
     "SAMPLERS",
     "SCHEDULES",
+    "STRAIGHT",
     "Autoencoder",
     "Denoiser",
+    "Done",
+    "Evaluate",
     "Family",
     "FoundModel",
     "ModelRecipes",
     "ModelSource",
     "NoiseSchedule",
+    "Steps",
+    "StraightSpace",
     "TextModel",
+    "Walk",
     "add_noise",
     "contact_sheet",
     "decode_latent",
@@ -136,6 +167,7 @@ __all__ = [
     "resize_image",
     "sample",
     "sample_steps",
+    "sampler",
     "save_numbered",
     "scheduler_config",
     "sigmas_for",

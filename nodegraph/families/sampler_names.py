@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from threading import local
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from nodegraph.core.plugins import PluginGroup
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-    from logging import Logger
 
 SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     json.loads((Path(__file__).parent / "samplers.json").read_text("utf-8"))
@@ -29,83 +24,13 @@ SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 SAMPLER_NAMES = tuple(SAMPLER_RECORDS)
 """The built-in samplers."""
 
-GROUP = "nodegraph.samplers"
-"""Entry points of this group name a sampler, or a list of them, that a package brings: what
-`nodegraph.sampling.samplers.method` makes."""
-
-
-class BroughtSampler(NamedTuple):
-    """A sampler of a package.
-
-    Attributes:
-        method: What `nodegraph.sampling.samplers.method` made.
-        record: As in `SAMPLER_RECORDS`.
-        release: The package, its version, and a digest of its code: results count by it.
-    """
-
-    method: Any
-    record: Mapping[str, Any]
-    release: str
-
-
-_LOADING = local()
-
-
-def brought_samplers() -> Mapping[str, BroughtSampler]:
-    """The samplers of packages, by name. A package that asks while it is imported sees none."""
-    if getattr(_LOADING, "is_under_way", False):
-        return {}
-    _LOADING.is_under_way = True
-    try:
-        return _brought_samplers()
-    finally:
-        _LOADING.is_under_way = False
-
-
-@cache
-def _brought_samplers() -> Mapping[str, BroughtSampler]:
-    from nodegraph.core.entry_points import entry_points
-
-    samplers: dict[str, BroughtSampler] = {}
-    for point in entry_points(GROUP):
-        from nodegraph.families.family_plugins import named_point, package_release
-
-        for item in _loaded(point):
-            name, record = getattr(item, "name", None), getattr(item, "record", None)
-            if not isinstance(name, str) or not isinstance(record, Mapping):
-                wrong = "it is none that `method` made"
-            elif name in SAMPLER_RECORDS or name in samplers:
-                wrong = f"there is a sampler `{name}`; give it another name"
-            else:
-                samplers[name] = BroughtSampler(item, record, package_release(point))
-                continue
-            _log().warning("the sampler %s is left out: %s", named_point(point), wrong)
-    return MappingProxyType(samplers)
-
-
-def _loaded(point: EntryPoint) -> Sequence[object]:
-    from nodegraph.families.family_plugins import named_point
-
-    try:
-        loaded = point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a package's code may raise anything, or exit
-        text = "the sampler %s can't be loaded and is left out"
-        _log().error(text, named_point(point), exc_info=True)
-        return []
-    return [*loaded] if isinstance(loaded, (list, tuple)) else [loaded]
-
-
-def _log() -> Logger:
-    from logging import getLogger
-
-    return getLogger(__name__)
+SAMPLER_PLUGINS = PluginGroup("nodegraph.samplers", SAMPLER_NAMES)
+"""The samplers of packages and packs: what `nodegraph.sampling.samplers.sampler` makes."""
 
 
 def all_sampler_names() -> tuple[str, ...]:
-    """The built-in samplers, then those of packages."""
-    return (*SAMPLER_NAMES, *brought_samplers())
+    """The built-in samplers, then those of packages and packs."""
+    return (*SAMPLER_NAMES, *SAMPLER_PLUGINS)
 
 
 def sampler_record(name: str) -> Mapping[str, Any] | None:
@@ -113,15 +38,15 @@ def sampler_record(name: str) -> Mapping[str, Any] | None:
     a name that no built-in sampler has."""
     if name in SAMPLER_RECORDS:
         return SAMPLER_RECORDS[name]
-    brought = brought_samplers().get(name)
-    return None if brought is None else brought.record
+    plugin = SAMPLER_PLUGINS.get(name)
+    return None if plugin is None else plugin.record
 
 
 def sampler_release(name: str) -> str:
     """The package that brings a sampler, its version, and a digest of its code; empty for built-in
     samplers."""
-    brought = None if name in SAMPLER_RECORDS else brought_samplers().get(name)
-    return "" if brought is None else brought.release
+    plugin = SAMPLER_PLUGINS.get(name)
+    return "" if plugin is None else plugin.read_release()
 
 
 def asks_unguided(name: str | None) -> bool:

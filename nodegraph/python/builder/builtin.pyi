@@ -7995,7 +7995,7 @@ class BuiltinNodes:
     ) -> _SelectSampler:
         """The method by which a sampling steps. What is left out is the sampler's own.
 
-        sampler: The method; those of installed packages, too.
+        sampler: The method; those of packs and installed packages, too.
         eta: Part of the noise that is drawn anew in each step: 0 draws none.
         s_noise: Factor on all noise that is drawn on the way.
         s_churn: Noise that is added before steps, over the whole sampling.
