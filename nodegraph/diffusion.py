@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nodegraph.families.prompts import escape_prompt, parse_prompt
     from nodegraph.families.registry import FAMILIES
     from nodegraph.families.scheduler_file import scheduler_config
+    from nodegraph.families.sigma_curves import schedule
     from nodegraph.media.images.contact_sheets import contact_sheet
     from nodegraph.media.images.images import (
         encode_image_file,
@@ -64,6 +65,7 @@ _HOMES = {
     ),
     "families.registry": ("FAMILIES",),
     "families.scheduler_file": ("scheduler_config",),
+    "families.sigma_curves": ("schedule",),
     "media.images.contact_sheets": ("contact_sheet",),
     "media.images.images": (
         "encode_image_file",
@@ -169,6 +171,7 @@ __all__ = [
     "sample_steps",
     "sampler",
     "save_numbered",
+    "schedule",
     "scheduler_config",
     "sigmas_for",
     "small_footprint",

@@ -8,6 +8,8 @@ from nodegraph import Advanced, Choices, Range, node
 from nodegraph.families.sampler_names import (
     SAMPLER_NAMES,
     SAMPLER_PLUGINS,
+    SCHEDULE_NAMES,
+    SCHEDULE_PLUGINS,
     SYNONYMS,
     sampler_release,
 )
@@ -17,6 +19,7 @@ from nodegraph.sampling.sampling_parts import SamplerChoice
 from ._part_facts import check_options
 
 SamplerName = Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS, plugins=SAMPLER_PLUGINS)]
+ScheduleName = Annotated[str, Choices(SCHEDULE_NAMES, plugins=SCHEDULE_PLUGINS)]
 
 
 @node(

@@ -15,7 +15,6 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.families.sampler_names import SCHEDULE_NAMES
 from nodegraph.families.schedule_checks import DENOISE_STEPS, MAX_STEPS, last_step, step_window
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import (
@@ -46,7 +45,7 @@ from ._sampling_facts import (
     check_sampling,
     check_window,
 )
-from .sampler import SamplerName
+from .sampler import SamplerName, ScheduleName
 
 Draw = Annotated[str, Choices(DRAWS), Advanced()]
 Convention = Annotated[str, Choices(CONVENTIONS), Advanced()]
@@ -83,7 +82,7 @@ def KSampler(
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
     sampler: SamplerName = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    schedule: ScheduleName = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS), Advanced()] = None,
     denoise_steps: DenoiseSteps = "share",
@@ -156,7 +155,7 @@ def KSamplerAdvanced(
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
     sampler: SamplerName = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    schedule: ScheduleName = "karras",
     start_step: Annotated[int, Range(0, MAX_STEPS)] = 0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS)] = None,
     add_noise: bool = True,
@@ -265,7 +264,7 @@ def DenoisingSteps(
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
     sampler: SamplerName = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    schedule: ScheduleName = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     denoise_steps: DenoiseSteps = "share",
     draw: Draw = "per item",

@@ -172,6 +172,18 @@ FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 
+FURTHER_LAWS = ("polyexponential", "laplace", "vp", "sd_turbo", "levels")
+"""Schedules that nodes of their own make, with numbers."""
+
+SCHEDULE_PLUGINS = PluginGroup("nodegraph.schedules", (*SCHEDULE_NAMES, *FURTHER_LAWS))
+"""The schedules of packages and packs: what `nodegraph.families.sigma_curves.schedule` makes."""
+
+
+def all_schedule_names() -> tuple[str, ...]:
+    """The built-in schedules that have a name, then those of packages and packs."""
+    return (*SCHEDULE_NAMES, *SCHEDULE_PLUGINS)
+
+
 CFG_PP_SAMPLERS = frozenset(
     name for name, record in SAMPLER_RECORDS.items() if record["asks_unguided"]
 )
@@ -288,20 +300,26 @@ def check_combination(
         )
 
 
-def check_schedule(schedule: str, kind: str) -> None:
+def check_schedule(schedule: str, kind: str = "") -> None:
     """Refuse unknown schedules and those that no model of a kind of noise can follow.
 
+    Args:
+        kind: One of `NOISE_KINDS`; empty for any.
     Raises:
         InvalidValue: On port ``schedule``, naming what is allowed.
     """
-    if schedule not in SCHEDULE_NAMES:
-        raise _unknown("schedule", schedule, SCHEDULE_NAMES)
-    if kind == "flow" and schedule not in FLOW_SCHEDULE_NAMES:
+    if schedule in SCHEDULE_NAMES:
+        fits = kind != "flow" or schedule in FLOW_SCHEDULE_NAMES
+    elif schedule in SCHEDULE_PLUGINS:
+        fits = not kind or kind in SCHEDULE_PLUGINS[schedule].record["kinds"]
+    else:
+        raise _unknown("schedule", schedule, all_schedule_names())
+    if not fits:
         raise InvalidValue(
             f"{_MODELS[kind]} can't follow the {schedule} schedule",
             port="schedule",
             given=schedule,
-            expected=", ".join(FLOW_SCHEDULE_NAMES),
+            expected=", ".join(FLOW_SCHEDULE_NAMES if kind == "flow" else SCHEDULE_NAMES),
             hint="Choose normal, which is the model's own.",
         )
 

@@ -12,15 +12,24 @@ import torch
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.events import Event
+from nodegraph.errors import InvalidWorkflow, NodegraphError
 from nodegraph.families.sampler_names import SAMPLER_NAMES
 from nodegraph.packs.pack import pack_at
 from nodegraph.python.testing.workbench import check_pack, find_packs
 from tests.diffusion.families.test_registry import listed
+from tests.messages import raises
 
 _PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
-SHOWN = _PAGE.read_text("utf-8").split("## Write a sampler")[1].split("```python\n")[1]
-SAMPLER = SHOWN.split("```")[0]
-"""The module that the page shows; its sampler is `ab2`."""
+
+
+def shown(heading: str) -> str:
+    """The module that the page shows below a heading."""
+    part = _PAGE.read_text("utf-8").split(f"## {heading}\n")[1]
+    return part.split("```python\n")[1].split("```")[0]
+
+
+SAMPLER, CURVE = shown("Write a sampler"), shown("Write a schedule")
+"""Their sampler is `ab2`, their schedule `cosine`."""
 _POINTS = """[nodegraph.samplers]
 broken = no_such_package:SAMPLER
 mine = my_samplers:ab2
@@ -245,3 +254,56 @@ def test_a_sampler_of_a_pack_that_has_the_name_of_a_built_in_one_is_told(tmp_pat
     module.write_text(SAMPLER.replace("ab2", "euler"))
     (problem,) = check_pack(pack_at(module)).problems
     assert "its sampler `euler` is left out" in problem
+
+
+def test_a_pack_brings_a_schedule(studio: Studio) -> None:
+    module = studio.module.with_name("my_curves.py")
+    module.write_text(CURVE)
+
+    def run(schedule: str, **inputs: Any) -> tuple[str, Any]:
+        return studio.run(schedule=schedule, **inputs)
+
+    status, first = run("cosine")
+    assert (status, run("cosine")[0]) == ("ran", "cached")
+    assert not torch.equal(first, run("karras")[1])
+    assert not torch.equal(first, run("cosine", convention="comfyui")[1])
+    module.write_text(CURVE.replace("** 2", "** 3"))
+    status, edited = run("cosine")
+    assert (status, run("karras")[0]) == ("ran", "cached")
+    assert not torch.equal(first, edited)
+
+
+def test_a_schedule_as_a_value_counts_by_its_pack_too(studio: Studio) -> None:
+    module = studio.module.with_name("my_curves.py")
+    module.write_text(CURVE)
+    nodes = json.loads(json.dumps(WAYS["nodes"]))
+    nodes["schedule"]["inputs"]["schedule"] = "cosine"
+    given = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    first = studio.session.run(given, targets=["custom"]).nodes["custom"]
+    module.write_text(CURVE.replace("** 2", "** 3"))
+    edited = studio.session.run(given, targets=["custom"]).nodes["custom"]
+    assert (first.status, edited.status) == ("ran", "ran")
+    assert first.outputs != edited.outputs
+
+
+@pytest.mark.parametrize(
+    ("replacement", "port"), [("[0.5] * steps", "schedule"), ("[1.0]", "schedule")]
+)
+def test_a_schedule_that_gives_no_falling_levels_is_told(
+    studio: Studio, replacement: str, port: str
+) -> None:
+    before = CURVE.partition("    return ")[0]
+    studio.module.with_name("my_curves.py").write_text(f"{before}    return {replacement}\n")
+    given = Workflow.from_dict(workflow(sample=sampled("euler", schedule="cosine")))
+    (error,) = studio.session.run(given, targets=["sample"]).errors
+    with raises(NodegraphError, node="sample", port=port):
+        raise error
+
+
+def test_a_schedule_says_which_models_and_samplers_it_is_for(studio: Studio) -> None:
+    module = studio.module.with_name("my_curves.py")
+    module.write_text(CURVE.replace('"cosine"', '"cosine", kinds=["flow"]'))
+    for sampler in ("euler", "ddim"):
+        given = Workflow.from_dict(workflow(sample=sampled(sampler, schedule="cosine")))
+        with raises(InvalidWorkflow, node="sample", port="schedule", given="cosine"):
+            studio.session.run(given, targets=["sample"])
