@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nodegraph.models.offloading import small_footprint
     from nodegraph.models.vae import decode_latent, decode_video, encode_image, encode_video
     from nodegraph.sampling.denoise import sample, sample_steps
+    from nodegraph.sampling.guiders.methods import guider
     from nodegraph.sampling.latent_noise import add_noise
     from nodegraph.sampling.samplers import SAMPLERS
     from nodegraph.sampling.samplers.base import (
@@ -105,6 +106,7 @@ _HOMES = {
         "sample",
         "sample_steps",
     ),
+    "sampling.guiders.methods": ("guider",),
     "sampling.latent_noise": ("add_noise",),
     "sampling.samplers": ("SAMPLERS",),
     "sampling.samplers.base": (
@@ -156,6 +158,7 @@ __all__ = [
     "encode_video",
     "escape_prompt",
     "estimate_bytes",
+    "guider",
     "list_models",
     "load_component",
     "locate_model",

@@ -12,6 +12,7 @@ import torch
 
 from nodegraph import Session, Settings, Workflow
 from nodegraph.core.events import Event
+from nodegraph.engine.result import RunResult
 from nodegraph.errors import InvalidWorkflow, NodegraphError
 from nodegraph.families.sampler_names import SAMPLER_NAMES
 from nodegraph.packs.pack import pack_at
@@ -30,6 +31,8 @@ def shown(heading: str) -> str:
 
 SAMPLER, CURVE = shown("Write a sampler"), shown("Write a schedule")
 """Their sampler is `ab2`, their schedule `cosine`."""
+GUIDER = shown("Write a guider")
+"""Its guider is `rescaled`."""
 _POINTS = """[nodegraph.samplers]
 broken = no_such_package:SAMPLER
 mine = my_samplers:ab2
@@ -307,3 +310,43 @@ def test_a_schedule_says_which_models_and_samplers_it_is_for(studio: Studio) -> 
         given = Workflow.from_dict(workflow(sample=sampled(sampler, schedule="cosine")))
         with raises(InvalidWorkflow, node="sample", port="schedule", given="cosine"):
             studio.session.run(given, targets=["sample"])
+
+
+class Guided:
+    """Samplings by a guider of a pack, in a studio."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.module = studio.module.with_name("my_guiders.py")
+        self.module.write_text(GUIDER)
+        self._session = studio.session
+
+    def run(self, guider: str) -> RunResult:
+        nodes = json.loads(json.dumps(WAYS["nodes"]))
+        inputs = {"positive": {"from": "words"}, "guider": guider, "cfg": 4.0}
+        nodes["guider"] = {"type": "SelectGuider", "inputs": inputs}
+        given = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+        return self._session.run(given, targets=["custom"])
+
+
+@pytest.fixture
+def guided(studio: Studio) -> Guided:
+    return Guided(studio)
+
+
+def test_a_pack_brings_a_guider(guided: Guided) -> None:
+    usual, first, again = (
+        guided.run(name).nodes["custom"] for name in ("cfg", "rescaled", "rescaled")
+    )
+    assert (usual.status, first.status, again.status) == ("ran", "ran", "cached")
+    guided.module.write_text(GUIDER.replace("scale *", "0.5 * scale *"))
+    edited = guided.run("rescaled").nodes["custom"]
+    assert edited.status == "ran"
+    assert len({str(each.outputs) for each in (usual, first, edited)}) == 3
+    assert guided.run("cfg").nodes["custom"].status == "cached"
+
+
+def test_a_guider_that_gives_no_prediction_is_told(guided: Guided) -> None:
+    guided.module.write_text(GUIDER.replace("return guided *", "return scale #"))
+    (error,) = guided.run("rescaled").errors
+    with raises(NodegraphError, node="custom", port="guider", given="float"):
+        raise error

@@ -1627,6 +1627,10 @@ class _SelectByPoints(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _SelectGuider(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
+
 class _SelectPreprocessor(OneOutput[Preprocessor]):
     @property
     def preprocessor(self) -> Out[Preprocessor]: ...
@@ -7962,6 +7966,24 @@ class BuiltinNodes:
         excluded: Points on what is not to be masked; without any, the picture's border is.
         unit: Shares of the picture's sides, 0 to 1, or pixels.
         radius: Pixels around a point that surely belong to it.
+        """
+
+    def SelectGuider(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        guider: Literal['cfg'] | Link[str] = 'cfg',
+        cfg: float | Link[float] = 7.0,
+    ) -> _SelectGuider:
+        """A guider by its name, such as one of a pack.
+
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has it; packs and installed packages add others.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
         """
 
     def SelectPreprocessor(

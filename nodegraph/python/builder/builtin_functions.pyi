@@ -5771,6 +5771,22 @@ class BuiltinFunctions:
         radius: Pixels around a point that surely belong to it.
         """
 
+    def SelectGuider(
+        self,
+        *,
+        positive: Conditioning,
+        negative: Conditioning | None = None,
+        guider: Literal['cfg'] = 'cfg',
+        cfg: float = 7.0,
+    ) -> Any:
+        """A guider by its name, such as one of a pack.
+
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has it; packs and installed packages add others.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        """
+
     def SelectPreprocessor(
         self,
         *,
