@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nodegraph.families.prompts import escape_prompt, parse_prompt
     from nodegraph.families.registry import FAMILIES
     from nodegraph.families.scheduler_file import scheduler_config
+    from nodegraph.families.sigma_curves import schedule
     from nodegraph.media.images.contact_sheets import contact_sheet
     from nodegraph.media.images.images import (
         encode_image_file,
@@ -35,10 +36,21 @@ if TYPE_CHECKING:
     from nodegraph.models.offloading import small_footprint
     from nodegraph.models.vae import decode_latent, decode_video, encode_image, encode_video
     from nodegraph.sampling.denoise import sample, sample_steps
+    from nodegraph.sampling.guiders.methods import guider
     from nodegraph.sampling.latent_noise import add_noise
     from nodegraph.sampling.samplers import SAMPLERS
+    from nodegraph.sampling.samplers.base import (
+        PRESERVING,
+        STRAIGHT,
+        Done,
+        Evaluate,
+        Steps,
+        Walk,
+        sampler,
+    )
+    from nodegraph.sampling.samplers.spaces import StraightSpace
     from nodegraph.sampling.schedules import sigmas_for
-    from nodegraph.sampling.table_schedules import SCHEDULES
+    from nodegraph.sampling.table_schedules import CONTINUOUS, SCHEDULES
 
 _HOMES = {
     "families.base": ("Family",),
@@ -54,6 +66,7 @@ _HOMES = {
     ),
     "families.registry": ("FAMILIES",),
     "families.scheduler_file": ("scheduler_config",),
+    "families.sigma_curves": ("schedule",),
     "media.images.contact_sheets": ("contact_sheet",),
     "media.images.images": (
         "encode_image_file",
@@ -93,26 +106,48 @@ _HOMES = {
         "sample",
         "sample_steps",
     ),
+    "sampling.guiders.methods": ("guider",),
     "sampling.latent_noise": ("add_noise",),
     "sampling.samplers": ("SAMPLERS",),
+    "sampling.samplers.base": (
+        "PRESERVING",
+        "STRAIGHT",
+        "Done",
+        "Evaluate",
+        "Steps",
+        "Walk",
+        "sampler",
+    ),
+    "sampling.samplers.spaces": ("StraightSpace",),
     "sampling.schedules": ("sigmas_for",),
-    "sampling.table_schedules": ("SCHEDULES",),
+    "sampling.table_schedules": (
+        "CONTINUOUS",
+        "SCHEDULES",
+    ),
 }
 __path__: list[str] = []  # so that modules which were in it are looked for, see `nodegraph.moved`
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CONTINUOUS",
     "FAMILIES",
+    "PRESERVING",
     "SAMPLERS",
     "SCHEDULES",
+    "STRAIGHT",
     "Autoencoder",
     "Denoiser",
+    "Done",
+    "Evaluate",
     "Family",
     "FoundModel",
     "ModelRecipes",
     "ModelSource",
     "NoiseSchedule",
+    "Steps",
+    "StraightSpace",
     "TextModel",
+    "Walk",
     "add_noise",
     "contact_sheet",
     "decode_latent",
@@ -123,6 +158,7 @@ __all__ = [
     "encode_video",
     "escape_prompt",
     "estimate_bytes",
+    "guider",
     "list_models",
     "load_component",
     "locate_model",
@@ -136,7 +172,9 @@ __all__ = [
     "resize_image",
     "sample",
     "sample_steps",
+    "sampler",
     "save_numbered",
+    "schedule",
     "scheduler_config",
     "sigmas_for",
     "small_footprint",

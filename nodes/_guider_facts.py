@@ -14,6 +14,7 @@ from nodegraph.sampling.guiders.checks import (
     check_interval,
 )
 from nodegraph.sampling.guiders.layers import layer_names
+from nodegraph.sampling.guiders.methods import GUIDER_NAMES
 from nodegraph.weights.file_kinds import file_stamp
 
 from ._facts import error_to_finding
@@ -35,6 +36,12 @@ def guided_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
 def projected_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
     """How many prompts a model is asked for, which must be one that can be led by several."""
     return {"guider": {**guided_prompt_facts(inputs)["guider"], "projected": True}}
+
+
+def named_guider_facts(inputs: HookInputs) -> dict[str, Facts]:
+    """How many prompts a model is asked for; by guidance of a pack it must be led by several."""
+    is_usual = inputs.literals.get("guider") in (None, *GUIDER_NAMES)
+    return guided_prompt_facts(inputs) if is_usual else projected_prompt_facts(inputs)
 
 
 def dual_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:

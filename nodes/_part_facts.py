@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodegraph import Facts, Finding, HookInputs, InvalidValue
-from nodegraph.families.sampler_names import sampler_release
 from nodegraph.families.schedule_checks import (
     LEVELS,
     TURBO,
@@ -41,11 +40,6 @@ def check_options(inputs: HookInputs) -> Iterator[Finding]:
     if sampler is not None:
         options = SamplerOptions(**{name: literals.get(name) for name in _OPTIONS})
         yield from check_findings(resolve_options, "sampler", sampler, options)
-
-
-def sampler_state(inputs: HookInputs) -> str:
-    """Changes when the package does that brings the sampler."""
-    return sampler_release(str(inputs.literals["sampler"]))
 
 
 def named_facts(inputs: HookInputs) -> dict[str, Facts]:

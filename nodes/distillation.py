@@ -20,7 +20,6 @@ from nodegraph import (
     Vae,
     node,
 )
-from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES, SYNONYMS
 from nodegraph.families.schedule_checks import MAX_STEPS
 from nodegraph.training.options import (
     DistillationKind,
@@ -33,10 +32,9 @@ from nodegraph.weights.precision.storage import FLOAT8, FULL, INT4, INT8
 
 from ._distillation_facts import check_compared, check_distilling, stored_outputs
 from ._training_facts import trained_outputs, training_memory
+from .sampler import SamplerName, ScheduleName
 from .training import Batch, Rate, Steps, TrainedModel
 
-Sampler = Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)]
-Schedule = Annotated[str, Choices(SCHEDULE_NAMES)]
 Scale = Annotated[float, Range(0, 100, step=0.1)]
 Walked = Annotated[int, Range(1, MAX_STEPS)]
 Side = Annotated[int, Range(0, 16384), Advanced()]
@@ -201,12 +199,12 @@ def CompareSamplings(
     seed: Annotated[int, Seed()] = 0,
     reference_steps: Walked = 20,
     reference_cfg: Scale = 4.0,
-    reference_sampler: Sampler = "dpmpp_2m",
-    reference_schedule: Schedule = "karras",
+    reference_sampler: SamplerName = "dpmpp_2m",
+    reference_schedule: ScheduleName = "karras",
     steps: Walked = 20,
     cfg: Scale = 4.0,
-    sampler: Sampler = "dpmpp_2m",
-    schedule: Schedule = "karras",
+    sampler: SamplerName = "dpmpp_2m",
+    schedule: ScheduleName = "karras",
     width: Side = 0,
     height: Side = 0,
 ) -> ComparedSamplings:

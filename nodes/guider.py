@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nodegraph import Advanced, Conditioning, Range, node
+from nodegraph import Advanced, Choices, Conditioning, Range, node
 from nodegraph.sampling.guiders.methods import (
+    GUIDER_NAMES,
+    GUIDER_PLUGINS,
     Adaptive,
     Damped,
     Dual,
@@ -14,6 +16,7 @@ from nodegraph.sampling.guiders.methods import (
     Tangential,
     Thresholded,
     ZeroStar,
+    named_guidance,
 )
 from nodegraph.sampling.sampling_parts import GuiderChoice
 
@@ -22,6 +25,7 @@ from ._guider_facts import (
     distilled_prompt_facts,
     dual_prompt_facts,
     guided_prompt_facts,
+    named_guider_facts,
     projected_prompt_facts,
     single_prompt_facts,
 )
@@ -74,6 +78,30 @@ def CFGGuider(
             leads alone, which takes half the time.
     """
     return GuiderChoice(positive, negative, cfg, start, end, rescale)
+
+
+@node(
+    category="sampling/guider",
+    facts=_FACTS,
+    infer=named_guider_facts,
+    tags=("pack", "plugin", "SampleCustom"),
+)
+def SelectGuider(
+    positive: Conditioning,
+    negative: Conditioning | None = None,
+    guider: Annotated[str, Choices(GUIDER_NAMES, plugins=GUIDER_PLUGINS)] = "cfg",
+    cfg: Scale = 7.0,
+) -> GuiderChoice:
+    """A guider by its name, such as one of a pack.
+
+    Args:
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has
+            it; packs and installed packages add others.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+    """
+    return GuiderChoice(positive, negative, cfg, method=named_guidance(guider))
 
 
 @node(

@@ -6,22 +6,26 @@ from typing import Annotated
 
 from nodegraph import Advanced, Choices, Range, node
 from nodegraph.families.sampler_names import (
-    GROUP,
+    SAMPLER_NAMES,
+    SAMPLER_PLUGINS,
+    SCHEDULE_NAMES,
+    SCHEDULE_PLUGINS,
     SYNONYMS,
-    all_sampler_names,
     sampler_release,
 )
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.sampling_parts import SamplerChoice
 
-from ._part_facts import check_options, sampler_state
+from ._part_facts import check_options
+
+SamplerName = Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS, plugins=SAMPLER_PLUGINS)]
+ScheduleName = Annotated[str, Choices(SCHEDULE_NAMES, plugins=SCHEDULE_PLUGINS)]
 
 
 @node(
     category="sampling",
     facts={"sampler": {"sampler": "sampler", "s_churn": "s_churn"}},
     validate=check_options,
-    fingerprint=sampler_state,
     tags=(
         "KSamplerSelect",
         "SamplerEulerAncestral",
@@ -33,9 +37,7 @@ from ._part_facts import check_options, sampler_state
     ),
 )
 def SelectSampler(
-    sampler: Annotated[
-        str, Choices(all_sampler_names(), SYNONYMS, entry_points=GROUP)
-    ] = "dpmpp_2m",
+    sampler: SamplerName = "dpmpp_2m",
     eta: Annotated[float | None, Range(0, 1, step=0.01)] = None,
     s_noise: Annotated[float | None, Range(0, 10, step=0.01)] = None,
     s_churn: Annotated[float | None, Range(0, 1000, step=0.1), Advanced()] = None,
@@ -50,7 +52,7 @@ def SelectSampler(
     """The method by which a sampling steps. What is left out is the sampler's own.
 
     Args:
-        sampler: The method; those of installed packages, too.
+        sampler: The method; those of packs and installed packages, too.
         eta: Part of the noise that is drawn anew in each step: 0 draws none.
         s_noise: Factor on all noise that is drawn on the way.
         s_churn: Noise that is added before steps, over the whole sampling.

@@ -15,7 +15,6 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES, SYNONYMS
 from nodegraph.families.schedule_checks import DENOISE_STEPS, MAX_STEPS, last_step, step_window
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import (
@@ -46,6 +45,7 @@ from ._sampling_facts import (
     check_sampling,
     check_window,
 )
+from .sampler import SamplerName, ScheduleName
 
 Draw = Annotated[str, Choices(DRAWS), Advanced()]
 Convention = Annotated[str, Choices(CONVENTIONS), Advanced()]
@@ -81,8 +81,8 @@ def KSampler(
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    sampler: SamplerName = "dpmpp_2m",
+    schedule: ScheduleName = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS), Advanced()] = None,
     denoise_steps: DenoiseSteps = "share",
@@ -154,8 +154,8 @@ def KSamplerAdvanced(
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    sampler: SamplerName = "dpmpp_2m",
+    schedule: ScheduleName = "karras",
     start_step: Annotated[int, Range(0, MAX_STEPS)] = 0,
     end_step: Annotated[int | None, Range(1, MAX_STEPS)] = None,
     add_noise: bool = True,
@@ -263,8 +263,8 @@ def DenoisingSteps(
     seed: Annotated[int, Seed()] = 0,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
     cfg: Annotated[float, Range(0, 100, step=0.1)] = 7.0,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    sampler: SamplerName = "dpmpp_2m",
+    schedule: ScheduleName = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     denoise_steps: DenoiseSteps = "share",
     draw: Draw = "per item",

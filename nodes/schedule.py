@@ -16,12 +16,13 @@ from nodegraph import (
     Seed,
     node,
 )
-from nodegraph.families.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES, SYNONYMS, check_schedule
+from nodegraph.families.sampler_names import check_schedule
 from nodegraph.families.schedule_checks import DENOISE_STEPS, MAX_STEPS
 from nodegraph.sampling.composed_schedules import Schedule, named_schedule
 from nodegraph.sampling.sampling_parts import CONVENTIONS, drops_a_level
 
 from ._sampling_facts import check_noise_levels, check_steps
+from .sampler import SamplerName, ScheduleName
 
 if TYPE_CHECKING:
     from nodegraph.sampling.schedules import NoiseLevels
@@ -90,8 +91,8 @@ def PlotBetas(
 def PlotSchedule(
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 20,
-    sampler: Annotated[str, Choices(SAMPLER_NAMES, SYNONYMS)] = "dpmpp_2m",
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    sampler: SamplerName = "dpmpp_2m",
+    schedule: ScheduleName = "karras",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     width: Side = 640,
     height: Side = 360,
@@ -137,7 +138,7 @@ def PlotSchedule(
 def Timesteps(
     model: DiffusionModel,
     steps: Annotated[int, Range(1, MAX_STEPS)] = 5,
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "linspace",
+    schedule: ScheduleName = "linspace",
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     order: Literal["noisiest first", "clean first"] = "noisiest first",
 ) -> list[int]:

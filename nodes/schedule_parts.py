@@ -13,7 +13,6 @@ from nodegraph import (
     Range,
     node,
 )
-from nodegraph.families.sampler_names import SCHEDULE_NAMES
 from nodegraph.families.schedule_checks import (
     DENOISE_STEPS,
     MAX_STEPS,
@@ -51,6 +50,7 @@ from ._part_facts import (
     vp_facts,
 )
 from ._sampling_facts import check_steps
+from .sampler import ScheduleName
 
 Steps = Annotated[int, Range(1, MAX_STEPS)]
 End = Annotated[float | None, Range(1e-6, 1e6), Advanced()]
@@ -72,7 +72,7 @@ class Cut(NamedTuple):
     tags=(*_TAGS, "BasicScheduler", "AlignYourSteps"),
 )
 def BasicSchedule(
-    schedule: Annotated[str, Choices(SCHEDULE_NAMES)] = "karras",
+    schedule: ScheduleName = "karras",
     steps: Steps = 20,
     denoise: Annotated[float, Range(0, 1, step=0.01)] = 1.0,
     denoise_steps: Annotated[str, Choices(DENOISE_STEPS), Advanced()] = "share",

@@ -24,7 +24,7 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidFile, InvalidValue
 
 if TYPE_CHECKING:
-    from nodegraph.python.testing.trials import NodeVerdicts, PackVerdicts
+    from nodegraph.python.testing.trials import NodeVerdicts, PackVerdicts, SamplerVerdict
 
 
 def new(
@@ -109,12 +109,12 @@ def test(
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Test each node of a pack.
+    """Test each node and each sampler of a pack.
 
     A node runs its example (examples/Name.json in the pack), or generated values where its
     ports are simple, in a temporary home. It must run, return what it declares, give the
     same result twice, not change its inputs, stop when cancelled, and load from the disk
-    cache.
+    cache. A sampler must have the order of convergence that it states.
     """
     from nodegraph.python.testing.workbench import check_pack, find_packs
 
@@ -148,15 +148,38 @@ def _print(pack: PackVerdicts) -> None:
     for problem in pack.problems:
         echo(("problem: ", "red"), problem)
     echo()
-    head: list[Sequence[StyledText]] = [[("node", "bold"), *((name, "bold") for name in CHECKS)]]
-    print_table([*head, *([node.node_type, *_states(node)] for node in pack.nodes)])
-    _print_reasons(pack.nodes)
-    wrong = sum(bool(node.faults) for node in pack.nodes) + len(pack.problems)
-    echo()
+    if pack.nodes or not pack.samplers:
+        head: list[Sequence[StyledText]] = [
+            [("node", "bold"), *((name, "bold") for name in CHECKS)]
+        ]
+        print_table([*head, *([node.node_type, *_states(node)] for node in pack.nodes)])
+        _print_reasons(pack.nodes)
+        echo()
+    if pack.samplers:
+        _print_samplers(pack.samplers)
+    wrong = pack.fault_count
+    counts = {"node": len(pack.nodes), "sampler": len(pack.samplers)}
+    tried = [pluralize(count, word) for word, count in counts.items() if count]
     echo(
-        f"{pluralize(len(pack.nodes), 'node')}: ",
+        f"{' and '.join(tried) or '0 nodes'}: ",
         (f"{pluralize(wrong, 'fault')}", "red") if wrong else ("all fine", "green"),
     )
+
+
+def _print_samplers(samplers: Sequence[SamplerVerdict]) -> None:
+    """The orders that samplers state and have, and why one failed or isn't judged."""
+    rows: list[Sequence[StyledText]] = [
+        [(title, "bold") for title in ("sampler", "order", "measured", "")]
+    ]
+    for sampler in samplers:
+        measured = "" if sampler.measured is None else f"{sampler.measured:.2f}"
+        stated = str(sampler.order) if sampler.order else ""
+        rows.append([sampler.name, stated, measured, _STATES[sampler.state]])
+    print_table(rows)
+    echo()
+    for sampler in samplers:
+        if sampler.reason:
+            echo((f"{sampler.name}: ", "bold"), sampler.reason)
 
 
 def _states(node: NodeVerdicts) -> list[StyledText]:

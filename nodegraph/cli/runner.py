@@ -108,7 +108,7 @@ def _exporter(name: str) -> Any:
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         return ConsoleSpanExporter(out=sys.stderr)  # stdout is for results
-    from nodegraph.core.entry_points import entry_points
+    from nodegraph.core.plugins import entry_points
 
     known = f"otlp_proto_{_protocol()}" if name == "otlp" else name
     for point in entry_points("opentelemetry_traces_exporter"):

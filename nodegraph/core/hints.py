@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
 from pathlib import PurePath
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
 from nodegraph.core.digests import LEAVES
 from nodegraph.core.parts import in_words
 from nodegraph.core.spec import LaneName
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import PackError
+
+if TYPE_CHECKING:
+    from nodegraph.core.plugins import PluginGroup
 
 
 def as_json(owner: str, what: str, value: Any) -> Any:
@@ -221,11 +224,14 @@ class Choices:
             stands for. It isn't taken, but the message says what to write.
         entry_points: Group of the entry points by which installed packages bring values. The pack
             is read again when these packages change.
+        plugins: Offers the plugins of a group, too: those of installed packages and of packs. Keys
+            of results contain the release of the one that is chosen.
     """
 
     values: tuple[str | int | float, ...]
     synonyms: tuple[tuple[str, str], ...] = ()
     entry_points: str = ""
+    plugins: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -233,7 +239,12 @@ class Choices:
         synonyms: Mapping[str, str] | None = None,
         *,
         entry_points: str = "",
+        plugins: PluginGroup | None = None,
     ) -> None:
+        installed = None if plugins is None else plugins.installed
+        if plugins is not None:
+            entry_points, values = plugins.name, (*values, *plugins.installed)
+        object.__setattr__(self, "plugins", installed)
         object.__setattr__(self, "values", tuple(values))
         object.__setattr__(self, "synonyms", tuple((synonyms or {}).items()))
         object.__setattr__(self, "entry_points", entry_points)
@@ -242,6 +253,8 @@ class Choices:
         extras: dict[str, Any] = {"synonyms": dict(self.synonyms)} if self.synonyms else {}
         if self.entry_points:
             extras["entryPoints"] = self.entry_points
+        if self.plugins is not None:
+            extras["plugins"] = list(self.plugins)
         return {"enum": list(self.values), **extras}
 
 

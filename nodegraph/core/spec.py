@@ -177,6 +177,17 @@ class NodeSpec:
         return tuple(port.name for port in self.inputs if port.widget.startswith("file:"))
 
     @cached_property
+    def plugin_ports(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """By input that offers plugins: their group, and the names that are no built-in ones."""
+        schemas = {port.name: port.json_schema or {} for port in self.inputs}
+        schemas = {name: schema.get("items") or schema for name, schema in schemas.items()}
+        return {
+            name: (schema["entryPoints"], frozenset(schema["plugins"]))
+            for name, schema in schemas.items()
+            if isinstance(schema, dict) and schema.get("plugins")
+        }
+
+    @cached_property
     def output_indices(self) -> dict[str, int]:
         """Which output, from 0, by name."""
         return {port.name: at for at, port in enumerate(self.outputs)}

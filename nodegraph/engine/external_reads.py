@@ -1,4 +1,5 @@
-"""Files and variables that nodes read by `ctx.file` and `ctx.env`, with their fingerprints.
+"""Files and variables that nodes read by `ctx.file` and `ctx.env`, and the plugins that their
+inputs name, such as samplers of packs, with their fingerprints.
 
 A deterministic function that is given the same inputs reads the same thing first; given what that
 holds, the same second one, and so on. So the cache keeps each step, as it does for lazy inputs: a
@@ -11,17 +12,20 @@ may share the cache and have other ones.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.file_digests import FILE_DIGESTS, FileStamp
 from nodegraph.core.keys import Key, lazy_key
+from nodegraph.core.plugins import PluginGroup, plugin_release
+from nodegraph.core.spec import NodeSpec
 from nodegraph.engine.cache import AskedPort, Entry
-from nodegraph.errors import InvalidFile
+from nodegraph.errors import InvalidFile, PackError
 
-_FILE, _VARIABLE = "file:", "variable:"
+_FILE, _VARIABLE, _PLUGIN = "file:", "variable:", "plugin:"
 _UNSET = "none"
 _SHOWN = 200
 """Letters of a path in an error."""
@@ -56,6 +60,18 @@ class ExternalReads:
     def variable(self, name: str, inputs: Path) -> None:
         """Note that an environment variable is about to be read."""
         self._note(f"{_VARIABLE}{name}", inputs)
+
+    def plugins(self, spec: NodeSpec, values: Mapping[str, Any], inputs: Path) -> None:
+        """Note the plugins that a call is about to use: those that its inputs name.
+
+        Args:
+            values: Of its inputs, literal and linked.
+        """
+        for port, (group, names) in spec.plugin_ports.items():
+            value = values.get(port)
+            for name in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(name, str) and name in names:
+                    self._note(f"{_PLUGIN}{group}:{name}", inputs)
 
     def _note(self, name: str, inputs: Path) -> None:
         with self._lock:
@@ -133,6 +149,8 @@ def fingerprint(name: str, inputs: Path) -> Digest:
     if name.startswith(_VARIABLE):
         value = os.environ.get(name.removeprefix(_VARIABLE))
         return _UNSET if value is None else digest_bytes(os.fsencode(value))
+    if name.startswith(_PLUGIN):
+        return _text_digest(_release(name.removeprefix(_PLUGIN)))
     try:
         path = resolve_path(name.removeprefix(_FILE), inputs)
     except InvalidFile as error:
@@ -144,6 +162,15 @@ def fingerprint(name: str, inputs: Path) -> Digest:
     return _text_digest(f"{content} {path}")
 
 
+def _release(plugin: str) -> str:
+    """The release of a plugin that a step names by its group and name."""
+    group, _, name = plugin.partition(":")
+    try:
+        return plugin_release(group, name)
+    except PackError as error:
+        return f"unreadable {error}"
+
+
 def _text_digest(text: str) -> Digest:
     return digest_bytes(text.encode(errors="surrogatepass"))
 
@@ -152,12 +179,15 @@ def read_label(name: str) -> str:
     """A step's name as people read it."""
     if name.startswith(_VARIABLE):
         return f"variable {name.removeprefix(_VARIABLE)}"
+    if name.startswith(_PLUGIN):
+        group, _, plugin = name.removeprefix(_PLUGIN).partition(":")
+        return f"code of the {PluginGroup.word_of(group)} {plugin}"
     return f"file {name.removeprefix(_FILE)}"
 
 
 def is_external_read(entry: Entry | None) -> bool:
     """Whether an entry says what a node read next."""
-    return isinstance(entry, AskedPort) and entry.port.startswith((_FILE, _VARIABLE))
+    return isinstance(entry, AskedPort) and entry.port.startswith((_FILE, _VARIABLE, _PLUGIN))
 
 
 def extend_key(key: Key, steps: Iterable[tuple[str, str]]) -> Key:

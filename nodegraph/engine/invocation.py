@@ -285,10 +285,18 @@ class Invoker:
         if environment.readable is not None:
             check_paths(call.name, call.state.node.spec, _input_values(call), environment)
 
+    def _note_plugins(self, call: Call) -> None:
+        """Have the call's key contain the releases of the plugins that its inputs name."""
+        spec = call.state.node.spec
+        if spec.plugin_ports:
+            inputs = self._shared.environment.inputs
+            call.readings.plugins(spec, _input_values(call), inputs)
+
     def invoke(self, call: Call) -> FunctionResult:
         """Run a plain function; in a lane's thread."""
         self._run.cancel.check()
         self._check_paths(call)
+        self._note_plugins(call)
         claim(self._shared, call)
         definition = self._shared.registry.definition(call.state.node.spec.type)
         attempt = Attempt(self._run, self._workflow, call, definition)
@@ -308,6 +316,7 @@ class Invoker:
         """
         self._run.cancel.check()
         self._check_paths(call)
+        self._note_plugins(call)
         claim(self._shared, call)
         loop = asyncio.get_running_loop()
         find = partial(self._shared.registry.definition, call.state.node.spec.type)

@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint
 from logging import ERROR, WARNING, getLogger
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from nodegraph.core.digests import Digest, digest_bytes
-from nodegraph.core.entry_points import entry_points, package_of
-from nodegraph.core.files import package_files
+from nodegraph.core.plugins import entry_points, named_point, package_release
 from nodegraph.families.base import Family, Part
 from nodegraph.families.index import FORMATS, INDEX
 from nodegraph.families.latent_formats import LatentFormat
@@ -180,26 +177,6 @@ def _is_being_imported(value: str) -> bool:
     )
 
 
-def package_release(point: EntryPoint) -> str:
-    """A package that an entry point is of, its version, and a digest of its code."""
-    name, version = package_of(point)
-    package = f"{name} {version} " if name else ""
-    return f"{package}#{_code_digest(point.module)[:12]}"
-
-
-def _code_digest(module: str) -> Digest:
-    """Of a package's Python files as they are now: that is when its families are imported."""
-    files = package_files(module)
-    return digest_bytes("\n".join(f"{file.name} {_bytes_digest(file)}" for file in files).encode())
-
-
-def _bytes_digest(file: Path) -> Digest:
-    try:
-        return digest_bytes(file.read_bytes())
-    except OSError:
-        return ""  # such as a link to nothing, by which an editor notes that it has a file open
-
-
 def _wrong_of(item: object) -> str | None:
     """What is wrong with a package's family; None if nothing is."""
     if not isinstance(item, Family):
@@ -302,9 +279,3 @@ def _text(made: Callable[[], str], otherwise: str) -> str:
         return made()
     except Exception:  # noqa: BLE001 - a package's own `__repr__` or `__str__`
         return otherwise
-
-
-def named_point(point: EntryPoint) -> str:
-    """An entry point in words, with its package."""
-    by = " ".join(filter(None, package_of(point)))
-    return f"{point.name}{f' of {by}' if by else ''} ({point.value})"

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from threading import local
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from nodegraph.core.plugins import PluginGroup
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-    from logging import Logger
 
 SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     json.loads((Path(__file__).parent / "samplers.json").read_text("utf-8"))
@@ -29,83 +24,13 @@ SAMPLER_RECORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 SAMPLER_NAMES = tuple(SAMPLER_RECORDS)
 """The built-in samplers."""
 
-GROUP = "nodegraph.samplers"
-"""Entry points of this group name a sampler, or a list of them, that a package brings: what
-`nodegraph.sampling.samplers.method` makes."""
-
-
-class BroughtSampler(NamedTuple):
-    """A sampler of a package.
-
-    Attributes:
-        method: What `nodegraph.sampling.samplers.method` made.
-        record: As in `SAMPLER_RECORDS`.
-        release: The package, its version, and a digest of its code: results count by it.
-    """
-
-    method: Any
-    record: Mapping[str, Any]
-    release: str
-
-
-_LOADING = local()
-
-
-def brought_samplers() -> Mapping[str, BroughtSampler]:
-    """The samplers of packages, by name. A package that asks while it is imported sees none."""
-    if getattr(_LOADING, "is_under_way", False):
-        return {}
-    _LOADING.is_under_way = True
-    try:
-        return _brought_samplers()
-    finally:
-        _LOADING.is_under_way = False
-
-
-@cache
-def _brought_samplers() -> Mapping[str, BroughtSampler]:
-    from nodegraph.core.entry_points import entry_points
-
-    samplers: dict[str, BroughtSampler] = {}
-    for point in entry_points(GROUP):
-        from nodegraph.families.family_plugins import named_point, package_release
-
-        for item in _loaded(point):
-            name, record = getattr(item, "name", None), getattr(item, "record", None)
-            if not isinstance(name, str) or not isinstance(record, Mapping):
-                wrong = "it is none that `method` made"
-            elif name in SAMPLER_RECORDS or name in samplers:
-                wrong = f"there is a sampler `{name}`; give it another name"
-            else:
-                samplers[name] = BroughtSampler(item, record, package_release(point))
-                continue
-            _log().warning("the sampler %s is left out: %s", named_point(point), wrong)
-    return MappingProxyType(samplers)
-
-
-def _loaded(point: EntryPoint) -> Sequence[object]:
-    from nodegraph.families.family_plugins import named_point
-
-    try:
-        loaded = point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a package's code may raise anything, or exit
-        text = "the sampler %s can't be loaded and is left out"
-        _log().error(text, named_point(point), exc_info=True)
-        return []
-    return [*loaded] if isinstance(loaded, (list, tuple)) else [loaded]
-
-
-def _log() -> Logger:
-    from logging import getLogger
-
-    return getLogger(__name__)
+SAMPLER_PLUGINS = PluginGroup("nodegraph.samplers", SAMPLER_NAMES)
+"""The samplers of packages and packs: what `nodegraph.sampling.samplers.sampler` makes."""
 
 
 def all_sampler_names() -> tuple[str, ...]:
-    """The built-in samplers, then those of packages."""
-    return (*SAMPLER_NAMES, *brought_samplers())
+    """The built-in samplers, then those of packages and packs."""
+    return (*SAMPLER_NAMES, *SAMPLER_PLUGINS)
 
 
 def sampler_record(name: str) -> Mapping[str, Any] | None:
@@ -113,15 +38,15 @@ def sampler_record(name: str) -> Mapping[str, Any] | None:
     a name that no built-in sampler has."""
     if name in SAMPLER_RECORDS:
         return SAMPLER_RECORDS[name]
-    brought = brought_samplers().get(name)
-    return None if brought is None else brought.record
+    plugin = SAMPLER_PLUGINS.get(name)
+    return None if plugin is None else plugin.record
 
 
 def sampler_release(name: str) -> str:
     """The package that brings a sampler, its version, and a digest of its code; empty for built-in
     samplers."""
-    brought = None if name in SAMPLER_RECORDS else brought_samplers().get(name)
-    return "" if brought is None else brought.release
+    plugin = SAMPLER_PLUGINS.get(name)
+    return "" if plugin is None else plugin.read_release()
 
 
 def asks_unguided(name: str | None) -> bool:
@@ -247,6 +172,18 @@ FLOW_SCHEDULE_NAMES = _LEVELS
 """Schedules that models trained by flow matching can follow: the others spread timesteps of a
 table that they don't have."""
 
+FURTHER_LAWS = ("polyexponential", "laplace", "vp", "sd_turbo", "levels")
+"""Schedules that nodes of their own make, with numbers."""
+
+SCHEDULE_PLUGINS = PluginGroup("nodegraph.schedules", (*SCHEDULE_NAMES, *FURTHER_LAWS))
+"""The schedules of packages and packs: what `nodegraph.families.sigma_curves.schedule` makes."""
+
+
+def all_schedule_names() -> tuple[str, ...]:
+    """The built-in schedules that have a name, then those of packages and packs."""
+    return (*SCHEDULE_NAMES, *SCHEDULE_PLUGINS)
+
+
 CFG_PP_SAMPLERS = frozenset(
     name for name, record in SAMPLER_RECORDS.items() if record["asks_unguided"]
 )
@@ -363,20 +300,26 @@ def check_combination(
         )
 
 
-def check_schedule(schedule: str, kind: str) -> None:
+def check_schedule(schedule: str, kind: str = "") -> None:
     """Refuse unknown schedules and those that no model of a kind of noise can follow.
 
+    Args:
+        kind: One of `NOISE_KINDS`; empty for any.
     Raises:
         InvalidValue: On port ``schedule``, naming what is allowed.
     """
-    if schedule not in SCHEDULE_NAMES:
-        raise _unknown("schedule", schedule, SCHEDULE_NAMES)
-    if kind == "flow" and schedule not in FLOW_SCHEDULE_NAMES:
+    if schedule in SCHEDULE_NAMES:
+        fits = kind != "flow" or schedule in FLOW_SCHEDULE_NAMES
+    elif schedule in SCHEDULE_PLUGINS:
+        fits = not kind or kind in SCHEDULE_PLUGINS[schedule].record["kinds"]
+    else:
+        raise _unknown("schedule", schedule, all_schedule_names())
+    if not fits:
         raise InvalidValue(
             f"{_MODELS[kind]} can't follow the {schedule} schedule",
             port="schedule",
             given=schedule,
-            expected=", ".join(FLOW_SCHEDULE_NAMES),
+            expected=", ".join(FLOW_SCHEDULE_NAMES if kind == "flow" else SCHEDULE_NAMES),
             hint="Choose normal, which is the model's own.",
         )
 

@@ -13,8 +13,10 @@ from nodegraph.core.suggest import did_you_mean
 from nodegraph.errors import InvalidValue
 from nodegraph.families.sampler_names import (
     FLOW_SCHEDULE_NAMES,
+    FURTHER_LAWS,
     SAMPLER_RECORDS,
     SCHEDULE_NAMES,
+    SCHEDULE_PLUGINS,
     TABLE_SCHEDULES,
     check_combination,
     check_sampler,
@@ -192,7 +194,6 @@ TURBO = "sd_turbo"
 TURBO_STEPS = 10
 """Timesteps that Stable Diffusion Turbo was distilled on, evenly spaced."""
 
-FURTHER_LAWS = ("polyexponential", "laplace", "vp", TURBO, LEVELS)
 SCHEDULES = (*SCHEDULE_NAMES, *FURTHER_LAWS)
 
 FLOW_LAWS = (*FLOW_SCHEDULE_NAMES, "polyexponential", "laplace", LEVELS)
@@ -225,13 +226,14 @@ def check_schedule_exists(law: str) -> None:
     Raises:
         InvalidValue: On port ``schedule``.
     """
-    if law not in SCHEDULES:
+    if law not in SCHEDULES and law not in SCHEDULE_PLUGINS:
+        schedules = (*SCHEDULES, *SCHEDULE_PLUGINS)
         raise InvalidValue(
             f"there is no schedule `{law}`",
             port="schedule",
             given=law,
-            expected=", ".join(SCHEDULES),
-            hint=did_you_mean(law, SCHEDULES),
+            expected=", ".join(schedules),
+            hint=did_you_mean(law, schedules),
         )
 
 
@@ -313,7 +315,7 @@ def check_sampler_follows(
     check_sampler(sampler, kind)
     for law in schedules:
         check_schedule_exists(law)
-        if law in SCHEDULE_NAMES:
+        if law in SCHEDULE_NAMES or law in SCHEDULE_PLUGINS:
             check_combination(sampler, law, kind, convention)
             continue
         able: tuple[str, ...] = FLOW_LAWS if kind == "flow" else SCHEDULES

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
+from nodegraph.families.sampler_names import NOISE_KINDS, SCHEDULE_PLUGINS
 
 _GITS_TABLE = (
     (100,),
@@ -247,3 +252,67 @@ def linear_quadratic_levels(steps: int) -> NDArray[np.float64]:
     gone = [index * THRESHOLD / half for index in range(half)]
     gone += [square * index**2 + slope * index + square * half**2 for index in range(half, steps)]
     return 1.0 - np.array(gone)
+
+
+@dataclass(frozen=True)
+class SigmaCurve:
+    """A schedule of a package or a pack; see `schedule`.
+
+    Attributes:
+        name: By which nodes choose it.
+        sigmas: Takes a number of steps, at least 1, the greatest and the least sigma; returns as
+            many falling sigmas as there are steps, without the closing 0. Sigma is the noise over
+            the latent of table models, the share of noise, 0 to 1, of flow models.
+        kinds: Of models that can follow it, of `nodegraph.families.sampler_names.NOISE_KINDS`.
+    """
+
+    plugin_group: ClassVar[str] = SCHEDULE_PLUGINS.name
+
+    name: str
+    sigmas: Callable[[int, float, float], Sequence[float]]
+    kinds: tuple[str, ...] = NOISE_KINDS
+
+    @property
+    def module(self) -> str:
+        """The module that declares it."""
+        return self.sigmas.__module__
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What checks ask, as JSON has it."""
+        return {"kinds": list(self.kinds)}
+
+
+def schedule(
+    name: str, kinds: Sequence[str] = NOISE_KINDS
+) -> Callable[[Callable[[int, float, float], Sequence[float]]], SigmaCurve]:
+    """Make a schedule of a function of steps, greatest and least sigma; see `SigmaCurve`."""
+    return lambda sigmas: SigmaCurve(name, sigmas, tuple(kinds))
+
+
+def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.float64]:
+    """The falling levels of a package's or a pack's schedule, without the closing 0.
+
+    Args:
+        name: One of `SCHEDULE_PLUGINS`.
+        high, low: The greatest and the least noise level.
+    Raises:
+        InvalidValue: Its function gives something else; on port ``schedule``.
+    """
+    curve: SigmaCurve = SCHEDULE_PLUGINS[name].load()
+    levels = np.asarray(curve.sigmas(steps, high, low), dtype=np.float64)
+    falls = levels.shape == (steps,) and np.isfinite(levels).all() and levels[-1] > 0
+    if not falls or not (np.diff(levels) < 0).all():
+        shown = ", ".join(f"{level:.4g}" for level in levels.ravel()[:_MOST_SHOWN])
+        raise InvalidValue(
+            f"the function of the schedule {name} gives no noise levels to walk down",
+            port="schedule",
+            given=f"{pluralize(levels.size, 'level')}: {shown}",
+            expected=f"{pluralize(steps, 'falling level')} above 0, without the closing 0",
+            hint=f"Mend `{name}` in {curve.module}, or choose another schedule.",
+        )
+    return levels
+
+
+_MOST_SHOWN = 8
+"""Levels that a message names at most."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nodegraph.core.hints import Panel
 from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
 from nodegraph.core.pack_faults import faults_in
+from nodegraph.core.plugins import DeclaredPlugin, plugins_in
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, PackError
@@ -30,6 +31,7 @@ class Declarations(NamedTuple):
     specs: tuple[NodeSpec, ...]
     types: tuple[TypeInfo, ...]
     panels: tuple[Panel, ...]
+    plugins: tuple[DeclaredPlugin, ...]
     problems: tuple[str, ...]
 
 
@@ -42,6 +44,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
     definitions: dict[str, NodeDefinition] = {}
     twice: set[str] = set()
     panels: dict[str, Panel] = {}
+    plugins: list[DeclaredPlugin] = []
     problems = []
     has_mappings = False
     for name in pack.modules():
@@ -51,6 +54,10 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
             problems.append(str(error))
             continue
         panels.update((panel.name, panel) for panel in _panels_in(module))
+        plugins += [
+            DeclaredPlugin(item.plugin_group, item.name, item.module, dict(item.record))
+            for item in plugins_in(module)
+        ]
         has_mappings = has_mappings or isinstance(vars(module).get(_MAPPINGS), Mapping)
         made, faults = _made_in(module)
         for fault in (*faults_in(module), *faults):
@@ -63,7 +70,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
                 twice.add(node_type)
                 problems.append(_declared_twice(pack, definitions[node_type], definition))
             definitions[node_type] = definition
-    if has_mappings or not (definitions or panels or problems):
+    if has_mappings or not (definitions or panels or plugins or problems):
         problems.append(_no_nodes_problem(pack, has_mappings))
     # Which of them a workflow means can't be told.
     for node_type in twice:
@@ -72,7 +79,9 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
         replace(definition.spec, type=node_type, pack=pack.name)
         for node_type, definition in definitions.items()
     )
-    return Declarations(specs, _types(definitions), tuple(panels.values()), tuple(problems))
+    return Declarations(
+        specs, _types(definitions), tuple(panels.values()), tuple(plugins), tuple(problems)
+    )
 
 
 def _no_nodes_problem(pack: Pack, has_mappings: bool) -> str:
@@ -102,16 +111,17 @@ def _declared_twice(pack: Pack, first: NodeDefinition, second: NodeDefinition) -
 
 
 def external_files(
-    pack: Pack, snapshot: Snapshot, specs: Sequence[NodeSpec], sources: SourceFiles
+    pack: Pack, snapshot: Snapshot, modules: Collection[str], sources: SourceFiles
 ) -> tuple[str, ...]:
     """Files outside a pack that its modules import, such as a list of choices.
 
     Args:
+        modules: Those that declare something.
         sources: Reads what its modules import.
     """
     package, root = pack.code_root()
     code = CodeDigests({package: root, **roots()}, sources, snapshot_of)
-    files = {path for module in {spec.module for spec in specs} for path in code.files(module)}
+    files = {path for module in modules for path in code.files(module)}
     sources.save()
     inside = snapshot.listing.files
     return tuple(sorted(str(path) for path in files if str(path) not in inside))

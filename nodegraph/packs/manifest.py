@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import digest_bytes, with_checksum, without_checksum
 from nodegraph.core.files import write_file
+from nodegraph.core.plugins import DeclaredPlugin
 from nodegraph.core.spec import NodeSpec, from_document, to_document
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import OutputError, PackError
@@ -130,7 +131,7 @@ class SpecLines(Mapping[str, NodeSpec]):
 
 _MANY = 100
 """Of a pack with more node types most are seldom used: their specs are read one by one."""
-FORMAT = 8
+FORMAT = 9
 """Raised when what is read from a pack, or how it is written, changes; part of the files' names."""
 _READ: dict[tuple[str, Path], Manifest] = {}
 """What was last read in this process, by package and place: a new home folder begins with it."""
@@ -153,6 +154,7 @@ class Manifest:
         listed: The node types whose specs are lines of the file.
         types: Port types of its own.
         panels: What it adds to the editor.
+        plugins: What it adds to the choices of inputs, such as samplers.
         problems: Modules that could not be imported, and functions that can't be nodes; the
             others still count.
     """
@@ -167,6 +169,7 @@ class Manifest:
     listed: tuple[ListedType, ...] = ()
     types: tuple[TypeInfo, ...] = ()
     panels: tuple[Panel, ...] = ()
+    plugins: tuple[DeclaredPlugin, ...] = ()
     problems: tuple[str, ...] = ()
     stored: SpecLines | None = field(default=None, compare=False)
 
@@ -215,6 +218,8 @@ def _read(name: str, value: Any) -> Any:
         from nodegraph.core.hints import Panel  # hardly any pack has one
 
         return tuple(Panel(**panel) for panel in value)
+    if name == "plugins":
+        return tuple(DeclaredPlugin(**plugin) for plugin in value)
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -267,7 +272,9 @@ class ManifestCache:
 
         snapshot, made_of = pack.snapshot(), pack.made_of()
         declarations = read_pack(pack, snapshot)
-        also = external_files(pack, snapshot, declarations.specs, self.sources)
+        declaring = {spec.module for spec in declarations.specs}
+        declaring |= {plugin.module for plugin in declarations.plugins}
+        also = external_files(pack, snapshot, declaring, self.sources)
         return Manifest(
             stamp=snapshot.listing.text(also),
             digest=_digest(snapshot, also),
@@ -286,7 +293,7 @@ class ManifestCache:
         # Of a pack that is made of packages it is known what those reasons are.
         if not (manifest.made_of or pack.is_generated):
             return not manifest.problems
-        has_any = bool(manifest.by_type()) or not manifest.problems
+        has_any = bool(manifest.by_type() or manifest.plugins) or not manifest.problems
         return has_any and manifest.made_of == pack.made_of()
 
     def _points(self, groups: Iterable[str]) -> dict[str, str]:

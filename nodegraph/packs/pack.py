@@ -93,7 +93,7 @@ def _remembered_points(group: str, file: Path | None) -> list[_Point]:
             return groups[group]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         pass  # missing, of other packages, or written by another version: it is made anew
-    from nodegraph.core.entry_points import entry_points, package_of
+    from nodegraph.core.plugins import entry_points, package_of
 
     points = [
         _Point(" ".join((point.name, *package_of(point))), point.value)
@@ -328,7 +328,7 @@ def _line(error: BaseException, root: Path) -> str:
 
 def installed_packs() -> list[Pack]:
     """Packs of installed distributions, by their entry points."""
-    from nodegraph.core.entry_points import entry_points, package_of
+    from nodegraph.core.plugins import entry_points, package_of
 
     return [_installed(point, *package_of(point)) for point in entry_points(GROUP)]
 

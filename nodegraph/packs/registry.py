@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from nodegraph.core.digests import Digest, Digesters, digest_bytes
 from nodegraph.core.pack_faults import WATCHDOG
+from nodegraph.core.plugins import (
+    DeclaredPlugin,
+    PackPlugins,
+    PluginGroup,
+    PluginItem,
+    find_declared,
+)
 from nodegraph.core.spec import HookName, InputSpec, NodeSpec
 from nodegraph.core.types import TypeTable
 from nodegraph.errors import PackError
@@ -69,6 +76,8 @@ class Registry:
         self._stored: dict[str, SpecLines] = {}
         self._packs: dict[str, Pack] = {}
         self._panels: dict[Pack, Sequence[Panel]] = {}
+        self.plugins = PackPlugins()
+        self._plugin_items: dict[tuple[str, str], PluginItem] = {}
         self._definitions: dict[str, NodeDefinition] = {}
         self._functions = FunctionDigests(self._meet_classes)
         self._lock = RLock()
@@ -95,6 +104,7 @@ class Registry:
                     self._waiting[pack.name] = pack
                 else:
                     self._add_pack(pack)
+        self._offer_plugins()
 
     @property
     def packs(self) -> list[Pack]:
@@ -147,12 +157,50 @@ class Registry:
         self._faults[pack.name] = list(manifest.problems)
         self._packs.update(dict.fromkeys(specs, pack))
         self._panels[pack] = manifest.panels
+        for plugin in manifest.plugins:
+            load, release = partial(self._load_plugin, pack), partial(self._plugin_release, pack)
+            if not self.plugins.add(pack.package, plugin, load, release):
+                self._leave_out(pack, plugin.group, plugin.name)
         if pack.is_reloadable:
             self._followed_by.update(dict.fromkeys(specs, self._snapshots[pack]))
         if isinstance(specs, SpecLines):
             self._stored[pack.name] = specs
         else:
             self._specs.update(specs)
+
+    def _offer_plugins(self) -> None:
+        """Have the plugins of packs offered by the inputs of their group, and found by name."""
+        for package, group, name in self.plugins.drop_taken(self._specs.values()):
+            pack = next(each for each in self._snapshots if each.package == package)
+            self._leave_out(pack, group, name)
+        self._specs = {name: self.plugins.extend(spec) for name, spec in self._specs.items()}
+        self.plugins.offer()
+
+    def _leave_out(self, pack: Pack, group: str, name: str) -> None:
+        word = PluginGroup.word_of(group)
+        problem = PackError(
+            f"pack `{pack.name}`: its {word} `{name}` is left out: there is one of that name",
+            hint=f"Give the {word} another name.",
+        )
+        self.problems.append(str(problem))
+        self._faults.setdefault(pack.name, []).append(str(problem))
+
+    def _load_plugin(self, pack: Pack, declared: DeclaredPlugin) -> PluginItem:
+        """A plugin as it was when its pack was read.
+
+        Raises:
+            PackError: Its module fails to import, or no longer declares it.
+        """
+        key = declared.group, declared.name
+        with self._lock:
+            if key not in self._plugin_items:
+                module = self._module(pack, declared.module)
+                self._plugin_items[key] = find_declared(module, declared)
+            return self._plugin_items[key]
+
+    def _plugin_release(self, pack: Pack, declared: DeclaredPlugin) -> str:
+        digest = self._code.digest(declared.module)
+        return " ".join(filter(None, (pack.name, pack.version, f"#{digest[:12]}")))
 
     def faults(self, pack: str) -> Sequence[str]:
         """What of a pack was left out, and why."""
@@ -171,7 +219,7 @@ class Registry:
             node_type = definition.spec.type
             if self.spec(node_type) is not None:
                 raise PackError(f"node type `{node_type}` is there already")
-            self._specs[node_type] = definition.spec
+            self._specs[node_type] = self.plugins.extend(definition.spec)
             self._take(node_type, definition)
 
     # Catalog
@@ -183,7 +231,7 @@ class Registry:
         pack = node_type.partition(":")[0] if ":" in node_type else ""  # of the built-in pack
         self._read_waiting(pack)
         if node_type in self._stored.get(pack, ()):
-            self._specs[node_type] = self._stored[pack][node_type]
+            self._specs[node_type] = self.plugins.extend(self._stored[pack][node_type])
         return self._specs.get(node_type)
 
     def _known(self, node_type: str) -> NodeSpec:
@@ -239,7 +287,7 @@ class Registry:
             return None
         if node_type in self._definitions or ref.module == spec.module or "<" in ref.name:
             return self.definition(node_type).hooks.get(name)
-        resolved: Any = self._module(node_type, ref.module)
+        resolved: Any = self._module(self._packs[node_type], ref.module)
         for part in ref.name.split("."):
             resolved = getattr(resolved, part)
         hook: Callable[..., Any] = resolved
@@ -294,7 +342,7 @@ class Registry:
         spec = self.spec(node_type)
         if spec is None or node_type not in self._packs:
             raise PackError(f"there is no node type `{node_type}`")
-        module = self._module(node_type, spec.module)
+        module = self._module(self._packs[node_type], spec.module)
         definition = definition_in(module, spec)
         if definition is not None:
             return self._take(node_type, definition)
@@ -303,12 +351,11 @@ class Registry:
             hint="The pack changed while in use; start again.",
         )
 
-    def _module(self, node_type: str, name: str) -> ModuleType:
-        """A module of a node type's pack, as it was when the pack was read."""
+    def _module(self, pack: Pack, name: str) -> ModuleType:
+        """A module of a pack, as it was when the pack was read."""
         known = self._kept_modules.get(name)
         if known is not None:
             return known
-        pack = self._packs[node_type]
         activity = f"pack `{pack.name or pack.package}`: importing {name}"
         with WATCHDOG.watch_import(activity, pack.root), importing(self._followed):
             self._forget_outdated()
@@ -353,7 +400,7 @@ class Registry:
     def activate(self) -> None:
         """Have packs imported as they were when they were read, whatever other sessions use."""
         with importing(self._followed):
-            pass
+            self.plugins.offer()
 
     def unload_changed(self) -> None:
         """Have what has changed, and what depends on it, imported anew when it is needed next.
@@ -371,6 +418,8 @@ class Registry:
         for node_type, pack in self._packs.items():
             if pack in modules:
                 modules[pack].add(self._known(node_type).module)
+        for pack, names in modules.items():
+            names.update(self.plugins.modules.get(pack.package, ()))
         unload(
             {
                 followed[pack]

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 
 from nodegraph.core.ports import port_type
 from nodegraph.errors import InvalidValue
-from nodegraph.families.sampler_names import check_schedule
+from nodegraph.families.sampler_names import SCHEDULE_PLUGINS, check_schedule
 from nodegraph.families.schedule_checks import (
     LEVELS,
     check_formula_parameters,
@@ -43,6 +43,7 @@ class ScheduleSegment:
         closed: The last step leads to no noise at all.
         dropped: The law is laid over one step more, and the last level above 0 left out.
         start: In place of the level of the first step; None: the law's own.
+        release: Of the package or pack that brings the law: results count by it.
     """
 
     law: str
@@ -57,6 +58,7 @@ class ScheduleSegment:
     closed: bool = False
     dropped: bool = False
     start: float | None = None
+    release: str = ""
 
     @property
     def length(self) -> int:
@@ -232,7 +234,7 @@ def named_schedule(
     """The schedule of a name.
 
     Args:
-        name: One of `SCHEDULE_NAMES`.
+        name: One of `nodegraph.families.sampler_names.all_schedule_names`.
         steps: Of the whole schedule, 1 to 10000.
         denoise: Part that is walked, above 0 to 1.
         counted: How many steps that is; see `schedule_and_sampled_steps`.
@@ -240,12 +242,12 @@ def named_schedule(
     Raises:
         InvalidValue: There is no such schedule, a number is out of range, or no step is left.
     """
-    check_schedule(name, "discrete")
+    check_schedule(name)
     total_steps, walked = schedule_and_sampled_steps(steps, denoise, counted)
     first = total_steps - walked
-    return Schedule(
-        (ScheduleSegment(name, total_steps, first, total_steps, begin=first, dropped=dropped),)
-    )
+    plugin = SCHEDULE_PLUGINS.get(name)
+    whole = ScheduleSegment(name, total_steps, first, total_steps, begin=first, dropped=dropped)
+    return Schedule((replace(whole, release="" if plugin is None else plugin.read_release()),))
 
 
 def numbered_schedule(law: str, steps: int, numbers: Mapping[str, float | None]) -> Schedule:

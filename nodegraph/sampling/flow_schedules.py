@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nodegraph.families.comfyui_sigmas import FIRST_FINITE
 from nodegraph.families.flow_noise import SPREADS, FlowNoise, Levels
+from nodegraph.families.sampler_names import SCHEDULE_PLUGINS
 from nodegraph.families.sigma_curves import (
     BETA_SHAPE,
     beta_quantiles,
@@ -22,6 +23,7 @@ from nodegraph.families.sigma_curves import (
     kl_optimal_levels,
     laplace_levels,
     linear_quadratic_levels,
+    plugin_levels,
     polyexponential_levels,
     resolve_sigma_range,
 )
@@ -53,7 +55,7 @@ def flow_levels(
     """Noise levels, closed by a 0, and timesteps of a flow model's sampling.
 
     Args:
-        schedule: One of `FLOW_SCHEDULES`, or of `FURTHER_FLOW_SCHEDULES`.
+        schedule: One of `FLOW_SCHEDULES`, of `FURTHER_FLOW_SCHEDULES`, or of `SCHEDULE_PLUGINS`.
         grid: The sampler's, one of `FLOW_GRIDS`.
         numbers: That the schedule heeds.
     """
@@ -61,6 +63,9 @@ def flow_levels(
         levels = noise.common.levels(schedule, steps, numbers)
         if levels is not None:
             return with_timesteps(levels, noise, grid)
+    if schedule in SCHEDULE_PLUGINS:
+        levels = plugin_levels(schedule, steps, *_ends(noise, steps, tokens, grid))
+        return with_timesteps(levels, noise, grid)
     law = FLOW_SCHEDULES.get(schedule) or FURTHER_FLOW_SCHEDULES[schedule]
     return with_timesteps(law(noise, steps, tokens, grid, **numbers), noise, grid)
 

@@ -80,6 +80,11 @@ OPTION_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 """By option: least and greatest value; some samplers have a lower greatest order."""
 
 
+def options_of(sampler: str) -> Mapping[str, float | int]:
+    """The options that a sampler takes, with its own values; also of a package's or a pack's."""
+    return _options_of(sampler, "options")
+
+
 def _options_of(sampler: str, kind: str) -> Mapping[str, float | int]:
     record = sampler_record(sampler)
     written = {} if record is None else record[kind]
@@ -111,7 +116,7 @@ def resolve_options(
         InvalidValue: One is out of range, or the sampler doesn't heed it; on the port of the
             option's name.
     """
-    heeded = _options_of(sampler, "options")
+    heeded = options_of(sampler)
     chosen = {field.name: getattr(options, field.name) for field in fields(options)}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     for name, value in chosen.items():

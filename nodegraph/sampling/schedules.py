@@ -24,7 +24,7 @@ from nodegraph.families.comfyui_sigmas import (
 )
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.noise import NoiseSchedule
-from nodegraph.families.sampler_names import SPACINGS, check_schedule
+from nodegraph.families.sampler_names import SCHEDULE_PLUGINS, SPACINGS, check_schedule
 from nodegraph.families.schedule_checks import FLOW_LAWS, LEVELS
 from nodegraph.families.sigma_curves import check_sigma
 from nodegraph.sampling.composed_schedules import Schedule, ScheduleSegment, named_schedule
@@ -35,6 +35,7 @@ from nodegraph.sampling.table_schedules import (
     TABLE,
     Grid,
     on_model_grid,
+    plugin_table_levels,
 )
 
 LEAST_LEVEL = 1e-4
@@ -247,7 +248,7 @@ def _flow_levels(
     steps, numbers = stretch.steps, dict(stretch.numbers)
     if stretch.law == LEVELS:
         levels, timesteps = with_timesteps(_listed_levels(stretch, 1.0), noise, custom)
-    elif stretch.law in FLOW_LAWS:
+    elif stretch.law in FLOW_LAWS or stretch.law in SCHEDULE_PLUGINS:
         levels, timesteps = flow_levels(stretch.law, noise, steps, tokens, custom, numbers)
     else:
         raise _unfit(stretch.law, FLOW_LAWS)
@@ -269,8 +270,11 @@ def _table_levels(stretch: ScheduleSegment, noise: NoiseSchedule, grid: Grid) ->
         elif grid.is_comfyui and (common := table_sigmas(law, noise, steps)) is not None:
             timesteps, sigmas = on_model_grid(noise, common, grid)
         else:
-            lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
-            timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
+            if law in SCHEDULE_PLUGINS:
+                timesteps, sigmas = plugin_table_levels(law, noise, steps, grid)
+            else:
+                lay = SCHEDULES.get(law) or FURTHER_SCHEDULES[law]
+                timesteps, sigmas = lay(noise, steps, grid, **dict(stretch.numbers))
             if grid.is_comfyui:
                 timesteps, sigmas = on_model_grid(noise, sigmas, grid)
         if stretch.factor != 1:

@@ -31,6 +31,7 @@ from nodegraph.families.sigma_curves import (
     laplace_levels,
     linear_quadratic_levels,
     log_linear_levels,
+    plugin_levels,
     polyexponential_levels,
     resolve_sigma_range,
     vp_levels,
@@ -234,6 +235,15 @@ def _sd_turbo(noise: NoiseSchedule, steps: int, grid: Grid, *, skipped: float = 
         np.arange(TURBO_STEPS, 0, -1)[first : first + steps] * (noise.timesteps // TURBO_STEPS) - 1
     )
     return _levels(noise, timesteps.astype(np.float64))
+
+
+def plugin_table_levels(name: str, noise: NoiseSchedule, steps: int, grid: Grid) -> TableLevels:
+    """The levels of a package's or a pack's schedule, between the ends of the others.
+
+    Args:
+        name: One of `SCHEDULE_PLUGINS`.
+    """
+    return on_model_grid(noise, plugin_levels(name, steps, *_ends(noise, steps, grid)), grid)
 
 
 def _ends(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,90 +15,31 @@ from torch import Tensor
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
 from nodegraph.families.noise import NoiseSchedule, draw_from
 from nodegraph.families.sampler_names import SAMPLER_NAMES, allowed_schedules
-from nodegraph.sampling import samplers
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS, SamplerOptions
-from nodegraph.sampling.samplers import SAMPLERS, Sampler, base, make_sampler
-from nodegraph.sampling.samplers.spaces import StraightSpace
+from nodegraph.sampling.samplers import SAMPLERS, Sampler, make_sampler
+from nodegraph.sampling.samplers.convergence import (
+    START,
+    TOLERANCE,
+    measure_order,
+    sampling_error,
+)
 from nodegraph.sampling.schedules import NoiseLevels, sigmas_for
-from nodegraph.sampling.table_schedules import CONTINUOUS
 
-MODES = ((-1.0, 0.4), (1.2, 0.3))
-"""Means and deviations of the mixture's two equal parts."""
-FIRST, LAST = 0.98, 0.1
-
-
-def velocity(x: Tensor, sigma: float) -> Tensor:
-    """What a model of the mixture predicts, noise - latent, for x = (1 - sigma) · latent +
-    sigma · noise; in float64."""
-    x = x.to(torch.float64)
-    logits, means = [], []
-    for mean, deviation in MODES:
-        variance = ((1 - sigma) * deviation) ** 2 + sigma**2
-        off = x - (1 - sigma) * mean
-        logits.append(-(off**2) / (2 * variance) - 0.5 * math.log(variance))
-        means.append(mean + (1 - sigma) * deviation**2 / variance * off)
-    shares = torch.stack(logits).softmax(0)
-    return (x - (shares * torch.stack(means)).sum(0)) / sigma
-
-
-def exact(x: Tensor, sigma: float, end: float, steps: int = 150) -> Tensor:
-    """x at another level, by Runge and Kutta's method in float64."""
-    levels = np.linspace(sigma, end, steps + 1)
-    x = x.to(torch.float64)
-    for sigma, following in itertools.pairwise(levels):
-        step, middle = following - sigma, (sigma + following) / 2
-        one = velocity(x, sigma)
-        two = velocity(x + step / 2 * one, middle)
-        three = velocity(x + step / 2 * two, middle)
-        four = velocity(x + step * three, following)
-        x = x + step / 6 * (one + 2 * two + 2 * three + four)
-    return x
-
-
-START = torch.linspace(-2, 2, 64).reshape(1, 1, 8, 8)
-END = exact(START, FIRST, LAST)
 BEGINNING = 3
 """First steps in which methods with a memory of earlier slopes are of lower order."""
-
-
-@cache
-def led(sigma: float) -> Tensor:
-    return exact(START, FIRST, sigma)
-
-
-def error(name: str, steps: int, *, right: int = 0, **options: Any) -> float:
-    """Greatest, at `LAST`, in so many steps of equal length down from `FIRST`.
-
-    Args:
-        right: How many first steps end where the exact solution does.
-    """
-    for drawing in SAMPLER_OPTIONS.get(name, {}).keys() & {"eta", "repeats"}:
-        options[drawing] = 0  # without noise it solves the same equation
-    sigmas = torch.cat([torch.linspace(FIRST, LAST, steps + 1), torch.zeros(1)])
-    # asked at sigma itself, whatever whole timesteps the sampler would take
-    ladder = NoiseLevels(sigmas, sigmas[:-1] * 1000, 0, "own")
-    told = SamplerOptions(**options)
-    sampler = make_sampler(name, ladder, FlowNoise(), [torch.Generator()], told)
-    sampler.start(START)
-    while sampler.step_index < steps:
-        output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
-        rung = sampler.step_index
-        sampler.feed(output.to(torch.float32))
-        if rung < sampler.step_index <= right:
-            sampler.x = led(float(sampler.sigma)).to(torch.float32)
-    return float((sampler.x - END).abs().max())
-
-
-SLOPES = {name: SAMPLERS[name].order for name in ("deis", "lms", "ipndm", "ipndm_v")}
+SLOPES = ("deis", "lms", "ipndm", "ipndm_v")
 """Those that look at slopes of steps before, of which the first steps have fewer."""
-OTHERS = {"dpmpp_2s", "er_sde", "ddim", "ddpm", "pndm", "lcm", "tcd"}
-"""In pairs of steps, of no order without noise, of a model's own table or of few steps: compared
-elsewhere."""
-ORDERS = {
-    name: sampler.order
-    for name, sampler in SAMPLERS.items()
-    if name not in SLOPES and name not in OTHERS
-}
+UNORDERED = {"er_sde", "ddim", "ddpm", "pndm", "lcm", "tcd"}
+"""Of no order without noise, of a model's own table or of few steps: compared elsewhere."""
+ORDERS = {name: item.order for name, item in SAMPLERS.items() if name not in UNORDERED}
+
+
+def order_shown(name: str, steps: int, exact_steps: int = 0, **options: Any) -> float:
+    """By so many steps and twice as many."""
+    coarse, fine = (
+        sampling_error(name, count, exact_steps, **options) for count in (steps, 2 * steps)
+    )
+    return math.log2(coarse / fine)
 
 
 def test_every_other_sampler_says_its_order() -> None:
@@ -109,47 +48,19 @@ def test_every_other_sampler_says_its_order() -> None:
 
 @pytest.mark.parametrize(("name", "order"), ORDERS.items())
 def test_twice_the_steps_leave_the_error_that_the_order_says(name: str, order: int) -> None:
-    # of these it is the first step, of first order, that shows at last
-    steps = 128 if name in ("dpmpp_2m", "dpmpp_2m_cfg_pp", "dpmpp_2m_sde") else 24
-    coarse, fine = error(name, steps), error(name, 2 * steps)
-    assert math.log2(coarse / fine) > order - 0.2
+    assert measure_order(name) > order - TOLERANCE
 
 
-@pytest.mark.parametrize(("name", "order"), SLOPES.items())
-def test_slopes_that_are_not_there_yet_leave_a_method_of_second_order(
-    name: str, order: int
-) -> None:
-    """Its first steps look at fewer; where these end right, it is of the order that it claims."""
-    coarse, fine = error(name, 24), error(name, 48)
-    assert math.log2(coarse / fine) > 1.8
-    coarse, fine = (error(name, steps, right=BEGINNING) for steps in (24, 48))
-    assert math.log2(coarse / fine) > order - 0.2
-
-
-def test_a_trial_in_each_pair_is_of_second_order_too() -> None:
-    """Only every other step counts, so it shows with more of them."""
-    assert math.log2(error("dpmpp_2s", 48) / error("dpmpp_2s", 96)) > 1.8
+@pytest.mark.parametrize("name", SLOPES)
+def test_slopes_that_are_not_there_yet_leave_a_method_of_second_order(name: str) -> None:
+    assert order_shown(name, 24) > 2 - TOLERANCE
 
 
 @pytest.mark.parametrize(
     ("name", "order"), [("lms", 2), ("ipndm", 2), ("deis", 2), ("sa_solver", 3)]
 )
 def test_the_order_is_what_was_asked_for(name: str, order: int) -> None:
-    coarse, fine = (error(name, steps, right=BEGINNING, order=order) for steps in (24, 48))
-    assert math.log2(coarse / fine) > order - 0.2
-
-
-def test_the_sampler_that_the_page_shows_is_of_the_order_that_it_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "samplers.md").read_text("utf-8")
-    shown = page.split("## Adding one")[1].split("```python\n")[1].split("```")[0]
-    names = {**vars(base), "StraightSpace": StraightSpace, "CONTINUOUS": CONTINUOUS}
-    exec(shown, names)
-    monkeypatch.setattr(samplers, "SAMPLERS", {**SAMPLERS, "ab2": names["ab2"]})
-    monkeypatch.setattr(samplers, "check_sampler", lambda name, kind: None)
-    coarse, fine = error("ab2", 48), error("ab2", 96)
-    assert math.log2(coarse / fine) > names["ab2"].order - 0.2
+    assert order_shown(name, 24, BEGINNING, order=order) > order - TOLERANCE
 
 
 DRAWING = [name for name in SAMPLER_NAMES if "s_noise" in SAMPLER_OPTIONS.get(name, {})]

@@ -8,12 +8,13 @@ from pathlib import Path
 from docs.generate_samplers import FILE, text
 from nodegraph.families.sampler_names import (
     FLOW_SCHEDULE_NAMES,
+    FURTHER_LAWS,
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     TABLE_SCHEDULES,
     allowed_schedules,
 )
-from nodegraph.families.schedule_checks import FLOW_LAWS, FURTHER_LAWS, TABLE_FORMULAS
+from nodegraph.families.schedule_checks import FLOW_LAWS, TABLE_FORMULAS
 from nodegraph.sampling.sampler_options import SAMPLER_OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"

@@ -87,7 +87,7 @@ def node_table(packs: Iterable[Pack] = ()) -> NodeTable:
 
 
 def _installed() -> Iterator[tuple[str, Any]]:
-    from nodegraph.core.entry_points import entry_points
+    from nodegraph.core.plugins import entry_points
 
     for point in entry_points(GROUP):
         yield f"pack `{point.name}`", point.load

@@ -1627,6 +1627,10 @@ class _SelectByPoints(OneOutput[Mask]):
     @property
     def mask(self) -> Out[Mask]: ...
 
+class _SelectGuider(OneOutput[Guider]):
+    @property
+    def guider(self) -> Out[Guider]: ...
+
 class _SelectPreprocessor(OneOutput[Preprocessor]):
     @property
     def preprocessor(self) -> Out[Preprocessor]: ...
@@ -7964,6 +7968,24 @@ class BuiltinNodes:
         radius: Pixels around a point that surely belong to it.
         """
 
+    def SelectGuider(
+        self,
+        _name: str | None = None,
+        /,
+        *,
+        positive: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning],
+        negative: Link[Conditioning] | _values.Conditioning | Sequence[_values.Conditioning] | None = None,
+        guider: Literal['cfg'] | Link[str] = 'cfg',
+        cfg: float | Link[float] = 7.0,
+    ) -> _SelectGuider:
+        """A guider by its name, such as one of a pack.
+
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has it; packs and installed packages add others.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        """
+
     def SelectPreprocessor(
         self,
         _name: str | None = None,
@@ -7995,7 +8017,7 @@ class BuiltinNodes:
     ) -> _SelectSampler:
         """The method by which a sampling steps. What is left out is the sampler's own.
 
-        sampler: The method; those of installed packages, too.
+        sampler: The method; those of packs and installed packages, too.
         eta: Part of the noise that is drawn anew in each step: 0 draws none.
         s_noise: Factor on all noise that is drawn on the way.
         s_churn: Noise that is added before steps, over the whole sampling.

@@ -5771,6 +5771,22 @@ class BuiltinFunctions:
         radius: Pixels around a point that surely belong to it.
         """
 
+    def SelectGuider(
+        self,
+        *,
+        positive: Conditioning,
+        negative: Conditioning | None = None,
+        guider: Literal['cfg'] = 'cfg',
+        cfg: float = 7.0,
+    ) -> Any:
+        """A guider by its name, such as one of a pack.
+
+        positive: What the picture is to show.
+        negative: What it is to stay away from; the empty prompt if not linked.
+        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has it; packs and installed packages add others.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        """
+
     def SelectPreprocessor(
         self,
         *,
@@ -5798,7 +5814,7 @@ class BuiltinFunctions:
     ) -> Any:
         """The method by which a sampling steps. What is left out is the sampler's own.
 
-        sampler: The method; those of installed packages, too.
+        sampler: The method; those of packs and installed packages, too.
         eta: Part of the noise that is drawn anew in each step: 0 draws none.
         s_noise: Factor on all noise that is drawn on the way.
         s_churn: Noise that is added before steps, over the whole sampling.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +89,27 @@ class NodeVerdicts:
 
 
 @dataclass(frozen=True)
+class SamplerVerdict:
+    """What was found about the order of convergence of a sampler.
+
+    Attributes:
+        order: That it states; 0: none.
+        measured: That it has; None if it isn't measured.
+        reason: Why it isn't judged, or what is wrong; empty where it passed.
+    """
+
+    name: str
+    order: int
+    measured: float | None = None
+    state: CheckState = "passed"
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class PackVerdicts:
     """What was found about a pack.
 
@@ -100,10 +121,18 @@ class PackVerdicts:
     root: str
     nodes: Sequence[NodeVerdicts] = ()
     problems: Sequence[str] = ()
+    samplers: Sequence[SamplerVerdict] = ()
+
+    @property
+    def fault_count(self) -> int:
+        """Nodes and samplers with faults, and problems of the pack."""
+        faulty = sum(bool(node.faults) for node in self.nodes)
+        faulty += sum(sampler.state == "failed" for sampler in self.samplers)
+        return faulty + len(self.problems)
 
     @property
     def is_passed(self) -> bool:
-        return not self.problems and not any(node.faults for node in self.nodes)
+        return self.fault_count == 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -113,6 +142,7 @@ class PackVerdicts:
             "passed": self.is_passed,
             "problems": list(self.problems),
             "nodes": [node.as_dict() for node in self.nodes],
+            "samplers": [sampler.as_dict() for sampler in self.samplers],
         }
 
 

@@ -25,6 +25,7 @@ from nodegraph.python.testing.trials import (
     NodeVerdicts,
     NoSample,
     PackVerdicts,
+    SamplerVerdict,
     Verdict,
     build_trial,
     example_trial,
@@ -125,7 +126,7 @@ def check_pack(
     settings: Settings | None = None,
     follow: Follow = iter,
 ) -> PackVerdicts:
-    """Try all node types of a pack and judge them.
+    """Try all node types and samplers of a pack and judge them.
 
     Args:
         pack: See `nodegraph.python.testing.workbench.find_packs`.
@@ -142,8 +143,52 @@ def check_pack(
         registry = Registry([pack])
         types = _chosen(pack, registry.node_types(), nodes)
         problems = [*registry.problems, *_stray_examples(pack, registry), *_scripts(registry)]
+        problems += _left_out_plugins(bench, pack, problems)
         verdicts = [_checked(bench, name) for name in follow(types)]
-    return PackVerdicts(pack.name or "nodegraph", str(pack.root), verdicts, problems)
+        samplers = [] if nodes else [check_sampler_order(name) for name in _samplers(registry)]
+    return PackVerdicts(pack.name or "nodegraph", str(pack.root), verdicts, problems, samplers)
+
+
+def _samplers(registry: Registry) -> list[str]:
+    from nodegraph.families.sampler_names import SAMPLER_PLUGINS
+
+    return registry.plugins.names(SAMPLER_PLUGINS.name)
+
+
+def _left_out_plugins(bench: Workbench, pack: Pack, known: Sequence[str]) -> list[str]:
+    """Plugins whose names the built-in ones, or those of other packs, have."""
+    if known:
+        return []
+    return list(bench.session().registry.faults(pack.name))
+
+
+def check_sampler_order(name: str) -> SamplerVerdict:
+    """Measure a sampler's order of convergence, and judge the one that it states.
+
+    Args:
+        name: Of a sampler that a pack in use brings.
+    """
+    from nodegraph.sampling.samplers import SAMPLERS
+    from nodegraph.sampling.samplers.convergence import TOLERANCE, measure_order
+
+    try:
+        sampler = SAMPLERS[name]
+    except NodegraphError as error:
+        return SamplerVerdict(name, 0, None, "failed", str(error))
+    if "flow" not in sampler.spaces:
+        reason = "orders are measured on a flow model, which it doesn't sample"
+        return SamplerVerdict(name, sampler.order, None, "not judged", reason)
+    try:
+        measured = round(measure_order(name), 2)
+    except Exception as error:  # noqa: BLE001 - the border with pack code: it may raise anything
+        reason = f"it fails: {type(error).__name__}: {error}"
+        return SamplerVerdict(name, sampler.order, None, "failed", reason)
+    if not sampler.order:
+        return SamplerVerdict(name, 0, measured, "not judged", "it states no order")
+    if measured > sampler.order - TOLERANCE:
+        return SamplerVerdict(name, sampler.order, measured)
+    reason = f"it states order {sampler.order}, and its errors fall as of order {measured:g}"
+    return SamplerVerdict(name, sampler.order, measured, "failed", reason)
 
 
 def _chosen(pack: Pack, known: list[str], wanted: Collection[str]) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from nodegraph.errors import InvalidValue
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
@@ -162,6 +163,44 @@ class MagnitudeGuidance(StatelessGuider):
         scale = 1 + (self.guided_model.scale(moment) - 1) * (-self.damping * ratio).exp()
         guided: Tensor = away + scale * way
         return guided
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionGuidance(StatelessGuider):
+    """Guidance by a function of a package or a pack.
+
+    Attributes:
+        guided_model: What it is begun for.
+        name: Of the guidance.
+        function: See `nodegraph.sampling.guiders.methods.GuiderFunction`.
+    """
+
+    guided_model: GuidedModel
+    name: str
+    function: Callable[[Tensor, Tensor, float], Tensor]
+
+    def sides(self, moment: Moment) -> tuple[Side, ...]:
+        """Both."""
+        return self.guided_model.both_sides()
+
+    def combine(self, outputs: Mapping[Side, Tensor], moment: Moment) -> Tensor:
+        """What the function returns, in the precision of the model.
+
+        Raises:
+            InvalidValue: It is no tensor of the latent's shape; on port ``guider``.
+        """
+        positive, negative = outputs["positive"], outputs["negative"]
+        scale = self.guided_model.scale(moment)
+        guided = self.function(positive.float(), negative.float(), scale)
+        if not isinstance(guided, Tensor) or guided.shape != positive.shape:
+            shape = getattr(guided, "shape", None)
+            raise InvalidValue(
+                f"the function of the guider {self.name} gives no prediction",
+                port="guider",
+                given=type(guided).__name__ if shape is None else f"shape {tuple(shape)}",
+                expected=f"a tensor of shape {tuple(positive.shape)}",
+            )
+        return guided.to(positive.dtype)
 
 
 @dataclass(frozen=True, slots=True)

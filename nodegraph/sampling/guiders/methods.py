@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from nodegraph.core.plugins import PluginGroup
+from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
 from nodegraph.families.model_step import Guider, Side
 from nodegraph.sampling.guiders.base import GuidanceMethod, GuidedModel
 from nodegraph.sampling.guiders.checks import check_from_zero
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,3 +232,84 @@ class Thresholded(GuidanceMethod):
         from nodegraph.sampling.guiders.classifier_free import ThresholdedGuidance
 
         return ThresholdedGuidance(guided_model, self.mimic_cfg, self.quantile)
+
+
+GUIDER_NAMES = ("cfg",)
+"""The built-in guidance that is chosen by name; the others have nodes of their own."""
+GUIDER_PLUGINS = PluginGroup("nodegraph.guiders", GUIDER_NAMES)
+"""The guidance of packages and packs: what `guider` makes."""
+
+
+@dataclass(frozen=True)
+class GuiderFunction:
+    """Guidance by a function; see `guider`.
+
+    Attributes:
+        name: By which nodes choose it.
+        combine: Takes what the model predicts for the positive and for the negative prompt, float32
+            tensors of the latent's shape, and the guidance scale; returns the guided prediction,
+            shaped as they are.
+    """
+
+    plugin_group: ClassVar[str] = GUIDER_PLUGINS.name
+
+    name: str
+    combine: Callable[[Tensor, Tensor, float], Tensor]
+
+    @property
+    def module(self) -> str:
+        """The module that declares it."""
+        return self.combine.__module__
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Checks ask nothing."""
+        return {}
+
+
+def guider(name: str) -> Callable[[Callable[[Tensor, Tensor, float], Tensor]], GuiderFunction]:
+    """Make guidance of a function of both predictions and the scale; see `GuiderFunction`."""
+    return lambda combine: GuiderFunction(name, combine)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginGuidance(GuidanceMethod):
+    """Guidance of a package or a pack.
+
+    Attributes:
+        name: One of `GUIDER_PLUGINS`.
+        release: Of the package or pack: results count by it.
+    """
+
+    title: ClassVar[str] = "guidance of a pack"
+
+    name: str
+    release: str
+
+    def begin(self, guided_model: GuidedModel) -> Guider:
+        """By its function."""
+        from nodegraph.sampling.guiders.classifier_free import FunctionGuidance
+
+        function: GuiderFunction = GUIDER_PLUGINS[self.name].load()
+        return FunctionGuidance(guided_model, self.name, function.combine)
+
+
+def named_guidance(name: str) -> GuidanceMethod:
+    """The guidance of a name.
+
+    Raises:
+        InvalidValue: There is none; on port ``guider``.
+    """
+    if name in GUIDER_NAMES:
+        return DefaultGuidance()
+    plugin = GUIDER_PLUGINS.get(name)
+    if plugin is None:
+        names = (*GUIDER_NAMES, *GUIDER_PLUGINS)
+        raise InvalidValue(
+            f"there is no guider `{name}`",
+            port="guider",
+            given=name,
+            expected=", ".join(names),
+            hint=did_you_mean(name, names),
+        )
+    return PluginGuidance(name, plugin.read_release())

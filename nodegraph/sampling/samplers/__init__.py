@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from nodegraph.families.flow_noise import ModelNoise
-from nodegraph.families.sampler_names import brought_samplers, check_sampler
+from nodegraph.families.sampler_names import SAMPLER_PLUGINS, check_sampler
 from nodegraph.sampling.sampler_options import SamplerOptions, resolve_options
 from nodegraph.sampling.samplers import (
     cfg_pp,
     consistency,
     ddim,
     dpmpp,
-    er_sde,
     euler,
     exponential_integrators,
     heun,
@@ -26,10 +25,10 @@ from nodegraph.sampling.samplers import (
     midpoint,
     predictor_corrector,
 )
-from nodegraph.sampling.samplers.base import Method, Sampler, method
+from nodegraph.sampling.samplers.base import Method, Sampler, sampler
 from nodegraph.sampling.schedules import NoiseLevels
 
-__all__ = ["SAMPLERS", "Method", "Sampler", "make_sampler", "method"]
+__all__ = ["SAMPLERS", "Method", "Sampler", "make_sampler", "sampler"]
 
 _METHODS = (
     euler.euler,
@@ -53,7 +52,7 @@ _METHODS = (
     exponential_integrators.exp_heun_2_x0_sde,
     exponential_integrators.seeds_2,
     exponential_integrators.seeds_3,
-    er_sde.er_sde,
+    exponential_integrators.er_sde,
     predictor_corrector.sa_solver,
     predictor_corrector.sa_solver_pece,
     euler.gradient_estimation,
@@ -78,20 +77,20 @@ _METHODS = (
 
 
 class _Samplers(Mapping[str, Method]):
-    """By name; packages are asked for theirs once those that come along don't do."""
+    """By name; packages and packs are asked only for other names than the built-in ones."""
 
     def __getitem__(self, name: str) -> Method:
         if name in _BUILT_IN:
             return _BUILT_IN[name]
-        chosen: Method = brought_samplers()[name].method
+        chosen: Method = SAMPLER_PLUGINS[name].load()
         return chosen
 
     def __iter__(self) -> Iterator[str]:
         yield from _BUILT_IN
-        yield from brought_samplers()
+        yield from SAMPLER_PLUGINS
 
     def __len__(self) -> int:
-        return len(_BUILT_IN) + len(brought_samplers())
+        return len(_BUILT_IN) + len(SAMPLER_PLUGINS)
 
 
 _BUILT_IN = {each.name: each for each in _METHODS}

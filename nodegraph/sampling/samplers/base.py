@@ -3,7 +3,7 @@
 A method reads like its paper. It is handed a `Walk` and the latent, asks for the model's output
 with ``output = yield Evaluate(x, level)``, and ends each step with ``x = yield Done(x, denoised)``:
 
-    @method("euler", ...)
+    @sampler("euler", ...)
     def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         for here, after in walk.steps():
             output = yield Evaluate(x, here)
@@ -25,12 +25,13 @@ import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
 from nodegraph.families.noise import draw_batch
+from nodegraph.families.sampler_names import SAMPLER_PLUGINS
 from nodegraph.sampling.brownian import BrownianTree
 from nodegraph.sampling.sampler_options import ResolvedOptions
 from nodegraph.sampling.samplers.spaces import (
@@ -274,6 +275,8 @@ class Method:
         may_rise: Whether it walks from little noise to much, too.
     """
 
+    plugin_group: ClassVar[str] = SAMPLER_PLUGINS.name
+
     name: str
     walk: Callable[[Walk[Any], Tensor], Steps]
     spaces: Spaces
@@ -293,6 +296,11 @@ class Method:
     may_rise: bool = False
 
     @property
+    def module(self) -> str:
+        """The module that declares it."""
+        return self.walk.__module__
+
+    @property
     def record(self) -> dict[str, Any]:
         """What is asked of it without torch, as JSON has it."""
         return {
@@ -310,11 +318,7 @@ class Method:
         }
 
     def grid_for(self, convention: str = "diffusers") -> Grid:
-        """How it lays its steps by a convention.
-
-        Args:
-            convention: One of `nodegraph.sampling.sampling_parts_estimate.CONVENTIONS`.
-        """
+        """How it lays its steps by one of `nodegraph.sampling.sampling_parts.CONVENTIONS`."""
         if convention == "diffusers" or (
             self.grid.reads_table and "discrete" not in self.comfyui_spaces
         ):
@@ -328,7 +332,7 @@ def _plain(options: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isinf(value) else value for name, value in options.items()}
 
 
-def method(
+def sampler(
     name: str, spaces: Spaces, grid: Grid, **facts: Any
 ) -> Callable[[Callable[[Walk[Any], Tensor], Steps]], Method]:
     """Make a sampler of a generator function; arguments as of `Method`."""

@@ -22,13 +22,13 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-@method(
+@sampler(
     "euler_cfg_pp",
     STRAIGHT,
     CONTINUOUS,
@@ -45,7 +45,7 @@ def euler_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("euler_ancestral_cfg_pp", STRAIGHT, CONTINUOUS, order=1, options=NOISY, asks_unguided=True)
+@sampler("euler_ancestral_cfg_pp", STRAIGHT, CONTINUOUS, order=1, options=NOISY, asks_unguided=True)
 def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """The same with part of the noise drawn anew."""
     for here, after in walk.steps():
@@ -60,7 +60,7 @@ def euler_ancestral_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "dpmpp_2m_cfg_pp", STRAIGHT, CONTINUOUS, comfyui_spaces=UNMIXED, order=2, asks_unguided=True
 )
 def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
@@ -80,7 +80,7 @@ def dpmpp_2m_cfg_pp(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "gradient_estimation_cfg_pp",
     STRAIGHT,
     CONTINUOUS,

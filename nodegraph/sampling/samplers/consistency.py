@@ -13,7 +13,7 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.spaces import (
     ExplodingSpace,
@@ -26,7 +26,7 @@ from nodegraph.sampling.table_schedules import DISTILLED
 SIGMA_DATA = 0.5
 
 
-@method(
+@sampler(
     "tcd",
     OF_TABLE,
     DISTILLED,
@@ -58,7 +58,7 @@ def tcd(walk: Walk[TablePreservingSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "lcm",
     {"discrete": TablePreservingSpace, "flow": FlowSpace},
     DISTILLED,

@@ -12,7 +12,7 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.spaces import TablePreservingSpace
 from nodegraph.sampling.table_schedules import TABLE
@@ -20,7 +20,7 @@ from nodegraph.sampling.table_schedules import TABLE
 OfTable = Walk[TablePreservingSpace]
 
 
-@method(
+@sampler(
     "pndm",
     OF_TABLE,
     TABLE,
@@ -114,7 +114,7 @@ LARGE = ("fixed_large", "fixed_large_log")
 """Variances of scheduler files that are the larger bound."""
 
 
-@method(
+@sampler(
     "ddpm",
     OF_TABLE,
     TABLE,
@@ -174,7 +174,7 @@ def _spread(kind: str, small: Tensor, large: Tensor, predicted: Tensor | None) -
     return (large if kind in LARGE else small) ** 0.5
 
 
-@method(
+@sampler(
     "ddim",
     OF_TABLE,
     TABLE,

@@ -21,7 +21,7 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.spaces import NoiseSpace
 from nodegraph.sampling.table_schedules import MULTISTEP
@@ -79,7 +79,7 @@ def _change(walk: Walk[NoiseSpace], denoised: Tensor, step: Step) -> Tensor | No
     return (1.0 / (previous_h / step.h)) * (denoised - walk.memory["denoised"])
 
 
-@method(
+@sampler(
     "dpmpp_2m",
     PRESERVING,
     MULTISTEP,
@@ -108,7 +108,7 @@ def dpmpp_2m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(step.advanced(x.to(torch.float32), denoised, change), denoised)
 
 
-@method(
+@sampler(
     "dpmpp_2s",
     PRESERVING,
     MULTISTEP,
@@ -142,7 +142,7 @@ def dpmpp_2s(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "res_multistep", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True, order=2
 )
 def res_multistep(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
@@ -165,7 +165,7 @@ def res_multistep(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "res_multistep_ancestral",
     PRESERVING,
     MULTISTEP,
@@ -225,7 +225,7 @@ def _remember(walk: Walk[NoiseSpace], denoised: Tensor) -> None:
     walk.memory["denoised"] = denoised
 
 
-@method("dpmpp_3m", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True, order=2)
+@sampler("dpmpp_3m", PRESERVING, MULTISTEP, comfyui_spaces=UNMIXED, keeps_precision=True, order=2)
 def dpmpp_3m(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     """Extrapolates the predicted latent from this evaluation and the two before.
 
@@ -301,7 +301,7 @@ def _sde_2m(walk: Walk[NoiseSpace], x: Tensor, weigh: ChangeWeight) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "dpmpp_2m_sde",
     PRESERVING,
     MULTISTEP,
@@ -325,7 +325,7 @@ def dpmpp_2m_sde(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _sde_2m(walk, x, _half)
 
 
-@method(
+@sampler(
     "dpmpp_2m_sde_heun",
     PRESERVING,
     MULTISTEP,
@@ -343,7 +343,7 @@ def dpmpp_2m_sde_heun(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _sde_2m(walk, x, _line)
 
 
-@method(
+@sampler(
     "dpmpp_3m_sde",
     PRESERVING,
     MULTISTEP,

@@ -14,7 +14,7 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
@@ -70,7 +70,7 @@ class Churn:
         return self._walk.kept(x), NoiseLevel(self._space, here.index)
 
 
-@method(
+@sampler(
     "euler",
     STRAIGHT,
     CONTINUOUS,
@@ -103,7 +103,7 @@ def euler(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(x + (after.sigma - begin.sigma) * slope, denoised)
 
 
-@method(
+@sampler(
     "euler_ancestral",
     STRAIGHT,
     CONTINUOUS,
@@ -135,7 +135,7 @@ def euler_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method("gradient_estimation", STRAIGHT, CONTINUOUS, order=1, options={"gamma": 2.0})
+@sampler("gradient_estimation", STRAIGHT, CONTINUOUS, order=1, options={"gamma": 2.0})
 def gradient_estimation(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """Euler's method along gamma · slope + (1 - gamma) · the slope before.
 

@@ -15,14 +15,14 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 
-@method(
+@sampler(
     "heun",
     STRAIGHT,
     CONTINUOUS,
@@ -69,7 +69,7 @@ def _clipped(level: NoiseLevel[StraightSpace], output: Tensor, x: Tensor) -> Ten
     return level.space.clipped(level.denoised(output, x), by_default=False)
 
 
-@method(
+@sampler(
     "heunpp2",
     STRAIGHT,
     CONTINUOUS,
@@ -136,7 +136,7 @@ def _restart_draws(walk: Walk[StraightSpace], index: int) -> int:
     return walk.options.repeats if index + 1 == bottom and top < bottom else 0
 
 
-@method(
+@sampler(
     "restart",
     STRAIGHT,
     CONTINUOUS,

@@ -18,7 +18,7 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP
@@ -118,7 +118,7 @@ def _ipndm_v_weights(
     return [steps[0] * float(weight) for weight in _comfyui_weights(steps)]
 
 
-@method(
+@sampler(
     "lms",
     STRAIGHT,
     CONTINUOUS,
@@ -134,7 +134,7 @@ def lms(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     return _multistep(walk, x, _exact)
 
 
-@method(
+@sampler(
     "ipndm",
     STRAIGHT,
     CONTINUOUS,
@@ -151,7 +151,7 @@ def ipndm(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     return _multistep(walk, x, _of_equal_steps)
 
 
-@method("ipndm_v", STRAIGHT, CONTINUOUS, order=4, options={"order": 4})
+@sampler("ipndm_v", STRAIGHT, CONTINUOUS, order=4, options={"order": 4})
 def ipndm_v(walk: Walk[StraightSpace], x: Tensor) -> Steps:
     """`lms`; by ComfyUI's convention with the weights of its sampler ``ipndm_v``.
 
@@ -215,7 +215,7 @@ def _deis_weights(
     return _integrals(_sigmas(walk, here, order), float(after.sigma), scale)
 
 
-@method(
+@sampler(
     "deis",
     STRAIGHT,
     replace(MULTISTEP, flow="trained"),

@@ -15,14 +15,14 @@ from nodegraph.sampling.samplers.base import (
     NoiseLevel,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
 from nodegraph.sampling.samplers.spaces import StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, CONTINUOUS_FINITE
 
 
-@method(
+@sampler(
     "dpm_2",
     STRAIGHT,
     CONTINUOUS,
@@ -62,7 +62,7 @@ def dpm_2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(x + slope * (after.sigma - begin.sigma), denoised)
 
 
-@method(
+@sampler(
     "dpm_2_ancestral",
     STRAIGHT,
     CONTINUOUS,
@@ -108,7 +108,7 @@ def _middles(walk: Walk[StraightSpace], ends: Tensor, starts: Tensor) -> Straigh
     return walk.space.with_sigmas(ends.log().lerp(starts.log(), 0.5).exp())
 
 
-@method(
+@sampler(
     "dpmpp_2s_ancestral",
     STRAIGHT,
     CONTINUOUS_FINITE,
@@ -143,7 +143,7 @@ def dpmpp_2s_ancestral(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = yield Done(stepped, denoised)
 
 
-@method(
+@sampler(
     "dpmpp_2s_ancestral_cfg_pp",
     STRAIGHT,
     CONTINUOUS_FINITE,

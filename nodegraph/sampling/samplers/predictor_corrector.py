@@ -20,7 +20,7 @@ from nodegraph.sampling.samplers.base import (
     Evaluate,
     Steps,
     Walk,
-    method,
+    sampler,
 )
 from nodegraph.sampling.samplers.dpmpp import Step
 from nodegraph.sampling.samplers.spaces import NoiseSpace
@@ -147,7 +147,7 @@ def _solved(
     return weights
 
 
-@method(
+@sampler(
     "uni_pc",
     PRESERVING,
     CORRECTED,
@@ -171,7 +171,7 @@ def uni_pc(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _uni_pc(walk, x, torch.expm1)
 
 
-@method(
+@sampler(
     "uni_pc_bh1",
     PRESERVING,
     CORRECTED,
@@ -300,7 +300,7 @@ def _tau(walk: Walk[NoiseSpace], index: int) -> float:
     return walk.options.eta if is_noisy else 0.0
 
 
-@method(
+@sampler(
     "sa_solver",
     PRESERVING,
     MULTISTEP,
@@ -328,7 +328,7 @@ def sa_solver(walk: Walk[NoiseSpace], x: Tensor) -> Steps:
     return _sa_solver(walk, x, evaluates_twice=False)
 
 
-@method(
+@sampler(
     "sa_solver_pece",
     PRESERVING,
     MULTISTEP,

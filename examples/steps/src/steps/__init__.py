@@ -1,0 +1,1 @@
+"""Steps: a sampler for nodegraph."""

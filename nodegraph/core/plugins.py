@@ -1,0 +1,394 @@
+"""Plugins: what packages and packs add to the choices of inputs by name, such as samplers; and the
+entry points of installed packages, read so that a damaged package hurts no other.
+
+There are two ways to bring one. An installed package names it as an entry point of the group. A
+pack declares it in one of its modules, by the decorator of the group, as it declares its nodes;
+the registry of the packs offers it. Inputs offer both (`Choices`), and keys of results contain the
+release of the plugin that an input names, so an upgrade computes them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from threading import Lock, local
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.files import package_files
+from nodegraph.errors import PackError
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+    from types import ModuleType
+
+    from nodegraph.core.spec import InputSpec, NodeSpec
+
+
+@runtime_checkable
+class PluginItem(Protocol):
+    """What the decorator of a group makes.
+
+    Attributes:
+        plugin_group: Group of the entry points.
+        name: By which it is chosen.
+        module: That declares it.
+        record: What checks ask of it without loading it, as JSON has it.
+    """
+
+    plugin_group: ClassVar[str]
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def module(self) -> str: ...
+
+    @property
+    def record(self) -> Mapping[str, Any]: ...
+
+
+def plugins_in(module: ModuleType) -> list[PluginItem]:
+    """Those that a module declares itself, each once."""
+    items = [
+        value
+        for value in list(vars(module).values())
+        if isinstance(value, PluginItem) and value.module == module.__name__
+    ]
+    return [item for at, item in enumerate(items) if not any(item is each for each in items[:at])]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What a package or a pack brings under a name.
+
+    Attributes:
+        record: See `PluginItem`.
+        load: Gives what the decorator made; may import its module.
+        read_release: Gives the package, its version, and a digest of its code.
+    """
+
+    name: str
+    record: Mapping[str, Any]
+    load: Callable[[], Any]
+    read_release: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredPlugin:
+    """A plugin as a pack's manifest keeps it.
+
+    Attributes:
+        group, name, module, record: See `PluginItem`.
+    """
+
+    group: str
+    name: str
+    module: str
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def find_declared(module: ModuleType, declared: DeclaredPlugin) -> PluginItem:
+    """The plugin of a module that a manifest names.
+
+    Raises:
+        PackError: The module no longer declares it.
+    """
+    for item in plugins_in(module):
+        if (item.plugin_group, item.name) == (declared.group, declared.name):
+            return item
+    raise PackError(
+        f"{module.__name__} no longer declares `{declared.name}`",
+        hint="The pack changed while in use; start again.",
+    )
+
+
+_OFFERED: list[PackPlugins] = []
+"""What registries offer, the newest last. Like the imported modules of packs they are the
+process's: where packs of several sessions have one name, the last that was taken up counts, and
+keys contain its release."""
+_MOST_OFFERED = 8
+_LOCK = Lock()
+
+
+class PackPlugins:
+    """The plugins of the packs of a registry."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, set[str]] = {}
+        """By import name of a pack, the modules that declare them."""
+        self._plugins: dict[str, dict[str, tuple[str, Plugin]]] = {}
+
+    def add(
+        self,
+        package: str,
+        declared: DeclaredPlugin,
+        load: Callable[[DeclaredPlugin], Any],
+        read_release: Callable[[DeclaredPlugin], str],
+    ) -> bool:
+        """Add a plugin of a pack, unless there is one of that name.
+
+        Args:
+            package: Import name of the pack.
+            load, read_release: See `Plugin`.
+        Returns:
+            Whether it was added.
+        """
+        group = self._plugins.setdefault(declared.group, {})
+        if declared.name in group:
+            return False
+        plugin = Plugin(
+            declared.name, declared.record, partial(load, declared), partial(read_release, declared)
+        )
+        group[declared.name] = package, plugin
+        self.modules.setdefault(package, set()).add(declared.module)
+        return True
+
+    def drop_taken(self, specs: Iterable[NodeSpec]) -> list[tuple[str, str, str]]:
+        """Leave out those whose names inputs offer already.
+
+        Returns:
+            Import name of the pack, group and name of each.
+        """
+        dropped = []
+        for group, taken in _built_in_choices(specs).items() if self._plugins else ():
+            for name in taken.intersection(self._plugins.get(group, ())):
+                package, _ = self._plugins[group].pop(name)
+                dropped.append((package, group, name))
+        return dropped
+
+    def offer(self) -> None:
+        """Have them found by their names, before those that were offered earlier."""
+        with _LOCK:
+            others = [each for each in _OFFERED if each is not self]
+            _OFFERED[:] = [*others[-_MOST_OFFERED:], self]
+
+    def names(self, group: str) -> list[str]:
+        """Those of a group."""
+        return list(self._plugins.get(group, ()))
+
+    def find(self, group: str, name: str) -> Plugin | None:
+        """The plugin of a name; None if there is none."""
+        _, plugin = self._plugins.get(group, {}).get(name, ("", None))
+        return plugin
+
+    def extend(self, spec: NodeSpec) -> NodeSpec:
+        """A spec whose inputs offer them, too."""
+        inputs = tuple(map(self._extended, spec.inputs)) if self._plugins else spec.inputs
+        return spec if inputs == spec.inputs else replace(spec, inputs=inputs)
+
+    def _extended(self, port: InputSpec) -> InputSpec:
+        schema = _choice_schema(port)
+        names = self.names(schema["entryPoints"]) if "plugins" in schema else []
+        more = [name for name in names if name not in schema["enum"]]
+        if not more:
+            return port
+        wider = {
+            **schema,
+            "enum": [*schema["enum"], *more],
+            "plugins": [*schema["plugins"], *more],
+        }
+        if schema is port.json_schema:
+            return replace(port, json_schema=wider)
+        return replace(port, json_schema={**(port.json_schema or {}), "items": wider})
+
+
+def _choice_schema(port: InputSpec) -> dict[str, Any]:
+    """The JSON Schema of an input that says what may be chosen: its own, or that of its items."""
+    schema = port.json_schema or {}
+    items = schema.get("items")
+    return items if isinstance(items, dict) else schema
+
+
+def _built_in_choices(specs: Iterable[NodeSpec]) -> dict[str, set[Any]]:
+    """By group of plugins, what inputs that offer them offer besides."""
+    choices: dict[str, set[Any]] = {}
+    for port in (port for spec in specs for port in spec.inputs):
+        schema = _choice_schema(port)
+        if "plugins" in schema:
+            names = set(schema["enum"]).difference(schema["plugins"])
+            choices.setdefault(schema["entryPoints"], set()).update(names)
+    return choices
+
+
+class PluginGroup(Mapping[str, Plugin]):
+    """The plugins of a group, by name: those of installed packages, then those of packs.
+
+    Args:
+        name: Group of the entry points, such as ``nodegraph.samplers``.
+        built_in: Names that are taken: a package's plugin of such a name is logged and left out.
+    """
+
+    def __init__(self, name: str, built_in: Collection[str] = ()) -> None:
+        self.name = name
+        self.built_in = built_in
+        self._found: Mapping[str, Plugin] | None = None
+        _GROUPS[name] = self
+
+    @staticmethod
+    def word_of(group: str) -> str:
+        """What a plugin of a group is called: ``sampler`` of ``nodegraph.samplers``."""
+        return group.rpartition(".")[2].removesuffix("s")
+
+    def __getitem__(self, name: str) -> Plugin:
+        if name in self.built_in:
+            raise KeyError(name)
+        of_packs = (plugins.find(self.name, name) for plugins in reversed(_OFFERED.copy()))
+        return next(filter(None, of_packs), None) or self._installed()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        of_packs = [name for plugins in _OFFERED.copy() for name in plugins.names(self.name)]
+        names = dict.fromkeys([*self._installed(), *of_packs])
+        return (name for name in names if name not in self.built_in)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @property
+    def installed(self) -> tuple[str, ...]:
+        """Names of those of installed packages."""
+        return tuple(self._installed())
+
+    def _installed(self) -> Mapping[str, Plugin]:
+        """A package that asks while its plugins are imported sees none."""
+        if self._found is None:
+            if getattr(_LOADING, "is_under_way", False):
+                return {}
+            _LOADING.is_under_way = True
+            try:
+                self._found = _installed_plugins(self.name, self.built_in)
+            finally:
+                _LOADING.is_under_way = False
+        return self._found
+
+
+_LOADING = local()
+_GROUPS: dict[str, PluginGroup] = {}
+
+
+def plugin_release(group: str, name: str) -> str:
+    """The package of a plugin, its version, and a digest of its code, as this process loads it;
+    empty if there is none of that name.
+
+    Raises:
+        PackError: The code of its pack can't be read.
+    """
+    plugin = (_GROUPS.get(group) or PluginGroup(group)).get(name)
+    return "" if plugin is None else plugin.read_release()
+
+
+def _installed_plugins(group: str, built_in: Collection[str]) -> Mapping[str, Plugin]:
+    word = PluginGroup.word_of(group)
+    plugins: dict[str, Plugin] = {}
+    for point in entry_points(group):
+        for item in _loaded(point):
+            if not isinstance(item, PluginItem) or item.plugin_group != group:
+                wrong = f"it is nothing that `@{word}` made"
+            elif item.name in built_in or item.name in plugins:
+                wrong = f"there is a {word} `{item.name}`; give it another name"
+            else:
+                release = package_release(point)
+                plugins[item.name] = Plugin(
+                    item.name, item.record, _constant(item), _constant(release)
+                )
+                continue
+            _warn(f"the {word} {named_point(point)} is left out: {wrong}")
+    return plugins
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _loaded(point: EntryPoint) -> list[object]:
+    try:
+        loaded = point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a package's code may raise anything, or exit
+        word = PluginGroup.word_of(point.group)
+        _warn(f"the {word} {named_point(point)} can't be loaded and is left out", error)
+        return []
+    return [*loaded] if isinstance(loaded, (list, tuple)) else [loaded]
+
+
+def _warn(text: str, error: BaseException | None = None) -> None:
+    from logging import ERROR, WARNING, getLogger
+
+    getLogger(__name__).log(WARNING if error is None else ERROR, text, exc_info=error)
+
+
+def package_release(point: EntryPoint) -> str:
+    """A package that an entry point is of, its version, and a digest of its code."""
+    name, version = package_of(point)
+    package = f"{name} {version} " if name else ""
+    return f"{package}#{_code_digest(point.module)[:12]}"
+
+
+def _code_digest(module: str) -> Digest:
+    """Of a package's Python files as they are now: that is when its plugins are imported."""
+    files = package_files(module)
+    return digest_bytes("\n".join(f"{file.name} {_bytes_digest(file)}" for file in files).encode())
+
+
+def _bytes_digest(file: Path) -> Digest:
+    try:
+        return digest_bytes(file.read_bytes())
+    except OSError:
+        return ""  # such as a link to nothing, by which an editor notes that it has a file open
+
+
+def named_point(point: EntryPoint) -> str:
+    """An entry point in words, with its package."""
+    by = " ".join(filter(None, package_of(point)))
+    return f"{point.name}{f' of {by}' if by else ''} ({point.value})"
+
+
+_DAMAGED: set[str] = set()
+"""Packages that were told to be damaged: they are read anew for each group."""
+
+
+def entry_points(group: str) -> list[EntryPoint]:
+    """Those of a group, by name and value; of packages of one name, those of the first.
+
+    A package whose entry points can't be read is told, once, and left out. Looking through all
+    that is installed takes a while.
+    """
+    from importlib.metadata import distributions
+
+    points: list[EntryPoint] = []
+    names: set[str] = set()
+    for package in distributions():
+        try:
+            name = str(getattr(package, "_normalized_name", None) or package.name)
+            if name in names:
+                continue
+            names.add(name)
+            points += [point for point in package.entry_points if point.group == group]
+        except Exception as error:  # noqa: BLE001 - the file may hold anything
+            _tell(package, error)
+    return sorted(points, key=lambda point: (point.name, point.value))
+
+
+def package_of(point: EntryPoint) -> tuple[str, str]:
+    """Name and version of the package that brings an entry point; empty where it doesn't say."""
+    package = point.dist
+    if package is None:
+        return "", ""
+    try:
+        return package.name or "", package.version or ""
+    except Exception:  # noqa: BLE001 - metadata may be missing, or no text
+        return "", ""
+
+
+def _tell(package: Distribution, error: Exception) -> None:
+    folder = str(getattr(package, "_path", package))
+    if folder not in _DAMAGED:
+        _DAMAGED.add(folder)
+        _warn(
+            f"the installed package {folder} is left out, as its entry_points.txt can't be read: "
+            "each line has to be a [group] or a `name = module:attribute`, in UTF-8 "
+            f"({type(error).__name__}: {error})"
+        )

@@ -1,0 +1,352 @@
+"""Packages and packs bring samplers, which are chosen by name; a broken one breaks no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nodegraph import Session, Settings, Workflow
+from nodegraph.core.events import Event
+from nodegraph.engine.result import RunResult
+from nodegraph.errors import InvalidWorkflow, NodegraphError
+from nodegraph.families.sampler_names import SAMPLER_NAMES
+from nodegraph.packs.pack import pack_at
+from nodegraph.python.testing.workbench import check_pack, find_packs
+from tests.diffusion.families.test_registry import listed
+from tests.messages import raises
+
+_PAGE = Path(__file__).parents[2] / "docs" / "samplers.md"
+
+
+def shown(heading: str) -> str:
+    """The module that the page shows below a heading."""
+    part = _PAGE.read_text("utf-8").split(f"## {heading}\n")[1]
+    return part.split("```python\n")[1].split("```")[0]
+
+
+SAMPLER, CURVE = shown("Write a sampler"), shown("Write a schedule")
+"""Their sampler is `ab2`, their schedule `cosine`."""
+GUIDER = shown("Write a guider")
+"""Its guider is `rescaled`."""
+_POINTS = """[nodegraph.samplers]
+broken = no_such_package:SAMPLER
+mine = my_samplers:ab2
+taken = my_samplers:euler
+wrong = my_samplers:Tensor
+"""
+_RUN = """
+import sys
+from pathlib import Path
+from nodegraph import Session, Workflow
+from nodegraph.session.settings import Settings
+with Session(Settings(home=Path(sys.argv[1]), device="cpu")) as session:
+    workflow = Workflow.from_json(sys.argv[2])
+    planned = session.plan(workflow, targets=sys.argv[3:]).nodes
+    reports = session.run(workflow, targets=sys.argv[3:]).nodes
+    for name in sys.argv[3:]:
+        report = reports[name]
+        print(planned[name].status, report.status, next(iter(report.outputs.values())))
+"""
+
+
+def sampled(sampler: Any, **inputs: Any) -> dict[str, Any]:
+    """A node that samples in three steps."""
+    links = {"model": "load.model", "positive": "words", "latent": "latent"}
+    linked = {port: {"from": source} for port, source in links.items()}
+    return {"type": "KSampler", "inputs": {**linked, "sampler": sampler, "steps": 3, **inputs}}
+
+
+def workflow(**nodes: Any) -> dict[str, Any]:
+    """Of the embedded model and some more nodes."""
+    words = {"encoder": {"from": "load.text_encoder"}, "text": "a lemon"}
+    common = {
+        "load": {"type": "LoadModel", "inputs": {"model": "tiny"}},
+        "words": {"type": "EncodePrompt", "inputs": words},
+        "latent": {"type": "EmptyLatent", "inputs": {"width": 64, "height": 64}},
+    }
+    return {"format": "nodegraph/1", "nodes": {**common, **nodes}}
+
+
+PARTS = {
+    "guider": {"type": "BasicGuider", "inputs": {"conditioning": {"from": "words"}}},
+    "schedule": {"type": "BasicSchedule", "inputs": {"steps": 3}},
+    "noise": {"type": "RandomNoise"},
+    "sampler": {"type": "SelectSampler", "inputs": {"sampler": "ab2"}},
+}
+_CUSTOM = {"model": "load.model", **{name: name for name in ("latent", *PARTS)}}
+WAYS = workflow(
+    **PARTS,
+    named=sampled("ab2"),
+    name={"type": "CutText", "inputs": {"text": "ab2"}},
+    linked=sampled({"from": "name"}),
+    custom={
+        "type": "SampleCustom",
+        "inputs": {port: {"from": source} for port, source in _CUSTOM.items()},
+    },
+    other=sampled("euler"),
+)
+"""Ways to choose the sampler, and another one."""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder with an installed package."""
+    site = tmp_path / "site"
+    metadata = site / "my_samplers-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (site / "my_samplers.py").write_text(SAMPLER + SAMPLER.replace("ab2", "euler"))
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-samplers\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(_POINTS)
+    return site
+
+
+def edit(module: Path) -> None:
+    """Make another method of the sampler."""
+    text = module.read_text()
+    assert "1.5 * slope - 0.5 * before" in text
+    module.write_text(text.replace("1.5 * slope - 0.5 * before", "1.0 * slope"))
+
+
+def test_a_package_brings_a_sampler(site: Path) -> None:
+    code = (
+        "from nodegraph.families.sampler_names import *\n"
+        "from nodegraph.sampling.samplers import SAMPLERS\n"
+        "print(SAMPLERS['ab2'].order, *SAMPLERS)\n"
+        "check_combination('ab2', 'karras', 'flow')\n"
+        "print(evaluations('ab2', 5), sampler_release('ab2'))\n"
+    )
+    found = listed(site, code)
+    names, known = found.stdout.splitlines()
+    assert names.split() == ["2", *SAMPLER_NAMES, "ab2"]
+    assert known.startswith("5 my-samplers 1.0 #")
+    assert "the sampler broken" in found.stderr
+    assert "give it another name" in found.stderr
+    assert "the sampler wrong" in found.stderr
+
+
+def test_results_count_by_the_package_of_the_sampler_that_is_chosen(
+    site: Path, tmp_path: Path
+) -> None:
+    names = ("named", "linked", "custom", "other")
+
+    def outcomes() -> dict[str, list[str]]:
+        """By node: whether it was planned to run, how it ended, and what it gave."""
+        done = listed(site, _RUN, str(tmp_path / "home"), json.dumps(WAYS), *names)
+        return dict(zip(names, (line.split() for line in done.stdout.splitlines()), strict=True))
+
+    first = outcomes()
+    assert [first["named"][1], first["custom"][1]] == ["ran", "ran"]
+    assert first["named"][2] == first["linked"][2] != first["other"][2]
+    again = outcomes()
+    assert again == {name: ["hit", "cached", first[name][2]] for name in names}
+    edit(site / "my_samplers.py")
+    edited = outcomes()
+    assert edited["other"] == again["other"]
+    for name in ("named", "linked", "custom"):
+        assert edited[name][1] != "cached"
+        assert edited[name][2] != first[name][2]
+
+
+def test_one_that_is_not_there_is_refused_with_all_that_are(site: Path) -> None:
+    code = (
+        "from nodegraph.errors import InvalidValue\n"
+        "from nodegraph.families.sampler_names import check_sampler\n"
+        "try: check_sampler('ab3', 'flow')\n"
+        "except InvalidValue as error: print(error.problem.expected, error.problem.hint)"
+    )
+    told = listed(site, code).stdout
+    assert "ab2" in told.partition("Did you mean")[2]
+    assert "tcd, ab2" in told
+
+
+class Studio:
+    """A session with a pack that isn't installed, of a sampler alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.module = folder / "packs" / "my_pack.py"
+        self.module.parent.mkdir(parents=True)
+        self.module.write_text(SAMPLER)
+        settings = Settings(home=folder / "home", device="cpu", packs=(self.module.parent,))
+        self.session = Session(settings)
+        self.events: list[Event] = []
+
+    def run(self, **inputs: Any) -> tuple[str, Any]:
+        """How a sampling ended, and the latent."""
+        self.events.clear()
+        given = Workflow.from_dict(workflow(sample=sampled("ab2", **inputs)))
+        result = self.session.run(given, targets=["sample"], listener=self.events.append)
+        assert result.is_ok, result.errors
+        return result.nodes["sample"].status, result["sample.latent"].samples
+
+    @property
+    def restored(self) -> list[int]:
+        """After which steps samplings went on."""
+        return [event.data["step"] for event in self.events if event.kind == "node.restored"]
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    studio = Studio(tmp_path)
+    with studio.session:
+        yield studio
+
+
+def test_a_pack_brings_a_sampler_by_the_decorator_alone(studio: Studio) -> None:
+    status, first = studio.run()
+    assert status == "ran"
+    assert studio.run()[0] == "cached"
+    edit(studio.module)
+    status, edited = studio.run()
+    assert status == "ran"
+    assert not torch.equal(first, edited)
+
+
+def test_a_sampling_goes_on_from_its_checkpoint_unless_the_sampler_has_changed(
+    studio: Studio, tmp_path: Path
+) -> None:
+    other = Studio(tmp_path / "other")
+    with other.session:
+        whole = other.run()[1]
+    studio.run(end_step=2)
+    resumed = studio.run()[1]
+    assert studio.restored == [2]
+    assert torch.equal(whole, resumed)
+    edit(studio.module)
+    studio.run()
+    assert studio.restored == []
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "steps"
+
+
+def test_the_example_pack_makes_a_picture_by_the_name_of_its_sampler(tmp_path: Path) -> None:
+    (pack,) = find_packs(str(EXAMPLE))
+    links = {"latent": {"from": "sample"}, "vae": {"from": "load.vae"}}
+    nodes = {"sample": sampled("ab2"), "picture": {"type": "VAEDecode", "inputs": links}}
+    with Session(Settings(home=tmp_path, device="cpu"), packs=[pack]) as session:
+        picture = session.run(workflow(**nodes), targets=["picture"])["picture"]
+    assert picture.shape == (1, 64, 64, 3)
+    assert float(picture.std()) > 0.01
+    assert SAMPLER in (pack.root / "samplers.py").read_text("utf-8")
+
+
+def test_the_order_of_a_packs_sampler_is_measured(tmp_path: Path) -> None:
+    (pack,) = find_packs(str(EXAMPLE))
+    found = check_pack(pack)
+    (sampler,) = found.samplers
+    assert (sampler.name, sampler.order, sampler.state) == ("ab2", 2, "passed")
+    assert sampler.measured == pytest.approx(2, abs=0.1)
+    assert found.is_passed
+
+    module = tmp_path / "boastful.py"
+    module.write_text(SAMPLER.replace("order=2", "order=3"))
+    found = check_pack(pack_at(module))
+    (sampler,) = found.samplers
+    assert sampler.state == "failed"
+    assert "it states order 3" in sampler.reason
+    assert not found.is_passed
+
+
+def test_a_sampler_of_a_pack_that_has_the_name_of_a_built_in_one_is_told(tmp_path: Path) -> None:
+    module = tmp_path / "twice.py"
+    module.write_text(SAMPLER.replace("ab2", "euler"))
+    (problem,) = check_pack(pack_at(module)).problems
+    assert "its sampler `euler` is left out" in problem
+
+
+def test_a_pack_brings_a_schedule(studio: Studio) -> None:
+    module = studio.module.with_name("my_curves.py")
+    module.write_text(CURVE)
+
+    def run(schedule: str, **inputs: Any) -> tuple[str, Any]:
+        return studio.run(schedule=schedule, **inputs)
+
+    status, first = run("cosine")
+    assert (status, run("cosine")[0]) == ("ran", "cached")
+    assert not torch.equal(first, run("karras")[1])
+    assert not torch.equal(first, run("cosine", convention="comfyui")[1])
+    module.write_text(CURVE.replace("** 2", "** 3"))
+    status, edited = run("cosine")
+    assert (status, run("karras")[0]) == ("ran", "cached")
+    assert not torch.equal(first, edited)
+
+
+def test_a_schedule_as_a_value_counts_by_its_pack_too(studio: Studio) -> None:
+    module = studio.module.with_name("my_curves.py")
+    module.write_text(CURVE)
+    nodes = json.loads(json.dumps(WAYS["nodes"]))
+    nodes["schedule"]["inputs"]["schedule"] = "cosine"
+    given = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+    first = studio.session.run(given, targets=["custom"]).nodes["custom"]
+    module.write_text(CURVE.replace("** 2", "** 3"))
+    edited = studio.session.run(given, targets=["custom"]).nodes["custom"]
+    assert (first.status, edited.status) == ("ran", "ran")
+    assert first.outputs != edited.outputs
+
+
+@pytest.mark.parametrize(
+    ("replacement", "port"), [("[0.5] * steps", "schedule"), ("[1.0]", "schedule")]
+)
+def test_a_schedule_that_gives_no_falling_levels_is_told(
+    studio: Studio, replacement: str, port: str
+) -> None:
+    before = CURVE.partition("    return ")[0]
+    studio.module.with_name("my_curves.py").write_text(f"{before}    return {replacement}\n")
+    given = Workflow.from_dict(workflow(sample=sampled("euler", schedule="cosine")))
+    (error,) = studio.session.run(given, targets=["sample"]).errors
+    with raises(NodegraphError, node="sample", port=port):
+        raise error
+
+
+def test_a_schedule_says_which_models_and_samplers_it_is_for(studio: Studio) -> None:
+    module = studio.module.with_name("my_curves.py")
+    module.write_text(CURVE.replace('"cosine"', '"cosine", kinds=["flow"]'))
+    for sampler in ("euler", "ddim"):
+        given = Workflow.from_dict(workflow(sample=sampled(sampler, schedule="cosine")))
+        with raises(InvalidWorkflow, node="sample", port="schedule", given="cosine"):
+            studio.session.run(given, targets=["sample"])
+
+
+class Guided:
+    """Samplings by a guider of a pack, in a studio."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.module = studio.module.with_name("my_guiders.py")
+        self.module.write_text(GUIDER)
+        self._session = studio.session
+
+    def run(self, guider: str) -> RunResult:
+        nodes = json.loads(json.dumps(WAYS["nodes"]))
+        inputs = {"positive": {"from": "words"}, "guider": guider, "cfg": 4.0}
+        nodes["guider"] = {"type": "SelectGuider", "inputs": inputs}
+        given = Workflow.from_dict({"format": "nodegraph/1", "nodes": nodes})
+        return self._session.run(given, targets=["custom"])
+
+
+@pytest.fixture
+def guided(studio: Studio) -> Guided:
+    return Guided(studio)
+
+
+def test_a_pack_brings_a_guider(guided: Guided) -> None:
+    usual, first, again = (
+        guided.run(name).nodes["custom"] for name in ("cfg", "rescaled", "rescaled")
+    )
+    assert (usual.status, first.status, again.status) == ("ran", "ran", "cached")
+    guided.module.write_text(GUIDER.replace("scale *", "0.5 * scale *"))
+    edited = guided.run("rescaled").nodes["custom"]
+    assert edited.status == "ran"
+    assert len({str(each.outputs) for each in (usual, first, edited)}) == 3
+    assert guided.run("cfg").nodes["custom"].status == "cached"
+
+
+def test_a_guider_that_gives_no_prediction_is_told(guided: Guided) -> None:
+    guided.module.write_text(GUIDER.replace("return guided *", "return scale #"))
+    (error,) = guided.run("rescaled").errors
+    with raises(NodegraphError, node="custom", port="guider", given="float"):
+        raise error
