@@ -39,16 +39,8 @@ if TYPE_CHECKING:
     from nodegraph.sampling.guiders.methods import guider
     from nodegraph.sampling.latent_noise import add_noise
     from nodegraph.sampling.samplers import SAMPLERS
-    from nodegraph.sampling.samplers.base import (
-        PRESERVING,
-        STRAIGHT,
-        Done,
-        Evaluate,
-        Steps,
-        Walk,
-        sampler,
-    )
-    from nodegraph.sampling.samplers.spaces import StraightSpace
+    from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
+    from nodegraph.sampling.samplers.spaces import PRESERVING, STRAIGHT, StraightSpace
     from nodegraph.sampling.schedules import sigmas_for
     from nodegraph.sampling.table_schedules import CONTINUOUS, SCHEDULES
 
@@ -110,15 +102,13 @@ _HOMES = {
     "sampling.latent_noise": ("add_noise",),
     "sampling.samplers": ("SAMPLERS",),
     "sampling.samplers.base": (
-        "PRESERVING",
-        "STRAIGHT",
         "Done",
         "Evaluate",
         "Steps",
         "Walk",
         "sampler",
     ),
-    "sampling.samplers.spaces": ("StraightSpace",),
+    "sampling.samplers.spaces": ("PRESERVING", "STRAIGHT", "StraightSpace"),
     "sampling.schedules": ("sigmas_for",),
     "sampling.table_schedules": (
         "CONTINUOUS",

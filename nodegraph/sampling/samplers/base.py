@@ -35,32 +35,18 @@ from nodegraph.families.sampler_names import SAMPLER_PLUGINS
 from nodegraph.sampling.brownian import BrownianTree
 from nodegraph.sampling.sampler_options import ResolvedOptions
 from nodegraph.sampling.samplers.spaces import (
-    ExplodingSpace,
     FlowSpace,
     NoiseSpace,
-    SigmaPreservingSpace,
+    Spaces,
     StraightSpace,
-    TablePreservingSpace,
-    UnmixedFlowSpace,
 )
-from nodegraph.sampling.schedules import NoiseLevels
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid
 
 S = TypeVar("S", bound=NoiseSpace, covariant=True)
-Spaces = Mapping[str, Callable[[NoiseLevels, Any], NoiseSpace]]
-"""By kind of noise: what makes a space of noise levels and a model's noise."""
-STRAIGHT: Spaces = {"discrete": ExplodingSpace, "flow": FlowSpace}
-"""For methods that follow slopes over sigma."""
-PRESERVING: Spaces = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
-"""For methods that follow predictions over log-SNR."""
-OF_TABLE: Spaces = {"discrete": TablePreservingSpace}
-"""For methods that read the model's table."""
 NOISY = {"eta": 1.0, "s_noise": 1.0}
 """Options of methods that draw part of the noise anew."""
 CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 """Options of methods that may raise the noise before their steps."""
-UNMIXED: Spaces = {"flow": UnmixedFlowSpace}
-"""By ComfyUI's convention: flow models are walked as table models."""
 
 
 @dataclass(frozen=True)

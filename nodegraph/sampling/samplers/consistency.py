@@ -6,16 +6,9 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.noise import draw_batch
-from nodegraph.sampling.samplers.base import (
-    OF_TABLE,
-    Done,
-    Evaluate,
-    NoiseLevel,
-    Steps,
-    Walk,
-    sampler,
-)
+from nodegraph.sampling.samplers.base import Done, Evaluate, NoiseLevel, Steps, Walk, sampler
 from nodegraph.sampling.samplers.spaces import (
+    OF_TABLE,
     ExplodingSpace,
     FlowSpace,
     NoiseSpace,

@@ -5,16 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import (
-    OF_TABLE,
-    Done,
-    Evaluate,
-    NoiseLevel,
-    Steps,
-    Walk,
-    sampler,
-)
-from nodegraph.sampling.samplers.spaces import TablePreservingSpace
+from nodegraph.sampling.samplers.base import Done, Evaluate, NoiseLevel, Steps, Walk, sampler
+from nodegraph.sampling.samplers.spaces import OF_TABLE, TablePreservingSpace
 from nodegraph.sampling.table_schedules import TABLE
 
 OfTable = Walk[TablePreservingSpace]

@@ -8,7 +8,6 @@ from torch import Tensor
 from nodegraph.sampling.samplers.base import (
     CHURN,
     NOISY,
-    STRAIGHT,
     Done,
     Evaluate,
     NoiseLevel,
@@ -16,7 +15,7 @@ from nodegraph.sampling.samplers.base import (
     Walk,
     sampler,
 )
-from nodegraph.sampling.samplers.spaces import StraightSpace
+from nodegraph.sampling.samplers.spaces import STRAIGHT, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 MOST = 2**0.5 - 1

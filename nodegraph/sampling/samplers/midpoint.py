@@ -8,8 +8,6 @@ from torch import Tensor
 from nodegraph.sampling.samplers.base import (
     CHURN,
     NOISY,
-    STRAIGHT,
-    UNMIXED,
     Done,
     Evaluate,
     NoiseLevel,
@@ -18,7 +16,7 @@ from nodegraph.sampling.samplers.base import (
     sampler,
 )
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
-from nodegraph.sampling.samplers.spaces import StraightSpace
+from nodegraph.sampling.samplers.spaces import STRAIGHT, UNMIXED, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, CONTINUOUS_FINITE
 
 

@@ -12,18 +12,9 @@ from torch import Tensor
 
 from nodegraph.families.comfyui_sigmas import table_sigma_at
 from nodegraph.families.flow_noise import FlowNoise, ModelNoise
-from nodegraph.sampling.samplers.base import (
-    NOISY,
-    PRESERVING,
-    UNMIXED,
-    Done,
-    Evaluate,
-    Steps,
-    Walk,
-    sampler,
-)
+from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, Steps, Walk, sampler
 from nodegraph.sampling.samplers.dpmpp import Step
-from nodegraph.sampling.samplers.spaces import NoiseSpace
+from nodegraph.sampling.samplers.spaces import PRESERVING, UNMIXED, NoiseSpace
 from nodegraph.sampling.table_schedules import CORRECTED, MULTISTEP
 
 _BEFORE = ("earlier", "earliest")

@@ -6,9 +6,10 @@ A sampler is handed one of these and asks it; so the same method walks models of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -345,3 +346,15 @@ class SigmaPreservingSpace(PreservingSpace):
 def _clipped(denoised: Tensor, noise: NoiseSchedule, *, by_default: bool) -> Tensor:
     clip = by_default if noise.clip is None else noise.clip
     return denoised.clamp(-noise.clip_range, noise.clip_range) if clip else denoised
+
+
+Spaces = Mapping[str, Callable[[NoiseLevels, Any], NoiseSpace]]
+"""By kind of noise: what makes a space of noise levels and a model's noise."""
+STRAIGHT: Spaces = {"discrete": ExplodingSpace, "flow": FlowSpace}
+"""For methods that follow slopes over sigma."""
+PRESERVING: Spaces = {"discrete": SigmaPreservingSpace, "flow": FlowSpace}
+"""For methods that follow predictions over log-SNR."""
+OF_TABLE: Spaces = {"discrete": TablePreservingSpace}
+"""For methods that read the model's table."""
+UNMIXED: Spaces = {"flow": UnmixedFlowSpace}
+"""By ComfyUI's convention: flow models are walked as table models."""
