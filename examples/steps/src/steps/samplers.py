@@ -22,6 +22,6 @@ def ab2(walk: Walk[StraightSpace], x: Tensor) -> Steps:
         x = x.float()
         denoised = here.denoised(output, x)
         slope = here.slope(output, x, denoised).float()
-        before = walk.memory.get("slope", slope)
+        before = walk.memory.get("slope", slope)  # in the first step both are one: Euler
         walk.memory["slope"] = slope
         x = yield Done(x + (after.sigma - here.sigma) * (1.5 * slope - 0.5 * before), denoised)
