@@ -169,7 +169,7 @@ def _print(models: Sequence[FoundModel], folders: Sequence[Path]) -> None:
         echo()
         echo(f"Of {pluralize(new, 'remote model')} only the name is known yet: list them again.")
     echo()
-    echo(f"What loads: {supported()}. docs/families.md says more.")
+    echo(f"Supported files: {supported()}. docs/families.md says more.")
     echo("Put models into one of these folders, or name another one with --models:")
     for folder in folders:
         echo(f"  {format_path(folder)}{'' if folder.is_dir() else '  (does not exist yet)'}")
