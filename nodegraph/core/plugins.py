@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, local
+from time import time_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from uuid import uuid4
 
 from nodegraph.core.digests import Digest, digest_bytes
 from nodegraph.core.files import package_files
@@ -55,7 +57,9 @@ def plugins_in(module: ModuleType) -> list[PluginItem]:
     items = [
         value
         for value in list(vars(module).values())
-        if isinstance(value, PluginItem) and value.module == module.__name__
+        # Not the protocol: it would ask for records, which fail where arguments are wrong.
+        if isinstance(getattr(type(value), "plugin_group", None), str)
+        and getattr(value, "module", None) == module.__name__
     ]
     return [item for at, item in enumerate(items) if not any(item is each for each in items[:at])]
 
@@ -90,6 +94,29 @@ class DeclaredPlugin:
     record: dict[str, Any] = field(default_factory=dict)
 
 
+def declare_plugin(item: PluginItem) -> DeclaredPlugin:
+    """What a manifest keeps of a plugin.
+
+    Raises:
+        PackError: Its name is no text, or an argument of its decorator is of a wrong type.
+    """
+    word, name = PluginGroup.word_of(item.plugin_group), item.name
+    if not (isinstance(name, str) and name.isprintable() and name.strip()):
+        raise PackError(
+            f"its {word} is left out: its name is no text of one line",
+            given=repr(name),
+            hint=f"Give the {word} a name.",
+        )
+    try:
+        return DeclaredPlugin(item.plugin_group, name, item.module, dict(item.record))
+    except Exception as error:
+        raise PackError(
+            f"its {word} `{name}` is left out: an argument of `@{word}` is of a wrong type "
+            f"({type(error).__name__}: {error})",
+            hint="docs/samplers.md says what each is.",
+        ) from error
+
+
 def find_declared(module: ModuleType, declared: DeclaredPlugin) -> PluginItem:
     """The plugin of a module that a manifest names.
 
@@ -105,6 +132,8 @@ def find_declared(module: ModuleType, declared: DeclaredPlugin) -> PluginItem:
     )
 
 
+_STARTED = time_ns()
+_THIS_PROCESS = uuid4().hex
 _OFFERED: list[PackPlugins] = []
 """What registries offer, the newest last. Like the imported modules of packs they are the
 process's: where packs of several sessions have one name, the last that was taken up counts, and
@@ -159,6 +188,11 @@ class PackPlugins:
                 dropped.append((package, group, name))
         return dropped
 
+    def withdraw(self) -> None:
+        """Have them found no more."""
+        with _LOCK:
+            _OFFERED[:] = [each for each in _OFFERED if each is not self]
+
     def offer(self) -> None:
         """Have them found by their names, before those that were offered earlier."""
         with _LOCK:
@@ -203,13 +237,12 @@ def _choice_schema(port: InputSpec) -> dict[str, Any]:
 
 
 def _built_in_choices(specs: Iterable[NodeSpec]) -> dict[str, set[Any]]:
-    """By group of plugins, what inputs that offer them offer besides."""
+    """By group of plugins, what inputs that offer them offer so far, those of packages included."""
     choices: dict[str, set[Any]] = {}
     for port in (port for spec in specs for port in spec.inputs):
         schema = _choice_schema(port)
         if "plugins" in schema:
-            names = set(schema["enum"]).difference(schema["plugins"])
-            choices.setdefault(schema["entryPoints"], set()).update(names)
+            choices.setdefault(schema["entryPoints"], set()).update(schema["enum"])
     return choices
 
 
@@ -335,9 +368,11 @@ def _code_digest(module: str) -> Digest:
 
 def _bytes_digest(file: Path) -> Digest:
     try:
-        return digest_bytes(file.read_bytes())
+        digest, changed = digest_bytes(file.read_bytes()), file.stat().st_ctime_ns
     except OSError:
         return ""  # such as a link to nothing, by which an editor notes that it has a file open
+    # The process may have imported the file before it changed: then no other one has the same.
+    return digest if changed < _STARTED else f"{digest} {_THIS_PROCESS}"
 
 
 def named_point(point: EntryPoint) -> str:

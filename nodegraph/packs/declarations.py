@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nodegraph.core.hints import Panel
 from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
 from nodegraph.core.pack_faults import faults_in
-from nodegraph.core.plugins import DeclaredPlugin, plugins_in
+from nodegraph.core.plugins import DeclaredPlugin, declare_plugin, plugins_in
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, PackError
@@ -54,10 +54,11 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
             problems.append(str(error))
             continue
         panels.update((panel.name, panel) for panel in _panels_in(module))
-        plugins += [
-            DeclaredPlugin(item.plugin_group, item.name, item.module, dict(item.record))
-            for item in plugins_in(module)
-        ]
+        for item in plugins_in(module):
+            try:
+                plugins.append(declare_plugin(item))
+            except PackError as error:
+                problems.append(f"pack `{pack.name or pack.package}`: {error}")
         has_mappings = has_mappings or isinstance(vars(module).get(_MAPPINGS), Mapping)
         made, faults = _made_in(module)
         for fault in (*faults_in(module), *faults):

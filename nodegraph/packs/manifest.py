@@ -123,6 +123,11 @@ class SpecLines(Mapping[str, NodeSpec]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def containing(self, text: bytes) -> list[NodeSpec]:
+        """The specs whose lines contain a text; reads no other ones."""
+        rows = self._rows.values()
+        return [self[row.type] for row in rows if text in self._lines[row.start : row.end]]
+
     @property
     def rows(self) -> Sequence[ListedType]:
         """What a list shows of them; reads none."""

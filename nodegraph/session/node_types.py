@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from operator import is_not
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
+from nodegraph.core.plugins import PackPlugins
 from nodegraph.packs.manifest import ManifestCache
 from nodegraph.packs.pack import Pack, packs_in, remembered_packs
 from nodegraph.packs.registry import Registry
@@ -60,6 +62,7 @@ class NodeTypes:
         self._functions = functions
         self._manifests = ManifestCache(specs_folder(settings))
         self._registry: Registry | None = None
+        self._offered: WeakSet[PackPlugins] = WeakSet()
         self._folders = PackFolders(settings)
         self._has_other_functions = False
 
@@ -95,4 +98,10 @@ class NodeTypes:
         if self._functions:
             registry.add(*self._functions)
         self._registry = registry
+        self._offered.add(registry.plugins)
         self._has_other_functions = False
+
+    def close(self) -> None:
+        """Have the plugins of the packs found no more, also those of earlier looks."""
+        for plugins in self._offered:
+            plugins.withdraw()

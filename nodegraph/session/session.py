@@ -583,6 +583,7 @@ class Session:
         if self._detach_models is not None:
             self._detach_models()
             self._detach_models = None
+        self._types.close()
         kept = self.__dict__.get("persistence")
         if kept is not None:
             kept.close()

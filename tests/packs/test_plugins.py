@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nodegraph import Session, Settings, Workflow
+from nodegraph.core.plugins import PluginGroup
 from nodegraph.core.spec import NodeSpec
 from nodegraph.errors import InvalidWorkflow
 from nodegraph.packs.manifest import ManifestCache
@@ -120,6 +121,25 @@ def test_one_whose_name_is_taken_is_left_out_and_told(shop: Shop, taken: str) ->
     (problem,) = registry.problems
     assert f"its colour `{taken}` is left out" in problem
     assert registry.faults("box") == [problem]
+
+
+def test_a_slip_in_one_leaves_it_out_and_hurts_no_other(shop: Shop) -> None:
+    more = 'WRONG = Paint("wrong", 3, record=5)\nNAMELESS = Paint("", 4)\n'
+    with (shop.packs / "box.py").open("a") as file:
+        file.write(more)
+    registry = shop.registry()
+    assert offered(registry.spec("studio:Paint")) == ["grey", "red", "blue"]
+    wrong, nameless = registry.problems
+    assert "`box`: its colour `wrong` is left out: an argument of `@colour` is of a wrong" in wrong
+    assert "its colour is left out: its name is no text" in nameless
+
+
+def test_a_closed_session_leaves_none_behind(shop: Shop) -> None:
+    shop.box(blue="violet")
+    with Session(shop.settings) as session:
+        assert shop.run(session, "Paint", colour="violet")[1] == 2
+        assert "violet" in PluginGroup("toys.colours")
+    assert "violet" not in PluginGroup("toys.colours")
 
 
 def test_one_that_is_not_there_is_refused_with_the_nearest(shop: Shop, session: Session) -> None:
