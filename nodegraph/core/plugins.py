@@ -142,6 +142,14 @@ _MOST_OFFERED = 8
 _LOCK = Lock()
 
 
+@runtime_checkable
+class StoredSpecs(Protocol):
+    """Specs that are read when they are asked for; those of a manifest with many are."""
+
+    def containing(self, text: bytes) -> list[NodeSpec]:
+        """Those whose stored form contains a text."""
+
+
 class PackPlugins:
     """The plugins of the packs of a registry."""
 
@@ -175,14 +183,29 @@ class PackPlugins:
         self.modules.setdefault(package, set()).add(declared.module)
         return True
 
-    def drop_taken(self, specs: Iterable[NodeSpec]) -> list[tuple[str, str, str]]:
+    def drop_taken(
+        self, *specs: Mapping[str, NodeSpec] | StoredSpecs
+    ) -> list[tuple[str, str, str]]:
         """Leave out those whose names inputs offer already.
 
+        Args:
+            specs: By node type; of stored ones only those with such inputs are read.
         Returns:
             Import name of the pack, group and name of each.
         """
         dropped = []
-        for group, taken in _built_in_choices(specs).items() if self._plugins else ():
+        if not self._plugins:
+            return []
+        read = [
+            spec
+            for each in specs
+            for spec in (
+                each.containing(b'"entryPoints"')
+                if isinstance(each, StoredSpecs)
+                else each.values()
+            )
+        ]
+        for group, taken in _built_in_choices(read).items():
             for name in taken.intersection(self._plugins.get(group, ())):
                 package, _ = self._plugins[group].pop(name)
                 dropped.append((package, group, name))

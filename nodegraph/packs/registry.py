@@ -170,14 +170,7 @@ class Registry:
 
     def _offer_plugins(self) -> None:
         """Have the plugins of packs offered by the inputs of their group, and found by name."""
-        specs = list(self._specs.values())
-        if self.plugins.modules:
-            specs += [
-                spec
-                for stored in self._stored.values()
-                for spec in stored.containing(b'"entryPoints"')
-            ]
-        for package, group, name in self.plugins.drop_taken(specs):
+        for package, group, name in self.plugins.drop_taken(self._specs, *self._stored.values()):
             pack = next(each for each in self._snapshots if each.package == package)
             self._leave_out(pack, group, name)
         self._specs = {name: self.plugins.extend(spec) for name, spec in self._specs.items()}

@@ -584,8 +584,7 @@ class Session:
             self._detach_models()
             self._detach_models = None
         self._types.close()
-        kept = self.__dict__.get("persistence")
-        if kept is not None:
+        if (kept := self.__dict__.get("persistence")) is not None:
             kept.close()
         if "engine" in self.__dict__:
             self._warn_of_changes()  # also of what was found on the way to the disk
