@@ -212,6 +212,7 @@ def test_copies_go_from_one_window_to_another_as_text(editor: Editor) -> None:
     editor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     editor.click_card("decode")
     editor.click_card("save", "ControlOrMeta")
+    expect(editor.page.locator(".react-flow__node.selected")).to_have_count(2)
     editor.page.keyboard.press("ControlOrMeta+c")
     copied = "navigator.clipboard.readText()"
     eventually(lambda: '"format": "nodegraph/1"' in editor.page.evaluate(copied))
