@@ -19,10 +19,18 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
+from time import time_ns
 from typing import Any
+from uuid import uuid4
 
 import msgpack
 from blake3 import blake3
+
+STARTED = time_ns()
+"""When this process may first have imported a file whose code enters a digest, in Unix time."""
+THIS_PROCESS = uuid4().hex
+"""Stands in the digest of code that changed since: what runs may be older, so no other process has
+the same."""
 
 
 def datetime_to_plain(value: Any) -> list[Any] | None:

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, local
-from time import time_ns
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
-from uuid import uuid4
 
-from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.digests import STARTED, THIS_PROCESS, Digest, digest_bytes
 from nodegraph.core.files import package_files
 from nodegraph.errors import PackError
 
@@ -132,8 +130,6 @@ def find_declared(module: ModuleType, declared: DeclaredPlugin) -> PluginItem:
     )
 
 
-_STARTED = time_ns()
-_THIS_PROCESS = uuid4().hex
 _OFFERED: list[PackPlugins] = []
 """What registries offer, the newest last. Like the imported modules of packs they are the
 process's: where packs of several sessions have one name, the last that was taken up counts, and
@@ -142,7 +138,6 @@ _MOST_OFFERED = 8
 _LOCK = Lock()
 
 
-@runtime_checkable
 class StoredSpecs(Protocol):
     """Specs that are read when they are asked for; those of a manifest with many are."""
 
@@ -184,28 +179,20 @@ class PackPlugins:
         return True
 
     def drop_taken(
-        self, *specs: Mapping[str, NodeSpec] | StoredSpecs
+        self, specs: Iterable[NodeSpec], stored: Iterable[StoredSpecs]
     ) -> list[tuple[str, str, str]]:
         """Leave out those whose names inputs offer already.
 
         Args:
-            specs: By node type; of stored ones only those with such inputs are read.
+            stored: Of these, only the specs with such inputs are read.
         Returns:
             Import name of the pack, group and name of each.
         """
-        dropped = []
         if not self._plugins:
             return []
-        read = [
-            spec
-            for each in specs
-            for spec in (
-                each.containing(b'"entryPoints"')
-                if isinstance(each, StoredSpecs)
-                else each.values()
-            )
-        ]
-        for group, taken in _built_in_choices(read).items():
+        dropped = []
+        read = [spec for each in stored for spec in each.containing(b'"entryPoints"')]
+        for group, taken in _offered_names([*specs, *read]).items():
             for name in taken.intersection(self._plugins.get(group, ())):
                 package, _ = self._plugins[group].pop(name)
                 dropped.append((package, group, name))
@@ -237,7 +224,7 @@ class PackPlugins:
         return spec if inputs == spec.inputs else replace(spec, inputs=inputs)
 
     def _extended(self, port: InputSpec) -> InputSpec:
-        schema = _choice_schema(port)
+        schema = port.choice_schema
         names = self.names(schema["entryPoints"]) if "plugins" in schema else []
         more = [name for name in names if name not in schema["enum"]]
         if not more:
@@ -252,18 +239,11 @@ class PackPlugins:
         return replace(port, json_schema={**(port.json_schema or {}), "items": wider})
 
 
-def _choice_schema(port: InputSpec) -> dict[str, Any]:
-    """The JSON Schema of an input that says what may be chosen: its own, or that of its items."""
-    schema = port.json_schema or {}
-    items = schema.get("items")
-    return items if isinstance(items, dict) else schema
-
-
-def _built_in_choices(specs: Iterable[NodeSpec]) -> dict[str, set[Any]]:
+def _offered_names(specs: Iterable[NodeSpec]) -> dict[str, set[Any]]:
     """By group of plugins, what inputs that offer them offer so far, those of packages included."""
     choices: dict[str, set[Any]] = {}
     for port in (port for spec in specs for port in spec.inputs):
-        schema = _choice_schema(port)
+        schema = port.choice_schema
         if "plugins" in schema:
             choices.setdefault(schema["entryPoints"], set()).update(schema["enum"])
     return choices
@@ -395,7 +375,7 @@ def _bytes_digest(file: Path) -> Digest:
     except OSError:
         return ""  # such as a link to nothing, by which an editor notes that it has a file open
     # The process may have imported the file before it changed: then no other one has the same.
-    return digest if changed < _STARTED else f"{digest} {_THIS_PROCESS}"
+    return digest if changed < STARTED else f"{digest} {THIS_PROCESS}"
 
 
 def named_point(point: EntryPoint) -> str:

@@ -79,6 +79,13 @@ class InputSpec:
     passed_on: bool = False
 
     @property
+    def choice_schema(self) -> dict[str, Any]:
+        """The JSON Schema that says what may be chosen: its own, or that of its items."""
+        schema = self.json_schema or {}
+        items = schema.get("items")
+        return items if isinstance(items, dict) else schema
+
+    @property
     def is_model_file(self) -> bool:
         """Whether it names a file in the folders of models, which nobody brings along."""
         return self.widget in _WITH_MODELS
@@ -179,12 +186,11 @@ class NodeSpec:
     @cached_property
     def plugin_ports(self) -> dict[str, tuple[str, frozenset[str]]]:
         """By input that offers plugins: their group, and the names that are no built-in ones."""
-        schemas = {port.name: port.json_schema or {} for port in self.inputs}
-        schemas = {name: schema.get("items") or schema for name, schema in schemas.items()}
+        schemas = {port.name: port.choice_schema for port in self.inputs}
         return {
             name: (schema["entryPoints"], frozenset(schema["plugins"]))
             for name, schema in schemas.items()
-            if isinstance(schema, dict) and schema.get("plugins")
+            if schema.get("plugins")
         }
 
     @cached_property

@@ -12,12 +12,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from uuid import uuid4
 
-from nodegraph.core.digests import Digest, digest_bytes
+from nodegraph.core.digests import STARTED, THIS_PROCESS, Digest, digest_bytes
 from nodegraph.errors import PackError
 from nodegraph.packs.importer import LOOSE
-from nodegraph.packs.snapshot import STARTED, Snapshot, Stamp, now, stamp_of
+from nodegraph.packs.snapshot import Snapshot, Stamp, now, stamp_of
 from nodegraph.packs.source_files import (
     EVERYTHING,
     CodeDigest,
@@ -34,7 +33,6 @@ API_VERSION = "2"
 _CONTRACT = ("nodegraph", "nodegraph.api", "nodegraph.errors", "nodegraph.core")
 # These declare, they don't compute: API_VERSION stands for them in every digest.
 _PACKAGE = "__init__.py"
-_THIS_PROCESS = uuid4().hex
 _MOST_NAMED = 200
 """Data files of a pack that are told apart where it is told what changed."""
 
@@ -96,7 +94,7 @@ class CodeDigests:
         digest = digest_bytes(text.encode("utf-8", "surrogateescape"))
         paths = self.files(module)
         # What lies in a snapshot, and what isn't what runs, counts for this process alone.
-        if _THIS_PROCESS not in parts.values() and not any(map(self._owner_of, paths)):
+        if THIS_PROCESS not in parts.values() and not any(map(self._owner_of, paths)):
             stamps = {str(path): self._stamps[path] for path in paths}
             stamps |= {str(path): stamp for path, stamp in self._folders.copy().items()}
             variables = {name: self._variables[name] for name in self.variables(module)}
@@ -147,7 +145,7 @@ class CodeDigests:
         owners: dict[int, Snapshot] = {}
         for name, path in self._closure(module):
             source = self._source(path)
-            digests[name] = source.digest if self._is_as_loaded(name, path) else _THIS_PROCESS
+            digests[name] = source.digest if self._is_as_loaded(name, path) else THIS_PROCESS
             for variable in source.variables:
                 digests[f"${variable}"] = self._variable(variable)
             snapshot = self._owner_of(path)

@@ -170,9 +170,9 @@ class Registry:
 
     def _offer_plugins(self) -> None:
         """Have the plugins of packs offered by the inputs of their group, and found by name."""
-        for package, group, name in self.plugins.drop_taken(self._specs, *self._stored.values()):
+        for package, *named in self.plugins.drop_taken(self._specs.values(), self._stored.values()):
             pack = next(each for each in self._snapshots if each.package == package)
-            self._leave_out(pack, group, name)
+            self._leave_out(pack, *named)
         self._specs = {name: self.plugins.extend(spec) for name, spec in self._specs.items()}
         self.plugins.offer()
 

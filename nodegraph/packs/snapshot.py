@@ -26,8 +26,6 @@ EXAMPLES = "examples"
 """Folder of a pack with a workflow and a picture for each node type, which show it and no more."""
 SCRIPTS = ("widgets", "panels")
 """Folders of a pack with the scripts of what it brings into the editor."""
-STARTED = time_ns()
-"""When this process may first have read a file of a pack, in Unix time."""
 _SETTLED = 2 * 10**9
 """Nanoseconds after which a file's times tell of any later change, on every file system."""
 _NAMES = re.compile(rb"""["']([\w\-. /]{1,200})["']""")
