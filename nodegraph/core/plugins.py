@@ -9,12 +9,14 @@ release of the plugin that an input names, so an upgrade computes them anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, local
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from nodegraph.core.digests import STARTED, THIS_PROCESS, Digest, digest_bytes
 from nodegraph.core.files import package_files
@@ -34,8 +36,9 @@ class PluginItem(Protocol):
     Attributes:
         plugin_group: Group of the entry points.
         name: By which it is chosen.
-        module: That declares it.
-        record: What checks ask of it without loading it, as JSON has it.
+        module: Of its function.
+        record: What checks ask of it without loading it, as JSON has it; raises errors where an
+            argument of the decorator is wrong.
     """
 
     plugin_group: ClassVar[str]
@@ -51,15 +54,39 @@ class PluginItem(Protocol):
 
 
 def plugins_in(module: ModuleType) -> list[PluginItem]:
-    """Those that a module declares itself, each once."""
-    items = [
-        value
-        for value in list(vars(module).values())
-        # Not the protocol: it would ask for records, which fail where arguments are wrong.
-        if isinstance(getattr(type(value), "plugin_group", None), str)
-        and getattr(value, "module", None) == module.__name__
+    """Those that a module declares itself, each once; also in lists, and where functions of other
+    modules made them."""
+    items = _plugins_of(module)
+    return [
+        item
+        for at, item in enumerate(items)
+        if not any(item is each for each in items[:at]) and not _is_imported(item, module)
     ]
-    return [item for at, item in enumerate(items) if not any(item is each for each in items[:at])]
+
+
+def _plugins_of(module: ModuleType) -> list[PluginItem]:
+    values: list[Any] = []
+    for value in list(vars(module).values()):
+        values += value if isinstance(value, (list, tuple)) else [value]
+    # Not by the protocol: it would ask for records, which fail where arguments are wrong.
+    return [
+        value for value in values if isinstance(getattr(type(value), "plugin_group", None), str)
+    ]
+
+
+def _is_imported(item: PluginItem, module: ModuleType) -> bool:
+    """Whether the module of a plugin's function declares it, and not this one."""
+    if item.module == module.__name__:
+        return False
+    origin = sys.modules.get(item.module)
+    return origin is not None and any(item is each for each in _plugins_of(origin))
+
+
+def module_of(function: Callable[..., Any]) -> str:
+    """The name of the module that defines a function, also of one with some arguments filled in."""
+    while isinstance(function, partial):
+        function = function.func
+    return function.__module__
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +110,8 @@ class DeclaredPlugin:
     """A plugin as a pack's manifest keeps it.
 
     Attributes:
-        group, name, module, record: See `PluginItem`.
+        group, name, record: See `PluginItem`.
+        module: That declares it.
     """
 
     group: str
@@ -92,11 +120,13 @@ class DeclaredPlugin:
     record: dict[str, Any] = field(default_factory=dict)
 
 
-def declare_plugin(item: PluginItem) -> DeclaredPlugin:
+def declare_plugin(item: PluginItem, module: str) -> DeclaredPlugin:
     """What a manifest keeps of a plugin.
 
+    Args:
+        module: That declares it.
     Raises:
-        PackError: Its name is no text, or an argument of its decorator is of a wrong type.
+        PackError: Its name is no text, or an argument of its decorator is wrong.
     """
     word, name = PluginGroup.word_of(item.plugin_group), item.name
     if not (isinstance(name, str) and name.isprintable() and name.strip()):
@@ -106,10 +136,10 @@ def declare_plugin(item: PluginItem) -> DeclaredPlugin:
             hint=f"Give the {word} a name.",
         )
     try:
-        return DeclaredPlugin(item.plugin_group, name, item.module, dict(item.record))
+        return DeclaredPlugin(item.plugin_group, name, module, dict(item.record))
     except Exception as error:
         raise PackError(
-            f"its {word} `{name}` is left out: an argument of `@{word}` is of a wrong type "
+            f"its {word} `{name}` is left out: an argument of `@{word}` is wrong "
             f"({type(error).__name__}: {error})",
             hint="docs/samplers.md says what each is.",
         ) from error
@@ -131,11 +161,53 @@ def find_declared(module: ModuleType, declared: DeclaredPlugin) -> PluginItem:
 
 
 _OFFERED: list[PackPlugins] = []
-"""What registries offer, the newest last. Like the imported modules of packs they are the
-process's: where packs of several sessions have one name, the last that was taken up counts, and
-keys contain its release."""
+"""All that is offered, the newest last: outside of sessions' work, the newest of a name counts."""
 _MOST_OFFERED = 8
 _LOCK = Lock()
+
+
+_T = TypeVar("_T")
+
+
+class PluginScope:
+    """The plugins that the work of one session finds by their names: those of its latest registry.
+
+    Several sessions may work at once, and their packs may have plugins of the same name.
+
+    Attributes:
+        plugins: None until packs are read.
+    """
+
+    def __init__(self) -> None:
+        self.plugins: PackPlugins | None = None
+
+    def enter(self) -> None:
+        """Use it in the current context, and in what copies that."""
+        _SCOPE.set(self)
+
+
+_SCOPE: ContextVar[PluginScope | None] = ContextVar("nodegraph_plugins", default=None)
+
+
+def in_scope(work: Callable[[], _T]) -> Callable[[], _T]:
+    """The same work, which finds the plugins of the current context wherever it is called."""
+    context = scoped_context()
+    return partial(context.run, work)
+
+
+def scoped_context() -> Context:
+    """A context that has the plugins of the current one, and nothing else of it."""
+    context = Context()
+    context.run(_SCOPE.set, _SCOPE.get())
+    return context
+
+
+def _found_here() -> Sequence[PackPlugins]:
+    """Where plugins of packs are looked for, the newest last."""
+    scope = _SCOPE.get()
+    if scope is None or scope.plugins is None:
+        return _OFFERED.copy()
+    return [scope.plugins]
 
 
 class StoredSpecs(Protocol):
@@ -271,11 +343,11 @@ class PluginGroup(Mapping[str, Plugin]):
     def __getitem__(self, name: str) -> Plugin:
         if name in self.built_in:
             raise KeyError(name)
-        of_packs = (plugins.find(self.name, name) for plugins in reversed(_OFFERED.copy()))
+        of_packs = (plugins.find(self.name, name) for plugins in reversed(_found_here()))
         return next(filter(None, of_packs), None) or self._installed()[name]
 
     def __iter__(self) -> Iterator[str]:
-        of_packs = [name for plugins in _OFFERED.copy() for name in plugins.names(self.name)]
+        of_packs = [name for plugins in _found_here() for name in plugins.names(self.name)]
         names = dict.fromkeys([*self._installed(), *of_packs])
         return (name for name in names if name not in self.built_in)
 
@@ -320,16 +392,20 @@ def _installed_plugins(group: str, built_in: Collection[str]) -> Mapping[str, Pl
     plugins: dict[str, Plugin] = {}
     for point in entry_points(group):
         for item in _loaded(point):
-            if not isinstance(item, PluginItem) or item.plugin_group != group:
+            if getattr(type(item), "plugin_group", None) != group:
                 wrong = f"it is nothing that `@{word}` made"
             elif item.name in built_in or item.name in plugins:
                 wrong = f"there is a {word} `{item.name}`; give it another name"
             else:
-                release = package_release(point)
-                plugins[item.name] = Plugin(
-                    item.name, item.record, _constant(item), _constant(release)
-                )
-                continue
+                try:
+                    record = item.record
+                except Exception as error:  # noqa: BLE001 - it is made of the package's arguments
+                    wrong = f"an argument of `@{word}` is wrong ({type(error).__name__}: {error})"
+                else:
+                    release = package_release(point)
+                    load, read = _constant(item), _constant(release)
+                    plugins[item.name] = Plugin(item.name, record, load, read)
+                    continue
             _warn(f"the {word} {named_point(point)} is left out: {wrong}")
     return plugins
 
@@ -338,7 +414,7 @@ def _constant(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-def _loaded(point: EntryPoint) -> list[object]:
+def _loaded(point: EntryPoint) -> list[Any]:
     try:
         loaded = point.load()
     except KeyboardInterrupt:

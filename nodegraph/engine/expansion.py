@@ -16,6 +16,7 @@ from typing import Any
 
 from nodegraph.core.graph import GraphNode
 from nodegraph.core.links import Expand, Value
+from nodegraph.core.plugins import in_scope
 from nodegraph.core.types import ANY, TypeExpr, fit, list_of, named_type
 from nodegraph.engine.fragments import (
     Carried,
@@ -214,7 +215,7 @@ class _Expansion:
         """Ask the node for its next answer; not in this thread, as it is the node's code."""
         values = {port: self._carried(ends, port) for port, ends in step.fragment.outputs.items()}
         loop = asyncio.get_running_loop()
-        answer = loop.run_in_executor(None, self._ask, then, values)
+        answer = loop.run_in_executor(None, in_scope(partial(self._ask, then, values)))
         answer.add_done_callback(partial(self._answered, step))
 
     def _ask(self, then: Callable[[Mapping[str, Value]], Any], values: Mapping[str, Value]) -> Any:

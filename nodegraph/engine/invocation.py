@@ -19,6 +19,7 @@ from nodegraph.core.hooks import HookInputs
 from nodegraph.core.keys import Key, lazy_key
 from nodegraph.core.links import Expand
 from nodegraph.core.node import NodeDefinition
+from nodegraph.core.plugins import in_scope
 from nodegraph.core.ports import Lazy
 from nodegraph.core.types import ANY, named_type
 from nodegraph.core.values import Recipe
@@ -157,7 +158,7 @@ async def _with_value(run: RunScheduler, call: Call, port: str) -> Product:
         product = await evaluate_input(run, state, port)
         if not product.is_loaded:
             try:
-                await asyncio.get_running_loop().run_in_executor(None, product.load)
+                await asyncio.get_running_loop().run_in_executor(None, in_scope(product.load))
             except OutputGone:
                 run.revive(state.node.links[port].node)
                 continue
@@ -320,7 +321,7 @@ class Invoker:
         claim(self._shared, call)
         loop = asyncio.get_running_loop()
         find = partial(self._shared.registry.definition, call.state.node.spec.type)
-        definition = await loop.run_in_executor(None, find)
+        definition = await loop.run_in_executor(None, in_scope(find))
         attempt = Attempt(self._run, self._workflow, call, definition)
         attempt.started()
         result: Any = None
@@ -329,7 +330,7 @@ class Invoker:
             with attempt.watching():
                 result = await definition.function(**keywords)
             finish = partial(self._answer, definition, call, result, attempt)
-            return await loop.run_in_executor(None, finish)
+            return await loop.run_in_executor(None, in_scope(finish))
         finally:
             attempt.ended(is_expansion=isinstance(result, Expand))
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextvars import copy_context
 from functools import partial
 from itertools import count
 from operator import is_
@@ -99,7 +100,8 @@ class Run:
         """Run to the end; see `Engine.run`."""
         start = monotonic()
         with ExitStack() as stack:
-            tell = partial(self._loop.call_soon_threadsafe, self._control_changed)
+            context = copy_context()
+            tell = partial(self._loop.call_soon_threadsafe, self._control_changed, context=context)
             nodes = len(self.states) - self._stood_in
             self.events.emit("job.started", nodes=nodes, targets=list(self._targets))
             stack.enter_context(self.cancel.on_change(tell))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import reprlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodegraph.core.plugins import module_of
 from nodegraph.core.text_format import pluralize
 from nodegraph.errors import InvalidValue
 from nodegraph.families.sampler_names import NOISE_KINDS, SCHEDULE_PLUGINS
@@ -274,20 +277,25 @@ class SigmaCurve:
 
     @property
     def module(self) -> str:
-        """The module that declares it."""
-        return self.sigmas.__module__
+        """The module of its function."""
+        return module_of(self.sigmas)
 
     @property
     def record(self) -> dict[str, Any]:
         """What checks ask, as JSON has it."""
+        unknown = set(self.kinds) - set(NOISE_KINDS)
+        if unknown or not self.kinds:
+            known = ", ".join(NOISE_KINDS)
+            raise ValueError(f"its kinds are {', '.join(self.kinds)}; there are {known}")
         return {"kinds": list(self.kinds)}
 
 
 def schedule(
-    name: str, kinds: Sequence[str] = NOISE_KINDS
+    name: str, kinds: str | Sequence[str] = NOISE_KINDS
 ) -> Callable[[Callable[[int, float, float], Sequence[float]]], SigmaCurve]:
     """Make a schedule of a function of steps, greatest and least sigma; see `SigmaCurve`."""
-    return lambda sigmas: SigmaCurve(name, sigmas, tuple(kinds))
+    some = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    return lambda sigmas: SigmaCurve(name, sigmas, some)
 
 
 def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.float64]:
@@ -297,20 +305,30 @@ def plugin_levels(name: str, steps: int, high: float, low: float) -> NDArray[np.
         name: One of `SCHEDULE_PLUGINS`.
         high, low: The greatest and the least noise level.
     Raises:
-        InvalidValue: Its function gives something else; on port ``schedule``.
+        InvalidValue: Its function returns something else, or raises an error; on port ``schedule``.
     """
     curve: SigmaCurve = SCHEDULE_PLUGINS[name].load()
-    levels = np.asarray(curve.sigmas(steps, high, low), dtype=np.float64)
+    wrong = partial(
+        InvalidValue,
+        port="schedule",
+        expected=f"{pluralize(steps, 'falling level')} above 0, without the closing 0",
+        hint=f"Correct `{name}` in {curve.module}, or choose another schedule.",
+    )
+    try:
+        sigmas: Any = curve.sigmas(steps, high, low)
+        sigmas = list(sigmas) if isinstance(sigmas, Iterator) else sigmas
+    except Exception as error:
+        text = f"the function of the schedule {name} fails: {type(error).__name__}: {error}"
+        raise wrong(text) from error
+    what = f"the function of the schedule {name} does not return falling noise levels"
+    try:
+        levels = np.asarray(sigmas, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise wrong(what, given=reprlib.repr(sigmas)) from error
     falls = levels.shape == (steps,) and np.isfinite(levels).all() and levels[-1] > 0
     if not falls or not (np.diff(levels) < 0).all():
         shown = ", ".join(f"{level:.4g}" for level in levels.ravel()[:_MOST_SHOWN])
-        raise InvalidValue(
-            f"the function of the schedule {name} gives no noise levels to walk down",
-            port="schedule",
-            given=f"{pluralize(levels.size, 'level')}: {shown}",
-            expected=f"{pluralize(steps, 'falling level')} above 0, without the closing 0",
-            hint=f"Mend `{name}` in {curve.module}, or choose another schedule.",
-        )
+        raise wrong(what, given=f"{pluralize(levels.size, 'level')}: {shown}")
     return levels
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nodegraph.core.hints import Panel
 from nodegraph.core.node import NODE_ATTRIBUTE, NodeDefinition
 from nodegraph.core.pack_faults import faults_in
-from nodegraph.core.plugins import DeclaredPlugin, declare_plugin, plugins_in
+from nodegraph.core.plugins import DeclaredPlugin, PluginItem, declare_plugin, plugins_in
 from nodegraph.core.spec import NodeSpec
 from nodegraph.core.types import TypeInfo
 from nodegraph.errors import NodegraphError, PackError
@@ -45,6 +45,7 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
     twice: set[str] = set()
     panels: dict[str, Panel] = {}
     plugins: list[DeclaredPlugin] = []
+    items: list[PluginItem] = []
     problems = []
     has_mappings = False
     for name in pack.modules():
@@ -55,8 +56,11 @@ def read_pack(pack: Pack, snapshot: Snapshot) -> Declarations:
             continue
         panels.update((panel.name, panel) for panel in _panels_in(module))
         for item in plugins_in(module):
+            if any(item is each for each in items):
+                continue  # imported from the module that made it
+            items.append(item)
             try:
-                plugins.append(declare_plugin(item))
+                plugins.append(declare_plugin(item, name))
             except PackError as error:
                 problems.append(f"pack `{pack.name or pack.package}`: {error}")
         has_mappings = has_mappings or isinstance(vars(module).get(_MAPPINGS), Mapping)

@@ -109,7 +109,7 @@ class Registry:
     @property
     def packs(self) -> list[Pack]:
         """The packs that could be read, and those that wait to be asked for."""
-        return list(dict.fromkeys([*self._packs.values(), *self._waiting.values()]))
+        return list(dict.fromkeys([*self._panels, *self._waiting.values()]))
 
     def pack_versions(self) -> dict[str, str]:
         """Versions of the packs by the name that workflows require them by."""

@@ -17,12 +17,7 @@ from nodegraph.core.workflow import Workflow, WorkflowOrDict
 from nodegraph.engine.options import DEFAULT_OPTIONS, RunKeywords, RunOptions
 from nodegraph.errors import InvalidValue, NodegraphError, Problem
 from nodegraph.packs.pack import Pack, pack_at
-from nodegraph.session.devices import (
-    default_device,
-    matmul_seconds,
-    resolve_device,
-    share_cores,
-)
+from nodegraph.session.devices import default_device, matmul_seconds, resolve_device, share_cores
 from nodegraph.session.node_types import NodeTypes
 from nodegraph.session.settings import Settings, check_kinds, input_folder, load_settings
 from nodegraph.session.workflow_checker import CheckedWorkflow, Checker
@@ -108,6 +103,7 @@ class Session:
 
         Every job and every plan begins with it.
         """
+        self._types.enter_scope()
         engine: Engine | None = self.__dict__.get("engine")
         if engine is not None and engine.is_running:
             return

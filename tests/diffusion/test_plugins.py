@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -219,6 +221,151 @@ def test_a_sampling_goes_on_from_its_checkpoint_unless_the_sampler_has_changed(
     edit(studio.module)
     studio.run()
     assert studio.restored == []
+
+
+def test_sessions_at_work_at_once_each_use_their_own_packs(studio: Studio, tmp_path: Path) -> None:
+    """Also where another one looks at its packs in the middle, in a listener or a thread."""
+    expected = studio.run()[1]
+    other = Studio(tmp_path / "other")
+    edit(other.module)
+    given = Workflow.from_dict(workflow(sample=sampled("ab2", seed=0)))
+
+    looked: list[object] = []
+
+    def look(event: Event) -> None:
+        if event.kind == "node.started" and event.node == "words":
+            looked.extend(other.session.check(given, targets=["sample"]))
+            thread = Thread(target=other.run)
+            thread.start()
+            thread.join()
+            looked.append(event)
+
+    settings = replace(studio.session.settings, home=tmp_path / "new")
+    with Session(settings) as session, other.session:
+        result = session.run(given, targets=["sample"], listener=look)
+        assert len(looked) == 1
+        assert torch.equal(result["sample.latent"].samples, expected)
+        assert session.run(given, targets=["sample"]).nodes["sample"].status == "cached"
+        assert not torch.equal(other.run()[1], expected)
+
+
+_STEP = """        output = yield Evaluate(x, here)
+        denoised = here.denoised(output, x)
+"""
+FAULTS = {
+    "no_generator": "    return x\n",
+    "raises": "    raise ValueError('no such table')\n    yield\n",
+    "ends": "    for here, after in walk.steps():\n" + _STEP + "        yield Done(x, denoised)\n"
+    "        return\n",
+    "unasked": "    for here, after in walk.steps():\n        x = yield Done(x, x)\n",
+    "other": "    for here, after in walk.steps():\n        yield x\n",
+    "small": "    for here, after in walk.steps():\n" + _STEP + "        yield Done(x[:, :1], x)\n",
+    "blurred": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        yield Done(x, x.mean())\n",
+    "remembers": "    for here, after in walk.steps():\n"
+    + _STEP
+    + "        walk.memory['scale'] = 3.0\n        x = yield Done(denoised, denoised)\n",
+}
+"""Bodies of samplers' functions that break the contract."""
+_HEAD = SAMPLER.partition("@sampler")[0]
+
+
+def faulty_samplers() -> str:
+    """A module of samplers with `FAULTS`."""
+    made = "@sampler({0!r}, STRAIGHT, CONTINUOUS)\ndef {0}(walk, x):\n{1}\n\n"
+    return _HEAD + "".join(made.format(name, body) for name, body in FAULTS.items())
+
+
+def test_a_sampler_that_breaks_the_contract_is_named(studio: Studio) -> None:
+    studio.module.write_text(faulty_samplers())
+    for name in FAULTS:
+        given = Workflow.from_dict(workflow(sample=sampled(name)))
+        (error,) = studio.session.run(given, targets=["sample"]).errors
+        (problem,) = error.problems
+        assert problem.port == "sampler"
+        assert f"the function of the sampler {name}" in problem.message
+        assert f"`{name}` in nodegraph_packs.my_pack" in problem.hint
+
+
+_NO_SIGMAS = """
+from nodegraph.diffusion import schedule
+
+@schedule("words")
+def words(steps, high, low):
+    return "much noise, little noise"
+
+@schedule("ragged")
+def ragged(steps, high, low):
+    return [[high, low], high]
+
+@schedule("raises")
+def raises(steps, high, low):
+    raise KeyError(steps)
+
+@schedule("yields", kinds="discrete")
+def yields(steps, high, low):
+    for step in range(steps):
+        yield high * (steps - step) / steps
+
+@schedule("tables", kinds=["table"])
+def tables(steps, high, low):
+    return [high, low]
+"""
+
+
+def test_what_a_schedule_s_function_returns_is_looked_at(studio: Studio) -> None:
+    """Or raises. One that yields its levels is as good as one that returns them."""
+    studio.module.write_text(SAMPLER + _NO_SIGMAS)
+    for name in ("words", "ragged", "raises"):
+        given = Workflow.from_dict(workflow(sample=sampled("ab2", schedule=name)))
+        (error,) = studio.session.run(given, targets=["sample"]).errors
+        assert f"the function of the schedule {name}" in str(error)
+        assert error.problems[0].port == "schedule"
+    assert studio.run(schedule="yields")[0] == "ran"
+    (problem,) = studio.session.registry.problems
+    assert "`tables` is left out" in problem
+    assert "there are discrete, flow" in problem
+
+
+def test_samplers_that_another_module_s_function_makes_belong_to_the_module_that_names_them(
+    tmp_path: Path,
+) -> None:
+    pack = tmp_path / "packs" / "made"
+    pack.mkdir(parents=True)
+    plain = SAMPLER.replace('@sampler("ab2", STRAIGHT, CONTINUOUS, order=2)\n', "")
+    (pack / "making.py").write_text(
+        plain.replace("def ab2(", "def ab2(factor, ").replace("1.5 *", "factor *")
+    )
+    (pack / "__init__.py").write_text(
+        "from functools import partial\n"
+        "from nodegraph.diffusion import CONTINUOUS, STRAIGHT, sampler\n"
+        "from .making import ab2\n"
+        'ONE = sampler("one", STRAIGHT, CONTINUOUS)(partial(ab2, 1.5))\n'
+        "MORE = [sampler(f'more_{n}', STRAIGHT, CONTINUOUS)(partial(ab2, n)) for n in (1, 2)]\n"
+    )
+    (pack / "again.py").write_text("from . import MORE, ONE\n")
+    with Session(Settings(home=tmp_path / "home", device="cpu", packs=(pack.parent,))) as session:
+        assert session.registry.problems == []
+        found = session.registry.plugins.names("nodegraph.samplers")
+        assert sorted(found) == ["more_1", "more_2", "one"]
+        runs = {
+            name: Workflow.from_dict(workflow(sample=sampled(name))) for name in ("one", "more_2")
+        }
+        results = [session.run(each, targets=["sample"]) for each in runs.values()]
+        assert all(result.is_ok for result in results)
+        one, more = (result["sample.latent"].samples for result in results)
+        assert not torch.equal(one, more)
+        assert session.registry.pack_versions().keys() >= {"made"}
+
+
+def test_what_a_sampler_forgets_is_found_by_the_test_of_its_pack(tmp_path: Path) -> None:
+    forgetful = SAMPLER.replace("    for here", "    kept = {}\n    for here", 1)
+    (tmp_path / "my_pack.py").write_text(forgetful.replace("walk.memory", "kept"))
+    verdicts = check_pack(pack_at(tmp_path / "my_pack.py"))
+    (verdict,) = verdicts.samplers
+    assert verdict.state == "failed"
+    assert "walk.memory" in verdict.reason
 
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "steps"

@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import Any
 
 from nodegraph.core.context import Merging
+from nodegraph.core.plugins import in_scope
 from nodegraph.engine.lanes.fair_queue import FairQueue, Priority, QueueEntry, Share
 from nodegraph.engine.lanes.worker_threads import Callback, Done, Mailbox, Mailboxes, WorkerThreads
 from nodegraph.errors import Cancelled, InvalidValue
@@ -262,7 +263,8 @@ class Lane:
     ) -> None:
         """Run `work` in a thread when its turn comes; `done` gets its result, on the loop.
 
-        Its context variables are its own: neither the submitter's nor other work's.
+        Its context variables are its own: neither the submitter's, except for the plugins that it
+        finds by name, nor other work's.
 
         Args:
             owner: Whose it is, for `withdraw` and `hold`.
@@ -275,7 +277,7 @@ class Lane:
         with self._lock:
             is_closed = self._closed
             if not is_closed:
-                lane_place = LaneSlot(self, mailbox, work, done, batch_label)
+                lane_place = LaneSlot(self, mailbox, in_scope(work), done, batch_label)
                 self._queue.push(lane_place, owner, priority, share, expected)
         if is_closed:
             done(None, Cancelled(_CLOSED))

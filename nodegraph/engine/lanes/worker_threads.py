@@ -17,6 +17,8 @@ from enum import Enum
 from threading import Lock, Thread
 from typing import Any
 
+from nodegraph.core.plugins import scoped_context
+
 Done = Callable[[Any, BaseException | None], None]
 Then = Callable[[], None]
 
@@ -38,6 +40,8 @@ class Mailbox:
         self._results: deque[tuple[Done, Any, BaseException | None, Then | None]] = deque()
         self._afterwards: dict[Then, None] = {}
         self._is_awake = False
+        # Not the thread's that posts: what results lead to is the work of this loop's session.
+        self._context = scoped_context()
 
     def post(
         self, done: Done, result: Any, error: BaseException | None, then: Then | None = None
@@ -58,7 +62,7 @@ class Mailbox:
             return True
         self._is_awake = True
         try:
-            self.loop.call_soon_threadsafe(self._empty)
+            self.loop.call_soon_threadsafe(self._empty, context=self._context)
         except RuntimeError:
             # Closed this very moment.
             self._results.clear()

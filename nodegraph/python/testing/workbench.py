@@ -169,7 +169,7 @@ def check_sampler_order(name: str) -> SamplerVerdict:
         name: Of a sampler that a pack in use brings.
     """
     from nodegraph.sampling.samplers import SAMPLERS
-    from nodegraph.sampling.samplers.convergence import TOLERANCE, measure_order
+    from nodegraph.sampling.samplers.convergence import TOLERANCE, measure_order, resumes_exactly
 
     try:
         sampler = SAMPLERS[name]
@@ -180,9 +180,16 @@ def check_sampler_order(name: str) -> SamplerVerdict:
         return SamplerVerdict(name, sampler.order, None, "not judged", reason)
     try:
         measured = round(measure_order(name), 2)
+        resumes = resumes_exactly(name)
     except Exception as error:  # noqa: BLE001 - the border with pack code: it may raise anything
         reason = f"it fails: {type(error).__name__}: {error}"
         return SamplerVerdict(name, sampler.order, None, "failed", reason)
+    if not resumes:
+        reason = (
+            "a resumed sampling differs from one that was not interrupted. Keep in `walk.memory` "
+            "all that a step needs of earlier ones"
+        )
+        return SamplerVerdict(name, sampler.order, measured, "failed", reason)
     if not sampler.order:
         return SamplerVerdict(name, 0, measured, "not judged", "it states no order")
     if measured > sampler.order - TOLERANCE:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from nodegraph.errors import InvalidValue
+from nodegraph.core.plugins import module_of
+from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families.base import Family
 from nodegraph.families.model_step import Moment, Side
 from nodegraph.sampling.guiders.base import GuidedModel, StatelessGuider
@@ -187,19 +190,29 @@ class FunctionGuidance(StatelessGuider):
         """What the function returns, in the precision of the model.
 
         Raises:
-            InvalidValue: It is no tensor of the latent's shape; on port ``guider``.
+            InvalidValue: It is no tensor of the latent's shape, or the function raises an error; on
+                port ``guider``.
         """
         positive, negative = outputs["positive"], outputs["negative"]
         scale = self.guided_model.scale(moment)
-        guided = self.function(positive.float(), negative.float(), scale)
+        wrong = partial(
+            InvalidValue,
+            port="guider",
+            expected=f"a tensor of shape {tuple(positive.shape)}",
+            hint=f"Correct `{self.name}` in {module_of(self.function)}, or choose another guider.",
+        )
+        try:
+            guided: Any = self.function(positive.float(), negative.float(), scale)
+        except (MemoryError, torch.OutOfMemoryError, NodegraphError):
+            raise
+        except Exception as error:
+            text = f"the function of the guider {self.name} fails: {type(error).__name__}: {error}"
+            raise wrong(text) from error
         if not isinstance(guided, Tensor) or guided.shape != positive.shape:
             shape = getattr(guided, "shape", None)
-            raise InvalidValue(
-                f"the function of the guider {self.name} gives no prediction",
-                port="guider",
-                given=type(guided).__name__ if shape is None else f"shape {tuple(shape)}",
-                expected=f"a tensor of shape {tuple(positive.shape)}",
-            )
+            shown = type(guided).__name__ if shape is None else f"shape {tuple(shape)}"
+            text = f"the function of the guider {self.name} does not return a prediction"
+            raise wrong(text, given=shown)
         return guided.to(positive.dtype)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nodegraph.core.plugins import PluginGroup
+from nodegraph.core.plugins import PluginGroup, module_of
 from nodegraph.core.suggest import did_you_mean
 from nodegraph.core.values import Conditioning
 from nodegraph.errors import InvalidValue
@@ -258,8 +258,8 @@ class GuiderFunction:
 
     @property
     def module(self) -> str:
-        """The module that declares it."""
-        return self.combine.__module__
+        """The module of its function."""
+        return module_of(self.combine)
 
     @property
     def record(self) -> dict[str, Any]:

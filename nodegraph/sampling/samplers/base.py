@@ -24,90 +24,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor
 
+from nodegraph.core.plugins import module_of
+from nodegraph.core.text_format import pluralize
+from nodegraph.errors import InvalidValue, NodegraphError
 from nodegraph.families.noise import draw_batch
 from nodegraph.families.sampler_names import SAMPLER_PLUGINS
 from nodegraph.sampling.brownian import BrownianTree
-from nodegraph.sampling.sampler_options import ResolvedOptions
-from nodegraph.sampling.samplers.spaces import (
-    FlowSpace,
-    NoiseSpace,
-    Spaces,
-    StraightSpace,
-)
+from nodegraph.sampling.sampler_options import OPTION_RANGES, ResolvedOptions
+from nodegraph.sampling.samplers.spaces import FlowSpace, NoiseLevel, NoiseSpace, S, Spaces
 from nodegraph.sampling.table_schedules import COMMON, COMMON_FINITE, Grid
 
-S = TypeVar("S", bound=NoiseSpace, covariant=True)
 NOISY = {"eta": 1.0, "s_noise": 1.0}
 """Options of methods that draw part of the noise anew."""
 CHURN = {"s_churn": 0.0, "s_tmin": 0.0, "s_tmax": math.inf, "s_noise": 1.0}
 """Options of methods that may raise the noise before their steps."""
-
-
-@dataclass(frozen=True)
-class NoiseLevel(Generic[S]):
-    """A noise level of a space: methods take x for alpha · latent + deviation · noise there.
-
-    Its numbers are 0-dimensional float32 tensors on the CPU.
-
-    Attributes:
-        index: Among the noise levels of the space, i in the papers: 0 is the first, mostly the
-            noisiest.
-    """
-
-    space: S
-    index: int
-
-    @property
-    def sigma(self) -> Tensor:
-        """The schedule's number: noise over the latent (tables), share of the noise (flows). The
-        papers' sigma_t is `deviation`."""
-        return self.space.noise_levels.sigmas[self.index]
-
-    @property
-    def timestep(self) -> Tensor:
-        return self.space.noise_levels.timesteps[self.index]
-
-    @cached_property
-    def _scales(self) -> tuple[Tensor, Tensor]:
-        return self.space.alpha_deviation(self.index)
-
-    @property
-    def alpha(self) -> Tensor:
-        """Scale of the latent."""
-        return self._scales[0]
-
-    @property
-    def deviation(self) -> Tensor:
-        """Standard deviation of the noise."""
-        return self._scales[1]
-
-    @cached_property
-    def log_snr(self) -> Tensor:
-        """log(alpha / deviation), lambda in the papers: half of log(alpha² / deviation²). Infinite
-        at the end."""
-        return self.space.log_snr(self.index)
-
-    def denoised(self, output: Tensor, x: Tensor) -> Tensor:
-        """The clean latent that the model's output for x stands for."""
-        return self.space.to_denoised(output, x, self.index)
-
-    def slope(
-        self: NoiseLevel[StraightSpace], output: Tensor, x: Tensor, denoised: Tensor
-    ) -> Tensor:
-        """dx / dsigma."""
-        return self.space.slope(output, x, denoised, self.index)
-
-    def ancestral(
-        self: NoiseLevel[StraightSpace], eta: float
-    ) -> tuple[Tensor, Tensor | float, Tensor]:
-        """See `StraightSpace.ancestral`."""
-        return self.space.ancestral(self.index, eta)
 
 
 class Evaluate(NamedTuple):
@@ -283,12 +218,16 @@ class Method:
 
     @property
     def module(self) -> str:
-        """The module that declares it."""
-        return self.walk.__module__
+        """The module of its function."""
+        return module_of(self.walk)
 
     @property
     def record(self) -> dict[str, Any]:
         """What is asked of it without torch, as JSON has it."""
+        unknown = {*self.options, *self.comfyui_options} - OPTION_RANGES.keys()
+        if unknown:
+            known = ", ".join(OPTION_RANGES)
+            raise ValueError(f"there is no option {min(unknown)}; the options are {known}")
         return {
             "kinds": list(self.spaces),
             "reads_table": self.grid.reads_table,
@@ -455,10 +394,11 @@ class Sampler:
         assert self._steps is not None
         dtype = self._x.dtype if self.method.keeps_precision else output.dtype
         self._walk.dtype = dtype
-        event = self._steps.send(output)
+        event = self._next_event(output)
         if isinstance(event, Evaluate):
             self._pending = event
             return
+        self._check_memory()
         self._pending = None
         self._x = event.x.to(dtype)
         self.denoised = event.denoised.to(dtype)
@@ -532,12 +472,66 @@ class Sampler:
                 self._walk.index, self._walk.memory = self.step_index, dict(self._memory)
                 self._walk.dtype = self._x.dtype
                 self._steps = self.method.walk(self._walk, self._x)
-                event = next(self._steps)
+                event = self._next_event(None)
             else:
-                event = self._steps.send(self._x)
-            assert isinstance(event, Evaluate)
+                event = self._next_event(self._x)
+            if not isinstance(event, Evaluate):
+                raise self._fault("ends a step before it evaluates the model", "Done", "Evaluate")
             self._pending = event
         return self._pending
+
+    def _next_event(self, answer: Tensor | None) -> Evaluate | Done:
+        """What the method yields next, once it is sent the answer to what it yielded last.
+
+        Raises:
+            InvalidValue: A package's or a pack's method yields something else, or raises an error.
+        """
+        if not isinstance(self._steps, Generator):
+            raise self._fault("is not a generator function", _kind(self._steps), "yield in it")
+        try:
+            event: Any = self._steps.send(answer)  # type: ignore[arg-type]  # None begins
+        except StopIteration:
+            steps = self.noise_levels.end - self.noise_levels.first
+            given = pluralize(self.steps_done, "step")
+            raise self._fault("ends too early", given, pluralize(steps, "step")) from None
+        except (MemoryError, torch.OutOfMemoryError, NodegraphError):
+            raise
+        except Exception as error:
+            if self.method.name not in SAMPLER_PLUGINS:
+                raise
+            raise self._fault(f"fails: {_kind(error)}: {error}") from error
+        tensors = {"x": getattr(event, "x", None)}
+        if isinstance(event, Done):
+            tensors["denoised"] = event.denoised
+        elif not (isinstance(event, Evaluate) and isinstance(event.level, NoiseLevel)):
+            expected = "Evaluate(x, level) or Done(x, denoised)"
+            raise self._fault("yields something else", _kind(event), expected)
+        for name, tensor in tensors.items():
+            self._check_shape(f"yields another `{name}`", tensor)
+        return cast("Evaluate | Done", event)
+
+    def _check_memory(self) -> None:
+        for name, tensor in self._walk.memory.items():
+            self._check_shape(f"keeps something else in `walk.memory[{name!r}]`", tensor)
+
+    def _check_shape(self, what: str, tensor: object) -> None:
+        shape = tuple(self._x.shape)
+        if not isinstance(tensor, Tensor):
+            raise self._fault(what, _kind(tensor), f"a tensor of shape {shape}")
+        if tensor.shape != self._x.shape:
+            raise self._fault(what, f"shape {tuple(tensor.shape)}", f"shape {shape}, as the latent")
+
+    def _fault(
+        self, what: str, given: str | None = None, expected: str | None = None
+    ) -> InvalidValue:
+        function = getattr(self.method.walk, "__name__", self.method.name)
+        return InvalidValue(
+            f"the function of the sampler {self.method.name} {what}",
+            port="sampler",
+            given=given,
+            expected=expected,
+            hint=f"Correct `{function}` in {self.method.module}, or choose another sampler.",
+        )
 
     def _rewind(self) -> None:
         """Forget a step that is under way, with what it drew."""
@@ -577,6 +571,10 @@ class Sampler:
 
     def _like_x(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.x.device, copy=True)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _generator_at(state: Tensor) -> torch.Generator:

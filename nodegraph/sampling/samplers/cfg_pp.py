@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, NoiseLevel, Steps, Walk, sampler
-from nodegraph.sampling.samplers.spaces import STRAIGHT, UNMIXED, StraightSpace
+from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, Steps, Walk, sampler
+from nodegraph.sampling.samplers.spaces import STRAIGHT, UNMIXED, NoiseLevel, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from nodegraph.families.noise import draw_batch
-from nodegraph.sampling.samplers.base import Done, Evaluate, NoiseLevel, Steps, Walk, sampler
+from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
 from nodegraph.sampling.samplers.spaces import (
     OF_TABLE,
     ExplodingSpace,
     FlowSpace,
+    NoiseLevel,
     NoiseSpace,
     TablePreservingSpace,
 )

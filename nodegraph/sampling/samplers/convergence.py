@@ -19,6 +19,7 @@ from torch import Tensor
 from nodegraph.families.flow_noise import FlowNoise
 from nodegraph.sampling.sampler_options import SamplerOptions, options_of
 from nodegraph.sampling.samplers import SAMPLERS, make_sampler
+from nodegraph.sampling.samplers.base import Sampler
 from nodegraph.sampling.schedules import NoiseLevels
 
 MODES = ((-1.0, 0.4), (1.2, 0.3))
@@ -76,6 +77,29 @@ def _solution(sigma: float) -> Tensor:
     return solve(START, FIRST, sigma)
 
 
+def resumes_exactly(name: str) -> bool:
+    """Whether samplings that are resumed after a step, from what a checkpoint keeps, end with the
+    bits of one that is not interrupted.
+
+    Args:
+        name: One of `SAMPLERS` that samples flow models.
+    """
+    states: list[dict[str, Tensor]] = []
+    whole = _started(name, FEWEST_STEPS)
+    while not whole.done:
+        if whole.steps_done == len(states):
+            states.append(whole.state())
+        _evaluate(whole)
+    for state in states:
+        resumed = _started(name, FEWEST_STEPS)
+        resumed.restore(state)
+        while not resumed.done:
+            _evaluate(resumed)
+        if not torch.equal(resumed.x, whole.x):
+            return False
+    return True
+
+
 def sampling_error(name: str, steps: int, exact_steps: int = 0, **options: float) -> float:
     """The greatest error of a sampler at `LAST`, in so many equal steps down from `FIRST`.
 
@@ -88,19 +112,29 @@ def sampling_error(name: str, steps: int, exact_steps: int = 0, **options: float
     """
     for drawing in options_of(name).keys() & {"eta", "repeats"}:
         options[drawing] = 0
+    sampler = _started(name, steps, **options)
+    while sampler.step_index < steps:
+        step_index = sampler.step_index
+        _evaluate(sampler)
+        if step_index < sampler.step_index <= exact_steps:
+            sampler.x = _solution(float(sampler.sigma)).to(torch.float32)
+    return float((sampler.x - _solution(LAST)).abs().max())
+
+
+def _started(name: str, steps: int, **options: float) -> Sampler:
+    """A sampler at `START`, over equal steps from `FIRST` to `LAST` and one more to 0."""
     sigmas = torch.cat([torch.linspace(FIRST, LAST, steps + 1), torch.zeros(1)])
     # The model is evaluated at sigma itself, also for samplers of whole timesteps.
     levels = NoiseLevels(sigmas, sigmas[:-1] * 1000, 0, "own")
     chosen = SamplerOptions(**options)  # type: ignore[arg-type]
     sampler = make_sampler(name, levels, FlowNoise(), [torch.Generator()], chosen)
     sampler.start(START)
-    while sampler.step_index < steps:
-        output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
-        step_index = sampler.step_index
-        sampler.feed(output.to(torch.float32))
-        if step_index < sampler.step_index <= exact_steps:
-            sampler.x = _solution(float(sampler.sigma)).to(torch.float32)
-    return float((sampler.x - _solution(LAST)).abs().max())
+    return sampler
+
+
+def _evaluate(sampler: Sampler) -> None:
+    output = velocity(sampler.model_input(), float(sampler.timestep) / 1000)
+    sampler.feed(output.to(torch.float32))
 
 
 def measure_order(name: str) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import Done, Evaluate, NoiseLevel, Steps, Walk, sampler
-from nodegraph.sampling.samplers.spaces import OF_TABLE, TablePreservingSpace
+from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
+from nodegraph.sampling.samplers.spaces import OF_TABLE, NoiseLevel, TablePreservingSpace
 from nodegraph.sampling.table_schedules import TABLE
 
 OfTable = Walk[TablePreservingSpace]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, NoiseLevel, Steps, Walk, sampler
-from nodegraph.sampling.samplers.spaces import PRESERVING, UNMIXED, NoiseSpace
+from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, Steps, Walk, sampler
+from nodegraph.sampling.samplers.spaces import PRESERVING, UNMIXED, NoiseLevel, NoiseSpace
 from nodegraph.sampling.table_schedules import MULTISTEP
 
 FEW = 15

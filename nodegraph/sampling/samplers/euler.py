@@ -10,12 +10,11 @@ from nodegraph.sampling.samplers.base import (
     NOISY,
     Done,
     Evaluate,
-    NoiseLevel,
     Steps,
     Walk,
     sampler,
 )
-from nodegraph.sampling.samplers.spaces import STRAIGHT, StraightSpace
+from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseLevel, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 MOST = 2**0.5 - 1

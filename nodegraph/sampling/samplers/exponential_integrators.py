@@ -15,9 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, NoiseLevel, Steps, Walk, sampler
+from nodegraph.sampling.samplers.base import NOISY, Done, Evaluate, Steps, Walk, sampler
 from nodegraph.sampling.samplers.dpmpp import decay_factor
-from nodegraph.sampling.samplers.spaces import PRESERVING, STRAIGHT, NoiseSpace, StraightSpace
+from nodegraph.sampling.samplers.spaces import (
+    PRESERVING,
+    STRAIGHT,
+    NoiseLevel,
+    NoiseSpace,
+    StraightSpace,
+)
 from nodegraph.sampling.table_schedules import CONTINUOUS_FINITE
 
 

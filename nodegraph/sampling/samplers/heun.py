@@ -7,9 +7,9 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import CHURN, Done, Evaluate, NoiseLevel, Steps, Walk, sampler
+from nodegraph.sampling.samplers.base import CHURN, Done, Evaluate, Steps, Walk, sampler
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
-from nodegraph.sampling.samplers.spaces import STRAIGHT, StraightSpace
+from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseLevel, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nodegraph.sampling.samplers.base import Done, Evaluate, NoiseLevel, Steps, Walk, sampler
-from nodegraph.sampling.samplers.spaces import STRAIGHT, StraightSpace
+from nodegraph.sampling.samplers.base import Done, Evaluate, Steps, Walk, sampler
+from nodegraph.sampling.samplers.spaces import STRAIGHT, NoiseLevel, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, MULTISTEP
 
 ADAMS_BASHFORTH = (

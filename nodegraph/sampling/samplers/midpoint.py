@@ -10,13 +10,12 @@ from nodegraph.sampling.samplers.base import (
     NOISY,
     Done,
     Evaluate,
-    NoiseLevel,
     Steps,
     Walk,
     sampler,
 )
 from nodegraph.sampling.samplers.euler import Churn, churn_draws
-from nodegraph.sampling.samplers.spaces import STRAIGHT, UNMIXED, StraightSpace
+from nodegraph.sampling.samplers.spaces import STRAIGHT, UNMIXED, NoiseLevel, StraightSpace
 from nodegraph.sampling.table_schedules import CONTINUOUS, CONTINUOUS_FINITE
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -358,3 +359,67 @@ OF_TABLE: Spaces = {"discrete": TablePreservingSpace}
 """For methods that read the model's table."""
 UNMIXED: Spaces = {"flow": UnmixedFlowSpace}
 """By ComfyUI's convention: flow models are walked as table models."""
+
+
+S = TypeVar("S", bound=NoiseSpace, covariant=True)
+
+
+@dataclass(frozen=True)
+class NoiseLevel(Generic[S]):
+    """A noise level of a space: methods take x for alpha · latent + deviation · noise there.
+
+    Its numbers are 0-dimensional float32 tensors on the CPU.
+
+    Attributes:
+        index: Among the noise levels of the space, i in the papers: 0 is the first, mostly the
+            noisiest.
+    """
+
+    space: S
+    index: int
+
+    @property
+    def sigma(self) -> Tensor:
+        """The schedule's number: noise over the latent (tables), share of the noise (flows). The
+        papers' sigma_t is `deviation`."""
+        return self.space.noise_levels.sigmas[self.index]
+
+    @property
+    def timestep(self) -> Tensor:
+        return self.space.noise_levels.timesteps[self.index]
+
+    @cached_property
+    def _scales(self) -> tuple[Tensor, Tensor]:
+        return self.space.alpha_deviation(self.index)
+
+    @property
+    def alpha(self) -> Tensor:
+        """Scale of the latent."""
+        return self._scales[0]
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviation of the noise."""
+        return self._scales[1]
+
+    @cached_property
+    def log_snr(self) -> Tensor:
+        """log(alpha / deviation), lambda in the papers: half of log(alpha² / deviation²). Infinite
+        at the end."""
+        return self.space.log_snr(self.index)
+
+    def denoised(self, output: Tensor, x: Tensor) -> Tensor:
+        """The clean latent that the model's output for x stands for."""
+        return self.space.to_denoised(output, x, self.index)
+
+    def slope(
+        self: NoiseLevel[StraightSpace], output: Tensor, x: Tensor, denoised: Tensor
+    ) -> Tensor:
+        """dx / dsigma."""
+        return self.space.slope(output, x, denoised, self.index)
+
+    def ancestral(
+        self: NoiseLevel[StraightSpace], eta: float
+    ) -> tuple[Tensor, Tensor | float, Tensor]:
+        """See `StraightSpace.ancestral`."""
+        return self.space.ancestral(self.index, eta)
