@@ -188,7 +188,7 @@ def _alternative_values(text: str) -> list[Any]:
 
 def _faults(value: Any, schema: Schema) -> list[_Fault]:
     if "enum" in schema:
-        return _choice_faults(value, schema["enum"], schema.get("synonyms", {}))
+        return _choice_faults(value, schema)
     if "anyOf" in schema:
         faults = _union_faults(value, schema["anyOf"])
         return faults or _number_faults(value, schema)
@@ -224,7 +224,7 @@ def _bound_faults(value: Any, schema: Schema) -> list[_Fault]:
     if not isinstance(value, (str, int, float)) or isinstance(value, Enum):
         return []
     if "enum" in schema:
-        return _choice_faults(value, schema["enum"], schema.get("synonyms", {}))
+        return _choice_faults(value, schema)
     faults = _union_faults(value, schema["anyOf"]) if "anyOf" in schema else []
     beyond = [fault for fault in faults if fault.code in ("out-of-range", "not-a-choice")]
     if beyond or isinstance(value, str):
@@ -290,15 +290,18 @@ def _wrong_type(value: Any, schema: Schema) -> _Fault:
     )
 
 
-def _choice_faults(value: Any, choices: list[Any], synonyms: Mapping[str, str]) -> list[_Fault]:
+def _choice_faults(value: Any, schema: Schema) -> list[_Fault]:
+    choices: list[Any] = schema["enum"]
     if any(_same(value, choice) for choice in choices):
         return []
     shown = [choice if isinstance(choice, str) else format_value(choice) for choice in choices]
     hint = ""
     if isinstance(value, str):
-        hint = _synonym_hint(value, synonyms)
+        hint = _synonym_hint(value, schema.get("synonyms", {}))
         near = "" if hint else did_you_mean(value, shown)
         hint = hint or (near if near.startswith("Did") else "")
+        if not hint and "entryPoints" in schema:
+            hint = "If a node pack brings it, install the pack."
     listed = ", ".join(shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
     return [
         _Fault(

@@ -12,6 +12,7 @@ table for each model and picture size. `move_with_tables` moves them too, and av
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,6 @@ import tokenizers
 import torch
 import transformers
 import transformers.utils.logging as transformers_logging
-from diffusers.configuration_utils import register_to_config
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -428,17 +428,35 @@ def _class_of(module: str, name: str) -> Any:
 
 @functools.cache
 def _configurable(network: Any) -> Any:
-    """A network of a package with what diffusers' models have besides: a configuration, which its
+    """A network of a package that also has what diffusers' models have: a configuration, which its
     constructor takes as keyword arguments, a device and a precision."""
 
-    @functools.wraps(network.__init__)
-    def construct(self: nn.Module, *args: Any, **config: Any) -> None:
-        network.__init__(self, *args, **config)
+    def from_config(cls: Any, config: Mapping[str, Any]) -> nn.Module:
+        # Names with an underscore are those of the file's format, such as `_class_name`.
+        named = {name: value for name, value in config.items() if not name.startswith("_")}
+        parameters = inspect.signature(network).parameters.values()
+        defaults = {
+            each.name: each.default for each in parameters if each.default is not each.empty
+        }
+        try:
+            model: Any = cls(**named)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise InvalidValue(
+                f"the network {network.__name__} of {network.__module__} cannot be built from its "
+                f"configuration: {type(error).__name__}: {error}",
+                given=", ".join(f"{name}={value!r}" for name, value in named.items()),
+                hint="Each entry of the configuration is a keyword argument of its constructor. "
+                "nodegraph sets the attributes `config`, `device` and `dtype`.",
+            ) from error
+        model.register_to_config(**{**defaults, **named})
+        return model  # type: ignore[no-any-return]
 
     members = {
-        "__init__": register_to_config(construct),
         "__module__": network.__module__,
         "config_name": layout.CONFIG,
+        "from_config": classmethod(from_config),
     }
     return type(network.__name__, (network, diffusers.ModelMixin, diffusers.ConfigMixin), members)
 

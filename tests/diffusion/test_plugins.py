@@ -131,6 +131,37 @@ def test_a_package_brings_a_sampler(site: Path) -> None:
     assert "the sampler wrong" in found.stderr
 
 
+def test_a_package_brings_schedules_and_guiders(site: Path) -> None:
+    """One whose arguments are wrong is left out, and harms no other."""
+    (site / "my_curves.py").write_text(CURVE + "\n\n" + CURVE.replace('"cosine"', '"odd", "table"'))
+    (site / "my_guiders.py").write_text(GUIDER)
+    (site / "my_samplers-1.0.dist-info" / "entry_points.txt").write_text(
+        "[nodegraph.schedules]\nmine = my_curves:cosine\nlist = my_curves:CURVES\n"
+        "[nodegraph.guiders]\nmine = my_guiders:rescaled\n"
+    )
+    curves = (site / "my_curves.py").read_text()
+    first, second = curves.split("\n\n@schedule")[1:]
+    renamed = second.replace("def cosine", "def odd")
+    (site / "my_curves.py").write_text(
+        curves.split("\n\n@schedule")[0]
+        + f"\n\n@schedule{first}\n\n@schedule{renamed}\n\nCURVES = [odd, cosine]\n"
+    )
+    code = (
+        "from nodegraph.families.sampler_names import SCHEDULE_PLUGINS\n"
+        "from nodegraph.families.sigma_curves import plugin_levels\n"
+        "from nodegraph.sampling.guiders.methods import GUIDER_PLUGINS, named_guidance\n"
+        "print(*SCHEDULE_PLUGINS, *GUIDER_PLUGINS)\n"
+        "print(*plugin_levels('cosine', 2, 4.0, 1.0), named_guidance('rescaled').release)\n"
+    )
+    found = listed(site, code)
+    names, made = found.stdout.splitlines()
+    assert names == "cosine rescaled"
+    assert made.startswith("4.0 ")
+    assert "my-samplers 1.0 #" in made
+    assert "an argument of `@schedule` is wrong" in found.stderr
+    assert "give it another name" in found.stderr
+
+
 def test_results_count_by_the_package_of_the_sampler_that_is_chosen(
     site: Path, tmp_path: Path
 ) -> None:
@@ -286,6 +317,13 @@ def test_a_sampler_that_breaks_the_contract_is_named(studio: Studio) -> None:
         assert problem.port == "sampler"
         assert f"the function of the sampler {name}" in problem.message
         assert f"`{name}` in nodegraph_packs.my_pack" in problem.hint
+
+
+def test_a_sampler_of_a_pack_that_is_missing_is_no_riddle(studio: Studio) -> None:
+    given = Workflow.from_dict(workflow(sample=sampled("rk6_kutta")))
+    (problem,) = studio.session.check(given, targets=["sample"])
+    assert problem.given == '"rk6_kutta"'
+    assert "pack" in problem.hint
 
 
 _NO_SIGMAS = """

@@ -104,3 +104,26 @@ def test_how_pictures_are_told_apart_is_a_node_there(
     assert found == ([] if method is None else [method])
     assert not exported.unknown
     assert meaning(there_and_back(workflow)) == meaning(workflow)
+
+
+def test_names_that_comfyui_has_not_are_told() -> None:
+    """Of samplers and schedules: nodegraph's own, and those of packs."""
+    workflow = sampled()
+    workflow.nodes["method"] = node("SelectSampler", sampler="ab2")
+    workflow.nodes["levels"].inputs["schedule"] = "trailing"
+    workflow.nodes["whole"] = node(
+        "KSampler",
+        model={"from": "load.model"},
+        positive={"from": "yes"},
+        negative={"from": "no"},
+        latent={"from": "size"},
+        sampler="euler",
+        schedule="linspace",
+    )
+    messages = export(workflow, TABLE, catalog()).messages
+    told = [message for message in messages if "ComfyUI has no" in message]
+    assert [message.partition(":")[0] for message in told] == ["method", "levels", "whole"]
+    assert "sampler ab2" in told[0]
+    assert "scheduler trailing" in told[1]
+    assert "scheduler linspace" in told[2]
+    assert not [each for each in export(sampled(), TABLE, catalog()).messages if "has no" in each]

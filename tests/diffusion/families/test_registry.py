@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from docs import generate_families
 from nodegraph.diffusion import FAMILIES
 from nodegraph.errors import InvalidValue
+from nodegraph.families.building import building_from, diffusers_module, library_class
 from nodegraph.families.embedded_models import embedded_folder
 from nodegraph.families.identification import identify_folder, identify_tensors
 from nodegraph.families.index import INDEX
@@ -610,6 +611,46 @@ def test_a_package_brings_a_plain_network(tmp_path: Path) -> None:
     sampled = "(1, 16, 4, 4) True torch.float32 cpu"
     assert lines == ["Scaled 0.5 64.0", sampled, "Scaled 2.0 64.0", sampled]
     assert "mix.bias" in refused
+
+
+def test_a_package_s_network_takes_its_configuration_by_keywords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = _PLAIN_NETWORK.replace("channels: int, factor: float = 1.0", "**config")
+    network = network.replace("self.factor = factor", "channels = config['channels']")
+    (tmp_path / "open_network.py").write_text(network.replace("self.factor *", "2.0 *"))
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = library_class("Scaled", "open_network")
+    weights = {"mix.weight": torch.zeros(3, 3, 1, 1), "mix.bias": torch.zeros(3)}
+    config = {"_class_name": "Scaled", "channels": 3, "depth": 7}
+    model = diffusers_module(kind, config, weights, tmp_path)
+    assert dict(model.config).items() >= {"channels": 3, "depth": 7}.items()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ("factor: float = 1.0", "scale: float = 1.0", "factor"),
+        ("self.factor = factor", "raise ValueError('factor is even')", "factor is even"),
+        ("self.factor = factor", "self.config = {'factor': factor}", "config"),
+        ("self.factor = factor", "self.device = 'cpu'", "device"),
+    ],
+    ids=["unknown", "refused", "config", "device"],
+)
+def test_a_package_s_network_that_cannot_be_built_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str, reason: str
+) -> None:
+    """Not the model's files, which are in order."""
+    module = f"network_{before[:3]}_{abs(hash(after))}"
+    assert before in _PLAIN_NETWORK
+    (tmp_path / f"{module}.py").write_text(_PLAIN_NETWORK.replace(before, after))
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = library_class("Scaled", module)
+    with pytest.raises(InvalidValue) as caught, building_from(tmp_path):
+        diffusers_module(kind, {"channels": 3, "factor": 2.0}, {}, tmp_path)
+    assert f"the network Scaled of {module}" in str(caught.value)
+    assert reason in str(caught.value)
+    assert "channels=3, factor=2.0" in str(caught.value)
 
 
 def test_listing_families_imports_no_torch() -> None:

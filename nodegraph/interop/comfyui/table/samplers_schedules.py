@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from nodegraph.families.sampler_names import SAMPLER_NAMES
 from nodegraph.interop.comfyui.entries import Choice, TableEntry, Translate, entry, same
 from nodegraph.interop.comfyui.table.carried_values import (
     SCHEDULE,
@@ -44,6 +45,18 @@ _NONE = frozenset(
 _ONLY_HERE = frozenset(("restart", "dpmpp_2s", "dpmpp_3m", "pndm", "tcd"))
 _OTHERWISE = frozenset(("uni_pc", "uni_pc_bh1"))
 """Names that are another sampler's there."""
+_SCHEDULERS = (
+    "simple",
+    "sgm_uniform",
+    "karras",
+    "exponential",
+    "ddim_uniform",
+    "beta",
+    "normal",
+    "linear_quadratic",
+    "kl_optimal",
+)
+"""All of ComfyUI's own."""
 
 
 def native_sampler(node: Passage, name: str = "sampler_name") -> Any:
@@ -85,7 +98,23 @@ def exported_sampler(node: Passage) -> Any:
         return kept
     if sampler.content in _ONLY_HERE:
         raise Untranslatable(f"there is no sampler {sampler.content} there")
+    if not sampler.is_link and sampler.content not in SAMPLER_NAMES:
+        node.tell(
+            f"ComfyUI has no sampler {sampler.content}: choose another one there, or install a pack "
+            "that has it"
+        )
     return SAMPLERS.theirs(sampler.content) if sampler.content in _OTHERWISE else sampler
+
+
+def exported_schedule(node: Passage) -> Signal:
+    """The schedule's name, which is the same there; tells people if ComfyUI has none of it."""
+    schedule = node.inputs["schedule"]
+    if not schedule.is_link and schedule.content not in _SCHEDULERS:
+        node.tell(
+            f"ComfyUI has no scheduler {schedule.content}: choose another one there "
+            f"({', '.join(_SCHEDULERS)}), or install a pack that has it"
+        )
+    return schedule
 
 
 def _select(native: str, **inputs: str) -> Translate:
@@ -252,7 +281,7 @@ def basic_schedule_back(node: Passage) -> None:
         node.give("schedule", MadeOutput(name, "SIGMAS"))
         return
     warn_conventions(node)
-    taken["scheduler"] = node.inputs["schedule"]
+    taken["scheduler"] = exported_schedule(node)
     _along(
         node,
         lambda model: MadeOutput(node.add("BasicScheduler", model=model, **taken), "SIGMAS"),

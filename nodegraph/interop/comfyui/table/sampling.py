@@ -23,6 +23,7 @@ from nodegraph.interop.comfyui.table.guiders import guided
 from nodegraph.interop.comfyui.table.samplers_schedules import (
     comfyui_sampler,
     exported_sampler,
+    exported_schedule,
     keep_name,
     native_sampler,
     sigmas_for,
@@ -66,7 +67,7 @@ def _sampled(node: Passage, there: str, **own: Any) -> None:
         steps=node.inputs["steps"],
         cfg=cfg,
         sampler_name=exported_sampler(node),
-        scheduler=node.inputs["schedule"],
+        scheduler=exported_schedule(node),
         positive=positive,
         negative=negative_or_empty(node, positive, cfg.content),
         latent_image=node.inputs["latent"],
