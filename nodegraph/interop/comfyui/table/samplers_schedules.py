@@ -100,7 +100,7 @@ def exported_sampler(node: Passage) -> Any:
         raise Untranslatable(f"there is no sampler {sampler.content} there")
     if not sampler.is_link and sampler.content not in SAMPLER_NAMES:
         node.tell(
-            f"ComfyUI has no sampler {sampler.content}: choose another one there, or install a pack "
+            f"ComfyUI has no sampler {sampler.content}: choose another there, or install a pack "
             "that has it"
         )
     return SAMPLERS.theirs(sampler.content) if sampler.content in _OTHERWISE else sampler
