@@ -1,6 +1,6 @@
 """The built-in pack: one module for each category of the palette.
 
-It is loaded like anyone's pack. It uses nodegraph's public API and the packages of what its nodes
-do, such as `nodegraph.media` and `nodegraph.sampling`, but neither the engine nor the store. This
-file imports nothing, so that a hook can be asked without importing torch.
+It is loaded like any other pack. It uses nodegraph's public API and the packages that its nodes
+need, for example `nodegraph.media` and `nodegraph.sampling`, but neither the engine nor the store.
+This file imports nothing, so that hooks can be called without importing torch.
 """

@@ -1,4 +1,4 @@
-"""What audio nodes know and check before they run. Imports no torch."""
+"""Facts and checks of the audio nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ._facts import error_to_finding, input_path
 
 
 def loaded_audio_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Rate and channels of what LoadAudio reads."""
+    """Rate and channels of the audio that LoadAudio reads."""
     path = input_path(inputs)
     if path is None:
         return {}
     try:
         facts = audio_facts(path)
     except NodegraphError:
-        # `check_audio` tells.
+        # `check_audio` reports it.
         return {}
     return {"audio": {"rate": facts.rate, "channels": facts.channels}}
 
 
 def check_audio(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or hold no audio, and parts that aren't in there."""
+    """Find missing files, files without audio, and parts beyond the end of the audio."""
     path = input_path(inputs)
     if path is None:
         return
     try:
-        # Whom a server serves is told nothing of files that somebody else put there.
+        # Clients of a server must not learn of files that other people put there.
         facts = audio_facts(path, names=inputs.environment.readable is None)
         _check_part(inputs, facts)
     except NodegraphError as error:
@@ -50,13 +50,13 @@ def _check_part(inputs: HookInputs, facts: AudioFacts) -> None:
 
 
 def resampled_audio_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Rate and channels of what ResampleAudio gives."""
+    """Rate and channels of the output of ResampleAudio."""
     facts = {"rate": inputs.literals.get("rate"), "channels": inputs.fact("audio", "channels")}
     return {"audio": {name: fact for name, fact in facts.items() if fact is not None}}
 
 
 def check_mixed(inputs: HookInputs) -> Iterator[Finding]:
-    """Find audio of another rate, as far as rates are known."""
+    """Find audio with different sample rates, where the rates are known."""
     rates = [inputs.fact(port, "rate") for port in ("audio", "other")]
     try:
         check_same_rate([rate for rate in rates if rate is not None])

@@ -1,4 +1,4 @@
-"""What nodes of conditionings check before they run. Imports no torch."""
+"""Checks of the conditioning nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from nodegraph.families.registry import FAMILIES
 
 
 def check_concatenated(inputs: HookInputs) -> Iterator[Finding]:
-    """Find prompts of models that take them of one length alone."""
+    """Find prompts of models that need prompts of a fixed length."""
     family = FAMILIES.get(inputs.fact("first", "family") or "")
     if family is not None and not family.lengthens:
         yield Finding(
             "first",
-            f"{family.title} takes no prompts one after the other",
-            hint="CombineConditioning lets both lead, AverageConditioning blends them.",
+            f"{family.title} does not accept concatenated prompts",
+            hint="Apply both with CombineConditioning, or blend them with AverageConditioning.",
         )
 
 
 def check_area(inputs: HookInputs) -> Iterator[Finding]:
-    """Find rectangles without room, and shares that are more than the whole."""
+    """Find empty rectangles, and shares above 1."""
     literals = inputs.literals
     for port in ("width", "height"):
         if literals.get(port) == 0:
@@ -33,19 +33,19 @@ def check_area(inputs: HookInputs) -> Iterator[Finding]:
         if share is not None and share > 1:
             yield Finding(
                 port,
-                "a share of the picture is 1 at most",
+                "the share of the image is larger than 1",
                 given=f"{share:g}",
                 expected="0 to 1",
-                hint="Set unit to pixels if these are pixels.",
+                hint="Set unit to pixels if the values are in pixels.",
             )
 
 
 def check_span(inputs: HookInputs) -> Iterator[Finding]:
-    """Find parts of a sampling that end before they begin."""
+    """Find ranges of steps that end before they begin."""
     start, end = inputs.literals.get("start"), inputs.literals.get("end")
     if start is not None and end is not None and start >= end:
         yield Finding(
             "start",
-            "the prompt's part of the sampling has to begin before it ends",
+            "the prompt's start is not before its end",
             given=f"{start:g} to {end:g}",
         )

@@ -1,4 +1,4 @@
-"""What the control nodes know and check before they run. Imports no torch."""
+"""Facts and checks of the control nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ._memory import encode_estimate
 
 
 def control_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Family and kind of what LoadControlNet gives; nothing where it can't be loaded."""
+    """Family and kind of the output of LoadControlNet; empty if it cannot be loaded."""
     try:
         control_files = _find_control(inputs)
     except NodegraphError:
-        # `check_control` tells.
+        # `check_control` reports it.
         return {}
     if control_files is None:
         return {}
@@ -50,7 +50,7 @@ def check_control(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def control_state(inputs: HookInputs) -> str:
-    """Changes when a file of the network does."""
+    """Changes when a file of the network changes."""
     environment = inputs.environment
     return control_stamp(
         inputs.literals["control_net"],
@@ -61,7 +61,7 @@ def control_state(inputs: HookInputs) -> str:
 
 
 def control_weights(inputs: HookInputs) -> Estimate:
-    """What the network takes in memory once a node needs it."""
+    """Memory of the network's weights once a node needs them."""
     literals, environment = inputs.literals, inputs.environment
     if literals.get("control_net") is None:
         return Estimate()
@@ -84,11 +84,11 @@ def _find_control(inputs: HookInputs) -> FoundControl | None:
 
 
 def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
-    """Find networks for other models, and inputs that they lack or have no use for."""
+    """Find networks for other models, and inputs that are missing or have no effect."""
     literals = inputs.literals
     start, end = literals.get("start"), literals.get("end")
     if start is not None and end is not None and start >= end:
-        yield Finding("end", "is not behind the start", str(end), f"more than {start:g}")
+        yield Finding("end", "the end is not after the start", str(end), f"more than {start:g}")
     known = inputs.facts.get("control_net", {})
     if "family" not in known:
         return
@@ -97,17 +97,17 @@ def check_controlled(inputs: HookInputs) -> Iterator[Finding]:
     if latents and not has_vae:
         yield Finding(
             "vae",
-            "the control network sees latents, and no VAE is linked",
+            "the control network takes latents, and no VAE is linked",
             expected="the VAE of the model",
         )
     own, latent_format = _format(str(known["family"])), inputs.fact("vae", "format")
     if latents and latent_format is not None and own is not None and latent_format != own:
-        yield Finding("vae", "its latents are of another format", str(latent_format), own)
+        yield Finding("vae", "the VAE has another latent format", str(latent_format), own)
     has_mask = "mask" not in literals
     if known["takes_mask"] and not has_mask:
-        yield Finding("mask", "the control network fills masked pictures, and no mask is linked")
+        yield Finding("mask", "the control network inpaints, and no mask is linked")
     if latents and has_mask and not known["takes_mask"]:
-        yield Finding("mask", "the control network sees no masks", hint="Leave it unlinked.")
+        yield Finding("mask", "the control network takes no mask", hint="Unlink the mask.")
     if literals.get("mode") is not None:
         kind = ControlKind(latents, 3, known["modes"])
         try:
@@ -122,7 +122,7 @@ def _check_family(inputs: HookInputs, own: str) -> Iterator[Finding]:
         if prompt_family is not None and prompt_family != own and prompt_family in FAMILIES:
             yield Finding(
                 "control_net",
-                f"it is for {FAMILIES[own].title}, and the {port} prompt for "
+                f"the control network is for {FAMILIES[own].title}, and the {port} prompt for "
                 f"{FAMILIES[prompt_family].title}",
                 own,
                 f"a ControlNet for {FAMILIES[prompt_family].title}",
@@ -136,7 +136,10 @@ def _format(family: str) -> str | None:
 
 
 def control_estimate(inputs: HookInputs) -> Estimate:
-    """What ApplyControlNet takes, something where the picture is encoded alone, and hands on."""
+    """Memory of ApplyControlNet and the weights it passes on.
+
+    It needs memory only where the control image is encoded by the VAE.
+    """
     sees_latents = inputs.fact("control_net", "sees_latents")
     taken = encode_estimate(inputs) if sees_latents else Estimate(memory=0)
     handed_on = ("control_net",)

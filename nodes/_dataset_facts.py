@@ -1,4 +1,4 @@
-"""What nodes of datasets know and check before they run. Imports no torch."""
+"""Facts and checks of the dataset nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._facts import error_to_finding
 
 
 def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
-    """Find paths that stand for nothing to learn from."""
+    """Find paths without training data."""
     from nodegraph.media.datasets.disk_formats import detect_source
     from nodegraph.media.datasets.folders import find_files
 
@@ -30,15 +30,15 @@ def check_dataset_path(inputs: HookInputs) -> Iterator[Finding]:
     if not folder_files.pictures and not folder_files.unusable:
         yield Finding(
             "path",
-            "there is no picture in the folder",
+            "the folder contains no image",
             str(path),
-            "pictures, a COCO file, or tar files",
-            "Pictures in folders of it count if `recursive` is set." if not recursive else None,
+            "images, a COCO file, or tar files",
+            "Set `recursive` to include subfolders." if not recursive else None,
         )
 
 
 def dataset_state(inputs: HookInputs) -> str:
-    """Changes when a picture, a caption or a table does, or another one comes."""
+    """Changes when an image, a caption or a table changes, or when one is added."""
     from nodegraph.media.datasets.disk_formats import source_files
 
     literals = inputs.literals
@@ -53,7 +53,7 @@ def dataset_state(inputs: HookInputs) -> str:
 
 
 def check_captions(inputs: HookInputs) -> Iterator[Finding]:
-    """Find templates and patterns that can't be."""
+    """Find templates and regular expressions that are not valid."""
     from nodegraph import Dataset
     from nodegraph.media.datasets.editing import edit_captions
 
@@ -71,24 +71,24 @@ def check_captions(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_shares(inputs: HookInputs) -> Iterator[Finding]:
-    """Find shares that leave nothing to learn from."""
+    """Find shares that leave no training examples."""
     validation, test = (inputs.literals.get(name) for name in ("validation", "test"))
     if validation is not None and test is not None and validation + test >= 1:
         yield Finding(
             "validation",
-            "the shares leave nothing to learn from",
+            "the shares leave no training examples",
             f"{validation:g} + {test:g}",
             "less than 1 together",
         )
 
 
 def check_likeness(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that are to be compared by their meaning without anything that sees it."""
+    """Find a comparison by meaning without an image encoder."""
     literals = inputs.literals
     if literals.get("by") == "meaning" and "encoder" in literals and literals["encoder"] is None:
         yield Finding(
             "encoder",
-            "pictures are compared by their meaning, and there is nothing that sees it",
+            "images are compared by meaning, and no image encoder is linked",
             expected="an image encoder",
-            hint="Link a LoadImageEncoder, or compare by pixels.",
+            hint="Link a LoadImageEncoder node, or compare by pixels.",
         )

@@ -1,4 +1,4 @@
-"""Dates as texts. Imports no torch."""
+"""Dates as text. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ _LONGEST = 200
 
 
 def date_now(form: str) -> str:
-    """The time where this runs, written in a format of strftime.
+    """The current local time, in a strftime format.
 
     Raises:
-        InvalidValue: The format is none.
+        InvalidValue: The format is not valid.
     """
     try:
         if len(form) > _LONGEST:
-            raise ValueError(f"longer than {_LONGEST} letters")
-        # Local, as whoever reads a file name looks at a clock on the wall.
+            raise ValueError(f"longer than {_LONGEST} characters")
+        # Local time: it is for people who read file names.
         return datetime.now().astimezone().strftime(form)
     except (ValueError, UnicodeError) as error:
         raise InvalidValue(
-            f"is no format of dates: {error}", port="format", given=form[:60], expected="%Y-%m-%d"
+            f"the date format is not valid: {error}",
+            port="format",
+            given=form[:60],
+            expected="%Y-%m-%d",
         ) from None
 
 
 def check_date(inputs: HookInputs) -> Iterator[Finding]:
-    """Find formats that are none."""
+    """Find date formats that are not valid."""
     try:
         today_text(inputs)
     except InvalidValue as error:
@@ -38,6 +41,9 @@ def check_date(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def today_text(inputs: HookInputs) -> str:
-    """Changes when what the node gives does; of a format that isn't known yet, always."""
+    """The node's output, so that the cache key changes with it.
+
+    A format that is not known yet gives a new text each time.
+    """
     form = inputs.literals.get("format")
     return date_now(form if isinstance(form, str) else "%Y-%m-%d %H:%M:%S.%f")

@@ -1,4 +1,4 @@
-"""What the nodes that distil, quantise and compare models check and tell. Imports no torch."""
+"""Facts and checks of the distillation, quantization and comparison nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ _MODELS = ("reference", "model", "second", "third")
 
 
 def check_distilling(inputs: HookInputs) -> Iterator[Finding]:
-    """Find parts of different models, and that there is nothing to distil by."""
+    """Find parts of different models, and a missing dataset and prompts."""
     yield from check_training(inputs)
     prompts = inputs.literals.get("prompts")
     if prompts is not None and not prompts.strip() and "dataset" not in inputs.facts:
         yield Finding(
             "prompts",
-            "there is nothing to distil by",
+            "there are no images to distill from",
             "no dataset and no prompts",
-            hint="Give it a dataset, or prompts, one a line.",
+            hint="Link a dataset, or enter prompts, one per line.",
         )
 
 
 def stored_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model."""
+    """Facts of the model, unchanged."""
     return {"model": dict(inputs.facts.get("model", {}))}
 
 
 def check_compared(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models of several families, and that nothing is asked for."""
+    """Find models of several families, and missing prompts."""
     families = {port: inputs.fact(port, "family") for port in _MODELS}
     first = families["reference"]
     for port, family in families.items():
         if first and family and family != first:
             yield Finding(
                 port,
-                "it is of another family than the reference",
+                "the model is from another family than the reference",
                 family,
                 first,
-                "Compare models that read the same prompts.",
+                "Compare models with the same text encoder.",
                 code="wrong-family",
             )
     prompts = inputs.literals.get("prompts")
     if prompts is not None and not prompts.strip():
-        yield Finding("prompts", "there is nothing to ask for", "no prompts", "one a line")
+        yield Finding("prompts", "the prompts are empty", "no prompts", "one per line")

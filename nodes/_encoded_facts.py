@@ -1,4 +1,4 @@
-"""What nodes that encode pictures know and check before they run. Imports no torch."""
+"""Facts and checks of nodes that encode images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._facts import check_encoded_size
 
 
 def _sides(inputs: HookInputs) -> dict[str, int | None]:
-    """Width and height of what is encoded, in pixels; None where unknown."""
+    """Width and height of the image that is encoded, in pixels; None if unknown."""
     sides = {side: inputs.fact("image", side) for side in ("width", "height")}
     if inputs.literals.get("crop") is False:
         return sides
@@ -26,28 +26,29 @@ def _known(facts: Mapping[str, Any]) -> Facts:
 
 
 def encoded_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Size, batch and format of latents of pictures."""
+    """Size, batch and format of the latents of images."""
     made = {"channels": inputs.fact("vae", "channels"), "format": inputs.fact("vae", "format")}
     batch = {"batch": inputs.fact("image", "batch")}
     return {"latent": _known({**_sides(inputs), **batch, **made})}
 
 
 def inpaint_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Those of InpaintConditioning: the same, and the prompts' family."""
+    """Facts of InpaintConditioning: those of the latent, and the family of the prompt."""
     family = {"family": inputs.fact("conditioning", "family")}
     return {**encoded_outputs(inputs), "conditioning": _known(family)}
 
 
 def image_conditioning_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Those of ImageConditioning, whose latent is empty."""
+    """Facts of ImageConditioning. Its latent is empty."""
     family = {"family": inputs.fact("conditioning", "family")}
     return {"latent": _known(_sides(inputs)), "conditioning": _known(family)}
 
 
 def check_croppable(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that the VAE can't encode, or that there isn't enough memory for.
+    """Find images that the VAE cannot encode, or that need too much memory.
 
-    Sides that don't fit are none where pictures are cropped, but for those below one cell.
+    If images are cropped, sides that are not multiples of the VAE's cell are accepted, unless they
+    are smaller than one cell.
     """
     cell = inputs.fact("vae", "downscale") or 1
     crops = inputs.literals.get("crop") is not False

@@ -1,4 +1,4 @@
-"""What loading, text, VAE and image nodes know and check before they run. Imports no torch."""
+"""Facts and checks of loading, text, VAE and image nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from nodegraph.weights.precision.storage import AUTO, ITEM_BYTES
 
 
 def model_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Family and latent format of what LoadModel gives; nothing where it can't be loaded."""
+    """Family and latent format of the outputs of LoadModel; empty if it cannot be loaded."""
     if inputs.literals.get("model") is None:
         return {}
     try:
         known = _known(inputs)
     except NodegraphError:
-        # `check_model` tells.
+        # `check_model` reports it.
         return {}
     facts: dict[str, object] = dict(known)
     return {
@@ -56,7 +56,7 @@ _VAE_FACTS = ("downscale", "temporal", "held_decoding", "held_encoding")
 
 
 def number_size_fact(inputs: HookInputs) -> Facts:
-    """Bytes of a number that a part of a model computes in."""
+    """Bytes per number in the compute precision of a model's part."""
     device = inputs.environment.device
     dtype = computed_dtype(inputs.literals.get("dtype") or AUTO, device)
     if dtype == AUTO:
@@ -66,7 +66,7 @@ def number_size_fact(inputs: HookInputs) -> Facts:
 
 
 def model_port(known: ModelFacts) -> Facts:
-    """What is known of a denoiser at its port."""
+    """Facts of a denoiser at its port."""
     facts: dict[str, object] = dict(known)
     size = ("width", "height", "multiple", "temporal", "noise", "prediction_type", "held_step")
     guidance_facts = ("guides_itself", "needs_negative")
@@ -94,15 +94,15 @@ def check_model(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_dtype(inputs: HookInputs) -> Iterator[Finding]:
-    """Find a precision that another one stands in for."""
+    """Find a precision that is replaced by another one."""
     dtype = inputs.literals.get("dtype")
     if dtype is not None and computed_dtype(dtype, inputs.environment.device) != dtype:
         yield Finding(
             "dtype",
-            "this CPU can't compute in float16, so it is float32 that is computed in",
+            "this CPU cannot compute in float16, so float32 is used",
             dtype,
-            hint="In bfloat16 it takes half the memory"
-            + (" at about the same speed." if cpu_has_bfloat16() else ", and far more time."),
+            hint="Use bfloat16: it needs half the memory"
+            + (" at about the same speed." if cpu_has_bfloat16() else ", but far more time."),
             code="dtype-replaced",
             is_warning=True,
         )
@@ -121,7 +121,7 @@ def _known(inputs: HookInputs) -> ModelFacts:
 
 
 def model_state(inputs: HookInputs) -> str:
-    """Changes when a file of the model does."""
+    """Changes when a file of the model changes."""
     environment = inputs.environment
     return model_stamp(
         inputs.literals["model"],
@@ -132,7 +132,7 @@ def model_state(inputs: HookInputs) -> str:
 
 
 def model_weights(inputs: HookInputs) -> Estimate:
-    """What the parts of a model take in memory once a node needs them."""
+    """Memory of a model's parts once a node needs them."""
     name, environment = inputs.literals.get("model"), inputs.environment
     if name is None:
         return Estimate()
@@ -148,31 +148,31 @@ def model_weights(inputs: HookInputs) -> Estimate:
 
 
 def weights_estimate(stored: Mapping[str, StoredWeights]) -> Estimate:
-    """What weights take in memory once a node needs them, by port."""
+    """Memory of weights once a node needs them, by port."""
     weights = {port: part.bytes for port, part in stored.items()}
     return Estimate(memory=0, weights=weights, parts={p: part.parts for p, part in stored.items()})
 
 
 def input_path(inputs: HookInputs) -> Path | None:
-    """The file that `path` names, if it is known yet."""
+    """The file that `path` names, or None if it is not known yet."""
     name = inputs.literals.get("path")
     if name is None:
         return None
     try:
         return inputs.environment.inputs / Path(name).expanduser()
-    except RuntimeError:  # nobody has the name after ~: it is told as a file that is missing
+    except RuntimeError:  # ~name of an unknown user: it is reported as a missing file
         return inputs.environment.inputs / str(name)
 
 
 def image_state(inputs: HookInputs) -> str:
-    """Changes when the picture's file does."""
+    """Changes when the image file changes."""
     path = input_path(inputs)
     assert path is not None
     return file_stamp(path)
 
 
 def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names that can't be a result's, and output folders that can't be written to."""
+    """Find names that cannot be a result's, and output folders without write access."""
     name = inputs.literals.get("name")
     try:
         if name is not None:
@@ -184,17 +184,17 @@ def check_result_name(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_decoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find latents of pictures that there isn't enough memory for, however they are decoded."""
+    """Find latents whose images need too much memory, even with tiled decoding."""
     yield from _vae_findings(inputs, "latent")
 
 
 def check_tiles(inputs: HookInputs) -> Iterator[Finding]:
-    """Find tiles that are mostly overlap."""
+    """Find tiles that overlap by more than half."""
     tile, overlap = inputs.literals.get("tile"), inputs.literals.get("overlap")
     if tile and overlap is not None and 2 * overlap > tile:
         yield Finding(
             "overlap",
-            "tiles overlap by more than half",
+            "the tiles overlap by more than half",
             f"{overlap} pixels",
             f"{tile // 2} at most",
         )
@@ -213,40 +213,43 @@ def _vae_findings(inputs: HookInputs, port: str) -> Iterator[Finding]:
 
 
 def check_transparency(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that a VAE can't encode as one can see through them."""
+    """Find images with transparency, which a VAE cannot encode."""
     if inputs.fact("image", "channels") == 4:
         yield Finding(
             "image",
-            "it has transparency, which a VAE can't encode",
+            "the image has transparency, which a VAE cannot encode",
             "4 channels",
-            "3, or 1",
-            "FlattenImage puts it onto a colour.",
+            "3 or 1 channels",
+            "Put a FlattenImage node before this node.",
             "wrong-channels",
         )
 
 
 def check_encoded_size(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that the VAE can't encode, or that there isn't enough memory for."""
+    """Find images that the VAE cannot encode, or that need too much memory."""
     yield from _vae_findings(inputs, "image")
     yield from check_transparency(inputs)
     factor = inputs.fact("vae", "downscale")
-    yield from check_sides(inputs, "image", "VAE", factor, "Put a ResizeImage before.")
+    yield from check_sides(
+        inputs, "image", "VAE", factor, "Put a ResizeImage node before this node."
+    )
 
 
 def check_sides(
     inputs: HookInputs, port: str, worker: str, multiple: int | None, hint: str | None = None
 ) -> Iterator[Finding]:
-    """Find sides of what comes in at a port that aren't multiples of what a worker works in.
+    """Find sides of an input that do not fit a VAE or model.
 
     Args:
-        multiple: Pixels; None if unknown.
+        worker: Name of the VAE or model in the message.
+        multiple: Sides must be multiples of this number of pixels; None if unknown.
     """
     for side in ("width", "height"):
         pixels = inputs.fact(port, side)
         if pixels is not None and multiple is not None and pixels % multiple:
             yield Finding(
                 port,
-                f"its {side} is no multiple of what the {worker} works in",
+                f"the {side} does not fit the {worker}",
                 f"{pixels} pixels",
                 f"a multiple of {multiple}",
                 hint,
@@ -255,7 +258,7 @@ def check_sides(
 
 
 def error_to_finding(port: str, error: NodegraphError) -> Finding:
-    """An error as a check tells it, at a port."""
+    """An error as a finding of a check, at a port."""
     problem = error.problem
     return Finding(
         port, problem.message, problem.given, problem.expected, problem.hint, problem.code

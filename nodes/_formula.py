@@ -1,7 +1,7 @@
-"""Expressions of numbers, worked out without running any Python. Imports no torch.
+"""Arithmetic expressions, evaluated without running any Python. Imports no torch.
 
-An expression is parsed by Python's own grammar, and its tree is walked: what isn't named here is
-refused, so a workflow from anywhere can't reach more than numbers.
+An expression is parsed by Python's own grammar into a syntax tree. Every node type that is not
+listed here is refused, so that an untrusted workflow can only compute numbers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ._facts import error_to_finding
 
 LETTERS = ("a", "b", "c", "d")
 _LONGEST = 1000
-"""Letters of an expression."""
+"""Maximum number of characters in an expression."""
 _BITS = 1024
-"""Of the largest whole number on the way: as large as a float's."""
+"""Bits of the largest intermediate integer: the range of a float."""
 _CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e, "true": True, "false": False}
 
 
 def _bitwise(function: Callable[[int, int], int]) -> Callable[[float, float], int]:
-    """A function of whole numbers' bits, for numbers of which parts after the point are cut off."""
+    """A bitwise function for numbers. Decimal places are cut off."""
     return lambda left, right: function(int(left), int(right))
 
 
@@ -83,12 +83,12 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int, int]] = {
     "cos": (math.cos, 1, 1),
     "tan": (math.tan, 1, 1),
 }
-"""By name, with how few and how many numbers they take."""
+"""By name, with the minimum and maximum number of arguments."""
 _KNOWN = ", ".join([*LETTERS, *_CONSTANTS, *(f"{name}()" for name in _FUNCTIONS)])
 
 
 def check_formula(inputs: HookInputs) -> Iterator[Finding]:
-    """Find expressions that can't be worked out, whatever the numbers are."""
+    """Find expressions that cannot be evaluated for any numbers."""
     expression = inputs.literals.get("expression")
     if isinstance(expression, str):
         try:
@@ -102,9 +102,9 @@ def evaluate_formula(expression: str, numbers: Mapping[str, float]) -> float:
     """The value of an expression.
 
     Args:
-        numbers: What its letters stand for.
+        numbers: Values of its letters.
     Raises:
-        InvalidValue: It is no expression, or has no finite value.
+        InvalidValue: The expression is not valid, or has no finite value.
     """
     tree = _parse(expression)
     for part in ast.walk(tree):
@@ -112,13 +112,15 @@ def evaluate_formula(expression: str, numbers: Mapping[str, float]) -> float:
     try:
         value: float = _evaluate(tree.body, numbers)
         if not math.isfinite(value):
-            raise OverflowError("it gets too large")
+            raise OverflowError("the result is too large")
     except ZeroDivisionError:
-        raise _fault("divides by zero", expression) from None
+        raise _fault("the expression divides by zero", expression) from None
     except (ValueError, OverflowError) as error:
-        raise _fault(f"has no value here: {error}", expression) from None
+        raise _fault(
+            f"the expression has no value for these numbers: {error}", expression
+        ) from None
     except RecursionError:
-        raise _fault("is nested too deeply", expression) from None
+        raise _fault("the expression is nested too deeply", expression) from None
     return value
 
 
@@ -128,16 +130,16 @@ def _fault(message: str, source: str) -> InvalidValue:
 
 def _parse(expression: str) -> ast.Expression:
     if len(expression) > _LONGEST:
-        raise _fault(f"is longer than {_LONGEST} letters", expression)
+        raise _fault(f"the expression is longer than {_LONGEST} characters", expression)
     try:
-        # A line break ends no expression here, as it wouldn't on paper.
+        # A line break does not end an expression, as it does not on paper.
         return ast.parse(" ".join(expression.split()).replace("^", "**"), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise InvalidValue(
-            "is no expression",
+            "the expression is not valid",
             port="expression",
             given=expression[:80],
-            expected="such as (a + b) / 2",
+            expected="for example (a + b) / 2",
         ) from None
 
 
@@ -148,7 +150,7 @@ _ALWAYS: tuple[type[ast.AST], ...] = (
 
 
 def _check(part: ast.AST) -> None:
-    """Raise if a part of an expression is none that is known here."""
+    """Raise an error if a part of an expression is not supported."""
     is_known = isinstance(part, (*_ALWAYS, *_BINARY, *_UNARY, *_COMPARED))
     if isinstance(part, ast.Constant):
         is_known = isinstance(part.value, (int, float))
@@ -160,12 +162,14 @@ def _check(part: ast.AST) -> None:
     if not is_known:
         source = _part_name(part)
         raise InvalidValue(
-            f"uses `{source}`, which means nothing here", port="expression", expected=_KNOWN
+            f"the expression uses `{source}`, which is not supported",
+            port="expression",
+            expected=_KNOWN,
         )
 
 
 def _part_name(part: ast.AST) -> str:
-    """What a part is called where it stands, as far as it has a name."""
+    """The name of a part as written in the expression, if it has one."""
     named = part.func if isinstance(part, ast.Call) else part
     if isinstance(named, ast.Name):
         return f"{named.id[:40]}()" if named is not part else named.id[:40]
@@ -178,7 +182,7 @@ def _evaluate(part: ast.expr, numbers: Mapping[str, float]) -> Any:
         return part.value
     if isinstance(part, ast.Name):
         if part.id in _FUNCTIONS:
-            raise _fault("a function needs numbers in brackets", part.id)
+            raise _fault("the function has no arguments in parentheses", part.id)
         return numbers[part.id] if part.id in LETTERS else _CONSTANTS[part.id]
     if isinstance(part, ast.UnaryOp):
         return _UNARY[type(part.op)](_evaluate(part.operand, numbers))
@@ -220,7 +224,7 @@ def _call_function(name: str, arguments: list[Any]) -> Any:
 
 
 def _check_bounds(value: Any) -> Any:
-    """A value that further steps can't blow up."""
+    """Check that a value is small enough for further steps."""
     if isinstance(value, int) and value.bit_length() > _BITS:
-        raise OverflowError("the numbers get too large")
+        raise OverflowError("the numbers are too large")
     return value

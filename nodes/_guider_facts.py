@@ -1,4 +1,4 @@
-"""What the nodes of guiders know and check before they run. Imports no torch."""
+"""Facts and checks of the guider nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from ._sampling_facts import check_findings, has_negative
 
 
 def single_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That a model is asked for one prompt alone."""
+    """The model is evaluated for one prompt only."""
     return {"guider": {"sides": 1, "has_negative": False}}
 
 
 def guided_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for."""
+    """Number of prompts the model is evaluated for."""
     cfg = inputs.literals.get("cfg")
     known: dict[str, object] = {"has_negative": has_negative(inputs)}
     return {"guider": known if cfg is None else {**known, "sides": 2 if cfg > 1 else 1}}
 
 
 def projected_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for, which must be one that can be led by several."""
+    """Number of prompts of a guider that needs a model with classifier-free guidance."""
     return {"guider": {**guided_prompt_facts(inputs)["guider"], "projected": True}}
 
 
 def named_guider_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for; by guidance of a pack it must be led by several."""
+    """Number of prompts; a pack's guider needs a model with classifier-free guidance."""
     is_usual = inputs.literals.get("guider") in (None, *GUIDER_NAMES)
     return guided_prompt_facts(inputs) if is_usual else projected_prompt_facts(inputs)
 
 
 def dual_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for, whatever the scale."""
+    """Number of prompts the model is evaluated for, independent of the scale."""
     return {"guider": {"sides": 3, "dual": True, "has_negative": has_negative(inputs)}}
 
 
@@ -57,17 +57,17 @@ def check_guided_part(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def distilled_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for that is told a scale."""
+    """Number of prompts of a model that takes a guidance scale as an input."""
     return {"guider": {**guided_prompt_facts(inputs)["guider"], "embedded": True}}
 
 
 def guider_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """All that was known of the guider."""
+    """The facts of the guider, unchanged."""
     return {"guider": dict(inputs.facts.get("guider", {}))}
 
 
 def changing_scale_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How many prompts a model is asked for where the scale changes."""
+    """Number of prompts the model is evaluated for if the scale changes."""
     known, cfg = dict(inputs.facts.get("guider", {})), inputs.literals.get("cfg")
     if cfg is not None and cfg > 1:
         known["sides"] = max(2, known.get("sides", 2))
@@ -75,37 +75,37 @@ def changing_scale_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def perturbed_attention_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That attention is another."""
+    """The guider changes the attention."""
     return _with_added(inputs, PERTURBED)
 
 
 def skipped_layer_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That blocks are left out."""
+    """The guider skips blocks."""
     return _with_added(inputs, SKIPPED)
 
 
 def unet_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That it is for a UNet."""
+    """The guider needs a UNet."""
     return _with_added(inputs, UNET_ATTENTION)
 
 
 def auto_guidance_estimate(inputs: HookInputs) -> Estimate:
-    """What AutoGuidance hands on."""
+    """The weights that AutoGuidance passes on."""
     return Estimate(memory=0, carries={"guider": ("weaker",)})
 
 
 def negative_model_estimate(inputs: HookInputs) -> Estimate:
-    """What NegativeModel hands on."""
+    """The weights that NegativeModel passes on."""
     return Estimate(memory=0, carries={"guider": ("model",)})
 
 
 def classifier_guidance_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That the noisy latent is classified."""
+    """The guider classifies the noisy latent."""
     return _with_added(inputs, CLASSIFIED)
 
 
 def extra_prompt_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """That one more prompt is asked about, whatever the scale."""
+    """One more prompt is evaluated, independent of the scale."""
     known = inputs.facts.get("guider", {})
     return {"guider": {**known, "sides": max(2, known.get("sides", 2)) + 1, "dual": True}}
 
@@ -116,7 +116,7 @@ def _with_added(inputs: HookInputs, kind: str) -> dict[str, Facts]:
 
 
 def check_perturbed(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no layers, and guidance that ends before it begins."""
+    """Find invalid layer names, and guidance that ends before it begins."""
     yield from check_guided_part(inputs)
     layers = inputs.literals.get("layers")
     if layers is not None:
@@ -124,7 +124,7 @@ def check_perturbed(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_classified(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names that a classifier doesn't know, and guidance that ends before it begins."""
+    """Find labels that a classifier does not know, and guidance that ends before it begins."""
     yield from check_guided_part(inputs)
     name = inputs.fact("classifier", "file")
     label, background = (inputs.literals.get(port) for port in ("label", "background"))
@@ -133,19 +133,19 @@ def check_classified(inputs: HookInputs) -> Iterator[Finding]:
     try:
         about = read_classifier(locate_classifier(name, inputs.environment.models))
     except NodegraphError:
-        # `check_classifier` tells.
+        # `check_classifier` reports it.
         return
     yield from check_findings(about.class_indices, "label", label, background)
 
 
 def classifier_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """The file that the classifier is in."""
+    """The classifier's file."""
     name = inputs.literals.get("classifier")
     return {} if name is None else {"classifier": {"file": name}}
 
 
 def check_classifier(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no classifier, and files that hold none."""
+    """Find names of no classifier, and files without a classifier."""
     name = inputs.literals.get("classifier")
     if name is not None:
         try:
@@ -155,5 +155,5 @@ def check_classifier(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def classifier_state(inputs: HookInputs) -> str:
-    """Changes when the file does."""
+    """Changes when the file changes."""
     return file_stamp(locate_classifier(inputs.literals["classifier"], inputs.environment.models))

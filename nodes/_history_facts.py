@@ -1,4 +1,4 @@
-"""What nodes of the time before diffusion know before they run. Imports no torch."""
+"""Facts and checks of the pre-diffusion nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nodegraph.families.embedded_models import CHANNELS, DECODER_IMAGE_SIZE, FOR
 
 
 def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """How large the pictures are that the latents are of, and how many."""
+    """Size and number of the latents' images."""
     known: Facts = {
         "width": DECODER_IMAGE_SIZE,
         "height": DECODER_IMAGE_SIZE,
@@ -22,13 +22,13 @@ def decoded_latent_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_compared(inputs: HookInputs) -> Iterator[Finding]:
-    """Find that there is nothing to see the pictures with."""
+    """Find a comparison without a classifier or image encoder."""
     linked = [name for name in ("classifier", "vae", "encoder") if name not in inputs.literals]
     if "encoder" in linked or {"classifier", "vae"} <= set(linked):
         return
     yield Finding(
         "classifier",
-        "there is nothing that sees the pictures",
+        "no classifier with a VAE and no image encoder is linked",
         expected="a classifier and the vae of its model, or an image encoder",
-        hint="Link LoadClassifier and LoadModel's vae; or LoadImageEncoder.",
+        hint="Link LoadClassifier and the vae of LoadModel, or link LoadImageEncoder.",
     )

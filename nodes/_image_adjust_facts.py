@@ -1,4 +1,4 @@
-"""What nodes that adjust pictures check before they run. Imports no torch."""
+"""Facts and checks of nodes that adjust images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._image_facts import color_facts
 
 
 def adjusted_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """What comes out where one channel may be worked on alone, for which grey becomes colours."""
+    """Facts of the output. A single adjusted channel turns grayscale images into color."""
     facts = dict(color_facts(inputs)["image"])
     channel = inputs.literals.get("channel")
     if channel == "all" and inputs.fact("image", "channels") == 1:
@@ -22,13 +22,15 @@ def adjusted_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_adjustment(inputs: HookInputs) -> Iterator[Finding]:
-    """Find black that isn't below white, and points that make no curve."""
+    """Find a black point that is not below the white point, and invalid curve points."""
     from nodegraph.media.images.editing.adjustments import parse_curve
 
     literals = inputs.literals
     black, white = literals.get("black"), literals.get("white")
     if black is not None and white is not None and black >= white:
-        yield Finding("black", "black must lie below white", str(black), f"below {white}")
+        yield Finding(
+            "black", "the black point is not below the white point", str(black), f"below {white}"
+        )
     points = literals.get("points")
     try:
         if points is not None:
@@ -38,12 +40,12 @@ def check_adjustment(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_cube(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing."""
+    """Find missing files."""
     path = input_path(inputs)
     if path is None or path.is_file():
         return
     from nodegraph.media.images.input_files import missing_file_error
 
-    # Whom a server serves is told nothing of files that somebody else put there.
+    # Clients of a server must not learn of files that other people put there.
     error = missing_file_error(path, names=inputs.environment.readable is None)
     yield error_to_finding("path", error)

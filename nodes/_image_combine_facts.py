@@ -1,4 +1,4 @@
-"""What nodes that combine pictures know before they run. Imports no torch."""
+"""Facts of nodes that combine images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _known(inputs: HookInputs, port: str, *names: str) -> dict[str, object]:
 
 
 def layered_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """A picture with another one on it: as large as the lower one."""
+    """An image with a layer on it. It is as large as the lower image."""
     other = "layer" if "layer" in inputs.facts else "other"
     facts = _known(inputs, "image", *_SIZE)
     batches = inputs.fact("image", "batch"), inputs.fact(other, "batch")
@@ -26,7 +26,7 @@ def layered_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def flattened_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """The same without alpha."""
+    """The same image without alpha."""
     facts = _known(inputs, "image", *_SIZE, "batch", "channels")
     if facts.get("channels") == 4:
         facts["channels"] = 3
@@ -34,7 +34,7 @@ def flattened_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def joined_channels_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """As large as its channels."""
+    """An image as large as its channels."""
     facts = _known(inputs, "first", *_SIZE)
     batches = [inputs.fact(port, "batch") for port in ("first", "second", "third")]
     if None not in batches:
@@ -43,12 +43,12 @@ def joined_channels_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def joined_batch_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """As large as the first; how many there are isn't known of lists."""
+    """Images as large as the first one. The number of images in a list is not known."""
     return {"image": _known(inputs, "images", *_SIZE)}
 
 
 def batch_slice_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """As large, and as many as there are from there."""
+    """Images of the same size, and the number of images in the slice."""
     facts = _known(inputs, "image", *_SIZE, "channels")
     count = inputs.fact("image", "batch")
     index, length = inputs.literals.get("index"), inputs.literals.get("length")
@@ -62,7 +62,7 @@ def batch_slice_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def repeated_batch_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """As large, and so many times as many."""
+    """Images of the same size, repeated."""
     facts = _known(inputs, "image", *_SIZE, "channels")
     count, times = inputs.fact("image", "batch"), inputs.literals.get("times")
     if count is not None and times is not None:

@@ -1,4 +1,4 @@
-"""What nodes that measure pictures, or make them of nothing, know and check before they run."""
+"""Facts and checks of nodes that measure or generate images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._image_facts import check_colors
 
 
 def check_pair(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures of which it is known that they can't be compared pixel by pixel."""
+    """Find images that cannot be compared pixel by pixel, where their sizes are known."""
     axes = ("batch", "height", "width", "channels")
     shape, other = ([inputs.fact(port, axis) for axis in axes] for port in ("image", "other"))
     try:
@@ -23,21 +23,21 @@ def check_pair(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def histogram_size(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of a drawn histogram, of which there is one for each picture."""
+    """Size of the drawn histograms, one per image."""
     known = {"width": 256, "height": inputs.literals.get("height"), "channels": 3}
     known["batch"] = inputs.fact("image", "batch")
     return {"image": {name: value for name, value in known.items() if value is not None}}
 
 
 def palette_size(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of the picture of found colours."""
+    """Size of the color palette image."""
     known = {name: inputs.literals.get(name) for name in ("width", "height")}
     known |= {"batch": 1, "channels": 3}
     return {"image": {name: value for name, value in known.items() if value is not None}}
 
 
 def made_size(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what is made of nothing."""
+    """Size of a generated image."""
     known = {name: inputs.literals.get(name) for name in ("width", "height", "batch")}
     if "batch" not in inputs.literals:
         known["batch"] = 1
@@ -45,7 +45,7 @@ def made_size(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_made_picture(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours, and sizes that there isn't enough memory for."""
+    """Find invalid colors, and sizes that need too much memory."""
     yield from check_colors(inputs)
     size = made_size(inputs)["image"]
     if "width" not in size or "height" not in size:

@@ -1,4 +1,4 @@
-"""What nodes that draw on pictures know and check before they run. Imports no torch."""
+"""Facts and checks of nodes that draw on images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._image_facts import check_colors
 
 
 def drawn_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """The same picture; whether grey becomes colours isn't known before."""
+    """The same image. Whether a grayscale image becomes a color image is not known before."""
     names = ("width", "height", "batch", "channels")
     known = {name: inputs.fact("image", name) for name in names}
     if known["channels"] == 1:
@@ -27,20 +27,20 @@ def _font(inputs: HookInputs) -> Path | None:
 
 
 def check_text(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours, and fonts that are missing."""
+    """Find invalid colors and missing fonts."""
     yield from check_colors(inputs)
     font = _font(inputs)
     if font is not None and not font.is_file():
         from nodegraph.media.images.input_files import missing_file_error
 
-        # Whom a server serves is told nothing of files that somebody else put there.
+        # Clients of a server must not learn of files that other people put there.
         yield error_to_finding(
             "font", missing_file_error(font, names=inputs.environment.readable is None)
         )
 
 
 def check_drawn_boxes(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours, and those that are no boxes."""
+    """Find invalid colors and invalid boxes."""
     from nodegraph.media.images.regions import parse_boxes
 
     yield from check_colors(inputs)
@@ -53,6 +53,6 @@ def check_drawn_boxes(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def font_state(inputs: HookInputs) -> str:
-    """Changes when the font's file does."""
+    """Changes when the font file changes."""
     font = _font(inputs)
     return "" if font is None else file_stamp(font)

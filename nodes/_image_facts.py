@@ -1,4 +1,4 @@
-"""What nodes of pictures know and check before they run: sizes, colours. Imports no torch."""
+"""Facts and checks of image nodes before they run: sizes, colors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nodegraph.media.images.contact_sheets import sheet_size
 from ._facts import error_to_finding
 
 SAME = {"image": {name: f"image.{name}" for name in ("width", "height", "batch", "channels")}}
-"""Facts of pictures that come out as large, as many and with as many channels as they went in."""
+"""Facts of nodes that keep the size, the batch size and the channels."""
 
 
 def color_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """The same for pictures whose grey becomes colours."""
+    """Facts of nodes that keep the size, but turn grayscale into color."""
     names = ("width", "height", "batch", "channels")
     known = {name: inputs.fact("image", name) for name in names}
     if known["channels"] == 1:
@@ -25,11 +25,11 @@ def color_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 _ONE_COLOR = ("color", "background", "fill", "outline", "text_color")
 _COLORS = {"colors": 2, "palette": 1}
-"""Ports that take several, and how many at the least."""
+"""Ports that take several colors, with the minimum number."""
 
 
 def check_colors(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours, at any port that takes some."""
+    """Find invalid colors at any port that takes colors."""
     for port in _ONE_COLOR:
         text = inputs.literals.get(port)
         try:
@@ -47,14 +47,14 @@ def check_colors(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_grid(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that get too large together, as far as it is known how many there are."""
+    """Find grids that are too large, where the number of images is known."""
     yield from check_colors(inputs)
     yield from _sheet_findings(inputs, inputs.literals.get("columns"))
 
 
 def check_strip(inputs: HookInputs) -> Iterator[Finding]:
-    """Find pictures that get too long together, as far as it is known how many there are."""
-    # A column is as large as a row, but for the gaps.
+    """Find strips that are too long, where the number of images is known."""
+    # A column is as large as a row, except for the gaps.
     yield from _sheet_findings(inputs, 1)
 
 

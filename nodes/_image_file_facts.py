@@ -1,4 +1,4 @@
-"""What nodes that read and write pictures know and check before they run. Imports no torch."""
+"""Facts and checks of nodes that load and save images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._facts import error_to_finding, input_path
 
 
 def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of the picture that LoadImage reads."""
+    """Size of the image that LoadImage loads."""
     frame = inputs.literals.get("frame", 0)
     size = _size(inputs)
     if not size or frame != 0:
@@ -22,7 +22,7 @@ def image_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def frames_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of the pictures that LoadImageFrames reads."""
+    """Size of the images that LoadImageFrames loads."""
     size = _size(inputs)
     return {"image": {**size, "channels": 3}, "mask": size} if size else {}
 
@@ -36,19 +36,19 @@ def _size(inputs: HookInputs) -> dict[str, int]:
     try:
         width, height = picture_size(path, max_pixels=inputs.environment.max_image_pixels)
     except NodegraphError:
-        # `check_image` tells.
+        # `check_image` reports it.
         return {}
     return {"width": width, "height": height}
 
 
 def check_image(inputs: HookInputs) -> Iterator[Finding]:
-    """Find files that are missing or no pictures."""
+    """Find files that are missing or not an image."""
     from nodegraph.media.images.images import picture_size
 
     path = input_path(inputs)
     if path is not None:
         try:
-            # Whom a server serves is told nothing of files that somebody else put there.
+            # Clients of a server must not learn of files that other people put there.
             world = inputs.environment
             picture_size(path, max_pixels=world.max_image_pixels, names=world.readable is None)
         except NodegraphError as error:
@@ -56,7 +56,7 @@ def check_image(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
-    """Find folders and patterns without pictures."""
+    """Find folders and patterns without images."""
     from nodegraph.media.images.picture_folders import find_pictures
 
     path = inputs.literals.get("path")
@@ -69,12 +69,12 @@ def check_pictures(inputs: HookInputs) -> Iterator[Finding]:
         start = inputs.literals.get("start") or 0
         if start >= len(paths):
             yield Finding(
-                "start", "there are fewer pictures", str(start), f"less than {len(paths)}"
+                "start", "the start is after the last image", str(start), f"less than {len(paths)}"
             )
 
 
 def pictures_state(inputs: HookInputs) -> str:
-    """Changes when one of the pictures does, or another one comes."""
+    """Changes when one of the images changes, or when one is added."""
     from nodegraph.media.images.picture_folders import find_pictures
 
     paths = find_pictures(inputs.literals["path"], inputs.environment)
@@ -82,7 +82,7 @@ def pictures_state(inputs: HookInputs) -> str:
 
 
 def check_picture_name(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names that can't be a result's, formats without 16 bits, and unwritable folders."""
+    """Find invalid names, formats without 16 bits, and output folders without write access."""
     name, bits = inputs.literals.get("name"), inputs.literals.get("bits")
     try:
         if name is not None:
@@ -93,4 +93,4 @@ def check_picture_name(inputs: HookInputs) -> Iterator[Finding]:
         yield error_to_finding("name", error)
     form = inputs.literals.get("format")
     if bits == "16" and form not in (None, "png"):
-        yield Finding("bits", "16 bits are for PNG", str(form), "png")
+        yield Finding("bits", "16 bits need the format png", str(form), "png")

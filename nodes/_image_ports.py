@@ -1,4 +1,4 @@
-"""What inputs of several nodes for pictures take."""
+"""Port types that several image nodes share."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ Anchor = Literal[
     "bottom",
     "bottom right",
 ]
-"""Where in a picture something is put, or what of it is kept."""
+"""Where in an image something is placed, or which part of it is kept."""

@@ -1,4 +1,4 @@
-"""What nodes that size and place pictures know and check before they run. Imports no torch."""
+"""Facts and checks of nodes that resize and place images, before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def _input_size(inputs: HookInputs, port: str = "image") -> _Size | None:
 
 
 def _known_values(inputs: HookInputs, *ports: str) -> list[Any] | None:
-    """Values of inputs; None if one isn't known yet."""
+    """Values of inputs; None if one is not known yet."""
     values = [inputs.literals.get(port) for port in ports]
     return None if None in values else values
 
 
 def _facts(inputs: HookInputs, size: _Size | None) -> dict[str, Facts]:
-    """As many pictures with as many channels, in another size."""
+    """Facts of images of another size, with the same batch size and channels."""
     known: dict[str, object] = {}
     if size is not None:
         known |= {"width": size[0], "height": size[1]}
@@ -40,13 +40,13 @@ def _facts(inputs: HookInputs, size: _Size | None) -> dict[str, Facts]:
 
 
 def _with_fill_alpha(inputs: HookInputs, port: str, facts: dict[str, Facts]) -> dict[str, Facts]:
-    """The same, with alpha where a colour brings it in."""
+    """The same facts, with alpha if a transparent color adds it."""
     known = dict(facts["image"])
     try:
         text = inputs.literals.get(port)
         is_opaque = None if text is None else parse_color(text, port)[3] == 1
     except InvalidValue:
-        # `check_colors` tells.
+        # `check_colors` reports it.
         is_opaque = None
     if is_opaque is None:
         known.pop("channels", None)
@@ -56,7 +56,7 @@ def _with_fill_alpha(inputs: HookInputs, port: str, facts: dict[str, Facts]) -> 
 
 
 def _findings(inputs: HookInputs, size: Callable[[], _Size | None], port: str) -> Iterator[Finding]:
-    """What is wrong with a size, or that there isn't enough memory for it."""
+    """Find sizes that are not valid or need too much memory."""
     try:
         resized = size()
         if resized is not None:
@@ -71,7 +71,7 @@ def _valid_size(size: Callable[[], _Size | None]) -> _Size | None:
     try:
         return size()
     except InvalidValue:
-        # A check tells.
+        # A check reports it.
         return None
 
 
@@ -87,12 +87,12 @@ def _resized_size(inputs: HookInputs) -> _Size | None:
     fit, multiple = values
     if before is None and (0 in goal or fit in ("inside", "outside")):
         return None
-    # Where nothing is kept of it, any picture is as good.
+    # The result does not depend on the size of the image, so any size will do.
     return fitted_size(before or (width, height), width, height, fit=fit, multiple=multiple)[0]
 
 
 def resized_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what ResizeImage gives."""
+    """Size of the output of ResizeImage."""
     facts = _facts(inputs, _valid_size(lambda: _resized_size(inputs)))
     return (
         _with_fill_alpha(inputs, "fill", facts)
@@ -102,7 +102,7 @@ def resized_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_resized(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes that can't be, and that there isn't enough memory for."""
+    """Find sizes that are not valid or need too much memory."""
     yield from check_colors(inputs)
     yield from _findings(inputs, lambda: _resized_size(inputs), "width")
 
@@ -113,12 +113,12 @@ def _scaled_size(inputs: HookInputs) -> _Size | None:
 
 
 def scaled_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what ScaleImage gives."""
+    """Size of the output of ScaleImage."""
     return _facts(inputs, _valid_size(lambda: _scaled_size(inputs)))
 
 
 def check_scaled(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes that can't be, and that there isn't enough memory for."""
+    """Find sizes that are not valid or need too much memory."""
     yield from _findings(inputs, lambda: _scaled_size(inputs), "amount")
 
 
@@ -135,12 +135,12 @@ def _cropped_size(inputs: HookInputs) -> _Size | None:
 
 
 def cropped_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what CropImage gives."""
+    """Size of the output of CropImage."""
     return _facts(inputs, _valid_size(lambda: _cropped_size(inputs)))
 
 
 def check_cropped(inputs: HookInputs) -> Iterator[Finding]:
-    """Find places that lie outside."""
+    """Find crops outside the image."""
     yield from _findings(inputs, lambda: _cropped_size(inputs), "x")
 
 
@@ -153,14 +153,14 @@ def _padded_size(inputs: HookInputs) -> _Size | None:
 
 
 def padded_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what PadImage gives."""
+    """Size of the output of PadImage."""
     facts = _facts(inputs, _padded_size(inputs))
     is_color = inputs.literals.get("border") in ("color", None)
     return _with_fill_alpha(inputs, "color", facts) if is_color else facts
 
 
 def check_padded(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours, and sizes that there isn't enough memory for."""
+    """Find invalid colors, and sizes that need too much memory."""
     yield from check_colors(inputs)
     yield from _findings(inputs, lambda: _padded_size(inputs), "left")
 
@@ -173,7 +173,7 @@ def _rotated_size(inputs: HookInputs) -> _Size | None:
 
 
 def rotated_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what RotateImage gives."""
+    """Size of the output of RotateImage."""
     facts, angle = _facts(inputs, _rotated_size(inputs)), inputs.literals.get("angle")
     if angle is not None and _moves_pixels(inputs, angle):
         return facts
@@ -181,7 +181,7 @@ def rotated_facts(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def _moves_pixels(inputs: HookInputs, angle: float) -> bool:
-    """Whether nothing comes into view that a colour is for."""
+    """Whether the rotation leaves no empty area to fill with a color."""
     before = _input_size(inputs)
     is_square = before is not None and before[0] == before[1]
     has_room = bool(inputs.literals.get("expand")) or is_square
@@ -189,18 +189,18 @@ def _moves_pixels(inputs: HookInputs, angle: float) -> bool:
 
 
 def check_rotated(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours, and sizes that there isn't enough memory for."""
+    """Find invalid colors, and sizes that need too much memory."""
     yield from check_colors(inputs)
     yield from _findings(inputs, lambda: _rotated_size(inputs), "image")
 
 
 def filled_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """As large as before, with alpha where `color` brings it in."""
+    """The same size, with alpha if `color` adds it."""
     return _with_fill_alpha(inputs, "color", _facts(inputs, _input_size(inputs)))
 
 
 def check_warped(inputs: HookInputs) -> Iterator[Finding]:
-    """Find texts that are no colours or corners."""
+    """Find invalid colors and corners."""
     yield from check_colors(inputs)
     corners = inputs.literals.get("corners")
     try:
@@ -218,10 +218,10 @@ def _repeated_size(inputs: HookInputs) -> _Size | None:
 
 
 def tiled_facts(inputs: HookInputs) -> dict[str, Facts]:
-    """Size of what TileImage gives."""
+    """Size of the output of TileImage."""
     return _facts(inputs, _repeated_size(inputs))
 
 
 def check_repeated(inputs: HookInputs) -> Iterator[Finding]:
-    """Find sizes that there isn't enough memory for."""
+    """Find sizes that need too much memory."""
     yield from _findings(inputs, lambda: _repeated_size(inputs), "columns")

@@ -1,4 +1,4 @@
-"""What the IP-Adapter nodes know and check before they run. Imports no torch."""
+"""Facts and checks of the IP-Adapter nodes before they run. Imports no torch."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def _find_adapter(inputs: HookInputs) -> IPAdapterFile | None:
 
 
 def ip_adapter_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """Family and size of what LoadIPAdapter gives; nothing where it can't be loaded."""
+    """Family and size of the output of LoadIPAdapter; empty if it cannot be loaded."""
     try:
         adapter = _find_adapter(inputs)
     except NodegraphError:
-        # `check_ip_adapter` tells.
+        # `check_ip_adapter` reports it.
         return {}
     if adapter is None:
         return {}
@@ -40,7 +40,7 @@ def ip_adapter_outputs(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_ip_adapter(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no IP-Adapter, and image encoders that it doesn't read."""
+    """Find names of no IP-Adapter, and image encoders that do not fit it."""
     try:
         adapter = _find_adapter(inputs)
     except NodegraphError as error:
@@ -56,7 +56,7 @@ def check_ip_adapter(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def ip_adapter_state(inputs: HookInputs) -> str:
-    """Changes when a file of it does."""
+    """Changes when one of its files changes."""
     adapter = _find_adapter(inputs)
     assert adapter is not None
     encoder = inputs.literals.get("image_encoder") or AUTO
@@ -65,7 +65,7 @@ def ip_adapter_state(inputs: HookInputs) -> str:
 
 
 def ip_adapted_outputs(inputs: HookInputs) -> dict[str, Facts]:
-    """What is known of the model and the prompts that it hands on: all that was before."""
+    """The facts of the model and the prompts, unchanged."""
     return {port: dict(inputs.facts.get(port, {})) for port in ("model", "positive", "negative")}
 
 
@@ -76,7 +76,8 @@ def check_ip_adapted(inputs: HookInputs) -> Iterator[Finding]:
         return
     yield Finding(
         "ip_adapter",
-        f"it is for {FAMILIES[own].title}, and the model is {FAMILIES[model_family].title}",
+        f"the adapter is for {FAMILIES[own].title}, "
+        f"and the model is {FAMILIES[model_family].title}",
         own,
         f"an IP-Adapter for {FAMILIES[model_family].title}",
         code="wrong-family",
@@ -84,7 +85,7 @@ def check_ip_adapted(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def added_weights(inputs: HookInputs) -> Estimate:
-    """What the adapter adds to the model, once a node needs it."""
+    """Memory that the adapter adds to the model once a node needs it."""
     added = inputs.fact("ip_adapter", "bytes")
     if added is None:
         return Estimate(memory=0)
@@ -92,7 +93,7 @@ def added_weights(inputs: HookInputs) -> Estimate:
 
 
 def check_redux(inputs: HookInputs) -> Iterator[Finding]:
-    """Find names of no Redux, and missing eyes."""
+    """Find names of no Redux model, and missing image encoders."""
     name, encoder = inputs.literals.get("redux"), inputs.literals.get("image_encoder")
     if name is None or encoder is None:
         return
@@ -103,7 +104,7 @@ def check_redux(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def redux_state(inputs: HookInputs) -> str:
-    """Changes when a file of it does."""
+    """Changes when one of its files changes."""
     encoder = inputs.literals.get("image_encoder") or AUTO
     parts = find_redux(inputs.literals["redux"], encoder, inputs.environment.models)
     return " ".join(file_stamp(path) for paths in parts.values() for path in paths)
@@ -115,7 +116,7 @@ def check_redux_prompt(inputs: HookInputs) -> Iterator[Finding]:
     if prompt_family is not None and prompt_family != "flux" and prompt_family in FAMILIES:
         yield Finding(
             "conditioning",
-            f"it is for {FAMILIES[prompt_family].title}, and Redux goes with Flux.1",
+            f"the prompt is for {FAMILIES[prompt_family].title}, and Redux is for Flux.1",
             prompt_family,
             "flux",
             code="wrong-family",
@@ -133,19 +134,19 @@ def check_image_encoder(inputs: HookInputs) -> Iterator[Finding]:
 
 
 def image_encoder_state(inputs: HookInputs) -> str:
-    """Changes when a file of it does."""
+    """Changes when one of its files changes."""
     files = image_encoder_files(inputs.literals["image_encoder"], inputs.environment.models)
     return " ".join(map(file_stamp, files))
 
 
 def check_revised(inputs: HookInputs) -> Iterator[Finding]:
-    """Find prompts of other models than Stable Diffusion XL."""
+    """Find prompts of models other than Stable Diffusion XL."""
     prompt_family = inputs.fact("conditioning", "family")
     if prompt_family is not None and prompt_family != "sdxl" and prompt_family in FAMILIES:
         yield Finding(
             "conditioning",
-            "pictures stand for the pooled prompt of Stable Diffusion XL alone",
+            "image embeddings replace the pooled prompt of Stable Diffusion XL only",
             FAMILIES[prompt_family].title,
-            hint="ApplyIPAdapter and ReferenceLatents show pictures to other models.",
+            hint="Use ApplyIPAdapter or ReferenceLatents for other models.",
             code="wrong-family",
         )

@@ -1,4 +1,4 @@
-"""What nodes of items know before they run. Imports no torch."""
+"""Facts and checks of nodes for items other than images. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nodegraph.families.registry import FAMILIES
 
 
 def items_latent(inputs: HookInputs) -> dict[str, Facts]:
-    """Size and number of the items that a model is to make."""
+    """Size and number of the items that a model samples."""
     known: dict[str, object] = {}
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     if family is not None and family.latent.only_size is not None:
@@ -20,13 +20,13 @@ def items_latent(inputs: HookInputs) -> dict[str, Facts]:
 
 
 def check_items_model(inputs: HookInputs) -> Iterator[Finding]:
-    """Find models of pictures."""
+    """Find models of images."""
     family = FAMILIES.get(inputs.fact("model", "family") or "")
     if family is not None and family.latent.only_size is None:
         yield Finding(
             "model",
-            f"{family.title} makes pictures",
+            f"{family.title} makes images",
             family.name,
             "a model of molecules, sounds, shapes or motions",
-            "Link an EmptyLatent in place of this node.",
+            "Use an EmptyLatent node instead.",
         )

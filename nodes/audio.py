@@ -1,4 +1,4 @@
-"""Audio: reading, writing, cutting, mixing, other rates, and pictures of it."""
+"""Audio: load, save, trim, mix, resample and draw it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ def LoadAudio(
 ) -> Audio:
     """Read audio from a file.
 
+    The start and length select a part of a long file, so that the rest is not read into memory.
+
     Args:
-        path: WAV, FLAC, OGG, MP3, M4A and others, or a video; relative paths start from the inputs
+        path: WAV, FLAC, OGG, MP3, M4A and others, or a video. Relative paths start from the inputs
             folder.
-        start: Seconds to leave out at the beginning.
-        seconds: How many to read at most; 0 for all.
+        start: Seconds to skip at the beginning.
+        seconds: Maximum length to read, in seconds. 0 reads all.
     """
     from nodegraph.media.audio.codec import read_audio
 
@@ -65,15 +67,15 @@ def SaveAudio(
 ) -> None:
     """Write audio to the output folder, with the workflow that made it.
 
-    Files are numbered: song_00001.flac. One with the same content is not written again.
+    Files are numbered: song_00001.flac. A file with the same content is not written again.
 
     Args:
-        audio: Up to eight channels.
-        name: What the file names begin with; songs/song makes a sub-folder. Words such as %date%
-            are filled in as in SaveImage.
-        format: FLAC is lossless in 24 bits, WAV in every bit and larger, OGG (Opus) small.
-        quality: Of OGG.
-        picture: Also write a picture of its waveform.
+        audio: Audio with up to eight channels.
+        name: Start of the file name. songs/song makes a subfolder. Placeholders like %date% are
+            filled in as in SaveImage.
+        format: FLAC is lossless at 24 bits. WAV keeps every bit and is larger. OGG (Opus) is small.
+        quality: Quality of OGG.
+        picture: Also write an image of the waveform.
     """
     from nodegraph.media.audio.codec import AUDIO_SUFFIXES, encode_audio
     from nodegraph.media.audio.visualization import waveform_image
@@ -85,7 +87,7 @@ def SaveAudio(
         audio, format, quality, texts, on_progress=lambda done: ctx.progress(done, total)
     )
     if format != "wav" and audio.waveform.abs().max() > 1:
-        ctx.log(f"{format} cuts off what is louder than 1: put an AmplifyAudio before.", "warning")
+        ctx.log(f"{format} clips samples above 1. Put an AmplifyAudio before this node.", "warning")
     name = result_name(ctx, name)
     save_result(ctx, name, AUDIO_SUFFIXES[format], content, kind="audio")
     if picture:
@@ -98,12 +100,12 @@ def TrimAudio(
     start: Annotated[float, Range(0, 1_000_000)] = 0.0,
     seconds: Annotated[float, Range(0, 1_000_000)] = 0.0,
 ) -> Audio:
-    """Keep a part of audio.
+    """Cut a part out of audio.
 
     Args:
-        audio: Of any length.
-        start: Seconds to leave out at the beginning.
-        seconds: How many to keep at most; 0 for all.
+        audio: Audio of any length.
+        start: Seconds to skip at the beginning.
+        seconds: Maximum length to keep, in seconds. 0 keeps all.
     """
     from nodegraph.media.audio.transforms import trim
 
@@ -116,12 +118,13 @@ def JoinAudio(
     last: Audio | None = None,
     gap: Annotated[float, Range(0, 3600)] = 0.0,
 ) -> Audio:
-    """Put audio one after the other.
+    """Concatenate audio clips.
 
     Args:
-        audios: One, or several in their order; all of one rate, and of as many channels or one.
-        last: What follows them.
-        gap: Seconds of silence between two.
+        audios: One clip, or several in order. All need the same sample rate, and the same number of
+            channels or one channel.
+        last: A clip to append at the end.
+        gap: Seconds of silence between two clips.
     """
     from nodegraph.media.audio.transforms import concatenate
 
@@ -140,13 +143,14 @@ def MixAudio(
     level: Annotated[float, Range(0, 100, step=0.05)] = 1.0,
     start: Annotated[float, Range(0, 1_000_000)] = 0.0,
 ) -> Audio:
-    """Let two be heard at once, until the later one ends.
+    """Mix two audio clips, so that both play at once. The result ends with the later one.
 
     Args:
-        audio: What is heard as it is.
-        other: Of the same rate, and of as many channels or one.
-        level: What the other is multiplied by.
-        start: Second at which the other begins.
+        audio: The first clip; its level does not change.
+        other: The second clip, with the same sample rate, and the same number of channels or one
+            channel.
+        level: Factor for the samples of the second clip.
+        start: Second at which the second clip begins.
     """
     from nodegraph.media.audio.transforms import mix
 
@@ -160,9 +164,9 @@ def AmplifyAudio(
     """Make audio louder or softer.
 
     Args:
-        audio: What is to be changed.
-        decibels: 6 doubles what samples are, -6 halves it.
-        normalize: Bring the loudest sample to 1 first.
+        audio: The audio to change.
+        decibels: Gain. 6 doubles the sample values, -6 halves them.
+        normalize: First scale the audio so that its loudest sample is 1.
     """
     from nodegraph.media.audio.transforms import amplify
 
@@ -171,11 +175,11 @@ def AmplifyAudio(
 
 @node(category="audio", infer=resampled_audio_facts, tags=("rate", "convert", "hertz"))
 def ResampleAudio(audio: Audio, rate: Annotated[int, Range(1_000, 384_000)] = 48_000) -> Audio:
-    """Bring audio to another rate: as long and as high as before.
+    """Convert audio to another sample rate. Length and pitch do not change.
 
     Args:
-        audio: Of 1,000 to 384,000 samples a second.
-        rate: Samples a second.
+        audio: Audio with 1,000 to 384,000 samples per second.
+        rate: New sample rate, in samples per second.
     """
     from nodegraph.media.audio.transforms import resample
 
@@ -191,9 +195,9 @@ def DrawAudio(
     """Draw the waveform of audio.
 
     Args:
-        audio: Its channels are drawn below each other.
-        width: In pixels.
-        height: In pixels.
+        audio: The audio. Its channels are drawn below each other.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
     """
     from nodegraph.media.audio.visualization import waveform_image
 

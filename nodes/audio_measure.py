@@ -1,4 +1,4 @@
-"""Audio measured, compared and drawn by its frequencies."""
+"""Measure, compare and draw audio by its frequencies."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def DrawSpectrogram(
     height: Annotated[int, Range(16, 8192)] = 256,
     decibels: Annotated[float, Range(10, 180), Advanced()] = 60.0,
 ) -> Image:
-    """Draw which frequencies audio has over time, low ones at the bottom, as ears space them.
+    """Draw a mel spectrogram: the frequencies of audio over time, low frequencies at the bottom.
 
     Args:
-        audio: Its channels are drawn below each other.
-        width: In pixels.
-        height: In pixels.
-        decibels: How far below a full sine it is drawn as silence.
+        audio: The audio. Its channels are drawn below each other.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        decibels: Dynamic range: this far below a full-scale sine, sound is drawn as silence.
     """
     from nodegraph.media.audio.visualization import spectrogram_image
 
@@ -30,7 +30,7 @@ def DrawSpectrogram(
 
 
 class AudioMeasures(NamedTuple):
-    """Figures of audio."""
+    """Measurements of audio."""
 
     seconds: float
     peak: float
@@ -46,13 +46,13 @@ class AudioMeasures(NamedTuple):
     tags=("LUFS", "loudness", "pitch", "duration", "peak", "spectral centroid", "info", "tuner"),
 )
 def AudioStatistics(ctx: Context, audio: Audio) -> AudioMeasures:
-    """Tell how long, loud and high audio is: peak, LUFS, pitch and note, brightness.
+    """Measure audio: duration, peak, loudness (LUFS), pitch, note and brightness.
 
-    Peak is in decibels, 0 for a full sine; pitch is the median of all moments that have one, 0
-    where none has; brightness is the spectral centroid in Hz.
+    Peak is in decibels, 0 for a full-scale sine. Pitch is the median over all moments that have a
+    pitch, and 0 if there is none. Brightness is the spectral centroid in Hz.
 
     Args:
-        audio: One instrument or voice, for its pitch to say something.
+        audio: The audio. Pitch and note are only meaningful for a single instrument or voice.
     """
     from nodegraph.media.audio.metrics import measure_audio
 
@@ -70,7 +70,7 @@ def AudioStatistics(ctx: Context, audio: Audio) -> AudioMeasures:
 
 
 class AudioDistance(NamedTuple):
-    """How far audio is apart."""
+    """Distances between two audio clips."""
 
     spectral: float
     cepstral: float
@@ -85,14 +85,15 @@ class AudioDistance(NamedTuple):
     tags=("difference", "similarity", "LSD", "MCD", "quality", "metrics", "perceptual"),
 )
 def CompareAudio(ctx: Context, audio: Audio, other: Audio) -> AudioDistance:
-    """Measure how far two pieces of audio are apart: spectrum, timbre, pitch, loudness.
+    """Measure how different two audio clips are: spectrum, timbre, pitch and loudness.
 
-    Log-spectral distance and mel-cepstral distortion are in decibels, 0 for the same audio; by how
-    many cents and LU the other one is higher and louder; 0 cents where one has no pitch.
+    Log-spectral distance and mel-cepstral distortion are in decibels, 0 for the same audio. The
+    differences of pitch and loudness are in cents and LU, positive if the other clip is higher or
+    louder. Cents are 0 if one clip has no pitch.
 
     Args:
-        audio: What it is measured against.
-        other: Of the same rate; both are compared from their beginnings on.
+        audio: The reference.
+        other: Audio with the same sample rate. Both are compared from their beginning.
     """
     from nodegraph.media.audio.metrics import compare_audio
 

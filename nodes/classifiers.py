@@ -1,4 +1,4 @@
-"""Classifiers: taught, and asked what pictures show."""
+"""Image classifiers: train and apply them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .training import Batch, Rate, Steps
 
 
 class TrainedClassifier(NamedTuple):
-    """A classifier that was taught.
+    """A trained classifier.
 
     Attributes:
-        accuracy: Share of the pictures of the split validation that it tells right; of those that
-            it learned from, where there are none.
-        losses: Of each step.
+        accuracy: Share of the validation images that are classified correctly. Without a validation
+            split, share of the training images.
+        losses: Training loss of each step.
     """
 
     classifier: TrainedWeights
@@ -43,34 +43,34 @@ def TrainClassifier(
     seed: Annotated[int, Seed()] = 0,
     options: TrainingOptions | None = None,
 ) -> TrainedClassifier:
-    """Teach a small network from nothing to tell the labels of pictures.
+    """Train a small image classifier from scratch on a labeled dataset.
 
-    It is written as transformers reads it: a ConvNeXt with its preparation.
+    The weights are saved in the format of transformers: a ConvNeXt with its image processor.
 
     Args:
-        dataset: Pictures with labels. It is judged by those of the split validation.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are.
-        size: How much it can learn: tiny has 0.2 million weights, small 1.6, medium 8.
-        side: Pixels of the square that pictures are brought to.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings. What is about noise isn't heeded.
+        dataset: Images with labels. The accuracy is measured on the validation split.
+        steps: Number of training steps.
+        batch: Images per step.
+        learning_rate: Learning rate.
+        size: Size of the network: tiny has 0.2 million weights, small 1.6, medium 8.
+        side: Side of the square, in pixels, to which images are resized.
+        seed: Random seed of the training.
+        options: More settings, from TrainingSettings. Settings about noise have no effect.
     """
     from nodegraph.training.classifiers import train_classifier
 
     plan = TrainingPlan(steps, batch, learning_rate, seed, options or TrainingOptions())
     judged = train_classifier(ctx, dataset, plan, size, side)
-    ctx.log(f"{judged.correct} of {judged.evaluated} pictures that it is judged by are told right")
+    ctx.log(f"accuracy: {judged.correct} of {judged.evaluated} images are classified correctly")
     assert judged.weights.losses is not None
     return TrainedClassifier(judged.weights, judged.accuracy, judged.weights.losses)
 
 
 class PredictedClasses(NamedTuple):
-    """What a classifier says of pictures, in their order.
+    """Predicted classes of images, in the order of the batch.
 
     Attributes:
-        confidences: How likely it takes each label to be, 0 to 1.
+        confidences: Probability of the predicted label, 0 to 1.
     """
 
     labels: list[str]
@@ -85,11 +85,11 @@ class PredictedClasses(NamedTuple):
     tags=("classification", "label", "predict", "judge"),
 )
 def ClassifyImages(ctx: Context, image: Image, classifier: TrainedWeights) -> PredictedClasses:
-    """Say which class each picture of a batch is of, by a classifier that was taught.
+    """Predict the class of each image of a batch with a trained classifier.
 
     Args:
-        image: Of any size.
-        classifier: Of TrainClassifier.
+        image: Images of any size.
+        classifier: A classifier from TrainClassifier.
     """
     from nodegraph.training.classifiers import classify_pictures
 

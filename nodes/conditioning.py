@@ -1,4 +1,4 @@
-"""Conditionings put together, blended, and kept to a part of the picture or of the sampling."""
+"""Combine and blend conditionings, and limit them to an area, a mask or a range of steps."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def CombineConditioning(
     third: Conditioning | None = None,
     fourth: Conditioning | None = None,
 ) -> Conditioning:
-    """Let several prompts lead: the model is asked for each, and its answers are averaged.
+    """Apply several prompts together: the model runs for each, and the predictions are averaged.
 
-    What each counts for is said by StrengthConditioning, and where and when by AreaConditioning,
-    MaskConditioning and SpanConditioning before this node.
+    Set the weight of each prompt with StrengthConditioning. Limit where and when each applies with
+    AreaConditioning, MaskConditioning and SpanConditioning. Put those nodes before this one.
 
     Args:
         first: A prompt.
-        second: Another.
-        third: One more.
-        fourth: And one more; for others put two of these nodes in a row.
+        second: A second prompt.
+        third: A third prompt, optional.
+        fourth: A fourth prompt, optional. For more prompts, chain two of these nodes.
     """
     from nodegraph.families.conditionings import combine
 
@@ -50,13 +50,15 @@ def CombineConditioning(
     tags=("ConditioningConcat", "append", "longer", "BREAK", "join"),
 )
 def ConcatenateConditioning(first: Conditioning, second: Conditioning) -> Conditioning:
-    """Put the tokens of a prompt after those of another: words of one colour the other's less.
+    """Append the tokens of one prompt to those of another, so that words affect each other less.
 
-    For models that read prompts of any length: Stable Diffusion 1 to 3, XL, Flux.1 and Chroma.
+    The two prompts are encoded separately, so that for example colors do not bleed from one into
+    the other. For models that accept prompts of any length: Stable Diffusion 1 to 3, XL, Flux.1 and
+    Chroma.
 
     Args:
-        first: Its pooled prompt and all else is kept.
-        second: Its tokens come after.
+        first: The first prompt. Its pooled embedding and other data are kept.
+        second: The prompt whose tokens are appended.
     """
     from nodegraph.families.conditionings import concatenate
 
@@ -75,16 +77,18 @@ def AverageConditioning(
     share: Share = 0.5,
     method: Annotated[Literal["linear", "spherical"], Advanced()] = "linear",
 ) -> Conditioning:
-    """Blend two prompts into one between them: embeddings and pooled prompts are interpolated.
+    """Interpolate between two prompts: their embeddings and pooled embeddings are blended.
 
-    Where they are of different lengths, the prompts of Stable Diffusion 1, 2 and XL are repeated
-    up to one length, which says the same; zeros stand at the end of other models' shorter one.
+    Prompts of different lengths are first brought to one length. Those of Stable Diffusion 1, 2 and
+    XL are repeated, which does not change their meaning. For other models the shorter prompt is
+    padded with zeros.
 
     Args:
-        first: A prompt.
-        second: Another.
-        share: Of the second: 0 is the first alone, 1 the second alone.
-        method: Straight from one to the other, or along the arc between each pair of vectors.
+        first: The first prompt.
+        second: The second prompt.
+        share: Weight of the second prompt: 0 is only the first, 1 only the second.
+        method: Linear interpolation, or spherical interpolation (slerp) between each pair of
+            vectors.
     """
     from nodegraph.families.conditionings import average
 
@@ -115,22 +119,22 @@ def AreaConditioning(
     feather: Annotated[float, Range(0, 16384, step=0.05)] = 0.0,
     sampled: Annotated[Literal["picture", "area"], Advanced()] = "picture",
 ) -> Conditioning:
-    """Keep a prompt to a rectangle of the picture. CombineConditioning brings several together.
+    """Limit a prompt to a rectangle of the image. Join several with CombineConditioning.
 
-    Where no prompt applies, the empty one does. Of an area that a prompt has already, what lies in
-    both is left.
+    Where no prompt applies, the empty prompt is used. If the prompt already has an area, it is
+    limited to the intersection of both.
 
     Args:
         conditioning: The prompt.
-        x: Where the rectangle begins, from the left.
-        y: Where it begins, from above.
-        width: Of the rectangle.
-        height: Of the rectangle.
-        unit: What all of these are in: shares of the picture's width and height, or pixels.
-        feather: How far it fades in from its edges inside of the picture: a share of the picture's
-            shorter side, or pixels; where the area is sampled alone always pixels.
-        sampled: What the model is shown: the whole picture, or the area alone, in whole cells of
-            the latent, as in ComfyUI; beside a control picture always the whole.
+        x: Left edge of the rectangle.
+        y: Top edge of the rectangle.
+        width: Width of the rectangle.
+        height: Height of the rectangle.
+        unit: Unit of these values: shares of the image's width and height, or pixels.
+        feather: Width of the fade-in at edges inside the image, as a share of the image's shorter
+            side, or in pixels. If only the area is sampled, always in pixels.
+        sampled: What the model sees: the whole image, or only the area, in whole latent cells, as
+            in ComfyUI. With a control image it always sees the whole image.
     """
     from nodegraph.families.conditionings import with_area
 
@@ -144,14 +148,14 @@ def AreaConditioning(
     tags=("ConditioningSetMask", "regional", "couple", "regional prompter", "attention couple"),
 )
 def MaskConditioning(conditioning: Conditioning, mask: Mask) -> Conditioning:
-    """Keep a prompt to where a mask is 1. CombineConditioning brings several together.
+    """Limit a prompt to the area where a mask is 1. Join several with CombineConditioning.
 
-    Where no prompt applies, the empty one does. With a mask or an area that it has already, the
-    two are multiplied.
+    Where no prompt applies, the empty prompt is used. If the prompt already has a mask or an area,
+    the two are multiplied.
 
     Args:
         conditioning: The prompt.
-        mask: One; brought to the picture's size where it has another.
+        mask: One mask. It is resized to the image if its size differs.
     """
     from nodegraph.families.conditionings import with_mask
 
@@ -168,15 +172,15 @@ def MaskConditioning(conditioning: Conditioning, mask: Mask) -> Conditioning:
 def SpanConditioning(
     conditioning: Conditioning, start: Share = 0.0, end: Share = 1.0
 ) -> Conditioning:
-    """Keep a prompt to a part of the sampling: early steps decide the layout, late ones details.
+    """Limit a prompt to a range of steps: early steps decide the layout, late steps the details.
 
-    Where no prompt applies, the empty one does. A prompt that has such a part already is kept to
-    what lies in both.
+    Where no prompt applies, the empty prompt is used. If the prompt already has a range, it is
+    limited to the intersection of both.
 
     Args:
         conditioning: The prompt.
-        start: Share of the steps before it leads.
-        end: Share of the steps after which it leads no more.
+        start: Share of the steps after which the prompt begins to apply.
+        end: Share of the steps after which the prompt no longer applies.
     """
     from nodegraph.families.conditionings import with_span
 
@@ -192,13 +196,13 @@ def SpanConditioning(
 def StrengthConditioning(
     conditioning: Conditioning, strength: Annotated[float, Range(0, 100, step=0.05)] = 1.0
 ) -> Conditioning:
-    """Say how much a prompt counts among others that lead at the same place and step.
+    """Set the weight of a prompt relative to other prompts that apply at the same place and step.
 
-    Alone it changes nothing: how strongly prompts lead is told by the sampler's cfg.
+    On a single prompt it has no effect. The guidance scale is the sampler's cfg.
 
     Args:
         conditioning: The prompt.
-        strength: Times what it counted before.
+        strength: Factor for the prompt's current weight.
     """
     from nodegraph.families.conditionings import with_strength
 
@@ -212,13 +216,13 @@ def StrengthConditioning(
     tags=("ConditioningZeroOut", "empty", "negative", "sdxl", "flux", "sd3"),
 )
 def ZeroOutConditioning(conditioning: Conditioning) -> Conditioning:
-    """Put zeros in place of a prompt's embeddings and its pooled prompt, as a negative prompt.
+    """Replace a prompt's embeddings and pooled embedding with zeros, as a negative prompt.
 
-    It is what Stable Diffusion XL and 3 are led away from best where nothing is to be said;
-    pictures and sizes that it brings stay.
+    For Stable Diffusion XL and 3 this is the best choice if the negative prompt has no text.
+    Reference images and sizes in the conditioning are kept.
 
     Args:
-        conditioning: Any prompt of the model's text encoder.
+        conditioning: Any prompt from the model's text encoder.
     """
     from nodegraph.families.conditionings import zero_out
 

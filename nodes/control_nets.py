@@ -1,4 +1,4 @@
-"""Pictures that lead: ControlNets and T2I adapters."""
+"""ControlNets and T2I adapters: load them and apply control images."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ def LoadControlNet(
     dtype: Annotated[str, Choices(DTYPES)] = AUTO,
     storage: Annotated[str, Choices(STORAGES), Advanced()] = AUTO,
 ) -> LoadedControlNet:
-    """Open a ControlNet or T2I adapter, by which pictures lead a model.
+    """Load a ControlNet or T2I adapter, to control a model by an image.
 
     Args:
-        control_net: Name under a models folder, or path: a .safetensors file in the original names
-            or in those of diffusers, or a folder in the diffusers layout; for Stable Diffusion 1.x,
-            2.x, XL and 3, Flux.1 and Qwen-Image. tiny/controlnet comes along: it leads the model
-            tiny by edges.
-        dtype: Precision in memory, as for LoadModel.
-        storage: What its weights are kept in, as for LoadModel.
+        control_net: Name under a models folder, or path: a .safetensors file with original or
+            diffusers key names, or a folder in the diffusers layout. For Stable Diffusion 1.x, 2.x,
+            XL and 3, Flux.1 and Qwen-Image. tiny/controlnet is included: it controls the model tiny
+            by edges.
+        dtype: Compute precision, as for LoadModel.
+        storage: Precision in which the weights are stored in memory, as for LoadModel.
     """
     environment = ctx.environment
     allow = environment.allow_pickle
@@ -97,7 +97,7 @@ def LoadControlNet(
 
 
 class Controlled(NamedTuple):
-    """Prompts that a picture leads beside."""
+    """Prompts with a control image attached."""
 
     positive: Conditioning
     negative: Conditioning
@@ -140,33 +140,36 @@ def ApplyControlNet(
     mode: Annotated[str, Choices(MODES)] = NO_MODE,
     guess: Annotated[bool, Advanced()] = False,
 ) -> Controlled:
-    """Let a picture lead beside the prompts: its edges, depth, pose, or what the network knows.
+    """Control sampling by an image as well as by prompts: edges, depth, pose or others.
 
-    Put several behind each other to be led by several pictures.
+    The image is attached to the prompts. Chain several of these nodes to use several control
+    images.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from. Where none is linked, the picture leads beside what
-            stands in for it, too, and that is handed on.
-        control_net: Of LoadControlNet; for models of the same family.
-        image: As the network knows them, such as white edges on black: one, or one for each picture
-            that is sampled. Another size than the latent's is scaled until it covers that, and cut
-            off evenly; networks that see latents want the latent's very size.
-        vae: Of the model, for networks that see latents: those of Stable Diffusion 3, Flux.1 and
-            Qwen-Image.
-        mask: Of networks that fill masked pictures: what is 1 is filled. As large as the picture.
-        strength: How strongly it leads; 1 is as it was trained.
-        start, end: Part of the sampling that it leads: steps that lie between the two whole.
-        mode: What kind of picture it is, for networks that know several (unions).
-        guess: Lead the positive prompt alone, and that less in the first blocks of the model. For
-            networks beside a UNet.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the default negative prompt
+            is controlled and returned instead.
+        control_net: A network from LoadControlNet, for models of the same family.
+        image: A control image as the network expects it, for example white edges on black: one for
+            all, or one for each sampled image. Other sizes are scaled to cover the latent's size
+            and center-cropped. Networks that take latents need exactly the latent's size.
+        vae: VAE of the model, for networks that take latents: those of Stable Diffusion 3, Flux.1
+            and Qwen-Image.
+        mask: For networks that inpaint: the area where it is 1 is filled. It must be as large as
+            the image.
+        strength: Strength of the control; 1 is as trained.
+        start, end: Part of the sampling that is controlled, 0 to 1. A step counts if it lies
+            completely inside.
+        mode: Kind of control image, for networks that support several (union).
+        guess: Guess mode: control only the positive prompt, and more weakly in the first blocks of
+            the model. For ControlNets of a UNet.
     """
     from nodegraph.families.conditionings import default_negative
     from nodegraph.sampling.controls.control_conditioning import control_of, with_control
 
     negative = negative or default_negative(positive)
     if strength == 0:
-        # As for the network, which is then not asked.
+        # The network would have no effect, so it is not run.
         return Controlled(positive, BLOCKED if negative is None else negative)
     control = control_of(
         control_net,

@@ -1,4 +1,4 @@
-"""Datasets: made of files or pictures, taken apart, shown, and written for other tools."""
+"""Datasets: build them from files or images, unpack, preview and export them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._result_files import save_picture
 
 
 class LoadedDataset(NamedTuple):
-    """A dataset, and what of its source can't be used."""
+    """A dataset, and the source files that were skipped."""
 
     dataset: Dataset
     skipped: str
@@ -52,21 +52,23 @@ def LoadDataset(
     min_side: Annotated[int, Range(0, 16384), Advanced()] = 0,
     decode: Annotated[bool, Advanced()] = True,
 ) -> LoadedDataset:
-    """Make a dataset of a folder of pictures, of a COCO file, or of WebDataset's tar files.
+    """Load a dataset from a folder of images, a COCO file, or WebDataset tar files.
 
-    Captions come from a .txt or .caption beside each picture, from metadata.jsonl, or from a CSV.
+    Captions come from a .txt or .caption file next to each image, from metadata.jsonl, or from a
+    CSV file.
 
     Args:
-        path: A folder, a pattern such as photos/**/*.jpg, a JSON or a tar file; relative ones start
-            from the inputs folder.
-        folders: What names of sub-folders say; repeats are kohya's, as in 10_sks dog.
-        captions: Required ones are missing by an error.
-        on_error: Whether to refuse all, or go on without what can't be used; each is named.
-        format: Auto goes by what is there.
-        recursive: Folders in the folder count, too.
-        mask_suffix: Of a picture apple.png the mask is apple_mask.png; empty for no masks.
-        min_side: Pixels that the shorter side of a picture must have.
-        decode: Decode each picture once: damaged ones are found now, not in the training.
+        path: A folder, a pattern like photos/**/*.jpg, a JSON file or a tar file. Relative paths
+            start from the inputs folder.
+        folders: Meaning of the subfolder names. Repeats follow the kohya form, for example 10_sks
+            dog.
+        captions: Where captions come from. With required, a missing caption is an error.
+        on_error: Refuse the whole dataset, or skip unusable files. Each skipped file is listed.
+        format: Format of the source. Auto detects it.
+        recursive: Include subfolders.
+        mask_suffix: The mask of the image apple.png is apple_mask.png. Empty means no masks.
+        min_side: Minimum length of an image's shorter side, in pixels.
+        decode: Decode each image once, so that damaged files are found now and not during training.
     """
     from nodegraph.media.datasets.disk_formats import load_dataset
     from nodegraph.media.datasets.faults import DatasetFaults
@@ -87,15 +89,15 @@ def DatasetFromImages(
     boxes: bool = False,
     name: str = "",
 ) -> Dataset:
-    """Make a dataset of pictures that the workflow made.
+    """Build a dataset from images of the workflow, for example generated ones.
 
     Args:
-        images: Of any sizes; each picture of a batch is an example.
-        captions: One a picture, or one for all.
-        labels: Classes, one a picture, or one for all.
-        masks: Where the thing is in each picture.
-        boxes: Put a box around each mask, with the picture's label.
-        name: Of the dataset.
+        images: Images of any sizes. Each image of a batch is one example.
+        captions: One caption per image, or one for all.
+        labels: One class label per image, or one for all.
+        masks: Mask of the object in each image.
+        boxes: Add a bounding box around each mask, with the image's label.
+        name: Name of the dataset.
     """
     from nodegraph.media.datasets.image_lists import dataset_from_images
 
@@ -105,7 +107,7 @@ def DatasetFromImages(
 
 
 class DatasetParts(NamedTuple):
-    """A dataset's pictures, and what is said of them."""
+    """A dataset's images, masks and texts as lists."""
 
     images: list[Image]
     masks: list[Mask]
@@ -118,12 +120,12 @@ class DatasetParts(NamedTuple):
 def DatasetImages(
     ctx: Context, dataset: Dataset, resized: bool = False, epoch: Annotated[int, Advanced()] = -1
 ) -> DatasetParts:
-    """Take a dataset apart into lists, such as for a language model to write captions.
+    """Unpack a dataset into lists, for example to caption its images with a language model.
 
     Args:
-        dataset: All of its pictures are brought into memory.
-        resized: At the sizes that they are learned from.
-        epoch: From 0: with what is changed at random in that epoch.
+        dataset: The dataset. All of its images are loaded into memory.
+        resized: Return images at the training size.
+        epoch: Epoch whose random augmentations are applied, counted from 0.
     """
     from nodegraph.media.datasets.image_lists import dataset_to_lists
 
@@ -133,7 +135,7 @@ def DatasetImages(
 
 
 class Counted(NamedTuple):
-    """How evenly a dataset is made."""
+    """Counts of a dataset's examples, and how balanced they are."""
 
     report: str
     plot: Plot
@@ -144,11 +146,11 @@ class Counted(NamedTuple):
 def DatasetReport(
     dataset: Dataset, by: Literal["label", "tag", "split", "size", "box label"] = "label"
 ) -> Counted:
-    """Count a dataset's examples, and tell how evenly they are spread.
+    """Count a dataset's examples by label, tag, split or size, and report how balanced they are.
 
     Args:
-        dataset: What is counted through.
-        by: What is counted; sizes are those that pictures are learned from.
+        dataset: The dataset.
+        by: Property to count. Sizes are those used in training.
     """
     from nodegraph.media.datasets.summary import measure_balance
 
@@ -165,16 +167,16 @@ def DatasetSheet(
     parts: Annotated[bool, Advanced()] = True,
     epoch: Annotated[int, Range(-1, 1_000_000), Advanced()] = -1,
 ) -> Image:
-    """Show a dataset's first pictures in one, with captions, boxes and masks.
+    """Show a dataset's first images in one contact sheet, with captions, boxes and masks.
 
     Args:
-        dataset: What is shown.
-        count: How many.
-        columns: Pictures in a row; 0 makes about a square.
-        size: Longer side of each in pixels.
-        below: What stands under each.
-        parts: Draw boxes, and darken what masks leave out.
-        epoch: From 0: as they are learned from in that epoch; -1: as they are kept.
+        dataset: The dataset.
+        count: Number of images.
+        columns: Images per row. 0 makes the sheet about square.
+        size: Longer side of each image in pixels.
+        below: Text below each image.
+        parts: Draw boxes, and darken the area outside the masks.
+        epoch: From 0: images as used in that training epoch. -1: images as stored.
     """
     from nodegraph.media.datasets.summary import dataset_sheet
 
@@ -206,19 +208,19 @@ def SaveDataset(
     per_shard: Annotated[int, Range(1, 1_000_000), Advanced()] = 1000,
     picture: Annotated[bool, Advanced()] = True,
 ) -> None:
-    """Write a dataset into a folder of the outputs, in a form that other tools read.
+    """Export a dataset to a folder in the outputs, in a format that other tools read.
 
-    Folders are numbered: dataset_00001. One with the same content is not written again.
+    Folders are numbered: dataset_00001. A folder with the same content is not written again.
 
     Args:
-        dataset: Files are copied as they are, what was made here becomes PNG.
-        name: What the folder's name begins with; sets/fruit makes a sub-folder.
-        format: Folders of classes with metadata.jsonl (Hugging Face, torchvision), COCO's
-            annotations of boxes and masks, or WebDataset's tar files.
-        resized: At the sizes that pictures are learned from.
-        segments: How COCO's masks are written.
-        per_shard: Examples in one tar file.
-        picture: Also write a picture of the first examples, beside the folder.
+        dataset: The dataset. Files are copied unchanged. Generated images are saved as PNG.
+        name: Start of the folder name. sets/fruit makes a subfolder.
+        format: A folder per class with metadata.jsonl (Hugging Face, torchvision), COCO annotations
+            with boxes and masks, or WebDataset tar files.
+        resized: Save images at the training size.
+        segments: How COCO masks are written.
+        per_shard: Examples per tar file.
+        picture: Also save a contact sheet of the first examples next to the folder.
     """
     from nodegraph.media.datasets.disk_formats import save_dataset
     from nodegraph.media.datasets.summary import dataset_sheet
@@ -236,6 +238,6 @@ def SaveDataset(
     )
     for path in saved.files:
         ctx.wrote(path, kind="dataset", existed=saved.existed)
-    ctx.log(f"{saved.pictures} pictures in {saved.folder}")
+    ctx.log(f"{saved.pictures} images in {saved.folder}")
     if picture:
         save_picture(ctx, name, dataset_sheet(dataset))

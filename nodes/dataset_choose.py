@@ -1,4 +1,4 @@
-"""Datasets: which examples are in them, in which split, and how often."""
+"""Datasets: split, join and filter them, and set how often examples are used."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ def SplitDataset(
     seed: Annotated[int, Seed()] = 0,
     exact: bool = True,
 ) -> Dataset:
-    """Put a dataset's examples into splits: to learn from, to choose by, to be judged by.
+    """Split a dataset into training, validation and test examples.
 
-    Equal pictures always come into one split.
+    Identical images always go into the same split.
 
     Args:
-        dataset: What it said of splits before is replaced.
-        validation: Share of the examples.
-        test: Share of the examples.
-        seed: Another one splits otherwise.
-        exact: So many of each class. Else each picture for itself: it stays in its split when
-            others come or go, and shares hold roughly.
+        dataset: The dataset. Its previous splits are replaced.
+        validation: Share of the examples for validation.
+        test: Share of the examples for testing.
+        seed: Seed of the random split.
+        exact: Take exactly this share of each class. Otherwise each image is assigned
+            independently: it keeps its split when other images are added or removed, and the shares
+            are approximate.
     """
     from nodegraph.media.datasets.editing import split_dataset
 
@@ -43,14 +44,14 @@ def JoinDatasets(
     fourth: Dataset | None = None,
     name: str = "",
 ) -> Dataset:
-    """Make one dataset of several, one after the other.
+    """Concatenate several datasets.
 
     Args:
-        first: Says how all are read: sizes and changes at random.
-        second: Follows it. An example whose name is taken gets a number behind it.
-        third: Follows, too.
-        fourth: Follows, too.
-        name: Of the whole; empty takes the first one's.
+        first: The first dataset. Its sizes and augmentations apply to all.
+        second: The next dataset. If an example's name is already in use, a number is appended.
+        third: A further dataset, optional.
+        fourth: A further dataset, optional.
+        name: Name of the result. Empty keeps the name of the first.
     """
     from nodegraph.media.datasets.editing import join_datasets
 
@@ -59,7 +60,7 @@ def JoinDatasets(
 
 
 class SortedDataset(NamedTuple):
-    """Examples that fit, and the others."""
+    """Examples that match, and the others."""
 
     matching: Dataset
     others: Dataset
@@ -76,17 +77,17 @@ def FilterDataset(
     max_side: Annotated[int, Range(0, 16384), Advanced()] = 0,
     max_aspect: Annotated[float, Range(0, 100), Advanced()] = 0.0,
 ) -> SortedDataset:
-    """Sort out a dataset's examples by split, label, tag, caption or size.
+    """Filter a dataset's examples by split, label, tag, caption or size.
 
     Args:
-        dataset: All of the examples.
-        split: Theirs.
-        labels: One of these, with commas between; cat* fits cats, too.
-        tags: All of these, with commas between, as tags or as words of the caption.
-        caption: A text in the caption.
-        min_side: Pixels of the shorter side, at least.
-        max_side: Pixels of the longer side, at most; 0 is any.
-        max_aspect: The longer side in shorter ones, at most; 0 is any.
+        dataset: The dataset.
+        split: Split of the examples.
+        labels: Labels, separated by commas; any of them matches. cat* also matches cats.
+        tags: Tags, separated by commas; all must be present as tags or as words of the caption.
+        caption: Text that the caption must contain.
+        min_side: Minimum length of the shorter side, in pixels.
+        max_side: Maximum length of the longer side, in pixels. 0 means no limit.
+        max_aspect: Maximum aspect ratio, longer to shorter side. 0 means no limit.
     """
     from nodegraph.media.datasets.image_folder import parse_tags
     from nodegraph.media.datasets.subsets import ExampleFilter, partition
@@ -106,15 +107,16 @@ def TakeExamples(
     seed: Annotated[int, Seed()] = 0,
     start: Annotated[int, Range(0, 1_000_000), Advanced()] = 0,
 ) -> Dataset:
-    """Take some of a dataset's examples, in an order.
+    """Take a number of a dataset's examples, in a given order.
 
     Args:
-        dataset: What is taken from.
-        count: How many; 0 is all.
-        order: A shuffled one moves little when examples come or go.
-        per_label: So many of each class.
-        seed: Of the shuffling.
-        start: The first that is taken, counted from 0.
+        dataset: The dataset.
+        count: Number of examples. 0 takes all.
+        order: Order of the examples. A shuffled order changes little when examples are added or
+            removed.
+        per_label: Take this number of each class.
+        seed: Seed of the shuffling.
+        start: Index of the first example, counted from 0.
     """
     from nodegraph.media.datasets.subsets import take
 
@@ -128,13 +130,14 @@ def RepeatExamples(
     balance: bool = False,
     weight: Annotated[float, Range(0, 100), Advanced()] = 1.0,
 ) -> Dataset:
-    """Say how often examples are learned from in an epoch, such as those of rare classes.
+    """Set how often examples are used per epoch, for example to repeat rare classes.
 
     Args:
-        dataset: What it said before is replaced.
-        repeats: Times.
-        balance: Rare classes more often, so that each has about as much of an epoch.
-        weight: What the loss of these examples is multiplied by.
+        dataset: The dataset. Its previous repeats are replaced.
+        repeats: Number of repeats per epoch.
+        balance: Repeat rare classes more often, so that each class has about the same share of an
+            epoch.
+        weight: Loss weight of these examples.
     """
     from nodegraph.media.datasets.subsets import set_repeats
 
@@ -142,7 +145,7 @@ def RepeatExamples(
 
 
 class Deduplication(NamedTuple):
-    """What is left and what went, with figures."""
+    """Kept and removed examples, with statistics."""
 
     dataset: Dataset
     removed: Dataset
@@ -165,16 +168,16 @@ def RemoveDuplicates(
     encoder: ImageEncoder | None = None,
     within_label: Annotated[bool, Advanced()] = False,
 ) -> Deduplication:
-    """Remove pictures that are nearly the same as one before them.
+    """Remove near-duplicate images. The first of each group is kept.
 
     Args:
-        dataset: Its pictures are all read.
-        by: Pixels compares small copies, structure where brightness rises and falls, whatever the
-            colours and the size (dHash), meaning what an image encoder sees.
-        distance: Up to which two count as the same: the mean difference of pixels, the share of 64
-            bits, or 1 less the cosine of what is seen.
-        encoder: For meaning: CLIP's, say.
-        within_label: Compare only pictures of one class.
+        dataset: The dataset. All of its images are read.
+        by: Pixels compares small copies. Structure compares where brightness rises and falls,
+            independent of color and size (dHash). Meaning compares image embeddings.
+        distance: Maximum distance of duplicates: the mean difference of pixels, the share of 64
+            hash bits, or 1 minus the cosine similarity of embeddings.
+        encoder: Image encoder for meaning, for example CLIP's.
+        within_label: Compare only images of the same class.
     """
     from nodegraph.media.datasets.subsets import remove_duplicates
 

@@ -1,4 +1,4 @@
-"""Datasets: what is said of examples, and how they are learned from."""
+"""Datasets: edit captions, sizes and augmentations."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def EditCaptions(
     is_pattern: Annotated[bool, Advanced()] = False,
     tags: Annotated[Literal["keep", "from captions"], Advanced()] = "keep",
 ) -> Dataset:
-    """Write captions anew: with a trigger word before them, from tags or labels, words replaced.
+    """Rewrite captions: add a trigger word, build them from tags or labels, or replace words.
 
     Args:
-        dataset: Its captions; in files they stay as they are.
-        template: What each caption becomes; {caption}, {tags}, {label} and {name} are filled in, as
-            in sks style, {caption}.
-        find: A text in what came of that.
-        replacement: What is put in its place.
-        is_pattern: It is a regular expression.
-        tags: Also make tags of captions that are lists with commas.
+        dataset: The dataset. Caption files are not changed.
+        template: Template of the new captions. {caption}, {tags}, {label} and {name} are filled in,
+            for example: sks style, {caption}.
+        find: Text to search for in the result of the template.
+        replacement: Text that replaces it.
+        is_pattern: Treat the search text as a regular expression.
+        tags: From captions also makes tags of captions that are comma-separated lists.
     """
     from nodegraph.media.datasets.editing import edit_captions, tags_from_captions
 
@@ -45,12 +45,12 @@ def EditCaptions(
 def SetCaptions(
     dataset: Dataset, captions: list[str] | None = None, labels: list[str] | None = None
 ) -> Dataset:
-    """Give a dataset's examples captions or labels from elsewhere, such as a language model.
+    """Set a dataset's captions or labels from lists, for example from a language model.
 
     Args:
-        dataset: Its other texts stay.
-        captions: One an example, in their order, or one for all.
-        labels: The same of classes.
+        dataset: The dataset. Its other texts do not change.
+        captions: One caption per example, in order, or one for all.
+        labels: One class label per example, in order, or one for all.
     """
     from nodegraph.media.datasets.editing import set_texts
 
@@ -68,17 +68,18 @@ def ResizeDataset(
     max_aspect: Annotated[float, Range(1, 16), Advanced()] = 2.0,
     enlarge: Annotated[bool, Advanced()] = True,
 ) -> Dataset:
-    """Say to what size pictures are brought when they are learned from: one, or the nearest bucket.
+    """Set the size of training images: one size, or aspect-ratio buckets.
 
     Args:
-        dataset: Its files stay as they are.
-        mode: Buckets are sizes of about one area and many proportions, so little is cut off.
-        width: In pixels; of buckets the side of the square.
-        height: In pixels; 0 is as wide. Of one size alone.
-        fit: How a picture comes to one size.
-        multiple: What the sides of buckets are multiples of.
-        max_aspect: Of buckets: the longer side in shorter ones.
-        enlarge: Of buckets: make small pictures larger.
+        dataset: The dataset. Its files are not changed.
+        mode: Buckets are sizes of about the same area with different aspect ratios, so that little
+            is cropped.
+        width: Width in pixels. For buckets, the side of the square bucket.
+        height: Height in pixels, for one size only. 0 means the same as the width.
+        fit: How an image is fitted to one size.
+        multiple: Sides of buckets are multiples of this value.
+        max_aspect: Maximum aspect ratio of buckets, longer to shorter side.
+        enlarge: Enlarge small images to their bucket size.
     """
     from nodegraph.media.datasets.editing import resize_to_buckets, resize_to_one
 
@@ -104,21 +105,22 @@ def AugmentDataset(
     shuffle_tags: Annotated[bool, Advanced()] = False,
     drop_caption: Annotated[float, Range(0, 1, step=0.05), Advanced()] = 0.0,
 ) -> Dataset:
-    """Say what is changed at random in pictures to learn from, anew in each epoch.
+    """Set random augmentations of training images. They differ in each epoch.
 
     Args:
-        dataset: What it said before is replaced; its splits validation and test stay as they are.
-        flip: Share of the pictures that are mirrored.
-        crop: Smallest share of a picture that is cut out; 1 cuts nothing more.
-        rotate: Degrees, at most, to either side.
-        brightness: More or less of it, as a share, at most.
-        contrast: The same of contrast.
-        saturation: The same of colours.
-        hue: Degrees, at most, to either side.
-        seed: The same one gives the same changes.
-        flip_vertical: Share of the pictures that are turned upside down, as in a mirror.
-        shuffle_tags: Let tags change places, where they stand in for a caption.
-        drop_caption: Share of the captions that are left out, which guidance needs.
+        dataset: The dataset. Its previous augmentations are replaced. Validation and test images
+            are not changed.
+        flip: Share of the images that are mirrored horizontally.
+        crop: Smallest share of an image that is cropped out. 1 means no extra crop.
+        rotate: Maximum rotation in degrees, in both directions.
+        brightness: Maximum relative change of brightness, up or down.
+        contrast: Maximum relative change of contrast, up or down.
+        saturation: Maximum relative change of saturation, up or down.
+        hue: Maximum hue shift in degrees, in both directions.
+        seed: Random seed. The same seed gives the same changes.
+        flip_vertical: Share of the images that are mirrored vertically.
+        shuffle_tags: Shuffle tags if they are used as the caption.
+        drop_caption: Share of the captions that are dropped, as classifier-free guidance requires.
     """
     from dataclasses import replace
 

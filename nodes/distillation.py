@@ -1,4 +1,4 @@
-"""Models that are faster or smaller, and what that costs: students, few bits, comparisons."""
+"""Faster or smaller models: distillation, quantization, and comparisons of their quality."""
 
 from __future__ import annotations
 
@@ -77,34 +77,35 @@ def Distill(
     options: TrainingOptions | None = None,
     samples: TrainingSamples | None = None,
 ) -> TrainedModel:
-    """Teach a model to paint in few steps and without guidance, as a LoRA, by itself as teacher.
+    """Distill a model into a LoRA that samples in few steps and without guidance.
 
-    Sample what comes out in 2 to 8 steps, by the sampler lcm with the schedule normal and cfg 1.
+    The model is its own teacher. Sample the result in 2 to 8 steps, with the sampler lcm, the
+    schedule normal and cfg 1.
 
     Args:
-        model: What learns, and its teacher; its own weights stay as they are.
-        text_encoder: What reads the prompts; of the same model.
-        vae: What encodes the pictures; of the same model.
-        dataset: Pictures with captions: what it is to paint later. If not linked, the model paints
-            them itself from the prompts.
-        prompts: One a line, where there is no dataset.
-        pictures: Painted of each prompt.
-        kind: trajectory: it learns where the teacher's guided way ends. consistency: it learns to
-            say the same at two neighbouring places of that way (LCM): a step is cheaper, and it
-            takes far more of them.
-        cfg: Guidance of the teacher, which is built in.
-        negative: What the teacher is led away from; the empty prompt if empty.
-        steps: Changes of the weights.
-        batch: Pictures for each of them.
-        learning_rate: How large they are; 1e-4 for large models, up to 2e-3 for small ones.
-        rank: How much the LoRA can hold; 64 is usual for large models.
-        layers: Where it is put.
-        teacher_steps: Of the teacher to the end, from wherever it begins; with consistency from
-            noise to picture, of which it walks one. 0: 4, with consistency 50.
-        huber: Where the loss turns from squared to absolute; 0.001 in LCM's scripts.
-        seed: Of all that is drawn.
-        options: More of it: TrainingSettings.
-        samples: Pictures to watch meanwhile: WatchTraining, with few steps and cfg 1.
+        model: The teacher, and the base of the student. Its own weights do not change.
+        text_encoder: Text encoder of the same model.
+        vae: VAE of the same model.
+        dataset: Images with captions, similar to what the student should generate. If not linked,
+            the model generates them from the prompts.
+        prompts: Prompts, one per line, if there is no dataset.
+        pictures: Number of images generated per prompt.
+        kind: trajectory: the student learns the end point of the teacher's guided trajectory.
+            consistency: it learns the same prediction at two neighboring points of the trajectory
+            (LCM). Its steps are cheaper, but it needs far more of them.
+        cfg: Guidance scale of the teacher. The student learns its effect.
+        negative: Negative prompt of the teacher. Empty uses the empty prompt.
+        steps: Number of training steps.
+        batch: Images per step.
+        learning_rate: Learning rate: 1e-4 for large models, up to 2e-3 for small ones.
+        rank: Rank of the LoRA. 64 is usual for large models.
+        layers: Layers that get a LoRA.
+        teacher_steps: Steps of the teacher from the current point to the end. With consistency,
+            steps of the whole schedule, of which it runs one. 0 means 4, or 50 with consistency.
+        huber: Where the Huber loss changes from squared to absolute. LCM's scripts use 0.001.
+        seed: Random seed of the training.
+        options: More settings, from TrainingSettings.
+        samples: Sample images during training, from WatchTraining. Use few steps and cfg 1.
     """
     from nodegraph.training.distillation import (
         DistillationPlan,
@@ -140,14 +141,17 @@ def QuantizeModel(
     model: DiffusionModel,
     storage: Annotated[str, Choices((FLOAT8, INT8, INT4, FULL))] = INT8,
 ) -> SmallerModel:
-    """Keep a model's weights in fewer bits: less memory, results that differ a little.
+    """Store a model's weights in fewer bits: it needs less memory, and results differ slightly.
 
-    As LoadModel does with its storage. CompareSamplings tells what it costs.
+    It has the same effect as the storage of LoadModel. Measure the loss of quality with
+    CompareSamplings.
 
     Args:
-        model: To be kept so; who uses it without has it whole beside.
-        storage: float8 and int8 take a byte a number, int4 some 4.5 bits; full is what it computes
-            in. Norms, embeddings and the like stay whole, with int4 convolutions, too.
+        model: The model to quantize. If other nodes use the unquantized model, both copies are in
+            memory.
+        storage: float8 and int8 use one byte per weight, int4 about 4.5 bits. full is the compute
+            precision. Norms, embeddings and similar layers keep full precision; with int4,
+            convolutions too.
     """
     from nodegraph.weights.precision.storage import with_storage
 
@@ -155,15 +159,16 @@ def QuantizeModel(
 
 
 class ComparedSamplings(NamedTuple):
-    """What models made of the same prompts and seeds, and how far it is apart.
+    """Images of several models for the same prompts and seeds, and how much they differ.
 
     Attributes:
-        images: A batch of each model, the reference's first.
-        text: A table.
-        plot: How far latents are from the reference's.
-        times: Seconds a picture.
-        distances: Mean of each model but the reference: of latents, as a share of their size.
-        psnr: Of pictures, mean of each model but the reference, in decibels.
+        images: One batch of images per model, the reference first.
+        text: The results as a table.
+        plot: Distance of the latents to those of the reference.
+        times: Seconds per image.
+        distances: Mean distance of the latents of each other model, relative to the size of the
+            reference's.
+        psnr: Mean PSNR of the images of each other model, in decibels.
     """
 
     images: list[Image]
@@ -179,7 +184,7 @@ class ComparedSamplings(NamedTuple):
     label="Compare samplings",
     lane="gpu",
     numerics=True,
-    deterministic=False,  # seconds are of this machine, now: those that another one kept are not
+    deterministic=False,  # seconds are measured on this machine now, so never taken from a cache
     validate=check_compared,
     tags=("benchmark", "quality", "student", "teacher", "quantization", "psnr", "measure", "time"),
 )
@@ -208,33 +213,34 @@ def CompareSamplings(
     width: Side = 0,
     height: Side = 0,
 ) -> ComparedSamplings:
-    """Measure how far models are from another one: same prompts, same seeds, as a table and plots.
+    """Compare models with a reference: same prompts and seeds, results as a table and plots.
 
-    For a few-step student against its teacher, a model in few bits against itself, a step cache.
+    Use it for a few-step student and its teacher, a quantized model and the original, or a step
+    cache.
 
     Args:
-        reference: What the others are held against.
-        model: Sampled as said below; its weights count in the memory that is told.
-        text_encoder: Of all of them.
-        vae: Of all of them.
-        second: Another one, sampled as model.
-        third: And another.
-        classifier: Of TrainClassifier: says for how many pictures it sees what it sees in the
-            reference's.
-        prompts: One a line.
-        names: What the models are called, the reference first; one a line.
-        pictures: Of each prompt.
-        seed: Of the first picture; the next ones count up from it.
-        reference_steps: Of the reference.
-        reference_cfg: Of the reference.
-        reference_sampler: Of the reference.
-        reference_schedule: Of the reference.
-        steps: Of the others.
-        cfg: Of the others.
-        sampler: Of the others; lcm for students.
-        schedule: Of the others; normal for students.
-        width: In pixels; 0: as the models were trained on.
-        height: In pixels; 0: as the models were trained on.
+        reference: The reference model.
+        model: The model to compare. The reported memory includes its weights.
+        text_encoder: Text encoder of all models.
+        vae: VAE of all models.
+        second: A further model, sampled with the same settings.
+        third: A further model, sampled with the same settings.
+        classifier: A classifier from TrainClassifier. It counts for how many images the predicted
+            label is the same as for the reference.
+        prompts: Prompts, one per line.
+        names: Names of the models, one per line, the reference first.
+        pictures: Number of images per prompt.
+        seed: Seed of the first image. The next images count up from it.
+        reference_steps: Steps of the reference.
+        reference_cfg: Guidance scale of the reference.
+        reference_sampler: Sampler of the reference.
+        reference_schedule: Schedule of the reference.
+        steps: Steps of the other models.
+        cfg: Guidance scale of the other models.
+        sampler: Sampler of the other models. Use lcm for students.
+        schedule: Schedule of the other models. Use normal for students.
+        width: Width in pixels. 0 uses the size the models were trained on.
+        height: Height in pixels. 0 uses the size the models were trained on.
     """
     from nodegraph.training.model_comparison import (
         ComparedModel,

@@ -1,4 +1,4 @@
-"""What a model shows how often: labels counted with intervals, and compared."""
+"""Distributions of predicted labels: counts with confidence intervals, and comparisons."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Level = Annotated[float, Range(0.5, 0.999, step=0.005), Advanced()]
 
 
 class LatentPredictions(NamedTuple):
-    """What a classifier says of latents, in their order.
+    """Predictions of a classifier for latents, in order.
 
     Attributes:
-        labels: What they show.
-        backgrounds: The names of what is behind it.
-        confidences: How likely it takes each label to be, 0 to 1.
+        labels: Predicted object.
+        backgrounds: Name of the predicted background.
+        confidences: Probability of the predicted label, 0 to 1.
     """
 
     labels: list[str]
@@ -33,12 +33,12 @@ class LatentPredictions(NamedTuple):
 def ClassifyLatents(
     ctx: Context, latent: list[Latent], classifier: LatentClassifier
 ) -> LatentPredictions:
-    """Say what latents show, and on what background, without decoding them.
+    """Predict the object and background of latents without decoding them.
 
     Args:
-        latent: One or several, of batches of any size; without noise.
-        classifier: Of LoadClassifier: tiny/guidance_classifier knows the things and the background
-            colours of the model tiny.
+        latent: One or several latents without noise, with batches of any size.
+        classifier: A classifier from LoadClassifier. tiny/guidance_classifier knows the objects and
+            background colors of the model tiny.
     """
     from nodegraph.models.noisy_classifier import classify_latents
 
@@ -47,13 +47,13 @@ def ClassifyLatents(
 
 
 class CountedLabels(NamedTuple):
-    """How often each label came.
+    """How often each label occurs.
 
     Attributes:
-        plot: Bars with intervals.
-        card: The figures as text, and what they can't show.
-        labels: In the plot's order.
-        shares: Of each, 0 to 1.
+        plot: Bars with confidence intervals.
+        card: The numbers as text, and their limitations.
+        labels: Labels in the order of the plot.
+        shares: Share of each label, 0 to 1.
     """
 
     plot: Plot
@@ -76,17 +76,18 @@ def LabelDistribution(
     level: Level = 0.95,
     seed: Annotated[int, Seed(), Advanced()] = 0,
 ) -> CountedLabels:
-    """Count how often each label came, with confidence intervals, such as for a bias audit.
+    """Count how often each label occurs, with confidence intervals, for example for a bias audit.
 
     Args:
-        labels: What a classifier says of each picture.
-        categories: All labels there are, so that those that never came show as well.
-        groups: What each picture was made of, such as its prompt: intervals are then of drawing
-            prompts anew (bootstrap), as pictures of one prompt are alike; else of chance (Wilson).
-        name: Of the model or prompt, in the legend.
-        title: Above the plot and the card.
-        level: How sure intervals are: 0.95 misses one time in twenty.
-        seed: Of the bootstrap.
+        labels: Predicted label of each image, from a classifier.
+        categories: All possible labels, so that those with a count of zero are shown too.
+        groups: Group of each image, for example its prompt. Intervals then come from a bootstrap
+            over prompts, because images of one prompt are similar. Without groups they are Wilson
+            intervals.
+        name: Name of the model or prompt in the legend.
+        title: Title of the plot and the card.
+        level: Confidence level. 0.95 misses the true value one time in twenty.
+        seed: Seed of the bootstrap.
     """
     from nodegraph.media.plots import distributions as counted
 
@@ -97,13 +98,14 @@ def LabelDistribution(
 
 
 class ComparedLabels(NamedTuple):
-    """How two distributions of labels differ.
+    """How two label distributions differ.
 
     Attributes:
-        plot: Bars of both, with intervals.
-        differences: Of the shares, second less first, with intervals.
-        card: The figures as text, and what they can't show.
-        chance: Of sets as far apart if there were no difference (p-value of a permutation test).
+        plot: Bars of both, with confidence intervals.
+        differences: Differences of the shares, second minus first, with confidence intervals.
+        card: The numbers as text, and their limitations.
+        chance: p-value of a permutation test: the probability of a difference this large if there
+            were none.
     """
 
     plot: Plot
@@ -129,24 +131,25 @@ def CompareDistributions(
     level: Level = 0.95,
     seed: Annotated[int, Seed(), Advanced()] = 0,
 ) -> ComparedLabels:
-    """Compare which labels two models or prompts give: differences with intervals, and a test.
+    """Compare the label distributions of two models or prompts: differences, intervals and a test.
 
-    Pictures of one prompt are alike. Where there are several of each, link their prompts as groups:
-    without, the test finds differences where there are none.
+    Images of one prompt are similar. If there are several images per prompt, link the prompts as
+    groups. Without groups, the test finds differences that do not exist.
 
     Args:
-        first: Labels of the pictures of one model or prompt.
-        second: Of the other; as many or not.
-        categories: All labels there are.
-        first_groups: What each picture of the first was made of, such as its prompt: the test then
-            permutes groups whole, and intervals are of drawing groups anew. Not linked: pictures
-            are taken for independent.
-        second_groups: The same of the second; prompts that both have are compared with each other.
-        first_name: What the first is called.
-        second_name: What the second is called.
-        title: Above the plots and the card.
-        level: How sure intervals are: 0.95 misses one time in twenty.
-        seed: Of the permutations that are drawn, and of the bootstrap.
+        first: Labels of the images of one model or prompt.
+        second: Labels of the other. The number of images may differ.
+        categories: All possible labels.
+        first_groups: Group of each image of the first, for example its prompt. The test then
+            permutes whole groups, and intervals resample groups. If not linked, images are treated
+            as independent.
+        second_groups: The same for the second. Prompts that occur in both are compared with each
+            other.
+        first_name: Name of the first.
+        second_name: Name of the second.
+        title: Title of the plots and the card.
+        level: Confidence level. 0.95 misses the true value one time in twenty.
+        seed: Seed of the permutations and the bootstrap.
     """
     from nodegraph.media.plots import distributions as counted
 

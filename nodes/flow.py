@@ -1,4 +1,4 @@
-"""Flow: choosing between branches, holding values back, and loops over the workflow's subgraphs."""
+"""Flow: branches, gates, and loops over the workflow's subgraphs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ._loops import LoopBody
 async def Switch(
     condition: bool, on_true: Lazy[Any] | None = None, on_false: Lazy[Any] | None = None
 ) -> Any:
-    """One of two values; what only the other one needs never runs.
+    """Choose one of two values by a condition. Nodes that only the other value needs do not run.
 
     Args:
-        condition: Which one to take.
-        on_true, on_false: The branches. Where the one to be taken isn't given, what depends on
-            this node is skipped.
+        condition: True chooses on_true, false on_false.
+        on_true, on_false: The two values. If the chosen one is not linked, nodes that depend on
+            this node are skipped.
     """
     return await _branch(on_true if condition else on_false)
 
@@ -36,12 +36,12 @@ async def Select(
     option_6: Lazy[Any] | None = None,
     option_7: Lazy[Any] | None = None,
 ) -> Any:
-    """One of several values, by its number; what only the others need never runs.
+    """Choose one of several values by its number. Nodes that only the other values need do not run.
 
     Args:
-        index: Which one to take, counted from 0.
-        option_0, option_1, option_2, option_3, option_4, option_5, option_6, option_7: What there
-            is to choose from. Where the one to be taken isn't given, what depends on this node is
+        index: Number of the value, counted from 0.
+        option_0, option_1, option_2, option_3, option_4, option_5, option_6, option_7: The values
+            to choose from. If the chosen one is not linked, nodes that depend on this node are
             skipped.
     """
     options = (
@@ -56,7 +56,7 @@ async def Select(
     )
     if not 0 <= index < len(options):
         raise InvalidValue(
-            "there is no option of that number",
+            "there is no option with this number",
             port="index",
             given=str(index),
             expected=f"0 to {len(options) - 1}",
@@ -71,11 +71,12 @@ async def _branch(lazy: Lazy[Any] | None) -> Any:
 
 @node(category="flow", tags=("block", "stop", "if"))
 async def Gate(value: Lazy[Any], open: bool = True) -> Any:
-    """A value that is passed on, or held back: then what depends on it is skipped silently.
+    """Pass a value on, or block it. If it is blocked, nodes that depend on it are skipped silently.
 
     Args:
-        value: What to pass on. What only this node needs of it never runs while it is closed.
-        open: Whether to pass it on.
+        value: The value to pass on. While the gate is closed, nodes that only this node needs do
+            not run.
+        open: Pass the value on.
     """
     return await value() if open else BLOCKED
 
@@ -92,15 +93,15 @@ def ForEach(
 ) -> ForEachOutputs:
     """Run a subgraph once for each item of a list.
 
-    The subgraph takes an `item`, and if it likes its number as `index`, and gives a `result`. Its
-    other inputs are inputs of this node. Each run is cached by itself.
+    The subgraph takes an `item`, and optionally its number as `index`, and returns a `result`. Its
+    other inputs become inputs of this node. Each run is cached separately.
 
     Args:
-        items: What to go through.
+        items: The list.
         body: Name of the subgraph.
     """
     loop = LoopBody(body, inputs)
-    # One after the other where something is written, as files are numbered in the list's order.
+    # One run at a time if the body writes files, because files are numbered in the list's order.
     most = 1 if body.acts else loop.most_at_once
 
     def part(start: int, before: tuple[Value, ...]) -> Any:
@@ -134,15 +135,15 @@ def Fold(
     ],
     **inputs: Any,
 ) -> Folded:
-    """Run a subgraph for each item of a list, each time on what it gave for the one before.
+    """Run a subgraph for each item of a list, and pass its result on to the next run.
 
-    The subgraph takes what is `accumulated` so far, an `item`, and if it likes its number as
-    `index`; it gives what is `accumulated` then. Its other inputs are inputs of this node. The
-    outputs are what is accumulated in the end, and after each item.
+    The subgraph takes the value `accumulated` so far, an `item`, and optionally its number as
+    `index`. It returns the new value of `accumulated`. Its other inputs become inputs of this node.
+    The outputs are the final value, and the value after each item.
 
     Args:
-        items: What to go through.
-        initial: What is accumulated before the first item.
+        items: The list.
+        initial: The accumulated value before the first item.
         body: Name of the subgraph.
     """
     turn_inputs = [{"item": Value(item)} for item in items]
@@ -166,15 +167,16 @@ def Repeat(
     times: Annotated[int, Range(0, 100_000)] = 4,
     **inputs: Any,
 ) -> Repeated:
-    """Run a subgraph a number of times, each time on what it gave before.
+    """Run a subgraph several times, and pass its result on to the next run.
 
-    The subgraph takes a `state`, and if it likes its number as `index`, and gives the next `state`.
-    Its other inputs are inputs of this node. The outputs are the last state, and all of them.
+    The subgraph takes a `state`, and optionally its number as `index`, and returns the next
+    `state`. Its other inputs become inputs of this node. The outputs are the last state, and all
+    states.
 
     Args:
-        state: What it is first given.
+        state: The state of the first run.
         body: Name of the subgraph.
-        times: How often.
+        times: Number of runs.
     """
     answer: Repeated = _chain(
         LoopBody(body, inputs), "state", state, [{}] * times, "state", "states"
@@ -190,12 +192,12 @@ def _chain(
     last: str,
     every: str,
 ) -> Any:
-    """Turns that each take what the one before gave.
+    """Build runs that each take the output of the run before.
 
     Args:
-        carried: The subgraph's input and output that lead from turn to turn.
-        turn_inputs: What else each turn is given.
-        last, every: The node's outputs for what the last turn gave, and for what all gave.
+        carried: The subgraph's input and output that pass the value from run to run.
+        turn_inputs: Further inputs of each run.
+        last, every: The node's outputs for the last result, and for all results.
     """
 
     def part(start: int, before: Value, all_before: tuple[Value, ...]) -> Any:
@@ -233,15 +235,16 @@ def While(
     max_iterations: Annotated[int, Range(1, 1_000_000)] = 1000,
     **inputs: Any,
 ) -> WhileOutputs:
-    """Run a subgraph on what it gave before, for as long as it says to continue.
+    """Run a subgraph on its own result while it asks to continue.
 
-    The subgraph takes a `state`, and if it likes its number as `index`; it gives the next `state`
-    and, as `continue`, whether to go on. Its other inputs are inputs of this node.
+    The subgraph takes a `state`, and optionally its number as `index`. It returns the next `state`,
+    and `continue`: whether to run again. Its other inputs become inputs of this node.
 
     Args:
-        state: What it is first given.
+        state: The state of the first run.
         body: Name of the subgraph.
-        max_iterations: One that would go on after so many is an error.
+        max_iterations: Maximum number of runs. A loop that would continue after that many is an
+            error.
     """
     loop = LoopBody(body, inputs)
 
@@ -256,7 +259,7 @@ def While(
             return BLOCKED
         if not isinstance(go_on.value, bool):
             raise InvalidValue(
-                "the subgraph's output `continue` is neither true nor false",
+                "the subgraph's output `continue` is not true or false",
                 port="body",
                 given=repr(go_on.value)[:60],
             )
@@ -264,9 +267,9 @@ def While(
             return Expand({}, {"state": results["state"], "iterations": Value(count)})
         if count >= max_iterations:
             raise InvalidValue(
-                f"would still go on after {count} iterations",
+                f"the loop does not end after {count} iterations",
                 port="max_iterations",
-                hint="Raise max_iterations, or let the subgraph's `continue` become false.",
+                hint="Raise max_iterations, or make the subgraph's `continue` become false.",
             )
         return turn(count, results["state"])
 

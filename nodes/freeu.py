@@ -1,4 +1,4 @@
-"""FreeU: what a UNet's upward half makes of what it is given."""
+"""FreeU: rescale a UNet's backbone and skip features in the decoder."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ def FreeU(
     s2: Factor = 0.2,
     version: Annotated[str, Choices(VERSIONS), Advanced()] = "v2",
 ) -> FreeUModel:
-    """Let a UNet heed shapes more and fine texture less (arXiv:2309.11497). Costs hardly any time.
+    """Improve a UNet's details with FreeU (arXiv:2309.11497), at almost no extra time.
+
+    It strengthens the backbone features of the UNet's decoder, which carry shapes, and weakens the
+    skip features, which carry fine texture.
 
     Args:
         model: Stable Diffusion 1, 2 or XL, or another UNet.
-        b1, b2: Factor of what comes from the level below, at the deepest stage and at the next: 1.3
-            and 1.4 are usual, 1.1 and 1.2 for SDXL.
-        s1, s2: Factor of the coarse part of what comes across, at these stages: 0.9 and 0.2 are
+        b1, b2: Factors of the backbone features at the deepest decoder stage and the next one. 1.3
+            and 1.4 are usual; 1.1 and 1.2 for SDXL.
+        s1, s2: Factors of the low frequencies of the skip features at these stages. 0.9 and 0.2 are
             usual.
-        version: With v2 b counts where features are strong, with v1 everywhere; diffusers is v1 at
-            the first two stages, whatever their width.
+        version: v2 applies b where features are strong, v1 everywhere. The FreeU of diffusers is v1
+            at the first two stages, independent of their width.
     """
     return FreeUModel(with_freeu(model, FreeUFactors(b1, b2, s1, s2, version)))

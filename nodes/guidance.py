@@ -1,4 +1,4 @@
-"""Guidance that is put on top of a guider, and changes of how a guider leads."""
+"""Additional guidance on top of a guider, and changes to how a guider is applied."""
 
 from __future__ import annotations
 
@@ -57,13 +57,15 @@ def RescaleGuidance(
     rescale: Share = 0.7,
     of: Annotated[Literal["output", "velocity"], Advanced()] = "output",
 ) -> GuiderChoice:
-    """Bring a guider's answer to the spread of the positive prompt's, against glaring pictures.
+    """Rescale a guider's prediction to the standard deviation of the positive prompt's.
+
+    It prevents overexposed images at high guidance scales.
 
     Args:
-        guider: What leads.
-        rescale: How far; 0.7 for models trained to zero SNR.
-        of: What has that spread: what the network gives, or its velocity, as in ComfyUI. Of models
-            that predict velocities both are one.
+        guider: The guider to change.
+        rescale: Strength of the rescaling. Use 0.7 for models trained with zero terminal SNR.
+        of: Quantity that is rescaled: the network's output, or its velocity, as in ComfyUI. For
+            models that predict velocities both are the same.
     """
     return replace(guider, rescale=rescale, rescales_velocity=of == "velocity")
 
@@ -75,12 +77,13 @@ def RescaleGuidance(
     tags=("interval", "CFG start", "CFG end", "skip", "faster"),
 )
 def LimitGuidance(guider: GuiderChoice, start: Share = 0.2, end: Share = 0.8) -> GuiderChoice:
-    """Guide in a part of the sampling only: more variety, and less time.
+    """Apply guidance only in a part of the sampling: more variety, and less time.
 
-    In the rest the positive prompt leads alone. What was added to the guider keeps its own part.
+    In the other steps only the positive prompt is used. Guidance added to the guider keeps its own
+    part.
 
     Args:
-        guider: What leads.
+        guider: The guider to change.
         start, end: Part of the sampling that is guided, 0 to 1.
     """
     return replace(guider, start=start, end=end)
@@ -99,16 +102,17 @@ def ChangingGuidance(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Let the guidance scale go from the guider's to another one on the way.
+    """Change the guidance scale during sampling, from the guider's scale to another one.
 
-    Steps in which it is 1 take half the time, as the positive prompt then leads alone.
+    Steps with a scale of 1 take half the time, because only the positive prompt is evaluated.
 
     Args:
-        guider: What leads; its scale is that of the first step.
-        cfg: The scale of the last step, smaller or larger.
-        law: How it goes: evenly, gently at both ends, or mostly in the last steps. With within, it
-            is the other one from start to end, and the guider's before and after.
-        start, end: Part of the sampling in which it changes, 0 to 1.
+        guider: The guider to change. Its scale is used in the first step.
+        cfg: Guidance scale of the last step, smaller or larger.
+        law: Curve of the change: linear, smooth at both ends, or mostly in the last steps. With
+            within, the new scale applies from start to end, and the guider's scale before and
+            after.
+        start, end: Part of the sampling in which the scale changes, 0 to 1.
     """
     return replace(guider, changing=ChangingScale(cfg, law, start, end))
 
@@ -126,16 +130,18 @@ def PerturbedAttentionGuidance(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead away from what the model says where its attention is switched off: clearer structure.
+    """Perturbed-attention guidance (PAG): clearer structure.
 
-    Works without a prompt and on top of any guider, as one more question to the model per step.
+    It guides away from the prediction of the model with self-attention switched off in some layers.
+    It works without a prompt and on top of any guider, and needs one more model evaluation per
+    step.
 
     Args:
-        guider: What leads besides.
-        scale: How strongly it leads.
-        layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet
-            (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
-        start, end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        scale: Scale of this guidance.
+        layers: Layers to change: block numbers of a transformer (`7, 8, 9`, `single.3`), or parts
+            of a UNet (`mid`, `down.1`, `up.0.2`). Empty uses the middle of the network.
+        start, end: Part of the sampling in which it applies, 0 to 1.
     """
     return _with(guider, PerturbedAttention(scale, start, end, layer_names(layers)))
 
@@ -154,15 +160,18 @@ def SmoothedEnergyGuidance(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead away from what a UNet says where its attention is blurred: gentler than switched off.
+    """Smoothed energy guidance (SEG): guidance away from blurred attention. Gentler than PAG.
+
+    It guides away from the prediction of a UNet whose self-attention is blurred in some layers.
 
     Args:
-        guider: What leads besides.
-        scale: How strongly it leads.
-        blur: Standard deviation in cells of the layer; 9999 is the mean of all.
-        layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet
-            (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
-        start, end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        scale: Scale of this guidance.
+        blur: Standard deviation of the blur in cells of the layer. 9999 replaces the attention by
+            its mean.
+        layers: Layers to change: block numbers of a transformer (`7, 8, 9`, `single.3`), or parts
+            of a UNet (`mid`, `down.1`, `up.0.2`). Empty uses the middle of the network.
+        start, end: Part of the sampling in which it applies, 0 to 1.
     """
     return _with(guider, SmoothedEnergy(scale, start, end, layer_names(layers), blur))
 
@@ -180,13 +189,16 @@ def SelfAttentionGuidance(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead away from what a UNet says of a picture blurred where it looks: clearer details.
+    """Self-attention guidance (SAG): clearer details.
+
+    It guides away from a UNet's prediction for an image that is blurred where its attention is
+    high.
 
     Args:
-        guider: What leads besides.
-        scale: How strongly it leads.
-        blur: Standard deviation in cells of the latent.
-        start, end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        scale: Scale of this guidance.
+        blur: Standard deviation of the blur in latent cells.
+        start, end: Part of the sampling in which it applies, 0 to 1.
     """
     return _with(guider, SelfAttention(scale, start, end, blur))
 
@@ -208,18 +220,21 @@ def SkipLayerGuidance(
     end: Share = 0.2,
     prompt: Literal["positive", "negative"] = "positive",
 ) -> GuiderChoice:
-    """Lead away from what the model says without some of its layers: better anatomy.
+    """Skip-layer guidance (SLG): better anatomy.
 
-    Made for Stable Diffusion 3.5 Medium, with layers `7, 8, 9`.
+    It guides away from the prediction of the model without some of its layers. It was made for
+    Stable Diffusion 3.5 Medium, with layers `7, 8, 9`.
 
     Args:
-        guider: What leads besides.
-        scale: How strongly it leads; nothing to the negative prompt, which cfg leads away from.
-        layers: Where: numbers of a transformer's blocks (`7, 8, 9`, `single.3`), parts of a UNet
-            (`mid`, `down.1`, `up.0.2`); empty for the middle of the network.
-        start, end: Part of the sampling in which it does, 0 to 1.
-        prompt: What is asked without those layers: the positive prompt once more, or the negative
-            one in place of asking the whole model, which takes no more time.
+        guider: The guider to extend.
+        scale: Scale of this guidance. With the negative prompt it has no effect; cfg is used
+            instead.
+        layers: Layers to skip: block numbers of a transformer (`7, 8, 9`, `single.3`), or parts of
+            a UNet (`mid`, `down.1`, `up.0.2`). Empty uses the middle of the network.
+        start, end: Part of the sampling in which it applies, 0 to 1.
+        prompt: Prompt that is evaluated without these layers. The positive prompt needs one more
+            evaluation per step. The negative prompt without the layers replaces the usual one, at
+            no extra time.
     """
     adds = prompt == "positive"
     return _with(guider, SkippedLayers(scale, start, end, layer_names(layers), adds=adds))
@@ -239,15 +254,16 @@ def AutoGuidance(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead away from what a weaker model says: a smaller one, or one that was trained less.
+    """Autoguidance: guidance away from a weaker model, for example a smaller or less trained one.
 
-    Both are in memory at once. With a BasicGuider, a scale of 1 is a guidance scale of 2.
+    Both models are in memory at once. With a BasicGuider, a scale of 1 equals a guidance scale of
+    2.
 
     Args:
-        guider: What leads besides.
-        weaker: Of the same family as the model, such as one with a LoRA less.
-        scale: How strongly it leads.
-        start, end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        weaker: A weaker model of the same family, for example without a LoRA.
+        scale: Scale of this guidance.
+        start, end: Part of the sampling in which it applies, 0 to 1.
     """
     return _with(guider, WeakerModel(scale, start, end, model=weaker))
 
@@ -273,14 +289,14 @@ def AddNegative(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """One more negative prompt, with a scale of its own.
+    """Add a second negative prompt with a separate scale.
 
     Args:
-        guider: What leads besides.
-        negative: What the picture is to stay away from.
-        scale: How strongly.
-        perpendicular: Only away from what it doesn't share with the positive prompt (Perp-Neg).
-        start, end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend.
+        negative: Prompt for what the image should avoid.
+        scale: Scale of this guidance.
+        perpendicular: Use only the part that is perpendicular to the positive prompt (Perp-Neg).
+        start, end: Part of the sampling in which it applies, 0 to 1.
     """
     added = FurtherNegative(scale, start, end, negative=negative, apart=perpendicular)
     return _with(guider, added)
@@ -296,11 +312,11 @@ def AddNegative(
 def LoadClassifier(
     ctx: Context, classifier: Annotated[str, File("model")] = BUNDLED_CLASSIFIER
 ) -> LatentClassifier:
-    """Open a classifier of noisy latents, for ClassifierGuidance.
+    """Load a classifier of noisy latents, for ClassifierGuidance.
 
     Args:
-        classifier: Name under a models folder or path of a .safetensors file, or
-            tiny/guidance_classifier, which comes along with the model tiny.
+        classifier: Name under a models folder or path of a .safetensors file, or the included
+            tiny/guidance_classifier, for the model tiny.
     """
     return open_classifier(locate_classifier(classifier, ctx.environment.models))
 
@@ -320,15 +336,16 @@ def ClassifierGuidance(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Lead by the gradient of a classifier: towards pictures that it takes for what is wished.
+    """Classifier guidance: guide by the gradient of a classifier, towards a label or a background.
 
     Args:
-        guider: What leads besides; with a BasicGuider of an empty prompt the classifier alone.
-        classifier: Of LoadClassifier, trained on the noisy latents of the same model.
-        label: Name of the object that is wished for, as the classifier has it; empty for any.
-        background: Name of the background colour; empty for any.
-        scale: How strongly it leads.
-        start, end: Part of the sampling in which it does, 0 to 1.
+        guider: The guider to extend. With a BasicGuider and an empty prompt, only the classifier
+            guides.
+        classifier: A classifier from LoadClassifier, trained on noisy latents of the same model.
+        label: Name of the wanted object, as the classifier knows it. Empty means any.
+        background: Name of the wanted background color. Empty means any.
+        scale: Scale of this guidance.
+        start, end: Part of the sampling in which it applies, 0 to 1.
     """
     added = Classified(scale, start, end, classifier=classifier, label=label, background=background)
     return _with(guider, added)

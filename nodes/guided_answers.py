@@ -1,4 +1,4 @@
-"""Changes of who answers for a guider, and of what its answers come to."""
+"""Changes to the model of the negative prompt, and to the norm of the guided prediction."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from ._guider_facts import guider_facts, negative_model_estimate
     tags=("DualModelGuider", "second model", "without LoRA", "base model"),
 )
 def NegativeModel(guider: GuiderChoice, model: DiffusionModel) -> GuiderChoice:
-    """Let another model answer for the negative prompt, such as one without the LoRA.
+    """Use another model for the negative prompt, for example the base model without a LoRA.
 
-    Both are in memory at once. AutoGuidance asks a weaker one about the positive prompt.
+    Both models are in memory at once. To guide by a weaker model's prediction for the positive
+    prompt, use AutoGuidance.
 
     Args:
-        guider: What leads, with a negative prompt and a scale above 1.
-        model: Of the same family as the model, and loaded in the same precision.
+        guider: A guider with a negative prompt and a scale above 1.
+        model: A model of the same family, loaded in the same precision.
     """
     added = OtherNegative(1.0, 0.0, 1.0, model=model)
     return replace(guider, added=(*guider.added, added))
@@ -39,12 +40,12 @@ def NegativeModel(guider: GuiderChoice, model: DiffusionModel) -> GuiderChoice:
 def NormGuidance(
     guider: GuiderChoice, strength: Annotated[float, Range(0, 100, step=0.01)] = 1.0
 ) -> GuiderChoice:
-    """Keep the guided picture nowhere stronger than the positive prompt alone has it.
+    """Limit the norm of the guided prediction to that of the positive prediction (CFGNorm).
 
-    In each cell of the latent, so that high scales give no glaring spots.
+    The limit applies to each latent cell, so that high scales do not cause overexposed spots.
 
     Args:
-        guider: What leads.
-        strength: What the picture's latent is multiplied by besides; 1 for nothing.
+        guider: The guider to change.
+        strength: Additional factor for the predicted latent. 1 has no effect.
     """
     return replace(guider, norm=strength)

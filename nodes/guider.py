@@ -1,4 +1,4 @@
-"""Guiders: what a model is led by, and how its answers are put together."""
+"""Guiders: which prompts a model evaluates, and how the predictions are combined."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _FACTS = {"guider": {"family": "positive.family"}}
     tags=("unguided", "distilled", "flux", "SampleCustom"),
 )
 def BasicGuider(conditioning: Conditioning) -> GuiderChoice:
-    """One prompt alone, without guidance: for models that were distilled from it.
+    """Use a single prompt without guidance, for guidance-distilled models.
 
     Args:
-        conditioning: What the picture is to show.
+        conditioning: Prompt for what the image should show.
     """
     return GuiderChoice(conditioning)
 
@@ -66,16 +66,17 @@ def CFGGuider(
     start: Annotated[Share, Advanced()] = 0.0,
     end: Annotated[Share, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """Classifier-free guidance: away from one prompt, towards another.
+    """Classifier-free guidance: guide away from the negative prompt, towards the positive prompt.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        rescale: How far the guided answer is brought to the spread of the positive prompt's, which
-            keeps strongly led pictures from glaring; 0.7 for models trained to zero SNR.
-        start, end: Part of the sampling that is guided, 0 to 1; in the rest the positive prompt
-            leads alone, which takes half the time.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        rescale: How far the guided prediction is rescaled to the standard deviation of the positive
+            one, against overexposure at high scales. Use 0.7 for models trained with zero terminal
+            SNR.
+        start, end: Part of the sampling that is guided, 0 to 1. In the other steps only the
+            positive prompt is evaluated, which takes half the time.
     """
     return GuiderChoice(positive, negative, cfg, start, end, rescale)
 
@@ -92,13 +93,13 @@ def SelectGuider(
     guider: Annotated[str, Choices(GUIDER_NAMES, plugins=GUIDER_PLUGINS)] = "cfg",
     cfg: Scale = 7.0,
 ) -> GuiderChoice:
-    """A guider by its name, such as one of a pack.
+    """Choose a guider by its name, for example one from a pack.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        guider: How both predictions are combined: cfg is classifier-free guidance, as CFGGuider has
-            it; packs and installed packages add others.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        guider: How both predictions are combined. cfg is classifier-free guidance as in CFGGuider.
+            Packs and installed packages add others.
         cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
     """
     return GuiderChoice(positive, negative, cfg, method=named_guidance(guider))
@@ -118,14 +119,17 @@ def DualCFGGuider(
     cfg: Scale = 7.0,
     second_cfg: Scale = 1.5,
 ) -> GuiderChoice:
-    """Two ways of guidance: from the negative prompt to a second one, and on to the positive.
+    """Guidance in two stages: from the negative prompt to a second prompt, then to the positive.
+
+    Use it for editing models with separate scales for the image and the instruction.
 
     Args:
-        positive: What the picture is to show.
-        second: Half way to it, such as the picture to be edited without the instruction.
-        negative: What both stay away from; the empty prompt if not linked.
-        cfg: How strongly the positive prompt leads away from the second.
-        second_cfg: How strongly the second leads away from the negative one.
+        positive: Prompt for what the image should show.
+        second: Prompt between negative and positive, for example the image to edit without the
+            instruction.
+        negative: Prompt that both avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale from the second prompt to the positive.
+        second_cfg: Guidance scale from the negative prompt to the second.
     """
     return GuiderChoice(positive, negative, cfg, method=Dual(second, second_cfg))
 
@@ -144,16 +148,18 @@ def ProjectedGuider(
     longest: Annotated[float, Range(0, 1000)] = 10.0,
     along: Share = 0.0,
 ) -> GuiderChoice:
-    """Adaptive projected guidance: high scales without glaring colours.
+    """Adaptive projected guidance (APG): high scales without oversaturated colors.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        momentum: What a step keeps of the ways before; below 0 pushes away from them.
-        longest: Norm that the way from the negative answer to the positive is cut to; 0 leaves it.
-        along: Share that is kept of what lies along the positive answer; at 1, without momentum
-            and a longest way, it is plain guidance.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        momentum: Share of the earlier steps' guidance that is kept. Negative values push away from
+            it.
+        longest: Maximum norm of the difference between positive and negative prediction. 0 means no
+            limit.
+        along: Weight of the component parallel to the positive prediction. At 1, without momentum
+            and norm limit, it is plain guidance.
     """
     return GuiderChoice(positive, negative, cfg, method=Projected(momentum, longest, along))
 
@@ -171,14 +177,14 @@ def ZeroStarGuider(
     cfg: Scale = 4.0,
     zero_steps: Annotated[int, Range(0, 100)] = 1,
 ) -> GuiderChoice:
-    """CFG-Zero*: guidance for flow models that scales the negative answer and begins at rest.
+    """CFG-Zero* for flow models: scales the negative prediction, and skips the first steps.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        zero_steps: Steps at the beginning in which nothing moves: there, a flow model's answer
-            is worse than none. 0 for other models.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        zero_steps: Number of first steps with a zero velocity. There, a flow model's prediction is
+            worse than none. Use 0 for other models.
     """
     return GuiderChoice(positive, negative, cfg, method=ZeroStar(zero_steps))
 
@@ -192,12 +198,12 @@ def ZeroStarGuider(
 def TangentialGuider(
     positive: Conditioning, negative: Conditioning | None = None, cfg: Scale = 7.0
 ) -> GuiderChoice:
-    """Tangential guidance: without what of the negative answer only disturbs.
+    """Tangential damping guidance (TCFG): removes the disturbing part of the negative prediction.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
     """
     return GuiderChoice(positive, negative, cfg, method=Tangential())
 
@@ -215,15 +221,16 @@ def FrequencyGuider(
     high_cfg: Scale = 10.0,
     levels: Annotated[int, Range(2, 6), Advanced()] = 2,
 ) -> GuiderChoice:
-    """Frequency-decoupled guidance: one scale for composition and colours, one for details.
+    """Frequency-decoupled guidance (FDG): one scale for composition and colors, one for details.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        low_cfg: How strongly prompts lead in the large: low keeps variety and calm colours. 1 and
-            below leaves the negative prompt out.
-        high_cfg: How strongly they lead in details and edges: high makes them clear.
-        levels: Of the pyramid: the more, the more is taken for a detail.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        low_cfg: Guidance scale of low frequencies. A low value keeps variety and natural colors. At
+            1 or below the negative prompt is not evaluated.
+        high_cfg: Guidance scale of high frequencies. A high value gives clear details and edges.
+        levels: Levels of the frequency pyramid. With more levels, more frequencies count as
+            details.
     """
     return GuiderChoice(positive, negative, low_cfg, method=Frequency(high_cfg, levels))
 
@@ -240,13 +247,15 @@ def MagnitudeGuider(
     cfg: Scale = 10.0,
     damping: Annotated[float, Range(0, 100, step=0.5)] = 8.0,
 ) -> GuiderChoice:
-    """Damped-aware guidance: weaker where both answers differ much, as in the first steps.
+    """Magnitude-aware guidance (MAMBO-G): weaker where the predictions differ most.
+
+    This is mainly the case in the first steps.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        damping: How fast the scale goes down as they differ; 0 is plain guidance.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        damping: How fast the scale decreases as the predictions differ. 0 is plain guidance.
     """
     return GuiderChoice(positive, negative, cfg, method=Damped(damping))
 
@@ -263,14 +272,14 @@ def AdaptiveGuider(
     cfg: Scale = 7.0,
     threshold: Annotated[float, Range(0, 1, step=0.001)] = 0.99,
 ) -> GuiderChoice:
-    """Adaptive guidance: ends once it makes no difference, which saves up to half of the time.
+    """Adaptive guidance: stops when guidance has no more effect, and saves up to half the time.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        threshold: How alike both answers have to be (the cosine of the angle between them) for
-            the positive prompt to lead alone from there on; at 1 guidance never ends.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        threshold: Cosine similarity of both predictions at which guidance stops. From there on only
+            the positive prompt is evaluated. At 1 guidance never stops.
     """
     return GuiderChoice(positive, negative, cfg, method=Adaptive(threshold))
 
@@ -288,14 +297,14 @@ def ThresholdGuider(
     mimic_cfg: Scale = 5.0,
     percentile: Annotated[float, Range(0.5, 1, step=0.001)] = 0.995,
 ) -> GuiderChoice:
-    """Dynamic thresholding: a high scale within the bounds of a lower one.
+    """Dynamic thresholding: a high guidance scale within the value range of a lower scale.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        cfg: How strongly prompts lead; 1 and below leaves the negative prompt out.
-        mimic_cfg: The lower scale, whose range the answer is kept in.
-        percentile: Part of the values of a channel that isn't cut; 1 cuts none.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        cfg: Guidance scale. At 1 or below the negative prompt is not evaluated.
+        mimic_cfg: The lower guidance scale whose value range is used.
+        percentile: Share of a channel's values that is not clipped. 1 clips nothing.
     """
     return GuiderChoice(positive, negative, cfg, method=Thresholded(mimic_cfg, percentile))
 
@@ -312,13 +321,13 @@ def DistilledGuider(
     guidance: Scale = 3.5,
     cfg: Annotated[Scale, Advanced()] = 1.0,
 ) -> GuiderChoice:
-    """The scale for models that take it as an input, such as Flux.1-dev and LCM.
+    """Set the guidance scale of models that take it as an input, like Flux.1-dev and LCM.
 
     Args:
-        positive: What the picture is to show.
-        negative: What it is to stay away from; the empty prompt if not linked.
-        guidance: What the model is told: how strongly the prompt leads.
-        cfg: True guidance on top of it, which takes twice the time; 1 and below is none, and leaves
-            the negative prompt out.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid. If not linked, the empty prompt is used.
+        guidance: Guidance scale that is passed to the model.
+        cfg: Scale of true classifier-free guidance in addition, which doubles the time. At 1 or
+            below it is off and the negative prompt is not evaluated.
     """
     return GuiderChoice(positive, negative, cfg, embedded=guidance)

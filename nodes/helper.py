@@ -1,4 +1,4 @@
-"""Helpers: showing values, sizes for models, dates, and parts of file names."""
+"""Helpers: show values, pick resolutions, and make dates and parts of file names."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from ._sizes import CHOICES, size_for
     ),
 )
 def ShowValue(ctx: Context, value: Any) -> None:
-    """Show any value: texts and numbers as they are, of pictures and latents their statistics.
+    """Show any value as text. Images and latents are shown as statistics.
 
     Args:
-        value: Of a list each item is shown on a line of its own.
+        value: The value. A list is shown with one item per line.
     """
     from nodegraph.media.images.output_files import save_by_content
 
@@ -63,19 +63,19 @@ def Resolution(
     multiple: Annotated[int, Range(0, 1024), Advanced()] = 0,
     like: Image | None = None,
 ) -> PictureSize:
-    """Width and height that a model likes, by its family and the proportions.
+    """Choose a width and height that suit a model family and aspect ratio.
 
-    Those of SDXL, Flux.1 Kontext and Qwen-Image are the sizes that they were trained on; others
-    are as many pixels as their family's. To bring a picture to such a size, link it here as well
-    as to a ResizeImage that crops, and the size to that one's.
+    For SDXL, Flux.1 Kontext and Qwen-Image these are the sizes of their training. For other
+    families the pixel count is that of the family. To resize an image to such a size, link it to
+    `like` and to a ResizeImage node with crop, and link width and height to that node.
 
     Args:
-        family: Of the model; tiny is the one that comes with nodegraph.
-        aspect: Width to height.
-        portrait: Higher than wide.
-        megapixels: Millions of pixels; 0 for what the family was trained on.
-        multiple: What both sides are to be multiples of; 0 for what the family takes.
-        like: A picture whose proportions are taken instead.
+        family: Family of the model. tiny is the model included in nodegraph.
+        aspect: Aspect ratio, width to height.
+        portrait: Swap the aspect ratio, so that the height is the longer side.
+        megapixels: Size in millions of pixels. 0 uses the training size of the family.
+        multiple: Both sides are multiples of this value. 0 uses the multiple that the family needs.
+        like: An image whose aspect ratio is used instead.
     """
     if like is None:
         wide, high = map(float, aspect.split(":"))
@@ -92,11 +92,11 @@ def Resolution(
     tags=("date", "time", "now", "clock", "timestamp", "file name", "filename"),
 )
 def Today(format: str = "%Y-%m-%d") -> str:
-    """The date, or the time, as a text. What depends on it is made anew once that text changes.
+    """The current date or time as text. Nodes that depend on it rerun when the text changes.
 
     Args:
-        format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month's
-            name, %j day of the year, %V week.
+        format: %Y year, %m month, %d day, %H hour, %M minute, %S second, %A weekday, %B month name,
+            %j day of the year, %V week.
     """
     return date_now(format)
 
@@ -113,10 +113,10 @@ class PathPieces(NamedTuple):
     tags=("file name", "basename", "extension", "folder", "directory", "filename"),
 )
 def PathParts(path: str) -> PathPieces:
-    """The parts of a file's path: for fruit/apple.png the folder fruit, apple.png, apple and .png.
+    """Split a file path: fruit/apple.png gives the folder fruit, apple.png, apple and .png.
 
     Args:
-        path: With / or \\ between folders.
+        path: A path with / or \\ between folders.
     """
     from pathlib import PurePosixPath
 

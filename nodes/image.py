@@ -1,4 +1,4 @@
-"""Pictures: reading, writing, showing."""
+"""Images: load, save and preview them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ._result_files import save_pictures
 
 
 class LoadedImage(NamedTuple):
-    """A picture and its transparency."""
+    """An image and its transparency as a mask."""
 
     image: Image
     mask: Mask
@@ -40,14 +40,14 @@ def LoadImage(
     path: Annotated[str, File("image")],
     frame: Annotated[int, Range(-100000, 100000), Advanced()] = 0,
 ) -> LoadedImage:
-    """Read a picture from a file.
+    """Load an image from a file.
 
-    It is turned upright and brought to sRGB by its colour profile; 16 bits are kept. The mask is 1
-    where the picture is transparent.
+    The image is rotated upright and converted to sRGB with its color profile. 16 bits are kept. The
+    mask is 1 where the image is transparent.
 
     Args:
-        path: PNG, JPEG, WebP and others; relative paths start from the inputs folder.
-        frame: Of an animation or a file of several pages, counted from 0; -1 is the last.
+        path: PNG, JPEG, WebP and others. Relative paths start from the inputs folder.
+        frame: Frame of an animation, or page of a multi-page file, counted from 0. -1 is the last.
     """
     from nodegraph.media.images.images import read_image
 
@@ -59,7 +59,7 @@ def LoadImage(
 
 
 class LoadedFrames(NamedTuple):
-    """The pictures of an animation, and how fast they follow each other."""
+    """The frames of an animation, and its frame rate."""
 
     image: Image
     mask: Mask
@@ -81,13 +81,13 @@ def LoadImageFrames(
     count: Annotated[int, Range(0, 100000)] = 0,
     every: Annotated[int, Range(1, 1000), Advanced()] = 1,
 ) -> LoadedFrames:
-    """Read all pictures of an animation, or of a file of several pages, as a batch.
+    """Load all frames of an animation, or all pages of a multi-page file, as a batch.
 
     Args:
-        path: GIF, WebP, PNG, TIFF and others; relative paths start from the inputs folder.
-        start: The first one, counted from 0; -1 is the last.
-        count: How many at the most; 0 is all from there.
-        every: 2 takes every other one.
+        path: GIF, WebP, PNG, TIFF and others. Relative paths start from the inputs folder.
+        start: First frame, counted from 0. -1 is the last.
+        count: Maximum number of frames. 0 loads all from the start.
+        every: Load every nth frame; 2 loads every second one.
     """
     from nodegraph.media.images.images import read_frames
 
@@ -101,7 +101,7 @@ def LoadImageFrames(
 
 
 class LoadedImages(NamedTuple):
-    """Pictures of a folder, what is transparent in them, and their names."""
+    """Images of a folder, their transparency as masks, and their names."""
 
     images: list[Image]
     masks: list[Mask]
@@ -132,14 +132,14 @@ def LoadImages(
     count: Annotated[int, Range(0, 100000)] = 0,
     order: Literal["name", "oldest first", "newest first"] = "name",
 ) -> LoadedImages:
-    """Read the pictures of a folder as a list; they may be of different sizes.
+    """Load the images of a folder as a list. Their sizes may differ.
 
     Args:
-        path: A folder, or a pattern such as photos/*.png or photos/**/*.jpg; relative ones start
-            from the inputs folder.
-        start: The first one, counted from 0.
-        count: How many at the most; 0 is all from there.
-        order: By name, numbers by their value, or by the time of the file.
+        path: A folder, or a pattern like photos/*.png or photos/**/*.jpg. Relative paths start from
+            the inputs folder.
+        start: First image, counted from 0.
+        count: Maximum number of images. 0 loads all from the start.
+        order: Sort by name, with numbers in numeric order, or by the file's modification time.
     """
     from nodegraph.media.images.images import read_image
     from nodegraph.media.images.picture_folders import check_folder_memory, find_pictures
@@ -186,18 +186,18 @@ def SaveImage(
     bits: Annotated[Literal["8", "16"], Advanced()] = "8",
     rounding: Annotated[Literal["nearest", "down"], Advanced()] = "nearest",
 ) -> None:
-    """Write pictures to the output folder, each with the workflow that made it.
+    """Save images to the output folder, each with the workflow that made it.
 
-    They are numbered: apple_00001.png. A file with the same content is not written again.
+    Files are numbered: apple_00001.png. A file with the same content is not written again.
 
     Args:
-        image: Each of the batch gets a file of its own.
-        name: What the file names begin with; fruit/apple makes a sub-folder. %date%, %time%,
-            %width%, %height%, %index% say what they name, %sample.seed% an input of a node.
-        format: PNG is lossless, and keeps workflows of any length.
-        quality: Of JPEG, WebP and AVIF.
-        bits: Of each channel; 16 in PNG alone.
-        rounding: Of 8 bits: to the nearest level, or down, as ComfyUI does.
+        image: The images. Each image of a batch is saved to a separate file.
+        name: Start of the file name. fruit/apple makes a subfolder. Placeholders: %date%, %time%,
+            %width%, %height%, %index%, and %sample.seed% for an input of a node.
+        format: PNG is lossless, and stores workflows of any length.
+        quality: Quality of JPEG, WebP and AVIF.
+        bits: Bits per channel. 16 needs PNG.
+        rounding: How values are rounded to 8 bits: to the nearest level, or down, as in ComfyUI.
     """
     from nodegraph.media.images.images import IMAGE_SUFFIXES, floor_to_8_bits
     from nodegraph.media.images.workflow_metadata import encode_with_workflow
@@ -232,15 +232,15 @@ def SaveAnimation(
     quality: Annotated[int, Range(1, 100), Advanced()] = 85,
     loop: Annotated[bool, Advanced()] = True,
 ) -> None:
-    """Write a batch as a picture that moves, with the workflow that made it.
+    """Save a batch as an animated image, with the workflow that made it.
 
     Args:
-        image: The batch, in the order in which they are shown.
-        rate: Pictures a second.
-        name: What the file names begin with, see SaveImage.
-        format: GIF has 256 colours, PNG (APNG) is lossless.
-        quality: Of WebP; 100 is lossless.
-        loop: Begin anew again and again.
+        image: The frames, in order.
+        rate: Frames per second.
+        name: Start of the file name, see SaveImage.
+        format: GIF has 256 colors. PNG (APNG) is lossless.
+        quality: Quality of WebP. 100 is lossless.
+        loop: Repeat the animation forever.
     """
     from nodegraph.media.images.images import ANIMATION_SUFFIXES, GIF_FASTEST, encode_animation
     from nodegraph.media.images.workflow_metadata import workflow_metadata
@@ -252,8 +252,8 @@ def SaveAnimation(
 
     if format == "gif" and rate > GIF_FASTEST and len(image) > 1:
         ctx.log(
-            f"A GIF shows {GIF_FASTEST} pictures a second at most: this one does, instead of "
-            f"{rate:g}. WebP and PNG show more.",
+            f"GIF is limited to {GIF_FASTEST} frames per second, which is used instead of "
+            f"{rate:g}. Use WebP or PNG for more.",
             "warning",
         )
     save_pictures(ctx, name, ANIMATION_SUFFIXES[format], image[:1], encoded)
@@ -261,10 +261,10 @@ def SaveAnimation(
 
 @node(category="image", lane="io", output=True, tags=("show", "look"))
 def PreviewImage(ctx: Context, image: Image) -> None:
-    """Show pictures without keeping them.
+    """Show images without saving them to the output folder.
 
     Args:
-        image: Each of the batch is shown.
+        image: The images. Each image of a batch is shown.
     """
     from nodegraph.media.images.images import encode_image_file
     from nodegraph.media.images.output_files import save_by_content

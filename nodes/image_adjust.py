@@ -1,4 +1,4 @@
-"""Pictures in other tones and colours; alpha is left alone."""
+"""Adjust tones and colors of images. Alpha does not change."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def BrightnessContrast(
     brightness: Annotated[float, Range(0, 5, step=0.05)] = 1.0,
     contrast: Annotated[float, Range(0, 5, step=0.05)] = 1.0,
 ) -> Image:
-    """Make pictures brighter or darker, harder or softer.
+    """Change the brightness and contrast of images.
 
     Args:
-        image: Of any size.
-        brightness: What values are multiplied by; 1 leaves them.
-        contrast: How far they are spread about middle grey; 0 is grey alone, 1 leaves them.
+        image: Images of any size.
+        brightness: Factor for the values. 1 has no effect.
+        contrast: Factor for the distance from middle gray. 0 gives plain gray, 1 has no effect.
     """
     from nodegraph.media.images.editing.adjustments import adjust_brightness_contrast
 
@@ -42,12 +42,13 @@ def AdjustExposure(
     stops: Annotated[float, Range(-10, 10, step=0.1)] = 0.0,
     gamma: Annotated[float, Range(0.05, 10, step=0.05)] = 1.0,
 ) -> Image:
-    """Expose pictures longer or shorter, and bend their middle tones by a gamma.
+    """Change the exposure of images, and their midtones by a gamma curve.
 
     Args:
-        image: Of any size.
-        stops: Each doubles the light, below 0 each halves it.
-        gamma: Above 1 brightens middle tones, below 1 darkens them; black and white stay.
+        image: Images of any size.
+        stops: Each stop doubles the light. Negative stops halve it.
+        gamma: Values above 1 brighten midtones, values below 1 darken them. Black and white do not
+            change.
     """
     from nodegraph.media.images.editing.adjustments import adjust_exposure
 
@@ -60,12 +61,12 @@ def ShadowsHighlights(
     shadows: Annotated[float, Range(-1, 1, step=0.05)] = 0.0,
     highlights: Annotated[float, Range(-1, 1, step=0.05)] = 0.0,
 ) -> Image:
-    """Lift or deepen dark parts and bright parts, each by itself.
+    """Brighten or darken shadows and highlights separately.
 
     Args:
-        image: Of any size.
-        shadows: Above 0 makes dark parts brighter, below 0 darker.
-        highlights: Above 0 makes bright parts brighter, below 0 darker.
+        image: Images of any size.
+        shadows: Positive values brighten dark areas, negative values darken them.
+        highlights: Positive values brighten bright areas, negative values darken them.
     """
     from nodegraph.media.images.editing.adjustments import shadows_and_highlights
 
@@ -87,16 +88,16 @@ def AdjustLevels(
     output_white: Annotated[float, Range(0, 1, step=0.01), Advanced()] = 1.0,
     channel: Annotated[_Channel, Advanced()] = "all",
 ) -> Image:
-    """Set which values become black and white, and bend those between.
+    """Set the black point, the white point and the gamma between them.
 
     Args:
-        image: Of any size.
-        black: This value and those below become black.
-        white: This value and those above become white.
-        gamma: Above 1 brightens middle tones, below 1 darkens them.
-        output_black: What black comes out as.
-        output_white: What white comes out as; below output_black it is a negative.
-        channel: All alike, or one alone.
+        image: Images of any size.
+        black: This value and all below become black.
+        white: This value and all above become white.
+        gamma: Values above 1 brighten midtones, values below 1 darken them.
+        output_black: Output value of black.
+        output_white: Output value of white. A value below output_black gives a negative.
+        channel: All channels, or a single one.
     """
     from nodegraph.media.images.editing.adjustments import levels
 
@@ -114,13 +115,13 @@ def AdjustCurves(
     points: str = "0,0 0.25,0.18 0.75,0.82 1,1",
     channel: _Channel = "all",
 ) -> Image:
-    """Bend tones by a smooth curve through points.
+    """Adjust tones by a smooth curve through points.
 
     Args:
-        image: Of any size.
-        points: Old and new value of each, from 0 to 1, such as 0,0 0.5,0.6 1,1. The curve never
-            overshoots them.
-        channel: All alike, or one alone.
+        image: Images of any size.
+        points: Input and output value of each point, from 0 to 1, for example 0,0 0.5,0.6 1,1. The
+            curve does not overshoot the points.
+        channel: All channels, or a single one.
     """
     from nodegraph.media.images.editing.adjustments import curve, parse_curve
 
@@ -149,14 +150,14 @@ def HueSaturation(
     lightness: Annotated[float, Range(-1, 1, step=0.05)] = 0.0,
     vibrance: Annotated[float, Range(-1, 1, step=0.05)] = 0.0,
 ) -> Image:
-    """Turn hues, and make colours stronger, weaker, lighter or darker.
+    """Shift hues, and change saturation, lightness and vibrance.
 
     Args:
-        image: Of any size; grey has no hue to turn.
-        hue: Degrees around the wheel: red becomes green at 120 and blue at 240.
-        saturation: A factor; 0 is grey, 1 leaves colours.
-        lightness: Towards white above 0, towards black below.
-        vibrance: Like saturation, but strong colours change less.
+        image: Images of any size. Gray has no hue to shift.
+        hue: Hue shift in degrees. Red becomes green at 120 and blue at 240.
+        saturation: Factor for the saturation. 0 gives gray, 1 has no effect.
+        lightness: Positive values go towards white, negative values towards black.
+        vibrance: Like saturation, but saturated colors change less.
     """
     from nodegraph.media.images.editing.adjustments import adjust_hue_saturation
 
@@ -174,13 +175,14 @@ def WhiteBalance(
     tint: Annotated[float, Range(-1, 1, step=0.05)] = 0.0,
     auto: Literal["none", "grey world", "brightest"] = "none",
 ) -> Image:
-    """Make colours warmer or colder, or take a colour cast away.
+    """Make colors warmer or cooler, or remove a color cast.
 
     Args:
-        image: Of any size.
-        temperature: Above 0 is warmer, below 0 is colder.
-        tint: Above 0 is more magenta, below 0 greener.
-        auto: Takes the mean for grey, or the brightest hundredth for white; the rest comes on top.
+        image: Images of any size.
+        temperature: Positive values are warmer, negative values cooler.
+        tint: Positive values are more magenta, negative values greener.
+        auto: Automatic white balance: the mean becomes gray, or the brightest hundredth of the
+            pixels becomes white. Temperature and tint are applied afterwards.
     """
     from nodegraph.media.images.editing.adjustments import white_balance
 
@@ -189,10 +191,10 @@ def WhiteBalance(
 
 @node(category="image/adjust", facts=SAME, tags=("negative", "reverse", "ImageInvert"))
 def InvertImage(image: Image) -> Image:
-    """Turn pictures into their negatives.
+    """Invert the colors of images (negative).
 
     Args:
-        image: Of any size; alpha stays as it is.
+        image: Images of any size. Alpha does not change.
     """
     from nodegraph.media.images.editing.adjustments import invert
 
@@ -208,12 +210,12 @@ def Grayscale(
     image: Image,
     method: Literal["luma", "luminance", "average", "lightness", "red", "green", "blue"] = "luma",
 ) -> Image:
-    """Take the colours out of pictures.
+    """Convert images to grayscale.
 
     Args:
-        image: Of any size; has as many channels afterwards.
-        method: Luma is what Pillow and JPEG take, luminance is how bright the light is; red, green
-            and blue are as filters before the lens.
+        image: Images of any size. The number of channels does not change.
+        method: How gray is computed. Luma is the formula of Pillow and JPEG, luminance the physical
+            brightness. Red, green and blue act like color filters on a lens.
     """
     from nodegraph.media.images.editing.adjustments import to_grey
 
@@ -231,12 +233,12 @@ def GradientMap(
     colors: str = "#1a1108 #8a6136 #fff4de",
     amount: Annotated[float, Range(0, 1, step=0.05)] = 1.0,
 ) -> Image:
-    """Colour pictures by their brightness: sepia, duotones, false colours.
+    """Map brightness to a color gradient: sepia, duotone, false colors.
 
     Args:
-        image: Of any size.
-        colors: From that of black to that of white, evenly spaced, such as black #ff8800 white.
-        amount: How much of it; 0 leaves the picture.
+        image: Images of any size.
+        colors: Evenly spaced colors from black to white, for example black #ff8800 white.
+        amount: Strength. 0 has no effect.
     """
     from nodegraph.media.images.colors import parse_colors
     from nodegraph.media.images.editing.adjustments import map_gradient
@@ -264,13 +266,13 @@ def MatchColors(
     method: Literal["mean and spread", "histogram", "covariance"] = "mean and spread",
     amount: Annotated[float, Range(0, 1, step=0.05)] = 1.0,
 ) -> Image:
-    """Give pictures the colours of another one.
+    """Match the colors of images to a reference image.
 
     Args:
-        image: Of any size.
-        reference: One for all, or one for each; of any size.
-        method: Histogram is the closest match, the others are gentler.
-        amount: How much of it; 0 leaves the picture.
+        image: Images of any size.
+        reference: One image for all, or one for each, of any size.
+        method: Histogram gives the closest match, the other methods are more gentle.
+        amount: Strength. 0 has no effect.
     """
     from nodegraph.media.images.editing.histograms import match_colors
 
@@ -290,12 +292,12 @@ def ApplyLut(
     path: Annotated[str, File("cube")],
     amount: Annotated[float, Range(0, 1, step=0.05)] = 1.0,
 ) -> Image:
-    """Grade colours by a look-up table from a file.
+    """Apply a color look-up table (LUT) from a file.
 
     Args:
-        image: Of any size; its values are taken as they are stored, in sRGB.
-        path: A .cube file, 1D or 3D; relative paths start from the inputs folder.
-        amount: How much of it; 0 leaves the picture.
+        image: Images of any size. The LUT is applied to the stored sRGB values.
+        path: A .cube file, 1D or 3D. Relative paths start from the inputs folder.
+        amount: Strength. 0 has no effect.
     """
     from nodegraph.media.images.editing.luts import apply_table, read_cube
 
@@ -316,13 +318,13 @@ def QuantizeImage(
     palette: str = "",
     dither: Literal["none", "floyd-steinberg", "ordered"] = "none",
 ) -> Image:
-    """Bring pictures down to a few colours.
+    """Reduce images to a small number of colors.
 
     Args:
-        image: Each of the batch gets colours of its own.
-        colors: How many.
-        palette: Colours to use instead, such as black white #ff8800.
-        dither: How colours between are made of dots.
+        image: The images. Each image of a batch gets a separate palette.
+        colors: Number of colors.
+        palette: Fixed colors to use instead, for example black white #ff8800.
+        dither: How colors in between are simulated by dots.
     """
     from nodegraph.media.images.colors import parse_colors
     from nodegraph.media.images.editing.quantization import quantize
@@ -333,11 +335,11 @@ def QuantizeImage(
 
 @node(category="image/adjust", facts=SAME, tags=("levels", "banding", "poster"))
 def PosterizeImage(image: Image, levels: Annotated[int, Range(2, 256)] = 4) -> Image:
-    """Leave a few levels of each channel.
+    """Reduce each channel to a small number of levels.
 
     Args:
-        image: Of any size.
-        levels: Of each channel, from black to white.
+        image: Images of any size.
+        levels: Levels per channel, from black to white.
     """
     from nodegraph.media.images.editing.adjustments import posterize
 
@@ -350,12 +352,12 @@ def ThresholdImage(
     level: Annotated[float, Range(0, 1, step=0.01)] = 0.5,
     softness: Annotated[float, Range(0, 1, step=0.01)] = 0.0,
 ) -> Image:
-    """Make bright parts white and dark ones black.
+    """Convert images to black and white by a brightness threshold.
 
     Args:
-        image: Of any size.
-        level: Brightness from which on it is white.
-        softness: How wide the step from black to white is.
+        image: Images of any size.
+        level: Brightness at and above which a pixel becomes white.
+        softness: Width of the transition from black to white.
     """
     from nodegraph.media.images.editing.adjustments import threshold
 
@@ -374,15 +376,16 @@ def AutoContrast(
     limit: Annotated[float, Range(1, 40, step=0.5), Advanced()] = 3.0,
     tiles: Annotated[int, Range(1, 64), Advanced()] = 8,
 ) -> Image:
-    """Use all tones from black to white.
+    """Stretch or equalize tones to the full range from black to white.
 
     Args:
-        image: Of any size.
-        method: Stretch keeps the colours, by channels it takes casts away; equalize makes all
-            brightnesses as frequent, local does so place by place (CLAHE).
-        cutoff: Of stretch: the share of pixels that may become black, and that may become white.
-        limit: Of local: how far contrast may rise.
-        tiles: Of local: places in each direction.
+        image: Images of any size.
+        method: Stretch keeps colors; by channels, it also removes color casts. Equalize makes all
+            brightness levels equally frequent. Local does so per tile (CLAHE).
+        cutoff: For stretch: share of the pixels that may become black, and share that may become
+            white.
+        limit: For local: limit of the contrast gain.
+        tiles: For local: number of tiles in each direction.
     """
     from nodegraph.media.images.editing.adjustments import auto_contrast
     from nodegraph.media.images.editing.histograms import clahe, equalize

@@ -1,4 +1,4 @@
-"""Several pictures beside each other."""
+"""Arrange several images next to each other."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def ImageGrid(
     background: Annotated[str, Advanced()] = "white",
     text_color: Annotated[str, Advanced()] = "#1f2328",
 ) -> Image:
-    """Put pictures into rows, in one picture.
+    """Arrange images in a grid, as one image, with optional captions and axis labels.
 
     Args:
-        images: Each in a cell as large as the largest; a batch counts as that many pictures.
-        columns: Pictures in a row; 0 makes as many as there are labels of columns, else it is about
-            square.
-        gap: Pixels between them.
-        captions: Texts under the pictures, in their order.
+        images: The images. Each cell is as large as the largest image. Images of a batch count
+            separately.
+        columns: Images per row. 0 uses the number of column labels, or makes the grid about square.
+        gap: Gap between images in pixels.
+        captions: Texts below the images, in their order.
         column_labels: Texts above the columns.
-        row_labels: Texts before the rows.
-        column_title, row_title: What those are of.
-        background: Colour of what is between them.
-        text_color: Colour of the texts.
+        row_labels: Texts to the left of the rows.
+        column_title, row_title: Titles of the column and row axes.
+        background: Background color.
+        text_color: Text color.
     """
     from nodegraph.media.images.contact_sheets import AxisLabels, contact_sheet
 
@@ -60,13 +60,14 @@ def ImageStrip(
     gap: Annotated[int, Range(0, 1000)] = 4,
     captions: list[str] | None = None,
 ) -> Image:
-    """Put pictures into one row or column, in one picture.
+    """Arrange images in one row or column, as one image.
 
     Args:
-        images: Each in a cell as large as the largest; a batch counts as that many pictures.
-        direction: A row or a column.
-        gap: Pixels between them.
-        captions: Texts under the pictures, in their order.
+        images: The images. Each cell is as large as the largest image. Images of a batch count
+            separately.
+        direction: Row or column.
+        gap: Gap between images in pixels.
+        captions: Texts below the images, in their order.
     """
     from nodegraph.media.images.contact_sheets import contact_sheet
 
@@ -96,15 +97,15 @@ def StitchImages(
     gap: Annotated[int, Range(0, 1024)] = 0,
     color: Annotated[str, Advanced()] = "white",
 ) -> Image:
-    """Put a picture to a side of another one, scaled so that their edges are alike.
+    """Join two images side by side. The second is scaled so that the joined edges match.
 
     Args:
-        image: Of any size.
-        other: What is put to it; as many, or one for all.
-        side: Where the other one is.
-        match_size: Scale the other one to the height, or the width, of the first.
-        gap: Pixels between them.
-        color: Of what is between and around.
+        image: Images of any size.
+        other: The images to attach: as many, or one for all.
+        side: Side on which the other image is attached.
+        match_size: Scale the other image to the height, or the width, of the first.
+        gap: Gap between them in pixels.
+        color: Color of the gap and of empty areas.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.compositing import stitch

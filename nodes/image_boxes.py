@@ -1,4 +1,4 @@
-"""Boxes on pictures."""
+"""Draw boxes on images."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def DrawBoxes(
     line: Annotated[float, Range(0, 1000, step=0.5)] = 3.0,
     size: Annotated[float, Range(1, 2000, step=1), Advanced()] = 16.0,
 ) -> Image:
-    """Draw boxes that are written as text, such as a detector's, and what they are of.
+    """Draw boxes with labels, for example the output of an object detector.
 
     Args:
-        image: Each of a batch gets the same boxes.
-        boxes: As [[x, y, width, height], ...], or four numbers a line; empty for none.
-        labels: What the boxes are of, one a line in their order; empty for none.
-        unit: Shares of the picture's sides, 0 to 1, or pixels.
-        color: One that isn't opaque lets the picture through.
-        line: Pixels of the boxes' lines; 0 fills them.
-        size: Height of the labels' letters, in pixels.
+        image: The images. Each image of a batch gets the same boxes.
+        boxes: Boxes as [[x, y, width, height], ...], or four numbers per line. Empty for none.
+        labels: Labels of the boxes, one per line, in their order. Empty for none.
+        unit: Shares of the image's sides, 0 to 1, or pixels.
+        color: Color of the boxes. It may be semi-transparent.
+        line: Line width in pixels. 0 fills the boxes.
+        size: Text height of the labels in pixels.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.annotations import draw_boxes

@@ -1,4 +1,4 @@
-"""Several pictures as one, channels and batches."""
+"""Blend and composite images, and work with channels and batches."""
 
 from __future__ import annotations
 
@@ -53,14 +53,16 @@ def BlendImages(
     opacity: _Share = 0.5,
     mask: Mask | None = None,
 ) -> Image:
-    """Lay a picture over another one by a blend mode.
+    """Blend one image over another with a blend mode.
 
     Args:
-        image: Below.
-        other: Above; one of another size is scaled to it, and what is too much is cut off.
-        mode: As in Photoshop and CSS.
-        opacity: How much of the upper one shows.
-        mask: 1 where it shows; all of it if left out.
+        image: The lower image.
+        other: The upper image. If its size differs, it is scaled to cover the lower image and
+            cropped.
+        mode: Blend mode, as in Photoshop and CSS.
+        opacity: Opacity of the upper image.
+        mask: Area where the upper image is visible: 1 shows it. If not linked, it is visible
+            everywhere.
     """
     from nodegraph.media.images.editing.compositing import blend_images
 
@@ -92,15 +94,16 @@ def CompositeImage(
     opacity: _Share = 1.0,
     mode: _Mode = "normal",
 ) -> Image:
-    """Put a picture onto another one, at a place.
+    """Paste an image onto another one at a position.
 
     Args:
-        image: Below; the result is as large.
-        layer: What is put on it, as large as it is. Its alpha is heeded.
-        mask: 1 where the layer shows, scaled to it; all of it if left out.
-        anchor: Edge, corner or middle that it lies at.
-        x, y: Pixels from there: from an edge inwards, from the middle to the right and down.
-        opacity: How much of it shows.
+        image: The lower image. The result has its size.
+        layer: The image to paste. It is not scaled. Its alpha is used.
+        mask: Area where the layer is visible: 1 shows it. It is scaled to the layer. If not linked,
+            the whole layer is visible.
+        anchor: Edge, corner or center where the layer is placed.
+        x, y: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        opacity: Opacity of the layer.
         mode: Blend mode, as in Photoshop and CSS.
     """
     from nodegraph.media.images.editing.compositing import composite_layer
@@ -122,11 +125,11 @@ def CompositeImage(
     ),
 )
 def FlattenImage(image: Image, color: str = "white") -> Image:
-    """Put transparent pictures onto a colour.
+    """Remove transparency by placing images on a background color.
 
     Args:
-        image: One without alpha stays as it is.
-        color: What shows through.
+        image: The images. An image without alpha does not change.
+        color: Background color.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.compositing import flatten
@@ -135,7 +138,7 @@ def FlattenImage(image: Image, color: str = "white") -> Image:
 
 
 class ImageChannels(NamedTuple):
-    """Grey pictures of one's channels."""
+    """Channels of an image as grayscale images."""
 
     first: Image
     second: Image
@@ -151,12 +154,12 @@ _CHANNEL = {name: f"image.{name}" for name in ("width", "height", "batch")}
     tags=("rgb", "hsv", "lab", "red", "green", "blue", "separate", "decompose"),
 )
 def SplitChannels(image: Image, space: Literal["rgb", "hsv", "lab"] = "rgb") -> ImageChannels:
-    """Take pictures apart into their channels, each a grey picture.
+    """Split images into channels. Each channel is a grayscale image.
 
     Args:
-        image: Of any size; alpha is left out, MaskFromChannel gives it.
-        space: Red, green, blue; hue, saturation, value; or CIE L, a, b, of which a and b are
-            middle grey where there is no colour.
+        image: Images of any size. To get alpha, use MaskFromChannel.
+        space: Color space: red, green, blue; hue, saturation, value; or CIE L, a, b. In a and b,
+            middle gray means no color.
     """
     from nodegraph.media.images.editing.channels import split_channels
 
@@ -171,11 +174,11 @@ def SplitChannels(image: Image, space: Literal["rgb", "hsv", "lab"] = "rgb") -> 
 def JoinChannels(
     first: Image, second: Image, third: Image, space: Literal["rgb", "hsv", "lab"] = "rgb"
 ) -> Image:
-    """Put a picture together of its channels.
+    """Combine channels into an image.
 
     Args:
-        first, second, third: Grey pictures of one size; of others the brightness counts.
-        space: What they stand for, see SplitChannels.
+        first, second, third: Grayscale images of one size. Of color images the brightness is used.
+        space: Color space of the channels, see SplitChannels.
     """
     from nodegraph.media.images.editing.channels import join_channels
 
@@ -195,12 +198,13 @@ def JoinImages(
         Advanced(),
     ] = "crop",
 ) -> Image:
-    """Put pictures into one batch.
+    """Combine images into one batch.
 
     Args:
-        images: One, or a list of them. All are scaled to the size of the first.
-        more: Others, which come behind.
-        fit: How those of other proportions are scaled: stretched, cut, or padded with black.
+        images: One image, or a list. All are scaled to the size of the first.
+        more: Further images, appended at the end.
+        fit: How images of another aspect ratio are fitted: stretched, cropped, or padded with
+            black.
     """
     from nodegraph.media.images.editing.channels import join_batch
 
@@ -219,14 +223,14 @@ def ImageFromBatch(
     every: Annotated[int, Range(1, 4096), Advanced()] = 1,
     reverse: Annotated[bool, Advanced()] = False,
 ) -> Image:
-    """Take some pictures of a batch.
+    """Take some images from a batch.
 
     Args:
         image: The batch.
-        index: The first one, counted from 0; -1 is the last.
-        length: How many at the most; 0 is all from there.
-        every: 2 takes every other one, 3 every third.
-        reverse: Turn their order around.
+        index: First image, counted from 0. -1 is the last.
+        length: Maximum number of images. 0 takes all from there.
+        every: Take every nth image; 2 takes every second one.
+        reverse: Reverse the order.
     """
     from nodegraph.media.images.editing.channels import take_from_batch
 
@@ -239,11 +243,11 @@ def ImageFromBatch(
     tags=("batch", "copies", "duplicate", "RepeatImageBatch"),
 )
 def RepeatImage(image: Image, times: Annotated[int, Range(1, 4096)] = 2) -> Image:
-    """Take pictures several times, in one batch.
+    """Repeat images in one batch.
 
     Args:
-        image: One, or a batch, which is repeated as a whole.
-        times: How often.
+        image: An image, or a batch, which is repeated as a whole.
+        times: Number of repeats.
     """
     from nodegraph.media.images.editing.channels import repeat_batch
 
@@ -255,7 +259,7 @@ def RepeatImage(image: Image, times: Annotated[int, Range(1, 4096)] = 2) -> Imag
     tags=("unbatch", "batch to list", "for each", "separate", "RebatchImages"),
 )
 def ImageList(image: Image) -> list[Image]:
-    """Take a batch apart into a list, so that what follows runs for each picture by itself.
+    """Split a batch into a list, so that the following nodes run once per image.
 
     Args:
         image: The batch.

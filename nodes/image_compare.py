@@ -1,4 +1,4 @@
-"""Pictures measured and compared."""
+"""Measure and compare images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._image_compare_facts import check_pair, histogram_size, palette_size
 
 
 class PictureDifference(NamedTuple):
-    """Where pictures differ, and how much."""
+    """Where images differ, and by how much."""
 
     image: Image
     rms: float
@@ -31,26 +31,26 @@ def ImageDifference(
     other: Image,
     gain: Annotated[float, Range(0, 1000, step=0.5)] = 4.0,
 ) -> PictureDifference:
-    """Show where two pictures differ: black where they don't.
+    """Show the difference of two images: black where they are equal.
 
-    Gives the root of the mean squared difference of their values, too, 0 to 1.
+    The node also returns the root mean square of the difference of their values, 0 to 1.
 
     Args:
-        image: Any.
-        other: As large; one for all, or as many.
-        gain: What the differences are multiplied by, so that small ones show.
+        image: The first image.
+        other: An image of the same size: one for all, or as many.
+        gain: Factor for the differences, to make small ones visible.
     """
     from nodegraph.media.images.editing.metrics import check_same_shape, differences, psnr
 
     check_same_shape(image, other)
     apart, rms = differences(image, other, gain)
-    psnr_text = "no difference at all" if isinf(psnr(rms)) else f"PSNR {psnr(rms):.1f} dB"
+    psnr_text = "no difference" if isinf(psnr(rms)) else f"PSNR {psnr(rms):.1f} dB"
     ctx.log(f"root mean square of the difference: {rms:.4g}, {psnr_text}")
     return PictureDifference(apart, rms)
 
 
 class ImageLikeness(NamedTuple):
-    """How alike pictures are."""
+    """Similarity of images."""
 
     psnr: float
     ssim: float
@@ -66,14 +66,15 @@ class ImageLikeness(NamedTuple):
     tags=("psnr", "ssim", "similarity", "quality", "metrics", "perceptual", "mse"),
 )
 def CompareImages(ctx: Context, image: Image, other: Image) -> ImageLikeness:
-    """Measure how alike two pictures are: PSNR, SSIM, MS-SSIM, GMSD.
+    """Measure the similarity of two images: PSNR, SSIM, MS-SSIM, GMSD.
 
-    PSNR is in decibels, 100 for equal pictures; SSIM and MS-SSIM are 1 for those; GMSD is 0, and
-    goes by edges, as eyes do. Of a batch it is the mean.
+    PSNR is in decibels, and 100 for equal images. SSIM and MS-SSIM are 1 for equal images. GMSD is
+    0 for equal images and compares edges, close to human perception. For a batch, the values are
+    means.
 
     Args:
-        image: Any.
-        other: As large; one for all, or as many.
+        image: The first image.
+        other: An image of the same size: one for all, or as many.
     """
     from nodegraph.media.images.editing.metrics import compare
 
@@ -109,14 +110,14 @@ def SplitView(
     direction: Literal["horizontal", "vertical"] = "horizontal",
     line: Annotated[int, Range(0, 100), Advanced()] = 2,
 ) -> Image:
-    """Show the one part of a picture and the other part of another, as a slider does.
+    """Show one part of an image and the other part of another, like a before/after slider.
 
     Args:
-        image: To the left, or above.
-        other: To the right, or below; scaled to the same size.
-        position: Where the one ends and the other begins.
-        direction: Beside each other, or above each other.
-        line: Pixels of the white line between them.
+        image: The left or upper image.
+        other: The right or lower image. It is scaled to the same size.
+        position: Position of the split, 0 to 1.
+        direction: Side by side, or one above the other.
+        line: Width of the white dividing line in pixels.
     """
     from nodegraph.media.images.editing.metrics import split_view
 
@@ -133,12 +134,12 @@ def ImageHistogram(
     height: Annotated[int, Range(16, 4096)] = 128,
     logarithmic: bool = False,
 ) -> Image:
-    """Draw how often each value is, from black at the left to white at the right.
+    """Draw a histogram of the values, from black on the left to white on the right.
 
     Args:
-        image: Each of a batch gets its own.
-        height: Of the drawing, in pixels; it is 256 wide.
-        logarithmic: Let rare values show.
+        image: The images. Each image of a batch gets a histogram.
+        height: Height of the histogram in pixels. Its width is 256.
+        logarithmic: Use a logarithmic scale, so that rare values are visible.
     """
     from nodegraph.media.images.editing.histograms import draw_histogram
 
@@ -146,7 +147,7 @@ def ImageHistogram(
 
 
 class ImageFigures(NamedTuple):
-    """Figures of pictures."""
+    """Statistics of images."""
 
     mean: float
     deviation: float
@@ -157,10 +158,10 @@ class ImageFigures(NamedTuple):
 
 @node(category="image/compare", tags=("mean", "brightness", "minimum", "maximum", "info", "debug"))
 def ImageStatistics(ctx: Context, image: Image) -> ImageFigures:
-    """Tell how bright pictures are, and each channel's smallest, largest and mean value.
+    """Measure the brightness of images, and the minimum, maximum and mean of each channel.
 
     Args:
-        image: All of a batch together; the numbers are those of brightness.
+        image: The images. A batch is measured as a whole. The number outputs refer to brightness.
     """
     from nodegraph.media.images.editing.histograms import brightness_statistics, describe_statistics
 
@@ -170,7 +171,7 @@ def ImageStatistics(ctx: Context, image: Image) -> ImageFigures:
 
 
 class ImageMeasures(NamedTuple):
-    """How large pictures are, and how many."""
+    """Size and number of images."""
 
     width: int
     height: int
@@ -183,17 +184,17 @@ class ImageMeasures(NamedTuple):
     tags=("GetImageSize", "resolution", "dimensions", "count", "info", "image info"),
 )
 def ImageSize(image: Image) -> ImageMeasures:
-    """Tell the width, height and number of pictures.
+    """Get the width, height, batch size and number of channels of images.
 
     Args:
-        image: Any.
+        image: The images.
     """
     batch, height, width, channels = image.shape
     return ImageMeasures(width, height, batch, channels)
 
 
 class FoundColors(NamedTuple):
-    """Colours of a picture, as texts and as a picture."""
+    """Colors of an image, as text and as an image."""
 
     colors: list[str]
     image: Image
@@ -210,12 +211,12 @@ def DominantColors(
     width: Annotated[int, Range(1, 16384), Advanced()] = 256,
     height: Annotated[int, Range(1, 16384), Advanced()] = 64,
 ) -> FoundColors:
-    """Find the colours that a picture is mostly of.
+    """Find the dominant colors of an image.
 
     Args:
-        image: Of a batch the first; what is transparent doesn't count.
-        count: How many, the most frequent first.
-        width, height: Of the picture of them, each as wide as its share.
+        image: The image. Of a batch the first is used. Transparent areas are ignored.
+        count: Number of colors, the most frequent first.
+        width, height: Size of the palette image. Each color is as wide as its share.
     """
     from nodegraph.media.images.editing.histograms import color_strip
     from nodegraph.media.images.editing.quantization import color_names, dominant_colors

@@ -1,4 +1,4 @@
-"""Pictures made of nothing, and what is drawn on others."""
+"""Generate plain and patterned images, and draw text and shapes on images."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ def DrawText(
     wrap: Annotated[bool, Advanced()] = True,
     font: Annotated[str, File("font"), Advanced()] = "",
 ) -> Image:
-    """Write words on pictures.
+    """Draw text on images.
 
     Args:
-        image: Each of a batch gets the same words.
+        image: The images. Each image of a batch gets the same text.
         text: One or several lines.
-        size: Height of the letters, in pixels.
-        color: Of the letters; one that isn't opaque lets the picture through.
-        anchor: Edge, corner or middle that the text lies at.
-        x, y: Pixels from there: from an edge inwards, from the middle to the right and down.
-        outline: Colour of the line around letters.
-        outline_width: Its pixels.
-        background: Colour of a box behind the text; empty for none.
-        margin: Pixels around the text in its box.
-        align: Of several lines.
-        line_spacing: Height of lines, as a share of the size.
-        wrap: Break lines that are longer than the picture is wide.
-        font: A .ttf or .otf file; empty for the one that comes along.
+        size: Text height in pixels.
+        color: Text color. It may be semi-transparent.
+        anchor: Edge, corner or center where the text is placed.
+        x, y: Offset in pixels: inwards from an edge, or to the right and down from the center.
+        outline: Color of the outline.
+        outline_width: Width of the outline in pixels.
+        background: Color of a box behind the text. Empty for none.
+        margin: Space around the text in its box, in pixels.
+        align: Alignment of several lines.
+        line_spacing: Line height as a factor of the size.
+        wrap: Wrap lines that are wider than the image.
+        font: A .ttf or .otf file. Empty uses the included font.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.annotations import TextStyle, draw_text
@@ -95,16 +95,16 @@ def DrawShape(
     line: Annotated[float, Range(0, 1000, step=0.5)] = 3.0,
     radius: Annotated[float, Range(0, 8192, step=1), Advanced()] = 0.0,
 ) -> Image:
-    """Draw a box, an ellipse or a line on pictures.
+    """Draw a rectangle, an ellipse or a line on images.
 
     Args:
-        image: Of any size.
-        shape: A line goes from the corner at x, y to the one across.
-        x, y: Left and top, in pixels.
-        width, height: In pixels; those of a line may be below 0.
-        color: One that isn't opaque lets the picture through.
-        line: Pixels of its line; 0 fills it.
-        radius: Of a rectangle's round corners, in pixels.
+        image: Images of any size.
+        shape: A line is drawn from the corner at x, y to the opposite corner.
+        x, y: Left and top in pixels.
+        width, height: Size in pixels. For a line they may be negative.
+        color: Color of the shape. It may be semi-transparent.
+        line: Line width in pixels. 0 fills the shape.
+        radius: Corner radius of a rectangle in pixels.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.fills import draw_shape
@@ -125,12 +125,12 @@ def EmptyImage(
     color: str = "black",
     batch: Annotated[int, Range(1, 4096)] = 1,
 ) -> Image:
-    """Make pictures of one colour.
+    """Generate images of a single color.
 
     Args:
-        width, height: In pixels.
-        color: One that isn't opaque, such as #00000000, gives pictures alpha.
-        batch: How many.
+        width, height: Size in pixels.
+        color: Color. A transparent color like #00000000 gives images with alpha.
+        batch: Number of images.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.fills import solid
@@ -151,13 +151,13 @@ def GradientImage(
     kind: Literal["linear", "radial", "angular", "diamond"] = "linear",
     angle: Annotated[float, Range(-360, 360, step=1)] = 0.0,
 ) -> Image:
-    """Make a picture of colours that lead into each other.
+    """Generate a color gradient.
 
     Args:
-        width, height: In pixels.
-        colors: Two or more, evenly spaced, such as black #ff8800 white.
-        kind: Along a line, from the middle outwards, or around it.
-        angle: Degrees, clockwise: 0 leads to the right, 90 down.
+        width, height: Size in pixels.
+        colors: Two or more evenly spaced colors, for example black #ff8800 white.
+        kind: Along a line, from the center outwards, or around the center.
+        angle: Angle in degrees, clockwise: 0 goes to the right, 90 down.
     """
     from nodegraph.media.images.colors import parse_colors
     from nodegraph.media.images.editing.fills import draw_gradient
@@ -179,14 +179,14 @@ def PatternImage(
     color: str = "black",
     background: str = "white",
 ) -> Image:
-    """Make a picture of squares, stripes, lines or dots.
+    """Generate a pattern of squares, stripes, lines or dots.
 
     Args:
-        width, height: In pixels.
-        pattern: Which.
-        size: Pixels of a square or a stripe, or from line to line.
-        color: Of what is drawn.
-        background: Of what is between.
+        width, height: Size in pixels.
+        pattern: Kind of pattern.
+        size: Size of a square or stripe, or distance between lines, in pixels.
+        color: Foreground color.
+        background: Background color.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.fills import draw_pattern
@@ -210,15 +210,15 @@ def NoiseImage(
     batch: Annotated[int, Range(1, 4096)] = 1,
     in_color: bool = True,
 ) -> Image:
-    """Make random pictures: static, or clouds of many sizes.
+    """Generate random images: static noise, or clouds.
 
     Args:
-        width, height: In pixels.
-        kind: Static with all values alike or mostly middle grey, or clouds.
-        size: Pixels of the largest clouds.
-        seed: Another one gives another picture.
-        batch: How many; each has the next seed.
-        in_color: Coloured instead of grey.
+        width, height: Size in pixels.
+        kind: Uniform or Gaussian static noise, or clouds.
+        size: Size of the largest clouds in pixels.
+        seed: Random seed.
+        batch: Number of images. Each has the next seed.
+        in_color: Color instead of gray.
     """
     from nodegraph.media.images.editing.fills import draw_noise
 

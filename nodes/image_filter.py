@@ -1,4 +1,4 @@
-"""Pictures softer, sharper, grainier; alpha is left alone."""
+"""Blur, sharpen and stylize images. Alpha does not change, except in PixelateImage."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def BlurImage(
     angle: Annotated[float, Range(-360, 360, step=1), Advanced()] = 0.0,
     edge: Annotated[float, Range(0.005, 1, step=0.005), Advanced()] = 0.1,
 ) -> Image:
-    """Blur pictures.
+    """Blur images.
 
     Args:
-        image: Of any size.
-        radius: In pixels; 0 leaves the picture. Of median and surface it counts up to 8.
-        kind: Motion blurs along a line; median takes specks away; surface smooths and keeps edges.
-        angle: Of motion, in degrees: 0 is level, 90 upright.
-        edge: Of surface: differences that count as edges.
+        image: Images of any size.
+        radius: Radius in pixels. 0 has no effect. Median and surface use at most 8.
+        kind: Motion blurs along a line. Median removes specks. Surface smooths areas and keeps
+            edges.
+        angle: For motion: angle in degrees. 0 is horizontal, 90 vertical.
+        edge: For surface: differences above this value count as edges.
     """
     from nodegraph.media.images.editing.filters import blur
 
@@ -58,13 +59,13 @@ def SharpenImage(
     radius: Annotated[float, Range(0.1, 100, step=0.1)] = 1.0,
     threshold: Annotated[float, Range(0, 1, step=0.005), Advanced()] = 0.0,
 ) -> Image:
-    """Sharpen pictures by an unsharp mask.
+    """Sharpen images with an unsharp mask.
 
     Args:
-        image: Of any size.
-        amount: How much; 0 leaves the picture.
-        radius: Pixels of what is made crisper.
-        threshold: Differences below it are left alone, so that noise isn't sharpened.
+        image: Images of any size.
+        amount: Strength. 0 has no effect.
+        radius: Size of the sharpened details in pixels.
+        threshold: Differences below this value are not sharpened, so that noise is not amplified.
     """
     from nodegraph.media.images.editing.filters import sharpen
 
@@ -73,11 +74,11 @@ def SharpenImage(
 
 @node(category="image/filter", facts=SAME, tags=("detail", "frequency separation", "texture"))
 def HighPass(image: Image, radius: Annotated[float, Range(0.1, 500, step=0.5)] = 5.0) -> Image:
-    """Keep details alone, about middle grey: what a blur would take away.
+    """Keep only the details that a blur would remove, around middle gray.
 
     Args:
-        image: Of any size.
-        radius: Pixels of the largest details that are kept.
+        image: Images of any size.
+        radius: Size of the largest kept details in pixels.
     """
     from nodegraph.media.images.editing.filters import high_pass
 
@@ -92,14 +93,14 @@ def AddGrain(
     seed: Annotated[int, Seed()] = 0,
     in_color: bool = False,
 ) -> Image:
-    """Put film grain on pictures.
+    """Add film grain to images.
 
     Args:
-        image: Each of a batch gets grain of its own.
-        strength: How strong it is in middle tones.
-        size: Of the grains, in pixels.
-        seed: Another one gives other grain.
-        in_color: Coloured grain instead of grey.
+        image: The images. Each image of a batch gets different grain.
+        strength: Strength of the grain in midtones.
+        size: Size of the grains in pixels.
+        seed: Random seed of the grain.
+        in_color: Color grain instead of gray.
     """
     from nodegraph.media.images.editing.filters import add_grain
 
@@ -119,15 +120,14 @@ def Vignette(
     softness: Annotated[float, Range(0, 2, step=0.05)] = 0.6,
     color: str = "black",
 ) -> Image:
-    """Darken pictures towards their corners.
+    """Darken images towards their corners.
 
     Args:
-        image: Of any size.
-        strength: How dark it gets at `radius` + `softness` of the way to the corners, and beyond.
-        radius: Where it begins, between the middle at 0 and the corners at 1.
-        softness: How wide the way from light to dark is; where it ends beyond the corners, these
-            get less dark.
-        color: Of the corners.
+        image: Images of any size.
+        strength: Darkness at `radius` + `softness` of the distance to the corners, and beyond.
+        radius: Start of the transition: 0 is the center, 1 the corners.
+        softness: Width of the transition. If it ends beyond the corners, the corners are less dark.
+        color: Color of the corners.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.filters import vignette
@@ -137,11 +137,11 @@ def Vignette(
 
 @node(category="image/filter", facts=SAME, tags=("mosaic", "pixel art", "censor", "blocks"))
 def PixelateImage(image: Image, size: Annotated[int, Range(1, 1024)] = 8) -> Image:
-    """Make pictures of squares.
+    """Pixelate images into squares.
 
     Args:
-        image: Of any size; alpha becomes squares, too.
-        size: Pixels of a side of the squares.
+        image: Images of any size. Alpha is pixelated too.
+        size: Side of the squares in pixels.
     """
     from nodegraph.media.images.editing.filters import pixelate
 
@@ -154,12 +154,12 @@ def EmbossImage(
     strength: Annotated[float, Range(0, 20, step=0.1)] = 1.0,
     angle: Annotated[float, Range(-360, 360, step=1)] = 135.0,
 ) -> Image:
-    """Turn pictures into reliefs.
+    """Emboss images, as a relief.
 
     Args:
-        image: Of any size.
-        strength: How high they are.
-        angle: Degrees from which light falls: 0 is from the right, 90 from above.
+        image: Images of any size.
+        strength: Height of the relief.
+        angle: Direction of the light in degrees: 0 is from the right, 90 from above.
     """
     from nodegraph.media.images.editing.filters import emboss
 
@@ -168,11 +168,11 @@ def EmbossImage(
 
 @node(category="image/filter", facts=SAME, tags=("sobel", "outline", "gradient", "contour"))
 def FindEdges(image: Image, strength: Annotated[float, Range(0, 20, step=0.1)] = 1.0) -> Image:
-    """Show where pictures change: bright edges on black.
+    """Detect edges with a Sobel filter: bright edges on black.
 
     Args:
-        image: Of any size; each channel has edges of its own.
-        strength: What they are multiplied by.
+        image: Images of any size. Each channel is processed separately.
+        strength: Factor for the edges.
     """
     from nodegraph.media.images.editing.filters import find_edges
 
@@ -186,13 +186,13 @@ def GlowImage(
     radius: Annotated[float, Range(0.5, 500, step=0.5)] = 12.0,
     threshold: Annotated[float, Range(0, 1, step=0.05)] = 0.6,
 ) -> Image:
-    """Let light spread from bright parts.
+    """Add a glow around bright areas (bloom).
 
     Args:
-        image: Of any size.
-        strength: How much light.
-        radius: Pixels that it spreads.
-        threshold: Brightness from which on parts glow.
+        image: Images of any size.
+        strength: Strength of the glow.
+        radius: Radius of the glow in pixels.
+        threshold: Brightness at which areas start to glow.
     """
     from nodegraph.media.images.editing.filters import glow
 
@@ -203,11 +203,11 @@ def GlowImage(
 def ChromaticAberration(
     image: Image, amount: Annotated[float, Range(-100, 100, step=0.5)] = 3.0
 ) -> Image:
-    """Give pictures the coloured fringes of a simple lens.
+    """Add the color fringes of a simple lens.
 
     Args:
-        image: Of any size.
-        amount: Pixels that red is moved outwards at the corners, and blue inwards.
+        image: Images of any size.
+        amount: Shift at the corners in pixels: red outwards, blue inwards.
     """
     from nodegraph.media.images.editing.filters import chromatic_aberration
 

@@ -1,4 +1,4 @@
-"""Pictures in other sizes and places; alpha goes along."""
+"""Resize, crop, rotate and warp images. Alpha is transformed too."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def ResizeImage(
     multiple_of: Annotated[int, Range(1, 1024), Advanced()] = 1,
     fill: Annotated[str, Advanced()] = "black",
 ) -> Image:
-    """Scale pictures to a size.
+    """Resize images to a given size.
 
     Args:
-        image: Of any size.
-        width, height: In pixels; 0 keeps the proportions.
-        method: How pixels are made of others; nearest keeps their values.
-        fit: Stretch ignores the proportions; crop keeps them and cuts off what is too much; pad
-            keeps them and fills up; inside keeps them and stays within the size, outside covers it.
-        like: A picture whose size is taken instead.
-        multiple_of: Sides are rounded to multiples of it.
-        fill: Colour that pad fills up with; one that isn't opaque gives pictures alpha.
+        image: Images of any size.
+        width, height: Size in pixels. 0 keeps the aspect ratio.
+        method: Interpolation. Nearest keeps pixel values unchanged.
+        fit: Stretch ignores the aspect ratio. The others keep it: crop cuts off the excess, pad
+            fills the missing area, inside stays within the size, and outside covers it.
+        like: An image whose size is used instead.
+        multiple_of: Sides are rounded to multiples of this value.
+        fill: Padding color. A transparent color gives images with alpha.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.resizing import resize_image
@@ -109,14 +109,14 @@ def ScaleImage(
     method: _Method = "lanczos",
     multiple_of: Annotated[int, Range(1, 1024), Advanced()] = 1,
 ) -> Image:
-    """Scale pictures and keep their proportions.
+    """Scale images and keep their aspect ratio.
 
     Args:
-        image: Of any size.
-        by: What is given: a factor, the pixels of a side, or how many there are in all.
-        amount: The factor, the pixels, or the megapixels, of which one has 1024 x 1024.
-        method: How pixels are made of others; nearest keeps their values.
-        multiple_of: Sides are rounded to multiples of it.
+        image: Images of any size.
+        by: Meaning of amount: a factor, a side in pixels, or the total number of pixels.
+        amount: The factor, the pixels, or the megapixels. One megapixel is 1024 x 1024 pixels.
+        method: Interpolation. Nearest keeps pixel values unchanged.
+        multiple_of: Sides are rounded to multiples of this value.
     """
     from nodegraph.media.images.resizing import resize_image, scaled_size
 
@@ -138,13 +138,13 @@ def CropImage(
     x: _Coordinate = 0,
     y: _Coordinate = 0,
 ) -> Image:
-    """Cut a part out of pictures.
+    """Crop images.
 
     Args:
-        image: Of any size; what lies outside of it isn't there.
-        width, height: Of the part, in pixels; 0 is all from there.
-        anchor: Where it lies.
-        x, y: Pixels from there: from an edge inwards, from the middle to the right and down.
+        image: Images of any size. The part of the crop outside the image is left out.
+        width, height: Size of the crop in pixels. 0 extends to the edge of the image.
+        anchor: Edge, corner or center where the crop is placed.
+        x, y: Offset in pixels: inwards from an edge, or to the right and down from the center.
     """
     from nodegraph.media.images.editing.transforms import crop
 
@@ -166,13 +166,14 @@ def PadImage(
     border: Literal["color", "edge", "reflect", "wrap"] = "color",
     color: str = "black",
 ) -> Image:
-    """Put more around pictures.
+    """Add a border around images.
 
     Args:
-        image: Of any size.
-        left, top, right, bottom: Pixels that are added.
-        border: Of what: a colour, the outermost pixels, the mirrored picture, or the picture again.
-        color: One that isn't opaque, such as #00000000, gives pictures alpha.
+        image: Images of any size.
+        left, top, right, bottom: Pixels to add on each side.
+        border: Content of the border: a color, the edge pixels, the mirrored image, or the repeated
+            image.
+        color: Border color. A transparent color like #00000000 gives images with alpha.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.transforms import pad
@@ -193,14 +194,16 @@ def RotateImage(
     color: str = "black",
     method: Annotated[_Turning, Advanced()] = "bicubic",
 ) -> Image:
-    """Turn pictures about their middle.
+    """Rotate images around their center.
 
     Args:
-        image: Of any size.
-        angle: Degrees, clockwise. Right angles move pixels and change none.
-        expand: Make it large enough for all of the picture; else it stays as large as it was.
-        color: Of the corners; one that isn't opaque, such as #00000000, gives pictures alpha.
-        method: How pixels are made of others; nearest keeps their values.
+        image: Images of any size.
+        angle: Angle in degrees, clockwise. Multiples of 90 move pixels without changing their
+            values.
+        expand: Enlarge the result to fit the whole rotated image. Otherwise the size does not
+            change.
+        color: Color of the corners. A transparent color like #00000000 gives images with alpha.
+        method: Interpolation. Nearest keeps pixel values unchanged.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.transforms import rotate
@@ -212,11 +215,11 @@ def RotateImage(
 def FlipImage(
     image: Image, axis: Literal["horizontal", "vertical", "both"] = "horizontal"
 ) -> Image:
-    """Mirror pictures.
+    """Mirror images.
 
     Args:
-        image: Of any size.
-        axis: Horizontal exchanges left and right, vertical top and bottom.
+        image: Images of any size.
+        axis: Horizontal swaps left and right, vertical swaps top and bottom.
     """
     from nodegraph.media.images.editing.transforms import flip
 
@@ -229,10 +232,10 @@ def FlipImage(
     tags=("offset", "roll", "wrap", "seamless", "translate", "texture"),
 )
 def ShiftImage(image: Image, x: _Coordinate = 0, y: _Coordinate = 0) -> Image:
-    """Move pictures; what leaves at one side comes in at the other.
+    """Shift images with wrap-around: pixels that leave on one side enter on the opposite side.
 
     Args:
-        image: Of any size.
+        image: Images of any size.
         x, y: Pixels to the right and down.
     """
     from nodegraph.media.images.editing.transforms import shift
@@ -252,15 +255,14 @@ def WarpImage(
     color: str = "black",
     method: Annotated[_Turning, Advanced()] = "bicubic",
 ) -> Image:
-    """Pull the corners of pictures to other places.
+    """Warp the perspective of images by moving their corners.
 
     Args:
-        image: Of any size, and as large afterwards.
-        corners: Where they go, from the top left clockwise, as shares of width and height; 0,0 1,0
-            1,1 0,1 is where they are.
-        color: Of what comes into view; one that isn't opaque, such as #00000000, gives pictures
-            alpha.
-        method: How pixels are made of others; nearest keeps their values.
+        image: Images of any size. The size does not change.
+        corners: New positions of the corners, clockwise from the top left, as shares of width and
+            height. 0,0 1,0 1,1 0,1 has no effect.
+        color: Color of the empty area. A transparent color like #00000000 gives images with alpha.
+        method: Interpolation. Nearest keeps pixel values unchanged.
     """
     from nodegraph.media.images.colors import parse_color
     from nodegraph.media.images.editing.transforms import parse_corners, warp
@@ -280,12 +282,12 @@ def TileImage(
     rows: Annotated[int, Range(1, 256)] = 2,
     mirror: bool = False,
 ) -> Image:
-    """Repeat pictures beside and below themselves.
+    """Repeat images in columns and rows.
 
     Args:
-        image: Of any size.
-        columns, rows: How often.
-        mirror: Turn every other one over, so that edges meet their like.
+        image: Images of any size.
+        columns, rows: Number of repeats in each direction.
+        mirror: Mirror every second tile, so that edges match.
     """
     from nodegraph.media.images.editing.transforms import repeat
 

@@ -1,4 +1,4 @@
-"""Pictures made larger by networks, and cut into tiles for it."""
+"""Upscale images with networks, and split images into tiles."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class LoadedUpscaleModel(NamedTuple):
 def LoadUpscaleModel(
     ctx: Context, model: Annotated[str, File("model")] = BUNDLED_UPSCALER
 ) -> LoadedUpscaleModel:
-    """Open a network that makes pictures larger, or mends them.
+    """Load an upscale or restoration model.
 
-    Compact ones (SRVGGNetCompact) are read as they are; ESRGAN, SwinIR, HAT, DAT, SPAN and many
-    others by the package spandrel: pip install "nodegraph[upscale]".
+    Compact models (SRVGGNetCompact) need nothing else. ESRGAN, SwinIR, HAT, DAT, SPAN and many
+    others need the package spandrel: pip install "nodegraph[upscale]".
 
     Args:
-        model: Name under a models folder or path of a .safetensors file, or tiny/upscaler, which
-            comes along: twice as large, for pictures like those of the model tiny. A .pth file
-            only if the settings allow pickle files.
+        model: Name under a models folder or path of a .safetensors file. tiny/upscaler is included:
+            it upscales images like those of the model tiny by 2. A .pth file works only if the
+            settings allow pickle files.
     """
     environment = ctx.environment
     allow = environment.allow_pickle
@@ -72,16 +72,16 @@ def UpscaleImage(
     tile: Annotated[int, Range(0, 16384, step=32), Advanced()] = 512,
     overlap: Annotated[int, Range(0, 4096, step=8), Advanced()] = 32,
 ) -> Image:
-    """Make pictures larger by a network that was trained for it.
+    """Upscale images with a trained upscale model.
 
     Args:
-        model: From LoadUpscaleModel.
-        image: Of any size; transparency is scaled by a cubic filter.
-        factor: How many times larger its sides get; 0 is what the model does. Others are scaled
-            from there by Lanczos' filter.
-        tile: Side of the tiles that the model sees at a time, in pixels, which bounds the memory;
-            0 is the whole picture. Smaller ones if memory runs out.
-        overlap: Pixels that neighbouring tiles share and fade over, half of a tile at most.
+        model: A model from LoadUpscaleModel.
+        image: Images of any size. Transparency is scaled with bicubic interpolation.
+        factor: Scale of the sides. 0 uses the scale of the model. For other values the result is
+            resized with Lanczos interpolation.
+        tile: Side of the tiles in pixels, which limits the memory. 0 processes the whole image at
+            once. If memory runs out, smaller tiles are used.
+        overlap: Overlap of neighboring tiles in pixels, blended. At most half a tile.
     """
     from nodegraph.media.images.resizing import resize_image
     from nodegraph.models.upscaling.upscaler import upscale_image
@@ -97,7 +97,7 @@ def UpscaleImage(
 
 
 class ImageTiles(NamedTuple):
-    """Parts of a picture, and how they make it up."""
+    """Tiles of an image, and their layout."""
 
     tiles: list[Image]
     tiling: Tiling
@@ -115,14 +115,14 @@ def SplitTiles(
     tile_height: Annotated[int, Range(1, 16384)] = 512,
     overlap: Annotated[int, Range(0, 4096)] = 64,
 ) -> ImageTiles:
-    """Cut pictures into overlapping tiles, such as to sample a large one part by part.
+    """Split images into overlapping tiles, for example to sample a large image tile by tile.
 
-    The tiles are a list: nodes linked to it run for each. JoinTiles puts them together.
+    The tiles are a list: the following nodes run once per tile. JoinTiles joins them again.
 
     Args:
-        image: Of any size; of a batch all are cut alike.
-        tile_width, tile_height: In pixels; the picture's own where it is smaller.
-        overlap: Pixels that neighbours share at the least, half of a tile at most.
+        image: Images of any size. All images of a batch are split in the same way.
+        tile_width, tile_height: Tile size in pixels, limited to the size of the image.
+        overlap: Minimum overlap of neighboring tiles in pixels. At most half a tile.
     """
     from nodegraph.media.images.tiles import build_tiling, split_tiles
 
@@ -136,13 +136,13 @@ def SplitTiles(
     tags=("tiled upscale", "Ultimate SD Upscale", "stitch", "merge", "blend", "feather"),
 )
 def JoinTiles(tiles: list[Image], tiling: Tiling) -> Image:
-    """Put tiles together to a picture; where they overlap, one fades into the other.
+    """Join tiles into an image. Overlapping areas are blended.
 
-    Where nothing was changed it is the picture that was cut, to the last bit.
+    If the tiles were not changed, the result equals the split image exactly.
 
     Args:
-        tiles: From SplitTiles, whatever was done to them; all may be larger by one factor.
-        tiling: From SplitTiles, too.
+        tiles: Tiles from SplitTiles, also processed ones. All may be scaled by one factor.
+        tiling: The tiling output of SplitTiles.
     """
     from nodegraph.media.images.tiles import join_tiles
 

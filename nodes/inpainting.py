@@ -1,4 +1,4 @@
-"""Masked pictures, of which the masked part is made anew."""
+"""Inpainting: prepare masked images for sampling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._memory import encode_estimate
 
 
 class Inpainted(NamedTuple):
-    """What is sampled with, and where from."""
+    """Conditioning and latent for inpainting."""
 
     conditioning: Conditioning
     latent: Latent
@@ -35,19 +35,19 @@ def InpaintConditioning(
     mask: Mask,
     crop: Annotated[bool, Advanced()] = False,
 ) -> Inpainted:
-    """Show a masked picture to a model that was made to fill such.
+    """Prepare a masked image for an inpainting model.
 
-    These are inpainting models of Stable Diffusion, and Flux.1 Fill. With others SetNoiseMask is
-    enough: sampling then changes the masked part alone.
+    Inpainting models of Stable Diffusion and Flux.1 Fill need this node. For other models,
+    SetNoiseMask is enough: sampling then changes only the masked area.
 
     Args:
-        conditioning: What the picture is to show. A negative prompt needs no masked picture of
-            its own.
-        vae: Of the model.
-        image: One picture.
-        mask: Scaled to the picture: 1 is filled, 0 is kept; from a half up it counts as 1.
-        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
-            sizes are refused.
+        conditioning: Prompt for what the image should show. The negative prompt does not need the
+            masked image.
+        vae: VAE of the model.
+        image: One image.
+        mask: Mask, scaled to the image: 1 is filled, 0 is kept. Values of 0.5 and above count as 1.
+        crop: Center-crop image and mask to multiples of the VAE's cell. Otherwise such sizes are
+            refused.
     """
     from nodegraph.models.vae import crop_to_cells, encode_image
     from nodegraph.sampling.inpainting import fitted_mask, masked_picture, with_masked_latent
@@ -84,20 +84,21 @@ def VAEEncodeInpaint(
     grow: Annotated[int, Range(0, 64)] = 6,
     crop: Annotated[bool, Advanced()] = False,
 ) -> Latent:
-    """Turn pictures into latents whose masked part is grey and is made anew.
+    """Encode images with the masked area replaced by gray, for inpainting.
 
-    Sample the whole schedule (denoise 1), as the grey has nothing to start from. To change what is
-    there, encode the picture as it is and use SetNoiseMask.
+    Sample with the whole schedule (denoise 1), because the gray area contains no image to start
+    from. To change existing content, encode the image as it is and use SetNoiseMask.
 
     Args:
-        vae: Of the model that is to work on them.
-        image: With sides that are multiples of the VAE's cell, mostly 8 pixels; opaque.
-        mask: Scaled to the pictures. Above a half it is 1, which is filled; else 0, which is kept.
-        grow: Side, in pixels, of a square by which the part that is sampled reaches beyond the
-            grey, so that no seam shows: 6 adds 2 pixels to the left and above, and 3 to the right
-            and below.
-        crop: Cut off of both what doesn't fill a cell of the VAE, as much on either side; else such
-            sizes are refused.
+        vae: VAE of the model that is used for sampling.
+        image: Opaque images with sides that are multiples of the VAE's cell, usually 8 pixels.
+        mask: Mask, scaled to the images. Values above 0.5 count as 1, which is filled; others count
+            as 0, which is kept.
+        grow: Side of a square, in pixels, by which the sampled area extends beyond the gray, so
+            that no seam is visible. 6 adds 2 pixels on the left and top, and 3 on the right and
+            bottom.
+        crop: Center-crop image and mask to multiples of the VAE's cell. Otherwise such sizes are
+            refused.
     """
     from nodegraph.models.vae import crop_to_cells, encode_image
     from nodegraph.sampling.inpainting import greyed, grown_by_square, hard_mask

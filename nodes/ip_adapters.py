@@ -1,4 +1,4 @@
-"""Pictures that lead by what they show: IP-Adapters."""
+"""Image prompts: IP-Adapter and Flux.1 Redux."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def LoadIPAdapter(
     image_encoder: Annotated[str, File("model")] = "",
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> LoadedIPAdapter:
-    """Open an IP-Adapter, by which what pictures show leads a model.
+    """Load an IP-Adapter, to use images as prompts.
 
     Args:
         ip_adapter: Name under a models folder, or path of a .safetensors file: for Stable Diffusion
-            1.x and XL, plain, plus, plus face and full face. Those that know faces by InsightFace
-            (FaceID) can't be loaded.
-        image_encoder: CLIP's vision model that it was trained with: name or path of a folder or
-            .safetensors file. Empty: the folder image_encoder beside the adapter, or beside its
-            folder.
-        dtype: Precision of the image encoder in memory, as for LoadModel.
+            1.x and XL, in the variants plain, plus, plus face and full face. FaceID variants, which
+            need InsightFace, are not supported.
+        image_encoder: The CLIP vision model it was trained with: name or path of a folder or
+            .safetensors file. Empty uses the folder image_encoder next to the adapter, or next to
+            the adapter's folder.
+        dtype: Compute precision of the image encoder, as for LoadModel.
     """
     environment = ctx.environment
     recipe = open_ip_adapter(
@@ -88,7 +88,7 @@ def LoadIPAdapter(
 
 
 class IPAdapted(NamedTuple):
-    """A model and prompts that pictures lead."""
+    """A model and prompts with image prompts applied."""
 
     model: DiffusionModel
     positive: Conditioning
@@ -124,20 +124,22 @@ def ApplyIPAdapter(
     mask: Mask | None = None,
     weight: Annotated[float, Range(-2, 3, step=0.05)] = 1.0,
 ) -> IPAdapted:
-    """Let what pictures show lead beside the prompts, as if it were said.
+    """Use images as prompts in addition to the text prompts, with an IP-Adapter.
 
-    All prompts of a sampling go through it, together with the model. Put several behind each other
-    for pictures that lead apart, each through all that was put before it.
+    Send the model and all of its prompts through this node. Chain several nodes for separate image
+    prompts. Each gets the model and prompts of the one before.
 
     Args:
-        model: To be led.
-        positive: What the picture is to show.
-        negative: What it is to stay away from; no picture stands beside it. Where none is linked,
-            what stands in for it is handed on.
-        ip_adapter: Of LoadIPAdapter; for models of this kind.
-        image: One picture, or several that lead together. Of each its middle square is seen, small.
-        mask: Where they lead, one for all or one for each: from a half up. Not linked: everywhere.
-        weight: How strongly; 1 is as it was trained, 0.5 leaves room for the prompt.
+        model: The model to extend.
+        positive: Prompt for what the image should show.
+        negative: Prompt for what the image should avoid; it gets no image. If not linked, the
+            default negative prompt is returned.
+        ip_adapter: An adapter from LoadIPAdapter, for models of this family.
+        image: One image, or several that are used together. Each is center-cropped to a square and
+            scaled down.
+        mask: Area where the image prompt applies: values of 0.5 and above. One mask for all images,
+            or one for each. Not linked means everywhere.
+        weight: Strength. 1 is as trained, 0.5 leaves room for the text prompt.
     """
     from nodegraph.families.conditionings import default_negative
     from nodegraph.models.ip_adapters.image_prompts import (
@@ -189,14 +191,14 @@ def LoadRedux(
     image_encoder: Annotated[str, File("model")] = "",
     dtype: Annotated[str, Choices(DTYPES)] = "auto",
 ) -> LoadedRedux:
-    """Open Flux.1 Redux, which says to prompts of Flux.1 what pictures show.
+    """Load Flux.1 Redux, which turns images into prompt tokens for Flux.1.
 
     Args:
-        redux: Name under a models folder, or path: its folder in the diffusers layout, or the
+        redux: Name under a models folder, or path: the folder in the diffusers layout, or the
             .safetensors file.
-        image_encoder: SigLIP's vision model, a folder or .safetensors file; empty for that in
+        image_encoder: SigLIP vision model, as a folder or .safetensors file. Empty uses the one in
             Redux's folder.
-        dtype: Precision in memory, as for LoadModel.
+        dtype: Compute precision, as for LoadModel.
     """
     environment = ctx.environment
     recipe = open_redux(
@@ -225,13 +227,13 @@ def ApplyRedux(
     image: Image,
     strength: Annotated[float, Range(0, 3, step=0.05)] = 1.0,
 ) -> Conditioning:
-    """Let prompts of Flux.1 go on with what Redux says of pictures.
+    """Append the Redux tokens of images to a Flux.1 prompt, for image variations.
 
     Args:
-        conditioning: The prompt; an empty one leaves it to the pictures.
-        redux: Of LoadRedux.
-        image: One or several; of each all is seen, small and square.
-        strength: What it says is multiplied by this: less leaves more to the words.
+        conditioning: The prompt. An empty prompt leaves the result to the images.
+        redux: The model from LoadRedux.
+        image: One or several images. Each is scaled to a small square as a whole.
+        strength: Factor for the image tokens. Lower values give the text more weight.
     """
     from nodegraph.models.ip_adapters.redux import redux_tokens, with_tokens
 

@@ -1,4 +1,4 @@
-"""Latents of things that are no pictures: molecules, sounds, shapes, clips."""
+"""Latents of things that are not images: molecules, sounds, shapes, motions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ._item_facts import check_items_model, items_latent
     tags=("molecules", "sounds", "shapes", "motions", "empty latent", "KSampler"),
 )
 def EmptyItems(model: DiffusionModel, batch_size: Annotated[int, Range(1, 4096)] = 16) -> Latent:
-    """So many things that are no pictures, to be made of noise: molecules, sounds, shapes, clips.
+    """Create empty latents for models that do not make images: molecules, sounds, shapes, motions.
 
     Args:
-        model: That is to make them, such as tiny/molecules; it says how large their latents are.
-        batch_size: How many.
+        model: The model that samples them, for example tiny/molecules. It defines the latent size.
+        batch_size: Number of items.
     """
     from nodegraph.families.registry import get_family
 
@@ -28,10 +28,10 @@ def EmptyItems(model: DiffusionModel, batch_size: Annotated[int, Range(1, 4096)]
     size = family.latent.only_size
     if size is None:
         raise InvalidValue(
-            f"{family.title} makes pictures",
+            f"{family.title} makes images",
             port="model",
             given=family.name,
             expected="a model of molecules, sounds, shapes or motions",
-            hint="Link an EmptyLatent in place of this node.",
+            hint="Use an EmptyLatent node instead.",
         )
     return Latent(None, *size, batch_size)

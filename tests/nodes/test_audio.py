@@ -113,7 +113,7 @@ def test_that_loud_parts_are_cut_off_is_told(bench: Bench) -> None:
     nodes = then("AmplifyAudio", decibels=20)
     nodes["save"] = {"type": "SaveAudio", "inputs": {"audio": link("next")}}
     bench.run(nodes)
-    assert "cuts off what is louder than 1" in bench.told("log")[0].data["message"]
+    assert "clips samples above 1" in bench.told("log")[0].data["message"]
 
 
 @pytest.mark.usefixtures("inputs")

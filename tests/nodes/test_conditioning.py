@@ -83,8 +83,8 @@ def test_pictures_are_sampled_by_areas_and_steps(bench: Bench, sd1_folder: Path)
 @pytest.mark.parametrize(
     ("kind", "inputs", "port", "message"),
     [
-        ("SpanConditioning", {"start": 0.5, "end": 0.5}, "start", "before it ends"),
-        ("AreaConditioning", {"width": 300.0}, "width", "a share of the picture is 1 at most"),
+        ("SpanConditioning", {"start": 0.5, "end": 0.5}, "start", "start is not before its end"),
+        ("AreaConditioning", {"width": 300.0}, "width", "the share of the image is larger than 1"),
         ("AreaConditioning", {"height": 0.0}, "height", "area is empty"),
     ],
 )
@@ -127,4 +127,4 @@ def test_what_takes_no_longer_prompts_is_found_before_running(knowing: Bench) ->
     graph = {name: of("PromptOf", family="qwen-image") for name in ("one", "two")}
     both = of("ConcatenateConditioning", **BOTH)
     [problem] = knowing.problems({**graph, "both": both}, "both")
-    assert "takes no prompts one after the other" in str(problem)
+    assert "does not accept concatenated prompts" in str(problem)

@@ -79,7 +79,7 @@ def test_faults_of_a_folder_are_told(bench: Bench, folder: Path) -> None:
 @pytest.mark.usefixtures("folder")
 def test_paths_are_checked_before_anything_runs(bench: Bench) -> None:
     (bench.folder / "inputs" / "empty").mkdir()
-    for path, said in (("fruits", "there is no file"), ("empty", "no picture in the folder")):
+    for path, said in (("fruits", "there is no file"), ("empty", "contains no image")):
         nodes = {"load": {"type": "LoadDataset", "inputs": {"path": path}}}
         [problem] = bench.problems(nodes, "load")
         assert said in problem.message
@@ -133,7 +133,7 @@ def test_pictures_are_compared_by_what_an_encoder_sees(bench: Bench) -> None:
         },
     }
     [problem] = bench.problems(nodes, "next")
-    assert "nothing that sees it" in problem.message
+    assert "no image encoder is linked" in problem.message
     nodes["next"]["inputs"]["encoder"] = link("eyes")
     assert len(bench.value(nodes, "next.dataset").examples) == 4
 

@@ -391,7 +391,7 @@ def test_a_while_equals_a_plain_loop(state: int, limit: int) -> None:
         inputs = {"state": state, "limit": limit, "max_iterations": 30}
         result = bench.loop({"loop": use("While", body="Step", **inputs)}, {"Step": STEP})
         if is_endless:
-            assert "would still go on after 30 iterations" in str(result.errors[0])
+            assert "the loop does not end after 30 iterations" in str(result.errors[0])
         else:
             assert (result["loop.state"], result["loop.iterations"]) == (expected, count)
         bench.engine.close()
@@ -498,8 +498,8 @@ def test_a_loop_without_end_is_told_with_its_node(bench: Loops) -> None:
     graph = {"loop": use("While", state=0, body="Step", limit=200, max_iterations=5)}
     result = bench.loop(graph, {"Step": STEP})
     assert str(result.errors[0]) == (
-        "node `loop` (While), input `max_iterations`: would still go on after 5 iterations. "
-        "Raise max_iterations, or let the subgraph's `continue` become false."
+        "node `loop` (While), input `max_iterations`: the loop does not end after 5 iterations. "
+        "Raise max_iterations, or make the subgraph's `continue` become false."
     )
 
 

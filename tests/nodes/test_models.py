@@ -72,7 +72,7 @@ def test_float16_is_float32_on_a_cpu_that_lacks_it_and_that_is_said(
     for warning in warnings:
         assert (warning.node, warning.port, warning.given) == ("load", "dtype", "float16")
         hint = warning.hint or ""
-        assert "In bfloat16 it takes half the memory" in hint
+        assert "bfloat16: it needs half the memory" in hint
         assert ("far more time" in hint) != cpu_has_bfloat16()
 
 

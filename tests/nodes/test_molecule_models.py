@@ -85,7 +85,7 @@ def test_models_of_pictures_make_no_items(bench: Bench) -> None:
         "empty": {"type": "EmptyItems", "inputs": {"model": link("load.model")}},
     }
     problem = next(each for each in bench.problems(graph) if each.port == "model")
-    assert "makes pictures" in problem.message
+    assert "makes images" in problem.message
     assert "EmptyLatent" in str(problem.hint)
 
 

@@ -84,7 +84,7 @@ def test_a_size_known_beforehand_is_told_beforehand(bench: Bench, sd1_folder: Pa
     problems = bench.problems(nodes, "encode")
 
     assert [(item.code, item.port) for item in problems] == [("wrong-size", "image")] * 2
-    assert "its width is no multiple" in str(problems[0])
+    assert "the width does not fit" in str(problems[0])
 
 
 def masked(model: Path, width: int, height: int, **filled: Any) -> dict[str, Any]:
